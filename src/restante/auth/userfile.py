@@ -1,0 +1,134 @@
+"""The file of accounts: one line each, `name:hash`, as in a passwd-file of Dovecot or Apache.
+
+Further fields behind a second colon are kept and not used. Empty lines and lines that begin with
+"#" are skipped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.auth import hashes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LONGEST_NAME = 255  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """What a file says: the hash of each name, and in words what is wrong with some lines."""
+
+    hashes: dict[str, str]
+    problems: list[str]
+
+
+def read(path: Path) -> Accounts:
+    """Read a file of accounts. Raises OSError; a bad line is told of and left out."""
+    known: dict[str, str] = {}
+    problems = []
+    for place, line in enumerate(read_lines(path), 1):
+        name, stored = _fields(line)
+        if not name:
+            continue
+        problem = name_problem(name) or hashes.problem(stored)
+        if name in known:
+            problem = "the name stands further up already"
+        if problem:
+            problems.append(f"{path}:{place}: {name!r} cannot log in: {problem}")
+        else:
+            known[name] = stored
+    return Accounts(known, problems)
+
+
+def name_problem(name: str) -> str | None:
+    """Return why no account can have this name, in words; None for a good one.
+
+    A name becomes part of a path in the mail store, so what a path takes amiss is refused here too.
+    """
+    if not name or len(name) > LONGEST_NAME:
+        return f"a name has 1 to {LONGEST_NAME} characters"
+    if not name.isprintable() or ":" in name or "/" in name:
+        return "a name has no control characters, no ':' and no '/'"
+    if name[0] in ".#" or name != name.strip():
+        return "a name does not begin with '.' or '#', and has no space at its ends"
+    return None
+
+
+@contextlib.contextmanager
+def changing(path: Path) -> Iterator[list[str]]:
+    """Lock a file of accounts, made when missing, and hand out its lines to be changed in place.
+
+    The lines are written back when the block ends well: to a new file, moved over the old one, so
+    that no reader ever sees half of it. Owner and mode stay. Raises OSError.
+    """
+    with _locked(path) as file:
+        status = os.fstat(file)
+        lines = read_lines(path)
+        before = list(lines)
+        yield lines
+        if lines != before:
+            _replace(path, lines, status)
+
+
+def find(lines: list[str], name: str) -> int | None:
+    """Return the place of an account's line."""
+    return next((i for i, line in enumerate(lines) if _fields(line)[0] == name), None)
+
+
+def with_hash(line: str, stored: str) -> str:
+    """Return an account's line with another hash; its further fields stay."""
+    name, _, rest = line.partition(":")
+    _, colon, further = rest.partition(":")
+    return f"{name}:{stored}{colon}{further}"
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a file of accounts, without their ends. Raises OSError."""
+    text = path.read_text(errors="surrogateescape")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _fields(line: str) -> tuple[str, str]:
+    if line.startswith("#"):
+        return "", ""
+    name, _, rest = line.partition(":")
+    return name, rest.partition(":")[0].strip()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Hold a lock on the file that has this name now: it may be replaced while we wait."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file), path.stat()):
+                yield file
+                return
+        finally:
+            os.close(file)
+
+
+def _replace(path: Path, lines: list[str], status: os.stat_result) -> None:
+    path = path.resolve()  # a link stays a link
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(handle, "w", errors="surrogateescape") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fchmod(handle, status.st_mode & 0o7777)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(handle, status.st_uid, status.st_gid)
+            os.fsync(handle)
+        os.rename(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

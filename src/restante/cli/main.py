@@ -1,0 +1,36 @@
+"""`pop3`: the group of all subcommands, each loaded when it is used."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from restante import __version__
+
+SUBCOMMANDS = {
+    "serve": "restante.cli.serve:serve",
+    "user": "restante.cli.user:user",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a subcommand only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
+        """Return the names of all subcommands."""
+        return list(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
+        """Return a subcommand."""
+        if cmd_name not in SUBCOMMANDS:
+            return None
+        module, name = SUBCOMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="pop3")
+def main() -> None:
+    """POP3: serve mail, and find out why a mail account does not work."""

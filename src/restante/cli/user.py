@@ -1,0 +1,140 @@
+"""`pop3 user`: the file of accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_PASSWORD = 248  # octets: PASS, a space and CR LF fill a line of 255 (RFC 2449 section 4)
+
+users_option = click.option(
+    "--users",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The file of accounts.",
+)
+stdin_option = click.option(
+    "--password-stdin", "stdin", is_flag=True, help="Read the password as a line of standard input."
+)
+
+
+@click.group()
+def user() -> None:
+    """Add, change, list and remove accounts."""
+
+
+@user.command()
+@click.argument("name")
+@users_option
+@stdin_option
+def add(name: str, file: Path, *, stdin: bool) -> None:
+    """Add an account. The file is made, for its owner only, when it is missing."""
+    from restante.auth import userfile
+
+    if problem := userfile.name_problem(name):
+        raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
+    with _trouble_told(file):
+        if file.exists():
+            _refuse_known(userfile.read_lines(file), name, file)
+        stored = _new_hash(stdin=stdin)
+        with userfile.changing(file) as lines:
+            _refuse_known(lines, name, file)
+            lines.append(f"{name}:{stored}")
+    click.echo(f"Added {name}.")
+
+
+@user.command()
+@click.argument("name")
+@users_option
+@stdin_option
+def passwd(name: str, file: Path, *, stdin: bool) -> None:
+    """Change the password of an account."""
+    from restante.auth import userfile
+
+    with _trouble_told(file):
+        _place(userfile.read_lines(file), name, file)
+        stored = _new_hash(stdin=stdin)
+        with userfile.changing(file) as lines:
+            place = _place(lines, name, file)
+            lines[place] = userfile.with_hash(lines[place], stored)
+    click.echo(f"Changed the password of {name}.")
+
+
+@user.command("list")
+@users_option
+def list_(file: Path) -> None:
+    """List the accounts, and tell which lines of the file are no use."""
+    from restante.auth import userfile
+
+    with _trouble_told(file):
+        accounts = userfile.read(file)
+    for name in accounts.hashes:
+        click.echo(name)
+    for problem in accounts.problems:
+        click.echo(problem, err=True)
+
+
+@user.command()
+@click.argument("name")
+@users_option
+def remove(name: str, file: Path) -> None:
+    """Remove an account. Its mail stays where it is."""
+    from restante.auth import userfile
+
+    with _trouble_told(file):
+        userfile.read_lines(file)
+        with userfile.changing(file) as lines:
+            del lines[_place(lines, name, file)]
+    click.echo(f"Removed {name}; the mail was left alone.")
+
+
+@contextlib.contextmanager
+def _trouble_told(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise click.ClickException(f"{file}: {error.strerror}") from None
+
+
+def _refuse_known(lines: list[str], name: str, file: Path) -> None:
+    from restante.auth import userfile
+
+    if userfile.find(lines, name) is not None:
+        text = f"{name} is in {file} already; `pop3 user passwd` changes the password"
+        raise click.ClickException(text)
+
+
+def _place(lines: list[str], name: str, file: Path) -> int:
+    from restante.auth import userfile
+
+    place = userfile.find(lines, name)
+    if place is None:
+        raise click.ClickException(f"{name} is not in {file}; `pop3 user add` adds it")
+    return place
+
+
+def _new_hash(*, stdin: bool) -> str:
+    """Ask for a password, on standard input or twice at a prompt, and return what to store."""
+    from restante.auth import hashes
+    from restante.protocol.secret import Secret
+
+    if stdin:
+        password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True).encode()
+    if not password:
+        raise click.ClickException("an empty password is none: nobody could log in with it")
+    if len(password) > LONGEST_PASSWORD or b"\0" in password:
+        raise click.ClickException(
+            f"a POP3 password has at most {LONGEST_PASSWORD} octets, and no NUL"
+        )
+    return hashes.make(Secret(password))

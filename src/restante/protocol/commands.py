@@ -1,0 +1,53 @@
+"""THE TABLE of commands: what is allowed when, how it is written, and what carries it out.
+
+The check of states, the usage in error texts and the reference page of commands come from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.protocol import grammar, handlers
+from restante.protocol.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.needs import Reply
+
+A = (State.AUTHORIZATION,)
+T = (State.TRANSACTION,)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row: a command in the states where it is allowed."""
+
+    verb: bytes
+    states: tuple[State, ...]
+    argument: grammar.Grammar
+    handler: Callable[..., bytes | Reply]
+    source: str
+    after: bytes = b""  # the command that must have succeeded directly before
+
+
+COMMANDS = (
+    Command(b"CAPA", A + T, grammar.nothing, handlers.capa, "RFC 2449 section 5"),
+    Command(b"USER", A, grammar.name, handlers.user, "RFC 1939 section 7"),
+    Command(b"PASS", A, grammar.password, handlers.pass_, "RFC 1939 section 7", after=b"USER"),
+    Command(b"QUIT", A, grammar.nothing, handlers.quit_, "RFC 1939 section 4"),
+    Command(b"STAT", T, grammar.nothing, handlers.stat, "RFC 1939 section 5"),
+    Command(b"LIST", T, grammar.message_or_nothing, handlers.list_, "RFC 1939 section 5"),
+    Command(b"UIDL", T, grammar.message_or_nothing, handlers.uidl, "RFC 1939 section 7"),
+    Command(b"RETR", T, grammar.message, handlers.retr, "RFC 1939 section 5"),
+    Command(b"TOP", T, grammar.message_and_lines, handlers.top, "RFC 1939 section 7"),
+    Command(b"DELE", T, grammar.message, handlers.dele, "RFC 1939 section 5"),
+    Command(b"RSET", T, grammar.nothing, handlers.rset, "RFC 1939 section 5"),
+    Command(b"NOOP", T, grammar.nothing, handlers.noop, "RFC 1939 section 5"),
+    Command(b"QUIT", T, grammar.nothing, handlers.quit_and_update, "RFC 1939 section 6"),
+)
+
+VERBS = frozenset(row.verb for row in COMMANDS)
+
+ALLOWED = {state: {row.verb: row for row in COMMANDS if state in row.states} for state in State}

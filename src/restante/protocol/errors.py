@@ -1,0 +1,68 @@
+"""What can go wrong, as one tree, and the response codes that tell clients why.
+
+Pop3Error
+├── Refused              the server says no; the peer reads -ERR and the session goes on
+│   └── BadCommand       ... to what no client should have sent, so it is counted
+│       └── LineTooLong  ... because the line has more octets than its limit
+├── LocalError           our side asked for what the protocol forbids
+└── RemoteError          the peer broke the protocol
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ResponseCode(StrEnum):
+    """The response codes of the IANA registry "POP3 Extension Mechanism"."""
+
+    AUTH = "AUTH"  # RFC 3206 section 5: the credentials are the problem
+    IN_USE = "IN-USE"  # RFC 2449 section 8.1.2: another session holds the maildrop
+    LOGIN_DELAY = "LOGIN-DELAY"  # RFC 2449 section 8.1.1: logged in too recently
+    SYS_PERM = "SYS/PERM"  # RFC 3206 section 4: somebody must mend it
+    SYS_TEMP = "SYS/TEMP"  # RFC 3206 section 4: likely to pass
+
+
+class Pop3Error(Exception):
+    """The root of all errors that Restante raises about POP3."""
+
+
+class Refused(Pop3Error):  # noqa: N818  # it is an answer rather than an error
+    """The server says no: it becomes an -ERR reply, and the session goes on.
+
+    `text` may hold places in braces which `values` fill, so that a language can translate it.
+    """
+
+    def __init__(self, text: str, code: ResponseCode | None = None, **values: object) -> None:
+        super().__init__(text, code, values)
+        self.text = text
+        self.code = code
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.text.format(**self.values)
+
+
+class BadCommand(Refused):
+    """No command, or not here, or with a wrong argument: too many in a row end the session."""
+
+
+class LineTooLong(BadCommand):
+    """A line had more octets than its limit; the rest was thrown away, never acted upon.
+
+    `start` holds its first octets; `ended` is False when no line end came within reason, which
+    leaves no place from which to go on.
+    """
+
+    def __init__(self, start: bytes, *, ended: bool) -> None:
+        super().__init__("Line too long.")
+        self.start = start
+        self.ended = ended
+
+
+class LocalError(Pop3Error):
+    """Our own side asked for something that the protocol forbids."""
+
+
+class RemoteError(Pop3Error):
+    """The peer broke the protocol."""

@@ -1,0 +1,107 @@
+"""What may follow a command's keyword.
+
+Each grammar turns the octets behind the keyword and its one space into the arguments of a handler;
+None means that nothing follows. RFC 1939 section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from restante.protocol.errors import BadCommand
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Arguments: TypeAlias = tuple[Any, ...]
+
+MOST_DIGITS = 18  # of a number: it fits 64 bits, and int() is never slow
+
+
+class NoMatchError(Exception):
+    """The octets are not what the grammar asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """How arguments are written, for people, and how they are read."""
+
+    usage: str
+    read: Callable[[bytes | None], Arguments]
+
+    def parse(self, verb: bytes, argument: bytes | None) -> Arguments:
+        """Return the handler's arguments.
+
+        Raises BadCommand: the octets are something else; the text says how to write it.
+        """
+        try:
+            return self.read(argument)
+        except NoMatchError:
+            usage = f"{verb.decode()} {self.usage}".rstrip()
+            raise BadCommand("Write it as: {usage}", usage=usage) from None
+
+
+def _words(argument: bytes | None) -> list[bytes]:
+    """Split at single spaces; spaces at the end are a habit of fingers, not an argument."""
+    argument = (argument or b"").rstrip(b" ")
+    return argument.split(b" ") if argument else []
+
+
+def _number(word: bytes) -> int:
+    """Read 1 to 18 ASCII digits: int() alone takes signs, underscores and spaces too."""
+    if not word.isdigit() or len(word) > MOST_DIGITS:
+        raise NoMatchError
+    return int(word)
+
+
+def _nothing(argument: bytes | None) -> Arguments:
+    if _words(argument):
+        raise NoMatchError
+    return ()
+
+
+def _message(argument: bytes | None) -> Arguments:
+    match _words(argument):
+        case [number]:
+            return (_number(number),)
+    raise NoMatchError
+
+
+def _message_or_nothing(argument: bytes | None) -> Arguments:
+    return _message(argument) if _words(argument) else (None,)
+
+
+def _message_and_lines(argument: bytes | None) -> Arguments:
+    match _words(argument):
+        case [number]:
+            return _number(number), 0  # RFC 1939 wants the count; people at telnet leave it out
+        case [number, lines]:
+            return _number(number), _number(lines)
+    raise NoMatchError
+
+
+def _text(argument: bytes | None) -> Arguments:
+    try:
+        text = (argument or b"").decode()
+    except UnicodeDecodeError:
+        raise NoMatchError from None
+    if not text or not text.isprintable():
+        raise NoMatchError
+    return (text,)
+
+
+def _secret(argument: bytes | None) -> Arguments:
+    """Take everything: spaces may be part of a password. RFC 1939 section 7, PASS."""
+    if not argument:
+        raise NoMatchError
+    return (Secret(argument),)
+
+
+nothing = Grammar("", _nothing)
+message = Grammar("message", _message)
+message_or_nothing = Grammar("[message]", _message_or_nothing)
+message_and_lines = Grammar("message [lines]", _message_and_lines)
+name = Grammar("name", _text)
+password = Grammar("password", _secret)

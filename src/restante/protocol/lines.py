@@ -1,0 +1,59 @@
+"""Octets as they come from the peer, taken out line by line."""
+
+from __future__ import annotations
+
+from restante.protocol.errors import LineTooLong
+
+ENDLESS = 65536  # octets without a line end after which there is no use in waiting for one
+
+
+class LineBuffer:
+    """What the peer has sent and nobody has read yet.
+
+    An overlong line is thrown away as it comes, so the buffer holds no more of it than its start.
+    """
+
+    __slots__ = ("_octets", "_searched", "_start", "_thrown_away")
+
+    def __init__(self) -> None:
+        self._octets = bytearray()
+        self._searched = 0  # no line end before this place
+        self._start = b""  # of an overlong line
+        self._thrown_away = 0  # octets of an overlong line
+
+    def __len__(self) -> int:
+        return len(self._octets)
+
+    def feed(self, octets: bytes) -> None:
+        """Add what came."""
+        self._octets += octets
+
+    def take(self, limit: int) -> bytes | None:
+        """Take the next line with its LF, or return None while there is none.
+
+        Raises LineTooLong: it has more than `limit` octets, and is gone. RFC 2449 section 4.
+        """
+        end = self._octets.find(b"\n", self._searched) + 1
+        if end:
+            return self._take_line(end, limit)
+        if len(self._octets) > limit or self._thrown_away:
+            self._throw_away(limit)
+        self._searched = len(self._octets)
+        return None
+
+    def _take_line(self, end: int, limit: int) -> bytes:
+        line = bytes(self._octets[:end])
+        del self._octets[:end]
+        self._searched = 0
+        if self._thrown_away or end > limit:
+            start = self._start or line[:limit]
+            self._start, self._thrown_away = b"", 0
+            raise LineTooLong(start, ended=True)
+        return line
+
+    def _throw_away(self, limit: int) -> None:
+        self._start = self._start or bytes(self._octets[:limit])
+        self._thrown_away += len(self._octets)
+        self._octets.clear()
+        if self._thrown_away > ENDLESS:
+            raise LineTooLong(self._start, ended=False)

@@ -1,0 +1,120 @@
+"""All that a session may ask of the world.
+
+A handler writes `body = yield from Open(index)`; the driver, which alone touches sockets, files and
+clocks, meets the need with a value of its type T, or throws Refused into the session where the
+answer is no. That is the only way in which the protocol reaches the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+
+from restante.protocol.state import Contents, Identity
+
+if TYPE_CHECKING:
+    from restante.protocol.body import WireForm
+    from restante.protocol.secret import Secret
+
+T = TypeVar("T")
+
+
+class Chunks(Protocol):
+    """A message in chunks, open until it is closed. To the protocol it is a thing to pass on."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the chunks in order."""
+
+    async def aclose(self) -> None:
+        """Let go of the message, read to its end or not."""
+
+
+Body: TypeAlias = bytes | Chunks
+"""A message as it is stored: whole when it is small and at hand, else in chunks."""
+
+
+class Need(Generic[T]):
+    """Something a session asks for; `yield from need` is a T."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Need[T], T, T]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine(Need[bytes]):
+    """The next line, with its line end.
+
+    Throws LineTooLong when it has more than `limit` octets, line end included. A driver closes the
+    session when the line is not there after `seconds`, however many octets came: RFC 1939 section
+    3. It does so too when the peer is gone.
+    """
+
+    limit: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Need[Identity]):
+    """Whose name and password these are. Throws Refused [AUTH], the same for either being wrong."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire(Need[Contents]):
+    """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
+
+    Throws Refused [IN-USE], [SYS/TEMP] or [SYS/PERM]; then no lock is held.
+    """
+
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
+class Open(Need[Body]):
+    """A message, opened: when this is met, the reply may begin. Throws Refused where it is gone.
+
+    `lines` is how many lines of the body are wanted (RFC 1939 section 7, TOP), None for all: a
+    store may give more than that, never less.
+    """
+
+    index: int
+    lines: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update(Need[None]):
+    """The UPDATE state: remove these messages for good and release the lock. RFC 1939 section 6.
+
+    When it is met, the removal is durable. Throws Refused when some could not be removed. Either
+    way the lock is free afterwards.
+    """
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stream(Need[None]):
+    """A reply that is too long to hold in memory: the status line, then the body's wire form.
+
+    A driver which cannot read the body to its end closes the connection: the terminator says that
+    the message is whole.
+    """
+
+    status: bytes
+    body: Chunks
+    wire: WireForm
+
+
+NEEDS = (ReadLine, Verify, Acquire, Open, Update, Stream)
+"""Every need, once; a driver must meet them all."""
+
+Conversation: TypeAlias = Generator[bytes | Need[Any], Any, None]
+"""A session under way: it yields octets to send, and needs."""
+
+Reply: TypeAlias = Generator[bytes | Need[Any], Any, bytes]
+"""A command under way, which asks for something before it can answer."""

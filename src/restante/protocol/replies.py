@@ -1,0 +1,46 @@
+"""Replies as octets. RFC 1939 section 3, RFC 2449 sections 3 and 8."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol.body import CRLF, TERMINATOR, stuffed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restante.protocol.errors import Refused
+
+LINE_LIMIT = 512  # octets of a status line, line end included: RFC 1939 section 3
+
+
+def ok(text: str = "") -> bytes:
+    """Return a positive status line."""
+    return _status_line(f"+OK {text}" if text else "+OK")
+
+
+def refused(refusal: Refused) -> bytes:
+    """Return the negative status line for a refusal, with its response code."""
+    code = f"[{refusal.code}] " if refusal.code else ""
+    return _status_line(f"-ERR {code}{refusal}")
+
+
+def listing(status: bytes, lines: Iterable[str]) -> bytes:
+    """Return a multi-line reply: its status line, its lines and the terminator."""
+    text = "\r\n".join(lines)
+    if not text:
+        return status + TERMINATOR
+    return status + stuffed(text.encode()) + CRLF + TERMINATOR
+
+
+def _status_line(line: str) -> bytes:
+    """Return the line with its end, fit to be sent whatever it was made from.
+
+    A control character could forge a reply, and a line over 512 octets may not be sent.
+    """
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else "?" for c in line)
+    octets = line.encode(errors="replace")
+    if len(octets) + len(CRLF) > LINE_LIMIT:
+        octets = octets[: LINE_LIMIT - len(CRLF)].decode(errors="ignore").encode()
+    return octets + CRLF

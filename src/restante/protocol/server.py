@@ -1,0 +1,92 @@
+"""The server's side of a connection, from greeting to goodbye."""
+
+from __future__ import annotations
+
+import re
+
+from restante.protocol.commands import ALLOWED, VERBS, Command
+from restante.protocol.errors import BadCommand, LineTooLong, Refused
+from restante.protocol.needs import Conversation, ReadLine, Reply
+from restante.protocol.replies import ok, refused
+from restante.protocol.state import End, Session, State
+
+COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
+
+HTTP_REQUEST = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
+)
+"""A web page must not make a browser speak POP3: the session is closed. (GET 1 is just unknown.)"""
+
+
+def serve(session: Session) -> Conversation:
+    """Hold the whole conversation, and end it when `session.end` says why.
+
+    A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
+    """
+    yield ok(session.settings.greeting)
+    while session.end is None:
+        try:
+            line = yield from ReadLine(COMMAND_LIMIT, session.patience)
+            reply = yield from _carry_out(session, line)
+        except Refused as refusal:
+            reply = refused(refusal)
+            _count(session, refusal)
+        yield reply
+
+
+def _carry_out(session: Session, line: bytes) -> Reply:
+    """Find the command's row, read its argument and let its handler answer."""
+    verb, argument = _split(session, line)
+    last_verb, session.last_verb = session.last_verb, b""
+    command = _find(session, verb, last_verb)
+    arguments = command.argument.parse(verb, argument)
+    session.bad_commands = 0
+    reply = command.handler(session, *arguments)
+    if not isinstance(reply, bytes):
+        reply = yield from reply
+    session.last_verb = verb
+    return reply
+
+
+def _split(session: Session, line: bytes) -> tuple[bytes, bytes | None]:
+    """Return the keyword in upper case, and what follows its space. RFC 1939 section 3."""
+    if HTTP_REQUEST.match(line):
+        session.end = End.HTTP
+        raise BadCommand("This is a POP3 server, not a web server.")
+    if line.endswith(b"\r\n"):
+        line = line[:-2]
+    elif session.settings.strict_line_ends:
+        raise BadCommand("Lines end with CR LF.")
+    else:
+        line = line[:-1]
+    keyword, space, argument = line.partition(b" ")
+    return keyword.upper(), argument if space else None
+
+
+def _find(session: Session, verb: bytes, last_verb: bytes) -> Command:
+    """Return the row of a command that is allowed here and now."""
+    command = ALLOWED[session.state].get(verb)
+    if command is None:
+        if verb not in VERBS:
+            raise BadCommand("Unknown command.")
+        if session.state is State.AUTHORIZATION:
+            raise BadCommand("Log in first.")
+        raise BadCommand("You are logged in already.")
+    if command.after not in (b"", last_verb):
+        raise BadCommand("Send {verb} first.", verb=command.after.decode())
+    return command
+
+
+def _count(session: Session, refusal: Refused) -> None:
+    """Count what no client should send; end the session when it does not stop."""
+    session.last_verb = b""
+    if not isinstance(refusal, BadCommand):
+        return
+    session.bad_commands += 1
+    settings = session.settings
+    logged_in = session.state is not State.AUTHORIZATION
+    most = settings.bad_commands_after_login if logged_in else settings.bad_commands_before_login
+    if isinstance(refusal, LineTooLong) and not refusal.ended:
+        session.end = End.HTTP if HTTP_REQUEST.match(refusal.start) else End.ENDLESS_LINE
+    elif session.bad_commands >= most and session.end is None:
+        session.end = End.BAD_COMMANDS

@@ -1,0 +1,37 @@
+"""Where a server listens, as people write it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+HIGHEST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a port. An empty host stands for all addresses of the machine, IPv4 and IPv6."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read "127.0.0.1:110", "[::1]:110", "mail.example.com:110" or "*:110".
+
+        Raises ValueError: it is none of these.
+        """
+        host, colon, port = text.rpartition(":")
+        if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
+            raise ValueError(f"{text!r} is no HOST:PORT, such as 127.0.0.1:110, [::1]:110 or *:110")
+        if int(port) > HIGHEST_PORT:
+            raise ValueError(f"{text!r}: a port is at most {HIGHEST_PORT}")
+        if host.startswith("[") and host.endswith("]"):
+            host = str(ipaddress.IPv6Address(host[1:-1]))
+        elif ":" in host:
+            raise ValueError(f"{text!r}: an IPv6 address is written in brackets, [::1]:110")
+        return cls("" if host == "*" else host, int(port))
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host or "*"
+        return f"{host}:{self.port}"

@@ -1,0 +1,272 @@
+"""The asyncio driver: octets from a socket into a session, replies out of it.
+
+`restante.protocol.server` holds the conversation. This class meets the needs that are the socket's
+(a line, a streamed reply) and leaves the others to `World`. A command that needs nothing is
+answered without a task or an await.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, cast
+
+from restante.protocol.errors import LineTooLong, Refused, ResponseCode
+from restante.protocol.lines import LineBuffer
+from restante.protocol.needs import Need, ReadLine, Stream
+from restante.protocol.replies import refused
+from restante.protocol.server import serve
+from restante.protocol.state import End, Session
+from restante.server.clock import Deadline
+from restante.server.output import Output
+from restante.server.world import World
+from restante.storage.api import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from restante.server.service import Service
+
+MOST_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
+LINGER = 2  # seconds for a peer that is hung up on to read why
+
+HUNG_UP_ON = frozenset({End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP, End.FULL})
+"""Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
+that says why would be lost with it."""
+
+FULL = Refused("Too many connections, try again later.", ResponseCode.SYS_TEMP)
+
+WAIT = object()
+"""In place of an answer: the session must wait."""
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._session = Session(service.settings)
+        self._conversation = serve(self._session)
+        self._lines = LineBuffer()
+        self._wanted: ReadLine | None = None  # the line that the session waits for
+        self._work: asyncio.Task[None] | None = None  # what it waits for otherwise
+        self._deadline = Deadline(self._loop, self._on_deadline)
+        self._octets_in = 0
+        self._begun = self._loop.time()
+        self._half_closed = False  # the peer sends no more
+        self._stopping = False  # the server ends
+        self._reading = True  # octets from the client are let in
+        self._closing = False  # no more is read or done
+        self._gone = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet the client. Called by the event loop."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._output = Output(self._transport)
+        peer = transport.get_extra_info("peername")
+        self._log = self._service.log.bind(address=peer[0] if peer else "")
+        self._world = World(self._service, self._session, self._log)
+        if self._service.admit(self):
+            self._advance(None)
+        else:
+            self._output.add(refused(FULL))
+            self._end(End.FULL)
+
+    def data_received(self, octets: bytes) -> None:
+        """Take what the client sent. Called by the event loop."""
+        if self._closing:
+            return
+        self._octets_in += len(octets)
+        self._lines.feed(octets)
+        self._read_on()
+        if len(self._lines) > MOST_UNREAD:
+            self._read_more(now=False)
+
+    def eof_received(self) -> bool:
+        """Carry out what came whole, then close. Called by the event loop."""
+        self._half_closed = True
+        self._read_on()
+        return not self._closing
+
+    def pause_writing(self) -> None:
+        """Do no more until the client reads. Called by the transport."""
+        self._output.pause()
+        self._deadline.set(self._service.write_timeout)
+
+    def resume_writing(self) -> None:
+        """Go on. Called by the transport."""
+        self._output.resume()
+        self._read_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
+        """Let go of everything, but only after what is being done. Called by the event loop."""
+        self._gone = True
+        self._deadline.cancel()
+        self._output.resume()
+        if self._work is None:
+            self._leave()
+
+    def stop(self) -> None:
+        """End the session after the reply under way."""
+        self._stopping = True
+        self._read_on()
+
+    def abort(self) -> None:
+        """End the session now."""
+        self._session.end = self._session.end or End.SHUTDOWN
+        self._transport.abort()
+
+    def _advance(self, answer: object) -> None:
+        """Give the session what it asked for, and let it go on until it must wait again."""
+        while (step := self._resume(answer)) is not None:
+            if isinstance(step, bytes):
+                self._output.add(step)
+                answer = None
+                continue
+            answer = self._next_line(step) if isinstance(step, ReadLine) else self._meet(step)
+            if answer is WAIT:
+                return
+        self._end()
+
+    def _resume(self, answer: object) -> bytes | Need[Any] | None:
+        """Run the session to its next step; return None when it is over."""
+        try:
+            if isinstance(answer, Exception):
+                return self._conversation.throw(answer)
+            return self._conversation.send(answer)
+        except StopIteration:
+            return None
+        except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
+            self._session.end = End.BROKEN
+            self._output.add(refused(self._world.refused(error)))
+            return None
+
+    def _read_on(self) -> None:
+        """Give the session the line it waits for, where that is possible by now."""
+        if self._wanted is not None:
+            line = self._next_line(self._wanted)
+            if line is not WAIT:
+                self._advance(line)
+
+    def _next_line(self, wanted: ReadLine) -> object:
+        """Return the next line, or LineTooLong; or WAIT for the client, or end the session."""
+        self._wanted = wanted
+        if self._output.full or self._closing:
+            return WAIT
+        if self._stopping:
+            return self._end(End.SHUTDOWN)
+        try:
+            line = self._lines.take(wanted.limit)
+        except LineTooLong as error:
+            self._wanted = None
+            return error
+        if line is None:
+            return self._wait_for_line(wanted.seconds)
+        self._wanted = None
+        return line
+
+    def _wait_for_line(self, seconds: float) -> object:
+        self._output.flush()
+        if self._half_closed:
+            return self._end(End.DISCONNECTED)
+        if not self._output.full:
+            self._deadline.set(seconds)
+            self._read_more(now=True)
+        return WAIT
+
+    def _read_more(self, *, now: bool) -> None:
+        """Let the client's octets in, or keep them out for a while."""
+        if now != self._reading and not self._closing:
+            self._reading = now
+            (self._transport.resume_reading if now else self._transport.pause_reading)()
+
+    def _meet(self, need: Need[Any]) -> object:
+        """Return what the session needs, or why not; or WAIT for a task that will give it."""
+        try:
+            met = self._send(need) if isinstance(need, Stream) else self._world.meet(need)
+        except Refused as refusal:
+            return refusal
+        if not inspect.isawaitable(met):
+            return met
+        self._output.flush()
+        self._work = self._loop.create_task(self._wait_for(met))
+        return WAIT
+
+    async def _wait_for(self, work: Awaitable[object]) -> None:
+        """Do what takes time, then let the session go on."""
+        answer: object = None
+        try:
+            answer = await work
+        except Refused as refusal:
+            answer = refusal
+        except Exception as error:  # noqa: BLE001  # half a reply is out: what follows would be taken for its rest
+            self._world.refused(error)
+            self._session.end = End.BODY_FAILED
+            self._transport.abort()
+            self._closing = True
+        self._work = None
+        if self._gone:
+            self._leave()
+        elif not self._closing:
+            self._advance(answer)
+
+    async def _send(self, stream: Stream) -> None:
+        """Send a long reply piece by piece, as fast as the peer reads.
+
+        Raises Refused: nothing was sent yet. Raises StoreError: it cannot be sent to its end.
+        """
+        status = stream.status
+        try:
+            async for chunk in stream.body:
+                self._output.add(status + stream.wire.feed(chunk))
+                status = b""
+                await self._output.drain()
+                if self._closing or self._gone or stream.wire.complete:
+                    break
+        except StoreError as error:
+            raise (self._world.refused(error) if status else error) from error
+        finally:
+            await stream.body.aclose()
+        self._output.add(status + stream.wire.finish())
+
+    def _on_deadline(self) -> None:
+        if self._output.full or self._closing:
+            if self._output.moved():
+                self._deadline.set(self._service.write_timeout)
+            else:
+                self._session.end = self._session.end or End.STALLED
+                self._transport.abort()
+        elif self._wanted is not None:
+            self._end(End.TIMEOUT)
+
+    def _end(self, reason: End | None = None) -> object:
+        """Send what is left to send, and close."""
+        end = self._session.end = self._session.end or reason
+        self._output.flush()
+        if end in HUNG_UP_ON and self._transport.can_write_eof():
+            self._read_more(now=True)
+            self._transport.write_eof()
+            self._deadline.set(LINGER)
+        else:
+            self._transport.close()
+            self._deadline.set(self._service.write_timeout)
+        self._closing = True
+        return WAIT
+
+    def _leave(self) -> None:
+        """Close the session, which removes no mail, and write its line to the log."""
+        self._conversation.close()
+        self._world.leave()
+        session = self._session
+        self._service.leave(self)
+        self._log.info(
+            "session",
+            user=session.identity.name if session.identity else "",
+            octets_in=self._octets_in,
+            octets_out=self._output.octets,
+            retrieved=session.retrieved,
+            deleted=self._world.removed,
+            seconds=round(self._loop.time() - self._begun, 3),
+            end=(session.end or End.DISCONNECTED).value,
+        )

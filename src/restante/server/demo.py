@@ -1,0 +1,131 @@
+"""A demo account whose maildrop is the one of the article that Restante began with.
+
+Five messages of 3375, 3622, 3606, 3630 and 3834 octets; the first has the article's header.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.auth import hashes, userfile
+from restante.protocol.body import size_on_wire
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ACCOUNT = "info@example.com"
+PASSWORD = b"restante"  # known to everybody, and served to this machine alone
+WIDTH = 68  # characters of a body line
+
+_HEADER = """\
+Return-Path: <sender@example.com>
+Delivered-To: info@example.com
+Received: from localhost (localhost [127.0.0.1])
+    by example.com (Postfix) with ESMTP id {queue_id}
+    for <info@example.com>; Mon, 23 Feb 2015 {received} +0100 (CET)
+Date: Mon, 23 Feb 2015 {sent} -0700
+From: <sender@example.com>
+To: info@example.com
+Message-ID: <{message_id}@example.com>
+Subject: {subject}
+"""
+
+
+class Letter(NamedTuple):
+    """One message: its octets on the wire, and what makes it differ from the others."""
+
+    octets: int
+    delivered: int  # seconds since 1970
+    received: str
+    sent: str
+    queue_id: str
+    message_id: str
+    subject: str
+    opening: str
+
+
+LETTERS = (
+    Letter(
+        3375, 1424693977, "13:19:37", "04:19:35", "10315142CF8", "78AF5C73C263AF24BA943DEEBB142316",
+        "Just a test message",
+        "This is the first message of your demo maildrop, and TOP 1 showed you its header.",
+    ),
+    Letter(
+        3622, 1424694577, "13:29:37", "04:29:35", "2A7F5142CF9", "0D3B5E91A7C24F688E10B5D2C94A7F03",
+        "What a server may answer",
+        "A reply begins with +OK when it went well, and with -ERR when it did not.",
+    ),
+    Letter(
+        3606, 1424695177, "13:39:37", "04:39:35", "3C90E142CFA", "5F21C8D07B6E4A93B1D4E6A2087C39F5",
+        "Nothing is deleted yet",
+        "DELE only marks a message. RSET takes all marks away, and so does hanging up.",
+    ),
+    Letter(
+        3630, 1424695777, "13:49:37", "04:49:35", "4E11B142CFB", "A94D0F6E2C8B4175930E7B1FD65C2A88",
+        "The end of a message",
+        "A line with nothing but a dot ends it. Here is one that belongs to the text:\n.\n"
+        "On the wire it had two dots, and your mail program took one away.",
+    ),
+    Letter(
+        3834, 1424696377, "13:59:37", "04:59:35", "5B82D142CFC", "C6E27A14F3D94B0588A1D07E9B3F5C62",
+        "Goodbye",
+        "QUIT is what removes the marked messages. After that they are gone for good.",
+    ),
+)  # fmt: skip
+
+_FILLING = """\
+The rest of this text only makes the message as long as it should be. Poste restante is mail that
+lies at the post office until somebody calls for it. That is what this protocol does: the letters
+wait, you ask how many there are, you look at one, you take it home, and you say which ones need not
+be kept."""
+
+
+def prepare(folder: Path) -> tuple[Path, Path]:
+    """Make the demo account in a folder, or what is missing of it.
+
+    Returns the mail folder and the file of accounts. Mail that came since stays. Raises OSError.
+    """
+    mail, users = folder / "mail", folder / "users"
+    maildir = mail / ACCOUNT
+    for part in ("tmp", "new", "cur"):
+        (maildir / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+    there = {
+        file.name.partition(":")[0]
+        for part in ("new", "cur")
+        for file in (maildir / part).iterdir()
+    }
+    for letter in LETTERS:
+        name = f"{letter.delivered}.{letter.queue_id}.demo,W={letter.octets}"
+        if name not in there:
+            (maildir / "tmp" / name).write_bytes(written(letter))
+            (maildir / "tmp" / name).rename(maildir / "new" / name)
+    with userfile.changing(users) as lines:
+        if userfile.find(lines, ACCOUNT) is None:
+            lines.append(f"{ACCOUNT}:{hashes.make(Secret(PASSWORD))}")
+    return mail, users
+
+
+def written(letter: Letter) -> bytes:
+    """Return a message as it is stored, with as much text as its size asks for."""
+    text = f"{_HEADER.format(**letter._asdict())}\n{letter.opening}\n\n".encode()
+    missing = letter.octets - size_on_wire([text])
+    for line in _lines():
+        if missing <= len(line) + 3:  # a line end is two octets, and a line should not be empty
+            break
+        text += line + b"\n"
+        missing -= len(line) + 2
+    return text + line[: missing - 2] + b"\n"
+
+
+def _lines() -> Iterator[bytes]:
+    """Return lines of filling without end."""
+    line = ""
+    for word in itertools.cycle(_FILLING.split()):
+        if len(line) + 1 + len(word) > WIDTH:
+            yield line.encode()
+            line = word
+        else:
+            line = f"{line} {word}".lstrip()

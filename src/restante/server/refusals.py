@@ -1,0 +1,46 @@
+"""The one place where errors of stores and accounts become replies.
+
+RFC 2449 section 8, RFC 3206.
+"""
+
+from __future__ import annotations
+
+from restante.auth.api import CredentialsError, UnavailableError
+from restante.protocol.errors import Refused, ResponseCode
+from restante.storage.api import BusyError, GoneError, RemainError, StoreError
+
+
+class LoginDelayError(Exception):
+    """The user logged in too recently. RFC 2449 section 8.1.1."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+def refusal(error: Exception) -> Refused | None:  # noqa: PLR0911  # a table in the shape of a match
+    """Return what to tell the peer; None for an error that nobody foresaw."""
+    match error:
+        case Refused():
+            return error
+        case CredentialsError():
+            return Refused("Name or password is wrong.", ResponseCode.AUTH)
+        case UnavailableError():
+            text = "Logins cannot be checked now, try again later."
+            return Refused(text, ResponseCode.SYS_TEMP)
+        case LoginDelayError():
+            text = "You may log in once in {seconds} seconds."
+            return Refused(text, ResponseCode.LOGIN_DELAY, seconds=error.seconds)
+        case BusyError():
+            return Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
+        case GoneError():
+            return Refused("Message is gone: another program took it away.")
+        case RemainError():
+            return Refused("Some deleted messages not removed.", ResponseCode.SYS_TEMP)
+        case StoreError(permanent=True):
+            text = "The mail store needs its administrator."
+            return Refused(text, ResponseCode.SYS_PERM)
+        case StoreError():
+            text = "The mail store does not answer now, try again later."
+            return Refused(text, ResponseCode.SYS_TEMP)
+    return None

@@ -1,0 +1,75 @@
+"""What all connections of a server share, and how it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from restante.protocol.state import Settings
+from restante.server.limits import LoginDelay
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    import structlog
+
+    from restante.auth.api import Authenticator
+    from restante.server.connection import Connection
+    from restante.storage.api import Store
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """The parts a server is made of; times are seconds."""
+
+    store: Store
+    authenticator: Authenticator
+    log: structlog.typing.FilteringBoundLogger
+    settings: Settings = field(default_factory=Settings)
+    lock_patience: float = 3  # for a maildrop that another session holds
+    write_timeout: float = 600  # for a peer that takes no octet of a reply
+    most_connections: int = 4000
+    connections: set[Connection] = field(default_factory=set)
+    login_delay: LoginDelay = field(init=False)
+    _empty: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _background: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.login_delay = LoginDelay(self.settings.login_delay)
+
+    def admit(self, connection: Connection) -> bool:
+        """Count a connection in, unless there are too many."""
+        if len(self.connections) >= self.most_connections:
+            return False
+        self.connections.add(connection)
+        return True
+
+    def leave(self, connection: Connection) -> None:
+        """Count a connection out."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self._empty.set()
+
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for, but that `stop` lets finish."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def stop(self, patience: float) -> None:
+        """End all sessions: idle ones now, others after their reply, all after `patience` seconds.
+
+        No mail is removed but by a QUIT that was already being carried out.
+        """
+        for connection in tuple(self.connections):
+            connection.stop()
+        if self.connections:
+            self._empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), patience)
+        for connection in tuple(self.connections):
+            connection.abort()
+        await asyncio.sleep(0)
+        await asyncio.gather(*self._background)

@@ -1,0 +1,80 @@
+"""What a mail store is: two protocols and the errors they raise.
+
+The promise that every store keeps: what was not marked and confirmed by a QUIT is never lost; what
+was confirmed is gone, and `remove` returns only when that is durable.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+
+    from restante.protocol.needs import Body
+    from restante.protocol.state import Contents
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked. `permanent`: somebody must mend it; waiting is no use."""
+
+    def __init__(self, text: str, *, permanent: bool = False) -> None:
+        super().__init__(text)
+        self.permanent = permanent
+
+
+class BusyError(StoreError):
+    """Another session holds the maildrop."""
+
+
+class GoneError(StoreError):
+    """The message is not there any more: another program took it away."""
+
+
+class RemainError(StoreError):
+    """Some messages could not be removed; `remaining` has their indexes, the others are gone."""
+
+    def __init__(self, text: str, remaining: Sequence[int]) -> None:
+        super().__init__(text)
+        self.remaining = remaining
+
+
+class Maildrop(Protocol):
+    """One user's mail, locked for one session. Indexes are 0-based places in `contents`."""
+
+    @property
+    def contents(self) -> Contents:
+        """The messages as they were when it was opened; mail that comes later is not in it."""
+
+    def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
+        """Return a message as it is stored, already opened: at once where that blocks nobody.
+
+        With `lines`, at least the header and so many lines of the body; the rest may be left out.
+        Raises GoneError, StoreError, here or when awaited; the chunks of a Body may raise
+        StoreError.
+        """
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        """Remove messages for good; durable on return. One that is gone already is no error.
+
+        Raises RemainError: some could not be removed.
+        """
+
+    async def correct(self, sizes: Mapping[int, int]) -> None:
+        """Take note of sizes in octets which turned out to differ, for the next session."""
+
+    def release(self) -> None:
+        """Give the lock back. Never blocks; doing it twice is no error."""
+
+
+class Store(Protocol):
+    """All maildrops of a server."""
+
+    async def acquire(self, owner: str, patience: float) -> Maildrop:
+        """Lock and open a user's maildrop, waiting at most `patience` seconds for the lock.
+
+        Raises BusyError: another session still holds it. Raises StoreError: it cannot be opened.
+        """
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Put a message in and return its unique-id; durable on return. Raises StoreError."""

@@ -1,0 +1,109 @@
+"""Opening and reading files in a folder that its owner, or anybody's program, may change meanwhile.
+
+Nothing here follows a symbolic link or waits for a pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from restante.storage.api import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK = 256 * 1024  # octets
+
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)  # Linux only
+
+
+_WILL_PASS = frozenset({
+    errno.EAGAIN, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOLCK,
+    errno.ENOMEM, errno.ENOSPC, errno.ESTALE, errno.ETIMEDOUT,
+})  # fmt: skip
+
+
+@contextlib.contextmanager
+def as_store_error(what: str) -> Iterator[None]:
+    """Turn the system's errors into a store's: what failed, and whether waiting may help."""
+    try:
+        yield
+    except OSError as error:
+        permanent = error.errno not in _WILL_PASS
+        raise StoreError(f"{what}: {error.strerror}", permanent=permanent) from error
+
+
+def open_folder(name: str, parent: int) -> int:
+    """Open a folder, made when it is missing. Raises OSError, also for a symbolic link."""
+    try:
+        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        os.mkdir(name, 0o700, dir_fd=parent)
+        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+
+
+def open_file(name: str, folder: int) -> int:
+    """Open a regular file. Raises OSError, also for a symbolic link, a folder or a pipe."""
+    file = os.open(name, _OPEN_FILE, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "no regular file", name)
+    return file
+
+
+def read_at_hand(file: int, size: int) -> bytes | None:
+    """Return the whole of a file of this size if that needs no disk, else None. Raises OSError."""
+    if _WITHOUT_WAITING is None:
+        return None
+    buffer = bytearray(size)
+    try:
+        found = os.preadv(file, [buffer], 0, _WITHOUT_WAITING) if size else 0
+    except (BlockingIOError, NotImplementedError):
+        return None
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return None
+        raise
+    return bytes(buffer) if found == size else None
+
+
+def chunks(file: int) -> Iterator[bytes]:
+    """Read a file from its beginning to its end. Raises OSError."""
+    place = 0
+    while chunk := os.pread(file, CHUNK, place):
+        yield chunk
+        place += len(chunk)
+
+
+class FileChunks:
+    """An open file read chunk by chunk, off the event loop; closed at its end, or by `aclose`."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._chunks = chunks(file)
+
+    def __aiter__(self) -> FileChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await asyncio.to_thread(next, self._chunks, b"")
+        except OSError as error:
+            raise StoreError(f"a message cannot be read to its end: {error.strerror}") from error
+        if chunk:
+            return chunk
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -1,0 +1,105 @@
+"""Which messages a Maildir holds, while other programs deliver, flag and remove some."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.maildir import names
+from restante.storage.maildir.files import open_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_LOOKS = 5  # at folders that change while we look
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The descriptors of the two folders that hold messages."""
+
+    new: int
+    cur: int
+
+    @classmethod
+    def open(cls, maildrop: int) -> Folders:
+        """Open the folders of a maildrop, made where they are missing. Raises OSError."""
+        new = open_folder("new", maildrop)
+        try:
+            return cls(new, open_folder("cur", maildrop))
+        except BaseException:
+            os.close(new)
+            raise
+
+    def close(self) -> None:
+        """Close both."""
+        os.close(self.new)
+        os.close(self.cur)
+
+    def changed_at(self) -> tuple[int, int]:
+        """Return when names were last added or removed, in nanoseconds."""
+        return os.fstat(self.new).st_mtime_ns, os.fstat(self.cur).st_mtime_ns
+
+
+class Entry(NamedTuple):
+    """A message's file. `key` tells messages apart: the base name, but for copies of one name."""
+
+    key: str
+    folder: int
+    name: str
+
+    @property
+    def uid(self) -> str:
+        """The unique-id. RFC 1939 section 7."""
+        return names.unique_id(self.key)
+
+
+def list_messages(folders: Folders) -> list[Entry]:
+    """Return the messages, oldest first. Raises OSError.
+
+    A file that is renamed while a folder is read may be met twice or not at all, so a look counts
+    only when nothing changed meanwhile.
+    """
+    for _ in range(MOST_LOOKS):
+        before = folders.changed_at()
+        entries = list(_look(folders))
+        if folders.changed_at() == before:
+            break
+    return sorted(_told_apart(entries), key=lambda entry: names.order(entry.key))
+
+
+def _look(folders: Folders) -> Iterator[Entry]:
+    """Read new before cur: what moves on meanwhile is met twice rather than missed."""
+    for folder in (folders.new, folders.cur):
+        with os.scandir(folder) as files:
+            for file in files:
+                if not file.name.startswith(".") and file.is_file(follow_symlinks=False):
+                    yield Entry(names.base_name(file.name), folder, file.name)
+
+
+def _told_apart(entries: list[Entry]) -> list[Entry]:
+    """Give each message a key of its own.
+
+    Files that share a base name are mostly one, met twice while it moved. But where somebody copied
+    a message under the same base name, both are there: then the inode tells them apart, since it
+    stays the same when flags or the folder change.
+    """
+    by_key: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_key.setdefault(entry.key, []).append(entry)
+    if len(by_key) == len(entries):
+        return entries
+    return [single for same in by_key.values() for single in (_copies(same) if same[1:] else same)]
+
+
+def _copies(same: list[Entry]) -> Iterator[Entry]:
+    there = {}
+    for entry in same:
+        try:
+            there[os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False).st_ino] = entry
+        except FileNotFoundError:
+            continue
+    for place, inode in enumerate(sorted(there)):
+        entry = there[inode]
+        yield entry._replace(key=f"{entry.key}~{inode}") if place else entry

@@ -1,0 +1,114 @@
+"""One user's Maildir, locked for one session."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from restante.protocol.state import Contents
+from restante.storage.api import GoneError, RemainError
+from restante.storage.maildir import sizes
+from restante.storage.maildir.files import FileChunks, as_store_error, open_file, read_at_hand
+from restante.storage.maildir.listing import Folders, list_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+
+    from restante.protocol.needs import Body
+
+WHOLE = 128 * 1024  # octets: a file up to this size is read in one piece
+
+
+class MaildirMaildrop:
+    """The messages as they were when it was opened. Raises OSError when it cannot be read."""
+
+    def __init__(self, root: int, folders: Folders, held: contextlib.ExitStack) -> None:
+        self._root = root
+        self._folders = folders
+        entries = list_messages(folders)
+        octets = sizes.sizes_of(entries, root)
+        there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
+        self._entries = [entry for entry, _ in there]
+        self.contents = Contents(
+            tuple(size for _, size in there), tuple(entry.uid for entry in self._entries)
+        )
+        self._held = held.pop_all()
+
+    def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a file is read from its start anyway
+        """Return a message: at once when the page cache holds it and its name has not changed.
+
+        Raises GoneError, StoreError.
+        """
+        with as_store_error("a message cannot be opened"):
+            try:
+                return self._open(index)
+            except FileNotFoundError:
+                return asyncio.to_thread(self._find_and_open, index)
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        """Remove messages, under whatever name they have now. Raises RemainError, StoreError."""
+        if indexes:
+            await asyncio.to_thread(self._remove, indexes)
+
+    async def correct(self, sizes_found: Mapping[int, int]) -> None:
+        """Keep sizes in octets that were found by reading, for the next session."""
+        found = {self._entries[index]: octets for index, octets in sizes_found.items()}
+        await asyncio.to_thread(sizes.correct, found, self._root)
+
+    def release(self) -> None:
+        """Give the lock back; not while a read or a removal is under way."""
+        self._held.close()
+
+    def _open(self, index: int) -> Body:
+        entry = self._entries[index]
+        file = open_file(entry.name, entry.folder)
+        try:
+            size = os.fstat(file).st_size
+            stored = read_at_hand(file, size) if size <= WHOLE else None
+        except BaseException:
+            os.close(file)
+            raise
+        if stored is None:
+            return FileChunks(file)
+        os.close(file)
+        return stored
+
+    def _find_and_open(self, index: int) -> Body:
+        with as_store_error("a message cannot be opened"):
+            self._find_again()
+            try:
+                return self._open(index)
+            except FileNotFoundError:
+                raise GoneError("another program took the message away") from None
+
+    def _find_again(self) -> None:
+        """Learn the names that messages have now: flags and the folder may change at any time."""
+        now = {entry.key: entry for entry in list_messages(self._folders)}
+        self._entries = [now.get(entry.key, entry) for entry in self._entries]
+
+    def _remove(self, indexes: Sequence[int]) -> None:
+        remaining = [index for index in indexes if not self._unlink(index)]
+        with as_store_error("a removal may not last"):
+            os.fsync(self._folders.new)
+            os.fsync(self._folders.cur)
+        if remaining:
+            raise RemainError("some messages could not be removed", remaining)
+
+    def _unlink(self, index: int) -> bool:
+        """Remove a message's file; return whether it is gone."""
+        try:
+            try:
+                self._unlink_as_known(index)
+            except FileNotFoundError:
+                self._find_again()
+                with contextlib.suppress(FileNotFoundError):
+                    self._unlink_as_known(index)
+        except OSError:
+            return False
+        return True
+
+    def _unlink_as_known(self, index: int) -> None:
+        entry = self._entries[index]
+        os.unlink(entry.name, dir_fd=entry.folder)

@@ -1,0 +1,44 @@
+"""What the name of a file in a Maildir says.
+
+"1424693977.M84P2712.mail,S=3350,W=3421:2,RS" is: the time of delivery, something unique, fields,
+and behind the colon the flags. All before the colon is the base name: it stays the same for ever,
+while the flags and the folder (new or cur) may change at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+LONGEST_UID = 70  # characters: RFC 1939 section 7
+
+_WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
+_TIME = re.compile(r"[0-9]{1,18}")
+
+
+def base_name(name: str) -> str:
+    """Return the part of a file's name that never changes."""
+    return name.partition(":")[0]
+
+
+def unique_id(base: str) -> str:
+    """Return the unique-id of a message: its base name, or where that does not fit, a hash of it.
+
+    RFC 1939 section 7: 1 to 70 characters from 0x21 to 0x7E.
+    """
+    if 1 <= len(base) <= LONGEST_UID and base.isascii() and base.isprintable() and " " not in base:
+        return base
+    return "sha256-" + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
+
+
+def wire_size(base: str) -> int | None:
+    """Return the octets with CR LF line ends that the field W= gives, or None."""
+    found = _WIRE_SIZE.search(base)
+    return int(found[1]) if found else None
+
+
+def order(base: str) -> tuple[int, str]:
+    """Return the key that sorts messages by the time of their delivery, then by name."""
+    found = _TIME.match(base)
+    return (int(found[0]) if found else 0, base)

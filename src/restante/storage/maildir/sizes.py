@@ -1,0 +1,119 @@
+"""How many octets each message has on the wire.
+
+A name's field W= says so; else the message is read once, and the count is kept in a file beside the
+folders. That file is only a help: whatever does not match its message is counted again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import msgspec
+
+from restante.protocol.body import size_on_wire
+from restante.storage.maildir import names
+from restante.storage.maildir.files import chunks, open_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from restante.storage.maildir.listing import Entry
+
+CACHE_FILE = "restante.sizes"
+_NEW_CACHE_FILE = "restante.sizes.new"
+_HEAD = b"restante sizes 1 "
+
+Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
+Known: TypeAlias = dict[str, tuple[Octets, int, int]]
+"""By unique-id: octets on the wire, and the size and time of the file that they were true of."""
+
+
+def sizes_of(entries: Sequence[Entry], maildrop: int) -> list[int | None]:
+    """Return the octets of each message, None for one that vanished; count what is not known."""
+    known = _load(maildrop)
+    fresh: Known = {}
+    sizes = [_size_of(entry, known, fresh) for entry in entries]
+    if fresh != known:
+        _save(fresh, maildrop)
+    return sizes
+
+
+def correct(found: Mapping[Entry, int], maildrop: int) -> None:
+    """Keep sizes that were found by reading, over what a name or the file said before."""
+    known = _load(maildrop)
+    for entry, octets in found.items():
+        with contextlib.suppress(OSError):
+            known[entry.uid] = (octets, *_stamp(entry))
+    _save(known, maildrop)
+
+
+def _size_of(entry: Entry, known: Known, fresh: Known) -> int | None:
+    """Return a message's octets on the wire, and note in `fresh` what is worth keeping."""
+    remembered = known.get(entry.uid)
+    octets = names.wire_size(entry.key)
+    if remembered is None and octets is not None:
+        return octets
+    try:
+        stamp = _stamp(entry)
+        if remembered is None or remembered[1:] != stamp:
+            remembered = (_count(entry), *stamp)
+    except FileNotFoundError:
+        return None
+    except OSError:  # it is there but cannot be read: better shown than hidden
+        return octets or 0
+    fresh[entry.uid] = remembered
+    return remembered[0]
+
+
+def _stamp(entry: Entry) -> tuple[int, int]:
+    status = os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False)
+    return status.st_size, status.st_mtime_ns
+
+
+def _count(entry: Entry) -> int:
+    file = open_file(entry.name, entry.folder)
+    try:
+        return size_on_wire(chunks(file))
+    finally:
+        os.close(file)
+
+
+def _load(maildrop: int) -> Known:
+    """Return what the file holds: nothing, when it is missing, cut or garbage."""
+    try:
+        file = open_file(CACHE_FILE, maildrop)
+    except OSError:
+        return {}
+    try:
+        text = b"".join(chunks(file))
+    except OSError:
+        return {}
+    finally:
+        os.close(file)
+    head, _, rest = text.partition(b"\n")
+    if head != _head(rest):
+        return {}
+    try:
+        return msgspec.json.decode(rest, type=Known)
+    except msgspec.DecodeError:
+        return {}
+
+
+def _save(known: Known, maildrop: int) -> None:
+    """Write the file anew. Where that fails the next session counts again, so nothing is said."""
+    text = msgspec.json.encode(known)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        file = os.open(_NEW_CACHE_FILE, flags, 0o600, dir_fd=maildrop)
+        with open(file, "wb") as new:
+            new.write(_head(text) + b"\n" + text)
+        os.rename(_NEW_CACHE_FILE, CACHE_FILE, src_dir_fd=maildrop, dst_dir_fd=maildrop)
+    except OSError:
+        return
+
+
+def _head(text: bytes) -> bytes:
+    return _HEAD + f"{zlib.crc32(text):08x}".encode()

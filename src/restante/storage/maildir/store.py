@@ -1,0 +1,74 @@
+"""All Maildirs of a server: which one is whose, and who holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from restante.storage.api import BusyError
+from restante.storage.maildir import delivery
+from restante.storage.maildir.files import as_store_error
+from restante.storage.maildir.listing import Folders
+from restante.storage.maildir.lock import try_lock
+from restante.storage.maildir.maildrop import MaildirMaildrop
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from restante.storage.layout import Layout
+
+LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
+
+
+class MaildirStore:
+    """One Maildir for each user, in the folder that the layout names; made when it is missing."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
+        """Lock and open a user's Maildir. Raises BusyError, StoreError."""
+        folder = self._layout.folder(owner)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        while (maildrop := await asyncio.to_thread(self._try_open, folder)) is None:
+            if loop.time() >= deadline:
+                raise BusyError("another session holds the maildrop")
+            await asyncio.sleep(LOCK_PAUSE)
+        return maildrop
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Put a message into new/ and return its unique-id. Raises StoreError."""
+        return await asyncio.to_thread(self._deliver, self._layout.folder(owner), message)
+
+    def _try_open(self, folder: Path) -> MaildirMaildrop | None:
+        """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
+        with as_store_error("a maildrop cannot be opened"), contextlib.ExitStack() as undo:
+            root = self._open_root(folder, undo)
+            lock = try_lock(root)
+            if lock is None:
+                return None
+            undo.callback(os.close, lock)
+            folders = Folders.open(root)
+            undo.callback(folders.close)
+            return MaildirMaildrop(root, folders, undo)
+
+    def _deliver(self, folder: Path, message: bytes) -> str:
+        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
+            root = self._open_root(folder, undo)
+            return delivery.deliver(root, message)
+
+    def _open_root(self, folder: Path, undo: contextlib.ExitStack) -> int:
+        """Open a user's folder, made when it is missing.
+
+        The mail folder above it is never made: it may be a disk that is not mounted yet, and an
+        empty maildrop would make clients forget what they have seen.
+        """
+        if not folder.is_dir():
+            self._layout.root.stat()
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        undo.callback(os.close, root)
+        return root

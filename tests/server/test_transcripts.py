@@ -1,0 +1,25 @@
+"""Every transcript, over a real socket, on both event loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+import uvloop
+
+from support import transcript
+from support.live import serving
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("name", transcript.names())
+def test_the_server_says_what_the_transcript_says(
+    name: str, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    script = transcript.read(name)
+    with serving(settings=script.make_settings(), loop_factory=loop) as live:
+        for user, (password, messages) in script.mailboxes.items():
+            live.add(user, password, *messages)
+        with live.connect() as client:
+            transcript.play(name, script, client.send, client.read_line)

@@ -1,0 +1,165 @@
+"""A server on a free port of this machine, in a thread with a loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from restante.auth.api import CredentialsError
+from restante.protocol.secret import Secret
+from restante.protocol.state import Identity, Settings
+from restante.server import observe
+from restante.server.address import Address
+from restante.server.listener import listening
+from restante.server.service import Service
+from restante.storage.api import Store
+from restante.storage.memory import MemoryStore
+
+T = TypeVar("T")
+
+PATIENCE = 20  # seconds: far more than anything here takes
+
+
+class Passwords:
+    """Accounts in a dict: no time is lost on hashing."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        if password.reveal().decode(errors="replace") != self.known.get(user):
+            raise CredentialsError
+        return Identity(user)
+
+
+@dataclass
+class Live:
+    """A running server."""
+
+    port: int
+    service: Service
+    loop: asyncio.AbstractEventLoop
+    passwords: Passwords
+    log: io.StringIO
+    stop: Callable[[], None]
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on the server's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(PATIENCE)
+
+    def add(self, user: str, password: str, *messages: bytes) -> None:
+        self.passwords.known[user] = password
+        for message in messages:
+            self.call(self.service.store.deliver(user, message))
+
+    def connect(self) -> Client:
+        return Client(self.port)
+
+
+class Client:
+    """A socket, and its lines."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self._file = self.socket.makefile("rb")
+
+    def send(self, octets: bytes) -> None:
+        self.socket.sendall(octets)
+
+    def read_line(self) -> bytes:
+        """Return the next line, b"" when the server hung up."""
+        try:
+            return self._file.readline()
+        except ConnectionResetError:
+            return b""
+
+    def read_all(self) -> bytes:
+        """Return all that the server sends until it hangs up."""
+        return self._file.read()
+
+    def say(self, line: str) -> bytes:
+        """Send a command and return the status line."""
+        self.send(line.encode() + b"\r\n")
+        return self.read_line()
+
+    def read_lines(self) -> list[bytes]:
+        """Return the lines of a multi-line reply behind its status line, as they came."""
+        return list(iter(self.read_line, b".\r\n"))
+
+    def log_in(self, user: str, password: str) -> None:
+        self.read_line()
+        self.say(f"USER {user}")
+        assert self.say(f"PASS {password}") == b"+OK Logged in.\r\n"
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextlib.contextmanager
+def serving(
+    store: Store | None = None,
+    settings: Settings | None = None,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    **options: Any,
+) -> Iterator[Live]:
+    """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
+    ready: threading.Event = threading.Event()
+    made: list[Live] = []
+    failed: list[BaseException] = []
+
+    async def run() -> None:
+        log, writer = observe.start("text", lines := io.StringIO())
+        passwords = Passwords()
+        service = Service(
+            store=store or MemoryStore(),
+            authenticator=passwords,
+            log=log,
+            settings=settings or Settings(),
+            **options,
+        )
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        async with listening(service, [Address("127.0.0.1", 0)]) as sockets:
+            port = sockets[0].getsockname()[1]
+
+            def stop() -> None:
+                loop.call_soon_threadsafe(over.set)
+
+            made.append(Live(port, service, loop, passwords, lines, stop))
+            ready.set()
+            await over.wait()
+        writer.close()
+
+    def thread() -> None:
+        try:
+            with asyncio.Runner(loop_factory=loop_factory) as runner:
+                runner.run(run())
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+            ready.set()
+
+    running = threading.Thread(target=thread)
+    running.start()
+    assert ready.wait(PATIENCE)
+    try:
+        if made:
+            yield made[0]
+    finally:
+        if made:
+            made[0].stop()
+        running.join(PATIENCE)
+        assert not running.is_alive()
+        if failed:
+            raise failed[0]

@@ -1,0 +1,96 @@
+"""Dialogs as text files, which read like an example in an RFC.
+
+# RFC 1939 section 5, DELE: a marked message cannot be named again.
+mailbox ann secret
+  "Subject: a" "" "hello"      a message, a string a line; \\x escapes work
+setting login_timeout 5        a field of Settings
+S: +OK ...                     "..." at the end stands for any text
+C: USER ann
+C<"a\\x00b\\n"                 raw octets, as they are
+closed                         the server hangs up, with nothing more to say
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from restante.protocol.state import Settings
+
+FOLDER = Path(__file__).parent.parent / "transcripts"
+
+
+@dataclass
+class Transcript:
+    """A parsed file."""
+
+    mailboxes: dict[str, tuple[str, list[bytes]]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    steps: list[tuple[int, str, bytes]] = field(default_factory=list)  # line, kind, octets
+
+    def make_settings(self) -> Settings:
+        return Settings(**self.settings)
+
+
+def names() -> list[str]:
+    return sorted(path.stem for path in FOLDER.glob("*.txt"))
+
+
+def read(name: str) -> Transcript:
+    transcript = Transcript()
+    messages: list[bytes] = []
+    for number, line in enumerate((FOLDER / f"{name}.txt").read_text().splitlines(), 1):
+        if not line or line.startswith("#"):
+            continue
+        if line.startswith("  "):
+            messages.append(_message(line))
+        elif line.startswith("mailbox "):
+            _, user, password = line.split(" ", 2)
+            messages = []
+            transcript.mailboxes[user] = (password, messages)
+        elif line.startswith("setting "):
+            _, key, value = line.split(" ", 2)
+            transcript.settings[key] = ast.literal_eval(value)
+        elif line.startswith(("S: ", "C: ")) or line in ("S:", "C:"):
+            transcript.steps.append((number, line[0], line[3:].encode()))
+        elif line.startswith("C<"):
+            transcript.steps.append((number, "raw", ast.literal_eval("b" + line[2:])))
+        elif line == "closed":
+            transcript.steps.append((number, "closed", b""))
+        else:
+            raise AssertionError(f"{name}.txt:{number}: not understood: {line}")
+    return transcript
+
+
+def _message(line: str) -> bytes:
+    strings = re.findall(r'"(?:[^"\\]|\\.)*"', line)
+    return b"".join(ast.literal_eval("b" + string) + b"\n" for string in strings)
+
+
+def play(
+    name: str,
+    transcript: Transcript,
+    send: Callable[[bytes], None],
+    read_line: Callable[[], bytes],
+) -> None:
+    """Say the client's lines, and compare the server's; `read_line` gives b"" when it hung up."""
+    for number, kind, octets in transcript.steps:
+        where = f"{name}.txt:{number}"
+        if kind == "C":
+            send(octets + b"\r\n")
+        elif kind == "raw":
+            send(octets)
+        elif kind == "closed":
+            assert read_line() == b"", f"{where}: the server should have hung up"
+        else:
+            said = read_line()
+            if octets.endswith(b"..."):
+                start = octets.removesuffix(b"...")
+                assert said.startswith(start), f"{where}: {said!r} does not begin with {start!r}"
+                assert said.endswith(b"\r\n"), where
+            else:
+                assert said == octets + b"\r\n", f"{where}: {said!r}"

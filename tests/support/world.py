@@ -1,0 +1,148 @@
+"""A driver in a few lines of plain Python: accounts, mail and a client in memory, no event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from restante.protocol.body import size_on_wire
+from restante.protocol.errors import LineTooLong, Refused, ResponseCode
+from restante.protocol.lines import LineBuffer
+from restante.protocol.needs import Acquire, Need, Open, ReadLine, Stream, Update, Verify
+from restante.protocol.server import serve
+from restante.protocol.state import Contents, Identity, Session, Settings
+
+
+@dataclass
+class World:
+    """What sessions in memory share."""
+
+    passwords: dict[str, str] = field(default_factory=dict)
+    mail: dict[str, dict[str, bytes]] = field(default_factory=dict)  # by user, then by unique-id
+    locked: set[str] = field(default_factory=set)
+
+    def add(self, user: str, password: str, *messages: bytes) -> None:
+        self.passwords[user] = password
+        self.mail[user] = {f"uid-{place}": text for place, text in enumerate(messages, 1)}
+
+
+class Pieces:
+    """A body that comes in pieces."""
+
+    def __init__(self, stored: bytes, size: int) -> None:
+        self.pieces = [stored[i : i + size] for i in range(0, len(stored), size)]
+
+    def __aiter__(self) -> Any:
+        raise AssertionError("there is no event loop here")
+
+    async def aclose(self) -> None:
+        raise AssertionError("there is no event loop here")
+
+
+class Talk:
+    """One session over no network: octets in, octets out.
+
+    `on_need` sees each need first, and may raise Refused in its place. `piece` makes bodies come in
+    pieces of so many octets.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings | None = None,
+        on_need: Callable[[Need[Any]], None] = lambda _: None,
+        piece: int = 0,
+    ) -> None:
+        self.world = world
+        self.session = Session(settings or Settings())
+        self.over = False
+        self._on_need = on_need
+        self._piece = piece
+        self._lines = LineBuffer()
+        self._conversation = serve(self.session)
+        self._wanted: ReadLine | None = None
+        self._out = bytearray()
+        self._go_on(None)
+
+    def send(self, octets: bytes = b"") -> bytes:
+        """Give octets to the server and return all that it has sent since the last time."""
+        self._lines.feed(octets)
+        while self._wanted is not None:
+            try:
+                answer: object = self._lines.take(self._wanted.limit)
+            except LineTooLong as error:
+                answer = error
+            if answer is None:
+                break
+            self._go_on(answer)
+        sent, self._out = bytes(self._out), bytearray()
+        return sent
+
+    def hang_up(self) -> None:
+        self._conversation.close()
+        self._release()
+
+    def _go_on(self, answer: object) -> None:
+        self._wanted = None
+        try:
+            while True:
+                if isinstance(answer, Exception):
+                    step = self._conversation.throw(answer)
+                else:
+                    step = self._conversation.send(answer)
+                if isinstance(step, bytes):
+                    self._out += step
+                    answer = None
+                    continue
+                try:
+                    self._on_need(step)
+                    if isinstance(step, ReadLine):
+                        self._wanted = step
+                        return
+                    answer = self._meet(step)
+                except Refused as refusal:
+                    answer = refusal
+        except StopIteration:
+            self.over = True
+            self._release()
+
+    def _meet(self, need: Need[Any]) -> object:
+        world = self.world
+        match need:
+            case Verify():
+                if world.passwords.get(need.user) != need.password.reveal().decode(
+                    errors="replace"
+                ):
+                    raise Refused("Name or password is wrong.", ResponseCode.AUTH)
+                return Identity(need.user)
+            case Acquire():
+                if need.identity.name in world.locked:
+                    raise Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
+                world.locked.add(need.identity.name)
+                box = world.mail[need.identity.name]
+                return Contents(tuple(size_on_wire([m]) for m in box.values()), tuple(box))
+            case Open():
+                stored = self._box()[self.session.view.contents.uids[need.index]]
+                return Pieces(stored, self._piece) if self._piece else stored
+            case Stream():
+                assert isinstance(need.body, Pieces)
+                self._out += need.status
+                for piece in need.body.pieces:
+                    self._out += need.wire.feed(piece)
+                self._out += need.wire.finish()
+                return None
+            case Update():
+                for index in need.indexes:
+                    del self._box()[self.session.view.contents.uids[index]]
+                self._release()
+                return None
+        raise AssertionError(f"nobody meets {need}")
+
+    def _box(self) -> dict[str, bytes]:
+        assert self.session.identity is not None
+        return self.world.mail[self.session.identity.name]
+
+    def _release(self) -> None:
+        if self.session.identity is not None:
+            self.world.locked.discard(self.session.identity.name)
