@@ -18,6 +18,7 @@ check: .venv/check  ## lint, types, layers
 	$(BIN)/lint-imports
 
 docs: .venv/docs  ## build the documentation into docs/_build
+	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build
 
 install: .venv/install  ## make .venv with the command .venv/bin/pop3

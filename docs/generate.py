@@ -1,0 +1,120 @@
+"""Writes the reference pages that come from the code: python docs/generate.py (make docs does)."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from restante.protocol.capabilities import CAPABILITIES
+from restante.protocol.commands import COMMANDS, Command
+from restante.server.config import Config, Section
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n"
+
+
+def commands() -> str:
+    rows = "\n".join(_command(row) for row in COMMANDS)
+    tags = "\n".join(f"| `{row.tag}` | {row.source} |" for row in CAPABILITIES)
+    return f"""{NOTE}
+# POP3 commands
+
+Keywords may be in any case. A command has at most 255 octets, line end included. A number is 1 to 18
+digits. After `-ERR` a session goes on, unless there were too many bad commands in a row.
+
+| command | allowed | what it does | source |
+|---|---|---|---|
+{rows}
+
+PASS must come directly after USER. TOP without a count of lines shows none of the body.
+
+## Capabilities
+
+What CAPA may announce, before login and after it alike:
+
+| capability | source |
+|---|---|
+{tags}
+
+## Response codes
+
+| code | after | means | source |
+|---|---|---|---|
+| `[AUTH]` | PASS | the name or the password is wrong; nothing tells which | RFC 3206 section 5 |
+| `[IN-USE]` | PASS | the password was right; another session holds the maildrop | RFC 2449 section 8.1.2 |
+| `[LOGIN-DELAY]` | PASS | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
+| `[SYS/TEMP]` | any | not the client's fault, and likely to pass | RFC 3206 section 4 |
+| `[SYS/PERM]` | any | not the client's fault, and somebody must mend it | RFC 3206 section 4 |
+"""
+
+
+def _command(row: Command) -> str:
+    usage = f"{row.verb.decode()} {row.argument.usage}".rstrip()
+    states = "before login" if row.states[0].name == "AUTHORIZATION" else "after login"
+    if len(row.states) > 1:
+        states = "always"
+    told = inspect.getdoc(row.handler) or ""
+    told = told.split("\n\n")[0].replace("\n", " ").split(" RFC ")[0]
+    return f"| `{usage}` | {states} | {told} | {row.source} |"
+
+
+def configuration() -> str:
+    sections = "\n".join(
+        _section(field.name, field.type) for field in msgspec.structs.fields(Config)
+    )
+    return f"""{NOTE}
+# Configuration
+
+`pop3 serve --config FILE` reads a TOML file. Paths in it are relative to its own folder. Flags of the
+command win over it. A key that is unknown or has the wrong type is refused, and all mistakes are told
+at once. The least file is:
+
+```toml
+[mail]
+folder = "/srv/mail"
+
+[accounts]
+users = "/etc/restante/users"
+```
+
+{sections}"""
+
+
+def _section(name: str, section: type[Section]) -> str:
+    opening, _, attributes = (inspect.getdoc(section) or "").partition("\n\nAttributes:\n")
+    told = dict(line.strip().split(": ", 1) for line in attributes.splitlines())
+    rows = "\n".join(
+        f"| `{field.name}` | {_default(field)} | {told[field.name]} |"
+        for field in msgspec.structs.fields(section)
+    )
+    return f"""## [{name}]
+
+{opening}
+
+| key | default | what |
+|---|---|---|
+{rows}
+"""
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return "none: it must be given"
+    if field.default is None:
+        return "none"
+    default = list(field.default) if isinstance(field.default, tuple) else field.default
+    return f"`{json.dumps(default)}`"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands,
+    "configuration.md": configuration,
+}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (REFERENCE / name).write_text(page())

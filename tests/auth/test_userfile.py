@@ -1,0 +1,140 @@
+"""The file of accounts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from restante.auth import hashes, userfile
+from restante.protocol.secret import Secret
+
+HASH = hashes.make(Secret(b"secret"))
+OTHER = "$6$abcdefgh$" + "a" * 86
+
+
+def test_a_passwd_file_of_dovecot_or_apache_is_taken_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text(
+        f"# a comment\n\nann:{HASH}\nbob@example.com:{{SHA512-CRYPT}}{OTHER}:1000:1000::/bob::\r\n"
+        f"Jürgen Groß:{OTHER}"
+    )
+    accounts = userfile.read(file)
+    assert accounts.problems == []
+    assert accounts.hashes == {
+        "ann": HASH,
+        "bob@example.com": "{SHA512-CRYPT}" + OTHER,
+        "Jürgen Groß": OTHER,
+    }
+
+
+def test_a_bad_line_is_told_of_with_its_place_and_costs_nobody_else_the_login(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "users"
+    file.write_bytes(
+        f"ann:{HASH}\nbob\ncarl:{{PLAIN}}x\n../../etc:{HASH}\nann:{OTHER}\n".encode()
+        + b"\xff\xfe:"
+        + HASH.encode()
+        + b"\n"
+    )
+    accounts = userfile.read(file)
+    assert accounts.hashes == {"ann": HASH}
+    assert [problem.split(":")[1] for problem in accounts.problems] == ["2", "3", "4", "5", "6"]
+    assert "further up" in accounts.problems[3]
+    assert not any("PLAIN" in problem or OTHER in problem for problem in accounts.problems)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../../etc",
+        "a/b",
+        "a:b",
+        "a\nb",
+        "a\0b",
+        "#a",
+        ".hidden",
+        " a",
+        "a ",
+        "x" * 256,
+    ],
+)
+def test_a_name_that_could_be_a_path_or_break_a_line_is_none(name: str) -> None:
+    assert userfile.name_problem(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["ann", "ann@example.com", "O'Neil, Ann", "jürgen", "a-b_c+d", "-n"]
+)
+def test_a_usual_name_is_fine(name: str) -> None:
+    assert userfile.name_problem(name) is None
+
+
+def test_a_changed_file_keeps_its_mode_its_comments_and_the_fields_of_others(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"# kept\nann:{OTHER}:1000:1000::/home/ann\nbob:{OTHER}\n")
+    file.chmod(0o640)
+    with userfile.changing(file) as lines:
+        place = userfile.find(lines, "ann")
+        assert place is not None
+        lines[place] = userfile.with_hash(lines[place], HASH)
+    assert file.read_text() == f"# kept\nann:{HASH}:1000:1000::/home/ann\nbob:{OTHER}\n"
+    assert file.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("")
+    link = tmp_path / "users"
+    link.symlink_to("real")
+    with userfile.changing(link) as lines:
+        lines.append(f"ann:{HASH}")
+    assert link.is_symlink()
+    assert (tmp_path / "real").read_text() == f"ann:{HASH}\n"
+
+
+def test_a_new_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    with userfile.changing(file) as lines:
+        lines.append(f"ann:{HASH}")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_error_on_the_way_leaves_the_file_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "users"
+    file.write_text("ann:x\n")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"), userfile.changing(file) as lines:
+        lines.append("bob:x")
+    assert file.read_text() == "ann:x\n"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_many_changes_at_once_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+
+    def add(number: int) -> None:
+        for step in range(10):
+            with userfile.changing(file) as lines:
+                lines.append(f"user{number}-{step}:x")
+
+    threads = [threading.Thread(target=add, args=[number]) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(userfile.read_lines(file))) == 50

@@ -1,0 +1,65 @@
+"""`pop3 serve`: what a person sees when it cannot."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+POP3 = Path(sys.executable).parent / "pop3"
+
+
+def serve(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [POP3, "serve", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_what_is_missing_is_named_with_the_flag_that_gives_it() -> None:
+    result = serve()
+    assert result.returncode == 2
+    assert "mail.folder: missing" in result.stderr
+    assert "--mail DIR" in result.stderr
+    assert "accounts.users: missing" in result.stderr
+    assert "pop3 user add" in result.stderr
+
+
+def test_a_mail_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    (tmp_path / "users").touch()
+    result = serve("--mail", tmp_path / "mail", "--users", tmp_path / "users")
+    assert result.returncode == 2
+    assert "is no folder" in result.stderr
+    assert not (tmp_path / "mail").exists()
+
+
+def test_a_file_of_accounts_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    result = serve("--mail", tmp_path, "--users", tmp_path / "users")
+    assert result.returncode == 2
+    assert "No such file" in result.stderr
+
+
+def test_a_port_in_use_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "users").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = serve("--listen", listen, "--mail", tmp_path, "--users", tmp_path / "users")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"Error: cannot listen at {listen}: ")
+    assert "in use" in result.stderr
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text("[server]\nlisten = 5\n[mial]\n[timeouts]\nidle = 1\n")
+    result = serve("--config", file)
+    assert result.returncode == 2
+    for told in ("server.listen", "mial: unknown; did you mean mail?", "timeouts.idle"):
+        assert f"{file}: {told}" in result.stderr
+
+
+def test_an_address_that_is_none_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "users").touch()
+    result = serve("--listen", "here", "--mail", tmp_path, "--users", tmp_path / "users")
+    assert result.returncode == 2
+    assert "HOST:PORT" in result.stderr

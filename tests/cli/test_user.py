@@ -1,0 +1,128 @@
+"""`pop3 user`: X11, X20."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from restante.auth import hashes, userfile
+from restante.cli.main import main
+from restante.protocol.secret import Secret
+
+
+def pop3(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)
+
+
+def add(file: Path, name: str, password: bytes) -> Result:
+    return pop3("user", "add", name, "--users", str(file), "--password-stdin", stdin=password)
+
+
+@pytest.mark.parametrize(
+    ("typed", "password"),
+    [
+        (b"secret", b"secret"),
+        (b"secret\n", b"secret"),
+        (b"secret\r\n", b"secret"),
+        (b" two  spaces \nnext line\n", b" two  spaces "),
+        ("Straße\n".encode(), "Straße".encode()),
+        (b"caf\xe9\n", b"caf\xe9"),
+        (b"x" * 248, b"x" * 248),
+    ],
+)
+def test_the_password_is_one_line_less_its_end(
+    tmp_path: Path, typed: bytes, password: bytes
+) -> None:
+    file = tmp_path / "users"
+    result = add(file, "ann", typed)
+    assert (result.exit_code, result.output) == (0, "Added ann.\n")
+    assert hashes.verify(userfile.read(file).hashes["ann"], Secret(password))
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_stdin_the_password_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    result = pop3("user", "add", "ann", "--users", str(file), stdin=b"secret\nsecret\n")
+    assert result.exit_code == 0
+    assert "secret" not in result.output
+    assert hashes.verify(userfile.read(file).hashes["ann"], Secret(b"secret"))
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a:b", "a\nb", ".."])
+def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "users"
+    result = add(file, name, b"secret")
+    assert result.exit_code == 2
+    assert "a name" in result.output
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("password", [b"", b"\n", b"x" * 249, b"a\0b"])
+def test_a_password_that_could_never_log_in_is_refused(tmp_path: Path, password: bytes) -> None:
+    result = add(tmp_path / "users", "ann", password)
+    assert result.exit_code == 1
+    assert "password" in result.output
+    assert not (tmp_path / "users").exists()
+
+
+def test_a_name_that_is_there_already_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    before = file.read_text()
+    result = add(file, "ann", b"other")
+    assert result.exit_code == 1
+    assert "pop3 user passwd" in result.output
+    assert file.read_text() == before
+
+
+def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    add(file, "bob", b"secret")
+    bob = userfile.read_lines(file)[1]
+    users = ["--users", str(file), "--password-stdin"]
+    result = pop3("user", "passwd", "ann", *users, stdin=b"new one\n")
+    assert (result.exit_code, result.output) == (0, "Changed the password of ann.\n")
+    assert hashes.verify(userfile.read(file).hashes["ann"], Secret(b"new one"))
+    assert userfile.read_lines(file)[1] == bob
+
+
+def test_list_names_the_accounts_and_tells_what_is_no_use(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "bob@example.com", b"secret")
+    add(file, "ann", b"secret")
+    with file.open("a") as lines:
+        lines.write("carl:{PLAIN}hunter2\n")
+    result = pop3("user", "list", "--users", str(file))
+    assert result.stdout == "bob@example.com\nann\n"
+    assert f"{file}:3: 'carl' cannot log in" in result.stderr
+    assert "hunter2" not in result.output
+
+
+def test_remove_takes_one_account_away(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    add(file, "bob", b"secret")
+    result = pop3("user", "remove", "ann", "--users", str(file))
+    assert result.exit_code == 0
+    assert list(userfile.read(file).hashes) == ["bob"]
+
+
+@pytest.mark.parametrize("command", ["passwd", "remove"])
+def test_who_is_not_there_is_told_of(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    result = pop3("user", command, "nobody", "--users", str(file), stdin=b"x\nx\n")
+    assert result.exit_code == 1
+    assert "pop3 user add" in result.output
+
+
+@pytest.mark.parametrize("command", [["passwd", "ann"], ["remove", "ann"], ["list"]])
+def test_a_missing_file_is_told_of_and_not_made(tmp_path: Path, command: list[str]) -> None:
+    file = tmp_path / "users"
+    result = pop3("user", *command, "--users", str(file))
+    assert result.exit_code == 1
+    assert "No such file" in result.output
+    assert not file.exists()

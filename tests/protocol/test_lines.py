@@ -1,0 +1,73 @@
+"""Lines out of octets: RFC 2449 section 4, X7."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.protocol.errors import LineTooLong
+from restante.protocol.lines import ENDLESS, LineBuffer
+
+LIMIT = 10
+
+
+def taken(buffer: LineBuffer) -> list[bytes | tuple[str, bytes, bool]]:
+    """Return all lines that are there, and the overlong ones as what they tell."""
+    found: list[bytes | tuple[str, bytes, bool]] = []
+    while True:
+        try:
+            line = buffer.take(LIMIT)
+        except LineTooLong as error:
+            found.append(("too long", error.start, error.ended))
+            continue
+        if line is None:
+            return found
+        found.append(line)
+
+
+@given(st.lists(st.sampled_from([b"\n", b"\r\n", b"abc", b"0123456789", b"\r"])))
+def test_lines_do_not_depend_on_how_octets_come(parts: list[bytes]) -> None:
+    at_once, by_part, by_octet = LineBuffer(), LineBuffer(), LineBuffer()
+    at_once.feed(b"".join(parts))
+    expected = taken(at_once)
+    found_by_part, found_by_octet = [], []
+    for part in parts:
+        by_part.feed(part)
+        found_by_part += taken(by_part)
+    for octet in b"".join(parts):
+        by_octet.feed(bytes([octet]))
+        found_by_octet += taken(by_octet)
+    assert found_by_part == found_by_octet == expected
+
+
+def test_a_line_of_exactly_the_limit_is_a_line() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"12345678\r\n123456789\r\n")
+    assert taken(buffer) == [b"12345678\r\n", ("too long", b"123456789\r", True)]
+
+
+def test_what_follows_an_overlong_line_is_a_line_again() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"x" * 1000)
+    assert taken(buffer) == []
+    buffer.feed(b"QUIT\r\nSTAT\r\n")
+    assert taken(buffer) == [("too long", b"x" * LIMIT, True), b"STAT\r\n"]
+
+
+def test_an_overlong_line_is_not_kept() -> None:
+    buffer = LineBuffer()
+    for _ in range(10):
+        buffer.feed(b"x" * 1000)
+        assert buffer.take(LIMIT) is None
+        assert len(buffer) == 0
+
+
+def test_a_line_without_end_is_told_of_before_it_ends() -> None:
+    buffer = LineBuffer()
+    buffer.feed(b"x" * ENDLESS)
+    assert buffer.take(LIMIT) is None
+    buffer.feed(b"x")
+    with pytest.raises(LineTooLong) as caught:
+        buffer.take(LIMIT)
+    assert not caught.value.ended

@@ -1,0 +1,67 @@
+"""What no client should send, counted: X7, X8."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.protocol.state import End, Settings
+from support.world import Talk, World
+
+
+def logged_in(settings: Settings | None = None) -> Talk:
+    world = World()
+    world.add("ann", "secret", b"a\n")
+    talk = Talk(world, settings)
+    talk.send(b"USER ann\r\nPASS secret\r\n")
+    return talk
+
+
+def test_thirty_bad_commands_in_a_row_end_a_session_after_login() -> None:
+    talk = logged_in()
+    talk.send(b"NOPE\r\n" * 29)
+    assert talk.session.end is None
+    assert talk.send(b"NOPE\r\n") == b"-ERR Unknown command.\r\n"
+    assert talk.session.end is End.BAD_COMMANDS
+
+
+def test_a_good_command_starts_the_count_anew() -> None:
+    talk = logged_in()
+    for _ in range(5):
+        talk.send(b"NOPE\r\n" * 29 + b"NOOP\r\n")
+    assert not talk.over
+
+
+def test_a_refused_message_number_is_no_bad_command() -> None:
+    talk = logged_in()
+    talk.send(b"RETR 99\r\n" * 100)
+    assert not talk.over
+
+
+def test_wrong_passwords_are_not_bad_commands() -> None:
+    world = World()
+    world.add("ann", "secret")
+    talk = Talk(world)
+    talk.send(b"USER ann\r\nPASS wrong\r\n" * 20)
+    assert not talk.over
+    assert talk.send(b"USER ann\r\nPASS secret\r\n").endswith(b"+OK Logged in.\r\n")
+
+
+def test_overlong_lines_are_bad_commands() -> None:
+    talk = Talk(World(), Settings(bad_commands_before_login=3))
+    talk.send((b"x" * 300 + b"\r\n") * 3)
+    assert talk.session.end is End.BAD_COMMANDS
+
+
+def test_a_line_without_end_ends_the_session_with_a_word_about_it() -> None:
+    talk = logged_in()
+    talk.send(b"DELE 1\r\n")
+    assert talk.send(b"x" * 70_000) == b"-ERR Line too long.\r\n"
+    assert talk.session.end is End.ENDLESS_LINE
+    assert list(talk.world.mail["ann"]) == ["uid-1"]
+
+
+@pytest.mark.parametrize("start", [b"GET /", b"POST /"])
+def test_an_endless_http_request_is_known_for_what_it_is(start: bytes) -> None:
+    talk = Talk(World())
+    talk.send(start + b"x" * 70_000)
+    assert talk.session.end is End.HTTP

@@ -1,0 +1,170 @@
+"""The configuration file: typed, and all mistakes told at once with file, key and what is right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.state import Settings
+from restante.server.address import Address
+from restante.server.config import ConfigError, load
+
+LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "restante.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert all(problem.startswith(f"{file}: ") for problem in caught.value.problems)
+    return [problem.removeprefix(f"{file}: ") for problem in caught.value.problems]
+
+
+def test_the_least_file_gives_the_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST)
+    config = load(file, {})
+    assert config.settings() == Settings()
+    assert config.settings().idle_timeout >= 600  # R1939-3.11
+    assert config.server.listen == ("127.0.0.1:110", "[::1]:110")
+    assert config.limits.connections == 4000  # X19
+    assert config.timeouts.lock == 3  # X10
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST)
+    config = load(file, {})
+    assert config.mail.folder == tmp_path / "mail"
+    assert config.accounts.users == tmp_path / "users"
+
+
+def test_everything_can_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(
+        LEAST
+        + """
+        [server]
+        listen = ["*:1110", "[::1]:1111", "mail.example.com:110"]
+        greeting = "Hello."
+        implementation = ""
+        strict_line_ends = true
+        login_delay = 30
+        [timeouts]
+        login = 600
+        idle = 1200.5
+        lock = 0
+        write = 60
+        stop = 1
+        [limits]
+        connections = 10
+        bad_commands_before_login = 12
+        bad_commands_after_login = 40
+        [log]
+        format = "json"
+        """.replace("        ", "")
+    )
+    settings = load(file, {}).settings()
+    assert settings == Settings(
+        greeting="Hello.",
+        implementation="",
+        strict_line_ends=True,
+        login_delay=30,
+        login_timeout=600,
+        idle_timeout=1200.5,
+        bad_commands_before_login=12,
+        bad_commands_after_login=40,
+    )
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST + '[server]\nlisten = ["*:110"]\ngreeting = "Hello."\n')
+    flags: dict[str, dict[str, object]] = {
+        "server": {"listen": ["127.0.0.1:1"]},
+        "mail": {"folder": Path("/srv/mail")},
+    }
+    config = load(file, flags)
+    assert config.server.listen == ("127.0.0.1:1",)
+    assert config.server.greeting == "Hello."
+    assert config.mail.folder == Path("/srv/mail")
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    found = problems(
+        tmp_path,
+        """
+[server]
+lisen = ["*:110"]
+listen = ["*:110", "here"]
+strict_line_ends = "yes"
+[mail]
+layout = "{name}"
+[timeouts]
+idle = 30
+[log]
+format = "xml"
+[extra]
+""",
+    )
+    assert [line.split(":")[0] for line in sorted(found)] == sorted(
+        [
+            "server.lisen",
+            "server.listen",
+            "server.strict_line_ends",
+            "mail.folder",
+            "mail.layout",
+            "timeouts.idle",
+            "log.format",
+            "extra",
+            "accounts.users",
+        ]
+    )
+    told = "\n".join(found)
+    assert "did you mean listen?" in told
+    assert "HOST:PORT" in told
+    assert "Expected `bool`" in told
+    assert "`pop3 user add` makes one" in told
+    assert ">= 600" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[mail", "expected ']'"),
+        ("mail = 5\n[accounts]\nusers='u'", "expected a table"),
+        (LEAST + "[server]\ngreeting = 'a <b>'", "no '<'"),  # RFC 1939 section 7: APOP's timestamp
+        (LEAST + "[server]\ngreeting = '[x] hi'", "no '['"),
+        (LEAST + "[server]\nimplementation = 'a b'", "one word"),
+        (LEAST + "[server]\nlisten = ['::1:110']", "brackets"),
+        (LEAST + "[server]\nlisten = ['a:99999']", "at most 65535"),
+        (LEAST + "[server]\nlisten = ['[zz]:1']", "zz"),
+        (LEAST.replace("'mail'", "5").replace('"mail"', "5"), "Expected a path"),
+        (LEAST.replace("[accounts]", "layout='../{user}'\n[accounts]"), "below the mail folder"),
+    ],
+)
+def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
+    found = problems(tmp_path, text)
+    assert len(found) == 1
+    assert told.lower() in found[0].lower()
+
+
+def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:110", Address("127.0.0.1", 110)),
+        ("[::1]:995", Address("::1", 995)),
+        ("*:110", Address("", 110)),
+        ("localhost:0", Address("localhost", 0)),
+    ],
+)
+def test_an_address_is_read_and_written(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+    assert str(address) == text

@@ -1,0 +1,66 @@
+"""The demo's maildrop is the article's: A6, X24."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.body import size_on_wire, top
+from restante.server import demo
+
+HEADER = b"""\
+Return-Path: <sender@example.com>
+Delivered-To: info@example.com
+Received: from localhost (localhost [127.0.0.1])
+    by example.com (Postfix) with ESMTP id 10315142CF8
+    for <info@example.com>; Mon, 23 Feb 2015 13:19:37 +0100 (CET)
+Date: Mon, 23 Feb 2015 04:19:35 -0700
+From: <sender@example.com>
+To: info@example.com
+Message-ID: <78AF5C73C263AF24BA943DEEBB142316@example.com>
+Subject: Just a test message
+
+"""
+
+
+def new(folder: Path) -> list[Path]:
+    return sorted((folder / "mail" / demo.ACCOUNT / "new").iterdir())
+
+
+def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None:
+    demo.prepare(tmp_path)
+    sizes = [size_on_wire([file.read_bytes()]) for file in new(tmp_path)]
+    assert sizes == [3375, 3622, 3606, 3630, 3834]
+    assert sum(sizes) == 18067
+
+
+def test_the_first_message_has_the_header_of_the_article_and_a_body(tmp_path: Path) -> None:
+    demo.prepare(tmp_path)
+    first = new(tmp_path)[0].read_bytes()
+    assert top(first, 0) == HEADER.replace(b"\n", b"\r\n") + b".\r\n"
+    assert first.removeprefix(HEADER).count(b"\n") >= 2
+
+
+@pytest.mark.parametrize("letter", demo.LETTERS, ids=lambda letter: letter.subject)
+def test_a_letter_is_text_of_readable_width(letter: demo.Letter) -> None:
+    text = demo.written(letter)
+    assert text.isascii()
+    assert max(len(line) for line in text.split(b"\n")) <= 90
+    assert text.endswith(b"\n")
+    assert not text.endswith(b"\n\n")
+
+
+def test_what_is_missing_is_put_back_and_what_is_there_is_left_alone(tmp_path: Path) -> None:
+    _, users = demo.prepare(tmp_path)
+    accounts = users.read_text()
+    files = new(tmp_path)
+    files[0].unlink()
+    files[1].rename(files[1].parent.parent / "cur" / f"{files[1].name}:2,S")
+    added = files[0].parent / "9999999999.new.message"
+    added.write_text("Subject: mine\n\n")
+    demo.prepare(tmp_path)
+    assert [file.name for file in new(tmp_path)] == sorted(
+        file.name for file in [files[0], *files[2:], added]
+    )
+    assert users.read_text() == accounts
