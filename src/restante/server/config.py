@@ -23,7 +23,7 @@ _DEFAULTS = Settings()
 
 
 class Section(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file; docs/generate.py makes the reference page of its docstring and fields."""
+    """A table of the file; the reference page is made of its docstring and fields."""
 
 
 class Server(Section):
