@@ -25,7 +25,8 @@ class MemoryStore:
         """Lock and open a user's maildrop. Raises BusyError."""
         box = self._box(owner)
         try:
-            await asyncio.wait_for(box.lock.acquire(), patience)
+            async with asyncio.timeout(patience):
+                await box.lock.acquire()
         except TimeoutError:
             raise BusyError(f"the maildrop of {owner} is in use") from None
         return MemoryMaildrop(box)

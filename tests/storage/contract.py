@@ -1,0 +1,231 @@
+"""What every store must do. A store's test module gives the fixture `store`, and imports this."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protocol import reference
+from restante.storage.api import BusyError, GoneError, Maildrop, Store
+
+T = TypeVar("T")
+
+LETTER = b"Subject: a\n\nhello\n"
+BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 300_000
+ODD = [
+    b"",
+    b"\n",
+    b".",
+    b".\n.\n",
+    b"no last line end",
+    b"unix\nlines\n",
+    b"dos\r\nlines\r\n",
+    b"mixed\r\nlines\n",
+    b"a lone\rCR\r",
+    b"\r\r\n",
+    b"NUL\0\n",
+    b"\xff\xfe latin \xe9\n",
+    b"x" * 100_000,
+    b"From ann\n>From bob\n",
+]
+
+
+def run(test: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    return asyncio.run(test())
+
+
+async def whole(maildrop: Maildrop, index: int) -> bytes:
+    body = maildrop.read(index)
+    if inspect.isawaitable(body):
+        body = await body
+    if isinstance(body, bytes):
+        return body
+    chunks = [chunk async for chunk in body]
+    await body.aclose()
+    return b"".join(chunks)
+
+
+async def everything(store: Store, owner: str = "ann") -> dict[str, bytes]:
+    """Return all messages by unique-id, in order."""
+    maildrop = await store.acquire(owner, 0)
+    try:
+        uids = maildrop.contents.uids
+        return {uid: await whole(maildrop, index) for index, uid in enumerate(uids)}
+    finally:
+        maildrop.release()
+
+
+def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:
+    assert run(lambda: everything(store)) == {}
+
+
+@pytest.mark.parametrize("message", ODD, ids=repr)
+def test_a_message_comes_back_octet_for_octet_with_its_exact_size(
+    store: Store, message: bytes
+) -> None:
+    async def test() -> None:
+        await store.deliver("ann", message)
+        maildrop = await store.acquire("ann", 0)
+        assert list(maildrop.contents.sizes) == [reference.size(message)]
+        assert await whole(maildrop, 0) == message
+        maildrop.release()
+
+    run(test)
+
+
+def test_a_big_message_comes_in_chunks_of_bounded_size(store: Store) -> None:
+    async def test() -> None:
+        await store.deliver("ann", BIG)
+        maildrop = await store.acquire("ann", 0)
+        assert list(maildrop.contents.sizes) == [reference.size(BIG)]
+        assert await whole(maildrop, 0) == BIG
+        maildrop.release()
+
+    run(test)
+
+
+def test_messages_are_numbered_in_the_order_of_delivery(store: Store) -> None:
+    async def test() -> None:
+        uids = [await store.deliver("ann", b"%d\n" % number) for number in range(12)]
+        for _ in range(2):
+            assert list((await everything(store)).items()) == [
+                (uid, b"%d\n" % number) for number, uid in enumerate(uids)
+            ]
+
+    run(test)
+
+
+def test_unique_ids_fit_the_rfc_and_differ_even_for_identical_copies(store: Store) -> None:
+    """RFC 1939 section 7."""
+
+    async def test() -> None:
+        for _ in range(5):
+            await store.deliver("ann", LETTER)
+        uids = list(await everything(store))
+        assert len(set(uids)) == 5
+        for uid in uids:
+            assert 1 <= len(uid) <= 70
+            assert all(0x21 <= ord(character) <= 0x7E for character in uid)
+
+    run(test)
+
+
+def test_users_do_not_see_each_others_mail(store: Store) -> None:
+    async def test() -> None:
+        await store.deliver("ann", b"for ann\n")
+        await store.deliver("bob@example.com", b"for bob\n")
+        assert list((await everything(store, "ann")).values()) == [b"for ann\n"]
+        assert list((await everything(store, "bob@example.com")).values()) == [b"for bob\n"]
+
+    run(test)
+
+
+def test_what_comes_during_a_session_is_for_the_next(store: Store) -> None:
+    """D4."""
+
+    async def test() -> None:
+        first = await store.deliver("ann", LETTER)
+        maildrop = await store.acquire("ann", 0)
+        second = await store.deliver("ann", b"later\n")
+        assert list(maildrop.contents.uids) == [first]
+        await maildrop.remove([0])
+        maildrop.release()
+        assert await everything(store) == {second: b"later\n"}
+
+    run(test)
+
+
+@pytest.mark.parametrize("removed", [[0], [2], [0, 2], [1, 3], [0, 1, 2, 3], []])
+def test_exactly_what_is_asked_for_is_removed(store: Store, removed: list[int]) -> None:
+    async def test() -> None:
+        for number in range(4):
+            await store.deliver("ann", b"%d\n" % number)
+        before = list((await everything(store)).items())
+        maildrop = await store.acquire("ann", 0)
+        await maildrop.remove(removed)
+        maildrop.release()
+        kept = [item for index, item in enumerate(before) if index not in removed]
+        assert list((await everything(store)).items()) == kept
+
+    run(test)
+
+
+def test_a_release_removes_nothing(store: Store) -> None:
+    async def test() -> None:
+        await store.deliver("ann", LETTER)
+        (await store.acquire("ann", 0)).release()
+        assert len(await everything(store)) == 1
+
+    run(test)
+
+
+def test_what_is_gone_already_cannot_be_read_and_is_no_error_to_remove(store: Store) -> None:
+    async def test() -> None:
+        await store.deliver("ann", b"one\n")
+        second = await store.deliver("ann", b"two\n")
+        maildrop = await store.acquire("ann", 0)
+        await maildrop.remove([0])
+        with pytest.raises(GoneError):
+            await whole(maildrop, 0)
+        await maildrop.remove([0])
+        assert await whole(maildrop, 1) == b"two\n"
+        maildrop.release()
+        assert list(await everything(store)) == [second]
+
+    run(test)
+
+
+def test_a_second_session_is_kept_out_until_the_first_ends(store: Store) -> None:
+    """R1939-4.2, T3."""
+
+    async def test() -> None:
+        maildrop = await store.acquire("ann", 0)
+        begun = time.monotonic()
+        with pytest.raises(BusyError):
+            await store.acquire("ann", 0.2)
+        assert time.monotonic() - begun >= 0.2
+        (await store.acquire("bob", 0)).release()
+        maildrop.release()
+        maildrop.release()
+        (await store.acquire("ann", 0)).release()
+
+    run(test)
+
+
+def test_a_waiting_session_gets_in_when_the_first_ends_in_time(store: Store) -> None:
+    async def test() -> None:
+        maildrop = await store.acquire("ann", 0)
+        asyncio.get_running_loop().call_later(0.1, maildrop.release)
+        (await store.acquire("ann", 10)).release()
+
+    run(test)
+
+
+def test_a_correction_of_a_size_never_makes_it_wrong(store: Store) -> None:
+    async def test() -> None:
+        await store.deliver("ann", LETTER)
+        maildrop = await store.acquire("ann", 0)
+        await maildrop.correct({0: reference.size(LETTER)})
+        maildrop.release()
+        maildrop = await store.acquire("ann", 0)
+        assert list(maildrop.contents.sizes) == [reference.size(LETTER)]
+        maildrop.release()
+
+    run(test)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary())
+def test_any_octets_come_back_as_they_were(store: Store, message: bytes) -> None:
+    async def test() -> None:
+        uid = await store.deliver("ann", message)
+        assert (await everything(store))[uid] == message
+
+    run(test)

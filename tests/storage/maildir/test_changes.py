@@ -1,0 +1,238 @@
+"""Other programs change a Maildir while a session is open: X4, R1939-6.2, D6."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import BusyError, GoneError, RemainError, StoreError
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, files
+from restante.storage.maildir.listing import Folders, list_messages
+from storage.contract import BIG, whole
+from storage.maildir.box import Box
+
+
+def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
+    async def session() -> None:
+        first, second = box.put("new/1.a", b"one\n"), box.put("new/2.b", b"two\n")
+        maildrop = await box.store.acquire("ann", 0)
+        first.rename(box.folder / "cur" / "1.a:2,S")
+        second.rename(box.folder / "cur" / "2.b:2,")
+        assert await whole(maildrop, 0) == b"one\n"
+        (box.folder / "cur" / "2.b:2,").rename(box.folder / "cur" / "2.b:2,FS")
+        await maildrop.remove([1])
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == ["cur/1.a:2,S"]
+
+
+def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: Box) -> None:
+    async def session() -> None:
+        vanishing = box.put("new/1.a")
+        for name in ("new/2.b", "new/3.c"):
+            box.put(name)
+        maildrop = await box.store.acquire("ann", 0)
+        vanishing.unlink()
+        with pytest.raises(GoneError):
+            await whole(maildrop, 0)
+        await maildrop.remove([0, 1])
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == ["new/3.c"]
+
+
+def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        box.put(f"new/{number}.x")
+    real = os.unlink
+
+    def unlink(name: str, *, dir_fd: int | None = None) -> None:
+        if name in ("1.x", "3.x"):
+            raise PermissionError(1, "Operation not permitted")
+        real(name, dir_fd=dir_fd)
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        monkeypatch.setattr(os, "unlink", unlink)
+        with pytest.raises(RemainError) as caught:
+            await maildrop.remove([1, 2, 3])
+        monkeypatch.undo()
+        assert caught.value.remaining == [1, 3]
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == ["new/0.x", "new/1.x", "new/3.x"]
+
+
+def test_a_removal_is_on_the_disk_before_it_is_told_of(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a")
+    box.put("cur/2.b:2,S")
+    events: list[str] = []
+    real_unlink, real_fsync = os.unlink, os.fsync
+
+    def unlink(name: str, *, dir_fd: int | None = None) -> None:
+        events.append(f"unlink {name}")
+        real_unlink(name, dir_fd=dir_fd)
+
+    def fsync(file: int) -> None:
+        events.append(f"fsync {Path(os.readlink(f'/proc/self/fd/{file}')).name}")
+        real_fsync(file)
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        monkeypatch.setattr(os, "unlink", unlink)
+        monkeypatch.setattr(os, "fsync", fsync)
+        await maildrop.remove([0, 1])
+        events.append("told")
+        monkeypatch.undo()
+        maildrop.release()
+
+    asyncio.run(session())
+    assert events == ["unlink 1.a", "unlink 2.b:2,S", "fsync new", "fsync cur", "told"]
+
+
+def test_a_removal_that_may_not_last_is_not_confirmed(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a")
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        monkeypatch.setattr(os, "fsync", fail)
+        with pytest.raises(StoreError, match="may not last"):
+            await maildrop.remove([0])
+        maildrop.release()
+
+    asyncio.run(session())
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_message_is_told_of(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put(f"new/1.a,W={len(BIG)}", BIG)
+    real = os.pread
+
+    def pread(file: int, count: int, place: int) -> bytes:
+        if place:
+            raise OSError(5, "Input/output error")
+        return real(file, count, place)
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        body = maildrop.read(0)
+        monkeypatch.setattr(os, "pread", pread)
+        received = 0
+        with pytest.raises(StoreError, match="to its end"):  # noqa: PT012  # a loop is one thing
+            async for chunk in body:  # type: ignore[union-attr]
+                received += len(chunk)
+        assert received == files.CHUNK
+        await body.aclose()  # type: ignore[union-attr]
+        maildrop.release()
+
+    asyncio.run(session())
+
+
+HOLD = """
+import asyncio, sys
+from pathlib import Path
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+
+async def hold():
+    maildrop = await MaildirStore(Layout(Path(sys.argv[1]))).acquire("ann", 0)
+    print("held", flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(hold())
+"""
+
+
+def test_another_process_is_kept_out_and_a_killed_one_holds_nothing(box: Box) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(box.root)], stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(BusyError):
+            box.uids()
+        holder.kill()
+        holder.wait()
+        assert box.uids() == []
+
+
+def test_nothing_is_missed_or_met_twice_while_files_are_moved_and_flagged(box: Box) -> None:
+    count = 300
+    for number in range(count):
+        box.put(f"new/{number}.x")
+    over = threading.Event()
+
+    def shuffle() -> None:
+        names = [f"new/{number}.x" for number in range(count)]
+        for flags in ("", "S", "RS", "FRS", "S", "F") * 20:
+            if over.is_set():
+                return
+            for number, name in enumerate(names):
+                names[number] = f"cur/{number}.x:2,{flags}"
+                os.rename(box.folder / name, box.folder / names[number])
+
+    shuffler = threading.Thread(target=shuffle)
+    root = os.open(box.folder, os.O_RDONLY)
+    folders = Folders.open(root)
+    shuffler.start()
+    try:
+        for _ in range(30):
+            keys = [entry.key for entry in list_messages(folders)]
+            assert len(keys) == len(set(keys))
+    finally:
+        over.set()
+        shuffler.join()
+    assert len(list_messages(folders)) == count
+    folders.close()
+    os.close(root)
+
+
+def test_a_delivery_is_complete_private_and_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{file}")).parent.name)
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    message = b"Subject: a\n\nhello"
+    uid = asyncio.run(MaildirStore(Layout(tmp_path)).deliver("ann", message))
+    (file,) = (tmp_path / "ann" / "new").iterdir()
+    assert file.read_bytes() == message
+    assert file.name.endswith(",S=17,W=21")
+    assert file.name == uid
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert list((tmp_path / "ann" / "tmp").iterdir()) == []
+    assert synced == ["tmp", "ann"]
+
+
+def test_ten_thousand_messages_open(box: Box) -> None:
+    for number in range(10_000):
+        (box.folder / "new" / f"{number}.x,W=9").touch()
+    uids = box.uids()
+    assert len(uids) == 10_000
+    assert uids[0] == "0.x,W=9"
+    assert uids[-1] == "9999.x,W=9"
