@@ -7,6 +7,7 @@ import contextlib
 import io
 import socket
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -58,6 +59,10 @@ class Live:
         for message in messages:
             self.call(self.service.store.deliver(user, message))
 
+    def wait_for_log(self, *texts: str) -> None:
+        """Wait until these stand in the log, which a thread of its own writes."""
+        wait_until(lambda: all(text in self.log.getvalue() for text in texts))
+
     def connect(self) -> Client:
         return Client(self.port)
 
@@ -108,11 +113,19 @@ class Client:
         self.close()
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 @contextlib.contextmanager
 def serving(
     store: Store | None = None,
     settings: Settings | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    stop_patience: float = PATIENCE,
     **options: Any,
 ) -> Iterator[Live]:
     """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
@@ -131,7 +144,7 @@ def serving(
             **options,
         )
         loop, over = asyncio.get_running_loop(), asyncio.Event()
-        async with listening(service, [Address("127.0.0.1", 0)]) as sockets:
+        async with listening(service, [Address("127.0.0.1", 0)], stop_patience) as sockets:
             port = sockets[0].getsockname()[1]
 
             def stop() -> None:

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from restante.protocol.errors import LineTooLong, Refused, ResponseCode
 from restante.protocol.lines import LineBuffer
-from restante.protocol.needs import Need, ReadLine, Stream
+from restante.protocol.needs import Need, ReadLine, Stream, Update, Verify
 from restante.protocol.replies import refused
 from restante.protocol.server import serve
 from restante.protocol.state import End, Session
 from restante.server.clock import Deadline
 from restante.server.output import Output
 from restante.server.world import World
-from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -29,10 +28,13 @@ if TYPE_CHECKING:
 
 MOST_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
 LINGER = 2  # seconds for a peer that is hung up on to read why
+TURN = 0.01  # seconds that the commands of one client may take while other clients wait
 
-HUNG_UP_ON = frozenset({End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP, End.FULL})
+HUNG_UP_ON = frozenset(
+    {End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP, End.FULL, End.SHUTDOWN, End.BROKEN}
+)
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
-that says why would be lost with it."""
+that says why, or the last one, would be lost with it."""
 
 FULL = Refused("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 
@@ -50,12 +52,13 @@ class Connection(asyncio.Protocol):
         self._conversation = serve(self._session)
         self._lines = LineBuffer()
         self._wanted: ReadLine | None = None  # the line that the session waits for
+        self._timed: ReadLine | None = None  # the one whose time is running
+        self._need: Need[Any] | None = None  # the last one that was not for a line
         self._work: asyncio.Task[None] | None = None  # what it waits for otherwise
         self._deadline = Deadline(self._loop, self._on_deadline)
         self._octets_in = 0
         self._begun = self._loop.time()
         self._half_closed = False  # the peer sends no more
-        self._stopping = False  # the server ends
         self._reading = True  # octets from the client are let in
         self._closing = False  # no more is read or done
         self._gone = False
@@ -92,6 +95,7 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Do no more until the client reads. Called by the transport."""
         self._output.pause()
+        self._timed = None
         self._deadline.set(self._service.write_timeout)
 
     def resume_writing(self) -> None:
@@ -106,25 +110,33 @@ class Connection(asyncio.Protocol):
         self._output.resume()
         if self._work is None:
             self._leave()
+        elif isinstance(self._need, Verify):  # others may be in the queue for it
+            self._work.cancel()
 
     def stop(self) -> None:
         """End the session after the reply under way."""
-        self._stopping = True
         self._read_on()
 
     def abort(self) -> None:
-        """End the session now."""
+        """End the session now, whatever it is at; only a removal is carried out to its end."""
         self._session.end = self._session.end or End.SHUTDOWN
         self._transport.abort()
+        if self._work is not None and not isinstance(self._need, Update):
+            self._work.cancel()
 
     def _advance(self, answer: object) -> None:
         """Give the session what it asked for, and let it go on until it must wait again."""
+        turn_ends = self._loop.time() + TURN
         while (step := self._resume(answer)) is not None:
             if isinstance(step, bytes):
                 self._output.add(step)
                 answer = None
-                continue
-            answer = self._next_line(step) if isinstance(step, ReadLine) else self._meet(step)
+            elif not isinstance(step, ReadLine):
+                answer = self._meet(step)
+            elif self._loop.time() < turn_ends:
+                answer = self._next_line(step)
+            else:
+                answer = self._pass_turn(step)
             if answer is WAIT:
                 return
         self._end()
@@ -145,16 +157,25 @@ class Connection(asyncio.Protocol):
     def _read_on(self) -> None:
         """Give the session the line it waits for, where that is possible by now."""
         if self._wanted is not None:
-            line = self._next_line(self._wanted)
-            if line is not WAIT:
-                self._advance(line)
+            self._take_turn(self._wanted)
+
+    def _pass_turn(self, wanted: ReadLine) -> object:
+        """Let the other clients' commands go first."""
+        self._output.flush()
+        self._loop.call_soon(self._take_turn, wanted)
+        return WAIT
+
+    def _take_turn(self, wanted: ReadLine) -> None:
+        line = self._next_line(wanted)
+        if line is not WAIT:
+            self._advance(line)
 
     def _next_line(self, wanted: ReadLine) -> object:
         """Return the next line, or LineTooLong; or WAIT for the client, or end the session."""
         self._wanted = wanted
-        if self._output.full or self._closing:
+        if self._output.full or self._closing or self._transport.is_closing():
             return WAIT
-        if self._stopping:
+        if self._service.stopping:
             return self._end(End.SHUTDOWN)
         try:
             line = self._lines.take(wanted.limit)
@@ -162,17 +183,19 @@ class Connection(asyncio.Protocol):
             self._wanted = None
             return error
         if line is None:
-            return self._wait_for_line(wanted.seconds)
+            return self._wait_for_line(wanted)
         self._wanted = None
         return line
 
-    def _wait_for_line(self, seconds: float) -> object:
+    def _wait_for_line(self, wanted: ReadLine) -> object:
         self._output.flush()
         if self._half_closed:
             return self._end(End.DISCONNECTED)
         if not self._output.full:
-            self._deadline.set(seconds)
             self._read_more(now=True)
+            if self._timed is not wanted:  # a part of a line does not restart the clock
+                self._timed = wanted
+                self._deadline.set(wanted.seconds)
         return WAIT
 
     def _read_more(self, *, now: bool) -> None:
@@ -190,6 +213,7 @@ class Connection(asyncio.Protocol):
         if not inspect.isawaitable(met):
             return met
         self._output.flush()
+        self._need = need
         self._work = self._loop.create_task(self._wait_for(met))
         return WAIT
 
@@ -200,21 +224,29 @@ class Connection(asyncio.Protocol):
             answer = await work
         except Refused as refusal:
             answer = refusal
-        except Exception as error:  # noqa: BLE001  # half a reply is out: what follows would be taken for its rest
-            self._world.refused(error)
-            self._session.end = End.BODY_FAILED
-            self._transport.abort()
-            self._closing = True
+        except asyncio.CancelledError as error:
+            if not self._transport.is_closing():
+                self._break_off(error)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
+            self._break_off(error)
+        if self._transport.is_closing():
+            await self._world.let_go(answer)
         self._work = None
         if self._gone:
             self._leave()
-        elif not self._closing:
+        elif not self._transport.is_closing():
             self._advance(answer)
+
+    def _break_off(self, error: BaseException) -> None:
+        """Close without a word, for half a reply is out: more would be taken for its rest."""
+        self._world.refused(error)
+        self._session.end = self._session.end or End.BODY_FAILED
+        self._transport.abort()
 
     async def _send(self, stream: Stream) -> None:
         """Send a long reply piece by piece, as fast as the peer reads.
 
-        Raises Refused: nothing was sent yet. Raises StoreError: it cannot be sent to its end.
+        Raises Refused: nothing was sent yet. Raises Exception: it cannot be sent to its end.
         """
         status = stream.status
         try:
@@ -222,36 +254,44 @@ class Connection(asyncio.Protocol):
                 self._output.add(status + stream.wire.feed(chunk))
                 status = b""
                 await self._output.drain()
-                if self._closing or self._gone or stream.wire.complete:
+                if self._gone or stream.wire.complete:
                     break
-        except StoreError as error:
-            raise (self._world.refused(error) if status else error) from error
+        except Exception as error:
+            if status:
+                raise self._world.refused(error) from error
+            raise
         finally:
-            await stream.body.aclose()
+            await self._world.let_go(stream.body)
         self._output.add(status + stream.wire.finish())
 
     def _on_deadline(self) -> None:
         if self._output.full or self._closing:
             if self._output.moved():
-                self._deadline.set(self._service.write_timeout)
+                self._wait_for_reader()
             else:
                 self._session.end = self._session.end or End.STALLED
                 self._transport.abort()
         elif self._wanted is not None:
             self._end(End.TIMEOUT)
 
+    def _wait_for_reader(self) -> None:
+        """Give the peer time to take what is left to send, or if nothing is, to see the end."""
+        unsent = self._transport.get_write_buffer_size()
+        self._deadline.set(self._service.write_timeout if unsent else LINGER)
+
     def _end(self, reason: End | None = None) -> object:
         """Send what is left to send, and close."""
         end = self._session.end = self._session.end or reason
         self._output.flush()
-        if end in HUNG_UP_ON and self._transport.can_write_eof():
+        self._output.look()
+        idle = end is End.SHUTDOWN and not self._output.unsent
+        if end in HUNG_UP_ON and not idle and not self._half_closed:
             self._read_more(now=True)
             self._transport.write_eof()
-            self._deadline.set(LINGER)
         else:
             self._transport.close()
-            self._deadline.set(self._service.write_timeout)
         self._closing = True
+        self._wait_for_reader()
         return WAIT
 
     def _leave(self) -> None:

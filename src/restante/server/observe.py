@@ -9,12 +9,14 @@ from __future__ import annotations
 import queue
 import sys
 import threading
-from typing import IO, TYPE_CHECKING, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from collections.abc import Callable
+
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 Format: TypeAlias = Literal["text", "json"]
 
@@ -22,10 +24,11 @@ MOST_WAITING = 10_000  # lines
 
 
 class Writer:
-    """A file that never makes its writer wait."""
+    """A file that never makes its writer wait; `tell_lost` makes a line of how many were lost."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], tell_lost: Callable[[int], str]) -> None:
         self._file = file
+        self._tell_lost = tell_lost
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
@@ -47,7 +50,7 @@ class Writer:
         while (line := self._waiting.get()) is not None:
             lost, self._lost = self._lost, 0
             if lost:
-                line = f"{line}\nevent=log lines_lost={lost}"
+                line = f"{line}\n{self._tell_lost(lost)}"
             try:
                 self._file.write(line + "\n")
                 self._file.flush()
@@ -69,15 +72,34 @@ def start(form: Format, file: IO[str] = sys.stderr) -> tuple[FilteringBoundLogge
         render = structlog.processors.JSONRenderer()
     else:
         render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
-    writer = Writer(file)
+    processors: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _printable,
+        render,
+    ]
+
+    def tell_lost(lines: int) -> str:
+        event: Any = {"event": "log", "lines_lost": lines}
+        for process in processors:
+            event = process(None, "warning", event)
+        return cast(str, event)
+
+    writer = Writer(file, tell_lost)
     log: FilteringBoundLogger = structlog.wrap_logger(
         _Logger(writer),
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            render,
-        ],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
     return log, writer
+
+
+def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(
+                c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in value
+            )
+    return event

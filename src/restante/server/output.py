@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 
 BATCH = 64 * 1024  # octets of replies that are gathered into one write
 
@@ -14,13 +17,13 @@ class Output:
     with some peers 40 ms.
     """
 
-    __slots__ = ("_drained", "_replies", "_size", "_transport", "_unsent", "full", "octets")
+    __slots__ = ("_drained", "_replies", "_size", "_transport", "full", "octets", "unsent")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._replies: list[bytes] = []
         self._size = 0  # octets of them
-        self._unsent = 0  # octets in the transport when last looked at
+        self.unsent = 0  # octets that the peer had not taken when last looked at
         self._drained: asyncio.Future[None] | None = None
         self.full = False  # the transport holds as much as it should
         self.octets = 0  # written so far
@@ -33,10 +36,11 @@ class Output:
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything over to the transport."""
+        """Hand everything over to the transport, or forget it where the peer is gone."""
         if self._replies:
-            self.octets += self._size
-            self._transport.write(b"".join(self._replies))
+            if not self._transport.is_closing():
+                self.octets += self._size
+                self._transport.write(b"".join(self._replies))
             self._replies.clear()
             self._size = 0
 
@@ -50,7 +54,7 @@ class Output:
     def pause(self) -> None:
         """Note that the transport is full."""
         self.full = True
-        self._unsent = self._transport.get_write_buffer_size()
+        self.look()
 
     def resume(self) -> None:
         """Note that the transport takes more again, or never will."""
@@ -59,7 +63,25 @@ class Output:
             self._drained.set_result(None)
             self._drained = None
 
+    def look(self) -> None:
+        """Note how much the peer has not taken yet."""
+        socket = self._transport.get_extra_info("socket")
+        in_kernel = _unconfirmed(socket.fileno()) if socket else 0
+        self.unsent = self._transport.get_write_buffer_size() + in_kernel
+
     def moved(self) -> bool:
         """Tell whether the peer has taken anything since the last look."""
-        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
-        return self._unsent < before
+        before = self.unsent
+        self.look()
+        return self.unsent < before
+
+
+def _unconfirmed(socket: int) -> int:
+    """Return how many octets the kernel holds for a peer.
+
+    It holds megabytes, and asks for more only when a third of them is gone: for a slow peer that
+    may be minutes in which the transport does not move.
+    """
+    if sys.platform != "linux":
+        return 0
+    return int.from_bytes(fcntl.ioctl(socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

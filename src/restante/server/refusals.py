@@ -18,7 +18,7 @@ class LoginDelayError(Exception):
         self.seconds = seconds
 
 
-def refusal(error: Exception) -> Refused | None:  # noqa: PLR0911  # a table in the shape of a match
+def refusal(error: BaseException) -> Refused | None:  # noqa: PLR0911  # a table in the shape of a match
     """Return what to tell the peer; None for an error that nobody foresaw."""
     match error:
         case Refused():

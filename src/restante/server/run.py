@@ -44,6 +44,11 @@ def run(config: Config, on_ready: Callable[[list[str]], None] = lambda _: None) 
 
 async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]], None]) -> None:
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(
+        lambda _, context: service.log.error(
+            "incident", what=context["message"], exc_info=context.get("exception")
+        )
+    )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

@@ -31,7 +31,9 @@ class Service:
     lock_patience: float = 3  # for a maildrop that another session holds
     write_timeout: float = 600  # for a peer that takes no octet of a reply
     most_connections: int = 4000
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[Connection] = field(init=False, default_factory=set)
+    turned_away: set[Connection] = field(init=False, default_factory=set)  # some of them
+    stopping: bool = field(init=False, default=False)
     login_delay: LoginDelay = field(init=False)
     _empty: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _background: set[asyncio.Task[None]] = field(init=False, default_factory=set)
@@ -40,15 +42,17 @@ class Service:
         self.login_delay = LoginDelay(self.settings.login_delay)
 
     def admit(self, connection: Connection) -> bool:
-        """Count a connection in, unless there are too many."""
-        if len(self.connections) >= self.most_connections:
-            return False
+        """Count a connection in; return False where it is one too many, and may only be told so."""
         self.connections.add(connection)
-        return True
+        if len(self.connections) - len(self.turned_away) <= self.most_connections:
+            return True
+        self.turned_away.add(connection)
+        return False
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out."""
         self.connections.discard(connection)
+        self.turned_away.discard(connection)
         if not self.connections:
             self._empty.set()
 
@@ -63,13 +67,18 @@ class Service:
 
         No mail is removed but by a QUIT that was already being carried out.
         """
+        self.stopping = True
         for connection in tuple(self.connections):
             connection.stop()
+        await self._emptied(patience)
+        for connection in tuple(self.connections):
+            connection.abort()
+        await self._emptied(None)  # at once, but for a removal under way
+        await asyncio.gather(*self._background)
+
+    async def _emptied(self, patience: float | None) -> None:
+        """Wait until no connection is left, but no longer than so many seconds."""
         if self.connections:
             self._empty.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), patience)
-        for connection in tuple(self.connections):
-            connection.abort()
-        await asyncio.sleep(0)
-        await asyncio.gather(*self._background)

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from restante.protocol.errors import Refused, ResponseCode
 from restante.protocol.needs import Acquire, Need, Open, Update, Verify
 from restante.server.refusals import refusal
-from restante.storage.api import RemainError, StoreError
+from restante.storage.api import RemainError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     import structlog
 
-    from restante.protocol.needs import Body
     from restante.protocol.state import Contents, Identity, Session
     from restante.server.service import Service
     from restante.storage.api import Maildrop
@@ -38,18 +37,13 @@ class World:
 
     def meet(self, need: Need[Any]) -> object | Awaitable[object]:
         """Return what the session needs, or a promise of it. Raises Refused, here or in time."""
-        match need:
-            case Open():
-                return self._open(need)
-            case Verify():
-                return self._explained(self._service.authenticator.verify(need.user, need.password))
-            case Acquire():
-                return self._explained(self._acquire(need.identity))
-            case Update():
-                return self._explained(self._update(need.indexes))
-        raise TypeError(need)
+        try:
+            met = self._begin(need)
+        except Exception as error:  # nothing unforeseen may reach the peer
+            raise self.refused(error) from error
+        return self._explained(met) if inspect.isawaitable(met) else met
 
-    def refused(self, error: Exception) -> Refused:
+    def refused(self, error: BaseException) -> Refused:
         """Return what to tell the peer; what only the administrator should know goes to the log."""
         told = refusal(error)
         if told is None:
@@ -69,7 +63,28 @@ class World:
         if self._session.view.corrections:
             self._service.in_background(self._correct_and_release(maildrop))
         else:
-            maildrop.release()
+            self._release(maildrop)
+
+    async def let_go(self, met: object) -> None:
+        """Close what a need was met with, where it is an open message."""
+        if hasattr(met, "aclose"):
+            try:
+                await met.aclose()
+            except Exception as error:  # noqa: BLE001  # the session can do without
+                self.refused(error)
+
+    def _begin(self, need: Need[Any]) -> object | Awaitable[object]:
+        match need:
+            case Open():
+                assert self._maildrop is not None
+                return self._maildrop.read(need.index, need.lines)
+            case Verify():
+                return self._service.authenticator.verify(need.user, need.password)
+            case Acquire():
+                return self._acquire(need.identity)
+            case Update():
+                return self._update(need.indexes)
+        raise TypeError(need)
 
     async def _explained(self, work: Awaitable[T]) -> T:
         try:
@@ -80,17 +95,15 @@ class World:
     async def _acquire(self, identity: Identity) -> Contents:
         service = self._service
         service.login_delay.check(identity.name)
-        self._maildrop = await service.store.acquire(identity.name, service.lock_patience)
-        service.login_delay.note(identity.name)
-        return self._maildrop.contents
-
-    def _open(self, need: Open) -> Body | Awaitable[Body]:
-        assert self._maildrop is not None
+        maildrop = await service.store.acquire(identity.name, service.lock_patience)
         try:
-            body = self._maildrop.read(need.index, need.lines)
-        except StoreError as error:
-            raise self.refused(error) from error
-        return self._explained(body) if inspect.isawaitable(body) else body
+            contents = maildrop.contents
+        except Exception:
+            self._release(maildrop)
+            raise
+        self._maildrop = maildrop
+        service.login_delay.note(identity.name)
+        return contents
 
     async def _update(self, indexes: tuple[int, ...]) -> None:
         maildrop, self._maildrop = self._maildrop, None
@@ -106,8 +119,17 @@ class World:
             await self._correct_and_release(maildrop)
 
     async def _correct_and_release(self, maildrop: Maildrop) -> None:
+        """Give the maildrop back; what fails here is no reason to deny a removal that is done."""
         try:
             if self._session.view.corrections:
                 await maildrop.correct(self._session.view.corrections)
+        except Exception as error:  # noqa: BLE001  # see above
+            self.refused(error)
         finally:
+            self._release(maildrop)
+
+    def _release(self, maildrop: Maildrop) -> None:
+        try:
             maildrop.release()
+        except Exception as error:  # noqa: BLE001  # the session must come to its end
+            self.refused(error)

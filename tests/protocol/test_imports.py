@@ -1,0 +1,21 @@
+"""What is loaded with the library: nothing that one must install for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PRINT_MODULES = "import sys; import restante, {module}; print(*sys.modules)"
+
+
+def loaded(module: str) -> set[str]:
+    command = [sys.executable, "-c", PRINT_MODULES.format(module=module)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return {name.partition(".")[0] for name in said.split()}
+
+
+def test_the_protocol_loads_no_module_beyond_the_standard_library() -> None:
+    before = loaded("sys")
+    new = loaded("restante.protocol.server") - before - {"restante"}
+    assert "dataclasses" in new
+    assert new <= sys.stdlib_module_names

@@ -1,0 +1,93 @@
+"""The driver's own rules: one write a batch, no more reading while replies are unsent, IPv6."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from restante.protocol.state import Settings
+from restante.server import observe
+from restante.server.address import Address
+from restante.server.connection import Connection
+from restante.server.listener import ListenError, listening
+from restante.server.service import Service
+from restante.storage.memory import MemoryStore
+from support.live import Passwords
+
+
+def service() -> Service:
+    log, writer = observe.start("text")
+    writer.close()
+    return Service(store=MemoryStore(), authenticator=Passwords(), log=log, settings=Settings())
+
+
+class Transport(asyncio.Transport):
+    """Notes what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1)})
+        self.writes: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+def test_a_pipelined_batch_is_answered_in_one_write() -> None:
+    async def run() -> list[bytes]:
+        connection = Connection(service())
+        transport = Transport()
+        connection.connection_made(transport)
+        connection.data_received(b"CAPA\r\n" * 5 + b"USER ann\r\nQUIT\r\n")
+        connection.connection_lost(None)
+        return transport.writes
+
+    greeting, batch = asyncio.run(run())
+    assert greeting == b"+OK POP3 server ready.\r\n"
+    assert batch.count(b"+OK Capability list follows.") == 5
+    assert batch.endswith(b"+OK\r\n+OK Logging out.\r\n")
+
+
+def test_it_serves_ipv6_too() -> None:
+    async def run() -> bytes:
+        async with listening(service(), [Address("::1", 0)]) as sockets:
+            port = sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("::1", port)
+            line = await reader.readline()
+            writer.close()
+            await writer.wait_closed()
+            return line
+
+    assert asyncio.run(run()) == b"+OK POP3 server ready.\r\n"
+
+
+def test_all_addresses_means_ipv4_and_ipv6() -> None:
+    async def run() -> set[int]:
+        async with listening(service(), [Address("", 0)]) as sockets:
+            return {sock.family for sock in sockets}
+
+    assert asyncio.run(run()) == {socket.AF_INET, socket.AF_INET6}
+
+
+def test_one_address_that_is_taken_closes_the_others_too() -> None:
+    async def run(taken: int) -> None:
+        addresses = [Address("127.0.0.1", 0), Address("127.0.0.1", taken)]
+        async with listening(service(), addresses):
+            pytest.fail("it should not listen")
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as blocker,
+        pytest.raises(ListenError, match="in use"),
+    ):
+        asyncio.run(run(blocker.getsockname()[1]))

@@ -1,0 +1,166 @@
+"""What nobody foresaw: the peer gets a number, the log the rest, others nothing. T19, T20."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from restante.protocol import commands
+from restante.protocol.errors import Pop3Error
+from restante.protocol.secret import Secret
+from restante.protocol.state import Session, State
+from restante.storage.api import GoneError, RemainError, StoreError
+from server.doubles import Chunks, ScriptedStore
+from support.live import Client, Live, serving
+
+LETTER = b"Subject: a\n\nhello\n"
+INCIDENT = re.compile(rb"-ERR \[SYS/TEMP\] Internal error \(incident ([0-9a-f]{8})\)\.\r\n")
+DETAIL = RuntimeError("a secret detail")
+
+
+@pytest.fixture
+def store() -> ScriptedStore:
+    return ScriptedStore()
+
+
+@pytest.fixture
+def live(store: ScriptedStore) -> Iterator[Live]:
+    with serving(store=store) as live:
+        live.add("ann", "hunter2", LETTER, LETTER)
+        yield live
+
+
+def is_told_and_logged(live: Live, said: bytes) -> None:
+    found = INCIDENT.fullmatch(said)
+    assert found, said
+    live.wait_for_log(f"incident={found[1].decode()}", "a secret detail")
+    assert "hunter2" not in live.log.getvalue()
+
+
+def goes_on(client: Client) -> None:
+    assert client.say("NOOP") == b"+OK\r\n"
+
+
+def test_accounts_that_break(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def verify(user: str, password: Secret) -> None:
+        raise DETAIL
+
+    monkeypatch.setattr(live.service, "authenticator", type("X", (), {"verify": verify}))
+    with live.connect() as client:
+        client.read_line()
+        client.say("USER ann")
+        is_told_and_logged(live, client.say("PASS hunter2"))
+        assert client.say("CAPA").startswith(b"+OK")
+
+
+def test_a_store_that_breaks_at_opening(live: Live, store: ScriptedStore) -> None:
+    store.acquire_error = DETAIL
+    with live.connect() as client:
+        client.read_line()
+        client.say("USER ann")
+        is_told_and_logged(live, client.say("PASS hunter2"))
+
+
+@pytest.mark.parametrize("command", ["RETR 1", "TOP 1 1"])
+def test_a_store_that_breaks_at_reading(live: Live, store: ScriptedStore, command: str) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        store.read_error = DETAIL
+        is_told_and_logged(live, client.say(command))
+        goes_on(client)
+
+
+def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        client.say("DELE 1")
+        store.remove_error = DETAIL
+        is_told_and_logged(live, client.say("QUIT"))
+        assert client.read_all() == b""
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        assert client.say("STAT") == b"+OK 2 42\r\n"
+
+
+@pytest.mark.parametrize("error", [DETAIL, StoreError("the disk is gone")])
+def test_a_body_that_breaks_before_its_first_octet_is_an_error_and_no_more(
+    live: Live, store: ScriptedStore, error: Exception
+) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        store.body = body = Chunks([], error)
+        assert client.say("RETR 1").startswith(b"-ERR [SYS/TEMP]")
+        assert body.closed
+        goes_on(client)
+
+
+@pytest.mark.parametrize("error", [DETAIL, StoreError("the disk is gone")])
+def test_a_body_that_breaks_half_way_never_gets_its_last_dot(
+    live: Live, store: ScriptedStore, error: Exception
+) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        store.body = body = Chunks([b"Subject: a\n\n", b"half of i"], error)
+        assert client.say("RETR 1").startswith(b"+OK")
+        try:
+            rest = client.read_all()
+        except ConnectionResetError:
+            rest = b""
+        assert b".\r\n" not in rest
+        assert body.closed
+    live.wait_for_log(str(error))
+
+
+def test_a_core_that_breaks_ends_its_session_only(
+    live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def noop(_: Session) -> bytes:
+        raise DETAIL
+
+    row = commands.ALLOWED[State.TRANSACTION][b"NOOP"]
+    broken = commands.Command(row.verb, row.states, row.argument, noop, row.source)
+    monkeypatch.setitem(commands.ALLOWED[State.TRANSACTION], b"NOOP", broken)
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        client.say("DELE 1")
+        is_told_and_logged(live, client.say("NOOP"))
+        assert client.read_all() == b""
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        assert client.say("STAT") == b"+OK 2 42\r\n"
+    live.wait_for_log('end="internal error"')
+
+
+@pytest.mark.parametrize(
+    ("error", "reply"),
+    [
+        (
+            StoreError("EIO"),
+            b"-ERR [SYS/TEMP] The mail store does not answer now, try again later.",
+        ),
+        (StoreError("bad", permanent=True), b"-ERR [SYS/PERM] The mail store needs its admin"),
+        (GoneError("gone"), b"-ERR Message is gone: another program took it away."),
+    ],
+)
+def test_a_foreseen_error_says_whether_waiting_helps(
+    live: Live, store: ScriptedStore, error: Pop3Error, reply: bytes
+) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        store.read_error = error
+        assert client.say("RETR 1").startswith(reply)
+        goes_on(client)
+
+
+def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) -> None:
+    """R1939-6.2."""
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        client.say("DELE 1")
+        client.say("DELE 2")
+        store.remove_error = RemainError("in part", [1])
+        assert client.say("QUIT") == b"-ERR [SYS/TEMP] Some deleted messages not removed.\r\n"
+        assert client.read_all() == b""
+    live.wait_for_log('end="update failed"', "deleted=1")

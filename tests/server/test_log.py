@@ -1,0 +1,79 @@
+"""The log: one line a session."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import threading
+
+from restante.server import observe
+from support.live import PATIENCE, serving
+
+LETTER = b"Subject: a\n\nhello\n"
+
+
+def test_a_session_has_one_line_with_what_it_did() -> None:
+    with serving() as live:
+        live.add("ann", "hunter2", LETTER, LETTER)
+        with live.connect() as client:
+            client.log_in("ann", "hunter2")
+            client.say("RETR 1")
+            client.read_lines()
+            client.say("TOP 2 0")
+            client.read_lines()
+            client.say("DELE 1")
+            client.say("QUIT")
+            client.read_all()
+    sessions = [line for line in live.log.getvalue().splitlines() if "event=session" in line]
+    assert len(sessions) == 1
+    assert re.search(
+        r"level=info event=session address=127\.0\.0\.1 user=ann octets_in=55 octets_out=151"
+        r" retrieved=1 deleted=1 seconds=[0-9.]+ end=quit$",
+        sessions[0],
+    ), sessions[0]
+    assert "hunter2" not in live.log.getvalue()
+
+
+def test_json_is_one_object_a_line() -> None:
+    log, writer = observe.start("json", lines := io.StringIO())
+    log.info("session", user='a "b"\n', octets_in=5)
+    log.warning("trouble")
+    writer.close()
+    events = [json.loads(line) for line in lines.getvalue().splitlines()]
+    assert [event["event"] for event in events] == ["session", "trouble"]
+    assert events[0]["user"] == 'a "b"\n'
+    assert events[0]["octets_in"] == 5
+
+
+def test_text_keeps_an_event_in_its_line() -> None:
+    log, writer = observe.start("text", lines := io.StringIO())
+    log.info("session", user="a\nlevel=info event=forged", end='"')
+    writer.close()
+    assert lines.getvalue().count("\n") == 1
+
+
+class Stuck(io.StringIO):
+    """A pipe that nobody reads, for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed = threading.Event()
+
+    def write(self, text: str) -> int:
+        assert self.freed.wait(PATIENCE)
+        return super().write(text)
+
+
+def test_lines_that_nobody_takes_are_counted() -> None:
+    log, writer = observe.start("text", stuck := Stuck())
+    said = observe.MOST_WAITING * 2
+    for _ in range(said):
+        log.info("session")
+    stuck.freed.set()
+    writer.close(PATIENCE)
+    lines = stuck.getvalue().splitlines()
+    written = sum("event=session" in line for line in lines)
+    lost = sum(int(line.rpartition("lines_lost=")[2]) for line in lines if "lines_lost" in line)
+    assert lost
+    assert written + lost == said

@@ -1,0 +1,80 @@
+"""A server that ends: replies under way are finished, no mail is removed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.live import PATIENCE, Client, serving
+from support.process import POP3, free_port, wait_for_port
+from support.process import serving as serving_process
+
+BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 500_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_idle_sessions_without_a_word(tmp_path: Path, number: int) -> None:
+    with serving_process(tmp_path) as served:
+        maildir = served.add("ann", "secret", b"Subject: a\n\n")
+        with served.connect() as idle, served.connect() as client:
+            idle.read_line()
+            client.log_in("ann", "secret")
+            client.say("DELE 1")
+            time.sleep(0.2)  # for the client's kernel to confirm all it got
+            served.process.send_signal(number)
+            assert served.process.wait(PATIENCE) == 0
+            assert idle.read_all() == b""
+            assert client.read_all() == b""
+        assert len(list((maildir / "new").iterdir())) == 1
+        log = served.log.read_text()
+        assert log.count("event=session") - log.count("end=disconnected") == 2
+        assert log.count("end=shutdown") == 2
+
+
+def test_a_reply_under_way_is_finished_and_no_command_behind_it_is_begun(tmp_path: Path) -> None:
+    with serving_process(tmp_path) as served:
+        maildir = served.add("ann", "secret", BIG)
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+            client.send(b"DELE 1\r\nRSET\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n")
+            for _ in range(3):
+                client.read_line()
+            served.process.send_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            rest = client.read_all()
+        assert rest.endswith(b"abcde\r\n.\r\n")
+        assert len(rest) == len(BIG) + BIG.count(b"\n") + 3
+        assert served.process.wait(PATIENCE) == 0
+        assert len(list((maildir / "new").iterdir())) == 1
+
+
+def test_a_peer_that_never_reads_does_not_hold_up_the_end() -> None:
+    begun = time.monotonic()
+    with serving(stop_patience=0.3) as live:
+        live.add("ann", "secret", b"x" * 30_000_000)
+        client = live.connect()
+        client.log_in("ann", "secret")
+        client.send(b"RETR 1\r\n")
+        client.read_line()
+    assert time.monotonic() - begun < PATIENCE
+    assert "end=shutdown" in live.log.getvalue()
+    client.close()
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:
+    (tmp_path / "users").touch()
+    port = free_port()
+    command: list[str | Path] = [POP3, "serve", "--listen", f"127.0.0.1:{port}"]
+    command += ["--mail", tmp_path, "--users", tmp_path / "users"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        wait_for_port(port, process)
+        for _ in range(1500):  # a line is some 180 octets, a pipe holds 65536
+            with Client(port) as client:
+                assert client.read_line().startswith(b"+OK")
+                assert client.say("QUIT") == b"+OK Logging out.\r\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
