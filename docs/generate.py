@@ -11,7 +11,7 @@ import msgspec
 
 from restante.protocol.capabilities import CAPABILITIES
 from restante.protocol.commands import COMMANDS, Command
-from restante.server.config import Config, Section
+from restante.server.sections import Config, Section
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n"

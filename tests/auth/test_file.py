@@ -13,7 +13,7 @@ from restante.auth import hashes
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.file import HASHES_AT_ONCE, FileAuthenticator
 from restante.protocol.secret import Secret
-from restante.protocol.state import Identity
+from restante.protocol.settings import Identity
 
 HASH = hashes.make(Secret(b"secret"))
 OTHER = hashes.make(Secret(b"other"))

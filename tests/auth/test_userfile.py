@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from restante.auth import hashes, userfile
+from restante.auth.account import with_credentials
 from restante.protocol.secret import Secret
 
 HASH = hashes.make(Secret(b"secret"))
@@ -23,7 +24,7 @@ def test_a_passwd_file_of_dovecot_or_apache_is_taken_as_it_is(tmp_path: Path) ->
     )
     accounts = userfile.read(file)
     assert accounts.problems == []
-    assert accounts.hashes == {
+    assert {name: account.hash for name, account in accounts.known.items()} == {
         "ann": HASH,
         "bob@example.com": "{SHA512-CRYPT}" + OTHER,
         "Jürgen Groß": OTHER,
@@ -41,7 +42,8 @@ def test_a_bad_line_is_told_of_with_its_place_and_costs_nobody_else_the_login(
         + b"\n"
     )
     accounts = userfile.read(file)
-    assert accounts.hashes == {"ann": HASH}
+    assert list(accounts.known) == ["ann"]
+    assert accounts.known["ann"].hash == HASH
     assert [problem.split(":")[1] for problem in accounts.problems] == ["2", "3", "4", "5", "6"]
     assert "further up" in accounts.problems[3]
     assert not any("PLAIN" in problem or OTHER in problem for problem in accounts.problems)
@@ -85,7 +87,7 @@ def test_a_changed_file_keeps_its_mode_its_comments_and_the_fields_of_others(
     with userfile.changing(file) as lines:
         place = userfile.find(lines, "ann")
         assert place is not None
-        lines[place] = userfile.with_hash(lines[place], HASH)
+        lines[place] = with_credentials(lines[place], HASH, {})
     assert file.read_text() == f"# kept\nann:{HASH}:1000:1000::/home/ann\nbob:{OTHER}\n"
     assert file.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [file]

@@ -37,8 +37,8 @@ def test_the_password_is_one_line_less_its_end(
 ) -> None:
     file = tmp_path / "users"
     result = add(file, "ann", typed)
-    assert (result.exit_code, result.output) == (0, "Added ann.\n")
-    assert hashes.verify(userfile.read(file).hashes["ann"], Secret(password))
+    assert (result.exit_code, result.stdout) == (0, "Added ann.\n")
+    assert hashes.verify(userfile.read(file).known["ann"].hash, Secret(password))
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -47,7 +47,7 @@ def test_without_stdin_the_password_is_asked_for_twice_and_never_shown(tmp_path:
     result = pop3("user", "add", "ann", "--users", str(file), stdin=b"secret\nsecret\n")
     assert result.exit_code == 0
     assert "secret" not in result.output
-    assert hashes.verify(userfile.read(file).hashes["ann"], Secret(b"secret"))
+    assert hashes.verify(userfile.read(file).known["ann"].hash, Secret(b"secret"))
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a:b", "a\nb", ".."])
@@ -85,7 +85,7 @@ def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
     users = ["--users", str(file), "--password-stdin"]
     result = pop3("user", "passwd", "ann", *users, stdin=b"new one\n")
     assert (result.exit_code, result.output) == (0, "Changed the password of ann.\n")
-    assert hashes.verify(userfile.read(file).hashes["ann"], Secret(b"new one"))
+    assert hashes.verify(userfile.read(file).known["ann"].hash, Secret(b"new one"))
     assert userfile.read_lines(file)[1] == bob
 
 
@@ -107,7 +107,7 @@ def test_remove_takes_one_account_away(tmp_path: Path) -> None:
     add(file, "bob", b"secret")
     result = pop3("user", "remove", "ann", "--users", str(file))
     assert result.exit_code == 0
-    assert list(userfile.read(file).hashes) == ["bob"]
+    assert list(userfile.read(file).known) == ["bob"]
 
 
 @pytest.mark.parametrize("command", ["passwd", "remove"])

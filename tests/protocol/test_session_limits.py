@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from restante.protocol.state import End, Settings
+from restante.protocol.settings import Settings
+from restante.protocol.state import End
 from support.world import Talk, World
 
 

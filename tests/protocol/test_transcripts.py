@@ -14,7 +14,7 @@ def test_the_core_says_what_the_transcript_says(name: str) -> None:
     world = World()
     for user, (password, messages) in script.mailboxes.items():
         world.add(user, password, *messages)
-    talk = Talk(world, script.make_settings())
+    talk = Talk(world, script.make_settings(), offer=script.make_offer())
     unread = bytearray(talk.send())
 
     def send(octets: bytes) -> None:

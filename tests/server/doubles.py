@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
+from restante.protocol.maildrop import Contents
 from restante.protocol.needs import Body
 from restante.protocol.secret import Secret
-from restante.protocol.state import Contents, Identity
+from restante.protocol.settings import Identity
 from restante.storage.api import Maildrop
 from restante.storage.memory import MemoryStore
 

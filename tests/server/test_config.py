@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.protocol.state import Settings
+from restante.protocol.settings import Settings
 from restante.server.address import Address
 from restante.server.config import ConfigError, load
 
@@ -51,7 +51,10 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         greeting = "Hello."
         implementation = ""
         strict_line_ends = true
-        login_delay = 30
+        language = "de"
+        [login]
+        delay = 30
+        apop = true
         [timeouts]
         login = 600
         idle = 1200.5
@@ -66,12 +69,14 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         format = "json"
         """.replace("        ", "")
     )
-    settings = load(file, {}).settings()
-    assert settings == Settings(
+    config = load(file, {})
+    assert config.login.delay == 30
+    assert config.settings() == Settings(
         greeting="Hello.",
         implementation="",
         strict_line_ends=True,
-        login_delay=30,
+        language="de",
+        apop=True,
         login_timeout=600,
         idle_timeout=1200.5,
         bad_commands_before_login=12,

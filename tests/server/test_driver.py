@@ -7,11 +7,11 @@ import socket
 
 import pytest
 
-from restante.protocol.state import Settings
+from restante.protocol.settings import Settings
 from restante.server import observe
 from restante.server.address import Address
 from restante.server.connection import Connection
-from restante.server.listener import ListenError, listening
+from restante.server.listener import Listen, ListenError, listening
 from restante.server.service import Service
 from restante.storage.memory import MemoryStore
 from support.live import Passwords
@@ -61,7 +61,7 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
 
 def test_it_serves_ipv6_too() -> None:
     async def run() -> bytes:
-        async with listening(service(), [Address("::1", 0)]) as sockets:
+        async with listening(service(), [Listen(Address("::1", 0))]) as sockets:
             port = sockets[0].getsockname()[1]
             reader, writer = await asyncio.open_connection("::1", port)
             line = await reader.readline()
@@ -74,7 +74,7 @@ def test_it_serves_ipv6_too() -> None:
 
 def test_all_addresses_means_ipv4_and_ipv6() -> None:
     async def run() -> set[int]:
-        async with listening(service(), [Address("", 0)]) as sockets:
+        async with listening(service(), [Listen(Address("", 0))]) as sockets:
             return {sock.family for sock in sockets}
 
     assert asyncio.run(run()) == {socket.AF_INET, socket.AF_INET6}
@@ -82,7 +82,7 @@ def test_all_addresses_means_ipv4_and_ipv6() -> None:
 
 def test_one_address_that_is_taken_closes_the_others_too() -> None:
     async def run(taken: int) -> None:
-        addresses = [Address("127.0.0.1", 0), Address("127.0.0.1", taken)]
+        addresses = [Listen(Address("127.0.0.1", port)) for port in (0, taken)]
         async with listening(service(), addresses):
             pytest.fail("it should not listen")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.protocol.state import Settings
+from restante.protocol.settings import Offer
 from support.live import serving
 
 
@@ -29,7 +29,7 @@ def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
 def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("restante.server.limits.time.monotonic", lambda: now)
-    with serving(settings=Settings(login_delay=60)) as live:
+    with serving(offer=lambda: Offer(login_delay=60)) as live:
         live.add("ann", "secret")
         live.add("bob", "secret")
 

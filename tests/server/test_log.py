@@ -28,7 +28,7 @@ def test_a_session_has_one_line_with_what_it_did() -> None:
     sessions = [line for line in live.log.getvalue().splitlines() if "event=session" in line]
     assert len(sessions) == 1
     assert re.search(
-        r"level=info event=session address=127\.0\.0\.1 user=ann octets_in=55 octets_out=151"
+        r"level=info event=session address=127\.0\.0\.1 user=ann tls= octets_in=55 octets_out=151"
         r" retrieved=1 deleted=1 seconds=[0-9.]+ end=quit$",
         sessions[0],
     ), sessions[0]

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from restante.protocol.state import Settings
+from restante.protocol.settings import Settings
 from support.live import Client, Live, serving
 
 LETTER = b"Subject: a\n\nhello\n"

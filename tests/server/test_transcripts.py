@@ -18,7 +18,8 @@ def test_the_server_says_what_the_transcript_says(
     name: str, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
     script = transcript.read(name)
-    with serving(settings=script.make_settings(), loop_factory=loop) as live:
+    settings, offer = script.make_settings(), script.make_offer()
+    with serving(settings=settings, offer=lambda: offer, loop_factory=loop) as live:
         for user, (password, messages) in script.mailboxes.items():
             live.add(user, password, *messages)
         with live.connect() as client:

@@ -14,11 +14,13 @@ from typing import Any, Self, TypeVar
 
 from restante.auth.api import CredentialsError
 from restante.protocol.secret import Secret
-from restante.protocol.state import Identity, Settings
+from restante.protocol.settings import Identity, Settings
 from restante.server import observe
 from restante.server.address import Address
-from restante.server.listener import listening
+from restante.server.connection import PLAIN
+from restante.server.listener import Listen, listening
 from restante.server.service import Service
+from restante.server.wire import Endpoint
 from restante.storage.api import Store
 from restante.storage.memory import MemoryStore
 
@@ -126,6 +128,7 @@ def serving(
     settings: Settings | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     stop_patience: float = PATIENCE,
+    endpoint: Endpoint = PLAIN,
     **options: Any,
 ) -> Iterator[Live]:
     """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
@@ -144,7 +147,9 @@ def serving(
             **options,
         )
         loop, over = asyncio.get_running_loop(), asyncio.Event()
-        async with listening(service, [Address("127.0.0.1", 0)], stop_patience) as sockets:
+        async with listening(
+            service, [Listen(Address("127.0.0.1", 0), endpoint)], stop_patience
+        ) as sockets:
             port = sockets[0].getsockname()[1]
 
             def stop() -> None:

@@ -4,6 +4,7 @@
 mailbox ann secret
   "Subject: a" "" "hello"      a message, a string a line; \\x escapes work
 setting login_timeout 5        a field of Settings
+offer login_delay 60           a field of Offer
 S: +OK ...                     "..." at the end stands for any text
 C: USER ann
 C<"a\\x00b\\n"                 raw octets, as they are
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from restante.protocol.state import Settings
+from restante.protocol.settings import Offer, Settings
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
 
@@ -30,10 +31,14 @@ class Transcript:
 
     mailboxes: dict[str, tuple[str, list[bytes]]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    offer: dict[str, Any] = field(default_factory=dict)
     steps: list[tuple[int, str, bytes]] = field(default_factory=list)  # line, kind, octets
 
     def make_settings(self) -> Settings:
         return Settings(**self.settings)
+
+    def make_offer(self) -> Offer:
+        return Offer(**self.offer)
 
 
 def names() -> list[str]:
@@ -52,9 +57,10 @@ def read(name: str) -> Transcript:
             _, user, password = line.split(" ", 2)
             messages = []
             transcript.mailboxes[user] = (password, messages)
-        elif line.startswith("setting "):
-            _, key, value = line.split(" ", 2)
-            transcript.settings[key] = ast.literal_eval(value)
+        elif line.startswith(("setting ", "offer ")):
+            kind, key, value = line.split(" ", 2)
+            chosen = transcript.settings if kind == "setting" else transcript.offer
+            chosen[key] = ast.literal_eval(value)
         elif line.startswith(("S: ", "C: ")) or line in ("S:", "C:"):
             transcript.steps.append((number, line[0], line[3:].encode()))
         elif line.startswith("C<"):

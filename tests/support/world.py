@@ -9,9 +9,20 @@ from typing import Any
 from restante.protocol.body import size_on_wire
 from restante.protocol.errors import LineTooLong, Refused, ResponseCode
 from restante.protocol.lines import LineBuffer
-from restante.protocol.needs import Acquire, Need, Open, ReadLine, Stream, Update, Verify
+from restante.protocol.maildrop import Contents
+from restante.protocol.needs import (
+    Acquire,
+    Need,
+    Open,
+    ReadLine,
+    StartTls,
+    Stream,
+    Update,
+)
 from restante.protocol.server import serve
-from restante.protocol.state import Contents, Identity, Session, Settings
+from restante.protocol.settings import Channel, Offer, Settings
+from restante.protocol.state import Session
+from support import proofs
 
 
 @dataclass
@@ -21,6 +32,7 @@ class World:
     passwords: dict[str, str] = field(default_factory=dict)
     mail: dict[str, dict[str, bytes]] = field(default_factory=dict)  # by user, then by unique-id
     locked: set[str] = field(default_factory=set)
+    bindings: dict[str, bytes] = field(default_factory=dict)  # of the channel, for SCRAM
 
     def add(self, user: str, password: str, *messages: bytes) -> None:
         self.passwords[user] = password
@@ -52,10 +64,13 @@ class Talk:
         world: World,
         settings: Settings | None = None,
         on_need: Callable[[Need[Any]], None] = lambda _: None,
+        *,
         piece: int = 0,
+        offer: Offer | None = None,
+        channel: Channel | None = None,
     ) -> None:
         self.world = world
-        self.session = Session(settings or Settings())
+        self.session = Session(settings or Settings(), offer or Offer(), channel or Channel())
         self.over = False
         self._on_need = on_need
         self._piece = piece
@@ -110,12 +125,10 @@ class Talk:
     def _meet(self, need: Need[Any]) -> object:
         world = self.world
         match need:
-            case Verify():
-                if world.passwords.get(need.user) != need.password.reveal().decode(
-                    errors="replace"
-                ):
-                    raise Refused("Name or password is wrong.", ResponseCode.AUTH)
-                return Identity(need.user)
+            case StartTls():
+                self._out += need.status
+                self._lines = LineBuffer()
+                return Channel(tls=True, can_start_tls=True)
             case Acquire():
                 if need.identity.name in world.locked:
                     raise Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
@@ -137,7 +150,7 @@ class Talk:
                     del self._box()[self.session.view.contents.uids[index]]
                 self._release()
                 return None
-        raise AssertionError(f"nobody meets {need}")
+        return proofs.meet(need, world.passwords, world.bindings)
 
     def _box(self) -> dict[str, bytes]:
         assert self.session.identity is not None

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from restante.auth.scram import Keys
     from restante.protocol.secret import Secret
-    from restante.protocol.state import Identity
+    from restante.protocol.settings import Identity
+
+PASSWORDS = frozenset({"PLAIN", "LOGIN"})
+"""The mechanisms of SASL for which it is enough that passwords can be checked."""
 
 
 class AuthError(Exception):
@@ -22,11 +26,29 @@ class UnavailableError(AuthError):
 
 
 class Authenticator(Protocol):
-    """Knows accounts, and proves passwords without blocking the event loop."""
+    """Knows accounts, and proves passwords without blocking the event loop.
+
+    All methods raise CredentialsError and UnavailableError.
+    """
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are.
 
         Takes as long for an unknown name as for a wrong password.
-        Raises CredentialsError, UnavailableError.
         """
+
+
+class KeyKeeper(Authenticator, Protocol):
+    """An authenticator that also knows what can be proved without the password being said."""
+
+    def mechanisms(self) -> frozenset[str]:
+        """Return the mechanisms of SASL for which every account has what they need."""
+
+    async def scram_keys(self, mechanism: str, user: str) -> Keys:
+        """Return an account's keys for SCRAM; for an unknown name, keys that nobody has."""
+
+    async def shared_secret(self, user: str) -> Secret:
+        """Return the secret that was given to an account for APOP and CRAM-MD5."""
+
+    async def identify(self, user: str) -> Identity:
+        """Return who this is, whose name was proved by other means than a password."""

@@ -9,14 +9,16 @@ import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from restante.auth import hashes, userfile
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth import hashes, scram, userfile
+from restante.auth.api import PASSWORDS, CredentialsError, UnavailableError
 from restante.protocol.secret import Secret
-from restante.protocol.state import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from restante.auth.account import Account
+    from restante.protocol.settings import Identity
 
 
 HASHES_AT_ONCE = 2  # each takes 19 MiB and a core
@@ -31,7 +33,8 @@ class FileAuthenticator:
     def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
         self._path = path
         self._warn = warn
-        self._accounts = userfile.Accounts({}, [])
+        self._accounts: dict[str, Account] = {}
+        self._mechanisms = PASSWORDS
         self._read_at: tuple[int, ...] = ()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
         self._key = secrets.token_bytes(32)
@@ -44,25 +47,67 @@ class FileAuthenticator:
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             if stamp == self._read_at:
                 return
-            self._accounts = userfile.read(self._path)
+            accounts = userfile.read(self._path)
         except OSError as error:
             raise UnavailableError(f"{self._path}: {error.strerror}") from error
         self._read_at = stamp
-        for problem in self._accounts.problems:
+        self._accounts = accounts.known
+        self._mechanisms = PASSWORDS | {
+            mechanism
+            for mechanism in scram.HASHES
+            if self._accounts and all(mechanism in a.scram for a in self._accounts.values())
+        }
+        for problem in accounts.problems:
             self._warn(problem)
+
+    def mechanisms(self) -> frozenset[str]:
+        """Return the mechanisms that every account can use, so that none fails by its choice."""
+        return self._mechanisms
+
+    def accounts(self) -> list[Account]:
+        """Return all accounts as the file had them when it was last read."""
+        return list(self._accounts.values())
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         self.refresh()
-        stored = self._accounts.hashes.get(user)
-        known = stored is not None
+        account = self._accounts.get(user)
+        stored = account.hash if account else self._decoy(user)
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(
-            self._threads, hashes.verify, stored or self._decoy(user), password
-        )
-        if not (known and right):
+        right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
+        if account is None or not right:
             raise CredentialsError("wrong name or password")
-        return Identity(user)
+        return account.identity()
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
+        """Return an account's keys; for an unknown name, keys that nobody has.
+
+        Raises UnavailableError.
+        """
+        self.refresh()
+        mechanism = mechanism.removesuffix("-PLUS")
+        account = self._accounts.get(user)
+        if account is not None and mechanism in account.scram:
+            return account.scram[mechanism]
+        others = [a.scram[mechanism] for a in self._accounts.values() if mechanism in a.scram]
+        iterations = others[0].iterations if others else scram.ITERATIONS
+        return scram.decoy(mechanism, user, self._key, iterations)
+
+    async def shared_secret(self, user: str) -> Secret:
+        """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""
+        self.refresh()
+        account = self._accounts.get(user)
+        if account is None or account.secret is None:
+            raise CredentialsError("no such account, or no secret")
+        return account.secret
+
+    async def identify(self, user: str) -> Identity:
+        """Return whose name this is. Raises CredentialsError, UnavailableError."""
+        self.refresh()
+        account = self._accounts.get(user)
+        if account is None:
+            raise CredentialsError("no such account")
+        return account.identity()
 
     def _decoy(self, user: str) -> str:
         """Return some account's hash, always the same for a name that is none.
@@ -70,6 +115,6 @@ class FileAuthenticator:
         To check it takes as long as to check some account's, whatever schemes the file mixes, so
         the time a refusal takes does not tell which names exist.
         """
-        others = list(self._accounts.hashes.values()) or [self._nobody]
+        others = [account.hash for account in self._accounts.values()] or [self._nobody]
         digest = hmac.digest(self._key, user.encode(errors="replace"), "sha256")
         return others[int.from_bytes(digest[:8], "big") % len(others)]

@@ -1,7 +1,9 @@
 """The file of accounts: one line each, `name:hash`, as in a passwd-file of Dovecot or Apache.
 
-Further fields behind a second colon are kept and not used. Empty lines and lines that begin with
-"#" are skipped.
+Further fields are passwd's own and not used, but for the eighth, which holds words `key=value` as
+Dovecot has them: `scram-sha-256=` and `scram-sha-1=` (keys, made by `pop3 user`), `secret=` (for
+APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`; others are kept and
+not used. Empty lines and lines that begin with "#" are skipped.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.auth import hashes
+from restante.auth.account import Account
+from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,27 +27,25 @@ LONGEST_NAME = 255  # characters
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What a file says: the hash of each name, and in words what is wrong with some lines."""
+    """What a file says: its accounts by name, and in words what is wrong with some lines."""
 
-    hashes: dict[str, str]
+    known: dict[str, Account]
     problems: list[str]
 
 
 def read(path: Path) -> Accounts:
     """Read a file of accounts. Raises OSError; a bad line is told of and left out."""
-    known: dict[str, str] = {}
+    known: dict[str, Account] = {}
     problems = []
     for place, line in enumerate(read_lines(path), 1):
-        name, stored = _fields(line)
+        name = _name(line)
         if not name:
             continue
-        problem = name_problem(name) or hashes.problem(stored)
-        if name in known:
-            problem = "the name stands further up already"
-        if problem:
+        try:
+            _check(name, known)
+            known[name] = Account.parse(line if ":" in line else f"{line}:")
+        except ValueError as problem:
             problems.append(f"{path}:{place}: {name!r} cannot log in: {problem}")
-        else:
-            known[name] = stored
     return Accounts(known, problems)
 
 
@@ -57,6 +58,12 @@ def name_problem(name: str) -> str | None:
         return f"a name has 1 to {LONGEST_NAME} characters"
     if not name.isprintable() or ":" in name or "/" in name:
         return "a name has no control characters, no ':' and no '/'"
+    try:
+        prepared = saslprep(name)
+    except ValueError:
+        return "a name has no characters that SASLprep (RFC 4013) prohibits"
+    if prepared != name:
+        return f"clients' names are prepared for comparison: write it as {prepared!r}"
     if name[0] in ".#" or name != name.strip():
         return "a name does not begin with '.' or '#', and has no space at its ends"
     return None
@@ -80,14 +87,7 @@ def changing(path: Path) -> Iterator[list[str]]:
 
 def find(lines: list[str], name: str) -> int | None:
     """Return the place of an account's line."""
-    return next((i for i, line in enumerate(lines) if _fields(line)[0] == name), None)
-
-
-def with_hash(line: str, stored: str) -> str:
-    """Return an account's line with another hash; its further fields stay."""
-    name, _, rest = line.partition(":")
-    _, colon, further = rest.partition(":")
-    return f"{name}:{stored}{colon}{further}"
+    return next((i for i, line in enumerate(lines) if _name(line) == name), None)
 
 
 def read_lines(path: Path) -> list[str]:
@@ -96,11 +96,16 @@ def read_lines(path: Path) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _fields(line: str) -> tuple[str, str]:
-    if line.startswith("#"):
-        return "", ""
-    name, _, rest = line.partition(":")
-    return name, rest.partition(":")[0].strip()
+def _name(line: str) -> str:
+    return "" if line.startswith("#") else line.partition(":")[0]
+
+
+def _check(name: str, known: dict[str, Account]) -> None:
+    problem = name_problem(name)
+    if name in known:
+        problem = "the name stands further up already"
+    if problem:
+        raise ValueError(problem)
 
 
 @contextlib.contextmanager

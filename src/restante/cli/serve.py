@@ -10,6 +10,17 @@ import click
 FILE = click.Path(path_type=Path)
 
 DEMO_LISTEN = "127.0.0.1:1110"
+DEMO_TLS_LISTEN = "127.0.0.1:1995"
+
+KEYS = {
+    "listen": ("server", "listen"),
+    "tls_listen": ("tls", "listen"),
+    "certificates": ("tls", "certificates"),
+    "login_delay": ("login", "delay"),
+    "mail": ("mail", "folder"),
+    "users": ("accounts", "users"),
+}
+"""Flags by the keys of the configuration file that they stand for."""
 
 
 @click.command()
@@ -20,21 +31,30 @@ DEMO_LISTEN = "127.0.0.1:1110"
     metavar="HOST:PORT",
     help="Listen here; may be given more than once.  [default: 127.0.0.1:110, [::1]:110]",
 )
+@click.option(
+    "--tls-listen",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Listen here with TLS; may be given more than once. Port 995 is the usual one.",
+)
+@click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
+@click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
 @click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
 @click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
+@click.option(
+    "--login-delay",
+    type=click.IntRange(1, 86_400),
+    metavar="SECONDS",
+    help="Refuse a user's login for so long after the last one.",
+)
 @click.option(
     "--demo",
     type=FILE,
     metavar="DIR",
-    help=f"Make a demo account with five messages in DIR and serve it at {DEMO_LISTEN}.",
+    help=f"Make a demo account with five messages in DIR and serve it at {DEMO_LISTEN}, "
+    f"and with TLS at {DEMO_TLS_LISTEN}.",
 )
-def serve(
-    file: Path | None,
-    listen: tuple[str, ...],
-    mail: Path | None,
-    users: Path | None,
-    demo: Path | None,
-) -> None:
+def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
 
     Flags win over the configuration file.
@@ -42,13 +62,11 @@ def serve(
     from restante.server import config, listener, run
 
     flags = _demo_flags(demo) if demo else {}
-    for section, key, value in (
-        ("server", "listen", list(listen)),
-        ("mail", "folder", mail and mail.absolute()),
-        ("accounts", "users", users and users.absolute()),
-    ):
+    given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
+    for flag, value in given.items():
         if value:
-            flags.setdefault(section, {})[key] = value
+            section, key = KEYS[flag]
+            flags.setdefault(section, {})[key] = _absolute(value)
     try:
         run.run(config.load(file, flags), _tell_demo if demo else lambda _: None)
     except config.ConfigError as error:
@@ -57,16 +75,39 @@ def serve(
         raise click.ClickException(str(error)) from None
 
 
+def _absolute(value: object) -> object:
+    """Return a value of a flag: paths are relative to where one is, not to the file's folder."""
+    match value:
+        case Path():
+            return value.absolute()
+        case tuple():
+            return list(value)
+    return value
+
+
+def _pair(certificate: Path | None, key: Path | None) -> list[dict[str, Path]]:
+    if certificate is None and key is None:
+        return []
+    if certificate is None or key is None:
+        raise click.UsageError("--certificate and --key go together")
+    return [{"certificate": certificate.absolute(), "key": key.absolute()}]
+
+
 def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
     """Make the demo, and return the flags that serve it: ten minutes to log in suit a person."""
     from restante.server import demo
 
     try:
         mail, users = demo.prepare(folder.absolute())
+        certificate, key = demo.certify(folder.absolute())
     except OSError as error:
         raise click.ClickException(f"cannot make the demo in {folder}: {error}") from None
     return {
         "server": {"listen": [DEMO_LISTEN]},
+        "tls": {
+            "listen": [DEMO_TLS_LISTEN],
+            "certificates": [{"certificate": certificate, "key": key}],
+        },
         "mail": {"folder": mail},
         "accounts": {"users": users},
         "timeouts": {"login": 600},
@@ -77,6 +118,9 @@ def _tell_demo(addresses: list[str]) -> None:
     from restante.server import demo
 
     host, _, port = addresses[0].rpartition(":")
+    tls = ""
+    if len(addresses) > 1:
+        tls = f"With TLS: openssl s_client -quiet -connect {addresses[1]}\n\n"
     click.echo(
         f"""
 Five messages wait at {addresses[0]}. In another terminal, type:
@@ -88,6 +132,6 @@ Five messages wait at {addresses[0]}. In another terminal, type:
     TOP 1
     QUIT
 
-Ctrl-C ends the server. Its log:
+{tls}Ctrl-C ends the server. Its log:
 """
     )

@@ -12,6 +12,8 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from restante.auth.scram import Keys
+
 LONGEST_PASSWORD = 248  # octets: PASS, a space and CR LF fill a line of 255 (RFC 2449 section 4)
 
 users_option = click.option(
@@ -25,6 +27,11 @@ users_option = click.option(
 stdin_option = click.option(
     "--password-stdin", "stdin", is_flag=True, help="Read the password as a line of standard input."
 )
+scram_option = click.option(
+    "--scram/--no-scram",
+    default=True,
+    help="Store keys for SCRAM-SHA-256 beside the hash, so that clients need not say the password.",
+)
 
 
 @click.group()
@@ -36,19 +43,20 @@ def user() -> None:
 @click.argument("name")
 @users_option
 @stdin_option
-def add(name: str, file: Path, *, stdin: bool) -> None:
+@scram_option
+def add(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
     """Add an account. The file is made, for its owner only, when it is missing."""
-    from restante.auth import userfile
+    from restante.auth import account, userfile
 
     if problem := userfile.name_problem(name):
         raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
     with _trouble_told(file):
         if file.exists():
             _refuse_known(userfile.read_lines(file), name, file)
-        stored = _new_hash(stdin=stdin)
+        credentials = _new_credentials(stdin=stdin, scram=scram)
         with userfile.changing(file) as lines:
             _refuse_known(lines, name, file)
-            lines.append(f"{name}:{stored}")
+            lines.append(account.with_credentials(f"{name}:", *credentials))
     click.echo(f"Added {name}.")
 
 
@@ -56,16 +64,17 @@ def add(name: str, file: Path, *, stdin: bool) -> None:
 @click.argument("name")
 @users_option
 @stdin_option
-def passwd(name: str, file: Path, *, stdin: bool) -> None:
+@scram_option
+def passwd(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
     """Change the password of an account."""
-    from restante.auth import userfile
+    from restante.auth import account, userfile
 
     with _trouble_told(file):
         _place(userfile.read_lines(file), name, file)
-        stored = _new_hash(stdin=stdin)
+        credentials = _new_credentials(stdin=stdin, scram=scram)
         with userfile.changing(file) as lines:
             place = _place(lines, name, file)
-            lines[place] = userfile.with_hash(lines[place], stored)
+            lines[place] = account.with_credentials(lines[place], *credentials)
     click.echo(f"Changed the password of {name}.")
 
 
@@ -77,7 +86,7 @@ def list_(file: Path) -> None:
 
     with _trouble_told(file):
         accounts = userfile.read(file)
-    for name in accounts.hashes:
+    for name in accounts.known:
         click.echo(name)
     for problem in accounts.problems:
         click.echo(problem, err=True)
@@ -122,11 +131,24 @@ def _place(lines: list[str], name: str, file: Path) -> int:
     return place
 
 
-def _new_hash(*, stdin: bool) -> str:
-    """Ask for a password, on standard input or twice at a prompt, and return what to store."""
+def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, Keys]]:
+    """Ask for a password, and return its hash and its keys for SCRAM."""
     from restante.auth import hashes
+    from restante.auth.scram import make
     from restante.protocol.secret import Secret
 
+    password = Secret(_ask(stdin=stdin))
+    keys = {}
+    if scram:
+        try:
+            keys["SCRAM-SHA-256"] = make("SCRAM-SHA-256", password)
+        except ValueError as error:
+            click.echo(f"No keys for SCRAM were stored: {error}.", err=True)
+    return hashes.make(password), keys
+
+
+def _ask(*, stdin: bool) -> bytes:
+    """Return a password from a line of standard input, or typed twice at a prompt."""
     if stdin:
         password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
     else:
@@ -137,4 +159,4 @@ def _new_hash(*, stdin: bool) -> str:
         raise click.ClickException(
             f"a POP3 password has at most {LONGEST_PASSWORD} octets, and no NUL"
         )
-    return hashes.make(Secret(password))
+    return password

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.protocol.sasl import offered
+from restante.protocol.state import State
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -28,14 +31,43 @@ def _always(_session: Session) -> str:
     return ""
 
 
+def _utf8(_session: Session) -> str:
+    """Names and passwords may be UTF-8 before the command UTF8 too: RFC 6856 section 2.2."""
+    return "USER"
+
+
+def _user(session: Session) -> str | None:
+    return "" if session.channel.clear_text else None
+
+
+def _sasl(session: Session) -> str | None:
+    return " ".join(offered(session)) or None
+
+
+def _stls(session: Session) -> str | None:
+    """Only where it may be used now: RFC 2595 section 4."""
+    channel, state = session.channel, session.state
+    possible = channel.can_start_tls and not channel.tls and state is State.AUTHORIZATION
+    return "" if possible else None
+
+
 def _login_delay(session: Session) -> str | None:
-    delay = session.settings.login_delay
-    return None if delay is None else str(delay)
+    """Before login the largest of all, after it the user's own."""
+    offer, identity = session.offer, session.identity
+    if identity is not None and identity.login_delay is not None:
+        return str(identity.login_delay)
+    if offer.login_delay is None:
+        return None
+    return f"{offer.login_delay}{' USER' * (offer.login_delay_varies and identity is None)}"
 
 
 def _expire(session: Session) -> str:
-    days = session.settings.expire_days
-    return "NEVER" if days is None else str(days)
+    """Before login the smallest of all, after it the user's own."""
+    offer, identity = session.offer, session.identity
+    if identity is not None and identity.expire_days is not None:
+        return str(identity.expire_days)
+    days = "NEVER" if offer.expire_days is None else str(offer.expire_days)
+    return f"{days}{' USER' * (offer.expire_varies and identity is None)}"
 
 
 def _implementation(session: Session) -> str | None:
@@ -45,7 +77,11 @@ def _implementation(session: Session) -> str | None:
 CAPABILITIES = (
     Capability("TOP", _always, "RFC 2449 section 6.1"),
     Capability("UIDL", _always, "RFC 2449 section 6.8"),
-    Capability("USER", _always, "RFC 2449 section 6.2"),
+    Capability("USER", _user, "RFC 2449 section 6.2"),
+    Capability("SASL", _sasl, "RFC 5034 section 3"),
+    Capability("STLS", _stls, "RFC 2595 section 4"),
+    Capability("UTF8", _utf8, "RFC 6856 section 2"),
+    Capability("LANG", _always, "RFC 6856 section 3"),
     Capability("RESP-CODES", _always, "RFC 2449 section 6.4"),
     Capability("AUTH-RESP-CODE", _always, "RFC 3206 section 6"),
     Capability("PIPELINING", _always, "RFC 2449 section 6.6"),

@@ -34,6 +34,11 @@ class Command:
 
 COMMANDS = (
     Command(b"CAPA", A + T, grammar.nothing, handlers.capa, "RFC 2449 section 5"),
+    Command(b"STLS", A, grammar.nothing, handlers.stls, "RFC 2595 section 4"),
+    Command(b"UTF8", A, grammar.nothing, handlers.utf8, "RFC 6856 section 2"),
+    Command(b"LANG", A + T, grammar.language, handlers.lang, "RFC 6856 section 3"),
+    Command(b"AUTH", A, grammar.mechanism, handlers.auth, "RFC 5034 section 4"),
+    Command(b"APOP", A, grammar.name_and_digest, handlers.apop, "RFC 1939 section 7"),
     Command(b"USER", A, grammar.name, handlers.user, "RFC 1939 section 7"),
     Command(b"PASS", A, grammar.password, handlers.pass_, "RFC 1939 section 7", after=b"USER"),
     Command(b"QUIT", A, grammar.nothing, handlers.quit_, "RFC 1939 section 4"),

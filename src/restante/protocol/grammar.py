@@ -6,10 +6,12 @@ None means that nothing follows. RFC 1939 section 3.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from restante.protocol.errors import BadCommand
+from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -82,6 +84,42 @@ def _message_and_lines(argument: bytes | None) -> Arguments:
     raise NoMatchError
 
 
+def _mechanism(argument: bytes | None) -> Arguments:
+    match _words(argument):
+        case []:
+            return None, None
+        case [name]:
+            return _token(name).upper(), None
+        case [name, initial]:
+            return _token(name).upper(), initial
+    raise NoMatchError
+
+
+def _name_and_digest(argument: bytes | None) -> Arguments:
+    name, _, digest = (argument or b"").rstrip(b" ").rpartition(b" ")
+    if not re.fullmatch(rb"[0-9a-f]{32}", digest):
+        raise NoMatchError
+    return *_text(name), digest.decode()
+
+
+def _language(argument: bytes | None) -> Arguments:
+    match _words(argument):
+        case []:
+            return (None,)
+        case [b"*"]:
+            return ("*",)
+        case [tag]:
+            return (_token(tag),)
+    raise NoMatchError
+
+
+def _token(word: bytes) -> str:
+    """Return a word of letters, digits, "-" and "_", as mechanisms and languages are named."""
+    if not re.fullmatch(rb"[A-Za-z0-9_-]{1,40}", word):
+        raise NoMatchError
+    return word.decode()
+
+
 def _text(argument: bytes | None) -> Arguments:
     try:
         text = (argument or b"").decode()
@@ -89,7 +127,10 @@ def _text(argument: bytes | None) -> Arguments:
         raise NoMatchError from None
     if not text or not text.isprintable():
         raise NoMatchError
-    return (text,)
+    try:
+        return (saslprep(text),)
+    except ValueError:
+        raise NoMatchError from None
 
 
 def _secret(argument: bytes | None) -> Arguments:
@@ -104,4 +145,7 @@ message = Grammar("message", _message)
 message_or_nothing = Grammar("[message]", _message_or_nothing)
 message_and_lines = Grammar("message [lines]", _message_and_lines)
 name = Grammar("name", _text)
+mechanism = Grammar("[mechanism [initial-response]]", _mechanism)
+name_and_digest = Grammar("name digest", _name_and_digest)
+language = Grammar("[language]", _language)
 password = Grammar("password", _secret)

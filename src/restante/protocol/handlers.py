@@ -8,34 +8,109 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.protocol import body
+from restante.protocol import body, sasl
 from restante.protocol.capabilities import announced
-from restante.protocol.needs import Acquire, Open, Reply, Stream, Update, Verify
+from restante.protocol.errors import Refused
+from restante.protocol.exchange import Exchange
+from restante.protocol.languages import LANGUAGES, match
+from restante.protocol.maildrop import View
+from restante.protocol.needs import (
+    Acquire,
+    Open,
+    Reply,
+    StartTls,
+    Stream,
+    Update,
+    Verify,
+    VerifyDigest,
+)
 from restante.protocol.replies import listing, ok
-from restante.protocol.state import End, State, View
+from restante.protocol.state import End, State
 
 if TYPE_CHECKING:
     from restante.protocol.secret import Secret
+    from restante.protocol.settings import Identity
     from restante.protocol.state import Session
 
 
 def capa(session: Session) -> bytes:
     """List what the server can do. RFC 2449 section 5."""
-    return listing(ok("Capability list follows."), announced(session))
+    return listing(ok(session.say("Capability list follows.")), announced(session))
+
+
+def stls(session: Session) -> Reply:
+    """Go over to TLS, and forget what was said in clear. RFC 2595 section 4."""
+    if session.channel.tls:
+        raise Refused("TLS is active already.")
+    if not session.channel.can_start_tls:
+        raise Refused("TLS is not available here.")
+    if session.utf8:
+        raise Refused("STLS must come before UTF8.")  # RFC 6856 section 2.1
+    session.channel = yield from StartTls(ok(session.say("Begin TLS now.")))
+    session.forget()
+    return b""
+
+
+def utf8(session: Session) -> bytes:
+    """Allow UTF-8 in headers. RFC 6856 section 2."""
+    session.utf8 = True
+    return ok(session.say("UTF-8 it is."))
+
+
+def lang(session: Session, tag: str | None) -> bytes:
+    """Choose the language of the texts, or list those there are. RFC 6856 section 3."""
+    if tag is None:
+        names = [f"{language.tag} {language.name}" for language in LANGUAGES.values()]
+        return listing(ok(session.say("Languages follow.")), names)
+    found = session.settings.language if tag == "*" else match(tag)
+    if found is None:
+        raise Refused("This language is not spoken here.")
+    session.language = found
+    return ok(f"{found} {session.say('Language chosen.')}")
 
 
 def user(session: Session, name: str) -> bytes:
     """Take the name, known or not: to say so would give names away. RFC 1939 section 13."""
+    if not session.channel.clear_text:
+        raise sasl.tls_wanted()
     session.user = name
     return ok()
 
 
 def pass_(session: Session, password: Secret) -> Reply:
     """Log in: prove the password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
-    session.identity = yield from Verify(session.user, password)
-    session.view = View((yield from Acquire(session.identity)))
+    if not session.channel.clear_text:
+        raise sasl.tls_wanted()
+    return (yield from _log_in(session, (yield from Verify(session.user, password))))
+
+
+def apop(session: Session, name: str, digest: str) -> Reply:
+    """Log in by a digest of the greeting's timestamp and a shared secret. RFC 1939 section 7."""
+    if not session.timestamp:
+        raise Refused("APOP is not offered here.")
+    proof = VerifyDigest(name, session.timestamp.encode(), digest, keyed=False)
+    return (yield from _log_in(session, (yield from proof)))
+
+
+def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Reply:
+    """Log in by SASL; without a mechanism, list those on offer. RFC 5034 section 4."""
+    if mechanism is None:
+        return listing(ok(session.say("Mechanisms follow.")), sasl.offered(session))
+    row = sasl.find(session, mechanism)
+    if row.server_first and initial is not None:
+        raise Refused("In this mechanism the server speaks first.")
+    return (yield from _log_in(session, (yield from row.log_in(Exchange(session, initial)))))
+
+
+def _log_in(session: Session, identity: Identity) -> Reply:
+    """Lock and open the maildrop of someone whose credentials were right."""
+    if identity.tls_required and not session.channel.tls:
+        raise sasl.tls_wanted()
+    contents = yield from Acquire(identity)
+    session.identity = identity
+    session.view = View(contents)
     session.state = State.TRANSACTION
-    return ok("Logged in.")
+    return ok(session.say("Logged in."))
 
 
 def stat(session: Session) -> bytes:
@@ -49,7 +124,10 @@ def list_(session: Session, number: int | None) -> bytes:
     if number is not None:
         return ok(f"{number} {view.contents.sizes[view.index(number)]}")
     lines = view.contents.scan_listings
-    return listing(ok(f"{view.count} messages:"), (lines[i] for i in view.unmarked()))
+    return listing(
+        ok(session.say("{count} messages:").format(count=view.count)),
+        (lines[i] for i in view.unmarked()),
+    )
 
 
 def uidl(session: Session, number: int | None) -> bytes:
@@ -65,7 +143,8 @@ def retr(session: Session, number: int) -> Reply:
     """Send a whole message. RFC 1939 section 5."""
     index = session.view.index(number)
     stored = yield from Open(index)
-    status = ok(f"{session.view.contents.sizes[index]} octets")
+    size = session.view.contents.sizes[index]
+    status = ok(session.say("{octets} octets").format(octets=size))
     if isinstance(stored, bytes):
         reply, octets = body.whole(stored)
         reply = status + reply
@@ -90,7 +169,7 @@ def top(session: Session, number: int, lines: int) -> Reply:
 def dele(session: Session, number: int) -> bytes:
     """Mark a message; only QUIT removes it. RFC 1939 section 5."""
     session.view.marked.add(session.view.index(number))
-    return ok("Marked to be deleted.")
+    return ok(session.say("Marked to be deleted."))
 
 
 def rset(session: Session) -> bytes:
@@ -107,7 +186,7 @@ def noop(_session: Session) -> bytes:
 def quit_(session: Session) -> bytes:
     """End a session that never logged in. RFC 1939 section 4."""
     session.end = End.QUIT
-    return ok("Logging out.")
+    return ok(session.say("Logging out."))
 
 
 def quit_and_update(session: Session) -> Reply:
@@ -119,4 +198,4 @@ def quit_and_update(session: Session) -> Reply:
     session.end = End.UPDATE_FAILED
     yield from Update(tuple(sorted(session.view.marked)))
     session.end = End.QUIT
-    return ok("Logging out.")
+    return ok(session.say("Logging out."))

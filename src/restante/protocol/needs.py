@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
-from restante.protocol.state import Contents, Identity
+from restante.protocol.maildrop import Contents
+from restante.protocol.settings import Channel, Identity
 
 if TYPE_CHECKING:
     from restante.protocol.body import WireForm
@@ -65,6 +66,74 @@ class Verify(Need[Identity]):
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyDigest(Need[Identity]):
+    """Whose secret this digest was made with. Throws Refused [AUTH].
+
+    The digest is MD5 of challenge and secret (RFC 1939 section 7, APOP) or, `keyed`, HMAC-MD5 of
+    the challenge (RFC 2195, CRAM-MD5), in hexadecimal digits.
+    """
+
+    user: str
+    challenge: bytes
+    digest: str
+    keyed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyToken(Need[Identity]):
+    """For whom a bearer token was issued; `user` may be empty. Throws Refused [AUTH]. RFC 7628."""
+
+    user: str
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyCertificate(Need[Identity]):
+    """Whose certificate the client showed in TLS; `user` may be empty. Throws Refused [AUTH]."""
+
+    user: str
+
+
+class ScramStep(Protocol):
+    """SCRAM half way, in the world's hands."""
+
+    @property
+    def challenge(self) -> bytes:
+        """The server-first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScramFirst(Need[ScramStep]):
+    """The answer to a client-first message. RFC 5802 section 5. Throws Refused [AUTH]."""
+
+    mechanism: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScramFinal(Need[tuple[bytes, Identity]]):
+    """The server-final message for a client-final one, and who it is. Throws Refused [AUTH]."""
+
+    step: ScramStep
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp(Need[str]):
+    """A message-id that was never given before. RFC 1939 section 7, APOP."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls(Need[Channel]):
+    """TLS from here on: `status` is sent in clear, and what the client sent before is thrown away.
+
+    RFC 2595 section 4. A driver closes the session when TLS does not come about.
+    """
+
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Acquire(Need[Contents]):
     """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
 
@@ -110,7 +179,21 @@ class Stream(Need[None]):
     wire: WireForm
 
 
-NEEDS = (ReadLine, Verify, Acquire, Open, Update, Stream)
+NEEDS = (
+    ReadLine,
+    Verify,
+    VerifyDigest,
+    VerifyToken,
+    VerifyCertificate,
+    ScramFirst,
+    ScramFinal,
+    Timestamp,
+    StartTls,
+    Acquire,
+    Open,
+    Update,
+    Stream,
+)
 """Every need, once; a driver must meet them all."""
 
 Conversation: TypeAlias = Generator[bytes | Need[Any], Any, None]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restante.protocol.body import CRLF, TERMINATOR, stuffed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from restante.protocol.errors import Refused
 
@@ -19,10 +19,13 @@ def ok(text: str = "") -> bytes:
     return _status_line(f"+OK {text}" if text else "+OK")
 
 
-def refused(refusal: Refused) -> bytes:
-    """Return the negative status line for a refusal, with its response code."""
+def refused(refusal: Refused, say: Callable[[str], str] = str) -> bytes:
+    """Return the negative status line for a refusal, with its response code.
+
+    `say` puts its text into the client's language.
+    """
     code = f"[{refusal.code}] " if refusal.code else ""
-    return _status_line(f"-ERR {code}{refusal}")
+    return _status_line(f"-ERR {code}{say(refusal.text).format(**refusal.values)}")
 
 
 def listing(status: bytes, lines: Iterable[str]) -> bytes:

@@ -6,11 +6,13 @@ import re
 
 from restante.protocol.commands import ALLOWED, VERBS, Command
 from restante.protocol.errors import BadCommand, LineTooLong, Refused
-from restante.protocol.needs import Conversation, ReadLine, Reply
+from restante.protocol.exchange import RESPONSE_LIMIT
+from restante.protocol.needs import Conversation, ReadLine, Reply, Timestamp
 from restante.protocol.replies import ok, refused
 from restante.protocol.state import End, Session, State
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
+AUTH_LIMIT = RESPONSE_LIMIT  # the same for AUTH, which may bring a long initial response
 
 HTTP_REQUEST = re.compile(
     rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
@@ -23,15 +25,27 @@ def serve(session: Session) -> Conversation:
 
     A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
     """
-    yield ok(session.settings.greeting)
+    yield (yield from _greeting(session))
     while session.end is None:
         try:
-            line = yield from ReadLine(COMMAND_LIMIT, session.patience)
+            line = yield from ReadLine(_limit(session), session.patience)
             reply = yield from _carry_out(session, line)
         except Refused as refusal:
-            reply = refused(refusal)
+            reply = refused(refusal, session.say)
             _count(session, refusal)
         yield reply
+
+
+def _greeting(session: Session) -> Reply:
+    """Return the greeting; where APOP is offered it ends in a timestamp. RFC 1939 section 7."""
+    if not session.settings.apop:
+        return ok(session.settings.greeting)
+    session.timestamp = yield from Timestamp()
+    return ok(f"{session.settings.greeting} {session.timestamp}")
+
+
+def _limit(session: Session) -> int:
+    return AUTH_LIMIT if session.state is State.AUTHORIZATION else COMMAND_LIMIT
 
 
 def _carry_out(session: Session, line: bytes) -> Reply:
@@ -60,7 +74,10 @@ def _split(session: Session, line: bytes) -> tuple[bytes, bytes | None]:
     else:
         line = line[:-1]
     keyword, space, argument = line.partition(b" ")
-    return keyword.upper(), argument if space else None
+    verb = keyword.upper()
+    if len(line) > COMMAND_LIMIT - len(b"\r\n") and verb != b"AUTH":
+        raise LineTooLong(line[:COMMAND_LIMIT], ended=True)
+    return verb, argument if space else None
 
 
 def _find(session: Session, verb: bytes, last_verb: bytes) -> Command:

@@ -1,20 +1,16 @@
-"""What a session knows: its state, who the user is, and the maildrop with its marks.
+"""What a session knows: where it stands, who the user is, and which maildrop is open.
 
-RFC 1939 sections 3 to 6. Numbers are 1-based as on the wire, indexes 0-based as in Python, and
-sizes are octets as LIST counts them: line ends as CR LF, before dot-stuffing (section 11).
+RFC 1939 sections 3 to 6.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from functools import cached_property
-from typing import TYPE_CHECKING
 
-from restante.protocol.errors import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from restante.protocol.languages import DEFAULT, translated
+from restante.protocol.maildrop import Contents, View
+from restante.protocol.settings import Channel, Identity, Offer, Settings
 
 
 class State(Enum):
@@ -39,96 +35,9 @@ class End(Enum):
     BODY_FAILED = "message could not be read to its end"
     FULL = "too many connections"
     SHUTDOWN = "shutdown"
+    NO_PROXY = "no proxy header"
+    TLS_FAILED = "no TLS"
     BROKEN = "internal error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What an administrator may choose about the protocol; times are seconds."""
-
-    greeting: str = "POP3 server ready."
-    implementation: str = "Restante"
-    login_timeout: float = 60
-    idle_timeout: float = 600  # RFC 1939 section 3: at least ten minutes
-    login_delay: int | None = None  # RFC 2449 section 6.5
-    expire_days: int | None = None  # RFC 2449 section 6.7; None is NEVER
-    strict_line_ends: bool = False
-    bad_commands_before_login: int = 10
-    bad_commands_after_login: int = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who has proved to be whom: the name of the account, as the mail store knows it."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The messages of a maildrop as they were numbered when it was opened.
-
-    Nothing in it changes, so sessions may share one, and what is derived is derived once.
-    """
-
-    sizes: Sequence[int]  # octets
-    uids: Sequence[str]  # unique-ids, RFC 1939 section 7
-
-    @cached_property
-    def octets(self) -> int:
-        """The size of all messages together."""
-        return sum(self.sizes)
-
-    @cached_property
-    def scan_listings(self) -> tuple[str, ...]:
-        """For each message its line of LIST. RFC 1939 section 5."""
-        return tuple(f"{number} {size}" for number, size in enumerate(self.sizes, 1))
-
-    @cached_property
-    def uid_listings(self) -> tuple[str, ...]:
-        """For each message its line of UIDL. RFC 1939 section 7."""
-        return tuple(f"{number} {uid}" for number, uid in enumerate(self.uids, 1))
-
-
-@dataclass(slots=True)
-class View:
-    """A maildrop as one session sees it: the contents, less what it has marked as deleted."""
-
-    contents: Contents
-    marked: set[int] = field(default_factory=set)
-    corrections: dict[int, int] = field(default_factory=dict)  # index: size found when read
-
-    @property
-    def count(self) -> int:
-        """How many messages are not marked."""
-        return len(self.contents.sizes) - len(self.marked)
-
-    @property
-    def octets(self) -> int:
-        """The size of all messages that are not marked."""
-        sizes = self.contents.sizes
-        return self.contents.octets - sum(sizes[index] for index in self.marked)
-
-    def unmarked(self) -> Iterator[int]:
-        """Return the indexes of the messages that are not marked, in order."""
-        return (i for i in range(len(self.contents.sizes)) if i not in self.marked)
-
-    def index(self, number: int) -> int:
-        """Return the index of the message with this number.
-
-        Raises Refused: there is no such message, or it is marked. RFC 1939 section 5, DELE.
-        """
-        index = number - 1
-        if not 0 <= index < len(self.contents.sizes):
-            raise Refused("There's no message {number}.", number=number)
-        if index in self.marked:
-            raise Refused("Message is deleted.")
-        return index
-
-    def note_size(self, index: int, octets: int) -> None:
-        """Remember that a message turned out to have this size, for sessions to come."""
-        if octets != self.contents.sizes[index]:
-            self.corrections[index] = octets
 
 
 @dataclass(slots=True)
@@ -136,8 +45,13 @@ class Session:
     """All that one connection knows. Only the handlers of commands change it."""
 
     settings: Settings = field(default_factory=Settings)
+    offer: Offer = field(default_factory=Offer)
+    channel: Channel = field(default_factory=Channel)
     state: State = State.AUTHORIZATION
     user: str = ""  # the name that USER gave
+    timestamp: str = ""  # in the greeting, for APOP
+    utf8: bool = False  # RFC 6856 section 2
+    language: str = DEFAULT  # RFC 6856 section 3
     identity: Identity | None = None
     view: View = field(default_factory=lambda: View(Contents((), ())))
     last_verb: bytes = b""  # of the last command, where it succeeded
@@ -151,3 +65,13 @@ class Session:
         if self.state is State.AUTHORIZATION:
             return self.settings.login_timeout
         return self.settings.idle_timeout
+
+    def say(self, text: str) -> str:
+        """Return a text, which may hold places in braces, in the session's language."""
+        return translated(text, self.language)
+
+    def forget(self) -> None:
+        """Forget what the client said in clear, once TLS has begun. RFC 2595 section 4."""
+        self.user = ""
+        self.utf8 = False
+        self.language = DEFAULT

@@ -5,131 +5,17 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-from restante.protocol.state import Settings
 from restante.server.address import Address
-from restante.server.observe import Format
+from restante.server.sections import Config, Section
 from restante.storage.layout import Layout
 
-Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 Decode: TypeAlias = Callable[[type[Any], Any], object]
-Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-
-_DEFAULTS = Settings()
-
-
-class Section(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file; the reference page is made of its docstring and fields."""
-
-
-class Server(Section):
-    """Where to listen, and what to say.
-
-    Attributes:
-        listen: Addresses, as HOST:PORT; an IPv6 host stands in brackets, and * is every address.
-        greeting: The text behind the first +OK.
-        implementation: What CAPA tells of the server's kind; an empty one is not announced.
-        strict_line_ends: Refuse commands that end with LF alone.
-        login_delay: Seconds between two logins of a user; announced by CAPA, and enforced.
-    """
-
-    listen: tuple[str, ...] = ("127.0.0.1:110", "[::1]:110")
-    greeting: str = _DEFAULTS.greeting
-    implementation: str = _DEFAULTS.implementation
-    strict_line_ends: bool = False
-    login_delay: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
-
-
-class Mail(Section):
-    """Where maildrops lie.
-
-    Attributes:
-        folder: The folder with all of them. It must be there.
-        layout: A user's Maildir below it, made of {user}, {local} and {domain}.
-    """
-
-    folder: Path
-    layout: str = "{user}"
-
-
-class Accounts(Section):
-    """Who may log in.
-
-    Attributes:
-        users: The file of accounts, read again whenever it changes.
-    """
-
-    users: Path
-
-
-class Timeouts(Section):
-    """All in seconds.
-
-    Attributes:
-        login: How long a client may take for each command until it has logged in.
-        idle: The same after that. RFC 1939 wants at least 600.
-        lock: How long a login waits for a maildrop that another session holds.
-        write: How long a client may take no octet of a reply.
-        stop: How long replies under way may take when the server ends.
-    """
-
-    login: Seconds = _DEFAULTS.login_timeout
-    idle: Annotated[float, msgspec.Meta(ge=600, le=86_400)] = _DEFAULTS.idle_timeout
-    lock: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3
-    write: Seconds = 600
-    stop: Seconds = 10
-
-
-class Limits(Section):
-    """What the server takes upon itself.
-
-    Attributes:
-        connections: At once; more hear -ERR [SYS/TEMP] and are closed.
-        bad_commands_before_login: In a row; then the connection is closed.
-        bad_commands_after_login: The same after login.
-    """
-
-    connections: Count = 4000
-    bad_commands_before_login: Annotated[int, msgspec.Meta(ge=10, le=1000)] = 10
-    bad_commands_after_login: Annotated[int, msgspec.Meta(ge=30, le=1000)] = 30
-
-
-class Log(Section):
-    """One line an event, on standard error.
-
-    Attributes:
-        format: "text" is key=value, "json" is JSON.
-    """
-
-    format: Format = "text"
-
-
-class Config(Section):
-    """A whole file."""
-
-    mail: Mail
-    accounts: Accounts
-    server: Server = msgspec.field(default_factory=Server)
-    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
-    limits: Limits = msgspec.field(default_factory=Limits)
-    log: Log = msgspec.field(default_factory=Log)
-
-    def settings(self) -> Settings:
-        """Return the part that the protocol wants to know."""
-        return Settings(
-            greeting=self.server.greeting,
-            implementation=self.server.implementation,
-            login_timeout=self.timeouts.login,
-            idle_timeout=self.timeouts.idle,
-            login_delay=self.server.login_delay,
-            strict_line_ends=self.server.strict_line_ends,
-            bad_commands_before_login=self.limits.bad_commands_before_login,
-            bad_commands_after_login=self.limits.bad_commands_after_login,
-        )
 
 
 class ConfigError(Exception):
@@ -233,8 +119,16 @@ def _check_listen(addresses: Iterable[str]) -> None:
         Address.parse(address)
 
 
+def _check_networks(networks: Iterable[str]) -> None:
+    for network in networks:
+        ip_network(network)
+
+
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.listen": _check_listen,
+    "server.proxies": _check_networks,
+    "tls.listen": _check_listen,
+    "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,

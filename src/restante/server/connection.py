@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from restante.protocol.errors import LineTooLong, Refused, ResponseCode
 from restante.protocol.lines import LineBuffer
-from restante.protocol.needs import Need, ReadLine, Stream, Update, Verify
+from restante.protocol.needs import Need, ReadLine, StartTls, Stream, Update, Verify
 from restante.protocol.replies import refused
 from restante.protocol.server import serve
 from restante.protocol.state import End, Session
 from restante.server.clock import Deadline
 from restante.server.output import Output
+from restante.server.proofs import Proofs
+from restante.server.proxy import ProxyError
+from restante.server.tls import TlsError
+from restante.server.wire import Endpoint, Wire
 from restante.server.world import World
 
 if TYPE_CHECKING:
@@ -38,6 +42,8 @@ that says why, or the last one, would be lost with it."""
 
 FULL = Refused("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 
+PLAIN = Endpoint()
+
 WAIT = object()
 """In place of an answer: the session must wait."""
 
@@ -45,10 +51,11 @@ WAIT = object()
 class Connection(asyncio.Protocol):
     """One client."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, endpoint: Endpoint = PLAIN) -> None:
         self._service = service
+        self._endpoint = endpoint
         self._loop = asyncio.get_running_loop()
-        self._session = Session(service.settings)
+        self._session = Session(service.settings, service.offer())
         self._conversation = serve(self._session)
         self._lines = LineBuffer()
         self._wanted: ReadLine | None = None  # the line that the session waits for
@@ -59,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._octets_in = 0
         self._begun = self._loop.time()
         self._half_closed = False  # the peer sends no more
+        self._counted = False  # among those from its address
         self._reading = True  # octets from the client are let in
         self._closing = False  # no more is read or done
         self._gone = False
@@ -66,22 +74,29 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client. Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
-        self._output = Output(self._transport)
-        peer = transport.get_extra_info("peername")
-        self._log = self._service.log.bind(address=peer[0] if peer else "")
-        self._world = World(self._service, self._session, self._log)
-        if self._service.admit(self):
-            self._advance(None)
-        else:
-            self._output.add(refused(FULL))
-            self._end(End.FULL)
+        self._wire = Wire(self._transport, self._endpoint)
+        self._output = Output(self._transport, self._wire.write)
+        self._deadline.set(self._service.settings.login_timeout)
+        self._get_to_know()
+        if not self._service.admit(self):
+            self._turn_away()
+        elif self._wire.begun:
+            self._begin()
 
     def data_received(self, octets: bytes) -> None:
         """Take what the client sent. Called by the event loop."""
         if self._closing:
             return
         self._octets_in += len(octets)
-        self._lines.feed(octets)
+        try:
+            plain = self._take_in(octets)
+        except (TlsError, ProxyError) as error:
+            self._log.warning("connection_failed", problem=str(error))
+            self._session.end = End.TLS_FAILED if isinstance(error, TlsError) else End.NO_PROXY
+            self._transport.close()
+            self._closing = True
+            return
+        self._lines.feed(plain)
         self._read_on()
         if len(self._lines) > MOST_UNREAD:
             self._read_more(now=False)
@@ -123,6 +138,47 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
         if self._work is not None and not isinstance(self._need, Update):
             self._work.cancel()
+
+    def _get_to_know(self) -> None:
+        """Note from where the client comes: a proxy tells it later than the socket."""
+        self._log = self._service.log.bind(address=self._wire.address)
+        proofs = Proofs(self._service, self._wire, self._log)
+        self._world = World(self._service, self._session, proofs, self._log)
+
+    def _begin(self) -> None:
+        """Count the client in, and greet it, where TLS does not come before that."""
+        self._counted = self._service.addresses.enter(self._wire.address)
+        if not self._counted:
+            self._turn_away()
+        elif self._wire.implicit_tls:
+            self._wire.start_tls()
+        else:
+            self._session.channel = self._wire.channel()
+            self._advance(None)
+
+    def _turn_away(self) -> None:
+        if not self._wire.implicit_tls:
+            self._output.add(refused(FULL))
+        self._end(End.FULL)
+
+    def _take_in(self, octets: bytes) -> bytes:
+        """Return what came for the session. Raises TlsError, ProxyError."""
+        begun = self._wire.begun
+        octets = self._wire.receive(octets)
+        if self._wire.begun and not begun:
+            self._get_to_know()
+            self._begin()
+        tls = self._wire.tls
+        if tls is None:
+            return octets
+        was_ready = tls.ready
+        plain = self._wire.unseal(octets)
+        if tls.ready and not was_ready:
+            self._session.channel = self._wire.channel()
+            started = isinstance(self._need, StartTls)
+            self._advance(self._session.channel if started else None)
+        self._half_closed = self._half_closed or tls.ended
+        return plain
 
     def _advance(self, answer: object) -> None:
         """Give the session what it asked for, and let it go on until it must wait again."""
@@ -206,6 +262,8 @@ class Connection(asyncio.Protocol):
 
     def _meet(self, need: Need[Any]) -> object:
         """Return what the session needs, or why not; or WAIT for a task that will give it."""
+        if isinstance(need, StartTls):
+            return self._start_tls(need)
         try:
             met = self._send(need) if isinstance(need, Stream) else self._world.meet(need)
         except Refused as refusal:
@@ -215,6 +273,17 @@ class Connection(asyncio.Protocol):
         self._output.flush()
         self._need = need
         self._work = self._loop.create_task(self._wait_for(met))
+        return WAIT
+
+    def _start_tls(self, need: StartTls) -> object:
+        """Answer in clear, throw away what came in clear, and wait for the client's handshake."""
+        self._need = need
+        self._output.add(need.status)
+        self._output.flush()
+        self._lines = LineBuffer()
+        self._timed = None
+        self._deadline.set(self._service.settings.login_timeout)
+        self._wire.start_tls()
         return WAIT
 
     async def _wait_for(self, work: Awaitable[object]) -> None:
@@ -271,7 +340,7 @@ class Connection(asyncio.Protocol):
             else:
                 self._session.end = self._session.end or End.STALLED
                 self._transport.abort()
-        elif self._wanted is not None:
+        elif self._wanted is not None or not self._wire.ready:
             self._end(End.TIMEOUT)
 
     def _wait_for_reader(self) -> None:
@@ -283,6 +352,7 @@ class Connection(asyncio.Protocol):
         """Send what is left to send, and close."""
         end = self._session.end = self._session.end or reason
         self._output.flush()
+        self._wire.say_goodbye()
         self._output.look()
         idle = end is End.SHUTDOWN and not self._output.unsent
         if end in HUNG_UP_ON and not idle and not self._half_closed:
@@ -300,9 +370,12 @@ class Connection(asyncio.Protocol):
         self._world.leave()
         session = self._session
         self._service.leave(self)
+        if self._counted:
+            self._service.addresses.leave(self._wire.address)
         self._log.info(
             "session",
             user=session.identity.name if session.identity else "",
+            tls=self._wire.tls.version if self._wire.tls is not None else "",
             octets_in=self._octets_in,
             octets_out=self._output.octets,
             retrieved=session.retrieved,

@@ -8,9 +8,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.auth import hashes, userfile
+from restante.auth import account, hashes, scram, userfile
 from restante.protocol.body import size_on_wire
 from restante.protocol.secret import Secret
+from restante.server import selfsigned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +105,24 @@ def prepare(folder: Path) -> tuple[Path, Path]:
             (maildir / "tmp" / name).rename(maildir / "new" / name)
     with userfile.changing(users) as lines:
         if userfile.find(lines, ACCOUNT) is None:
-            lines.append(f"{ACCOUNT}:{hashes.make(Secret(PASSWORD))}")
+            keys = {"SCRAM-SHA-256": scram.make("SCRAM-SHA-256", Secret(PASSWORD))}
+            stored = hashes.make(Secret(PASSWORD))
+            lines.append(account.with_credentials(f"{ACCOUNT}:", stored, keys))
     return mail, users
+
+
+def certify(folder: Path) -> tuple[Path, Path]:
+    """Return the files of a certificate for this machine and of its key, made when missing.
+
+    It certifies itself, so a client believes it only where it is told to. Raises OSError.
+    """
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    if not (certificate.exists() and key.exists()):
+        made = selfsigned.make(("localhost",), ("127.0.0.1", "::1"))
+        key.touch(mode=0o600)
+        key.write_bytes(made.key)
+        certificate.write_bytes(made.certificate)
+    return certificate, key
 
 
 def written(letter: Letter) -> bytes:

@@ -3,29 +3,74 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 
 from restante.server.refusals import LoginDelayError
+from restante.server.throttle import origin
+from restante.server.wire import is_loopback
 
 
 class LoginDelay:
     """How long a user waits between two logins. RFC 2449 section 6.5."""
 
-    def __init__(self, seconds: int | None) -> None:
-        self._seconds = seconds
-        self._logins: dict[str, float] = {}  # the last one of each user, oldest first
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}  # by user
 
-    def check(self, user: str) -> None:
+    def check(self, user: str, seconds: int | None) -> None:
         """Raise LoginDelayError when the user's last login is too recent."""
-        if self._seconds is None:
-            return
-        earliest = time.monotonic() - self._seconds
-        while self._logins and next(iter(self._logins.values())) <= earliest:
-            del self._logins[next(iter(self._logins))]
-        if user in self._logins:
-            raise LoginDelayError(self._seconds)
+        if seconds is not None and self._until.get(user, 0) > time.monotonic():
+            raise LoginDelayError(seconds)
 
-    def note(self, user: str) -> None:
+    def note(self, user: str, seconds: int | None) -> None:
         """Remember that the user logged in just now."""
-        if self._seconds is not None:
-            self._logins.pop(user, None)
-            self._logins[user] = time.monotonic()
+        if seconds is None:
+            return
+        now = time.monotonic()
+        self._until.pop(user, None)
+        self._until[user] = now + seconds
+        while self._until:
+            oldest = next(iter(self._until))
+            if self._until[oldest] > now:
+                return
+            del self._until[oldest]
+
+
+class Crowd:
+    """How many connections there are of each kind, and whether one more is too many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count: Counter[str] = Counter()
+
+    def enter(self, kind: str) -> bool:
+        """Count one in; return False, and do not count it, where it is too many."""
+        if self._count[kind] >= self._most:
+            return False
+        self._count[kind] += 1
+        return True
+
+    def leave(self, kind: str) -> None:
+        """Count one out."""
+        self._count[kind] -= 1
+        if self._count[kind] <= 0:
+            del self._count[kind]
+
+
+class Addresses:
+    """Connections from each address: an IPv6 address stands for its /64."""
+
+    def __init__(self, most: int, *, count_loopback: bool = False) -> None:
+        self._crowd = Crowd(most)
+        self._count_loopback = count_loopback
+
+    def enter(self, address: str) -> bool:
+        """Count one in; return False, and do not count it, where it is too many."""
+        return not self._counts(address) or self._crowd.enter(origin(address))
+
+    def leave(self, address: str) -> None:
+        """Count one out."""
+        if self._counts(address):
+            self._crowd.leave(origin(address))
+
+    def _counts(self, address: str) -> bool:
+        return self._count_loopback or not is_loopback(address)

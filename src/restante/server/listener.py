@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.server.connection import Connection
+from restante.server.connection import PLAIN, Connection
 
 if TYPE_CHECKING:
     import socket
@@ -14,9 +15,18 @@ if TYPE_CHECKING:
 
     from restante.server.address import Address
     from restante.server.service import Service
+    from restante.server.wire import Endpoint
 
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
 STOP_PATIENCE = 10  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An address, and what those find who connect to it."""
+
+    address: Address
+    endpoint: Endpoint = PLAIN
 
 
 class ListenError(Exception):
@@ -25,7 +35,7 @@ class ListenError(Exception):
 
 @contextlib.asynccontextmanager
 async def listening(
-    service: Service, addresses: Iterable[Address], stop_patience: float = STOP_PATIENCE
+    service: Service, addresses: Iterable[Listen], stop_patience: float = STOP_PATIENCE
 ) -> AsyncIterator[list[socket.socket]]:
     """Serve at these addresses while the block runs, which gets the sockets; then stop gracefully.
 
@@ -43,10 +53,14 @@ async def listening(
         await service.stop(stop_patience)
 
 
-async def _listen(service: Service, address: Address) -> asyncio.Server:
+async def _listen(service: Service, listen: Listen) -> asyncio.Server:
+    address = listen.address
     try:
         return await asyncio.get_running_loop().create_server(
-            lambda: Connection(service), address.host or None, address.port, backlog=BACKLOG
+            lambda: Connection(service, listen.endpoint),
+            address.host or None,
+            address.port,
+            backlog=BACKLOG,
         )
     except OSError as error:
         hint = ""

@@ -6,6 +6,10 @@ import asyncio
 import fcntl
 import sys
 import termios
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH = 64 * 1024  # octets of replies that are gathered into one write
 
@@ -17,10 +21,20 @@ class Output:
     with some peers 40 ms.
     """
 
-    __slots__ = ("_drained", "_replies", "_size", "_transport", "full", "octets", "unsent")
+    __slots__ = (
+        "_drained",
+        "_replies",
+        "_size",
+        "_transport",
+        "_write",
+        "full",
+        "octets",
+        "unsent",
+    )
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, write: Callable[[bytes], None]) -> None:
         self._transport = transport
+        self._write = write
         self._replies: list[bytes] = []
         self._size = 0  # octets of them
         self.unsent = 0  # octets that the peer had not taken when last looked at
@@ -40,7 +54,7 @@ class Output:
         if self._replies:
             if not self._transport.is_closing():
                 self.octets += self._size
-                self._transport.write(b"".join(self._replies))
+                self._write(b"".join(self._replies))
             self._replies.clear()
             self._size = 0
 

@@ -18,7 +18,11 @@ class LoginDelayError(Exception):
         self.seconds = seconds
 
 
-def refusal(error: BaseException) -> Refused | None:  # noqa: PLR0911  # a table in the shape of a match
+class CrowdError(Exception):
+    """The user has too many sessions at once."""
+
+
+def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # it is a table
     """Return what to tell the peer; None for an error that nobody foresaw."""
     match error:
         case Refused():
@@ -31,6 +35,9 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: PLR0911  # a table
         case LoginDelayError():
             text = "You may log in once in {seconds} seconds."
             return Refused(text, ResponseCode.LOGIN_DELAY, seconds=error.seconds)
+        case CrowdError():
+            text = "Too many sessions of this account, try again later."
+            return Refused(text, ResponseCode.IN_USE)
         case BusyError():
             return Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
         case GoneError():

@@ -9,22 +9,14 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from restante.auth.api import UnavailableError
-from restante.auth.file import FileAuthenticator
-from restante.server import observe
-from restante.server.address import Address
-from restante.server.config import ConfigError
+from restante.server import build, observe
 from restante.server.listener import listening
-from restante.server.service import Service
-from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import FilteringBoundLogger
-
-    from restante.server.config import Config
+    from restante.server.sections import Config
+    from restante.server.service import Service
 
 
 def run(config: Config, on_ready: Callable[[list[str]], None] = lambda _: None) -> None:
@@ -34,7 +26,7 @@ def run(config: Config, on_ready: Callable[[list[str]], None] = lambda _: None) 
     """
     log, writer = observe.start(config.log.format)
     try:
-        service = _service(config, log)
+        service = build.service(config, log)
         _raise_file_limit()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(config, service, on_ready))
@@ -52,35 +44,20 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    listen = [Address.parse(address) for address in config.server.listen]
-    async with listening(service, listen, config.timeouts.stop) as sockets:
+    listens, certificates = build.listens(config, service.log)
+
+    def reload() -> None:
+        for known in certificates:
+            known.reload()
+
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    async with listening(service, listens, config.timeouts.stop) as sockets:
         addresses = [_written(socket.getsockname()) for socket in sockets]
         for address in addresses:
             service.log.info("listening", address=address)
         on_ready(addresses)
         await stop.wait()
         service.log.info("stopping", connections=len(service.connections))
-
-
-def _service(config: Config, log: FilteringBoundLogger) -> Service:
-    if not config.mail.folder.is_dir():
-        raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
-    accounts = FileAuthenticator(
-        config.accounts.users, lambda problem: log.warning("accounts", problem=problem)
-    )
-    try:
-        accounts.refresh()
-    except UnavailableError as error:
-        raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
-    return Service(
-        store=MaildirStore(Layout(config.mail.folder, config.mail.layout)),
-        authenticator=accounts,
-        log=log,
-        settings=config.settings(),
-        lock_patience=config.timeouts.lock,
-        write_timeout=config.timeouts.write,
-        most_connections=config.limits.connections,
-    )
 
 
 def _raise_file_limit() -> None:

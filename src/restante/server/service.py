@@ -7,17 +7,23 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from restante.protocol.state import Settings
-from restante.server.limits import LoginDelay
+from restante.protocol.settings import Offer, Settings
+from restante.server.limits import Addresses, Crowd, LoginDelay
+from restante.server.throttle import Throttle
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     import structlog
 
     from restante.auth.api import Authenticator
+    from restante.auth.tokens import Tokens
     from restante.server.connection import Connection
     from restante.storage.api import Store
+
+
+MOST_PER_ADDRESS = 100  # connections; many people may share one address
+MOST_PER_USER = 10  # sessions; all but one of them wait for the maildrop
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,15 +37,17 @@ class Service:
     lock_patience: float = 3  # for a maildrop that another session holds
     write_timeout: float = 600  # for a peer that takes no octet of a reply
     most_connections: int = 4000
+    addresses: Addresses = field(default_factory=lambda: Addresses(MOST_PER_ADDRESS))
+    users: Crowd = field(default_factory=lambda: Crowd(MOST_PER_USER))
+    throttle: Throttle = field(default_factory=Throttle)
+    tokens: Tokens | None = None
+    offer: Callable[[], Offer] = Offer
     connections: set[Connection] = field(init=False, default_factory=set)
     turned_away: set[Connection] = field(init=False, default_factory=set)  # some of them
     stopping: bool = field(init=False, default=False)
-    login_delay: LoginDelay = field(init=False)
+    login_delay: LoginDelay = field(init=False, default_factory=LoginDelay)
     _empty: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _background: set[asyncio.Task[None]] = field(init=False, default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.login_delay = LoginDelay(self.settings.login_delay)
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection in; return False where it is one too many, and may only be told so."""

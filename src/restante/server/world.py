@@ -7,8 +7,8 @@ import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from restante.protocol.errors import Refused, ResponseCode
-from restante.protocol.needs import Acquire, Need, Open, Update, Verify
-from restante.server.refusals import refusal
+from restante.protocol.needs import Acquire, Need, Open, Update
+from restante.server.refusals import CrowdError, refusal
 from restante.storage.api import RemainError
 
 if TYPE_CHECKING:
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     import structlog
 
-    from restante.protocol.state import Contents, Identity, Session
+    from restante.protocol.maildrop import Contents
+    from restante.protocol.settings import Identity
+    from restante.protocol.state import Session
+    from restante.server.proofs import Proofs
     from restante.server.service import Service
     from restante.storage.api import Maildrop
 
@@ -27,12 +30,18 @@ class World:
     """One connection's way to accounts and mail: it holds the maildrop while the session has it."""
 
     def __init__(
-        self, service: Service, session: Session, log: structlog.typing.FilteringBoundLogger
+        self,
+        service: Service,
+        session: Session,
+        proofs: Proofs,
+        log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._service = service
         self._session = session
+        self._proofs = proofs
         self._log = log
         self._maildrop: Maildrop | None = None
+        self._user = ""  # who is counted in
         self.removed = 0  # messages
 
     def meet(self, need: Need[Any]) -> object | Awaitable[object]:
@@ -57,6 +66,8 @@ class World:
 
     def leave(self) -> None:
         """Give the maildrop back, whatever became of the session."""
+        if self._user:
+            self._service.users.leave(self._user)
         maildrop, self._maildrop = self._maildrop, None
         if maildrop is None:
             return
@@ -78,13 +89,13 @@ class World:
             case Open():
                 assert self._maildrop is not None
                 return self._maildrop.read(need.index, need.lines)
-            case Verify():
-                return self._service.authenticator.verify(need.user, need.password)
             case Acquire():
                 return self._acquire(need.identity)
             case Update():
                 return self._update(need.indexes)
-        raise TypeError(need)
+        met = self._proofs.meet(need)
+        assert met is not None, need
+        return met
 
     async def _explained(self, work: Awaitable[T]) -> T:
         try:
@@ -94,7 +105,11 @@ class World:
 
     async def _acquire(self, identity: Identity) -> Contents:
         service = self._service
-        service.login_delay.check(identity.name)
+        delay = identity.login_delay
+        if delay is None:
+            delay = self._session.offer.login_delay
+        service.login_delay.check(identity.name, delay)
+        self._count_in(identity.name)
         maildrop = await service.store.acquire(identity.name, service.lock_patience)
         try:
             contents = maildrop.contents
@@ -102,8 +117,19 @@ class World:
             self._release(maildrop)
             raise
         self._maildrop = maildrop
-        service.login_delay.note(identity.name)
+        service.login_delay.note(identity.name, delay)
         return contents
+
+    def _count_in(self, user: str) -> None:
+        """Raise CrowdError: the user has too many sessions. One that waits for its lock counts."""
+        if user == self._user:
+            return
+        if self._user:
+            self._service.users.leave(self._user)
+            self._user = ""
+        if not self._service.users.enter(user):
+            raise CrowdError
+        self._user = user
 
     async def _update(self, indexes: tuple[int, ...]) -> None:
         maildrop, self._maildrop = self._maildrop, None

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
+    from restante.protocol.maildrop import Contents
     from restante.protocol.needs import Body
-    from restante.protocol.state import Contents
 
 
 class StoreError(Exception):

@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from restante.protocol.body import size_on_wire
-from restante.protocol.state import Contents
+from restante.protocol.maildrop import Contents
 from restante.storage.api import BusyError, GoneError
 
 if TYPE_CHECKING:

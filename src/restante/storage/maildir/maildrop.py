@@ -7,7 +7,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from restante.protocol.state import Contents
+from restante.protocol.maildrop import Contents
 from restante.storage.api import GoneError, RemainError
 from restante.storage.maildir import sizes
 from restante.storage.maildir.files import FileChunks, as_store_error, open_file, read_at_hand

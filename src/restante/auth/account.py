@@ -1,0 +1,92 @@
+"""One line of the file of accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.auth import hashes, scram
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+EXTRAS = 7  # the place of the field behind passwd's own, in which Dovecot too keeps key=value
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account, its password as a hash, and what holds for it alone."""
+
+    name: str
+    hash: str
+    scram: Mapping[str, scram.Keys] = field(default_factory=dict)  # by mechanism
+    secret: Secret | None = None  # for APOP and CRAM-MD5, given on purpose
+    login_delay: int | None = None  # seconds
+    expire_days: int | None = None
+    tls_required: bool = False
+
+    def identity(self) -> Identity:
+        """Return what a session should know."""
+        return Identity(self.name, self.login_delay, self.expire_days, self.tls_required)
+
+    @classmethod
+    def parse(cls, line: str) -> Account:
+        """Read a line. Raises ValueError: what is wrong with it, in words."""
+        name, stored, *others = line.split(":", EXTRAS)
+        stored = stored.strip()
+        if problem := hashes.problem(stored):
+            raise ValueError(problem)
+        extras = extras_of(others)
+        secret = extras.get("secret")
+        return cls(
+            name,
+            stored,
+            {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras},
+            Secret(secret.encode()) if secret else None,
+            _number(extras, "login_delay"),
+            _number(extras, "expire_days"),
+            _tls(extras),
+        )
+
+
+def with_credentials(line: str, stored: str, keys: Mapping[str, scram.Keys]) -> str:
+    """Return a line with another password's hash and keys; all else stays."""
+    name, *fields = line.split(":", EXTRAS)
+    others = fields[1:]
+    extras = {k: v for k, v in extras_of(others).items() if not k.startswith("scram-")}
+    extras |= {mechanism.lower(): str(value) for mechanism, value in keys.items()}
+    fields = [name, stored, *others[: EXTRAS - 2]]
+    if extras or len(others) >= EXTRAS - 1:
+        fields += [""] * (EXTRAS - len(fields))
+        fields.append(" ".join(f"{k}={v}" if v else k for k, v in extras.items()))
+    return ":".join(fields)
+
+
+def extras_of(others: list[str]) -> dict[str, str]:
+    """Return the keys and values of the last field; passwd's own fields are not used."""
+    if len(others) < EXTRAS - 1:
+        return {}
+    return dict(word.partition("=")[::2] for word in others[EXTRAS - 2].split())
+
+
+def _keys(text: str) -> scram.Keys:
+    try:
+        return scram.Keys.parse(text)
+    except ValueError:
+        raise ValueError("its SCRAM keys are not as `pop3 user` writes them") from None
+
+
+def _number(extras: Mapping[str, str], key: str) -> int | None:
+    if key not in extras:
+        return None
+    if not extras[key].isdecimal():
+        raise ValueError(f"{key} is not a number")
+    return int(extras[key])
+
+
+def _tls(extras: Mapping[str, str]) -> bool:
+    if extras.get("tls", "required") != "required":
+        raise ValueError("tls may only be required")
+    return "tls" in extras

@@ -1,0 +1,153 @@
+"""Bearer tokens: for whom they were issued. RFC 6750, RFC 7519, RFC 7662."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from restante.auth.api import CredentialsError, UnavailableError
+
+if TYPE_CHECKING:
+    from restante.protocol.secret import Secret
+
+ALGORITHMS = [  # with public keys only: a secret shared with the issuer has no place in a JWKS
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
+]  # fmt: skip
+PATIENCE = 5  # seconds for an answer over HTTP
+LARGEST_ANSWER = 1024 * 1024  # octets
+KEYS_KEPT = 3600  # seconds
+KEYS_ASKED_AGAIN = 60  # seconds at least between two looks, when a token names a key we lack
+LEEWAY = 60  # seconds by which clocks may differ
+
+
+class Tokens(Protocol):
+    """Knows for whom a token was issued."""
+
+    async def user_of(self, token: Secret) -> str:
+        """Return the name of the account. Raises CredentialsError, UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """What a token must say."""
+
+    issuer: str | None = None
+    audience: str | None = None
+    user: str = "email"  # the claim with the name of the account
+
+    def check(self, claims: dict[str, Any]) -> str:
+        """Return the name of the account. Raises CredentialsError."""
+        now = time.time()
+        audience = claims.get("aud", [])
+        audiences = audience if isinstance(audience, list) else [audience]
+        name = claims.get(self.user)
+        if (
+            (self.issuer is not None and claims.get("iss") != self.issuer)
+            or (self.audience is not None and self.audience not in audiences)
+            or not _number(claims.get("exp", 0)) > now - LEEWAY
+            or not _number(claims.get("nbf", 0)) < now + LEEWAY
+            or not isinstance(name, str)
+            or not name
+        ):
+            raise CredentialsError("the token is not for this server, or not for now")
+        return name
+
+
+class JwksTokens:
+    """Tokens that are signed by keys which the issuer publishes: a JWKS, RFC 7517 section 5.
+
+    `source` is a file or an https URL.
+    """
+
+    def __init__(self, source: str, claims: Claims) -> None:
+        self._source = source
+        self._claims = claims
+        self._keys: KeySet | None = None
+        self._fetched_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def user_of(self, token: Secret) -> str:
+        """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
+        text = token.reveal().decode("ascii", errors="replace")
+        try:
+            claims = await self._verified(text, KEYS_KEPT)
+        except (JoseError, ValueError):
+            try:  # the issuer may have new keys
+                claims = await self._verified(text, KEYS_ASKED_AGAIN)
+            except (JoseError, ValueError) as error:
+                raise CredentialsError("the token is not signed by the issuer") from error
+        return self._claims.check(claims)
+
+    async def _verified(self, token: str, oldest: float) -> dict[str, Any]:
+        keys = await self._fresh_keys(oldest)
+        return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
+
+    async def _fresh_keys(self, oldest: float) -> KeySet:
+        async with self._lock:
+            if self._keys is None or time.monotonic() - self._fetched_at > oldest:
+                self._keys = await asyncio.to_thread(self._fetch)
+                self._fetched_at = time.monotonic()
+            return self._keys
+
+    def _fetch(self) -> KeySet:
+        try:
+            if self._source.startswith(("https://", "http://")):
+                found: Any = _ask(urllib.request.Request(self._source))  # noqa: S310  # see above
+            else:
+                found = json.loads(Path(self._source).read_bytes())
+            return KeySet.import_key_set(found)
+        except (OSError, ValueError, JoseError, KeyError, TypeError) as error:
+            raise UnavailableError(f"{self._source}: no keys of the issuer") from error
+
+
+class IntrospectedTokens:
+    """Tokens that the issuer is asked about. RFC 7662."""
+
+    def __init__(self, url: str, client: str, client_secret: Secret, claims: Claims) -> None:
+        self._url = url
+        self._claims = claims
+        pair = f"{client}:".encode() + client_secret.reveal()
+        self._authorization = f"Basic {base64.b64encode(pair).decode()}"
+
+    async def user_of(self, token: Secret) -> str:
+        """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
+        said = await asyncio.to_thread(self._introspect, token)
+        if said.get("active") is not True:
+            raise CredentialsError("the token is not active")
+        return self._claims.check({"exp": time.time(), **said})
+
+    def _introspect(self, token: Secret) -> dict[str, Any]:
+        form = {"token": token.reveal(), "token_type_hint": "access_token"}
+        request = urllib.request.Request(  # noqa: S310  # the URL is the administrator's
+            self._url,
+            urllib.parse.urlencode(form).encode(),
+            {"Authorization": self._authorization, "Accept": "application/json"},
+        )
+        try:
+            said: dict[str, Any] = _ask(request)
+            return said
+        except (OSError, ValueError) as error:
+            raise UnavailableError(f"{self._url}: the issuer does not answer") from error
+
+
+def _ask(request: urllib.request.Request) -> Any:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        found = json.loads(answer.read(LARGEST_ANSWER))
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004  # it came from the network
+    return found
+
+
+def _number(value: object) -> float:
+    return value if isinstance(value, int | float) else 0

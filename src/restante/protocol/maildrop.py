@@ -1,0 +1,83 @@
+"""The maildrop as a session sees it. RFC 1939 section 5.
+
+Numbers are 1-based as on the wire, indexes 0-based as in Python, and sizes are octets as LIST
+counts them: line ends as CR LF, before dot-stuffing (section 11).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The messages of a maildrop as they were numbered when it was opened.
+
+    Nothing in it changes, so sessions may share one, and what is derived is derived once.
+    """
+
+    sizes: Sequence[int]  # octets
+    uids: Sequence[str]  # unique-ids, RFC 1939 section 7
+
+    @cached_property
+    def octets(self) -> int:
+        """The size of all messages together."""
+        return sum(self.sizes)
+
+    @cached_property
+    def scan_listings(self) -> tuple[str, ...]:
+        """For each message its line of LIST. RFC 1939 section 5."""
+        return tuple(f"{number} {size}" for number, size in enumerate(self.sizes, 1))
+
+    @cached_property
+    def uid_listings(self) -> tuple[str, ...]:
+        """For each message its line of UIDL. RFC 1939 section 7."""
+        return tuple(f"{number} {uid}" for number, uid in enumerate(self.uids, 1))
+
+
+@dataclass(slots=True)
+class View:
+    """A maildrop as one session sees it: the contents, less what it has marked as deleted."""
+
+    contents: Contents
+    marked: set[int] = field(default_factory=set)
+    corrections: dict[int, int] = field(default_factory=dict)  # index: size found when read
+
+    @property
+    def count(self) -> int:
+        """How many messages are not marked."""
+        return len(self.contents.sizes) - len(self.marked)
+
+    @property
+    def octets(self) -> int:
+        """The size of all messages that are not marked."""
+        sizes = self.contents.sizes
+        return self.contents.octets - sum(sizes[index] for index in self.marked)
+
+    def unmarked(self) -> Iterator[int]:
+        """Return the indexes of the messages that are not marked, in order."""
+        return (i for i in range(len(self.contents.sizes)) if i not in self.marked)
+
+    def index(self, number: int) -> int:
+        """Return the index of the message with this number.
+
+        Raises Refused: there is no such message, or it is marked. RFC 1939 section 5, DELE.
+        """
+        index = number - 1
+        if not 0 <= index < len(self.contents.sizes):
+            raise Refused("There's no message {number}.", number=number)
+        if index in self.marked:
+            raise Refused("Message is deleted.")
+        return index
+
+    def note_size(self, index: int, octets: int) -> None:
+        """Remember that a message turned out to have this size, for sessions to come."""
+        if octets != self.contents.sizes[index]:
+            self.corrections[index] = octets

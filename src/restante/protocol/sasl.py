@@ -1,0 +1,205 @@
+"""The mechanisms of SASL, a function each. RFC 5034; the list of IANA's registry that is in use.
+
+Each is a generator which asks the client through an exchange and the world through needs, and
+returns whose credentials these are. Raising Refused ends it; the client may try again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from restante.protocol.errors import Refused, ResponseCode
+from restante.protocol.needs import (
+    Need,
+    ScramFinal,
+    ScramFirst,
+    Timestamp,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+    VerifyToken,
+)
+from restante.protocol.saslprep import saslprep
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity
+
+if TYPE_CHECKING:
+    from restante.protocol.exchange import Exchange
+    from restante.protocol.settings import Channel
+    from restante.protocol.state import Session
+
+Login: TypeAlias = Generator[bytes | Need[Any], Any, Identity]
+
+LONGEST_FIELD = 255  # octets of a name or password: RFC 4616 section 2
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One row: a mechanism and where it may be used."""
+
+    name: str
+    log_in: Callable[[Exchange], Login]
+    source: str
+    possible: Callable[[Channel], bool]
+    server_first: bool = False
+
+
+def plain(exchange: Exchange) -> Login:
+    """RFC 4616: authorization identity, name and password, with NUL between them."""
+    fields = (yield from exchange.first()).split(b"\0")
+    if len(fields) != 3 or not all(fields[1:]) or max(map(len, fields)) > LONGEST_FIELD:
+        _not_understood()
+    acting_for, name = _name(fields[0]), _name(fields[1])
+    _check_authority(acting_for, name)
+    return (yield from Verify(name, Secret(fields[2])))
+
+
+def login(exchange: Exchange) -> Login:
+    """Ask for name and password in turn, as Microsoft's draft-murchison-sasl-login has it."""
+    name = yield from exchange.first(b"Username:")
+    password = yield from exchange.ask(b"Password:")
+    if not name or not password:
+        _not_understood()
+    return (yield from Verify(_name(name), Secret(password)))
+
+
+def cram_md5(exchange: Exchange) -> Login:
+    """RFC 2195: a digest of a timestamp, keyed with a secret that both ends know."""
+    challenge = (yield from Timestamp()).encode()
+    name, space, digest = (yield from exchange.ask(challenge)).rpartition(b" ")
+    if not name or not space or not digest.isalnum():
+        _not_understood()
+    return (yield from VerifyDigest(_name(name), challenge, digest.decode("ascii"), keyed=True))
+
+
+def scram(mechanism: str) -> Callable[[Exchange], Login]:
+    """RFC 5802 and RFC 7677: each end proves that it knows the password, and nobody says it."""
+
+    def log_in(exchange: Exchange) -> Login:
+        step = yield from ScramFirst(mechanism, (yield from exchange.first()))
+        proof = yield from exchange.ask(step.challenge)
+        signature, identity = yield from ScramFinal(step, proof)
+        if (yield from exchange.ask(signature)):  # RFC 5034 section 4: no data with +OK
+            _not_understood()
+        return identity
+
+    return log_in
+
+
+def oauthbearer(exchange: Exchange) -> Login:
+    """RFC 7628: a token that an issuer gave the client."""
+    header, _, message = (yield from exchange.first()).partition(b"\x01")
+    found = re.fullmatch(rb"[ny],(?:a=([^,]+))?,", header)
+    if not found:
+        _not_understood()
+    name = (found[1] or b"").replace(b"=2C", b",").replace(b"=3D", b"=")
+    return (yield from _token(exchange, name, message))
+
+
+def xoauth2(exchange: Exchange) -> Login:
+    """The same as Google and Microsoft did it before there was an RFC."""
+    user, _, message = (yield from exchange.first()).partition(b"\x01")
+    if not user.startswith(b"user="):
+        _not_understood()
+    return (yield from _token(exchange, user.removeprefix(b"user="), message))
+
+
+def external(exchange: Exchange) -> Login:
+    """RFC 4422 appendix A: the certificate that the client showed in TLS."""
+    return (yield from VerifyCertificate(_name((yield from exchange.first()))))
+
+
+def _token(exchange: Exchange, name: bytes, message: bytes) -> Login:
+    fields = dict(field.partition(b"=")[::2] for field in message.split(b"\x01") if field)
+    scheme, _, token = fields.get(b"auth", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        _not_understood()
+    try:
+        return (yield from VerifyToken(_name(name), Secret(token.strip())))
+    except Refused as refusal:
+        if refusal.code is ResponseCode.AUTH:  # RFC 7628 section 3.2.3: why, then an empty answer
+            yield from exchange.ask(exchange.session.settings.refused_token.encode())
+        raise
+
+
+def _name(octets: bytes) -> str:
+    try:
+        return saslprep(octets.decode())
+    except ValueError:
+        _not_understood()
+
+
+def _check_authority(acting_for: str, name: str) -> None:
+    if acting_for not in ("", name):
+        raise Refused("Nobody may log in as somebody else.", ResponseCode.AUTH)
+
+
+def _not_understood() -> NoReturn:
+    raise Refused("The response is not understood.", ResponseCode.AUTH)
+
+
+def _clear_text(channel: Channel) -> bool:
+    return channel.clear_text
+
+
+def _tls(channel: Channel) -> bool:
+    return channel.tls
+
+
+def _bound(channel: Channel) -> bool:
+    return bool(channel.bindings)
+
+
+def _certified(channel: Channel) -> bool:
+    return channel.certified
+
+
+def _always(_channel: Channel) -> bool:
+    return True
+
+
+MECHANISMS = {
+    row.name: row
+    for row in (
+        Mechanism("SCRAM-SHA-256-PLUS", scram("SCRAM-SHA-256-PLUS"), "RFC 7677", _bound),
+        Mechanism("SCRAM-SHA-256", scram("SCRAM-SHA-256"), "RFC 7677", _always),
+        Mechanism("SCRAM-SHA-1-PLUS", scram("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound),
+        Mechanism("SCRAM-SHA-1", scram("SCRAM-SHA-1"), "RFC 5802", _always),
+        Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _certified),
+        Mechanism("OAUTHBEARER", oauthbearer, "RFC 7628", _tls),
+        Mechanism("XOAUTH2", xoauth2, "Google's and Microsoft's documentation", _tls),
+        Mechanism("PLAIN", plain, "RFC 4616", _clear_text),
+        Mechanism("LOGIN", login, "draft-murchison-sasl-login", _clear_text),
+        Mechanism("CRAM-MD5", cram_md5, "RFC 2195", _always, server_first=True),
+    )
+}
+"""Every mechanism, in the order in which they are announced: the best first."""
+
+
+def offered(session: Session) -> list[str]:
+    """Return the names of the mechanisms that a session may use now."""
+    return [
+        row.name
+        for row in MECHANISMS.values()
+        if row.name in session.offer.mechanisms and row.possible(session.channel)
+    ]
+
+
+def find(session: Session, name: str) -> Mechanism:
+    """Return a mechanism. Raises Refused: it is not offered, or not without TLS."""
+    row = MECHANISMS.get(name)
+    if row is None or name not in session.offer.mechanisms:
+        raise Refused("This mechanism is not offered; CAPA lists those that are.")
+    if not row.possible(session.channel):
+        if session.channel.tls:
+            raise Refused("This mechanism is not possible on this connection.", ResponseCode.AUTH)
+        raise tls_wanted()
+    return row
+
+
+def tls_wanted() -> Refused:
+    """Return the refusal of a password in clear, before it is sent where that is possible."""
+    return Refused("No logins in clear text here: use STLS or port 995.", ResponseCode.AUTH)

@@ -1,0 +1,149 @@
+"""From a configuration to the parts of a server. Raises ConfigError: files cannot be used."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from restante.auth.api import PASSWORDS, UnavailableError
+from restante.auth.file import FileAuthenticator
+from restante.auth.tokens import Claims, IntrospectedTokens, JwksTokens, Tokens
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Offer
+from restante.server.address import Address
+from restante.server.certificates import CertificateError, Certificates, Pair, Profile
+from restante.server.config import ConfigError
+from restante.server.limits import Addresses, Crowd
+from restante.server.listener import Listen
+from restante.server.service import Service
+from restante.server.throttle import Throttle
+from restante.server.wire import Endpoint
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.server.sections import Config
+
+
+def service(config: Config, log: FilteringBoundLogger) -> Service:
+    """Return what all connections share."""
+    if not config.mail.folder.is_dir():
+        raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
+    accounts = FileAuthenticator(
+        config.accounts.users, lambda problem: log.warning("accounts", problem=problem)
+    )
+    try:
+        accounts.refresh()
+    except UnavailableError as error:
+        raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
+    limits = config.limits
+    tokens = _tokens(config)
+    return Service(
+        store=MaildirStore(Layout(config.mail.folder, config.mail.layout)),
+        authenticator=accounts,
+        log=log,
+        settings=config.settings(),
+        lock_patience=config.timeouts.lock,
+        write_timeout=config.timeouts.write,
+        most_connections=limits.connections,
+        addresses=Addresses(limits.connections_per_address, count_loopback=limits.count_loopback),
+        users=Crowd(limits.sessions_per_user),
+        throttle=Throttle(count_loopback=limits.count_loopback),
+        tokens=tokens,
+        offer=_offers(config, accounts, tokens=tokens is not None),
+    )
+
+
+def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], list[Certificates]]:
+    """Return where to listen, and the certificates to look after."""
+    clear_text = config.login.clear_text
+    proxies = tuple(ip_network(network) for network in config.server.proxies)
+    tls = config.tls
+    if not tls.certificates:
+        if tls.listen or tls.legacy_listen:
+            raise ConfigError(["tls.certificates: missing; TLS needs one, or --certificate, --key"])
+        plain = Endpoint(clear_text=clear_text, proxies=proxies)
+        return [Listen(Address.parse(address), plain) for address in config.server.listen], []
+    modern = _certificates(config, "modern", log)
+    ways = [(config.server.listen, modern, False), (tls.listen, modern, True)]
+    known = [modern]
+    if tls.legacy_listen:
+        known.append(_certificates(config, "legacy", log))
+        ways.append((tls.legacy_listen, known[-1], True))
+    found = [
+        Listen(
+            Address.parse(address),
+            Endpoint(
+                certificates=certificates,
+                implicit_tls=implicit,
+                clear_text=clear_text,
+                proxies=proxies,
+            ),
+        )
+        for addresses, certificates, implicit in ways
+        for address in addresses
+    ]
+    return found, known
+
+
+def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -> Certificates:
+    pairs = [Pair(files.certificate, files.key) for files in config.tls.certificates]
+
+    def warn(problem: str) -> None:
+        log.warning("certificates", problem=problem)
+
+    try:
+        return Certificates(pairs, profile, config.tls.client_ca, warn)
+    except CertificateError as error:
+        raise ConfigError([f"tls.certificates: {error}"]) from error
+
+
+def _offers(config: Config, accounts: FileAuthenticator, *, tokens: bool) -> Callable[[], Offer]:
+    """Return a function that says what to offer a new connection: accounts may change."""
+    always = set(PASSWORDS)
+    if config.login.cram_md5:
+        always.add("CRAM-MD5")
+    if config.tls.client_ca:
+        always.add("EXTERNAL")
+    if tokens:
+        always |= {"OAUTHBEARER", "XOAUTH2"}
+
+    def offer() -> Offer:
+        hashes = {
+            "auto": accounts.mechanisms() - PASSWORDS,
+            "always": {"SCRAM-SHA-256", "SCRAM-SHA-1"},
+            "never": set[str](),
+        }[config.login.scram]
+        mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
+        delays = {a.login_delay for a in accounts.accounts()} - {None}
+        longest = max([config.login.delay or 0, *(d for d in delays if d is not None)])
+        return Offer(
+            mechanisms=frozenset(mechanisms),
+            login_delay=longest or None,
+            login_delay_varies=bool(delays),
+        )
+
+    return offer
+
+
+def _tokens(config: Config) -> Tokens | None:
+    section = config.tokens
+    claims = Claims(issuer=section.issuer, audience=section.audience, user=section.user_claim)
+    if section.jwks and not section.introspection:
+        return JwksTokens(section.jwks, claims)
+    if section.introspection and not section.jwks:
+        try:
+            secret = section.client_secret_file.read_bytes() if section.client_secret_file else b""
+        except OSError as error:
+            problem = f"tokens.client_secret_file: {section.client_secret_file}: {error.strerror}"
+            raise ConfigError([problem]) from error
+        return IntrospectedTokens(
+            section.introspection, section.client, Secret(secret.strip()), claims
+        )
+    if section.jwks and section.introspection:
+        raise ConfigError(["tokens: give jwks or introspection, not both"])
+    return None

@@ -1,0 +1,120 @@
+"""Meets the needs by which a client proves who it is."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+from restante.auth import scram
+from restante.auth.api import CredentialsError
+from restante.protocol.needs import (
+    Need,
+    ScramFinal,
+    ScramFirst,
+    Timestamp,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+    VerifyToken,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    import structlog
+
+    from restante.auth.api import KeyKeeper
+    from restante.protocol.settings import Identity
+    from restante.server.service import Service
+    from restante.server.wire import Wire
+
+
+class Proofs:
+    """One connection's way to the accounts. All raises CredentialsError and UnavailableError."""
+
+    def __init__(
+        self, service: Service, wire: Wire, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        self._service = service
+        self._wire = wire
+        self._log = log
+
+    def meet(self, need: Need[Any]) -> object:  # noqa: PLR0911  # a table in the shape of a match
+        """Return what a need of proof asks for, or a promise of it; None for another need."""
+        match need:
+            case Verify():
+                work = self._service.authenticator.verify(need.user, need.password)
+                return self._guarded(need.user, "password", work)
+            case VerifyDigest():
+                method = "CRAM-MD5" if need.keyed else "APOP"
+                return self._guarded(need.user, method, self._verify_digest(need))
+            case VerifyToken():
+                return self._guarded(need.user, "token", self._verify_token(need))
+            case VerifyCertificate():
+                return self._guarded(need.user, "EXTERNAL", self._verify_certificate(need.user))
+            case ScramFirst():
+                return self._scram_first(need)
+            case ScramFinal():
+                user = cast(scram.Exchange, need.step).user
+                return self._guarded(user, "SCRAM", self._scram_final(need))
+            case Timestamp():
+                return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
+        return None
+
+    async def _guarded(self, user: str, method: str, work: Awaitable[Any]) -> Any:
+        """Do the work of a proof, but slowly for who failed before; tell the log of a failure."""
+        throttle, address = self._service.throttle, self._wire.address
+        await throttle.wait(address, user)
+        try:
+            met = await work
+        except CredentialsError:
+            throttle.note_failure(address, user)
+            self._log.warning("login_failed", user=user, method=method)
+            raise
+        throttle.forget(address, user)
+        return met
+
+    async def _verify_digest(self, need: VerifyDigest) -> Identity:
+        secret = (await self._keys().shared_secret(need.user)).reveal()
+        if need.keyed:
+            expected = hmac.new(secret, need.challenge, "md5").hexdigest()
+        else:
+            digest = hashlib.md5(need.challenge + secret, usedforsecurity=False)
+            expected = digest.hexdigest()
+        if not hmac.compare_digest(expected, need.digest):
+            raise CredentialsError("wrong digest")
+        return await self._keys().identify(need.user)
+
+    async def _verify_token(self, need: VerifyToken) -> Identity:
+        if self._service.tokens is None:
+            raise CredentialsError("no tokens here")
+        name = await self._service.tokens.user_of(need.token)
+        if need.user not in ("", name):
+            raise CredentialsError("somebody else's token")
+        return await self._keys().identify(name)
+
+    async def _verify_certificate(self, user: str) -> Identity:
+        names = self._wire.tls.client_names() if self._wire.tls is not None else ()
+        if not names or user not in ("", *names):
+            raise CredentialsError("no certificate for this name")
+        return await self._keys().identify(user or names[0])
+
+    async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
+        user = scram.user_of(need.message)
+        keys = await self._keys().scram_keys(need.mechanism, user)
+        tls = self._wire.tls
+        bindings = tls.bindings() if tls is not None else {}
+        return scram.Exchange(need.mechanism, user, keys, need.message, bindings)
+
+    async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:
+        exchange = cast(scram.Exchange, need.step)
+        signature = exchange.finish(need.message)
+        return signature, await self._keys().identify(exchange.user)
+
+    def _keys(self) -> KeyKeeper:
+        """Return the accounts as those who know more than passwords, which the offer made sure."""
+        return cast("KeyKeeper", self._service.authenticator)

@@ -1,0 +1,204 @@
+"""The tables of the configuration file, and what each key may be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from restante.protocol.settings import Settings
+from restante.server.observe import Format
+from restante.server.service import MOST_PER_ADDRESS, MOST_PER_USER
+from restante.server.wire import ClearText
+
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+
+_DEFAULTS = Settings()
+
+
+class Section(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; the reference page is made of its docstring and fields."""
+
+
+class Server(Section):
+    """Where to listen, and what to say.
+
+    Attributes:
+        listen: Addresses, as HOST:PORT; an IPv6 host stands in brackets, and * is every address.
+        greeting: The text behind the first +OK.
+        implementation: What CAPA tells of the server's kind; an empty one is not announced.
+        strict_line_ends: Refuse commands that end with LF alone.
+        language: What LANG * stands for.
+        proxies: Networks whose connections begin with a PROXY header, version 1 or 2.
+    """
+
+    listen: tuple[str, ...] = ("127.0.0.1:110", "[::1]:110")
+    greeting: str = _DEFAULTS.greeting
+    implementation: str = _DEFAULTS.implementation
+    strict_line_ends: bool = False
+    language: Literal["en", "de", "es", "fr"] = "en"
+    proxies: tuple[str, ...] = ()
+
+
+class CertificateFiles(Section):
+    """The PEM files of a certificate, with its chain, and of its key."""
+
+    certificate: Path
+    key: Path
+
+
+class Tls(Section):
+    """TLS 1.2 and later; earlier versions only where `legacy_listen` says so.
+
+    Attributes:
+        listen: Addresses where TLS comes first, such as "*:995".
+        legacy_listen: The same for old clients: TLS 1.0 and weak ciphers too.
+        certificates: Tables with `certificate` and `key`, PEM files. The first one serves who names
+            no host or an unknown one. They are loaded again when they change, and on SIGHUP.
+        client_ca: Certificates of those who may certify clients; who shows one may use EXTERNAL.
+    """
+
+    listen: tuple[str, ...] = ()
+    legacy_listen: tuple[str, ...] = ()
+    certificates: tuple[CertificateFiles, ...] = ()
+    client_ca: Path | None = None
+
+
+class Login(Section):
+    """How clients log in.
+
+    Attributes:
+        clear_text: From where passwords may come without TLS: "loopback", "always" or "never".
+        delay: Seconds between two logins of a user; announced by CAPA, and enforced.
+        scram: "auto" offers SCRAM when every account has keys for it, "always" and "never" do so.
+        apop: Offer APOP, for accounts that have a shared secret.
+        cram_md5: Offer CRAM-MD5, for the same.
+    """
+
+    clear_text: ClearText = "loopback"
+    delay: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
+    scram: Literal["auto", "always", "never"] = "auto"
+    apop: bool = False
+    cram_md5: bool = False
+
+
+class TokensSection(Section):
+    """Bearer tokens, for OAUTHBEARER and XOAUTH2: either `jwks` or `introspection` says which.
+
+    Attributes:
+        jwks: A file or an https URL with the issuer's keys.
+        introspection: The issuer's https URL of RFC 7662.
+        client: The name by which the issuer knows this server.
+        client_secret_file: A file with the secret that belongs to it.
+        issuer: What a token must say as `iss`.
+        audience: What a token must say as `aud`.
+        user_claim: The claim with the name of the account.
+    """
+
+    jwks: str | None = None
+    introspection: str | None = None
+    client: str = ""
+    client_secret_file: Path | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    user_claim: str = "email"
+
+
+class Mail(Section):
+    """Where maildrops lie.
+
+    Attributes:
+        folder: The folder with all of them. It must be there.
+        layout: A user's Maildir below it, made of {user}, {local} and {domain}.
+    """
+
+    folder: Path
+    layout: str = "{user}"
+
+
+class Accounts(Section):
+    """Who may log in.
+
+    Attributes:
+        users: The file of accounts, read again whenever it changes.
+    """
+
+    users: Path
+
+
+class Timeouts(Section):
+    """All in seconds.
+
+    Attributes:
+        login: How long a client may take for each command until it has logged in.
+        idle: The same after that. RFC 1939 wants at least 600.
+        lock: How long a login waits for a maildrop that another session holds.
+        write: How long a client may take no octet of a reply.
+        stop: How long replies under way may take when the server ends.
+    """
+
+    login: Seconds = _DEFAULTS.login_timeout
+    idle: Annotated[float, msgspec.Meta(ge=600, le=86_400)] = _DEFAULTS.idle_timeout
+    lock: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3
+    write: Seconds = 600
+    stop: Seconds = 10
+
+
+class Limits(Section):
+    """What the server takes upon itself.
+
+    Attributes:
+        connections: At once; more hear -ERR [SYS/TEMP] and are closed.
+        connections_per_address: The same from one address, or one /64 of IPv6.
+        sessions_per_user: The same of one user; all but one of them wait for the maildrop.
+        count_loopback: Let limits and delays hold for this machine's own connections too.
+        bad_commands_before_login: In a row; then the connection is closed.
+        bad_commands_after_login: The same after login.
+    """
+
+    connections: Count = 4000
+    connections_per_address: Count = MOST_PER_ADDRESS
+    sessions_per_user: Count = MOST_PER_USER
+    count_loopback: bool = False
+    bad_commands_before_login: Annotated[int, msgspec.Meta(ge=10, le=1000)] = 10
+    bad_commands_after_login: Annotated[int, msgspec.Meta(ge=30, le=1000)] = 30
+
+
+class Log(Section):
+    """One line an event, on standard error.
+
+    Attributes:
+        format: "text" is key=value, "json" is JSON.
+    """
+
+    format: Format = "text"
+
+
+class Config(Section):
+    """A whole file."""
+
+    mail: Mail
+    accounts: Accounts
+    server: Server = msgspec.field(default_factory=Server)
+    tls: Tls = msgspec.field(default_factory=Tls)
+    login: Login = msgspec.field(default_factory=Login)
+    tokens: TokensSection = msgspec.field(default_factory=TokensSection)
+    timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
+    limits: Limits = msgspec.field(default_factory=Limits)
+    log: Log = msgspec.field(default_factory=Log)
+
+    def settings(self) -> Settings:
+        """Return the part that the protocol wants to know."""
+        return Settings(
+            greeting=self.server.greeting,
+            implementation=self.server.implementation,
+            login_timeout=self.timeouts.login,
+            idle_timeout=self.timeouts.idle,
+            apop=self.login.apop,
+            language=self.server.language,
+            strict_line_ends=self.server.strict_line_ends,
+            bad_commands_before_login=self.limits.bad_commands_before_login,
+            bad_commands_after_login=self.limits.bad_commands_after_login,
+        )

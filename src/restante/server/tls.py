@@ -1,0 +1,109 @@
+"""TLS between the socket and the session, octets in and octets out.
+
+It is done here rather than by the event loop, so that a connection may begin with a PROXY header,
+go over to TLS after STLS, tell which versions a client offered, and cost little memory while idle.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from typing import TYPE_CHECKING
+
+from restante.server.client_hello import OLD_VERSIONS, newest_version
+
+if TYPE_CHECKING:
+    from restante.server.certificates import Certificates
+
+PIECE = 64 * 1024  # octets that are taken out of TLS at a time
+FIRST_FLIGHT = 4 * 1024  # octets from the client that are kept to tell why a handshake failed
+
+
+class TlsError(Exception):
+    """TLS could not be agreed upon, or was broken; the text says why, for the log."""
+
+
+class TlsLayer:
+    """One connection's TLS, server's side. Feed it what comes; send what `outgoing` gives."""
+
+    __slots__ = ("_certificates", "_first", "_in", "_object", "_out", "ended", "ready")
+
+    def __init__(self, certificates: Certificates) -> None:
+        self._certificates = certificates
+        self._in = ssl.MemoryBIO()
+        self._out = ssl.MemoryBIO()
+        self._object = certificates.context().wrap_bio(self._in, self._out, server_side=True)
+        self._first = b""
+        self.ready = False  # the handshake is done
+        self.ended = False  # the client said that it sends no more
+
+    def receive(self, octets: bytes) -> bytes:
+        """Take octets from the client and return what they say in plain. Raises TlsError."""
+        self._in.write(octets)
+        plain: list[bytes] = []
+        try:
+            if not self.ready:
+                self._first = (self._first + octets)[:FIRST_FLIGHT]
+                self._object.do_handshake()
+                self.ready = True
+                self._first = b""
+            while piece := self._object.read(PIECE):
+                plain.append(piece)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+        except ssl.SSLError as error:
+            raise TlsError(self._reason(error)) from error
+        return b"".join(plain)
+
+    def seal(self, octets: bytes) -> bytes:
+        """Return what to send for octets in plain."""
+        self._object.write(octets)
+        return self._out.read()
+
+    def outgoing(self) -> bytes:
+        """Return what TLS itself has to send: its side of a handshake, an alert."""
+        return self._out.read()
+
+    def goodbye(self) -> bytes:
+        """Return what tells the client that nothing more comes."""
+        with contextlib.suppress(ssl.SSLError):
+            self._object.unwrap()
+        return self._out.read()
+
+    @property
+    def version(self) -> str:
+        """The version and the cipher, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
+        cipher = self._object.cipher()
+        return f"{self._object.version()} {cipher[0] if cipher else ''}".strip()
+
+    def bindings(self) -> dict[str, bytes]:
+        """Return the data of each type of channel binding known here: RFC 5929.
+
+        tls-unique has no meaning in TLS 1.3, and none that is safe in a session that was resumed.
+        """
+        found = {}
+        unique = self._object.get_channel_binding("tls-unique")
+        if unique and self._object.version() == "TLSv1.2" and not self._object.session_reused:
+            found["tls-unique"] = unique
+        end_point = self._certificates.end_point(self._object.context)
+        if end_point:
+            found["tls-server-end-point"] = end_point
+        return found
+
+    def client_names(self) -> tuple[str, ...]:
+        """Return the names in the certificate that the client showed, when it is one to trust."""
+        certificate = self._object.getpeercert() or {}
+        others: tuple[tuple[str, str], ...] = certificate.get("subjectAltName", ())  # type: ignore[assignment]
+        subject: tuple[tuple[tuple[str, str], ...], ...] = certificate.get("subject", ())  # type: ignore[assignment]
+        names = [value for kind, value in others if kind == "email"]
+        names += [value for part in subject for kind, value in part if kind == "commonName"]
+        return tuple(names)
+
+    def _reason(self, error: ssl.SSLError) -> str:
+        newest = newest_version(self._first)
+        if newest in OLD_VERSIONS:
+            return f"client offers {newest} only"
+        return (error.reason or str(error)).replace("_", " ").lower()

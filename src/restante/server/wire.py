@@ -1,0 +1,128 @@
+"""What lies between a socket and its session: a PROXY header, TLS, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from restante.protocol.settings import Channel
+from restante.server import proxy
+from restante.server.tls import TlsLayer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from restante.server.certificates import Certificates
+
+ClearText: TypeAlias = Literal["loopback", "always", "never"]
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """What a listener promises to those who connect to it."""
+
+    certificates: Certificates | None = None
+    implicit_tls: bool = False  # TLS from the first octet: RFC 8314 section 3
+    clear_text: ClearText = "loopback"  # from where passwords may come without TLS
+    proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
+
+
+class Wire:
+    """One connection's way from the socket to the session and back.
+
+    Methods that take octets raise TlsError and ProxyError: the connection is of no use.
+    """
+
+    __slots__ = ("_endpoint", "_preface", "_transport", "address", "tls")
+
+    def __init__(self, transport: asyncio.Transport, endpoint: Endpoint) -> None:
+        peer = transport.get_extra_info("peername")
+        self._transport = transport
+        self._endpoint = endpoint
+        self.address: str = peer[0] if peer else ""
+        self._preface: bytes | None = b"" if self._comes_from_proxy() else None
+        self.tls: TlsLayer | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known who the client is."""
+        return self._preface is None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the session can be spoken to: nothing that comes before it is under way."""
+        return self.begun and (self.tls is None or self.tls.ready)
+
+    @property
+    def implicit_tls(self) -> bool:
+        """Whether TLS comes before the greeting."""
+        return self._endpoint.implicit_tls
+
+    def receive(self, octets: bytes) -> bytes:
+        """Take octets from the socket and return those for the session."""
+        if self._preface is not None:
+            self._preface += octets
+            split = proxy.split(self._preface)
+            if split is None:
+                return b""
+            self.address = split[0] or self.address
+            self._preface = None
+            octets = split[1]
+        return octets
+
+    def unseal(self, octets: bytes) -> bytes:
+        """Return octets that came, without TLS where there is some, whose own needs are met."""
+        if self.tls is None:
+            return octets
+        try:
+            return self.tls.receive(octets)
+        finally:
+            self._send(self.tls.outgoing())
+
+    def write(self, octets: bytes) -> None:
+        """Send octets of the session."""
+        self._send(self.tls.seal(octets) if self.tls is not None else octets)
+
+    def start_tls(self) -> None:
+        """Take all that comes from now on for TLS."""
+        assert self._endpoint.certificates is not None
+        self.tls = TlsLayer(self._endpoint.certificates)
+
+    def say_goodbye(self) -> None:
+        """Tell the client, where TLS has a word for it, that nothing more comes."""
+        if self.tls is not None and self.tls.ready:
+            self._send(self.tls.goodbye())
+
+    def channel(self) -> Channel:
+        """Return what a session should know of its channel."""
+        encrypted = self.tls is not None
+        policy = self._endpoint.clear_text
+        allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
+        return Channel(
+            tls=encrypted,
+            can_start_tls=self._endpoint.certificates is not None,
+            clear_text=encrypted or allowed,
+            bindings=frozenset(self.tls.bindings()) if self.tls is not None else frozenset(),
+            certified=bool(self.tls is not None and self.tls.client_names()),
+        )
+
+    def _send(self, octets: bytes) -> None:
+        if octets and not self._transport.is_closing():
+            self._transport.write(octets)
+
+    def _comes_from_proxy(self) -> bool:
+        if not self._endpoint.proxies or not self.address:
+            return False
+        address = ip_address(self.address.partition("%")[0])
+        return any(address in network for network in self._endpoint.proxies)
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether an address is this machine's own; a Unix socket's has none, and is."""
+    if not address:
+        return True
+    ip = ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if ip.version == 6 else None
+    return (mapped or ip).is_loopback
