@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+from restante.auth import scram
 from restante.auth.api import CredentialsError
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity, Settings
@@ -37,6 +38,15 @@ class Passwords:
 
     async def verify(self, user: str, password: Secret) -> Identity:
         if password.reveal().decode(errors="replace") != self.known.get(user):
+            raise CredentialsError
+        return Identity(user)
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
+        password = Secret(self.known[user].encode())
+        return await asyncio.to_thread(scram.make, mechanism.removesuffix("-PLUS"), password)
+
+    async def identify(self, user: str) -> Identity:
+        if user not in self.known:
             raise CredentialsError
         return Identity(user)
 

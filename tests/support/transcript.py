@@ -62,7 +62,8 @@ def read(name: str) -> Transcript:
             chosen = transcript.settings if kind == "setting" else transcript.offer
             chosen[key] = ast.literal_eval(value)
         elif line.startswith(("S: ", "C: ")) or line in ("S:", "C:"):
-            transcript.steps.append((number, line[0], line[3:].encode()))
+            said = "+ " if line == "S: +" else line[3:]  # an empty challenge: editors trim spaces
+            transcript.steps.append((number, line[0], said.encode()))
         elif line.startswith("C<"):
             transcript.steps.append((number, "raw", ast.literal_eval("b" + line[2:])))
         elif line == "closed":

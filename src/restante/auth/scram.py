@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def make(mechanism: str, password: Secret) -> Keys:
     """
     try:
         salt, stored, server, iterations = scramp.ScramMechanism(mechanism).make_auth_info(
-            password.reveal().decode(), iteration_count=ITERATIONS
+            password.reveal().decode(), ITERATIONS, secrets.token_bytes(SALT)
         )
     except (scramp.ScramException, UnicodeDecodeError) as error:
         raise ValueError("the password has characters that SCRAM cannot take") from error

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -142,8 +143,12 @@ class IntrospectedTokens:
 
 
 def _ask(request: urllib.request.Request) -> Any:
-    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
-        found = json.loads(answer.read(LARGEST_ANSWER))
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+            found = json.loads(answer.read(LARGEST_ANSWER))
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
     if not isinstance(found, dict):
         raise ValueError("no JSON object")  # noqa: TRY004  # it came from the network
     return found

@@ -129,8 +129,11 @@ class Connection(asyncio.Protocol):
             self._work.cancel()
 
     def stop(self) -> None:
-        """End the session after the reply under way."""
-        self._read_on()
+        """End the session after the reply under way; one that has not begun, now."""
+        if self._wire.ready:
+            self._read_on()
+        else:
+            self._end(End.SHUTDOWN)
 
     def abort(self) -> None:
         """End the session now, whatever it is at; only a removal is carried out to its end."""

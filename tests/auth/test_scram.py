@@ -1,0 +1,81 @@
+"""Keys for SCRAM in the file of accounts: X11."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from restante.auth import hashes, scram
+from restante.auth.account import Account, with_credentials
+from restante.auth.api import PASSWORDS, CredentialsError
+from restante.auth.file import FileAuthenticator
+from restante.protocol.secret import Secret
+
+HASH = hashes.make(Secret(b"secret"))
+KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
+WITH_KEYS = with_credentials("ann:", HASH, {"SCRAM-SHA-256": KEYS})
+
+
+def made(file: Path, *lines: str) -> FileAuthenticator:
+    file.write_text("".join(f"{line}\n" for line in lines))
+    accounts = FileAuthenticator(file, pytest.fail)
+    accounts.refresh()
+    return accounts
+
+
+def test_keys_are_read_as_they_were_written() -> None:
+    assert scram.Keys.parse(str(KEYS)) == KEYS
+    assert KEYS.iterations == 310_000
+    assert Account.parse(WITH_KEYS).scram == {"SCRAM-SHA-256": KEYS}
+
+
+@pytest.mark.parametrize("text", ["", "4096:abc", "1:c2FsdHNhbHRzYWx0$a2V5:a2V5", "x:y$z:w"])
+def test_what_is_no_key_is_told_of(text: str) -> None:
+    with pytest.raises(ValueError, match="SCRAM keys are not as"):
+        Account.parse(f"ann:{HASH}::::::scram-sha-256={text}")
+
+
+def test_a_new_password_takes_the_old_keys_away_and_leaves_the_rest() -> None:
+    line = f"ann:{HASH}:1000:1000:Ann::/bin/sh:quota=1G scram-sha-256={KEYS} tls=required"
+    changed = with_credentials(line, "NEW", {})
+    assert changed == "ann:NEW:1000:1000:Ann::/bin/sh:quota=1G tls=required"
+    again = Account.parse(with_credentials(line, HASH, {"SCRAM-SHA-256": KEYS}))
+    assert again.tls_required
+    assert again.scram["SCRAM-SHA-256"] == KEYS
+
+
+def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
+    assert "SCRAM-SHA-256" in made(tmp_path / "all", WITH_KEYS).mechanisms()
+    assert made(tmp_path / "some", WITH_KEYS, f"bob:{HASH}").mechanisms() == PASSWORDS
+    assert made(tmp_path / "none").mechanisms() == PASSWORDS
+
+
+def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path: Path) -> None:
+    """X11, D2."""
+    accounts = made(tmp_path / "users", WITH_KEYS)
+    first = asyncio.run(accounts.scram_keys("SCRAM-SHA-256", "nobody"))
+    again = asyncio.run(accounts.scram_keys("SCRAM-SHA-256-PLUS", "nobody"))
+    other = asyncio.run(accounts.scram_keys("SCRAM-SHA-256", "someone"))
+    assert first == again
+    assert first.salt != other.salt
+    assert (first.iterations, len(first.salt)) == (KEYS.iterations, len(KEYS.salt))
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.identify("nobody"))
+
+
+def test_what_holds_for_one_account_alone_is_read(tmp_path: Path) -> None:
+    line = f"ann:{HASH}::::::secret=tanstaaf login_delay=60 expire_days=7 tls=required"
+    accounts = made(tmp_path / "users", line, f"bob:{HASH}")
+    identity = asyncio.run(accounts.identify("ann"))
+    assert (identity.login_delay, identity.expire_days, identity.tls_required) == (60, 7, True)
+    assert asyncio.run(accounts.shared_secret("ann")).reveal() == b"tanstaaf"
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.shared_secret("bob"))
+
+
+@pytest.mark.parametrize("extra", ["login_delay=soon", "expire_days=-1", "tls=maybe"])
+def test_an_extra_that_is_not_understood_is_told_of(extra: str) -> None:
+    with pytest.raises(ValueError, match=extra.partition("=")[0]):
+        Account.parse(f"ann:{HASH}::::::{extra}")

@@ -1,0 +1,74 @@
+"""Every text that a client may read stands in every catalogue: RFC 6856 section 3."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import restante
+from restante.protocol.languages import DEFAULT, LANGUAGES, match
+
+SOURCES = Path(restante.__file__).parent
+SAYS = {"Refused", "BadCommand", "say"}
+
+
+def texts() -> set[str]:
+    files = (file for layer in ("protocol", "server") for file in (SOURCES / layer).glob("*.py"))
+    return {text for file in files for text in texts_of(ast.parse(file.read_text()))}
+
+
+def texts_of(tree: ast.Module) -> Iterator[str]:
+    """Return the first argument of every call that makes a text, given as it is or by a name."""
+    named: dict[str, list[str]] = {}
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                named.setdefault(name, []).append(text)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[first, *_]):
+                if name in SAYS or (name == "__init__" and isinstance(first, ast.Constant)):
+                    yield from strings_of(first, named)
+
+
+def strings_of(node: ast.expr, named: dict[str, list[str]]) -> list[str]:
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.Name(id=name):
+            return named.get(name, [])
+    return []
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+def test_the_search_finds_texts_of_all_kinds() -> None:
+    found = texts()
+    assert {"Logged in.", "There's no message {number}.", "Line too long."} <= found
+    assert {"The mail store needs its administrator.", "{count} messages:"} <= found
+
+
+@pytest.mark.parametrize("tag", sorted(LANGUAGES.keys() - {DEFAULT}))
+def test_a_catalogue_is_complete_and_holds_nothing_else(tag: str) -> None:
+    assert set(LANGUAGES[tag].texts) == texts()
+
+
+@pytest.mark.parametrize("tag", sorted(LANGUAGES.keys() - {DEFAULT}))
+def test_a_translation_has_the_places_of_its_text(tag: str) -> None:
+    for text, translation in LANGUAGES[tag].texts.items():
+        assert places(translation) == places(text), text
+        assert not translation.startswith("[")  # R2449-3.1: it would be a response code
+
+
+@pytest.mark.parametrize(
+    ("wish", "tag"),
+    [("de", "de"), ("DE-at", "de"), ("fr-x-y-z", "fr"), ("en-GB", "en"), ("it", None), ("", None)],
+)
+def test_the_closest_language_is_found(wish: str, tag: str | None) -> None:
+    assert match(wish) == tag
