@@ -19,7 +19,7 @@ from restante.protocol.settings import Offer, Settings
 from restante.server import selfsigned
 from restante.server.certificates import CertificateError, Certificates, Pair
 from restante.server.wire import Endpoint
-from support.live import PATIENCE, Client, Live, serving
+from support.live import PATIENCE, Client, Live, serving, wait_until
 
 MECHANISMS = frozenset({"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL"})
 
@@ -293,6 +293,7 @@ def test_idle_tls_connections_are_ended_by_a_stop_without_delay(known: Pair) -> 
         for client in clients:
             client.read_line()
         silent = socket.create_connection(("127.0.0.1", live.port))
+        wait_until(lambda: len(live.service.connections) == 4)
         begun = time.monotonic()
         live.stop()
         for client in clients:

@@ -52,7 +52,8 @@ class Service:
     def admit(self, connection: Connection) -> bool:
         """Count a connection in; return False where it is one too many, and may only be told so."""
         self.connections.add(connection)
-        if len(self.connections) - len(self.turned_away) <= self.most_connections:
+        room = len(self.connections) - len(self.turned_away) <= self.most_connections
+        if room and not self.stopping:
             return True
         self.turned_away.add(connection)
         return False
