@@ -1,4 +1,4 @@
-"""Writes the reference pages that come from the code: python docs/generate.py (make docs does)."""
+"""Writes the reference pages that come from the code and the tests: python docs/generate.py (make docs does)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+import requirements
 from restante.protocol.capabilities import CAPABILITIES
 from restante.protocol.commands import COMMANDS, Command
 from restante.server.sections import Config, Section
@@ -113,6 +114,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "configuration.md": configuration,
+    "rfc.md": requirements.page,
 }
 
 if __name__ == "__main__":

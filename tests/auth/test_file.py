@@ -1,4 +1,4 @@
-"""Logging in by a file of accounts: D2, X18."""
+"""Logging in by a file of accounts: R1939-4.1."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def test_the_right_password_proves_who_it_is(tmp_path: Path) -> None:
     [("ann", b"wrong"), ("nobody", b"secret"), ("ann", b""), ("Ann", b"secret"), ("", b"secret")],
 )
 def test_all_else_is_refused_alike(tmp_path: Path, user: str, password: bytes) -> None:
+    """D2, R3206-6."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     with pytest.raises(CredentialsError) as caught:
         asyncio.run(accounts.verify(user, Secret(password)))
@@ -45,6 +46,7 @@ def test_all_else_is_refused_alike(tmp_path: Path, user: str, password: bytes) -
 def test_an_unknown_name_costs_one_hash_as_a_known_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """D2."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}", f"bob:{OTHER}")
     checked: list[str] = []
 
@@ -64,6 +66,7 @@ def test_an_unknown_name_costs_one_hash_as_a_known_one_does(
 def test_with_no_accounts_an_unknown_name_still_costs_a_hash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """D2."""
     accounts, _ = made(tmp_path / "users")
     checked: list[str] = []
 
@@ -107,6 +110,7 @@ def test_a_missing_file_proves_nothing_about_a_password(tmp_path: Path) -> None:
 def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """X18."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     at_once: list[int] = []
     running = 0
@@ -132,4 +136,4 @@ def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
 
     asyncio.run(log_in_often())
     assert len(at_once) == 8
-    assert max(at_once) == HASHES_AT_ONCE
+    assert max(at_once) == HASHES_AT_ONCE == 2

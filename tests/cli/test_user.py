@@ -1,4 +1,4 @@
-"""`pop3 user`: X11, X20."""
+"""`pop3 user`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def add(file: Path, name: str, password: bytes) -> Result:
 def test_the_password_is_one_line_less_its_end(
     tmp_path: Path, typed: bytes, password: bytes
 ) -> None:
+    """X20."""
     file = tmp_path / "users"
     result = add(file, "ann", typed)
     assert (result.exit_code, result.stdout) == (0, "Added ann.\n")

@@ -1,6 +1,6 @@
 """The article's session, typed into telnet in a terminal, at the server that `make serve` starts.
 
-Requirements A1 to A6.
+A1, A2, A3, A4, A5, A6.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The wire form of messages: RFC 1939 sections 3, 7 and 11; D9, T1, T2, T8, T10, T17."""
+"""The wire form of messages: RFC 1939 sections 3, 7 and 11.
+
+R1939-3.7, R1939-3.8, R1939-7.1, R1939-11.1, D9, T1, T2, T8, T10, T17.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from restante.protocol.capabilities import CAPABILITIES
@@ -31,6 +33,7 @@ def test_every_row_names_its_source(row: object) -> None:
 @pytest.mark.parametrize("verb", sorted(VERBS))
 @pytest.mark.parametrize("state", [State.AUTHORIZATION, State.TRANSACTION])
 def test_a_command_works_only_in_the_states_of_its_rows(verb: bytes, state: State) -> None:
+    """R1939-3.10, R1939-5.5."""
     world = World()
     world.add("ann", "secret", b"Subject: a\n\nhello\n")
     talk = Talk(world)
@@ -48,6 +51,16 @@ def test_a_command_works_only_in_the_states_of_its_rows(verb: bytes, state: Stat
     assert refused_for_the_state == (verb not in ALLOWED[state])
 
 
+def test_a_keyword_has_three_or_four_letters() -> None:
+    """R1939-3.2."""
+    assert all(verb.isalnum() and len(verb) in (3, 4) for verb in VERBS)
+
+
+def test_a_tag_has_only_characters_that_a_tag_may_have() -> None:
+    """R2449-3.2."""
+    assert all(re.fullmatch(r"[\x21-\x2d\x2f-\x7f]+", row.tag) for row in CAPABILITIES)
+
+
 def test_a_capability_that_names_a_command_has_one() -> None:
     for tag in ("TOP", "UIDL", "USER"):
         assert tag in [row.tag for row in CAPABILITIES]
@@ -55,6 +68,7 @@ def test_a_capability_that_names_a_command_has_one() -> None:
 
 
 def test_only_registered_capabilities_are_announced() -> None:
+    """R2449-9.1, T4."""
     registered = (
         "TOP USER SASL RESP-CODES LOGIN-DELAY PIPELINING EXPIRE UIDL IMPLEMENTATION STLS"
         " AUTH-RESP-CODE UTF8 LANG"

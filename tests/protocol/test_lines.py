@@ -1,4 +1,4 @@
-"""Lines out of octets: RFC 2449 section 4, X7."""
+"""Lines out of octets: R2449-4.1, X7, T10."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whatever goes wrong at whichever need, only a completed QUIT removes mail.
 
-R1939-3.12, 4.3 and 6.1.
+R1939-3.12, R1939-4.3, R1939-6.1, D5, T7.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def needs_of_a_session(piece: int) -> list[Need[Any]]:
 
 @pytest.mark.parametrize("piece", [0, 3], ids=["whole", "in pieces"])
 def test_a_session_that_goes_well_removes_what_was_marked(piece: int) -> None:
+    """A5, R1939-6.2, R1939-6.3."""
     world = full_world()
     talk = Talk(world, piece=piece)
     said = talk.send(SESSION)

@@ -1,4 +1,4 @@
-"""Replies as octets: RFC 1939 section 3, D3, D8."""
+"""Replies as octets: RFC 1939 section 3."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from restante.protocol.replies import listing, ok, refused
     ],
 )
 def test_a_reply_is_written_as_the_rfc_wants_it(reply: bytes, octets: bytes) -> None:
+    """R1939-3.6, R1939-3.7, R1939-3.8, R2449-3.1."""
     assert reply == octets
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_status_line_is_one_line_of_at_most_512_octets_whatever_its_text(text: str) -> None:
+    """R1939-3.5, R2449-4.2, D3, D8."""
     for reply in (ok(text), refused(Refused("{name}", ResponseCode.SYS_TEMP, name=text))):
         assert len(reply) <= 512
         assert reply.endswith(b"\r\n")

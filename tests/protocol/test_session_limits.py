@@ -1,4 +1,4 @@
-"""What no client should send, counted: X7, X8."""
+"""What no client should send, counted: X7, X8, R1939-3.9."""
 
 from __future__ import annotations
 

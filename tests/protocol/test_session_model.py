@@ -1,4 +1,8 @@
-"""A session against a model: whatever is asked in whatever order, the answers agree."""
+"""A session against a model: whatever is asked in whatever order, the answers agree.
+
+R1939-4.2, R1939-4.5, R1939-5.1, R1939-5.2, R1939-5.3, R1939-5.4, R1939-5.5, R1939-5.6, R1939-6.1,
+R1939-6.2, R1939-7.1, R1939-7.2, X3, X22, T6, T7, T12.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's maildrop is the article's: A6, X24."""
+"""The demo's maildrop is the article's."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from restante.cli.serve import _demo_flags
 from restante.protocol.body import size_on_wire, top
-from restante.server import demo
+from restante.server import config, demo
 
 HEADER = b"""\
 Return-Path: <sender@example.com>
@@ -29,6 +30,7 @@ def new(folder: Path) -> list[Path]:
 
 
 def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None:
+    """A2, A6."""
     demo.prepare(tmp_path)
     sizes = [size_on_wire([file.read_bytes()]) for file in new(tmp_path)]
     assert sizes == [3375, 3622, 3606, 3630, 3834]
@@ -36,6 +38,7 @@ def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None
 
 
 def test_the_first_message_has_the_header_of_the_article_and_a_body(tmp_path: Path) -> None:
+    """A6."""
     demo.prepare(tmp_path)
     first = new(tmp_path)[0].read_bytes()
     assert top(first, 0) == HEADER.replace(b"\n", b"\r\n") + b".\r\n"
@@ -51,7 +54,13 @@ def test_a_letter_is_text_of_readable_width(letter: demo.Letter) -> None:
     assert not text.endswith(b"\n\n")
 
 
+def test_a_person_has_ten_minutes_to_log_in(tmp_path: Path) -> None:
+    """X24."""
+    assert config.load(None, _demo_flags(tmp_path)).settings().login_timeout == 600
+
+
 def test_what_is_missing_is_put_back_and_what_is_there_is_left_alone(tmp_path: Path) -> None:
+    """X24."""
     _, users = demo.prepare(tmp_path)
     accounts = users.read_text()
     files = new(tmp_path)

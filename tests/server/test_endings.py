@@ -1,4 +1,4 @@
-"""However a connection ends, QUIT alone removes mail, and the lock is free: X2, D5, R1939-6."""
+"""However a connection ends, QUIT alone removes mail, and the lock is free: R1939-6.1."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def count(live: Live) -> bytes:
 
 
 def test_after_a_half_close_what_came_whole_is_carried_out_and_answered() -> None:
+    """X2."""
     with serving() as live:
         live.add("ann", "secret", LETTER, LETTER)
         with live.connect() as client:
@@ -41,6 +42,7 @@ def test_after_a_half_close_what_came_whole_is_carried_out_and_answered() -> Non
 @pytest.mark.parametrize("last", [b"", b"QUIT", b"QUI", b"QUIT\r"])
 @pytest.mark.parametrize("end", ["half-close", "close", "reset"])
 def test_without_a_whole_quit_nothing_is_removed(last: bytes, end: str) -> None:
+    """D5, X2."""
     with serving() as live:
         live.add("ann", "secret", LETTER)
         client = live.connect()

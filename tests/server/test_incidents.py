@@ -1,4 +1,4 @@
-"""What nobody foresaw: the peer gets a number, the log the rest, others nothing. T19, T20."""
+"""What nobody foresaw: the peer gets a number, the log the rest, others nothing. T19."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ def test_accounts_that_break(live: Live, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_store_that_breaks_at_opening(live: Live, store: ScriptedStore) -> None:
+    """R1939-4.3."""
     store.acquire_error = DETAIL
     with live.connect() as client:
         client.read_line()
@@ -73,6 +74,7 @@ def test_a_store_that_breaks_at_reading(live: Live, store: ScriptedStore, comman
 
 
 def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> None:
+    """R1939-6.2, R1939-6.3."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         client.say("DELE 1")
@@ -88,6 +90,7 @@ def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> No
 def test_a_body_that_breaks_before_its_first_octet_is_an_error_and_no_more(
     live: Live, store: ScriptedStore, error: Exception
 ) -> None:
+    """T20."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.body = body = Chunks([], error)
@@ -147,15 +150,17 @@ def test_a_core_that_breaks_ends_its_session_only(
 def test_a_foreseen_error_says_whether_waiting_helps(
     live: Live, store: ScriptedStore, error: Pop3Error, reply: bytes
 ) -> None:
+    """R3206-4, X4."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.read_error = error
-        assert client.say("RETR 1").startswith(reply)
+        for command in ("RETR 1", "TOP 1 0"):
+            assert client.say(command).startswith(reply)
         goes_on(client)
 
 
 def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) -> None:
-    """R1939-6.2."""
+    """R1939-6.2, R1939-6.3, T7."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         client.say("DELE 1")

@@ -1,14 +1,19 @@
-"""Limits for all connections together: X19, R2449-6.5."""
+"""Limits for all connections together."""
 
 from __future__ import annotations
+
+import resource
+from pathlib import Path
 
 import pytest
 
 from restante.protocol.settings import Offer
 from support.live import serving
+from support.process import serving as serving_process
 
 
 def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
+    """X19."""
     with serving(most_connections=2) as live:
         first, second = live.connect(), live.connect()
         assert first.read_line().startswith(b"+OK")
@@ -27,6 +32,7 @@ def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
 
 
 def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R2449-6.5, R2449-8.1."""
     now = 1000.0
     monkeypatch.setattr("restante.server.limits.time.monotonic", lambda: now)
     with serving(offer=lambda: Offer(login_delay=60)) as live:
@@ -36,7 +42,7 @@ def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPa
         def log_in(user: str) -> bytes:
             with live.connect() as client:
                 client.read_line()
-                client.say(f"USER {user}")
+                assert client.say(f"USER {user}") == b"+OK\r\n"
                 said = client.say("PASS secret")
                 client.say("QUIT")
                 return said
@@ -50,3 +56,15 @@ def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPa
         assert log_in("ann") == b"+OK Logged in.\r\n"
         now += 30
         assert log_in("bob") == delayed
+
+
+def test_the_server_takes_all_the_open_files_that_it_may_have(tmp_path: Path) -> None:
+    """X19."""
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1000), hard))
+    try:
+        with serving_process(tmp_path) as served:
+            taken = resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert taken == (hard, hard)

@@ -1,4 +1,4 @@
-"""Time-outs: R1939-3.11, 3.12, X10, X19, T12, T18."""
+"""Time-outs: RFC 1939 section 3."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def wait_for_end(live: Live, count: int = 1) -> str:
 
 
 def test_a_client_that_says_nothing_is_left_without_a_word() -> None:
+    """R1939-3.12, T12, T18."""
     with serving(settings=SHORT) as live, live.connect() as client:
         assert client.read_all() == b"+OK POP3 server ready.\r\n"
         assert "end=timeout" in wait_for_end(live)
@@ -54,6 +55,7 @@ def test_a_byte_now_and_then_buys_no_time() -> None:
 
 
 def test_every_command_starts_the_clock_anew() -> None:
+    """R1939-3.11."""
     with serving(settings=Settings(login_timeout=1, idle_timeout=1)) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as client:
@@ -65,6 +67,7 @@ def test_every_command_starts_the_clock_anew() -> None:
 
 
 def test_a_session_that_times_out_removes_nothing() -> None:
+    """R1939-3.12, R1939-6.1."""
     with serving(settings=SHORT) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as client:
@@ -77,6 +80,7 @@ def test_a_session_that_times_out_removes_nothing() -> None:
 
 
 def test_a_peer_that_reads_nothing_is_given_up() -> None:
+    """X19."""
     with serving(write_timeout=0.3) as live:
         live.add("ann", "secret", b"x" * 30_000_000)
         with live.connect() as client:
@@ -101,6 +105,7 @@ def test_a_peer_that_reads_slowly_but_steadily_is_not_given_up() -> None:
 
 
 def test_a_second_session_waits_for_the_lock_then_hears_in_use_and_may_try_again() -> None:
+    """X10, D1, R1939-4.4, R2449-8.1, T3."""
     with serving(lock_patience=0.3) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as first, live.connect() as second:
@@ -112,7 +117,7 @@ def test_a_second_session_waits_for_the_lock_then_hears_in_use_and_may_try_again
             assert said == b"-ERR [IN-USE] Another session holds this maildrop.\r\n"
             assert time.monotonic() - begun >= 0.3
             second.say("USER ann")
-            assert second.say("PASS wrong").startswith(b"-ERR [AUTH]")  # D1
+            assert second.say("PASS wrong").startswith(b"-ERR [AUTH]")
             first.say("QUIT")
             second.say("USER ann")
             assert second.say("PASS secret") == b"+OK Logged in.\r\n"

@@ -70,6 +70,8 @@ def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:
 def test_a_message_comes_back_octet_for_octet_with_its_exact_size(
     store: Store, message: bytes
 ) -> None:
+    """R1939-11.1, T2."""
+
     async def test() -> None:
         await store.deliver("ann", message)
         maildrop = await store.acquire("ann", 0)
@@ -103,7 +105,7 @@ def test_messages_are_numbered_in_the_order_of_delivery(store: Store) -> None:
 
 
 def test_unique_ids_fit_the_rfc_and_differ_even_for_identical_copies(store: Store) -> None:
-    """RFC 1939 section 7."""
+    """R1939-7.3, R1939-7.4."""
 
     async def test() -> None:
         for _ in range(5):

@@ -1,4 +1,4 @@
-"""Other programs change a Maildir while a session is open: X4, R1939-6.2, D6."""
+"""Other programs change a Maildir while a session is open."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from storage.maildir.box import Box
 
 
 def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
+    """X4."""
+
     async def session() -> None:
         first, second = box.put("new/1.a", b"one\n"), box.put("new/2.b", b"two\n")
         maildrop = await box.store.acquire("ann", 0)
@@ -35,6 +37,8 @@ def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
 
 
 def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: Box) -> None:
+    """X4."""
+
     async def session() -> None:
         vanishing = box.put("new/1.a")
         for name in ("new/2.b", "new/3.c"):
@@ -53,6 +57,7 @@ def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: B
 def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """R1939-6.2."""
     for number in range(4):
         box.put(f"new/{number}.x")
     real = os.unlink
@@ -78,6 +83,7 @@ def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
 def test_a_removal_is_on_the_disk_before_it_is_told_of(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """D6."""
     box.put("new/1.a")
     box.put("cur/2.b:2,S")
     events: list[str] = []
@@ -107,6 +113,7 @@ def test_a_removal_is_on_the_disk_before_it_is_told_of(
 def test_a_removal_that_may_not_last_is_not_confirmed(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """D6."""
     box.put("new/1.a")
 
     def fail(_: int) -> None:
@@ -164,6 +171,7 @@ asyncio.run(hold())
 
 
 def test_another_process_is_kept_out_and_a_killed_one_holds_nothing(box: Box) -> None:
+    """R1939-4.2, T3."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(box.root)], stdout=subprocess.PIPE
     ) as holder:
@@ -230,6 +238,7 @@ def test_a_delivery_is_complete_private_and_on_the_disk(
 
 
 def test_ten_thousand_messages_open(box: Box) -> None:
+    """T15."""
     for number in range(10_000):
         (box.folder / "new" / f"{number}.x,W=9").touch()
     uids = box.uids()

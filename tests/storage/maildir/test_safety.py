@@ -1,4 +1,4 @@
-"""What is no message, and what must not be followed: X5, and names that are paths."""
+"""What is no message, and what must not be followed: links, and names that are paths."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from storage.maildir.box import Box
 def test_links_folders_pipes_sockets_and_dot_files_are_no_messages(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """X5."""
     (tmp_path / "outside").write_text("Subject: secret\n\n")
     for part in ("new", "cur"):
         folder = box.folder / part
@@ -69,6 +70,18 @@ def test_a_folder_that_is_a_link_is_refused(box: Box, tmp_path: Path, part: str)
     with pytest.raises(StoreError) as caught:
         box.uids()
     assert caught.value.permanent
+
+
+def test_a_maildrop_that_could_not_be_opened_is_not_left_locked(box: Box) -> None:
+    """R1939-4.3."""
+    box.put("new/1.a")
+    (box.folder / "cur").rename(box.folder / "elsewhere")
+    (box.folder / "cur").symlink_to("elsewhere")
+    with pytest.raises(StoreError):
+        box.uids()
+    (box.folder / "cur").unlink()
+    (box.folder / "elsewhere").rename(box.folder / "cur")
+    assert box.uids() == ["1.a"]
 
 
 def test_a_lock_file_that_is_a_link_is_refused(box: Box, tmp_path: Path) -> None:

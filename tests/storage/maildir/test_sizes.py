@@ -1,4 +1,4 @@
-"""Sizes are exact, and the cache is never believed against its message: X6, T2."""
+"""Sizes are exact, and the cache is never believed against its message: T2."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def test_a_size_that_was_counted_is_not_counted_again(
 
 
 def test_the_field_w_saves_all_counting(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X6."""
     box.put(f"new/1.a,S=29,W={ON_WIRE}", MIXED)
     monkeypatch.setattr(sizes, "_count", pytest.fail)
     assert box.sizes() == [ON_WIRE]
@@ -33,18 +34,20 @@ def test_the_field_w_saves_all_counting(box: Box, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_field_s_is_never_the_size_on_the_wire(box: Box) -> None:
+    """X6."""
     box.put("new/1.a,S=5", MIXED)
     assert box.sizes() == [ON_WIRE]
 
 
 def test_a_field_w_that_lies_is_corrected_from_the_next_session_on(box: Box) -> None:
+    """X6, D4."""
     box.put("new/1.a,W=7", MIXED)
 
     async def session() -> list[int]:
         maildrop = await box.store.acquire("ann", 0)
         listed = list(maildrop.contents.sizes)
         await maildrop.correct({0: ON_WIRE})
-        assert list(maildrop.contents.sizes) == listed  # D4
+        assert list(maildrop.contents.sizes) == listed
         maildrop.release()
         return listed
 
