@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,7 +88,8 @@ users = "/etc/restante/users"
 
 def _section(name: str, section: type[Section]) -> str:
     opening, _, attributes = (inspect.getdoc(section) or "").partition("\n\nAttributes:\n")
-    told = dict(line.strip().split(": ", 1) for line in attributes.splitlines())
+    lines = re.sub(r"\n {8,}", " ", attributes).splitlines()  # one for each attribute
+    told = dict(line.strip().split(": ", 1) for line in lines if line.strip())
     rows = "\n".join(
         f"| `{field.name}` | {_default(field)} | {told[field.name]} |"
         for field in msgspec.structs.fields(section)

@@ -75,6 +75,17 @@ def test_what_holds_for_one_account_alone_is_read(tmp_path: Path) -> None:
         asyncio.run(accounts.shared_secret("bob"))
 
 
+def test_an_account_with_a_secret_logs_in_by_it_and_not_by_a_password(tmp_path: Path) -> None:
+    """R1939-13.1, X12."""
+    accounts = made(
+        tmp_path / "users", f"ann:{HASH}::::::secret=tanstaaf", "bob:::::::secret=x", f"c:{HASH}"
+    )
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.verify("ann", Secret(b"secret")))
+    assert asyncio.run(accounts.shared_secret("bob")).reveal() == b"x"
+    assert asyncio.run(accounts.verify("c", Secret(b"secret"))).name == "c"
+
+
 @pytest.mark.parametrize("extra", ["login_delay=soon", "expire_days=-1", "tls=maybe"])
 def test_an_extra_that_is_not_understood_is_told_of(extra: str) -> None:
     with pytest.raises(ValueError, match=extra.partition("=")[0]):

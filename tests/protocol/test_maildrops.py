@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from restante.protocol import handlers
-from restante.protocol.state import Contents, Session, State, View
+from restante.protocol.maildrop import Contents, View
+from restante.protocol.state import Session, State
 from support.world import Talk, World
 
 

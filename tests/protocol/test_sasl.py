@@ -44,7 +44,7 @@ def challenge(said: bytes) -> bytes:
 
 
 def test_the_best_mechanisms_are_announced_first_and_what_needs_tls_only_there() -> None:
-    """R5034-3.1, X13."""
+    """R5034-3.1, R5034-4.12, R2595-4.4, X13."""
     assert b"\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL" in (
         talk().send(b"CAPA\r\n")
     )
@@ -56,7 +56,7 @@ def test_the_best_mechanisms_are_announced_first_and_what_needs_tls_only_there()
     [b"USER ann", b"AUTH PLAIN", b"AUTH LOGIN", b"AUTH PLAIN " + b64(b"\0ann\0secret")],
 )
 def test_a_password_in_clear_is_refused_before_it_is_asked_for(command: bytes) -> None:
-    """R2595-2.3, X13."""
+    """R2595-2.2, R2595-2.3, R5034-4.12, X13."""
     said = b"-ERR [AUTH] No logins in clear text here: use STLS or port 995.\r\n"
     session = talk(CLEAR)
     assert session.send(command + b"\r\n") == said
@@ -87,6 +87,21 @@ def test_plain_takes_the_own_name_as_authority(message: bytes) -> None:
     assert talk().send(b"AUTH PLAIN " + b64(message) + b"\r\n") == LOGGED_IN
 
 
+@pytest.mark.parametrize(
+    ("authority", "said"),
+    [
+        ("\N{FULLWIDTH LATIN SMALL LETTER A}nn", LOGGED_IN),
+        ("a\N{SOFT HYPHEN}nn", LOGGED_IN),
+        ("a\N{RIGHT-TO-LEFT OVERRIDE}nn", b"-ERR [AUTH] The response is not understood.\r\n"),
+        ("bob", b"-ERR [AUTH] Nobody may log in as somebody else.\r\n"),
+    ],
+)
+def test_the_name_to_act_for_is_prepared_by_saslprep(authority: str, said: bytes) -> None:
+    """R5034-4.9."""
+    message = b64(f"{authority}\0ann\0secret".encode())
+    assert talk().send(b"AUTH PLAIN " + message + b"\r\n") == said
+
+
 def test_plain_takes_fields_of_255_octets() -> None:
     """R2595-6.1, T21: the line has far more than 255 octets then."""
     session = talk()
@@ -105,7 +120,7 @@ def test_only_auth_may_be_a_long_line() -> None:
 @pytest.mark.parametrize("plus", [True, False])
 @pytest.mark.parametrize("user", ["ann", "b,o=b"])
 def test_scram_logs_in_and_proves_the_server_too(name: str, user: str, *, plus: bool) -> None:
-    """R5802-5.1, 6.1, R5034-4.11: the server's proof is a challenge with an empty answer."""
+    """R5802-5.1, R5802-6.1, R5034-4.11: the server's proof is a challenge with an empty answer."""
     session = talk(TLS if plus else CLEAR)
     mechanism = f"{name}-PLUS" if plus else name
     password = session.world.passwords[user]
@@ -152,7 +167,7 @@ def test_scram_refuses_a_wrong_proof_and_the_client_may_try_again(user: str, pas
     ],
 )
 def test_a_scram_message_that_must_fail_fails(message: bytes) -> None:
-    """R5802-5.1, 6.1."""
+    """R5802-5.1, R5802-6.1."""
     said = talk().send(b"AUTH SCRAM-SHA-256\r\n" + b64(message) + b"\r\n")
     assert said == b"+ \r\n" + WRONG
 
@@ -186,7 +201,7 @@ def test_a_cram_md5_response_that_is_wrong_is_refused(response: bytes) -> None:
 
 
 def test_apop_is_the_example_of_rfc_1939() -> None:
-    """R1939-7.7: the greeting carries the timestamp, and the digest is of RFC 1939 section 7."""
+    """R1939-7.7, X12: the timestamp in the greeting and the digest are those of section 7."""
     session = Talk(World(), Settings(apop=True))
     session.world.add("mrose", "tanstaaf")
     assert session.send() == f"+OK POP3 server ready. {TIMESTAMP}\r\n".encode()
@@ -268,7 +283,7 @@ def test_a_line_without_end_in_the_middle_of_an_exchange_closes_the_session() ->
 
 
 def test_starttls_forgets_what_was_said_before_it() -> None:
-    """R2595-4.2, 4.3, T11: name, language, and every octet that came behind the command."""
+    """R2595-4.2, R2595-4.3, R5034-4.10, T11: name, language, and what came behind the command."""
     session = talk(Channel(can_start_tls=True))
     session.send(b"USER ann\r\nLANG de\r\n")
     assert session.send(b"STLS\r\nPASS secret\r\n") == b"+OK Jetzt TLS beginnen.\r\n"

@@ -160,7 +160,6 @@ def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, t
     assert told.lower() in found[0].lower()
 
 
-@pytest.mark.xfail(reason="the length of server.implementation is not checked yet")
 def test_a_line_of_capabilities_cannot_be_configured_beyond_its_512_octets(tmp_path: Path) -> None:
     """R2449-3.2, D3."""
     longest = "x" * (512 - len("IMPLEMENTATION \r\n"))

@@ -72,7 +72,7 @@ def starting(known: Pair) -> Iterator[Live]:
 def test_with_implicit_tls_the_handshake_comes_first_and_then_the_greeting(
     live: Live, known: Pair
 ) -> None:
-    """R8314-3.2."""
+    """R8314-3.2, R8314-4: the log names the version and the cipher."""
     with connect(live, trusting(known)) as client:
         client.log_in("ann", "secret")
         assert client.say("RETR 1") == b"+OK 1000016 octets\r\n"
@@ -155,7 +155,7 @@ def test_a_half_closed_client_still_gets_its_replies(live: Live, known: Pair) ->
 
 
 def test_old_versions_are_refused_and_the_log_says_who_offers_them(live: Live) -> None:
-    """R8314-1: TLS 1.2 at least."""
+    """R8314-1, R2595-2.5, R2595-9.1: TLS 1.2 at least."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("DEFAULT:@SECLEVEL=0")

@@ -20,9 +20,9 @@ class Account:
     """An account, its password as a hash, and what holds for it alone."""
 
     name: str
-    hash: str
+    hash: str  # empty for one that logs in by its secret alone
     scram: Mapping[str, scram.Keys] = field(default_factory=dict)  # by mechanism
-    secret: Secret | None = None  # for APOP and CRAM-MD5, given on purpose
+    secret: Secret | None = None  # for APOP and CRAM-MD5, which are its only ways then
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
     tls_required: bool = False
@@ -36,13 +36,14 @@ class Account:
         """Read a line. Raises ValueError: what is wrong with it, in words."""
         name, stored, *others = line.split(":", EXTRAS)
         stored = stored.strip()
-        if problem := hashes.problem(stored):
-            raise ValueError(problem)
         extras = extras_of(others)
         secret = extras.get("secret")
+        problem = hashes.problem(stored)
+        if problem and not secret:
+            raise ValueError(problem)
         return cls(
             name,
-            stored,
+            "" if problem else stored,
             {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras},
             Secret(secret.encode()) if secret else None,
             _number(extras, "login_delay"),

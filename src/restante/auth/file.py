@@ -72,6 +72,8 @@ class FileAuthenticator:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         self.refresh()
         account = self._accounts.get(user)
+        if account is not None and account.secret is not None:
+            account = None  # it proves its secret instead: RFC 1939 section 13
         stored = account.hash if account else self._decoy(user)
         loop = asyncio.get_running_loop()
         right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
@@ -115,6 +117,8 @@ class FileAuthenticator:
         To check it takes as long as to check some account's, whatever schemes the file mixes, so
         the time a refusal takes does not tell which names exist.
         """
-        others = [account.hash for account in self._accounts.values()] or [self._nobody]
+        others = [account.hash for account in self._accounts.values() if account.hash] or [
+            self._nobody
+        ]
         digest = hmac.digest(self._key, user.encode(errors="replace"), "sha256")
         return others[int.from_bytes(digest[:8], "big") % len(others)]

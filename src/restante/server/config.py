@@ -110,8 +110,13 @@ def _check_greeting(greeting: str) -> None:
 
 def _check_implementation(implementation: str) -> None:
     """RFC 2449 section 6.9: one word, or nothing for no announcement."""
-    if not implementation.isascii() or not implementation.isprintable() or " " in implementation:
-        raise ValueError("Expected one word of ASCII characters, or nothing")
+    if (
+        not implementation.isascii()
+        or not implementation.isprintable()
+        or " " in implementation
+        or len(implementation) > 200
+    ):
+        raise ValueError("Expected one word of at most 200 ASCII characters, or nothing")
 
 
 def _check_listen(addresses: Iterable[str]) -> None:
