@@ -13,6 +13,7 @@ import msgspec
 import requirements
 from restante.protocol.capabilities import CAPABILITIES
 from restante.protocol.commands import COMMANDS, Command
+from restante.protocol.sasl import MECHANISMS
 from restante.server.sections import Config, Section
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -22,11 +23,12 @@ NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n
 def commands() -> str:
     rows = "\n".join(_command(row) for row in COMMANDS)
     tags = "\n".join(f"| `{row.tag}` | {row.source} |" for row in CAPABILITIES)
+    mechanisms = "\n".join(f"| `{row.name}` | {row.source} |" for row in MECHANISMS.values())
     return f"""{NOTE}
 # POP3 commands
 
-Keywords may be in any case. A command has at most 255 octets, line end included. A number is 1 to 18
-digits. After `-ERR` a session goes on, unless there were too many bad commands in a row.
+Keywords may be in any case. A command has at most 255 octets, line end included, but AUTH and the
+responses after it may have 65536. A number is 1 to 18 digits. After `-ERR` a session goes on, unless there were too many bad commands in a row.
 
 | command | allowed | what it does | source |
 |---|---|---|---|
@@ -36,19 +38,28 @@ PASS must come directly after USER. TOP without a count of lines shows none of t
 
 ## Capabilities
 
-What CAPA may announce, before login and after it alike:
+What CAPA may announce, before login and after it alike but for STLS:
 
 | capability | source |
 |---|---|
 {tags}
 
+## Mechanisms of AUTH
+
+In the order in which they are announced. `pop3 serve` offers what its accounts and the connection make
+possible: [how to choose](../how-to/logins.md).
+
+| mechanism | source |
+|---|---|
+{mechanisms}
+
 ## Response codes
 
 | code | after | means | source |
 |---|---|---|---|
-| `[AUTH]` | PASS | the name or the password is wrong; nothing tells which | RFC 3206 section 5 |
-| `[IN-USE]` | PASS | the password was right; another session holds the maildrop | RFC 2449 section 8.1.2 |
-| `[LOGIN-DELAY]` | PASS | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
+| `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong, and nothing tells which; or no passwords in clear here | RFC 3206 section 5 |
+| `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session holds the maildrop | RFC 2449 section 8.1.2 |
+| `[LOGIN-DELAY]` | PASS, APOP, AUTH | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
 | `[SYS/TEMP]` | any | not the client's fault, and likely to pass | RFC 3206 section 4 |
 | `[SYS/PERM]` | any | not the client's fault, and somebody must mend it | RFC 3206 section 4 |
 """
