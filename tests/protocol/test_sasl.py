@@ -312,12 +312,10 @@ def test_stls_after_utf8_is_refused() -> None:
 @pytest.mark.parametrize(
     ("offer", "before", "after"),
     [
-        (
-            {"login_delay": 60, "login_delay_varies": True},
-            b"LOGIN-DELAY 60 USER",
-            b"LOGIN-DELAY 60",
-        ),
-        ({"expire_days": 7, "expire_varies": True}, b"EXPIRE 7 USER", b"EXPIRE 7"),
+        ({"login_delay": 5, "longest_login_delay": 9}, b"LOGIN-DELAY 9 USER", b"LOGIN-DELAY 5"),
+        ({"longest_login_delay": 9}, b"LOGIN-DELAY 9 USER", b"LOGIN-DELAY 0"),
+        ({"expire_days": 30, "shortest_expire_days": 7}, b"EXPIRE 7 USER", b"EXPIRE 30"),
+        ({"shortest_expire_days": 7}, b"EXPIRE 7 USER", b"EXPIRE NEVER"),
     ],
 )
 def test_what_differs_from_user_to_user_is_announced_as_such(

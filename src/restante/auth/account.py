@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,7 @@ class Account:
             {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras},
             Secret(secret.encode()) if secret else None,
             _number(extras, "login_delay"),
-            _number(extras, "expire_days"),
+            _number(extras, "expire_days", least=1),
             _tls(extras),
         )
 
@@ -79,11 +80,11 @@ def _keys(text: str) -> scram.Keys:
         raise ValueError("its SCRAM keys are not as `pop3 user` writes them") from None
 
 
-def _number(extras: Mapping[str, str], key: str) -> int | None:
+def _number(extras: Mapping[str, str], key: str, least: int = 0) -> int | None:
     if key not in extras:
         return None
-    if not extras[key].isdecimal():
-        raise ValueError(f"{key} is not a number")
+    if not re.fullmatch("[0-9]{1,9}", extras[key]) or int(extras[key]) < least:
+        raise ValueError(f"{key} is not a number from {least} on")
     return int(extras[key])
 
 

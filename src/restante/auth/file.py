@@ -35,6 +35,8 @@ class FileAuthenticator:
         self._warn = warn
         self._accounts: dict[str, Account] = {}
         self._mechanisms = PASSWORDS
+        self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
+        self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
         self._key = secrets.token_bytes(32)
@@ -57,6 +59,10 @@ class FileAuthenticator:
             for mechanism in scram.HASHES
             if self._accounts and all(mechanism in a.scram for a in self._accounts.values())
         }
+        delays = (a.login_delay for a in self._accounts.values())
+        self.longest_login_delay = max((d for d in delays if d is not None), default=None)
+        days = (a.expire_days for a in self._accounts.values())
+        self.shortest_expire_days = min((d for d in days if d is not None), default=None)
         for problem in accounts.problems:
             self._warn(problem)
 

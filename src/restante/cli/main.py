@@ -9,6 +9,7 @@ import click
 from restante import __version__
 
 SUBCOMMANDS = {
+    "expire": "restante.cli.expire:expire",
     "serve": "restante.cli.serve:serve",
     "user": "restante.cli.user:user",
 }

@@ -52,22 +52,24 @@ def _stls(session: Session) -> str | None:
 
 
 def _login_delay(session: Session) -> str | None:
-    """Before login the largest of all, after it the user's own."""
+    """Before login the longest of all, where users have their own; after it the user's."""
     offer, identity = session.offer, session.identity
-    if identity is not None and identity.login_delay is not None:
-        return str(identity.login_delay)
-    if offer.login_delay is None:
-        return None
-    return f"{offer.login_delay}{' USER' * (offer.login_delay_varies and identity is None)}"
+    if offer.longest_login_delay is None:
+        return None if offer.login_delay is None else str(offer.login_delay)
+    if identity is None:
+        return f"{offer.longest_login_delay} USER"
+    return str(next((d for d in (identity.login_delay, offer.login_delay) if d is not None), 0))
 
 
 def _expire(session: Session) -> str:
-    """Before login the smallest of all, after it the user's own."""
+    """Before login the shortest of all, where users have their own; after it the user's."""
     offer, identity = session.offer, session.identity
-    if identity is not None and identity.expire_days is not None:
-        return str(identity.expire_days)
-    days = "NEVER" if offer.expire_days is None else str(offer.expire_days)
-    return f"{days}{' USER' * (offer.expire_varies and identity is None)}"
+    days = offer.expire_days
+    if offer.shortest_expire_days is not None:
+        if identity is None:
+            return f"{offer.shortest_expire_days} USER"
+        days = identity.expire_days if identity.expire_days is not None else days
+    return "NEVER" if days is None else str(days)
 
 
 def _implementation(session: Session) -> str | None:

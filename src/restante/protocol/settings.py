@@ -26,10 +26,10 @@ class Offer:
     """What the accounts allow the server to offer, as long as a session lasts."""
 
     mechanisms: frozenset[str] = frozenset({"PLAIN", "LOGIN"})  # of SASL
-    login_delay: int | None = None  # the largest of all users, in seconds: RFC 2449 section 6.5
-    login_delay_varies: bool = False
-    expire_days: int | None = None  # the smallest of all users; None is NEVER: section 6.7
-    expire_varies: bool = False
+    login_delay: int | None = None  # seconds between two logins: RFC 2449 section 6.5
+    longest_login_delay: int | None = None  # of all users, where some have their own
+    expire_days: int | None = None  # that a message stays; None is NEVER: RFC 2449 section 6.7
+    shortest_expire_days: int | None = None  # of all users, where some have their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

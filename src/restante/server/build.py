@@ -13,6 +13,7 @@ from restante.protocol.settings import Offer
 from restante.server.address import Address
 from restante.server.certificates import CertificateError, Certificates, Pair, Profile
 from restante.server.config import ConfigError
+from restante.server.expiry import Expiry
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
 from restante.server.service import Service
@@ -33,13 +34,7 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
     """Return what all connections share."""
     if not config.mail.folder.is_dir():
         raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
-    accounts = FileAuthenticator(
-        config.accounts.users, lambda problem: log.warning("accounts", problem=problem)
-    )
-    try:
-        accounts.refresh()
-    except UnavailableError as error:
-        raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
+    accounts = _accounts(config, log)
     limits = config.limits
     tokens = _tokens(config)
     return Service(
@@ -56,6 +51,12 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
         tokens=tokens,
         offer=_offers(config, accounts, tokens=tokens is not None),
     )
+
+
+def expiry(config: Config, log: FilteringBoundLogger) -> Expiry:
+    """Return what removes old mail."""
+    store = MaildirStore(Layout(config.mail.folder, config.mail.layout))
+    return Expiry(store, _accounts(config, log), config.mail.expire_days, log)
 
 
 def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], list[Certificates]]:
@@ -90,6 +91,17 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
     return found, known
 
 
+def _accounts(config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+    accounts = FileAuthenticator(
+        config.accounts.users, lambda problem: log.warning("accounts", problem=problem)
+    )
+    try:
+        accounts.refresh()
+    except UnavailableError as error:
+        raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
+    return accounts
+
+
 def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -> Certificates:
     pairs = [Pair(files.certificate, files.key) for files in config.tls.certificates]
 
@@ -119,12 +131,14 @@ def _offers(config: Config, accounts: FileAuthenticator, *, tokens: bool) -> Cal
             "never": set[str](),
         }[config.login.scram]
         mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
-        delays = {a.login_delay for a in accounts.accounts()} - {None}
-        longest = max([config.login.delay or 0, *(d for d in delays if d is not None)])
+        delay, days = accounts.longest_login_delay, accounts.shortest_expire_days
+        general_delay, general_days = config.login.delay, config.mail.expire_days
         return Offer(
             mechanisms=frozenset(mechanisms),
-            login_delay=longest or None,
-            login_delay_varies=bool(delays),
+            login_delay=general_delay,
+            longest_login_delay=None if delay is None else max(delay, general_delay or 0),
+            expire_days=general_days,
+            shortest_expire_days=None if days is None else min(days, general_days or days),
         )
 
     return offer

@@ -51,6 +51,7 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
             known.reload()
 
     loop.add_signal_handler(signal.SIGHUP, reload)
+    expiring = asyncio.create_task(build.expiry(config, service.log).run())
     async with listening(service, listens, config.timeouts.stop) as sockets:
         addresses = [_written(socket.getsockname()) for socket in sockets]
         for address in addresses:
@@ -58,6 +59,7 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
         on_ready(addresses)
         await stop.wait()
         service.log.info("stopping", connections=len(service.connections))
+        expiring.cancel()
 
 
 def _raise_file_limit() -> None:

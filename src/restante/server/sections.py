@@ -112,10 +112,12 @@ class Mail(Section):
     Attributes:
         folder: The folder with all of them. It must be there.
         layout: A user's Maildir below it, made of {user}, {local} and {domain}.
+        expire_days: Remove messages so many days after they came; without it none ever. CAPA tells.
     """
 
     folder: Path
     layout: str = "{user}"
+    expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
 
 
 class Accounts(Section):

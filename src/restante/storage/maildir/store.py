@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
-from restante.storage.maildir import delivery
+from restante.storage.maildir import delivery, expiry
 from restante.storage.maildir.files import as_store_error
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
@@ -42,6 +42,28 @@ class MaildirStore:
     async def deliver(self, owner: str, message: bytes) -> str:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         return await asyncio.to_thread(self._deliver, self._layout.folder(owner), message)
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[expiry.Due]:
+        """Remove the messages that came at least so many days ago, and return them.
+
+        A dry run removes nothing. Raises BusyError, StoreError.
+        """
+        return await asyncio.to_thread(self._expire, self._layout.folder(owner), days, dry_run)
+
+    def _expire(self, folder: Path, days: int, dry_run: bool) -> list[expiry.Due]:  # noqa: FBT001
+        with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
+            if not folder.is_dir():
+                return []
+            root = self._open_root(folder, undo)
+            if not dry_run:
+                lock = try_lock(root)
+                if lock is None:
+                    raise BusyError("a session holds the maildrop")
+                undo.callback(os.close, lock)
+            folders = Folders.open(root)
+            undo.callback(folders.close)
+            due = expiry.due_messages(folders, days)
+            return [message for _, message in due] if dry_run else expiry.remove(folders, due)
 
     def _try_open(self, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""

@@ -1,0 +1,49 @@
+"""`pop3 expire`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Read the configuration from this file.",
+)
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+def expire(file: Path, *, dry_run: bool) -> None:
+    """Remove mail that is older than the configuration allows.
+
+    A server does so by itself once an hour.
+    """
+    from restante.server import build, config, observe
+
+    try:
+        loaded = config.load(file, {})
+        log, writer = observe.start(loaded.log.format)
+        expiry = build.expiry(loaded, log)
+    except config.ConfigError as error:
+        raise click.UsageError("\n  ".join(["cannot go on like this:", *error.problems])) from None
+    word = "would go" if dry_run else "removed"
+
+    async def look() -> int:
+        count = 0
+        async for user, due in expiry.look(dry_run=dry_run):
+            for message in due:
+                text = f"{message.uid}, {message.days} days, {message.octets} octets"
+                click.echo(f"{user}: {word}: {text}")
+            count += len(due)
+        return count
+
+    try:
+        count = asyncio.run(look())
+    finally:
+        writer.close()
+    click.echo(f"{count} messages {word}.")

@@ -1,0 +1,60 @@
+"""Which messages of a Maildir are older than so many days, and their removal."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.maildir import names
+from restante.storage.maildir.listing import list_messages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.storage.maildir.listing import Entry, Folders
+
+DAY = 24 * 60 * 60  # seconds
+
+
+class Due(NamedTuple):
+    """A message that is due to be removed."""
+
+    uid: str
+    days: int  # since it came
+    octets: int  # of its file
+
+
+def due_messages(folders: Folders, days: int) -> list[tuple[Entry, Due]]:
+    """Return the messages that came at least so many days ago. Raises OSError.
+
+    When a message came is told by its name and by its file's time; the later of the two counts, so
+    old mail that is copied in is not gone the next moment.
+    """
+    return list(_due(folders, days, time.time()))
+
+
+def remove(folders: Folders, due: list[tuple[Entry, Due]]) -> list[Due]:
+    """Remove these messages for good, and return those that are gone now. Raises OSError."""
+    removed = []
+    for entry, message in due:
+        try:
+            os.unlink(entry.name, dir_fd=entry.folder)
+        except FileNotFoundError:
+            continue  # another program moved or removed it: the next round sees to it
+        removed.append(message)
+    if removed:
+        os.fsync(folders.new)
+        os.fsync(folders.cur)
+    return removed
+
+
+def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, Due]]:
+    for entry in list_messages(folders):
+        try:
+            status = os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        came = max(names.order(entry.key)[0], status.st_mtime)
+        if now - came >= days * DAY:
+            yield entry, Due(entry.uid, int((now - came) // DAY), status.st_size)

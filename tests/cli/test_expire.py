@@ -1,0 +1,66 @@
+"""`pop3 expire`, and the same by the server itself: R2449-6.7."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.live import wait_until
+from support.process import POP3, serving
+
+WEEK = 7 * 24 * 60 * 60
+
+
+def put(mail: Path, user: str, name: str, age: float) -> Path:
+    file = mail / user / "cur" / name
+    for part in ("tmp", "new", "cur"):
+        (mail / user / part).mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"Subject: a\n\n")
+    os.utime(file, (time.time() - age, time.time() - age))
+    return file
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "mail").mkdir()
+    hash_ = "$6$saltsalt$" + "x" * 86
+    (tmp_path / "users").write_text(f"ann:{hash_}\nbob:{hash_}::::::expire_days=30\n")
+    file = tmp_path / "restante.toml"
+    file.write_text('[mail]\nfolder = "mail"\nexpire_days = 7\n[accounts]\nusers = "users"\n')
+    return file
+
+
+def expire(config: Path, *flags: str) -> str:
+    command: list[str | Path] = [POP3, "expire", "--config", config, *flags]
+    said: str = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return said
+
+
+def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
+    mail = config.parent / "mail"
+    anns = put(mail, "ann", "1.old", 2 * WEEK)
+    bobs = put(mail, "bob", "1.old", 2 * WEEK)  # he has 30 days
+    listed = "ann: would go: 1.old, 14 days, 12 octets\n1 messages would go.\n"
+    assert expire(config, "--dry-run") == listed
+    assert anns.exists()
+    assert expire(config) == "ann: removed: 1.old, 14 days, 12 octets\n1 messages removed.\n"
+    assert not anns.exists()
+    assert bobs.exists()
+    assert expire(config) == "0 messages removed.\n"
+
+
+def test_a_server_removes_what_is_due_by_itself_and_announces_it(config: Path) -> None:
+    file = put(config.parent / "mail", "ann", "1.old", 2 * WEEK)
+    kept = put(config.parent / "mail", "ann", "2.young", WEEK / 2)
+    with serving(config.parent, "--config", config) as served:
+        wait_until(lambda: not file.exists())
+        with served.connect() as client:
+            client.read_line()
+            client.say("CAPA")
+            assert b"EXPIRE 7 USER\r\n" in client.read_lines()
+        wait_until(lambda: "event=expired user=ann messages=1" in served.log.read_text())
+    assert kept.exists()

@@ -1,0 +1,93 @@
+"""Old mail goes when it is due, and nothing else does: R2449-6.7."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import BusyError
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+from restante.storage.maildir.expiry import DAY, Due
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture
+def maildir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    for part in ("tmp", "new", "cur"):
+        (tmp_path / "ann" / part).mkdir(parents=True)
+    return tmp_path / "ann"
+
+
+def put(maildir: Path, name: str, age: float, folder: str = "cur") -> Path:
+    file = maildir / folder / name
+    file.write_bytes(b"Subject: a\n\n")
+    os.utime(file, (NOW - age, NOW - age))
+    return file
+
+
+def expire(maildir: Path, days: int, *, dry_run: bool = False) -> list[Due]:
+    store = MaildirStore(Layout(maildir.parent))
+    return asyncio.run(store.expire(maildir.name, days, dry_run=dry_run))
+
+
+def test_a_message_goes_when_it_is_so_many_days_old_and_not_a_second_earlier(
+    maildir: Path,
+) -> None:
+    old = put(maildir, f"{NOW - 7 * DAY}.a", 7 * DAY)
+    older = put(maildir, f"{NOW - 8 * DAY}.b:2,S", 8 * DAY, "new")
+    young = put(maildir, f"{NOW - 7 * DAY + 1}.c", 7 * DAY - 1)
+    found = expire(maildir, 7)
+    assert found == [Due(f"{NOW - 8 * DAY}.b", 8, 12), Due(f"{NOW - 7 * DAY}.a", 7, 12)]
+    assert not old.exists()
+    assert not older.exists()
+    assert young.exists()
+
+
+@pytest.mark.parametrize(("by_name", "by_file"), [(900, 1), (1, 900)])
+def test_the_later_of_name_and_file_counts(maildir: Path, by_name: int, by_file: int) -> None:
+    """Old mail that was copied in yesterday is not gone today."""
+    put(maildir, f"{NOW - by_name * DAY}.a", by_file * DAY)
+    assert expire(maildir, 30) == []
+
+
+def test_a_dry_run_lists_the_same_and_removes_nothing(maildir: Path) -> None:
+    file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
+    assert expire(maildir, 7, dry_run=True) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
+    assert file.exists()
+    assert expire(maildir, 7) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
+
+
+def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:
+    file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
+    store = MaildirStore(Layout(maildir.parent))
+
+    async def session() -> None:
+        maildrop = await store.acquire("ann", 0)
+        with pytest.raises(BusyError):
+            await store.expire("ann", 7)
+        maildrop.release()
+        assert await store.expire("ann", 7)
+
+    asyncio.run(session())
+    assert not file.exists()
+
+
+def test_what_is_no_message_stays(maildir: Path) -> None:
+    """X5."""
+    odd = [put(maildir, ".1.hidden", 99 * DAY), put(maildir, "1.draft", 99 * DAY, "tmp")]
+    (maildir / "cur" / "1.link").symlink_to(odd[0])
+    assert expire(maildir, 7) == []
+    assert all(file.exists() for file in odd)
+
+
+def test_a_maildrop_that_is_not_there_is_not_made(maildir: Path) -> None:
+    store = MaildirStore(Layout(maildir.parent))
+    assert asyncio.run(store.expire("bob", 7)) == []
+    assert not (maildir.parent / "bob").exists()
