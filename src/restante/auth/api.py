@@ -38,8 +38,11 @@ class Authenticator(Protocol):
         """
 
 
-class KeyKeeper(Authenticator, Protocol):
+class Accounts(Authenticator, Protocol):
     """An authenticator that also knows what can be proved without the password being said."""
+
+    longest_login_delay: int | None  # seconds, of accounts that have their own
+    shortest_expire_days: int | None  # the same
 
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms of SASL for which every account has what they need."""

@@ -29,6 +29,8 @@ def expire(file: Path, *, dry_run: bool) -> None:
         loaded = config.load(file, {})
         log, writer = observe.start(loaded.log.format)
         expiry = build.expiry(loaded, log)
+        if expiry is None:
+            raise click.ClickException("old mail can be removed with accounts in a file only")
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot go on like this:", *error.problems])) from None
     word = "would go" if dry_run else "removed"

@@ -24,9 +24,11 @@ from restante.storage.maildir import MaildirStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
 
+    from restante.auth.api import Accounts
     from restante.server.sections import Config
 
 
@@ -53,10 +55,14 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
     )
 
 
-def expiry(config: Config, log: FilteringBoundLogger) -> Expiry:
-    """Return what removes old mail."""
+def expiry(config: Config, log: FilteringBoundLogger) -> Expiry | None:
+    """Return what removes old mail; None where nobody can say which accounts there are."""
+    if config.accounts.users is None:
+        if config.mail.expire_days is not None:
+            raise ConfigError(["mail.expire_days: works with accounts in a file only"])
+        return None
     store = MaildirStore(Layout(config.mail.folder, config.mail.layout))
-    return Expiry(store, _accounts(config, log), config.mail.expire_days, log)
+    return Expiry(store, _file(config.accounts.users, log), config.mail.expire_days, log)
 
 
 def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], list[Certificates]]:
@@ -91,15 +97,36 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
     return found, known
 
 
-def _accounts(config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
-    accounts = FileAuthenticator(
-        config.accounts.users, lambda problem: log.warning("accounts", problem=problem)
-    )
+def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:
+    section = config.accounts
+    if section.users:
+        return _file(section.users, log)
+    if section.pam:
+        from restante.auth.pam import PamAuthenticator
+
+        return PamAuthenticator(section.pam)
+    from restante.auth.postgresql import PostgresqlAuthenticator
+
+    assert section.postgresql_dsn_file is not None
+    assert section.postgresql_query is not None
+    dsn = Secret(_read("accounts.postgresql_dsn_file", section.postgresql_dsn_file).strip())
+    return PostgresqlAuthenticator(dsn, section.postgresql_query)
+
+
+def _file(users: Path, log: FilteringBoundLogger) -> FileAuthenticator:
+    accounts = FileAuthenticator(users, lambda problem: log.warning("accounts", problem=problem))
     try:
         accounts.refresh()
     except UnavailableError as error:
         raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
     return accounts
+
+
+def _read(key: str, file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
 
 
 def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -> Certificates:
@@ -114,7 +141,7 @@ def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -
         raise ConfigError([f"tls.certificates: {error}"]) from error
 
 
-def _offers(config: Config, accounts: FileAuthenticator, *, tokens: bool) -> Callable[[], Offer]:
+def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[], Offer]:
     """Return a function that says what to offer a new connection: accounts may change."""
     always = set(PASSWORDS)
     if config.login.cram_md5:
@@ -150,11 +177,8 @@ def _tokens(config: Config) -> Tokens | None:
     if section.jwks and not section.introspection:
         return JwksTokens(section.jwks, claims)
     if section.introspection and not section.jwks:
-        try:
-            secret = section.client_secret_file.read_bytes() if section.client_secret_file else b""
-        except OSError as error:
-            problem = f"tokens.client_secret_file: {section.client_secret_file}: {error.strerror}"
-            raise ConfigError([problem]) from error
+        file = section.client_secret_file
+        secret = _read("tokens.client_secret_file", file) if file else b""
         return IntrospectedTokens(
             section.introspection, section.client, Secret(secret.strip()), claims
         )

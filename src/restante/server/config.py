@@ -43,7 +43,7 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
             raise ValueError("Expected a path")  # noqa: TRY004  # msgspec tells of ValueErrors
         return base / value
 
-    problems = list(_problems(data, Config, "", decode))
+    problems = [*_problems(data, Config, "", decode), *_account_problems(data.get("accounts", {}))]
     if problems:
         where = f"{file}: " if file else ""
         raise ConfigError([where + problem for problem in problems])
@@ -79,6 +79,17 @@ def _problems(data: object, section: type[Section], path: str, decode: Decode) -
                 yield f"{name}: missing; {NEEDED[name]}"
         else:
             yield from _problem(data[key], field.type, name, decode)
+
+
+def _account_problems(accounts: object) -> Iterator[str]:
+    """Exactly one source of accounts must be given."""
+    given = [key for key in SOURCES if isinstance(accounts, dict) and key in accounts]
+    if not given:
+        yield f"accounts.users: missing; {NEEDED['accounts.users']}; or accounts.pam"
+    if len(given) > 1:
+        yield f"accounts: only one of {', '.join(given)} can be used"
+    if given == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
+        yield "accounts.postgresql_query: missing; the query that finds an account's hash"
 
 
 def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
@@ -138,6 +149,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,
 }
+
+SOURCES = ("users", "pam", "postgresql_dsn_file")
 
 NEEDED = {
     "mail.folder": "the folder with the maildrops, or --mail DIR",

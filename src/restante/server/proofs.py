@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import structlog
 
-    from restante.auth.api import KeyKeeper
+    from restante.auth.api import Accounts
     from restante.protocol.settings import Identity
     from restante.server.service import Service
     from restante.server.wire import Wire
@@ -115,6 +115,6 @@ class Proofs:
         signature = exchange.finish(need.message)
         return signature, await self._keys().identify(exchange.user)
 
-    def _keys(self) -> KeyKeeper:
+    def _keys(self) -> Accounts:
         """Return the accounts as those who know more than passwords, which the offer made sure."""
-        return cast("KeyKeeper", self._service.authenticator)
+        return cast("Accounts", self._service.authenticator)

@@ -51,7 +51,8 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
             known.reload()
 
     loop.add_signal_handler(signal.SIGHUP, reload)
-    expiring = asyncio.create_task(build.expiry(config, service.log).run())
+    expiry = build.expiry(config, service.log)
+    expiring = asyncio.create_task(expiry.run()) if expiry else None
     async with listening(service, listens, config.timeouts.stop) as sockets:
         addresses = [_written(socket.getsockname()) for socket in sockets]
         for address in addresses:
@@ -59,7 +60,8 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
         on_ready(addresses)
         await stop.wait()
         service.log.info("stopping", connections=len(service.connections))
-        expiring.cancel()
+        if expiring:
+            expiring.cancel()
 
 
 def _raise_file_limit() -> None:

@@ -121,13 +121,19 @@ class Mail(Section):
 
 
 class Accounts(Section):
-    """Who may log in.
+    """Who may log in: a file, PAM, or a PostgreSQL database; one of them.
 
     Attributes:
         users: The file of accounts, read again whenever it changes.
+        pam: The PAM service to ask, a file in /etc/pam.d.
+        postgresql_dsn_file: A file with where the database is, "postgresql://USER:PASSWORD@HOST/DB".
+        postgresql_query: Gets the user's name as $1; returns `password`, a hash, and maybe `name`.
     """
 
-    users: Path
+    users: Path | None = None
+    pam: str | None = None
+    postgresql_dsn_file: Path | None = None
+    postgresql_query: str | None = None
 
 
 class Timeouts(Section):
@@ -182,7 +188,7 @@ class Config(Section):
     """A whole file."""
 
     mail: Mail
-    accounts: Accounts
+    accounts: Accounts = msgspec.field(default_factory=Accounts)
     server: Server = msgspec.field(default_factory=Server)
     tls: Tls = msgspec.field(default_factory=Tls)
     login: Login = msgspec.field(default_factory=Login)

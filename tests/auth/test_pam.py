@@ -1,0 +1,96 @@
+"""Logging in by PAM, with a service of its own that asks a script."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.pam import PamAuthenticator
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity
+
+SERVICES = Path("/etc/pam.d")
+SCRIPT = """#!/bin/sh
+[ "$PAM_USER" = ann ] && [ "$(tr -d '\\000')" = "Straße 7" ]
+"""
+
+# A script's failure alone would be an error of the system.
+SERVICE = """\
+auth [success=1 default=ignore] pam_exec.so quiet expose_authtok {script}
+auth requisite pam_deny.so
+auth required pam_permit.so
+account required {account}
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Callable[[str], PamAuthenticator]]:
+    """A function which makes a service with this line for accounts."""
+    if os.geteuid() != 0 or not SERVICES.is_dir():
+        text = f"root: a test of PAM writes a file to {SERVICES}"
+        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)
+    name = f"restante-test-{secrets.token_hex(4)}"
+    script = tmp_path / "script"
+    script.write_text(SCRIPT)
+    script.chmod(0o755)
+
+    def make(account: str) -> PamAuthenticator:
+        (SERVICES / name).write_text(SERVICE.format(script=script, account=account))
+        return PamAuthenticator(name)
+
+    yield make
+    (SERVICES / name).unlink(missing_ok=True)
+
+
+def verify(accounts: PamAuthenticator, user: str, password: str) -> Identity:
+    return asyncio.run(accounts.verify(user, Secret(password.encode())))
+
+
+def test_the_right_password_proves_who_it_is(
+    service: Callable[[str], PamAuthenticator],
+) -> None:
+    assert verify(service("pam_permit.so"), "ann", "Straße 7") == Identity("ann")
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [("ann", "wrong"), ("bob", "Straße 7"), ("", "Straße 7"), ("ann", "Straße 7\0"), ("ann", "")],
+)
+def test_all_else_is_refused_alike(
+    service: Callable[[str], PamAuthenticator], user: str, password: str
+) -> None:
+    with pytest.raises(CredentialsError, match="wrong name or password"):
+        verify(service("pam_permit.so"), user, password)
+
+
+def test_an_account_that_is_shut_may_not_log_in(
+    service: Callable[[str], PamAuthenticator],
+) -> None:
+    with pytest.raises(CredentialsError):
+        verify(service("pam_deny.so"), "ann", "Straße 7")
+
+
+def test_a_module_that_is_missing_is_nobodys_fault(
+    service: Callable[[str], PamAuthenticator],
+) -> None:
+    with pytest.raises((UnavailableError, CredentialsError)):
+        verify(service("pam_no_such_module.so"), "ann", "Straße 7")
+
+
+def test_many_log_in_at_once(service: Callable[[str], PamAuthenticator]) -> None:
+    accounts = service("pam_permit.so")
+
+    async def all_at_once() -> list[Identity | BaseException]:
+        said = [Secret(b"wrong") if n % 2 else Secret("Straße 7".encode()) for n in range(40)]
+        work = (accounts.verify("ann", password) for password in said)
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    results = asyncio.run(all_at_once())
+    assert results[::2] == [Identity("ann")] * 20
+    assert all(isinstance(result, CredentialsError) for result in results[1::2])

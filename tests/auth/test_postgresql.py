@@ -1,0 +1,150 @@
+"""Logging in by a PostgreSQL which the test starts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.auth import hashes
+from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.postgresql import PostgresqlAuthenticator
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity
+from support.live import wait_until
+from support.process import free_port
+from support.programs import need
+
+QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
+HASH = hashes.make(Secret(b"secret"))
+
+
+class Database:
+    """A PostgreSQL of its own, on a free port of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+        self._path = os.pathsep.join([*map(str, newest), os.environ["PATH"]])
+        self._folder = folder
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:  # it refuses to run as root
+            shutil.chown(folder, "nobody")
+        self.run("initdb", "--auth=trust", "--username=restante", "--no-sync", str(folder / "data"))
+
+    @property
+    def dsn(self) -> Secret:
+        return Secret(f"postgresql://restante:hunter2@127.0.0.1:{self.port}/postgres".encode())
+
+    def run(self, *command: str) -> None:
+        subprocess.run(
+            self._command(*command), check=True, capture_output=True, env={"PATH": self._path}
+        )
+
+    def start(self) -> None:
+        command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
+        command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        self._process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
+        )
+        wait_until(lambda: not self._sql("SELECT 1"))
+
+    def stop(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGINT)  # ends it without waiting for its clients
+        self._process.wait(30)
+
+    def execute(self, sql: str) -> None:
+        assert self._sql(sql) == 0
+
+    def _sql(self, sql: str) -> int:
+        command = ["psql", "-qh", "127.0.0.1", "-p", str(self.port), "-U", "restante", "postgres"]
+        done = subprocess.run(
+            [*command, "-v", "ON_ERROR_STOP=1"], input=sql.encode(), capture_output=True,
+            env={"PATH": self._path}, check=False,
+        )  # fmt: skip
+        return done.returncode
+
+    def _command(self, *command: str) -> list[str]:
+        if os.geteuid() != 0:
+            return list(command)
+        return [need("setpriv"), "--reuid=nobody", "--clear-groups", *command]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    if not list(Path("/usr/lib/postgresql").glob("*/bin")):
+        need("postgres")
+    folder = tmp_path_factory.mktemp("postgresql")
+    for parent in (folder, folder.parent, folder.parent.parent):
+        parent.chmod(0o755)
+    made = Database(folder)
+    made.start()
+    made.execute(
+        "CREATE TABLE accounts (address text, mailbox text, password text, active boolean);"
+        f"INSERT INTO accounts VALUES ('ann@example.com', 'ann', '{HASH}', true),"
+        f" ('old@example.com', 'old', '{HASH}', false), ('odd@example.com', NULL, '{HASH}', true)"
+    )
+    yield made
+    made.stop()
+
+
+def verify(accounts: PostgresqlAuthenticator, *logins: tuple[str, bytes]) -> list[Identity]:
+    async def ask() -> list[Identity]:
+        async with contextlib.aclosing(accounts):
+            return [await accounts.verify(user, Secret(password)) for user, password in logins]
+
+    return asyncio.run(ask())
+
+
+def test_the_row_says_which_account_it_is(database: Database) -> None:
+    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    logins = [("Ann@example.com", b"secret"), ("odd@example.com", b"secret")]
+    assert verify(accounts, *logins) == [Identity("ann"), Identity("odd@example.com")]
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        ("ann@example.com", b"wrong"),
+        ("nobody@example.com", b"secret"),
+        ("nobody@example.com", b"nobody"),
+        ("old@example.com", b"secret"),
+        ("' OR '1'='1", b"secret"),
+        ("a\0b", b"secret"),
+    ],
+)
+def test_all_else_is_refused_alike(database: Database, user: str, password: bytes) -> None:
+    """D2."""
+    with pytest.raises(CredentialsError, match="wrong name or password"):
+        verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, password))
+
+
+@pytest.mark.parametrize("query", ["SELECT nonsense", "SELECT 1 AS one WHERE $1 = $1"])
+def test_a_query_that_is_no_use_is_nobodys_fault(database: Database, query: str) -> None:
+    with pytest.raises(UnavailableError, match="PostgreSQL"):
+        verify(PostgresqlAuthenticator(database.dsn, query), ("ann@example.com", b"secret"))
+
+
+def test_a_database_that_was_away_is_asked_again(database: Database) -> None:
+    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    login = "ann@example.com", Secret(b"secret")
+
+    async def through_a_restart() -> None:
+        await accounts.verify(*login)
+        database.stop()
+        with pytest.raises(UnavailableError) as caught:
+            await accounts.verify(*login)
+        assert "hunter2" not in str(caught.value)
+        database.start()
+        assert await accounts.verify(*login) == Identity("ann")
+        await accounts.aclose()
+
+    asyncio.run(through_a_restart())
