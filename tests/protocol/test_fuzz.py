@@ -1,0 +1,80 @@
+"""Whatever a client says, the core answers or hangs up: no exception, and bounded memory."""
+
+from __future__ import annotations
+
+import base64
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.protocol.commands import VERBS
+from restante.protocol.sasl import MECHANISMS
+from restante.protocol.settings import Channel, Offer, Settings
+from support.world import Talk, World
+
+ALL = Offer(mechanisms=frozenset(MECHANISMS))
+CHANNELS = (
+    Channel(can_start_tls=True),
+    Channel(can_start_tls=True, clear_text=False),
+    Channel(tls=True, certified=True, bindings=frozenset({"tls-unique"})),
+)
+ARGUMENTS = [b"ann", b"secret", b"1", b"0", b"99", b"de", b"*", b"=", b"", b"\xff", b"x" * 300]
+MESSAGES = [
+    b"\0ann\0secret",
+    b"n,,n=ann,r=abc",
+    b"y,,n=ann,r=abc",
+    b"p=tls-unique,,n=ann,r=abc",
+    b"c=biws,r=abc,p=AAAA",
+    b"n,a=ann,\x01auth=Bearer token of ann\x01\x01",
+    b"user=ann\x01auth=Bearer stolen\x01\x01",
+    b"ann 0123456789abcdef0123456789abcdef",
+]
+
+words = st.one_of(
+    st.sampled_from(sorted(VERBS)),
+    st.sampled_from(sorted(name.encode() for name in MECHANISMS)),
+    st.sampled_from(ARGUMENTS),
+    st.sampled_from(MESSAGES).map(base64.b64encode),
+    st.binary(max_size=40),
+    st.binary(max_size=40).map(base64.b64encode),
+)
+lines = st.builds(
+    lambda parts, end: b" ".join(parts) + end,
+    st.lists(words, max_size=4),
+    st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r", b""]),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(said=st.lists(lines, max_size=25), channel=st.sampled_from(CHANNELS), apop=st.booleans())
+def test_every_line_gets_a_reply_of_pop3_or_an_end(
+    said: list[bytes], channel: Channel, *, apop: bool
+) -> None:
+    world = World(bindings={"tls-unique": b"data"})
+    world.add("ann", "secret", b"Subject: a\n\n.\n", b"")
+    talk = Talk(world, Settings(apop=apop), offer=ALL, channel=channel)
+    answered = talk.send()
+    for line in said:
+        if talk.over:
+            break
+        answered += talk.send(line)
+    assert answered.endswith(b"\r\n")
+    assert b"\n" not in answered.replace(b"\r\n", b"")
+    assert answered.startswith(b"+OK POP3 server ready.")
+    for reply in answered.split(b"\r\n")[:-1]:
+        assert len(reply) <= 510 or reply.startswith(b"+ ")
+    talk.hang_up()
+    assert not world.locked
+
+
+@settings(max_examples=100, deadline=None)
+@given(octets=st.binary(max_size=2000), pieces=st.lists(st.integers(1, 300), max_size=20))
+def test_noise_is_answered_or_hung_up_on(octets: bytes, pieces: list[int]) -> None:
+    talk = Talk(World(), offer=ALL)
+    talk.send()
+    for piece in [*pieces, len(octets)]:
+        if talk.over:
+            break
+        said = talk.send(octets[:piece])
+        octets = octets[piece:]
+        assert said == b"" or said.startswith((b"-ERR ", b"+OK", b"+ "))

@@ -1,0 +1,67 @@
+"""Octets that are no TLS, and TLS that is broken on the way, end in TlsError and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.server import selfsigned
+from restante.server.certificates import Certificates, Pair
+from restante.server.client_hello import newest_version
+from restante.server.tls import TlsError, TlsLayer
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    folder: Path = tmp_path_factory.mktemp("tls")
+    made = selfsigned.make(("localhost",))
+    (folder / "certificate").write_bytes(made.certificate)
+    (folder / "key").write_bytes(made.key)
+    return Certificates([Pair(folder / "certificate", folder / "key")])
+
+
+def client_hello() -> bytes:
+    context = ssl.create_default_context()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return outgoing.read()
+
+
+HELLO = client_hello()
+
+
+@settings(max_examples=200, deadline=None)
+@given(octets=st.binary(max_size=600))
+def test_noise_in_place_of_a_handshake(certificates: Certificates, octets: bytes) -> None:
+    layer = TlsLayer(certificates)
+    with contextlib.suppress(TlsError):
+        assert layer.receive(octets) == b""
+    layer.outgoing()
+    assert not layer.ready
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.integers(0, len(HELLO) - 1), octet=st.integers(0, 255), end=st.integers(0, 600))
+def test_a_client_hello_that_is_broken_or_cut(
+    certificates: Certificates, place: int, octet: int, end: int
+) -> None:
+    broken = HELLO[:place] + bytes([octet]) + HELLO[place + 1 :]
+    for octets in (broken, broken[:end]):
+        newest_version(octets)
+        layer = TlsLayer(certificates)
+        with contextlib.suppress(TlsError):
+            layer.receive(octets)
+        layer.outgoing()
+
+
+def test_the_newest_version_on_offer_is_found() -> None:
+    assert newest_version(HELLO) == "TLS 1.3"
+    assert newest_version(b"USER ann\r\n") is None
+    assert newest_version(b"") is None
