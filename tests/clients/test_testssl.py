@@ -1,0 +1,36 @@
+"""testssl.sh finds nothing above "low" in the TLS of `pop3 serve`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from restante.server import selfsigned
+from support.process import free_port, serving, wait_for_port
+from support.programs import need
+
+PATIENCE = 300  # seconds
+FINE = {"OK", "INFO", "LOW", "DEBUG"}
+
+
+def test_protocols_ciphers_and_known_attacks_are_no_worry(tmp_path: Path) -> None:
+    """R2595-9.1, R8314-1."""
+    testssl = need("testssl")
+    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    certificate, key, report = (tmp_path / name for name in ("certificate", "key", "report"))
+    certificate.write_bytes(made.certificate)
+    key.write_bytes(made.key)
+    port = free_port()
+    flags: list[str | Path] = ["--tls-listen", f"127.0.0.1:{port}", "--certificate", certificate]
+    with serving(tmp_path, *flags, "--key", key) as served:
+        wait_for_port(port, served.process)
+        checks = ["--protocols", "--std", "--fs", "--vulnerable"]
+        command: list[str | Path] = [testssl, "--quiet", "--warnings", "off", "--color", "0"]
+        command += [*checks, "--jsonfile", report, f"127.0.0.1:{port}"]
+        subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
+        assert served.stop() == 0
+    found = json.loads(report.read_text())
+    assert {"TLS1_2", "TLS1_3", "heartbleed", "ROBOT"} <= {finding["id"] for finding in found}
+    findings = [f for f in found if f["id"] not in ("engine_problem", "service", "scanTime")]
+    assert [finding for finding in findings if finding["severity"] not in FINE] == []
