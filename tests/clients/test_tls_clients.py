@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from clients.fetchers import run
@@ -129,3 +131,29 @@ def test_openssl_starts_tls_and_speaks_by_hand(secured: Secured, tmp_path: Path)
         process.stdin.flush()
         said = process.stdout.read()
     assert said.endswith(b"+OK\r\n+OK Logged in.\r\n+OK 1 25\r\n+OK Logging out.\r\n")
+
+
+def test_mutt_fetches_and_deletes(secured: Secured, tmp_path: Path) -> None:
+    maildir = secured.served.add("bob@example.com", PASSWORD, LETTER)
+    box = tmp_path / "box"
+    box.touch()
+    file = private(
+        tmp_path / "muttrc",
+        f"""\
+set ssl_ca_certificates_file="{secured.certificate}"
+set pop_host="pops://bob%40example.com@localhost:{secured.tls_port}"
+set pop_pass="{PASSWORD}"
+set pop_delete=yes
+set spoolfile="{box}"
+set quit=yes
+push "<fetch-mail><quit>"
+""",
+    )
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "vt100"}
+    mutt = pexpect.spawn(
+        need("mutt"), ["-n", "-F", str(file), "-f", str(box)], env=environment, timeout=PATIENCE
+    )
+    mutt.expect(pexpect.EOF)
+    mutt.close()
+    assert b"\n\n.one\ntwo\n" in box.read_bytes()
+    assert list((maildir / "new").iterdir()) == []
