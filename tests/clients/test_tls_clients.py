@@ -134,7 +134,8 @@ def test_openssl_starts_tls_and_speaks_by_hand(secured: Secured, tmp_path: Path)
 
 
 def test_mutt_fetches_and_deletes(secured: Secured, tmp_path: Path) -> None:
-    maildir = secured.served.add("bob@example.com", PASSWORD, LETTER)
+    letter = b"From: Ann <ann@example.com>\n" + LETTER
+    maildir = secured.served.add("bob@example.com", PASSWORD, letter)
     box = tmp_path / "box"
     box.touch()
     file = private(
@@ -145,15 +146,21 @@ set pop_host="pops://bob%40example.com@localhost:{secured.tls_port}"
 set pop_pass="{PASSWORD}"
 set pop_delete=yes
 set spoolfile="{box}"
-set quit=yes
+set folder="{tmp_path}"
+set quit=yes delete=yes confirmcreate=no record=""
 push "<fetch-mail><quit>"
 """,
     )
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TERM": "vt100"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "TERM": "vt100",
+        "LC_ALL": "C",
+    }
     mutt = pexpect.spawn(
         need("mutt"), ["-n", "-F", str(file), "-f", str(box)], env=environment, timeout=PATIENCE
     )
     mutt.expect(pexpect.EOF)
     mutt.close()
-    assert b"\n\n.one\ntwo\n" in box.read_bytes()
+    assert b"\n\n.one\ntwo\n" in box.read_bytes(), mutt.before
     assert list((maildir / "new").iterdir()) == []

@@ -118,6 +118,15 @@ def test_a_client_that_does_not_begin_tls_is_hung_up_on_and_told_of_in_the_log(
     live.wait_for_log("event=connection_failed", 'end="no TLS"')
 
 
+@pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01"])
+def test_a_port_scan_does_not_keep_a_connection(live: Live, octets: bytes) -> None:
+    with live.connect() as client:
+        client.send(octets)
+        client.socket.shutdown(socket.SHUT_WR)
+        assert client.read_all() == b""
+    live.wait_for_log("end=disconnected")
+
+
 def test_a_client_that_never_ends_its_handshake_is_timed_out(known: Pair) -> None:
     endpoint = Endpoint(certificates=Certificates([known]), implicit_tls=True)
     with (

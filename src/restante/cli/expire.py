@@ -28,7 +28,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
     try:
         loaded = config.load(file, {})
         log, writer = observe.start(loaded.log.format)
-        expiry = build.expiry(loaded, log)
+        expiry = build.expiry(loaded, build.service(loaded, log))
         if expiry is None:
             raise click.ClickException("old mail can be removed with accounts in a file only")
     except config.ConfigError as error:

@@ -15,6 +15,7 @@ from restante.protocol.state import State
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from restante.protocol.settings import Identity
     from restante.protocol.state import Session
 
 
@@ -53,23 +54,27 @@ def _stls(session: Session) -> str | None:
 
 def _login_delay(session: Session) -> str | None:
     """Before login the longest of all, where users have their own; after it the user's."""
-    offer, identity = session.offer, session.identity
+    offer, user = session.offer, _logged_in(session)
     if offer.longest_login_delay is None:
         return None if offer.login_delay is None else str(offer.login_delay)
-    if identity is None:
+    if user is None:
         return f"{offer.longest_login_delay} USER"
-    return str(next((d for d in (identity.login_delay, offer.login_delay) if d is not None), 0))
+    return str(next((d for d in (user.login_delay, offer.login_delay) if d is not None), 0))
 
 
 def _expire(session: Session) -> str:
     """Before login the shortest of all, where users have their own; after it the user's."""
-    offer, identity = session.offer, session.identity
+    offer, user = session.offer, _logged_in(session)
     days = offer.expire_days
     if offer.shortest_expire_days is not None:
-        if identity is None:
+        if user is None:
             return f"{offer.shortest_expire_days} USER"
-        days = identity.expire_days if identity.expire_days is not None else days
+        days = user.expire_days if user.expire_days is not None else days
     return "NEVER" if days is None else str(days)
+
+
+def _logged_in(session: Session) -> Identity | None:
+    return None if session.state is State.AUTHORIZATION else session.identity
 
 
 def _implementation(session: Session) -> str | None:

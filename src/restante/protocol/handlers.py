@@ -106,9 +106,8 @@ def _log_in(session: Session, identity: Identity) -> Reply:
     """Lock and open the maildrop of someone whose credentials were right."""
     if identity.tls_required and not session.channel.tls:
         raise sasl.tls_wanted()
-    contents = yield from Acquire(identity)
     session.identity = identity
-    session.view = View(contents)
+    session.view = View((yield from Acquire(identity)))
     session.state = State.TRANSACTION
     return ok(session.say("Logged in."))
 

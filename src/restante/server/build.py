@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from restante.auth.api import PASSWORDS, UnavailableError
 from restante.auth.file import FileAuthenticator
-from restante.auth.tokens import Claims, IntrospectedTokens, JwksTokens, Tokens
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Offer
 from restante.server.address import Address
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.api import Accounts
+    from restante.auth.tokens import Tokens
     from restante.server.sections import Config
 
 
@@ -55,14 +55,14 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
     )
 
 
-def expiry(config: Config, log: FilteringBoundLogger) -> Expiry | None:
+def expiry(config: Config, service: Service) -> Expiry | None:
     """Return what removes old mail; None where nobody can say which accounts there are."""
-    if config.accounts.users is None:
-        if config.mail.expire_days is not None:
-            raise ConfigError(["mail.expire_days: works with accounts in a file only"])
-        return None
-    store = MaildirStore(Layout(config.mail.folder, config.mail.layout))
-    return Expiry(store, _file(config.accounts.users, log), config.mail.expire_days, log)
+    accounts, store = service.authenticator, service.store
+    if isinstance(accounts, FileAuthenticator) and isinstance(store, MaildirStore):
+        return Expiry(store, accounts, config.mail.expire_days, service.log)
+    if config.mail.expire_days is not None:
+        raise ConfigError(["mail.expire_days: works with accounts in a file only"])
+    return None
 
 
 def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], list[Certificates]]:
@@ -173,15 +173,16 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
 
 def _tokens(config: Config) -> Tokens | None:
     section = config.tokens
-    claims = Claims(issuer=section.issuer, audience=section.audience, user=section.user_claim)
-    if section.jwks and not section.introspection:
-        return JwksTokens(section.jwks, claims)
-    if section.introspection and not section.jwks:
-        file = section.client_secret_file
-        secret = _read("tokens.client_secret_file", file) if file else b""
-        return IntrospectedTokens(
-            section.introspection, section.client, Secret(secret.strip()), claims
-        )
     if section.jwks and section.introspection:
         raise ConfigError(["tokens: give jwks or introspection, not both"])
-    return None
+    if not section.jwks and not section.introspection:
+        return None
+    from restante.auth.tokens import Claims, IntrospectedTokens, JwksTokens
+
+    claims = Claims(issuer=section.issuer, audience=section.audience, user=section.user_claim)
+    if section.jwks:
+        return JwksTokens(section.jwks, claims)
+    assert section.introspection
+    file = section.client_secret_file
+    secret = Secret(_read("tokens.client_secret_file", file).strip() if file else b"")
+    return IntrospectedTokens(section.introspection, section.client, secret, claims)

@@ -104,7 +104,10 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Carry out what came whole, then close. Called by the event loop."""
         self._half_closed = True
-        self._read_on()
+        if self._wire.ready:
+            self._read_on()
+        else:  # a handshake needs both ends
+            self._end(End.DISCONNECTED)
         return not self._closing
 
     def pause_writing(self) -> None:
@@ -132,7 +135,7 @@ class Connection(asyncio.Protocol):
         """End the session after the reply under way; one that has not begun, now."""
         if self._wire.ready:
             self._read_on()
-        else:
+        elif not self._closing:
             self._end(End.SHUTDOWN)
 
     def abort(self) -> None:

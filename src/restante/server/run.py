@@ -51,12 +51,14 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
             known.reload()
 
     loop.add_signal_handler(signal.SIGHUP, reload)
-    expiry = build.expiry(config, service.log)
+    expiry = build.expiry(config, service)
     expiring = asyncio.create_task(expiry.run()) if expiry else None
     async with listening(service, listens, config.timeouts.stop) as sockets:
         addresses = [_written(socket.getsockname()) for socket in sockets]
         for address in addresses:
             service.log.info("listening", address=address)
+        if not certificates and config.login.clear_text != "always":
+            service.log.warning("no_tls", what="passwords are taken from this machine only")
         on_ready(addresses)
         await stop.wait()
         service.log.info("stopping", connections=len(service.connections))
