@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.process import serving
+
 POP3 = Path(sys.executable).parent / "pop3"
 
 
@@ -63,3 +65,42 @@ def test_an_address_that_is_none_is_told_of(tmp_path: Path) -> None:
     result = serve("--listen", "here", "--mail", tmp_path, "--users", tmp_path / "users")
     assert result.returncode == 2
     assert "HOST:PORT" in result.stderr
+
+
+def test_a_certificate_wants_its_key(tmp_path: Path) -> None:
+    result = serve("--certificate", tmp_path / "certificate.pem")
+    assert result.returncode == 2
+    assert "--certificate and --key go together" in result.stderr
+
+
+def test_tls_wants_a_certificate(tmp_path: Path) -> None:
+    (tmp_path / "users").touch()
+    known = ["--mail", tmp_path, "--users", tmp_path / "users"]
+    result = serve("--tls-listen", "127.0.0.1:0", *known)
+    assert result.returncode == 2
+    assert "tls.certificates: missing" in result.stderr
+    missing = ["--certificate", tmp_path / "none.pem", "--key", tmp_path / "none.key"]
+    result = serve("--tls-listen", "127.0.0.1:0", *known, *missing)
+    assert result.returncode == 2
+    assert "none.pem" in result.stderr
+    assert "No such file" in result.stderr
+
+
+def test_the_delay_between_logins_can_be_given_as_a_flag(tmp_path: Path) -> None:
+    with serving(tmp_path, "--login-delay", "60") as served:
+        served.add("ann", "secret")
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+            client.say("CAPA")
+            assert b"LOGIN-DELAY 60\r\n" in client.read_lines()
+            client.say("QUIT")
+        with served.connect() as client:
+            client.read_line()
+            client.say("USER ann")
+            assert client.say("PASS secret").startswith(b"-ERR [LOGIN-DELAY] ")
+
+
+def test_a_server_without_tls_says_from_where_it_takes_passwords(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        pass
+    assert "level=warning event=no_tls" in served.log.read_text()
