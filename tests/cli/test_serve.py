@@ -75,11 +75,16 @@ def test_a_certificate_wants_its_key(tmp_path: Path) -> None:
 
 def test_tls_wants_a_certificate(tmp_path: Path) -> None:
     (tmp_path / "users").touch()
-    known = ["--mail", tmp_path, "--users", tmp_path / "users"]
+    known: list[str | Path] = ["--mail", tmp_path, "--users", tmp_path / "users"]
     result = serve("--tls-listen", "127.0.0.1:0", *known)
     assert result.returncode == 2
     assert "tls.certificates: missing" in result.stderr
-    missing = ["--certificate", tmp_path / "none.pem", "--key", tmp_path / "none.key"]
+    missing: list[str | Path] = [
+        "--certificate",
+        tmp_path / "none.pem",
+        "--key",
+        tmp_path / "none.key",
+    ]
     result = serve("--tls-listen", "127.0.0.1:0", *known, *missing)
     assert result.returncode == 2
     assert "none.pem" in result.stderr

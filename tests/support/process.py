@@ -26,6 +26,7 @@ class Served:
     mail: Path
     users: Path
     log: Path
+    tls_port: int = 0
 
     def add(self, user: str, password: str, *messages: bytes) -> Path:
         """Add an account with messages, and return its Maildir."""

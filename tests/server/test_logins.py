@@ -1,0 +1,190 @@
+"""Every way to log in that a configuration can open, at the real server."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import poplib
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet
+
+from restante.auth import hashes, scram
+from restante.auth.account import with_credentials
+from restante.protocol.secret import Secret
+from restante.server import selfsigned
+from support.live import Client
+from support.process import Served, free_port, serving, wait_for_port
+
+KEY = ECKey.generate_key("P-256", {"kid": "one"})
+PASSWORD = Secret(b"secret")
+
+CONFIG = """\
+[mail]
+folder = "mail"
+[accounts]
+users = "users"
+[server]
+listen = ["127.0.0.1:{port}"]
+[tls]
+listen = ["127.0.0.1:{tls_port}"]
+certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
+[login]
+apop = true
+cram_md5 = true
+[tokens]
+jwks = "{jwks}"
+audience = "pop3"
+"""
+
+
+def token(user: str, **claims: object) -> str:
+    said = {"email": user, "aud": "pop3", "exp": int(time.time()) + 600, **claims}
+    return jwt.encode({"alg": "ES256", "kid": "one"}, said, KEY)
+
+
+def accounts() -> str:
+    keys = {"SCRAM-SHA-256": scram.make("SCRAM-SHA-256", PASSWORD)}
+    stored = hashes.make(PASSWORD)
+    strict = with_credentials("strict:::::::tls=required", stored, keys)
+    return f"{with_credentials('ann:', stored, keys)}\n{strict}\nold:::::::secret=tanstaaf\n"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("logins")
+    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    (folder / "certificate.pem").write_bytes(made.certificate)
+    (folder / "key.pem").write_bytes(made.key)
+    (folder / "jwks.json").write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
+    (folder / "users").write_text(accounts())
+    tls_port = free_port()
+    config = CONFIG.format(port=free_port(), tls_port=tls_port, jwks=folder / "jwks.json")
+    (folder / "restante.toml").write_text(config)
+    with serving(folder, "--config", folder / "restante.toml") as running:
+        wait_for_port(tls_port, running.process)
+        running.tls_port = tls_port
+        yield running
+        assert running.stop() == 0
+        log = running.log.read_text()
+        assert "level=error" not in log
+        for secret in ("tanstaaf", token("ann").split(".")[0]):
+            assert secret not in log
+
+
+def over_tls(served: Served) -> Client:
+    client = Client(served.tls_port)
+    context = ssl.create_default_context(cafile=served.mail.parent / "certificate.pem")
+    client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
+    client._file = client.socket.makefile("rb")
+    client.read_line()
+    return client
+
+
+def test_capa_on_tls_before_login_shows_all_that_applies(served: Served) -> None:
+    with over_tls(served) as client:
+        client.say("CAPA")
+        said = b"".join(client.read_lines())
+    assert b"SASL OAUTHBEARER XOAUTH2 PLAIN LOGIN CRAM-MD5\r\n" in said
+    for tag in (b"TOP", b"UIDL", b"USER", b"UTF8 USER", b"LANG", b"RESP-CODES", b"AUTH-RESP-CODE"):
+        assert tag + b"\r\n" in said
+    assert b"STLS" not in said
+
+
+def test_poplib_logs_in_by_apop(served: Served) -> None:
+    """X12."""
+    pop = poplib.POP3("127.0.0.1", served.port)
+    assert pop.apop("old", "tanstaaf") == b"+OK Logged in."
+    pop.quit()
+    pop = poplib.POP3("127.0.0.1", served.port)
+    with pytest.raises(poplib.error_proto, match=r"\[AUTH\] Name or password is wrong"):
+        pop.apop("old", "guessed")
+    with pytest.raises(poplib.error_proto, match=r"\[AUTH\] Name or password is wrong"):
+        pop.apop("ann", "secret")
+    pop.quit()
+
+
+def test_each_timestamp_is_a_new_one(served: Served) -> None:
+    """R1939-7.7, R2195-2."""
+    greetings = set()
+    for _ in range(5):
+        with served.connect() as client:
+            greetings.add(client.read_line())
+            greetings.add(client.say("AUTH CRAM-MD5"))
+    assert len(greetings) == 10
+
+
+@pytest.mark.parametrize("secret", [b"tanstaaf", b"guessed"])
+def test_cram_md5_proves_the_shared_secret(served: Served, secret: bytes) -> None:
+    with served.connect() as client:
+        client.read_line()
+        challenge = base64.b64decode(client.say("AUTH CRAM-MD5").removeprefix(b"+ "))
+        digest = hmac.new(secret, challenge, "md5").hexdigest()
+        said = client.say(base64.b64encode(f"old {digest}".encode()).decode())
+        assert said.startswith(b"+OK" if secret == b"tanstaaf" else b"-ERR [AUTH]")
+
+
+@pytest.mark.parametrize(
+    ("user", "claims", "said"),
+    [
+        ("ann", {}, b"+OK Logged in.\r\n"),
+        ("ann", {"email": "strict"}, b"-ERR [AUTH]"),
+        ("ann", {"aud": "imap"}, b"-ERR [AUTH]"),
+        ("ann", {"exp": 1}, b"-ERR [AUTH]"),
+        ("nobody", {}, b"-ERR [AUTH]"),
+    ],
+)
+def test_a_token_of_the_issuer_logs_in(
+    served: Served, user: str, claims: dict[str, object], said: bytes
+) -> None:
+    message = f"user={user}\x01auth=Bearer {token(user, **claims)}\x01\x01"
+    with over_tls(served) as client:
+        answer = client.say(f"AUTH XOAUTH2 {base64.b64encode(message.encode()).decode()}")
+        if answer.startswith(b"+ "):
+            assert b"status" in base64.b64decode(answer[2:])
+            answer = client.say("")
+        assert answer.startswith(said)
+        client.say("QUIT")
+
+
+def test_curl_logs_in_by_oauthbearer(served: Served, tmp_path: Path) -> None:
+    from support.programs import need
+
+    config = tmp_path / "curlrc"
+    config.touch(mode=0o600)
+    config.write_text(f'oauth2-bearer = "{token("ann")}"\nuser = "ann:"\n')
+    command = [need("curl"), "-sS", "--noproxy", "*", "--ipv4", "--config", str(config)]
+    command += ["--cacert", str(served.mail.parent / "certificate.pem")]
+    command += ["--login-options", "AUTH=OAUTHBEARER", f"pop3s://localhost:{served.tls_port}/"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_an_account_that_wants_tls_is_refused_without_even_here(served: Served) -> None:
+    """R2595-2.3."""
+    with served.connect() as client:
+        client.read_line()
+        client.say("USER strict")
+        said = b"-ERR [AUTH] No logins in clear text here: use STLS or port 995.\r\n"
+        assert client.say("PASS secret") == said
+    with over_tls(served) as client:
+        client.say("USER strict")
+        assert client.say("PASS secret") == b"+OK Logged in.\r\n"
+        client.say("QUIT")
+
+
+def test_certificates_are_loaded_again_on_a_hangup_signal(served: Served) -> None:
+    import signal
+
+    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    (served.mail.parent / "certificate.pem").write_bytes(made.certificate)
+    (served.mail.parent / "key.pem").write_bytes(made.key)
+    served.process.send_signal(signal.SIGHUP)
+    with over_tls(served) as client:
+        assert client.say("NOOP") == b"-ERR Log in first.\r\n"
