@@ -19,7 +19,6 @@ from restante.auth.postgresql import PostgresqlAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 from support.live import wait_until
-from support.process import free_port
 from support.programs import need
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
@@ -27,13 +26,12 @@ HASH = hashes.make(Secret(b"secret"))
 
 
 class Database:
-    """A PostgreSQL of its own, on a free port of this machine."""
+    """A PostgreSQL of its own, on a socket in its folder."""
 
     def __init__(self, folder: Path) -> None:
         newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
         self._path = os.pathsep.join([*map(str, newest), os.environ["PATH"]])
         self._folder = folder
-        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "nobody")
@@ -41,7 +39,7 @@ class Database:
 
     @property
     def dsn(self) -> Secret:
-        return Secret(f"postgresql://restante:hunter2@127.0.0.1:{self.port}/postgres".encode())
+        return Secret(f"postgresql://restante:hunter2@/postgres?host={self._folder}".encode())
 
     def run(self, *command: str) -> None:
         subprocess.run(
@@ -50,7 +48,7 @@ class Database:
 
     def start(self) -> None:
         command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
-        command += ["-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        command += ["-h", "", "-k", str(self._folder)]
         self._process = subprocess.Popen(
             command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
         )
@@ -65,7 +63,7 @@ class Database:
         assert self._sql(sql) == 0
 
     def _sql(self, sql: str) -> int:
-        command = ["psql", "-qh", "127.0.0.1", "-p", str(self.port), "-U", "restante", "postgres"]
+        command = ["psql", "-qh", str(self._folder), "-U", "restante", "postgres"]
         done = subprocess.run(
             [*command, "-v", "ON_ERROR_STOP=1"], input=sql.encode(), capture_output=True,
             env={"PATH": self._path}, check=False,

@@ -231,6 +231,36 @@ def test_a_certificate_that_cannot_be_used_is_named(known: Pair, file: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("version", "always", "announced"),
+    [
+        (ssl.TLSVersion.TLSv1_2, False, True),
+        (ssl.TLSVersion.TLSv1_3, False, False),
+        (ssl.TLSVersion.TLSv1_3, True, True),
+    ],
+)
+def test_bindings_are_announced_where_clients_know_ours(
+    known: Pair, version: ssl.TLSVersion, *, always: bool, announced: bool
+) -> None:
+    """Who wants tls-exporter on TLS 1.3, as mutt does, must find another way to log in."""
+    certificates = Certificates([known])
+    endpoint = Endpoint(certificates=certificates, implicit_tls=True, announce_bindings=always)
+    context = trusting(known)
+    context.maximum_version = version
+    offer = Offer(mechanisms=MECHANISMS)
+    with (
+        serving(endpoint=endpoint, offer=lambda: offer) as live,
+        connect(live, context) as client,
+    ):
+        live.add("ann", "secret")
+        client.read_line()
+        client.say("AUTH")
+        assert (b"SCRAM-SHA-256-PLUS\r\n" in client.read_lines()) == announced
+        # "You cannot bind": that is a lie to the client only where we said that we can. R5802-6.1.
+        hello = base64.b64encode(b"y,,n=ann,r=abc").decode()
+        assert client.say(f"AUTH SCRAM-SHA-256 {hello}").startswith(b"-ERR" if announced else b"+ ")
+
+
+@pytest.mark.parametrize(
     ("version", "binding"),
     [
         (ssl.TLSVersion.TLSv1_2, "tls-unique"),

@@ -184,7 +184,9 @@ def offered(session: Session) -> list[str]:
     return [
         row.name
         for row in MECHANISMS.values()
-        if row.name in session.offer.mechanisms and row.possible(session.channel)
+        if row.name in session.offer.mechanisms
+        and row.possible(session.channel)
+        and (session.channel.announce_bindings or not row.name.endswith("-PLUS"))
     ]
 
 

@@ -40,6 +40,7 @@ class Channel:
     can_start_tls: bool = False  # STLS is possible
     clear_text: bool = True  # passwords may cross it as they are
     bindings: frozenset[str] = frozenset()  # types of channel binding known here: RFC 5056
+    announce_bindings: bool = True  # by the -PLUS mechanisms; they work all the same
     certified: bool = False  # the client showed a certificate that we trust
 
 

@@ -88,6 +88,7 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
                 certificates=certificates,
                 implicit_tls=implicit,
                 clear_text=clear_text,
+                announce_bindings=config.login.scram_plus == "always",
                 proxies=proxies,
             ),
         )

@@ -107,7 +107,8 @@ class Proofs:
         user = scram.user_of(need.message)
         keys = await self._keys().scram_keys(need.mechanism, user)
         tls = self._wire.tls
-        bindings = tls.bindings() if tls is not None else {}
+        announced = self._wire.channel().announce_bindings or need.mechanism.endswith("-PLUS")
+        bindings = tls.bindings() if tls is not None and announced else {}
         return scram.Exchange(need.mechanism, user, keys, need.message, bindings)
 
     async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:

@@ -73,6 +73,9 @@ class Login(Section):
         clear_text: From where passwords may come without TLS: "loopback", "always" or "never".
         delay: Seconds between two logins of a user; announced by CAPA, and enforced.
         scram: "auto" offers SCRAM when every account has keys for it, "always" and "never" do so.
+        scram_plus: "auto" announces the -PLUS forms on TLS 1.2. On TLS 1.3 clients want a binding
+            (tls-exporter) that Python cannot give, and some do not fall back; "always" announces
+            them there too, with tls-server-end-point.
         apop: Offer APOP, for accounts that have a shared secret.
         cram_md5: Offer CRAM-MD5, for the same.
     """
@@ -80,6 +83,7 @@ class Login(Section):
     clear_text: ClearText = "loopback"
     delay: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | None = None
     scram: Literal["auto", "always", "never"] = "auto"
+    scram_plus: Literal["auto", "always"] = "auto"
     apop: bool = False
     cram_md5: bool = False
 

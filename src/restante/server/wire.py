@@ -26,6 +26,7 @@ class Endpoint:
     certificates: Certificates | None = None
     implicit_tls: bool = False  # TLS from the first octet: RFC 8314 section 3
     clear_text: ClearText = "loopback"  # from where passwords may come without TLS
+    announce_bindings: bool = False  # also where clients may want another type
     proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
 
 
@@ -100,11 +101,13 @@ class Wire:
         encrypted = self.tls is not None
         policy = self._endpoint.clear_text
         allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
+        bindings = frozenset(self.tls.bindings()) if self.tls is not None else frozenset[str]()
         return Channel(
             tls=encrypted,
             can_start_tls=self._endpoint.certificates is not None,
             clear_text=encrypted or allowed,
-            bindings=frozenset(self.tls.bindings()) if self.tls is not None else frozenset(),
+            bindings=bindings,
+            announce_bindings=self._endpoint.announce_bindings or "tls-unique" in bindings,
             certified=bool(self.tls is not None and self.tls.client_names()),
         )
 
