@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
+import queue
 import socket
 import threading
 import time
@@ -60,7 +62,7 @@ class Live:
     loop: asyncio.AbstractEventLoop
     passwords: Passwords
     log: io.StringIO
-    stop: Callable[[], None]
+    stop: Callable[[], object]
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something on the server's loop."""
@@ -142,31 +144,20 @@ def serving(
     **options: Any,
 ) -> Iterator[Live]:
     """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
-    ready: threading.Event = threading.Event()
-    made: list[Live] = []
+    ready: queue.SimpleQueue[Live | BaseException] = queue.SimpleQueue()
     failed: list[BaseException] = []
 
     async def run() -> None:
         log, writer = observe.start("text", lines := io.StringIO())
         passwords = Passwords()
-        service = Service(
-            store=store or MemoryStore(),
-            authenticator=passwords,
-            log=log,
-            settings=settings or Settings(),
-            **options,
-        )
+        parts = {"store": store or MemoryStore(), "settings": settings or Settings(), **options}
+        service = Service(authenticator=passwords, log=log, **parts)
         loop, over = asyncio.get_running_loop(), asyncio.Event()
-        async with listening(
-            service, [Listen(Address("127.0.0.1", 0), endpoint)], stop_patience
-        ) as sockets:
+        listens = [Listen(Address("127.0.0.1", 0), endpoint)]
+        async with listening(service, listens, stop_patience) as sockets:
             port = sockets[0].getsockname()[1]
-
-            def stop() -> None:
-                loop.call_soon_threadsafe(over.set)
-
-            made.append(Live(port, service, loop, passwords, lines, stop))
-            ready.set()
+            stop = functools.partial(loop.call_soon_threadsafe, over.set)
+            ready.put(Live(port, service, loop, passwords, lines, stop))
             await over.wait()
         writer.close()
 
@@ -176,18 +167,18 @@ def serving(
                 runner.run(run())
         except BaseException as error:  # noqa: BLE001
             failed.append(error)
-            ready.set()
+            ready.put(error)
 
     running = threading.Thread(target=thread)
     running.start()
-    assert ready.wait(PATIENCE)
+    live = ready.get(timeout=PATIENCE)
+    if isinstance(live, BaseException):
+        raise live
     try:
-        if made:
-            yield made[0]
+        yield live
     finally:
-        if made:
-            made[0].stop()
+        live.stop()
         running.join(PATIENCE)
         assert not running.is_alive()
-        if failed:
-            raise failed[0]
+        for error in failed:
+            raise error
