@@ -20,7 +20,7 @@ from restante.auth import hashes, scram
 from restante.auth.account import with_credentials
 from restante.protocol.secret import Secret
 from restante.server import selfsigned
-from support.live import Client
+from support.live import Client, wait_until
 from support.process import Served, free_port, serving, wait_for_port
 
 KEY = ECKey.generate_key("P-256", {"kid": "one"})
@@ -186,5 +186,6 @@ def test_certificates_are_loaded_again_on_a_hangup_signal(served: Served) -> Non
     (served.mail.parent / "certificate.pem").write_bytes(made.certificate)
     (served.mail.parent / "key.pem").write_bytes(made.key)
     served.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "event=reloaded" in served.log.read_text())
     with over_tls(served) as client:
         assert client.say("NOOP") == b"-ERR Log in first.\r\n"

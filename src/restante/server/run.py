@@ -49,6 +49,7 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
     def reload() -> None:
         for known in certificates:
             known.reload()
+        service.log.info("reloaded")
 
     loop.add_signal_handler(signal.SIGHUP, reload)
     expiry = build.expiry(config, service)
