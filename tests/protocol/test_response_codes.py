@@ -14,7 +14,7 @@ from support.world import Talk, World
 VERBS = b"USER PASS QUIT STAT LIST UIDL RETR TOP DELE RSET NOOP CAPA HELO [AUTH]".split()
 ARGUMENTS = [b"", b" ", b" ann", b" secret", b" [AUTH]", b" [x", b" 1", b" 9", b" 1 [1]", b" \xff"]
 BRACKET = re.compile(rb"^(?:\+OK|-ERR) ?(\[.*)\r$", re.MULTILINE)
-CODE = re.compile(rb"\[(?:AUTH|IN-USE|LOGIN-DELAY|SYS/TEMP|SYS/PERM)\] \S.*")
+CODE = re.compile(rb"\[(?:AUTH|IN-USE|LOGIN-DELAY|SYS/TEMP|SYS/PERM|UTF8)\] \S.*")
 
 commands = st.builds(bytes.__add__, st.sampled_from(VERBS), st.sampled_from(ARGUMENTS))
 LOG_IN = [b"USER ann", b"PASS secret"]

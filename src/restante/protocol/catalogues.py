@@ -37,6 +37,9 @@ GERMAN = {
     "TLS is active already.": "TLS ist schon aktiv.",
     "TLS is not available here.": "TLS gibt es hier nicht.",
     "That is not base64.": "Das ist kein Base64.",
+    "The header is in UTF-8: say UTF8 before you log in.": (
+        "Der Kopf ist in UTF-8: UTF8 vor der Anmeldung senden."
+    ),
     "The mail store does not answer now, try again later.": (
         "Der Mailspeicher antwortet jetzt nicht, bitte später wieder."
     ),
@@ -103,6 +106,9 @@ FRENCH = {
     "TLS is active already.": "TLS est déjà actif.",
     "TLS is not available here.": "TLS n'est pas disponible ici.",
     "That is not base64.": "Ce n'est pas du base64.",
+    "The header is in UTF-8: say UTF8 before you log in.": (
+        "L'en-tête est en UTF-8 : dites UTF8 avant de vous identifier."
+    ),
     "The mail store does not answer now, try again later.": (
         "Le dépôt de courrier ne répond pas, réessayez plus tard."
     ),
@@ -169,6 +175,9 @@ SPANISH = {
     "TLS is active already.": "TLS ya está activo.",
     "TLS is not available here.": "TLS no está disponible aquí.",
     "That is not base64.": "Eso no es base64.",
+    "The header is in UTF-8: say UTF8 before you log in.": (
+        "La cabecera está en UTF-8: diga UTF8 antes de entrar."
+    ),
     "The mail store does not answer now, try again later.": (
         "El almacén de correo no responde, inténtelo más tarde."
     ),

@@ -21,6 +21,7 @@ class ResponseCode(StrEnum):
     LOGIN_DELAY = "LOGIN-DELAY"  # RFC 2449 section 8.1.1: logged in too recently
     SYS_PERM = "SYS/PERM"  # RFC 3206 section 4: somebody must mend it
     SYS_TEMP = "SYS/TEMP"  # RFC 3206 section 4: likely to pass
+    UTF8 = "UTF8"  # RFC 6856 section 2.2: the command UTF8 is wanted first
 
 
 class Pop3Error(Exception):

@@ -107,7 +107,7 @@ def _log_in(session: Session, identity: Identity) -> Reply:
     if identity.tls_required and not session.channel.tls:
         raise sasl.tls_wanted()
     session.identity = identity
-    session.view = View((yield from Acquire(identity)))
+    session.view = View((yield from Acquire(identity, utf8=session.utf8)))
     session.state = State.TRANSACTION
     return ok(session.say("Logged in."))
 
@@ -121,7 +121,7 @@ def list_(session: Session, number: int | None) -> bytes:
     """Give the size of one message, or of all that are not marked. RFC 1939 section 5."""
     view = session.view
     if number is not None:
-        return ok(f"{number} {view.contents.sizes[view.index(number)]}")
+        return ok(f"{number} {view.contents.sizes[view.readable(number)]}")
     lines = view.contents.scan_listings
     return listing(
         ok(session.say("{count} messages:").format(count=view.count)),
@@ -140,7 +140,7 @@ def uidl(session: Session, number: int | None) -> bytes:
 
 def retr(session: Session, number: int) -> Reply:
     """Send a whole message. RFC 1939 section 5."""
-    index = session.view.index(number)
+    index = session.view.readable(number)
     stored = yield from Open(index)
     size = session.view.contents.sizes[index]
     status = ok(session.say("{octets} octets").format(octets=size))
@@ -158,7 +158,7 @@ def retr(session: Session, number: int) -> Reply:
 
 def top(session: Session, number: int, lines: int) -> Reply:
     """Send a message's header and so many lines of its body. RFC 1939 section 7."""
-    stored = yield from Open(session.view.index(number), lines)
+    stored = yield from Open(session.view.readable(number), lines)
     if isinstance(stored, bytes):
         return ok() + body.top(stored, lines)
     yield from Stream(ok(), stored, body.TopWireForm(lines))

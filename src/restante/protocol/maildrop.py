@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from restante.protocol.errors import Refused
+from restante.protocol.errors import Refused, ResponseCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +25,7 @@ class Contents:
 
     sizes: Sequence[int]  # octets
     uids: Sequence[str]  # unique-ids, RFC 1939 section 7
+    utf8_only: frozenset[int] = frozenset()  # indexes that this session may not have: RFC 6856
 
     @cached_property
     def octets(self) -> int:
@@ -75,6 +76,13 @@ class View:
             raise Refused("There's no message {number}.", number=number)
         if index in self.marked:
             raise Refused("Message is deleted.")
+        return index
+
+    def readable(self, number: int) -> int:
+        """Return the index of a message that this session may have. Raises Refused."""
+        index = self.index(number)
+        if index in self.contents.utf8_only:
+            raise Refused("The header is in UTF-8: say UTF8 before you log in.", ResponseCode.UTF8)
         return index
 
     def note_size(self, index: int, octets: int) -> None:

@@ -137,10 +137,12 @@ class StartTls(Need[Channel]):
 class Acquire(Need[Contents]):
     """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
 
-    Throws Refused [IN-USE], [SYS/TEMP] or [SYS/PERM]; then no lock is held.
+    `utf8`: the client takes headers in UTF-8 (RFC 6856 section 2). Throws Refused [IN-USE],
+    [SYS/TEMP] or [SYS/PERM]; then no lock is held.
     """
 
     identity: Identity
+    utf8: bool = False
 
 
 @dataclass(frozen=True, slots=True)

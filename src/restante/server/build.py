@@ -51,6 +51,7 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
         users=Crowd(limits.sessions_per_user),
         throttle=Throttle(count_loopback=limits.count_loopback),
         tokens=tokens,
+        headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.protocol.errors import Refused, ResponseCode
-from restante.storage.api import BusyError, GoneError, RemainError, StoreError
+from restante.storage.api import BusyError, GoneError, RemainError, StoreError, Utf8Error
 
 
 class LoginDelayError(Exception):
@@ -42,6 +42,9 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
             return Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
         case GoneError():
             return Refused("Message is gone: another program took it away.")
+        case Utf8Error():
+            text = "The header is in UTF-8: say UTF8 before you log in."
+            return Refused(text, ResponseCode.UTF8)
         case RemainError():
             return Refused("Some deleted messages not removed.", ResponseCode.SYS_TEMP)
         case StoreError(permanent=True):

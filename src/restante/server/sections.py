@@ -9,7 +9,7 @@ import msgspec
 
 from restante.protocol.settings import Settings
 from restante.server.observe import Format
-from restante.server.service import MOST_PER_ADDRESS, MOST_PER_USER
+from restante.server.service import MOST_PER_ADDRESS, MOST_PER_USER, Headers
 from restante.server.wire import ClearText
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
@@ -117,11 +117,14 @@ class Mail(Section):
         folder: The folder with all of them. It must be there.
         layout: A user's Maildir below it, made of {user}, {local} and {domain}.
         expire_days: Remove messages so many days after they came; without it none ever. CAPA tells.
+        utf8_headers: What a client that did not say UTF8 gets where a header is in UTF-8: the
+            message "as-stored", as fetchers need it, a "surrogate" of its header, or "refuse".
     """
 
     folder: Path
     layout: str = "{user}"
     expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    utf8_headers: Headers = "as-stored"
 
 
 class Accounts(Section):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from restante.protocol.settings import Offer, Settings
 from restante.server.limits import Addresses, Crowd, LoginDelay
 from restante.server.throttle import Throttle
+from restante.storage.headers import StandIns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from restante.server.connection import Connection
     from restante.storage.api import Store
 
+
+Headers: TypeAlias = Literal["as-stored", "surrogate", "refuse"]
 
 MOST_PER_ADDRESS = 100  # connections; many people may share one address
 MOST_PER_USER = 10  # sessions; all but one of them wait for the maildrop
@@ -41,6 +44,8 @@ class Service:
     users: Crowd = field(default_factory=lambda: Crowd(MOST_PER_USER))
     throttle: Throttle = field(default_factory=Throttle)
     tokens: Tokens | None = None
+    headers: Headers = "as-stored"  # in UTF-8, for clients that did not ask for that
+    stand_ins: StandIns = field(init=False, default_factory=StandIns)
     offer: Callable[[], Offer] = Offer
     connections: set[Connection] = field(init=False, default_factory=set)
     turned_away: set[Connection] = field(init=False, default_factory=set)  # some of them

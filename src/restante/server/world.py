@@ -10,6 +10,7 @@ from restante.protocol.errors import Refused, ResponseCode
 from restante.protocol.needs import Acquire, Need, Open, Update
 from restante.server.refusals import CrowdError, refusal
 from restante.storage.api import RemainError
+from restante.storage.headers import AsciiMaildrop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -90,7 +91,7 @@ class World:
                 assert self._maildrop is not None
                 return self._maildrop.read(need.index, need.lines)
             case Acquire():
-                return self._acquire(need.identity)
+                return self._acquire(need.identity, utf8=need.utf8)
             case Update():
                 return self._update(need.indexes)
         met = self._proofs.meet(need)
@@ -103,17 +104,20 @@ class World:
         except Exception as error:  # nothing unforeseen may reach the peer
             raise self.refused(error) from error
 
-    async def _acquire(self, identity: Identity) -> Contents:
+    async def _acquire(self, identity: Identity, *, utf8: bool) -> Contents:
         service = self._service
         delay = identity.login_delay
         if delay is None:
             delay = self._session.offer.login_delay
         service.login_delay.check(identity.name, delay)
         self._count_in(identity.name)
-        maildrop = await service.store.acquire(identity.name, service.lock_patience)
+        maildrop: Maildrop = await service.store.acquire(identity.name, service.lock_patience)
         try:
+            if not utf8 and service.headers != "as-stored":
+                found = await service.stand_ins.of(maildrop, identity.name)
+                maildrop = AsciiMaildrop(maildrop, found, refuse=service.headers == "refuse")
             contents = maildrop.contents
-        except Exception:
+        except BaseException:
             self._release(maildrop)
             raise
         self._maildrop = maildrop

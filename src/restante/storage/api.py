@@ -31,6 +31,10 @@ class GoneError(StoreError):
     """The message is not there any more: another program took it away."""
 
 
+class Utf8Error(StoreError):
+    """The message's header is in UTF-8, and the client did not ask for that. RFC 6856."""
+
+
 class RemainError(StoreError):
     """Some messages could not be removed; `remaining` has their indexes, the others are gone."""
 

@@ -1,0 +1,134 @@
+"""Headers in UTF-8 for clients that did not ask for them: R6856-2.2, X15."""
+
+from __future__ import annotations
+
+import asyncio
+import email.policy
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from restante.protocol.body import size_on_wire
+from restante.protocol.maildrop import Contents
+from restante.protocol.needs import Body
+from restante.storage.api import Utf8Error
+from restante.storage.headers import AsciiMaildrop, StandIns, stand_in
+from restante.storage.memory import MemoryStore
+
+UTF8 = (
+    "From: Jürgen Groß <juergen@example.com>\r\n"
+    "To: Ann <ann@example.com>, Dörte <dörte@bücher.example>\r\n"
+    "Subject: Grüße aus Köln,\r\n und noch mehr Grüße\r\n"
+    "X-Plain: left as it is\r\n\r\n"
+).encode()
+BODY = "Äpfel\r\n.\r\n".encode()
+
+
+class Pieces:
+    def __init__(self, stored: bytes, size: int) -> None:
+        self._pieces = [stored[i : i + size] for i in range(0, len(stored), size)]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+
+    async def aclose(self) -> None:
+        pass
+
+
+class InPieces:
+    """A maildrop of one message that comes in pieces."""
+
+    def __init__(self, stored: bytes, size: int) -> None:
+        self.contents = Contents((size_on_wire([stored]),), ("one",))
+        self._stored = stored
+        self._size = size
+
+    def read(self, index: int, lines: int | None = None) -> Body:
+        return Pieces(self._stored, self._size)
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        raise AssertionError
+
+    async def correct(self, sizes: object) -> None:
+        raise AssertionError
+
+    def release(self) -> None:
+        pass
+
+
+def test_a_stand_in_is_ascii_and_says_the_same() -> None:
+    found = stand_in(UTF8)
+    assert found is not None
+    octets, header = found
+    assert octets == len(UTF8)
+    assert header.isascii()
+    assert max(map(len, header.split(b"\r\n"))) <= 100
+    read = email.message_from_bytes(header, policy=email.policy.default)
+    assert read["subject"] == "Grüße aus Köln, und noch mehr Grüße"
+    assert read["from"].addresses[0].display_name == "Jürgen Groß"
+    assert read["from"].addresses[0].addr_spec == "juergen@example.com"
+    assert b"ann@example.com" in header
+    assert b"@b" not in header
+    assert read["x-plain"] == "left as it is"
+    assert header.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize("header", [b"", b"\r\n", b"Subject: a\n\n", b"Subject: a"])
+def test_an_ascii_header_has_no_stand_in(header: bytes) -> None:
+    assert stand_in(header) is None
+
+
+@pytest.mark.parametrize(
+    "header", [b"Subject: caf\xe9\n\n", b"\xff\n\n", b"\xff: x\n\n", b"From: \xff <\xfe@\xff>\n\n"]
+)
+def test_a_header_that_is_not_even_utf_8_becomes_ascii_too(header: bytes) -> None:
+    found = stand_in(header)
+    assert found is not None
+    assert found[1].isascii()
+
+
+async def read_all(body: object) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    assert hasattr(body, "__aiter__")
+    return b"".join([chunk async for chunk in body])
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 100, 10_000])
+def test_a_message_in_pieces_has_the_size_that_is_listed(size: int) -> None:
+    """R6856-2.3."""
+    inner = InPieces(UTF8 + BODY, size)
+
+    async def fetch() -> tuple[int, bytes]:
+        found = await StandIns().of(inner, "ann")
+        maildrop = AsciiMaildrop(inner, found, refuse=False)
+        body = maildrop.read(0)
+        assert not isinstance(body, bytes)
+        assert asyncio.iscoroutine(body)
+        return maildrop.contents.sizes[0], await read_all(await body)
+
+    listed, fetched = asyncio.run(fetch())
+    assert listed == len(fetched)
+    assert fetched.endswith(b"\r\n\r\n" + BODY)
+    assert fetched.removesuffix(BODY).isascii()
+
+
+def test_what_is_refused_cannot_be_read_and_the_rest_can() -> None:
+    async def session() -> None:
+        store = MemoryStore()
+        for message in (b"Subject: a\n\n", UTF8 + BODY):
+            await store.deliver("ann", message)
+        inner = await store.acquire("ann", 0)
+        maildrop = AsciiMaildrop(inner, await StandIns().of(inner, "ann"), refuse=True)
+        assert maildrop.contents.sizes == inner.contents.sizes
+        assert maildrop.contents.uids == inner.contents.uids
+        assert maildrop.contents.utf8_only == {1}
+        assert maildrop.read(0) == b"Subject: a\n\n"
+        with pytest.raises(Utf8Error):
+            maildrop.read(1)
+        await maildrop.remove([1])
+        maildrop.release()
+        assert len((await store.acquire("ann", 0)).contents.sizes) == 1
+
+    asyncio.run(session())
