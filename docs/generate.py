@@ -8,9 +8,11 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import msgspec
 
 import requirements
+from restante.diagnosis.explanations import EXPLANATIONS
 from restante.protocol.capabilities import CAPABILITIES
 from restante.protocol.commands import COMMANDS, Command
 from restante.protocol.sasl import MECHANISMS
@@ -125,10 +127,84 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     return f"`{json.dumps(default)}`"
 
 
+def toolbox() -> str:
+    from restante.cli.main import SUBCOMMANDS, main
+
+    names = ["-h", "--help"]
+    context = click.Context(main, info_name="pop3", terminal_width=88, help_option_names=names)
+    parts = []
+    for name in SUBCOMMANDS:
+        command = main.get_command(context, name)
+        assert command is not None
+        sub = click.Context(command, info_name=name, parent=context, terminal_width=88)
+        parts.append(f"## pop3 {name}\n\n```text\n{command.get_help(sub)}\n```\n")
+    return f"""{NOTE}
+# The command pop3
+
+{TOOLBOX}
+{"".join(f"{chr(10)}{part}" for part in parts)}"""
+
+
+TOOLBOX = """ACCOUNT is `user@domain`, whose server is [discovered](../how-to/discover.md); or
+`pop3s://user@host[:port]` (TLS from the first octet), `pop3://user@host[:port]` (TLS by STLS); or a name
+in `~/.config/restante/accounts.toml`:
+
+```toml
+[work]
+account = "pop3s://ann@mail.example.com"
+password_command = "pass show mail/ann"
+```
+
+In a URL the last "@" divides, so a name may have one: `pop3://info@example.com@127.0.0.1:1110`.
+
+The password comes from the first of these that there is: `--password-command`, `--password-file`,
+`--password-stdin`, the environment variable `POP3_PASSWORD`, `--netrc`, `--keyring`, a prompt.
+
+## Exit codes
+
+| code | means |
+|---|---|
+| 0 | it works |
+| 1 | it works, with warnings |
+| 2 | usage |
+| 3 | the name, or the DNS |
+| 4 | no connection, or nothing in time |
+| 5 | TLS or its certificate |
+| 6 | not POP3, or the protocol is broken |
+| 7 | the login was refused |
+| 8 | a trouble of the server's that will pass |
+| 9 | the mailbox is in use |
+| 10 | POP, or this way to log in, is switched off |
+| 11 | a message is not whole |
+| 13 | deletes were not confirmed |
+| 130 | interrupted |
+
+`pop3 monitor` has 0 to 3, as monitoring systems want it."""
+
+
+def verdicts() -> str:
+    rows = "\n".join(
+        f"| `{row.id}` | {row.verdict} | {row.why} | {row.admin} | {row.you} | {row.exit} |"
+        for row in EXPLANATIONS.values()
+    )
+    return f"""{NOTE}
+# Verdicts
+
+What `pop3 check` can say, and `pop3 explain ID` too. The exit code is that of a failure; what is only a
+warning ends with 1. Errors of the library have the same ids.
+
+| id | verdict | why | for the administrator | for you | exit |
+|---|---|---|---|---|---|
+{rows}
+"""
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands,
     "configuration.md": configuration,
     "rfc.md": requirements.page,
+    "toolbox.md": toolbox,
+    "verdicts.md": verdicts,
 }
 
 if __name__ == "__main__":

@@ -9,6 +9,18 @@ import click
 from restante import __version__
 
 SUBCOMMANDS = {
+    "check": "restante.cli.check:check",
+    "probe": "restante.cli.check:probe",
+    "discover": "restante.cli.discover:discover",
+    "explain": "restante.cli.explain:explain",
+    "stat": "restante.cli.lists:stat",
+    "ls": "restante.cli.lists:ls",
+    "uidl": "restante.cli.lists:uidl",
+    "show": "restante.cli.show:show",
+    "top": "restante.cli.by_hand:top",
+    "raw": "restante.cli.by_hand:raw",
+    "rm": "restante.cli.rm:rm",
+    "monitor": "restante.cli.monitor:monitor",
     "expire": "restante.cli.expire:expire",
     "serve": "restante.cli.serve:serve",
     "user": "restante.cli.user:user",

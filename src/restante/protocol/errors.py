@@ -1,11 +1,12 @@
 """What can go wrong, as one tree, and the response codes that tell clients why.
 
+What a client meets is in `failures`.
+
 Pop3Error
 ├── Refused              the server says no; the peer reads -ERR and the session goes on
 │   └── BadCommand       ... to what no client should have sent, so it is counted
 │       └── LineTooLong  ... because the line has more octets than its limit
-├── LocalError           our side asked for what the protocol forbids
-└── RemoteError          the peer broke the protocol
+└── LocalError           our side asked for what the protocol forbids
 """
 
 from __future__ import annotations
@@ -63,7 +64,3 @@ class LineTooLong(BadCommand):
 
 class LocalError(Pop3Error):
     """Our own side asked for something that the protocol forbids."""
-
-
-class RemoteError(Pop3Error):
-    """The peer broke the protocol."""

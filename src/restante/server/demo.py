@@ -118,7 +118,7 @@ def certify(folder: Path) -> tuple[Path, Path]:
     """
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     if not (certificate.exists() and key.exists()):
-        made = selfsigned.make(("localhost",), ("127.0.0.1", "::1"))
+        made = selfsigned.make(("localhost",), ("127.0.0.1", "::1"), "Restante demo")
         key.touch(mode=0o600)
         key.write_bytes(made.key)
         certificate.write_bytes(made.certificate)

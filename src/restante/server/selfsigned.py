@@ -25,12 +25,19 @@ class Made(NamedTuple):
     key: bytes
 
 
-def make(hosts: Iterable[str], addresses: Iterable[str] = ()) -> Made:
+def make(
+    hosts: Iterable[str], addresses: Iterable[str] = (), organization: str = "Restante"
+) -> Made:
     """Return a new certificate for these names of hosts and addresses, with a P-256 key."""
     names = [x509.DNSName(host) for host in hosts]
     ips = [x509.IPAddress(ip_address(address)) for address in addresses]
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0].value)])
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+            x509.NameAttribute(NameOID.COMMON_NAME, names[0].value),
+        ]
+    )
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()

@@ -145,7 +145,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_message_is_told_of(
         body = maildrop.read(0)
         monkeypatch.setattr(os, "pread", pread)
         received = 0
-        with pytest.raises(StoreError, match="to its end"):  # noqa: PT012  # a loop is one thing
+        with pytest.raises(StoreError, match="to its end"):  # a loop is one thing
             async for chunk in body:  # type: ignore[union-attr]
                 received += len(chunk)
         assert received == files.CHUNK

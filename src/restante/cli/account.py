@@ -1,0 +1,254 @@
+"""ACCOUNT and the options that say how to get at it, the same for every command on mail."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import ssl
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from restante.cli.password import asking, password_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.client.options import Options, Target, Tls
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+_OPTIONS = (
+    click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
+    click.option("--host", metavar="NAME", help="The server, in place of what was discovered."),
+    click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Its port."),
+    click.option("--starttls", is_flag=True, help="TLS by STLS, on port 110 where none is given."),
+    click.option("-k", "--insecure", is_flag=True, help="Go on with a certificate that fails."),
+    click.option("--cacert", type=FILE, metavar="FILE", help="Trust the authorities in this file."),
+    click.option("--servername", metavar="NAME", help="The name the certificate must have."),
+    click.option(
+        "--insecure-plaintext",
+        is_flag=True,
+        help="Let the password go in clear where the server has no TLS.",
+    ),
+    click.option("--oauth", is_flag=True, help="The password is an OAuth 2 access token."),
+    click.option("--mechanism", metavar="NAME", help="Log in by this, such as USER or PLAIN."),
+    click.option("-4", "ipv4", is_flag=True, help="IPv4 only."),
+    click.option("-6", "ipv6", is_flag=True, help="IPv6 only."),
+    click.option(
+        "--resolve", multiple=True, metavar="HOST:PORT:ADDRESS", help="Do not ask the DNS for HOST."
+    ),
+    click.option("-m", "--max-time", type=float, metavar="SECONDS", help="The time for all of it."),
+    click.option("--connect-timeout", type=float, metavar="SECONDS", help="... for a connection."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="... for each reply."),
+    click.option("-v", "--verbose", is_flag=True, help="Show the conversation, without secrets."),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colours.  [default: auto]",
+    ),
+)
+
+
+@dataclasses.dataclass(slots=True)
+class Account:
+    """An account as it was asked for on the command line."""
+
+    name: str
+    target: Target | None  # None: to be discovered
+    options: Options
+    password: Callable[[], str]
+    guess: bool
+    verify: bool
+    trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
+    seconds: float | None
+    verbose: bool
+
+    def located(self) -> Target:
+        """Return where it is, discovered where that was not said. Raises RemoteError."""
+        if self.target is None:
+            from restante.client import lookup
+
+            self.target = lookup.target_of(self.name)
+        return self.target
+
+
+def account_options(function: F) -> F:
+    """Add all options that say how to get at an account."""
+    function = password_options(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def read(
+    name: str, given: dict[str, Any], total: float | None = None, *, login: bool = True
+) -> Account:
+    """Return the account that a command line means, and take its options out of `given`.
+
+    `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
+    click.UsageError: something about it cannot be.
+    """
+    name, stored = _from_file(name)
+    if stored.get("password_command") and not given["password_command"]:
+        given["password_command"] = stored["password_command"]
+    _set_color(given.pop("color"))
+    holder: list[Account] = []
+    password = asking(given, lambda: _located(holder[0]))
+    target, guess = _target(name, given)
+    if login and target is not None and not target.user:
+        raise click.UsageError(f"{name} is no account: write user@domain, or add -u NAME")
+    verbose = given.pop("verbose")
+    seconds = given.pop("max_time") or total
+    verify = not given.pop("insecure")
+    trust = _trust(given.pop("cacert"))
+    options = _options(given, seconds=seconds, context=trust, verbose=verbose)
+    if not verify:
+        from restante.client.tls import unverified
+
+        options = dataclasses.replace(options, context=unverified())
+    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose)
+    holder.append(made)
+    return made
+
+
+def _located(account: Account) -> Target:
+    from restante.client.options import Target
+
+    return account.target or Target("its server", 995, "implicit", account.name)
+
+
+def _from_file(name: str) -> tuple[str, dict[str, str]]:
+    """Return what a name in the file of accounts stands for; any other name stands for itself."""
+    if "@" in name or "://" in name:
+        return name, {}
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    file = folder / "restante" / "accounts.toml"
+    try:
+        known = tomllib.loads(file.read_text())
+    except FileNotFoundError:
+        return name, {}
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    entry = known.get(name)
+    if entry is None:
+        return name, {}
+    if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
+        text = f'{file}: [{name}] wants account = "user@example.com" or a URL'
+        raise click.UsageError(text)
+    return entry["account"], {key: str(value) for key, value in entry.items()}
+
+
+def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
+    """Return where the account is, and whether TLS is to be found out by listening."""
+    from restante.client.options import PORTS, Target, parse_url
+
+    host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
+    starttls = given.pop("starttls")
+    if "://" in name:
+        try:
+            target = parse_url(name)
+        except ValueError as error:
+            raise click.UsageError(f"{name}: {error}") from None
+        changes = {"host": host, "port": port, "user": user}
+        return dataclasses.replace(target, **{k: v for k, v in changes.items() if v}), False
+    host, port = _bare_host(name, host, port)
+    if not host:
+        if "@" not in name:
+            text = f"{name} is no account: write user@domain, or pop3s://user@host"
+            raise click.UsageError(text)
+        if starttls or port or user:
+            host = _discovered_host(name)
+        else:
+            return None, False
+    tls: Tls = "starttls" if starttls or port == PORTS["starttls"] else "implicit"
+    guess = bool(port) and port not in (110, 995) and not starttls
+    user = user or (name if "@" in name else "")
+    return Target(host, port or PORTS[tls], "starttls" if guess else tls, user), guess
+
+
+def _bare_host(name: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
+    """Take HOST or HOST:PORT for a server, as `probe` and `-u NAME` write it."""
+    if host or "@" in name:
+        return host, port
+    found = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::(\d+))?", name)
+    if not found:
+        return (name, port) if ":" in name else (None, port)
+    return found[1].strip("[]"), port or (int(found[2]) if found[2] else None)
+
+
+def _discovered_host(address: str) -> str:
+    from restante.client import lookup
+
+    return lookup.target_of(address).host
+
+
+def _options(
+    given: dict[str, Any],
+    *,
+    seconds: float | None,
+    context: ssl.SSLContext | None,
+    verbose: bool,
+) -> Options:
+    from restante.client.options import Options
+
+    if given.get("ipv4") and given.get("ipv6"):
+        raise click.UsageError("-4 and -6 exclude each other")
+    ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
+    mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
+    return Options(
+        connect_seconds=connect or 10,
+        reply_seconds=reply or 20,
+        total_seconds=seconds,
+        context=context,
+        server_name=given.pop("servername") or "",
+        insecure_plaintext=given.pop("insecure_plaintext"),
+        mechanisms=(mechanism.upper(),) if mechanism else None,
+        token=given.pop("oauth"),
+        family=4 if ipv4 else 6 if ipv6 else 0,
+        resolve=dict(map(_resolved, given.pop("resolve"))),
+        trace=_trace if verbose else None,
+    )
+
+
+def _trust(cacert: Path | None) -> ssl.SSLContext | None:
+    if cacert is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(cacert))
+    except (OSError, ssl.SSLError) as error:
+        raise click.UsageError(f"--cacert {cacert}: {error.strerror or error}") from None
+
+
+def _resolved(text: str) -> tuple[tuple[str, int], str]:
+    found = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
+    if not found:
+        raise click.UsageError(f"--resolve {text}: write it as HOST:PORT:ADDRESS")
+    return (found[1], int(found[2])), found[3]
+
+
+def _trace(direction: str, line: str) -> None:
+    from restante.cli.plain import plain
+
+    click.echo(click.style(f"{direction} {plain(line)}", dim=True), err=True)
+
+
+def _set_color(choice: str) -> None:
+    """Colours go to terminals, and not where NO_COLOR asks for none."""
+    context = click.get_current_context()
+    if choice == "never" or (choice == "auto" and os.environ.get("NO_COLOR")):
+        context.color = False
+    elif choice == "always":
+        context.color = True
+
+
+def is_terminal() -> bool:
+    """Return whether a person looks at standard output."""
+    return sys.stdout.isatty()

@@ -1,0 +1,96 @@
+"""`pop3 check` and `pop3 probe`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.account import Account, account_options, is_terminal, read
+
+if TYPE_CHECKING:
+    from restante.diagnosis.question import Question
+
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="The whole report as JSON."),
+    click.option("-s", "--silent", is_flag=True, help="The verdict only."),
+)
+
+
+@click.command()
+@click.argument("account")
+@click.option("--deep", is_flag=True, help="Fetch every message and compare it with the lists.")
+@click.option(
+    "--wait", type=float, default=0, metavar="SECONDS", help="Wait for a locked mailbox so long."
+)
+@account_options
+@_OUTPUT[0]
+@_OUTPUT[1]
+def check(
+    account: str, *, deep: bool, wait: float, as_json: bool, silent: bool, **given: Any
+) -> None:
+    """Say whether a mail account works and, if not, why. Nothing is changed.
+
+    ACCOUNT is user@domain, pop3s://user@host[:port], pop3://user@host (STLS), or a name from the
+    file of accounts.
+    """
+    from restante.diagnosis.question import TOTAL
+
+    made = read(account, given, TOTAL)
+    question = _question(made)
+    question.password, question.deep, question.wait = made.password, deep, wait
+    if wait and question.options.total_seconds == TOTAL:
+        question.options = _with_total(question, TOTAL + wait)
+    _examine(question, as_json=as_json, silent=silent)
+
+
+@click.command()
+@click.argument("server", metavar="HOST")
+@account_options
+@_OUTPUT[0]
+@_OUTPUT[1]
+def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
+    """Do the same without a login: no password is asked for.
+
+    HOST is a server's name, with a port where that is not 995, or an account as for `check`.
+    """
+    from restante.diagnosis.question import TOTAL
+
+    _examine(_question(read(server, given, TOTAL, login=False)), as_json=as_json, silent=silent)
+
+
+def _question(made: Account) -> Question:
+    from restante.diagnosis.question import Question
+
+    return Question(
+        made.name,
+        made.target,
+        made.options,
+        verify=made.verify,
+        trust=made.trust,
+        guess=made.guess,
+    )
+
+
+def _with_total(question: Question, seconds: float) -> Any:
+    from dataclasses import replace
+
+    return replace(question.options, total_seconds=seconds)
+
+
+def _examine(question: Question, *, as_json: bool, silent: bool) -> None:
+    from restante.cli import screen
+    from restante.cli.progress import Progress
+    from restante.cli.trouble import told
+    from restante.diagnosis.run import examine
+
+    if not as_json and not silent:
+        question.on_step = lambda step: screen.show_step(step, wrap=is_terminal())
+    with told(), Progress("fetching") as progress:
+        report = examine(question, progress.update)
+    if as_json:
+        click.echo(json.dumps(report.as_json(), indent=2))
+    else:
+        screen.show_verdict(report, login=question.password is not None)
+    click.get_current_context().exit(report.exit_code)

@@ -1,0 +1,96 @@
+"""`pop3 rm`: deletes by unique-id, after it was looked at and agreed to."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.account import account_options, read
+from restante.cli.opened import opened
+from restante.cli.plain import plain
+from restante.cli.trouble import Failed
+
+if TYPE_CHECKING:
+    from restante.client.blocking import Maildrop, Message
+
+NOT_CONFIRMED = 13
+
+
+@click.command()
+@click.argument("account")
+@click.argument("messages", nargs=-1, required=True, metavar="NUMBER|UID...")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@account_options
+def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> None:
+    """Delete messages by number or unique-id, for good, after showing what they are.
+
+    A number is good for this moment only: scripts name unique-ids.
+    """
+    with opened(read(account, given)) as drop:
+        found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
+        found = list({message.number: message for message in found}.values())
+        for message in found:
+            click.echo(_described(message))
+        if not yes:
+            _agree(found)
+        for message in found:
+            drop.delete(message)
+        _commit(drop, found)
+
+
+def _find(drop: Maildrop, wanted: str) -> Message:
+    """Return the message with this unique-id, else the one with this number."""
+    by_uid = [message for message in drop if message.uid == wanted]
+    if len(by_uid) == 1:
+        return by_uid[0]
+    if len(by_uid) > 1:
+        raise Failed(f"{len(by_uid)} messages have the unique-id {plain(wanted)}: name a number", 2)
+    by_number = [m for m in drop if wanted.isascii() and str(m.number) == wanted.lstrip("0")]
+    if not by_number:
+        text = f"no message has the number or unique-id {plain(wanted)}; nothing was deleted"
+        raise Failed(text, 2)
+    return by_number[0]
+
+
+def _described(message: Message) -> str:
+    from restante.cli import heads
+    from restante.diagnosis import texts
+    from restante.protocol.failures import Denied
+
+    try:
+        head = heads.parse(message.top())
+    except Denied as denied:
+        head = heads.parse(denied)
+    subject, sender = plain(head.subject) or "(no subject)", plain(head.sender)
+    return f'{message.number}  {texts.octets(message.size)}  {sender}  "{subject}"'
+
+
+def _agree(found: list[Message]) -> None:
+    from restante.diagnosis import texts
+
+    if not sys.stdin.isatty():
+        raise Failed("nobody to ask: --yes deletes without asking; nothing was deleted", 2)
+    will = f"{texts.messages(len(found))} will be deleted for good. Delete?"
+    if not click.confirm(will, default=False):
+        raise Failed("Nothing was deleted.", NOT_CONFIRMED)
+
+
+def _commit(drop: Maildrop, found: list[Message]) -> None:
+    """Say what QUIT answered, whatever it was."""
+    from restante.diagnosis import texts
+    from restante.protocol.failures import RemoteError
+
+    numbers = texts.numbers([message.number for message in found])
+    try:
+        drop.commit()
+    except RemoteError as error:
+        if error.id == "quit-err":
+            told = f"{numbers} may still be there: the server answered -ERR {plain(error.text)}"
+        else:
+            told = f"{numbers} may or may not be gone: no answer to QUIT ({plain(str(error))})"
+        raise Failed(
+            f"FAIL quit-err  {told}\n  more  pop3 explain quit-err", NOT_CONFIRMED
+        ) from None
+    click.echo(f"Deleted {numbers}; the server confirmed it.")

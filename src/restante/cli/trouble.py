@@ -1,0 +1,65 @@
+"""From errors to words and exit codes, the same for every command on mail."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERRUPTED = 130
+
+
+class Failed(click.ClickException):
+    """A command could not do its work: an id, its exit code and what to do."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click's own way is a class for each code
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002  # click's own signature
+        """Print it as it is; it has its own form."""
+        click.echo(self.message, err=True)
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Tell what goes wrong in the block in the words of `pop3 explain`, and exit with its code."""
+    from restante.protocol.errors import LocalError
+    from restante.protocol.failures import RemoteError
+
+    try:
+        yield
+    except RemoteError as error:
+        raise failed(error) from None
+    except LocalError as error:
+        raise Failed(f"pop3: {plain(str(error))}", 2) from None
+    except ValueError as error:
+        raise click.UsageError(plain(str(error))) from None
+    except KeyboardInterrupt:
+        raise Failed("Interrupted; nothing was deleted.", INTERRUPTED) from None
+
+
+def failed(error: object) -> Failed:
+    """Return what is told of an error from the server or the way to it."""
+    from restante.diagnosis.explanations import EXPLANATIONS
+    from restante.protocol.failures import RemoteError
+
+    assert isinstance(error, RemoteError)
+    row = EXPLANATIONS.get(error.id)
+    code = f"[{error.code}] " if error.code else ""
+    where = f", after {error.command}" if error.command else ""
+    if row is None:
+        return Failed(f"FAIL {error.id}  {plain(code + error.text + where)}", 6)
+    lines = [
+        f"FAIL {row.id}  {row.verdict}",
+        f"  what  {plain(code + error.text + where)}",
+        *([f"  you   {row.you}"] if row.you else []),
+        f"  more  pop3 explain {row.id}",
+    ]
+    return Failed("\n".join(lines), row.exit)

@@ -1,0 +1,1 @@
+"""The client's side: connecting, logging in, and a maildrop to read, blocking or under asyncio."""

@@ -1,0 +1,183 @@
+"""The asyncio client: the same as `blocking`, with await.
+
+    async with restante.connect("pop3s://ann@example.com", password=...) as drop:
+        async for message in drop:
+            print((await message.header())["subject"])
+        await drop.delete(drop[1])
+        await drop.commit()          # leaving without it deletes nothing
+
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong. It may
+be cancelled anywhere: the connection is closed then, and nothing is removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING, Any
+
+from restante.client import aio_wire, maildrop
+from restante.client.mechanisms import Credentials
+from restante.client.session import Session, leave
+from restante.protocol.failures import Denied, Insecure, RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+    from email.message import EmailMessage
+
+    from restante.client.maildrop import Box, Entry
+    from restante.client.options import Options, Target
+    from restante.protocol.client import Received
+
+
+class Message:
+    """One message of an open maildrop.
+
+    Attributes:
+        number: 1-based, good for this session.
+        size: octets as LIST counts them.
+        uid: its unique-id, None where the server has none.
+    """
+
+    def __init__(self, drop: Maildrop, entry: Entry) -> None:
+        self._drop = drop
+        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
+
+    async def top(self, lines: int = 0) -> bytes:
+        """Return the header and so many lines of the body."""
+        head = (await self._drop.headers([self.number], lines))[0]
+        if isinstance(head, Denied):
+            raise head
+        return head
+
+    async def header(self) -> EmailMessage:
+        """Return the header, parsed; the body is not fetched."""
+        return message_from_bytes(await self.top(), policy=policy.default)
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give the message in chunks, exact octets; its size is compared with LIST's at the end.
+
+        Leaving before the end breaks the connection off, for the rest would come all the same.
+        """
+        ended: list[Received] = []
+        chunks = self._drop.retrieve(self.number, ended=ended)
+        try:
+            yield chunks
+        finally:
+            if not ended:
+                self._drop.hang_up()
+            await chunks.aclose()
+
+    async def read(self) -> bytes:
+        """Return the whole message."""
+        async with self.open() as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    def __repr__(self) -> str:
+        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
+
+
+class Maildrop:
+    """An open maildrop. Iterate over it, or index it by message number."""
+
+    def __init__(self, line: aio_wire.AsyncWire, box: Box) -> None:
+        self._wire, self._box = line, box
+
+    def __len__(self) -> int:
+        return len(self._box.entries)
+
+    async def __aiter__(self) -> AsyncIterator[Message]:
+        for entry in list(self._box.entries.values()):
+            yield Message(self, entry)
+
+    def __getitem__(self, number: int) -> Message:
+        return Message(self, maildrop.entry_of(self._box, number))
+
+    @property
+    def session(self) -> Session:
+        """What is known of the connection: greeting, capabilities, TLS, mechanism."""
+        return self._box.session
+
+    async def headers(self, numbers: Iterable[int], lines: int = 0) -> list[bytes | Denied]:
+        """Return the heads of messages, in one go where the server pipelines."""
+        return await self._wire.run(maildrop.headers(self._box, numbers, lines))
+
+    async def retrieve(
+        self,
+        number: int,
+        progress: Callable[[int], object] = lambda _: None,
+        ended: list[Received] | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield a message's octets in chunks; `progress` hears how many have come."""
+        octets = 0
+        ended = [] if ended is None else ended
+        async for piece in self._wire.pieces(maildrop.retrieve(self._box, number), ended):
+            octets += len(piece)
+            progress(octets)
+            yield piece
+
+    async def delete(self, message: Message | int) -> None:
+        """Mark a message; `commit` removes it."""
+        number = message if isinstance(message, int) else message.number
+        await self._wire.run(maildrop.mark(self._box, number))
+
+    async def undelete(self) -> None:
+        """Take all marks away."""
+        await self._wire.run(maildrop.unmark(self._box))
+
+    async def commit(self) -> None:
+        """Remove what is marked, and hang up. Raises RemoteError: not all of it is gone."""
+        try:
+            await self._wire.run(maildrop.commit(self._box))
+        finally:
+            self._wire.close()
+
+    async def close(self) -> None:
+        """Leave, and delete nothing."""
+        if self._box.may_quit:
+            with contextlib.suppress(RemoteError):
+                await self._wire.run(leave(self.session))
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection at once."""
+        self.session.peer.broken = True
+        self._wire.close()
+
+
+@contextlib.asynccontextmanager
+async def connect(
+    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+) -> AsyncIterator[Maildrop]:
+    """Give the open maildrop of an account: a URL, or an address that is looked up.
+
+    Options are given as an object or by name: see `restante.client.options.Options`. Raises
+    RemoteError, and ValueError for an account that is none.
+    """
+    options = options or maildrop.options_of(**given)
+    session = Session(await asyncio.to_thread(maildrop.target_of, account), options)
+    try:
+        drop = await _open(session, password)
+    except Insecure as error:
+        again = maildrop.for_demo(error, session)
+        if again is None:
+            raise
+        drop = await _open(again, password)
+    try:
+        yield drop
+    except BaseException:
+        drop.hang_up()
+        raise
+    await drop.close()
+
+
+async def _open(session: Session, password: str) -> Maildrop:
+    line = await aio_wire.dial(session)
+    try:
+        credentials = Credentials(session.target.user, password)
+        return Maildrop(line, await line.run(maildrop.open_(session, credentials)))
+    except BaseException:
+        line.close()
+        raise

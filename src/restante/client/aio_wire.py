@@ -1,0 +1,108 @@
+"""The asyncio driver: the same dialogues on an asyncio stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from restante.client import reach
+from restante.client.flow import Done, Flow, In, Out, advance
+from restante.protocol.dialogue import Chunk
+from restante.protocol.failures import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from restante.client.flow import Flowing
+    from restante.client.session import Session
+    from restante.protocol.dialogue import Dialogue
+
+T = TypeVar("T")
+
+PIECE = 64 * 1024  # octets that are read at a time
+
+
+class AsyncWire:
+    """A connection; `run` holds a dialogue on it."""
+
+    def __init__(
+        self, session: Session, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.session = session
+        self.flow = Flow(session)
+        self._reader, self._writer = reader, writer
+
+    async def begin(self) -> None:
+        """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
+        if self.session.target.tls == "implicit":
+            await self._drive(self.flow.start_tls())
+            self.session.peer.phase = "greeting"
+
+    async def run(self, dialogue: Dialogue[T]) -> T:
+        """Carry out a dialogue and return its result. Raises RemoteError."""
+        return await self._drive(self.flow.run(dialogue))
+
+    async def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
+        flowing = self.flow.run(dialogue)
+        step = advance(flowing, None)
+        while not isinstance(step, Done):
+            if isinstance(step, Chunk):
+                yield step.octets
+            step = advance(flowing, await self._answer(step))
+        ended.append(step.value)
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            self._writer.write(self.flow.farewell())
+        self._writer.close()
+
+    async def _drive(self, flowing: Flowing[T]) -> T:
+        step = advance(flowing, None)
+        while not isinstance(step, Done):
+            step = advance(flowing, await self._answer(step))
+        return step.value
+
+    async def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
+        if isinstance(step, Chunk):
+            return b""
+        try:
+            return await self._do(step)
+        except OSError as error:
+            return error
+
+    async def _do(self, step: Out | In) -> bytes:
+        left = step.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        async with asyncio.timeout(None if left == float("inf") else left):
+            if isinstance(step, In):
+                return await self._reader.read(PIECE)
+            self._writer.write(step.octets)
+            await self._writer.drain()
+        return b""
+
+
+async def dial(session: Session) -> AsyncWire:
+    """Return a connection to the first address that takes one. Raises RemoteError."""
+    target, options = session.target, session.options
+    trouble: Unreachable | None = None
+    for address in await asyncio.to_thread(reach.addresses, target, options):
+        try:
+            async with asyncio.timeout(options.connect_seconds):
+                streams = await asyncio.open_connection(address, target.port)
+        except OSError as error:
+            refused = reach.refused(address, target.port, error, options.connect_seconds)
+            trouble = trouble or refused
+            continue
+        wire = AsyncWire(session, *streams)
+        try:
+            await wire.begin()
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+    raise trouble or Unreachable("dns-noaddr", f"{target.host} has no address", phase="connect")

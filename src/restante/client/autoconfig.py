@@ -1,0 +1,91 @@
+"""Mozilla's autoconfig: the settings of a mail domain as an XML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from restante.client.domain import Address
+    from restante.client.options import Tls
+
+LIMIT = 256 * 1024  # octets of a file
+
+_SOCKETS: dict[str, Tls] = {"SSL": "implicit", "STARTTLS": "starttls", "plain": "none"}
+
+
+class NoAutoconfigError(ValueError):
+    """A file is no autoconfig, or names no POP3 server; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A POP3 server that a file names."""
+
+    host: str
+    port: int
+    tls: Tls
+    user: str
+
+
+def urls(address: Address) -> dict[str, str]:
+    """Return where a domain's own file may be, and where Thunderbird's collection has one.
+
+    The address goes to the domain's own servers only; the collection hears the domain.
+    """
+    query = f"emailaddress={_quoted(str(address))}"
+    domain = address.domain
+    own = f"https://autoconfig.{domain}/mail/config-v1.1.xml?{query}"
+    known = f"https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml?{query}"
+    return {
+        f"autoconfig.{domain}": own,
+        f"autoconfig at {domain}": known,
+        "autoconfig at Thunderbird": f"https://autoconfig.thunderbird.net/v1.1/{domain}",
+    }
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="@")
+
+
+def parse(octets: bytes, address: Address) -> list[Incoming]:
+    """Return the POP3 servers that a file names, in its order.
+
+    Raises NoAutoconfigError. A document type is refused: entities could make a small file endless.
+    """
+    if b"<!DOCTYPE" in octets.upper() or b"<!ENTITY" in octets.upper():
+        raise NoAutoconfigError("it has a document type, which is refused")
+    try:
+        root = ET.fromstring(octets)  # noqa: S314  # without a document type there are no entities
+    except (ET.ParseError, ValueError):
+        raise NoAutoconfigError("it is no XML") from None
+    if root.tag != "clientConfig":
+        raise NoAutoconfigError("it is no clientConfig")
+    servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
+    found = [made for node in servers if (made := _incoming(node, address)) is not None]
+    if not found:
+        raise NoAutoconfigError("it names no POP3 server")
+    return found
+
+
+def _incoming(node: ET.Element, address: Address) -> Incoming | None:
+    host = _filled(node.findtext("hostname", ""), address).strip().lower()
+    port, kind = node.findtext("port", "").strip(), node.findtext("socketType", "").strip()
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or kind not in _SOCKETS:
+        return None
+    user = _filled(node.findtext("username", "").strip(), address) or str(address)
+    return Incoming(host, int(port), _SOCKETS[kind], user)
+
+
+def _filled(text: str, address: Address) -> str:
+    places = {
+        "%EMAILADDRESS%": str(address),
+        "%EMAILLOCALPART%": address.local,
+        "%EMAILDOMAIN%": address.domain,
+    }
+    for place, value in places.items():
+        text = text.replace(place, value)
+    return text

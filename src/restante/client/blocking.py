@@ -1,0 +1,191 @@
+"""The blocking client.
+
+    from restante import blocking
+
+    with blocking.connect("pop3s://ann@example.com", password=...) as drop:
+        for message in drop:
+            print(message.header()["subject"])
+        drop.delete(drop[1])
+        drop.commit()                # leaving without it deletes nothing
+
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from email import message_from_bytes, policy
+from typing import TYPE_CHECKING, Any, Self
+
+from restante.client import maildrop, wire
+from restante.client.mechanisms import Credentials
+from restante.client.session import Session, leave
+from restante.protocol.failures import Denied, Insecure, RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+    from email.message import EmailMessage
+
+    from restante.client.maildrop import Box, Entry
+    from restante.client.options import Options, Target
+    from restante.protocol.client import Received
+    from restante.protocol.dialogue import Status
+
+
+class Message:
+    """One message of an open maildrop.
+
+    Attributes:
+        number: 1-based, good for this session.
+        size: octets as LIST counts them.
+        uid: its unique-id, None where the server has none.
+    """
+
+    def __init__(self, drop: Maildrop, entry: Entry) -> None:
+        self._drop = drop
+        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
+
+    def top(self, lines: int = 0) -> bytes:
+        """Return the header and so many lines of the body."""
+        head = self._drop.headers([self.number], lines)[0]
+        if isinstance(head, Denied):
+            raise head
+        return head
+
+    def header(self) -> EmailMessage:
+        """Return the header, parsed; the body is not fetched."""
+        return message_from_bytes(self.top(), policy=policy.default)
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Generator[bytes, None, None]]:
+        """Give the message in chunks, exact octets; its size is compared with LIST's at the end.
+
+        Leaving before the end breaks the connection off, for the rest would come all the same.
+        """
+        ended: list[Received] = []
+        chunks = self._drop.retrieve(self.number, ended=ended)
+        try:
+            yield chunks
+        finally:
+            if not ended:
+                self._drop.hang_up()
+            chunks.close()
+
+    def read(self) -> bytes:
+        """Return the whole message."""
+        return b"".join(self._drop.retrieve(self.number))
+
+    def __repr__(self) -> str:
+        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
+
+
+class Maildrop:
+    """An open maildrop. Iterate over it, or index it by message number."""
+
+    def __init__(self, line: wire.Wire, box: Box) -> None:
+        self._wire, self._box = line, box
+
+    def __len__(self) -> int:
+        return len(self._box.entries)
+
+    def __iter__(self) -> Iterator[Message]:
+        return (Message(self, entry) for entry in list(self._box.entries.values()))
+
+    def __getitem__(self, number: int) -> Message:
+        return Message(self, maildrop.entry_of(self._box, number))
+
+    @property
+    def session(self) -> Session:
+        """What is known of the connection: greeting, capabilities, TLS, mechanism."""
+        return self._box.session
+
+    def headers(self, numbers: Iterable[int], lines: int = 0) -> list[bytes | Denied]:
+        """Return the heads of messages, in one go where the server pipelines."""
+        return self._wire.run(maildrop.headers(self._box, numbers, lines))
+
+    def retrieve(
+        self,
+        number: int,
+        progress: Callable[[int], object] = lambda _: None,
+        ended: list[Received] | None = None,
+    ) -> Generator[bytes, None, None]:
+        """Yield a message's octets in chunks; `progress` hears how many have come."""
+        octets = 0
+        ended = [] if ended is None else ended
+        for piece in self._wire.pieces(maildrop.retrieve(self._box, number), ended):
+            octets += len(piece)
+            progress(octets)
+            yield piece
+
+    def by_hand(self, line: str, status: list[Status]) -> Generator[bytes, None, None]:
+        """Send a line as a person typed it, and yield what its reply says behind the status line.
+
+        The status is appended to `status`; -ERR is one too. A DELE counts as marked.
+        """
+        yield from self._wire.pieces(maildrop.typed(self._box, line), status)
+
+    def delete(self, message: Message | int) -> None:
+        """Mark a message; `commit` removes it."""
+        number = message if isinstance(message, int) else message.number
+        self._wire.run(maildrop.mark(self._box, number))
+
+    def undelete(self) -> None:
+        """Take all marks away."""
+        self._wire.run(maildrop.unmark(self._box))
+
+    def commit(self) -> None:
+        """Remove what is marked, and hang up. Raises RemoteError: not all of it is gone."""
+        try:
+            self._wire.run(maildrop.commit(self._box))
+        finally:
+            self._wire.close()
+
+    def close(self) -> None:
+        """Leave, and delete nothing."""
+        if self._box.may_quit:
+            with contextlib.suppress(RemoteError):
+                self._wire.run(leave(self.session))
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection at once."""
+        self.session.peer.broken = True
+        self._wire.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self.close()
+        else:
+            self.hang_up()
+
+
+def connect(
+    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+) -> Maildrop:
+    """Return the open maildrop of an account: a URL, or an address that is looked up.
+
+    Options are given as an object or by name: see `restante.client.options.Options`. Raises
+    RemoteError, and ValueError for an account that is none.
+    """
+    options = options or maildrop.options_of(**given)
+    session = Session(maildrop.target_of(account), options)
+    try:
+        return _open(session, password)
+    except Insecure as error:
+        again = maildrop.for_demo(error, session)
+        if again is None:
+            raise
+        return _open(again, password)
+
+
+def _open(session: Session, password: str) -> Maildrop:
+    line = wire.dial(session)
+    try:
+        credentials = Credentials(session.target.user, password)
+        return Maildrop(line, line.run(maildrop.open_(session, credentials)))
+    except BaseException:
+        line.close()
+        raise

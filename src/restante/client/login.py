@@ -1,0 +1,146 @@
+"""Logging in with the best that server, connection and credentials have in common."""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from restante.client.mechanisms import (
+    CLEAR,
+    MECHANISMS,
+    TOKENS,
+    Credentials,
+    apop_digest,
+)
+from restante.protocol import client
+from restante.protocol.dialogue import carry_out
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import Denied, Insecure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restante.client.session import Session
+    from restante.protocol.dialogue import Dialogue, Operation, Status
+
+ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
+
+
+def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
+    """Log in. Raises Denied with the reason, Insecure: every way would show the password.
+
+    Where a way that does not say the password is refused, one that says it is tried too, if the
+    connection is safe: some servers offer SCRAM and have no keys for every account.
+    """
+    peer, target = session.peer, session.target
+    peer.phase = "login"
+    binding = session.tls.binding() if session.tls else None
+    has_plus = any(name.endswith("-PLUS") for name in session.mechanisms)
+    credentials = replace(
+        credentials,
+        host=target.host,
+        port=target.port,
+        binding=binding,
+        server_has_plus=has_plus,
+    )
+    _keep_secret(session, credentials)
+    ways = list(_ways(session, credentials))
+    if not ways:
+        raise _no_way(session)
+    if session.options.utf8 and "UTF8" in (session.capabilities or {}):
+        yield from carry_out(peer, client.utf8())
+    for place, way in enumerate(ways):
+        session.tried.append(way)
+        try:
+            yield from _go(session, credentials, way)
+        except Denied as denied:
+            if place + 1 == len(ways) or denied.code not in ("", "AUTH"):
+                raise
+            continue
+        session.mechanism = way
+        break
+    peer.phase = "mailbox"
+
+
+def _keep_secret(session: Session, credentials: Credentials) -> None:
+    password = credentials.password
+    if session.mechanism == "EXTERNAL" or not password:
+        return
+    spoken = f"\0{credentials.user}\0{password}".encode()
+    coded = binascii.b2a_base64(spoken, newline=False).decode().rstrip("=")
+    session.peer.keep_secret(password)
+    session.peer.secrets.append(coded)
+
+
+def _ways(session: Session, credentials: Credentials) -> Iterable[str]:
+    """Return what to try, in order: at most one that proves the password, one that says it."""
+    if session.options.mechanisms:
+        return [name.upper() for name in session.options.mechanisms]
+    offered = [name for name in MECHANISMS if name in session.mechanisms]
+    if session.options.token:
+        ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
+        return ways[:1] if session.secret else []
+    offered = [name for name in offered if name not in TOKENS and name != "EXTERNAL"]
+    proving = [name for name in offered if name not in CLEAR and _possible(session, name)]
+    if not session.secret and session.timestamp:
+        proving.append("APOP")
+    saying = _saying(session, credentials, offered) if session.secret else []
+    scram = [name for name in proving if name.startswith("SCRAM")]
+    if scram:
+        return [scram[0], *saying[:1]]
+    return saying[:1] or proving[:1]
+
+
+def _possible(session: Session, name: str) -> bool:
+    bound = session.tls is not None and session.tls.binding() is not None
+    return bound or not name.endswith("-PLUS")
+
+
+def _saying(session: Session, credentials: Credentials, offered: list[str]) -> list[str]:
+    """Return the ways that say the password: USER where the server has it, else PLAIN or LOGIN."""
+    clear: list[str] = [name for name in ("PLAIN", "LOGIN") if name in offered]
+    capabilities = session.capabilities
+    has_user = capabilities is None or "USER" in capabilities or not clear
+    try:
+        client.user(credentials.user)
+        client.pass_(credentials.password)
+    except LocalError:
+        if not clear:
+            raise
+        has_user = False
+    return ["USER", *clear] if has_user else clear
+
+
+def _no_way(session: Session) -> Insecure | Denied:
+    peer = session.peer
+    if not session.secret:
+        text = "every way to log in here would show the password; it was not sent"
+        return Insecure("stls-missing", text, phase="login")
+    text = f"no way to log in that both ends know: the server has {session.mechanisms}"
+    return Denied("auth-failed", text, phase="login", command=peer.command)
+
+
+def _go(session: Session, credentials: Credentials, way: str) -> Dialogue[None]:
+    peer = session.peer
+    if way in ("USER", *CLEAR) and not session.secret:
+        raise _no_way(session)
+    if way == "USER":
+        yield from carry_out(peer, client.user(credentials.user))
+        yield from carry_out(peer, client.pass_(credentials.password))
+    elif way == "APOP":
+        digest = apop_digest(session.timestamp, credentials.password)
+        yield from carry_out(peer, client.apop(credentials.user, digest))
+    elif way in MECHANISMS:
+        yield from carry_out(peer, _auth(session, credentials, way))
+    else:
+        raise LocalError(f"{way} is no mechanism known here: {', '.join(MECHANISMS)}")
+
+
+def _auth(session: Session, credentials: Credentials, way: str) -> Operation[Status]:
+    """Return AUTH; a response goes along only where it is wanted and the line has room."""
+    if session.options.initial_response:
+        with_it = client.auth(way, MECHANISMS[way](credentials), initial=True)
+        if len(with_it.request) <= ROOM:
+            return with_it
+    return client.auth(way, MECHANISMS[way](credentials))

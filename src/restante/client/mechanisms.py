@@ -1,0 +1,123 @@
+"""The client's side of SASL's mechanisms, a generator each. RFC 5034.
+
+Each yields responses and is sent challenges; the first response is None where the server begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from restante.protocol.saslprep import saslprep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.client import Responder
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """Who logs in, with what, and over what."""
+
+    user: str
+    password: str
+    host: str = ""
+    port: int = 0
+    binding: tuple[str, bytes] | None = None  # of the channel, by name
+    server_has_plus: bool = False
+
+
+Begin: TypeAlias = "Callable[[Credentials], Responder]"
+
+
+def plain(credentials: Credentials) -> Responder:
+    """RFC 4616."""
+    yield f"\0{credentials.user}\0{credentials.password}".encode()
+
+
+def login(credentials: Credentials) -> Responder:
+    """draft-murchison-sasl-login: the server asks for the name, then for the password."""
+    yield None
+    yield credentials.user.encode()
+    yield credentials.password.encode()
+
+
+def cram_md5(credentials: Credentials) -> Responder:
+    """RFC 2195."""
+    challenge = yield None
+    digest = hmac.digest(credentials.password.encode(), challenge, "md5").hex()
+    yield f"{credentials.user} {digest}".encode()
+
+
+def external(credentials: Credentials) -> Responder:
+    """RFC 4422 appendix A: the certificate in TLS says who it is."""
+    yield credentials.user.encode()
+
+
+def oauthbearer(credentials: Credentials) -> Responder:
+    """RFC 7628: where it is refused, the server says why and waits for ^A."""
+    name = credentials.user.replace("=", "=3D").replace(",", "=2C")
+    fields = [f"n,a={name},", f"host={credentials.host}", f"port={credentials.port}"]
+    yield "\x01".join([*fields, f"auth=Bearer {credentials.password}", "", ""]).encode()
+    yield b"\x01"
+
+
+def xoauth2(credentials: Credentials) -> Responder:
+    """Google's and Microsoft's documentation: as above, and the answer is empty."""
+    yield f"user={credentials.user}\x01auth=Bearer {credentials.password}\x01\x01".encode()
+    yield b""
+
+
+def scram(mechanism: str) -> Begin:
+    """RFC 5802, RFC 7677: the password is proved and never said, and the server proves too."""
+
+    def respond(credentials: Credentials) -> Responder:
+        import scramp
+
+        bound = mechanism.endswith("-PLUS")
+        # Say that we could bind only to a server that does not claim it can: RFC 5802 section 6.
+        binding = credentials.binding if bound or not credentials.server_has_plus else None
+        client = scramp.ScramClient(
+            [mechanism if bound else mechanism.removesuffix("-PLUS")],
+            saslprep(credentials.user),
+            credentials.password,
+            channel_binding=binding if bound else None,
+        )
+        try:
+            challenge = yield client.get_client_first().encode()
+            client.set_server_first(challenge.decode())
+            challenge = yield client.get_client_final().encode()
+            client.set_server_final(challenge.decode())
+        except scramp.ScramException as error:
+            raise ValueError(
+                f"the server did not prove that it knows the password: {error}"
+            ) from error
+        yield b""
+
+    return respond
+
+
+MECHANISMS: dict[str, Begin] = {
+    "SCRAM-SHA-256-PLUS": scram("SCRAM-SHA-256-PLUS"),
+    "SCRAM-SHA-256": scram("SCRAM-SHA-256"),
+    "SCRAM-SHA-1-PLUS": scram("SCRAM-SHA-1-PLUS"),
+    "SCRAM-SHA-1": scram("SCRAM-SHA-1"),
+    "PLAIN": plain,
+    "LOGIN": login,
+    "CRAM-MD5": cram_md5,
+    "EXTERNAL": external,
+    "OAUTHBEARER": oauthbearer,
+    "XOAUTH2": xoauth2,
+}
+"""Every mechanism of the server's side, best first."""
+
+TOKENS = ("OAUTHBEARER", "XOAUTH2")
+CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # they show the secret to who listens
+
+
+def apop_digest(timestamp: str, password: str) -> str:
+    """Return what APOP proves the password with. RFC 1939 section 7."""
+    return hashlib.md5((timestamp + password).encode(), usedforsecurity=False).hexdigest()

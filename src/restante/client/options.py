@@ -1,0 +1,112 @@
+"""Which account, and how to get at it."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Mapping
+
+Tls: TypeAlias = Literal["implicit", "starttls", "none"]
+
+PORTS: Mapping[str, int] = {"implicit": 995, "starttls": 110, "none": 110}
+_SCHEMES: Mapping[str, Tls] = {"pop3s": "implicit", "pops": "implicit", "pop3": "starttls"}
+_SCHEMES = {**_SCHEMES, "pop": "starttls"}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A server, how to speak to it, and whose maildrop is wanted."""
+
+    host: str
+    port: int
+    tls: Tls
+    user: str = ""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether the server is this machine."""
+        return is_loopback(self.host)
+
+    def __str__(self) -> str:
+        scheme = "pop3s" if self.tls == "implicit" else "pop3"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{self.user + '@' if self.user else ''}{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host's name or address is this machine's own."""
+    if host.lower() in ("localhost", "ip6-localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_url(url: str) -> Target:
+    """Return what pop3s://user@host:port or pop3://user@host names; the last "@" divides.
+
+    pop://user;AUTH=mech@host is taken too (RFC 2384). Raises ValueError, which says what is wrong;
+    a password in a URL is refused, for it would stay in histories and process lists.
+    """
+    found = re.fullmatch(r"(\w+)://(?:(.*)@)?(\[[^\]]*\]|[^@:/]*)(?::(\d*))?/?", url, re.DOTALL)
+    if not found or found[1].lower() not in _SCHEMES:
+        raise ValueError("write it as pop3s://user@host or pop3://user@host:port")
+    user = re.sub(r";auth=[^;]*$", "", found[2] or "", flags=re.IGNORECASE)
+    if ":" in user:
+        raise ValueError("no password in a URL: leave it out, and you are asked for it")
+    tls = _SCHEMES[found[1].lower()]
+    host = found[3].strip("[]")
+    if not host:
+        raise ValueError("the URL names no host")
+    port = int(found[4]) if found[4] else PORTS[tls]
+    if not 0 < port < 65536:
+        raise ValueError(f"{port} is no port: ports are 1 to 65535")
+    return Target(host, port, tls, unquote(user))
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a client goes about it. The defaults are safe.
+
+    Attributes:
+        connect_seconds: the time for each address to take a connection, and for TLS.
+        reply_seconds: the time for the server's next reply, or the next octets of a message.
+        total_seconds: the time for all of it, None for no end.
+        context: TLS settings; None makes ones that verify the certificate and the name.
+        server_name: the name that the certificate must have, where it is not the host's.
+        insecure_plaintext: a password may go without TLS where the server has none. It permits
+            and does not force: an offered STLS is used. To this machine it may always.
+        mechanisms: what may be used to log in, best first; None means what is best.
+        token: the password is an OAuth 2 token.
+        initial_response: send the first response along with AUTH, where the line has room.
+        family: 4 or 6 for only that version of IP, 0 for both.
+        resolve: addresses by (host, port), in place of asking the DNS.
+        utf8: say UTF8, where the server has it (RFC 6856).
+        window: how many octets of commands may be under way at once.
+        wrong_size: what to do about a message whose size is not LIST's: "warn" or "error".
+        trace: called with "<" or ">" and a line, never with a secret.
+    """
+
+    connect_seconds: float = 10
+    reply_seconds: float = 20
+    total_seconds: float | None = None
+    context: ssl.SSLContext | None = None
+    server_name: str = ""
+    insecure_plaintext: bool = False
+    mechanisms: tuple[str, ...] | None = None
+    token: bool = False
+    initial_response: bool = False
+    family: Literal[0, 4, 6] = 0
+    resolve: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    utf8: bool = False
+    window: int = 4096
+    wrong_size: Literal["warn", "error"] = "warn"
+    trace: Callable[[str, str], None] | None = None
+    pin: bytes = b""  # octets that the certificate must have, where it is not verified

@@ -1,0 +1,133 @@
+"""What a failure is called: by where it happened, the response code, and what the server said."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
+    ("greeting", Denied): "greet-err",
+    ("greeting", Lost): "greet-closed",
+    ("greeting", Stalled): "greet-none",
+    ("tls", Denied): "stls-refused",
+    ("login", Lost): "auth-noreply",
+    ("login", Stalled): "auth-noreply",
+    ("message", Denied): "retr-refused",
+    ("quit", Denied): "quit-err",
+}
+
+_CODES = {
+    "IN-USE": "locked",
+    "LOGIN-DELAY": "login-delay",
+    "SYS/TEMP": "auth-temp",
+    "SYS/PERM": "auth-temp",
+}
+
+
+def _said(*wordings: str) -> re.Pattern[str]:
+    return re.compile("|".join(wordings), re.IGNORECASE)
+
+
+_APP_PASSWORD = _said(
+    r"app(?:lication)?[- ]?specific",
+    r"\bapp(?:lication)?[- ]password",
+    r"InvalidSecondFactor",
+    r"authori[sz]ation code",
+    r"generate a password",
+    r"second factor|2-step|two-factor",
+)
+_SWITCHED_OFF = _said(
+    r"(?:pop3?|protocol|access).{0,60}\b(?:disabled?|deactivated|blocked|inactive)",
+    r"(?:pop3?|protocol|access).{0,60}\bnot (?:enabled|allowed|permitted|active)",
+    r"(?:pop3?|protocol|access).{0,60}\b(?:turned|switched) off",
+    r"(?:not enabled|disabled|enable|turn on|switch on).{0,40}\bpop3?\b",
+)
+_OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
+_CLEAR = _said(r"\b(?:TLS|SSL|STLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_LOCKED = _said(
+    r"\b(?:lock(?:ed)?|in use|busy)\b",
+    r"already (?:logged in|open|in use)",
+    r"another (?:session|client|pop)",
+)
+_TOO_OFTEN = _said(
+    r"too (?:many|often|frequent|soon|fast)",
+    r"minimum.{0,30}interval",
+    r"login delay",
+    r"wait .{0,30}(?:before|min)",
+)
+_TEMPORARY = _said(
+    r"temporar",
+    r"try (?:again )?later",
+    r"unavailable",
+    r"internal (?:server )?error|system error",
+    r"overload|timed?[- ]?out|back ?end|database",
+)
+_PASSWORD = _said(
+    r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
+)
+_UNKNOWN_USER = _said(r"unknown|no such|not known|does not exist|invalid")
+
+
+def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool) -> RemoteError:
+    """Give an error the id that says what is behind it, where that shows only here."""
+    for (phase, kind), name in _BY_PHASE.items():
+        if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
+            error.id = name
+            return error
+    if error.phase == "login" and isinstance(error, Denied) and error.id in _GENERAL:
+        error.id = login_refusal(error, capabilities, tls=tls)
+    return error
+
+
+_GENERAL = frozenset({"refused", "conn-lost", "stalled"})
+
+
+def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls: bool) -> str:
+    """Return the id for a login that was refused. The server's own words weigh most."""
+    if error.code in _CODES and error.code != "SYS/PERM":
+        return _CODES[error.code]
+    found = _by_words(
+        error.text, user=not tls and error.command.upper().startswith("USER"), tls=tls
+    )
+    if found is None and error.code == "SYS/PERM":
+        found = "auth-temp"
+    if found is None and error.code != "AUTH":
+        found = _without_code(error.text)
+    if found is None:
+        found = "auth-oauth" if _oauth_wanted(error, capabilities) else "auth-failed"
+    return found
+
+
+def _by_words(text: str, *, user: bool, tls: bool) -> str | None:
+    """Return what the text alone says; `user` is whether USER was refused."""
+    if _APP_PASSWORD.search(text):
+        return "auth-apppw"
+    if _SWITCHED_OFF.search(text) and not _CLEAR.search(text):
+        return "auth-pop-disabled"
+    if not tls and (_CLEAR.search(text) or (user and not _UNKNOWN_USER.search(text))):
+        return "auth-plain-refused"
+    return None
+
+
+def _without_code(text: str) -> str | None:
+    """Return what servers without response codes mean."""
+    if _TOO_OFTEN.search(text):
+        return "login-delay"
+    if _LOCKED.search(text):
+        return "locked"
+    return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None
+
+
+def _oauth_wanted(error: Denied, capabilities: Mapping[str, str] | None) -> bool:
+    """Return whether a provider has ended passwords: it offers tokens, and no SCRAM beside them."""
+    offered = (capabilities or {}).get("SASL", "").upper().split()
+    tokens = "XOAUTH2" in offered or "OAUTHBEARER" in offered
+    used_token = "OAUTH" in error.command.upper()
+    if used_token or any(name.startswith(("SCRAM", "CRAM")) for name in offered):
+        return False
+    return tokens or bool(_OAUTH.search(error.text))

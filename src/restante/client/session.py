@@ -1,0 +1,187 @@
+"""One session as the client knows it, and its way from the greeting to a maildrop.
+
+All of it is dialogues: no socket, no clock. The drivers in `wire` and `aio_wire` run them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.client.options import Options, Target
+from restante.protocol import client
+from restante.protocol.dialogue import (
+    LINE_LIMIT,
+    Peer,
+    Receive,
+    StartTls,
+    Status,
+    carry_out,
+    readable,
+)
+from restante.protocol.failures import BadReply, Denied, Insecure
+
+if TYPE_CHECKING:
+    from restante.client.tls import TlsLayer
+    from restante.protocol.dialogue import Dialogue
+
+_TIMESTAMP = re.compile(r"<[^<>\s]+@[^<>\s]*>")
+
+_OTHER_PROTOCOLS = (
+    (b"220", "SMTP or FTP"),
+    (b"421", "SMTP"),
+    (b"554", "SMTP"),
+    (b"* ", "IMAP"),
+    (b"HTTP/", "HTTP"),
+    (b"<", "HTTP"),
+    (b"SSH-", "SSH"),
+    (b"200 ", "NNTP"),
+    (b"201 ", "NNTP"),
+    (b'"IMPLEMENTATION"', "ManageSieve"),
+    (b"\x15\x03", "TLS"),
+    (b"\x16\x03", "TLS"),
+    (b"RFB ", "VNC"),
+)
+
+
+@dataclass(slots=True)
+class Session:
+    """What the client knows of a connection."""
+
+    target: Target
+    options: Options = field(default_factory=Options)
+    peer: Peer = field(default_factory=Peer)
+    tls: TlsLayer | None = None
+    greeting: Status | None = None
+    capabilities: dict[str, str] | None = None  # None: the server has no CAPA
+    before_tls: dict[str, str] | None = None  # the same as it was in clear
+    mechanism: str = ""  # the one that logged in, or "USER"
+    tried: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.peer.trace = self.options.trace
+
+    @property
+    def secret(self) -> bool:
+        """Whether a password may go as it is."""
+        free = self.options.insecure_plaintext or self.target.loopback
+        return self.tls is not None or free
+
+    @property
+    def timestamp(self) -> str:
+        """The greeting's timestamp for APOP, "" where it has none. RFC 1939 section 7."""
+        found = _TIMESTAMP.search(self.greeting.text) if self.greeting else None
+        return found[0] if found else ""
+
+    @property
+    def can_pipeline(self) -> bool:
+        """Whether commands may go ahead of replies: RFC 2449 section 6.6."""
+        return "PIPELINING" in (self.capabilities or {})
+
+    @property
+    def mechanisms(self) -> list[str]:
+        """The mechanisms that CAPA lists now."""
+        return (self.capabilities or {}).get("SASL", "").upper().split()
+
+
+def greet(session: Session) -> Dialogue[Status]:
+    """Read the greeting. Raises BadReply at once where its first octets are no POP3's."""
+    peer = session.peer
+    peer.phase = "greeting"
+    fresh = True
+    while b"\n" not in peer.inbox:
+        _check_protocol(peer)
+        octets = yield Receive(fresh)
+        if not octets:
+            raise peer.lost()
+        peer.inbox += octets
+        fresh = False
+        if len(peer.inbox) > LINE_LIMIT:
+            break  # reading the line says what is wrong with it
+    _check_protocol(peer)
+    session.greeting = yield from client.greeting(peer)
+    return session.greeting
+
+
+def _check_protocol(peer: Peer) -> None:
+    start = bytes(peer.inbox[:4]).upper()
+    if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
+        return
+    heard = readable(bytes(peer.inbox[:200])).splitlines()[0] if peer.inbox.strip() else ""
+    kind = protocol_of(bytes(peer.inbox))
+    if kind == "TLS":
+        raise peer.fail(BadReply, "tls-on-plain", "the port speaks TLS from the first octet")
+    text = f'it says "{heard[:100]}"'
+    raise peer.fail(BadReply, "wrong-protocol", f"this is {_article(kind)} server; {text}")
+
+
+def protocol_of(octets: bytes) -> str:
+    """Return which protocol begins so, "unknown" where nobody knows."""
+    if octets.startswith(b"220"):
+        text = octets[:200].upper()
+        return "FTP" if b"FTP" in text and b"SMTP" not in text else "SMTP"
+    found = (name for start, name in _OTHER_PROTOCOLS if octets.startswith(start))
+    return next(found, "unknown")
+
+
+def _article(kind: str) -> str:
+    if kind == "unknown":
+        return "no POP3"
+    return f"a {kind}" if kind in ("ManageSieve", "VNC") else f"an {kind}"
+
+
+def ask_capabilities(session: Session) -> Dialogue[None]:
+    """Ask for CAPA; an -ERR means that the server has none. RFC 2449 section 5."""
+    session.peer.phase = "capa"
+    try:
+        session.capabilities = yield from carry_out(session.peer, client.capa())
+    except Denied:
+        session.capabilities = None
+
+
+def secure(session: Session) -> Dialogue[None]:
+    """Begin TLS by STLS, where that is wanted and there. RFC 2595 section 4.
+
+    Raises Insecure: there is no STLS and a password may not go in clear, or somebody put words
+    behind its +OK. Raises Denied: STLS was refused.
+    """
+    if session.target.tls != "starttls":
+        return
+    peer = session.peer
+    peer.phase = "tls"
+    if session.capabilities is not None and "STLS" not in session.capabilities:
+        _check_clear(session, "the server does not offer STLS")
+        return
+    try:
+        yield from carry_out(peer, client.stls())
+    except Denied as refused:
+        if session.capabilities is not None:
+            raise
+        _check_clear(session, f'the server refused STLS: "{refused.text}"')
+        return
+    if peer.inbox:
+        text = f"{len(peer.inbox)} octets in clear came behind the +OK of STLS: an attack"
+        raise peer.fail(Insecure, "stls-injection", text)
+    yield StartTls()
+    session.before_tls = session.capabilities
+    yield from ask_capabilities(session)
+
+
+def _check_clear(session: Session, why: str) -> None:
+    if not session.secret:
+        text = f"{why}: the password would travel in clear; it was not sent"
+        raise session.peer.fail(Insecure, "stls-missing", text)
+
+
+def open_(session: Session) -> Dialogue[None]:
+    """Go from the greeting to where a login may begin."""
+    yield from greet(session)
+    yield from ask_capabilities(session)
+    yield from secure(session)
+
+
+def leave(session: Session) -> Dialogue[Status]:
+    """QUIT: what was marked is removed. RFC 1939 section 6."""
+    session.peer.phase = "quit"
+    return (yield from carry_out(session.peer, client.quit_()))

@@ -1,0 +1,172 @@
+"""TLS on the client's side: octets in, octets out, and what went wrong in one word."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from functools import cache
+from typing import TYPE_CHECKING
+
+from restante.protocol.failures import Insecure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restante.client.options import Options
+
+PIECE = 64 * 1024  # octets that are taken out of TLS at a time
+DEMO = b"Restante demo"  # in the certificate that `pop3 serve --demo` makes for itself
+
+_VERIFY_CODES = {
+    9: "tls-notyet",
+    10: "tls-expired",
+    18: "tls-selfsigned",
+    19: "tls-unknown-ca",
+    20: "tls-unknown-ca",
+    21: "tls-chain",
+    62: "tls-wronghost",
+    64: "tls-wronghost",
+    66: "tls-weak",
+    67: "tls-weak",
+    68: "tls-weak",
+}
+"""By OpenSSL's X509_V_ERR numbers."""
+
+_REASONS = {
+    "WRONG_VERSION_NUMBER": "plain-on-tls",
+    "HTTP_REQUEST": "plain-on-tls",
+    "PACKET_LENGTH_TOO_LONG": "plain-on-tls",
+    "RECORD_LAYER_FAILURE": "plain-on-tls",
+    "UNSUPPORTED_PROTOCOL": "tls-old",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "tls-old",
+    "VERSION_TOO_LOW": "tls-old",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "tls-weak",
+    "DH_KEY_TOO_SMALL": "tls-weak",
+    "EE_KEY_TOO_SMALL": "tls-weak",
+    "CA_KEY_TOO_SMALL": "tls-weak",
+    "CA_MD_TOO_WEAK": "tls-weak",
+    "BAD_DH_VALUE": "tls-weak",
+    "WRONG_SIGNATURE_TYPE": "tls-weak",
+}
+
+
+@cache
+def trusting(cafile: str = "") -> ssl.SSLContext:
+    """Return settings that verify certificate and name against the system's trust, or a file's.
+
+    Raises OSError or ssl.SSLError: the file cannot be used.
+    """
+    return ssl.create_default_context(cafile=cafile or None)
+
+
+def unverified() -> ssl.SSLContext:
+    """Return settings that take any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class TlsLayer:
+    """One connection's TLS, client's side. Feed it what comes; send what `outgoing` gives."""
+
+    def __init__(self, options: Options, host: str) -> None:
+        context = options.context or trusting()
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        name = options.server_name or host
+        self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
+        self._began = False
+        self._pin = options.pin
+        self.ended = False
+
+    def handshake(self, octets: bytes) -> bool:
+        """Go on with the handshake; True when it is done. Raises Insecure."""
+        self._in.write(octets)
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except (ssl.SSLError, ssl.CertificateError) as error:
+            raise _insecure(error) from None
+        if self._pin and self._pin not in (self._object.getpeercert(binary_form=True) or b""):
+            raise Insecure("tls-selfsigned", "the certificate certifies itself", phase="tls")
+        return True
+
+    def end_of_input(self) -> None:
+        """Tell TLS that nothing more comes."""
+        self._in.write_eof()
+
+    def receive(self, octets: bytes) -> bytes:
+        """Return what octets from the server say in plain. Raises Insecure."""
+        self._in.write(octets)
+        plain = []
+        try:
+            while piece := self._object.read(PIECE):
+                plain.append(piece)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+        except ssl.SSLError as error:
+            if not plain:
+                raise _insecure(error) from None
+            self.ended = True
+        return b"".join(plain)
+
+    def seal(self, octets: bytes) -> bytes:
+        """Return what to send for octets in plain."""
+        self._object.write(octets)
+        return self._out.read()
+
+    def outgoing(self) -> bytes:
+        """Return what TLS itself has to send."""
+        return self._out.read()
+
+    def goodbye(self) -> bytes:
+        """Return what tells the server that nothing more comes."""
+        with contextlib.suppress(ssl.SSLError):
+            self._object.unwrap()
+        return self._out.read()
+
+    @property
+    def version(self) -> str:
+        """The version, such as "TLSv1.3"."""
+        return self._object.version() or ""
+
+    @property
+    def cipher(self) -> str:
+        """The cipher's name."""
+        cipher = self._object.cipher()
+        return cipher[0] if cipher else ""
+
+    def certificate(self) -> bytes:
+        """Return the server's certificate, DER; b"" when it showed none."""
+        return self._object.getpeercert(binary_form=True) or b""
+
+    def chain(self) -> Sequence[bytes]:
+        """Return the certificates that the server sent, DER, its own first, as far as known."""
+        inner = getattr(self._object, "_sslobj", None)  # public from Python 3.13 on
+        ask = getattr(self._object, "get_unverified_chain", None) or getattr(
+            inner, "get_unverified_chain", None
+        )
+        found = (ask() if ask else None) or []
+        ders = [c if isinstance(c, bytes) else c.public_bytes(2) for c in found]
+        return ders or [der for der in [self.certificate()] if der]
+
+    def binding(self) -> tuple[str, bytes] | None:
+        """Return the channel binding that this connection has for SCRAM-*-PLUS: RFC 5929."""
+        if self.version != "TLSv1.2":
+            return None
+        unique = self._object.get_channel_binding("tls-unique")
+        return ("tls-unique", unique) if unique and not self._object.session_reused else None
+
+
+def _insecure(error: Exception) -> Insecure:
+    """Return the error in Restante's words; `certificate` is filled in by who looks at it again."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
+        return Insecure(trouble, error.verify_message or str(error), phase="tls")
+    reason = getattr(error, "reason", None) or ""
+    text = reason.replace("_", " ").lower() or str(error)
+    return Insecure(_REASONS.get(reason, "tls-failed"), text, phase="tls")

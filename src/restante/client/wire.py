@@ -1,0 +1,109 @@
+"""The blocking driver: dialogues on a socket."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from restante.client import reach
+from restante.client.flow import Done, Flow, In, Out, advance
+from restante.protocol.dialogue import Chunk
+from restante.protocol.failures import Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from restante.client.flow import Flowing
+    from restante.client.session import Session
+    from restante.protocol.dialogue import Dialogue
+
+T = TypeVar("T")
+
+PIECE = 64 * 1024  # octets that are read at a time
+
+
+class Wire:
+    """A connection; `run` holds a dialogue on it."""
+
+    def __init__(self, session: Session, sock: socket.socket) -> None:
+        self.session = session
+        self.flow = Flow(session)
+        self.socket = sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def begin(self) -> None:
+        """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
+        if self.session.target.tls == "implicit":
+            self._drive(self.flow.start_tls())
+            self.session.peer.phase = "greeting"
+
+    def run(self, dialogue: Dialogue[T]) -> T:
+        """Carry out a dialogue and return its result. Raises RemoteError."""
+        return self._drive(self.flow.run(dialogue))
+
+    def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> Generator[bytes, None, None]:
+        """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
+        ended.append((yield from self._pieces(self.flow.run(dialogue))))
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            self.socket.settimeout(1)
+            self.socket.sendall(self.flow.farewell())
+        self.socket.close()
+
+    def _drive(self, flowing: Flowing[T]) -> T:
+        pieces = self._pieces(flowing)
+        try:
+            while True:
+                next(pieces)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def _pieces(self, flowing: Flowing[T]) -> Generator[bytes, None, T]:
+        step = advance(flowing, None)
+        while not isinstance(step, Done):
+            answer: bytes | OSError = b""
+            if isinstance(step, Chunk):
+                yield step.octets
+            else:
+                try:
+                    answer = self._do(step)
+                except OSError as error:
+                    answer = error
+            step = advance(flowing, answer)
+        return step.value
+
+    def _do(self, step: Out | In) -> bytes:
+        left = step.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.socket.settimeout(None if left == float("inf") else left)
+        if isinstance(step, In):
+            return self.socket.recv(PIECE)
+        self.socket.sendall(step.octets)
+        return b""
+
+
+def dial(session: Session) -> Wire:
+    """Return a connection to the first address that takes one. Raises RemoteError."""
+    target, options = session.target, session.options
+    trouble: Unreachable | None = None
+    for address in reach.addresses(target, options):
+        try:
+            sock = socket.create_connection((address, target.port), options.connect_seconds)
+        except OSError as error:
+            refused = reach.refused(address, target.port, error, options.connect_seconds)
+            trouble = trouble or refused
+            continue
+        wire = Wire(session, sock)
+        try:
+            wire.begin()
+        except BaseException:
+            sock.close()
+            raise
+        return wire
+    raise trouble or Unreachable("dns-noaddr", f"{target.host} has no address", phase="connect")

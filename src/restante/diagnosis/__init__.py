@@ -1,0 +1,1 @@
+"""What `check` and `verify` know: steps, verdicts and their texts as data. Nothing here prints."""

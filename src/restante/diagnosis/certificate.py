@@ -1,0 +1,160 @@
+"""What a server's certificate says, for people."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from restante.diagnosis import texts
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Sequence
+
+    from cryptography import x509
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The parts of a certificate that tell why it is not believed."""
+
+    subject: str
+    issuer: str
+    names: tuple[str, ...]
+    begins: dt.datetime
+    ends: dt.datetime
+    key: str
+    signature: str
+    sent: int  # how many certificates the server sent
+    fetchable: bool  # it says where its issuer's certificate can be had: it is an intermediate
+
+    @property
+    def days_left(self) -> int:
+        """Whole days until it ends, negative when it has."""
+        return (self.ends - dt.datetime.now(dt.UTC)) // dt.timedelta(days=1)
+
+    @property
+    def validity(self) -> str:
+        """How long it is good, in words."""
+        now = dt.datetime.now(dt.UTC)
+        if now < self.begins:
+            return (
+                f"valid from {self.begins:%Y-%m-%d %H:%M} UTC, {_span(self.begins - now)} from now"
+            )
+        if now > self.ends:
+            return f"expired {_span(now - self.ends)} ago, on {self.ends:%Y-%m-%d}"
+        return f"{texts.counted(self.days_left, 'day')} left"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the same for programs."""
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "names": list(self.names),
+            "not_before": self.begins.isoformat(),
+            "not_after": self.ends.isoformat(),
+            "days_left": self.days_left,
+            "key": self.key,
+            "signature": self.signature,
+            "certificates_sent": self.sent,
+        }
+
+
+def _span(span: dt.timedelta) -> str:
+    return texts.counted(span.days, "day") if span.days else texts.age(span.total_seconds())
+
+
+def read(chain: Sequence[bytes]) -> Facts | None:
+    """Return what the first certificate of a chain (DER) says; None where it cannot be read."""
+    from cryptography import x509
+
+    if not chain:
+        return None
+    try:
+        return _facts(x509.load_der_x509_certificate(chain[0]), len(chain))
+    except ValueError:
+        return None
+
+
+def _facts(certificate: x509.Certificate, sent: int) -> Facts:
+    return Facts(
+        _name(certificate.subject),
+        _name(certificate.issuer),
+        _names(certificate),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        _key(certificate),
+        _known(lambda: certificate.signature_hash_algorithm.name),  # type: ignore[union-attr]
+        sent,
+        _fetchable(certificate),
+    )
+
+
+def _known(ask: Callable[[], str]) -> str:
+    try:
+        return ask()
+    except Exception:  # noqa: BLE001  # a certificate may be broken anywhere, and is shown all the same
+        return ""
+
+
+def _name(name: x509.Name) -> str:
+    from cryptography.x509.oid import NameOID
+
+    for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.ORGANIZATION_NAME):
+        found = name.get_attributes_for_oid(kind)
+        if found:
+            return str(found[0].value)
+    return _known(name.rfc4514_string)
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return all names it is for; the subject's own counts only where there are no others."""
+    from cryptography import x509
+
+    try:
+        other = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (x509.ExtensionNotFound, ValueError):
+        return tuple(filter(None, [_name(certificate.subject)]))
+    hosts = other.get_values_for_type(x509.DNSName)
+    return (*hosts, *map(str, other.get_values_for_type(x509.IPAddress)))
+
+
+def _key(certificate: x509.Certificate) -> str:
+    def said() -> str:
+        key = certificate.public_key()
+        kind = type(key).__name__.removeprefix("_").removesuffix("PublicKey")
+        return f"{kind} {getattr(key, 'key_size', '')}".strip()
+
+    return _known(said)
+
+
+def _fetchable(certificate: x509.Certificate) -> bool:
+    from cryptography import x509
+    from cryptography.x509.oid import AuthorityInformationAccessOID
+
+    try:
+        access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
+    except (x509.ExtensionNotFound, ValueError):
+        return False
+    wanted = AuthorityInformationAccessOID.CA_ISSUERS
+    return any(entry.access_method == wanted for entry in access.value)
+
+
+def link_missing(facts: Facts, context: ssl.SSLContext) -> bool:
+    """Return whether the server left an intermediate out, rather than has an unknown authority.
+
+    Only its own certificate came, and it says where its issuer's can be had, or the issuer is of an
+    organization which is trusted here.
+    """
+    if facts.sent > 1 or facts.subject == facts.issuer:
+        return False
+    return facts.fetchable or facts.issuer in _organizations(context)
+
+
+def _organizations(context: ssl.SSLContext) -> set[str]:
+    found = set()
+    for authority in context.get_ca_certs():
+        subject: Any = authority.get("subject", ())
+        found |= {value for part in subject for key, value in part if key == "organizationName"}
+    return found

@@ -1,0 +1,244 @@
+"""TLS: begun, verified, and where it fails, looked into without sending anything."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from restante.client import session as sessions
+from restante.client.maildrop import for_demo
+from restante.client.tls import trusting, unverified
+from restante.diagnosis import certificate, commands, hearing, reach
+from restante.diagnosis.work import Stop
+from restante.protocol.failures import BadReply, Insecure, Lost, RemoteError
+
+if TYPE_CHECKING:
+    from restante.client.options import Options
+    from restante.client.wire import Wire
+    from restante.diagnosis.report import Step
+    from restante.diagnosis.work import Work
+
+_ABOUT_TRUST = {
+    "tls-expired", "tls-notyet", "tls-selfsigned", "tls-unknown-ca", "tls-chain", "tls-wronghost",
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a look without verification found."""
+
+    facts: certificate.Facts | None = None
+    version: str = ""
+    cipher: str = ""
+    greets: str = ""  # what the server says behind a certificate that is not believed
+
+
+def implicit(work: Work) -> None:
+    """Begin TLS from the first octet."""
+    with work.step("tls") as step:
+        try:
+            work.online.begin()
+        except Insecure as error:
+            if error.id == "plain-on-tls":
+                _name_what_speaks(work, error)
+                raise
+            _distrusted(work, step, error)
+        except Lost:
+            _name_what_speaks(work, None)
+            raise
+        tell(work, step)
+
+
+def by_stls(work: Work) -> None:
+    """Begin TLS by STLS, where it is offered or wanted."""
+    if work.target.tls != "starttls":
+        return
+    with work.step("tls") as step:
+        try:
+            work.online.run(sessions.secure(work.session))
+        except Insecure as error:
+            if error.id not in _ABOUT_TRUST | {"tls-old", "tls-weak", "tls-failed"}:
+                if error.id == "stls-missing":
+                    _suggest_implicit(work, step)
+                raise
+            _distrusted(work, step, error)
+        if work.session.tls is None:
+            step.text = "none: the server does not offer STLS; to this machine a password may go"
+            if not work.target.loopback:
+                step.text = "none; --insecure-plaintext lets the password go in clear"
+            return
+        tell(work, step)
+
+
+def tell(work: Work, step: Step) -> None:
+    """Say what TLS came to be, and what the certificate is."""
+    tls = work.session.tls
+    assert tls is not None
+    facts = certificate.read(tls.chain())
+    work.report.facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
+    step.text = tls.version
+    if facts is not None:
+        work.report.facts["tls"]["certificate"] = facts.as_json()
+        name = next(iter(facts.names), facts.subject)
+        proven = work.session.options.context is None or _verifies(work.session.options)
+        chain = "chain complete" if proven else "not verified"
+        if work.session.options.pin:
+            chain = "the demo's own"
+        step.text += f"; certificate {name}, {facts.validity}, {chain}"
+    if not work.question.verify:
+        _judge(work, step)
+
+
+def _verifies(options: Options) -> bool:
+    return options.context is not None and options.context.verify_mode == ssl.CERT_REQUIRED
+
+
+def _distrusted(work: Work, step: Step, error: Insecure) -> None:
+    """Look at the certificate that was not believed, and end the check; the demo's may pass."""
+    demo = for_demo(error, work.session)
+    if demo is not None:
+        with contextlib.suppress(RemoteError):
+            again = reach.again(work, replace(demo.options, trace=work.trace))
+            _begin(again)
+            work.wire = again
+            return
+    seen = look(work)
+    _explain(work, step, error, seen)
+    work.fail(step, error, *_next_commands(work, error, seen))
+    raise Stop from error
+
+
+def _begin(wire: Wire) -> None:
+    """Go up to where a login may begin."""
+    wire.begin()
+    wire.run(sessions.open_(wire.session))
+
+
+def look(work: Work) -> Seen:
+    """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
+    seen = Seen()
+    for context in (unverified(), _ancient()):
+        options = replace(work.question.options, context=context, pin=b"", trace=None)
+        with contextlib.suppress(RemoteError):
+            wire = reach.again(work, options)
+            try:
+                _begin(wire)
+            finally:
+                if wire.session.tls is not None:
+                    tls = wire.session.tls
+                    seen.facts = certificate.read(tls.chain())
+                    seen.version, seen.cipher = tls.version, tls.cipher
+                    seen.greets = wire.session.greeting.line if wire.session.greeting else ""
+                wire.close()
+        if seen.version:
+            break
+    return seen
+
+
+def _ancient() -> ssl.SSLContext:
+    """Return settings that take whatever the library still can, to see what a server has."""
+    context = unverified()
+    with contextlib.suppress(ssl.SSLError):
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.options |= 0x4  # OP_LEGACY_SERVER_CONNECT: it has a name only from Python 3.12 on
+    return context
+
+
+def _explain(work: Work, step: Step, error: Insecure, seen: Seen) -> None:
+    """Write down what the certificate says, and name the missing link."""
+    facts = seen.facts
+    if error.id in ("tls-old", "tls-weak") and not seen.version:
+        error.id = "tls-failed"  # nothing that is still to be had would do either
+    if facts is None:
+        if seen.version:
+            step.details.append(("it speaks", f"{seen.version} {seen.cipher}"))
+        return
+    context = work.question.trust or work.question.options.context or trusting()
+    if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
+        error.id = "tls-selfsigned"
+    if error.id in ("tls-unknown-ca", "tls-chain"):
+        error.id = "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
+    error.certificate = facts.as_json()
+    error.text = _evidence(work, error, seen, facts)
+    if error.id == "tls-wronghost":
+        step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
+        name = work.question.options.server_name or work.target.host
+        step.details.append(("you asked for", name))
+    step.details += [
+        ("subject", facts.subject),
+        ("issuer", facts.issuer),
+        ("dates", facts.validity),
+    ]
+    if error.id in ("tls-old", "tls-weak"):
+        step.details.append(("it has", f"{seen.version} {seen.cipher}; key {facts.key}"))
+    if seen.greets:
+        step.details.append(("behind it", f"a POP3 server answers: {seen.greets}"))
+
+
+def _evidence(work: Work, error: Insecure, seen: Seen, facts: certificate.Facts) -> str:
+    host = work.question.options.server_name or work.target.host
+    return {
+        "tls-expired": f"certificate of {facts.subject} {facts.validity}",
+        "tls-notyet": f"certificate of {facts.subject} is {facts.validity}",
+        "tls-selfsigned": f"{facts.subject} certifies itself",
+        "tls-unknown-ca": f"{facts.subject} is certified by {facts.issuer}, not trusted here",
+        "tls-chain": f"the certificate of its issuer, {facts.issuer}, is not sent",
+        "tls-wronghost": f"certificate is for {', '.join(facts.names)}; you asked for {host}",
+        "tls-old": f"the server speaks {seen.version} at most",
+        "tls-weak": f"{seen.version} {seen.cipher}, key {facts.key}, signed with {facts.signature}",
+    }.get(error.id, error.text)
+
+
+def _next_commands(work: Work, error: Insecure, seen: Seen) -> list[str]:
+    if error.id != "tls-wronghost" or seen.facts is None:
+        return []
+    names = [name for name in seen.facts.names if "*" not in name]
+    mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
+    return [commands.check(work.question, name) for name in (mail or names)[:1]]
+
+
+def _judge(work: Work, step: Step) -> None:
+    """With -k: learn what verification would have said, and make it a warning."""
+    options = replace(work.question.options, context=work.question.trust, pin=b"", trace=None)
+    try:
+        wire = reach.again(work, options)
+        try:
+            _begin(wire)
+        finally:
+            wire.close()
+    except Insecure as error:
+        seen = Seen(certificate.read(work.session.tls.chain() if work.session.tls else ()))
+        _explain(work, step, error, seen)
+        facts = {"certificate": dict(error.certificate or {})}
+        work.warn(step, error.id, error.text, facts)
+    except RemoteError as error:
+        work.trace("<", f"(a second look at the certificate failed: {error})")
+
+
+def _name_what_speaks(work: Work, error: Insecure | None) -> None:
+    """Say which protocol a port speaks that speaks no TLS. Raises BadReply."""
+    said = hearing.says(work.address, work.target.port, min(reach.A_MOMENT, work.left))
+    kind = hearing.kind_of(said) if said else ""
+    if kind in ("", "TLS"):
+        return
+    if kind == "POP3":
+        if error is not None:
+            error.text = (
+                f"port {work.target.port} speaks POP3 in clear: {said[:80].decode('latin-1')!r}"
+            )
+        return
+    line = said.decode("latin-1").strip()[:100]
+    text = f'this is an {kind} server; it says "{line}"'
+    raise BadReply("wrong-protocol", text, phase="greeting")
+
+
+def _suggest_implicit(work: Work, step: Step) -> None:
+    if hearing.kind(work.address, 995, min(1.0, work.left)) == "TLS":
+        step.details.append(("but", f"port 995 of {work.target.host} speaks TLS"))

@@ -1,0 +1,16 @@
+"""What every id means, who can mend it, and how."""
+
+from restante.diagnosis.explanations.encryption import ENCRYPTION
+from restante.diagnosis.explanations.form import Explanation
+from restante.diagnosis.explanations.login import LOGIN
+from restante.diagnosis.explanations.mail import MAIL
+from restante.diagnosis.explanations.network import NETWORK
+
+__all__ = ["EXPLANATIONS", "Explanation", "explain"]
+
+EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *MAIL)}
+
+
+def explain(id: str) -> Explanation:  # noqa: A002  # the field's name everywhere
+    """Return the explanation of an id. Raises KeyError: there is none."""
+    return EXPLANATIONS[id]

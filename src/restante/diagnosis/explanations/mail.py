@@ -1,0 +1,110 @@
+"""The maildrop and its messages, and whatever breaks in between."""
+
+from restante.diagnosis.explanations.form import Explanation
+
+MAIL = (
+    Explanation(
+        "stat-lie", 1, "STAT counts other messages or octets than LIST.",
+        why="progress bars are wrong; programs that trust STAT leave messages behind",
+        admin="rebuild the server's index of the mailbox",
+    ),
+    Explanation(
+        "list-size", 1, "LIST says another size than the message has.",
+        why="many servers count wrongly; a fetcher that trusts LIST cuts the message or waits",
+        admin="rebuild the server's index; sizes are counted with CR LF at the ends of lines",
+    ),
+    Explanation(
+        "uidl-dup", 1, "Two messages have one unique-id.",
+        why="a fetcher that keeps mail on the server takes one for the other, and never fetches it",
+        admin="rebuild the unique-ids; RFC 1939 section 7 wants them to differ",
+    ),
+    Explanation(
+        "uidl-missing", 1, "The server has no unique-ids, or not for every message.",
+        why="a fetcher that leaves mail on the server cannot tell old from new: all comes again",
+        admin="let the server offer UIDL",
+        you='do not "leave messages on the server" with this account',
+    ),
+    Explanation(
+        "uidl-bad", 1, "A unique-id is not what RFC 1939 allows: 1 to 70 printable characters.",
+        why="fetchers reject it or cut it off, and take mail for new",
+        admin="see how the server makes unique-ids",
+    ),
+    Explanation(
+        "top-missing", 1, "The server has no TOP, or TOP fails.",
+        why="programs that show headers first must fetch every message whole",
+        admin="let the server offer TOP; RFC 1939 section 7",
+    ),
+    Explanation(
+        "msg-truncated", 11, "The connection ended in the middle of a message.",
+        why="what came is not the message: nothing was saved and nothing deleted",
+        admin="look for a crash, a time limit or a damaged file at this message",
+        you="try again; if it is always this message, tell the administrator its number",
+    ),
+    Explanation(
+        "not-stuffed", 11, "A reply goes on behind its end: the server forgot to double a dot.",
+        why="fetchers take the dot for the end, lose the rest, and may take it for replies",
+        admin="this is a fault of the server's program: RFC 1939 section 3; `pop3 verify` shows it",
+        you="do not let a program delete mail fetched from here",
+    ),
+    Explanation(
+        "retr-refused", 11, "The server lists a message, but does not give it out.",
+        why="the file is gone, unreadable or damaged; some fetchers stop there for ever",
+        admin="look at this message in the store",
+        you="tell the administrator the number and the server's words above",
+    ),
+    Explanation(
+        "conn-lost", 4, "The server hung up in the middle.",
+        why="a crash, a limit of time or a firewall; the last command is named above",
+        admin="look in the log for a crash at this time",
+        you="try again",
+    ),
+    Explanation(
+        "stalled", 4, "The server fell silent in the middle.",
+        why="its disk or back end hangs, or a firewall lost the connection",
+        admin="look at what the command named above waits for",
+        you="try again later, or with a longer -m SECONDS",
+    ),
+    Explanation(
+        "bad-reply", 6, "The server's answer is no POP3, or no answer to what was asked.",
+        why="mail programs stop here, or go on out of step",
+        admin="this is a fault of the server or of a proxy before it",
+        you="tell the administrator the words above",
+    ),
+    Explanation(
+        "desync", 6, "The server gives more or fewer replies than there were commands.",
+        why="each reply is taken for that of another command: a delete may hit the wrong message",
+        admin="this is a fault of the server or of a proxy before it",
+        you="do not let a program delete mail here",
+    ),
+    Explanation(
+        "msg-nofinal", 1, "A message ends without a line end before its terminator.",
+        why="some fetchers wait for ever for the end",
+        admin="the server must end the last line: RFC 1939 section 3",
+    ),
+    Explanation(
+        "bare-lf", 1, "A message has lines that end with LF alone.",
+        why="signatures (DKIM) may fail, and programs see different lines",
+        admin="send CR LF at the end of every line: RFC 1939 section 3",
+    ),
+    Explanation(
+        "long-line", 1, "A message has a line of over 998 octets.",
+        why="RFC 5322 forbids it; some fetchers cut it, and old ones break",
+        admin="whoever wrote the message is at fault, not the server",
+    ),
+    Explanation(
+        "nul", 1, "A message holds NUL octets.",
+        why="programs written in C cut the message there",
+        admin="see whether the file is damaged: NULs are what a crash leaves behind",
+    ),
+    Explanation(
+        "quit-err", 13, "QUIT was refused: what was marked may still be there.",
+        why="the server's own words are above",
+        admin="look at disk space and permissions of the mailbox",
+        you="fetch again later; duplicates are better than losses",
+    ),
+    Explanation(
+        "slow", 1, "It works, but slowly.",
+        why="the phase that took long is named above",
+        admin="a login should take under a second: see name look-ups and the store of passwords",
+    ),
+)  # fmt: skip

@@ -1,0 +1,114 @@
+"""The greeting and CAPA, and which port it is that says nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.client import session as sessions
+from restante.diagnosis import commands, hearing, reach
+from restante.diagnosis.work import Stop
+from restante.protocol.failures import BadReply, RemoteError, Stalled
+
+if TYPE_CHECKING:
+    from restante.diagnosis.report import Step
+    from restante.diagnosis.work import Work
+    from restante.protocol.dialogue import Status
+
+FIRST_WAIT = 4.0  # seconds of silence after which the port is asked whether it speaks TLS
+
+_CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "somebody must mend it", "IN-USE": "in use"}
+
+
+def greet(work: Work) -> None:
+    """Read the greeting."""
+    with work.step("greeting") as step:
+        try:
+            greeting = work.online.run(sessions.greet(work.session))
+        except Stalled as error:
+            greeting = _silent(work, step, error)
+        except RemoteError as error:
+            if error.id == "greet-err" and error.code in _CODES:
+                step.details.append((f"[{error.code}]", _CODES[error.code]))
+            if error.id == "tls-on-plain":
+                _say_tls(work, step, error)
+                raise Stop from error
+            if error.id == "greet-closed" and _speaks_tls(work):
+                _say_tls(work, step, error)
+                raise Stop from error
+            raise
+        step.text = greeting.line
+        work.report.facts["greeting"] = greeting.line
+
+
+def patient(work: Work) -> None:
+    """Make the first wait for a greeting a short one; see `_silent`."""
+    session = work.session
+    if session.tls is None:
+        seconds = min(FIRST_WAIT, session.options.reply_seconds)
+        work.online.flow.patience(seconds)
+
+
+def _silent(work: Work, step: Step, error: Stalled) -> Status:
+    """Find out whether a silent port speaks TLS or something else; if not, wait on. Raises Stop."""
+    if work.session.tls is None:
+        seconds = min(reach.A_MOMENT * 2, work.left)
+        answer = hearing.answers_tls(work.address, work.target.port, seconds)
+        kind = hearing.kind_of(answer) if answer else ""
+        if kind == "TLS":
+            _say_tls(work, step, error)
+            raise Stop from error
+        if kind not in ("", "POP3", "unknown"):
+            line = answer.decode("latin-1").splitlines()[0][:100]
+            text = f'this is an {kind} server; it says "{line}"'
+            work.fail(step, BadReply("wrong-protocol", text, phase="greeting"))
+            raise Stop from error
+    options = work.session.options
+    work.online.flow.patience(max(0.1, options.reply_seconds - FIRST_WAIT))
+    try:
+        return work.online.run(sessions.greet(work.session))
+    except Stalled as later:
+        later.text = f"accepted, and then silent for {options.reply_seconds:g} seconds"
+        raise
+
+
+def _speaks_tls(work: Work) -> bool:
+    if work.session.tls is not None:
+        return False
+    answer = hearing.answers_tls(work.address, work.target.port, min(reach.A_MOMENT, work.left))
+    return bool(answer) and hearing.kind_of(answer) == "TLS"
+
+
+def _say_tls(work: Work, step: Step, error: RemoteError) -> None:
+    text = f"port {work.target.port} answers TLS from the first octet"
+    tls = BadReply("tls-on-plain", text, phase="greeting", command=error.command)
+    command = commands.check(work.question, port=work.target.port, tls="implicit")
+    work.fail(step, tls, command)
+
+
+def capabilities(work: Work) -> None:
+    """Ask for CAPA, before TLS and after it."""
+    with work.step("capa") as step:
+        session = work.session
+        if session.capabilities is None:
+            work.online.run(sessions.ask_capabilities(session))
+        step.text = told(session.capabilities)
+        if session.before_tls is not None:
+            step.text = changed(session.before_tls, session.capabilities)
+        work.report.facts["capabilities"] = session.capabilities
+
+
+def changed(before: dict[str, str] | None, after: dict[str, str] | None) -> str:
+    """Return how capabilities changed with TLS."""
+    old, new = told(before).split(), told(after).split()
+    plus = [f"+{entry}" for entry in new if entry not in old]
+    minus = [f"-{entry}" for entry in old if entry not in new]
+    return "with TLS: " + (" ".join([*plus, *minus]) or "the same")
+
+
+def told(capabilities: dict[str, str] | None) -> str:
+    """Return capabilities in a line."""
+    if capabilities is None:
+        return "none: the server has no CAPA"
+    return " ".join(
+        f"{tag}({argument})" if argument else tag for tag, argument in capabilities.items()
+    )

@@ -1,0 +1,102 @@
+"""Logging in, and the hints that go with a refusal."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from restante.client import login
+from restante.client import session as sessions
+from restante.client.mechanisms import Credentials
+from restante.diagnosis import commands, reach
+from restante.diagnosis.work import Stop
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import Denied, RemoteError
+
+if TYPE_CHECKING:
+    from restante.diagnosis.report import Step
+    from restante.diagnosis.work import Work
+
+RETRY = 3.0  # seconds between two tries at a locked maildrop
+
+_URL = re.compile(r"https?://[^\s\"'<>()]+")
+
+
+def log_in(work: Work) -> None:
+    """Log in with the best mechanism."""
+    ask = work.question.password
+    assert ask is not None
+    password = ask()
+    with work.step("login") as step:
+        try:
+            _until_free(work, password)
+        except LocalError as error:
+            refused = Denied("auth-failed", str(error), phase="login")
+            work.fail(step, refused)
+            raise Stop from error
+        except RemoteError as error:
+            _explain(work, step, error, password)
+            raise
+        session = work.session
+        step.text = f"{session.mechanism} as {work.target.user}"
+        work.report.facts["mechanism"] = session.mechanism
+        work.report.logged_in = True
+        if len(session.tried) > 1:
+            step.details.append(("refused", ", ".join(session.tried[:-1])))
+
+
+def _until_free(work: Work, password: str) -> None:
+    """Log in; where the maildrop is locked, wait as long as was asked for."""
+    credentials = Credentials(work.target.user, password)
+    until = time.monotonic() + work.question.wait
+    while True:
+        try:
+            return work.online.run(login.log_in(work.session, credentials))
+        except RemoteError as error:
+            if error.id != "locked" or time.monotonic() + RETRY > until:
+                raise
+        time.sleep(RETRY)
+        _connect_again(work)
+
+
+def _connect_again(work: Work) -> None:
+    """Connect anew: some servers hang up after a refusal."""
+    work.online.close()
+    work.wire = reach.again(work, work.session.options)
+    work.online.begin()
+    work.online.run(sessions.open_(work.session))
+
+
+def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
+    step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
+    if found := _URL.search(error.text):
+        step.details.append(("see", found[0].rstrip(".,")))
+    if error.id in ("auth-failed", "auth-oauth"):
+        step.details += [("hint", hint) for hint in hints(work.target.user, password)]
+    if error.id == "auth-oauth":
+        offered = [name for name in work.session.mechanisms if "OAUTH" in name]
+        if offered:
+            step.details.append(("offered", ", ".join(offered)))
+    if error.id == "locked":
+        step.details.append(("wait", commands.check(work.question, flags="--wait 60")))
+
+
+def hints(user: str, password: str) -> list[str]:
+    """Return what may be wrong with a name and a password, without showing any of it."""
+    found = []
+    if "@" in user:
+        found.append(f'some servers want only the part before the "@": {user.rpartition("@")[0]}')
+    else:
+        found.append("some servers want the whole address as the name")
+    if user != user.strip():
+        found.append("the name begins or ends with a space")
+    if password != password.strip():
+        found.append("the password begins or ends with a space: copied along?")
+    if "\u00a0" in password + user:
+        found.append("there is a no-break space in it, as copying from a web page makes")
+    if not password.isascii():
+        found.append("the password has letters beyond ASCII: servers differ in how they take them")
+    if any(c in password for c in "\u200b\ufeff\u200e"):
+        found.append("the password has an invisible character in it")
+    return found

@@ -1,0 +1,125 @@
+"""`check` from the first look-up to QUIT."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from restante.client import session as sessions
+from restante.client.maildrop import target_of
+from restante.client.options import Options
+from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
+from restante.diagnosis.question import DEEP_RATE, TOTAL, Question
+from restante.diagnosis.report import Report
+from restante.diagnosis.work import Stop, Work
+from restante.protocol.failures import RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.client.maildrop import Box
+    from restante.client.options import Target
+
+_PLACEHOLDER = "to be discovered"
+
+
+def check(
+    account: str | Target, password: str = "", *, deep: bool = False, **options: Any
+) -> Report:
+    """Return whether an account works and, if not, why. Nothing is changed.
+
+    The account is a URL or an address; `options` are those of `restante.client.options.Options`.
+    What is wrong is in the report, not raised. Raises ValueError: the account is none.
+    """
+    options.setdefault("total_seconds", TOTAL)
+    target = target_of(account) if not isinstance(account, str) or "://" in account else None
+    question = Question(
+        str(account), target, Options(**options), password=lambda: password, deep=deep
+    )
+    return examine(question)
+
+
+def examine(
+    question: Question, progress: Callable[[int, int], object] = lambda _done, _all: None
+) -> Report:
+    """Carry out a check and return its report. `progress` hears octets done and in all."""
+    from restante.client.options import Target
+
+    report = Report(question.account)
+    target = question.target or Target(_PLACEHOLDER, 995, "implicit", question.account)
+    work = Work(question, report, target)
+    work.ends = work.began + (question.options.total_seconds or float("inf"))
+    try:
+        _go(work, progress)
+    except Stop:
+        _left_out(work)
+    finally:
+        if work.wire is not None:
+            work.wire.close()
+        report.seconds = time.monotonic() - work.began
+        report.facts["host"], report.facts["port"] = work.target.host, work.target.port
+    return report
+
+
+def _go(work: Work, progress: Callable[[int, int], object]) -> None:
+    if work.question.target is None:
+        reach.discover(work)
+    reach.connect(work)
+    if work.target.tls == "implicit":
+        encryption.implicit(work)
+    greeting.patient(work)
+    greeting.greet(work)
+    work.online.flow.patience(work.question.options.reply_seconds)
+    greeting.capabilities(work)
+    encryption.by_stls(work)
+    if work.session.before_tls is not None:
+        greeting.capabilities(work)
+    if work.question.password is not None:
+        login.log_in(work)
+        box = mailbox.look(work)
+        if work.question.deep:
+            _more_time(work, box)
+            messages.fetch_all(work, box, progress)
+        _leave(work, box)
+    else:
+        _say_goodbye(work)
+
+
+def _more_time(work: Work, box: Box) -> None:
+    """Give a deep check time by what it has to fetch."""
+    if work.question.options.total_seconds is not None:
+        more = sum(entry.size for entry in box.entries.values()) / DEEP_RATE
+        work.ends += more
+        work.online.flow.ends += more
+
+
+def _leave(work: Work, box: Box) -> None:
+    """QUIT where that removes nothing. Some servers hide what was fetched once QUIT was said."""
+    if box.retrieved:
+        return
+    with work.step("quit") as step:
+        try:
+            work.online.run(sessions.leave(work.session))
+        except RemoteError as error:
+            step.text = error.text
+            work.warn(step, error.id, error.text, {"code": error.code})
+    if step.outcome == "ok":
+        work.report.steps.remove(step)
+
+
+def _say_goodbye(work: Work) -> None:
+    """QUIT without a login: nobody minds what becomes of it."""
+    try:
+        work.online.run(sessions.leave(work.session))
+    except RemoteError as error:
+        work.trace("<", f"({error})")
+
+
+def _left_out(work: Work) -> None:
+    """Say what was not tried, where the password would have been next."""
+    failed = work.report.failure
+    if failed is None or work.question.password is None or work.report.logged_in:
+        return
+    if failed.id.startswith(("tls-", "stls-")) and failed.id != "tls-on-plain":
+        why = "not tried: the password is not sent to a server that is not proven"
+        work.not_tried("login", why)

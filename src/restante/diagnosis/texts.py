@@ -1,0 +1,45 @@
+"""Sizes, times and lists in words."""
+
+from __future__ import annotations
+
+
+def octets(size: float) -> str:
+    """Return a size as people say it, such as "8.2 kB"; a kB is 1000 octets."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.5:
+            return f"{size:.1f} {unit}" if size < 99.95 else f"{size:.0f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
+def messages(count: int) -> str:
+    """Return "1 message", "2 messages"."""
+    return counted(count, "message")
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def numbers(found: list[int]) -> str:
+    """Return message numbers as a phrase: "message 1", "messages 1, 2 and 5 more"."""
+    shown = ", ".join(map(str, found[:8]))
+    more = f" and {len(found) - 8} more" if len(found) > 8 else ""
+    return f"message{'s' if len(found) > 1 else ''} {shown}{more}"
+
+
+def age(seconds: float) -> str:
+    """Return a time span as people say it: "2 h", "3 days"."""
+    for unit, size in (("day", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            count = int(seconds // size)
+            return counted(count, unit) if unit == "day" else f"{count} {unit}"
+    return f"{int(seconds)} s"
+
+
+def milliseconds(seconds: float) -> str:
+    """Return "12 ms", or "3.4 s"."""
+    return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1000:.0f} ms"

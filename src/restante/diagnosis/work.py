@@ -1,0 +1,120 @@
+"""A check in the course of its work: the report it writes, and how steps are taken and timed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from restante.diagnosis.report import Finding, Report, Step
+from restante.protocol.failures import RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.client.options import Target
+    from restante.client.session import Session
+    from restante.client.wire import Wire
+    from restante.diagnosis.question import Question
+
+MOST_TRACE = 2000  # lines of a trace that are kept
+
+
+class Stop(Exception):  # noqa: N818  # it is the end of a check, no error
+    """The check ends here: what it found is in the report."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What the steps share."""
+
+    question: Question
+    report: Report
+    target: Target
+    began: float = field(default_factory=time.monotonic)
+    address: str = ""  # the one that takes connections
+    wire: Wire | None = None
+    ends: float = float("inf")  # by time.monotonic()
+
+    @property
+    def session(self) -> Session:
+        """The session, once there is a connection."""
+        assert self.wire is not None
+        return self.wire.session
+
+    @property
+    def online(self) -> Wire:
+        """The connection."""
+        assert self.wire is not None
+        return self.wire
+
+    @property
+    def left(self) -> float:
+        """How many seconds the check has left."""
+        return max(0.1, self.ends - time.monotonic())
+
+    def trace(self, direction: str, line: str) -> None:
+        """Keep a line of the conversation."""
+        if len(self.report.trace) < MOST_TRACE:
+            self.report.trace.append((direction, line))
+        if self.question.options.trace:
+            self.question.options.trace(direction, line)
+
+    @contextlib.contextmanager
+    def step(self, phase: str) -> Iterator[Step]:
+        """Take a step and time it; what goes wrong in it ends the check."""
+        step = Step(phase, "ok", "")
+        self.report.steps.append(step)
+        begun = time.monotonic()
+        try:
+            yield step
+        except RemoteError as error:
+            self.fail(step, error)
+            raise Stop from error
+        else:
+            self._check_speed(step, time.monotonic() - begun)
+        finally:
+            step.seconds = time.monotonic() - begun
+            if step.text or step.outcome != "ok":
+                self.question.on_step(step)
+
+    def _check_speed(self, step: Step, seconds: float) -> None:
+        limit = self.question.slow.get(step.phase)
+        if limit is not None and seconds > limit:
+            text = f"{step.phase} took {seconds:.1f} s; over {limit:g} s is slow"
+            self.warn(step, "slow", text, {"phase": step.phase, "limit": limit})
+
+    def fail(self, step: Step, error: RemoteError, *commands: str) -> None:
+        """Put down what ended the check."""
+        facts: dict[str, Any] = {"command": error.command, "code": error.code}
+        if error.certificate:
+            facts["certificate"] = dict(error.certificate)
+        evidence = f"[{error.code}] {error.text}" if error.code else error.text
+        if error.command and error.phase not in ("connect", "tls", "greeting"):
+            step.details.append(("after", error.command))
+        self.failure(step, error.id, evidence, facts, *commands)
+
+    def failure(
+        self, step: Step, name: str, evidence: str, facts: dict[str, Any], *commands: str
+    ) -> None:
+        """Put down what ends the check."""
+        step.outcome = "failure"
+        step.text = step.text or evidence
+        found = Finding(name, step.phase, "failure", evidence, facts, commands)
+        self.report.findings.append(found)
+
+    def warn(
+        self, step: Step, name: str, evidence: str, facts: dict[str, Any] | None = None
+    ) -> None:
+        """Put down what is wrong and does not hinder."""
+        if step.outcome == "ok":
+            step.outcome = "warning"
+        found = Finding(name, step.phase, "warning", evidence, facts or {})
+        self.report.findings.append(found)
+
+    def not_tried(self, phase: str, why: str) -> None:
+        """Put down a step that was left out, and why."""
+        step = Step(phase, "not tried", why)
+        self.report.steps.append(step)
+        self.question.on_step(step)

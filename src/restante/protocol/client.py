@@ -1,0 +1,301 @@
+"""The client's commands, a function each: what to send, and how to read the answer.
+
+An operation knows no state and no socket: `dialogue.carry_out` runs one, `dialogue.pipelined` many.
+All readers raise Denied where the server says -ERR, and Lost or BadReply where it breaks off or
+talks nonsense.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from restante.protocol.dialogue import (
+    LISTING_LIMIT,
+    Chunk,
+    Glance,
+    Operation,
+    Peer,
+    Receive,
+    Send,
+    Status,
+)
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import BadReply, Denied, Truncated
+from restante.protocol.received import ReceivedBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.dialogue import Dialogue
+
+COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
+MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
+TOP_LIMIT = 1024 * 1024  # octets that are kept of what TOP gives
+FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
+LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
+ENDLESS = 1 << 40  # octets of a message of which nothing is promised
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """STAT: so many messages, of so many octets together."""
+
+    messages: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """How a message came to its end."""
+
+    octets: int  # as LIST counts them
+    behind: bytes  # what came behind the terminator, where nothing was asked for: it was no end
+    lines: int
+
+
+def command(verb: str, *fields: str) -> bytes:
+    """Return a command's line. Raises LocalError: a field would break out of it, or it is too long.
+
+    A line end in a name or password would begin a command of its own.
+    """
+    for field in fields:
+        if any(c in field for c in "\r\n\0"):
+            raise LocalError(f"a line end or NUL in what follows {verb}: nothing was sent")
+    line = " ".join((verb, *fields)).encode() + b"\r\n"
+    if len(line) > COMMAND_LIMIT and verb != "AUTH":
+        raise LocalError(f"{verb} with {len(line)} octets: a line holds {COMMAND_LIMIT}")
+    return line
+
+
+def _status(verb: str, *fields: str, shown: bytes | None = None) -> Operation[Status]:
+    return Operation(command(verb, *fields), Peer.ok, shown)
+
+
+def greeting(peer: Peer) -> Dialogue[Status]:
+    """Read the greeting. RFC 1939 section 4."""
+    return peer.ok()
+
+
+def capa() -> Operation[dict[str, str]]:
+    """CAPA: each tag in upper case, with what follows it. RFC 2449 section 5."""
+
+    def read(peer: Peer) -> Dialogue[dict[str, str]]:
+        yield from peer.ok()
+        lines = yield from peer.listing()
+        pairs = (line.strip().partition(" ") for line in lines if line.strip())
+        return {tag.upper(): argument.strip() for tag, _, argument in pairs}
+
+    return Operation(command("CAPA"), read)
+
+
+def stls() -> Operation[Status]:
+    """STLS: TLS may begin behind its +OK. RFC 2595 section 4."""
+    return _status("STLS")
+
+
+def utf8() -> Operation[Status]:
+    """UTF8. RFC 6856 section 2."""
+    return _status("UTF8")
+
+
+def lang(tag: str) -> Operation[Status]:
+    """LANG with a tag. RFC 6856 section 3."""
+    return _status("LANG", tag)
+
+
+def user(name: str) -> Operation[Status]:
+    """USER. RFC 1939 section 7."""
+    return _status("USER", name)
+
+
+def pass_(password: str) -> Operation[Status]:
+    """PASS, whose password no trace shows. RFC 1939 section 7."""
+    return _status("PASS", password, shown=b"PASS ***\r\n")
+
+
+def apop(name: str, digest: str) -> Operation[Status]:
+    """APOP. RFC 1939 section 7."""
+    return _status("APOP", name, digest, shown=f"APOP {name} ***\r\n".encode())
+
+
+def noop() -> Operation[Status]:
+    """NOOP. RFC 1939 section 5."""
+    return _status("NOOP")
+
+
+def rset() -> Operation[Status]:
+    """RSET: nothing is marked any more. RFC 1939 section 5."""
+    return _status("RSET")
+
+
+def dele(number: int) -> Operation[Status]:
+    """DELE: the message is marked, and removed by QUIT. RFC 1939 section 5."""
+    return _status("DELE", str(number))
+
+
+def quit_() -> Operation[Status]:
+    """QUIT: what is marked is removed. RFC 1939 section 6."""
+    return _status("QUIT")
+
+
+def stat() -> Operation[Totals]:
+    """STAT. RFC 1939 section 5."""
+
+    def read(peer: Peer) -> Dialogue[Totals]:
+        status = yield from peer.ok()
+        found = re.match(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", status.text)
+        if not found or not found[0].isascii():
+            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{status.line[:100]}"')
+        return Totals(int(found[1]), int(found[2]))
+
+    return Operation(command("STAT"), read)
+
+
+def list_() -> Operation[dict[int, int]]:
+    """LIST: the octets of each message by its number. RFC 1939 section 5."""
+    return _table("LIST", lambda text: int(_digits(text.split()[0])))
+
+
+def uidl() -> Operation[dict[int, str]]:
+    """UIDL: the unique-id of each message by its number. RFC 1939 section 7."""
+    return _table("UIDL", lambda text: text)
+
+
+def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
+    def read(peer: Peer) -> Dialogue[dict[int, T]]:
+        yield from peer.ok()
+        table = {}
+        for line in (yield from peer.listing()):
+            number, _, rest = line.strip().partition(" ")
+            try:
+                table[int(_digits(number))] = value(rest.strip())
+            except (ValueError, IndexError):
+                text = f'{verb} has the line "{line[:100]}"'
+                raise peer.fail(BadReply, "bad-reply", text) from None
+        return table
+
+    return Operation(command(verb), read)
+
+
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise ValueError("no number")
+    return text
+
+
+def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
+    """TOP: the header and so many lines of the body, `most` octets of it. RFC 1939 section 7."""
+
+    def read(peer: Peer) -> Dialogue[bytes]:
+        yield from peer.ok()
+        body = ReceivedBody(bare_lf=peer.bare_lf)
+        kept = bytearray()
+        while not body.ended:
+            piece = yield from piece_of(peer, body, LISTING_LIMIT)
+            kept += piece[: most - len(kept)]
+        return bytes(kept)
+
+    return Operation(command("TOP", str(number), str(lines)), read)
+
+
+def retr(number: int, promised: int | None = None) -> Operation[Received]:
+    """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
+
+    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless.
+    Raises Truncated too: the connection ended before the message did.
+    """
+
+    def read(peer: Peer) -> Dialogue[Received]:
+        yield from peer.ok()
+        body = ReceivedBody(bare_lf=peer.bare_lf)
+        while not body.ended:
+            piece = yield from piece_of(peer, body, flood_limit(promised))
+            if piece:
+                yield Chunk(piece)
+        if not peer.outstanding and not peer.inbox:
+            peer.inbox += yield Glance(LINGER)
+        behind = b"" if peer.outstanding else bytes(peer.inbox)
+        peer.note("<", f"({body.octets} octets)")
+        return Received(body.octets, behind, body.lines)
+
+    return Operation(command("RETR", str(number)), read)
+
+
+def flood_limit(promised: int | None) -> int:
+    """Return how many octets may come for a message of which LIST promised so many."""
+    return ENDLESS if promised is None else 2 * promised + FLOOD
+
+
+def piece_of(peer: Peer, body: ReceivedBody, most: int) -> Dialogue[bytes]:
+    """Return the next octets of a message; there may be none as yet. Raises Truncated, BadReply."""
+    octets = bytes(peer.inbox)
+    peer.inbox.clear()
+    if not octets:
+        octets = yield Receive()
+        if not octets:
+            text = f"the connection ended after {body.octets} octets, before the end of the message"
+            raise peer.fail(Truncated, "msg-truncated", text)
+    piece = body.feed(octets)
+    if body.ended:
+        peer.inbox += body.rest
+    if body.octets > most:
+        raise peer.fail(BadReply, "bad-reply", f"{body.octets} octets have come, and no end")
+    return piece
+
+
+Responder: TypeAlias = Generator[bytes | None, bytes, None]
+"""A mechanism's side of the client: yields responses, the first one None where the server begins.
+
+It raises ValueError where the server is not who it should be.
+"""
+
+
+def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
+    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command."""
+    first = next(responder)
+    request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
+    if initial and first is not None:
+        response = _base64(first) or b"="
+        request = request[:-2] + b" " + response + b"\r\n"
+        shown, first = f"AUTH {mechanism} ***\r\n", None
+
+    def read(peer: Peer) -> Dialogue[Status]:
+        held = first
+        while (challenge := (yield from _challenge(peer))) is not None:
+            try:
+                response = responder.send(challenge) if held is None else held
+            except (StopIteration, ValueError) as trouble:
+                response, doubt = None, str(trouble) or "more challenges than the mechanism has"
+            held = None
+            if response is None:
+                yield from peer.send(b"*\r\n")
+                yield from peer.status()
+                raise peer.fail(Denied, "auth-failed", f"given up: {doubt}")
+            yield Send(_base64(response) + b"\r\n")
+            peer.note(">", "***")
+        return (yield from peer.ok())
+
+    return Operation(request, read, shown.encode())
+
+
+def _challenge(peer: Peer) -> Dialogue[bytes | None]:
+    """Return the next challenge, None where the status line comes instead."""
+    line = yield from peer.line(peek=True)
+    if not line.startswith(b"+") or line[:3].upper() == b"+OK":
+        return None
+    yield from peer.line()
+    peer.note("<", "+ ***")
+    try:
+        return binascii.a2b_base64(line[1:].strip())
+    except binascii.Error:
+        raise peer.fail(BadReply, "bad-reply", "a challenge that is no base64") from None
+
+
+def _base64(octets: bytes) -> bytes:
+    return binascii.b2a_base64(octets, newline=False)

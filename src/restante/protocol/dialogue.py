@@ -1,0 +1,286 @@
+"""The client's side of a conversation: steps that a driver takes, and the reading of replies.
+
+A dialogue is a generator. It yields a step, a driver carries it out on a socket, and its answer
+comes back, so the same dialogue runs blocking, under asyncio, and joined to a server in memory:
+
+    Send       octets to send
+    Receive    the answer is octets as they come, b"" when the server hung up
+    Glance     the same without waiting: b"" when nothing is there yet
+    StartTls   the answer is None, once the handshake is done and the server is proven
+    Chunk      octets of a message, for whoever reads it
+
+Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
+LISTING_LIMIT.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import urllib.parse
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+
+from restante.protocol.failures import BadReply, Denied, Lost
+
+if TYPE_CHECKING:
+    from restante.protocol.failures import RemoteError
+
+T = TypeVar("T")
+
+LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
+LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list: a million messages and their unique-ids
+
+HIDDEN = "***"  # what is shown in place of a secret
+SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Octets to send."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """More octets. `fresh` says that a new line or chunk begins, so the time for it does too."""
+
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What is there already, or comes within so many seconds."""
+
+    seconds: float = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """TLS, now; what was received in clear behind this point must be thrown away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The next octets of a message."""
+
+    octets: bytes
+
+
+Step: TypeAlias = Send | Receive | Glance | StartTls | Chunk
+Dialogue: TypeAlias = Generator[Step, bytes, T]
+
+_STATUS = re.compile(rb"(\+OK|-ERR)(?:[ \t]+(?:\[([A-Za-z0-9/_.-]+)\] ?)?(.*)|)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A status line: RFC 1939 section 3, with its response code by RFC 2449 section 8."""
+
+    ok: bool
+    code: str  # upper case, "" where there is none
+    text: str
+
+    @property
+    def line(self) -> str:
+        """The line again, as it is best shown."""
+        code = f" [{self.code}]" if self.code else ""
+        text = f" {self.text}" if self.text else ""
+        return f"{'+OK' if self.ok else '-ERR'}{code}{text}"
+
+
+def parse_status(line: bytes) -> Status | None:
+    """Return what a status line says, None when it is none. Lower case is taken too."""
+    found = _STATUS.fullmatch(line.rstrip(b"\r\n")) or _STATUS.fullmatch(_upper(line))
+    if found is None:
+        return None
+    code = (found[2] or b"").decode("ascii").upper()
+    return Status(found[1] == b"+OK", code, readable(found[3] or b"").strip())
+
+
+def _upper(line: bytes) -> bytes:
+    indicator, space, text = line.rstrip(b"\r\n").partition(b" ")
+    return indicator.upper() + space + text
+
+
+def readable(octets: bytes) -> str:
+    """Return text from a server: UTF-8, else Latin-1, which takes every octet."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+@dataclass(slots=True)
+class Peer:
+    """What is known of the server, and what it has sent that nobody has read yet."""
+
+    inbox: bytearray = field(default_factory=bytearray)
+    phase: str = "greeting"
+    command: str = ""  # the last one, as it may be shown
+    outstanding: int = 0  # commands sent whose replies have not been read
+    bare_lf: bool = False  # its lines end with LF alone
+    broken: bool = False  # there is no place to go on from
+    secrets: list[str] = field(default_factory=list)  # what no text may show
+    trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets
+
+    def keep_secret(self, *secrets: str) -> None:
+        """Never show these, not even where the server says them: plain or in base64."""
+        for secret in filter(None, secrets):
+            coded = binascii.b2a_base64(secret.encode(), newline=False).decode()
+            self.secrets += [secret, coded.rstrip("="), quoted(secret)]
+
+    def redacted(self, text: str) -> str:
+        """Return a text without the secrets."""
+        for secret in self.secrets:
+            if len(secret) < SHORT:
+                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
+            else:
+                text = text.replace(secret, HIDDEN)
+        return text
+
+    def note(self, direction: str, text: str) -> None:
+        """Tell the trace what went which way."""
+        if self.trace is not None:
+            self.trace(direction, self.redacted(text.rstrip("\r\n")))
+
+    def fail(self, kind: type[RemoteError], id: str, text: str, code: str = "") -> RemoteError:  # noqa: A002  # see RemoteError
+        """Return an error that knows where it happened."""
+        self.broken = self.broken or kind is not Denied
+        return kind(
+            id,
+            self.redacted(text),
+            code=code,
+            phase=self.phase,
+            command=self.redacted(self.command),
+        )
+
+    def send(self, octets: bytes, shown: bytes | None = None) -> Dialogue[None]:
+        """Send a command, which `command` remembers without its secrets."""
+        self.command = readable((octets if shown is None else shown).rstrip(b"\r\n"))
+        self.note(">", self.command)
+        yield Send(octets)
+
+    def line(self, *, peek: bool = False) -> Dialogue[bytes]:
+        """Return the next line with its LF; with `peek` it stays there. Raises Lost, BadReply."""
+        searched, fresh = 0, True
+        while (end := self.inbox.find(b"\n", searched) + 1) == 0:
+            if len(self.inbox) > LINE_LIMIT:
+                raise self.fail(BadReply, "bad-reply", f"a line of over {LINE_LIMIT} octets")
+            searched = len(self.inbox)
+            octets = yield Receive(fresh)
+            if not octets:
+                raise self.lost()
+            self.inbox += octets
+            fresh = False
+        line = bytes(self.inbox[:end])
+        if not peek:
+            del self.inbox[:end]
+        return line
+
+    def lost(self) -> RemoteError:
+        """Return the error of a connection that ended here."""
+        came = f' after "{readable(bytes(self.inbox[:80]))}"' if self.inbox else ""
+        return self.fail(Lost, "conn-lost", f"the server closed the connection{came}")
+
+    def status(self) -> Dialogue[Status]:
+        """Return the next status line, be it +OK or -ERR. Raises Lost, BadReply: it is neither."""
+        line = yield from self.line()
+        status = parse_status(line)
+        if status is None:
+            self.note("<", shortened(line))
+            raise self.fail(BadReply, "bad-reply", f'no reply of POP3: "{shortened(line)}"')
+        self.bare_lf = not line.endswith(b"\r\n")
+        self.note("<", status.line)
+        return replace(status, text=self.redacted(status.text))
+
+    def ok(self) -> Dialogue[Status]:
+        """Return the next status line. Raises Denied: it is -ERR."""
+        status = yield from self.status()
+        if not status.ok:
+            raise self.fail(Denied, "refused", status.text, status.code)
+        return status
+
+    def listing(self, most: int = LISTING_LIMIT) -> Dialogue[list[str]]:
+        """Return the lines of a multi-line reply behind its status line, unstuffed."""
+        lines: list[str] = []
+        octets = 0
+        while (line := (yield from self.line()).rstrip(b"\r\n")) != b".":
+            octets += len(line) + 2
+            if octets > most:
+                raise self.fail(BadReply, "bad-reply", f"a list of over {most} octets has no end")
+            lines.append(readable(line[1:] if line.startswith(b".") else line))
+        self.note("<", f"({len(lines)} lines)")
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One command: what is sent, and how its reply is read."""
+
+    request: bytes
+    read: Callable[[Peer], Dialogue[T]]
+    shown: bytes | None = None
+
+
+def carry_out(peer: Peer, operation: Operation[T]) -> Dialogue[T]:
+    """Send one command and return what its reply says. Raises what its reader raises."""
+    yield from peer.send(operation.request, operation.shown)
+    return (yield from operation.read(peer))
+
+
+def pipelined(
+    peer: Peer,
+    operations: Iterable[Operation[T]],
+    window: int,
+    on_reply: Callable[[T | Denied], Any] = lambda _: None,
+) -> Dialogue[list[T | Denied]]:
+    """Send commands ahead of their replies, and return what each reply said, an -ERR as Denied.
+
+    At most `window` octets of commands are under way, so that neither end waits for the other for
+    ever: RFC 2449 section 6.6.
+    """
+    results: list[T | Denied] = []
+    waiting: deque[Operation[T]] = deque()
+    under_way = 0
+    to_come = iter(operations)
+    held = next(to_come, None)
+    while held is not None or waiting:
+        batch = bytearray()
+        while held is not None and (not waiting or under_way + len(held.request) <= window):
+            batch += held.request
+            under_way += len(held.request)
+            waiting.append(held)
+            held = next(to_come, None)
+        if batch:
+            peer.note(">", readable(bytes(batch)).rstrip().replace("\r\n", ", "))
+            yield Send(bytes(batch))
+        while waiting and (held is None or under_way + len(held.request) > window // 2):
+            operation = waiting.popleft()
+            under_way -= len(operation.request)
+            peer.outstanding = len(waiting)
+            peer.command = readable(operation.request.rstrip(b"\r\n"))
+            results.append((yield from _answer(peer, operation)))
+            on_reply(results[-1])
+    return results
+
+
+def _answer(peer: Peer, operation: Operation[T]) -> Dialogue[T | Denied]:
+    try:
+        return (yield from operation.read(peer))
+    except Denied as denied:
+        return denied
+
+
+def quoted(text: str) -> str:
+    """Return a text as a URL would have it."""
+    return urllib.parse.quote(text, safe="")
+
+
+def shortened(octets: bytes, most: int = 100) -> str:
+    """Return the beginning of a line for an error's text."""
+    text = readable(octets[:most].rstrip(b"\r\n"))
+    return f"{text}..." if len(octets) > most + 2 else text

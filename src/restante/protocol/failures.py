@@ -1,0 +1,97 @@
+"""What can go wrong with a server, as a client sees it: each with the id that `pop3 explain` knows.
+
+RemoteError
+├── Denied          the server answered -ERR; `code` is its response code, such as "IN-USE"
+├── Lost            the connection ended where something should have come
+├── Stalled         nothing came in time
+├── BadReply        what came is no POP3, or not what was asked for
+├── Truncated       a message ended before its end; nothing of it may be taken for whole
+├── Unreachable     no connection: the name, the network, the port
+└── Insecure        no TLS, or none that proves who the server is
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import Pop3Error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RETRYABLE = frozenset(
+    {
+        "auth-noreply", "auth-temp", "conn-lost", "dns-temp", "greet-closed", "greet-none",
+        "locked", "login-delay", "msg-truncated", "stalled", "tcp-reset", "tcp-timeout",
+    }
+)  # fmt: skip
+"""Ids of what may well be gone when the same is tried again later."""
+
+
+class RemoteError(Pop3Error):
+    """The server, or the way to it, failed.
+
+    Attributes:
+        id: the name of the trouble, such as "auth-failed"; `pop3 explain` has its text.
+        text: what happened in words; for an -ERR, what the server said.
+        code: the response code without brackets, such as "SYS/TEMP", or "".
+        phase: connect, tls, greeting, capa, login, mailbox, message or quit.
+        command: the last command, without secrets.
+        certificate: what the server's certificate says, where that is the trouble.
+    """
+
+    def __init__(  # noqa: PLR0913  # an error with all that is known of it
+        self,
+        id: str,  # noqa: A002  # the field's name in toolbox and JSON alike
+        text: str,
+        *,
+        code: str = "",
+        phase: str = "",
+        command: str = "",
+        certificate: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(id, text)
+        self.id = id
+        self.text = text
+        self.code = code
+        self.phase = phase
+        self.command = command
+        self.certificate = certificate
+
+    def __str__(self) -> str:
+        code = f"[{self.code}] " if self.code else ""
+        where = f" (after {self.command})" if self.command else ""
+        return f"{self.id}: {code}{self.text}{where}"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same may well succeed later."""
+        return self.id in RETRYABLE or self.code.upper() in {"IN-USE", "LOGIN-DELAY", "SYS/TEMP"}
+
+
+class Denied(RemoteError):  # noqa: N818  # it is an answer rather than an error
+    """The server answered -ERR. The connection goes on."""
+
+
+class Lost(RemoteError):  # noqa: N818  # the connection is
+    """The connection ended where something should have come."""
+
+
+class Stalled(RemoteError):  # noqa: N818  # the server is
+    """Nothing came in time."""
+
+
+class BadReply(RemoteError):  # noqa: N818  # the reply is
+    """What came is no POP3, or no answer to what was asked. There is no place to go on from."""
+
+
+class Truncated(RemoteError):  # noqa: N818  # the message is
+    """A message broke off before its end: what came of it is not the message."""
+
+
+class Unreachable(RemoteError):  # noqa: N818  # the server is
+    """There is no connection: the name does not resolve, or nothing answers."""
+
+
+class Insecure(RemoteError):  # noqa: N818  # the connection is
+    """There is no TLS, or none that proves who the server is. No password was sent."""

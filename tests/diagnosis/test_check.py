@@ -1,0 +1,305 @@
+"""Every id is found at a server that has the fault, and the true cause stands first."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.client.options import Options, Target
+from restante.diagnosis.explanations import EXPLANATIONS
+from restante.diagnosis.question import Question
+from restante.diagnosis.report import Report
+from restante.diagnosis.run import examine
+from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
+from support.process import free_port
+
+OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
+FOUND: set[str] = set()
+
+
+def ask(port: int, *, host: str = "127.0.0.1", **more: Any) -> Report:
+    options = replace(OPTIONS, **more.pop("options", {}))
+    target = Target(host, port, more.pop("tls", "starttls"), "ann@example.com")
+    password: Callable[[], str] = lambda: "hunter22"  # noqa: E731
+    report = examine(Question("ann", target, options, password=password, **more))
+    assert "hunter22" not in str(report.as_json())
+    return report
+
+
+def faults(*rows: tuple[str, str, dict[str, Any], str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        ("name", "server", "said"),
+        [
+            pytest.param(name, server, said, id=f"{name}: {title}")
+            for name, title, server, said in rows
+        ],
+    )
+
+
+def PASS(text: str) -> dict[str, Any]:  # noqa: N802
+    return {"replies": {"PASS": f"-ERR {text}\r\n".encode()}}
+
+
+def capa(*tags: str) -> bytes:
+    return ("+OK\r\n" + "".join(f"{tag}\r\n" for tag in tags) + ".\r\n").encode()
+
+
+OAUTH_ONLY = {
+    "replies": {
+        "CAPA": capa("TOP", "UIDL", "USER", "SASL PLAIN XOAUTH2"),
+        "PASS": b"-ERR Logon failure: unknown user name or bad password.\r\n",
+    }
+}
+UIDL_70 = b"+OK\r\n1 " + b"x" * 71 + b"\r\n2 ok\r\n.\r\n"
+
+LOGINS = faults(
+    ("auth-failed", "with the code", PASS("[AUTH] no"), "no"),
+    ("auth-failed", "without a code", PASS("invalid login"), "invalid login"),
+    ("auth-apppw", "as Google says it", PASS("[AUTH] Application-specific password required: https://support.example.com/185833"), "Application"),
+    ("auth-apppw", "as Yahoo says it", PASS("[AUTH] You need to use an app password"), "app password"),
+    ("auth-oauth", "as Microsoft says it", OAUTH_ONLY, "Logon failure"),
+    ("auth-pop-disabled", "as Google says it", PASS("[SYS/PERM] Your account is not enabled for POP access"), "POP access"),
+    ("auth-pop-disabled", "by text alone", PASS("POP3 access is disabled for this user"), "disabled"),
+    ("auth-temp", "by the code", PASS("[SYS/TEMP] try later"), "try later"),
+    ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
+    ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "said nothing"),
+    ("auth-noreply", "closed", {"replies": {"PASS": CLOSE}}, "closed"),
+    ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),
+    ("auth-plain-refused", "USER refused", {"replies": {"USER": b"-ERR use TLS\r\n"}}, "use TLS"),
+    ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
+    ("locked", "by the code", PASS("[IN-USE] locked by another"), "locked"),
+    ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
+    ("login-delay", "by the code", PASS("[LOGIN-DELAY] wait"), "wait"),
+    ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
+)  # fmt: skip
+
+
+@LOGINS
+def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any], said: str) -> None:
+    with broken(**server) as running:
+        report = ask(running.port)
+    assert report.id == name
+    assert report.failure is not None
+    assert said in report.failure.evidence
+    assert "DELE" not in str(running.heard)
+
+
+GREETINGS = faults(
+    ("greet-err", "busy", {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}, "[SYS/TEMP] too many"),
+    ("greet-closed", "at once", {"greeting": CLOSE}, "closed"),
+    ("tcp-reset", "at once", {"greeting": RESET}, "reset"),
+    ("greet-none", "silent", {"greeting": SILENCE}, "silent"),
+    ("wrong-protocol", "SMTP", {"greeting": b"220 mail ESMTP Postfix\r\n" + SILENCE}, 'SMTP server; it says "220 mail ESMTP Postfix"'),
+    ("wrong-protocol", "IMAP", {"greeting": b"* OK IMAP4rev1 ready\r\n" + SILENCE}, "IMAP"),
+    ("wrong-protocol", "SSH", {"greeting": b"SSH-2.0-OpenSSH_9\r\n" + SILENCE}, "SSH"),
+    ("wrong-protocol", "HTTP", {"greeting": b"HTTP/1.1 400 Bad Request\r\n" + SILENCE}, "HTTP"),
+    ("bad-reply", "a line without end", {"greeting": b"+OK " + b"x" * 70_000 + SILENCE}, "octets"),
+)  # fmt: skip
+
+
+@GREETINGS
+def test_a_greeting_that_is_none_is_told(name: str, server: dict[str, Any], said: str) -> None:
+    with broken(**server) as running:
+        report = ask(running.port)
+    assert report.id == name
+    assert report.failure is not None
+    assert said in report.failure.evidence
+
+
+MAILBOXES = faults(
+    ("stat-lie", "counts more", {"replies": {"STAT": b"+OK 3 100\r\n"}}, "STAT says 3 messages of 100"),
+    ("uidl-missing", "refused", {"replies": {"UIDL": b"-ERR no\r\n"}}, "UIDL is refused"),
+    ("uidl-missing", "for one", {"replies": {"UIDL": b"+OK\r\n1 a\r\n.\r\n"}}, "message 2"),
+    ("uidl-dup", "twice", {"replies": {"UIDL": b"+OK\r\n1 a\r\n2 a\r\n.\r\n"}}, "messages 1, 2"),
+    ("uidl-bad", "too long", {"replies": {"UIDL": UIDL_70}}, "71 characters"),
+    ("top-missing", "refused", {"replies": {"TOP": b"-ERR no\r\n"}}, "TOP is refused"),
+    ("quit-err", "refused", {"replies": {"QUIT": b"-ERR disk full\r\n"}}, "disk full"),
+)  # fmt: skip
+
+
+@MAILBOXES
+def test_a_mailbox_that_contradicts_itself_is_a_warning(
+    name: str, server: dict[str, Any], said: str
+) -> None:
+    with broken(**server) as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code, report.ok) == (name, 1, True)
+    assert said in report.warnings[0].evidence
+
+
+BREAKS = faults(
+    ("conn-lost", "in STAT", {"replies": {"STAT": CLOSE}}, "closed"),
+    ("conn-lost", "in LIST", {"replies": {"LIST": b"+OK\r\n1 2\r\n2" + CLOSE}}, "closed"),
+    ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "said nothing"),
+    ("bad-reply", "in STAT", {"replies": {"STAT": b"+OK none\r\n"}}, "no two numbers"),
+    ("bad-reply", "no status", {"replies": {"STAT": b"5 100\r\n"}}, "no reply of POP3"),
+    ("desync", "two replies", {"replies": {"STAT": b"+OK 2 89\r\n+OK 2 89\r\n"}}, "more replies"),
+    ("not-stuffed", "behind TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n"}}, "goes on behind its end"),
+)  # fmt: skip
+
+
+@BREAKS
+def test_a_session_that_breaks_has_a_name_and_the_command(
+    name: str, server: dict[str, Any], said: str
+) -> None:
+    with broken(**server) as running:
+        report = ask(running.port)
+    assert report.id == name
+    assert report.failure is not None
+    assert said in report.failure.evidence
+    assert report.failure.facts["command"]
+    assert "DELE" not in str(running.heard)
+
+
+def mail(text: bytes) -> dict[str, Any]:
+    return {"messages": (b"Subject: x\r\n\r\n" + text,)}
+
+
+DEEP = faults(
+    ("list-size", "too small", {"replies": {"LIST": b"+OK\r\n1 5\r\n2 46\r\n.\r\n", "STAT": b"+OK 2 51\r\n"}}, "LIST said 5"),
+    ("nul", "a NUL", mail(b"a\0b\r\n"), "at octet 15"),
+    ("bare-lf", "a bare LF", mail(b"a\nb\r\n"), "at octet 15"),
+    ("long-line", "999 octets", mail(b"y" * 999 + b"\r\n"), "at octet 14"),
+    ("msg-nofinal", "no last line end", {"replies": {"RETR 1": b"+OK\r\n" + HELLO[:-2] + b".\r\n"}}, "its last line has no end"),
+)  # fmt: skip
+
+
+@DEEP
+def test_a_deep_check_finds_what_is_odd_in_messages(
+    name: str, server: dict[str, Any], said: str
+) -> None:
+    with broken(**server) as running:
+        report = ask(running.port, deep=True)
+    assert (report.id, report.exit_code) == (name, 1)
+    assert said in report.warnings[0].evidence
+    assert "QUIT" not in running.heard
+
+
+BROKEN_MESSAGES = faults(
+    ("msg-truncated", "cut off", {"replies": {"RETR": b"+OK\r\n" + HELLO[:20] + CLOSE}}, f"20 of {len(HELLO)} octets"),
+    ("retr-refused", "refused", {"replies": {"RETR": b"-ERR gone\r\n"}}, "gone"),
+    ("not-stuffed", "a dot", {"replies": {"RETR": b"+OK\r\nA: b\r\n\r\n.\r\nrest\r\n.\r\n"}}, "goes on behind line 2"),
+    ("stalled", "half way", {"replies": {"RETR": b"+OK\r\n" + HELLO[:20] + SILENCE}}, "said nothing"),
+)  # fmt: skip
+
+
+@BROKEN_MESSAGES
+def test_a_message_that_is_not_whole_ends_the_check(
+    name: str, server: dict[str, Any], said: str
+) -> None:
+    with broken(**server) as running:
+        report = ask(running.port, deep=True)
+    assert report.id == name
+    assert report.failure is not None
+    assert said in report.failure.evidence
+
+
+def test_a_message_without_end_is_given_up() -> None:
+    flood = b"+OK\r\n" + (b"x" * 998 + b"\r\n") * 17_000
+    with broken({"RETR": flood + SILENCE}) as running:
+        report = ask(running.port, deep=True, options={"reply_seconds": 10})
+    assert report.id == "bad-reply"
+    assert report.failure is not None
+    assert "no end" in report.failure.evidence
+
+
+def test_a_port_nobody_listens_at_is_refused() -> None:
+    report = ask(free_port())
+    assert (report.id, report.exit_code) == ("tcp-refused", 4)
+
+
+def test_a_name_that_does_not_exist_is_told() -> None:
+    report = ask(110, host="no-such-host.invalid")
+    assert report.id in ("dns-nxdomain", "dns-temp")
+    assert report.exit_code == 3
+
+
+def test_a_name_without_an_address_of_the_kind_is_told() -> None:
+    assert ask(110, options={"family": 6}).id == "dns-noaddr"
+
+
+def test_an_address_that_swallows_packets_is_a_timeout() -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        for _ in range(4):  # fill the queue of those who wait to be taken
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)  # noqa: FBT003
+            waiting.connect_ex(("127.0.0.1", port))
+        report = ask(port, options={"connect_seconds": 0.3})
+    assert report.id == "tcp-timeout"
+
+
+def test_ipv6_that_fails_beside_ipv4_that_works_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from restante.client import reach
+
+    monkeypatch.setattr(reach, "addresses", lambda *_: ["::1", "127.0.0.1"])
+    with broken() as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("ipv6-broken", 1)
+
+
+def test_a_slow_phase_is_named() -> None:
+    with broken() as running:
+        report = ask(running.port, slow={"login": 0.0})
+    assert report.id == "slow"
+    assert "login took" in report.warnings[0].evidence
+
+
+def test_a_network_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> None:
+        raise OSError(101, "Network is unreachable")
+
+    monkeypatch.setattr(socket, "create_connection", unreachable)
+    assert ask(1).id == "tcp-unreachable"
+
+
+def test_what_works_is_said_to_work_and_left_as_it_was() -> None:
+    with broken() as running:
+        report = ask(running.port, deep=True)
+    assert (report.id, report.exit_code, report.changed) == ("ok", 0, False)
+    assert not running.deleted
+    assert "RETR 1" in running.heard
+
+
+def test_hints_about_the_password_show_none_of_it() -> None:
+    from restante.diagnosis.login import hints
+
+    text = " ".join(hints("ann@example.com", "pass\u00a0wörd "))
+    assert "no-break space" in text
+    assert "ends with a space" in text
+    assert "wörd" not in text
+
+
+@pytest.mark.parametrize("row", EXPLANATIONS.values(), ids=list(EXPLANATIONS))
+def test_every_explanation_says_what_why_and_who(row: Any) -> None:
+    assert row.verdict.endswith((".", "!"))
+    assert row.why
+    assert row.admin or row.you
+    assert 1 <= row.exit <= 13
+
+
+def test_a_name_server_that_does_not_answer_is_not_a_name_that_does_not_exist(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(*_: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", failing)
+    assert ask(110, host="mail.example.com").id == "dns-temp"
+
+
+def test_every_id_is_produced_by_a_test_here() -> None:
+    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_check*.py"))
+    missing = [name for name in EXPLANATIONS if f'"{name}"' not in tests]
+    assert not missing
