@@ -1,98 +1,85 @@
-"""The heads of messages, in columns."""
+"""What a list shows of a message."""
 
 from __future__ import annotations
 
-import email.utils
-import shutil
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
-from restante.cli.plain import plain
-from restante.diagnosis import texts
-
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Iterator, Sequence
-
-    from restante.client.blocking import Message
-
-SENDER = 24  # columns for a sender
+    from datetime import datetime
+    from email.message import EmailMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a list shows of a message; the texts may hold anything."""
+    """Sender, subject and date of a message, as they were sent: not harmless yet."""
 
-    sender: str
-    subject: str
-    date: dt.datetime | None
+    sender: str = ""
+    subject: str = ""
+    date: datetime | None = None
+    mixed: bool = False  # it may have attachments
+    attachments: int | None = None  # None where nobody has looked
 
     def as_json(self) -> dict[str, Any]:
         """Return the same for programs."""
         date = self.date.isoformat() if self.date else None
         return {"from": self.sender, "subject": self.subject, "date": date}
 
-
-def parse(head: bytes | Exception) -> Head:
-    """Return what a header says; an error's text stands for what could not be had."""
-    if not isinstance(head, bytes):
-        return Head("", f"({head})", None)
-    message = message_from_bytes(head, policy=policy.default)
-    name, address = email.utils.parseaddr(_text(message, "from"))
-    return Head(name or address, _text(message, "subject"), _date(_text(message, "date")))
+    @property
+    def files(self) -> str:
+        """What to say of attachments."""
+        if self.attachments:
+            return f"[{self.attachments} attachment{'s' if self.attachments > 1 else ''}]"
+        return "[attachments]" if self.mixed and self.attachments is None else ""
 
 
-def _text(message: Any, field: str) -> str:
-    """Return a field decoded. What was not written by the rules is shown as it is."""
+def parsed(octets: bytes) -> EmailMessage:
+    """Return a message or its header."""
+    return message_from_bytes(octets, policy=policy.default)
+
+
+def head_of(octets: bytes, *, whole: bool = False) -> Head:
+    """Return what a header says; of a whole message, how many files are attached too."""
     try:
-        return str(message.get(field, ""))
-    except Exception:  # noqa: BLE001  # the email package has many ways to fail on spam
-        return "(cannot be read)"
+        return _head(parsed(octets), whole=whole)
+    except Exception:  # noqa: BLE001  # the parser of the standard library trips over some mail
+        return Head()
 
 
-def _date(text: str) -> dt.datetime | None:
-    try:
-        return email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def table(rows: Sequence[tuple[Message, Head]], *, fit: bool) -> Iterator[str]:
-    """Yield the lines of a list; with `fit` they end at the terminal's edge."""
-    if not rows:
-        yield "No messages."
-        return
-    width = shutil.get_terminal_size((100, 24)).columns
-    digits = max(3, len(str(rows[-1][0].number)))
-    yield f"{'#':>{digits}}  {'size':>8}  {'date':<16}  {'from':<{SENDER}}  subject"
-    for message, head in rows:
-        date = f"{head.date:%Y-%m-%d %H:%M}" if head.date else ""
-        sender, subject = cut(plain(head.sender), SENDER), plain(head.subject)
-        size = texts.octets(message.size)
-        line = f"{message.number:>{digits}}  {size:>8}  {date:<16}  {padded(sender, SENDER)}  "
-        yield line + (cut(subject, width - displayed(line)) if fit else subject)
-
-
-def displayed(text: str) -> int:
-    """Return how many columns a text takes: East Asian letters take two, marks none."""
-    import unicodedata
-
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
+def _head(message: EmailMessage, *, whole: bool) -> Head:
+    found = field(message, "From")
+    first = found.addresses[0] if getattr(found, "addresses", None) else None
+    return Head(
+        sender=(first.display_name or first.addr_spec) if first else str(found or ""),
+        subject=str(field(message, "Subject") or ""),
+        date=_local(getattr(field(message, "Date"), "datetime", None)),
+        mixed=message.get_content_type() == "multipart/mixed",
+        attachments=len(attachments(message)) if whole else None,
     )
 
 
-def cut(text: str, columns: int) -> str:
-    """Return a text that takes at most so many columns."""
-    if displayed(text) <= columns:
-        return text
-    while text and displayed(text) > columns - 1:
-        text = text[:-1]
-    return f"{text}…"
+def field(message: EmailMessage, name: str) -> Any:
+    """Return a field of a header, None where it is missing or nobody can read it."""
+    try:
+        return message[name]
+    except Exception:  # noqa: BLE001  # see head_of
+        return None
 
 
-def padded(text: str, columns: int) -> str:
-    """Return a text that takes so many columns."""
-    return text + " " * (columns - displayed(text))
+def attachments(message: EmailMessage) -> list[EmailMessage]:
+    """Return the parts that are files."""
+    return [part for part in message.walk() if _is_file(part)]
+
+
+def _is_file(part: Any) -> bool:
+    if part.is_multipart():
+        return False
+    return part.get_content_disposition() == "attachment" or bool(part.get_filename())
+
+
+def _local(moment: datetime | None) -> datetime | None:
+    try:
+        return moment.astimezone() if moment else None
+    except (OverflowError, ValueError, OSError):
+        return None

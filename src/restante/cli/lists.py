@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from restante.cli.plain import plain
 if TYPE_CHECKING:
     from restante.cli.heads import Head
     from restante.client.blocking import Maildrop
+    from restante.protocol.failures import Denied
 
 AT_ONCE = 100  # headers that are asked for before a bar moves
 
@@ -57,30 +59,39 @@ def uidl(account: str, *, as_json: bool, **given: Any) -> None:
 @json_option
 def ls(account: str, *, as_json: bool, **given: Any) -> None:
     """List the messages: size, date, sender and subject."""
-    from restante.cli import heads
+    from restante.cli import listing
 
     with opened(read(account, given)) as drop:
-        found = _heads(drop)
-        rows = [(message, head) for message, head in zip(drop, found, strict=True)]
+        heads = _heads(drop)
+        messages = list(drop)
     if as_json:
         listed = [
-            {"number": m.number, "size": m.size, "uid": m.uid, **h.as_json()} for m, h in rows
+            {"number": m.number, "size": m.size, "uid": m.uid, **heads[m.number].as_json()}
+            for m in messages
         ]
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
-    for line in heads.table(rows, fit=is_terminal()):
+    sizes = {message.number: message.size for message in messages}
+    width = shutil.get_terminal_size().columns if is_terminal() else listing.ENDLESS
+    for line in listing.table(sizes, heads, width=width) if sizes else ["There are no messages."]:
         click.echo(line)
 
 
-def _heads(drop: Maildrop) -> list[Head]:
+def _heads(drop: Maildrop) -> dict[int, Head]:
     """Return the heads of all messages, with a bar where that takes long."""
-    from restante.cli import heads
     from restante.cli.progress import Progress
 
     numbers = [message.number for message in drop]
     found: list[Head] = []
     with Progress("headers") as progress:
         for start in range(0, len(numbers), AT_ONCE):
-            found += map(heads.parse, drop.headers(numbers[start : start + AT_ONCE]))
+            found += map(_head, drop.headers(numbers[start : start + AT_ONCE]))
             progress.update(len(found), len(numbers))
-    return found
+    return dict(zip(numbers, found, strict=True))
+
+
+def _head(answer: bytes | Denied) -> Head:
+    """Return what an answer to TOP says; where it was refused, the server's words."""
+    from restante.cli.heads import Head, head_of
+
+    return head_of(answer) if isinstance(answer, bytes) else Head(subject=f"({answer})")

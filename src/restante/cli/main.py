@@ -20,6 +20,9 @@ SUBCOMMANDS = {
     "top": "restante.cli.by_hand:top",
     "raw": "restante.cli.by_hand:raw",
     "rm": "restante.cli.rm:rm",
+    "verify": "restante.cli.verify:verify",
+    "shell": "restante.cli.shell.command:shell",
+    "completion": "restante.cli.completion:completion",
     "monitor": "restante.cli.monitor:monitor",
     "expire": "restante.cli.expire:expire",
     "serve": "restante.cli.serve:serve",
@@ -29,6 +32,13 @@ SUBCOMMANDS = {
 
 class LazyGroup(click.Group):
     """A group that imports a subcommand only when it is asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take an account where a subcommand should be for a session by hand."""
+        first = next((word for word in args if not word.startswith("-")), "")
+        if args and args[0] == first and ("@" in first or "://" in first):
+            args = ["shell", *args]
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
         """Return the names of all subcommands."""

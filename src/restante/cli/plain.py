@@ -1,27 +1,26 @@
-"""Text from servers and mail, fit for a terminal."""
+"""Text from servers and mail, made fit for a terminal."""
 
 from __future__ import annotations
 
+import unicodedata
+
 
 def plain(text: str) -> str:
-    r"""Return a text with everything that could act on a terminal as visible escapes.
+    r"""Return a line in which all that a terminal would act upon is visible, such as \x1b.
 
-    Control characters, changes of direction, surrogates and other characters that do not print
-    become \\x1b or \\u202e. A tab becomes a space.
+    That is what Python calls unprintable: controls (C0, C1), directions (bidi), surrogates and what
+    Unicode has not named; odd spaces stay, and a tab becomes a space. A line end is escaped too.
     """
     text = text.replace("\t", " ")
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    number = ord(character)
-    if number < 0x100:
-        return f"\\x{number:02x}"
-    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
+    return "".join(c if _harmless(c) else c.encode("unicode_escape").decode() for c in text)
 
 
 def plain_lines(text: str) -> str:
     """Return the same of a text of several lines."""
     return "\n".join(plain(line.removesuffix("\r")) for line in text.split("\n"))
+
+
+def _harmless(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"

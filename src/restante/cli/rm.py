@@ -55,14 +55,14 @@ def _find(drop: Maildrop, wanted: str) -> Message:
 
 
 def _described(message: Message) -> str:
-    from restante.cli import heads
+    from restante.cli.heads import Head, head_of
     from restante.diagnosis import texts
     from restante.protocol.failures import Denied
 
     try:
-        head = heads.parse(message.top())
+        head = head_of(message.top())
     except Denied as denied:
-        head = heads.parse(denied)
+        head = Head(subject=f"({denied})")
     subject, sender = plain(head.subject) or "(no subject)", plain(head.sender)
     return f'{message.number}  {texts.octets(message.size)}  {sender}  "{subject}"'
 

@@ -117,12 +117,12 @@ class Maildrop:
             progress(octets)
             yield piece
 
-    def by_hand(self, line: str, status: list[Status]) -> Generator[bytes, None, None]:
+    def by_hand(self, line: str, ended: list[Status]) -> Generator[bytes, None, None]:
         """Send a line as a person typed it, and yield what its reply says behind the status line.
 
-        The status is appended to `status`; -ERR is one too. A DELE counts as marked.
+        The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
         """
-        yield from self._wire.pieces(maildrop.typed(self._box, line), status)
+        yield from self._wire.pieces(maildrop.typed(self._box, line), ended)
 
     def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
@@ -132,6 +132,11 @@ class Maildrop:
     def undelete(self) -> None:
         """Take all marks away."""
         self._wire.run(maildrop.unmark(self._box))
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """The numbers of the messages that `commit` would remove."""
+        return frozenset(self._box.marked)
 
     def commit(self) -> None:
         """Remove what is marked, and hang up. Raises RemoteError: not all of it is gone."""

@@ -145,8 +145,8 @@ def typed(box: Box, line: str) -> Dialogue[Status]:
     status = yield from carry_out(box.session.peer, by_hand(line))
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
-        if verb == "DELE" and argument.strip().isdecimal():
-            box.marked.add(int(argument))
+        if verb == "DELE":  # what is marked by no number nobody knows: call it 0
+            box.marked.add(int(argument) if argument.strip().isdecimal() else 0)
         elif verb == "RSET":
             box.marked.clear()
         box.retrieved = box.retrieved or verb == "RETR"

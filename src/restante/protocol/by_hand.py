@@ -59,8 +59,8 @@ def is_multi_line(line: str) -> bool:
 
 def shown(line: str) -> str:
     """Return a line as it may be shown, kept in a history or traced."""
-    words = line.split(" ")
-    public = _SECRET.get(words[0].upper())
+    words = line.split()
+    public = _SECRET.get(words[0].upper()) if words else None
     if public is None or len(words) <= public:
         return line
     return " ".join([*words[:public], "***"])

@@ -1,0 +1,29 @@
+"""`pop3 completion`."""
+
+from __future__ import annotations
+
+import click
+
+VARIABLE = "_POP3_COMPLETE"  # click answers a shell's questions where it is set
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print what makes a shell complete subcommands and options by Tab.
+
+    \b
+    bash: put this line in ~/.bashrc
+        eval "$(pop3 completion bash)"
+    zsh: put this line in ~/.zshrc
+        eval "$(pop3 completion zsh)"
+    fish: run once
+        pop3 completion fish > ~/.config/fish/completions/pop3.fish
+    """  # noqa: D301  # click's own mark
+    from click.shell_completion import get_completion_class
+
+    from restante.cli.main import main
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(main, {}, "pop3", VARIABLE).source())

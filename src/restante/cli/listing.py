@@ -1,0 +1,43 @@
+"""A list of messages in columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.cli.units import columns, cut, date, padded, short_size
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from restante.cli.heads import Head
+
+SENDER, DATE = 24, 12  # columns at most
+ENDLESS = 1_000_000  # columns of a pipe
+
+
+def table(
+    sizes: Mapping[int, int],
+    heads: Mapping[int, Head],
+    *,
+    marked: Collection[int] = (),
+    width: int = ENDLESS,
+) -> Iterator[str]:
+    """Yield a line for each message; what nobody has looked at shows its size alone.
+
+    Sizes are octets by number; `width` is that of the terminal, in columns.
+    """
+    first = max(3, len(str(max(sizes, default=0))) + 1)
+    second = max([4, *(columns(cut(head.sender, SENDER)) for head in heads.values())])
+    yield f"{'#':>{first}} {'size':>6}  {'date':{DATE}}  {padded('from', second)}  subject"
+    room = width - first - second - DATE - 15
+    for number, size in sizes.items():
+        start = f"{number:>{first}} {short_size(size):>6}  "
+        mark = "(marked) " if number in marked else ""
+        head = heads.get(number)
+        if head is None:
+            yield start + mark
+            continue
+        files = f"  {head.files}" if head.files else ""
+        subject = cut(head.subject, max(20, room - len(files) - len(mark)))
+        middle = f"{date(head.date):{DATE}}  {padded(head.sender, second)}"
+        yield f"{start}{middle}  {mark}{subject}{files}".rstrip()

@@ -1,0 +1,73 @@
+"""What Tab offers: commands, numbers of messages with their subjects, names of files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.completion import Completer, Completion, PathCompleter
+from prompt_toolkit.document import Document
+
+from restante.cli.shell.table import COMMANDS, NUMBERED
+from restante.cli.shell.typed import VERBS
+from restante.cli.units import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prompt_toolkit.completion import CompleteEvent
+
+    from restante.cli.shell.desk import Desk
+
+MOST = 50  # messages that are offered at once, the last ones
+
+
+class ShellCompleter(Completer):
+    """Completes a line from what the desk knows, and looks for what it does not."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._paths = PathCompleter(expanduser=True)
+
+    def get_completions(
+        self, document: Document, complete_event: CompleteEvent
+    ) -> Iterator[Completion]:
+        """Yield what may stand before the cursor."""
+        text = document.text_before_cursor.lstrip()
+        *before, word = text.split(" ")
+        before = [each for each in before if each]
+        if not before:
+            yield from _commands(word)
+        elif len(before) <= _numbers(before[0]):
+            yield from self._messages(word)
+        elif before[0].lower() == "save":
+            path = text.split(None, 2)[2] if len(text.split(None, 2)) > 2 else ""
+            yield from self._paths.get_completions(Document(path), complete_event)
+
+    def _messages(self, word: str) -> Iterator[Completion]:
+        """Yield numbers; what is no number is looked for in subjects and senders."""
+        desk = self._desk
+        if not desk.connected:
+            return
+        numbers = [n for n in desk.messages() if not word.isdigit() or str(n).startswith(word)]
+        desk.glance(numbers[-MOST:])
+        for number in numbers[-MOST:]:
+            head = desk.heads.get(number)
+            about = f"{head.subject}  {head.sender}" if head else ""
+            if word.isdigit() or word.lower() in about.lower():
+                yield Completion(str(number), -len(word), display_meta=cut(about, 60))
+
+
+def _commands(word: str) -> Iterator[Completion]:
+    if not word or not word.isupper():
+        for name, command in COMMANDS.items():
+            if name.startswith(word.lower()):
+                yield Completion(name, -len(word), display_meta=command.help)
+    for verb in VERBS:
+        if verb.startswith(word.upper()) and (word.isupper() or verb.lower() not in COMMANDS):
+            yield Completion(verb, -len(word), display_meta="as typed")
+
+
+def _numbers(word: str) -> int:
+    """Return how many arguments of a command are numbers of messages."""
+    command = COMMANDS.get(word.lower())
+    return command.numbers if command else NUMBERED.get(word.upper(), 0)

@@ -1,0 +1,49 @@
+"""Lines kept for the next time, without secrets."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+
+from restante.cli.shell.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def file_name() -> str:
+    """Return the history's file: XDG Base Directory Specification, XDG_STATE_HOME."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(state):
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "restante", "history")
+
+
+def open_(redacted: Callable[[str], str]) -> History:
+    """Return the history, for its owner's eyes alone; in memory where it cannot be kept."""
+    name = file_name()
+    try:
+        os.makedirs(os.path.dirname(name), mode=0o700, exist_ok=True)
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.close(descriptor)
+        if stat.S_IMODE(os.stat(name).st_mode) & 0o077:
+            os.chmod(name, 0o600)
+    except OSError:
+        return _kept(InMemoryHistory(), redacted)
+    return _kept(FileHistory(name), redacted)
+
+
+def _kept(history: History, redacted: Callable[[str], str]) -> History:
+    """Let each line pass what takes secrets out of it, before it is even remembered."""
+    keep = history.append_string
+
+    def append_string(string: str) -> None:
+        line = redacted(without_secrets(string.strip()))
+        if line:
+            keep(line)
+
+    history.append_string = append_string  # type: ignore[method-assign]
+    return history

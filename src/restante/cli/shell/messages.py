@@ -1,0 +1,140 @@
+"""ls, show, raw, save, info: they change nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from restante.cli.listing import table
+from restante.cli.plain import plain
+from restante.cli.shell.letter import lines_in, lines_of
+from restante.cli.shell.screen import Trouble
+from restante.diagnosis import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from restante.cli.shell.desk import Desk
+
+MOST = 100  # messages that a list shows unasked, the last ones
+MOST_SHOWN = 32 * 1024 * 1024  # octets of a message that is decoded in memory
+
+
+def banner(desk: Desk) -> str:
+    """Return the first line: where one is, how safe that is, and what is there."""
+    with desk.wire() as drop:
+        session = drop.session
+    sizes = desk.messages()
+    tls = session.tls.version if session.tls else "no TLS"
+    known = f"{plain(session.target.host)}  {tls} {session.mechanism}"
+    return f"{known}  {texts.messages(len(sizes))} {texts.octets(sum(sizes.values()))}"
+
+
+def ls(desk: Desk, words: Sequence[str]) -> None:
+    """List messages: the last hundred, all of them, or those that are named."""
+    sizes = desk.messages()
+    everything = list(sizes)
+    shown = everything[-MOST:]
+    if words:
+        shown = everything if words == ["all"] else desk.numbers(words)
+    if not shown:
+        desk.screen.say("There are no messages.")
+        return
+    desk.look(shown)
+    sizes = {number: sizes[number] for number in shown}
+    width = shutil.get_terminal_size().columns
+    for line in table(sizes, desk.heads, marked=desk.marked, width=width):
+        desk.screen.say(line)
+    if not words and len(everything) > MOST:
+        desk.screen.say(f"{len(everything) - MOST} more before these: ls all, or ls 1-50")
+
+
+def show(desk: Desk, words: Sequence[str]) -> None:
+    """Show messages decoded."""
+    for number in _some(desk, words, "show N"):
+        octets, missing = bytearray(), 0
+        for piece in _pieces(desk, number):
+            kept = piece[: MOST_SHOWN - len(octets)]
+            octets += kept
+            missing += len(piece) - len(kept)
+        for line in lines_of(bytes(octets)):
+            desk.screen.say(line)
+        if missing:
+            desk.screen.trouble(f"{texts.octets(missing)} more are not shown: save {number}")
+
+
+def raw(desk: Desk, words: Sequence[str]) -> None:
+    """Show messages as they are."""
+    for number in _some(desk, words, "raw N"):
+        for line in lines_in(_pieces(desk, number, told=False)):
+            desk.screen.say(plain(line))
+
+
+def _pieces(desk: Desk, number: int, *, told: bool = True) -> Iterator[bytes]:
+    """Yield a message's octets, and tell how many of a long one have come."""
+    whole, screen = desk.messages().get(number, 0), desk.screen
+    screen.percent(None)
+    with desk.wire() as drop:
+        try:
+            yield from drop.retrieve(
+                number, lambda octets: screen.percent((octets, whole) if told else None)
+            )
+        finally:
+            screen.percent(None)
+
+
+def _some(desk: Desk, words: Sequence[str], usage: str) -> list[int]:
+    if not words:
+        raise Trouble(f"which message? {usage}")
+    return desk.numbers(words)
+
+
+def save(desk: Desk, words: Sequence[str]) -> None:
+    """Write a message into a new file; one that is there stays as it is."""
+    if not words:
+        raise Trouble("which message? save N [FILE]")
+    number, *others = desk.numbers(words[:1])
+    if others:
+        raise Trouble("one at a time: save N [FILE]")
+    desk.glance([number])
+    name = os.path.expanduser(" ".join(words[1:])) or f"message-{number}.eml"
+    if os.path.isdir(name):
+        name = os.path.join(name, f"message-{number}.eml")
+    try:
+        file = open(name, "xb")  # noqa: SIM115  # it is closed below, or taken away
+    except FileExistsError:
+        raise Trouble(f"{name} is there already") from None
+    try:
+        with file:
+            octets = sum(file.write(piece) for piece in _pieces(desk, number))
+    except BaseException:
+        os.unlink(name)  # what came of it is not the message
+        raise
+    desk.screen.say(f"saved: {desk.name(number)} as {plain(name)}, {texts.octets(octets)}")
+
+
+def info(desk: Desk, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+    """Tell what is known of the connection."""
+    with desk.wire() as drop:
+        session = drop.session
+    tls = f"{session.tls.version} {session.tls.cipher}" if session.tls else "none"
+    greeting = session.greeting.line if session.greeting else ""
+    known = {
+        "account": str(session.target),
+        "TLS": tls,
+        "greeting": greeting,
+        "login": session.mechanism,
+        "before TLS": _listed(session.before_tls),
+        "CAPA": _listed(session.capabilities) or "none",
+        "idle": f"{desk.idle:.0f} s",
+        "marked": desk.names(desk.marked) or "nothing",
+    }
+    for name, text in known.items():
+        if text:
+            desk.screen.say(f"  {name:10}  {plain(text)}")
+
+
+def _listed(capabilities: dict[str, str] | None) -> str:
+    pairs = (capabilities or {}).items()
+    return " ".join(f"{tag}({argument})" if argument else tag for tag, argument in pairs)

@@ -1,0 +1,112 @@
+"""What the shell prints, and how it asks."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WIDEST = 24  # columns of what `percent` says
+LONG = 1_000_000  # octets that take a while
+COLOURS = {">": "cyan", "+OK": "green", "-ERR": "red"}
+
+
+class Trouble(Exception):  # noqa: N818  # it is what a person is told
+    """What was typed cannot be done, and this text says why; "" where that was told already."""
+
+
+class Leave(Exception):  # noqa: N818  # it is how the session ends
+    """The shell is over."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Screen:
+    """A terminal, or the end of a pipe: then nothing is asked and nothing coloured.
+
+    Lines from elsewhere go through `plain` here or where they are put together.
+    """
+
+    def __init__(self, *, interactive: bool) -> None:
+        self.interactive = interactive
+        self._coloured = interactive and not os.environ.get("NO_COLOR")
+        self._showing = False
+        self._percent = 0
+
+    def say(self, text: str = "", colour: str | None = None) -> None:
+        """Print a line that is harmless."""
+        click.echo(click.style(text, fg=colour) if colour and self._coloured else text)
+
+    def trouble(self, text: str) -> None:
+        """Say what went wrong: in a terminal as all else, in a pipe beside what is piped."""
+        if text:
+            text = plain(text)
+            styled = click.style(text, fg="red") if self._coloured else text
+            click.echo(styled, err=not self.interactive)
+
+    def trace(self, direction: str, text: str) -> None:
+        """Print what goes over the wire, while that is wanted; the client leaves secrets out."""
+        if self._showing and not text.startswith("("):
+            self.wire(direction, text)
+
+    def wire(self, direction: str, text: str) -> None:
+        """Print a line as it is on the wire."""
+        word = direction if direction == ">" else text.partition(" ")[0]
+        self.say(f"  {direction} {plain(text)}", COLOURS.get(word))
+
+    def percent(self, done: tuple[int, int] | None) -> None:
+        """Tell in one place how much of something long is done; None takes that away."""
+        if done is None:
+            if self._percent:
+                click.echo(f"\r{'':{WIDEST}}\r", nl=False)
+            self._percent = 0
+            return
+        part, whole = done
+        percent = 100 * part // max(whole, 1)
+        if self.interactive and whole >= LONG and percent > self._percent:
+            self._percent = percent
+            click.echo(f"\r  {min(percent, 100)} %   Ctrl-C stops", nl=False)
+
+    @contextlib.contextmanager
+    def showing(self) -> Iterator[None]:
+        """Show what goes over the wire while the block runs."""
+        self._showing = True
+        try:
+            yield
+        finally:
+            self._showing = False
+
+    def ask(self, question: str, *, default: bool = False) -> bool:
+        """Return the answer of a person; the end of input is a no. Raises Trouble: Ctrl-C."""
+        try:
+            answer = input(f"{plain(question)} {'[Y/n]' if default else '[y/N]'} ")
+        except EOFError:
+            self.say()
+            return False
+        except KeyboardInterrupt:
+            self.say()
+            raise Trouble("") from None
+        answer = answer.strip().lower()
+        return answer in ("y", "yes") if answer else default
+
+
+def harmless_streams() -> None:
+    """Let a terminal that knows few characters see escapes, and take any octets as input."""
+    for stream, errors in (
+        (sys.stdout, "backslashreplace"),
+        (sys.stderr, "backslashreplace"),
+        (sys.stdin, "replace"),
+    ):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=errors)

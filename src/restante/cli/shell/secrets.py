@@ -1,0 +1,25 @@
+"""Where a typed line holds a secret."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+
+_BEFORE_SECRET = re.compile(r"\s*(?:PASS\s|(?:APOP|AUTH)\s+\S+\s)\s*", re.IGNORECASE)
+
+
+def secret_at(line: str) -> int:
+    """Return the index from which on a line is secret; its length where it is not."""
+    found = _BEFORE_SECRET.match(line)
+    return found.end() if found else len(line)
+
+
+def without_secrets(text: str) -> str:
+    """Return lines as they may be kept or shown."""
+    return "\n".join(map(_without_secret, text.split("\n")))
+
+
+def _without_secret(line: str) -> str:
+    start = secret_at(line)
+    return line if start == len(line) else line[:start] + HIDDEN

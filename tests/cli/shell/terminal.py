@@ -1,0 +1,138 @@
+"""The real command in a real terminal, and a server that says what a test wants."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pexpect
+
+from support.live import PATIENCE
+from support.process import POP3
+
+PASSWORD = "restante"
+KEPT = ("PATH", "LANG", "COVERAGE")  # of the environment, beside what a test says
+ENTER, TAB, CTRL_C, CTRL_D = "\r", "\t", "\x03", "\x04"
+
+ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[a-zA-Z]|\][^\x07]*\x07|[=>])")
+
+
+def environment(home: Path, password: str | None = PASSWORD) -> dict[str, str]:
+    given = {} if password is None else {"POP3_PASSWORD": password}
+    return given | {
+        **{name: os.environ[name] for name in os.environ if name.startswith(KEPT)},
+        "HOME": str(home),
+        "XDG_STATE_HOME": str(home / "state"),
+        "TERM": "xterm",
+        "NO_COLOR": "1",
+        "PYTHONUTF8": "1",
+        "TZ": "UTC",
+        "PROMPT_TOOLKIT_NO_CPR": "1",  # nobody here answers where the cursor is
+    }
+
+
+class Terminal:
+    """A person at `pop3 shell`."""
+
+    def __init__(self, url: str, home: Path, password: str | None = PASSWORD) -> None:
+        self.child: pexpect.spawn[str] = pexpect.spawn(
+            str(POP3),
+            ["shell", url],
+            env=environment(home, password),
+            cwd=home,
+            dimensions=(40, 100),
+            timeout=PATIENCE,
+            encoding="utf-8",
+        )
+        self.said = self.banner = ""
+
+    def expect(self, text: str) -> str:
+        """Wait for a text, and return what came before it, without escapes."""
+        self.child.expect_exact(text)
+        before = self.child.before or ""
+        self.said += before + text
+        return ESCAPES.sub("", before)
+
+    def type(self, line: str) -> None:
+        """Type a line when the prompt is there; the caller has waited for it."""
+        self.child.send(line + ENTER)
+
+    def press(self, key: str) -> None:
+        self.child.send(key)
+
+    def end(self) -> int:
+        """Wait for the end, and return the exit code."""
+        self.child.expect(pexpect.EOF)
+        self.said += self.child.before or ""
+        self.child.close()
+        assert self.child.exitstatus is not None
+        return self.child.exitstatus
+
+
+def play(
+    url: str, home: Path, *lines: str, password: str | None = PASSWORD, flags: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Pipe a script into the command."""
+    return subprocess.run(
+        [POP3, "shell", url, *flags],
+        input="".join(f"{line}\n" for line in lines),
+        env=environment(home, password),
+        cwd=home,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+THEN_HANG_UP = b"<then hang up>"
+
+Answer = Callable[[str], bytes | None]
+"""What a server says to a line; None hangs up."""
+
+
+def answer(line: str) -> bytes | None:
+    """Say what a small server says that has two messages."""
+    return {
+        "CAPA": b"+OK\r\nUSER\r\nTOP\r\nUIDL\r\n.\r\n",
+        "LIST": b"+OK\r\n1 20\r\n2 20\r\n.\r\n",
+        "UIDL": b"+OK\r\n1 a\r\n2 b\r\n.\r\n",
+        "TOP": b"+OK\r\nSubject: Hello\r\nFrom: Ann <ann@example.com>\r\n\r\n.\r\n",
+    }.get(line.partition(" ")[0], b"+OK\r\n")
+
+
+@contextlib.contextmanager
+def scripted(*answers: Answer) -> Iterator[str]:
+    """Serve connections, each with the next of the answers, the last one for ever; give the URL."""
+    left = list(answers)
+
+    def talk(connection: socket.socket, say: Answer) -> None:
+        with connection, connection.makefile("rb") as lines, contextlib.suppress(OSError):
+            connection.sendall(b"+OK ready\r\n")
+            for line in lines:
+                reply = say(line.decode().strip())
+                if reply is None:
+                    return
+                connection.sendall(reply.removesuffix(THEN_HANG_UP))
+                if reply.endswith(THEN_HANG_UP):
+                    return
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection = server.accept()[0]
+                say = left.pop(0) if len(left) > 1 else left[0]
+                threading.Thread(target=talk, args=(connection, say), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield f"pop3://ann@127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            server.shutdown(socket.SHUT_RDWR)

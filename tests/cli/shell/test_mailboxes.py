@@ -1,0 +1,109 @@
+"""`pop3 shell` at maildrops that are empty, large, or of a server that can do little."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.shell.terminal import CTRL_C, CTRL_D, Answer, Terminal, answer, play, scripted
+
+SitAt = Callable[[str], Terminal]
+
+
+def saying(**replies: str) -> Answer:
+    """Return a server that says these, by verb, and else what a small one says."""
+
+    def say(line: str) -> bytes | None:
+        reply = replies.get(line.partition(" ")[0])
+        return answer(line) if reply is None else reply.replace("\n", "\r\n").encode()
+
+    return say
+
+
+def listed(count: int) -> str:
+    return "+OK\n" + "".join(f"{number} 20\n" for number in range(1, count + 1)) + ".\n"
+
+
+def test_an_empty_maildrop_is_said_to_be_so(tmp_path: Path) -> None:
+    with scripted(saying(LIST=listed(0), UIDL=listed(0))) as url:
+        played = play(url, tmp_path, "ls", "show 1", "ls all")
+    assert played.stdout == "There are no messages.\n" * 2
+    assert played.stderr == "there is no message 1: there are 0\n"
+
+
+def test_of_a_large_maildrop_the_last_messages_are_listed(tmp_path: Path) -> None:
+    with scripted(saying(LIST=listed(120), UIDL=listed(120))) as url:
+        played = play(url, tmp_path, "ls", "ls 2-3", "ls all")
+    first, some, every = (
+        [line.split()[0] for line in part.splitlines()]
+        for part in re.split(r" +#   size .*\n", played.stdout)[1:]
+    )
+    assert first == [*(str(number) for number in range(21, 121)), "20"]
+    assert "20 more before these: ls all, or ls 1-50" in played.stdout
+    assert some == ["2", "3"]
+    assert len(every) == 120
+
+
+def test_many_marks_are_told_by_the_first(tmp_path: Path, sit_at: SitAt) -> None:
+    with scripted(saying(LIST=listed(9), UIDL=listed(9))) as url:
+        terminal = sit_at(url)
+        terminal.type("rm 2-9")
+        terminal.expect('marked: 2 "Hello", 3 "Hello", 4 "Hello", 5 "Hello", 6 "Hello" and 3 more')
+        terminal.expect("pop3 -8>")
+        terminal.type("rm 2")
+        terminal.expect('marked already: 2 "Hello"')
+        terminal.expect("pop3 -8>")
+        terminal.press(CTRL_D)
+        terminal.expect('8 messages will be deleted for good: 2 "Hello", 3')
+
+
+def test_a_server_without_top_has_its_messages_listed_by_size(tmp_path: Path) -> None:
+    with scripted(saying(TOP="-ERR no TOP\n")) as url:
+        played = play(url, tmp_path, "ls 1", "rm 1", "undo")
+    assert played.stdout.splitlines()[1:] == [
+        "  1   20 B",
+        "marked: 1   (undo: rset)",
+        "Nothing is marked.",
+    ]
+
+
+def test_without_unique_ids_nobody_knows_what_became_of_messages(tmp_path: Path) -> None:
+    with scripted(saying(UIDL="-ERR no UIDL\n", QUIT="-ERR full\n")) as url:
+        played = play(url, tmp_path, "rm 1", "commit")
+    assert "That is not known, for the server has no unique-ids." in played.stderr
+    assert played.returncode == 13
+
+
+def test_a_refused_dele_is_told_and_what_went_before_stays_marked(tmp_path: Path) -> None:
+    def one(line: str) -> bytes | None:
+        return b"-ERR not that one\r\n" if line == "DELE 2" else answer(line)
+
+    with scripted(one) as url:
+        played = play(url, tmp_path, "rm 1 2")
+    assert "  < -ERR not that one  (to DELE 2)\n" in played.stderr
+    assert "1 message marked and not deleted" in played.stderr
+
+
+def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: SitAt) -> None:
+    line = "x" * 98 + "\n"
+    replies = {"LIST": "+OK\n1 2000000\n.\n", "RETR": "+OK\n" + line * 10_000}
+    with scripted(saying(**replies)) as url:
+        terminal = sit_at(url)
+        terminal.type("save 1 file")
+        terminal.expect("49 %   Ctrl-C stops")
+        terminal.press(CTRL_C)
+        terminal.expect("Stopped.")
+        terminal.expect("pop3>")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_history_that_cannot_be_kept_stops_nobody(tmp_path: Path, sit_at: SitAt) -> None:
+    (tmp_path / "state").touch()
+    with scripted(answer) as url:
+        terminal = sit_at(url)
+        terminal.type("NOOP")
+        terminal.expect("  < +OK")
+        terminal.expect("pop3>")
+        terminal.press("\x10")  # Ctrl-P: the line before
+        terminal.expect("NOOP")

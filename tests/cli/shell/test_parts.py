@@ -1,0 +1,144 @@
+"""The parts of the shell that need no terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from cli.shell.terminal import PASSWORD, answer, scripted
+from restante.cli import units
+from restante.cli.heads import head_of
+from restante.cli.shell import letter
+from restante.cli.shell.completer import ShellCompleter
+from restante.cli.shell.desk import Desk
+from restante.cli.shell.prompt import idle_text
+from restante.cli.shell.screen import Screen
+from restante.cli.shell.secrets import without_secrets
+from restante.cli.shell.table import obey
+from restante.client import blocking
+from restante.diagnosis import texts
+from restante.protocol.failures import Lost
+
+
+@pytest.mark.parametrize(
+    ("octets", "short", "long"),
+    [
+        (0, "0 B", "0 B"),
+        (999, "999 B", "999 B"),
+        (8_200, "8.2 k", "8.2 kB"),
+        (99_960, "100 k", "100 kB"),
+        (999_499, "999 k", "999 kB"),
+        (999_500, "1.0 M", "1.0 MB"),
+    ],
+)
+def test_sizes_are_short(octets: int, short: str, long: str) -> None:
+    assert (units.short_size(octets), texts.octets(octets)) == (short, long)
+
+
+def test_a_date_of_this_year_has_its_time_and_one_of_another_its_year() -> None:
+    moment = datetime(2026, 6, 1, 10, tzinfo=UTC)
+    assert units.date(moment, moment) == "1 Jun 10:00"
+    assert units.date(moment, moment.replace(year=2027)) == "1 Jun 2026"
+    assert units.date(None) == ""
+
+
+def test_a_wide_text_is_cut_by_the_columns_it_takes() -> None:
+    assert units.cut("漢字漢字漢字", 9) == "漢字漢..."
+    assert units.padded("漢字", 6) == "漢字  "
+
+
+def test_numbers_may_be_named_by_ranges() -> None:
+    assert units.numbers_of(["5", "1-3", "2"]) == [5, 1, 2, 3]
+    for wrong in ("x", "1-", "-1", "3-1", "1-999999999", "٣", "1" * 5000):
+        with pytest.raises(ValueError, match=r"no number|no messages"):
+            units.numbers_of([wrong])
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("PASS a b", "PASS ***"),
+        ("  pass\ta", "  pass\t***"),
+        ("APOP ann digest", "APOP ann ***"),
+        ("AUTH PLAIN AGFubg==", "AUTH PLAIN ***"),
+        ("AUTH PLAIN", "AUTH PLAIN"),
+        ("USER ann", "USER ann"),
+        ("PASSAGE a", "PASSAGE a"),
+        ("NOOP\nPASS a\nNOOP", "NOOP\nPASS ***\nNOOP"),
+    ],
+)
+def test_a_secret_is_hidden_wherever_it_stands(line: str, kept: str) -> None:
+    assert without_secrets(line) == kept
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (299, ""),
+        (480, "idle 8 min; the server may hang up after 10"),
+        (720, "idle 12 min; the server may have hung up"),
+    ],
+)
+def test_who_is_idle_for_long_is_warned(seconds: float, text: str) -> None:
+    assert idle_text(seconds) == text
+
+
+def test_the_idle_time_counts_from_the_last_reply() -> None:
+    now = [100.0]
+    with scripted(answer) as url:
+        screen = Screen(interactive=False)
+        desk = Desk(lambda: blocking.connect(url, PASSWORD), screen, lambda: now[0])
+        assert desk.idle == 0  # not connected
+        desk.connect()
+        now[0] = 800
+        assert desk.idle == 700
+        obey(desk, "NOOP")
+        assert desk.idle == 0
+        desk.hang_up()
+
+
+def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
+    with scripted(lambda line: None if line.startswith("TOP") else answer(line)) as url:
+        desk = Desk(lambda: blocking.connect(url, PASSWORD), Screen(interactive=True))
+        desk.connect()
+        completer = ShellCompleter(desk)
+        assert list(completer.get_completions(Document("show "), CompleteEvent()))
+        with pytest.raises(Lost):
+            obey(desk, "NOOP")
+        desk.hang_up()
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"",
+        b"\0" * 100,
+        b"Date: 99 Foo 99999 99:99\nFrom: <<>@\n\n",
+        b"From: =?x?q?a?=\nSubject: =?utf-8?b?!!!?=\n\n",
+        b"Content-Type: text/plain; charset=rot13\n\nhello\n",
+        b"Content-Type: text/plain; charset=\xff\n\nhello\n",
+        b"Content-Type: multipart/mixed\n\nno boundary\n",
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n--b--",
+        b"Content-Type: application/x; name*0*=utf-8''%ff; name*2=b\n\nx",
+        b"Content-Disposition: attachment; filename=\n\n",
+        b"Content-Type: text/html\n\n<![x[<p>hello</p>",
+        b"Content-Transfer-Encoding: base64\n\n!!!!\n",
+    ],
+)
+def test_a_broken_message_is_shown_all_the_same(octets: bytes) -> None:
+    head_of(octets, whole=True)
+    assert all(line.isprintable() for line in letter.lines_of(octets))
+
+
+def test_of_html_the_text_is_shown() -> None:
+    html = "<html><head><title>t</title></head><style>x</style><p>One &amp;\n two<br>three</p>"
+    assert letter.without_tags(html) == "One & two\nthree"
+
+
+def test_lines_are_put_together_from_pieces_and_endless_ones_cut() -> None:
+    assert list(letter.lines_in([b"a\r", b"\nb", b"c\n", b"d"])) == ["a", "bc", "d"]
+    cut = list(letter.lines_in([b"x" * 50_000] * 4))
+    assert [len(line) for line in cut] == [100_000, 100_000]

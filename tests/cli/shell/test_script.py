@@ -1,0 +1,113 @@
+"""A script piped into `pop3 shell`."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli.shell.terminal import answer, environment, play, scripted
+from support.live import PATIENCE
+from support.process import POP3
+
+
+def left(maildir: Path) -> int:
+    return sum(1 for part in ("new", "cur") for _ in (maildir / part).iterdir())
+
+
+def test_a_script_prints_only_what_its_commands_say(account: str, tmp_path: Path) -> None:
+    played = play(account, tmp_path, "# a comment", "", "STAT", "LIST 1")
+    assert played.stdout == f"  > STAT\n  < +OK 3 {115 + 441 + 72}\n  > LIST 1\n  < +OK 1 115\n"
+    assert (played.stderr, played.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("end", [(), ("quit",), ("QUIT",)])
+def test_a_script_deletes_nothing_without_commit(
+    account: str, maildir: Path, tmp_path: Path, end: tuple[str, ...]
+) -> None:
+    played = play(account, tmp_path, "rm 1", "DELE 2", *end)
+    assert left(maildir) == 3
+    assert played.stderr == "2 messages marked and not deleted: that takes the line commit\n"
+    assert played.returncode == 1
+
+
+def test_a_script_deletes_by_commit(account: str, maildir: Path, tmp_path: Path) -> None:
+    played = play(account, tmp_path, "rm 1-2", "commit", "STAT")
+    assert "2 messages deleted.\nConnecting again.\n  > STAT\n  < +OK 1 " in played.stdout
+    assert played.returncode == 0
+    assert left(maildir) == 1
+
+
+@pytest.mark.parametrize("line", ["DELE 9", "rm 9", "nonsense", "commit"])
+def test_a_script_with_a_failed_command_goes_on_and_ends_in_1(
+    account: str, tmp_path: Path, line: str
+) -> None:
+    played = play(account, tmp_path, line, "STAT", "QUIT")
+    assert "  < +OK 3 " in played.stdout
+    assert played.returncode == 1
+
+
+def test_a_script_needs_its_password_from_outside(account: str, tmp_path: Path) -> None:
+    played = play(account, tmp_path, password=None)
+    assert played.returncode == 2
+    assert "POP3_PASSWORD" in played.stderr
+
+
+def test_a_wrong_password_is_told_once(account: str, tmp_path: Path) -> None:
+    played = play(account, tmp_path, password="sesame")
+    assert played.returncode == 7
+    assert played.stderr.startswith("FAIL auth-failed  ")
+    assert "sesame" not in played.stderr
+
+
+def test_a_certificate_that_proves_nothing_is_taken_only_where_one_says_so(
+    demo: tuple[str, str], tmp_path: Path
+) -> None:
+    played = play(demo[1], tmp_path)
+    assert played.returncode == 5
+    assert played.stderr.startswith("FAIL tls-selfsigned  ")
+    played = play(demo[1], tmp_path, "info", flags=["-k"])
+    assert "  TLS         TLSv1.3 " in played.stdout
+    assert played.returncode == 0
+
+
+def test_an_account_that_is_none_is_refused(tmp_path: Path) -> None:
+    played = play("http://x", tmp_path)
+    assert played.returncode == 2
+    assert "pop3s://user@host" in played.stderr
+
+
+def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Path) -> None:
+    variables = environment(maildir)
+    command: list[str | Path] = [POP3, "shell", account]
+    with subprocess.Popen(
+        command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdin.write(b"rm 1\nSTAT\ncommit\n")
+        process.stdin.close()
+        assert process.wait(PATIENCE) == 1
+    assert left(maildir) == 3
+
+
+def test_a_script_ends_in_13_where_deletes_were_not_confirmed(tmp_path: Path) -> None:
+    with scripted(lambda line: b"-ERR full\r\n" if line == "QUIT" else answer(line)) as url:
+        played = play(url, tmp_path, "rm 1", "commit", "NOOP")
+    assert "The server answered QUIT with -ERR full" in played.stderr
+    assert 'still there: 1 "Hello"' in played.stderr
+    assert "NOOP" not in played.stdout
+    assert played.returncode == 13
+
+
+def test_an_account_without_a_name_is_refused_and_one_may_be_given(
+    account: str, tmp_path: Path
+) -> None:
+    name, _, host = account.removeprefix("pop3://").partition("@")
+    played = play(f"pop3://{host}", tmp_path)
+    assert played.returncode == 2
+    assert "add -u NAME" in played.stderr
+    played = play(f"pop3://{host}", tmp_path, "NOOP", flags=["-u", name])
+    assert (played.stderr, played.returncode) == ("", 0)

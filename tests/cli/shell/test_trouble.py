@@ -1,0 +1,131 @@
+"""`pop3 shell` at a server that does what servers should not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cli.shell.terminal import CTRL_C, THEN_HANG_UP, Terminal, answer, play, scripted
+
+SitAt = Callable[[str], Terminal]
+
+
+def test_a_server_that_hung_up_is_told_of_and_connected_to_again(sit_at: SitAt) -> None:
+    with scripted(lambda line: None if line == "NOOP" else answer(line), answer) as url:
+        terminal = sit_at(url)
+        terminal.type("rm 2")
+        terminal.expect("pop3 -1>")
+        terminal.type("NOOP")
+        terminal.expect("The connection is over: the server closed the connection")
+        terminal.expect("The marks are lost with it: nothing was deleted.")
+        terminal.expect("Connect again? [Y/n]")
+        terminal.type("")
+        terminal.expect("2 messages 40 B")
+        terminal.expect("pop3>")
+        terminal.type("NOOP")
+        terminal.expect("  < +OK")
+
+
+def test_who_does_not_connect_again_can_still_leave(sit_at: SitAt) -> None:
+    with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
+        terminal = sit_at(url)
+        terminal.type("NOOP")
+        terminal.expect("Connect again? [Y/n]")
+        terminal.type("n")
+        terminal.expect("pop3 (not connected)>")
+        terminal.type("quit")
+        assert terminal.end() == 0
+
+
+def test_ctrl_c_stops_a_long_transfer_and_the_session_goes_on(sit_at: SitAt) -> None:
+    def endless(line: str) -> bytes | None:
+        return b"+OK\r\none\r\ntwo\r\n" if line.startswith("RETR") else answer(line)
+
+    with scripted(endless, answer) as url:
+        terminal = sit_at(url)
+        terminal.type("rm 2")
+        terminal.expect("pop3 -1>")
+        terminal.type("raw 1")
+        terminal.expect("one\r\n")
+        terminal.press(CTRL_C)
+        terminal.expect("Stopped. The rest would still come, so the connection was closed.")
+        terminal.expect("The marks are lost with it: nothing was deleted.")
+        terminal.expect("2 messages 40 B")
+        terminal.expect("pop3>")
+        terminal.type("NOOP")
+        terminal.expect("  < +OK")
+
+
+def test_a_refused_quit_is_told_with_what_is_still_there(sit_at: SitAt) -> None:
+    def refusing(line: str) -> bytes | None:
+        return b"-ERR [SYS/TEMP] disk \x1b[1mfull\r\n" if line == "QUIT" else answer(line)
+
+    def later(line: str) -> bytes | None:
+        lists = {"LIST": b"+OK\r\n1 20\r\n.\r\n", "UIDL": b"+OK\r\n1 b\r\n.\r\n"}
+        return lists.get(line) or answer(line)
+
+    with scripted(refusing, later) as url:
+        terminal = sit_at(url)
+        terminal.type("rm 1 2")
+        terminal.expect("pop3 -2>")
+        terminal.type("quit")
+        terminal.expect("Commit? [y/N]")
+        terminal.type("y")
+        terminal.expect(r"The server answered QUIT with -ERR [SYS/TEMP] disk \x1b[1mfull")
+        terminal.expect('still there: 2 "Hello"\r\n')
+        terminal.expect('deleted: 1 "Hello"\r\n')
+        assert terminal.end() == 13
+
+
+def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
+    with scripted(lambda line: None if line == "QUIT" else answer(line)) as url:
+        terminal = sit_at(url)
+        terminal.type("rm 1")
+        terminal.expect("pop3 -1>")
+        terminal.type("quit")
+        terminal.expect("Commit? [y/N]")
+        terminal.type("y")
+        terminal.expect("QUIT was not answered: the server closed the connection")
+        terminal.expect('still there: 1 "Hello"\r\n')
+        assert terminal.end() == 13
+
+
+def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
+    with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
+        played = play(url, tmp_path, "rm 1", "NOOP", "commit")
+    assert played.returncode == 1
+    assert "The marks are lost with it: nothing was deleted." in played.stderr
+    assert "deleted." not in played.stdout
+
+
+def test_text_of_a_server_never_reaches_the_terminal_raw(sit_at: SitAt) -> None:
+    def rude(line: str) -> bytes | None:
+        return b"+OK \x1b]0;owned\x07\r\n" if line == "NOOP" else answer(line)
+
+    with scripted(rude) as url:
+        terminal = sit_at(url)
+        terminal.type("NOOP")
+        terminal.expect(r"  < +OK \x1b]0;owned\x07")
+        terminal.expect("pop3>")
+        assert "\x1b]0" not in terminal.said
+
+
+def test_a_wrong_size_is_told(sit_at: SitAt) -> None:
+    def wrong(line: str) -> bytes | None:
+        return b"+OK\r\nshort\r\n.\r\n" if line.startswith("RETR") else answer(line)
+
+    with scripted(wrong) as url:
+        terminal = sit_at(url)
+        terminal.type("raw 1")
+        terminal.expect("short\r\n")
+        terminal.expect("message 1 has 7 octets; LIST said 20")
+
+
+def test_a_broken_save_leaves_no_file(tmp_path: Path) -> None:
+    def half(line: str) -> bytes | None:
+        return b"+OK\r\nhalf\r\n" + THEN_HANG_UP if line.startswith("RETR") else answer(line)
+
+    with scripted(half) as url:
+        played = play(url, tmp_path, "save 1 file", "NOOP")
+    assert played.returncode == 1
+    assert not (tmp_path / "file").exists()
