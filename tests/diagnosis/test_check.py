@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import os
+import signal
 import socket
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +21,7 @@ from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.run import examine
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
-from support.process import free_port
+from support.process import POP3, free_port
 
 OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
 FOUND: set[str] = set()
@@ -75,6 +79,10 @@ LOGINS = faults(
     ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
     ("locked", "by the code", PASS("[IN-USE] locked by another"), "locked"),
     ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
+    ("auth-temp", "too many connections", PASS("Too many connections from your address"), "Too many"),
+    ("auth-temp", "a server's own trouble", PASS("chdir Maildir failed"), "chdir"),
+    ("auth-failed", "an account that is locked", PASS("Your account has been locked"), "account"),
+    ("locked", "as qpopper says it", PASS("/var/mail/.ann.pop lock busy! Is another session active?"), "busy"),
     ("login-delay", "by the code", PASS("[LOGIN-DELAY] wait"), "wait"),
     ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
 )  # fmt: skip
@@ -139,6 +147,7 @@ BREAKS = faults(
     ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "said nothing"),
     ("bad-reply", "in STAT", {"replies": {"STAT": b"+OK none\r\n"}}, "no two numbers"),
     ("bad-reply", "no status", {"replies": {"STAT": b"5 100\r\n"}}, "no reply of POP3"),
+    ("refused", "STAT", {"replies": {"STAT": b"-ERR [SYS/TEMP] index\r\n"}}, "[SYS/TEMP] index"),
     ("desync", "two replies", {"replies": {"STAT": b"+OK 2 89\r\n+OK 2 89\r\n"}}, "more replies"),
     ("not-stuffed", "behind TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n"}}, "goes on behind its end"),
 )  # fmt: skip
@@ -303,3 +312,48 @@ def test_every_id_is_produced_by_a_test_here() -> None:
     tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_check*.py"))
     missing = [name for name in EXPLANATIONS if f'"{name}"' not in tests]
     assert not missing
+
+
+PLAIN = base64.b64encode(b"\0ann@example.com\0hunter22").decode()
+
+ODDITIES: list[tuple[str, dict[str, Any]]] = [
+    ("no CAPA", {"replies": {"CAPA": b"-ERR what?\r\n"}}),
+    ("lower case", {"replies": {"STAT": b"+ok 2 100\r\n"}, "greeting": b"+ok hello\r\n"}),
+    ("bare greeting", {"greeting": b"+OK\r\n"}),
+    ("words behind numbers", {"replies": {"STAT": b"+OK 2 100 octets\r\n"}}),
+    ("more in LIST", {"replies": {"LIST": b"+OK 2 messages\r\n1 54 new\r\n2 46 \r\n.\r\n"}}),
+    ("long greeting", {"greeting": b"+OK " + b"x" * 3000 + b"\r\n"}),
+    ("Latin-1", {"greeting": b"+OK Gr\xfc\xdfe\r\n"}),
+    (
+        "a challenge without a space",
+        {
+            "replies": {
+                "CAPA": capa("SASL PLAIN", "TOP", "UIDL"),
+                "AUTH": b"+\r\n",
+                PLAIN: b"+OK\r\n",
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize("server", [o[1] for o in ODDITIES], ids=[o[0] for o in ODDITIES])
+def test_an_oddity_that_harms_nobody_does_not_fail_the_account(server: dict[str, Any]) -> None:
+    server = {**server, "replies": {"STAT": b"+OK 2 100\r\n", **server.get("replies", {})}}
+    with broken(**server) as running:
+        report = ask(running.port)
+    assert report.failure is None
+
+
+def test_ctrl_c_ends_a_check_with_130() -> None:
+    with broken(greeting=SILENCE) as running:
+        command: list[str | Path] = [POP3, "check", f"pop3://ann@127.0.0.1:{running.port}"]
+        environment = {**os.environ, "POP3_PASSWORD": "hunter22"}
+        with subprocess.Popen(command, env=environment, stdout=-1, stderr=-1) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"nothing was deleted" in said
+    assert b"Traceback" not in said

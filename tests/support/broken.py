@@ -37,6 +37,8 @@ class Broken:
     implicit: ssl.SSLContext | None = None
     stls: ssl.SSLContext | None = None
     port: int = 0
+    budget: int | None = None  # octets after which it stops in the middle of whatever it says
+    at_end: bytes = CLOSE
     heard: list[str] = field(default_factory=list)
     deleted: set[int] = field(default_factory=set)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -78,6 +80,10 @@ class Broken:
                     return
 
     def _say(self, sock: socket.socket, reply: bytes) -> bool:
+        if self.budget is not None:
+            if len(reply) >= self.budget:
+                reply = reply[: self.budget] + self.at_end
+            self.budget -= len(reply)
         if reply == SILENCE:
             self._over.wait(20)
             return False
@@ -126,6 +132,8 @@ class Broken:
             case "RSET":
                 marked.clear()
                 return b"+OK\r\n"
+            case "STLS" if self.stls is None:
+                return b"-ERR no TLS here\r\n"
             case "USER" | "PASS" | "NOOP" | "QUIT" | "STLS":
                 return b"+OK\r\n"
         return b"-ERR unknown command\r\n"
@@ -148,9 +156,12 @@ def broken(
     messages: Sequence[bytes] = (HELLO, SECOND),
     implicit: ssl.SSLContext | None = None,
     stls: ssl.SSLContext | None = None,
+    budget: int | None = None,
+    at_end: bytes = CLOSE,
 ) -> Iterator[Broken]:
     """Run a server on a free port of loopback while the block runs; it takes any login."""
     server = Broken(replies or {}, greeting, messages, implicit, stls)
+    server.budget, server.at_end = budget, at_end
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server.port = listener.getsockname()[1]
         threads: list[threading.Thread] = []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.client.options import Options, Target, Tls
+    from restante.diagnosis.question import Question
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -70,6 +71,19 @@ class Account:
     trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
     seconds: float | None
     verbose: bool
+
+    def question(self) -> Question:
+        """Return what `check`, `probe` and `monitor` ask about it, without a login."""
+        from restante.diagnosis.question import Question
+
+        return Question(
+            self.name,
+            self.target,
+            self.options,
+            verify=self.verify,
+            trust=self.trust,
+            guess=self.guess,
+        )
 
     def located(self) -> Target:
         """Return where it is, discovered where that was not said. Raises RemoteError."""

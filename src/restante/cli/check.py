@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import Account, account_options, is_terminal, read
+from restante.cli.account import account_options, is_terminal, read
 
 if TYPE_CHECKING:
     from restante.diagnosis.question import Question
@@ -38,7 +38,7 @@ def check(
     from restante.diagnosis.question import TOTAL
 
     made = read(account, given, TOTAL)
-    question = _question(made)
+    question = made.question()
     question.password, question.deep, question.wait = made.password, deep, wait
     if wait and question.options.total_seconds == TOTAL:
         question.options = _with_total(question, TOTAL + wait)
@@ -57,20 +57,7 @@ def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
     """
     from restante.diagnosis.question import TOTAL
 
-    _examine(_question(read(server, given, TOTAL, login=False)), as_json=as_json, silent=silent)
-
-
-def _question(made: Account) -> Question:
-    from restante.diagnosis.question import Question
-
-    return Question(
-        made.name,
-        made.target,
-        made.options,
-        verify=made.verify,
-        trust=made.trust,
-        guess=made.guess,
-    )
+    _examine(read(server, given, TOTAL, login=False).question(), as_json=as_json, silent=silent)
 
 
 def _with_total(question: Question, seconds: float) -> Any:

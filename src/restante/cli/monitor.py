@@ -86,20 +86,12 @@ def monitor(
 
 
 def _report(account: str, given: dict[str, Any]) -> Report:
-    from restante.diagnosis.question import Question
     from restante.diagnosis.run import examine
 
     login = bool(given["user"]) or "@" in account
     made = read(account, given, TOTAL, login=login)
-    question = Question(
-        made.name,
-        made.target,
-        made.options,
-        verify=made.verify,
-        trust=made.trust,
-        guess=made.guess,
-        sample=1,
-    )
+    question = made.question()
+    question.sample = 1
     question.password = made.password if login else None
     with told():
         return examine(question)

@@ -31,18 +31,12 @@ if TYPE_CHECKING:
     from restante.protocol.client import Received
 
 
-class Message:
-    """One message of an open maildrop.
-
-    Attributes:
-        number: 1-based, good for this session.
-        size: octets as LIST counts them.
-        uid: its unique-id, None where the server has none.
-    """
+class Message(maildrop.Listed):
+    """One message of an open maildrop: its number, size and uid, and what can be fetched."""
 
     def __init__(self, drop: Maildrop, entry: Entry) -> None:
+        super().__init__(entry)
         self._drop = drop
-        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
 
     async def top(self, lines: int = 0) -> bytes:
         """Return the header and so many lines of the body."""
@@ -74,9 +68,6 @@ class Message:
         """Return the whole message."""
         async with self.open() as chunks:
             return b"".join([chunk async for chunk in chunks])
-
-    def __repr__(self) -> str:
-        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
 
 
 class Maildrop:

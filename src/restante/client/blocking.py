@@ -32,18 +32,12 @@ if TYPE_CHECKING:
     from restante.protocol.dialogue import Status
 
 
-class Message:
-    """One message of an open maildrop.
-
-    Attributes:
-        number: 1-based, good for this session.
-        size: octets as LIST counts them.
-        uid: its unique-id, None where the server has none.
-    """
+class Message(maildrop.Listed):
+    """One message of an open maildrop: its number, size and uid, and what can be fetched."""
 
     def __init__(self, drop: Maildrop, entry: Entry) -> None:
+        super().__init__(entry)
         self._drop = drop
-        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
 
     def top(self, lines: int = 0) -> bytes:
         """Return the header and so many lines of the body."""
@@ -74,9 +68,6 @@ class Message:
     def read(self) -> bytes:
         """Return the whole message."""
         return b"".join(self._drop.retrieve(self.number))
-
-    def __repr__(self) -> str:
-        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
 
 
 class Maildrop:

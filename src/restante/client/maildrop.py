@@ -37,6 +37,22 @@ class Entry:
     uid: str | None  # None where the server has no UIDL
 
 
+class Listed:
+    """What both faces' messages have.
+
+    Attributes:
+        number: 1-based, good for this session.
+        size: octets as LIST counts them.
+        uid: its unique-id, None where the server has none.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
+
+    def __repr__(self) -> str:
+        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
+
+
 @dataclass(slots=True)
 class Box:
     """The state of an open maildrop: what is in it, what is marked, whether it was looked into."""

@@ -49,13 +49,15 @@ _SWITCHED_OFF = _said(
 )
 _OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
 _CLEAR = _said(r"\b(?:TLS|SSL|STLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_ACCOUNT_LOCKED = _said(r"(?:account|user|password).{0,30}\b(?:locked|expired|suspended|blocked)")
 _LOCKED = _said(
-    r"\b(?:lock(?:ed)?|in use|busy)\b",
+    r"\b(?:lock(?:ed)?|in use)\b",
+    r"(?:mailbox|maildrop|lock|spool).{0,20}\bbusy",
     r"already (?:logged in|open|in use)",
     r"another (?:session|client|pop)",
 )
 _TOO_OFTEN = _said(
-    r"too (?:many|often|frequent|soon|fast)",
+    r"too (?:often|frequent|soon|fast)",
     r"minimum.{0,30}interval",
     r"login delay",
     r"wait .{0,30}(?:before|min)",
@@ -65,7 +67,9 @@ _TEMPORARY = _said(
     r"try (?:again )?later",
     r"unavailable",
     r"internal (?:server )?error|system error",
-    r"overload|timed?[- ]?out|back ?end|database",
+    r"overload|timed?[- ]?out|back ?end|database|\bbusy\b",
+    r"too many",
+    r"chdir|no such file|permission denied|disk|quota",
 )
 _PASSWORD = _said(
     r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
@@ -118,6 +122,8 @@ def _without_code(text: str) -> str | None:
     """Return what servers without response codes mean."""
     if _TOO_OFTEN.search(text):
         return "login-delay"
+    if _ACCOUNT_LOCKED.search(text):
+        return "auth-failed"
     if _LOCKED.search(text):
         return "locked"
     return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None

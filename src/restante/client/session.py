@@ -150,13 +150,14 @@ def secure(session: Session) -> Dialogue[None]:
         return
     peer = session.peer
     peer.phase = "tls"
-    if session.capabilities is not None and "STLS" not in session.capabilities:
+    known = session.capabilities is not None
+    if "STLS" not in (session.capabilities or {}) and (known or session.secret):
         _check_clear(session, "the server does not offer STLS")
         return
     try:
         yield from carry_out(peer, client.stls())
     except Denied as refused:
-        if session.capabilities is not None:
+        if known:
             raise
         _check_clear(session, f'the server refused STLS: "{refused.text}"')
         return

@@ -74,7 +74,10 @@ class TlsLayer:
         context = options.context or trusting()
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         name = options.server_name or host
-        self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
+        try:
+            self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
+        except ValueError as error:  # a name that no certificate can have
+            raise Insecure("tls-failed", f"{name!r}: {error}", phase="tls") from None
         self._began = False
         self._pin = options.pin
         self.ended = False

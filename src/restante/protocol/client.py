@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from restante.protocol.dialogue import (
+    LINE_LIMIT,
     LISTING_LIMIT,
     Chunk,
     Glance,
@@ -87,7 +88,7 @@ def capa() -> Operation[dict[str, str]]:
 
     def read(peer: Peer) -> Dialogue[dict[str, str]]:
         yield from peer.ok()
-        lines = yield from peer.listing()
+        lines = yield from peer.listing(LINE_LIMIT)
         pairs = (line.strip().partition(" ") for line in lines if line.strip())
         return {tag.upper(): argument.strip() for tag, _, argument in pairs}
 

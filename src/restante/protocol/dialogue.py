@@ -10,7 +10,7 @@ comes back, so the same dialogue runs blocking, under asyncio, and joined to a s
     Chunk      octets of a message, for whoever reads it
 
 Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
-LISTING_LIMIT.
+LISTING_LIMIT and MOST_LINES.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
-LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list: a million messages and their unique-ids
+LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
+MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their octets
 
 HIDDEN = "***"  # what is shown in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
@@ -210,8 +211,9 @@ class Peer:
         octets = 0
         while (line := (yield from self.line()).rstrip(b"\r\n")) != b".":
             octets += len(line) + 2
-            if octets > most:
-                raise self.fail(BadReply, "bad-reply", f"a list of over {most} octets has no end")
+            if octets > most or len(lines) >= MOST_LINES:
+                text = f"a list of {len(lines)} lines and {octets} octets, and no end"
+                raise self.fail(BadReply, "bad-reply", text)
             lines.append(readable(line[1:] if line.startswith(b".") else line))
         self.note("<", f"({len(lines)} lines)")
         return lines

@@ -71,6 +71,12 @@ MAIL = (
         you="tell the administrator the words above",
     ),
     Explanation(
+        "refused", 6, "The server refused a command that it must carry out.",
+        why="the command and its own words are above; mail programs stop here",
+        admin="look at this mailbox in the server's log",
+        you="try again later; if it stays so, tell the administrator the words above",
+    ),
+    Explanation(
         "desync", 6, "The server gives more or fewer replies than there were commands.",
         why="each reply is taken for that of another command: a delete may hit the wrong message",
         admin="this is a fault of the server or of a proxy before it",
