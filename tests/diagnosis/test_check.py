@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from restante.client import lookup
+from restante.client.discovery import Candidate, Discovery, Finding
 from restante.client.options import Options, Target
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
@@ -357,3 +359,42 @@ def test_ctrl_c_ends_a_check_with_130() -> None:
     assert process.returncode == 130
     assert b"nothing was deleted" in said
     assert b"Traceback" not in said
+
+
+def discovering(monkeypatch: pytest.MonkeyPatch, *found: Candidate) -> None:
+    finding = Finding("SRV _pop3s._tcp.example.com", found, 0.01, "" if found else "no such name")
+    winner = found[0] if found else None
+    discovery = Discovery("ann@example.com", "example.com", (finding,), winner)
+    monkeypatch.setattr(lookup, "discovered", lambda *_: discovery)
+
+
+def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    with broken() as running:
+        source = "SRV _pop3s._tcp.example.com"
+        candidate = Candidate("127.0.0.1", running.port, "starttls", "ann@example.com", source)
+        discovering(monkeypatch, candidate)
+        report = examine(Question("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
+    assert report.id == "ok"
+    assert report.steps[0].text == f"SRV _pop3s._tcp.example.com -> 127.0.0.1:{running.port}"
+    assert "USER ann@example.com" in running.heard
+
+
+def test_an_address_that_nothing_is_known_of_says_what_was_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    discovering(monkeypatch)
+    report = examine(Question("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
+    assert report.id == "dns-nxdomain"
+    assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
+
+
+def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    discovering(
+        monkeypatch, Candidate("mail.example.com", 995, "implicit", "ann@example.com", "SRV")
+    )
+    report = ask(995, host="pop.example.invalid", tls="implicit")
+    assert report.failure is not None
+    assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
+    assert ("example.com says", "mail.example.com:995") in report.steps[0].details

@@ -111,3 +111,13 @@ def test_an_account_without_a_name_is_refused_and_one_may_be_given(
     assert "add -u NAME" in played.stderr
     played = play(f"pop3://{host}", tmp_path, "NOOP", flags=["-u", name])
     assert (played.stderr, played.returncode) == ("", 0)
+
+
+def test_an_account_alone_is_a_session_by_hand(tmp_path: Path) -> None:
+    from support.broken import broken
+    from support.command import pop3
+
+    with broken() as running:
+        where = f"pop3://ann@127.0.0.1:{running.port}"
+        ran = pop3(where, stdin=b"STAT\nquit\n", XDG_STATE_HOME=str(tmp_path))
+    assert (ran.code, "< +OK 2 " in ran.out) == (0, True)
