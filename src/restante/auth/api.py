@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from restante.auth.scram import Keys
@@ -36,6 +36,14 @@ class Authenticator(Protocol):
 
         Takes as long for an unknown name as for a wrong password.
         """
+
+
+@runtime_checkable
+class Recalls(Protocol):
+    """An authenticator that remembers for a while which passwords were right."""
+
+    def recall(self, user: str, password: Secret) -> Identity | None:
+        """Return whose these are where that was proved a short while ago, else None."""
 
 
 class Accounts(Authenticator, Protocol):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from restante.auth import hashes, scram, userfile
 from restante.auth.api import PASSWORDS, CredentialsError, UnavailableError
+from restante.auth.remembered import Remembered
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ HASHES_AT_ONCE = 2  # each takes 19 MiB and a core
 class FileAuthenticator:
     """Proves passwords by a file of accounts.
 
-    `warn` is called with words about each bad line when the file is read.
+    `warn` is called with words about each bad line when the file is read. A proof is remembered for
+    so many seconds, and forgotten at once when the file changes.
     """
 
-    def __init__(self, path: Path, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, warn: Callable[[str], None], remember: float = 0) -> None:
         self._path = path
         self._warn = warn
         self._accounts: dict[str, Account] = {}
@@ -40,6 +42,7 @@ class FileAuthenticator:
         self._read_at: tuple[int, ...] = ()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
         self._key = secrets.token_bytes(32)
+        self._remembered = Remembered(remember)
         self._nobody = hashes.make(Secret(secrets.token_bytes(16)))
 
     def refresh(self) -> None:
@@ -53,6 +56,7 @@ class FileAuthenticator:
         except OSError as error:
             raise UnavailableError(f"{self._path}: {error.strerror}") from error
         self._read_at = stamp
+        self._remembered.forget()
         self._accounts = accounts.known
         self._mechanisms = PASSWORDS | {
             mechanism
@@ -85,7 +89,18 @@ class FileAuthenticator:
         right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
         if account is None or not right:
             raise CredentialsError("wrong name or password")
+        if self._accounts.get(user) is account:  # the file did not change while it was hashed
+            self._remembered.note(user, password)
         return account.identity()
+
+    def recall(self, user: str, password: Secret) -> Identity | None:
+        """Return whose these are where that was proved a short while ago, else None."""
+        if not self._remembered.matches(user, password):
+            return None
+        self.refresh()
+        account = self._accounts.get(user)
+        known = account is not None and self._remembered.matches(user, password)
+        return account.identity() if account is not None and known else None
 
     async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
         """Return an account's keys; for an unknown name, keys that nobody has.

@@ -102,7 +102,7 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
 def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:
     section = config.accounts
     if section.users:
-        return _file(section.users, log)
+        return _file(section.users, section.remember, log)
     if section.pam:
         from restante.auth.pam import PamAuthenticator
 
@@ -115,8 +115,10 @@ def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:
     return PostgresqlAuthenticator(dsn, section.postgresql_query)
 
 
-def _file(users: Path, log: FilteringBoundLogger) -> FileAuthenticator:
-    accounts = FileAuthenticator(users, lambda problem: log.warning("accounts", problem=problem))
+def _file(users: Path, remember: float, log: FilteringBoundLogger) -> FileAuthenticator:
+    accounts = FileAuthenticator(
+        users, lambda problem: log.warning("accounts", problem=problem), remember
+    )
     try:
         accounts.refresh()
     except UnavailableError as error:

@@ -47,6 +47,9 @@ class Proofs:
         """Return what a need of proof asks for, or a promise of it; None for another need."""
         match need:
             case Verify():
+                known = self._recalled(need)
+                if known is not None:
+                    return known
                 work = self._service.authenticator.verify(need.user, need.password)
                 return self._guarded(need.user, "password", work)
             case VerifyDigest():
@@ -64,6 +67,13 @@ class Proofs:
             case Timestamp():
                 return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         return None
+
+    def _recalled(self, need: Verify) -> Identity | None:
+        """Return who it is where the same was proved lately, and nothing speaks against it."""
+        recalls = self._service.recalls
+        if recalls is None or self._service.throttle.suspects(self._wire.address, need.user):
+            return None
+        return recalls.recall(need.user, need.password)
 
     async def _guarded(self, user: str, method: str, work: Awaitable[Any]) -> Any:
         """Do the work of a proof, but slowly for who failed before; tell the log of a failure."""

@@ -135,12 +135,15 @@ class Accounts(Section):
         pam: The PAM service to ask, a file in /etc/pam.d.
         postgresql_dsn_file: A file with where the database is, "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: Gets the user's name as $1; returns `password`, a hash, and maybe `name`.
+        remember: Seconds for which a password of the file that was right is not hashed again; 0 for
+            never. A change of the file ends it at once.
     """
 
     users: Path | None = None
     pam: str | None = None
     postgresql_dsn_file: Path | None = None
     postgresql_query: str | None = None
+    remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300
 
 
 class Timeouts(Section):

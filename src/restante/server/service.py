@@ -7,9 +7,11 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from restante.auth.api import Recalls
 from restante.protocol.settings import Offer, Settings
 from restante.server.limits import Addresses, Crowd, LoginDelay
 from restante.server.throttle import Throttle
+from restante.storage.api import HasAtHand
 from restante.storage.headers import StandIns
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from restante.auth.api import Authenticator
     from restante.auth.tokens import Tokens
     from restante.server.connection import Connection
-    from restante.storage.api import Store
+    from restante.storage.api import Maildrop, Store
 
 
 Headers: TypeAlias = Literal["as-stored", "surrogate", "refuse"]
@@ -47,12 +49,18 @@ class Service:
     headers: Headers = "as-stored"  # in UTF-8, for clients that did not ask for that
     stand_ins: StandIns = field(init=False, default_factory=StandIns)
     offer: Callable[[], Offer] = Offer
+    at_hand: Callable[[str], Maildrop | None] | None = field(init=False)
+    recalls: Recalls | None = field(init=False)  # the authenticator, where it remembers logins
     connections: set[Connection] = field(init=False, default_factory=set)
     turned_away: set[Connection] = field(init=False, default_factory=set)  # some of them
     stopping: bool = field(init=False, default=False)
     login_delay: LoginDelay = field(init=False, default_factory=LoginDelay)
     _empty: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _background: set[asyncio.Task[None]] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.at_hand = self.store.at_hand if isinstance(self.store, HasAtHand) else None
+        self.recalls = self.authenticator if isinstance(self.authenticator, Recalls) else None
 
     def admit(self, connection: Connection) -> bool:
         """Count a connection in; return False where it is one too many, and may only be told so."""

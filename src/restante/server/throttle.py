@@ -44,6 +44,10 @@ class Throttle:
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 10))
             await asyncio.sleep(max(0.0, last + delay - time.monotonic()))
 
+    def suspects(self, address: str, user: str) -> bool:
+        """Tell whether this pair has failed lately."""
+        return bool(self._failures) and (origin(address), user) in self._failures
+
     def note_failure(self, address: str, user: str) -> None:
         """Remember a wrong password."""
         if is_loopback(address) and not self._count_loopback:

@@ -93,6 +93,9 @@ class World:
             case Acquire():
                 return self._acquire(need.identity, utf8=need.utf8)
             case Update():
+                if not need.indexes and not self._session.view.corrections:
+                    self._give_back()
+                    return None
                 return self._update(need.indexes)
         met = self._proofs.meet(need)
         assert met is not None, need
@@ -104,24 +107,37 @@ class World:
         except Exception as error:  # nothing unforeseen may reach the peer
             raise self.refused(error) from error
 
-    async def _acquire(self, identity: Identity, *, utf8: bool) -> Contents:
+    def _acquire(self, identity: Identity, *, utf8: bool) -> Contents | Awaitable[Contents]:
+        """Open the maildrop: at once where the store has it at hand and headers go as stored."""
         service = self._service
         delay = identity.login_delay
         if delay is None:
             delay = self._session.offer.login_delay
         service.login_delay.check(identity.name, delay)
         self._count_in(identity.name)
-        maildrop: Maildrop = await service.store.acquire(identity.name, service.lock_patience)
+        as_stored = utf8 or service.headers == "as-stored"
+        if as_stored and service.at_hand is not None:
+            maildrop = service.at_hand(identity.name)
+            if maildrop is not None:
+                return self._hold(maildrop, identity.name, delay)
+        return self._open(identity.name, delay, as_stored=as_stored)
+
+    async def _open(self, user: str, delay: int | None, *, as_stored: bool) -> Contents:
+        service = self._service
+        maildrop: Maildrop = await service.store.acquire(user, service.lock_patience)
         try:
-            if not utf8 and service.headers != "as-stored":
-                found = await service.stand_ins.of(maildrop, identity.name)
+            if not as_stored:
+                found = await service.stand_ins.of(maildrop, user)
                 maildrop = AsciiMaildrop(maildrop, found, refuse=service.headers == "refuse")
-            contents = maildrop.contents
+            return self._hold(maildrop, user, delay)
         except BaseException:
             self._release(maildrop)
             raise
+
+    def _hold(self, maildrop: Maildrop, user: str, delay: int | None) -> Contents:
+        contents = maildrop.contents
         self._maildrop = maildrop
-        service.login_delay.note(identity.name, delay)
+        self._service.login_delay.note(user, delay)
         return contents
 
     def _count_in(self, user: str) -> None:
@@ -134,6 +150,11 @@ class World:
         if not self._service.users.enter(user):
             raise CrowdError
         self._user = user
+
+    def _give_back(self) -> None:
+        maildrop, self._maildrop = self._maildrop, None
+        assert maildrop is not None
+        self._release(maildrop)
 
     async def _update(self, indexes: tuple[int, ...]) -> None:
         maildrop, self._maildrop = self._maildrop, None

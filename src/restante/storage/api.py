@@ -6,7 +6,7 @@ was confirmed is gone, and `remove` returns only when that is durable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -69,6 +69,17 @@ class Maildrop(Protocol):
 
     def release(self) -> None:
         """Give the lock back. Never blocks; doing it twice is no error."""
+
+
+@runtime_checkable
+class HasAtHand(Protocol):
+    """A store that can open at once what it knows and what has not changed."""
+
+    def at_hand(self, owner: str) -> Maildrop | None:
+        """Lock and open a maildrop without waiting; None where that is not possible.
+
+        Raises StoreError.
+        """
 
 
 class Store(Protocol):

@@ -39,7 +39,7 @@ def remove(folders: Folders, due: list[tuple[Entry, Due]]) -> list[Due]:
     removed = []
     for entry, message in due:
         try:
-            os.unlink(entry.name, dir_fd=entry.folder)
+            os.unlink(entry.name, dir_fd=folders[entry.folder])
         except FileNotFoundError:
             continue  # another program moved or removed it: the next round sees to it
         removed.append(message)
@@ -52,7 +52,8 @@ def remove(folders: Folders, due: list[tuple[Entry, Due]]) -> list[Due]:
 def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, Due]]:
     for entry in list_messages(folders):
         try:
-            status = os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False)
+            folder = folders[entry.folder]
+            status = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             continue
         came = max(names.order(entry.key)[0], status.st_mtime)

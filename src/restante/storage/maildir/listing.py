@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.maildir import names
@@ -15,8 +14,10 @@ if TYPE_CHECKING:
 MOST_LOOKS = 5  # at folders that change while we look
 
 
-@dataclass(frozen=True, slots=True)
-class Folders:
+NEW, CUR = 0, 1  # places in Folders
+
+
+class Folders(NamedTuple):
     """The descriptors of the two folders that hold messages."""
 
     new: int
@@ -46,7 +47,7 @@ class Entry(NamedTuple):
     """A message's file. `key` tells messages apart: the base name, but for copies of one name."""
 
     key: str
-    folder: int
+    folder: int  # NEW or CUR
     name: str
 
     @property
@@ -66,19 +67,19 @@ def list_messages(folders: Folders) -> list[Entry]:
         entries = list(_look(folders))
         if folders.changed_at() == before:
             break
-    return sorted(_told_apart(entries), key=lambda entry: names.order(entry.key))
+    return sorted(_told_apart(entries, folders), key=lambda entry: names.order(entry.key))
 
 
 def _look(folders: Folders) -> Iterator[Entry]:
     """Read new before cur: what moves on meanwhile is met twice rather than missed."""
-    for folder in (folders.new, folders.cur):
-        with os.scandir(folder) as files:
+    for folder in (NEW, CUR):
+        with os.scandir(folders[folder]) as files:
             for file in files:
                 if not file.name.startswith(".") and file.is_file(follow_symlinks=False):
                     yield Entry(names.base_name(file.name), folder, file.name)
 
 
-def _told_apart(entries: list[Entry]) -> list[Entry]:
+def _told_apart(entries: list[Entry], folders: Folders) -> list[Entry]:
     """Give each message a key of its own.
 
     Files that share a base name are mostly one, met twice while it moved. But where somebody copied
@@ -90,14 +91,19 @@ def _told_apart(entries: list[Entry]) -> list[Entry]:
         by_key.setdefault(entry.key, []).append(entry)
     if len(by_key) == len(entries):
         return entries
-    return [single for same in by_key.values() for single in (_copies(same) if same[1:] else same)]
+    return [
+        single
+        for same in by_key.values()
+        for single in (_copies(same, folders) if same[1:] else same)
+    ]
 
 
-def _copies(same: list[Entry]) -> Iterator[Entry]:
+def _copies(same: list[Entry], folders: Folders) -> Iterator[Entry]:
     there = {}
     for entry in same:
         try:
-            there[os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False).st_ino] = entry
+            folder = folders[entry.folder]
+            there[os.stat(entry.name, dir_fd=folder, follow_symlinks=False).st_ino] = entry
         except FileNotFoundError:
             continue
     for place, inode in enumerate(sorted(there)):

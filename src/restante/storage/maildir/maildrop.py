@@ -7,33 +7,31 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from restante.protocol.maildrop import Contents
 from restante.storage.api import GoneError, RemainError
 from restante.storage.maildir import sizes
 from restante.storage.maildir.files import FileChunks, as_store_error, open_file, read_at_hand
-from restante.storage.maildir.listing import Folders, list_messages
+from restante.storage.maildir.listing import list_messages
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from restante.protocol.needs import Body
+    from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.snapshots import Snapshot
 
 WHOLE = 128 * 1024  # octets: a file up to this size is read in one piece
 
 
 class MaildirMaildrop:
-    """The messages as they were when it was opened. Raises OSError when it cannot be read."""
+    """The messages as they were when it was opened."""
 
-    def __init__(self, root: int, folders: Folders, held: contextlib.ExitStack) -> None:
+    def __init__(
+        self, root: int, folders: Folders, snapshot: Snapshot, held: contextlib.ExitStack
+    ) -> None:
         self._root = root
         self._folders = folders
-        entries = list_messages(folders)
-        octets = sizes.sizes_of(entries, root)
-        there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
-        self._entries = [entry for entry, _ in there]
-        self.contents = Contents(
-            tuple(size for _, size in there), tuple(entry.uid for entry in self._entries)
-        )
+        self._entries: Sequence[Entry] = snapshot.entries
+        self.contents = snapshot.contents
         self._held = held.pop_all()
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a file is read from its start anyway
@@ -55,7 +53,7 @@ class MaildirMaildrop:
     async def correct(self, sizes_found: Mapping[int, int]) -> None:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
-        await asyncio.to_thread(sizes.correct, found, self._root)
+        await asyncio.to_thread(sizes.correct, found, self._folders, self._root)
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way."""
@@ -63,7 +61,7 @@ class MaildirMaildrop:
 
     def _open(self, index: int) -> Body:
         entry = self._entries[index]
-        file = open_file(entry.name, entry.folder)
+        file = open_file(entry.name, self._folders[entry.folder])
         try:
             size = os.fstat(file).st_size
             stored = read_at_hand(file, size) if size <= WHOLE else None
@@ -111,4 +109,4 @@ class MaildirMaildrop:
 
     def _unlink_as_known(self, index: int) -> None:
         entry = self._entries[index]
-        os.unlink(entry.name, dir_fd=entry.folder)
+        os.unlink(entry.name, dir_fd=self._folders[entry.folder])

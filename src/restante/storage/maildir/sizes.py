@@ -20,7 +20,7 @@ from restante.storage.maildir.files import chunks, open_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from restante.storage.maildir.listing import Entry
+    from restante.storage.maildir.listing import Entry, Folders
 
 CACHE_FILE = "restante.sizes"
 _NEW_CACHE_FILE = "restante.sizes.new"
@@ -31,35 +31,47 @@ Known: TypeAlias = dict[str, tuple[Octets, int, int]]
 """By unique-id: octets on the wire, and the size and time of the file that they were true of."""
 
 
-def sizes_of(entries: Sequence[Entry], maildrop: int) -> list[int | None]:
+def sizes_of(entries: Sequence[Entry], folders: Folders, maildrop: int) -> list[int | None]:
     """Return the octets of each message, None for one that vanished; count what is not known."""
     known = _load(maildrop)
     fresh: Known = {}
-    sizes = [_size_of(entry, known, fresh) for entry in entries]
+    sizes = [_size_of(entry, folders, known, fresh) for entry in entries]
     if fresh != known:
         _save(fresh, maildrop)
     return sizes
 
 
-def correct(found: Mapping[Entry, int], maildrop: int) -> None:
+def sizes_of_new(entries: Sequence[Entry], folders: Folders, maildrop: int) -> list[int | None]:
+    """Return the octets of messages that came since; what is known of others stays."""
+    if all(names.wire_size(entry.key) is not None for entry in entries):
+        return [names.wire_size(entry.key) for entry in entries]
+    known = _load(maildrop)
+    fresh: Known = {}
+    sizes = [_size_of(entry, folders, known, fresh) for entry in entries]
+    if fresh:
+        _save(known | fresh, maildrop)
+    return sizes
+
+
+def correct(found: Mapping[Entry, int], folders: Folders, maildrop: int) -> None:
     """Keep sizes that were found by reading, over what a name or the file said before."""
     known = _load(maildrop)
     for entry, octets in found.items():
         with contextlib.suppress(OSError):
-            known[entry.uid] = (octets, *_stamp(entry))
+            known[entry.uid] = (octets, *_stamp(entry, folders))
     _save(known, maildrop)
 
 
-def _size_of(entry: Entry, known: Known, fresh: Known) -> int | None:
+def _size_of(entry: Entry, folders: Folders, known: Known, fresh: Known) -> int | None:
     """Return a message's octets on the wire, and note in `fresh` what is worth keeping."""
     remembered = known.get(entry.uid)
     octets = names.wire_size(entry.key)
     if remembered is None and octets is not None:
         return octets
     try:
-        stamp = _stamp(entry)
+        stamp = _stamp(entry, folders)
         if remembered is None or remembered[1:] != stamp:
-            remembered = (_count(entry), *stamp)
+            remembered = (_count(entry, folders), *stamp)
     except FileNotFoundError:
         return None
     except OSError:  # it is there but cannot be read: better shown than hidden
@@ -68,13 +80,13 @@ def _size_of(entry: Entry, known: Known, fresh: Known) -> int | None:
     return remembered[0]
 
 
-def _stamp(entry: Entry) -> tuple[int, int]:
-    status = os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False)
+def _stamp(entry: Entry, folders: Folders) -> tuple[int, int]:
+    status = os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False)
     return status.st_size, status.st_mtime_ns
 
 
-def _count(entry: Entry) -> int:
-    file = open_file(entry.name, entry.folder)
+def _count(entry: Entry, folders: Folders) -> int:
+    file = open_file(entry.name, folders[entry.folder])
     try:
         return size_on_wire(chunks(file))
     finally:

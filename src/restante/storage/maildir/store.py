@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
@@ -13,12 +14,19 @@ from restante.storage.maildir.files import as_store_error
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.opening import look
+from restante.storage.maildir.snapshots import Snapshots, Stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.storage.layout import Layout
+    from restante.storage.maildir.snapshots import Snapshot
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+LONG = 0.005  # seconds: a look at open folders that takes so long does not come from memory
+SLOW = 30.0  # seconds for which a slow disk is looked at in threads only
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
 
@@ -27,13 +35,36 @@ class MaildirStore:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._snapshots = Snapshots()
+        self._slow_until = 0.0  # by time.monotonic(): until then no look is taken on the event loop
+
+    def at_hand(self, owner: str) -> MaildirMaildrop | None:
+        """Lock and open a Maildir of which nothing has changed; None where that might take time.
+
+        A look that took long, because the disk is slow, is not tried again for a while. Raises
+        StoreError.
+        """
+        begun = time.monotonic()
+        if begun < self._slow_until:
+            return None
+        known = self._snapshots.get(owner)
+        if known is None or not known.trusted:
+            return None
+        try:
+            return self._open_unchanged(known)
+        except OSError:
+            return None  # the long way tells what is wrong
+        finally:
+            done = time.monotonic()
+            if done - begun > LONG:
+                self._slow_until = done + SLOW
 
     async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
         """Lock and open a user's Maildir. Raises BusyError, StoreError."""
         folder = self._layout.folder(owner)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        while (maildrop := await asyncio.to_thread(self._try_open, folder)) is None:
+        while (maildrop := await asyncio.to_thread(self._try_open, owner, folder)) is None:
             if loop.time() >= deadline:
                 raise BusyError("another session holds the maildrop")
             await asyncio.sleep(LOCK_PAUSE)
@@ -65,7 +96,7 @@ class MaildirStore:
             due = expiry.due_messages(folders, days)
             return [message for _, message in due] if dry_run else expiry.remove(folders, due)
 
-    def _try_open(self, folder: Path) -> MaildirMaildrop | None:
+    def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened"), contextlib.ExitStack() as undo:
             root = self._open_root(folder, undo)
@@ -75,7 +106,23 @@ class MaildirStore:
             undo.callback(os.close, lock)
             folders = Folders.open(root)
             undo.callback(folders.close)
-            return MaildirMaildrop(root, folders, undo)
+            snapshot = look(root, folders, self._snapshots.get(owner), str(folder))
+            self._snapshots.keep(owner, snapshot)
+            return MaildirMaildrop(root, folders, snapshot, undo)
+
+    def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
+        with contextlib.ExitStack() as undo:
+            root = os.open(known.folder, _FOLDER)
+            undo.callback(os.close, root)
+            lock = try_lock(root)
+            if lock is None:
+                return None
+            undo.callback(os.close, lock)
+            folders = Folders.open(root)
+            undo.callback(folders.close)
+            if Stamp.of(root, folders) != known.stamp:
+                return None
+            return MaildirMaildrop(root, folders, known, undo)
 
     def _deliver(self, folder: Path, message: bytes) -> str:
         with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
@@ -91,6 +138,6 @@ class MaildirStore:
         if not folder.is_dir():
             self._layout.root.stat()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = os.open(folder, _FOLDER)
         undo.callback(os.close, root)
         return root

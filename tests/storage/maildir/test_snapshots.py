@@ -1,0 +1,192 @@
+"""A snapshot is never stale: what any program did is seen by the next session."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, opening, snapshots, store
+from storage.maildir.box import Box
+
+YEAR = 365 * 24 * 3600
+
+
+class Aging:
+    """A box whose folders can be made to look as if nothing had changed for long."""
+
+    def __init__(self, box: Box) -> None:
+        self.box = box
+        self._age = int(time.time()) - YEAR
+
+    def age(self) -> None:
+        """Let time pass: every folder that has changed lately gets an old time of its own."""
+        for part in (".", "new", "cur"):
+            folder = self.box.folder / part
+            if folder.stat().st_mtime > time.time() - YEAR / 2:
+                self._age += 10
+                os.utime(folder, (self._age, self._age))
+
+
+def at_hand(box: Box) -> list[str] | None:
+    """Return the unique-ids of the maildrop where it is opened without a thread."""
+    maildrop = box.store.at_hand("ann")
+    if maildrop is None:
+        return None
+    try:
+        return list(maildrop.contents.uids)
+    finally:
+        maildrop.release()
+
+
+def settled(box: Box) -> Aging:
+    """Open a box until its snapshot is trusted."""
+    aging = Aging(box)
+    box.uids()
+    aging.age()
+    box.uids()
+    return aging
+
+
+def test_what_has_not_changed_is_opened_at_once(box: Box) -> None:
+    box.put("new/1.a")
+    box.put("cur/2.b:2,S")
+    settled(box)
+    assert at_hand(box) == ["1.a", "2.b"]
+
+
+def test_a_snapshot_of_what_changed_just_now_is_not_trusted(box: Box) -> None:
+    box.put("new/1.a")
+    box.uids()
+    assert at_hand(box) is None
+
+
+@pytest.mark.parametrize("folder", ["new", "cur"])
+def test_a_delivery_a_flag_and_a_removal_are_seen_by_the_next_session(
+    box: Box, folder: str
+) -> None:
+    box.put(f"{folder}/1.a")
+    aging = settled(box)
+    second = box.put(f"{folder}/2.b")
+    assert at_hand(box) is None
+    assert box.uids() == ["1.a", "2.b"]
+    aging.age()
+    box.uids()
+    renamed = second.rename(box.folder / "cur" / "2.b:2,S")
+    assert at_hand(box) is None
+    assert box.uids() == ["1.a", "2.b"]
+    aging.age()
+    box.uids()
+    renamed.unlink()
+    assert at_hand(box) is None
+    assert box.uids() == ["1.a"]
+
+
+def test_a_clock_that_jumped_back_makes_nothing_trusted(box: Box) -> None:
+    box.put("new/1.a")
+    future = time.time() + 3600
+    os.utime(box.folder / "new", (future, future))
+    box.uids()
+    box.uids()
+    assert at_hand(box) is None
+
+
+def test_folders_that_were_replaced_are_listed_anew(box: Box) -> None:
+    box.put("new/1.a")
+    aging = settled(box)
+    old = (box.folder / "new").stat()
+    (box.folder / "new").rename(box.folder / "old")
+    (box.folder / "new").mkdir()
+    os.utime(box.folder / "new", ns=(old.st_mtime_ns, old.st_mtime_ns))
+    aging.age()
+    assert at_hand(box) is None
+    assert box.uids() == []
+
+
+def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
+    box.put("new/1.a")
+    settled(box)
+    maildrop = box.store.at_hand("ann")
+    assert maildrop is not None
+    assert at_hand(box) is None
+    maildrop.release()
+    assert at_hand(box) == ["1.a"]
+
+
+def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.put("new/1.a")
+    settled(box)
+    monkeypatch.setattr(store, "LONG", 0.0)
+    assert at_hand(box) == ["1.a"]
+    assert at_hand(box) is None
+
+
+def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
+    known = snapshots.Snapshots(most=5)
+    stamp = snapshots.Stamp((1, 1), (2, 1), (3, 1))
+    for owner in ("a", "b", "c"):
+        known.keep(owner, snapshots.Snapshot("", stamp, trusted=True, entries=(), contents=None))  # type: ignore[arg-type]
+    known.get("a")
+    for owner in ("d", "e", "f"):
+        known.keep(owner, snapshots.Snapshot("", stamp, trusted=True, entries=(), contents=None))  # type: ignore[arg-type]
+    assert known.get("b") is None
+    assert known.get("a") is not None
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["deliver", "copy", "flag", "move", "remove", "age", "look"]),
+        st.integers(0, 5),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(CHANGES)
+def test_whatever_happens_a_session_sees_what_is_there(changes: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        box = Box(Path(name))
+        aging = Aging(box)
+        for step, (change, which) in enumerate(changes):
+            files = sorted([*(box.folder / "new").iterdir(), *(box.folder / "cur").iterdir()])
+            file = files[which % len(files)] if files else None
+            if change == "deliver":
+                box.put(f"new/{step}.x{which}", b"Subject: x\n\n" + b"y" * which)
+            elif change == "age":
+                aging.age()
+            elif file is None:
+                continue
+            elif change == "copy":
+                box.put(f"cur/{file.name.partition(':')[0]}:2,T", file.read_bytes())
+            elif change == "flag":
+                file.rename(box.folder / "cur" / f"{file.name.partition(':')[0]}:2,F{which}")
+            elif change == "move":
+                file.rename(box.folder / "cur" / file.name)
+            elif change == "remove":
+                file.unlink()
+            fresh = Box.__new__(Box)
+            fresh.__dict__ |= box.__dict__
+            fresh.store = MaildirStore(Layout(box.root))
+            found = at_hand(box)
+            assert box.uids() == fresh.uids()
+            assert box.sizes() == fresh.sizes()
+            assert found is None or found == fresh.uids()
+
+
+def test_one_message_more_of_many_is_worked_into_what_is_known(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(50):
+        box.put(f"cur/{number + 100}.a,W=9:2,S", b"A: b\n\nx\n")
+    settled(box)
+    monkeypatch.setattr(opening, "_listed", lambda *_: pytest.fail("listed anew"))
+    box.put("new/125.b,W=9", b"A: b\n\nx\n")
+    assert box.uids()[26] == "125.b,W=9"
+    assert len(box.sizes()) == 51
