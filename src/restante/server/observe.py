@@ -47,7 +47,9 @@ class Writer:
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """Let a thread write from now on."""
+        """Let a thread write from now on; where processes take turns, as one of its own."""
+        if self._turn is not None:
+            self._turn.renew()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 

@@ -75,7 +75,12 @@ class Counts:
         self._columns = columns
         octets = self._keys.rows * columns * 4
         self._counts = memoryview(mmap.mmap(-1, octets)).cast("I")
-        self.column = 0  # of this process
+        self._column = 0  # of this process
+
+    def take(self, column: int) -> None:
+        """Count in this column from now on, in a process that was just forked."""
+        self._column = column
+        self._turn.renew()
 
     def enter(self, name: str, most: int) -> bool:
         """Count one in; return False, and do not count it, where it is too many.
@@ -92,7 +97,7 @@ class Counts:
                 self._keys.put(row, key)
             if self._total(row) >= most:
                 return False
-            self._counts[row * self._columns + self.column] += 1
+            self._counts[row * self._columns + self._column] += 1
         return True
 
     def leave(self, name: str) -> None:
@@ -101,7 +106,7 @@ class Counts:
         with self._turn:
             row = self._keys.find(key)
             if row is not None:
-                at = row * self._columns + self.column
+                at = row * self._columns + self._column
                 self._counts[at] = max(0, self._counts[at] - 1)
 
     def wipe(self, column: int) -> None:
@@ -130,6 +135,10 @@ class Notes:
         self._numbers = memoryview(mmap.mmap(-1, self._keys.rows * 4)).cast("I")
         self._times = memoryview(mmap.mmap(-1, self._keys.rows * 8)).cast("d")
         self._latest = memoryview(mmap.mmap(-1, 8)).cast("d")  # of all times, also forgotten ones
+
+    def take(self) -> None:
+        """Note in a process that was just forked."""
+        self._turn.renew()
 
     def latest(self) -> float:
         """Return the latest time ever noted, 0 where there is none; it costs next to nothing."""

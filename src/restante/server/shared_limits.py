@@ -99,9 +99,11 @@ class Shared:
         self._logins = Notes(NOTES)
 
     def take(self, column: int) -> None:
-        """Count in this column from now on, in this process."""
+        """Count in this column from now on, in a process that was just forked."""
         for counts in self._counts():
-            counts.column = column
+            counts.take(column)
+        for notes in (self._failed, self._logins):
+            notes.take()
 
     def wipe(self, column: int) -> None:
         """Forget what a process counted which has ended."""

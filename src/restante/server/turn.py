@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -14,21 +13,24 @@ if TYPE_CHECKING:
 class Turn:
     """A lock between a process and those that it forks, each with one thread that takes it.
 
-    It is the kernel's (fcntl), on a file without a name: who dies while he has it leaves it free,
-    which the locks in shared memory that Python knows do not. To take and to give it is two calls
-    of the system, 1 microsecond.
+    It is the kernel's (flock), on a file in memory: who dies while he has it leaves it free, which
+    locks in shared memory do not. To take it and to give it is two calls of the system, together
+    1 microsecond. Not fcntl's locks: they belong to a process as a whole, and the kernel takes two
+    threads of one, which wait for two turns, for a deadlock.
     """
 
     def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._file: IO[bytes] = open(os.memfd_create("restante-turn"), "wb")  # noqa: SIM115
-        else:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  # kept as long as the turn is
-        self._number = self._file.fileno()
+        self._file = os.memfd_create("restante-turn")
+
+    def renew(self) -> None:
+        """Take turns as a process of its own: to be called after a fork, before anything else."""
+        inherited = self._file
+        self._file = os.open(f"/proc/self/fd/{inherited}", os.O_RDWR | os.O_CLOEXEC)
+        os.close(inherited)
 
     def __enter__(self) -> None:
         """Wait for the turn, and take it."""
-        fcntl.lockf(self._number, fcntl.LOCK_EX)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def __exit__(
         self,
@@ -41,11 +43,11 @@ class Turn:
     def take_if_free(self) -> bool:
         """Take the turn, unless another process has it; return whether it is taken."""
         try:
-            fcntl.lockf(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def give(self) -> None:
         """Let others have the turn."""
-        fcntl.lockf(self._number, fcntl.LOCK_UN)
+        fcntl.flock(self._file, fcntl.LOCK_UN)

@@ -84,17 +84,17 @@ def start(crew: Crew, number: int, column: int, inherited: Inherited) -> Worker:
     with signals.held_back():
         pid = os.fork()
         if pid == 0:
-            inherited.shared.take(column)
-            _live(crew, number, inherited, ready)
+            _live(crew, number, column, inherited, ready)
     os.close(ready)
     return Worker(crew=crew, number=number, column=column, pid=pid, tells_ready=tells_ready)
 
 
-def _live(crew: Crew, number: int, inherited: Inherited, ready: int) -> None:
+def _live(crew: Crew, number: int, column: int, inherited: Inherited, ready: int) -> None:
     """Be a worker, to its end: what the supervisor has on its stack is not for this process."""
     status = 1
     try:
         _part_with_supervisor(inherited)
+        inherited.shared.take(column)
         serving = _serve(crew, number, inherited.lifeline.end, lambda: os.write(ready, b"."))
         with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
             runner.run(serving)
