@@ -26,7 +26,7 @@ Sockets: TypeAlias = "dict[Address, list[socket.socket]]"
 Companions: TypeAlias = "Sequence[tuple[Companion, Sequence[socket.socket]]]"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Crew:
     """All that a worker inherits, made before it is forked.
 
@@ -39,6 +39,7 @@ class Crew:
     expiry: Expiry | None
     listens: Sequence[Listen]
     sockets: Sockets
+    foreign: Sockets  # of the crew before, which listened elsewhere too
     companions: Companions
     has_tls: bool
 
@@ -63,7 +64,16 @@ def gather(
     expiry = build.expiry(config, service)
     listens, certificates = build.listens(config, log)
     sockets = _open(listens, opened)
-    return Crew(config, service, expiry, listens, sockets, companions, bool(certificates))
+    return Crew(
+        config=config,
+        service=service,
+        expiry=expiry,
+        listens=listens,
+        sockets=sockets,
+        foreign={address: opened[address] for address in opened.keys() - sockets.keys()},
+        companions=companions,
+        has_tls=bool(certificates),
+    )
 
 
 def close(sockets: Mapping[Address, Sequence[socket.socket]]) -> None:

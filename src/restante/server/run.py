@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.server import build, observe
+from restante.server.config import ConfigError
 from restante.server.crew import written
 from restante.server.listener import listening
 from restante.server.process import cores, loop_factory, raise_file_limit, report_incidents
@@ -68,6 +70,8 @@ def _run_workers(
     companions: Sequence[Companion],
     renew: Callable[[], Config],
 ) -> None:
+    if sys.platform != "linux":
+        raise ConfigError(["server.workers: more than one wants Linux"])
     from restante.server.shared_limits import Shared
     from restante.server.supervisor import CREWS, Supervisor
     from restante.server.turn import Turn

@@ -66,6 +66,7 @@ class Supervisor:
 
         Raises ConfigError, ListenError.
         """
+        self._first = config
         self._on_ready = on_ready
         try:
             with Signals() as signals:
@@ -168,12 +169,21 @@ class Supervisor:
             return
         self._renewing = False
         try:
-            self._take_over(self._gather(self._renew()))
+            config = self._renew()
+            self._take_over(self._gather(config))
+            self._warn_of_what_stays(config)
         except ConfigError as error:
             for problem in error.problems:
                 self._log.error("not_reloaded", problem=problem)
         except ListenError as error:
             self._log.error("not_reloaded", problem=str(error))
+
+    def _warn_of_what_stays(self, config: Config) -> None:
+        """Tell what a reload cannot change, since it was made for all workers before the first."""
+        server, log = self._first.server, self._first.log
+        if (config.server.workers, config.log) != (server.workers, log):
+            what = "server.workers and log change only by a restart"
+            self._log.warning("reload_is_partial", what=what)
 
     def _start_if_due(self) -> None:
         now = time.monotonic()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.server import process, signals
+from restante.server.crew import close
 from restante.server.listener import accepting
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _live(crew: Crew, number: int, column: int, inherited: Inherited, ready: int
     try:
         _part_with_supervisor(inherited)
         inherited.shared.take(column)
+        close(crew.foreign)
         serving = _serve(crew, number, inherited.lifeline.end, lambda: os.write(ready, b"."))
         with asyncio.Runner(loop_factory=process.loop_factory()) as runner:
             runner.run(serving)
