@@ -7,14 +7,14 @@ import signal
 import subprocess
 import time
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from restante.server.supervisor import Pauses
 from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port
-from support.workers import Workers, log_in, runs, value, working
+from support.workers import log_in, runs, value, working
 
 LETTER = b"Subject: a\n\nhello\n"
 
@@ -59,24 +59,23 @@ def test_a_worker_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
         assert status[str(stuck)] == "SIGKILL"
 
 
-def test_a_worker_that_crashes_again_and_again_is_replaced_after_growing_pauses(
-    tmp_path: Path,
-) -> None:
+def test_a_worker_that_crashes_again_and_again_is_replaced_each_time(tmp_path: Path) -> None:
     with working(tmp_path) as workers:
         steady = workers.alive()[0]
         for starts in range(3, 8):
             os.kill(workers.started()[-1], signal.SIGKILL)
             workers.wait_for("worker_started", starts)
-        assert pause_before_last(workers) >= 0.8  # after none, 0.1, 0.2 and 0.4 seconds
         assert steady in workers.alive()
         assert "status=SIGKILL" in workers.events("worker_ended")[0]
 
 
-def pause_before_last(workers: Workers) -> float:
-    """Return the seconds between the last end of a worker and the start of the next."""
-    ended, started = workers.events("worker_ended")[-1], workers.events("worker_started")[-1]
-    begin, end = (datetime.fromisoformat(value(line, "timestamp")) for line in (ended, started))
-    return (end - begin).total_seconds()
+def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:
+    pauses = Pauses()
+    assert [pauses.after(0, lived=1) for _ in range(5)] == [0, 0.1, 0.2, 0.4, 0.8]
+    assert pauses.after(1, lived=1) == 0
+    assert [pauses.after(0, lived=1) for _ in range(30)][-1] == 10
+    assert pauses.after(0, lived=60) == 0
+    assert pauses.after(0, lived=1) == 0.1
 
 
 def test_a_reload_greets_anew_while_old_sessions_go_on(tmp_path: Path) -> None:

@@ -34,7 +34,20 @@ CREWS: Final = 3  # at once: one that finishes, one that serves, one that starts
 STEADY = 10.0  # seconds; who crashes earlier crashes "at start"
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
-SLACK = 10.0  # seconds beyond its time that a worker is left to end by itself
+SLACK = 5.0  # seconds beyond its time that a worker is left to end by itself
+
+
+class Pauses:
+    """How long to wait before a worker is replaced: longer and longer if it crashes at start."""
+
+    def __init__(self) -> None:
+        self._crashes: Counter[int] = Counter()  # one after the other, by number of the worker
+
+    def after(self, number: int, lived: float) -> float:
+        """Return the seconds to wait where a worker has lived so many."""
+        crashes = 0 if lived >= STEADY else self._crashes[number]
+        self._crashes[number] = min(crashes + 1, 20)
+        return min(FIRST_PAUSE * 2 ** (crashes - 1), LONGEST_PAUSE) if crashes else 0
 
 
 class Supervisor:
@@ -56,7 +69,7 @@ class Supervisor:
         self._workers: list[Worker] = []
         self._columns = list(range(CREWS * count))  # that no worker has
         self._due: dict[int, float] = {}  # when to start a worker, by its number
-        self._crashes: Counter[int] = Counter()  # at start, one after the other, by number
+        self._pauses = Pauses()
         self._renewing = False  # as soon as there are columns for it
         self._settled = False  # all of the crew have been ready
         self._stopping = False
@@ -92,7 +105,7 @@ class Supervisor:
         self._crew = crew
         self._sockets |= crew.sockets
         self._settled = False
-        self._crashes.clear()
+        self._pauses = Pauses()
         self._due = dict.fromkeys(range(self._count), 0.0)
         self._start_if_due()
 
@@ -130,17 +143,9 @@ class Supervisor:
             log = self._log.info if worker.kill_at is not None and code == 0 else self._log.error
             log("worker_ended", worker=worker.pid, status=_told(code))
             if worker.crew is self._crew and worker.kill_at is None:
-                self._due[worker.number] = self._next_start(worker)
-
-    def _next_start(self, worker: Worker) -> float:
-        """Return when to replace it: at once, unless it keeps on crashing at start."""
-        now = time.monotonic()
-        if now - worker.begun >= STEADY:
-            self._crashes[worker.number] = 0
-            return now
-        before = self._crashes[worker.number]
-        self._crashes[worker.number] += 1
-        return now + (min(FIRST_PAUSE * 2 ** (before - 1), LONGEST_PAUSE) if before else 0)
+                now = time.monotonic()
+                pause = self._pauses.after(worker.number, now - worker.begun)
+                self._due[worker.number] = now + pause
 
     def _look_whether_ready(self) -> None:
         """Once all of the crew are ready, let others finish."""
