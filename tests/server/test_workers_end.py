@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -101,6 +103,30 @@ def test_a_reload_greets_anew_while_old_sessions_go_on(tmp_path: Path) -> None:
 def greeting(port: int) -> bytes:
     with Client(port) as client:
         return client.read_line()
+
+
+def test_no_client_is_refused_during_reloads(tmp_path: Path) -> None:
+    with working(tmp_path) as workers:
+        over = threading.Event()
+        greetings: Counter[bytes] = Counter()
+
+        def connect_again_and_again() -> None:
+            while not over.is_set():
+                with workers.served.connect() as client:
+                    greetings[client.read_line()] += 1
+
+        clients = [threading.Thread(target=connect_again_and_again) for _ in range(3)]
+        for client in clients:
+            client.start()
+        try:
+            for reloads in range(1, 6):
+                workers.served.process.send_signal(signal.SIGHUP)
+                workers.wait_for("reloaded", reloads)
+        finally:
+            over.set()
+            for client in clients:
+                client.join()
+        assert set(greetings) == {b"+OK POP3 server ready.\r\n"}
 
 
 def test_sessions_of_replaced_workers_end_when_their_time_is_over(tmp_path: Path) -> None:

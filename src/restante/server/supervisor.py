@@ -182,6 +182,8 @@ class Supervisor:
                 self._log.error("not_reloaded", problem=problem)
         except ListenError as error:
             self._log.error("not_reloaded", problem=str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the old crew goes on
+            self._log.error("incident", what="cannot reload", exc_info=error)
 
     def _warn_of_what_stays(self, config: Config) -> None:
         """Tell what a reload cannot change, since it was made for all workers before the first."""
@@ -194,8 +196,14 @@ class Supervisor:
         now = time.monotonic()
         for number in [number for number, when in self._due.items() if when <= now]:
             del self._due[number]
-            worker = workers.start(self._crew, number, self._columns.pop(0), self._inherited)
+            try:
+                worker = workers.start(self._crew, number, self._columns[0], self._inherited)
+            except OSError as error:
+                self._log.error("worker_not_started", problem=error.strerror)
+                self._due[number] = now + FIRST_PAUSE + self._pauses.after(number, 0)
+                continue
             self._workers.append(worker)
+            self._columns.remove(worker.column)
             self._log.info("worker_started", worker=worker.pid)
 
     def _kill_if_due(self) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 FINISH = signal.SIGUSR1  # take no more connections, and end when the sessions have
 
+GRACE = 0.1  # seconds in which connections that the kernel has just handed over come to be counted
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Worker:
@@ -79,14 +81,19 @@ class Inherited:
 
 
 def start(crew: Crew, number: int, column: int, inherited: Inherited) -> Worker:
-    """Fork a worker."""
+    """Fork a worker. Raises OSError: the system has no room for one more."""
     tells_ready, ready = os.pipe()
     os.set_blocking(tells_ready, False)
-    with signals.held_back():
-        pid = os.fork()
-        if pid == 0:
-            _live(crew, number, column, inherited, ready)
-    os.close(ready)
+    try:
+        with signals.held_back():
+            pid = os.fork()
+            if pid == 0:
+                _live(crew, number, column, inherited, ready)
+    except BaseException:
+        os.close(tells_ready)
+        raise
+    finally:
+        os.close(ready)
     return Worker(crew=crew, number=number, column=column, pid=pid, tells_ready=tells_ready)
 
 
@@ -127,6 +134,7 @@ async def _serve(crew: Crew, number: int, lifeline: int, ready: Callable[[], obj
             ready()
             await finish.wait()
         if not stop.is_set():
+            await asyncio.sleep(GRACE)
             await _first(stop.wait(), service.emptied(timeouts.reload))
     finally:
         service.log.info("stopping", connections=len(service.connections))
