@@ -48,6 +48,11 @@ def _fork_writer(file: int, turn: Turn, letter: str) -> int:
         os._exit(1)
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "PATIENCE", 0)
+
+
 def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -> None:
     read, write = os.pipe()
     with open(read) as pipe, open(write, "w") as file:
@@ -67,7 +72,7 @@ def test_without_a_thread_nobody_waits_for_another_process_to_write() -> None:
     pid = os.fork()
     if not pid:
         turn.renew()
-        turn.take_if_free()
+        turn.take_within(0)
         os.write(write, b".")
         signal.alarm(PATIENCE)
         signal.pause()

@@ -12,6 +12,7 @@ import queue
 import select
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import structlog
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
+PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
 
 class Writer:
     """A file that never makes its writer wait; `tell_lost` makes a line of how many were lost.
 
     After `begin` a thread writes. Without it, as in a process that is to fork, a line is written at
-    once, and lost where that would mean to wait. `turn` is held for each line: where several
+    once, and lost where that would mean to wait long. `turn` is held for each line: where several
     processes have one file, it keeps them from writing into each other's lines.
     """
 
@@ -56,7 +59,7 @@ class Writer:
     def write(self, line: str) -> None:
         """Take a line, without its end."""
         if self._thread is None:
-            self._write_at_once(line)
+            self._write_soon(line)
         elif self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(line)
         else:
@@ -69,32 +72,48 @@ class Writer:
             self._thread.join(patience)
 
     def _run(self) -> None:
-        while (line := self._waiting.get()) is not None:
+        going_on = True
+        while going_on:
+            lines, going_on = self._take()
             with self._turn or contextlib.nullcontext():
-                self._write(line)
+                self._write(lines)
+            if going_on:
+                time.sleep(PAUSE)
 
-    def _write_at_once(self, line: str) -> None:
-        if self._turn is not None and not self._turn.take_if_free():
+    def _take(self) -> tuple[list[str], bool]:
+        """Wait for a line, and return all that are there, and whether more may come."""
+        lines = []
+        line = self._waiting.get()
+        while line is not None:
+            lines.append(line)
+            try:
+                line = self._waiting.get_nowait()
+            except queue.Empty:
+                return lines, True
+        return lines, False
+
+    def _write_soon(self, line: str) -> None:
+        if self._turn is not None and not self._turn.take_within(PATIENCE):
             self._lost += 1
             return
         try:
-            if select.select([], [self._file], [], 0)[1]:
-                self._write(line)
+            if select.select([], [self._file], [], PATIENCE)[1]:
+                self._write([line])
             else:
                 self._lost += 1
         finally:
             if self._turn is not None:
                 self._turn.give()
 
-    def _write(self, line: str) -> None:
+    def _write(self, lines: list[str]) -> None:
         lost, self._lost = self._lost, 0
         if lost:
-            line = f"{line}\n{self._tell_lost(lost)}"
+            lines.append(self._tell_lost(lost))
         try:
-            self._file.write(line + "\n")
+            self._file.write("".join(f"{line}\n" for line in lines))
             self._file.flush()
         except (OSError, ValueError):
-            self._lost += 1
+            self._lost += len(lines)
 
 
 class _Logger:

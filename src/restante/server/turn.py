@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+PAUSE = 0.001  # seconds between two tries
 
 
 class Turn:
@@ -40,13 +43,18 @@ class Turn:
     ) -> None:
         self.give()
 
-    def take_if_free(self) -> bool:
-        """Take the turn, unless another process has it; return whether it is taken."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    def take_within(self, seconds: float) -> bool:
+        """Take the turn, unless other processes have it for so long; return whether it is taken."""
+        over = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= over:
+                    return False
+                time.sleep(PAUSE)
+            else:
+                return True
 
     def give(self) -> None:
         """Let others have the turn."""
