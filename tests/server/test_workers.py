@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from restante.server import selfsigned
 from support.live import wait_until
 from support.workers import Workers, log_in, value, working
 
@@ -84,3 +86,23 @@ def test_what_one_worker_removes_or_gets_the_other_sees(two: Workers) -> None:
     (maildir / "tmp" / "3.test").write_bytes(LETTER)
     (maildir / "tmp" / "3.test").rename(maildir / "new" / "3.test")
     sessions("+OK 2 42\r\n")
+
+
+def test_a_tls_session_begun_at_one_worker_goes_on_at_the_other(tmp_path: Path) -> None:
+    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.certificate)
+    key.write_bytes(made.key)
+    tls = f'[tls]\ncertificates = [{{ certificate = "{certificate}", key = "{key}" }}]\n'
+    context = ssl.create_default_context(cafile=str(certificate))
+    with working(tmp_path, tls) as workers, ExitStack() as stack:
+        begun: ssl.SSLSession | None = None
+        for client in workers.at_each(stack, workers.greeted).values():
+            assert client.say("STLS").startswith(b"+OK")
+            client.socket = secured = context.wrap_socket(
+                client.socket, server_hostname="localhost", session=begun
+            )
+            client._file = secured.makefile("rb")
+            assert secured.session_reused == (begun is not None)
+            assert client.say("QUIT").startswith(b"+OK")
+            begun = secured.session
