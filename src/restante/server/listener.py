@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import functools
 import socket
 from dataclasses import dataclass
@@ -92,6 +93,8 @@ def open_sockets(address: Address) -> list[socket.socket]:
         if isinstance(error, PermissionError):
             hint = "; ports below 1024 want root or CAP_NET_BIND_SERVICE"
         raise ListenError(f"cannot listen at {address}: {error.strerror}{hint}") from error
+    if not opened:
+        raise ListenError(f"cannot listen at {address}: no such kind of address here")
     return opened
 
 
@@ -99,8 +102,10 @@ def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
     """Return a socket that listens; none for a kind of address that this machine has not."""
     try:
         one = socket.socket(family, socket.SOCK_STREAM)
-    except OSError:
-        return []
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            return []
+        raise
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import secrets
-from array import array
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.server.turn import Turn
@@ -72,10 +71,9 @@ class Counts:
     def __init__(self, rows: int, columns: int) -> None:
         self._turn = Turn()
         self._keys = Keys(rows)
-        self._columns = columns
-        octets = self._keys.rows * columns * 4
-        self._counts = memoryview(mmap.mmap(-1, octets)).cast("I")
-        self._column = 0  # of this process
+        self._rows = self._keys.rows
+        self._counts = memoryview(mmap.mmap(-1, columns * self._rows * 4)).cast("I")
+        self._column = 0  # of this process; each has its rows in one piece
 
     def take(self, column: int) -> None:
         """Count in this column from now on, in a process that was just forked."""
@@ -97,7 +95,7 @@ class Counts:
                 self._keys.put(row, key)
             if self._total(row) >= most:
                 return False
-            self._counts[row * self._columns + self._column] += 1
+            self._counts[self._column * self._rows + row] += 1
         return True
 
     def leave(self, name: str) -> None:
@@ -106,21 +104,21 @@ class Counts:
         with self._turn:
             row = self._keys.find(key)
             if row is not None:
-                at = row * self._columns + self._column
+                at = self._column * self._rows + row
                 self._counts[at] = max(0, self._counts[at] - 1)
 
     def wipe(self, column: int) -> None:
         """Forget what a process counted which has ended."""
         with self._turn:
-            nothing = memoryview(array("I", bytes(self._keys.rows * 4)))
-            self._counts[column :: self._columns] = nothing
+            nothing = memoryview(bytes(self._rows * 4)).cast("I")
+            self._counts[column * self._rows : (column + 1) * self._rows] = nothing
 
     def _free(self, key: bytes) -> Iterator[int]:
         """Look for a row of which nobody has counted any; its key is of no use by now."""
         return (row for row in self._keys.choice(key) if not self._total(row))
 
     def _total(self, row: int) -> int:
-        return sum(self._counts[row * self._columns : (row + 1) * self._columns])
+        return sum(self._counts[row :: self._rows])
 
 
 class Notes:
