@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -17,6 +20,8 @@ from restante.server import process
 from support.live import wait_until
 from support.process import POP3, free_port
 from support.workers import working
+
+Program: TypeAlias = "subprocess.Popen[str]"
 
 OLD = b"Subject: old\n\n"
 
@@ -55,6 +60,10 @@ PROGRAM = """
 
         @contextlib.asynccontextmanager
         async def serving(self, sockets, store, log):
+            if "fails" in sys.argv:
+                with contextlib.suppress(FileExistsError):
+                    Path("failed").touch(exist_ok=False)
+                    raise RuntimeError("cannot serve yet")
             async def tell(reader, writer):
                 import os
                 writer.write(str(os.getpid()).encode())
@@ -76,34 +85,57 @@ PROGRAM = """
 """
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_companion_is_opened_once_and_serves_in_each_process(
-    tmp_path: Path, workers: int
-) -> None:
-    (tmp_path / "mail").mkdir()
-    (tmp_path / "users").touch()
-    port = free_port()
+@contextlib.contextmanager
+def with_companion(folder: Path, port: int, workers: int, *flags: str) -> Iterator[Program]:
+    (folder / "mail").mkdir()
+    (folder / "users").touch()
     program = textwrap.dedent(PROGRAM).format(port=port, workers=workers)
     with subprocess.Popen(
-        [sys.executable, "-c", program],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-c", program, *flags],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as server:  # fmt: skip
         try:
             assert server.stdout is not None
             assert [server.stdout.readline() for _ in range(2)] == ["open\n", "ready\n"]
-            seen: set[bytes] = set()
-            for _ in range(1000):
-                with socket.create_connection(("127.0.0.1", port)) as client:
-                    seen.add(client.makefile("rb").read())
-                if len(seen) == workers:
-                    break
-            assert len(seen) == workers
-            server.send_signal(signal.SIGTERM)
-            said, log = server.communicate(timeout=60)
+            yield server
         finally:
             server.kill()
+
+
+def ended(server: Program) -> tuple[str, str]:
+    """End it, and return what it said and its log."""
+    server.send_signal(signal.SIGTERM)
+    said, log = server.communicate(timeout=60)
+    assert server.returncode == 0
+    return said, log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_companion_is_opened_once_and_serves_in_each_process(
+    tmp_path: Path, workers: int
+) -> None:
+    port = free_port()
+    with with_companion(tmp_path, port, workers) as server:
+        seen: set[bytes] = set()
+        for _ in range(1000):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                seen.add(client.makefile("rb").read())
+            if len(seen) == workers:
+                break
+        assert len(seen) == workers
+        said, log = ended(server)
     assert said == "close\n"
     assert log.count("event=echo_over store=MaildirStore") == workers
+
+
+def test_a_worker_that_fails_is_told_of_and_replaced(tmp_path: Path) -> None:
+    with with_companion(tmp_path, free_port(), 2, "fails") as server:
+        _, log = ended(server)
+    assert 'event=incident what="a worker failed"' in log
+    assert "RuntimeError: cannot serve yet" in log
+    assert log.count("event=worker_ended") == 3
+    assert log.count("level=error event=worker_ended") == 1
+    assert 'status="exit 1"' in log
 
 
 def test_auto_is_a_worker_for_each_core_that_may_be_used() -> None:
