@@ -140,7 +140,8 @@ class Supervisor:
             self._inherited.shared.wipe(worker.column)
             self._columns.append(worker.column)
             code = os.waitstatus_to_exitcode(status)
-            log = self._log.info if worker.kill_at is not None and code == 0 else self._log.error
+            as_told = worker.kill_at is not None and code in (0, -signal.SIGTERM)
+            log = self._log.info if as_told else self._log.error
             log("worker_ended", worker=worker.pid, status=_told(code))
             if worker.crew is self._crew and worker.kill_at is None:
                 now = time.monotonic()
@@ -211,6 +212,7 @@ class Supervisor:
         for worker in self._workers:
             if worker.kill_at is not None and worker.kill_at <= now:
                 worker.tell(signal.SIGKILL)
+                worker.kill_at = now + LONGEST_PAUSE
 
     def _patience(self) -> float | None:
         """Return the seconds until something is due."""
@@ -219,4 +221,8 @@ class Supervisor:
 
 
 def _told(code: int) -> str:
-    return signal.Signals(-code).name if code < 0 else f"exit {code}"
+    """Return how a process ended, in words."""
+    if code >= 0:
+        return f"exit {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return names.get(-code, f"signal {-code}")
