@@ -12,7 +12,13 @@ from restante.server import build, observe
 from restante.server.config import ConfigError
 from restante.server.crew import written
 from restante.server.listener import listening
-from restante.server.process import cores, loop_factory, raise_file_limit, report_incidents
+from restante.server.process import (
+    cores,
+    loop_factory,
+    raise_file_limit,
+    report_incidents,
+    share_turns,
+)
 from restante.server.sections import MOST_WORKERS
 
 if TYPE_CHECKING:
@@ -54,6 +60,7 @@ def _run_alone(config: Config, on_ready: OnReady, companions: Sequence[Companion
     try:
         service = build.service(config, log)
         raise_file_limit()
+        share_turns()
         with (
             _opened(companions) as opened,
             asyncio.Runner(loop_factory=loop_factory()) as runner,
@@ -81,6 +88,7 @@ def _run_workers(
     shared = Shared(CREWS * workers, config.limits.connections)
     inherited = Inherited(log=log, writer=writer, shared=shared)
     raise_file_limit()
+    share_turns()
     told: list[Crew] = []
 
     def tell(crew: Crew) -> None:
