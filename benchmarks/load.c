@@ -1,10 +1,13 @@
 /* A load for POP3 servers, lean enough not to be the limit: one thread, epoll, every reply checked.
  *
  *   load PORT SCENARIO [users=N] [messages=N] [connections=N] [seconds=S] [sessions=N] [pause=MS]
+ *        [exact=0]
  *
  * Users are u0, u1, ..., their password is "secret". Each connection has users of its own, so no two
  * sessions want one maildrop at once. It ends after so many seconds or sessions, and prints a line
- * of JSON; or at the first wrong reply, which it tells, with the exit code 1.
+ * of JSON; or at the first wrong reply, which it tells, with the exit code 1. A message that has
+ * another size than LIST said is a wrong reply too, but with exact=0, for servers that never say
+ * the right one.
  *
  * Three scenarios are of another kind:
  *   storm     opens all connections at once, each for one session; being turned away is counted
@@ -44,6 +47,7 @@ static void read_option(const char *option) {
     else if (value >= 0 && !strcmp(key, "seconds")) seconds = value;
     else if (value >= 0 && !strcmp(key, "sessions")) most = (int)value;
     else if (value >= 0 && !strcmp(key, "pause")) pause_ms = value;
+    else if (value >= 0 && !strcmp(key, "exact")) exact = (int)value;
     else {
         fprintf(stderr, "load: what is %s?\n", option);
         exit(2);
@@ -136,7 +140,7 @@ static void report(double took) {
 int main(int count, char **arguments) {
     if (count < 3) {
         fputs("load PORT SCENARIO [users=N] [messages=N] [connections=N] [seconds=S] "
-              "[sessions=N] [pause=MS]\n", stderr);
+              "[sessions=N] [pause=MS] [exact=0]\n", stderr);
         return 2;
     }
     scenario = arguments[2];

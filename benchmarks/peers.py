@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from servers import Running, crypted, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+BUILD = Path(__file__).parents[1] / "build"
+COURIER = BUILD / "courier"  # Debian's packages, unpacked: they cannot be installed beside Dovecot's
+TWISTED = BUILD / "twisted"  # a virtual environment
 NOBODY = 65_534 if os.getuid() == 0 else os.getuid()
 
 DOVECOT = """
@@ -105,3 +109,67 @@ def _me() -> str:
     import pwd
 
     return pwd.getpwuid(os.getuid()).pw_name
+
+
+# Its places are compiled in, so it sees them in a mount namespace of its own, over this machine's.
+COURIER_START = """
+set -e
+for part in usr/lib usr/sbin; do
+    mount -t overlay overlay -o "lowerdir=$unpacked/$part:/$part" "/$part"
+done
+mount -t overlay overlay -o "lowerdir=$unpacked/etc:/etc,upperdir=$folder/etc,workdir=$folder/work" /etc
+mount -t tmpfs tmpfs /run
+mkdir -p /run/courier/authdaemon
+cp "$folder/userdb" /etc/courier/userdb
+chmod 600 /etc/courier/userdb
+/usr/sbin/makeuserdb
+set -a
+. /etc/courier/authdaemonrc
+authmodulelist=authuserdb
+/usr/lib/courier/courier-authlib/authdaemond &
+exec /usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=100 -maxperip=100 -nodnslookup \
+    -noidentlookup "$port" /usr/lib/courier/courier/courierpop3login \
+    /usr/lib/courier/courier/courierpop3d .
+"""
+
+
+@contextlib.contextmanager
+def courier(folder: Path, mail: Path, core: int) -> Iterator[Running]:
+    """Run Debian's Courier, as installed but for limits on connections that would stop the load."""
+    for part in ("etc", "work"):
+        (folder / part).mkdir(parents=True)
+    stored, port = crypted(), free_port()
+    (folder / "userdb").write_text(
+        "".join(
+            f"{box.name}\thome={box}|uid={NOBODY}|gid={NOBODY}|systempw={stored}\n"
+            for box in sorted(mail.iterdir())
+        )
+    )
+    places = {"unpacked": COURIER, "folder": folder, "port": port}
+    settings = [f"{name}={place}" for name, place in places.items()]
+    command = ["env", *settings, "unshare", "--mount", "sh", "-c", COURIER_START]
+    with running(command, folder, port, {core}) as process:
+        yield Running("Courier", port, process.pid)
+
+
+@contextlib.contextmanager
+def twisted(folder: Path, mail: Path, core: int) -> Iterator[Running]:
+    """Run Twisted's POP3 and Maildir; its password is not hashed."""
+    folder.mkdir(parents=True)
+    port = free_port()
+    program = Path(__file__).parent / "twisted_pop3.py"
+    command = [str(TWISTED / "bin" / "python"), str(program), str(port), str(mail)]
+    with running(command, folder, port, {core}) as process:
+        yield Running("Twisted", port, process.pid)
+
+
+def missing() -> dict[str, str]:
+    """Return the peers that cannot run here, each with what is missing."""
+    found = {}
+    if not shutil.which("dovecot"):
+        found["Dovecot"] = "install dovecot-core and dovecot-pop3d"
+    if not (COURIER / "usr/sbin/couriertcpd").exists() or os.getuid() != 0:
+        found["Courier"] = "make bench-courier, and run this as root"
+    if not (TWISTED / "bin/python").exists():
+        found["Twisted"] = "make build/twisted"
+    return found

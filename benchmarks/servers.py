@@ -112,10 +112,11 @@ def running(
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the server, and what it leaves behind in its group."""
     process.send_signal(signal.SIGTERM)
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10)
-    except subprocess.TimeoutExpired:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -26,6 +26,7 @@ struct session {
 extern long octets, replies;    /* received by all sessions */
 extern int messages;            /* that each maildrop has */
 extern int may_refuse;          /* whether to be turned away is a result rather than a failure */
+extern int exact;               /* whether a message must have the size that LIST said */
 
 double now(void);               /* seconds */
 _Noreturn void fail(const struct session *s, const char *what, const char *line, size_t length);
