@@ -31,7 +31,7 @@ bench-courier:  ## unpack Debian's Courier for it, which cannot be installed bes
 	mkdir -p build/courier
 	cd build/courier && apt-get download courier-pop courier-base courier-authlib \
 		courier-authdaemon courier-authlib-userdb libcourier-unicode4 libltdl7 libgamin0
-	cd build/courier && for package in *.deb; do dpkg -x $$package . && rm $$package; done
+	cd build/courier && for package in *.deb; do dpkg -x $$package .; done
 
 build/twisted: benchmarks/twisted.txt
 	$(PYTHON) -m venv $@

@@ -1,53 +1,71 @@
-"""Restante beside other POP3 servers: make bench.
+"""Restante beside other POP3 servers: make bench, or make bench-short to see that it works.
 
-Each server runs on one core and the load on another, in turn, several times over.
+Each server runs on one core and the load on another. The servers take turns, several times over, so
+what else the machine does hits them alike. `bench.py NAME...` measures only these groups.
 """
 
 from __future__ import annotations
 
-import contextlib
+import datetime as dt
 import os
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import load
-import mail
-from figures import Figures
-from peers import NOBODY, dovecot
-from servers import canned, restante
+import memory
+import patience
+import peers
+import plot
+import report
+import sessions
+import workers
+from page import page
+from place import INSTALLED, TUNED, Place
 
-BUILD = Path(__file__).parents[1] / "build" / "benchmarks"
-SCENARIOS = ("login", "poll", "drain", "pipelined", "top", "dele")
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+PROGRAMS = peers.BUILD / "benchmarks"
+
+GROUPS = {
+    "small": lambda place: sessions.small(place, _present()),
+    "large": sessions.large,
+    "fairness": patience.fairness,
+    "crowd": patience.crowd,
+    "huge": patience.huge,
+    "encrypted": memory.encrypted,
+    "bounded": memory.bounded,
+    "workers": workers.workers,
+}
+
+
+def _present() -> list[str]:
+    missing = peers.missing()
+    return [TUNED, INSTALLED, *(name for name in ("Courier", "Twisted") if name not in missing)]
 
 
 def main() -> None:
-    """Measure, and print what was found."""
-    short = bool(os.environ.get("SHORT"))
-    load.build(BUILD)
-    figures = Figures()
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        place = Path(name)
-        place.chmod(0o755)
-        for owner in ("ours", "theirs"):
-            mail.maildirs(place / owner, 100, 20, 7000, NOBODY if owner == "theirs" else 0)
-        servers = [
-            stack.enter_context(restante(place / "restante", place / "ours", {0})),
-            stack.enter_context(dovecot(place / "dovecot", place / "theirs", 0)),
-            stack.enter_context(canned(BUILD / "canned", place / "canned", 0, 20, 7000)),
-        ]
-        for _ in range(1 if short else 5):
-            for scenario in SCENARIOS:
-                for server in servers:
-                    found = load.run(
-                        BUILD / "load", 1, server, scenario,
-                        users=100, messages=20, connections=8, seconds=0.5 if short else 2,
-                    )  # fmt: skip
-                    figures.note(scenario, server.name, found.rate)
-    for scenario in SCENARIOS:
-        line = [
-            f"{name} {figures.median(scenario, name):.0f}" for name in figures.servers(scenario)
-        ]
-        print(scenario, ", ".join(line))
+    """Measure, print the tables, and write the page where all was measured at length."""
+    short, wanted = bool(os.environ.get("SHORT")), sys.argv[1:] or list(GROUPS)
+    missing = peers.missing()
+    for name, remedy in missing.items():
+        print(f"{name} is left out: {remedy}", file=sys.stderr)
+    if "Dovecot" in missing:
+        sys.exit("bench: without Dovecot there is nothing to compare with")
+    load.build(PROGRAMS)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        place = Place(Path(name), PROGRAMS, short)
+        place.folder.chmod(0o755)
+        for group in wanted:
+            begun = time.monotonic()
+            GROUPS[group](place)
+            print(f"{group}: {time.monotonic() - begun:.0f} s", file=sys.stderr)
+    print(report.everything(place.figures), report.costs(place.figures), sep="\n")
+    print(report.targets(place.figures))
+    if wanted == list(GROUPS) and not short:
+        today = dt.datetime.now(dt.UTC).date()
+        (REFERENCE / "benchmark.md").write_text(page(place.figures, today))
+        (REFERENCE / "benchmark.svg").write_text(plot.draw(place.figures))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,11 @@ class Figures:
         pairs = zip(self.of(what, server), self.of(what, peer), strict=False)
         return [ours / theirs for ours, theirs in pairs if theirs]
 
+    def ratio(self, what: str, server: str, peer: str) -> float | None:
+        """Return the ratio in the middle; None when one of them was not measured."""
+        found = self.ratios(what, server, peer)
+        return statistics.median(found) if found else None
+
     def servers(self, what: str) -> list[str]:
         """Return of whom there are such numbers."""
         return [server for found, server in self._found if found == what]

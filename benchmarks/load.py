@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from servers import Running
 
 SOURCES = Path(__file__).parent
@@ -66,18 +69,39 @@ def build(folder: Path) -> None:
         subprocess.run([*command, *sources], cwd=SOURCES, check=True)
 
 
-def run(program: Path, core: int, server: Running, scenario: str, **options: float) -> Result:
-    """Return what the load found when it ran on a core.
+def run(program: Path, cores: set[int], server: Running, scenario: str, **options: float) -> Result:
+    """Return what the load found when it ran on some cores.
 
     Raises RuntimeError: when a reply was wrong, or the load did not end.
     """
-    words = [f"{key}={value}" for key, value in options.items()]
-    command = ["taskset", "-c", str(core), str(program), str(server.port), scenario, *words]
     before = server.cpu()
     patience = 60 + 2 * options.get("seconds", 1)
-    said = subprocess.run(command, capture_output=True, timeout=patience, check=False)
+    said = subprocess.run(
+        _command(program, cores, server, scenario, options),
+        capture_output=True, timeout=patience, check=False,
+    )  # fmt: skip
     if said.returncode:
         told = said.stderr.decode(errors="replace").strip()
         raise RuntimeError(f"{scenario} of {server.name}: {told}")
     found = msgspec.json.decode(said.stdout, type=Result)
     return msgspec.structs.replace(found, server_cpu=server.cpu() - before)
+
+
+@contextlib.contextmanager
+def staying(program: Path, cores: set[int], server: Running, **options: float) -> Iterator[None]:
+    """Keep connections open that have logged in, while the block runs."""
+    command = _command(program, cores, server, "idle", {"seconds": 120, **options})
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            raise RuntimeError(f"not all clients of {server.name} could log in")
+        yield
+        process.communicate()
+
+
+def _command(
+    program: Path, cores: set[int], server: Running, scenario: str, options: dict[str, float]
+) -> list[str]:
+    words = [f"{key}={float(value):.9g}" for key, value in options.items()]
+    held = ["taskset", "-c", ",".join(map(str, sorted(cores)))]
+    return [*held, str(program), str(server.port), scenario, *words]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUILD = Path(__file__).parents[1] / "build"
-COURIER = BUILD / "courier"  # Debian's packages, unpacked: they cannot be installed beside Dovecot's
+COURIER = (
+    BUILD / "courier"
+)  # Debian's packages, unpacked: they cannot be installed beside Dovecot's
 TWISTED = BUILD / "twisted"  # a virtual environment
 NOBODY = 65_534 if os.getuid() == 0 else os.getuid()
 
@@ -123,13 +125,18 @@ mkdir -p /run/courier/authdaemon
 cp "$folder/userdb" /etc/courier/userdb
 chmod 600 /etc/courier/userdb
 /usr/sbin/makeuserdb
+sed -i 's/^authmodulelist=.*/authmodulelist="authuserdb"/' /etc/courier/authdaemonrc
 set -a
 . /etc/courier/authdaemonrc
-authmodulelist=authuserdb
+trap 'kill $logins $sessions; wait' TERM
 /usr/lib/courier/courier-authlib/authdaemond &
-exec /usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=100 -maxperip=100 -nodnslookup \
+logins=$!
+until [ -S /run/courier/authdaemon/socket ]; do sleep 0.1; done
+/usr/sbin/couriertcpd -address=127.0.0.1 -maxprocs=100 -maxperip=100 -nodnslookup \
     -noidentlookup "$port" /usr/lib/courier/courier/courierpop3login \
-    /usr/lib/courier/courier/courierpop3d .
+    /usr/lib/courier/courier/courierpop3d . &
+sessions=$!
+wait
 """
 
 

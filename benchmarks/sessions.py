@@ -1,0 +1,78 @@
+"""Sessions a second: small maildrops on every server, large ones on the two that matter most."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import servers
+from place import INSTALLED, OURS, TUNED
+
+if TYPE_CHECKING:
+    from load import Result
+    from place import Place
+    from servers import Running
+
+SMALL = {"users": 100, "messages": 20, "octets": 7000}
+LARGE = {"users": 4, "messages": 1000, "octets": 23_000}
+SCENARIOS = ("login", "poll", "drain", "pipelined", "top", "dele")
+ALL = ("login", "poll", "drain")  # what every server can do
+
+
+def small(place: Place, peers: list[str]) -> None:
+    """Measure 100 users with 20 messages of 7 kB."""
+    with place.mail("small") as folder, contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(place.serving(name, folder, **SMALL)) for name in (OURS, *peers)
+        ]
+        program, home = place.programs / "canned", folder / "canned"
+        canned = servers.canned(
+            program, home, place.server_core, SMALL["messages"], SMALL["octets"]
+        )
+        running.append(stack.enter_context(canned))
+        for server in running:
+            _first_logins(place, server)
+        for _ in range(place.rounds(5)):
+            for scenario in SCENARIOS:
+                for server in running:
+                    if scenario in ALL or server.name in {OURS, TUNED}:
+                        _measure(place, server, scenario, scenario)
+
+
+def large(place: Place) -> None:
+    """Measure 4 users with 1000 messages of 23 kB."""
+    with place.mail("large") as folder, contextlib.ExitStack() as stack:
+        running = [
+            stack.enter_context(place.serving(name, folder, **LARGE)) for name in (OURS, TUNED)
+        ]
+        for _ in range(place.rounds(5)):
+            for scenario in ("poll", "drain"):
+                for server in running:
+                    _measure(place, server, scenario, f"{scenario} 1000")
+
+
+def _first_logins(place: Place, server: Running) -> None:
+    """Log every user in for the first time: the password must be hashed."""
+    users = SMALL["users"]
+    found = place.load(server, "login", users=users, connections=1, sessions=users, seconds=30)
+    place.figures.note("first login", server.name, found.p50)
+
+
+def _measure(place: Place, server: Running, scenario: str, what: str) -> None:
+    sizes = LARGE if what.endswith("1000") else SMALL
+    connections = min(8, sizes["users"])
+    seconds = place.seconds(3 if server.name == INSTALLED else 2)
+    found = place.load(
+        server, scenario, users=sizes["users"], messages=sizes["messages"],
+        connections=connections, seconds=seconds, exact=server.name != "Twisted",
+    )  # fmt: skip
+    note(place, server.name, what, found)
+
+
+def note(place: Place, name: str, what: str, found: Result) -> None:
+    """Keep what a run found: sessions, or octets where messages are fetched."""
+    fetches = what.startswith(("drain", "pipelined"))
+    place.figures.note(what, name, found.megabytes if fetches else found.rate)
+    place.figures.note(f"{what}, load", name, found.cpu / found.seconds)
+    if found.sessions:
+        place.figures.note(f"{what}, processor", name, found.server_cpu / found.sessions * 1e3)
