@@ -22,7 +22,7 @@ import report
 import sessions
 import workers
 from page import page
-from place import INSTALLED, TUNED, Place
+from place import INSTALLED, SHARED, TUNED, Place
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 PROGRAMS = peers.BUILD / "benchmarks"
@@ -41,7 +41,8 @@ GROUPS = {
 
 def _present() -> list[str]:
     missing = peers.missing()
-    return [TUNED, INSTALLED, *(name for name in ("Courier", "Twisted") if name not in missing)]
+    others = [name for name in ("Courier", "Twisted") if name not in missing]
+    return [TUNED, SHARED, INSTALLED, *others]
 
 
 def main() -> None:

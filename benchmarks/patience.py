@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import mail
 import peers
-from place import INSTALLED, OURS, TUNED
+from place import INSTALLED, OURS, SETTLED, SHARED, TUNED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,10 +45,10 @@ def crowd(place: Place) -> None:
         for name in (OURS, TUNED, INSTALLED):
             with place.serving(name, folder, users=place.many(CROWD), messages=1, octets=700) as it:
                 _storms(place, it)
-        for name in (OURS, TUNED):
-            with place.serving(name, folder) as server:
-                idle = _idle(place, server)
-                place.figures.note("idle", name, idle)
+        for name in (OURS, TUNED, SHARED):
+            users = place.many(CROWD)
+            with place.serving(name, folder, users=users, messages=1, octets=700) as server:
+                place.figures.note("idle", name, _idle(place, server))
 
 
 def _storms(place: Place, server: Running) -> None:
@@ -80,6 +80,7 @@ def huge(place: Place) -> None:
             for name in (OURS, TUNED):
                 box = folder / f"{name} mail".replace(" ", "-") / "u0"
                 _forget(box)
+                time.sleep(SETTLED)
                 with place.serving(name, folder) as server:
                     _open(place, server, box, messages + round_)
 

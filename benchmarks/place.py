@@ -15,12 +15,15 @@ import servers
 from figures import Figures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from servers import Running
 
-OURS, TUNED, INSTALLED = "Restante", "Dovecot tuned", "Dovecot as installed"
+OURS, TUNED, SHARED = "Restante", "Dovecot tuned", "Dovecot shared"
+INSTALLED = "Dovecot as installed"
+SETTLED = 2.2  # seconds; servers do not trust what they know of a folder that changed just now
 
 
 def _cores() -> tuple[int, int]:
@@ -92,13 +95,11 @@ class Place:
         """Run a server over mail that is there."""
         home = folder / name.replace(" ", "-")
         core = self.server_core
-        start = {
+        start: dict[str, Callable[[], AbstractContextManager[Running]]] = {
             OURS: lambda: servers.restante(home, box, {core}),
-            TUNED: lambda: peers.dovecot(home, box, core),
-            INSTALLED: lambda: peers.dovecot(home, box, core, tuned=False),
             "Courier": lambda: peers.courier(home, box, core),
             "Twisted": lambda: peers.twisted(home, box, core),
         }
-        with start[name]() as server:
+        with start.get(name, lambda: peers.dovecot(home, box, core, name))() as server:
             yield server
         shutil.rmtree(home)

@@ -33,14 +33,15 @@ static void login(struct script *s, int messages) { (void)s, (void)messages; }
 
 static void stat(struct script *s, int messages) {
     (void)messages;
+    say(s, "STAT\r\n", STAT);           /* some open the maildrop only now */
     say(s, "STAT\r\n", STAT);
     s->from = s->to = s->count - 1;
 }
 
 static void open_maildrop(struct script *s, int messages) {
     (void)messages;
-    say(s, "STAT\r\n", STAT);           /* for its check: the clock stops before it */
-    s->from = s->to = PASS;
+    say(s, "STAT\r\n", STAT);
+    s->from = PASS, s->to = s->count - 1;
 }
 
 static void first(struct script *s, int messages) { (void)messages, s->to = PASS; }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import servers
-from place import INSTALLED, OURS, TUNED
+from place import OURS, SETTLED, TUNED
 
 if TYPE_CHECKING:
     from load import Result
@@ -30,8 +31,10 @@ def small(place: Place, peers: list[str]) -> None:
             program, home, place.server_core, SMALL["messages"], SMALL["octets"]
         )
         running.append(stack.enter_context(canned))
-        for server in running:
+        time.sleep(SETTLED)
+        for server in running[:-1]:
             _first_logins(place, server)
+            _warm_up(place, server, SMALL)
         for _ in range(place.rounds(5)):
             for scenario in SCENARIOS:
                 for server in running:
@@ -45,6 +48,9 @@ def large(place: Place) -> None:
         running = [
             stack.enter_context(place.serving(name, folder, **LARGE)) for name in (OURS, TUNED)
         ]
+        time.sleep(SETTLED)
+        for server in running:
+            _warm_up(place, server, LARGE)
         for _ in range(place.rounds(5)):
             for scenario in ("poll", "drain"):
                 for server in running:
@@ -52,19 +58,26 @@ def large(place: Place) -> None:
 
 
 def _first_logins(place: Place, server: Running) -> None:
-    """Log every user in for the first time: the password must be hashed."""
+    """Log every user in for the first time."""
     users = SMALL["users"]
     found = place.load(server, "login", users=users, connections=1, sessions=users, seconds=30)
     place.figures.note("first login", server.name, found.p50)
 
 
+def _warm_up(place: Place, server: Running, sizes: dict[str, int]) -> None:
+    """Let every user poll once, so that caches are written."""
+    users, messages = sizes["users"], sizes["messages"]
+    place.load(
+        server, "poll", users=users, messages=messages, connections=1, sessions=users, seconds=60
+    )
+
+
 def _measure(place: Place, server: Running, scenario: str, what: str) -> None:
     sizes = LARGE if what.endswith("1000") else SMALL
-    connections = min(8, sizes["users"])
-    seconds = place.seconds(3 if server.name == INSTALLED else 2)
     found = place.load(
         server, scenario, users=sizes["users"], messages=sizes["messages"],
-        connections=connections, seconds=seconds, exact=server.name != "Twisted",
+        connections=min(8, sizes["users"]), seconds=place.seconds(2),
+        exact=server.name != "Twisted",  # which tells the size of the file
     )  # fmt: skip
     note(place, server.name, what, found)
 

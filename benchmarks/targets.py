@@ -31,7 +31,7 @@ MEASURES = {
     "dele": Measure("20 DELE and RSET", _SESSIONS),
     "poll 1000": Measure("poll of 1000 messages", _SESSIONS),
     "drain 1000": Measure("drain of 1000 messages of 23 kB", _OCTETS),
-    "first login": Measure("first login: the password is hashed", _MS),
+    "first login": Measure("first login of a user", _MS),
     "25 MB": Measure("download of 25 MB messages", _OCTETS),
     "25 MB, login p50": Measure("another's login meanwhile, median", _MS),
     "25 MB, login p99": Measure("another's login meanwhile, 99th of 100", _MS),
