@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mail
 import servers
 from mail import PASSWORD
 from place import OURS
+
 from restante.server import selfsigned
 
 if TYPE_CHECKING:
@@ -44,13 +46,11 @@ def encrypted(place: Place) -> None:
 
 @contextlib.contextmanager
 def _restante(place: Place, folder: Path, users: int) -> Iterator[tuple[Running, int]]:
-    import mail
-
     box, port = folder / "mail", servers.free_port()
     mail.maildirs(box, users, 1, 700, 0)
     tls = (
-        f'[tls]\nlisten = ["127.0.0.1:{port}"]\n'
-        f'certificates = [{{ certificate = "{folder}/certificate.pem", key = "{folder}/key.pem" }}]\n'
+        f'[tls]\nlisten = ["127.0.0.1:{port}"]\n[[tls.certificates]]\n'
+        f'certificate = "{folder}/certificate.pem"\nkey = "{folder}/key.pem"\n'
     )
     with servers.restante(folder / "restante", box, {place.server_core}, more=tls) as server:
         yield server, port

@@ -98,6 +98,7 @@ def _open(place: Place, server: Running, box: Path, messages: int) -> None:
         place.figures.note(what, server.name, found.p50)
 
     opened("100,000, first", "open", messages, 1)
+    time.sleep(SETTLED)
     opened("100,000, again", "open", messages, 5)
     opened("100,000, STAT", "stat", messages, 5)
     owner = 0 if server.name == OURS else peers.NOBODY

@@ -138,7 +138,8 @@ set -e
 for part in usr/lib usr/sbin; do
     mount -t overlay overlay -o "lowerdir=$unpacked/$part:/$part" "/$part"
 done
-mount -t overlay overlay -o "lowerdir=$unpacked/etc:/etc,upperdir=$folder/etc,workdir=$folder/work" /etc
+own="upperdir=$folder/etc,workdir=$folder/work"
+mount -t overlay overlay -o "lowerdir=$unpacked/etc:/etc,$own" /etc
 mount -t tmpfs tmpfs /run
 mkdir -p /run/courier/authdaemon
 cp "$folder/userdb" /etc/courier/userdb

@@ -61,7 +61,7 @@ class Place:
 
     def many(self, full: int) -> int:
         """Return how many connections or messages to try."""
-        return full // 10 if self.short else full
+        return full // 20 if self.short else full
 
     def load(self, server: Running, scenario: str, **options: float) -> load.Result:
         """Return what a run of the load found."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from peers import COURIER
 from place import OURS
-from restante import __version__
 from targets import MEASURES, TARGETS
+
+from restante import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

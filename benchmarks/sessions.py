@@ -10,6 +10,10 @@ import servers
 from place import OURS, SETTLED, TUNED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from contextlib import ExitStack
+    from pathlib import Path
+
     from load import Result
     from place import Place
     from servers import Running
@@ -21,65 +25,73 @@ ALL = ("login", "poll", "drain")  # what every server can do
 
 
 def small(place: Place, peers: list[str]) -> None:
-    """Measure 100 users with 20 messages of 7 kB."""
+    """Measure 100 users with 20 messages of 7 kB, on all servers."""
+    sizes = {**SMALL, "users": 16} if place.short else SMALL
     with place.mail("small") as folder, contextlib.ExitStack() as stack:
-        running = [
-            stack.enter_context(place.serving(name, folder, **SMALL)) for name in (OURS, *peers)
-        ]
-        program, home = place.programs / "canned", folder / "canned"
-        canned = servers.canned(
-            program, home, place.server_core, SMALL["messages"], SMALL["octets"]
-        )
-        running.append(stack.enter_context(canned))
-        time.sleep(SETTLED)
-        for server in running[:-1]:
-            _first_logins(place, server)
-            _warm_up(place, server, SMALL)
+        running = _start(place, stack, folder, (OURS, *peers), sizes)
+        for server in running:
+            _first_logins(place, server, sizes)
+        _warm_up(place, running, sizes)
+        running.append(_canned(place, stack, folder, sizes))
         for _ in range(place.rounds(5)):
             for scenario in SCENARIOS:
                 for server in running:
                     if scenario in ALL or server.name in {OURS, TUNED}:
-                        _measure(place, server, scenario, scenario)
+                        _measure(place, server, scenario, sizes)
 
 
 def large(place: Place) -> None:
     """Measure 4 users with 1000 messages of 23 kB."""
     with place.mail("large") as folder, contextlib.ExitStack() as stack:
-        running = [
-            stack.enter_context(place.serving(name, folder, **LARGE)) for name in (OURS, TUNED)
-        ]
-        time.sleep(SETTLED)
-        for server in running:
-            _warm_up(place, server, LARGE)
+        running = _start(place, stack, folder, (OURS, TUNED), LARGE)
+        _warm_up(place, running, LARGE)
         for _ in range(place.rounds(5)):
             for scenario in ("poll", "drain"):
                 for server in running:
-                    _measure(place, server, scenario, f"{scenario} 1000")
+                    _measure(place, server, scenario, LARGE, " 1000")
 
 
-def _first_logins(place: Place, server: Running) -> None:
+def _start(
+    place: Place, stack: ExitStack, folder: Path, names: Iterable[str], sizes: dict[str, int]
+) -> list[Running]:
+    return [stack.enter_context(place.serving(name, folder, **sizes)) for name in names]
+
+
+def _canned(place: Place, stack: ExitStack, folder: Path, sizes: dict[str, int]) -> Running:
+    server = servers.canned(
+        place.programs / "canned", folder / "canned", place.server_core,
+        sizes["messages"], sizes["octets"],
+    )  # fmt: skip
+    return stack.enter_context(server)
+
+
+def _first_logins(place: Place, server: Running, sizes: dict[str, int]) -> None:
     """Log every user in for the first time."""
-    users = SMALL["users"]
+    users = sizes["users"]
     found = place.load(server, "login", users=users, connections=1, sessions=users, seconds=30)
     place.figures.note("first login", server.name, found.p50)
 
 
-def _warm_up(place: Place, server: Running, sizes: dict[str, int]) -> None:
-    """Let every user poll once, so that caches are written."""
+def _warm_up(place: Place, running: list[Running], sizes: dict[str, int]) -> None:
+    """Let every user poll once, so that caches are written; then let the folders settle."""
     users, messages = sizes["users"], sizes["messages"]
-    place.load(
-        server, "poll", users=users, messages=messages, connections=1, sessions=users, seconds=60
-    )
+    for server in running:
+        place.load(
+            server, "poll", users=users, messages=messages, connections=1, sessions=users,
+            seconds=60,
+        )  # fmt: skip
+    time.sleep(SETTLED)
 
 
-def _measure(place: Place, server: Running, scenario: str, what: str) -> None:
-    sizes = LARGE if what.endswith("1000") else SMALL
+def _measure(
+    place: Place, server: Running, scenario: str, sizes: dict[str, int], suffix: str = ""
+) -> None:
     found = place.load(
         server, scenario, users=sizes["users"], messages=sizes["messages"],
         connections=min(8, sizes["users"]), seconds=place.seconds(2),
         exact=server.name != "Twisted",  # which tells the size of the file
     )  # fmt: skip
-    note(place, server.name, what, found)
+    note(place, server.name, scenario + suffix, found)
 
 
 def note(place: Place, name: str, what: str, found: Result) -> None:

@@ -73,10 +73,10 @@ class Target:
     def words(self) -> str:
         """Return the target in words."""
         if self.kind == "times":
-            return f"≥ {self.goal:g} ×"
+            return f"at least {self.goal:g} x"
         if self.kind == "times at most":
-            return f"≤ {self.goal:g} ×"
-        return f"≤ {self.goal:g} {MEASURES[self.what].unit}"
+            return f"at most {self.goal:g} x"
+        return f"at most {self.goal:g} {MEASURES[self.what].unit}"
 
     def reached(self, figures: Figures) -> bool | None:
         """Return whether the median reaches it; None when it was not measured."""

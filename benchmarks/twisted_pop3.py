@@ -17,13 +17,14 @@ from zope.interface import implementer
 
 
 class Mailbox(maildir.MaildirMailbox):
-    """Twisted's Maildir; it opens messages as text and gives unique-ids as text, and cannot send them."""
+    """Twisted's Maildir, which has text where only octets can be sent."""
 
     def getMessage(self, i: int) -> IO[bytes]:
         return open(self.list[i], "rb")
 
     def getUidl(self, i: int) -> bytes:
-        return super().getUidl(i).encode()
+        octets: bytes = super().getUidl(i).encode()
+        return octets
 
 
 @implementer(portal.IRealm)
@@ -33,7 +34,7 @@ class Realm:
     def __init__(self, folder: str) -> None:
         self._folder = folder.encode()
 
-    def requestAvatar(self, name: bytes, _: object, *interfaces: object) -> tuple:
+    def requestAvatar(self, name: bytes, _: object, *interfaces: object) -> tuple[object, ...]:
         return pop3.IMailbox, Mailbox(os.path.join(self._folder, name)), lambda: None
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import load
 import mail
 import servers
+
 from restante.server.sections import Server
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ def workers(place: Place) -> None:
         for name, number in ((ONE, 1), (TWO, 2)):
             box = folder / f"mail-{number}"
             mail.maildirs(box, USERS, MESSAGES, OCTETS, 0)
-            server = servers.restante(folder / f"restante-{number}", box, cores, workers=number)
-            running[name] = stack.enter_context(server)
+            several = servers.restante(folder / f"restante-{number}", box, cores, workers=number)
+            running[name] = stack.enter_context(several)
         for _ in range(place.rounds(5)):
             for scenario in ("login", "poll", "drain"):
                 for name, server in running.items():
