@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+from servers import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,8 +70,10 @@ def build(folder: Path) -> None:
         subprocess.run([*command, *sources], cwd=SOURCES, check=True)
 
 
-def run(program: Path, cores: set[int], server: Running, scenario: str, **options: float) -> Result:
-    """Return what the load found when it ran on some cores.
+def run(
+    program: Path, cores: set[int] | None, server: Running, scenario: str, **options: float
+) -> Result:
+    """Return what the load found when it ran on some cores, or on any.
 
     Raises RuntimeError: when a reply was wrong, or the load did not end.
     """
@@ -100,8 +103,7 @@ def staying(program: Path, cores: set[int], server: Running, **options: float) -
 
 
 def _command(
-    program: Path, cores: set[int], server: Running, scenario: str, options: dict[str, float]
+    program: Path, cores: set[int] | None, server: Running, scenario: str, options: dict[str, float]
 ) -> list[str]:
     words = [f"{key}={float(value):.9g}" for key, value in options.items()]
-    held = ["taskset", "-c", ",".join(map(str, sorted(cores)))]
-    return [*held, str(program), str(server.port), scenario, *words]
+    return [*held(cores), str(program), str(server.port), scenario, *words]

@@ -42,6 +42,7 @@ class Place:
         short: Whether to measure hardly at all, to see that everything works.
         server_core: What the servers may run on.
         load_core: What the load may run on.
+        moment: Seconds of a short measurement.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class Place:
     figures: Figures = field(default_factory=Figures)
     server_core: int = field(default_factory=lambda: _cores()[0])
     load_core: int = field(default_factory=lambda: _cores()[1])
+    moment: float = 0.3
 
     def rounds(self, full: int) -> int:
         """Return how often to measure."""
@@ -57,7 +59,7 @@ class Place:
 
     def seconds(self, full: float) -> float:
         """Return how long to measure."""
-        return 0.3 if self.short else full
+        return self.moment if self.short else full
 
     def many(self, full: int) -> int:
         """Return how many connections or messages to try."""

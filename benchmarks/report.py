@@ -1,19 +1,10 @@
-"""The numbers as tables, and the page of the documentation that holds them."""
+"""The numbers as tables, in Markdown."""
 
 from __future__ import annotations
 
-import os
-import platform
-import re
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from peers import COURIER
-from place import OURS
 from targets import MEASURES, TARGETS
-
-from restante import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,29 +12,26 @@ if TYPE_CHECKING:
     from figures import Figures
     from targets import Target
 
-_ANSWERS = {True: "yes", False: "**no**", None: "not measured"}
-
 
 def targets(figures: Figures) -> str:
     """Return the table of what must be reached."""
-    head = ("what", "unit", "Restante", "beside it", "ratio", "of the runs", "target", "reached")
+    head = ("what", "Restante", "beside it", "ratio", "by processor time", "target", "reached")
     return _table(head, (_target(figures, target) for target in TARGETS))
 
 
 def _target(figures: Figures, target: Target) -> Sequence[str]:
-    measure = MEASURES[target.what]
-    ratios = figures.ratios(target.what, target.ours, target.peer)
-    theirs = figures.median(target.what, target.peer)
-    ratio = figures.ratio(target.what, target.ours, target.peer)
+    what, ours, peer = target.what, target.ours, target.peer
+    theirs = figures.median(what, peer)
+    ratio, ratios = figures.ratio(what, ours, peer), figures.ratios(what, ours, peer)
+    spread = f" ({min(ratios):.2f} - {max(ratios):.2f})" if len(ratios) > 1 else ""
     return (
-        measure.title,
-        measure.unit,
-        number(figures.median(target.what, target.ours)),
-        f"{number(theirs)} ({target.peer})" if theirs is not None else "",
-        f"{ratio:.2f}" if ratio is not None else "",
-        f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else "",
+        f"{MEASURES[what].title}, {MEASURES[what].unit}",
+        number(figures.median(what, ours)),
+        f"{number(theirs)} ({peer})" if theirs is not None else "",
+        f"{ratio:.2f}{spread}" if ratio is not None else "",
+        number(figures.ratio(f"{what}, processor", peer, ours)),
         target.words(),
-        _ANSWERS[target.reached(figures)],
+        target.fate(figures),
     )
 
 
@@ -59,7 +47,7 @@ def everything(figures: Figures) -> str:
 
 
 def costs(figures: Figures) -> str:
-    """Return the table of processor time: it is less shaken by what else the machine does."""
+    """Return the table of processor time, which shakes less when others use the machine."""
     rows = (
         (
             MEASURES[what].title,
@@ -89,29 +77,3 @@ def number(value: float | None) -> str:
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
-def machine() -> str:
-    """Return what it ran on, in a line."""
-    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{len(os.sched_getaffinity(0))} cores of {model[1] if model else platform.machine()}, "
-        f"{memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
-    )
-
-
-def versions() -> str:
-    """Return the versions of the servers, in a line."""
-    told = [f"{OURS} {__version__}"]
-    try:
-        said = subprocess.run(["dovecot", "--version"], capture_output=True, check=True, text=True)
-        told.append(f"Dovecot {said.stdout.split()[0]}")
-    except OSError:
-        pass
-    told += [f"Courier {deb.name.split('_')[1]}" for deb in COURIER.glob("courier-pop_*.deb")]
-    wanted = (Path(__file__).parent / "twisted.txt").read_text()
-    told += re.findall(r"^(Twisted)==(\S+)", wanted, re.MULTILINE) and [
-        "Twisted " + re.findall(r"^Twisted==(\S+)", wanted, re.MULTILINE)[0]
-    ]
-    return ", ".join(told)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from mail import PASSWORD
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second, as the kernel counts processor time
 
@@ -83,25 +83,26 @@ def restante(
 
 
 @contextlib.contextmanager
-def canned(program: Path, folder: Path, core: int, messages: int, octets: int) -> Iterator[Running]:
+def canned(
+    program: Path, folder: Path, cores: set[int] | None, messages: int, octets: int
+) -> Iterator[Running]:
     """Run the server that answers from memory: the upper bound."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [str(program), str(port), str(messages), str(octets)]
-    with running(command, folder, port, {core}) as process:
+    with running(command, folder, port, cores) as process:
         yield Running("canned", port, process.pid)
 
 
 @contextlib.contextmanager
 def running(
-    command: list[str], folder: Path, port: int, cores: set[int]
+    command: list[str], folder: Path, port: int, cores: set[int] | None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command on some cores until the block ends; it must listen by then."""
-    hold: Callable[[], None] = lambda: os.sched_setaffinity(0, cores)  # noqa: E731
     with (
         (folder / "output").open("wb") as output,
-        subprocess.Popen(  # there are no threads here
-            command, stdout=output, stderr=output, preexec_fn=hold, start_new_session=True
+        subprocess.Popen(
+            held(cores) + command, stdout=output, stderr=output, start_new_session=True
         ) as process,
     ):
         try:
@@ -109,6 +110,11 @@ def running(
             yield process
         finally:
             _end(process)
+
+
+def held(cores: set[int] | None) -> list[str]:
+    """Return what to write before a command that is to run on these cores; None for any."""
+    return ["taskset", "-c", ",".join(map(str, sorted(cores)))] if cores else []
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -37,7 +37,7 @@ def small(place: Place, peers: list[str]) -> None:
             for scenario in SCENARIOS:
                 for server in running:
                     if scenario in ALL or server.name in {OURS, TUNED}:
-                        _measure(place, server, scenario, sizes)
+                        measure(place, server, scenario, sizes)
 
 
 def large(place: Place) -> None:
@@ -48,7 +48,7 @@ def large(place: Place) -> None:
         for _ in range(place.rounds(5)):
             for scenario in ("poll", "drain"):
                 for server in running:
-                    _measure(place, server, scenario, LARGE, " 1000")
+                    measure(place, server, scenario, LARGE, " 1000")
 
 
 def _start(
@@ -59,7 +59,7 @@ def _start(
 
 def _canned(place: Place, stack: ExitStack, folder: Path, sizes: dict[str, int]) -> Running:
     server = servers.canned(
-        place.programs / "canned", folder / "canned", place.server_core,
+        place.programs / "canned", folder / "canned", {place.server_core},
         sizes["messages"], sizes["octets"],
     )  # fmt: skip
     return stack.enter_context(server)
@@ -83,18 +83,19 @@ def _warm_up(place: Place, running: list[Running], sizes: dict[str, int]) -> Non
     time.sleep(SETTLED)
 
 
-def _measure(
+def measure(
     place: Place, server: Running, scenario: str, sizes: dict[str, int], suffix: str = ""
 ) -> None:
+    """Measure one scenario of one server, and keep what was found."""
     found = place.load(
         server, scenario, users=sizes["users"], messages=sizes["messages"],
         connections=min(8, sizes["users"]), seconds=place.seconds(2),
         exact=server.name != "Twisted",  # which tells the size of the file
     )  # fmt: skip
-    note(place, server.name, scenario + suffix, found)
+    _note(place, server.name, scenario + suffix, found)
 
 
-def note(place: Place, name: str, what: str, found: Result) -> None:
+def _note(place: Place, name: str, what: str, found: Result) -> None:
     """Keep what a run found: sessions, or octets where messages are fetched."""
     fetches = what.startswith(("drain", "pipelined"))
     place.figures.note(what, name, found.megabytes if fetches else found.rate)

@@ -78,15 +78,16 @@ class Target:
             return f"at most {self.goal:g} x"
         return f"at most {self.goal:g} {MEASURES[self.what].unit}"
 
-    def reached(self, figures: Figures) -> bool | None:
-        """Return whether the median reaches it; None when it was not measured."""
+    def fate(self, figures: Figures) -> str:
+        """Return whether the median reaches it, for a table."""
         if self.kind == "at most":
-            median = figures.median(self.what, self.ours)
-            return None if median is None else median <= self.goal
-        ratio = figures.ratio(self.what, self.ours, self.peer)
-        if ratio is None:
-            return None
-        return ratio >= self.goal if self.kind == "times" else ratio <= self.goal
+            found = figures.median(self.what, self.ours)
+        else:
+            found = figures.ratio(self.what, self.ours, self.peer)
+        if found is None:
+            return "not measured"
+        reached = found >= self.goal if self.kind == "times" else found <= self.goal
+        return "yes" if reached else "**no**"
 
 
 TARGETS = (
