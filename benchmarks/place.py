@@ -15,7 +15,7 @@ import servers
 from figures import Figures
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -40,6 +40,7 @@ class Place:
         folder: For mail and configurations; it goes away afterwards.
         programs: Where the compiled programs are.
         short: Whether to measure hardly at all, to see that everything works.
+        figures: All that was measured.
         server_core: What the servers may run on.
         load_core: What the load may run on.
         moment: Seconds of a short measurement.
@@ -80,28 +81,35 @@ class Place:
         """Give a folder for the mail of some servers; it goes away with the block."""
         folder = self.folder / name
         folder.mkdir()
-        yield folder
-        shutil.rmtree(folder)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)
 
     @contextlib.contextmanager
     def serving(self, name: str, folder: Path, **sizes: int) -> Iterator[Running]:
-        """Run a server with mail of its own: users, messages and octets of each."""
-        box = folder / f"{name} mail".replace(" ", "-")
+        """Run a server over its mail, which is made if need be: users, messages, octets of each."""
+        box, home = self.box(name, folder), folder / name.replace(" ", "-")
         if not box.exists():
-            mail.maildirs(box, **sizes, owner=0 if name == OURS else peers.NOBODY)
-        with self.over(name, folder, box) as server:
+            mail.maildirs(box, **sizes, owner=self.owner(name))
+        with self._started(name, home, box) as server:
             yield server
+        shutil.rmtree(home)  # so that it can be started here again
 
-    @contextlib.contextmanager
-    def over(self, name: str, folder: Path, box: Path) -> Iterator[Running]:
-        """Run a server over mail that is there."""
-        home = folder / name.replace(" ", "-")
+    def box(self, name: str, folder: Path) -> Path:
+        """Return where the mail of a server lies: each has a copy of its own."""
+        return folder / f"{name} mail".replace(" ", "-")
+
+    def owner(self, name: str) -> int:
+        """Return to whom its mail belongs."""
+        return 0 if name == OURS else peers.NOBODY
+
+    def _started(self, name: str, home: Path, box: Path) -> AbstractContextManager[Running]:
         core = self.server_core
-        start: dict[str, Callable[[], AbstractContextManager[Running]]] = {
-            OURS: lambda: servers.restante(home, box, {core}),
-            "Courier": lambda: peers.courier(home, box, core),
-            "Twisted": lambda: peers.twisted(home, box, core),
-        }
-        with start.get(name, lambda: peers.dovecot(home, box, core, name))() as server:
-            yield server
-        shutil.rmtree(home)
+        if name == OURS:
+            return servers.restante(home, box, {core})
+        if name == "Courier":
+            return peers.courier(home, box, core)
+        if name == "Twisted":
+            return peers.twisted(home, box, core)
+        return peers.dovecot(home, box, core, name)
