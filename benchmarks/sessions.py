@@ -31,7 +31,7 @@ def small(place: Place, peers: list[str]) -> None:
         running = _start(place, stack, folder, (OURS, *peers), sizes)
         for server in running:
             _first_logins(place, server, sizes)
-        _warm_up(place, running, sizes)
+        warm_up(place, running, sizes)
         running.append(_canned(place, stack, folder, sizes))
         for round_ in range(place.rounds(5)):
             for scenario in SCENARIOS:
@@ -51,7 +51,7 @@ def large(place: Place) -> None:
     """Measure 4 users with 1000 messages of 23 kB."""
     with place.mail("large") as folder, contextlib.ExitStack() as stack:
         running = _start(place, stack, folder, (OURS, TUNED), LARGE)
-        _warm_up(place, running, LARGE)
+        warm_up(place, running, LARGE)
         for _ in range(place.rounds(5)):
             for scenario in ("poll", "drain"):
                 for server in running:
@@ -79,7 +79,7 @@ def _first_logins(place: Place, server: Running, sizes: dict[str, int]) -> None:
     place.figures.note("first login", server.name, found.p50)
 
 
-def _warm_up(place: Place, running: list[Running], sizes: dict[str, int]) -> None:
+def warm_up(place: Place, running: list[Running], sizes: dict[str, int]) -> None:
     """Let every user poll once, so that caches are written; then let the folders settle."""
     users, messages = sizes["users"], sizes["messages"]
     for server in running:
