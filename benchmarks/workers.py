@@ -1,4 +1,4 @@
-"""Two workers on two cores, beside one. Where there are only two, the load takes its share of both."""
+"""Two workers on two cores, beside one. Where there are only two, the load shares them."""
 
 from __future__ import annotations
 
