@@ -52,4 +52,4 @@ install: .venv/install  ## make .venv with the command .venv/bin/pop3
 	touch $@
 
 clean:
-	rm -rf .venv demo docs/_build
+	rm -rf .venv build demo docs/_build

@@ -69,11 +69,14 @@ static void check_stat(const struct session *s, const char *line, size_t length)
     }
 }
 
-static void note_size(struct session *s, const char *line, size_t length) {
+/* Every message has its line, in order; LIST's tell the sizes. */
+static void take_entry(struct session *s, enum kind kind, const char *line, size_t length) {
     char *end;
     long number = strtol(line, &end, 10);
-    if (number != s->lines || number > messages) fail(s, "LIST is out of order", line, length);
-    s->sizes[number] = strtol(end, NULL, 10);
+    if (number != s->lines || number > messages || *end != ' ') {
+        fail(s, "the list is out of order", line, length);
+    }
+    if (kind == SIZES) s->sizes[number] = strtol(end, NULL, 10);
 }
 
 /* The reply is complete: is it as long as it should be? */
@@ -111,7 +114,8 @@ static void take_body(struct session *s, const char *line, size_t length) {
     }
     s->lines++;
     s->size += (long)length - stuffed;
-    if (present(s)->kind == SIZES) note_size(s, line, length);
+    enum kind kind = present(s)->kind;
+    if (kind == SIZES || kind == UIDS) take_entry(s, kind, line, length);
 }
 
 static void take(struct session *s, const char *line, size_t length) {

@@ -78,6 +78,7 @@ WRONG: dict[str, tuple[str, dict[str, Reply], str]] = {
     "a login is refused": ("login", {"PASS": b"-ERR no\r\n"}, "refused: -ERR no"),
     "STAT counts wrongly": ("poll", {"STAT": b"+OK 3 99\r\n"}, "another number of messages"),
     "UIDL lists too few": ("poll", {"UIDL": b"+OK\r\n1 a\r\n.\r\n"}, "another number of messages"),
+    "UIDL is disordered": ("poll", {"UIDL": b"+OK\r\n2 a\r\n1 b\r\n.\r\n"}, "out of order"),
     "LIST is disordered": ("drain", {"LIST": b"+OK\r\n2 9\r\n1 9\r\n.\r\n"}, "out of order"),
     "LIST tells another size": ("drain", {"LIST": b"+OK\r\n1 9\r\n2 9\r\n.\r\n"}, "octets, not 9"),
     "a message is cut": ("pipelined", {"RETR 2": b"+OK\r\nSubject: S\r\n.\r\n"}, "another size"),
