@@ -68,7 +68,7 @@ service stats {{
 # remembered, nothing synced, no flags written, sizes from the names, no statistics.
 _LOGIN = "service_count = 0\n  process_min_avail = 1\n  client_limit = 5000"
 _POP3 = "service_count = 0\n  process_min_avail = 4\n  process_limit = 5000"
-_SHARED = "service_count = 0\n  process_min_avail = 1\n  client_limit = 5000"
+_SHARED = "service_count = 0\n  process_min_avail = 1\n  client_limit = 100"
 _TUNING = """
 auth_cache_size = 10M
 auth_cache_ttl = 1 hour
