@@ -40,10 +40,10 @@ def look(root: int, folders: Folders, known: Snapshot | None, folder: str) -> Sn
 
 def _listed(stamp: Stamp, root: int, folders: Folders) -> Snapshot:
     entries = list_messages(folders)
-    octets = sizes.sizes_of(entries, folders, root)
+    octets, exact = sizes.sizes_of(entries, folders, root)
     there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
     contents = Contents(tuple(size for _, size in there), tuple(entry.uid for entry, _ in there))
-    return Snapshot("", stamp, False, tuple(entry for entry, _ in there), contents)  # noqa: FBT003  # not yet
+    return Snapshot("", stamp, False, tuple(entry for entry, _ in there), contents, exact)  # noqa: FBT003  # not yet
 
 
 def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Snapshot | None:
@@ -69,12 +69,13 @@ def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Snap
     keys = {entry.key for entry, _, _ in left}
     if len({entry.key for entry in added} | keys) < len(added) + len(keys):
         return None  # two files of one base name: the long look tells them apart
-    for entry, octets in zip(added, sizes.sizes_of_new(added, folders, root), strict=True):
+    found, exact = sizes.sizes_of_new(added, folders, root)
+    for entry, octets in zip(added, found, strict=True):
         if octets is not None:
             place = bisect.bisect(left, names.order(entry.key), key=lambda e: names.order(e[0].key))
             left.insert(place, (entry, octets, entry.uid))
     contents = Contents(tuple(size for _, size, _ in left), tuple(uid for _, _, uid in left))
-    return Snapshot("", stamp, False, tuple(entry for entry, _, _ in left), contents)  # noqa: FBT003  # not yet
+    return Snapshot("", stamp, False, tuple(entry for entry, _, _ in left), contents, exact)  # noqa: FBT003  # not yet
 
 
 def _is_message(name: str, folder: int) -> bool:

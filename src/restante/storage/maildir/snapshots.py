@@ -57,6 +57,7 @@ class Snapshot:
     trusted: bool  # any change since shows in the stamp; if not, it is only good to compare with
     entries: tuple[Entry, ...]
     contents: Contents
+    exact: bool = True  # every size is right; if not, the next session must count again
 
 
 class Snapshots:
