@@ -1,7 +1,7 @@
 """Every fault at every call of every scenario, each in turn.
 
-Run as `python -m faults.campaign FOLDER SHARE SHARES [PART...]` with the shim preloaded; prints what came of it as
-JSON. `faults.trial` makes one try.
+Run as `python -m faults.campaign TASK`, a `Task` in JSON, with the shim preloaded; prints what came of
+it as JSON. `faults.trial` makes one try, and `faults.test_faults` runs this.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from faults.promise import BreachError
 from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
 from faults.shim import Call, Fault, Plan, Shim
@@ -24,7 +26,19 @@ from faults.trial import Bench, try_delivery, try_session
 
 KILLS = (Fault.KILL_BEFORE, Fault.KILL_AFTER)
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
+TRIES = 3  # at a plan that did not come about
 OCTETS = ("read", "write", "send")
+
+
+class Task(msgspec.Struct):
+    """What one process is to try."""
+
+    folder: str
+    share: int = 0  # from 0
+    shares: int = 1
+    whole: bool = False
+    box: str = "maildir"
+    scenarios: str = ""  # part of their names
 
 
 @dataclass
@@ -32,40 +46,50 @@ class Result:
     """What came of all the tries of one scenario."""
 
     calls: int = 0
+    missed: int = 0  # plans that never came about: how often a socket takes octets may vary
     tried: Counter[str] = field(default_factory=Counter)
     ops: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)
 
 
-def faults_of(number: int, call: Call) -> Iterator[Plan]:
-    """Return all that can befall a call."""
+def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
+    """Return all that can befall a call; unless `whole`, each error happens at every second one."""
     for kill in KILLS:
         yield Plan(number, kill)
     if call.path == "<client>":
         if call.op == "send":
             yield Plan(number, Fault.TORN)
         return
-    for error in ERRORS:
-        yield Plan(number, Fault.FAIL, error)
-        yield Plan(number, Fault.FAIL_ON, error)
+    for place, error in enumerate(ERRORS, number):
+        if whole or place % 2:
+            yield Plan(number, Fault.FAIL, error)
+        if whole or not place % 2:
+            yield Plan(number, Fault.FAIL_ON, error)
     if call.op in OCTETS:
         yield Plan(number, Fault.SHORT)
         yield Plan(number, Fault.TORN)
 
 
-def campaign(bench: Bench, scenario: Session | Delivery, share: int, shares: int) -> Result:
-    """Try everything on one scenario, or a share (from 0) of it."""
+def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
+    """Try everything on one scenario, or a share of it."""
     result = Result()
     calls = _attempt(bench, scenario, Plan(), result)
     result.calls = len(calls)
     result.ops.update(call.op for call in calls)
-    plans = [plan for number, call in enumerate(calls, 1) for plan in faults_of(number, call)]
-    for plan in plans[share::shares]:
-        befallen = _attempt(bench, scenario, plan, result)
-        if len(befallen) < plan.at or befallen[plan.at - 1].fault is not plan.fault:
-            result.breaches.append(f"{plan}: never came about")
-        name = plan.fault.name.lower()
-        result.tried[f"{name} {errno.errorcode[plan.error]}" if plan.error else name] += 1
+    plans = [
+        plan
+        for number, call in enumerate(calls, 1)
+        for plan in faults_of(number, call, whole=task.whole)
+    ]
+    for plan in plans[task.share :: task.shares]:
+        for _ in range(TRIES):
+            befallen = _attempt(bench, scenario, plan, result)
+            if len(befallen) >= plan.at and befallen[plan.at - 1].fault is plan.fault:
+                name = plan.fault.name.lower()
+                result.tried[f"{name} {errno.errorcode[plan.error]}" if plan.error else name] += 1
+                break
+        else:
+            result.missed += 1
     return result
 
 
@@ -82,19 +106,16 @@ def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Res
         return journal
 
 
-def main(folder: str, share: str, shares: str, *parts: str) -> None:
-    """Print the results of the scenarios whose name has one of these parts."""
-    shim = Shim()
+def main(task: Task) -> None:
+    """Print the results."""
     results: dict[str, Any] = {}
     gc.disable()
-    for box in BOXES:
-        with Bench.of(shim, box, Path(folder)) as bench:
-            for scenario in (*SESSIONS, *DELIVERIES):
-                name = f"{box.name}: {scenario.name}"
-                if not parts or any(part in name for part in parts):
-                    results[name] = vars(campaign(bench, scenario, int(share), int(shares)))
+    with Bench.of(Shim(), BOXES[task.box], Path(task.folder)) as bench:
+        for scenario in (*SESSIONS, *DELIVERIES):
+            if task.scenarios in scenario.name:
+                results[scenario.name] = vars(campaign(bench, scenario, task))
     json.dump(results, sys.stdout, indent=1)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(msgspec.json.decode(sys.argv[1], type=Task))

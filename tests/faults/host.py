@@ -28,6 +28,10 @@ from support.live import PATIENCE, Passwords
 
 PASSWORD = "secret"
 
+SETTLE = b"s"  # a server reports when all sessions are over, and goes on
+STOP = b"x"  # ... and ends
+AGAIN = b"a"  # a delivery is tried once more
+
 
 @dataclass
 class Child:
@@ -46,14 +50,16 @@ class Child:
     def report(self) -> dict[str, Any] | None:
         """Return the next thing that it says, None when it was killed."""
         with contextlib.suppress(ConnectionResetError):
-            if line := self.control.makefile("rb").readline():
+            line = self.control.makefile("rb").readline()
+            if line.endswith(b"\n"):
                 return dict(json.loads(line))
         return None
 
-    def go_on(self) -> None:
-        """Tell a server to stop, a delivery to try once more."""
+    def ask(self, what: bytes) -> dict[str, Any] | None:
+        """Tell it to do something, and return what it says then."""
         with contextlib.suppress(BrokenPipeError):
-            self.control.send(b"\n")
+            self.control.send(what)
+        return self.report()
 
     def end(self) -> None:
         """End it, where no fault did so yet: what it had to do is done."""
@@ -134,17 +140,21 @@ async def _sessions(
 ) -> None:
     log, writer = observe.start("text", lines := io.StringIO())
     service = _service(store, log)
-    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: lines.write(f"incident {context}\n"))
     server = await loop.create_unix_server(lambda: Connection(service), sock=listener)
-    loop.add_reader(control.fileno(), over.set)
+    control.setblocking(False)  # noqa: FBT003  # a socket's own way
     shim.arm()
-    await over.wait()
+    while await loop.sock_recv(control, 1) == SETTLE:
+        while service.connections or service._background:
+            await asyncio.sleep(0.001)
+        await loop.sock_sendall(control, b"{}\n")
     server.close()
     await service.stop(PATIENCE)
     writer.close()
     left = [link for link in _open_files() if link.startswith(shim.root)]
-    control.sendall(json.dumps({"log": lines.getvalue(), "left": left}).encode() + b"\n")
+    report = json.dumps({"log": lines.getvalue(), "left": left})
+    await loop.sock_sendall(control, report.encode() + b"\n")
 
 
 def _service(store: Store, log: FilteringBoundLogger) -> Service:

@@ -28,6 +28,11 @@ class Session:
         """The messages of the letters."""
         return [letter.octets for letter in self.letters]
 
+    @property
+    def wrong_sizes(self) -> bool:
+        """Whether LIST may err until a message has been read."""
+        return any(letter.wire_size == "wrong" for letter in self.letters)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:

@@ -29,8 +29,6 @@ class Letter:
 class Box(Protocol):
     """One kind of store, below a folder."""
 
-    name: str
-
     def store(self, root: Path) -> Store:
         """Return what the server uses."""
 
@@ -46,8 +44,6 @@ class Box(Protocol):
 
 class Maildir:
     """A file a message."""
-
-    name = "maildir"
 
     def store(self, root: Path) -> Store:
         return MaildirStore(Layout(root))
@@ -89,4 +85,4 @@ def files(root: Path) -> dict[str, bytes]:
     return found
 
 
-BOXES: Sequence[Box] = (Maildir(),)
+BOXES: Mapping[str, Box] = {"maildir": Maildir()}

@@ -8,9 +8,10 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from faults.client import Talk
-from faults.host import Child, delivering, serving, serving_anew
+from faults.host import AGAIN, SETTLE, STOP, Child, delivering, serving, serving_anew
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from faults.scenarios import Delivery, Session
 from faults.shim import Call, Fault, Plan, Shim
@@ -54,7 +55,7 @@ class Bench:
 
     def check_next_server(self, uids: dict[bytes, bytes]) -> None:
         """Let another server fetch all that is there and delete it."""
-        check_next(Talk(self.next.connect()), self.messages(), uids, delete=True)
+        _check_next(self.next, self.messages(), uids, delete=True)
         left = self.messages()
         hold(not left, f"{len(left)} messages are there after all were deleted")
 
@@ -66,13 +67,18 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     with serving(bench.shim, bench.root, plan, bench.box.store) as child:
         for commands in scenario.visits:
             _visit(child, ledger, commands, lambda number: bench.box.flag(bench.root, number))
+        settled = child.ask(SETTLE)
         journal = bench.shim.journal()
+        killed = any(call.fault in KILLS for call in journal)
+        hold(killed is (settled is None), "the server ended, though nothing killed it")
         bench.shim.heal()
         there = bench.messages()
         ledger.check(there)
-        if plan.fault not in KILLS:
-            check_next(Talk(child.connect()), there, ledger.uids, delete=False)
+        if settled is not None:
+            _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
             _check_end(child)
+    if scenario.wrong_sizes:  # this session finds them, whatever became of those before
+        _check_next(bench.next, there, ledger.uids, sizes=False)
     bench.check_next_server(ledger.uids)
     return journal
 
@@ -81,16 +87,15 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     """Deliver a message while something befalls it, as often as a sender would."""
     bench.fill(scenario.letters)
     with delivering(bench.shim, bench.root, plan, bench.box.store, scenario.message) as child:
-        answers = [_answer(child)]
+        answers = [_answer(child.report())]
         journal = bench.shim.journal()
         bench.shim.heal()
         _check_delivery(bench, scenario, answers, plan)
         if answers[-1] is Answer.REFUSED:
-            child.go_on()
-            answers.append(_answer(child))
+            answers.append(_answer(child.ask(AGAIN)))
     if answers[-1] is Answer.OPEN:
         with delivering(bench.shim, bench.root, Plan(), bench.box.store, scenario.message) as child:
-            answers.append(_answer(child))
+            answers.append(_answer(child.report()))
     hold(answers[-1] is Answer.DONE, "the second try failed although nothing does any more")
     _check_delivery(bench, scenario, answers, plan)
     bench.check_next_server({})
@@ -105,18 +110,29 @@ def _visit(child: Child, ledger: Ledger, commands: Sequence[str], flag: Callable
     ledger.visit(talk, commands, flag)
 
 
+def _check_next(
+    child: Child,
+    there: Sequence[bytes],
+    uids: dict[bytes, bytes],
+    *,
+    sizes: bool = True,
+    delete: bool = False,
+) -> None:
+    with contextlib.closing(Talk(child.connect())) as talk:
+        check_next(talk, there, uids, sizes=sizes, delete=delete)
+
+
 def _check_end(child: Child) -> None:
     """Let a server stop that nothing killed, and see what it leaves behind."""
-    child.go_on()
-    report = child.report()
+    report = child.ask(STOP)
     hold(report is not None, "the server did not end as it should")
     assert report is not None
     hold(not report["left"], f"files stay open: {report['left']}")
-    hold("incident" not in report["log"], f"an unforeseen error: {report['log'][-3000:]}")
+    for line in report["log"].splitlines():
+        hold("event=incident" not in line, f"an unforeseen error: ...{line[-400:]}")
 
 
-def _answer(child: Child) -> Answer:
-    said = child.report()
+def _answer(said: dict[str, Any] | None) -> Answer:
     if said is None:
         return Answer.OPEN
     hold(not said["left"], f"files stay open: {said['left']}")

@@ -1,0 +1,40 @@
+"""The promise of docs/explanation/durability.md, held against every fault at every call.
+
+R1939-3.12, R1939-6.1, R1939-6.2, D5, D6. A longer run by hand: `make faults`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from faults.report import report
+from faults.shim import compiled
+from faults.stores import BOXES
+from support.programs import need
+
+OPS = {"open", "read", "write", "send", "fsync", "rename", "unlink", "stat", "fstat", "flock"}
+OPS |= {"mkdir", "readdir", "fdopendir", "closedir", "close"}
+
+LEAST = 3000  # faults, a kind of store
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need("gcc")
+    return compiled(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_whatever_fails_no_mail_is_lost_and_no_answer_is_wrong(
+    shim: Path, tmp_path: Path, box: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = report(shim, tmp_path, box=box, whole="RESTANTE_ALL_FAULTS" in os.environ)
+    with capsys.disabled():
+        print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
+    assert not found.breaches, "\n".join(found.breaches[:20])
+    assert found.faults >= LEAST
+    assert found.missed <= found.faults / 100
+    assert set(found.ops) >= OPS, "the shim does not see these calls"
