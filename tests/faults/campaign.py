@@ -6,6 +6,7 @@ it as JSON. `faults.trial` makes one try, and `faults.test_faults` runs this.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import json
@@ -24,7 +25,6 @@ from faults.shim import Call, Fault, Plan, Shim
 from faults.stores import BOXES
 from faults.trial import Bench, try_delivery, try_session
 
-KILLS = (Fault.KILL_BEFORE, Fault.KILL_AFTER)
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
 TRIES = 3  # at a plan that did not come about
 OCTETS = ("read", "write", "send")
@@ -53,9 +53,14 @@ class Result:
 
 
 def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
-    """Return all that can befall a call; unless `whole`, each error happens at every second one."""
-    for kill in KILLS:
-        yield Plan(number, kill)
+    """Return all that can befall a call.
+
+    Unless `whole`, each error happens at every second one, and what differs little is left out: to
+    be killed after a call is to be killed before the next, but for a client that got its answer.
+    """
+    yield Plan(number, Fault.KILL_BEFORE)
+    if whole or call.op == "send":
+        yield Plan(number, Fault.KILL_AFTER)
     if call.path == "<client>":
         if call.op == "send":
             yield Plan(number, Fault.TORN)
@@ -99,6 +104,7 @@ def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Res
             return try_session(bench, scenario, plan)
         return try_delivery(bench, scenario, plan)
     except BreachError as breach:
+        bench.drop()
         journal = bench.shim.journal()
         call = journal[plan.at - 1] if 0 < plan.at <= len(journal) else None
         where = f" ({call.op} {call.path})" if call else ""
@@ -110,7 +116,7 @@ def main(task: Task) -> None:
     """Print the results."""
     results: dict[str, Any] = {}
     gc.disable()
-    with Bench.of(Shim(), BOXES[task.box], Path(task.folder)) as bench:
+    with contextlib.closing(Bench(Shim(), BOXES[task.box], Path(task.folder))) as bench:
         for scenario in (*SESSIONS, *DELIVERIES):
             if task.scenarios in scenario.name:
                 results[scenario.name] = vars(campaign(bench, scenario, task))

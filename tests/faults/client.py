@@ -18,15 +18,26 @@ class Talk:
 
     def greet(self) -> None:
         """Read the greeting."""
-        self._status()
+        self.answer()
 
     def ask(self, command: str) -> tuple[bool, str]:
         """Say something; return whether it was granted, and the text. Raises LostError."""
+        self.send(command)
+        return self.answer()
+
+    def send(self, command: str) -> None:
+        """Say something. Raises LostError."""
         try:
             self._socket.sendall(command.encode() + b"\r\n")
         except (BrokenPipeError, ConnectionResetError):
             raise LostError from None
-        return self._status()
+
+    def answer(self) -> tuple[bool, str]:
+        """Return whether it was granted, and the text. Raises LostError."""
+        line = self._line().decode()
+        assert line.startswith(("+OK", "-ERR")), line
+        indicator, _, text = line.partition(" ")
+        return indicator == "+OK", text
 
     def lines(self) -> list[bytes]:
         """Return the lines of a reply, unstuffed. Raises LostError."""
@@ -38,12 +49,6 @@ class Talk:
     def close(self) -> None:
         self._file.close()
         self._socket.close()
-
-    def _status(self) -> tuple[bool, str]:
-        line = self._line().decode()
-        assert line.startswith(("+OK", "-ERR")), line
-        indicator, _, text = line.partition(" ")
-        return indicator == "+OK", text
 
     def _line(self) -> bytes:
         try:

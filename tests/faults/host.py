@@ -1,9 +1,11 @@
-"""The real server, or a real delivery, in a child of this process that the shim watches."""
+"""The real server in a child of this process, which the shim watches and may kill."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import gc
 import io
 import json
 import os
@@ -11,14 +13,11 @@ import signal
 import socket
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from faults.shim import Plan, Shim
+from faults.shim import Shim
 from faults.stores import OWNER
-from structlog.typing import FilteringBoundLogger
-
 from restante.server import observe
 from restante.server.connection import Connection
 from restante.server.run import _loop_factory
@@ -28,173 +27,156 @@ from support.live import PATIENCE, Passwords
 
 PASSWORD = "secret"
 
-SETTLE = b"s"  # a server reports when all sessions are over, and goes on
-STOP = b"x"  # ... and ends
-AGAIN = b"a"  # a delivery is tried once more
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
-@dataclass
 class Child:
-    """A child that runs, and the socket on which it says how it went."""
+    """A child that serves the mail below a folder, until it is killed or ended.
 
-    pid: int
-    control: socket.socket
-    address: bytes | str = ""
+    It takes orders, each answered by a report: `new` makes it a server that has just started,
+    `settle` waits for the end of all sessions, `deliver` delivers a message, and `look` says what
+    is in the log, which files are open and how many sessions there are. `anew`: each connection
+    meets a server that has just started.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        store: Callable[[Path], Store],
+        shim: Shim | None = None,
+        *,
+        anew: bool = False,
+    ) -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("")  # the kernel finds a name, which is in no folder
+        listener.listen()
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(PATIENCE)
+        self._reports = self._control.makefile("rb")
+        self._address = listener.getsockname()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._control.close()
+            _run(lambda: Host(root, store, shim, listener, theirs, anew=anew))
+        listener.close()
+        theirs.close()
 
     def connect(self) -> socket.socket:
+        """Return a connection to the server. Raises ConnectionRefusedError: it was killed."""
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(PATIENCE)
-        client.connect(self.address)
+        client.connect(self._address)
         return client
 
-    def report(self) -> dict[str, Any] | None:
-        """Return the next thing that it says, None when it was killed."""
-        with contextlib.suppress(ConnectionResetError):
-            line = self.control.makefile("rb").readline()
+    def ask(self, order: str, message: bytes = b"") -> dict[str, Any] | None:
+        """Give an order and return the report; None when the child was killed meanwhile."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.give(order, message)
+            line = self._reports.readline()
             if line.endswith(b"\n"):
                 return dict(json.loads(line))
         return None
 
-    def ask(self, what: bytes) -> dict[str, Any] | None:
-        """Tell it to do something, and return what it says then."""
-        with contextlib.suppress(BrokenPipeError):
-            self.control.send(what)
-        return self.report()
+    def give(self, order: str, message: bytes = b"") -> None:
+        """Give an order, and wait for nothing."""
+        text = json.dumps({"order": order, "message": message.decode("latin-1")})
+        self._control.sendall(text.encode() + b"\n")
 
     def end(self) -> None:
-        """End it, where no fault did so yet: what it had to do is done."""
-        self.control.close()
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        """Kill it, where no fault did so, and wait until it is gone."""
+        self._reports.close()
+        self._control.close()
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
 
 
-@contextlib.contextmanager
-def serving(shim: Shim, root: Path, plan: Plan, store: Callable[[Path], Store]) -> Iterator[Child]:
-    """Serve the mail below a folder while the block runs, and let what is planned befall it."""
-    shim.plan(root, plan)
-    listener = _listener()
-    with _child(lambda control: _serve(shim, listener, control, store(root))) as child:
-        child.address = listener.getsockname()
-        listener.close()
-        yield child
+class Host:
+    """The inside of a child."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: Callable[[Path], Store],
+        shim: Shim | None,
+        listener: socket.socket,
+        control: socket.socket,
+        *,
+        anew: bool,
+    ) -> None:
+        self._root = root
+        self._anew = anew
+        self._store = store
+        self._shim = shim
+        self._listener = listener
+        self._control = control
+        self._lines = io.StringIO()
+        self._log, _ = observe.start("text", self._lines)
+        self._service = self._new()
+
+    async def run(self) -> None:
+        """Serve, and obey."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
+        await loop.create_unix_server(self._connection, sock=self._listener)
+        orders, _ = await asyncio.open_connection(sock=self._control.dup(), limit=2**24)
+        if self._shim is not None:
+            self._shim.arm()
+        while line := await orders.readline():
+            order = json.loads(line)
+            report = await self._obey(order["order"], order["message"].encode("latin-1"))
+            self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
+
+    def _say(self, report: bytes, *, watched: bool) -> None:
+        control = self._control.fileno()
+        if self._shim is not None:
+            self._shim.watch(control, on=watched)
+        while report:
+            report = report[os.write(control, report) :]
+        if self._shim is not None:
+            self._shim.watch(control, on=False)
+
+    def _new(self) -> Service:
+        passwords = Passwords()
+        passwords.known[OWNER] = PASSWORD
+        store = self._store(self._root)
+        return Service(store=store, authenticator=passwords, log=self._log, lock_patience=0)
+
+    def _connection(self) -> Connection:
+        return Connection(self._new() if self._anew else self._service)
+
+    async def _obey(self, order: str, message: bytes) -> dict[str, Any]:
+        match order:
+            case "new":
+                self._service = self._new()
+                self._lines.seek(0)
+                self._lines.truncate()
+            case "settle":
+                while self._service.connections or self._service._background:
+                    await asyncio.sleep(0.001)
+            case "deliver":
+                try:
+                    return {"uid": await self._service.store.deliver(OWNER, message)}
+                except StoreError as error:
+                    return {"error": str(error)}
+        sessions = len(self._service.connections) + len(self._service._background)
+        files = list(self._open_files())
+        return {"log": self._lines.getvalue(), "open": files, "sessions": sessions}
+
+    def _open_files(self) -> Iterator[str]:
+        for descriptor in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                file = os.readlink(f"/proc/self/fd/{descriptor}")
+                if file.startswith(str(self._root)):
+                    yield file
 
 
-@contextlib.contextmanager
-def serving_anew(root: Path, store: Callable[[Path], Store]) -> Iterator[Child]:
-    """Serve the mail below a folder in one child, but each connection as by a fresh server."""
-    listener = _listener()
-    with _child(lambda _: _serve_anew(listener, lambda: store(root))) as child:
-        child.address = listener.getsockname()
-        listener.close()
-        yield child
-
-
-def _listener() -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind("")  # the kernel finds a name, which is in no folder
-    listener.listen()
-    return listener
-
-
-@contextlib.contextmanager
-def delivering(
-    shim: Shim, root: Path, plan: Plan, store: Callable[[Path], Store], message: bytes
-) -> Iterator[Child]:
-    """Deliver a message, and once more each time that it failed and the parent says so."""
-    shim.plan(root, plan)
-    with _child(lambda control: _deliver(shim, control, store(root), message)) as child:
-        yield child
-
-
-@contextlib.contextmanager
-def _child(work: Callable[[socket.socket], NoReturn]) -> Iterator[Child]:
-    ours, theirs = socket.socketpair()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            work(theirs)
-        except BaseException:  # noqa: BLE001  # whatever it is, this is a child
-            traceback.print_exc()
-        finally:
-            os._exit(1)
-    theirs.close()
-    ours.settimeout(PATIENCE)
-    child = Child(pid, ours)
+def _run(host: Callable[[], Host]) -> NoReturn:
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    gc.enable()
     try:
-        yield child
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(host().run())
+    except BaseException:  # noqa: BLE001  # whatever it is, this is a child
+        traceback.print_exc()
     finally:
-        child.end()
-
-
-def _serve(
-    shim: Shim, listener: socket.socket, control: socket.socket, store: Store
-) -> NoReturn:
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_sessions(shim, listener, control, store))
-    os._exit(0)
-
-
-async def _sessions(
-    shim: Shim, listener: socket.socket, control: socket.socket, store: Store
-) -> None:
-    log, writer = observe.start("text", lines := io.StringIO())
-    service = _service(store, log)
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: lines.write(f"incident {context}\n"))
-    server = await loop.create_unix_server(lambda: Connection(service), sock=listener)
-    control.setblocking(False)  # noqa: FBT003  # a socket's own way
-    shim.arm()
-    while await loop.sock_recv(control, 1) == SETTLE:
-        while service.connections or service._background:
-            await asyncio.sleep(0.001)
-        await loop.sock_sendall(control, b"{}\n")
-    server.close()
-    await service.stop(PATIENCE)
-    writer.close()
-    left = [link for link in _open_files() if link.startswith(shim.root)]
-    report = json.dumps({"log": lines.getvalue(), "left": left})
-    await loop.sock_sendall(control, report.encode() + b"\n")
-
-
-def _service(store: Store, log: FilteringBoundLogger) -> Service:
-    passwords = Passwords()
-    passwords.known[OWNER] = PASSWORD
-    return Service(store=store, authenticator=passwords, log=log, lock_patience=0)
-
-
-def _serve_anew(listener: socket.socket, store: Callable[[], Store]) -> NoReturn:
-    """Serve each connection as a server that has just started, until the parent ends."""
-
-    async def run() -> None:
-        log, _ = observe.start("text", io.StringIO())
-        await asyncio.get_running_loop().create_unix_server(
-            lambda: Connection(_service(store(), log)), sock=listener
-        )
-        await asyncio.Event().wait()
-
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(run())
-    os._exit(0)
-
-
-def _open_files() -> Iterator[str]:
-    for descriptor in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            yield os.readlink(f"/proc/self/fd/{descriptor}")
-
-
-def _deliver(shim: Shim, control: socket.socket, store: Store, message: bytes) -> NoReturn:
-    with asyncio.Runner() as runner:
-        shim.watch(control.fileno())
-        shim.arm()
-        while True:
-            said = {"uid": "", "error": ""}
-            try:
-                said["uid"] = runner.run(store.deliver(OWNER, message))
-            except StoreError as error:
-                said["error"] = str(error)
-            said["left"] = " ".join(link for link in _open_files() if link.startswith(shim.root))
-            control.sendall(json.dumps(said).encode() + b"\n")
-            if not control.recv(1):
-                os._exit(0)
+        os._exit(1)

@@ -72,7 +72,7 @@ __attribute__((constructor)) static void begin(void) {
 
 void *faults_shared(void) { return shared; }
 void faults_arm(int on) { armed = on; }
-void faults_watch(int fd) { client[fd] = 1; }
+void faults_watch(int fd, int on) { client[fd] = on; }
 
 static void die(void) {
     kill(getpid(), SIGKILL);

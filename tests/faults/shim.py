@@ -115,9 +115,9 @@ class Shim:
         """Watch this process from now on."""
         self._library.faults_arm(1)
 
-    def watch(self, socket: int) -> None:
-        """Take a descriptor for one that leads to a client."""
-        self._library.faults_watch(socket)
+    def watch(self, socket: int, *, on: bool) -> None:
+        """Take a descriptor for one that leads to a client, or no longer."""
+        self._library.faults_watch(socket, on)
 
     @property
     def root(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +39,11 @@ class Box(Protocol):
     def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
         """Return the messages that these files hold, named from the root."""
 
-    def flag(self, root: Path, number: int) -> None:
-        """Mark the message with this number (from 1) as seen, as another program does."""
+    def put(self, root: Path, message: bytes) -> None:
+        """Deliver a message, as another program does."""
+
+    def flag(self, root: Path, message: bytes) -> None:
+        """Change the flags of a message, as another program does."""
 
 
 class Maildir:
@@ -69,10 +73,19 @@ class Maildir:
         places = tuple(f"{OWNER}/{part}/" for part in ("new", "cur"))
         return [octets for name, octets in files.items() if name.startswith(places)]
 
-    def flag(self, root: Path, number: int) -> None:
-        for name in os.listdir(root / OWNER / "new"):
-            if name.startswith(f"{number}."):
-                os.rename(root / OWNER / "new" / name, root / OWNER / "cur" / f"{name}:2,S")
+    def put(self, root: Path, message: bytes) -> None:
+        for part in ("tmp", "new", "cur"):
+            (root / OWNER / part).mkdir(parents=True, exist_ok=True)
+        name = f"{time.time():.0f}.M{time.time_ns() % 10**9}P1.other"
+        (root / OWNER / "tmp" / name).write_bytes(message)
+        os.rename(root / OWNER / "tmp" / name, root / OWNER / "new" / name)
+
+    def flag(self, root: Path, message: bytes) -> None:
+        for name, octets in files(root).items():
+            if octets == message and name.startswith((f"{OWNER}/new/", f"{OWNER}/cur/")):
+                base, _, flags = os.path.basename(name).partition(":2,")  # noqa: PTH119  # a str
+                new = f"{base}:2,{'FS' if flags == 'S' else 'S'}"
+                os.rename(root / name, root / OWNER / "cur" / new)
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from faults.client import Talk
-from faults.host import AGAIN, SETTLE, STOP, Child, delivering, serving, serving_anew
+from faults.host import Child
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from faults.scenarios import Delivery, Session
 from faults.shim import Call, Fault, Plan, Shim
@@ -20,22 +19,33 @@ from faults.stores import Box, Letter, files
 KILLS = (Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TORN)
 
 
-@dataclass(frozen=True)
 class Bench:
-    """Where tries are made: the shim, a kind of store, and a folder with `mail` below it."""
+    """Where tries are made: a shim, a kind of store, and a folder with `mail` below it."""
 
-    shim: Shim
-    box: Box
-    root: Path
-    next: Child  # a server that is not befalled, and takes each connection as if just started
+    def __init__(self, shim: Shim, box: Box, folder: Path) -> None:
+        self.shim = shim
+        self.box = box
+        self.root = folder / "mail"
+        self._next = Child(self.root, box.store, anew=True)
+        self._child: Child | None = None
 
-    @classmethod
-    @contextlib.contextmanager
-    def of(cls, shim: Shim, box: Box, folder: Path) -> Iterator[Bench]:
-        """Set one up in a folder while the block runs."""
-        root = folder / "mail"
-        with serving_anew(root, box.store) as following:
-            yield cls(shim, box, root, following)
+    def close(self) -> None:
+        """End its servers."""
+        self._next.end()
+        self.drop()
+
+    def child(self) -> Child:
+        """Return a server as it is after its start, which the shim watches."""
+        if self._child is None:
+            self._child = Child(self.root, self.box.store, self.shim)
+        self._child.ask("new")
+        return self._child
+
+    def drop(self) -> None:
+        """Forget the server: something befell it."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
 
     def fill(self, letters: Sequence[Letter]) -> None:
         """Begin anew with these letters.
@@ -49,36 +59,46 @@ class Bench:
         self.root.mkdir()
         self.box.fill(self.root, letters)
 
+    def flag(self, scenario: Session, number: int) -> None:
+        """Flag a message (from 1) as another program does."""
+        self.box.flag(self.root, scenario.letters[number - 1].octets)
+
     def messages(self) -> list[bytes]:
         """Return the messages that are there, as another program reads them."""
         return self.box.messages(files(self.root))
 
-    def check_next_server(self, uids: dict[bytes, bytes]) -> None:
-        """Let another server fetch all that is there and delete it."""
-        _check_next(self.next, self.messages(), uids, delete=True)
-        left = self.messages()
-        hold(not left, f"{len(left)} messages are there after all were deleted")
+    def check_next_server(
+        self, uids: dict[bytes, bytes], *, sizes: bool = True, delete: bool = True
+    ) -> None:
+        """Let another server fetch all that is there, and delete it."""
+        _check_next(self._next, self.messages(), uids, sizes=sizes, delete=delete)
+        if delete:
+            left = self.messages()
+            hold(not left, f"{len(left)} messages are there after all were deleted")
 
 
 def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     """Hold a session that something befalls, and return what it called. Raises BreachError."""
     bench.fill(scenario.letters)
     ledger = Ledger(scenario.kept)
-    with serving(bench.shim, bench.root, plan, bench.box.store) as child:
-        for commands in scenario.visits:
-            _visit(child, ledger, commands, lambda number: bench.box.flag(bench.root, number))
-        settled = child.ask(SETTLE)
-        journal = bench.shim.journal()
-        killed = any(call.fault in KILLS for call in journal)
-        hold(killed is (settled is None), "the server ended, though nothing killed it")
-        bench.shim.heal()
-        there = bench.messages()
-        ledger.check(there)
-        if settled is not None:
-            _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
-            _check_end(child)
+    child = bench.child()
+    bench.shim.plan(bench.root, plan)
+    for commands in scenario.visits:
+        _visit(child, ledger, commands, lambda number: bench.flag(scenario, number))
+    alive = child.ask("settle") is not None
+    journal = bench.shim.journal()
+    bench.shim.heal()
+    killed = any(call.fault in KILLS for call in journal)
+    hold(alive is not killed, "the server ended, though nothing killed it")
+    there = bench.messages()
+    ledger.check(there)
+    if alive:
+        _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
+        _check_end(child)
+    else:
+        bench.drop()
     if scenario.wrong_sizes:  # this session finds them, whatever became of those before
-        _check_next(bench.next, there, ledger.uids, sizes=False)
+        bench.check_next_server(ledger.uids, sizes=False, delete=False)
     bench.check_next_server(ledger.uids)
     return journal
 
@@ -86,17 +106,19 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
 def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     """Deliver a message while something befalls it, as often as a sender would."""
     bench.fill(scenario.letters)
-    with delivering(bench.shim, bench.root, plan, bench.box.store, scenario.message) as child:
-        answers = [_answer(child.report())]
-        journal = bench.shim.journal()
-        bench.shim.heal()
-        _check_delivery(bench, scenario, answers, plan)
-        if answers[-1] is Answer.REFUSED:
-            answers.append(_answer(child.ask(AGAIN)))
-    if answers[-1] is Answer.OPEN:
-        with delivering(bench.shim, bench.root, Plan(), bench.box.store, scenario.message) as child:
-            answers.append(_answer(child.report()))
+    child = bench.child()
+    bench.shim.plan(bench.root, plan)
+    answers = [_answer(child.ask("deliver", scenario.message))]
+    journal = bench.shim.journal()
+    bench.shim.heal()
+    _check_delivery(bench, scenario, answers, plan)
+    if any(call.fault in KILLS for call in journal):  # perhaps just after it had answered
+        bench.drop()
+        child = bench.child()
+    if answers[-1] is not Answer.DONE:
+        answers.append(_answer(child.ask("deliver", scenario.message)))
     hold(answers[-1] is Answer.DONE, "the second try failed although nothing does any more")
+    _check_end(child)
     _check_delivery(bench, scenario, answers, plan)
     bench.check_next_server({})
     return journal
@@ -123,20 +145,20 @@ def _check_next(
 
 
 def _check_end(child: Child) -> None:
-    """Let a server stop that nothing killed, and see what it leaves behind."""
-    report = child.ask(STOP)
-    hold(report is not None, "the server did not end as it should")
+    """See what a server that nothing killed leaves behind."""
+    child.ask("settle")
+    report = child.ask("look")
+    hold(report is not None, "the server ended")
     assert report is not None
-    hold(not report["left"], f"files stay open: {report['left']}")
+    hold(not report["open"], f"files stay open: {report['open']}")
     for line in report["log"].splitlines():
         hold("event=incident" not in line, f"an unforeseen error: ...{line[-400:]}")
 
 
-def _answer(said: dict[str, Any] | None) -> Answer:
-    if said is None:
+def _answer(report: dict[str, Any] | None) -> Answer:
+    if report is None:
         return Answer.OPEN
-    hold(not said["left"], f"files stay open: {said['left']}")
-    return Answer.DONE if said["uid"] else Answer.REFUSED
+    return Answer.DONE if "uid" in report else Answer.REFUSED
 
 
 def _check_delivery(
