@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from faults.broken import BROKEN
 from faults.promise import BreachError
 from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
 from faults.shim import Call, Fault, Plan, Shim
@@ -116,7 +117,8 @@ def main(task: Task) -> None:
     """Print the results."""
     results: dict[str, Any] = {}
     gc.disable()
-    with contextlib.closing(Bench(Shim(), BOXES[task.box], Path(task.folder))) as bench:
+    box = BOXES.get(task.box) or BROKEN[task.box][0]
+    with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         for scenario in (*SESSIONS, *DELIVERIES):
             if task.scenarios in scenario.name:
                 results[scenario.name] = vars(campaign(bench, scenario, task))

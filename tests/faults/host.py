@@ -14,7 +14,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 from faults.shim import Shim
 from faults.stores import OWNER
@@ -28,6 +28,9 @@ from support.live import PATIENCE, Passwords
 PASSWORD = "secret"
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+LoopFactory: TypeAlias = Callable[[], Callable[[], asyncio.AbstractEventLoop] | None]
 
 
 class Child:
@@ -46,6 +49,7 @@ class Child:
         shim: Shim | None = None,
         *,
         anew: bool = False,
+        loop_factory: LoopFactory = _loop_factory,
     ) -> None:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind("")  # the kernel finds a name, which is in no folder
@@ -57,7 +61,7 @@ class Child:
         self._pid = os.fork()
         if self._pid == 0:
             self._control.close()
-            _run(lambda: Host(root, store, shim, listener, theirs, anew=anew))
+            _run(loop_factory, lambda: Host(root, store, shim, listener, theirs, anew=anew))
         listener.close()
         theirs.close()
 
@@ -170,11 +174,11 @@ class Host:
                     yield file
 
 
-def _run(host: Callable[[], Host]) -> NoReturn:
+def _run(loop_factory: LoopFactory, host: Callable[[], Host]) -> NoReturn:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     gc.enable()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(host().run())
     except BaseException:  # noqa: BLE001  # whatever it is, this is a child
         traceback.print_exc()

@@ -56,8 +56,7 @@ class Maildir:
         if not letters:
             return
         folder = root / OWNER
-        for part in ("tmp", "new", "cur"):
-            (folder / part).mkdir(parents=True)
+        _make(folder)
         (folder / "restante.lock").touch()
         for number, letter in enumerate(letters, 1):
             name = f"{number}.M1P1.host"
@@ -74,18 +73,23 @@ class Maildir:
         return [octets for name, octets in files.items() if name.startswith(places)]
 
     def put(self, root: Path, message: bytes) -> None:
-        for part in ("tmp", "new", "cur"):
-            (root / OWNER / part).mkdir(parents=True, exist_ok=True)
+        _make(root / OWNER)
         name = f"{time.time():.0f}.M{time.time_ns() % 10**9}P1.other"
         (root / OWNER / "tmp" / name).write_bytes(message)
         os.rename(root / OWNER / "tmp" / name, root / OWNER / "new" / name)
 
     def flag(self, root: Path, message: bytes) -> None:
+        _make(root / OWNER)
         for name, octets in files(root).items():
             if octets == message and name.startswith((f"{OWNER}/new/", f"{OWNER}/cur/")):
                 base, _, flags = os.path.basename(name).partition(":2,")  # noqa: PTH119  # a str
                 new = f"{base}:2,{'FS' if flags == 'S' else 'S'}"
                 os.rename(root / name, root / OWNER / "cur" / new)
+
+
+def _make(maildir: Path) -> None:
+    for part in ("tmp", "new", "cur"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -10,21 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from faults.broken import BROKEN
 from faults.report import report
-from faults.shim import compiled
 from faults.stores import BOXES
-from support.programs import need
 
 OPS = {"open", "read", "write", "send", "fsync", "rename", "unlink", "stat", "fstat", "flock"}
 OPS |= {"mkdir", "readdir", "fdopendir", "closedir", "close"}
 
 LEAST = 3000  # faults, a kind of store
-
-
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    need("gcc")
-    return compiled(tmp_path_factory.mktemp("shim"))
 
 
 @pytest.mark.parametrize("box", BOXES)
@@ -38,3 +31,12 @@ def test_whatever_fails_no_mail_is_lost_and_no_answer_is_wrong(
     assert found.faults >= LEAST
     assert found.missed <= found.faults / 100
     assert set(found.ops) >= OPS, "the shim does not see these calls"
+
+
+@pytest.mark.parametrize("box", BROKEN)
+def test_the_checker_sees_a_store_that_breaks_the_promise(
+    shim: Path, tmp_path: Path, box: str
+) -> None:
+    _, scenario, text = BROKEN[box]
+    found = report(shim, tmp_path, box=box, scenarios=scenario, whole=False)
+    assert any(text in breach for breach in found.breaches), found.breaches[:3]

@@ -11,6 +11,7 @@ from typing import Any
 
 from faults.client import Talk
 from faults.host import Child
+from faults.order import check_deliveries, check_removals
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from faults.scenarios import Delivery, Session
 from faults.shim import Call, Fault, Plan, Shim
@@ -90,6 +91,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     bench.shim.heal()
     killed = any(call.fault in KILLS for call in journal)
     hold(alive is not killed, "the server ended, though nothing killed it")
+    check_removals(journal)
     there = bench.messages()
     ledger.check(there)
     if alive:
@@ -111,6 +113,7 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     answers = [_answer(child.ask("deliver", scenario.message))]
     journal = bench.shim.journal()
     bench.shim.heal()
+    check_deliveries(journal)
     _check_delivery(bench, scenario, answers, plan)
     if any(call.fault in KILLS for call in journal):  # perhaps just after it had answered
         bench.drop()
