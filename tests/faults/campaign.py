@@ -1,7 +1,7 @@
 """Every fault at every call of every scenario, each in turn.
 
-Run as `python -m faults.campaign TASK`, a `Task` in JSON, with the shim preloaded; prints what came of
-it as JSON. `faults.trial` makes one try, and `faults.test_faults` runs this.
+Run as `python -m faults.campaign TASK`, a `Task` in JSON, with the shim preloaded; prints what came
+of it as JSON. `faults.trial` makes one try, and `faults.test_faults` runs this.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ class Host:
                 self._lines.seek(0)
                 self._lines.truncate()
             case "settle":
-                while self._service.connections or self._service._background:
+                while self._service.connections or self._service._background:  # noqa: ASYNC110  # nothing tells of it
                     await asyncio.sleep(0.001)
             case "deliver":
                 try:

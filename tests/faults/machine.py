@@ -1,7 +1,7 @@
 """Several clients, deliveries, other programs, kills and restarts, at random, against a model.
 
-Run as `python -m faults.machine BOX EXAMPLES` with the shim preloaded: a number of examples is tried, the same each time, or
-with a third argument `random` others each time. Prints how much was tried.
+Run as `python -m faults.machine BOX EXAMPLES` with the shim preloaded: so many examples are tried,
+the same each time, or with a third argument `random` others each time. Prints how much was tried.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ clients = st.integers(0, 2)
 numbers = st.integers(1, 5)
 places = st.integers(0, 9)  # in a list, counted round
 calls = st.integers(1, 30)
-bodies = st.sampled_from([b"", b"a line\n", b".\n..\nno end", b"dos\r\n", b"0123456789abcde\n" * 20_000])
+bodies = st.sampled_from(
+    [b"", b"a line\n", b".\n..\nno end", b"dos\r\n", b"0123456789abcde\n" * 20_000]
+)
 
 tried: Counter[str] = Counter()
 
@@ -213,7 +215,7 @@ def main(box: str, examples: str, how: str = "") -> None:
         suppress_health_check=list(HealthCheck),
         print_blob=False,
     )
-    run_state_machine_as_test(Mail, settings=profile)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(Mail, settings=profile)
     print(f"{box}: {tried['examples']} examples, {tried['steps']} steps, {tried['kills']} kills")  # noqa: T201
 
 

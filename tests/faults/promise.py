@@ -90,7 +90,9 @@ class Ledger:
         left = [n for n in range(1, len(self.messages) + 1) if n not in self.marked]
         match verb:
             case "STAT":
-                hold(int(text.split()[0]) == len(left), f"STAT counts {text}, not {len(left)}")
+                hold(
+                    text.partition(" ")[0] == str(len(left)), f"STAT counts {text}, not {len(left)}"
+                )
             case "LIST" | "UIDL":
                 numbers = [int(line.split()[0]) for line in lines]
                 hold(numbers == left, f"{verb} shows {numbers}, not {left}")
@@ -100,7 +102,7 @@ class Ledger:
                 wire = reference.wire_lines(self.messages[int(argument) - 1])
                 hold(lines == wire, f"RETR {argument} sent another message")
             case "TOP":
-                wire = reference.wire_lines(self.messages[int(argument.split()[0]) - 1])
+                wire = reference.wire_lines(self.messages[int(argument.partition(" ")[0]) - 1])
                 hold(lines == wire[: len(lines)], f"TOP {argument} sent another message")
             case "DELE":
                 self.marked.add(int(argument))
@@ -170,8 +172,13 @@ def check_next(
         hold(octets == size or not sizes, f"LIST says {size} octets, RETR sent {octets}")
         if delete:
             hold(talk.ask(f"DELE {number}")[0], "the next session cannot mark")
-    hold(sorted(got) == sorted(reference.wire_lines(m) for m in there), "the next session got other mail")
+    hold(
+        sorted(got) == sorted(reference.wire_lines(m) for m in there),
+        "the next session got other mail",
+    )
     for lines, uid in zip(got, listed, strict=True):
-        known = next((uids[m] for m in there if m in uids and reference.wire_lines(m) == lines), uid)
+        known = next(
+            (uids[m] for m in there if m in uids and reference.wire_lines(m) == lines), uid
+        )
         hold(known == uid, f"a unique-id changed from {known!r} to {uid!r}")
     hold(talk.ask("QUIT")[0], "the next session cannot end")

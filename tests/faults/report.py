@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -64,14 +65,14 @@ def _outputs(library: Path, tasks: Sequence[Task]) -> list[bytes]:
     return outputs
 
 
-def _together(box: str, shares: Sequence[dict[str, dict[str, object]]]) -> Report:
+def _together(box: str, shares: Sequence[dict[str, dict[str, Any]]]) -> Report:
     found = Report()
     for results in shares:
         for name, result in results.items():
-            tried: Counter[str] = Counter(result["tried"])  # type: ignore[arg-type]
+            tried: Counter[str] = Counter(result["tried"])
             found.tried += tried
             found.by_scenario[f"{box}: {name}"] += tried.total()
             found.ops.update(result["ops"])
-            found.missed += int(result["missed"])  # type: ignore[call-overload]
-            found.breaches += [f"{box}, {name}: {text}" for text in result["breaches"]]  # type: ignore[attr-defined]
+            found.missed += int(result["missed"])
+            found.breaches += [f"{box}, {name}: {text}" for text in result["breaches"]]
     return found

@@ -82,7 +82,7 @@ class Maildir:
         _make(root / OWNER)
         for name, octets in files(root).items():
             if octets == message and name.startswith((f"{OWNER}/new/", f"{OWNER}/cur/")):
-                base, _, flags = os.path.basename(name).partition(":2,")  # noqa: PTH119  # a str
+                base, _, flags = os.path.basename(name).partition(":2,")
                 new = f"{base}:2,{'FS' if flags == 'S' else 'S'}"
                 os.rename(root / name, root / OWNER / "cur" / new)
 

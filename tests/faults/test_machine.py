@@ -14,7 +14,7 @@ import pytest
 from faults.shim import preloading, python
 from faults.stores import BOXES
 
-EXAMPLES = ("40",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("1000", "random")
+EXAMPLES = ("40",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("200", "random")
 
 
 @pytest.mark.parametrize("box", BOXES)

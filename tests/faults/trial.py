@@ -127,7 +127,9 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     return journal
 
 
-def _visit(child: Child, ledger: Ledger, commands: Sequence[str], flag: Callable[[int], None]) -> None:
+def _visit(
+    child: Child, ledger: Ledger, commands: Sequence[str], flag: Callable[[int], None]
+) -> None:
     try:
         talk = Talk(child.connect())
     except (ConnectionRefusedError, ConnectionResetError):
