@@ -84,6 +84,7 @@ def test_a_size_that_was_guessed_because_the_disk_failed_is_not_remembered(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box.put("new/1.a", LETTER)
+    (box.folder / "restante.lock").touch()
     for folder in (box.folder / "new", box.folder / "cur", box.folder):
         os.utime(folder, (1, 1))
     with monkeypatch.context() as patched:
