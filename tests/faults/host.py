@@ -20,7 +20,7 @@ from faults.shim import Shim
 from faults.stores import OWNER
 from restante.server import observe
 from restante.server.connection import Connection
-from restante.server.run import _loop_factory
+from restante.server.process import loop_factory as production_loop
 from restante.server.service import Service
 from restante.storage.api import Store, StoreError
 from support.live import PATIENCE, Passwords
@@ -49,7 +49,7 @@ class Child:
         shim: Shim | None = None,
         *,
         anew: bool = False,
-        loop_factory: LoopFactory = _loop_factory,
+        loop_factory: LoopFactory = production_loop,
     ) -> None:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind("")  # the kernel finds a name, which is in no folder

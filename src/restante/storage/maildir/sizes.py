@@ -70,7 +70,7 @@ def correct(found: Mapping[Entry, int], folders: Folders, maildrop: int) -> None
 def _sizes_of(entries: Sequence[Entry], folders: Folders, known: Known) -> tuple[Sizes, Known]:
     """Return the octets of messages, and what is worth keeping of them.
 
-    One that cannot be read is better shown than hidden, with what its name says, or 0.
+    One that cannot be read is better shown than hidden, with what was known of it, or 0.
     """
     fresh: Known = {}
     octets: list[int | None] = []
@@ -79,14 +79,17 @@ def _sizes_of(entries: Sequence[Entry], folders: Folders, known: Known) -> tuple
         try:
             octets.append(_size_of(entry, folders, known, fresh))
         except OSError:
-            octets.append(names.wire_size(entry.key) or 0)
+            remembered = known.get(entry.uid)
+            if remembered is not None:
+                fresh[entry.uid] = remembered
+            octets.append(remembered[0] if remembered else names.wire_size(entry.key) or 0)
             exact = False
     return Sizes(octets, exact), fresh
 
 
 def _size_of(entry: Entry, folders: Folders, known: Known, fresh: Known) -> int | None:
     """Return a message's octets, and note in `fresh` what is worth keeping. Raises OSError."""
-    remembered = known.get(entry.uid)
+    remembered = known.get(entry.uid) if known else None
     octets = names.wire_size(entry.key)
     if remembered is None and octets is not None:
         return octets
