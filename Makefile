@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-startup install clean
+.PHONY: serve test check docs bench bench-short bench-courier bench-startup install clean faults
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
 
 test: .venv/test  ## run all tests
 	$(BIN)/pytest
+
+faults: .venv/test  ## every fault at every call, and many random lives of a maildrop
+	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/faults -o faulthandler_timeout=0
 
 check: .venv/check  ## lint, types, layers
 	$(BIN)/ruff check

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
 import time
 
 from restante.protocol.body import size_on_wire
-from restante.storage.maildir.files import open_folder
+from restante.storage.maildir.files import open_folder_for_now
 from restante.storage.maildir.names import unique_id
 
 _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
@@ -18,18 +19,22 @@ _count = itertools.count()
 def deliver(maildrop: int, message: bytes) -> str:
     """Write a message to tmp/, move it to new/ and return its unique-id. Raises OSError."""
     name = _new_name(message)
-    tmp = open_folder("tmp", maildrop)
-    try:
-        new = open_folder("new", maildrop)
+    with open_folder_for_now("tmp", maildrop) as tmp, open_folder_for_now("new", maildrop) as new:
         try:
             _write(name, tmp, message)
             os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
             os.fsync(new)
-        finally:
-            os.close(new)
-    finally:
-        os.close(tmp)
+        except BaseException:
+            _take_back(name, tmp, new)
+            raise
     return unique_id(name)
+
+
+def _take_back(name: str, *folders: int) -> None:
+    """Leave nothing behind: the sender, who is told that it failed, will send it again."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
 
 
 def _new_name(message: bytes) -> str:

@@ -16,6 +16,7 @@ from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHUNK = 256 * 1024  # octets
 
@@ -46,12 +47,45 @@ def store_error(what: str, error: OSError) -> StoreError:
 
 
 def open_folder(name: str, parent: int) -> int:
-    """Open a folder, made when it is missing. Raises OSError, also for a symbolic link."""
+    """Open a folder, made, durably, when it is missing.
+
+    Raises OSError, also for a symbolic link.
+    """
     try:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
     except FileNotFoundError:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=parent)
+        os.fsync(parent)
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def open_folder_for_now(name: str, parent: int) -> Iterator[int]:
+    """Open a folder like `open_folder`, and close it at the block's end. Raises OSError."""
+    folder = open_folder(name, parent)
+    try:
+        yield folder
+    finally:
+        let_go(folder)
+
+
+def let_go(descriptor: int) -> None:
+    """Close what nothing was written to. That the disk fails meanwhile is no news: it is closed."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durably. Raises OSError."""
+    if not folder.parent.is_dir():
+        make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    parent = os.open(folder.parent, _OPEN_FOLDER)
+    try:
+        os.fsync(parent)
+    finally:
+        let_go(parent)
 
 
 def open_file(name: str, folder: int) -> tuple[int, int]:
@@ -133,7 +167,8 @@ class FileChunks:
         return chunk
 
     async def aclose(self) -> None:
-        """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        """Close the file. Raises StoreError, and even then it is closed: never do it twice."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            with as_store_error("a message cannot be closed"):
+                os.close(file)

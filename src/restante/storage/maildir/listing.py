@@ -34,9 +34,11 @@ class Folders(NamedTuple):
             raise
 
     def close(self) -> None:
-        """Close both."""
-        os.close(self.new)
-        os.close(self.cur)
+        """Close both. Raises OSError, and even then both are closed."""
+        try:
+            os.close(self.new)
+        finally:
+            os.close(self.cur)
 
     def changed_at(self) -> tuple[int, int]:
         """Return when names were last added or removed, in nanoseconds."""

@@ -71,11 +71,16 @@ class MaildirMaildrop:
     async def correct(self, sizes_found: Mapping[int, int]) -> None:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
-        await asyncio.to_thread(sizes.correct, found, self._folders, self._root)
+        with as_store_error("sizes cannot be corrected"):
+            await asyncio.to_thread(sizes.correct, found, self._folders, self._root)
 
     def release(self) -> None:
-        """Give the lock back; not while a read or a removal is under way."""
-        self._held.close()
+        """Give the lock back; not while a read or a removal is under way.
+
+        Raises StoreError, and even then it is given back.
+        """
+        with as_store_error("a maildrop cannot be closed"):
+            self._held.close()
 
     def _open(self, index: int) -> Body:
         begun = time.monotonic()

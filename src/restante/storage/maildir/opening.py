@@ -6,7 +6,7 @@ import bisect
 import os
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.maildrop import Contents
 from restante.storage.maildir import names, sizes
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from restante.storage.maildir.listing import Folders
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
+
+
+class Found(NamedTuple):
+    """What a maildrop holds."""
+
+    entries: tuple[Entry, ...]
+    contents: Contents
+    exact: bool  # all sizes are right
 
 
 def look(root: int, folders: Folders, known: Snapshot | None, folder: str) -> Snapshot:
@@ -35,22 +43,22 @@ def look(root: int, folders: Folders, known: Snapshot | None, folder: str) -> Sn
         updated = _updated(known, stamp, root, folders)
         if Stamp.of(root, folders) != stamp:
             updated = None  # names may have been missed while they moved: look long
-    entries, contents = updated or _listed(root, folders)
-    return Snapshot(folder, stamp, begun, entries, contents)
+    entries, contents, exact = updated or _listed(root, folders)
+    return Snapshot(folder, stamp, begun, entries, contents, exact)
 
 
-def _listed(root: int, folders: Folders) -> tuple[tuple[Entry, ...], Contents]:
+def _listed(root: int, folders: Folders) -> Found:
     entries: Sequence[Entry] = list_messages(folders)
-    octets: Sequence[int | None] = sizes.sizes_of(entries, folders, root)
+    octets: Sequence[int | None]
+    octets, exact = sizes.sizes_of(entries, folders, root)
     if None in octets:  # some vanished meanwhile
         there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in there], [size for _, size in there]
-    return tuple(entries), Contents(tuple(octets), tuple(entry.uid for entry in entries))  # type: ignore[arg-type]
+    contents = Contents(tuple(octets), tuple(entry.uid for entry in entries))  # type: ignore[arg-type]
+    return Found(tuple(entries), contents, exact)
 
 
-def _updated(
-    known: Snapshot, stamp: Stamp, root: int, folders: Folders
-) -> tuple[tuple[Entry, ...], Contents] | None:
+def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Found | None:
     """Return what was known with what changed since; None where that is not to be told.
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
@@ -69,7 +77,8 @@ def _updated(
             return None  # copies of one base name: when one goes, the other may take its key
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    for entry, size in zip(added, sizes.sizes_of_new(added, folders, root), strict=True):
+    found, exact = sizes.sizes_of_new(added, folders, root)
+    for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, names.order(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:
             return None  # two files of one base name: the long look tells them apart
@@ -77,7 +86,7 @@ def _updated(
             entries.insert(place, entry)
             octets.insert(place, size)
             uids.insert(place, entry.uid)
-    return tuple(entries), Contents(tuple(octets), tuple(uids))
+    return Found(tuple(entries), Contents(tuple(octets), tuple(uids)), exact)
 
 
 def _changes(known: frozenset[str], folder: int) -> tuple[list[str], frozenset[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -31,23 +31,28 @@ Known: TypeAlias = dict[str, tuple[Octets, int, int]]
 """By unique-id: octets on the wire, and the size and time of the file that they were true of."""
 
 
-def sizes_of(entries: Sequence[Entry], folders: Folders, maildrop: int) -> list[int | None]:
-    """Return the octets of each message, None for one that vanished; count what is not known."""
+class Sizes(NamedTuple):
+    """The octets of messages."""
+
+    octets: list[int | None]  # None for one that vanished
+    exact: bool  # every message that had to be read could be read
+
+
+def sizes_of(entries: Sequence[Entry], folders: Folders, maildrop: int) -> Sizes:
+    """Return the octets of each message; count what is not known."""
     known = _load(maildrop)
-    fresh: Known = {}
-    sizes = [_size_of(entry, folders, known, fresh) for entry in entries]
+    sizes, fresh = _sizes_of(entries, folders, known)
     if fresh != known:
         _save(fresh, maildrop)
     return sizes
 
 
-def sizes_of_new(entries: Sequence[Entry], folders: Folders, maildrop: int) -> list[int | None]:
+def sizes_of_new(entries: Sequence[Entry], folders: Folders, maildrop: int) -> Sizes:
     """Return the octets of messages that came since; what is known of others stays."""
     if all(names.wire_size(entry.key) is not None for entry in entries):
-        return [names.wire_size(entry.key) for entry in entries]
+        return Sizes([names.wire_size(entry.key) for entry in entries], exact=True)
     known = _load(maildrop)
-    fresh: Known = {}
-    sizes = [_size_of(entry, folders, known, fresh) for entry in entries]
+    sizes, fresh = _sizes_of(entries, folders, known)
     if fresh:
         _save(known | fresh, maildrop)
     return sizes
@@ -62,8 +67,28 @@ def correct(found: Mapping[Entry, int], folders: Folders, maildrop: int) -> None
     _save(known, maildrop)
 
 
+def _sizes_of(entries: Sequence[Entry], folders: Folders, known: Known) -> tuple[Sizes, Known]:
+    """Return the octets of messages, and what is worth keeping of them.
+
+    One that cannot be read is better shown than hidden, with what was known of it, or 0.
+    """
+    fresh: Known = {}
+    octets: list[int | None] = []
+    exact = True
+    for entry in entries:
+        try:
+            octets.append(_size_of(entry, folders, known, fresh))
+        except OSError:
+            remembered = known.get(entry.uid)
+            if remembered is not None:
+                fresh[entry.uid] = remembered
+            octets.append(remembered[0] if remembered else names.wire_size(entry.key) or 0)
+            exact = False
+    return Sizes(octets, exact), fresh
+
+
 def _size_of(entry: Entry, folders: Folders, known: Known, fresh: Known) -> int | None:
-    """Return a message's octets on the wire, and note in `fresh` what is worth keeping."""
+    """Return a message's octets, and note in `fresh` what is worth keeping. Raises OSError."""
     remembered = known.get(entry.uid) if known else None
     octets = names.wire_size(entry.key)
     if remembered is None and octets is not None:
@@ -74,8 +99,6 @@ def _size_of(entry: Entry, folders: Folders, known: Known, fresh: Known) -> int 
             remembered = (_count(entry, folders), *stamp)
     except FileNotFoundError:
         return None
-    except OSError:  # it is there but cannot be read: better shown than hidden
-        return octets or 0
     fresh[entry.uid] = remembered
     return remembered[0]
 

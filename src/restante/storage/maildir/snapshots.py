@@ -73,6 +73,7 @@ class Snapshot:
     begun: int  # when the look began, in nanoseconds since 1970
     entries: tuple[Entry, ...]
     contents: Contents
+    exact: bool = True  # every size is right; if not, the next session must count again
 
     @cached_property
     def trusted(self) -> bool:

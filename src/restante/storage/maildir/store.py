@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.files import as_store_error
+from restante.storage.maildir.files import as_store_error, let_go, make_folder
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
@@ -100,7 +100,10 @@ class MaildirStore:
             undo.callback(folders.close)
             self._pace.note(begun)
             snapshot = look(root, folders, self._snapshots.get(owner), str(folder))
-            self._snapshots.keep(owner, snapshot)
+            if snapshot.exact:
+                self._snapshots.keep(owner, snapshot)
+            else:
+                self._snapshots.forget(owner)
             return MaildirMaildrop(root, folders, snapshot, undo, self._pace)
 
     def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
@@ -130,7 +133,7 @@ class MaildirStore:
         """
         if not folder.is_dir():
             self._layout.root.stat()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(folder)
         root = os.open(folder, _FOLDER)
-        undo.callback(os.close, root)
+        undo.callback(let_go, root)
         return root

@@ -1,0 +1,90 @@
+"""Stores that break the promise, each in one way, to show that the checker sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from faults.stores import Box, Maildir
+from restante.storage.api import Store
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+from restante.storage.maildir.maildrop import MaildirMaildrop
+
+
+class _Broken(MaildirStore):
+    """Opens maildrops of a class of its own."""
+
+    maildrop: type[MaildirMaildrop] = MaildirMaildrop
+
+    async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
+        maildrop = await super().acquire(owner, patience)
+        maildrop.__class__ = self.maildrop
+        return maildrop
+
+
+class _Lying(MaildirMaildrop):
+    async def remove(self, indexes: Sequence[int]) -> None:
+        with contextlib.suppress(Exception):
+            await super().remove(indexes)
+
+
+class _Unsynced(MaildirMaildrop):
+    def _remove(self, indexes: Sequence[int]) -> None:
+        for index in indexes:
+            self._unlink(index)
+
+
+class _Greedy(MaildirMaildrop):
+    async def remove(self, indexes: Sequence[int]) -> None:
+        await super().remove(range(len(self.contents.uids)) if indexes else indexes)
+
+
+class LyingStore(_Broken):
+    """Says that messages are removed, whatever happened."""
+
+    maildrop = _Lying
+
+
+class UnsyncedStore(_Broken):
+    """Removes messages, but not durably."""
+
+    maildrop = _Unsynced
+
+
+class GreedyStore(_Broken):
+    """Removes all messages where one was marked."""
+
+    maildrop = _Greedy
+
+
+class HalfStore(MaildirStore):
+    """Writes messages where they are read."""
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        folder = self._layout.folder(owner) / "new"
+        (folder / "99.half").write_bytes(message)
+        for place in (folder / "99.half", folder):
+            file = os.open(place, os.O_RDONLY)
+            os.fsync(file)
+            os.close(file)
+        return "99.half"
+
+
+def _box(kind: type[MaildirStore]) -> Box:
+    class Broken(Maildir):
+        def store(self, root: Path) -> Store:
+            return kind(Layout(root))
+
+    return Broken()
+
+
+BROKEN: Mapping[str, tuple[Box, str, str]] = {
+    "lying": (_box(LyingStore), "everything deleted", "its removal was confirmed"),
+    "unsynced": (_box(UnsyncedStore), "everything deleted", "before these were synced"),
+    "greedy": (_box(GreedyStore), "marks taken away", "is lost"),
+    "half": (_box(HalfStore), "a message", "nobody put there"),
+}
+"""By name: the store, the scenario that shows its fault, and what the checker says."""

@@ -1,0 +1,129 @@
+"""Every fault at every call of every scenario, each in turn.
+
+Run as `python -m faults.campaign TASK`, a `Task` in JSON, with the shim preloaded; prints what came
+of it as JSON. `faults.trial` makes one try, and `faults.test_faults` runs this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from faults.broken import BROKEN
+from faults.promise import BreachError
+from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
+from faults.shim import Call, Fault, Plan, Shim
+from faults.stores import BOXES
+from faults.trial import Bench, try_delivery, try_session
+
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
+TRIES = 3  # at a plan that did not come about
+OCTETS = ("read", "write", "send")
+
+
+class Task(msgspec.Struct):
+    """What one process is to try."""
+
+    folder: str
+    share: int = 0  # from 0
+    shares: int = 1
+    whole: bool = False
+    box: str = "maildir"
+    scenarios: str = ""  # part of their names
+
+
+@dataclass
+class Result:
+    """What came of all the tries of one scenario."""
+
+    calls: int = 0
+    missed: int = 0  # plans that never came about: how often a socket takes octets may vary
+    tried: Counter[str] = field(default_factory=Counter)
+    ops: Counter[str] = field(default_factory=Counter)
+    breaches: list[str] = field(default_factory=list)
+
+
+def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
+    """Return all that can befall a call.
+
+    Unless `whole`, each error happens at every second one, and what differs little is left out: to
+    be killed after a call is to be killed before the next, but for a client that got its answer.
+    """
+    yield Plan(number, Fault.KILL_BEFORE)
+    if whole or call.op == "send":
+        yield Plan(number, Fault.KILL_AFTER)
+    if call.path == "<client>":
+        if call.op == "send":
+            yield Plan(number, Fault.TORN)
+        return
+    for place, error in enumerate(ERRORS, number):
+        if whole or place % 2:
+            yield Plan(number, Fault.FAIL, error)
+        if whole or not place % 2:
+            yield Plan(number, Fault.FAIL_ON, error)
+    if call.op in OCTETS:
+        yield Plan(number, Fault.SHORT)
+        yield Plan(number, Fault.TORN)
+
+
+def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
+    """Try everything on one scenario, or a share of it."""
+    result = Result()
+    calls = _attempt(bench, scenario, Plan(), result)
+    result.calls = len(calls)
+    result.ops.update(call.op for call in calls)
+    plans = [
+        plan
+        for number, call in enumerate(calls, 1)
+        for plan in faults_of(number, call, whole=task.whole)
+    ]
+    for plan in plans[task.share :: task.shares]:
+        for _ in range(TRIES):
+            befallen = _attempt(bench, scenario, plan, result)
+            if len(befallen) >= plan.at and befallen[plan.at - 1].fault is plan.fault:
+                name = plan.fault.name.lower()
+                result.tried[f"{name} {errno.errorcode[plan.error]}" if plan.error else name] += 1
+                break
+        else:
+            result.missed += 1
+    return result
+
+
+def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Result) -> list[Call]:
+    try:
+        if isinstance(scenario, Session):
+            return try_session(bench, scenario, plan)
+        return try_delivery(bench, scenario, plan)
+    except BreachError as breach:
+        bench.drop()
+        journal = bench.shim.journal()
+        call = journal[plan.at - 1] if 0 < plan.at <= len(journal) else None
+        where = f" ({call.op} {call.path})" if call else ""
+        result.breaches.append(f"{plan}{where}: {breach}")
+        return journal
+
+
+def main(task: Task) -> None:
+    """Print the results."""
+    results: dict[str, Any] = {}
+    gc.disable()
+    box = BOXES.get(task.box) or BROKEN[task.box][0]
+    with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
+        for scenario in (*SESSIONS, *DELIVERIES):
+            if task.scenarios in scenario.name:
+                results[scenario.name] = vars(campaign(bench, scenario, task))
+    json.dump(results, sys.stdout, indent=1)
+
+
+if __name__ == "__main__":
+    main(msgspec.json.decode(sys.argv[1], type=Task))

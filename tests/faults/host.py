@@ -1,0 +1,186 @@
+"""The real server in a child of this process, which the shim watches and may kill."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import io
+import json
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
+
+from faults.shim import Shim
+from faults.stores import OWNER
+from restante.server import observe
+from restante.server.connection import Connection
+from restante.server.process import loop_factory as production_loop
+from restante.server.service import Service
+from restante.storage.api import Store, StoreError
+from support.live import PATIENCE, Passwords
+
+PASSWORD = "secret"
+
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+LoopFactory: TypeAlias = Callable[[], Callable[[], asyncio.AbstractEventLoop] | None]
+
+
+class Child:
+    """A child that serves the mail below a folder, until it is killed or ended.
+
+    It takes orders, each answered by a report: `new` makes it a server that has just started,
+    `settle` waits for the end of all sessions, `deliver` delivers a message, and `look` says what
+    is in the log, which files are open and how many sessions there are. `anew`: each connection
+    meets a server that has just started.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        store: Callable[[Path], Store],
+        shim: Shim | None = None,
+        *,
+        anew: bool = False,
+        loop_factory: LoopFactory = production_loop,
+    ) -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("")  # the kernel finds a name, which is in no folder
+        listener.listen()
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(PATIENCE)
+        self._reports = self._control.makefile("rb")
+        self._address = listener.getsockname()
+        self._pid = os.fork()
+        if self._pid == 0:
+            self._control.close()
+            _run(loop_factory, lambda: Host(root, store, shim, listener, theirs, anew=anew))
+        listener.close()
+        theirs.close()
+
+    def connect(self) -> socket.socket:
+        """Return a connection to the server. Raises ConnectionRefusedError: it was killed."""
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(PATIENCE)
+        client.connect(self._address)
+        return client
+
+    def ask(self, order: str, message: bytes = b"") -> dict[str, Any] | None:
+        """Give an order and return the report; None when the child was killed meanwhile."""
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.give(order, message)
+            line = self._reports.readline()
+            if line.endswith(b"\n"):
+                return dict(json.loads(line))
+        return None
+
+    def give(self, order: str, message: bytes = b"") -> None:
+        """Give an order, and wait for nothing."""
+        text = json.dumps({"order": order, "message": message.decode("latin-1")})
+        self._control.sendall(text.encode() + b"\n")
+
+    def end(self) -> None:
+        """Kill it, where no fault did so, and wait until it is gone."""
+        self._reports.close()
+        self._control.close()
+        os.kill(self._pid, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+
+
+class Host:
+    """The inside of a child."""
+
+    def __init__(
+        self,
+        root: Path,
+        store: Callable[[Path], Store],
+        shim: Shim | None,
+        listener: socket.socket,
+        control: socket.socket,
+        *,
+        anew: bool,
+    ) -> None:
+        self._root = root
+        self._anew = anew
+        self._store = store
+        self._shim = shim
+        self._listener = listener
+        self._control = control
+        self._lines = io.StringIO()
+        self._log, _ = observe.start("text", self._lines)
+        self._service = self._new()
+
+    async def run(self) -> None:
+        """Serve, and obey."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
+        await loop.create_unix_server(self._connection, sock=self._listener)
+        orders, _ = await asyncio.open_connection(sock=self._control.dup(), limit=2**24)
+        if self._shim is not None:
+            self._shim.arm()
+        while line := await orders.readline():
+            order = json.loads(line)
+            report = await self._obey(order["order"], order["message"].encode("latin-1"))
+            self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
+
+    def _say(self, report: bytes, *, watched: bool) -> None:
+        control = self._control.fileno()
+        if self._shim is not None:
+            self._shim.watch(control, on=watched)
+        while report:
+            report = report[os.write(control, report) :]
+        if self._shim is not None:
+            self._shim.watch(control, on=False)
+
+    def _new(self) -> Service:
+        passwords = Passwords()
+        passwords.known[OWNER] = PASSWORD
+        store = self._store(self._root)
+        return Service(store=store, authenticator=passwords, log=self._log, lock_patience=0)
+
+    def _connection(self) -> Connection:
+        return Connection(self._new() if self._anew else self._service)
+
+    async def _obey(self, order: str, message: bytes) -> dict[str, Any]:
+        match order:
+            case "new":
+                self._service = self._new()
+                self._lines.seek(0)
+                self._lines.truncate()
+            case "settle":
+                while self._service.connections or self._service._background:  # noqa: ASYNC110  # nothing tells of it
+                    await asyncio.sleep(0.001)
+            case "deliver":
+                try:
+                    return {"uid": await self._service.store.deliver(OWNER, message)}
+                except StoreError as error:
+                    return {"error": str(error)}
+        sessions = len(self._service.connections) + len(self._service._background)
+        files = list(self._open_files())
+        return {"log": self._lines.getvalue(), "open": files, "sessions": sessions}
+
+    def _open_files(self) -> Iterator[str]:
+        for descriptor in os.listdir("/proc/self/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                file = os.readlink(f"/proc/self/fd/{descriptor}")
+                if file.startswith(str(self._root)):
+                    yield file
+
+
+def _run(loop_factory: LoopFactory, host: Callable[[], Host]) -> NoReturn:
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    gc.enable()
+    try:
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(host().run())
+    except BaseException:  # noqa: BLE001  # whatever it is, this is a child
+        traceback.print_exc()
+    finally:
+        os._exit(1)

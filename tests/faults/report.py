@@ -1,0 +1,78 @@
+"""The campaigns of several processes, put together into a table."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from faults.campaign import Task
+from faults.shim import preloading, python
+
+SHARES = 2  # processes at once
+MOST_SECONDS = 1800
+
+
+@dataclass
+class Report:
+    """What came of all tries."""
+
+    tried: Counter[str] = field(default_factory=Counter)  # by kind of fault
+    by_scenario: Counter[str] = field(default_factory=Counter)
+    ops: Counter[str] = field(default_factory=Counter)  # calls of one run each without a fault
+    missed: int = 0
+    breaches: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> int:
+        """How many faults came about."""
+        return self.tried.total()
+
+    def __str__(self) -> str:
+        rows = [f"{self.faults} faults, {len(self.breaches)} breaches of the promise"]
+        for counts in (self.by_scenario, self.tried):
+            rows += [f"  {count:5}  {what}" for what, count in sorted(counts.items())]
+        return "\n".join(rows)
+
+
+def report(library: Path, folder: Path, *, box: str, scenarios: str = "", whole: bool) -> Report:
+    """Run the campaigns of one kind of store, and return what came of them."""
+    tasks = []
+    for share in range(SHARES):
+        place = folder / f"{box}-{share}"
+        place.mkdir()
+        tasks.append(Task(str(place), share, SHARES, whole, box, scenarios))
+    return _together(box, [json.loads(output) for output in _outputs(library, tasks)])
+
+
+def _outputs(library: Path, tasks: Sequence[Task]) -> list[bytes]:
+    running = [
+        subprocess.Popen(
+            [python(), "-m", "faults.campaign", msgspec.json.encode(task)],
+            env=preloading(library),
+            stdout=subprocess.PIPE,
+        )
+        for task in tasks
+    ]
+    outputs = [process.communicate(timeout=MOST_SECONDS)[0] for process in running]
+    assert all(process.returncode == 0 for process in running), "a campaign broke off"
+    return outputs
+
+
+def _together(box: str, shares: Sequence[dict[str, dict[str, Any]]]) -> Report:
+    found = Report()
+    for results in shares:
+        for name, result in results.items():
+            tried: Counter[str] = Counter(result["tried"])
+            found.tried += tried
+            found.by_scenario[f"{box}: {name}"] += tried.total()
+            found.ops.update(result["ops"])
+            found.missed += int(result["missed"])
+            found.breaches += [f"{box}, {name}: {text}" for text in result["breaches"]]
+    return found

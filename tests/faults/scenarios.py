@@ -1,0 +1,86 @@
+"""What goes on while something fails: sessions of one client, and deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faults.stores import Letter
+
+A, B, C, D = (
+    b"From: ann@example.com\nSubject: %d\n\nLine %d\n.a dot\nNo end" % (number, number)
+    for number in range(4)
+)
+BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 20_000  # 320,000 octets: read in chunks
+FOUR = (Letter(A), Letter(B, seen=True), Letter(C, seen=True), Letter(D))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Connections one after the other; one without QUIT breaks off."""
+
+    name: str
+    letters: Sequence[Letter]
+    visits: Sequence[Sequence[str]]
+
+    @property
+    def kept(self) -> list[bytes]:
+        """The messages of the letters."""
+        return [letter.octets for letter in self.letters]
+
+    @property
+    def wrong_sizes(self) -> bool:
+        """Whether LIST may err until a message has been read."""
+        return any(letter.wire_size == "wrong" for letter in self.letters)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that comes to a maildrop with these letters."""
+
+    name: str
+    letters: Sequence[Letter]
+    message: bytes
+
+
+SESSIONS = (
+    Session(
+        "deletions",
+        FOUR,
+        [["STAT", "LIST", "UIDL", "RETR 1", "TOP 2 1", "DELE 1", "DELE 3", "STAT", "QUIT"]],
+    ),
+    Session("everything deleted", FOUR, [["DELE 1", "DELE 2", "DELE 3", "DELE 4", "QUIT"]]),
+    Session(
+        "sizes counted",
+        [Letter(A, "none"), Letter(B), Letter(C, "none", seen=True)],
+        [["LIST", "RETR 1", "DELE 1", "QUIT"]],
+    ),
+    Session(
+        "sizes corrected",
+        [Letter(A, "wrong"), Letter(B, "wrong", seen=True), Letter(C)],
+        [["LIST", "RETR 1", "RETR 2", "DELE 1", "QUIT"]],
+    ),
+    Session(
+        "sizes corrected, no QUIT",
+        [Letter(A, "wrong"), Letter(B)],
+        [["RETR 1", "DELE 1", "DELE 2"]],
+    ),
+    Session("marks taken away", FOUR, [["DELE 1", "DELE 2", "RSET", "DELE 4", "QUIT"]]),
+    Session("no QUIT", FOUR, [["RETR 2", "DELE 1", "DELE 2"]]),
+    Session(
+        "polls", FOUR, [["UIDL", "QUIT"], ["UIDL", "RETR 4", "QUIT"], ["UIDL", "DELE 2", "QUIT"]]
+    ),
+    Session(
+        "flagged meanwhile",
+        FOUR,
+        [["UIDL", "!flag 1", "RETR 1", "!flag 4", "DELE 4", "QUIT"]],
+    ),
+    Session("a big message", [Letter(BIG), Letter(A)], [["RETR 1", "TOP 1 2", "DELE 1", "QUIT"]]),
+    Session("the first login", [], [["STAT", "UIDL", "QUIT"]]),
+)
+
+DELIVERIES = (
+    Delivery("a message", FOUR, b"Subject: new\n\nHello\n"),
+    Delivery("the first message", [], b"Subject: first\n\nHello\n"),
+    Delivery("a big delivery", [Letter(A)], b"Subject: much\n\n" + b"0123456789abcde\n" * 20_000),
+)

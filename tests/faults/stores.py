@@ -1,0 +1,105 @@
+"""The stores that faults are tried on: each as a mail program, not as Restante, sees it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from protocol import reference
+from restante.storage.api import Store
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+
+OWNER = "ann"
+LONG_AGO = 1_500_000_000  # seconds: folders that changed then are settled
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message that is there before a scenario begins. No two have the same octets."""
+
+    octets: bytes
+    wire_size: Literal["right", "none", "wrong"] = "right"  # what its name says of it
+    seen: bool = False
+
+
+class Box(Protocol):
+    """One kind of store, below a folder."""
+
+    def store(self, root: Path) -> Store:
+        """Return what the server uses."""
+
+    def fill(self, root: Path, letters: Sequence[Letter]) -> None:
+        """Put letters in, as other programs do."""
+
+    def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
+        """Return the messages that these files hold, named from the root."""
+
+    def put(self, root: Path, message: bytes) -> None:
+        """Deliver a message, as another program does."""
+
+    def flag(self, root: Path, message: bytes) -> None:
+        """Change the flags of a message, as another program does."""
+
+
+class Maildir:
+    """A file a message."""
+
+    def store(self, root: Path) -> Store:
+        return MaildirStore(Layout(root))
+
+    def fill(self, root: Path, letters: Sequence[Letter]) -> None:
+        if not letters:
+            return
+        folder = root / OWNER
+        _make(folder)
+        (folder / "restante.lock").touch()
+        for number, letter in enumerate(letters, 1):
+            name = f"{number}.M1P1.host"
+            if letter.wire_size != "none":
+                right = reference.size(letter.octets)
+                name += f",W={right if letter.wire_size == 'right' else right + 7}"
+            place = f"cur/{name}:2,S" if letter.seen else f"new/{name}"
+            (folder / place).write_bytes(letter.octets)
+        for place in ("new", "cur", "."):
+            os.utime(folder / place, (LONG_AGO, LONG_AGO))
+
+    def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
+        places = tuple(f"{OWNER}/{part}/" for part in ("new", "cur"))
+        return [octets for name, octets in files.items() if name.startswith(places)]
+
+    def put(self, root: Path, message: bytes) -> None:
+        _make(root / OWNER)
+        name = f"{time.time():.0f}.M{time.time_ns() % 10**9}P1.other"
+        (root / OWNER / "tmp" / name).write_bytes(message)
+        os.rename(root / OWNER / "tmp" / name, root / OWNER / "new" / name)
+
+    def flag(self, root: Path, message: bytes) -> None:
+        _make(root / OWNER)
+        for name, octets in files(root).items():
+            if octets == message and name.startswith((f"{OWNER}/new/", f"{OWNER}/cur/")):
+                base, _, flags = os.path.basename(name).partition(":2,")
+                new = f"{base}:2,{'FS' if flags == 'S' else 'S'}"
+                os.rename(root / name, root / OWNER / "cur" / new)
+
+
+def _make(maildir: Path) -> None:
+    for part in ("tmp", "new", "cur"):
+        (maildir / part).mkdir(parents=True, exist_ok=True)
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Return all files below a folder with what they hold."""
+    found = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            found[str(path.relative_to(root))] = path.read_bytes()
+    return found
+
+
+BOXES: Mapping[str, Box] = {"maildir": Maildir()}

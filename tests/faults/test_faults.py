@@ -1,0 +1,42 @@
+"""The promise of docs/explanation/durability.md, held against every fault at every call.
+
+R1939-3.12, R1939-6.1, R1939-6.2, D5, D6. A longer run by hand: `make faults`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from faults.broken import BROKEN
+from faults.report import report
+from faults.stores import BOXES
+
+OPS = {"open", "read", "write", "send", "fsync", "rename", "unlink", "stat", "fstat", "flock"}
+OPS |= {"mkdir", "readdir", "fdopendir", "closedir", "close"}
+
+LEAST = 3000  # faults, a kind of store
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_whatever_fails_no_mail_is_lost_and_no_answer_is_wrong(
+    shim: Path, tmp_path: Path, box: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = report(shim, tmp_path, box=box, whole="RESTANTE_ALL_FAULTS" in os.environ)
+    with capsys.disabled():
+        print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
+    assert not found.breaches, "\n".join(found.breaches[:20])
+    assert found.faults >= LEAST
+    assert found.missed <= found.faults / 100
+    assert set(found.ops) >= OPS, "the shim does not see these calls"
+
+
+@pytest.mark.parametrize("box", BROKEN)
+def test_the_checker_sees_a_store_that_breaks_the_promise(
+    shim: Path, tmp_path: Path, box: str
+) -> None:
+    _, scenario, text = BROKEN[box]
+    found = report(shim, tmp_path, box=box, scenarios=scenario, whole=False)
+    assert any(text in breach for breach in found.breaches), found.breaches[:3]

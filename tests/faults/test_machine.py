@@ -1,0 +1,30 @@
+"""Random lives of a maildrop against a model: clients, deliveries, other programs, kills.
+
+R1939-4.2, R1939-6.1, R1939-6.2, R1939-7.3, D4, T3. A longer run by hand: `make faults`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from faults.shim import preloading, python
+from faults.stores import BOXES
+
+EXAMPLES = ("40",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("200", "random")
+
+
+@pytest.mark.parametrize("box", BOXES)
+def test_a_maildrop_is_what_its_clients_and_programs_were_told(
+    shim: Path, box: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [python(), "-m", "faults.machine", box, *EXAMPLES]
+    done = subprocess.run(
+        command, env=preloading(shim), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    with capsys.disabled():
+        print(f"\n{done.stdout}", end="")  # noqa: T201  # how much was tried is what this proves

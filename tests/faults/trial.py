@@ -1,0 +1,177 @@
+"""One try: a scenario, a fault, the promise checked, and a session after it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from faults.client import Talk
+from faults.host import Child
+from faults.order import check_deliveries, check_removals
+from faults.promise import Answer, Ledger, check_delivery, check_next, hold
+from faults.scenarios import Delivery, Session
+from faults.shim import Call, Fault, Plan, Shim
+from faults.stores import Box, Letter, files
+
+KILLS = (Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TORN)
+
+
+class Bench:
+    """Where tries are made: a shim, a kind of store, and a folder with `mail` below it."""
+
+    def __init__(self, shim: Shim, box: Box, folder: Path) -> None:
+        self.shim = shim
+        self.box = box
+        self.root = folder / "mail"
+        self._next = Child(self.root, box.store, anew=True)
+        self._child: Child | None = None
+
+    def close(self) -> None:
+        """End its servers."""
+        self._next.end()
+        self.drop()
+
+    def child(self) -> Child:
+        """Return a server as it is after its start, which the shim watches."""
+        if self._child is None:
+            self._child = Child(self.root, self.box.store, self.shim)
+        self._child.ask("new")
+        return self._child
+
+    def drop(self) -> None:
+        """Forget the server: something befell it."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def fill(self, letters: Sequence[Letter]) -> None:
+        """Begin anew with these letters.
+
+        The old folder is put aside first: a server may still be busy in it, whose client broke off.
+        """
+        if self.root.exists():
+            aside = Path(tempfile.mkdtemp(dir=self.root.parent))
+            self.root.rename(aside / "mail")
+            shutil.rmtree(aside, ignore_errors=True)
+        self.root.mkdir()
+        self.box.fill(self.root, letters)
+
+    def flag(self, scenario: Session, number: int) -> None:
+        """Flag a message (from 1) as another program does."""
+        self.box.flag(self.root, scenario.letters[number - 1].octets)
+
+    def messages(self) -> list[bytes]:
+        """Return the messages that are there, as another program reads them."""
+        return self.box.messages(files(self.root))
+
+    def check_next_server(
+        self, uids: dict[bytes, bytes], *, sizes: bool = True, delete: bool = True
+    ) -> None:
+        """Let another server fetch all that is there, and delete it."""
+        _check_next(self._next, self.messages(), uids, sizes=sizes, delete=delete)
+        if delete:
+            left = self.messages()
+            hold(not left, f"{len(left)} messages are there after all were deleted")
+
+
+def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
+    """Hold a session that something befalls, and return what it called. Raises BreachError."""
+    bench.fill(scenario.letters)
+    ledger = Ledger(scenario.kept)
+    child = bench.child()
+    bench.shim.plan(bench.root, plan)
+    for commands in scenario.visits:
+        _visit(child, ledger, commands, lambda number: bench.flag(scenario, number))
+    alive = child.ask("settle") is not None
+    journal = bench.shim.journal()
+    bench.shim.heal()
+    killed = any(call.fault in KILLS for call in journal)
+    hold(alive is not killed, "the server ended, though nothing killed it")
+    check_removals(journal)
+    there = bench.messages()
+    ledger.check(there)
+    if alive:
+        _check_next(child, there, ledger.uids, sizes=not scenario.wrong_sizes)
+        _check_end(child)
+    else:
+        bench.drop()
+    if scenario.wrong_sizes:  # this session finds them, whatever became of those before
+        bench.check_next_server(ledger.uids, sizes=False, delete=False)
+    bench.check_next_server(ledger.uids)
+    return journal
+
+
+def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
+    """Deliver a message while something befalls it, as often as a sender would."""
+    bench.fill(scenario.letters)
+    child = bench.child()
+    bench.shim.plan(bench.root, plan)
+    answers = [_answer(child.ask("deliver", scenario.message))]
+    journal = bench.shim.journal()
+    bench.shim.heal()
+    check_deliveries(journal)
+    _check_delivery(bench, scenario, answers, plan)
+    if any(call.fault in KILLS for call in journal):  # perhaps just after it had answered
+        bench.drop()
+        child = bench.child()
+    if answers[-1] is not Answer.DONE:
+        answers.append(_answer(child.ask("deliver", scenario.message)))
+    hold(answers[-1] is Answer.DONE, "the second try failed although nothing does any more")
+    _check_end(child)
+    _check_delivery(bench, scenario, answers, plan)
+    bench.check_next_server({})
+    return journal
+
+
+def _visit(
+    child: Child, ledger: Ledger, commands: Sequence[str], flag: Callable[[int], None]
+) -> None:
+    try:
+        talk = Talk(child.connect())
+    except (ConnectionRefusedError, ConnectionResetError):
+        return  # it was killed before
+    ledger.visit(talk, commands, flag)
+
+
+def _check_next(
+    child: Child,
+    there: Sequence[bytes],
+    uids: dict[bytes, bytes],
+    *,
+    sizes: bool = True,
+    delete: bool = False,
+) -> None:
+    with contextlib.closing(Talk(child.connect())) as talk:
+        check_next(talk, there, uids, sizes=sizes, delete=delete)
+
+
+def _check_end(child: Child) -> None:
+    """See what a server that nothing killed leaves behind."""
+    child.ask("settle")
+    report = child.ask("look")
+    hold(report is not None, "the server ended")
+    assert report is not None
+    hold(not report["open"], f"files stay open: {report['open']}")
+    for line in report["log"].splitlines():
+        hold("event=incident" not in line, f"an unforeseen error: ...{line[-400:]}")
+
+
+def _answer(report: dict[str, Any] | None) -> Answer:
+    if report is None:
+        return Answer.OPEN
+    return Answer.DONE if "uid" in report else Answer.REFUSED
+
+
+def _check_delivery(
+    bench: Bench, scenario: Delivery, answers: Sequence[Answer], plan: Plan
+) -> None:
+    there = bench.messages()
+    for letter in scenario.letters:
+        hold(letter.octets in there, "a message that was there before is lost")
+        there.remove(letter.octets)
+    broken = plan.fault is Fault.FAIL_ON
+    check_delivery(scenario.message, answers, there, broken=broken)

@@ -1,0 +1,146 @@
+"""What the store does when the disk fails: tests/faults found each of these."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from restante.storage.api import StoreError
+from restante.storage.maildir import sizes
+from restante.storage.maildir.files import FileChunks, open_file
+from restante.storage.maildir.listing import Folders
+from storage.maildir.box import Box
+
+LETTER = b"Subject: a\n\nhello\n"
+
+
+def fail(*_: object, **__: object) -> Any:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def failing_at(number: int, call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a call that fails at the so-many-th time; a close that fails closes all the same."""
+    count = 0
+    closes = call is os.close
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count != number:
+            return call(*arguments, **options)
+        if closes:
+            call(*arguments)
+        return fail()
+
+    return counted
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_delivery_that_could_not_be_synced_is_taken_back(
+    box: Box, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", failing_at(number, os.fsync))
+        with pytest.raises(StoreError):
+            asyncio.run(box.store.deliver("ann", LETTER))
+    assert box.names() == []
+    assert os.listdir(box.folder / "tmp") == []
+    asyncio.run(box.store.deliver("ann", LETTER))
+    assert box.texts() == [LETTER]
+
+
+def test_a_delivery_that_is_done_is_not_denied_when_a_folder_fails_to_close(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", failing_at(1, os.close))
+        asyncio.run(box.store.deliver("ann", LETTER))
+    assert box.texts() == [LETTER]
+
+
+def test_a_folder_made_for_a_delivery_is_made_durably(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def sync(file: int) -> None:
+        synced.append(os.fstat(file).st_ino)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    asyncio.run(box.store.deliver("bob", LETTER))
+    assert {box.root.stat().st_ino, (box.root / "bob").stat().st_ino} <= set(synced)
+
+
+def test_a_size_that_was_guessed_because_the_disk_failed_is_not_remembered(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a", LETTER)
+    (box.folder / "restante.lock").touch()
+    for folder in (box.folder / "new", box.folder / "cur", box.folder):
+        os.utime(folder, (1, 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(sizes, "open_file", fail)
+        assert box.sizes() == [0]
+    assert box.sizes() == [21]
+
+
+def test_both_folders_are_closed_though_the_first_fails_to(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = os.open(box.folder, os.O_RDONLY)
+    before = open_files()
+    folders = Folders.open(root)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", failing_at(1, os.close))
+        with pytest.raises(OSError, match="Input/output error"):
+            folders.close()
+    assert open_files() == before
+    os.close(root)
+
+
+def test_a_chunked_file_that_fails_to_close_is_not_closed_twice(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second time the descriptor may be another session's."""
+    folder = os.open(box.put("new/1.a", LETTER).parent, os.O_RDONLY)
+    body = FileChunks(*open_file("1.a", folder))
+    closed: list[int] = []
+
+    def close(file: int) -> None:
+        closed.append(file)
+        fail()
+
+    async def twice() -> None:
+        with pytest.raises(StoreError):
+            await body.aclose()
+        await body.aclose()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", close)
+        asyncio.run(twice())
+    assert len(closed) == 1
+    for file in (*closed, folder):
+        os.close(file)
+
+
+def test_a_maildrop_that_fails_to_close_gives_its_lock_back(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "close", failing_at(1, os.close))
+            with pytest.raises(StoreError):
+                maildrop.release()
+        (await box.store.acquire("ann", 0)).release()
+
+    asyncio.run(run())
