@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench-startup install clean
+.PHONY: serve test check docs fuzz bench-startup install clean
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -20,6 +20,9 @@ check: .venv/check  ## lint, types, layers
 docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build
+
+fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 to keep those that tell more
+	$(BIN)/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES) --seed 0) $(if $(KEEP),--keep)
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py
