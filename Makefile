@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs fuzz bench-startup install clean
+.PHONY: serve test check docs fuzz soak bench-startup install clean
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -23,6 +23,9 @@ docs: .venv/docs  ## build the documentation into docs/_build
 
 fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 to keep those that tell more
 	$(BIN)/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES) --seed 0) $(if $(KEEP),--keep)
+
+soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2000 MINUTES=5
+	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py

@@ -82,12 +82,16 @@ def _number(pattern: str, text: str) -> int:
 def main() -> int:
     """Fuzz what the command line says."""
     parser = argparse.ArgumentParser(description="Fuzz Restante with atheris.")
-    parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="all, if none is named")
+    parser.add_argument(
+        "targets", nargs="*", help=f"of {', '.join(TARGETS)}; all, if none is named"
+    )
     parser.add_argument("--minutes", type=float, help="for all of them together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="add what reached something new")
     given = parser.parse_args()
     names = given.targets or list(TARGETS)
+    if unknown := set(names) - TARGETS.keys():
+        parser.error(f"no such target: {', '.join(unknown)}")
     FOUND.mkdir(exist_ok=True)
     print(f"{'target':<14}{'inputs':>10}{'seconds':>9}{'a second':>10}{'MB':>6}")
     bad = []
