@@ -20,7 +20,8 @@ CONTENT = b"\xfd"  # between a file's name and its octets
 SIGNED = b"!"  # begins a file of sizes that gets its right check sum
 LONGEST_NAME = 200
 MOST_FILES = 8
-OLD = 1_000_000_000  # nanoseconds since 1970
+OLD_SECONDS = 1  # since 1970
+OLD = OLD_SECONDS * 1_000_000_000  # nanoseconds
 RAM = Path("/dev/shm")  # where it is there: a fuzzer need not wear out a disk
 
 Seen = dict[str, tuple[int, bytes]]  # by unique-id: what LIST says, and the octets
@@ -111,7 +112,7 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
         contents = maildrop.contents
         assert contents.octets >= 0
         assert all(len(line) < 510 for line in (*contents.scan_listings, *contents.uid_listings))
-        assert all(_is_unique_id(uid) for uid in contents.uids)
+        assert all(is_unique_id(uid) for uid in contents.uids)
         assert len(set(contents.uids)) == len(contents.uids)
         texts = [_whole(maildrop, index) for index in range(len(contents.uids))]
     finally:
@@ -132,7 +133,7 @@ def _whole(maildrop: MaildirMaildrop, index: int) -> bytes:
     return text
 
 
-def _is_unique_id(uid: str) -> bool:
+def is_unique_id(uid: str) -> bool:
     """RFC 1939 section 7."""
     return 1 <= len(uid) <= 70 and all("!" <= character <= "~" for character in uid)
 

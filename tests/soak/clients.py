@@ -6,6 +6,7 @@ Each client has a kind and, where it logs in, an account of its own; it connects
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -27,14 +28,14 @@ PASSWORD = "secret"
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """What one process plays. `first` is the number of its first client; `hold` is in seconds."""
+    """What one process plays. `first` is the number of its first client."""
 
     port: int
     tls_port: int
     folder: str
     first: int
     clients: int
-    hold: float  # how long those stay that have nothing to do
+    hold: float  # seconds: how long a client may take over what needs no time
 
     @property
     def place(self) -> Place:
@@ -55,7 +56,7 @@ class Player:
 
     async def play(self) -> None:
         """Be one client after the other. A surprise is a problem, and is written down."""
-        await asyncio.sleep(self.chance.uniform(0, 2))
+        await self.linger()
         while True:
             try:
                 async with talking(self.crowd.place, tls=self.tls) as talk:
@@ -69,7 +70,13 @@ class Player:
             await asyncio.sleep(self.chance.uniform(0, 1))
 
     async def enter(self, talk: Talk) -> bool:
-        return await talk.log_in(self.user, PASSWORD)
+        """Log in, and take a while, as over a slow line; return False where another is in."""
+        entered = await talk.log_in(self.user, PASSWORD)
+        await self.linger()
+        return entered
+
+    async def linger(self) -> None:
+        await asyncio.sleep(self.chance.uniform(0, self.crowd.hold))
 
     async def fetch(self, talk: Talk, number: int) -> str:
         """Fetch a message, compare it octet for octet, and return its unique-id."""
@@ -193,9 +200,9 @@ async def idle(me: Player, talk: Talk) -> str | None:
     """Log in, and say next to nothing for a while."""
     if not await me.enter(talk):
         return IN_USE
-    await asyncio.sleep(me.crowd.hold / 2)
-    await talk.say("NOOP")
-    await asyncio.sleep(me.crowd.hold / 2)
+    for _ in range(3):
+        await talk.say("NOOP")
+        await me.linger()
     await me.leave(talk)
     return None
 
@@ -220,11 +227,10 @@ async def babble(me: Player, talk: Talk) -> str | None:
 
 async def vanish(me: Player, talk: Talk) -> str | None:
     """Go without a word: before a login, and in the midst of a message."""
-    await talk.line()
     if me.chance.random() < 0.5:
+        await talk.line()
         return None if talk.vanish() else "vanish: not permitted here"
-    await talk.say(f"USER {me.user}")
-    if not (await talk.say(f"PASS {PASSWORD}")).startswith(b"+OK"):
+    if not await me.enter(talk):
         return IN_USE
     talk.send(b"DELE 2\r\n" + b"RETR 1\r\n" * 5)
     return None if talk.vanish() else "vanish: not permitted here"
@@ -260,12 +266,15 @@ def prepare(crowd: Crowd, ledger: Ledger) -> None:
 
 
 async def run(crowd: Crowd, ledger: Ledger) -> None:
-    """Play until SIGTERM."""
+    """Play until SIGTERM, or until who began this is gone."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     numbers = range(crowd.first, crowd.first + crowd.clients)
     playing = [asyncio.create_task(Player(crowd, n, ledger).play()) for n in numbers]
-    await over.wait()
+    parent = os.getppid()
+    while not over.is_set() and os.getppid() == parent:  # nobody is left alone with the server
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), 1)
     for task in playing:
         task.cancel()
     await asyncio.gather(*playing, return_exceptions=True)

@@ -97,7 +97,8 @@ class Soak:
 def soaking(folder: Path, clients: int, hold: float, patience: float) -> Iterator[Soak]:
     """Serve so many clients' accounts while the block runs; a third of them come with TLS.
 
-    `hold` is how long idle ones stay, `patience` how long the server waits for a login, in seconds.
+    `hold` is how long they may take over what needs no time, `patience` how long the server waits
+    for a login, both in seconds.
     """
     users = folder / "users"
     hashed = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
