@@ -217,6 +217,7 @@ async def silent(me: Player, talk: Talk) -> str | None:
 async def babble(me: Player, talk: Talk) -> str | None:
     """Send what is no POP3 until the server hangs up."""
     await talk.line()
+    await me.linger()
     talk.send(me.chance.randbytes(3000) + b"\r\n" * 20 + b"x" * 100_000)
     try:
         await talk.slow(4096, 0)
