@@ -24,7 +24,7 @@ docs: .venv/docs  ## build the documentation into docs/_build
 fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 to keep those that tell more
 	$(BIN)/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES) --seed 0) $(if $(KEEP),--keep)
 
-soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2200 MINUTES=5
+soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800 MINUTES=5
 	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-startup: .venv/test  ## how long the commands take to start

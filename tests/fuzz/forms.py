@@ -9,7 +9,8 @@ from fuzz.target import Target, choices, cut
 from protocol import reference
 from restante.client import autoconfig, domain
 from restante.client.options import parse_url
-from restante.protocol import body
+from restante.protocol import body, line_ends
+from restante.protocol.body import to_wire  # type: ignore[attr-defined]  # the one that is used
 from restante.server import client_hello, proxy
 from restante.storage import headers
 
@@ -24,6 +25,10 @@ def wire(octets: bytes) -> None:
     sent = b"".join(map(whole.feed, parts)) + whole.finish()
     assert sent == reference.retr(stored) == body.whole(stored)[0]
     assert whole.octets == reference.size(stored) == body.size_on_wire(parts)
+    whole_lines = stored.rstrip(b"\r")
+    for start in (True, False):
+        in_python = line_ends.to_wire(whole_lines, start)
+        assert to_wire(whole_lines, start) == in_python, "C says the same"
     assert len(reference.unstuffed(sent)) == whole.octets
     cut_short = b""
     for part in parts:
@@ -79,7 +84,7 @@ def _has_document_type(octets: bytes) -> bool:
     found: list[str] = []
     parser = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = lambda name, *_: found.append(name)
-    parser.Parse(octets, True)  # noqa: FBT003  # the name is expat's
+    parser.Parse(octets, True)  # the name is expat's
     return bool(found)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from fuzz.target import Target
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
-from restante.storage.maildir.files import FileChunks
+from restante.storage.maildir.files import FileChunks, chunks
 from restante.storage.maildir.maildrop import MaildirMaildrop
 
 FIELD = b"\xfe"  # between the fields of an input
@@ -111,7 +111,8 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
     try:
         contents = maildrop.contents
         assert contents.octets >= 0
-        assert all(len(line) < 510 for line in (*contents.scan_listings, *contents.uid_listings))
+        lines = [*contents.scan_listing.split(b"\r\n"), *contents.uid_listing.split(b"\r\n")]
+        assert all(len(line) <= 510 and b"\n" not in line for line in lines)
         assert all(is_unique_id(uid) for uid in contents.uids)
         assert len(set(contents.uids)) == len(contents.uids)
         texts = [_whole(maildrop, index) for index in range(len(contents.uids))]
@@ -123,13 +124,12 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
 
 
 def _whole(maildrop: MaildirMaildrop, index: int) -> bytes:
-    body = maildrop.read(index)
+    body = maildrop._find_and_open(index)
     if isinstance(body, bytes):
         return body
-    assert isinstance(body, FileChunks), "a name that has not changed is opened at once"
-    with contextlib.suppress(StopIteration):
-        text = b"".join(body._chunks)  # without the thread that a server reads in
-        body.aclose().send(None)
+    assert isinstance(body, FileChunks)
+    text = b"".join(chunks(body._file))  # without an event loop
+    os.close(body._file)
     return text
 
 

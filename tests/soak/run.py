@@ -16,17 +16,17 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from soak.soaking import Soak, median, soaking
 from soak.watch import HEAD, MIB, Sample
 
-WARM_UP = 90  # seconds of a first wave, which fills what is kept on purpose
+WARM_UP = 120  # seconds of a first wave, which fills what is kept on purpose
 HOLD = 60  # seconds that a client may take over what needs no time
 PATIENCE = 30  # seconds that the server waits for a login
-GROWTH = 0.05  # of the memory with the crowd there, between the wave's first third and its last
-SLACK = 8 * MIB
+GROWTH = 0.1  # of the memory with the crowd there, between the wave's first third and its last
+SLACK = 16 * MIB
 
 
 def main() -> int:
     """Soak as the command line says."""
     parser = argparse.ArgumentParser(description="Soak pop3 serve with clients of all kinds.")
-    parser.add_argument("--clients", type=int, default=2200)
+    parser.add_argument("--clients", type=int, default=2800)
     parser.add_argument("--minutes", type=float, default=5)
     given = parser.parse_args()
     with (
