@@ -18,7 +18,9 @@ def main() -> None:
     name, *flags = sys.argv[1:]
     target = TARGETS[name]
     with target.limited():
-        atheris.Setup([sys.argv[0], *flags], target.run)
+        # libFuzzer runs its own command line again when it merges corpora.
+        again = f"{sys.executable} {Path(__file__).resolve()} {name}"
+        atheris.Setup([again, *flags], target.run)
         atheris.Fuzz()
 
 
