@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs fuzz soak bench-startup install clean
+.PHONY: serve test check docs fuzz soak bench bench-short bench-courier bench-startup install clean
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -27,6 +27,22 @@ fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 
 soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800 MINUTES=5
 	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
+bench: .venv/install build/twisted  ## Restante beside other servers, in less than 10 minutes
+	$(BIN)/python benchmarks/bench.py
+
+bench-short: .venv/install build/twisted  ## the same in a minute, to see that it works
+	SHORT=1 $(BIN)/python benchmarks/bench.py
+
+bench-courier:  ## unpack Debian's Courier for it, which cannot be installed beside Dovecot
+	mkdir -p build/courier
+	cd build/courier && apt-get download courier-pop courier-base courier-authlib \
+		courier-authdaemon courier-authlib-userdb libcourier-unicode4 libltdl7 libgamin0
+	cd build/courier && for package in *.deb; do dpkg -x $$package .; done
+
+build/twisted: benchmarks/twisted.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<
+
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py
 
@@ -42,4 +58,4 @@ install: .venv/install  ## make .venv with the command .venv/bin/pop3
 	touch $@
 
 clean:
-	rm -rf .venv demo docs/_build
+	rm -rf .venv build demo docs/_build
