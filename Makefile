@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-startup install clean faults
+.PHONY: serve test check docs bench bench-short bench-courier bench-startup install clean faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -23,6 +23,12 @@ check: .venv/check  ## lint, types, layers
 docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build
+
+fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 to keep those that tell more
+	$(BIN)/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES) --seed 0) $(if $(KEEP),--keep)
+
+soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800 MINUTES=5
+	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: .venv/install build/twisted  ## Restante beside other servers, in less than 10 minutes
 	$(BIN)/python benchmarks/bench.py
