@@ -11,6 +11,7 @@ FILE = click.Path(path_type=Path)
 
 DEMO_LISTEN = "127.0.0.1:1110"
 DEMO_TLS_LISTEN = "127.0.0.1:1995"
+DEMO_SMTP = "127.0.0.1:1025"
 
 KEYS = {
     "listen": ("server", "listen"),
@@ -19,6 +20,7 @@ KEYS = {
     "login_delay": ("login", "delay"),
     "mail": ("mail", "folder"),
     "users": ("accounts", "users"),
+    "lmtp": ("delivery", "lmtp"),
 }
 """Flags by the keys of the configuration file that they stand for."""
 
@@ -42,6 +44,11 @@ KEYS = {
 @click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
 @click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
 @click.option(
+    "--lmtp",
+    metavar="FILE",
+    help="Take mail from an MTA at this Unix socket; or at a HOST:PORT of this machine.",
+)
+@click.option(
     "--login-delay",
     type=click.IntRange(1, 86_400),
     metavar="SECONDS",
@@ -59,19 +66,26 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
 
     Flags win over the configuration file.
     """
+    from restante.cli import mail_in
+    from restante.delivery.listener import CannotListenError
     from restante.server import config, listener, run
 
     flags = _demo_flags(demo) if demo else {}
+    if given["lmtp"] and ":" not in given["lmtp"]:
+        given["lmtp"] = str(Path(given["lmtp"]).absolute())
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
     for flag, value in given.items():
         if value:
             section, key = KEYS[flag]
             flags.setdefault(section, {})[key] = _absolute(value)
     try:
-        run.run(config.load(file, flags), _tell_demo if demo else lambda _: None)
+        loaded = config.load(file, flags)
+        hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
+        companions = mail_in.listeners(loaded, hint)
+        run.run(loaded, _tell_demo if demo else lambda _: None, companions)
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
-    except listener.ListenError as error:
+    except (listener.ListenError, CannotListenError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -110,6 +124,7 @@ def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "mail": {"folder": mail},
         "accounts": {"users": users},
+        "delivery": {"smtp": DEMO_SMTP},
         "timeouts": {"login": 600},
     }
 
@@ -132,6 +147,8 @@ Five messages wait at {addresses[0]}. In another terminal, type:
     TOP 1
     QUIT
 
-{tls}Ctrl-C ends the server. Its log:
+{tls}It takes mail for {demo.ACCOUNT} too, by SMTP at {DEMO_SMTP}.
+
+Ctrl-C ends the server. Its log:
 """
     )

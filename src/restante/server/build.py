@@ -36,7 +36,7 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
     """Return what all connections share."""
     if not config.mail.folder.is_dir():
         raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
-    accounts = _accounts(config, log)
+    accounts = authenticator(config, log)
     limits = config.limits
     tokens = _tokens(config)
     return Service(
@@ -99,7 +99,8 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
     return found, known
 
 
-def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:
+def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
+    """Return who may log in."""
     section = config.accounts
     if section.users:
         return _file(section.users, section.remember, log)

@@ -13,28 +13,49 @@ from restante.server import build, observe
 from restante.server.listener import listening
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    from collections.abc import Callable, Sequence
 
+    from restante.server.companion import Companion
     from restante.server.sections import Config
     from restante.server.service import Service
 
 
-def run(config: Config, on_ready: Callable[[list[str]], None] = lambda _: None) -> None:
+def run(
+    config: Config,
+    on_ready: Callable[[list[str]], None] = lambda _: None,
+    companions: Sequence[Companion] = (),
+) -> None:
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are taken.
 
-    Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
+    Companions serve beside it, and their sockets are opened first. Raises ConfigError: files that
+    the configuration names cannot be used. Raises ListenError.
     """
     log, writer = observe.start(config.log.format)
+    undo = contextlib.ExitStack()
     try:
         service = build.service(config, log)
         _raise_file_limit()
+        opened = [(companion, _open(companion, undo)) for companion in companions]
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(config, service, on_ready))
+            runner.run(_serve(config, service, on_ready, opened))
     finally:
+        undo.close()
         writer.close()
 
 
-async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]], None]) -> None:
+def _open(companion: Companion, undo: contextlib.ExitStack) -> Sequence[socket.socket]:
+    sockets = companion.open()
+    undo.callback(companion.close)
+    return [undo.enter_context(opened) for opened in sockets]
+
+
+async def _serve(
+    config: Config,
+    service: Service,
+    on_ready: Callable[[list[str]], None],
+    companions: Sequence[tuple[Companion, Sequence[socket.socket]]],
+) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(
         lambda _, context: service.log.error(
@@ -54,7 +75,10 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
     loop.add_signal_handler(signal.SIGHUP, reload)
     expiry = build.expiry(config, service)
     expiring = asyncio.create_task(expiry.run()) if expiry else None
-    async with listening(service, listens, config.timeouts.stop) as sockets:
+    async with contextlib.AsyncExitStack() as stack:
+        sockets = await stack.enter_async_context(listening(service, listens, config.timeouts.stop))
+        for companion, opened in companions:
+            await stack.enter_async_context(companion.serving(opened, service.store, service.log))
         addresses = [_written(socket.getsockname()) for socket in sockets]
         for address in addresses:
             service.log.info("listening", address=address)
