@@ -56,7 +56,15 @@ class Site:
         return text
 
     def add(self, user: str) -> None:
-        command = [POP3, "user", "add", user, "--password-stdin", "--users", self.folder / "users"]
+        command: list[str | Path] = [
+            POP3,
+            "user",
+            "add",
+            user,
+            "--password-stdin",
+            "--users",
+            self.folder / "users",
+        ]
         subprocess.run(command, input=b"secret\n", check=True, capture_output=True)
         os.chown(self.folder / "users", *NOBODY)
 
@@ -103,7 +111,14 @@ def site() -> Iterator[Site]:
 @contextlib.contextmanager
 def serving(site: Site) -> Iterator[None]:
     config = site.folder / "restante.toml"
-    command = [site.pop3, "serve", "--config", config, "--listen", f"127.0.0.1:{site.port}"]
+    command: list[str | Path] = [
+        site.pop3,
+        "serve",
+        "--config",
+        config,
+        "--listen",
+        f"127.0.0.1:{site.port}",
+    ]
     uid, gid = NOBODY
     with (site.folder / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -28,7 +28,7 @@ class Known:
         ("Ann@EXAMPLE.com", ["ann@example.com"], "ann@example.com"),
         ("Ann@example.com", ["Ann@example.com", "ann@example.com"], "Ann@example.com"),
         ("ann+lists@example.com", ["ann@example.com"], "ann@example.com"),
-        ("ann+lists@example.com", ["ann+lists@example.com", "ann@example.com"], "ann+lists@example.com"),
+        ("ann+a@example.com", ["ann+a@example.com", "ann@example.com"], "ann+a@example.com"),
         ("ann+lists+more@example.com", ["ann"], "ann"),
         ("ann+lists@example.com", ["ann", "ann+lists"], "ann+lists"),
         ("+lists@example.com", ["", "@example.com"], None),

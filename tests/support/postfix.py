@@ -1,4 +1,4 @@
-"""Debian's Postfix, with a configuration, a queue and a user's mail of its own, on no port at all."""
+"""Debian's Postfix, with a configuration and a queue of its own, and on no port unless told."""
 
 from __future__ import annotations
 

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import socket
 import time
+from typing import TYPE_CHECKING
 
 from restante.protocol.body import size_on_wire
 from restante.storage.maildir.files import open_folder
 from restante.storage.maildir.names import unique_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STALE = 36 * 60 * 60  # seconds
 
 _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
 _count = itertools.count()
 
 
 def deliver(maildrop: int, message: bytes) -> str:
-    """Write a message to tmp/, move it to new/ and return its unique-id. Raises OSError."""
+    """Write a message to tmp/, move it to new/ and return its unique-id. Raises OSError.
+
+    When it raises, nothing of the message is left, so that who tries again delivers it once.
+    """
     name = _new_name(message)
-    tmp = open_folder("tmp", maildrop)
-    try:
+    with contextlib.ExitStack() as undo:
+        tmp = open_folder("tmp", maildrop)
+        undo.callback(os.close, tmp)
         new = open_folder("new", maildrop)
-        try:
+        undo.callback(os.close, new)
+        with _removed_on_error(name, tmp):
             _write(name, tmp, message)
             os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
+        with _removed_on_error(name, new):
             os.fsync(new)
-        finally:
-            os.close(new)
-    finally:
-        os.close(tmp)
+        _remove_stale(tmp)
     return unique_id(name)
 
 
@@ -45,3 +55,24 @@ def _write(name: str, tmp: int, message: bytes) -> None:
         file.write(message)
         file.flush()
         os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _removed_on_error(name: str, folder: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+        raise
+
+
+def _remove_stale(tmp: int) -> None:
+    """Remove what deliveries that were cut off have left behind, after the 36 hours of maildir(5).
+
+    The folder is nearly always empty, so that a look at it costs nothing.
+    """
+    with contextlib.suppress(OSError), os.scandir(tmp) as entries:
+        for entry in entries:
+            if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
+                os.unlink(entry.name, dir_fd=tmp)

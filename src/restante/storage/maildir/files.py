@@ -16,6 +16,7 @@ from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 CHUNK = 256 * 1024  # octets
 
@@ -46,12 +47,32 @@ def store_error(what: str, error: OSError) -> StoreError:
 
 
 def open_folder(name: str, parent: int) -> int:
-    """Open a folder, made when it is missing. Raises OSError, also for a symbolic link."""
+    """Open a folder, made, and durable, when it is missing.
+
+    Raises OSError, also for a symbolic link.
+    """
     try:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
     except FileNotFoundError:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        with contextlib.suppress(FileExistsError):  # another session or delivery made it just now
+            os.mkdir(name, 0o700, dir_fd=parent)
+        os.fsync(parent)
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+
+
+def open_below(root: Path, folder: Path) -> int:
+    """Open a folder below a root, with all between them made when it is missing.
+
+    The root is never made, and may be a link; below it none is followed. Raises OSError.
+    """
+    opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in folder.relative_to(root).parts:
+        try:
+            below = open_folder(part, opened)
+        finally:
+            os.close(opened)
+        opened = below
+    return opened
 
 
 def open_file(name: str, folder: int) -> tuple[int, int]:

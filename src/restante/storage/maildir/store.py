@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.files import as_store_error
+from restante.storage.maildir.files import as_store_error, open_below
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
@@ -118,9 +118,12 @@ class MaildirStore:
             return MaildirMaildrop(root, folders, known, undo, self._pace)
 
     def _deliver(self, folder: Path, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
-            root = self._open_root(folder, undo)
-            return delivery.deliver(root, message)
+        with as_store_error("a message cannot be delivered"):
+            root = open_below(self._layout.root, folder)
+            try:
+                return delivery.deliver(root, message)
+            finally:
+                os.close(root)
 
     def _open_root(self, folder: Path, undo: contextlib.ExitStack) -> int:
         """Open a user's folder, made when it is missing.
