@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from restante.delivery.office import Office
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
 
@@ -26,10 +27,6 @@ class PipeCommand(click.Command):
 
     What nobody foresaw is EX_TEMPFAIL: an MTA takes a code it does not know for a final no.
     """
-
-    def main(self, *args: Any, **extra: Any) -> Any:  # pragma: no cover  # only when run by itself
-        """Run it."""
-        return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read the command line."""
@@ -73,11 +70,13 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | No
     from restante.server.config import ConfigError
 
     try:
-        outcome = asyncio.run(_deliver(_config(file, given), user, sender))
+        outcome, log = asyncio.run(_deliver(_config(file, given), user, sender))
     except ConfigError as error:
-        _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
+        code = EX_NOPERM if _is_about_permission(error) else EX_TEMPFAIL
+        _end(code, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
     if outcome is not outcomes.DELIVERED:
-        _end(outcome.exit, f"{outcome.status} {outcome.text}")
+        told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # the sender never reads that
+        _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
 
 
 def _config(file: Path | None, given: dict[str, Path | None]) -> Config:
@@ -91,35 +90,49 @@ def _config(file: Path | None, given: dict[str, Path | None]) -> Config:
     return config.load(file, flags)
 
 
-async def _deliver(config: Config, user: str, sender: str | None) -> Outcome:
+async def _deliver(config: Config, user: str, sender: str | None) -> tuple[Outcome, str]:
+    """Return how it ended, and what the log says of it."""
     from restante.cli import mail_in
-    from restante.delivery import outcomes, trace
     from restante.delivery.office import Office
     from restante.delivery.outcomes import Outcome
     from restante.server import build, observe
 
-    log, writer = observe.start("text", io.StringIO())
+    log, writer = observe.start("text", lines := io.StringIO())
     try:
-        store = build.service(config, log).store
+        service = build.service(config, log)
         office = Office(
-            store=store,
-            recipients=mail_in.recipients(config, log),
+            store=service.store,
+            recipients=mail_in.recipients(config, lambda: build.authenticator(config, log)),
             log=log,
             delimiter=config.delivery.recipient_delimiter,
         )
-        owner = await office.find(user)
-        if isinstance(owner, Outcome):
-            return owner
-        message = sys.stdin.buffer.read(config.delivery.message_size + 1)
-        if len(message) > config.delivery.message_size:
-            return outcomes.TOO_BIG
-        message, named = trace.without_from_line(message)
-        if sender is None:
-            sender = named if named is not None else trace.return_path(message) or ""
-        told = trace.Trace(sender.removeprefix("<").removesuffix(">"), user)
-        return await office.deliver(owner, message, told, "pipe")
+        outcome = await office.find(user)
+        if not isinstance(outcome, Outcome):
+            outcome = await _put(office, outcome, user, sender, config.delivery.message_size)
     finally:
         writer.close()
+    return outcome, lines.getvalue()
+
+
+async def _put(office: Office, owner: str, user: str, sender: str | None, most: int) -> Outcome:
+    from restante.delivery import outcomes, trace
+
+    message = sys.stdin.buffer.read(most + 1)
+    if len(message) > most:
+        return outcomes.TOO_BIG
+    message, named = trace.without_from_line(message)
+    if sender is None:
+        sender = named if named is not None else trace.return_path(message) or ""
+    return await office.deliver(owner, message, trace.Trace(trace.sender(sender), user), "pipe")
+
+
+def _is_about_permission(error: BaseException | None) -> bool:
+    """Tell whether this came of a file that we may not read."""
+    while error is not None:
+        if isinstance(error, PermissionError):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _end(code: int, text: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ KEYS = {
     "mail": ("mail", "folder"),
     "users": ("accounts", "users"),
     "lmtp": ("delivery", "lmtp"),
+    "smtp": ("delivery", "smtp"),
 }
 """Flags by the keys of the configuration file that they stand for."""
 
@@ -49,6 +51,11 @@ KEYS = {
     help="Take mail from an MTA at this Unix socket; or at a HOST:PORT of this machine.",
 )
 @click.option(
+    "--smtp",
+    metavar="HOST:PORT",
+    help="Take mail by SMTP from programs on this machine, for tests.",
+)
+@click.option(
     "--login-delay",
     type=click.IntRange(1, 86_400),
     metavar="SECONDS",
@@ -59,7 +66,7 @@ KEYS = {
     type=FILE,
     metavar="DIR",
     help=f"Make a demo account with five messages in DIR and serve it at {DEMO_LISTEN}, "
-    f"and with TLS at {DEMO_TLS_LISTEN}.",
+    f"and with TLS at {DEMO_TLS_LISTEN}; take mail for it by SMTP at {DEMO_SMTP}.",
 )
 def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
@@ -67,12 +74,11 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     Flags win over the configuration file.
     """
     from restante.cli import mail_in
-    from restante.delivery.listener import CannotListenError
+    from restante.delivery.settings import CannotListenError
     from restante.server import config, listener, run
 
     flags = _demo_flags(demo) if demo else {}
-    if given["lmtp"] and ":" not in given["lmtp"]:
-        given["lmtp"] = str(Path(given["lmtp"]).absolute())
+    given["lmtp"] = _place(given["lmtp"])
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
     for flag, value in given.items():
         if value:
@@ -81,12 +87,22 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     try:
         loaded = config.load(file, flags)
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
-        companions = mail_in.listeners(loaded, hint)
-        run.run(loaded, _tell_demo if demo else lambda _: None, companions)
+        tell = functools.partial(_tell_demo, loaded.delivery.smtp) if demo else lambda _: None
+        run.run(loaded, tell, mail_in.listeners(loaded, hint))
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
-    except (listener.ListenError, CannotListenError) as error:
+    except listener.ListenError as error:
         raise click.ClickException(str(error)) from None
+    except CannotListenError as error:
+        hint = "; --smtp HOST:PORT takes another" if demo else ""
+        raise click.ClickException(f"{error}{hint}") from None
+
+
+def _place(text: str | None) -> str | None:
+    """Return where to listen for LMTP: a Unix socket's file is relative to where one is."""
+    if text is None or (":" in text and "/" not in text):
+        return text
+    return str(Path(text.removeprefix("unix:")).absolute())
 
 
 def _absolute(value: object) -> object:
@@ -129,7 +145,7 @@ def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _tell_demo(addresses: list[str]) -> None:
+def _tell_demo(smtp: str | None, addresses: list[str]) -> None:
     from restante.server import demo
 
     host, _, port = addresses[0].rpartition(":")
@@ -147,7 +163,7 @@ Five messages wait at {addresses[0]}. In another terminal, type:
     TOP 1
     QUIT
 
-{tls}It takes mail for {demo.ACCOUNT} too, by SMTP at {DEMO_SMTP}.
+{tls}It takes mail for {demo.ACCOUNT} too, by SMTP at {smtp}.
 
 Ctrl-C ends the server. Its log:
 """

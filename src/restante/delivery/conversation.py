@@ -11,6 +11,7 @@ What is different here from aiosmtpd's own:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import secrets
@@ -18,10 +19,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, cast
 
 from aiosmtpd.lmtp import LMTP
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP
 
 from restante.delivery import trace
-from restante.delivery.outcomes import BAD_ADDRESS, DELIVERED, UNKNOWN, Outcome
+from restante.delivery.hooks import Hooks, Letter
+from restante.delivery.outcomes import DELIVERED, Outcome
 from restante.delivery.reading import read_message
 from restante.delivery.trace import Trace
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 logging.getLogger("mail.log").disabled = True  # aiosmtpd's: it would quote the peer on stderr
 
-MOST_RECIPIENTS = 1000  # of one message; RFC 5321 section 4.5.3.1.8 wants at least 100
 LONGEST_COMMAND = 2048  # octets
 CHUNK = 64 * 1024  # octets of a line that are read at once
 
@@ -44,61 +45,6 @@ _STATUS = {
     "501": "5.5.4", "502": "5.5.1", "503": "5.5.1", "504": "5.5.4", "530": "5.7.0",
     "538": "5.7.11", "552": "5.3.4", "553": "5.1.3", "555": "5.5.4",
 }  # fmt: skip
-
-
-class Letter(Envelope):
-    """What one message's commands said so far: for each recipient, the owner of the maildrop."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owners: list[tuple[str, str]] = []  # recipient and owner
-
-    @property
-    def sender(self) -> str:
-        """The sender's address, empty for nobody."""
-        return (self.mail_from or "").removeprefix("<").removesuffix(">")
-
-
-class Hooks:
-    """What aiosmtpd asks about commands, for all connections."""
-
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-
-    async def handle_EHLO(  # noqa: N802  # aiosmtpd's name
-        self, _server: SMTP, session: Session, _letter: Letter, host: str, lines: list[str]
-    ) -> list[str]:
-        """Return what to announce. RFC 2033 section 5 wants these two."""
-        session.host_name = host
-        return [*lines[:-1], "250-PIPELINING", "250-ENHANCEDSTATUSCODES", lines[-1]]
-
-    async def handle_MAIL(  # noqa: N802
-        self, _server: SMTP, _session: Session, letter: Letter, sender: str, options: list[str]
-    ) -> str:
-        """Take a sender, who may be nobody: "<>"."""
-        if not sender.isprintable():
-            return str(BAD_ADDRESS)
-        letter.mail_from = sender
-        letter.mail_options.extend(options)
-        return "250 2.1.0 OK"
-
-    async def handle_RCPT(  # noqa: N802
-        self, _server: SMTP, _session: Session, letter: Letter, recipient: str, _options: list[str]
-    ) -> str:
-        """Take a recipient who has a maildrop."""
-        if len(letter.owners) >= MOST_RECIPIENTS:
-            return "452 4.5.3 too many recipients"
-        owner = await self._desk.office.find(recipient)
-        if isinstance(owner, Outcome):
-            self._desk.note_refused(letter.sender, [recipient], owner)
-            return f"{owner}{self._desk.unknown_hint}" if owner is UNKNOWN else str(owner)
-        letter.owners.append((recipient, owner))
-        letter.rcpt_tos.append(recipient)
-        return "250 2.1.5 OK"
-
-    async def handle_VRFY(self, *_: object) -> str:  # noqa: N802
-        """Tell nothing. RFC 5321 section 3.5.3."""
-        return "252 2.5.0 send some mail, and see"
 
 
 class Conversation(SMTP):
@@ -124,6 +70,10 @@ class Conversation(SMTP):
 
     def _create_envelope(self) -> Letter:
         return Letter()
+
+    async def _handle_client(self) -> None:
+        with contextlib.suppress(ConnectionError):  # there is nobody left to tell
+            await super()._handle_client()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
@@ -205,13 +155,19 @@ class Conversation(SMTP):
         await self.push("354 End data with <CR><LF>.<CR><LF>")
         message = await read_message(self._reader, self._desk.room, self._desk.message_size)
         self.envelope = self._create_envelope()
-        if isinstance(message, Outcome):
+        if self._ended:  # the peer was told goodbye meanwhile, and will bring it again
+            self._desk.room.give_back(0 if isinstance(message, Outcome) else len(message))
+            self._hang_up()
+        elif isinstance(message, Outcome):
             self._desk.note_refused(letter.sender, letter.rcpt_tos, message)
             await self.answer([message] * len(letter.owners))
-            return
+        else:
+            await self._put(letter, message)
+
+    async def _put(self, letter: Letter, message: bytes) -> None:
+        """Deliver a message, which goes on when the peer hangs up, and say what became of it."""
         self.delivering = True
         work = self._desk.keep(self._deliver(letter, message))
-        del message
         await self.answer(await asyncio.shield(work))
         self.delivering = False
         if self._ended:
@@ -237,7 +193,7 @@ class Conversation(SMTP):
     def _trace(self, sender: str, recipient: str) -> Trace:
         assert self.session is not None
         received = b""
-        if self._desk.received:
+        if self._desk.received or self.way == "smtp":  # RFC 5321 section 4.4
             peer = self.session.peer
             received = trace.received(
                 self.session.host_name or "", peer[0] if peer else "", self._desk.host, self.way

@@ -28,9 +28,10 @@ class Desk:
     message_size: int  # octets
     most_connections: int
     host: str
+    patience: float  # seconds for a peer's next command
     received: bool = False  # whether to write a Received line by LMTP too
-    patience: float = 300  # seconds for a peer's next command; RFC 5321 section 4.5.3.2.7
     unknown_hint: str = ""  # what else to say of an unknown recipient
+    _stopping: bool = field(init=False, default=False)
     _conversations: set[Conversation] = field(init=False, default_factory=set)
     _work: set[asyncio.Task[Any]] = field(init=False, default_factory=set)
     _changed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
@@ -49,6 +50,8 @@ class Desk:
     def enter(self, conversation: Conversation) -> None:
         """Count a conversation in."""
         self._conversations.add(conversation)
+        if self._stopping:
+            conversation.say_goodbye()
 
     def leave(self, conversation: Conversation) -> None:
         """Count a conversation out."""
@@ -71,6 +74,7 @@ class Desk:
 
     async def stop(self, patience: float) -> None:
         """End all conversations: a message that came whole is delivered and answered first."""
+        self._stopping = True
         for conversation in tuple(self._conversations):
             conversation.say_goodbye()
         with contextlib.suppress(TimeoutError):

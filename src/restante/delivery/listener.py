@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from restante.delivery.desk import Desk
 from restante.delivery.office import Office
 from restante.delivery.reading import Room
+from restante.delivery.settings import CannotListenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -22,29 +23,11 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.delivery.recipients import Recipients
+    from restante.delivery.settings import Settings
     from restante.storage.api import Store
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
 ROOM = 4  # messages of the greatest size that may be in memory at once
-
-
-class CannotListenError(Exception):
-    """A socket cannot be opened; the text says why."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """Where mail comes in, and what is taken. The reference of the configuration explains them."""
-
-    lmtp: Path | tuple[str, int] | None = None
-    smtp: tuple[str, int] | None = None
-    socket_mode: int = 0o660
-    socket_group: str | None = None
-    delimiter: str = "+"
-    received: bool = False
-    message_size: int = 64 * 1024 * 1024  # octets
-    connections: int = 100
-    stop_patience: float = 10  # seconds
 
 
 @dataclass(kw_only=True)
@@ -108,6 +91,7 @@ class Listener:
             message_size=settings.message_size,
             most_connections=settings.connections,
             host=socket.gethostname(),
+            patience=settings.patience,
             received=settings.received,
             unknown_hint=self.unknown_hint,
         )

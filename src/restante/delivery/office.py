@@ -60,6 +60,10 @@ class Office:
         except StoreError as problem:
             outcome = outcomes.of(problem)
             error = str(problem)
+        except Exception:
+            outcome = outcomes.TROUBLE
+            error = "incident"
+            self.log.exception("incident", via=via)
         seconds = round(time.monotonic() - begun, 3)
         log = self.log.bind(**told, octets=len(message), seconds=seconds)
         if outcome is outcomes.DELIVERED:

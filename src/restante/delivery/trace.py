@@ -9,6 +9,8 @@ import email.utils
 import re
 from typing import NamedTuple
 
+LONGEST_HEADER = 256 * 1024  # octets that are looked at; Postfix looks at 100 KiB
+
 _FOLDED = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"  # the rest of a field, behind its name
 _HEADER_END = re.compile(rb"^\r?\n", re.MULTILINE)
 _RETURN_PATH = re.compile(rb"^return-path" + _FOLDED, re.MULTILINE | re.IGNORECASE)
@@ -40,8 +42,7 @@ def written(message: bytes, trace: Trace) -> bytes:
     demand, is not doubled. Raises LoopError: the same recipient stands in one further down, below
     the lines of other programs.
     """
-    end = _HEADER_END.search(message)
-    header = message[: end.start()] if end else message
+    header = _header(message)
     top = _ON_TOP.match(header)
     place = top.end() if top else 0
     recipient = _octets(trace.recipient)
@@ -69,6 +70,12 @@ def received(helo: str, peer: str, host: str, way: str) -> bytes:
     ).encode()
 
 
+def sender(named: str) -> str:
+    """Return an envelope's sender as programs name it, and nothing for nobody."""
+    named = named.removeprefix("<").removesuffix(">")
+    return "" if named.upper() == "MAILER-DAEMON" else named
+
+
 def without_from_line(message: bytes) -> tuple[bytes, str | None]:
     """Return a message without the line that begins one in an mbox, and the sender it names.
 
@@ -77,17 +84,21 @@ def without_from_line(message: bytes) -> tuple[bytes, str | None]:
     line = _FROM_LINE.match(message)
     if line is None:
         return message, None
-    sender = line[1].decode(errors="surrogateescape")
-    return message[line.end() :], "" if sender.upper() == "MAILER-DAEMON" else sender
+    return message[line.end() :], sender(line[1].decode(errors="surrogateescape"))
 
 
 def return_path(message: bytes) -> str | None:
     """Return the sender whom a message's own first Return-Path names, or None."""
-    end = _HEADER_END.search(message)
-    match = _RETURN_PATH.search(message, 0, end.start() if end else len(message))
+    match = _RETURN_PATH.search(_header(message))
     if match is None:
         return None
     return match[0].partition(b":")[2].strip().strip(b"<>").decode(errors="surrogateescape")
+
+
+def _header(message: bytes) -> bytes:
+    """Return what stands before the first empty line, or as much of it as is worth a look."""
+    end = _HEADER_END.search(message, 0, LONGEST_HEADER)
+    return message[: end.start() if end else LONGEST_HEADER]
 
 
 def _octets(address: str) -> bytes:

@@ -152,8 +152,8 @@ class Delivery(Section):
     Attributes:
         lmtp: The file of a Unix socket, such as "/run/restante/lmtp", or a loopback HOST:PORT.
         smtp: A loopback HOST:PORT for SMTP, for programs that are tested; it forwards nothing.
-        socket_mode: Who may use the Unix socket: the permissions of its file.
-        socket_group: The group of that file, such as "postfix".
+        socket_mode: The permissions of that file, in octal; who may write to it may deliver.
+        socket_group: Its group, such as "postfix"; without it, the folder's or the server's own.
         recipients: Who may get mail: "accounts" asks the accounts for the name, "folders" wants a
             maildrop that is there already, and "auto" is "folders" with PAM and else "accounts".
         recipient_delimiter: Where the extension of an address begins, as in ann+lists; "" for none.
@@ -164,7 +164,7 @@ class Delivery(Section):
 
     lmtp: str | None = None
     smtp: str | None = None
-    socket_mode: Annotated[int, msgspec.Meta(ge=0, le=0o777)] = 0o660
+    socket_mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0660"
     socket_group: str | None = None
     recipients: Literal["auto", "accounts", "folders"] = "auto"
     recipient_delimiter: Annotated[str, msgspec.Meta(max_length=1)] = "+"
