@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
 
-FILE = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, readable=False)  # what may not be read has a code of its own
 
 EX_USAGE, EX_TEMPFAIL, EX_NOPERM = 64, 75, 77  # of sysexits.h
 

@@ -43,6 +43,7 @@ class Listener:
         """Return listening sockets, for LMTP and then for SMTP. Raises CannotListenError."""
         ways = [self.settings.lmtp, self.settings.smtp]
         with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
             found = [undo.enter_context(self._open(way)) for way in ways if way is not None]
             undo.pop_all()
         return found
@@ -100,7 +101,7 @@ class Listener:
         try:
             return self._open_file(where) if isinstance(where, Path) else _open_port(where)
         except (OSError, LookupError) as error:
-            told = error.strerror if isinstance(error, OSError) else error
+            told = (error.strerror if isinstance(error, OSError) else None) or error
             shown = where if isinstance(where, Path) else f"{where[0]}:{where[1]}"
             raise CannotListenError(f"cannot listen for mail at {shown}: {told}") from error
 
@@ -116,7 +117,6 @@ class Listener:
             opened.listen(BACKLOG)  # only now can anybody connect
         except BaseException:
             opened.close()
-            self.close()
             raise
         return opened
 
