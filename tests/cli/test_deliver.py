@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from restante.cli.main import main
 from support.process import POP3
 from support.public import NOBODY, pop3_for_nobody
 
@@ -24,22 +26,22 @@ def flags(tmp_path: Path) -> list[str | Path]:
     return ["--mail", tmp_path / "mail", "--users", tmp_path / "users"]
 
 
-def deliver(
-    *arguments: str | Path,
-    message: bytes = LETTER,
-    command: Path = POP3,
-    **options: int | list[int],
-) -> tuple[int, str]:
-    done = subprocess.run(
-        [command, "deliver", *arguments],
-        input=message, capture_output=True, timeout=60, check=False, **options,
-    )  # type: ignore[call-overload]  # fmt: skip
-    assert done.stdout == b""
-    return done.returncode, done.stderr.decode()
+def deliver(*arguments: str | Path, message: bytes = LETTER) -> tuple[int, str]:
+    """Run the command in this process, and return its exit code and what it says."""
+    done = CliRunner().invoke(main, ["deliver", *map(str, arguments)], input=message)
+    assert done.stdout == ""
+    return done.exit_code, done.stderr
 
 
 def delivered(tmp_path: Path, user: str = "ann@example.com") -> list[bytes]:
     return [file.read_bytes() for file in (tmp_path / "mail" / user / "new").iterdir()]
+
+
+def test_a_program_delivers_by_a_pipe(tmp_path: Path, flags: list[str | Path]) -> None:
+    command: list[str | Path] = [POP3, "deliver", "ann@example.com", *flags]
+    done = subprocess.run(command, input=LETTER, capture_output=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert delivered(tmp_path) == [b"Return-Path: <>\nDelivered-To: ann@example.com\n" + LETTER]
 
 
 def test_a_message_is_delivered_in_silence(tmp_path: Path, flags: list[str | Path]) -> None:
@@ -179,9 +181,11 @@ def test_no_permission_is_77(open_folder: Path, closed: str) -> None:
     pop3 = pop3_for_nobody(open_folder / "python")
     uid, gid = NOBODY
     (open_folder / closed).chmod(0o700 if closed == "mail" else 0o600)
-    code, told = deliver(
-        "--mail", open_folder / "mail", "--users", open_folder / "users", "ann",
-        command=pop3, user=uid, group=gid, extra_groups=[],
+    command: list[str | Path] = [pop3, "deliver", "ann"]
+    command += ["--mail", open_folder / "mail", "--users", open_folder / "users"]
+    done = subprocess.run(
+        command, input=LETTER, capture_output=True, check=False, timeout=60,
+        user=uid, group=gid, extra_groups=[],
     )  # fmt: skip
-    assert "permission" in told.lower()
-    assert code == 77
+    assert b"permission" in done.stderr.lower()
+    assert done.returncode == 77
