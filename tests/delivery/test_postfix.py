@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import shutil
+import smtplib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -162,6 +163,32 @@ def test_what_sendmail_is_given_comes_back_octet_for_octet_by_lmtp(site: Site) -
     assert got == expected(LETTER, b"ann@example.com", b"carl@example.org", got)
     log = (site.folder / "log").read_text()
     assert "event=delivered via=lmtp user=ann@example.com" in log
+
+
+def test_postfix_asks_who_exists_before_it_takes_mail_from_others(site: Site) -> None:
+    port = free_port()
+    main = f"{MAIN}mynetworks =\naddress_verify_poll_delay = 1s\n"
+    with running(site, main, f"127.0.0.1:{port} inet n - n - - smtpd\n") as mta:
+        wait_for_port(port, mta.process)
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+            client.ehlo()
+            client.mail("carl@example.org")
+            code, text = client.rcpt("nobody@example.com")
+            assert code == 550, text
+            assert b"no such user here" in text
+            assert client.rcpt("ann+lists@example.com")[0] == 250
+    assert [*site.folder.glob("mail/nobody*")] == []
+
+
+def test_what_postfix_writes_on_top_itself_is_not_taken_for_a_circle(site: Site) -> None:
+    """`flags=DRhu` is what many a how-to says; and a bounce comes from nobody."""
+    site.add("dora@example.com")
+    main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
+    master = PIPE.replace("  user=", "  flags=DRhu user=").replace("--sender=${sender} ", "")
+    with running(site, main, master) as mta:
+        mta.send(LETTER, "", "dora@example.com")
+        got = site.retrieve("dora@example.com")
+    assert got == expected(LETTER, b"dora@example.com", b"", got)
 
 
 def test_the_same_by_a_pipe(site: Site) -> None:

@@ -54,6 +54,7 @@ class Postfix:
     """A running Postfix."""
 
     folder: Path
+    process: subprocess.Popen[bytes]
 
     @property
     def log(self) -> str:
@@ -86,7 +87,7 @@ def postfix(folder: Path, main: str, master: str = "") -> Iterator[Postfix]:
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     try:
-        running = Postfix(folder)
+        running = Postfix(folder, process)
         wait_until(lambda: process.poll() is not None or "daemon started" in running.log)
         assert process.poll() is None, (folder / "output").read_text() + running.log
         yield running
