@@ -50,13 +50,18 @@ def test_without_a_delimiter_there_are_no_extensions() -> None:
 
 @pytest.mark.parametrize("name", ["../ann", "..", ".", "", "a/b", "ann\n", "/etc", "ann\0"])
 def test_a_name_that_no_folder_may_have_is_nobody(tmp_path: Path, name: str) -> None:
-    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann/new").mkdir(parents=True)
+    (tmp_path / "mail/new").mkdir(parents=True)
     recipients = FolderRecipients(Layout(tmp_path / "mail"))
     assert asyncio.run(recipients.owner(name)) is None
 
 
 def test_who_has_a_maildrop_may_get_mail_where_accounts_cannot_be_asked(tmp_path: Path) -> None:
-    (tmp_path / "ann").mkdir()
+    (tmp_path / "ann/new").mkdir(parents=True)
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "carl").touch()  # an mbox
     recipients = FolderRecipients(Layout(tmp_path))
     assert asyncio.run(recipients.owner("ann")) == "ann"
     assert asyncio.run(recipients.owner("bob")) is None
+    assert asyncio.run(recipients.owner("carl")) == "carl"
+    assert asyncio.run(recipients.owner("lost+found")) is None

@@ -69,6 +69,19 @@ def test_whatever_comes_in_is_in_what_is_stored(header: bytes, body: bytes) -> N
     assert trace.written(message, ANN) == TOP + message
 
 
+@pytest.mark.parametrize("name", ["a\nX: b", "a\r\nX: b", "a\0b", "a\x1bb", "a\udcffb"])
+def test_no_address_can_begin_another_line(name: str) -> None:
+    lines = trace.written(b"\n", Trace(name, name)).split(b"\n")
+    assert len(lines) == 4
+    assert lines[0].startswith(b"Return-Path: <a?")
+    assert lines[1].startswith(b"Delivered-To: a?")
+
+
+def test_a_header_without_end_is_looked_at_up_to_a_length() -> None:
+    message = b"x: y\n" * trace.LONGEST_HEADER + b"Return-Path: <x@y>\n"
+    assert trace.written(message, ANN) == TOP + message
+
+
 @pytest.mark.parametrize(
     ("message", "left", "sender"),
     [

@@ -8,9 +8,10 @@ import os
 import shutil
 import socket
 import stat
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.delivery.desk import Desk
 from restante.delivery.office import Office
@@ -55,14 +56,11 @@ class Listener:
         """Take mail at these sockets while the block runs; then finish what is under way."""
         desk = self._desk(store, log)
         lmtp_first = self.settings.lmtp is not None
-        loop = asyncio.get_running_loop()
         servers: list[asyncio.Server] = []
         try:
             for index, opened in enumerate(sockets):
                 protocol = desk.lmtp if lmtp_first and index == 0 else desk.smtp
-                unix = opened.family == socket.AF_UNIX
-                create = loop.create_unix_server if unix else loop.create_server
-                servers.append(await create(protocol, sock=opened, backlog=BACKLOG))
+                servers.append(await _serve(protocol, opened))
                 log.info("listening", address=_written(opened), way=protocol.__name__)
             yield
         finally:
@@ -119,6 +117,14 @@ class Listener:
             opened.close()
             raise
         return opened
+
+
+async def _serve(protocol: Callable[[], asyncio.Protocol], opened: socket.socket) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    if opened.family != socket.AF_UNIX:
+        return await loop.create_server(protocol, sock=opened, backlog=BACKLOG)
+    keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+    return await loop.create_unix_server(protocol, sock=opened, backlog=BACKLOG, **keep)
 
 
 def _open_port(where: tuple[str, int]) -> socket.socket:

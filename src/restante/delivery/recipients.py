@@ -48,9 +48,10 @@ class FolderRecipients:
         self._layout = layout
 
     async def owner(self, name: str) -> str | None:
-        """Return the name itself."""
+        """Return the name itself. A folder without `new` in it is no maildrop, say lost+found."""
         try:
-            return name if self._layout.folder(name).exists() else None
+            place = self._layout.folder(name)
+            return name if place.is_file() or (place / "new").is_dir() else None
         except (StoreError, OSError):
             return None
 

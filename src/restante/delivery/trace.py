@@ -102,4 +102,5 @@ def _header(message: bytes) -> bytes:
 
 
 def _octets(address: str) -> bytes:
-    return address.encode(errors="surrogateescape")
+    """Return an address for a line of the header: nothing in it can begin another one."""
+    return "".join(c if c.isprintable() else "?" for c in address).encode()

@@ -155,7 +155,7 @@ class Delivery(Section):
         socket_mode: The permissions of that file, in octal; who may write to it may deliver.
         socket_group: Its group, such as "postfix"; without it, the folder's or the server's own.
         recipients: Who may get mail: "accounts" asks the accounts for the name, "folders" wants a
-            maildrop that is there already, and "auto" is "folders" with PAM and else "accounts".
+            Maildir that is there already, and "auto" is "folders" with PAM and else "accounts".
         recipient_delimiter: Where the extension of an address begins, as in ann+lists; "" for none.
         received: Write a Received line for LMTP too; the MTA has written its own.
         message_size: The greatest message, in octets.
