@@ -360,9 +360,7 @@ class Connection(asyncio.Protocol):
         end = self._session.end = self._session.end or reason
         self._output.flush()
         self._wire.say_goodbye()
-        self._output.look()
-        idle = end is End.SHUTDOWN and not self._output.unsent
-        if end in HUNG_UP_ON and not idle and not self._half_closed:
+        if end in HUNG_UP_ON and not self._half_closed and not self._is_idle(end):
             self._read_more(now=True)
             self._transport.write_eof()
         else:
@@ -370,6 +368,11 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._wait_for_reader()
         return WAIT
+
+    def _is_idle(self, end: End) -> bool:
+        """Tell whether the client has nothing to read but that the server ends."""
+        self._output.look()
+        return end is End.SHUTDOWN and not self._output.unsent
 
     def _leave(self) -> None:
         """Close the session, which removes no mail, and write its line to the log."""
