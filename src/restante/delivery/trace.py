@@ -55,7 +55,8 @@ def written(message: bytes, trace: Trace) -> bytes:
     ]:
         lines.append(b"Delivered-To: %b\n" % recipient)
     lines.append(trace.received)
-    return b"".join([*lines, _RETURN_PATH.sub(b"", header), message[len(header) :]])
+    rest = memoryview(message)[len(header) :]  # a big message is copied once
+    return b"".join([*lines, _RETURN_PATH.sub(b"", header), rest])
 
 
 def received(helo: str, peer: str, host: str, way: str) -> bytes:
