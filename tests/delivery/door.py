@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-import queue
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from restante.server import observe
 from restante.storage.api import Store
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE, wait_until
+from support.thread import Stage, in_thread
 
 
 class Known:
@@ -102,9 +101,7 @@ class Door:
     port: int
     store: Any
     log: io.StringIO
-    loop: asyncio.AbstractEventLoop
     stop: Callable[[], object]
-    names: Known
 
     def connect(self) -> Peer:
         connected = socket.socket(socket.AF_UNIX)
@@ -125,48 +122,25 @@ def listening(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     **options: Any,
 ) -> Iterator[Door]:
-    """Listen while the block runs; what goes wrong in the thread is raised at its end."""
-    ready: queue.SimpleQueue[Door | BaseException] = queue.SimpleQueue()
-    failed: list[BaseException] = []
+    """Listen while the block runs; what the loop is told of as odd is an error."""
     names = Known("ann@example.com", "bob@example.com", "carl@example.com")
     file = folder / "lmtp"
     options = {"stop_patience": PATIENCE, **options}
     settings = Settings(lmtp=file, smtp=("127.0.0.1", 0), **options)
     listener = Listener(settings=settings, recipients=lambda _: names)
     used = store or Delivered()
+    odd: list[object] = []
 
-    async def run() -> None:
+    async def run(stage: Stage[Door]) -> None:
+        stage.loop.set_exception_handler(lambda _, context: odd.append(context))
         log, writer = observe.start("text", lines := io.StringIO())
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        loop.set_exception_handler(lambda _, context: failed.append(AssertionError(context)))
         sockets = listener.open()
         async with listener.serving(sockets, used, log):
             port = sockets[1].getsockname()[1]
-            stop = lambda: loop.call_soon_threadsafe(over.set)  # noqa: E731
-            ready.put(Door(file, port, used, lines, loop, stop, names))
-            await over.wait()
+            await stage.show(Door(file, port, used, lines, stage.stop))
         listener.close()
         writer.close()
 
-    def thread() -> None:
-        try:
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
-                runner.run(run())
-        except BaseException as error:  # noqa: BLE001
-            failed.append(error)
-            ready.put(error)
-
-    running = threading.Thread(target=thread)
-    running.start()
-    door = ready.get(timeout=PATIENCE)
-    if isinstance(door, BaseException):
-        raise door
-    try:
+    with in_thread(run, loop_factory) as door:
         yield door
-    finally:
-        with contextlib.suppress(RuntimeError):  # the loop has ended already
-            door.stop()
-        running.join(PATIENCE)
-        assert not running.is_alive()
-        for error in failed:
-            raise error
+    assert odd == []

@@ -1,4 +1,4 @@
-"""What else a server may listen for. The server knows no more of it than this."""
+"""Something else that listens beside POP3, such as LMTP for delivery."""
 
 from __future__ import annotations
 
