@@ -171,21 +171,22 @@ def open_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="restante-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        (folder / "mail").mkdir()
+        (folder / "mail/ann").mkdir(parents=True)
         (folder / "users").write_text(f"ann:{HASH}\n")
         yield folder
 
 
-@pytest.mark.parametrize("closed", ["mail", "users"])
+@pytest.mark.parametrize("closed", ["mail", "mail/ann", "users"])
 def test_no_permission_is_77(open_folder: Path, closed: str) -> None:
     pop3 = pop3_for_nobody(open_folder / "python")
     uid, gid = NOBODY
-    (open_folder / closed).chmod(0o700 if closed == "mail" else 0o600)
+    (open_folder / closed).chmod(0o600 if closed == "users" else 0o700)
     command: list[str | Path] = [pop3, "deliver", "ann"]
     command += ["--mail", open_folder / "mail", "--users", open_folder / "users"]
     done = subprocess.run(
         command, input=LETTER, capture_output=True, check=False, timeout=60,
         user=uid, group=gid, extra_groups=[],
     )  # fmt: skip
+    assert done.stderr.startswith(b"4.3.5 ")  # Postfix believes that, and keeps the mail
     assert b"permission" in done.stderr.lower()
     assert done.returncode == 77

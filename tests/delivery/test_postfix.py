@@ -191,6 +191,19 @@ def test_what_postfix_writes_on_top_itself_is_not_taken_for_a_circle(site: Site)
     assert got == expected(LETTER, b"dora@example.com", b"", got)
 
 
+def test_postfix_keeps_what_a_pipe_may_not_write_and_delivers_it_once_it_may(site: Site) -> None:
+    site.add("erna@example.com")
+    maildrop = site.folder / "mail/erna@example.com"
+    maildrop.mkdir(mode=0o700)  # root's
+    main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
+    with running(site, main, PIPE) as mta:
+        mta.send(LETTER, "carl@example.org", "erna@example.com")
+        mta.wait_for("dsn=4.3.5, status=deferred (no permission to write to the maildrop")
+        os.chown(maildrop, *NOBODY)
+        got = site.retrieve("erna@example.com")
+    assert got == expected(LETTER, b"erna@example.com", b"carl@example.org", got)
+
+
 def test_the_same_by_a_pipe(site: Site) -> None:
     main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
     with running(site, main, PIPE) as mta:

@@ -28,6 +28,7 @@ alias_database =
 default_transport = error:no mail leaves this test
 relay_transport = error:no mail leaves this test
 minimal_backoff_time = 1s
+maximal_backoff_time = 1s
 queue_run_delay = 1s
 """
 

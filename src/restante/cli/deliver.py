@@ -6,11 +6,12 @@ import asyncio
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
 if TYPE_CHECKING:
+    from restante.auth.api import Accounts
     from restante.delivery.office import Office
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
@@ -41,7 +42,7 @@ class PipeCommand(click.Command):
         try:
             return super().invoke(ctx)
         except PermissionError as error:
-            _end(EX_NOPERM, f"5.7.0 no permission: {error.filename or error.strerror}")
+            _end(EX_NOPERM, f"4.3.5 no permission: {error.filename or error.strerror}")
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001
@@ -75,7 +76,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | No
         code = EX_NOPERM if _is_about_permission(error) else EX_TEMPFAIL
         _end(code, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
     if outcome is not outcomes.DELIVERED:
-        told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # the sender never reads that
+        told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
         _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
 
 
@@ -102,7 +103,7 @@ async def _deliver(config: Config, user: str, sender: str | None) -> tuple[Outco
         service = build.service(config, log)
         office = Office(
             store=service.store,
-            recipients=mail_in.recipients(config, lambda: build.authenticator(config, log)),
+            recipients=mail_in.recipients(config, lambda: cast("Accounts", service.authenticator)),
             log=log,
             delimiter=config.delivery.recipient_delimiter,
         )
@@ -136,6 +137,9 @@ def _is_about_permission(error: BaseException | None) -> bool:
 
 
 def _end(code: int, text: str) -> NoReturn:
-    """End with a code, and a text that begins with a status of RFC 3463, as pipe(8) wants it."""
+    """End with a code, and a text that begins with a status of RFC 3463.
+
+    Postfix believes the status: no permission is 4.3.5, so it keeps the mail.
+    """
     click.echo(text, err=True)
     raise click.exceptions.Exit(code)
