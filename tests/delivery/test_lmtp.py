@@ -54,6 +54,17 @@ def test_each_recipient_gets_a_reply_and_an_unknown_one_disturbs_nobody(door: Do
     assert [owner for owner, _ in stored(door)] == ["ann@example.com", "bob@example.com"]
 
 
+def test_what_it_can_is_announced(tmp_path: Path) -> None:
+    """RFC 2033 section 5; RFC 6152, RFC 1870 and RFC 6531."""
+    with listening(tmp_path, message_size=100_000) as door, door.connect() as peer:
+        peer.send(b"LHLO me\r\nQUIT\r\n")
+        lines = peer.file.read().splitlines()[1:-1]
+    assert all(line.startswith(b"250-") for line in lines[1:-1])
+    assert {line[4:] for line in lines[1:]} == {
+        b"SIZE 100000", b"8BITMIME", b"SMTPUTF8", b"PIPELINING", b"ENHANCEDSTATUSCODES", b"HELP",
+    }  # fmt: skip
+
+
 def test_a_whole_session_in_one_packet_is_answered_in_turn(door: Door) -> None:
     with door.connect() as peer:
         peer.send(
