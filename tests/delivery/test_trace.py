@@ -63,6 +63,15 @@ def test_a_quoted_header_in_the_body_is_no_loop() -> None:
     assert trace.written(message, ANN) == TOP + message
 
 
+@pytest.mark.parametrize("name", [b"Delivered-To", b"Return-Path", b"Received"])
+def test_a_header_made_to_take_long_takes_no_time(name: bytes) -> None:
+    """Where each space was tried as the last one, this took minutes."""
+    field = b"%b:a%bb\n" % (name, b" " * 200_000)
+    folded = b"%b%b\n%b" % (name, b" " * 9, b" :\n" * 10_000)
+    for header in (field, folded, field * 3):
+        trace.written(header + b"\n", ANN)
+
+
 @given(st.binary(), st.binary())
 def test_whatever_comes_in_is_in_what_is_stored(header: bytes, body: bytes) -> None:
     message = b"Subject: " + header.replace(b"\n", b"\n ") + b"\n\n" + body

@@ -14,9 +14,7 @@ LONGEST_HEADER = 256 * 1024  # octets that are looked at; Postfix looks at 100 K
 _FOLDED = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"  # the rest of a field, behind its name
 _HEADER_END = re.compile(rb"^\r?\n", re.MULTILINE)
 _RETURN_PATH = re.compile(rb"^return-path" + _FOLDED, re.MULTILINE | re.IGNORECASE)
-_DELIVERED_TO = re.compile(
-    rb"^delivered-to[ \t]*:[ \t]*([^\n]*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE
-)
+_DELIVERED_TO = re.compile(rb"^delivered-to[ \t]*:([^\n]*)", re.MULTILINE | re.IGNORECASE)
 _ON_TOP = re.compile(
     rb"(?:(?:return-path|delivered-to|x-original-to|envelope-to)" + _FOLDED + rb")*", re.IGNORECASE
 )
@@ -46,13 +44,10 @@ def written(message: bytes, trace: Trace) -> bytes:
     top = _ON_TOP.match(header)
     place = top.end() if top else 0
     recipient = _octets(trace.recipient)
-    known = [match[1].lower() for match in _DELIVERED_TO.finditer(header, place)]
-    if recipient.lower() in known:
+    if recipient.lower() in _recipients(header[place:]):
         raise LoopError
     lines = [b"Return-Path: <%b>\n" % _octets(trace.sender)]
-    if recipient.lower() not in [
-        match[1].lower() for match in _DELIVERED_TO.finditer(header, 0, place)
-    ]:
+    if recipient.lower() not in _recipients(header[:place]):
         lines.append(b"Delivered-To: %b\n" % recipient)
     lines.append(trace.received)
     rest = memoryview(message)[len(header) :]  # a big message is copied once
@@ -94,6 +89,11 @@ def return_path(message: bytes) -> str | None:
     if match is None:
         return None
     return match[0].partition(b":")[2].strip().strip(b"<>").decode(errors="surrogateescape")
+
+
+def _recipients(header: bytes) -> set[bytes]:
+    """Return to whom a message was delivered, in lower case."""
+    return {match[1].strip().lower() for match in _DELIVERED_TO.finditer(header)}
 
 
 def _header(message: bytes) -> bytes:
