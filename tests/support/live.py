@@ -147,8 +147,8 @@ def serving(
     async def run(stage: Stage[Live]) -> None:
         log, writer = observe.start("text", lines := io.StringIO())
         passwords = Passwords()
-        parts = {"store": store or MemoryStore(), "settings": settings or Settings(), **options}
-        service = Service(authenticator=passwords, log=log, **parts)
+        parts = {"store": store or MemoryStore(), "settings": settings or Settings()}
+        service = Service(log=log, **{"authenticator": passwords, **parts, **options})
         listens = [Listen(Address("127.0.0.1", 0), endpoint)]
         async with listening(service, listens, stop_patience) as sockets:
             port = sockets[0].getsockname()[1]
