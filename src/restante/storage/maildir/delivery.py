@@ -7,14 +7,10 @@ import itertools
 import os
 import socket
 import time
-from typing import TYPE_CHECKING
 
 from restante.protocol.body import size_on_wire
-from restante.storage.maildir.files import open_folder
+from restante.storage.maildir.files import open_folder_for_now
 from restante.storage.maildir.names import unique_id
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 STALE = 36 * 60 * 60  # seconds
 
@@ -23,23 +19,25 @@ _count = itertools.count()
 
 
 def deliver(maildrop: int, message: bytes) -> str:
-    """Write a message to tmp/, move it to new/ and return its unique-id. Raises OSError.
-
-    When it raises, nothing of the message is left, so that who tries again delivers it once.
-    """
+    """Write a message to tmp/, move it to new/ and return its unique-id. Raises OSError."""
     name = _new_name(message)
-    with contextlib.ExitStack() as undo:
-        tmp = open_folder("tmp", maildrop)
-        undo.callback(os.close, tmp)
-        new = open_folder("new", maildrop)
-        undo.callback(os.close, new)
-        with _removed_on_error(name, tmp):
+    with open_folder_for_now("tmp", maildrop) as tmp, open_folder_for_now("new", maildrop) as new:
+        try:
             _write(name, tmp, message)
             os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
-        with _removed_on_error(name, new):
             os.fsync(new)
+        except BaseException:
+            _take_back(name, tmp, new)
+            raise
         _remove_stale(tmp)
     return unique_id(name)
+
+
+def _take_back(name: str, *folders: int) -> None:
+    """Leave nothing behind: the sender, who is told that it failed, will send it again."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
 
 
 def _new_name(message: bytes) -> str:
@@ -55,16 +53,6 @@ def _write(name: str, tmp: int, message: bytes) -> None:
         file.write(message)
         file.flush()
         os.fsync(file.fileno())
-
-
-@contextlib.contextmanager
-def _removed_on_error(name: str, folder: int) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=folder)
-        raise
 
 
 def _remove_stale(tmp: int) -> None:

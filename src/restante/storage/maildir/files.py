@@ -47,17 +47,33 @@ def store_error(what: str, error: OSError) -> StoreError:
 
 
 def open_folder(name: str, parent: int) -> int:
-    """Open a folder, made, and durable, when it is missing.
+    """Open a folder, made, durably, when it is missing.
 
     Raises OSError, also for a symbolic link.
     """
     try:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
     except FileNotFoundError:
-        with contextlib.suppress(FileExistsError):  # another session or delivery made it just now
+        with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
         os.fsync(parent)
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+
+
+@contextlib.contextmanager
+def open_folder_for_now(name: str, parent: int) -> Iterator[int]:
+    """Open a folder like `open_folder`, and close it at the block's end. Raises OSError."""
+    folder = open_folder(name, parent)
+    try:
+        yield folder
+    finally:
+        let_go(folder)
+
+
+def let_go(descriptor: int) -> None:
+    """Close what nothing was written to. That the disk fails meanwhile is no news: it is closed."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
 
 
 def open_below(root: Path, folder: Path) -> int:
@@ -70,7 +86,7 @@ def open_below(root: Path, folder: Path) -> int:
         try:
             below = open_folder(part, opened)
         finally:
-            os.close(opened)
+            let_go(opened)
         opened = below
     return opened
 

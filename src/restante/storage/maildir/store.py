@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.files import as_store_error, open_below
+from restante.storage.maildir.files import as_store_error, let_go, open_below
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
@@ -123,7 +123,7 @@ class MaildirStore:
             try:
                 return delivery.deliver(root, message)
             finally:
-                os.close(root)
+                let_go(root)
 
     def _open_root(self, folder: Path, undo: contextlib.ExitStack) -> int:
         """Open a user's folder, made when it is missing.
