@@ -20,11 +20,21 @@ KEYS = {
     "certificates": ("tls", "certificates"),
     "login_delay": ("login", "delay"),
     "mail": ("mail", "folder"),
+    "workers": ("server", "workers"),
     "users": ("accounts", "users"),
     "lmtp": ("delivery", "lmtp"),
     "smtp": ("delivery", "smtp"),
 }
 """Flags by the keys of the configuration file that they stand for."""
+
+
+def _workers(_context: object, _parameter: object, value: str | None) -> int | str | None:
+    """Return a number, or "auto", as the configuration has it."""
+    if value is None or value == "auto":
+        return value
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise click.BadParameter(f"{value!r} is no number of processes, and not auto")
+    return int(value)
 
 
 @click.command()
@@ -62,6 +72,12 @@ KEYS = {
     help="Refuse a user's login for so long after the last one.",
 )
 @click.option(
+    "--workers",
+    callback=_workers,
+    metavar="N|auto",
+    help="Serve in so many processes, a core each; auto is one for each core.  [default: 1]",
+)
+@click.option(
     "--demo",
     type=FILE,
     metavar="DIR",
@@ -85,10 +101,11 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
             section, key = KEYS[flag]
             flags.setdefault(section, {})[key] = _absolute(value)
     try:
-        loaded = config.load(file, flags)
+        load = functools.partial(config.load, file, flags)
+        loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
         tell = functools.partial(_tell_demo, loaded.delivery.smtp) if demo else lambda _: None
-        run.run(loaded, tell, mail_in.listeners(loaded, hint))
+        run.run(loaded, tell, mail_in.listeners(loaded, hint), renew=load)
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
     except listener.ListenError as error:
