@@ -38,7 +38,7 @@ def service(config: Config, log: FilteringBoundLogger, shared: Shared | None = N
     """Return what all connections share; `shared` is what all workers do."""
     if not config.mail.folder.is_dir():
         raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
-    accounts = _accounts(config, log)
+    accounts = authenticator(config, log)
     tokens = _tokens(config)
     return Service(
         store=MaildirStore(Layout(config.mail.folder, config.mail.layout)),
@@ -119,7 +119,8 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
     return found, known
 
 
-def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:
+def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
+    """Return who may log in."""
     section = config.accounts
     if section.users:
         return _file(section.users, section.remember, log)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.files import as_store_error, let_go, make_folder
+from restante.storage.maildir.files import as_store_error, let_go, open_below
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
@@ -121,9 +121,12 @@ class MaildirStore:
             return MaildirMaildrop(root, folders, known, undo, self._pace)
 
     def _deliver(self, folder: Path, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
-            root = self._open_root(folder, undo)
-            return delivery.deliver(root, message)
+        with as_store_error("a message cannot be delivered"):
+            root = open_below(self._layout.root, folder)
+            try:
+                return delivery.deliver(root, message)
+            finally:
+                let_go(root)
 
     def _open_root(self, folder: Path, undo: contextlib.ExitStack) -> int:
         """Open a user's folder, made when it is missing.
@@ -132,8 +135,7 @@ class MaildirStore:
         empty maildrop would make clients forget what they have seen.
         """
         if not folder.is_dir():
-            self._layout.root.stat()
-            make_folder(folder)
+            let_go(open_below(self._layout.root, folder))
         root = os.open(folder, _FOLDER)
         undo.callback(let_go, root)
         return root
