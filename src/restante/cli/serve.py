@@ -18,6 +18,7 @@ KEYS = {
     "certificates": ("tls", "certificates"),
     "login_delay": ("login", "delay"),
     "mail": ("mail", "folder"),
+    "kind": ("mail", "format"),
     "users": ("accounts", "users"),
 }
 """Flags by the keys of the configuration file that they stand for."""
@@ -39,7 +40,13 @@ KEYS = {
 )
 @click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
 @click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
-@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
+@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["maildir", "mbox"]),
+    help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
+)
 @click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
 @click.option(
     "--login-delay",

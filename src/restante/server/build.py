@@ -18,8 +18,10 @@ from restante.server.listener import Listen
 from restante.server.service import Service
 from restante.server.throttle import Throttle
 from restante.server.wire import Endpoint
+from restante.storage.api import Expires
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
+from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from restante.auth.api import Accounts
     from restante.auth.tokens import Tokens
     from restante.server.sections import Config
+    from restante.storage.api import Store
 
 
 def service(config: Config, log: FilteringBoundLogger) -> Service:
@@ -40,7 +43,7 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
     limits = config.limits
     tokens = _tokens(config)
     return Service(
-        store=MaildirStore(Layout(config.mail.folder, config.mail.layout)),
+        store=_store(config),
         authenticator=accounts,
         log=log,
         settings=config.settings(),
@@ -59,7 +62,7 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
 def expiry(config: Config, service: Service) -> Expiry | None:
     """Return what removes old mail; None where nobody can say which accounts there are."""
     accounts, store = service.authenticator, service.store
-    if isinstance(accounts, FileAuthenticator) and isinstance(store, MaildirStore):
+    if isinstance(accounts, FileAuthenticator) and isinstance(store, Expires):
         return Expiry(store, accounts, config.mail.expire_days, service.log)
     if config.mail.expire_days is not None:
         raise ConfigError(["mail.expire_days: works with accounts in a file only"])
@@ -97,6 +100,11 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
         for address in addresses
     ]
     return found, known
+
+
+def _store(config: Config) -> Store:
+    layout = Layout(config.mail.folder, config.mail.layout)
+    return MboxStore(layout) if config.mail.format == "mbox" else MaildirStore(layout)
 
 
 def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:

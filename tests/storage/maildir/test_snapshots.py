@@ -128,7 +128,7 @@ def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.Monkey
 
 
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
-    known = snapshots.Snapshots(most=5)
+    known = snapshots.Snapshots[snapshots.Snapshot](most=5)
     stamp = snapshots.Stamp((1, 1), (2, 1), (3, 1))
     for owner in ("a", "b", "c"):
         known.keep(owner, snapshots.Snapshot("", stamp, trusted=True, entries=(), contents=None))  # type: ignore[arg-type]

@@ -58,13 +58,13 @@ def open_file(name: str, folder: int) -> int:
     return file
 
 
-def read_at_hand(file: int, size: int) -> bytes | None:
-    """Return the whole of a file of this size if that needs no disk, else None. Raises OSError."""
+def read_at_hand(file: int, size: int, place: int = 0) -> bytes | None:
+    """Return so many octets of a file if that needs no disk, else None. Raises OSError."""
     if _WITHOUT_WAITING is None:
         return None
     buffer = bytearray(size)
     try:
-        found = os.preadv(file, [buffer], 0, _WITHOUT_WAITING) if size else 0
+        found = os.preadv(file, [buffer], place, _WITHOUT_WAITING) if size else 0
     except (BlockingIOError, NotImplementedError):
         return None
     except OSError as error:

@@ -1,0 +1,97 @@
+"""A new message at the end of an mbox: complete or not at all, and durable."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.mbox import fromline, header, messages
+from restante.storage.mbox.quoting import quoted
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.place import Place
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_count = itertools.count()
+
+
+def make(place: Place, owner: str) -> None:
+    """Make an empty mbox, unless there is one by now. Raises OSError.
+
+    Who is root gives it to the user of that name, if the machine knows one; in a folder whose
+    group passes on to files, as in /var/mail, the group may use it too.
+    """
+    try:
+        file = os.open(place.name, _NEW, 0o600, dir_fd=place.folder)
+    except FileExistsError:
+        return
+    try:
+        if os.fstat(place.folder).st_mode & stat.S_ISGID:
+            os.fchmod(file, 0o660)
+        if os.geteuid() == 0:
+            _give(file, owner)
+        os.fsync(place.folder)
+    finally:
+        os.close(file)
+
+
+def deliver(file: int, message: bytes) -> str:
+    """Write a message at the end of a locked mbox and return its unique-id. Raises OSError.
+
+    Where that fails, the file is cut to what it was.
+    """
+    octets, digest = _as_stored(message)
+    size = os.fstat(file).st_size
+    last = os.pread(file, min(3, size), max(0, size - 3))
+    try:
+        _write(file, size, _between(last) + octets)
+        os.fsync(file)
+    except BaseException:
+        os.ftruncate(file, size)
+        os.fsync(file)
+        raise
+    return digest
+
+
+def _as_stored(message: bytes) -> tuple[bytes, str]:
+    """Return a message as it stands in the file, from its From-line on, and its unique-id.
+
+    The store's own line makes it differ from every other one, which spares a look at these; it
+    keeps the message's own Content-Length, which quoting makes untrue, from being believed, and
+    says whether the last line end was added.
+    """
+    now = time.time_ns()
+    token = f"{now // 1000}.{os.getpid()}.{next(_count)}".encode()
+    unended = bool(message) and not message.endswith(b"\n")
+    own = header.OWN + token + (b" " + header.UNENDED if unended else b"") + b"\n"
+    head = fromline.written(message) + own
+    text = quoted(message)
+    digest = messages.measure(head, messages.cut(text)).digest
+    return head + text + (b"\n" if unended else b"") + b"\n", digest
+
+
+def _between(last: bytes) -> bytes:
+    """Return what must stand before the next From-line, by the last octets of the file."""
+    if not last or last.endswith((b"\n\n", b"\n\r\n")) or last in (b"\n", b"\r\n"):
+        return b""
+    return b"\n" if last.endswith(b"\n") else b"\n\n"
+
+
+def _write(file: int, place: int, octets: bytes) -> None:
+    rest = memoryview(octets)
+    while rest:
+        written = os.pwrite(file, rest, place)
+        rest = rest[written:]
+        place += written
+
+
+def _give(file: int, owner: str) -> None:
+    try:
+        user = pwd.getpwnam(owner)
+    except KeyError:
+        return
+    os.fchown(file, user.pw_uid, -1)

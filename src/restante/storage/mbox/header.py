@@ -1,0 +1,82 @@
+"""What is in a stored header beside what the sender wrote.
+
+Mail programs keep flags in header fields, so a unique-id must not depend on these. And a line of
+this store's own, the first one, keeps what an mbox cannot say otherwise; no client ever sees it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+OWN = b"X-Restante-Mbox: "
+UNENDED = b"unended"
+LONGEST_OWN = 512  # octets
+
+_END = re.compile(rb"\n\r?\n")
+_CHANGING = re.compile(
+    rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase|Content-Length|Lines|X-Label"
+    rb"|X-Mozilla-Status2?|X-Mozilla-Keys|X-Evolution|X-Evolution-Source)[ \t]*:"
+    rb"[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CONTENT_LENGTH = re.compile(
+    rb"^Content-Length[ \t]*:[ \t]*([0-9]{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
+_IMAP = re.compile(rb"^X-IMAP[ \t]*:", re.IGNORECASE | re.MULTILINE)
+_INTERNAL = re.compile(
+    rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE
+)
+_COPY = re.compile(re.escape(OWN) + rb"copy=([0-9]{1,9})\r?\n")
+_OWN = re.compile(re.escape(OWN) + rb"[^\r\n]{0,400}\r?\n")
+
+
+class Own(NamedTuple):
+    """What the lines of this store at the head of a message say."""
+
+    octets: int  # that they take
+    copy: int | None  # which of several equal messages this one is
+    line: bytes  # what delivery wrote, b"" where another program delivered
+
+    @property
+    def unended(self) -> bool:
+        """Whether the last line end is not the message's."""
+        return UNENDED in self.line.split()
+
+
+def own(text: bytes) -> Own:
+    """Return what the store's own lines say, at the head of a message's text."""
+    copy = _COPY.match(text)
+    place = copy.end() if copy else 0
+    line = _OWN.match(text, place)
+    end = line.end() if line else place
+    return Own(end, int(copy[1]) if copy else None, line[0] if line else b"")
+
+
+def end(text: bytes) -> int:
+    """Return where the body begins, behind the first empty line; all of it where there is none."""
+    if text.startswith((b"\n", b"\r\n")):
+        return text.index(b"\n") + 1
+    found = _END.search(text)
+    return found.end() if found else len(text)
+
+
+def lasting(header: bytes) -> bytes:
+    """Return a header without the fields that mail programs change."""
+    return _CHANGING.sub(b"", header)
+
+
+def content_length(header: bytes) -> int | None:
+    """Return what the header says of the body's octets, if it does."""
+    found = _CONTENT_LENGTH.search(header)
+    return int(found[1]) if found else None
+
+
+def is_internal(header: bytes) -> bool:
+    """Tell whether this is the first message of an IMAP server's mbox, which is none."""
+    return bool(_IMAP.search(header) and _INTERNAL.search(header))
+
+
+def copy_line(number: int) -> bytes:
+    """Return the line that tells a message from others that are equal."""
+    return OWN + b"copy=%d\n" % number

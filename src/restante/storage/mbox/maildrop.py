@@ -1,0 +1,205 @@
+"""One user's mbox, locked for one session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.api import BusyError, GoneError, StoreError
+from restante.storage.maildir.files import as_store_error, read_at_hand
+from restante.storage.mbox import messages
+from restante.storage.mbox.lock import HeldError, held
+from restante.storage.mbox.opening import look
+from restante.storage.mbox.quoting import Unquoting
+from restante.storage.mbox.rewrite import rewrite
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from restante.protocol.needs import Body
+    from restante.storage.mbox.messages import Entry
+    from restante.storage.mbox.opening import Snapshot
+    from restante.storage.mbox.place import Place
+
+PAUSE = 0.05  # seconds between two tries at a lock
+PATIENCE = 30.0  # seconds for the locks of an mbox, when a session is open already
+
+
+class MboxMaildrop:
+    """The messages as they were when it was opened."""
+
+    def __init__(
+        self,
+        place: Place,
+        file: int | None,
+        snapshot: Snapshot,
+        held: contextlib.ExitStack,
+        forget: Callable[[], None],
+    ) -> None:
+        self._place = place
+        self._file = file
+        self._entries: list[Entry | None] = list(snapshot.entries)
+        self.contents = snapshot.contents
+        self._snapshot = snapshot
+        self._held = held.pop_all()
+        self._forget = forget
+
+    def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
+        """Return a message: at once when the page cache holds it and it is where it was.
+
+        Raises GoneError, StoreError.
+        """
+        with as_store_error("a message cannot be read"):
+            file, entry = self._entry(index)
+            octets = None
+            if entry.end - entry.text <= messages.CHUNK:
+                octets = read_at_hand(file, entry.end - entry.start, entry.start)
+        if octets is not None and messages.is_same(entry, octets):
+            return _as_sent(entry, octets)
+        return asyncio.to_thread(self._read_or_find, index)
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed."""
+        deadline = time.monotonic() + PATIENCE
+        while indexes and not await asyncio.to_thread(self._try_remove, indexes):
+            if time.monotonic() > deadline:
+                raise StoreError("another program holds the mbox")
+            await asyncio.sleep(PAUSE)
+
+    async def correct(self, sizes: Mapping[int, int]) -> None:
+        """Have the file read again by the next session: a size differed, so it has changed."""
+        if sizes:
+            self._forget()
+
+    def release(self) -> None:
+        """Give the lock back; not while a read or a removal is under way."""
+        self._held.close()
+
+    def _entry(self, index: int) -> tuple[int, Entry]:
+        entry = self._entries[index]
+        if self._file is None or entry is None:
+            raise GoneError("another program took the message away")
+        return self._file, entry
+
+    def _read_or_find(self, index: int) -> Body:
+        with as_store_error("a message cannot be read"):
+            body = self._read(index)
+            if body is None:
+                self._find_again()
+                body = self._read(index)
+            if body is None:
+                raise StoreError("another program changes the mbox without its locks")
+            return body
+
+    def _read(self, index: int) -> Body | None:
+        """Return a message; None where something else is in its place."""
+        file, entry = self._entry(index)
+        if entry.end - entry.text <= messages.CHUNK:
+            octets = os.pread(file, entry.end - entry.start, entry.start)
+            return _as_sent(entry, octets) if messages.is_same(entry, octets) else None
+        first = os.pread(file, messages.CHUNK, entry.text)
+        if messages.piece_digest(first) != entry.pieces[0]:
+            return None
+        return MboxChunks(os.dup(file), entry)
+
+    def _find_again(self) -> None:
+        """Learn where messages are in the file that there is now: it was written anew."""
+        self._forget()
+        file = self._place.open()
+        if file is None:
+            raise GoneError("another program took the mbox away")
+        self._held.callback(os.close, file)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with held(self._place, file):
+                    snapshot = look(file, None)
+                break
+            except HeldError:
+                if time.monotonic() > deadline:
+                    raise BusyError("another program holds the mbox") from None
+                time.sleep(PAUSE)
+        now = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
+        self._file = file
+        self._entries = [
+            now.get(uid) if entry else None
+            for uid, entry in zip(self.contents.uids, self._entries, strict=True)
+        ]
+
+    def _try_remove(self, indexes: Sequence[int]) -> bool:
+        """Remove messages; return False when another program holds the mbox."""
+        with as_store_error("messages cannot be removed"):
+            file = self._place.open()
+            try:
+                if file is not None:
+                    with held(self._place, file):
+                        self._remove(file, indexes)
+            except HeldError:
+                return False
+            finally:
+                if file is not None:
+                    os.close(file)
+        for index in indexes:
+            self._entries[index] = None
+        return True
+
+    def _remove(self, file: int, indexes: Sequence[int]) -> None:
+        """Find the messages in the file that there is now, and write it without them."""
+        wanted = {self.contents.uids[index] for index in indexes if self._entries[index]}
+        now = look(file, self._snapshot)
+        for _ in range(2):
+            removed = {i for i, uid in enumerate(now.contents.uids) if uid in wanted}
+            if all(messages.is_still_there(file, now.entries[index]) for index in removed):
+                break
+            now = look(file, None)
+        else:
+            raise StoreError("another program changes the mbox without its locks")
+        self._forget()
+        if removed:
+            rewrite(self._place, file, now.entries, now.contents.uids, removed)
+
+
+class MboxChunks:
+    """A long message read chunk by chunk, off the event loop.
+
+    Each chunk is compared with what it was when the maildrop was opened: should another program
+    write the mbox anew meanwhile, the message breaks off, and nothing of another one is sent.
+    """
+
+    def __init__(self, file: int, entry: Entry) -> None:
+        self._file = file
+        self._entry = entry
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        unquoting = Unquoting() if self._entry.quoted else None
+        for number, digest in enumerate(self._entry.pieces):
+            chunk = await asyncio.to_thread(self._chunk, number)
+            if messages.piece_digest(chunk) != digest:
+                raise StoreError("another program wrote the mbox anew while a message was read")
+            yield unquoting.feed(chunk) if unquoting else chunk
+        if unquoting:
+            yield unquoting.finish()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _chunk(self, number: int) -> bytes:
+        place = self._entry.text + number * messages.CHUNK
+        with as_store_error("a message cannot be read to its end"):
+            return os.pread(self._file, min(messages.CHUNK, self._entry.end - place), place)
+
+
+def _as_sent(entry: Entry, octets: bytes) -> bytes:
+    """Return a whole message, given with its From-line, without the quotes."""
+    text = octets[entry.text - entry.start :]
+    if not entry.quoted:
+        return text
+    unquoting = Unquoting()
+    return unquoting.feed(text) + unquoting.finish()

@@ -1,0 +1,199 @@
+"""The messages of an mbox: where each begins and ends, and what it is.
+
+A message is known by a digest of its From-line and its text, without what mail programs change.
+Whoever reads or removes it compares that first: others may have written the file anew meanwhile.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.protocol.body import size_on_wire
+from restante.storage.api import StoreError
+from restante.storage.mbox import fromline, header
+from restante.storage.mbox.quoting import Unquoting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CHUNK = 128 * 1024  # octets: a text up to this size is read in one piece
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message in its file. Places are octets from the file's start."""
+
+    start: int  # of the From-line
+    text: int
+    end: int  # of the text
+    next: int  # where the next message begins
+    digest: str
+    copy: int | None  # which of several equal messages it is, where the file says so
+    size: int  # octets on the wire
+    quoted: bool
+    pieces: tuple[bytes, ...]  # a digest for each chunk of a text that is not read in one piece
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is found out about a message by reading it."""
+
+    digest: str
+    size: int
+    quoted: bool
+    pieces: tuple[bytes, ...]
+
+
+def scan(file: int, size: int, begin: int = 0) -> list[Entry]:
+    """Return the messages from `begin`, where one begins. Raises StoreError, OSError."""
+    places = [*fromline.places(file, begin, size), size]
+    if not begin:
+        check_start(file)
+    entries, at = [], 0
+    while at < len(places) - 1:
+        entry, text = _entry(file, places, at)
+        at = bisect.bisect_left(places, entry.next)
+        if entry.start == places[0] and not begin and header.is_internal(text):
+            continue
+        entries.append(entry)
+    return entries
+
+
+def check_start(file: int) -> None:
+    """Refuse what begins with something else than a message or empty lines. Raises StoreError."""
+    start = os.pread(file, CHUNK, 0).lstrip(b"\r\n")
+    if start and not fromline.length(start):
+        raise StoreError("the file is no mbox: it does not begin with a From-line", permanent=True)
+
+
+def unique_ids(entries: Iterable[Entry]) -> tuple[str, ...]:
+    """Return a unique-id for each message: the digest, and a number for a copy that is equal.
+
+    RFC 1939 section 7. A number that the file says stays, whatever became of the copies before.
+    """
+    last: dict[str, int] = {}
+    uids = []
+    for entry in entries:
+        number = max(entry.copy or 1, last.get(entry.digest, 0) + 1)
+        last[entry.digest] = number
+        uids.append(entry.digest if number == 1 else f"{entry.digest}-{number}")
+    return tuple(uids)
+
+
+def is_still_there(file: int, entry: Entry) -> bool:
+    """Tell whether the file has the same message at the same place. Raises OSError."""
+    line = os.pread(file, entry.text - entry.start, entry.start)
+    if fromline.length(line) == 0:
+        return False
+    follows = os.pread(file, fromline.LONGEST, entry.next)
+    if follows and not fromline.length(follows):
+        return False
+    return measure(_head(line), pieces_of(file, entry)).digest == entry.digest
+
+
+def is_same(entry: Entry, octets: bytes) -> bool:
+    """Tell whether these octets, from the From-line to the end of the text, are the message."""
+    at = entry.text - entry.start
+    return measure(_head(octets[:at]), [octets[at:]]).digest == entry.digest
+
+
+def pieces_of(file: int, entry: Entry) -> Iterator[bytes]:
+    """Read a message's text as it is stored. Raises OSError."""
+    place = entry.text
+    while place < entry.end and (piece := os.pread(file, min(CHUNK, entry.end - place), place)):
+        yield piece
+        place += len(piece)
+
+
+def cut(text: bytes) -> Iterator[bytes]:
+    """Return a text in the chunks in which it would be read."""
+    return (text[place : place + CHUNK] for place in range(0, len(text), CHUNK))
+
+
+def measure(head: bytes, text: Iterable[bytes]) -> Measured:
+    """Return what a message is, from its From-line with the store's own line, and its text."""
+    digest = hashlib.blake2b(head, digest_size=15)
+    unquoting = Unquoting()
+    pieces: list[bytes] = []
+
+    def seen() -> Iterator[bytes]:
+        last = b""
+        for chunk in text:
+            body = 0 if last else header.end(chunk)
+            digest.update(header.lasting(chunk[:body]))
+            digest.update(memoryview(chunk)[body:])
+            unquoting.feed(chunk)
+            if pieces or len(chunk) == CHUNK:
+                pieces.append(piece_digest(chunk))
+            last = chunk[-1:]
+            yield chunk
+        if last != b"\n":
+            digest.update(b"\n")  # another program that writes the file anew adds one
+
+    size = size_on_wire(seen())
+    quoted = bool(unquoting.quotes) and not unquoting.plain
+    size -= unquoting.quotes if quoted else 0
+    return Measured(digest.hexdigest(), size, quoted, tuple(pieces) if len(pieces) > 1 else ())
+
+
+def piece_digest(chunk: bytes) -> bytes:
+    """Return what a chunk of a long text is known by."""
+    return hashlib.blake2b(chunk, digest_size=16).digest()
+
+
+def _head(line: bytes) -> bytes:
+    """Return of a From-line and the store's own lines what counts for the digest."""
+    at = fromline.length(line)
+    return line[:at].rstrip(b"\r\n") + b"\n" + header.own(line[at:]).line
+
+
+def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bytes]:
+    """Return the message at a place, and its text as far as it was read to find the header."""
+    start, following = places[at : at + 2]
+    octets = os.pread(file, min(CHUNK, following - start), start)
+    line = fromline.length(octets)
+    own = header.own(octets[line : line + 2 * header.LONGEST_OWN])
+    text = start + line + own.octets
+    first = octets[text - start :]
+    body = header.end(first)
+    if not own.line:
+        told = _told_end(file, places, text + body, header.content_length(first[:body]))
+        following = told or following
+    end = _text_end(file, text, following)
+    if own.unended and end > text:
+        end -= 1
+    entry = Entry(start, text, end, following, "", own.copy, 0, False, ())  # noqa: FBT003  # not yet
+    if end <= text + len(first):
+        chunks: Iterable[bytes] = [first[: end - text]]
+    else:
+        chunks = pieces_of(file, entry)
+    found = measure(_head(octets[: text - start]), chunks)
+    return Entry(
+        start, text, end, following, found.digest, own.copy, found.size, found.quoted, found.pieces
+    ), first[:body]
+
+
+def _told_end(file: int, places: list[int], body: int, octets: int | None) -> int | None:
+    """Return where the next message begins if Content-Length is true: a message begins there."""
+    if octets is None:
+        return None
+    end = body + octets
+    at = bisect.bisect_left(places, end)
+    if at == len(places) or places[at] - end > 4:
+        return None
+    between = os.pread(file, places[at] - end, end)
+    return places[at] if between in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n") else None
+
+
+def _text_end(file: int, text: int, following: int) -> int:
+    """Return where a text ends: an empty line before the next message is no part of it."""
+    last = os.pread(file, min(3, following - text), max(text, following - 3))
+    if last.endswith(b"\n\r\n") or last == b"\r\n":
+        return following - 2
+    if last.endswith(b"\n\n") or last == b"\n":
+        return following - 1
+    return following
