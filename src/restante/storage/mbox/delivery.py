@@ -61,14 +61,18 @@ def _as_stored(message: bytes) -> tuple[bytes, str]:
     """Return a message as it stands in the file, from its From-line on, and its unique-id.
 
     The store's own line makes it differ from every other one, which spares a look at these; it
-    keeps the message's own Content-Length, which quoting makes untrue, from being believed, and
-    says whether the last line end was added.
+    keeps the message's own Content-Length, which quoting makes untrue, from being believed; it says
+    whether the last line end was added, and whether the message came with such fields.
     """
     now = time.time_ns()
     token = f"{now // 1000}.{os.getpid()}.{next(_count)}".encode()
     unended = bool(message) and not message.endswith(b"\n")
-    own = header.OWN + token + (b" " + header.UNENDED if unended else b"") + b"\n"
-    head = fromline.written(message) + own
+    words = [token]
+    if unended:
+        words.append(header.UNENDED)
+    if header.without_added(message[: messages.CHUNK], messages.CHUNK) != message[: messages.CHUNK]:
+        words.append(header.FIELDS)
+    head = fromline.written(message) + header.OWN + b" ".join(words) + b"\n"
     text = quoted(message)
     digest = messages.measure(head, messages.cut(text)).digest
     return head + text + (b"\n" if unended else b"") + b"\n", digest

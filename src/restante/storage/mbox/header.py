@@ -1,7 +1,7 @@
 """What is in a stored header beside what the sender wrote.
 
-Mail programs keep flags in header fields, so a unique-id must not depend on these. And a line of
-this store's own, the first one, keeps what an mbox cannot say otherwise; no client ever sees it.
+Mail programs keep flags in header fields; no client sees them, and a unique-id does not depend on
+them. And a line of this store's own, the first one, keeps what an mbox cannot say otherwise.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 OWN = b"X-Restante-Mbox: "
 UNENDED = b"unended"
+FIELDS = b"fields"
 LONGEST_OWN = 512  # octets
 
 _END = re.compile(rb"\n\r?\n")
-_CHANGING = re.compile(
-    rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase|Content-Length|Lines|X-Label"
+_ADDED = re.compile(
+    rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase|Content-Length|Lines"
     rb"|X-Mozilla-Status2?|X-Mozilla-Keys|X-Evolution|X-Evolution-Source)[ \t]*:"
     rb"[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)",
     re.IGNORECASE | re.MULTILINE,
@@ -43,6 +44,11 @@ class Own(NamedTuple):
         """Whether the last line end is not the message's."""
         return UNENDED in self.line.split()
 
+    @property
+    def has_fields(self) -> bool:
+        """Whether fields with names that mail programs use came with the message."""
+        return FIELDS in self.line.split()
+
 
 def own(text: bytes) -> Own:
     """Return what the store's own lines say, at the head of a message's text."""
@@ -61,9 +67,16 @@ def end(text: bytes) -> int:
     return found.end() if found else len(text)
 
 
-def lasting(header: bytes) -> bytes:
-    """Return a header without the fields that mail programs change."""
-    return _CHANGING.sub(b"", header)
+def without_added(text: bytes, most: int) -> bytes:
+    """Return a text, or its first `most` octets, without the fields that mail programs add.
+
+    A header that does not end within these octets stays as it is.
+    """
+    body = end(text)
+    if body == most:
+        return text
+    header = _ADDED.sub(b"", text[:body])
+    return header + text[body:] if len(header) < body else text
 
 
 def content_length(header: bytes) -> int | None:

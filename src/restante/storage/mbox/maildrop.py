@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, GoneError, StoreError
 from restante.storage.maildir.files import as_store_error, read_at_hand
-from restante.storage.mbox import messages
+from restante.storage.mbox import header, messages
 from restante.storage.mbox.lock import HeldError, held
 from restante.storage.mbox.opening import look
 from restante.storage.mbox.quoting import Unquoting
@@ -58,7 +58,7 @@ class MboxMaildrop:
             if entry.end - entry.text <= messages.CHUNK:
                 octets = read_at_hand(file, entry.end - entry.start, entry.start)
         if octets is not None and messages.is_same(entry, octets):
-            return _as_sent(entry, octets)
+            return messages.as_sent(entry, octets[entry.text - entry.start :])
         return asyncio.to_thread(self._read_or_find, index)
 
     async def remove(self, indexes: Sequence[int]) -> None:
@@ -99,7 +99,11 @@ class MboxMaildrop:
         file, entry = self._entry(index)
         if entry.end - entry.text <= messages.CHUNK:
             octets = os.pread(file, entry.end - entry.start, entry.start)
-            return _as_sent(entry, octets) if messages.is_same(entry, octets) else None
+            return (
+                messages.as_sent(entry, octets[entry.text - entry.start :])
+                if messages.is_same(entry, octets)
+                else None
+            )
         first = os.pread(file, messages.CHUNK, entry.text)
         if messages.piece_digest(first) != entry.pieces[0]:
             return None
@@ -179,6 +183,8 @@ class MboxChunks:
             chunk = await asyncio.to_thread(self._chunk, number)
             if messages.piece_digest(chunk) != digest:
                 raise StoreError("another program wrote the mbox anew while a message was read")
+            if number == 0 and not self._entry.has_fields:
+                chunk = header.without_added(chunk, messages.CHUNK)
             yield unquoting.feed(chunk) if unquoting else chunk
         if unquoting:
             yield unquoting.finish()
@@ -194,12 +200,3 @@ class MboxChunks:
         place = self._entry.text + number * messages.CHUNK
         with as_store_error("a message cannot be read to its end"):
             return os.pread(self._file, min(messages.CHUNK, self._entry.end - place), place)
-
-
-def _as_sent(entry: Entry, octets: bytes) -> bytes:
-    """Return a whole message, given with its From-line, without the quotes."""
-    text = octets[entry.text - entry.start :]
-    if not entry.quoted:
-        return text
-    unquoting = Unquoting()
-    return unquoting.feed(text) + unquoting.finish()

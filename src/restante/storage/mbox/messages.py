@@ -35,6 +35,7 @@ class Entry:
     copy: int | None  # which of several equal messages it is, where the file says so
     size: int  # octets on the wire
     quoted: bool
+    has_fields: bool  # of its own, with names that mail programs use
     pieces: tuple[bytes, ...]  # a digest for each chunk of a text that is not read in one piece
 
 
@@ -92,19 +93,18 @@ def is_still_there(file: int, entry: Entry) -> bool:
     follows = os.pread(file, fromline.LONGEST, entry.next)
     if follows and not fromline.length(follows):
         return False
-    return measure(_head(line), pieces_of(file, entry)).digest == entry.digest
+    return measure(line, pieces(file, entry.text, entry.end)).digest == entry.digest
 
 
 def is_same(entry: Entry, octets: bytes) -> bool:
     """Tell whether these octets, from the From-line to the end of the text, are the message."""
     at = entry.text - entry.start
-    return measure(_head(octets[:at]), [octets[at:]]).digest == entry.digest
+    return measure(octets[:at], [octets[at:]]).digest == entry.digest
 
 
-def pieces_of(file: int, entry: Entry) -> Iterator[bytes]:
-    """Read a message's text as it is stored. Raises OSError."""
-    place = entry.text
-    while place < entry.end and (piece := os.pread(file, min(CHUNK, entry.end - place), place)):
+def pieces(file: int, place: int, end: int) -> Iterator[bytes]:
+    """Read a text as it is stored. Raises OSError."""
+    while place < end and (piece := os.pread(file, min(CHUNK, end - place), place)):
         yield piece
         place += len(piece)
 
@@ -115,29 +115,32 @@ def cut(text: bytes) -> Iterator[bytes]:
 
 
 def measure(head: bytes, text: Iterable[bytes]) -> Measured:
-    """Return what a message is, from its From-line with the store's own line, and its text."""
-    digest = hashlib.blake2b(head, digest_size=15)
+    """Return what a message is, from its From-line with the store's own lines, and its text."""
+    line = fromline.length(head)
+    own = header.own(head[line:])
+    known_by = head[:line].rstrip(b"\r\n") + b"\n" + own.line
+    digest = hashlib.blake2b(known_by, digest_size=15)
     unquoting = Unquoting()
-    pieces: list[bytes] = []
+    digests: list[bytes] = []
 
     def seen() -> Iterator[bytes]:
         last = b""
         for chunk in text:
-            body = 0 if last else header.end(chunk)
-            digest.update(header.lasting(chunk[:body]))
-            digest.update(memoryview(chunk)[body:])
-            unquoting.feed(chunk)
-            if pieces or len(chunk) == CHUNK:
-                pieces.append(piece_digest(chunk))
+            if digests or len(chunk) == CHUNK:
+                digests.append(piece_digest(chunk))
+            lasting = chunk if last else header.without_added(chunk, CHUNK)
+            digest.update(lasting)
+            sent = chunk if own.has_fields else lasting
+            unquoting.feed(sent)
             last = chunk[-1:]
-            yield chunk
+            yield sent
         if last != b"\n":
             digest.update(b"\n")  # another program that writes the file anew adds one
 
     size = size_on_wire(seen())
     quoted = bool(unquoting.quotes) and not unquoting.plain
     size -= unquoting.quotes if quoted else 0
-    return Measured(digest.hexdigest(), size, quoted, tuple(pieces) if len(pieces) > 1 else ())
+    return Measured(digest.hexdigest(), size, quoted, tuple(digests) if len(digests) > 1 else ())
 
 
 def piece_digest(chunk: bytes) -> bytes:
@@ -145,10 +148,14 @@ def piece_digest(chunk: bytes) -> bytes:
     return hashlib.blake2b(chunk, digest_size=16).digest()
 
 
-def _head(line: bytes) -> bytes:
-    """Return of a From-line and the store's own lines what counts for the digest."""
-    at = fromline.length(line)
-    return line[:at].rstrip(b"\r\n") + b"\n" + header.own(line[at:]).line
+def as_sent(entry: Entry, text: bytes) -> bytes:
+    """Return a whole text as a client gets it: without quotes, and fields of mail programs."""
+    if not entry.has_fields:
+        text = header.without_added(text, CHUNK)
+    if not entry.quoted:
+        return text
+    unquoting = Unquoting()
+    return unquoting.feed(text) + unquoting.finish()
 
 
 def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bytes]:
@@ -166,14 +173,22 @@ def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bytes]:
     end = _text_end(file, text, following)
     if own.unended and end > text:
         end -= 1
-    entry = Entry(start, text, end, following, "", own.copy, 0, False, ())  # noqa: FBT003  # not yet
     if end <= text + len(first):
         chunks: Iterable[bytes] = [first[: end - text]]
     else:
-        chunks = pieces_of(file, entry)
-    found = measure(_head(octets[: text - start]), chunks)
+        chunks = pieces(file, text, end)
+    found = measure(octets[: text - start], chunks)
     return Entry(
-        start, text, end, following, found.digest, own.copy, found.size, found.quoted, found.pieces
+        start=start,
+        text=text,
+        end=end,
+        next=following,
+        digest=found.digest,
+        copy=own.copy,
+        size=found.size,
+        quoted=found.quoted,
+        has_fields=own.has_fields,
+        pieces=found.pieces,
     ), first[:body]
 
 
