@@ -37,7 +37,7 @@ class MboxMaildrop:
         file: int | None,
         snapshot: Snapshot,
         held: contextlib.ExitStack,
-        forget: Callable[[], None],
+        learn: Callable[[Snapshot | None], None],
     ) -> None:
         self._place = place
         self._file = file
@@ -45,7 +45,7 @@ class MboxMaildrop:
         self.contents = snapshot.contents
         self._snapshot = snapshot
         self._held = held.pop_all()
-        self._forget = forget
+        self._learn = learn
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
         """Return a message: at once when the page cache holds it and it is where it was.
@@ -72,7 +72,7 @@ class MboxMaildrop:
     async def correct(self, sizes: Mapping[int, int]) -> None:
         """Have the file read again by the next session: a size differed, so it has changed."""
         if sizes:
-            self._forget()
+            self._learn(None)
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way."""
@@ -111,7 +111,7 @@ class MboxMaildrop:
 
     def _find_again(self) -> None:
         """Learn where messages are in the file that there is now: it was written anew."""
-        self._forget()
+        self._learn(None)
         file = self._place.open()
         if file is None:
             raise GoneError("another program took the mbox away")
@@ -161,9 +161,9 @@ class MboxMaildrop:
             now = look(file, None)
         else:
             raise StoreError("another program changes the mbox without its locks")
-        self._forget()
+        self._learn(None)
         if removed:
-            rewrite(self._place, file, now.entries, now.contents.uids, removed)
+            self._learn(rewrite(self._place, file, now, removed))
 
 
 class MboxChunks:

@@ -12,7 +12,6 @@ import re
 
 _LINE = re.compile(rb"^(>*From )", re.MULTILINE)
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
-_PLAIN = re.compile(rb"^From ", re.MULTILINE)
 _MAYBE = re.compile(rb"(>*)((?:F(?:r(?:om?)?)?)?)")
 
 
@@ -69,7 +68,8 @@ class Unquoting:
         first = b"" if self._at_line_start else b"-"  # keeps the first line from beginning here
         self._at_line_start = out.endswith(b"\n")
         out = first + out
-        self.plain = self.plain or _PLAIN.search(out) is not None
-        out, count = _QUOTED.subn(rb"\1", out)
-        self.quotes += count
+        self.plain = self.plain or out.startswith(b"From ") or b"\nFrom " in out
+        if b">From " in out:  # regular expressions are slow, and it is rare
+            out, count = _QUOTED.subn(rb"\1", out)
+            self.quotes += count
         return out[len(first) :]

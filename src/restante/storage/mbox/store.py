@@ -97,8 +97,8 @@ class MboxStore:
             now = look(file, self._snapshots.get(owner))
             due = expiry.due_messages(file, now, days)
             if due and not dry_run:
-                self._snapshots.forget(owner)
-                rewrite(place, file, now.entries, now.contents.uids, set(due))
+                self._learn(owner, None)
+                self._learn(owner, rewrite(place, file, now, set(due)))
             return list(due.values())
 
     def _try_open(self, owner: str) -> MboxMaildrop | None:
@@ -122,8 +122,8 @@ class MboxStore:
             snapshot = unchanged or self._look(owner, place, file)
             if unchanged and (file is None or Stamp.of(os.fstat(file)) != unchanged.stamp):
                 return None
-            forget = functools.partial(self._snapshots.forget, owner)
-            return MboxMaildrop(place, file, snapshot, undo, forget)
+            learn = functools.partial(self._learn, owner)
+            return MboxMaildrop(place, file, snapshot, undo, learn)
 
     def _look(self, owner: str, place: Place, file: int | None) -> Snapshot:
         if file is None:
@@ -132,6 +132,12 @@ class MboxStore:
             snapshot = look(file, self._snapshots.get(owner))
         self._snapshots.keep(owner, snapshot)
         return snapshot
+
+    def _learn(self, owner: str, snapshot: Snapshot | None) -> None:
+        """Keep what is known of an owner's mbox, or nothing."""
+        self._snapshots.forget(owner)
+        if snapshot is not None:
+            self._snapshots.keep(owner, snapshot)
 
     def _deliver(self, owner: str, message: bytes) -> str:
         with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
