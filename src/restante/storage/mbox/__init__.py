@@ -2,8 +2,8 @@
 
 `fromline` and `quoting` say what stands between messages and within them, `header` what other
 programs and this one add to them, `messages` finds them in a file, `opening` remembers what was
-found, `lock` keeps others out, `rewrite` takes messages away, `delivery` puts one in, and `store`
-puts these together.
+found, `lock` keeps others out, `journal` undoes what a killed process began, `rewrite` takes
+messages away, `delivery` puts one in, and `store` puts these together.
 """
 
 from restante.storage.mbox.store import MboxStore

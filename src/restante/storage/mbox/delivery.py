@@ -9,7 +9,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.mbox import fromline, header, messages
+from restante.storage.mbox import fromline, header, journal, messages
 from restante.storage.mbox.quoting import quoted
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def make(place: Place, owner: str) -> None:
         os.close(file)
 
 
-def deliver(file: int, message: bytes) -> str:
+def deliver(place: Place, file: int, message: bytes) -> str:
     """Write a message at the end of a locked mbox and return its unique-id. Raises OSError.
 
     Where that fails, the file is cut to what it was.
@@ -47,13 +47,16 @@ def deliver(file: int, message: bytes) -> str:
     octets, digest = _as_stored(message)
     size = os.fstat(file).st_size
     last = os.pread(file, min(3, size), max(0, size - 3))
-    try:
-        _write(file, size, _between(last) + octets)
-        os.fsync(file)
-    except BaseException:
-        os.ftruncate(file, size)
-        os.fsync(file)
-        raise
+    octets = _between(last) + octets
+    with journal.appending(place, size, octets):
+        try:
+            _write(file, size, octets)
+            os.fsync(file)
+        except BaseException:
+            os.ftruncate(file, size)
+            os.fsync(file)
+            os.unlink(place.journal, dir_fd=place.folder)
+            raise
     return digest
 
 

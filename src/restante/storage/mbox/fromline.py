@@ -37,6 +37,11 @@ def length(octets: bytes) -> int:
     return found.end()
 
 
+def anywhere(octets: bytes) -> bool:
+    """Tell whether a From-line may begin in these octets, be it in the midst of a line."""
+    return _DATE.search(octets) is not None
+
+
 def time_of(line: bytes) -> float | None:
     """Return when a message came, in seconds since 1970, as its From-line says in local time."""
     found = _DATE.match(line)

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
+from restante.storage.mbox import journal
 from restante.storage.mbox.place import same_file
 
 if TYPE_CHECKING:
@@ -59,12 +60,16 @@ class SessionLock:
 
 @contextlib.contextmanager
 def held(place: Place, file: int) -> Iterator[None]:
-    """Hold both locks of an open mbox. Raises HeldError, OSError, StoreError."""
+    """Hold both locks of an open mbox, in which nothing is left half done.
+
+    Raises HeldError, OSError, StoreError.
+    """
     if not _record_lock(file) or not place.is_at(file):
         raise HeldError
     try:
         dotlock = _take_dotlock(place)
         try:
+            journal.undo(place, file)
             yield
         finally:
             if same_file(place.folder, place.dotlock, dotlock):
@@ -96,7 +101,9 @@ def _take_dotlock(place: Place) -> int:
     It appears locked and with its text, so that a later process can tell that its maker died.
     """
     with _folder_writable():
-        file = os.open(place.new_dotlock, _NEW | os.O_TRUNC, 0o600, dir_fd=place.folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(place.new_dotlock, dir_fd=place.folder)  # of a process that was killed
+        file = os.open(place.new_dotlock, _NEW | os.O_EXCL, 0o644, dir_fd=place.folder)
     try:
         _fill_and_link(place, file)
     except BaseException:

@@ -45,6 +45,11 @@ class Place:
         """The name of an mbox that is being written anew."""
         return f".{self.name}.restante.new"
 
+    @property
+    def journal(self) -> str:
+        """The name of the file that says what is being written."""
+        return f".{self.name}.restante.journal"
+
     def open(self) -> int | None:
         """Open the mbox to read it and to lock it; None where there is none.
 
@@ -80,8 +85,11 @@ class Place:
 def open_place(path: Path, root: Path) -> Place:
     """Open the folder of an mbox, made when it is missing, but never the mail folder itself.
 
-    That may be a disk that is not mounted yet. Raises OSError.
+    That may be a disk that is not mounted yet. Raises OSError. Raises StoreError: only a lock may
+    have such a name.
     """
+    if path.name.endswith(".lock"):
+        raise StoreError(f"{path.name} would be the lock of another mbox", permanent=True)
     folder = path.parent
     if not folder.is_dir():
         root.stat()

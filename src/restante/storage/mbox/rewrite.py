@@ -28,8 +28,6 @@ def rewrite(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapsh
     Owner, mode and times stay. Returns what it holds then. Raises OSError, StoreError: the old file
     is as it was, unless only the last step failed, which makes it durable.
     """
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(place.new_file, dir_fd=place.folder)  # of a process that was killed
     new = os.open(place.new_file, _NEW, 0o600, dir_fd=place.folder)
     try:
         _make_alike(new, file)

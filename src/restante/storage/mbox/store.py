@@ -151,7 +151,7 @@ class MboxStore:
             undo.callback(os.close, file)
             undo.enter_context(held(place, file))
             messages.check_start(file)
-            return delivery.deliver(file, message)
+            return delivery.deliver(place, file, message)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
         place = open_place(self._layout.folder(owner), self._layout.root)
