@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from hypothesis import given
@@ -28,7 +29,7 @@ def test_what_was_quoted_is_unquoted_to_what_it_was(text: bytes) -> None:
 @given(texts, st.lists(st.integers(0, 40)))
 def test_it_is_the_same_however_a_text_is_cut_into_chunks(text: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(text)]
-    chunks = [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    chunks = [text[a:b] for a, b in itertools.pairwise(places)]
     assert unquoted(*chunks) == unquoted(text)
 
 

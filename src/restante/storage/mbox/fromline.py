@@ -45,7 +45,7 @@ def anywhere(octets: bytes) -> bool:
 def time_of(line: bytes) -> float | None:
     """Return when a message came, in seconds since 1970, as its From-line says in local time."""
     found = _DATE.match(line)
-    if found is None:
+    if found is None or int(found["day"]) > 31:
         return None
     numbers = (int(found["year"]), _MONTHS.index(found["month"]) // 3 + 1, int(found["day"]))
     try:
