@@ -68,6 +68,8 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     """
     from restante.server import config, listener, run
 
+    if demo and given["kind"] == "mbox":
+        raise click.UsageError("--demo makes Maildirs: leave --format out")
     flags = _demo_flags(demo) if demo else {}
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
     for flag, value in given.items():

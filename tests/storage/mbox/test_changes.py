@@ -95,6 +95,17 @@ def test_a_message_of_the_same_length_in_the_same_place_is_never_taken_for_it(
     assert box.texts() == [THREE, TWO]
 
 
+def test_a_copy_is_not_removed_for_one_that_another_program_took(box: Box) -> None:
+    box.write(ONE, ONE, TWO)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        in_place(box, ONE, TWO)
+        await maildrop.remove([0, 2])
+
+    box.use(session)
+    assert box.texts() == [ONE]
+
+
 def test_a_long_message_breaks_off_when_it_changes_while_it_is_read(box: Box) -> None:
     box.write(BIG, TWO)
 
@@ -155,12 +166,20 @@ def test_a_settled_file_is_at_hand_until_it_changes(
     assert box.store.at_hand("ann") is None
     monkeypatch.setattr("restante.storage.mbox.opening.GRAIN", -(10**12))
     box.uids()
-    for text in (ONE, ONE):
+    for _ in range(2):
         maildrop = box.store.at_hand("ann")
         assert maildrop is not None
         assert box.store.at_hand("ann") is None  # it is locked
-        assert asyncio.run(whole(maildrop, 0)) == text
+        assert asyncio.run(whole(maildrop, 0)) == ONE
         maildrop.release()
+    monkeypatch.setattr("restante.storage.mbox.store.LONG", 0.0)
+    for there in (True, False):  # a slow disk is left to the threads from then on
+        maildrop = box.store.at_hand("ann")
+        assert (maildrop is not None) == there
+        if maildrop is not None:
+            maildrop.release()
+    box.store._slow_until = 0.0
+    monkeypatch.setattr("restante.storage.mbox.store.LONG", 100.0)
     box.append(TWO)
     assert box.store.at_hand("ann") is None
     assert box.texts() == [ONE, TWO]

@@ -125,8 +125,8 @@ def test_formail_and_python_find_as_many_messages_as_were_delivered(box: Box, fo
     count = len(LETTERS) + len(MESSAGES)
     with box.file.open("rb") as file:
         said = subprocess.run(
-            [need("formail"), "-s", "sh", "-c", "cat >/dev/null; echo one"], stdin=file, stdout=subprocess.PIPE,
-            check=True, timeout=PATIENCE,
+            [need("formail"), "-s", "sh", "-c", "cat >/dev/null; echo one"],
+            stdin=file, stdout=subprocess.PIPE, check=True, timeout=PATIENCE,
         ).stdout  # fmt: skip
     assert said.count(b"one\n") == count
     theirs = mailbox.mbox(box.file)

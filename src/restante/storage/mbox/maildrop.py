@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, GoneError, StoreError
@@ -152,10 +153,9 @@ class MboxMaildrop:
 
     def _remove(self, file: int, indexes: Sequence[int]) -> None:
         """Find the messages in the file that there is now, and write it without them."""
-        wanted = {self.contents.uids[index] for index in indexes if self._entries[index]}
         now = look(file, self._snapshot)
         for _ in range(2):
-            removed = {i for i, uid in enumerate(now.contents.uids) if uid in wanted}
+            removed = self._places(now, indexes)
             if all(messages.is_still_there(file, now.entries[index]) for index in removed):
                 break
             now = look(file, None)
@@ -164,6 +164,23 @@ class MboxMaildrop:
         self._learn(None)
         if removed:
             self._learn(rewrite(self._place, file, now, removed))
+
+    def _places(self, now: Snapshot, indexes: Sequence[int]) -> set[int]:
+        """Return where messages are now.
+
+        Of equal copies nobody can tell which one another program took. As many as it took are left,
+        so that none goes which was not marked.
+        """
+        here = [uid for uid, entry in zip(self.contents.uids, self._entries, strict=True) if entry]
+        taken = Counter(map(_digest, here))
+        taken.subtract(map(_digest, now.contents.uids))
+        wanted = set()
+        for uid in (self.contents.uids[index] for index in indexes if self._entries[index]):
+            if taken[_digest(uid)] > 0:
+                taken[_digest(uid)] -= 1
+            else:
+                wanted.add(uid)
+        return {index for index, uid in enumerate(now.contents.uids) if uid in wanted}
 
 
 class MboxChunks:
@@ -200,3 +217,7 @@ class MboxChunks:
         place = self._entry.text + number * messages.CHUNK
         with as_store_error("a message cannot be read to its end"):
             return os.pread(self._file, min(messages.CHUNK, self._entry.end - place), place)
+
+
+def _digest(uid: str) -> str:
+    return uid.partition("-")[0]
