@@ -26,7 +26,7 @@ bench-startup: .venv/test  ## how long the commands take to start
 
 install: .venv/install  ## make .venv with the command .venv/bin/pop3
 
-.venv/install: pyproject.toml constraints.txt
+.venv/install: pyproject.toml constraints.txt setup.py src/restante/protocol/speedups.c
 	$(PYTHON) -m venv .venv
 	$(PIP) --editable .
 	touch $@

@@ -243,7 +243,7 @@ def test_an_address_that_swallows_packets_is_a_timeout() -> None:
         port = listener.getsockname()[1]
         for _ in range(4):  # fill the queue of those who wait to be taken
             waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)  # noqa: FBT003
+            waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.1", port))
         report = ask(port, options={"connect_seconds": 0.3})
     assert report.id == "tcp-timeout"

@@ -95,12 +95,11 @@ class FileAuthenticator:
 
     def recall(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
-        if not self._remembered.matches(user, password):
-            return None
         self.refresh()
         account = self._accounts.get(user)
-        known = account is not None and self._remembered.matches(user, password)
-        return account.identity() if account is not None and known else None
+        if account is None or not self._remembered.matches(user, password):
+            return None
+        return account.identity()
 
     async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
         """Return an account's keys; for an unknown name, keys that nobody has.

@@ -7,27 +7,22 @@ it is stored, and neither stuffing nor TOP takes notice of it. A last line witho
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+from restante.protocol.line_ends import CRLF
+
+try:
+    from restante.protocol.speedups import bare_line_ends, to_wire
+except ImportError:  # no compiler was there
+    from restante.protocol.line_ends import bare_line_ends, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CRLF = b"\r\n"
 TERMINATOR = b".\r\n"
 
-
-def with_crlf(text: bytes) -> bytes:
-    """Return the text with CR LF for every LF that has none. The text must not end within CR LF."""
-    if b"\r" in text:
-        text = text.replace(CRLF, b"\n")
-    return text.replace(b"\n", CRLF)
-
-
-def stuffed(lines: bytes) -> bytes:
-    """Return lines that end with CR LF, dot-stuffed as at the start of a line."""
-    if lines.startswith(b"."):
-        lines = b"." + lines
-    return lines.replace(b"\r\n.", b"\r\n..")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")  # behind the line before it
 
 
 def size_on_wire(stored: Iterable[bytes]) -> int:
@@ -38,7 +33,7 @@ def size_on_wire(stored: Iterable[bytes]) -> int:
     size = 0
     last = b""
     for chunk in stored:
-        size += len(chunk) + chunk.count(b"\n") - chunk.count(CRLF)
+        size += len(chunk) + bare_line_ends(chunk)
         if last == b"\r" and chunk.startswith(b"\n"):
             size -= 1  # a CR LF that two chunks share
         last = chunk[-1:] or last
@@ -66,29 +61,30 @@ class WireForm:
 
     def feed(self, chunk: bytes) -> bytes:
         """Take the next octets as they are stored and return what to send for them."""
-        chunk = self._held + chunk
-        self._held = b"\r" if chunk.endswith(b"\r") else b""
-        return self._send(self._cut(with_crlf(chunk.removesuffix(b"\r"))))
+        if self._held:
+            chunk = self._held + chunk
+            self._held = b""
+        if chunk.endswith(b"\r"):
+            self._held = b"\r"
+            chunk = chunk[:-1]
+        return self._send(self._cut(chunk))
 
     def finish(self) -> bytes:
         """Return what ends the reply: the last line's end where it has none, and the terminator."""
-        rest = self._held
-        if rest or not self._at_line_start:
-            rest += CRLF
-        return self._send(self._cut(rest)) + TERMINATOR
+        if not self._held and self._at_line_start:
+            return TERMINATOR
+        return self._send(self._cut(self._held + CRLF)) + TERMINATOR
 
-    def _send(self, lines: bytes) -> bytes:
-        if not lines:
+    def _send(self, stored: bytes) -> bytes:
+        if not stored:
             return b""
-        self.octets += len(lines)
-        sent = lines.replace(b"\r\n.", b"\r\n..")
-        if self._at_line_start and sent.startswith(b"."):
-            sent = b"." + sent
-        self._at_line_start = sent.endswith(CRLF)
+        sent, size = to_wire(stored, self._at_line_start)
+        self.octets += size
+        self._at_line_start = sent.endswith(b"\n")
         return sent
 
-    def _cut(self, lines: bytes) -> bytes:
-        return lines
+    def _cut(self, stored: bytes) -> bytes:
+        return stored
 
 
 class TopWireForm(WireForm):
@@ -104,37 +100,30 @@ class TopWireForm(WireForm):
         super().__init__()
         self._lines_left = lines
         self._in_header = True
-        self._tail = CRLF  # the last octets of the header so far: a message begins at a line start
+        self._tail = b"\n"  # the last octets of the header so far: a message begins at a line start
 
     @property
     def complete(self) -> bool:
         """Whether all lines that were asked for have been fed."""
         return not self._in_header and self._lines_left == 0
 
-    def _cut(self, lines: bytes) -> bytes:
-        header = b""
+    def _cut(self, stored: bytes) -> bytes:
+        place = 0
         if self._in_header:
-            header, lines = self._split_header(lines)
-        return header + self._take_body(lines)
-
-    def _split_header(self, lines: bytes) -> tuple[bytes, bytes]:
-        seen = self._tail + lines
-        end = seen.find(b"\r\n\r\n")
-        if end < 0:
-            self._tail = seen[-3:]
-            return lines, b""
-        self._in_header = False
-        end += 4 - len(self._tail)
-        return lines[:end], lines[end:]
-
-    def _take_body(self, lines: bytes) -> bytes:
-        found = lines.count(b"\n")
-        if found < self._lines_left:
-            self._lines_left -= found
-            return lines
-        rest = lines.split(b"\n", self._lines_left)[-1]
-        self._lines_left = 0
-        return lines[: len(lines) - len(rest)]
+            seen = self._tail + stored
+            end = _EMPTY_LINE.search(seen)
+            if end is None:
+                self._tail = seen[-2:]
+                return stored
+            self._in_header = False
+            place = end.end() - len(self._tail)
+        while self._lines_left:
+            end_of_line = stored.find(b"\n", place) + 1
+            if not end_of_line:
+                return stored
+            place = end_of_line
+            self._lines_left -= 1
+        return stored[:place]
 
 
 def whole(stored: bytes) -> tuple[bytes, int]:

@@ -59,7 +59,7 @@ def _number(word: bytes) -> int:
 
 
 def _nothing(argument: bytes | None) -> Arguments:
-    if _words(argument):
+    if argument and _words(argument):
         raise NoMatchError
     return ()
 

@@ -122,11 +122,8 @@ def list_(session: Session, number: int | None) -> bytes:
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.sizes[view.readable(number)]}")
-    lines = view.contents.scan_listings
-    return listing(
-        ok(session.say("{count} messages:").format(count=view.count)),
-        (lines[i] for i in view.unmarked()),
-    )
+    status = ok(session.say("{count} messages:").format(count=view.count))
+    return status + view.scan_listing + body.TERMINATOR
 
 
 def uidl(session: Session, number: int | None) -> bytes:
@@ -134,8 +131,7 @@ def uidl(session: Session, number: int | None) -> bytes:
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.uids[view.index(number)]}")
-    lines = view.contents.uid_listings
-    return listing(ok(), (lines[i] for i in view.unmarked()))
+    return ok() + view.uid_listing + body.TERMINATOR
 
 
 def retr(session: Session, number: int) -> Reply:

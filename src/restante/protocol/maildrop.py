@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from restante.protocol.errors import Refused, ResponseCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class Contents:
         return sum(self.sizes)
 
     @cached_property
-    def scan_listings(self) -> tuple[str, ...]:
-        """For each message its line of LIST. RFC 1939 section 5."""
-        return tuple(f"{number} {size}" for number, size in enumerate(self.sizes, 1))
+    def scan_listing(self) -> bytes:
+        """The lines of LIST for all messages. RFC 1939 section 5."""
+        return _listing(self.sizes)
 
     @cached_property
-    def uid_listings(self) -> tuple[str, ...]:
-        """For each message its line of UIDL. RFC 1939 section 7."""
-        return tuple(f"{number} {uid}" for number, uid in enumerate(self.uids, 1))
+    def uid_listing(self) -> bytes:
+        """The lines of UIDL for all messages. RFC 1939 section 7."""
+        return _listing(self.uids)
 
 
 @dataclass(slots=True)
@@ -62,9 +63,17 @@ class View:
         sizes = self.contents.sizes
         return self.contents.octets - sum(sizes[index] for index in self.marked)
 
-    def unmarked(self) -> Iterator[int]:
-        """Return the indexes of the messages that are not marked, in order."""
-        return (i for i in range(len(self.contents.sizes)) if i not in self.marked)
+    @property
+    def scan_listing(self) -> bytes:
+        """The lines of LIST for the messages that are not marked. RFC 1939 section 5."""
+        contents = self.contents
+        return _listing(contents.sizes, self.marked) if self.marked else contents.scan_listing
+
+    @property
+    def uid_listing(self) -> bytes:
+        """The lines of UIDL for the messages that are not marked. RFC 1939 section 7."""
+        contents = self.contents
+        return _listing(contents.uids, self.marked) if self.marked else contents.uid_listing
 
     def index(self, number: int) -> int:
         """Return the index of the message with this number.
@@ -89,3 +98,12 @@ class View:
         """Remember that a message turned out to have this size, for sessions to come."""
         if octets != self.contents.sizes[index]:
             self.corrections[index] = octets
+
+
+def _listing(values: Sequence[object], marked: AbstractSet[int] = frozenset()) -> bytes:
+    """Return a line for each value but the marked ones: its number, a space, and itself."""
+    if not marked:
+        lines = [f"{number} {value}\r\n" for number, value in enumerate(values, 1)]
+    else:
+        lines = [f"{i + 1} {value}\r\n" for i, value in enumerate(values) if i not in marked]
+    return "".join(lines).encode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.protocol.body import CRLF, TERMINATOR, stuffed
+from restante.protocol.body import TERMINATOR
+from restante.protocol.line_ends import CRLF, to_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -30,10 +31,9 @@ def refused(refusal: Refused, say: Callable[[str], str] = str) -> bytes:
 
 def listing(status: bytes, lines: Iterable[str]) -> bytes:
     """Return a multi-line reply: its status line, its lines and the terminator."""
-    text = "\r\n".join(lines)
-    if not text:
-        return status + TERMINATOR
-    return status + stuffed(text.encode()) + CRLF + TERMINATOR
+    text = "".join(f"{line}\r\n" for line in lines)
+    sent, _ = to_wire(text.encode(), True)  # noqa: FBT003  # its twin in C takes no keywords
+    return status + sent + TERMINATOR
 
 
 def _status_line(line: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from restante.protocol.commands import ALLOWED, VERBS, Command
@@ -28,8 +29,10 @@ def serve(session: Session) -> Conversation:
     yield (yield from _greeting(session))
     while session.end is None:
         try:
-            line = yield from ReadLine(_limit(session), session.patience)
-            reply = yield from _carry_out(session, line)
+            verb, reply = _carry_out(session, (yield _command_line(session)))
+            if not isinstance(reply, bytes):
+                reply = yield from reply
+            session.last_verb = verb
         except Refused as refusal:
             reply = refused(refusal, session.say)
             _count(session, refusal)
@@ -44,47 +47,48 @@ def _greeting(session: Session) -> Reply:
     return ok(f"{session.settings.greeting} {session.timestamp}")
 
 
-def _limit(session: Session) -> int:
-    return AUTH_LIMIT if session.state is State.AUTHORIZATION else COMMAND_LIMIT
+def _command_line(session: Session) -> ReadLine:
+    """Return the need for the next command, the same one as long as nothing about it changes."""
+    limit = AUTH_LIMIT if session.state is State.AUTHORIZATION else COMMAND_LIMIT
+    return _read_line(limit, session.patience)
 
 
-def _carry_out(session: Session, line: bytes) -> Reply:
+_read_line = functools.cache(ReadLine)
+
+
+def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
     """Find the command's row, read its argument and let its handler answer."""
     verb, argument = _split(session, line)
     last_verb, session.last_verb = session.last_verb, b""
-    command = _find(session, verb, last_verb)
+    command = _find(session, verb, last_verb, line)
     arguments = command.argument.parse(verb, argument)
     session.bad_commands = 0
-    reply = command.handler(session, *arguments)
-    if not isinstance(reply, bytes):
-        reply = yield from reply
-    session.last_verb = verb
-    return reply
+    return verb, command.handler(session, *arguments)
 
 
 def _split(session: Session, line: bytes) -> tuple[bytes, bytes | None]:
     """Return the keyword in upper case, and what follows its space. RFC 1939 section 3."""
-    if HTTP_REQUEST.match(line):
-        session.end = End.HTTP
-        raise BadCommand("This is a POP3 server, not a web server.")
     if line.endswith(b"\r\n"):
-        line = line[:-2]
+        text = line[:-2]
     elif session.settings.strict_line_ends:
+        _refuse_browsers(session, line)
         raise BadCommand("Lines end with CR LF.")
     else:
-        line = line[:-1]
-    keyword, space, argument = line.partition(b" ")
+        text = line[:-1]
+    keyword, space, argument = text.partition(b" ")
     verb = keyword.upper()
-    if len(line) > COMMAND_LIMIT - len(b"\r\n") and verb != b"AUTH":
-        raise LineTooLong(line[:COMMAND_LIMIT], ended=True)
+    if len(text) > COMMAND_LIMIT - len(b"\r\n") and verb != b"AUTH":
+        _refuse_browsers(session, line)
+        raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
     return verb, argument if space else None
 
 
-def _find(session: Session, verb: bytes, last_verb: bytes) -> Command:
+def _find(session: Session, verb: bytes, last_verb: bytes, line: bytes) -> Command:
     """Return the row of a command that is allowed here and now."""
     command = ALLOWED[session.state].get(verb)
     if command is None:
         if verb not in VERBS:
+            _refuse_browsers(session, line)
             raise BadCommand("Unknown command.")
         if session.state is State.AUTHORIZATION:
             raise BadCommand("Log in first.")
@@ -92,6 +96,13 @@ def _find(session: Session, verb: bytes, last_verb: bytes) -> Command:
     if command.after not in (b"", last_verb):
         raise BadCommand("Send {verb} first.", verb=command.after.decode())
     return command
+
+
+def _refuse_browsers(session: Session, line: bytes) -> None:
+    """End the session with who speaks HTTP. No method of HTTP is a command of POP3."""
+    if HTTP_REQUEST.match(line):
+        session.end = End.HTTP
+        raise BadCommand("This is a POP3 server, not a web server.")
 
 
 def _count(session: Session, refusal: Refused) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
@@ -163,14 +164,14 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
     if tokens:
         always |= {"OAUTHBEARER", "XOAUTH2"}
 
-    def offer() -> Offer:
+    @functools.lru_cache(1)
+    def offer_of(known: frozenset[str], delay: int | None, days: int | None) -> Offer:
         hashes = {
-            "auto": accounts.mechanisms() - PASSWORDS,
+            "auto": known - PASSWORDS,
             "always": {"SCRAM-SHA-256", "SCRAM-SHA-1"},
             "never": set[str](),
         }[config.login.scram]
         mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
-        delay, days = accounts.longest_login_delay, accounts.shortest_expire_days
         general_delay, general_days = config.login.delay, config.mail.expire_days
         return Offer(
             mechanisms=frozenset(mechanisms),
@@ -180,7 +181,9 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
             shortest_expire_days=None if days is None else min(days, general_days or days),
         )
 
-    return offer
+    return lambda: offer_of(
+        accounts.mechanisms(), accounts.longest_login_delay, accounts.shortest_expire_days
+    )
 
 
 def _tokens(config: Config) -> Tokens | None:

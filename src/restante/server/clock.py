@@ -16,18 +16,19 @@ class Deadline:
     too early.
     """
 
-    __slots__ = ("_at", "_loop", "_on_time", "_timer")
+    __slots__ = ("_at", "_fires_at", "_loop", "_on_time", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_time: Callable[[], None]) -> None:
         self._loop = loop
         self._on_time = on_time
         self._at: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._fires_at = 0.0  # that timer
 
     def set(self, seconds: float) -> None:
         """Put the deadline this many seconds from now."""
         self._at = self._loop.time() + seconds
-        if self._timer is None or self._timer.when() > self._at:
+        if self._timer is None or self._fires_at > self._at:
             self._start()
 
     def cancel(self) -> None:
@@ -41,6 +42,7 @@ class Deadline:
         assert self._at is not None
         if self._timer is not None:
             self._timer.cancel()
+        self._fires_at = self._at
         self._timer = self._loop.call_at(self._at, self._fire)
 
     def _fire(self) -> None:

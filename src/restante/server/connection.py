@@ -88,15 +88,16 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         self._octets_in += len(octets)
-        try:
-            plain = self._take_in(octets)
-        except (TlsError, ProxyError) as error:
-            self._log.warning("connection_failed", problem=str(error))
-            self._session.end = End.TLS_FAILED if isinstance(error, TlsError) else End.NO_PROXY
-            self._transport.close()
-            self._closing = True
-            return
-        self._lines.feed(plain)
+        if not self._wire.bare:
+            try:
+                octets = self._take_in(octets)
+            except (TlsError, ProxyError) as error:
+                self._log.warning("connection_failed", problem=str(error))
+                self._session.end = End.TLS_FAILED if isinstance(error, TlsError) else End.NO_PROXY
+                self._transport.close()
+                self._closing = True
+                return
+        self._lines.feed(octets)
         self._read_on()
         if len(self._lines) > MOST_UNREAD:
             self._read_more(now=False)
@@ -195,7 +196,7 @@ class Connection(asyncio.Protocol):
                 answer = None
             elif not isinstance(step, ReadLine):
                 answer = self._meet(step)
-            elif self._loop.time() < turn_ends:
+            elif not self._lines or self._loop.time() < turn_ends:
                 answer = self._next_line(step)
             else:
                 answer = self._pass_turn(step)
@@ -242,11 +243,11 @@ class Connection(asyncio.Protocol):
         try:
             line = self._lines.take(wanted.limit)
         except LineTooLong as error:
-            self._wanted = None
+            self._wanted = self._timed = None
             return error
         if line is None:
             return self._wait_for_line(wanted)
-        self._wanted = None
+        self._wanted = self._timed = None
         return line
 
     def _wait_for_line(self, wanted: ReadLine) -> object:
@@ -359,9 +360,7 @@ class Connection(asyncio.Protocol):
         end = self._session.end = self._session.end or reason
         self._output.flush()
         self._wire.say_goodbye()
-        self._output.look()
-        idle = end is End.SHUTDOWN and not self._output.unsent
-        if end in HUNG_UP_ON and not idle and not self._half_closed:
+        if end in HUNG_UP_ON and not self._half_closed and not self._is_idle(end):
             self._read_more(now=True)
             self._transport.write_eof()
         else:
@@ -369,6 +368,11 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._wait_for_reader()
         return WAIT
+
+    def _is_idle(self, end: End) -> bool:
+        """Tell whether the client has nothing to read but that the server ends."""
+        self._output.look()
+        return end is End.SHUTDOWN and not self._output.unsent
 
     def _leave(self) -> None:
         """Close the session, which removes no mail, and write its line to the log."""

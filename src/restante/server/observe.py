@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import structlog
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
 
 class Writer:
@@ -47,15 +49,31 @@ class Writer:
         self._thread.join(patience)
 
     def _run(self) -> None:
-        while (line := self._waiting.get()) is not None:
+        going_on = True
+        while going_on:
+            lines, going_on = self._take()
             lost, self._lost = self._lost, 0
             if lost:
-                line = f"{line}\n{self._tell_lost(lost)}"
+                lines.append(self._tell_lost(lost))
             try:
-                self._file.write(line + "\n")
+                self._file.write("".join(f"{line}\n" for line in lines))
                 self._file.flush()
             except (OSError, ValueError):
-                self._lost += 1
+                self._lost += len(lines)
+            if going_on:
+                time.sleep(PAUSE)
+
+    def _take(self) -> tuple[list[str], bool]:
+        """Wait for a line, and return all that are there, and whether more may come."""
+        lines = []
+        line = self._waiting.get()
+        while line is not None:
+            lines.append(line)
+            try:
+                line = self._waiting.get_nowait()
+            except queue.Empty:
+                return lines, True
+        return lines, False
 
 
 class _Logger:

@@ -37,7 +37,7 @@ class Output:
         self._write = write
         self._replies: list[bytes] = []
         self._size = 0  # octets of them
-        self.unsent = 0  # octets that the peer had not taken when last looked at
+        self.unsent: int | None = None  # octets that the peer had not taken when last looked at
         self._drained: asyncio.Future[None] | None = None
         self.full = False  # the transport holds as much as it should
         self.octets = 0  # written so far
@@ -77,17 +77,17 @@ class Output:
             self._drained.set_result(None)
             self._drained = None
 
-    def look(self) -> None:
-        """Note how much the peer has not taken yet."""
+    def look(self) -> int:
+        """Note and return how many octets the peer has not taken yet."""
         socket = self._transport.get_extra_info("socket")
         in_kernel = _unconfirmed(socket.fileno()) if socket else 0
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
+        return self.unsent
 
     def moved(self) -> bool:
-        """Tell whether the peer has taken anything since the last look."""
+        """Tell whether the peer has taken anything since the last look; so it may at the first."""
         before = self.unsent
-        self.look()
-        return self.unsent < before
+        return self.look() < before if before is not None else bool(self.look())
 
 
 def _unconfirmed(socket: int) -> int:

@@ -6,6 +6,7 @@ A delay belongs to the pair of address and account: a stranger's failures cost n
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -19,6 +20,7 @@ MOST_PAIRS = 100_000  # remembered at once; then the oldest go
 IPV6_PREFIX = 64  # bits: what one customer has of IPv6
 
 
+@functools.lru_cache
 def origin(address: str) -> str:
     """Return what counts as one origin: an IPv4 address, or the /64 of an IPv6 address."""
     if ":" not in address:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -36,7 +37,7 @@ class Wire:
     Methods that take octets raise TlsError and ProxyError: the connection is of no use.
     """
 
-    __slots__ = ("_endpoint", "_preface", "_transport", "address", "tls")
+    __slots__ = ("_endpoint", "_preface", "_transport", "address", "bare", "tls")
 
     def __init__(self, transport: asyncio.Transport, endpoint: Endpoint) -> None:
         peer = transport.get_extra_info("peername")
@@ -45,6 +46,7 @@ class Wire:
         self.address: str = peer[0] if peer else ""
         self._preface: bytes | None = b"" if self._comes_from_proxy() else None
         self.tls: TlsLayer | None = None
+        self.bare = self.begun  # what comes is for the session as it comes
 
     @property
     def begun(self) -> bool:
@@ -70,6 +72,7 @@ class Wire:
                 return b""
             self.address = split[0] or self.address
             self._preface = None
+            self.bare = True
             octets = split[1]
         return octets
 
@@ -90,6 +93,7 @@ class Wire:
         """Take all that comes from now on for TLS."""
         assert self._endpoint.certificates is not None
         self.tls = TlsLayer(self._endpoint.certificates)
+        self.bare = False
 
     def say_goodbye(self) -> None:
         """Tell the client, where TLS has a word for it, that nothing more comes."""
@@ -122,6 +126,7 @@ class Wire:
         return any(address in network for network in self._endpoint.proxies)
 
 
+@functools.lru_cache
 def is_loopback(address: str) -> bool:
     """Tell whether an address is this machine's own; a Unix socket's has none, and is."""
     if not address:

@@ -133,17 +133,17 @@ def test_a_disk_that_fails_in_the_middle_of_a_message_is_told_of(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box.put(f"new/1.a,W={len(BIG)}", BIG)
-    real = os.pread
+    real = os.preadv
 
-    def pread(file: int, count: int, place: int) -> bytes:
+    def preadv(file: int, buffers: list[bytearray], place: int, flags: int = 0) -> int:
         if place:
             raise OSError(5, "Input/output error")
-        return real(file, count, place)
+        return real(file, buffers, place, flags)
 
     async def session() -> None:
         maildrop = await box.store.acquire("ann", 0)
         body = maildrop.read(0)
-        monkeypatch.setattr(os, "pread", pread)
+        monkeypatch.setattr(os, "preadv", preadv)
         received = 0
         with pytest.raises(StoreError, match="to its end"):  # a loop is one thing
             async for chunk in body:  # type: ignore[union-attr]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, opening, snapshots, store
+from restante.storage.maildir import MaildirStore, opening, pace, snapshots
 from storage.maildir.box import Box
 
 YEAR = 365 * 24 * 3600
@@ -122,7 +122,7 @@ def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
 def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.put("new/1.a")
     settled(box)
-    monkeypatch.setattr(store, "LONG", 0.0)
+    monkeypatch.setattr(pace, "LONG", 0.0)
     assert at_hand(box) == ["1.a"]
     assert at_hand(box) is None
 

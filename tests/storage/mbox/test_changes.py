@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from restante.storage.api import GoneError, StoreError
+from restante.storage.maildir import pace
 from restante.storage.mbox import fromline, messages
 from restante.storage.mbox.maildrop import MboxMaildrop
 from storage.contract import whole
@@ -165,21 +166,27 @@ def test_a_settled_file_is_at_hand_until_it_changes(
     box.write(ONE)
     assert box.store.at_hand("ann") is None
     monkeypatch.setattr("restante.storage.mbox.opening.GRAIN", -(10**12))
-    box.uids()
+    monkeypatch.setattr(pace, "LONG", 100.0)
+    for _ in range(pace.ENOUGH):
+        box.uids()
     for _ in range(2):
         maildrop = box.store.at_hand("ann")
         assert maildrop is not None
         assert box.store.at_hand("ann") is None  # it is locked
         assert asyncio.run(whole(maildrop, 0)) == ONE
         maildrop.release()
-    monkeypatch.setattr("restante.storage.mbox.store.LONG", 0.0)
+    monkeypatch.setattr(pace, "LONG", -1.0)
     for there in (True, False):  # a slow disk is left to the threads from then on
         maildrop = box.store.at_hand("ann")
         assert (maildrop is not None) == there
         if maildrop is not None:
             maildrop.release()
-    box.store._slow_until = 0.0
-    monkeypatch.setattr("restante.storage.mbox.store.LONG", 100.0)
+    monkeypatch.setattr(pace, "LONG", 100.0)
+    for _ in range(pace.ENOUGH):
+        box.uids()
+    maildrop = box.store.at_hand("ann")
+    assert maildrop is not None
+    maildrop.release()
     box.append(TWO)
     assert box.store.at_hand("ann") is None
     assert box.texts() == [ONE, TWO]

@@ -32,12 +32,17 @@ _WILL_PASS = frozenset({
 
 @contextlib.contextmanager
 def as_store_error(what: str) -> Iterator[None]:
-    """Turn the system's errors into a store's: what failed, and whether waiting may help."""
+    """Turn the system's errors into a store's."""
     try:
         yield
     except OSError as error:
-        permanent = error.errno not in _WILL_PASS
-        raise StoreError(f"{what}: {error.strerror}", permanent=permanent) from error
+        raise store_error(what, error) from error
+
+
+def store_error(what: str, error: OSError) -> StoreError:
+    """Return a store's error for one of the system's: what failed, and whether waiting may help."""
+    permanent = error.errno not in _WILL_PASS
+    return StoreError(f"{what}: {error.strerror}", permanent=permanent)
 
 
 def open_folder(name: str, parent: int) -> int:
@@ -49,29 +54,40 @@ def open_folder(name: str, parent: int) -> int:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
 
 
-def open_file(name: str, folder: int) -> int:
-    """Open a regular file. Raises OSError, also for a symbolic link, a folder or a pipe."""
+def open_file(name: str, folder: int) -> tuple[int, int]:
+    """Open a regular file, and return its descriptor and its octets.
+
+    Raises OSError, also for a symbolic link, a folder or a pipe.
+    """
     file = os.open(name, _OPEN_FILE, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+    try:
+        status = os.fstat(file)
+    except BaseException:
+        os.close(file)
+        raise
+    if not stat.S_ISREG(status.st_mode):
         os.close(file)
         raise OSError(errno.EINVAL, "no regular file", name)
-    return file
+    return file, status.st_size
 
 
-def read_at_hand(file: int, size: int, place: int = 0) -> bytes | None:
-    """Return so many octets of a file if that needs no disk, else None. Raises OSError."""
+def read_at_hand(file: int, octets: int, place: int = 0) -> bytes | None:
+    """Return so many octets from a place in a file if that needs no disk, else None.
+
+    Raises OSError.
+    """
     if _WITHOUT_WAITING is None:
         return None
-    buffer = bytearray(size)
+    buffer = bytearray(octets)
     try:
-        found = os.preadv(file, [buffer], place, _WITHOUT_WAITING) if size else 0
+        found = os.preadv(file, [buffer], place, _WITHOUT_WAITING) if octets else 0
     except (BlockingIOError, NotImplementedError):
         return None
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return None
         raise
-    return bytes(buffer) if found == size else None
+    return bytes(buffer) if found == octets else None
 
 
 def chunks(file: int) -> Iterator[bytes]:
@@ -83,24 +99,38 @@ def chunks(file: int) -> Iterator[bytes]:
 
 
 class FileChunks:
-    """An open file read chunk by chunk, off the event loop; closed at its end, or by `aclose`."""
+    """An open file read chunk by chunk; closed at its end, or by `aclose`.
 
-    def __init__(self, file: int) -> None:
+    What needs the disk is read off the event loop, and other connections have their turn after each
+    chunk.
+    """
+
+    def __init__(self, file: int, octets: int) -> None:
         self._file = file
-        self._chunks = chunks(file)
+        self._octets = octets
+        self._place = 0
 
     def __aiter__(self) -> FileChunks:
         return self
 
     async def __anext__(self) -> bytes:
         try:
-            chunk = await asyncio.to_thread(next, self._chunks, b"")
+            chunk = await self._next()
         except OSError as error:
             raise StoreError(f"a message cannot be read to its end: {error.strerror}") from error
         if chunk:
+            self._place += len(chunk)
             return chunk
         await self.aclose()
         raise StopAsyncIteration
+
+    async def _next(self) -> bytes:
+        wanted = min(CHUNK, self._octets - self._place)
+        chunk = read_at_hand(self._file, wanted, self._place) if wanted > 0 else None
+        if chunk is None:  # the disk must move, or the file has grown
+            return await asyncio.to_thread(os.pread, self._file, CHUNK, self._place)
+        await asyncio.sleep(0)
+        return chunk
 
     async def aclose(self) -> None:
         """Close the file."""

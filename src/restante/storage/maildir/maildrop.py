@@ -5,11 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import GoneError, RemainError
 from restante.storage.maildir import sizes
-from restante.storage.maildir.files import FileChunks, as_store_error, open_file, read_at_hand
+from restante.storage.maildir.files import (
+    FileChunks,
+    as_store_error,
+    open_file,
+    read_at_hand,
+    store_error,
+)
 from restante.storage.maildir.listing import list_messages
 
 if TYPE_CHECKING:
@@ -17,8 +24,10 @@ if TYPE_CHECKING:
 
     from restante.protocol.needs import Body
     from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.pace import Pace
     from restante.storage.maildir.snapshots import Snapshot
 
+CANNOT_OPEN = "a message cannot be opened"
 WHOLE = 128 * 1024  # octets: a file up to this size is read in one piece
 
 
@@ -26,8 +35,14 @@ class MaildirMaildrop:
     """The messages as they were when it was opened."""
 
     def __init__(
-        self, root: int, folders: Folders, snapshot: Snapshot, held: contextlib.ExitStack
+        self,
+        root: int,
+        folders: Folders,
+        snapshot: Snapshot,
+        held: contextlib.ExitStack,
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._root = root
         self._folders = folders
         self._entries: Sequence[Entry] = snapshot.entries
@@ -35,15 +50,18 @@ class MaildirMaildrop:
         self._held = held.pop_all()
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a file is read from its start anyway
-        """Return a message: at once when the page cache holds it and its name has not changed.
+        """Return a message: at once when the disk is quick and its name has not changed.
 
         Raises GoneError, StoreError.
         """
-        with as_store_error("a message cannot be opened"):
+        if self._pace.quick:
             try:
                 return self._open(index)
             except FileNotFoundError:
-                return asyncio.to_thread(self._find_and_open, index)
+                pass  # it was renamed
+            except OSError as error:
+                raise store_error(CANNOT_OPEN, error) from error
+        return asyncio.to_thread(self._find_and_open, index)
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, under whatever name they have now. Raises RemainError, StoreError."""
@@ -60,22 +78,27 @@ class MaildirMaildrop:
         self._held.close()
 
     def _open(self, index: int) -> Body:
+        begun = time.monotonic()
         entry = self._entries[index]
-        file = open_file(entry.name, self._folders[entry.folder])
+        file, octets = open_file(entry.name, self._folders[entry.folder])
         try:
-            size = os.fstat(file).st_size
-            stored = read_at_hand(file, size) if size <= WHOLE else None
+            stored = read_at_hand(file, octets) if octets <= WHOLE else None
         except BaseException:
             os.close(file)
             raise
+        finally:
+            self._pace.note(begun)
         if stored is None:
-            return FileChunks(file)
+            return FileChunks(file, octets)
         os.close(file)
         return stored
 
     def _find_and_open(self, index: int) -> Body:
-        with as_store_error("a message cannot be opened"):
-            self._find_again()
+        with as_store_error(CANNOT_OPEN):
+            try:
+                return self._open(index)
+            except FileNotFoundError:
+                self._find_again()
             try:
                 return self._open(index)
             except FileNotFoundError:

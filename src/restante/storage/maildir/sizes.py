@@ -86,7 +86,7 @@ def _stamp(entry: Entry, folders: Folders) -> tuple[int, int]:
 
 
 def _count(entry: Entry, folders: Folders) -> int:
-    file = open_file(entry.name, folders[entry.folder])
+    file, _ = open_file(entry.name, folders[entry.folder])
     try:
         return size_on_wire(chunks(file))
     finally:
@@ -96,7 +96,7 @@ def _count(entry: Entry, folders: Folders) -> int:
 def _load(maildrop: int) -> Known:
     """Return what the file holds: nothing, when it is missing, cut or garbage."""
     try:
-        file = open_file(CACHE_FILE, maildrop)
+        file, _ = open_file(CACHE_FILE, maildrop)
     except OSError:
         return {}
     try:

@@ -15,6 +15,7 @@ from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.opening import look
+from restante.storage.maildir.pace import Pace
 from restante.storage.maildir.snapshots import Snapshots, Stamp
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-LONG = 0.005  # seconds: a look at open folders that takes so long does not come from memory
-SLOW = 30.0  # seconds for which a slow disk is looked at in threads only
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
 
@@ -37,28 +36,20 @@ class MaildirStore:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._snapshots: Snapshots[Snapshot] = Snapshots()
-        self._slow_until = 0.0  # by time.monotonic(): until then no look is taken on the event loop
+        self._pace = Pace()
 
     def at_hand(self, owner: str) -> MaildirMaildrop | None:
-        """Lock and open a Maildir of which nothing has changed; None where that might take time.
-
-        A look that took long, because the disk is slow, is not tried again for a while. Raises
-        StoreError.
-        """
-        begun = time.monotonic()
-        if begun < self._slow_until:
-            return None
+        """Lock and open a Maildir of which nothing has changed; None where that might take time."""
         known = self._snapshots.get(owner)
-        if known is None or not known.trusted:
+        if known is None or not known.trusted or not self._pace.quick:
             return None
+        begun = time.monotonic()
         try:
             return self._open_unchanged(known)
         except OSError:
             return None  # the long way tells what is wrong
         finally:
-            done = time.monotonic()
-            if done - begun > LONG:
-                self._slow_until = done + SLOW
+            self._pace.note(begun)
 
     async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
         """Lock and open a user's Maildir. Raises BusyError, StoreError."""
@@ -100,6 +91,7 @@ class MaildirStore:
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened"), contextlib.ExitStack() as undo:
+            begun = time.monotonic()
             root = self._open_root(folder, undo)
             lock = try_lock(root)
             if lock is None:
@@ -107,9 +99,10 @@ class MaildirStore:
             undo.callback(os.close, lock)
             folders = Folders.open(root)
             undo.callback(folders.close)
+            self._pace.note(begun)
             snapshot = look(root, folders, self._snapshots.get(owner), str(folder))
             self._snapshots.keep(owner, snapshot)
-            return MaildirMaildrop(root, folders, snapshot, undo)
+            return MaildirMaildrop(root, folders, snapshot, undo, self._pace)
 
     def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
         with contextlib.ExitStack() as undo:
@@ -123,7 +116,7 @@ class MaildirStore:
             undo.callback(folders.close)
             if Stamp.of(root, folders) != known.stamp:
                 return None
-            return MaildirMaildrop(root, folders, known, undo)
+            return MaildirMaildrop(root, folders, known, undo, self._pace)
 
     def _deliver(self, folder: Path, message: bytes) -> str:
         with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:

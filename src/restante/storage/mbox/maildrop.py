@@ -184,7 +184,7 @@ class MboxMaildrop:
 
 
 class MboxChunks:
-    """A long message read chunk by chunk, off the event loop.
+    """A long message read chunk by chunk, off the event loop what needs the disk.
 
     Each chunk is compared with what it was when the maildrop was opened: should another program
     write the mbox anew meanwhile, the message breaks off, and nothing of another one is sent.
@@ -197,7 +197,7 @@ class MboxChunks:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         unquoting = Unquoting() if self._entry.quoted else None
         for number, digest in enumerate(self._entry.pieces):
-            chunk = await asyncio.to_thread(self._chunk, number)
+            chunk = await self._chunk(number)
             if messages.piece_digest(chunk) != digest:
                 raise StoreError("another program wrote the mbox anew while a message was read")
             if number == 0 and not self._entry.has_fields:
@@ -213,10 +213,15 @@ class MboxChunks:
             os.close(self._file)
             self._file = -1
 
-    def _chunk(self, number: int) -> bytes:
+    async def _chunk(self, number: int) -> bytes:
         place = self._entry.text + number * messages.CHUNK
+        octets = min(messages.CHUNK, self._entry.end - place)
         with as_store_error("a message cannot be read to its end"):
-            return os.pread(self._file, min(messages.CHUNK, self._entry.end - place), place)
+            chunk = read_at_hand(self._file, octets, place)
+            if chunk is None:
+                return await asyncio.to_thread(os.pread, self._file, octets, place)
+        await asyncio.sleep(0)  # others have their turn
+        return chunk
 
 
 def _digest(uid: str) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, StoreError
 from restante.storage.maildir.files import as_store_error
+from restante.storage.maildir.pace import Pace
 from restante.storage.maildir.snapshots import Snapshots
-from restante.storage.maildir.store import LONG, SLOW
 from restante.storage.mbox import delivery, expiry, messages
 from restante.storage.mbox.lock import HeldError, SessionLock, held
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
@@ -32,25 +32,20 @@ class MboxStore:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._snapshots: Snapshots[Snapshot] = Snapshots()
-        self._slow_until = 0.0  # by time.monotonic(): until then no look is taken on the event loop
+        self._pace = Pace()
 
     def at_hand(self, owner: str) -> MboxMaildrop | None:
         """Lock and open an mbox that has not changed; None where that might take time.
 
-        A look that took long, because the disk is slow, is not tried again for a while. Raises
-        StoreError.
+        Raises StoreError.
         """
-        begun = time.monotonic()
         known = self._snapshots.get(owner)
-        if begun < self._slow_until or known is None or not known.trusted:
+        if known is None or not known.trusted or not self._pace.quick:
             return None
         try:
             return self._open(owner, known)
         except (OSError, HeldError):
             return None  # the long way tells what is wrong
-        finally:
-            if time.monotonic() - begun > LONG:
-                self._slow_until = time.monotonic() + SLOW
 
     async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
         """Lock and open a user's mbox. Raises BusyError, StoreError."""
@@ -118,6 +113,7 @@ class MboxStore:
         Raises HeldError, OSError, StoreError.
         """
         with contextlib.ExitStack() as undo:
+            begun = time.monotonic()
             place = self._place(owner, undo)
             lock = SessionLock.take(place)
             if lock is None:
@@ -126,6 +122,7 @@ class MboxStore:
             file = place.open()
             if file is not None:
                 undo.callback(os.close, file)
+            self._pace.note(begun)
             snapshot = unchanged or self._look(owner, place, file)
             if unchanged and (file is None or Stamp.of(os.fstat(file)) != unchanged.stamp):
                 return None

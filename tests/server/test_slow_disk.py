@@ -1,0 +1,118 @@
+"""A disk that answers late makes those wait who asked it, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, pace
+from support.live import Live, serving
+
+LETTER = b"Subject: a\n\nhello\n"
+BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 40_000
+LATE = 0.05  # seconds
+
+
+class SlowDisk:
+    """The system's calls for files, each of which takes its time; it knows who made them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.late = 0.0  # seconds
+        self.asked_by: list[int] = []  # identifiers of threads
+        self._preadv = os.preadv
+        monkeypatch.setattr(os, "preadv", self._read_without_waiting)
+        for name in ("open", "stat", "pread", "listdir", "scandir", "unlink", "fsync"):
+            monkeypatch.setattr(os, name, self._slow(getattr(os, name)))
+
+    def _read_without_waiting(self, *args: Any) -> int:
+        if self.late > LATE / 2:
+            raise BlockingIOError  # as the system does where RWF_NOWAIT is said
+        return self._preadv(*args)
+
+    def _slow(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(*args: Any, **kwargs: Any) -> Any:
+            if self.late:
+                self.asked_by.append(threading.get_ident())
+                time.sleep(self.late)
+            return call(*args, **kwargs)
+
+        return slow
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    return SlowDisk(monkeypatch)
+
+
+@pytest.fixture
+def live(disk: SlowDisk, tmp_path: Path) -> Iterator[Live]:
+    with serving(MaildirStore(Layout(tmp_path))) as live:
+        live.add("ann", "secret", LETTER, BIG)
+        live.add("bob", "secret", LETTER)
+        yield live
+
+
+def fetch_and_remove_everything(live: Live) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "secret")
+        for number in (1, 2):
+            assert client.say(f"RETR {number}").startswith(b"+OK")
+            client.read_lines()
+            assert client.say(f"TOP {number} 1").startswith(b"+OK")
+            client.read_lines()
+            client.say(f"DELE {number}")
+        assert client.say("QUIT") == b"+OK Logging out.\r\n"
+
+
+def loop_thread(live: Live) -> int:
+    async def ask() -> int:
+        return threading.get_ident()
+
+    return live.call(ask())
+
+
+def test_the_event_loop_never_asks_a_slow_disk(live: Live, disk: SlowDisk) -> None:
+    disk.late = LATE
+    with live.connect() as other:
+        other.read_line()
+        fetching = threading.Thread(target=fetch_and_remove_everything, args=(live,))
+        fetching.start()
+        answered = 0
+        while fetching.is_alive():
+            assert other.say("CAPA").startswith(b"+OK")
+            other.read_lines()
+            answered += 1
+        fetching.join()
+    assert len(disk.asked_by) > 10
+    assert answered > len(disk.asked_by)
+    assert loop_thread(live) not in disk.asked_by
+
+
+def test_a_disk_that_falls_asleep_stops_the_others_once(live: Live, disk: SlowDisk) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "secret")
+        for _ in range(pace.ENOUGH + 1):
+            client.say("RETR 1")
+            client.read_lines()
+        disk.late = LATE
+        for _ in range(5):
+            client.say("RETR 1")
+            client.read_lines()
+    assert disk.asked_by.count(loop_thread(live)) == 1
+
+
+def test_a_quick_disk_is_asked_without_a_thread(live: Live, disk: SlowDisk) -> None:
+    disk.late = 1e-9
+    with live.connect() as client:
+        client.log_in("ann", "secret")
+        for _ in range(pace.ENOUGH + 1):
+            client.say("RETR 1")
+            client.read_lines()
+    assert loop_thread(live) in disk.asked_by
