@@ -19,7 +19,7 @@ from storage.mbox.dovecot import Dovecot
 from support.programs import need
 
 PATIENCE = 60  # seconds
-BODY = b"one\nFrom here\n>From there\n\n" + FROM + b"\nlast\n"
+BODY = b"one\nFrom here\n>From there\n\n" + FROM.replace(b"2026", b"2001") + b"\nlast\n"
 LETTERS = [
     b"From: Ann <ann@example.com>\nDate: Tue, 24 Nov 2026 22:00:46 +0000\n"
     b"Message-ID: <%d@example.com>\nSubject: letter %d\n\n" % (number, number) + BODY

@@ -119,7 +119,8 @@ def with_length(octets: int, body: bytes) -> bytes:
     return b"Subject: a\nContent-Length: %d\n\n" % octets + body
 
 
-BODY = b"a\n\n" + FROM + b"Subject: forwarded\n\nb\n"
+OLD = FROM.replace(b"2026", b"2025")
+BODY = b"a\n\n" + OLD + b"Subject: forwarded\n\nb\n"
 
 
 def test_a_true_content_length_says_where_a_message_ends(box: Box) -> None:
@@ -133,13 +134,41 @@ def test_a_false_content_length_is_not_believed(box: Box, octets: int) -> None:
     assert box.texts() == [b"Subject: a\n\na\n", b"Subject: a\n\nb\n", TWO]
 
 
+def test_a_content_length_hides_no_mail_that_came_later(box: Box) -> None:
+    """Whoever sends one can guess how long the next letter will be."""
+    false = with_length(len(BODY), b"a\n")
+    box.write(false)
+    known = box.uids()
+    box.file.write_bytes(FROM + with_length(len(BODY), BODY.replace(OLD, FROM)) + b"\n")
+    assert box.texts() == [b"Subject: a\n\na\n", b"Subject: forwarded\n\nb\n"]
+    assert box.uids()[:1] == known
+
+
+def test_a_removal_makes_no_false_content_length_true(box: Box) -> None:
+    """Nor another message that looks like an IMAP server's own into the first."""
+    internal = INTERNAL.replace(b"Status", b"X-Other")
+    box.file.write_bytes(
+        FROM + with_length(len(BODY), b"a\n") + b"\n" + OLD + ONE + b"\n"
+        + OLD + b"Subject: forwarded\n\nb\n\n" + FROM + internal + b"\n"
+    )  # fmt: skip
+    uids, texts = box.uids(), box.texts()
+    assert len(uids) == 4
+    box.remove(1)
+    assert (box.uids(), box.texts()) == (uids[:1] + uids[2:], texts[:1] + texts[2:])
+    box.remove(0, 1)
+    assert (box.uids(), box.texts()) == (uids[3:], texts[3:])
+
+
+INTERNAL = (
+    b"Date: Tue, 24 Nov 2026 22:00:46 +0000\n"
+    b"From: Mail System Internal Data <MAILER-DAEMON@host>\n"
+    b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+    b"X-IMAP: 1425290397 0000000012\nStatus: RO\n\nThis text is part of the folder.\n"
+)
+
+
 def test_the_internal_message_of_an_imap_server_is_none_and_stays(box: Box) -> None:
-    internal = (
-        b"Date: Tue, 24 Nov 2026 22:00:46 +0000\n"
-        b"From: Mail System Internal Data <MAILER-DAEMON@host>\n"
-        b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
-        b"X-IMAP: 1425290397 0000000012\nStatus: RO\n\nThis text is part of the folder.\n"
-    )
+    internal = INTERNAL
     box.write(internal, ONE, TWO)
     assert box.texts() == [ONE, TWO]
     box.remove(0, 1)

@@ -28,7 +28,7 @@ _IMAP = re.compile(rb"^X-IMAP[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _INTERNAL = re.compile(
     rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE
 )
-_COPY = re.compile(re.escape(OWN) + rb"copy=([0-9]{1,9})\r?\n")
+_COPY = re.compile(re.escape(OWN) + rb"copy=([0-9]{1,30})(?P<alone> alone)?\r?\n")
 _OWN = re.compile(re.escape(OWN) + rb"[^\r\n]{0,400}\r?\n")
 
 
@@ -37,6 +37,7 @@ class Own(NamedTuple):
 
     octets: int  # that they take
     copy: int | None  # which of several equal messages this one is
+    alone: bool  # what it is does not depend on what stands around it
     line: bytes  # what delivery wrote, b"" where another program delivered
 
     @property
@@ -56,7 +57,8 @@ def own(text: bytes) -> Own:
     place = copy.end() if copy else 0
     line = _OWN.match(text, place)
     end = line.end() if line else place
-    return Own(end, int(copy[1]) if copy else None, line[0] if line else b"")
+    number = int(copy[1]) if copy else None
+    return Own(end, number, bool(line or (copy and copy["alone"])), line[0] if line else b"")
 
 
 def end(text: bytes) -> int:
@@ -86,10 +88,10 @@ def content_length(header: bytes) -> int | None:
 
 
 def is_internal(header: bytes) -> bool:
-    """Tell whether this is the first message of an IMAP server's mbox, which is none."""
-    return bool(_IMAP.search(header) and _INTERNAL.search(header))
+    """Tell whether the first message of an mbox is an IMAP server's own, which is none."""
+    return bool(_INTERNAL.search(header) and _IMAP.search(header))
 
 
-def copy_line(number: int) -> bytes:
-    """Return the line that tells a message from others that are equal."""
-    return OWN + b"copy=%d\n" % number
+def copy_line(number: int, *, alone: bool) -> bytes:
+    """Return the line that tells a message from others that are equal, and whether it is alone."""
+    return OWN + b"copy=%d%s\n" % (number, b" alone" if alone else b"")

@@ -33,6 +33,8 @@ class Entry:
     next: int  # where the next message begins
     digest: str
     copy: int | None  # which of several equal messages it is, where the file says so
+    leans: bool  # on what stands around it, and might be something else without that
+    reaches: bool  # by its Content-Length beyond its end: more mail might make that true
     size: int  # octets on the wire
     quoted: bool
     has_fields: bool  # of its own, with names that mail programs use
@@ -56,11 +58,10 @@ def scan(file: int, size: int, begin: int = 0) -> list[Entry]:
         check_start(file)
     entries, at = [], 0
     while at < len(places) - 1:
-        entry, text = _entry(file, places, at)
+        entry, internal = _entry(file, places, at)
+        if at or begin or not internal:
+            entries.append(entry)
         at = bisect.bisect_left(places, entry.next)
-        if entry.start == places[0] and not begin and header.is_internal(text):
-            continue
-        entries.append(entry)
     return entries
 
 
@@ -158,8 +159,8 @@ def as_sent(entry: Entry, text: bytes) -> bytes:
     return unquoting.feed(text) + unquoting.finish()
 
 
-def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bytes]:
-    """Return the message at a place, and its text as far as it was read to find the header."""
+def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bool]:
+    """Return the message at a place, and whether it would be an IMAP server's own if first."""
     start, following = places[at : at + 2]
     octets = os.pread(file, min(CHUNK, following - start), start)
     line = fromline.length(octets)
@@ -167,12 +168,12 @@ def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bytes]:
     text = start + line + own.octets
     first = octets[text - start :]
     body = header.end(first)
-    if not own.line:
-        told = _told_end(file, places, text + body, header.content_length(first[:body]))
-        following = told or following
-    end = _text_end(file, text, following)
-    if own.unended and end > text:
-        end -= 1
+    length = None if own.alone else header.content_length(first[:body])
+    internal = not own.alone and header.is_internal(first[:body])
+    told = _told_end(file, places, at, text + body, length) if length is not None else None
+    reaches = length is not None and told is None and text + body + length > following
+    following = told or following
+    end = _text_end(file, text, following, unended=own.unended)
     if end <= text + len(first):
         chunks: Iterable[bytes] = [first[: end - text]]
     else:
@@ -185,30 +186,46 @@ def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bytes]:
         next=following,
         digest=found.digest,
         copy=own.copy,
+        leans=reaches or internal,
+        reaches=reaches,
         size=found.size,
         quoted=found.quoted,
         has_fields=own.has_fields,
         pieces=found.pieces,
-    ), first[:body]
+    ), internal
 
 
-def _told_end(file: int, places: list[int], body: int, octets: int | None) -> int | None:
-    """Return where the next message begins if Content-Length is true: a message begins there."""
-    if octets is None:
-        return None
+def _told_end(file: int, places: list[int], at: int, body: int, octets: int) -> int | None:
+    """Return where the next message begins if Content-Length is true: a message begins there.
+
+    What looks like From-lines before that must be older than the message's own: what it quotes came
+    before it. Else a sender could hide the mail that comes after his by a number well guessed.
+    """
     end = body + octets
-    at = bisect.bisect_left(places, end)
-    if at == len(places) or places[at] - end > 4:
+    last = bisect.bisect_left(places, end)
+    if last == len(places) or places[last] - end > 4:
         return None
-    between = os.pread(file, places[at] - end, end)
-    return places[at] if between in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n") else None
+    between = os.pread(file, places[last] - end, end)
+    if between not in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n"):
+        return None
+    came = _time_of(file, places[at])
+    older = all(_time_of(file, place) < came for place in places[at + 1 : last])
+    return places[last] if older else None
 
 
-def _text_end(file: int, text: int, following: int) -> int:
-    """Return where a text ends: an empty line before the next message is no part of it."""
+def _time_of(file: int, place: int) -> float:
+    return fromline.time_of(os.pread(file, fromline.LONGEST, place)) or 0.0
+
+
+def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
+    """Return where a text ends: an empty line before the next message is no part of it.
+
+    Nor is, where it is `unended`, its own last line end.
+    """
     last = os.pread(file, min(3, following - text), max(text, following - 3))
+    end = following
     if last.endswith(b"\n\r\n") or last == b"\r\n":
-        return following - 2
-    if last.endswith(b"\n\n") or last == b"\n":
-        return following - 1
-    return following
+        end -= 2
+    elif last.endswith(b"\n\n") or last == b"\n":
+        end -= 1
+    return end - 1 if unended and os.pread(file, 1, max(text, end - 1)) == b"\n" else end

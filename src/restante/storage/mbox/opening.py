@@ -66,7 +66,8 @@ def _grown(file: int, stamp: Stamp, known: Snapshot | None) -> list[Entry] | Non
     """Return the messages if mail was added and nothing else is known to have changed.
 
     That the last message is where it was shows that none before it went. The last one is read
-    again with what follows, since its end depends on that.
+    again with what follows, since its end depends on that, and so is all behind one that by its own
+    account reaches further.
     """
     if known is None or known.stamp is None or not known.entries:
         return None
@@ -75,4 +76,10 @@ def _grown(file: int, stamp: Stamp, known: Snapshot | None) -> list[Entry] | Non
         return None
     if not messages.is_still_there(file, last):
         return None
-    return [*known.entries[:-1], *messages.scan(file, stamp.size, last.start)]
+    reaching = (index for index, entry in enumerate(known.entries) if entry.reaches)
+    kept = min(next(reaching, len(known.entries)), len(known.entries) - 1)
+    begin = known.entries[kept].start
+    again = messages.scan(file, stamp.size, begin)
+    if not again or again[0].start != begin:
+        return None
+    return [*known.entries[:kept], *again]
