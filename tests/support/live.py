@@ -150,8 +150,8 @@ def serving(
     async def run() -> None:
         log, writer = observe.start("text", lines := io.StringIO())
         passwords = Passwords()
-        parts = {"store": store or MemoryStore(), "settings": settings or Settings(), **options}
-        service = Service(authenticator=passwords, log=log, **parts)
+        parts = {"store": store or MemoryStore(), "settings": settings or Settings()}
+        service = Service(log=log, **{"authenticator": passwords, **parts, **options})
         loop, over = asyncio.get_running_loop(), asyncio.Event()
         listens = [Listen(Address("127.0.0.1", 0), endpoint)]
         async with listening(service, listens, stop_patience) as sockets:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, pace
+from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.pace import Pace
 from storage.contract import whole
 
 T = TypeVar("T")
+
+
+class Quick(Pace):
+    """A disk that answers at once, however busy the machine is."""
+
+    @property
+    def quick(self) -> bool:
+        return True
 
 
 class Box:
@@ -26,8 +34,7 @@ class Box:
         for part in ("tmp", "new", "cur"):
             (self.folder / part).mkdir(parents=True)
         self.store = MaildirStore(Layout(root))
-        for _ in range(pace.ENOUGH):
-            self.store._pace.note(time.monotonic())  # its disk is quick
+        self.store._pace = Quick()
 
     @property
     def cache(self) -> Path:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore, opening, pace, snapshots
+from restante.storage.maildir.pace import Pace
 from storage.maildir.box import Box
 
 YEAR = 365 * 24 * 3600
@@ -109,6 +110,18 @@ def test_folders_that_were_replaced_are_listed_anew(box: Box) -> None:
     assert box.uids() == []
 
 
+def test_a_time_that_was_put_back_hides_nothing(box: Box) -> None:
+    """As rsync does with what it copies."""
+    box.put("new/1.a")
+    settled(box)
+    folder = box.folder / "new"
+    before = folder.stat()
+    box.put("new/2.b")
+    os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert at_hand(box) is None
+    assert box.uids() == ["1.a", "2.b"]
+
+
 def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
     box.put("new/1.a")
     settled(box)
@@ -122,6 +135,9 @@ def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
 def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.put("new/1.a")
     settled(box)
+    box.store._pace = slow = Pace()
+    for _ in range(pace.ENOUGH):
+        slow.note(time.monotonic() + 60)
     monkeypatch.setattr(pace, "LONG", 0.0)
     assert at_hand(box) == ["1.a"]
     assert at_hand(box) is None
@@ -129,12 +145,12 @@ def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.Monkey
 
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
     known = snapshots.Snapshots[snapshots.Snapshot](most=5)
-    stamp = snapshots.Stamp((1, 1), (2, 1), (3, 1))
+    stamp = snapshots.Stamp(*(snapshots.Change(inode, 1, 1) for inode in (1, 2, 3)))
     for owner in ("a", "b", "c"):
-        known.keep(owner, snapshots.Snapshot("", stamp, trusted=True, entries=(), contents=None))  # type: ignore[arg-type]
+        known.keep(owner, snapshots.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
     known.get("a")
     for owner in ("d", "e", "f"):
-        known.keep(owner, snapshots.Snapshot("", stamp, trusted=True, entries=(), contents=None))  # type: ignore[arg-type]
+        known.keep(owner, snapshots.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
     assert known.get("b") is None
     assert known.get("a") is not None
 

@@ -75,8 +75,9 @@ def _look(folders: Folders) -> Iterator[Entry]:
     for folder in (NEW, CUR):
         with os.scandir(folders[folder]) as files:
             for file in files:
-                if not file.name.startswith(".") and file.is_file(follow_symlinks=False):
-                    yield Entry(names.base_name(file.name), folder, file.name)
+                name = file.name
+                if not name.startswith(".") and file.is_file(follow_symlinks=False):
+                    yield Entry(names.base_name(name), folder, name)
 
 
 def _told_apart(entries: list[Entry], folders: Folders) -> list[Entry]:

@@ -6,7 +6,6 @@ import bisect
 import os
 import stat
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from restante.protocol.maildrop import Contents
@@ -15,6 +14,8 @@ from restante.storage.maildir.listing import CUR, NEW, Entry, list_messages
 from restante.storage.maildir.snapshots import Snapshot, Stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from restante.storage.maildir.listing import Folders
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
@@ -30,51 +31,66 @@ def look(root: int, folders: Folders, known: Snapshot | None, folder: str) -> Sn
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     updated = None
-    if known is not None and known.stamp.root == stamp.root and stamp.root_settled(begun):
+    if known is not None and known.stamp.root == stamp.root and stamp.settled("root", begun):
         updated = _updated(known, stamp, root, folders)
         if Stamp.of(root, folders) != stamp:
             updated = None  # names may have been missed while they moved: look long
-    snapshot = updated or _listed(stamp, root, folders)
-    return replace(snapshot, folder=folder, trusted=stamp.settled(begun))
+    entries, contents = updated or _listed(root, folders)
+    return Snapshot(folder, stamp, begun, entries, contents)
 
 
-def _listed(stamp: Stamp, root: int, folders: Folders) -> Snapshot:
-    entries = list_messages(folders)
-    octets = sizes.sizes_of(entries, folders, root)
-    there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
-    contents = Contents(tuple(size for _, size in there), tuple(entry.uid for entry, _ in there))
-    return Snapshot("", stamp, False, tuple(entry for entry, _ in there), contents)  # noqa: FBT003  # not yet
+def _listed(root: int, folders: Folders) -> tuple[tuple[Entry, ...], Contents]:
+    entries: Sequence[Entry] = list_messages(folders)
+    octets: Sequence[int | None] = sizes.sizes_of(entries, folders, root)
+    if None in octets:  # some vanished meanwhile
+        there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
+        entries, octets = [e for e, _ in there], [size for _, size in there]
+    return tuple(entries), Contents(tuple(octets), tuple(entry.uid for entry in entries))  # type: ignore[arg-type]
 
 
-def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Snapshot | None:
-    """Return the old snapshot with what was added and removed since; None where that is too much.
+def _updated(
+    known: Snapshot, stamp: Stamp, root: int, folders: Folders
+) -> tuple[tuple[Entry, ...], Contents] | None:
+    """Return what was known with what changed since; None where that is not to be told.
 
-    Only names are read: of a hundred thousand messages to which one was added, one is looked at.
+    Of a hundred thousand messages to which one was added, only the names in its folder are read.
     """
-    here = {(folder, name) for folder in (NEW, CUR) for name in os.listdir(folders[folder])}
-    there = {(entry.folder, entry.name) for entry in known.entries}
-    added = [Entry(names.base_name(n), f, n) for f, n in here - there if _is_message(n, folders[f])]
-    gone = there - here
-    if len(added) + len(gone) > FEW:
+    added: list[Entry] = []
+    gone = [frozenset[str](), frozenset[str]()]
+    for folder in (NEW, CUR):
+        if not known.still_holds(folder, stamp):
+            fresh, gone[folder] = _changes(known.names(folder), folders[folder])
+            added += [Entry(names.base_name(name), folder, name) for name in fresh]
+    if len(added) + len(gone[NEW]) + len(gone[CUR]) > FEW:
         return None
-    if gone and any("~" in entry.key for entry in known.entries):
-        return None  # copies of one base name: when one goes, the other may take its key
-    left = [
-        (entry, size, uid)
-        for entry, size, uid in zip(
-            known.entries, known.contents.sizes, known.contents.uids, strict=True
-        )
-        if (entry.folder, entry.name) not in gone
-    ]
-    keys = {entry.key for entry, _, _ in left}
-    if len({entry.key for entry in added} | keys) < len(added) + len(keys):
-        return None  # two files of one base name: the long look tells them apart
-    for entry, octets in zip(added, sizes.sizes_of_new(added, folders, root), strict=True):
-        if octets is not None:
-            place = bisect.bisect(left, names.order(entry.key), key=lambda e: names.order(e[0].key))
-            left.insert(place, (entry, octets, entry.uid))
-    contents = Contents(tuple(size for _, size, _ in left), tuple(uid for _, _, uid in left))
-    return Snapshot("", stamp, False, tuple(entry for entry, _, _ in left), contents)  # noqa: FBT003  # not yet
+    entries, octets, uids = known.columns()
+    if gone[NEW] or gone[CUR]:
+        if any("~" in entry.key for entry in entries):
+            return None  # copies of one base name: when one goes, the other may take its key
+        left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
+        entries, octets, uids = known.columns(left)
+    for entry, size in zip(added, sizes.sizes_of_new(added, folders, root), strict=True):
+        place = bisect.bisect_left(entries, names.order(entry.key), key=_order)
+        if place < len(entries) and entries[place].key == entry.key:
+            return None  # two files of one base name: the long look tells them apart
+        if size is not None:
+            entries.insert(place, entry)
+            octets.insert(place, size)
+            uids.insert(place, entry.uid)
+    return tuple(entries), Contents(tuple(octets), tuple(uids))
+
+
+def _changes(known: frozenset[str], folder: int) -> tuple[list[str], frozenset[str]]:
+    """Return the names of messages that are in a folder but were not known, and the reverse."""
+    here = os.listdir(folder)
+    fresh = [name for name in here if name not in known]
+    all_there = len(here) - len(fresh) == len(known)
+    missing = frozenset[str]() if all_there else known.difference(here)
+    return [name for name in fresh if _is_message(name, folder)], missing
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    return names.order(entry.key)
 
 
 def _is_message(name: str, folder: int) -> bool:

@@ -64,7 +64,7 @@ def correct(found: Mapping[Entry, int], folders: Folders, maildrop: int) -> None
 
 def _size_of(entry: Entry, folders: Folders, known: Known, fresh: Known) -> int | None:
     """Return a message's octets on the wire, and note in `fresh` what is worth keeping."""
-    remembered = known.get(entry.uid)
+    remembered = known.get(entry.uid) if known else None
     octets = names.wire_size(entry.key)
     if remembered is None and octets is not None:
         return octets

@@ -12,7 +12,10 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from restante.storage.maildir.listing import NEW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,41 +27,76 @@ GRAIN = 2_000_000_000  # nanoseconds
 MOST_MESSAGES = 300_000  # in all snapshots together: some 100 MB
 
 
+class Change(NamedTuple):
+    """Which folder, and when it changed, in nanoseconds since 1970.
+
+    Programs that copy folders, such as rsync, put back the first time, but none can the second.
+    """
+
+    inode: int
+    modified: int
+    changed: int
+
+
 class Stamp(NamedTuple):
     """When the three folders of a maildrop last changed, and that they are still the same."""
 
-    root: tuple[int, int]  # inode, and time in nanoseconds since 1970
-    new: tuple[int, int]
-    cur: tuple[int, int]
+    root: Change
+    new: Change
+    cur: Change
 
     @classmethod
     def of(cls, root: int, folders: Folders) -> Stamp:
         """Look at the folders. Raises OSError."""
         return cls(_changed(root), _changed(folders.new), _changed(folders.cur))
 
-    def root_settled(self, now: int) -> bool:
-        """Tell the same of the maildrop's own folder, where the file of sizes lies."""
-        return self.root[1] + GRAIN < now
+    def settled(self, folder: Literal["root", "new", "cur"], now: int) -> bool:
+        """Tell whether a change in a folder from `now` on, in nanoseconds since 1970, would show.
 
-    def settled(self, now: int) -> bool:
-        """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
-        return max(self.root[1], self.new[1], self.cur[1]) + GRAIN < now
+        The file of sizes lies in the root.
+        """
+        modified: int = getattr(self, folder).modified
+        return modified + GRAIN < now
 
 
-def _changed(folder: int) -> tuple[int, int]:
+def _changed(folder: int) -> Change:
     status = os.fstat(folder)
-    return status.st_ino, status.st_mtime_ns
+    return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """The messages of a maildrop, as a session sees them and as files."""
 
     folder: str
     stamp: Stamp
-    trusted: bool  # any change since shows in the stamp; if not, it is only good to compare with
+    begun: int  # when the look began, in nanoseconds since 1970
     entries: tuple[Entry, ...]
     contents: Contents
+
+    @cached_property
+    def trusted(self) -> bool:
+        """Whether any change since shows in the stamp; if not, it is only good to compare with."""
+        return all(self.stamp.settled(folder, self.begun) for folder in ("root", "new", "cur"))
+
+    def names(self, folder: int) -> frozenset[str]:
+        """Return the names of the files in NEW or in CUR."""
+        return frozenset([entry.name for entry in self.entries if entry.folder == folder])
+
+    def columns(
+        self, left: Sequence[int] | None = None
+    ) -> tuple[list[Entry], list[int], list[str]]:
+        """Return the files, sizes in octets and unique-ids of all messages, or of those left."""
+        entries, sizes, uids = self.entries, self.contents.sizes, self.contents.uids
+        if left is None:
+            return list(entries), list(sizes), list(uids)
+        return [entries[i] for i in left], [sizes[i] for i in left], [uids[i] for i in left]
+
+    def still_holds(self, folder: int, now: Stamp) -> bool:
+        """Tell whether NEW or CUR has surely not changed, where this is the stamp now."""
+        if folder == NEW:
+            return self.stamp.new == now.new and self.stamp.settled("new", self.begun)
+        return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
 
 
 class Kept(Protocol):

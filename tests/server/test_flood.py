@@ -1,0 +1,100 @@
+"""Many wrong passwords at once, and those whose password is right."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.auth import file as file_module
+from restante.auth import hashes
+from restante.auth.file import FileAuthenticator
+from restante.protocol.secret import Secret
+from support.live import PATIENCE, Client, Live, serving, wait_until
+
+GUESSERS = 20
+
+
+class Hashing:
+    """The slow part of a login: it takes as long as the test wants, and counts who is at it."""
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+        self.under_way = 0
+        self.most = 0
+        self._lock = threading.Lock()
+
+    def verify(self, stored: str, password: Secret) -> bool:
+        if password.reveal() == b"right":
+            return hashes_verify(stored, password)
+        with self._lock:
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        self.go_on.wait(PATIENCE)
+        with self._lock:
+            self.under_way -= 1
+        return False
+
+
+hashes_verify = hashes.verify
+
+
+@pytest.fixture
+def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
+    made = Hashing()
+    monkeypatch.setattr(hashes, "verify", made.verify)
+    return made
+
+
+@pytest.fixture
+def live(hashing: Hashing, tmp_path: Path) -> Iterator[Live]:
+    users = tmp_path / "users"
+    stored = hashes.make(Secret(b"right"))
+    users.write_text(f"ann:{stored}\nbob:{stored}\n")
+    accounts = FileAuthenticator(users, pytest.fail, remember=300)
+    with serving(authenticator=accounts) as live:
+        try:
+            yield live
+        finally:
+            hashing.go_on.set()
+
+
+@contextlib.contextmanager
+def guessing(live: Live) -> Iterator[list[Client]]:
+    """Let as many guess as there are threads for it, and more."""
+    with contextlib.ExitStack() as stack:
+        guessers = [stack.enter_context(live.connect()) for _ in range(GUESSERS)]
+        for client in guessers:
+            client.read_line()
+            client.say("USER ann")
+            client.send(b"PASS wrong\r\n")
+        yield guessers
+
+
+def test_who_logged_in_a_while_ago_does_not_wait_for_them(live: Live, hashing: Hashing) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "right")
+        client.say("QUIT")
+    with guessing(live):
+        wait_until(lambda: hashing.under_way == file_module.HASHES_AT_ONCE)
+        with live.connect() as client:
+            client.log_in("ann", "right")
+            assert not hashing.go_on.is_set()
+
+
+def test_who_comes_for_the_first_time_waits_for_no_more_than_the_queue(
+    live: Live, hashing: Hashing
+) -> None:
+    with guessing(live) as guessers, live.connect() as client:
+        wait_until(lambda: hashing.under_way == file_module.HASHES_AT_ONCE)
+        client.read_line()
+        client.say("USER bob")
+        client.send(b"PASS right\r\n")
+        hashing.go_on.set()
+        assert client.read_line() == b"+OK Logged in.\r\n"
+        for guesser in guessers:
+            assert guesser.read_line().startswith(b"-ERR [AUTH]")
+    assert hashing.most == file_module.HASHES_AT_ONCE
