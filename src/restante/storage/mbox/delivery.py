@@ -9,8 +9,9 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.mbox import fromline, header, journal, messages
+from restante.storage.mbox import fromline, header, journal
 from restante.storage.mbox.quoting import quoted
+from restante.storage.mbox.text import CHUNK, cut, measure
 
 if TYPE_CHECKING:
     from restante.storage.mbox.place import Place
@@ -73,11 +74,11 @@ def _as_stored(message: bytes) -> tuple[bytes, str]:
     words = [token]
     if unended:
         words.append(header.UNENDED)
-    if header.without_added(message[: messages.CHUNK], messages.CHUNK) != message[: messages.CHUNK]:
+    if header.without_added(message[:CHUNK], CHUNK) != message[:CHUNK]:
         words.append(header.FIELDS)
     head = fromline.written(message) + header.OWN + b" ".join(words) + b"\n"
     text = quoted(message)
-    digest = messages.measure(head, messages.cut(text)).digest
+    digest = measure(head, cut(text)).digest
     return head + text + (b"\n" if unended else b"") + b"\n", digest
 
 

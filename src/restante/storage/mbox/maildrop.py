@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, GoneError, StoreError
 from restante.storage.maildir.files import as_store_error, read_at_hand
-from restante.storage.mbox import header, messages
+from restante.storage.mbox import messages
+from restante.storage.mbox.chunks import MboxChunks
 from restante.storage.mbox.lock import HeldError, held
 from restante.storage.mbox.opening import look
-from restante.storage.mbox.quoting import Unquoting
 from restante.storage.mbox.rewrite import rewrite
+from restante.storage.mbox.text import CHUNK, as_sent, piece_digest
 
 if TYPE_CHECKING:
     import contextlib
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from restante.protocol.needs import Body
     from restante.storage.mbox.messages import Entry
@@ -56,10 +57,10 @@ class MboxMaildrop:
         with as_store_error("a message cannot be read"):
             file, entry = self._entry(index)
             octets = None
-            if entry.end - entry.text <= messages.CHUNK:
+            if entry.end - entry.text <= CHUNK:
                 octets = read_at_hand(file, entry.end - entry.start, entry.start)
         if octets is not None and messages.is_same(entry, octets):
-            return messages.as_sent(entry, octets[entry.text - entry.start :])
+            return _as_sent(entry, octets)
         return asyncio.to_thread(self._read_or_find, index)
 
     async def remove(self, indexes: Sequence[int]) -> None:
@@ -98,15 +99,11 @@ class MboxMaildrop:
     def _read(self, index: int) -> Body | None:
         """Return a message; None where something else is in its place."""
         file, entry = self._entry(index)
-        if entry.end - entry.text <= messages.CHUNK:
+        if entry.end - entry.text <= CHUNK:
             octets = os.pread(file, entry.end - entry.start, entry.start)
-            return (
-                messages.as_sent(entry, octets[entry.text - entry.start :])
-                if messages.is_same(entry, octets)
-                else None
-            )
-        first = os.pread(file, messages.CHUNK, entry.text)
-        if messages.piece_digest(first) != entry.pieces[0]:
+            return _as_sent(entry, octets) if messages.is_same(entry, octets) else None
+        first = os.pread(file, CHUNK, entry.text)
+        if piece_digest(first) != entry.pieces[0]:
             return None
         return MboxChunks(os.dup(file), entry)
 
@@ -183,45 +180,10 @@ class MboxMaildrop:
         return {index for index, uid in enumerate(now.contents.uids) if uid in wanted}
 
 
-class MboxChunks:
-    """A long message read chunk by chunk, off the event loop what needs the disk.
-
-    Each chunk is compared with what it was when the maildrop was opened: should another program
-    write the mbox anew meanwhile, the message breaks off, and nothing of another one is sent.
-    """
-
-    def __init__(self, file: int, entry: Entry) -> None:
-        self._file = file
-        self._entry = entry
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        unquoting = Unquoting() if self._entry.quoted else None
-        for number, digest in enumerate(self._entry.pieces):
-            chunk = await self._chunk(number)
-            if messages.piece_digest(chunk) != digest:
-                raise StoreError("another program wrote the mbox anew while a message was read")
-            if number == 0 and not self._entry.has_fields:
-                chunk = header.without_added(chunk, messages.CHUNK)
-            yield unquoting.feed(chunk) if unquoting else chunk
-        if unquoting:
-            yield unquoting.finish()
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
-
-    async def _chunk(self, number: int) -> bytes:
-        place = self._entry.text + number * messages.CHUNK
-        octets = min(messages.CHUNK, self._entry.end - place)
-        with as_store_error("a message cannot be read to its end"):
-            chunk = read_at_hand(self._file, octets, place)
-            if chunk is None:
-                return await asyncio.to_thread(os.pread, self._file, octets, place)
-        await asyncio.sleep(0)  # others have their turn
-        return chunk
+def _as_sent(entry: Entry, octets: bytes) -> bytes:
+    """Return a message that was read from its From-line on."""
+    text = octets[entry.text - entry.start :]
+    return as_sent(text, quoted=entry.quoted, has_fields=entry.has_fields)
 
 
 def _digest(uid: str) -> str:
