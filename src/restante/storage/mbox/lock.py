@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import struct
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 STALE = 5 * 60  # seconds: nobody holds a dotlock for so long
 OURS = b"restante"
 
+_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
 _NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -85,9 +87,12 @@ def _record_lock(file: int, kind: int = fcntl.F_WRLCK) -> bool:
     A lock of the usual sort would end when any descriptor of the file is closed anywhere in the
     process; one of the open file does not.
     """
-    command = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
     try:
-        fcntl.fcntl(file, command, struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0))
+        if sys.platform == "linux":
+            whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
+        else:
+            fcntl.lockf(file, fcntl.LOCK_UN if kind == fcntl.F_UNLCK else _AT_ONCE)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
@@ -168,7 +173,7 @@ def _remove_if_old(place: Place) -> bool:
 
 def _flock(file: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, _AT_ONCE)
     except BlockingIOError:
         return False
     return True
