@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,19 @@ KEYS = {
     "login_delay": ("login", "delay"),
     "mail": ("mail", "folder"),
     "kind": ("mail", "format"),
+    "workers": ("server", "workers"),
     "users": ("accounts", "users"),
 }
 """Flags by the keys of the configuration file that they stand for."""
+
+
+def _workers(_context: object, _parameter: object, value: str | None) -> int | str | None:
+    """Return a number, or "auto", as the configuration has it."""
+    if value is None or value == "auto":
+        return value
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise click.BadParameter(f"{value!r} is no number of processes, and not auto")
+    return int(value)
 
 
 @click.command()
@@ -55,6 +66,12 @@ KEYS = {
     help="Refuse a user's login for so long after the last one.",
 )
 @click.option(
+    "--workers",
+    callback=_workers,
+    metavar="N|auto",
+    help="Serve in so many processes, a core each; auto is one for each core.  [default: 1]",
+)
+@click.option(
     "--demo",
     type=FILE,
     metavar="DIR",
@@ -77,7 +94,8 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
             section, key = KEYS[flag]
             flags.setdefault(section, {})[key] = _absolute(value)
     try:
-        run.run(config.load(file, flags), _tell_demo if demo else lambda _: None)
+        load = functools.partial(config.load, file, flags)
+        run.run(load(), _tell_demo if demo else lambda _: None, renew=load)
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
     except listener.ListenError as error:

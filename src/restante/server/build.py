@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.auth.api import PASSWORDS, UnavailableError
 from restante.auth.file import FileAuthenticator
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
     from restante.auth.api import Accounts
     from restante.auth.tokens import Tokens
-    from restante.server.sections import Config
+    from restante.server.sections import Config, Limits
+    from restante.server.shared_limits import Shared
     from restante.storage.api import Store
 
 
-def service(config: Config, log: FilteringBoundLogger) -> Service:
-    """Return what all connections share."""
+def service(config: Config, log: FilteringBoundLogger, shared: Shared | None = None) -> Service:
+    """Return what all connections share; `shared` is what all workers do."""
     if not config.mail.folder.is_dir():
         raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
     accounts = _accounts(config, log)
-    limits = config.limits
     tokens = _tokens(config)
     return Service(
         store=_store(config),
@@ -50,14 +50,33 @@ def service(config: Config, log: FilteringBoundLogger) -> Service:
         settings=config.settings(),
         lock_patience=config.timeouts.lock,
         write_timeout=config.timeouts.write,
-        most_connections=limits.connections,
-        addresses=Addresses(limits.connections_per_address, count_loopback=limits.count_loopback),
-        users=Crowd(limits.sessions_per_user),
-        throttle=Throttle(count_loopback=limits.count_loopback),
+        **(_limits_of_workers(config.limits, shared) if shared else _limits(config.limits)),
         tokens=tokens,
         headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),
     )
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    return {
+        "most_connections": limits.connections,
+        "addresses": Addresses(
+            limits.connections_per_address, count_loopback=limits.count_loopback
+        ),
+        "users": Crowd(limits.sessions_per_user),
+        "throttle": Throttle(count_loopback=limits.count_loopback),
+    }
+
+
+def _limits_of_workers(limits: Limits, shared: Shared) -> dict[str, Any]:
+    crowd = shared.addresses(limits.connections_per_address)
+    return {
+        "everyone": shared.everyone(limits.connections),
+        "addresses": Addresses(crowd, count_loopback=limits.count_loopback),
+        "users": shared.users(limits.sessions_per_user),
+        "throttle": shared.throttle(count_loopback=limits.count_loopback),
+        "login_delay": shared.login_delay(),
+    }
 
 
 def expiry(config: Config, service: Service) -> Expiry | None:

@@ -57,10 +57,10 @@ class Crowd:
 
 
 class Addresses:
-    """Connections from each address: an IPv6 address stands for its /64."""
+    """Connections from each address, so many or a crowd: an IPv6 address stands for its /64."""
 
-    def __init__(self, most: int, *, count_loopback: bool = False) -> None:
-        self._crowd = Crowd(most)
+    def __init__(self, crowd: Crowd | int, *, count_loopback: bool = False) -> None:
+        self._crowd = Crowd(crowd) if isinstance(crowd, int) else crowd
         self._count_loopback = count_loopback
 
     def enter(self, address: str) -> bool:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import functools
+import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from restante.server.connection import PLAIN, Connection
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from restante.server.address import Address
     from restante.server.service import Service
@@ -41,29 +43,77 @@ async def listening(
 
     Raises ListenError.
     """
-    servers: list[asyncio.Server] = []
     try:
-        for address in addresses:
-            server = await _listen(service, address)
-            servers.append(server)
+        async with accepting(service, addresses) as sockets:
+            yield sockets
+    finally:
+        await service.stop(stop_patience)
+
+
+@contextlib.asynccontextmanager
+async def accepting(
+    service: Service,
+    addresses: Iterable[Listen],
+    opened: Mapping[Address, Sequence[socket.socket]] | None = None,
+) -> AsyncIterator[list[socket.socket]]:
+    """Take connections while the block runs; their sessions go on behind it.
+
+    `opened` has the sockets of addresses that are open already. Raises ListenError.
+    """
+    servers: list[asyncio.Server] = []
+    loop = asyncio.get_running_loop()
+    try:
+        for listen in addresses:
+            found = opened[listen.address] if opened is not None else open_sockets(listen.address)
+            for one in found:
+                serve = functools.partial(Connection, service, listen.endpoint)
+                servers.append(await loop.create_server(serve, sock=one, backlog=BACKLOG))
         yield [socket for server in servers for socket in server.sockets]
     finally:
         for server in servers:
             server.close()
-        await service.stop(stop_patience)
 
 
-async def _listen(service: Service, listen: Listen) -> asyncio.Server:
-    address = listen.address
+def open_sockets(address: Address) -> list[socket.socket]:
+    """Return a listening socket for each address that the host's name stands for.
+
+    Raises ListenError.
+    """
+    opened: list[socket.socket] = []
     try:
-        return await asyncio.get_running_loop().create_server(
-            lambda: Connection(service, listen.endpoint),
-            address.host or None,
-            address.port,
-            backlog=BACKLOG,
+        found = socket.getaddrinfo(
+            address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
+        for family, name in dict.fromkeys((info[0], info[4]) for info in found):
+            opened += _bound(family, name)
     except OSError as error:
+        for one in opened:
+            one.close()
         hint = ""
         if isinstance(error, PermissionError):
             hint = "; ports below 1024 want root or CAP_NET_BIND_SERVICE"
         raise ListenError(f"cannot listen at {address}: {error.strerror}{hint}") from error
+    if not opened:
+        raise ListenError(f"cannot listen at {address}: no such kind of address here")
+    return opened
+
+
+def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
+    """Return a socket that listens; none for a kind of address that this machine has not."""
+    try:
+        one = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        if error.errno == errno.EAFNOSUPPORT:
+            return []
+        raise
+    try:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        one.bind(name)
+        one.listen(BACKLOG)
+        one.settimeout(0)
+    except BaseException:
+        one.close()
+        raise
+    return [one]

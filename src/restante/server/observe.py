@@ -6,7 +6,10 @@ thrown away and counted, rather than stop the server.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
+import select
 import sys
 import threading
 import time
@@ -15,51 +18,65 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+    from restante.server.turn import Turn
 
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
 PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
 
 class Writer:
-    """A file that never makes its writer wait; `tell_lost` makes a line of how many were lost."""
+    """A file that never makes its writer wait; `tell_lost` makes a line of how many were lost.
 
-    def __init__(self, file: IO[str], tell_lost: Callable[[int], str]) -> None:
+    After `begin` a thread writes. Without it, as in a process that is to fork, a line is written at
+    once, and lost where that would mean to wait long. `turn` is held for each line: where several
+    processes have one file, it keeps them from writing into each other's lines.
+    """
+
+    def __init__(
+        self, file: IO[str], tell_lost: Callable[[int], str], turn: Turn | None = None
+    ) -> None:
         self._file = file
         self._tell_lost = tell_lost
+        self._turn = turn
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Let a thread write from now on; where processes take turns, as one of its own."""
+        if self._turn is not None:
+            self._turn.renew()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def write(self, line: str) -> None:
         """Take a line, without its end."""
-        if self._waiting.qsize() < MOST_WAITING:
+        if self._thread is None:
+            self._write_soon(line)
+        elif self._waiting.qsize() < MOST_WAITING:
             self._waiting.put(line)
         else:
             self._lost += 1
 
     def close(self, patience: float = 1) -> None:
         """Write what is waiting, but wait no longer than so many seconds."""
-        self._waiting.put(None)
-        self._thread.join(patience)
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(patience)
 
     def _run(self) -> None:
         going_on = True
         while going_on:
             lines, going_on = self._take()
-            lost, self._lost = self._lost, 0
-            if lost:
-                lines.append(self._tell_lost(lost))
-            try:
-                self._file.write("".join(f"{line}\n" for line in lines))
-                self._file.flush()
-            except (OSError, ValueError):
-                self._lost += len(lines)
+            with self._turn or contextlib.nullcontext():
+                self._write(lines)
             if going_on:
                 time.sleep(PAUSE)
 
@@ -75,6 +92,29 @@ class Writer:
                 return lines, True
         return lines, False
 
+    def _write_soon(self, line: str) -> None:
+        if self._turn is not None and not self._turn.take_within(PATIENCE):
+            self._lost += 1
+            return
+        try:
+            if select.select([], [self._file], [], PATIENCE)[1]:
+                self._write([line])
+            else:
+                self._lost += 1
+        finally:
+            if self._turn is not None:
+                self._turn.give()
+
+    def _write(self, lines: list[str]) -> None:
+        lost, self._lost = self._lost, 0
+        if lost:
+            lines.append(self._tell_lost(lost))
+        try:
+            self._file.write("".join(f"{line}\n" for line in lines))
+            self._file.flush()
+        except (OSError, ValueError):
+            self._lost += len(lines)
+
 
 class _Logger:
     """What structlog hands its finished lines to."""
@@ -85,6 +125,22 @@ class _Logger:
 
 def start(form: Format, file: IO[str] = sys.stderr) -> tuple[FilteringBoundLogger, Writer]:
     """Return a log, and the writer to close at the end."""
+    log, writer = _prepare(form, file, [])
+    writer.begin()
+    return log, writer
+
+
+def start_shared(form: Format, turn: Turn) -> tuple[FilteringBoundLogger, Writer]:
+    """Return a log for processes that are to be forked: each line tells its process.
+
+    Each of them begins its writer after the fork, and closes it at its end.
+    """
+    return _prepare(form, sys.stderr, [_with_pid], turn)
+
+
+def _prepare(
+    form: Format, file: IO[str], extra: Sequence[Processor], turn: Turn | None = None
+) -> tuple[FilteringBoundLogger, Writer]:
     render: Processor
     if form == "json":
         render = structlog.processors.JSONRenderer()
@@ -94,6 +150,7 @@ def start(form: Format, file: IO[str] = sys.stderr) -> tuple[FilteringBoundLogge
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *extra,
         _printable,
         render,
     ]
@@ -104,13 +161,18 @@ def start(form: Format, file: IO[str] = sys.stderr) -> tuple[FilteringBoundLogge
             event = process(None, "warning", event)
         return cast(str, event)
 
-    writer = Writer(file, tell_lost)
+    writer = Writer(file, tell_lost, turn)
     log: FilteringBoundLogger = structlog.wrap_logger(
         _Logger(writer),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
     return log, writer
+
+
+def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event["pid"] = os.getpid()
+    return event
 
 
 def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -1,46 +1,111 @@
-"""A whole server in one process, from its configuration to the signal that ends it."""
+"""A whole server, from its configuration to the signal that ends it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import signal
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from restante.server import build, observe
+from restante.server.config import ConfigError
+from restante.server.crew import written
 from restante.server.listener import listening
+from restante.server.process import (
+    cores,
+    loop_factory,
+    raise_file_limit,
+    report_incidents,
+    share_turns,
+)
+from restante.server.sections import MOST_WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
 
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.server.companion import Companion
+    from restante.server.crew import Crew
     from restante.server.sections import Config
     from restante.server.service import Service
 
+OnReady: TypeAlias = "Callable[[list[str]], None]"
+Opened: TypeAlias = "Sequence[tuple[Companion, Sequence[socket.socket]]]"
 
-def run(config: Config, on_ready: Callable[[list[str]], None] = lambda _: None) -> None:
+
+def run(
+    config: Config,
+    on_ready: OnReady = lambda _: None,
+    companions: Sequence[Companion] = (),
+    renew: Callable[[], Config] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are taken.
 
+    `renew` reads the configuration again, where there are workers to be replaced on SIGHUP.
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
+    workers = cores() if config.server.workers == "auto" else config.server.workers
+    if workers == 1:
+        _run_alone(config, on_ready, companions)
+    else:
+        renew = renew or (lambda: config)
+        _run_workers(config, min(workers, MOST_WORKERS), on_ready, companions, renew)
+
+
+def _run_alone(config: Config, on_ready: OnReady, companions: Sequence[Companion]) -> None:
     log, writer = observe.start(config.log.format)
     try:
         service = build.service(config, log)
-        _raise_file_limit()
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(config, service, on_ready))
+        raise_file_limit()
+        share_turns()
+        with (
+            _opened(companions) as opened,
+            asyncio.Runner(loop_factory=loop_factory()) as runner,
+        ):
+            runner.run(_serve(config, service, on_ready, opened))
     finally:
         writer.close()
 
 
-async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]], None]) -> None:
+def _run_workers(
+    config: Config,
+    workers: int,
+    on_ready: OnReady,
+    companions: Sequence[Companion],
+    renew: Callable[[], Config],
+) -> None:
+    if sys.platform != "linux":
+        raise ConfigError(["server.workers: more than one wants Linux"])
+    from restante.server.shared_limits import Shared
+    from restante.server.supervisor import CREWS, Supervisor
+    from restante.server.turn import Turn
+    from restante.server.worker import Inherited
+
+    log, writer = observe.start_shared(config.log.format, Turn())
+    shared = Shared(CREWS * workers, config.limits.connections)
+    inherited = Inherited(log=log, writer=writer, shared=shared)
+    raise_file_limit()
+    share_turns()
+    told: list[Crew] = []
+
+    def tell(crew: Crew) -> None:
+        _announce(crew.config, crew.addresses(), log, has_tls=crew.has_tls)
+        if told:
+            log.info("reloaded")
+        else:
+            on_ready(crew.addresses())
+        told[:] = [crew]
+
+    with _opened(companions) as opened:
+        Supervisor(workers, inherited, opened, renew).run(config, tell)
+
+
+async def _serve(config: Config, service: Service, on_ready: OnReady, opened: Opened) -> None:
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(
-        lambda _, context: service.log.error(
-            "incident", what=context["message"], exc_info=context.get("exception")
-        )
-    )
+    report_incidents(service.log)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -54,12 +119,12 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
     loop.add_signal_handler(signal.SIGHUP, reload)
     expiry = build.expiry(config, service)
     expiring = asyncio.create_task(expiry.run()) if expiry else None
-    async with listening(service, listens, config.timeouts.stop) as sockets:
-        addresses = [_written(socket.getsockname()) for socket in sockets]
-        for address in addresses:
-            service.log.info("listening", address=address)
-        if not certificates and config.login.clear_text != "always":
-            service.log.warning("no_tls", what="passwords are taken from this machine only")
+    async with contextlib.AsyncExitStack() as stack:
+        for companion, sockets in opened:
+            await stack.enter_async_context(companion.serving(sockets, service.store, service.log))
+        found = await stack.enter_async_context(listening(service, listens, config.timeouts.stop))
+        addresses = [written(socket.getsockname()) for socket in found]
+        _announce(config, addresses, service.log, has_tls=bool(certificates))
         on_ready(addresses)
         await stop.wait()
         service.log.info("stopping", connections=len(service.connections))
@@ -67,24 +132,21 @@ async def _serve(config: Config, service: Service, on_ready: Callable[[list[str]
             expiring.cancel()
 
 
-def _raise_file_limit() -> None:
-    """Allow as many open files as the system does: each session holds a few."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def _announce(
+    config: Config, addresses: list[str], log: FilteringBoundLogger, *, has_tls: bool
+) -> None:
+    for address in addresses:
+        log.info("listening", address=address)
+    if not has_tls and config.login.clear_text != "always":
+        log.warning("no_tls", what="passwords are taken from this machine only")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's where it is there: asyncio's own does the same work at half the speed."""
-    if sys.platform == "win32":
-        return None
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
-
-
-def _written(name: tuple[str, int]) -> str:
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+@contextlib.contextmanager
+def _opened(companions: Sequence[Companion]) -> Iterator[Opened]:
+    """Open what else listens, before there are workers or a loop; close it in the end."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        for companion in companions:
+            stack.callback(companion.close)
+            opened.append((companion, companion.open()))
+        yield opened

@@ -13,6 +13,7 @@ from restante.server.service import MOST_PER_ADDRESS, MOST_PER_USER, Headers
 from restante.server.wire import ClearText
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+MOST_WORKERS = 64
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 _DEFAULTS = Settings()
@@ -32,6 +33,7 @@ class Server(Section):
         strict_line_ends: Refuse commands that end with LF alone.
         language: What LANG * stands for.
         proxies: Networks whose connections begin with a PROXY header, version 1 or 2.
+        workers: Processes that serve, a core each; "auto" is one for each core.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:110", "[::1]:110")
@@ -40,6 +42,7 @@ class Server(Section):
     strict_line_ends: bool = False
     language: Literal["en", "de", "es", "fr"] = "en"
     proxies: tuple[str, ...] = ()
+    workers: Annotated[int, msgspec.Meta(ge=1, le=MOST_WORKERS)] | Literal["auto"] = 1
 
 
 class CertificateFiles(Section):
@@ -157,6 +160,7 @@ class Timeouts(Section):
         lock: How long a login waits for a maildrop that another session holds.
         write: How long a client may take no octet of a reply.
         stop: How long replies under way may take when the server ends.
+        reload: How long sessions may go on in workers that a reload has replaced.
     """
 
     login: Seconds = _DEFAULTS.login_timeout
@@ -164,6 +168,7 @@ class Timeouts(Section):
     lock: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3
     write: Seconds = 600
     stop: Seconds = 10
+    reload: Seconds = 600
 
 
 class Limits(Section):

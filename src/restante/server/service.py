@@ -42,9 +42,11 @@ class Service:
     lock_patience: float = 3  # for a maildrop that another session holds
     write_timeout: float = 600  # for a peer that takes no octet of a reply
     most_connections: int = 4000
+    everyone: Crowd | None = None  # all connections of all workers, where there are several
     addresses: Addresses = field(default_factory=lambda: Addresses(MOST_PER_ADDRESS))
     users: Crowd = field(default_factory=lambda: Crowd(MOST_PER_USER))
     throttle: Throttle = field(default_factory=Throttle)
+    login_delay: LoginDelay = field(default_factory=LoginDelay)
     tokens: Tokens | None = None
     headers: Headers = "as-stored"  # in UTF-8, for clients that did not ask for that
     stand_ins: StandIns = field(init=False, default_factory=StandIns)
@@ -54,7 +56,6 @@ class Service:
     connections: set[Connection] = field(init=False, default_factory=set)
     turned_away: set[Connection] = field(init=False, default_factory=set)  # some of them
     stopping: bool = field(init=False, default=False)
-    login_delay: LoginDelay = field(init=False, default_factory=LoginDelay)
     _empty: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _background: set[asyncio.Task[None]] = field(init=False, default_factory=set)
 
@@ -65,18 +66,24 @@ class Service:
     def admit(self, connection: Connection) -> bool:
         """Count a connection in; return False where it is one too many, and may only be told so."""
         self.connections.add(connection)
-        room = len(self.connections) - len(self.turned_away) <= self.most_connections
-        if room and not self.stopping:
+        if not self.stopping and self._has_room():
             return True
         self.turned_away.add(connection)
         return False
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out."""
+        if self.everyone is not None and connection not in self.turned_away:
+            self.everyone.leave("")
         self.connections.discard(connection)
         self.turned_away.discard(connection)
         if not self.connections:
             self._empty.set()
+
+    def _has_room(self) -> bool:
+        if self.everyone is not None:
+            return self.everyone.enter("")
+        return len(self.connections) - len(self.turned_away) <= self.most_connections
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for, but that `stop` lets finish."""
@@ -92,13 +99,13 @@ class Service:
         self.stopping = True
         for connection in tuple(self.connections):
             connection.stop()
-        await self._emptied(patience)
+        await self.emptied(patience)
         for connection in tuple(self.connections):
             connection.abort()
-        await self._emptied(None)  # at once, but for a removal under way
+        await self.emptied(None)  # at once, but for a removal under way
         await asyncio.gather(*self._background)
 
-    async def _emptied(self, patience: float | None) -> None:
+    async def emptied(self, patience: float | None) -> None:
         """Wait until no connection is left, but no longer than so many seconds."""
         if self.connections:
             self._empty.clear()

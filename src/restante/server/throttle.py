@@ -41,7 +41,7 @@ class Throttle:
 
     async def wait(self, address: str, user: str) -> None:
         """Wait as long as the failures of this pair ask for."""
-        failures, last = self._failures.get((origin(address), user), (0, 0.0))
+        failures, last = self._known(address, user)
         if failures:
             delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 10))
             await asyncio.sleep(max(0.0, last + delay - time.monotonic()))
@@ -54,15 +54,21 @@ class Throttle:
         """Remember a wrong password."""
         if is_loopback(address) and not self._count_loopback:
             return
-        now = time.monotonic()
-        pair = origin(address), user
-        failures, _ = self._failures.pop(pair, (0, now))
-        self._failures[pair] = failures + 1, now
-        self._forget_old(now)
+        self._add(address, user, time.monotonic())
 
     def forget(self, address: str, user: str) -> None:
         """Forget the failures of who proved to know the password."""
         self._failures.pop((origin(address), user), None)
+
+    def _known(self, address: str, user: str) -> tuple[int, float]:
+        """Return how many failures there were lately, and when the last one was."""
+        return self._failures.get((origin(address), user), (0, 0.0))
+
+    def _add(self, address: str, user: str, now: float) -> None:
+        pair = origin(address), user
+        failures, _ = self._failures.pop(pair, (0, now))
+        self._failures[pair] = failures + 1, now
+        self._forget_old(now)
 
     def _forget_old(self, now: float) -> None:
         while self._failures:

@@ -49,6 +49,6 @@ def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, Due]]
             status = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        came = max(names.order(entry.key)[0], status.st_mtime)
+        came = max(names.delivered(entry.key), status.st_mtime)
         if now - came >= days * DAY:
             yield entry, Due(entry.uid, int((now - came) // DAY), status.st_size)

@@ -14,6 +14,7 @@ import re
 LONGEST_UID = 70  # characters: RFC 1939 section 7
 
 _WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
+MOST_DIGITS = 18  # of a time
 _TIME = re.compile(r"[0-9]{1,18}")
 
 
@@ -38,7 +39,16 @@ def wire_size(base: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def order(base: str) -> tuple[int, str]:
-    """Return the key that sorts messages by the time of their delivery, then by name."""
+def delivered(base: str) -> int:
+    """Return when a message was delivered, in seconds since 1970; 0 where the name does not say."""
     found = _TIME.match(base)
-    return (int(found[0]) if found else 0, base)
+    return int(found[0]) if found else 0
+
+
+def order(base: str) -> str:
+    """Return the key that sorts messages by the time of their delivery, then by name.
+
+    To compare texts takes half as long as to compare pairs, and nobody else has a turn meanwhile.
+    """
+    found = _TIME.match(base)
+    return (found[0] if found else "").zfill(MOST_DIGITS) + base

@@ -89,7 +89,7 @@ def _changes(known: frozenset[str], folder: int) -> tuple[list[str], frozenset[s
     return [name for name in fresh if _is_message(name, folder)], missing
 
 
-def _order(entry: Entry) -> tuple[int, str]:
+def _order(entry: Entry) -> str:
     return names.order(entry.key)
 
 

@@ -1,0 +1,105 @@
+"""One log for several processes."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from restante.server import observe
+from restante.server.observe import Writer
+from restante.server.turn import Turn
+from support.live import wait_until
+from support.workers import value, working
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of other threads
+
+PATIENCE = 60  # seconds; then a process ends whatever it waits for
+
+
+def test_lines_of_several_processes_stay_whole_however_long_they_are() -> None:
+    """A pipe takes no more than 4096 octets at once for sure."""
+    read, write = os.pipe()
+    turn = Turn()
+    pids = [_fork_writer(write, turn, letter) for letter in "abc"]
+    os.close(write)
+    with open(read) as pipe:
+        lines = pipe.read().splitlines()
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 3
+    assert sorted(lines) == sorted(letter * 9000 for letter in "abc" for _ in range(100))
+
+
+def _fork_writer(file: int, turn: Turn, letter: str) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        signal.alarm(PATIENCE)
+        writer = Writer(open(file, "w"), str, turn)  # noqa: SIM115
+        writer.begin()
+        for _ in range(100):
+            writer.write(letter * 9000)
+        writer.close(PATIENCE)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observe, "PATIENCE", 0)
+
+
+def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -> None:
+    read, write = os.pipe()
+    with open(read) as pipe, open(write, "w") as file:
+        writer = Writer(file, "lost {}".format)
+        for _ in range(1000):
+            writer.write("x" * 999)
+        os.set_blocking(read, False)
+        written = len(os.read(read, 1_000_000).splitlines())
+        assert 0 < written < 1000
+        writer.write("at last")
+        assert pipe.read() == f"at last\nlost {1000 - written}\n"
+
+
+def test_without_a_thread_nobody_waits_for_another_process_to_write() -> None:
+    turn = Turn()
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        turn.renew()
+        turn.take_within(0)
+        os.write(write, b".")
+        signal.alarm(PATIENCE)
+        signal.pause()
+    os.read(read, 1)
+    file = io.StringIO()
+    writer = Writer(file, str, turn)
+    writer.write("a line")
+    assert file.getvalue() == ""
+    assert writer._lost == 1
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os.close(read)
+    os.close(write)
+
+
+def test_each_line_tells_its_process(tmp_path: Path) -> None:
+    with working(tmp_path) as workers:
+        with workers.greeted() as client:
+            worker = workers.pid_of(client)
+            client.say("QUIT")
+        wait_until(lambda: [line for line in workers.events("session") if "end=quit" in line])
+        assert value(workers.events("session")[-1], "pid") == str(worker)
+        assert value(workers.events("listening")[0], "pid") == str(workers.served.process.pid)
+
+
+def test_one_process_alone_does_not_tell_which_it_is() -> None:
+    log, writer = observe.start("text", lines := io.StringIO())
+    log.info("session")
+    writer.close()
+    assert "pid=" not in lines.getvalue()

@@ -1,0 +1,158 @@
+"""What workers do beside POP3: some of it each of them, some of it only one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from restante.server import process
+from support.live import wait_until
+from support.process import POP3, free_port
+from support.workers import working
+
+Program: TypeAlias = "subprocess.Popen[str]"
+
+OLD = b"Subject: old\n\n"
+
+
+def test_old_mail_is_removed_by_one_worker_only(tmp_path: Path) -> None:
+    with working(tmp_path, "[mail]\nexpire_days = 30\nfolder = 'mail'\n") as workers:
+        first, second = workers.started()
+        maildir = workers.served.add("ann", "secret", OLD)
+        letter = maildir / "new" / "1.test"
+        os.utime(letter, (0, 0))
+        os.kill(second, signal.SIGKILL)
+        with ExitStack() as stack:
+            wait_until(lambda: len(workers.alive()) == 2 and second not in workers.alive())
+            workers.at_each(stack, workers.greeted)
+        assert letter.exists()
+        os.kill(first, signal.SIGKILL)  # its successor has its duty, and looks at once
+        workers.wait_for("expired")
+        wait_until(lambda: not letter.exists())
+        successor = workers.started()[3]
+        assert f"pid={successor}" in workers.events("expired")[0]
+
+
+PROGRAM = """
+    import asyncio, contextlib, socket, sys
+    from pathlib import Path
+    from restante.server import config
+    from restante.server.run import run
+
+    class Echo:
+        '''Tells each who connects which process it is.'''
+
+        def open(self):
+            print("open", flush=True)
+            self.socket = socket.create_server(("127.0.0.1", {port}))
+            return [self.socket]
+
+        @contextlib.asynccontextmanager
+        async def serving(self, sockets, store, log):
+            if "fails" in sys.argv:
+                with contextlib.suppress(FileExistsError):
+                    Path("failed").touch(exist_ok=False)
+                    raise RuntimeError("cannot serve yet")
+            async def tell(reader, writer):
+                import os
+                writer.write(str(os.getpid()).encode())
+                writer.close()
+            server = await asyncio.start_server(tell, sock=sockets[0])
+            yield
+            server.close()
+            log.info("echo_over", store=type(store).__name__)
+
+        def close(self):
+            print("close", flush=True)
+
+    known = config.load(None, {{
+        "server": {{"listen": ["127.0.0.1:0"], "workers": {workers}}},
+        "mail": {{"folder": Path("mail")}},
+        "accounts": {{"users": Path("users")}},
+    }})
+    run(known, lambda addresses: print("ready", flush=True), [Echo()])
+"""
+
+
+@contextlib.contextmanager
+def with_companion(folder: Path, port: int, workers: int, *flags: str) -> Iterator[Program]:
+    (folder / "mail").mkdir()
+    (folder / "users").touch()
+    program = textwrap.dedent(PROGRAM).format(port=port, workers=workers)
+    with subprocess.Popen(
+        [sys.executable, "-c", program, *flags],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as server:  # fmt: skip
+        try:
+            assert server.stdout is not None
+            assert [server.stdout.readline() for _ in range(2)] == ["open\n", "ready\n"]
+            yield server
+        finally:
+            server.kill()
+
+
+def ended(server: Program) -> tuple[str, str]:
+    """End it, and return what it said and its log."""
+    server.send_signal(signal.SIGTERM)
+    said, log = server.communicate(timeout=60)
+    assert server.returncode == 0
+    return said, log
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_companion_is_opened_once_and_serves_in_each_process(
+    tmp_path: Path, workers: int
+) -> None:
+    port = free_port()
+    with with_companion(tmp_path, port, workers) as server:
+        seen: set[bytes] = set()
+        for _ in range(1000):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                seen.add(client.makefile("rb").read())
+            if len(seen) == workers:
+                break
+        assert len(seen) == workers
+        said, log = ended(server)
+    assert said == "close\n"
+    assert log.count("event=echo_over store=MaildirStore") == workers
+
+
+def test_a_worker_that_fails_is_told_of_and_replaced(tmp_path: Path) -> None:
+    with with_companion(tmp_path, free_port(), 2, "fails") as server:
+        _, log = ended(server)
+    assert 'event=incident what="a worker failed"' in log
+    assert "RuntimeError: cannot serve yet" in log
+    assert log.count("event=worker_ended") == 3
+    assert log.count("level=error event=worker_ended") == 1
+    assert 'status="exit 1"' in log
+
+
+def test_auto_is_a_worker_for_each_core_that_may_be_used() -> None:
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert process.cores() == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert process.cores() == len(cores)
+
+
+@pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
+def test_a_number_of_workers_that_is_none_is_told_of(tmp_path: Path, wrong: str) -> None:
+    said = subprocess.run(
+        [POP3, "serve", "--workers", wrong, "--mail", tmp_path, "--users", tmp_path],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert said.returncode == 2
+    assert "auto" in said.stderr

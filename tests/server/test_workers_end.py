@@ -1,0 +1,222 @@
+"""Workers that end: with their supervisor, and when a reload replaces them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from restante.server.supervisor import Pauses
+from support.live import PATIENCE, Client, wait_until
+from support.process import POP3, free_port
+from support.workers import log_in, runs, value, working
+
+LETTER = b"Subject: a\n\nhello\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_supervisor_ends_all_sessions(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """R1939-6.1, T12."""
+    with working(tmp_path) as workers, ExitStack() as stack:
+        maildir = workers.served.add("ann", "secret", LETTER)
+        first, second = workers.at_each(stack, workers.greeted).values()
+        assert log_in(first, "ann") == b"+OK Logged in.\r\n"
+        assert first.say("DELE 1").startswith(b"+OK")
+        time.sleep(0.2)  # for the clients' kernel to confirm all they got
+        workers.served.process.send_signal(number)
+        assert workers.served.process.wait(PATIENCE) == 0
+        assert first.read_all() == b""
+        assert second.read_all() == b""
+        assert len(list((maildir / "new").iterdir())) == 1
+        assert all("level=info" in line for line in workers.events("worker_ended"))
+        assert len([line for line in workers.events("session") if "end=shutdown" in line]) == 2
+
+
+def test_workers_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    with working(tmp_path) as workers, ExitStack() as stack:
+        clients = workers.at_each(stack, workers.greeted)
+        workers.served.process.kill()
+        workers.served.process.wait(PATIENCE)
+        assert [client.read_all() for client in clients.values()] == [b"", b""]
+        workers.wait_for_end()
+
+
+def test_a_worker_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
+    with working(tmp_path, "[timeouts]\nstop = 0.1\n") as workers:
+        stuck = workers.alive()[0]
+        os.kill(stuck, signal.SIGSTOP)
+        workers.served.process.send_signal(signal.SIGTERM)
+        assert workers.served.process.wait(3 * PATIENCE) == 0
+        ended = workers.events("worker_ended")
+        status = {value(line, "worker"): value(line, "status") for line in ended}
+        assert status[str(stuck)] == "SIGKILL"
+
+
+def test_a_worker_that_crashes_again_and_again_is_replaced_each_time(tmp_path: Path) -> None:
+    with working(tmp_path) as workers:
+        steady = workers.alive()[0]
+        for starts in range(3, 8):
+            os.kill(workers.started()[-1], signal.SIGKILL)
+            workers.wait_for("worker_started", starts)
+        assert steady in workers.alive()
+        assert "status=SIGKILL" in workers.events("worker_ended")[0]
+
+
+def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:
+    pauses = Pauses()
+    assert [pauses.after(0, lived=1) for _ in range(5)] == [0, 0.1, 0.2, 0.4, 0.8]
+    assert pauses.after(1, lived=1) == 0
+    assert [pauses.after(0, lived=1) for _ in range(30)][-1] == 10
+    assert pauses.after(0, lived=60) == 0
+    assert pauses.after(0, lived=1) == 0.1
+
+
+def test_a_reload_greets_anew_while_old_sessions_go_on(tmp_path: Path) -> None:
+    with working(tmp_path, '[server]\ngreeting = "before"\n') as workers, ExitStack() as stack:
+        workers.served.add("ann", "secret", LETTER)
+        old = workers.alive()
+        first, second = workers.at_each(stack, workers.greeted).values()
+        assert log_in(first, "ann") == b"+OK Logged in.\r\n"
+        workers.config.write_text('[server]\ngreeting = "after"\n')
+        workers.served.process.send_signal(signal.SIGHUP)
+        workers.wait_for("reloaded")
+        wait_until(lambda: greeting(workers.served.port) == b"+OK after\r\n")
+        assert set(old) < set(workers.alive())
+        assert first.say("STAT") == b"+OK 1 21\r\n"
+        assert first.say("DELE 1").startswith(b"+OK")
+        assert first.say("QUIT").startswith(b"+OK")
+        assert second.say("QUIT").startswith(b"+OK")
+        wait_until(lambda: not set(old) & set(workers.alive()))
+        assert len(workers.alive()) == 2
+        assert all(greeting(workers.served.port) == b"+OK after\r\n" for _ in range(10))
+
+
+def greeting(port: int) -> bytes:
+    with Client(port) as client:
+        return client.read_line()
+
+
+def test_no_client_is_refused_during_reloads(tmp_path: Path) -> None:
+    with working(tmp_path) as workers:
+        over = threading.Event()
+        greetings: Counter[bytes] = Counter()
+
+        def connect_again_and_again() -> None:
+            while not over.is_set():
+                with workers.served.connect() as client:
+                    greetings[client.read_line()] += 1
+
+        clients = [threading.Thread(target=connect_again_and_again) for _ in range(3)]
+        for client in clients:
+            client.start()
+        try:
+            for reloads in range(1, 6):
+                workers.served.process.send_signal(signal.SIGHUP)
+                workers.wait_for("reloaded", reloads)
+        finally:
+            over.set()
+            for client in clients:
+                client.join()
+        assert set(greetings) == {b"+OK POP3 server ready.\r\n"}
+
+
+def test_sessions_of_replaced_workers_end_when_their_time_is_over(tmp_path: Path) -> None:
+    with working(tmp_path, "[timeouts]\nreload = 0.1\n") as workers, ExitStack() as stack:
+        first, second = workers.at_each(stack, workers.greeted).values()
+        workers.served.process.send_signal(signal.SIGHUP)
+        assert first.read_all() == b""
+        assert second.read_all() == b""
+        workers.wait_for("worker_ended", 2)
+
+
+def test_reloads_one_after_the_other_come_to_an_end(tmp_path: Path) -> None:
+    with working(tmp_path) as workers, ExitStack() as stack:
+        for number in range(6):
+            stack.enter_context(workers.greeted())  # which keeps its worker from ending
+            workers.config.write_text(f'[server]\ngreeting = "number {number}"\n')
+            workers.served.process.send_signal(signal.SIGHUP)
+            workers.wait_for("reloaded", number + 1)
+        wait_until(lambda: greeting(workers.served.port) == b"+OK number 5\r\n")
+        assert len(workers.alive()) <= 6
+
+
+def test_a_reload_with_mistakes_changes_nothing(tmp_path: Path) -> None:
+    with working(tmp_path, '[server]\ngreeting = "before"\n') as workers:
+        before = workers.alive()
+        for wrong in ("[server]\ngreting = 1\n", "[tls]\nlisten = ['127.0.0.1:0']\n"):
+            known = len(workers.events("not_reloaded"))
+            workers.config.write_text(wrong)
+            workers.served.process.send_signal(signal.SIGHUP)
+            workers.wait_for("not_reloaded", known + 1)
+        assert "did you mean greeting" in workers.events("not_reloaded")[0]
+        assert workers.alive() == before
+        assert greeting(workers.served.port) == b"+OK before\r\n"
+
+
+def test_a_reload_tells_what_wants_a_restart(tmp_path: Path) -> None:
+    with working(tmp_path) as workers:
+        workers.config.write_text('[log]\nformat = "json"\n')
+        workers.served.process.send_signal(signal.SIGHUP)
+        workers.wait_for("reload_is_partial")
+        workers.wait_for("reloaded")
+
+
+def test_a_reload_opens_and_closes_addresses(tmp_path: Path) -> None:
+    old, new = free_port(), free_port()
+    file = tmp_path / "restante.toml"
+    (tmp_path / "users").touch()
+
+    def write(*ports: int) -> None:
+        listen = [f"127.0.0.1:{port}" for port in ports]
+        file.write_text(
+            f"[server]\nlisten = {listen}\nworkers = 2\n"
+            '[mail]\nfolder = "."\n[accounts]\nusers = "users"\n'
+        )
+
+    def answers(port: int) -> bool:
+        try:
+            return greeting(port).startswith(b"+OK")
+        except ConnectionRefusedError:
+            return False
+
+    write(old)
+    log = tmp_path / "log"
+    with (
+        log.open("wb") as errors,
+        subprocess.Popen([POP3, "serve", "--config", file], stderr=errors) as process,
+    ):
+        try:
+            wait_until(lambda: answers(old))
+            wait_until(lambda: "event=listening" in log.read_text())
+            for ports, gone in (((old, new), 0), ((new,), old)):
+                write(*ports)
+                process.send_signal(signal.SIGHUP)
+                wait_until(lambda ports=ports: all(map(answers, ports)))  # type: ignore[misc]
+                wait_until(lambda gone=gone: not gone or not answers(gone))  # type: ignore[misc]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+
+
+def test_a_port_in_use_is_told_of_before_there_are_workers(tmp_path: Path) -> None:
+    with working(tmp_path) as workers:
+        listen = f"127.0.0.1:{workers.served.port}"
+        said = subprocess.run(
+            [POP3, "serve", "--listen", listen, "--workers", "2",
+             "--mail", workers.served.mail, "--users", workers.served.users],
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        assert said.returncode == 1
+        assert f"cannot listen at {listen}" in said.stderr
+        assert "worker_started" not in said.stderr
+        assert all(map(runs, workers.alive()))
