@@ -20,6 +20,7 @@ KEYS = {
     "certificates": ("tls", "certificates"),
     "login_delay": ("login", "delay"),
     "mail": ("mail", "folder"),
+    "kind": ("mail", "format"),
     "workers": ("server", "workers"),
     "users": ("accounts", "users"),
     "lmtp": ("delivery", "lmtp"),
@@ -53,7 +54,13 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
 )
 @click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
 @click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
-@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
+@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["maildir", "mbox"]),
+    help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
+)
 @click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
 @click.option(
     "--lmtp",
@@ -93,6 +100,8 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     from restante.delivery.settings import CannotListenError
     from restante.server import config, listener, run
 
+    if demo and given["kind"] == "mbox":
+        raise click.UsageError("--demo makes Maildirs: leave --format out")
     flags = _demo_flags(demo) if demo else {}
     given["lmtp"] = _place(given["lmtp"])
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))

@@ -118,13 +118,15 @@ class Mail(Section):
 
     Attributes:
         folder: The folder with all of them. It must be there.
-        layout: A user's Maildir below it, made of {user}, {local} and {domain}.
+        format: "maildir", a folder with a file for each message, or "mbox", one file with all.
+        layout: A user's Maildir or mbox below it, made of {user}, {local} and {domain}.
         expire_days: Remove messages so many days after they came; without it none ever. CAPA tells.
         utf8_headers: What a client that did not say UTF8 gets where a header is in UTF-8: the
             message "as-stored", as fetchers need it, a "surrogate" of its header, or "refuse".
     """
 
     folder: Path
+    format: Literal["maildir", "mbox"] = "maildir"
     layout: str = "{user}"
     expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     utf8_headers: Headers = "as-stored"

@@ -21,6 +21,7 @@ from restante.storage.maildir.snapshots import Snapshots, Stamp
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from restante.storage.api import Due
     from restante.storage.layout import Layout
     from restante.storage.maildir.snapshots import Snapshot
 
@@ -34,7 +35,7 @@ class MaildirStore:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._snapshots = Snapshots()
+        self._snapshots: Snapshots[Snapshot] = Snapshots()
         self._pace = Pace()
 
     def at_hand(self, owner: str) -> MaildirMaildrop | None:
@@ -65,14 +66,14 @@ class MaildirStore:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         return await asyncio.to_thread(self._deliver, self._layout.folder(owner), message)
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[expiry.Due]:
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
         A dry run removes nothing. Raises BusyError, StoreError.
         """
         return await asyncio.to_thread(self._expire, self._layout.folder(owner), days, dry_run)
 
-    def _expire(self, folder: Path, days: int, dry_run: bool) -> list[expiry.Due]:  # noqa: FBT001
+    def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
             if not folder.is_dir():
                 return []
