@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from fuzz import client_side, forms, server_side, stored
@@ -17,8 +16,3 @@ TARGETS: dict[str, Target] = {
     **forms.TARGETS,
     **stored.TARGETS,
 }
-
-if importlib.util.find_spec("restante.storage.mbox"):
-    from fuzz import mbox
-
-    TARGETS |= mbox.TARGETS

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from restante.protocol.needs import Body
-    from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.held import Held
+    from restante.storage.maildir.listing import Entry
     from restante.storage.maildir.pace import Pace
     from restante.storage.maildir.snapshots import Snapshot
 
@@ -34,20 +35,11 @@ WHOLE = 128 * 1024  # octets: a file up to this size is read in one piece
 class MaildirMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(
-        self,
-        root: int,
-        folders: Folders,
-        snapshot: Snapshot,
-        held: contextlib.ExitStack,
-        pace: Pace,
-    ) -> None:
-        self._pace = pace
-        self._root = root
-        self._folders = folders
+    def __init__(self, held: Held, snapshot: Snapshot, pace: Pace) -> None:
+        self._held = held
         self._entries: Sequence[Entry] = snapshot.entries
+        self._pace = pace
         self.contents = snapshot.contents
-        self._held = held.pop_all()
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a file is read from its start anyway
         """Return a message: at once when the disk is quick and its name has not changed.
@@ -72,7 +64,7 @@ class MaildirMaildrop:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
         with as_store_error("sizes cannot be corrected"):
-            await asyncio.to_thread(sizes.correct, found, self._folders, self._root)
+            await asyncio.to_thread(sizes.correct, found, self._held)
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way.
@@ -80,12 +72,12 @@ class MaildirMaildrop:
         Raises StoreError, and even then it is given back.
         """
         with as_store_error("a maildrop cannot be closed"):
-            self._held.close()
+            self._held.release()
 
     def _open(self, index: int) -> Body:
         begun = time.monotonic()
         entry = self._entries[index]
-        file, octets = open_file(entry.name, self._folders[entry.folder])
+        file, octets = open_file(entry.name, self._held.folders[entry.folder])
         try:
             stored = read_at_hand(file, octets) if octets <= WHOLE else None
         except BaseException:
@@ -111,14 +103,14 @@ class MaildirMaildrop:
 
     def _find_again(self) -> None:
         """Learn the names that messages have now: flags and the folder may change at any time."""
-        now = {entry.key: entry for entry in list_messages(self._folders)}
+        now = {entry.key: entry for entry in list_messages(self._held.folders)}
         self._entries = [now.get(entry.key, entry) for entry in self._entries]
 
     def _remove(self, indexes: Sequence[int]) -> None:
         remaining = [index for index in indexes if not self._unlink(index)]
         with as_store_error("a removal may not last"):
-            os.fsync(self._folders.new)
-            os.fsync(self._folders.cur)
+            os.fsync(self._held.folders.new)
+            os.fsync(self._held.folders.cur)
         if remaining:
             raise RemainError("some messages could not be removed", remaining)
 
@@ -137,4 +129,4 @@ class MaildirMaildrop:
 
     def _unlink_as_known(self, index: int) -> None:
         entry = self._entries[index]
-        os.unlink(entry.name, dir_fd=self._folders[entry.folder])
+        os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])

@@ -16,7 +16,7 @@ from restante.storage.maildir.snapshots import Snapshot, Stamp
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restante.storage.maildir.listing import Folders
+    from restante.storage.maildir.held import Held
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
 
@@ -29,28 +29,28 @@ class Found(NamedTuple):
     exact: bool  # all sizes are right
 
 
-def look(root: int, folders: Folders, known: Snapshot | None, folder: str) -> Snapshot:
+def look(held: Held, known: Snapshot | None, folder: str) -> Snapshot:
     """Return what the maildrop in a folder holds now. Raises OSError.
 
     Its stamp was taken before the look, so a change meanwhile makes it out of date.
     """
     begun = time.time_ns()
-    stamp = Stamp.of(root, folders)
+    stamp = Stamp.of(folder)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     updated = None
     if known is not None and known.stamp.root == stamp.root and stamp.settled("root", begun):
-        updated = _updated(known, stamp, root, folders)
-        if Stamp.of(root, folders) != stamp:
+        updated = _updated(known, stamp, held)
+        if Stamp.of(folder) != stamp:
             updated = None  # names may have been missed while they moved: look long
-    entries, contents, exact = updated or _listed(root, folders)
+    entries, contents, exact = updated or _listed(held)
     return Snapshot(folder, stamp, begun, entries, contents, exact)
 
 
-def _listed(root: int, folders: Folders) -> Found:
-    entries: Sequence[Entry] = list_messages(folders)
+def _listed(held: Held) -> Found:
+    entries: Sequence[Entry] = list_messages(held.folders)
     octets: Sequence[int | None]
-    octets, exact = sizes.sizes_of(entries, folders, root)
+    octets, exact = sizes.sizes_of(entries, held)
     if None in octets:  # some vanished meanwhile
         there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in there], [size for _, size in there]
@@ -58,7 +58,7 @@ def _listed(root: int, folders: Folders) -> Found:
     return Found(tuple(entries), contents, exact)
 
 
-def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Found | None:
+def _updated(known: Snapshot, stamp: Stamp, held: Held) -> Found | None:
     """Return what was known with what changed since; None where that is not to be told.
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
@@ -67,7 +67,7 @@ def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Foun
     gone = [frozenset[str](), frozenset[str]()]
     for folder in (NEW, CUR):
         if not known.still_holds(folder, stamp):
-            fresh, gone[folder] = _changes(known.names(folder), folders[folder])
+            fresh, gone[folder] = _changes(known.names(folder), held.folders[folder])
             added += [Entry(names.base_name(name), folder, name) for name in fresh]
     if len(added) + len(gone[NEW]) + len(gone[CUR]) > FEW:
         return None
@@ -77,7 +77,7 @@ def _updated(known: Snapshot, stamp: Stamp, root: int, folders: Folders) -> Foun
             return None  # copies of one base name: when one goes, the other may take its key
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    found, exact = sizes.sizes_of_new(added, folders, root)
+    found, exact = sizes.sizes_of_new(added, held)
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, names.order(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:

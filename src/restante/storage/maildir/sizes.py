@@ -20,6 +20,7 @@ from restante.storage.maildir.files import chunks, open_file
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from restante.storage.maildir.held import Held
     from restante.storage.maildir.listing import Entry, Folders
 
 CACHE_FILE = "restante.sizes"
@@ -38,33 +39,33 @@ class Sizes(NamedTuple):
     exact: bool  # every message that had to be read could be read
 
 
-def sizes_of(entries: Sequence[Entry], folders: Folders, maildrop: int) -> Sizes:
+def sizes_of(entries: Sequence[Entry], held: Held) -> Sizes:
     """Return the octets of each message; count what is not known."""
-    known = _load(maildrop)
-    sizes, fresh = _sizes_of(entries, folders, known)
+    known = _load(held.root)
+    sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh != known:
-        _save(fresh, maildrop)
+        _save(fresh, held.root)
     return sizes
 
 
-def sizes_of_new(entries: Sequence[Entry], folders: Folders, maildrop: int) -> Sizes:
+def sizes_of_new(entries: Sequence[Entry], held: Held) -> Sizes:
     """Return the octets of messages that came since; what is known of others stays."""
     if all(names.wire_size(entry.key) is not None for entry in entries):
         return Sizes([names.wire_size(entry.key) for entry in entries], exact=True)
-    known = _load(maildrop)
-    sizes, fresh = _sizes_of(entries, folders, known)
+    known = _load(held.root)
+    sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh:
-        _save(known | fresh, maildrop)
+        _save(known | fresh, held.root)
     return sizes
 
 
-def correct(found: Mapping[Entry, int], folders: Folders, maildrop: int) -> None:
+def correct(found: Mapping[Entry, int], held: Held) -> None:
     """Keep sizes that were found by reading, over what a name or the file said before."""
-    known = _load(maildrop)
+    known = _load(held.root)
     for entry, octets in found.items():
         with contextlib.suppress(OSError):
-            known[entry.uid] = (octets, *_stamp(entry, folders))
-    _save(known, maildrop)
+            known[entry.uid] = (octets, *_stamp(entry, held.folders))
+    _save(known, held.root)
 
 
 def _sizes_of(entries: Sequence[Entry], folders: Folders, known: Known) -> tuple[Sizes, Known]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.protocol.maildrop import Contents
-    from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.listing import Entry
 
 GRAIN = 2_000_000_000  # nanoseconds
 MOST_MESSAGES = 300_000  # in all snapshots together: some 100 MB
@@ -46,9 +46,9 @@ class Stamp(NamedTuple):
     cur: Change
 
     @classmethod
-    def of(cls, root: int, folders: Folders) -> Stamp:
-        """Look at the folders. Raises OSError."""
-        return cls(_changed(root), _changed(folders.new), _changed(folders.cur))
+    def of(cls, folder: str) -> Stamp:
+        """Look at the folders of a maildrop. Raises OSError."""
+        return cls(_changed(folder), _changed(f"{folder}/new"), _changed(f"{folder}/cur"))
 
     def settled(self, folder: Literal["root", "new", "cur"], now: int) -> bool:
         """Tell whether a change in a folder from `now` on, in nanoseconds since 1970, would show.
@@ -59,8 +59,8 @@ class Stamp(NamedTuple):
         return modified + GRAIN < now
 
 
-def _changed(folder: int) -> Change:
-    status = os.fstat(folder)
+def _changed(folder: str) -> Change:
+    status = os.stat(folder)
     return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 

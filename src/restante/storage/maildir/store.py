@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from restante.storage.api import BusyError
 from restante.storage.maildir import delivery, expiry
 from restante.storage.maildir.files import as_store_error, let_go, open_below
+from restante.storage.maildir.held import Held
 from restante.storage.maildir.listing import Folders
-from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.opening import look
 from restante.storage.maildir.pace import Pace
@@ -77,49 +77,52 @@ class MaildirStore:
         with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
             if not folder.is_dir():
                 return []
-            root = self._open_root(folder, undo)
-            if not dry_run:
-                lock = try_lock(root)
-                if lock is None:
-                    raise BusyError("a session holds the maildrop")
-                undo.callback(os.close, lock)
-            folders = Folders.open(root)
-            undo.callback(folders.close)
-            due = expiry.due_messages(folders, days)
-            return [message for _, message in due] if dry_run else expiry.remove(folders, due)
+            if dry_run:
+                root = os.open(folder, _FOLDER)
+                undo.callback(os.close, root)
+                folders = Folders.open(root)
+                undo.callback(folders.close)
+                return [message for _, message in expiry.due_messages(folders, days)]
+            held = Held.take(str(folder))
+            if held is None:
+                raise BusyError("a session holds the maildrop")
+            undo.callback(held.release)
+            return expiry.remove(held.folders, expiry.due_messages(held.folders, days))
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
-        with as_store_error("a maildrop cannot be opened"), contextlib.ExitStack() as undo:
+        with as_store_error("a maildrop cannot be opened"):
             begun = time.monotonic()
-            root = self._open_root(folder, undo)
-            lock = try_lock(root)
-            if lock is None:
-                return None
-            undo.callback(os.close, lock)
-            folders = Folders.open(root)
-            undo.callback(folders.close)
+            self._make_if_missing(folder)
+            held = Held.take(str(folder))
             self._pace.note(begun)
-            snapshot = look(root, folders, self._snapshots.get(owner), str(folder))
+            if held is None:
+                return None
+            try:
+                held.open()
+                snapshot = look(held, self._snapshots.get(owner), str(folder))
+            except BaseException:
+                held.release()
+                raise
             if snapshot.exact:
                 self._snapshots.keep(owner, snapshot)
             else:
                 self._snapshots.forget(owner)
-            return MaildirMaildrop(root, folders, snapshot, undo, self._pace)
+            return MaildirMaildrop(held, snapshot, self._pace)
 
     def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
-        with contextlib.ExitStack() as undo:
-            root = os.open(known.folder, _FOLDER)
-            undo.callback(os.close, root)
-            lock = try_lock(root)
-            if lock is None:
-                return None
-            undo.callback(os.close, lock)
-            folders = Folders.open(root)
-            undo.callback(folders.close)
-            if Stamp.of(root, folders) != known.stamp:
-                return None
-            return MaildirMaildrop(root, folders, known, undo, self._pace)
+        held = Held.take(known.folder)
+        if held is None:
+            return None
+        try:
+            unchanged = Stamp.of(known.folder) == known.stamp
+        except BaseException:
+            held.release()
+            raise
+        if unchanged:
+            return MaildirMaildrop(held, known, self._pace)
+        held.release()
+        return None
 
     def _deliver(self, folder: Path, message: bytes) -> str:
         with as_store_error("a message cannot be delivered"):
@@ -129,14 +132,11 @@ class MaildirStore:
             finally:
                 let_go(root)
 
-    def _open_root(self, folder: Path, undo: contextlib.ExitStack) -> int:
-        """Open a user's folder, made when it is missing.
+    def _make_if_missing(self, folder: Path) -> None:
+        """Make a user's folder when it is missing.
 
         The mail folder above it is never made: it may be a disk that is not mounted yet, and an
         empty maildrop would make clients forget what they have seen.
         """
         if not folder.is_dir():
             let_go(open_below(self._layout.root, folder))
-        root = os.open(folder, _FOLDER)
-        undo.callback(let_go, root)
-        return root
