@@ -81,7 +81,7 @@ def make_folder(folder: Path) -> None:
     if not folder.parent.is_dir():
         make_folder(folder.parent)
     folder.mkdir(mode=0o700, exist_ok=True)
-    parent = os.open(folder.parent, _OPEN_FOLDER)
+    parent = os.open(folder.parent, _OPEN_FOLDER & ~os.O_NOFOLLOW)  # its owner's own link is fine
     try:
         os.fsync(parent)
     finally:
