@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test faults check docs bench-startup install clean
+.PHONY: serve test check docs bench bench-short bench-courier bench-startup install clean faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -24,6 +24,28 @@ docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build
 
+fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 to keep those that tell more
+	$(BIN)/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES) --seed 0) $(if $(KEEP),--keep)
+
+soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800 MINUTES=5
+	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
+
+bench: .venv/install build/twisted  ## Restante beside other servers, in less than 10 minutes
+	$(BIN)/python benchmarks/bench.py
+
+bench-short: .venv/install build/twisted  ## the same in a minute, to see that it works
+	SHORT=1 $(BIN)/python benchmarks/bench.py
+
+bench-courier:  ## unpack Debian's Courier for it, which cannot be installed beside Dovecot
+	mkdir -p build/courier
+	cd build/courier && apt-get download courier-pop courier-base courier-authlib \
+		courier-authdaemon courier-authlib-userdb libcourier-unicode4 libltdl7 libgamin0
+	cd build/courier && for package in *.deb; do dpkg -x $$package .; done
+
+build/twisted: benchmarks/twisted.txt
+	$(PYTHON) -m venv $@
+	$@/bin/pip --disable-pip-version-check --quiet install --requirement $<
+
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py
 
@@ -39,4 +61,4 @@ install: .venv/install  ## make .venv with the command .venv/bin/pop3
 	touch $@
 
 clean:
-	rm -rf .venv demo docs/_build
+	rm -rf .venv build demo docs/_build

@@ -22,7 +22,8 @@ def message(octets: int, number: int) -> bytes:
         f"Date: Mon, 1 Jun 2026 10:00:00 +0000\n\n"
     ).encode()
     lines = (octets - len(head)) // len(_LINE) + 1
-    return head + _LINE * lines
+    stuffed = b".signature\n" if number % 20 == 0 else b""  # few messages have a dot to double
+    return head + _LINE * lines + stuffed
 
 
 def maildirs(folder: Path, users: int, messages: int, octets: int, owner: int) -> None:
@@ -39,8 +40,19 @@ def maildirs(folder: Path, users: int, messages: int, octets: int, owner: int) -
 
 def fill(box: Path, messages: int, octets: int, first: int = 0) -> None:
     """Deliver messages into a Maildir."""
-    text = message(octets, 1)
-    size = len(text) + text.count(b"\n")
+    texts = {dotted: message(octets, 20 if dotted else 1) for dotted in (True, False)}
     for number in range(first, first + messages):
+        text = texts[number % 20 == 0]
+        size = len(text) + text.count(b"\n")
         name = f"{1_780_000_000 + number}.M{number}P1.bench,S={len(text)},W={size}:2,S"
         (box / "cur" / name).write_bytes(text)
+
+
+def deliver(box: Path, number: int, octets: int, owner: int) -> None:
+    """Deliver one new message as an MTA does: written in tmp, renamed into new."""
+    name = f"{1_780_000_000 + number}.M{number}P1.bench"
+    written = box / "tmp" / name
+    written.write_bytes(message(octets, number))
+    if os.getuid() == 0:
+        os.chown(written, owner, owner)
+    written.rename(box / "new" / name)

@@ -179,7 +179,7 @@ The password comes from the first of these that there is: `--password-command`, 
 | 13 | deletes were not confirmed |
 | 130 | interrupted |
 
-`pop3 monitor` has 0 to 3, as monitoring systems want it."""
+`pop3 monitor` has 0 to 3, as monitoring systems want it, and `pop3 deliver` those of sysexits.h, as MTAs do."""
 
 
 def verdicts() -> str:

@@ -64,3 +64,15 @@ def test_a_server_removes_what_is_due_by_itself_and_announces_it(config: Path) -
             assert b"EXPIRE 7 USER\r\n" in client.read_lines()
         wait_until(lambda: "event=expired user=ann messages=1" in served.log.read_text())
     assert kept.exists()
+
+
+def test_old_mail_in_an_mbox_goes_by_the_date_of_its_from_line(config: Path) -> None:
+    mbox = config.parent / "mail" / "ann"
+    config.write_text(config.read_text().replace("[mail]", '[mail]\nformat = "mbox"'))
+    old = f"From bob {time.ctime(time.time() - 2 * WEEK)}\nSubject: a\n\n\n"
+    young = f"From bob {time.ctime()}\nSubject: b\n\n\n"
+    mbox.write_text(old + young)
+    assert "ann: would go: " in expire(config, "--dry-run")
+    assert mbox.read_text() == old + young
+    assert "14 days, 12 octets\n1 messages removed." in expire(config)
+    assert mbox.read_text() == young

@@ -109,3 +109,10 @@ def test_a_server_without_tls_says_from_where_it_takes_passwords(tmp_path: Path)
     with serving(tmp_path) as served:
         pass
     assert "level=warning event=no_tls" in served.log.read_text()
+
+
+def test_a_demo_with_mboxes_is_refused(tmp_path: Path) -> None:
+    result = serve("--demo", tmp_path / "demo", "--format", "mbox")
+    assert result.returncode == 2
+    assert "--demo makes Maildirs" in result.stderr
+    assert not (tmp_path / "demo").exists()

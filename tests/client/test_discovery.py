@@ -113,8 +113,11 @@ def test_guesses_come_last_and_take_what_listens() -> None:
     [
         (b"<html>", "no XML"),
         (b"<html/>", "no clientConfig"),
+        (b'<?xml version="1.0" encoding="foo"?><clientConfig/>', "no XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>', "document type"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>'.encode("utf-16"), "document type"),
         (b"<clientConfig/>", "no POP3 server"),
+        (XML.replace(b"<port>", b"<port>" + b"9" * 5000), "no POP3 server"),
     ],
 )
 def test_a_file_that_is_no_autoconfig_is_said_to_be_so(octets: bytes, why: str) -> None:

@@ -183,3 +183,35 @@ def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
 def test_an_address_is_read_and_written(text: str, address: Address) -> None:
     assert Address.parse(text) == address
     assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    "lmtp", ["/run/restante/lmtp", "unix:/run/lmtp", "127.0.0.1:24", "[::1]:24"]
+)
+def test_mail_comes_in_where_only_this_machine_can_reach(tmp_path: Path, lmtp: str) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(f'{LEAST}[delivery]\nlmtp = "{lmtp}"\nsmtp = "localhost:25"\n')
+    assert load(file, {}).delivery.lmtp == lmtp
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('lmtp = "0.0.0.0:24"', "delivery.lmtp: '0.0.0.0:24' can be reached from elsewhere"),
+        ('lmtp = "*:24"', "delivery.lmtp: '*:24' can be reached from elsewhere"),
+        ('lmtp = "mail.example.com:24"', "delivery.lmtp: 'mail.example.com:24' can be reached"),
+        ('lmtp = "lmtp"', "delivery.lmtp: 'lmtp' is no HOST:PORT"),
+        ('lmtp = ""', "delivery.lmtp: '' is no HOST:PORT"),
+        ('smtp = "/run/smtp"', "delivery.smtp: '/run/smtp' is no HOST:PORT"),
+        ('smtp = "192.0.2.1:25"', "delivery.smtp: '192.0.2.1:25' can be reached from elsewhere"),
+        ('socket_mode = "rw"', "delivery.socket_mode: "),
+        ("socket_mode = 432", "delivery.socket_mode: "),
+        ('recipient_delimiter = "--"', "delivery.recipient_delimiter: "),
+        ('recipients = "all"', "delivery.recipients: "),
+        ("message_size = 5", "delivery.message_size: "),
+    ],
+)
+def test_a_mistake_about_delivery_is_told(tmp_path: Path, line: str, told: str) -> None:
+    """Whoever can reach LMTP can deliver, so a network is not asked for by mistake."""
+    (problem,) = problems(tmp_path, f"{LEAST}[delivery]\n{line}\n")
+    assert problem.startswith(told)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import io
-import queue
 import socket
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -26,10 +23,12 @@ from restante.server.service import Service
 from restante.server.wire import Endpoint
 from restante.storage.api import Store
 from restante.storage.memory import MemoryStore
+from support import thread
+from support.thread import Stage, in_thread
 
 T = TypeVar("T")
 
-PATIENCE = 20  # seconds: far more than anything here takes
+PATIENCE = thread.PATIENCE
 
 
 class Passwords:
@@ -144,41 +143,17 @@ def serving(
     **options: Any,
 ) -> Iterator[Live]:
     """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
-    ready: queue.SimpleQueue[Live | BaseException] = queue.SimpleQueue()
-    failed: list[BaseException] = []
 
-    async def run() -> None:
+    async def run(stage: Stage[Live]) -> None:
         log, writer = observe.start("text", lines := io.StringIO())
         passwords = Passwords()
         parts = {"store": store or MemoryStore(), "settings": settings or Settings()}
         service = Service(log=log, **{"authenticator": passwords, **parts, **options})
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
         listens = [Listen(Address("127.0.0.1", 0), endpoint)]
         async with listening(service, listens, stop_patience) as sockets:
             port = sockets[0].getsockname()[1]
-            stop = functools.partial(loop.call_soon_threadsafe, over.set)
-            ready.put(Live(port, service, loop, passwords, lines, stop))
-            await over.wait()
+            await stage.show(Live(port, service, stage.loop, passwords, lines, stage.stop))
         writer.close()
 
-    def thread() -> None:
-        try:
-            with asyncio.Runner(loop_factory=loop_factory) as runner:
-                runner.run(run())
-        except BaseException as error:  # noqa: BLE001
-            failed.append(error)
-            ready.put(error)
-
-    running = threading.Thread(target=thread)
-    running.start()
-    live = ready.get(timeout=PATIENCE)
-    if isinstance(live, BaseException):
-        raise live
-    try:
+    with in_thread(run, loop_factory) as live:
         yield live
-    finally:
-        live.stop()
-        running.join(PATIENCE)
-        assert not running.is_alive()
-        for error in failed:
-            raise error

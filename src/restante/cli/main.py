@@ -26,6 +26,7 @@ SUBCOMMANDS = {
     "monitor": "restante.cli.monitor:monitor",
     "expire": "restante.cli.expire:expire",
     "serve": "restante.cli.serve:serve",
+    "deliver": "restante.cli.deliver:deliver",
     "user": "restante.cli.user:user",
 }
 

@@ -12,6 +12,7 @@ FILE = click.Path(path_type=Path)
 
 DEMO_LISTEN = "127.0.0.1:1110"
 DEMO_TLS_LISTEN = "127.0.0.1:1995"
+DEMO_SMTP = "127.0.0.1:1025"
 
 KEYS = {
     "listen": ("server", "listen"),
@@ -19,8 +20,11 @@ KEYS = {
     "certificates": ("tls", "certificates"),
     "login_delay": ("login", "delay"),
     "mail": ("mail", "folder"),
+    "kind": ("mail", "format"),
     "workers": ("server", "workers"),
     "users": ("accounts", "users"),
+    "lmtp": ("delivery", "lmtp"),
+    "smtp": ("delivery", "smtp"),
 }
 """Flags by the keys of the configuration file that they stand for."""
 
@@ -50,8 +54,24 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
 )
 @click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
 @click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
-@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
+@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME.")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["maildir", "mbox"]),
+    help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
+)
 @click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
+@click.option(
+    "--lmtp",
+    metavar="FILE",
+    help="Take mail from an MTA at this Unix socket; or at a HOST:PORT of this machine.",
+)
+@click.option(
+    "--smtp",
+    metavar="HOST:PORT",
+    help="Take mail by SMTP from programs on this machine, for tests.",
+)
 @click.option(
     "--login-delay",
     type=click.IntRange(1, 86_400),
@@ -69,16 +89,21 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
     type=FILE,
     metavar="DIR",
     help=f"Make a demo account with five messages in DIR and serve it at {DEMO_LISTEN}, "
-    f"and with TLS at {DEMO_TLS_LISTEN}.",
+    f"and with TLS at {DEMO_TLS_LISTEN}; take mail for it by SMTP at {DEMO_SMTP}.",
 )
 def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
 
     Flags win over the configuration file.
     """
+    from restante.cli import mail_in
+    from restante.delivery.settings import CannotListenError
     from restante.server import config, listener, run
 
+    if demo and given["kind"] == "mbox":
+        raise click.UsageError("--demo makes Maildirs: leave --format out")
     flags = _demo_flags(demo) if demo else {}
+    given["lmtp"] = _place(given["lmtp"])
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
     for flag, value in given.items():
         if value:
@@ -86,11 +111,24 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
             flags.setdefault(section, {})[key] = _absolute(value)
     try:
         load = functools.partial(config.load, file, flags)
-        run.run(load(), _tell_demo if demo else lambda _: None, renew=load)
+        loaded = load()
+        hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
+        tell = functools.partial(_tell_demo, loaded.delivery.smtp) if demo else lambda _: None
+        run.run(loaded, tell, mail_in.listeners(loaded, hint), renew=load)
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
     except listener.ListenError as error:
         raise click.ClickException(str(error)) from None
+    except CannotListenError as error:
+        hint = "; --smtp HOST:PORT takes another" if demo else ""
+        raise click.ClickException(f"{error}{hint}") from None
+
+
+def _place(text: str | None) -> str | None:
+    """Return where to listen for LMTP: a Unix socket's file is relative to where one is."""
+    if text is None or (":" in text and "/" not in text):
+        return text
+    return str(Path(text.removeprefix("unix:")).absolute())
 
 
 def _absolute(value: object) -> object:
@@ -128,11 +166,12 @@ def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "mail": {"folder": mail},
         "accounts": {"users": users},
+        "delivery": {"smtp": DEMO_SMTP},
         "timeouts": {"login": 600},
     }
 
 
-def _tell_demo(addresses: list[str]) -> None:
+def _tell_demo(smtp: str | None, addresses: list[str]) -> None:
     from restante.server import demo
 
     host, _, port = addresses[0].rpartition(":")
@@ -150,6 +189,8 @@ Five messages wait at {addresses[0]}. In another terminal, type:
     TOP 1
     QUIT
 
-{tls}Ctrl-C ends the server. Its log:
+{tls}It takes mail for {demo.ACCOUNT} too, by SMTP at {smtp}.
+
+Ctrl-C ends the server. Its log:
 """
     )

@@ -51,16 +51,23 @@ def _quoted(text: str) -> str:
     return quote(text, safe="@")
 
 
+class _Tree(ET.TreeBuilder):
+    def doctype(self, *_: object) -> None:
+        """Refuse it before its entities are read, in whatever encoding it is written."""
+        raise NoAutoconfigError("it has a document type, which is refused")
+
+
 def parse(octets: bytes, address: Address) -> list[Incoming]:
     """Return the POP3 servers that a file names, in its order.
 
     Raises NoAutoconfigError. A document type is refused: entities could make a small file endless.
     """
-    if b"<!DOCTYPE" in octets.upper() or b"<!ENTITY" in octets.upper():
-        raise NoAutoconfigError("it has a document type, which is refused")
+    parser = ET.XMLParser(target=_Tree())  # noqa: S314  # without a document type there are no entities
     try:
-        root = ET.fromstring(octets)  # noqa: S314  # without a document type there are no entities
-    except (ET.ParseError, ValueError):
+        root = ET.fromstring(octets, parser)  # noqa: S314  # see above
+    except NoAutoconfigError:
+        raise
+    except (ET.ParseError, ValueError, LookupError):  # LookupError: in an unknown encoding
         raise NoAutoconfigError("it is no XML") from None
     if root.tag != "clientConfig":
         raise NoAutoconfigError("it is no clientConfig")
@@ -73,11 +80,18 @@ def parse(octets: bytes, address: Address) -> list[Incoming]:
 
 def _incoming(node: ET.Element, address: Address) -> Incoming | None:
     host = _filled(node.findtext("hostname", ""), address).strip().lower()
-    port, kind = node.findtext("port", "").strip(), node.findtext("socketType", "").strip()
-    if not host or not port.isdecimal() or not 0 < int(port) < 65536 or kind not in _SOCKETS:
+    port = _port(node.findtext("port", "").strip())
+    kind = node.findtext("socketType", "").strip()
+    if not host or not port or kind not in _SOCKETS:
         return None
     user = _filled(node.findtext("username", "").strip(), address) or str(address)
-    return Incoming(host, int(port), _SOCKETS[kind], user)
+    return Incoming(host, port, _SOCKETS[kind], user)
+
+
+def _port(text: str) -> int:
+    """Return a port, 0 for what is none; Python reads no number of thousands of digits."""
+    digits = text.isascii() and text.isdecimal() and len(text) <= len("65535")
+    return int(text) if digits and int(text) < 65536 else 0
 
 
 def _filled(text: str, address: Address) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from pathlib import Path
 
 HIGHEST_PORT = 65535
 
@@ -35,3 +36,26 @@ class Address:
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host or "*"
         return f"{host}:{self.port}"
+
+
+def parse_local(text: str) -> Path | Address:
+    """Read what only this machine can reach: a Unix socket's file, or a port of loopback.
+
+    Raises ValueError: it is neither "/run/restante/lmtp" nor like "127.0.0.1:24".
+    """
+    file = text.removeprefix("unix:")
+    if file.startswith("/"):
+        return Path(file)
+    return parse_loopback(text)
+
+
+def parse_loopback(text: str) -> Address:
+    """Read a HOST:PORT that only this machine can reach. Raises ValueError."""
+    address = Address.parse(text)
+    host = address.host
+    try:
+        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+            return address
+    except ValueError:
+        pass
+    raise ValueError(f"{text!r} can be reached from elsewhere; 127.0.0.1 and [::1] cannot")

@@ -19,8 +19,10 @@ from restante.server.listener import Listen
 from restante.server.service import Service
 from restante.server.throttle import Throttle
 from restante.server.wire import Endpoint
+from restante.storage.api import Expires
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
+from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,16 +34,17 @@ if TYPE_CHECKING:
     from restante.auth.tokens import Tokens
     from restante.server.sections import Config, Limits
     from restante.server.shared_limits import Shared
+    from restante.storage.api import Store
 
 
 def service(config: Config, log: FilteringBoundLogger, shared: Shared | None = None) -> Service:
     """Return what all connections share; `shared` is what all workers do."""
     if not config.mail.folder.is_dir():
         raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
-    accounts = _accounts(config, log)
+    accounts = authenticator(config, log)
     tokens = _tokens(config)
     return Service(
-        store=MaildirStore(Layout(config.mail.folder, config.mail.layout)),
+        store=_store(config),
         authenticator=accounts,
         log=log,
         settings=config.settings(),
@@ -79,7 +82,7 @@ def _limits_of_workers(limits: Limits, shared: Shared) -> dict[str, Any]:
 def expiry(config: Config, service: Service) -> Expiry | None:
     """Return what removes old mail; None where nobody can say which accounts there are."""
     accounts, store = service.authenticator, service.store
-    if isinstance(accounts, FileAuthenticator) and isinstance(store, MaildirStore):
+    if isinstance(accounts, FileAuthenticator) and isinstance(store, Expires):
         return Expiry(store, accounts, config.mail.expire_days, service.log)
     if config.mail.expire_days is not None:
         raise ConfigError(["mail.expire_days: works with accounts in a file only"])
@@ -119,7 +122,13 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
     return found, known
 
 
-def _accounts(config: Config, log: FilteringBoundLogger) -> Accounts:
+def _store(config: Config) -> Store:
+    layout = Layout(config.mail.folder, config.mail.layout)
+    return MboxStore(layout) if config.mail.format == "mbox" else MaildirStore(layout)
+
+
+def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
+    """Return who may log in."""
     section = config.accounts
     if section.users:
         return _file(section.users, section.remember, log)

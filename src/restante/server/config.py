@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from restante.server.address import Address
+from restante.server.address import Address, parse_local, parse_loopback
 from restante.server.sections import Config, Section
 from restante.storage.layout import Layout
 
@@ -135,6 +135,16 @@ def _check_listen(addresses: Iterable[str]) -> None:
         Address.parse(address)
 
 
+def _check_lmtp(place: str | None) -> None:
+    if place is not None:
+        parse_local(place)
+
+
+def _check_smtp(address: str | None) -> None:
+    if address is not None:
+        parse_loopback(address)
+
+
 def _check_networks(networks: Iterable[str]) -> None:
     for network in networks:
         ip_network(network)
@@ -146,6 +156,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "tls.listen": _check_listen,
     "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
+    "delivery.lmtp": _check_lmtp,
+    "delivery.smtp": _check_smtp,
     "server.greeting": _check_greeting,
     "server.implementation": _check_implementation,
 }

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.file import FileAuthenticator
-    from restante.storage.maildir.expiry import Due
-    from restante.storage.maildir.store import MaildirStore
+    from restante.storage.api import Due, Expires
 
 ROUND = 60 * 60  # seconds
 
@@ -25,7 +24,7 @@ class Expiry:
 
     def __init__(
         self,
-        store: MaildirStore,
+        store: Expires,
         accounts: FileAuthenticator,
         days: int | None,
         log: FilteringBoundLogger,

@@ -118,13 +118,15 @@ class Mail(Section):
 
     Attributes:
         folder: The folder with all of them. It must be there.
-        layout: A user's Maildir below it, made of {user}, {local} and {domain}.
+        format: "maildir", a folder with a file for each message, or "mbox", one file with all.
+        layout: A user's Maildir or mbox below it, made of {user}, {local} and {domain}.
         expire_days: Remove messages so many days after they came; without it none ever. CAPA tells.
         utf8_headers: What a client that did not say UTF8 gets where a header is in UTF-8: the
             message "as-stored", as fetchers need it, a "surrogate" of its header, or "refuse".
     """
 
     folder: Path
+    format: Literal["maildir", "mbox"] = "maildir"
     layout: str = "{user}"
     expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     utf8_headers: Headers = "as-stored"
@@ -147,6 +149,33 @@ class Accounts(Section):
     postgresql_dsn_file: Path | None = None
     postgresql_query: str | None = None
     remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300
+
+
+class Delivery(Section):
+    """How mail comes in, from programs on this machine; nobody has to log in for that.
+
+    Attributes:
+        lmtp: The file of a Unix socket, such as "/run/restante/lmtp", or a loopback HOST:PORT.
+        smtp: A loopback HOST:PORT for SMTP, for programs that are tested; it forwards nothing.
+        socket_mode: The permissions of that file, in octal; who may write to it may deliver.
+        socket_group: Its group, such as "postfix"; without it, the folder's or the server's own.
+        recipients: Who may get mail: "accounts" asks the accounts for the name, "folders" wants a
+            Maildir that is there already, and "auto" is "folders" with PAM and else "accounts".
+        recipient_delimiter: Where the extension of an address begins, as in ann+lists; "" for none.
+        received: Write a Received line for LMTP too; the MTA has written its own.
+        message_size: The greatest message, in octets.
+        connections: At once; more are told to come back later.
+    """
+
+    lmtp: str | None = None
+    smtp: str | None = None
+    socket_mode: Annotated[str, msgspec.Meta(pattern="^0?[0-7]{3}$")] = "0660"
+    socket_group: str | None = None
+    recipients: Literal["auto", "accounts", "folders"] = "auto"
+    recipient_delimiter: Annotated[str, msgspec.Meta(max_length=1)] = "+"
+    received: bool = False
+    message_size: Annotated[int, msgspec.Meta(ge=65_536, le=2**31)] = 64 * 1024 * 1024
+    connections: Count = 100
 
 
 class Timeouts(Section):
@@ -208,6 +237,7 @@ class Config(Section):
     tls: Tls = msgspec.field(default_factory=Tls)
     login: Login = msgspec.field(default_factory=Login)
     tokens: TokensSection = msgspec.field(default_factory=TokensSection)
+    delivery: Delivery = msgspec.field(default_factory=Delivery)
     timeouts: Timeouts = msgspec.field(default_factory=Timeouts)
     limits: Limits = msgspec.field(default_factory=Limits)
     log: Log = msgspec.field(default_factory=Log)

@@ -6,7 +6,7 @@ was confirmed is gone, and `remove` returns only when that is durable.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -41,6 +41,14 @@ class RemainError(StoreError):
     def __init__(self, text: str, remaining: Sequence[int]) -> None:
         super().__init__(text)
         self.remaining = remaining
+
+
+class Due(NamedTuple):
+    """A message that is due to be removed."""
+
+    uid: str
+    days: int  # since it came
+    octets: int  # as it is stored
 
 
 class Maildrop(Protocol):
@@ -79,6 +87,17 @@ class HasAtHand(Protocol):
         """Lock and open a maildrop without waiting; None where that is not possible.
 
         Raises StoreError.
+        """
+
+
+@runtime_checkable
+class Expires(Protocol):
+    """A store that can tell when messages came, and remove old ones."""
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
+        """Remove the messages that came at least so many days ago, and return them.
+
+        A dry run removes nothing. Raises BusyError, StoreError.
         """
 
 

@@ -39,16 +39,19 @@ _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 
 
 class StandIns:
-    """The stand-ins of messages, each found once and kept. A message's octets never change."""
+    """The stand-ins of messages, each found once and kept for as long as its size is the same.
+
+    A message's octets never change, but for what mail programs write into headers in an mbox.
+    """
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[str, str], StandIn] = OrderedDict()
+        self._known: OrderedDict[tuple[str, str, int], StandIn] = OrderedDict()
 
     async def of(self, maildrop: Maildrop, owner: str) -> dict[int, tuple[int, bytes]]:
         """Return the stand-ins by index, for messages that need one. Raises StoreError."""
         found = {}
         for index, uid in enumerate(maildrop.contents.uids):
-            key = owner, uid
+            key = owner, uid, maildrop.contents.sizes[index]
             if key not in self._known:
                 await asyncio.sleep(0)  # there may be many: others shall not wait for them all
                 self._known[key] = stand_in(await _header(maildrop, index))

@@ -222,7 +222,8 @@ def test_a_delivery_is_complete_private_and_on_the_disk(
     real = os.fsync
 
     def fsync(file: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{file}")).parent.name)
+        place = Path(os.readlink(f"/proc/self/fd/{file}")).relative_to(tmp_path)
+        synced.append(str(place if place.parent.name != "tmp" else place.parent / "message"))
         real(file)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -234,7 +235,7 @@ def test_a_delivery_is_complete_private_and_on_the_disk(
     assert file.name == uid
     assert file.stat().st_mode & 0o777 == 0o600
     assert list((tmp_path / "ann" / "tmp").iterdir()) == []
-    assert synced[-2:] == ["tmp", "ann"]  # behind the folders, which were made
+    assert synced == [".", "ann", "ann", "ann/tmp/message", "ann/new"]
 
 
 def test_ten_thousand_messages_open(box: Box) -> None:

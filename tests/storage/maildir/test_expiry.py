@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import BusyError
+from restante.storage.api import BusyError, Due
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
-from restante.storage.maildir.expiry import DAY, Due
+from restante.storage.maildir.expiry import DAY
 
 NOW = 1_800_000_000
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,16 @@ def test_a_message_that_changed_is_counted_again(box: Box) -> None:
     file.write_bytes(b"short\n\n\n")  # as long as before
     os.utime(file, ns=(2, 2))
     assert box.sizes() == [11]
+
+
+def test_a_cache_of_garbage_with_the_right_sum_is_made_anew(box: Box) -> None:
+    box.put("new/1.a", MIXED)
+    box.sizes()
+    good = box.cache.read_bytes()
+    for text in (b"", b"[]", b'{"1.a":[-1,0,0]}', b'{"1.a":1}', b'{"\xcd":[1,0,0]}'):
+        box.cache.write_bytes(b"restante sizes 1 %08x\n" % zlib.crc32(text) + text)
+        assert box.sizes() == [ON_WIRE], text
+        assert box.cache.read_bytes() == good
 
 
 def test_a_cache_cut_at_any_place_is_made_anew(box: Box) -> None:

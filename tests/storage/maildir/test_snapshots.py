@@ -144,7 +144,7 @@ def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.Monkey
 
 
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
-    known = snapshots.Snapshots(most=5)
+    known = snapshots.Snapshots[snapshots.Snapshot](most=5)
     stamp = snapshots.Stamp(*(snapshots.Change(inode, 1, 1) for inode in (1, 2, 3)))
     for owner in ("a", "b", "c"):
         known.keep(owner, snapshots.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]

@@ -12,6 +12,8 @@ from restante.protocol.body import size_on_wire
 from restante.storage.maildir.files import open_folder_for_now
 from restante.storage.maildir.names import unique_id
 
+STALE = 36 * 60 * 60  # seconds
+
 _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
 _count = itertools.count()
 
@@ -27,6 +29,7 @@ def deliver(maildrop: int, message: bytes) -> str:
         except BaseException:
             _take_back(name, tmp, new)
             raise
+        _remove_stale(tmp)
     return unique_id(name)
 
 
@@ -50,3 +53,14 @@ def _write(name: str, tmp: int, message: bytes) -> None:
         file.write(message)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _remove_stale(tmp: int) -> None:
+    """Remove what deliveries that were cut off have left behind, after the 36 hours of maildir(5).
+
+    The folder is nearly always empty, so that a look at it costs nothing.
+    """
+    with contextlib.suppress(OSError), os.scandir(tmp) as entries:
+        for entry in entries:
+            if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
+                os.unlink(entry.name, dir_fd=tmp)

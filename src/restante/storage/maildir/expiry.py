@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from restante.storage.api import Due
 from restante.storage.maildir import names
 from restante.storage.maildir.listing import list_messages
 
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
     from restante.storage.maildir.listing import Entry, Folders
 
 DAY = 24 * 60 * 60  # seconds
-
-
-class Due(NamedTuple):
-    """A message that is due to be removed."""
-
-    uid: str
-    days: int  # since it came
-    octets: int  # of its file
 
 
 def due_messages(folders: Folders, days: int) -> list[tuple[Entry, Due]]:

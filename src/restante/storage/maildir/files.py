@@ -76,16 +76,19 @@ def let_go(descriptor: int) -> None:
         os.close(descriptor)
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, durably. Raises OSError."""
-    if not folder.parent.is_dir():
-        make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    parent = os.open(folder.parent, _OPEN_FOLDER & ~os.O_NOFOLLOW)  # its owner's own link is fine
-    try:
-        os.fsync(parent)
-    finally:
-        let_go(parent)
+def open_below(root: Path, folder: Path) -> int:
+    """Open a folder below a root, with all between them made when it is missing.
+
+    The root is never made, and may be a link; below it none is followed. Raises OSError.
+    """
+    opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in folder.relative_to(root).parts:
+        try:
+            below = open_folder(part, opened)
+        finally:
+            let_go(opened)
+        opened = below
+    return opened
 
 
 def open_file(name: str, folder: int) -> tuple[int, int]:

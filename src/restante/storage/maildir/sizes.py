@@ -133,7 +133,7 @@ def _load(maildrop: int) -> Known:
         return {}
     try:
         return msgspec.json.decode(rest, type=Known)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
 

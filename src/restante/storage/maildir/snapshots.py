@@ -13,7 +13,7 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from restante.storage.maildir.listing import NEW
 
@@ -100,22 +100,33 @@ class Snapshot:
         return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
 
 
-class Snapshots:
+class Kept(Protocol):
+    """What `Snapshots` keeps: it has an entry for each message."""
+
+    @property
+    def entries(self) -> Sequence[object]:
+        """The messages."""
+
+
+S = TypeVar("S", bound=Kept)
+
+
+class Snapshots(Generic[S]):
     """The snapshots of a store, by owner; those used longest ago are forgotten first."""
 
     def __init__(self, most: int = MOST_MESSAGES) -> None:
         self._most = most
-        self._known: OrderedDict[str, Snapshot] = OrderedDict()
+        self._known: OrderedDict[str, S] = OrderedDict()
         self._messages = 0
 
-    def get(self, owner: str) -> Snapshot | None:
+    def get(self, owner: str) -> S | None:
         """Return what was kept of an owner's maildrop. It may be out of date: compare stamps."""
         snapshot = self._known.get(owner)
         if snapshot is not None:
             self._known.move_to_end(owner)
         return snapshot
 
-    def keep(self, owner: str, snapshot: Snapshot) -> None:
+    def keep(self, owner: str, snapshot: S) -> None:
         """Keep a snapshot."""
         self.forget(owner)
         self._known[owner] = snapshot

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.files import as_store_error, let_go, make_folder
+from restante.storage.maildir.files import as_store_error, let_go, open_below
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 from restante.storage.maildir.maildrop import MaildirMaildrop
@@ -21,6 +21,7 @@ from restante.storage.maildir.snapshots import Snapshots, Stamp
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from restante.storage.api import Due
     from restante.storage.layout import Layout
     from restante.storage.maildir.snapshots import Snapshot
 
@@ -34,7 +35,7 @@ class MaildirStore:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._snapshots = Snapshots()
+        self._snapshots: Snapshots[Snapshot] = Snapshots()
         self._pace = Pace()
 
     def at_hand(self, owner: str) -> MaildirMaildrop | None:
@@ -65,14 +66,14 @@ class MaildirStore:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         return await asyncio.to_thread(self._deliver, self._layout.folder(owner), message)
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[expiry.Due]:
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
         A dry run removes nothing. Raises BusyError, StoreError.
         """
         return await asyncio.to_thread(self._expire, self._layout.folder(owner), days, dry_run)
 
-    def _expire(self, folder: Path, days: int, dry_run: bool) -> list[expiry.Due]:  # noqa: FBT001
+    def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
             if not folder.is_dir():
                 return []
@@ -121,9 +122,12 @@ class MaildirStore:
             return MaildirMaildrop(root, folders, known, undo, self._pace)
 
     def _deliver(self, folder: Path, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
-            root = self._open_root(folder, undo)
-            return delivery.deliver(root, message)
+        with as_store_error("a message cannot be delivered"):
+            root = open_below(self._layout.root, folder)
+            try:
+                return delivery.deliver(root, message)
+            finally:
+                let_go(root)
 
     def _open_root(self, folder: Path, undo: contextlib.ExitStack) -> int:
         """Open a user's folder, made when it is missing.
@@ -132,8 +136,7 @@ class MaildirStore:
         empty maildrop would make clients forget what they have seen.
         """
         if not folder.is_dir():
-            self._layout.root.stat()
-            make_folder(folder)
+            let_go(open_below(self._layout.root, folder))
         root = os.open(folder, _FOLDER)
         undo.callback(let_go, root)
         return root

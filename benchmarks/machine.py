@@ -1,0 +1,37 @@
+"""What the benchmark runs on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from peers import COURIER
+
+from restante import __version__
+
+
+def machine() -> str:
+    """Return the machine, in a line."""
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{len(os.sched_getaffinity(0))} cores of {model[1] if model else platform.machine()}, "
+        f"{memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    )
+
+
+def versions() -> str:
+    """Return the servers with their versions, in a line."""
+    dovecot = subprocess.run(["dovecot", "--version"], capture_output=True, check=True, text=True)
+    courier = (deb.name.split("_")[1] for deb in COURIER.glob("courier-pop_*.deb"))
+    pinned = (Path(__file__).parent / "twisted.txt").read_text()
+    told = {
+        "Restante": __version__,
+        "Dovecot": dovecot.stdout.split()[0],
+        "Courier": next(courier, "not measured"),
+        "Twisted": pinned.partition("Twisted==")[2].split()[0],
+    }
+    return ", ".join(f"{name} {version}" for name, version in told.items())

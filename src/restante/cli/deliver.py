@@ -1,0 +1,145 @@
+"""`pop3 deliver`: the pipe command, for MTAs and filters."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import click
+
+if TYPE_CHECKING:
+    from restante.auth.api import Accounts
+    from restante.delivery.office import Office
+    from restante.delivery.outcomes import Outcome
+    from restante.server.sections import Config
+
+FILE = click.Path(path_type=Path, readable=False)  # what may not be read has a code of its own
+
+EX_USAGE, EX_TEMPFAIL, EX_NOPERM = 64, 75, 77  # of sysexits.h
+
+KEYS = {"mail": ("mail", "folder"), "users": ("accounts", "users")}
+
+
+class PipeCommand(click.Command):
+    """A command whose every end is a code that an MTA understands.
+
+    What nobody foresaw is EX_TEMPFAIL: an MTA takes a code it does not know for a final no.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.exit_code = EX_USAGE  # type: ignore[misc]  # click has it for the class only
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do it."""
+        try:
+            return super().invoke(ctx)
+        except PermissionError as error:
+            _end(EX_NOPERM, f"4.3.5 no permission: {error.filename or error.strerror}")
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:  # noqa: BLE001
+            _end(EX_TEMPFAIL, f"4.3.0 something went wrong: {type(error).__name__}")
+
+
+@click.command(cls=PipeCommand)
+@click.argument("user")
+@click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
+@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
+@click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
+@click.option(
+    "-f",
+    "--sender",
+    metavar="ADDRESS",
+    help="The envelope's sender, empty for a bounce.  [default: the message's From line or "
+    "Return-Path]",
+)
+def deliver(user: str, file: Path | None, sender: str | None, **given: Path | None) -> None:
+    """Put the message on standard input into the maildrop of USER, a name or an address.
+
+    The exit code is 0 only when the message is on the disk. Else it is 64: wrong usage; 65: too
+    big; 67: no such user; 75: try again later; 77: no permission, or a mail loop.
+    """
+    from restante.delivery import outcomes
+    from restante.server.config import ConfigError
+
+    try:
+        outcome, log = asyncio.run(_deliver(_config(file, given), user, sender))
+    except ConfigError as error:
+        code = EX_NOPERM if _is_about_permission(error) else EX_TEMPFAIL
+        _end(code, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
+    if outcome is not outcomes.DELIVERED:
+        told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
+        _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
+
+
+def _config(file: Path | None, given: dict[str, Path | None]) -> Config:
+    from restante.server import config
+
+    flags: dict[str, dict[str, object]] = {}
+    for flag, value in given.items():
+        if value:
+            section, key = KEYS[flag]
+            flags.setdefault(section, {})[key] = value.absolute()
+    return config.load(file, flags)
+
+
+async def _deliver(config: Config, user: str, sender: str | None) -> tuple[Outcome, str]:
+    """Return how it ended, and what the log says of it."""
+    from restante.cli import mail_in
+    from restante.delivery.office import Office
+    from restante.delivery.outcomes import Outcome
+    from restante.server import build, observe
+
+    log, writer = observe.start("text", lines := io.StringIO())
+    try:
+        service = build.service(config, log)
+        office = Office(
+            store=service.store,
+            recipients=mail_in.recipients(config, lambda: cast("Accounts", service.authenticator)),
+            log=log,
+            delimiter=config.delivery.recipient_delimiter,
+        )
+        outcome = await office.find(user)
+        if not isinstance(outcome, Outcome):
+            outcome = await _put(office, outcome, user, sender, config.delivery.message_size)
+    finally:
+        writer.close()
+    return outcome, lines.getvalue()
+
+
+async def _put(office: Office, owner: str, user: str, sender: str | None, most: int) -> Outcome:
+    from restante.delivery import outcomes, trace
+
+    message = sys.stdin.buffer.read(most + 1)
+    if len(message) > most:
+        return outcomes.TOO_BIG
+    message, named = trace.without_from_line(message)
+    if sender is None:
+        sender = named if named is not None else trace.return_path(message) or ""
+    return await office.deliver(owner, message, trace.Trace(trace.sender(sender), user), "pipe")
+
+
+def _is_about_permission(error: BaseException | None) -> bool:
+    """Tell whether this came of a file that we may not read."""
+    while error is not None:
+        if isinstance(error, PermissionError):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _end(code: int, text: str) -> NoReturn:
+    """End with a code, and a text that begins with a status of RFC 3463.
+
+    Postfix believes the status: no permission is 4.3.5, so it keeps the mail.
+    """
+    click.echo(text, err=True)
+    raise click.exceptions.Exit(code)

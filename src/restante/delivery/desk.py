@@ -1,0 +1,97 @@
+"""What the conversations of one process share, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from restante.delivery.conversation import Conversation, LmtpConversation
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from restante.delivery.office import Office
+    from restante.delivery.outcomes import Outcome
+    from restante.delivery.reading import Room
+
+T = TypeVar("T")
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """Where peers bring mail."""
+
+    office: Office
+    room: Room
+    message_size: int  # octets
+    most_connections: int
+    host: str
+    patience: float  # seconds for a peer's next command
+    received: bool = False  # whether to write a Received line by LMTP too
+    unknown_hint: str = ""  # what else to say of an unknown recipient
+    _stopping: bool = field(init=False, default=False)
+    _conversations: set[Conversation] = field(init=False, default_factory=set)
+    _work: set[asyncio.Task[Any]] = field(init=False, default_factory=set)
+    _changed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+
+    def lmtp(self) -> asyncio.Protocol:
+        """Return what talks to a new peer by LMTP."""
+        return LmtpConversation(self) if self._has_room() else TurnedAway()
+
+    def smtp(self) -> asyncio.Protocol:
+        """Return what talks to a new peer by SMTP."""
+        return Conversation(self) if self._has_room() else TurnedAway()
+
+    def _has_room(self) -> bool:
+        return len(self._conversations) < self.most_connections
+
+    def enter(self, conversation: Conversation) -> None:
+        """Count a conversation in."""
+        self._conversations.add(conversation)
+        if self._stopping:
+            conversation.say_goodbye()
+
+    def leave(self, conversation: Conversation) -> None:
+        """Count a conversation out."""
+        self._conversations.discard(conversation)
+        self._changed.set()
+
+    def keep(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Begin work that is carried to its end, whether its peer stays or not."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
+    def note_refused(self, sender: str, recipients: Iterable[str], outcome: Outcome) -> None:
+        """Write to the log that a message or a recipient was not taken."""
+        for recipient in recipients:
+            self.office.log.info(
+                "not_taken", sender=sender, recipient=recipient, reply=str(outcome)
+            )
+
+    async def stop(self, patience: float) -> None:
+        """End all conversations: a message that came whole is delivered and answered first."""
+        self._stopping = True
+        for conversation in tuple(self._conversations):
+            conversation.say_goodbye()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._conversations:
+                    self._changed.clear()
+                    await self._changed.wait()
+        for conversation in tuple(self._conversations):
+            conversation.abort()
+        await asyncio.gather(*self._work, return_exceptions=True)
+
+
+class TurnedAway(asyncio.Protocol):
+    """A peer for whom there is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say so."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        transport.write(b"421 4.3.2 too many connections, come back later\r\n")
+        transport.close()

@@ -1,0 +1,78 @@
+"""Puts messages into maildrops, and says how that went."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.auth.api import UnavailableError
+from restante.delivery import outcomes, recipients, trace
+from restante.storage.api import StoreError
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.delivery.outcomes import Outcome
+    from restante.delivery.recipients import Recipients
+    from restante.delivery.trace import Trace
+    from restante.storage.api import Store
+
+AT_ONCE = 4  # deliveries; more threads that wait for the disk would keep logins waiting
+
+
+@dataclass(slots=True, kw_only=True)
+class Office:
+    """What all deliveries share."""
+
+    store: Store
+    recipients: Recipients
+    log: FilteringBoundLogger
+    delimiter: str = "+"
+    _doors: asyncio.Semaphore = field(
+        init=False, default_factory=lambda: asyncio.Semaphore(AT_ONCE)
+    )
+
+    async def find(self, address: str) -> str | Outcome:
+        """Return the owner of an address's maildrop, or why there is none."""
+        if not _is_address(address):
+            return outcomes.BAD_ADDRESS
+        try:
+            owner = await recipients.find(self.recipients, address, self.delimiter)
+        except UnavailableError as error:
+            self.log.warning("trouble", error=str(error), code=outcomes.NO_ACCOUNTS.status)
+            return outcomes.NO_ACCOUNTS
+        return outcomes.UNKNOWN if owner is None else owner
+
+    async def deliver(self, owner: str, message: bytes, trace_: Trace, via: str) -> Outcome:
+        """Put a message into a maildrop. Only DELIVERED says that it is there, and durable."""
+        begun = time.monotonic()
+        told = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
+        uid = error = ""
+        try:
+            async with self._doors:
+                whole = trace.written(message, trace_)
+                uid = await self.store.deliver(owner, whole)
+            outcome = outcomes.DELIVERED
+        except trace.LoopError:
+            outcome = outcomes.LOOP
+        except StoreError as problem:
+            outcome = outcomes.of(problem)
+            error = str(problem)
+        except Exception:
+            outcome = outcomes.TROUBLE
+            error = "incident"
+            self.log.exception("incident", via=via)
+        seconds = round(time.monotonic() - begun, 3)
+        log = self.log.bind(**told, octets=len(message), seconds=seconds)
+        if outcome is outcomes.DELIVERED:
+            log.info("delivered", uid=uid)
+        else:
+            log.warning("not_delivered", reply=str(outcome), error=error)
+        return outcome
+
+
+def _is_address(address: str) -> bool:
+    """Tell whether this may stand in a header: nothing in it can begin another line."""
+    return bool(address) and address.isprintable()

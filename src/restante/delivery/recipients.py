@@ -1,0 +1,81 @@
+"""From an address to the account whose mail it is."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Protocol
+
+from restante.auth.api import CredentialsError
+from restante.storage.api import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.auth.api import Accounts
+    from restante.storage.layout import Layout
+
+_QUOTED = re.compile(r"\\(.)")
+
+
+class Recipients(Protocol):
+    """Knows names."""
+
+    async def owner(self, name: str) -> str | None:
+        """Return the owner of the maildrop of this name; None: there is none.
+
+        Raises UnavailableError: nobody can say now.
+        """
+
+
+class AccountRecipients:
+    """Those who have an account, in a file or a database."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def owner(self, name: str) -> str | None:
+        """Return the name of the account, which the accounts may write in another way."""
+        try:
+            return (await self._accounts.identify(name)).name
+        except CredentialsError:
+            return None
+
+
+class FolderRecipients:
+    """Those who have a maildrop already: where accounts cannot be asked for names, as with PAM."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    async def owner(self, name: str) -> str | None:
+        """Return the name itself. A folder without `new` in it is no maildrop, say lost+found."""
+        try:
+            place = self._layout.folder(name)
+            return name if place.is_file() or (place / "new").is_dir() else None
+        except (StoreError, OSError):
+            return None
+
+
+async def find(recipients: Recipients, address: str, delimiter: str) -> str | None:
+    """Return the owner of an address's maildrop, or None. Raises UnavailableError."""
+    for name in names(address, delimiter):
+        if (owner := await recipients.owner(name)) is not None:
+            return owner
+    return None
+
+
+def names(address: str, delimiter: str) -> Iterator[str]:
+    """Return the names that an address may stand for, the nearest first.
+
+    The whole address; without the extension that begins at the first `delimiter` of its local part;
+    then the local part alone, with and without. Each as it is written, then in lower case. No
+    delimiter, no extensions.
+    """
+    local, at, domain = address.rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    if local.startswith('"') and local.endswith('"'):
+        local = _QUOTED.sub(r"\1", local[1:-1])
+    plain = local.partition(delimiter)[0] if delimiter else local
+    found = [local + at + domain, (plain or local) + at + domain, local, plain or local]
+    yield from dict.fromkeys(form for name in found if name for form in (name, name.lower()))

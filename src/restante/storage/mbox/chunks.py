@@ -1,0 +1,59 @@
+"""A long message, read from an mbox chunk by chunk."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from restante.storage.api import StoreError
+from restante.storage.maildir.files import as_store_error, read_at_hand
+from restante.storage.mbox import header
+from restante.storage.mbox.quoting import Unquoting
+from restante.storage.mbox.text import CHUNK, piece_digest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from restante.storage.mbox.messages import Entry
+
+
+class MboxChunks:
+    """An open message; what needs the disk is read off the event loop.
+
+    Each chunk is compared with what it was when the maildrop was opened: should another program
+    write the mbox anew meanwhile, the message breaks off, and nothing of another one is sent.
+    """
+
+    def __init__(self, file: int, entry: Entry) -> None:
+        self._file = file
+        self._entry = entry
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        unquoting = Unquoting() if self._entry.quoted else None
+        for number, digest in enumerate(self._entry.pieces):
+            chunk = await self._chunk(number)
+            if piece_digest(chunk) != digest:
+                raise StoreError("another program wrote the mbox anew while a message was read")
+            if number == 0 and not self._entry.has_fields:
+                chunk = header.without_added(chunk, CHUNK)
+            yield unquoting.feed(chunk) if unquoting else chunk
+        if unquoting:
+            yield unquoting.finish()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    async def _chunk(self, number: int) -> bytes:
+        place = self._entry.text + number * CHUNK
+        octets = min(CHUNK, self._entry.end - place)
+        with as_store_error("a message cannot be read to its end"):
+            chunk = read_at_hand(self._file, octets, place)
+            if chunk is None:
+                return await asyncio.to_thread(os.pread, self._file, octets, place)
+        await asyncio.sleep(0)  # others have their turn
+        return chunk

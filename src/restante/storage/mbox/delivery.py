@@ -1,0 +1,105 @@
+"""A new message at the end of an mbox: complete or not at all, and durable."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.mbox import fromline, header, journal
+from restante.storage.mbox.quoting import quoted
+from restante.storage.mbox.text import CHUNK, cut, measure
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.place import Place
+
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_count = itertools.count()
+
+
+def make(place: Place, owner: str) -> None:
+    """Make an empty mbox, unless there is one by now. Raises OSError.
+
+    Who is root gives it to the user of that name, if the machine knows one; in a folder whose
+    group passes on to files, as in /var/mail, the group may use it too.
+    """
+    try:
+        file = os.open(place.name, _NEW, 0o600, dir_fd=place.folder)
+    except FileExistsError:
+        return
+    try:
+        if os.fstat(place.folder).st_mode & stat.S_ISGID:
+            os.fchmod(file, 0o660)
+        if os.geteuid() == 0:
+            _give(file, owner)
+        os.fsync(place.folder)
+    finally:
+        os.close(file)
+
+
+def deliver(place: Place, file: int, message: bytes) -> str:
+    """Write a message at the end of a locked mbox and return its unique-id. Raises OSError.
+
+    Where that fails, the file is cut to what it was.
+    """
+    octets, digest = _as_stored(message)
+    size = os.fstat(file).st_size
+    last = os.pread(file, min(3, size), max(0, size - 3))
+    octets = _between(last) + octets
+    with journal.appending(place, size, octets):
+        try:
+            _write(file, size, octets)
+            os.fsync(file)
+        except BaseException:
+            os.ftruncate(file, size)
+            os.fsync(file)
+            os.unlink(place.journal, dir_fd=place.folder)
+            raise
+    return digest
+
+
+def _as_stored(message: bytes) -> tuple[bytes, str]:
+    """Return a message as it stands in the file, from its From-line on, and its unique-id.
+
+    The store's own line makes it differ from every other one, which spares a look at these; it
+    keeps the message's own Content-Length, which quoting makes untrue, from being believed; it says
+    whether the last line end was added, and whether the message came with such fields.
+    """
+    now = time.time_ns()
+    token = f"{now // 1000}.{os.getpid()}.{next(_count)}".encode()
+    unended = bool(message) and not message.endswith(b"\n")
+    words = [token]
+    if unended:
+        words.append(header.UNENDED)
+    if header.without_added(message[:CHUNK], CHUNK) != message[:CHUNK]:
+        words.append(header.FIELDS)
+    head = fromline.written(message) + header.OWN + b" ".join(words) + b"\n"
+    text = quoted(message)
+    digest = measure(head, cut(text)).digest
+    return head + text + (b"\n" if unended else b"") + b"\n", digest
+
+
+def _between(last: bytes) -> bytes:
+    """Return what must stand before the next From-line, by the last octets of the file."""
+    if not last or last.endswith((b"\n\n", b"\n\r\n")) or last in (b"\n", b"\r\n"):
+        return b""
+    return b"\n" if last.endswith(b"\n") else b"\n\n"
+
+
+def _write(file: int, place: int, octets: bytes) -> None:
+    rest = memoryview(octets)
+    while rest:
+        written = os.pwrite(file, rest, place)
+        rest = rest[written:]
+        place += written
+
+
+def _give(file: int, owner: str) -> None:
+    try:
+        user = pwd.getpwnam(owner)
+    except KeyError:
+        return
+    os.fchown(file, user.pw_uid, -1)

@@ -1,0 +1,32 @@
+"""Which messages of an mbox are older than so many days."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.api import Due
+from restante.storage.mbox import fromline, messages
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.opening import Snapshot
+
+DAY = 24 * 60 * 60  # seconds
+
+
+def due_messages(file: int, now: Snapshot, days: int) -> dict[int, Due]:
+    """Return by index the messages of a locked mbox that are due. Raises OSError.
+
+    When a message came is told by its From-line, which who delivers writes, in local time. One with
+    a date that is none never is due; nor is one that is not where it was.
+    """
+    moment = time.time()
+    found = {}
+    for index, entry in enumerate(now.entries):
+        came = fromline.time_of(os.pread(file, fromline.LONGEST, entry.start))
+        if came is None or moment - came < days * DAY or not messages.is_still_there(file, entry):
+            continue
+        age = int((moment - came) // DAY)
+        found[index] = Due(now.contents.uids[index], age, entry.end - entry.text)
+    return found

@@ -1,0 +1,190 @@
+"""One user's mbox, locked for one session."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from restante.storage.api import BusyError, GoneError, StoreError
+from restante.storage.maildir.files import as_store_error, read_at_hand
+from restante.storage.mbox import messages
+from restante.storage.mbox.chunks import MboxChunks
+from restante.storage.mbox.lock import HeldError, held
+from restante.storage.mbox.opening import look
+from restante.storage.mbox.rewrite import rewrite
+from restante.storage.mbox.text import CHUNK, as_sent, piece_digest
+
+if TYPE_CHECKING:
+    import contextlib
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from restante.protocol.needs import Body
+    from restante.storage.mbox.messages import Entry
+    from restante.storage.mbox.opening import Snapshot
+    from restante.storage.mbox.place import Place
+
+PAUSE = 0.05  # seconds between two tries at a lock
+PATIENCE = 30.0  # seconds for the locks of an mbox, when a session is open already
+
+
+class MboxMaildrop:
+    """The messages as they were when it was opened."""
+
+    def __init__(
+        self,
+        place: Place,
+        file: int | None,
+        snapshot: Snapshot,
+        held: contextlib.ExitStack,
+        learn: Callable[[Snapshot | None], None],
+    ) -> None:
+        self._place = place
+        self._file = file
+        self._entries: list[Entry | None] = list(snapshot.entries)
+        self.contents = snapshot.contents
+        self._snapshot = snapshot
+        self._held = held.pop_all()
+        self._learn = learn
+
+    def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
+        """Return a message: at once when the page cache holds it and it is where it was.
+
+        Raises GoneError, StoreError.
+        """
+        with as_store_error("a message cannot be read"):
+            file, entry = self._entry(index)
+            octets = None
+            if entry.end - entry.text <= CHUNK:
+                octets = read_at_hand(file, entry.end - entry.start, entry.start)
+        if octets is not None and messages.is_same(entry, octets):
+            return _as_sent(entry, octets)
+        return asyncio.to_thread(self._read_or_find, index)
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed."""
+        deadline = time.monotonic() + PATIENCE
+        while indexes and not await asyncio.to_thread(self._try_remove, indexes):
+            if time.monotonic() > deadline:
+                raise StoreError("another program holds the mbox")
+            await asyncio.sleep(PAUSE)
+
+    async def correct(self, sizes: Mapping[int, int]) -> None:
+        """Have the file read again by the next session: a size differed, so it has changed."""
+        if sizes:
+            self._learn(None)
+
+    def release(self) -> None:
+        """Give the lock back; not while a read or a removal is under way."""
+        self._held.close()
+
+    def _entry(self, index: int) -> tuple[int, Entry]:
+        entry = self._entries[index]
+        if self._file is None or entry is None:
+            raise GoneError("another program took the message away")
+        return self._file, entry
+
+    def _read_or_find(self, index: int) -> Body:
+        with as_store_error("a message cannot be read"):
+            body = self._read(index)
+            if body is None:
+                self._find_again()
+                body = self._read(index)
+            if body is None:
+                raise StoreError("another program changes the mbox without its locks")
+            return body
+
+    def _read(self, index: int) -> Body | None:
+        """Return a message; None where something else is in its place."""
+        file, entry = self._entry(index)
+        if entry.end - entry.text <= CHUNK:
+            octets = os.pread(file, entry.end - entry.start, entry.start)
+            return _as_sent(entry, octets) if messages.is_same(entry, octets) else None
+        first = os.pread(file, CHUNK, entry.text)
+        if piece_digest(first) != entry.pieces[0]:
+            return None
+        return MboxChunks(os.dup(file), entry)
+
+    def _find_again(self) -> None:
+        """Learn where messages are in the file that there is now: it was written anew."""
+        self._learn(None)
+        file = self._place.open()
+        if file is None:
+            raise GoneError("another program took the mbox away")
+        self._held.callback(os.close, file)
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with held(self._place, file):
+                    snapshot = look(file, None)
+                break
+            except HeldError:
+                if time.monotonic() > deadline:
+                    raise BusyError("another program holds the mbox") from None
+                time.sleep(PAUSE)
+        now = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
+        self._file = file
+        self._entries = [
+            now.get(uid) if entry else None
+            for uid, entry in zip(self.contents.uids, self._entries, strict=True)
+        ]
+
+    def _try_remove(self, indexes: Sequence[int]) -> bool:
+        """Remove messages; return False when another program holds the mbox."""
+        with as_store_error("messages cannot be removed"):
+            file = self._place.open()
+            try:
+                if file is not None:
+                    with held(self._place, file):
+                        self._remove(file, indexes)
+            except HeldError:
+                return False
+            finally:
+                if file is not None:
+                    os.close(file)
+        for index in indexes:
+            self._entries[index] = None
+        return True
+
+    def _remove(self, file: int, indexes: Sequence[int]) -> None:
+        """Find the messages in the file that there is now, and write it without them."""
+        now = look(file, self._snapshot)
+        for _ in range(2):
+            removed = self._places(now, indexes)
+            if all(messages.is_still_there(file, now.entries[index]) for index in removed):
+                break
+            now = look(file, None)
+        else:
+            raise StoreError("another program changes the mbox without its locks")
+        self._learn(None)
+        if removed:
+            self._learn(rewrite(self._place, file, now, removed))
+
+    def _places(self, now: Snapshot, indexes: Sequence[int]) -> set[int]:
+        """Return where messages are now.
+
+        Of equal copies nobody can tell which one another program took. As many as it took are left,
+        so that none goes which was not marked.
+        """
+        here = [uid for uid, entry in zip(self.contents.uids, self._entries, strict=True) if entry]
+        taken = Counter(map(_digest, here))
+        taken.subtract(map(_digest, now.contents.uids))
+        wanted = set()
+        for uid in (self.contents.uids[index] for index in indexes if self._entries[index]):
+            if taken[_digest(uid)] > 0:
+                taken[_digest(uid)] -= 1
+            else:
+                wanted.add(uid)
+        return {index for index, uid in enumerate(now.contents.uids) if uid in wanted}
+
+
+def _as_sent(entry: Entry, octets: bytes) -> bytes:
+    """Return a message that was read from its From-line on."""
+    text = octets[entry.text - entry.start :]
+    return as_sent(text, quoted=entry.quoted, has_fields=entry.has_fields)
+
+
+def _digest(uid: str) -> str:
+    return uid.partition("-")[0]

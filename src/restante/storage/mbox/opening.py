@@ -1,0 +1,85 @@
+"""What an mbox held when it was last read, good for as long as the file did not change.
+
+Every change shows in the file's size or in the time of its last change, which no program can set.
+But clocks have a grain, so what changed just now is not trusted: see `maildir/snapshots.py`. Where
+mail was only added since, only that is read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.protocol.maildrop import Contents
+from restante.storage.maildir.snapshots import GRAIN
+from restante.storage.mbox import messages
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.messages import Entry
+
+
+class Stamp(NamedTuple):
+    """Which file it is, and when it changed."""
+
+    inode: int
+    size: int
+    modified: int  # nanoseconds since 1970, as are the others
+    changed: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Return a file's stamp."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def settled(self, now: int) -> bool:
+        """Tell whether a change from `now` on would show."""
+        return max(self.modified, self.changed) + GRAIN < now
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The messages of an mbox, as a session sees them and as places in the file."""
+
+    stamp: Stamp | None  # None: there is no file
+    trusted: bool  # any change since shows in the stamp
+    entries: tuple[Entry, ...]
+    contents: Contents
+
+
+NOTHING = Snapshot(None, trusted=False, entries=(), contents=Contents((), ()))
+
+
+def look(file: int, known: Snapshot | None) -> Snapshot:
+    """Return what a locked mbox holds now. Raises StoreError, OSError."""
+    begun = time.time_ns()
+    stamp = Stamp.of(os.fstat(file))
+    if known is not None and known.trusted and known.stamp == stamp:
+        return known
+    entries = _grown(file, stamp, known) or messages.scan(file, stamp.size)
+    contents = Contents(tuple(entry.size for entry in entries), messages.unique_ids(entries))
+    return Snapshot(stamp, stamp.settled(begun), tuple(entries), contents)
+
+
+def _grown(file: int, stamp: Stamp, known: Snapshot | None) -> list[Entry] | None:
+    """Return the messages if mail was added and nothing else is known to have changed.
+
+    That the last message is where it was shows that none before it went. The last one is read
+    again with what follows, since its end depends on that, and so is all behind one that by its own
+    account reaches further.
+    """
+    if known is None or known.stamp is None or not known.entries:
+        return None
+    last = known.entries[-1]
+    if known.stamp.inode != stamp.inode or known.stamp.size > stamp.size:
+        return None
+    if not messages.is_still_there(file, last):
+        return None
+    reaching = (index for index, entry in enumerate(known.entries) if entry.reaches)
+    kept = min(next(reaching, len(known.entries)), len(known.entries) - 1)
+    begin = known.entries[kept].start
+    again = messages.scan(file, stamp.size, begin)
+    if not again or again[0].start != begin:
+        return None
+    return [*known.entries[:kept], *again]

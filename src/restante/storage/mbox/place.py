@@ -1,0 +1,114 @@
+"""Where one user's mbox lies: an open folder, and names in it. Nothing here follows a link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.storage.api import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # so that who looks for unread mail is not misled
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file's folder, open as a descriptor, and its name."""
+
+    folder: int
+    name: str
+
+    @property
+    def session_lock(self) -> str:
+        """The name of the file that a session locks."""
+        return f".{self.name}.restante"
+
+    @property
+    def dotlock(self) -> str:
+        """The name of the file that all mail programs take for a lock."""
+        return f"{self.name}.lock"
+
+    @property
+    def new_dotlock(self) -> str:
+        """The name of a dotlock that is being made."""
+        return f".{self.name}.restante.lock"
+
+    @property
+    def new_file(self) -> str:
+        """The name of an mbox that is being written anew."""
+        return f".{self.name}.restante.new"
+
+    @property
+    def journal(self) -> str:
+        """The name of the file that says what is being written."""
+        return f".{self.name}.restante.journal"
+
+    def open(self) -> int | None:
+        """Open the mbox to read it and to lock it; None where there is none.
+
+        Raises OSError. Raises StoreError: it is a link, or no file, or has a second name.
+        """
+        try:
+            file = self._open(self.name)
+        except FileNotFoundError:
+            return None
+        try:
+            check(os.fstat(file))
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+    def is_at(self, file: int) -> bool:
+        """Tell whether this open file is what the name means now. Raises OSError."""
+        return same_file(self.folder, self.name, file)
+
+    def _open(self, name: str) -> int:
+        flags = os.O_RDWR | _FILE
+        try:
+            return os.open(name, flags | _WITHOUT_TRACE, dir_fd=self.folder)
+        except PermissionError:  # only the owner may leave no trace
+            return os.open(name, flags, dir_fd=self.folder)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise StoreError("the mbox is a link or no file", permanent=True) from error
+            raise
+
+
+def open_place(path: Path, root: Path) -> Place:
+    """Open the folder of an mbox, made when it is missing, but never the mail folder itself.
+
+    That may be a disk that is not mounted yet. Raises OSError. Raises StoreError: only a lock may
+    have such a name.
+    """
+    if path.name.endswith(".lock"):
+        raise StoreError(f"{path.name} would be the lock of another mbox", permanent=True)
+    folder = path.parent
+    if not folder.is_dir():
+        root.stat()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Place(os.open(folder, _FOLDER), path.name)
+
+
+def same_file(folder: int, name: str, file: int) -> bool:
+    """Tell whether a name in a folder means this open file. Raises OSError."""
+    try:
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(file))
+
+
+def check(status: os.stat_result) -> None:
+    """Refuse what is no mbox of one name. Raises StoreError."""
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError("the mbox is no file", permanent=True)
+    if status.st_nlink > 1:
+        raise StoreError("the mbox has a second name, a hard link: remove one", permanent=True)

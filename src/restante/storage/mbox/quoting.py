@@ -1,0 +1,75 @@
+"""Lines of a message that begin with "From ", and what is done so that they begin none.
+
+Written here is mboxrd: ">" goes before every line of any number of ">" and "From ", so that it can
+be taken off again. Others write ">" before "From " alone (mboxo) or nothing (mboxcl2). What is in
+the file does not say which. So one ">" is taken off each such line, unless the message also has a
+line that begins with "From ": then nobody has quoted it, and it stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LINE = re.compile(rb"^(>*From )", re.MULTILINE)
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+_MAYBE = re.compile(rb"(>*)((?:F(?:r(?:om?)?)?)?)")
+
+
+def quoted(message: bytes) -> bytes:
+    """Return a message as it is written into an mbox."""
+    return _LINE.sub(rb">\1", message) if b"From " in message else message
+
+
+class Unquoting:
+    """Takes quotes off a message that comes in chunks. Feed all of them, then finish.
+
+    `quotes` is how many were taken off, `plain` whether a line had none.
+    """
+
+    __slots__ = ("_at_line_start", "_held", "plain", "quotes")
+
+    def __init__(self) -> None:
+        self.quotes = 0
+        self.plain = False
+        self._at_line_start = True
+        self._held = b""  # what may yet become a line to be unquoted: one ">", a part of "From"
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next octets and return them without quotes."""
+        chunk = self._held + chunk
+        out, self._held = self._split(chunk)
+        if b"From " in out:
+            out = self._unquoted(out)
+        elif out:
+            self._at_line_start = out.endswith(b"\n")
+        if self._held:
+            self._at_line_start = True
+        return out
+
+    def finish(self) -> bytes:
+        """Return what was held back: no more comes."""
+        return self._held
+
+    def _split(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Return what can be decided, and what depends on the octets to come.
+
+        Of a run of ">" only one is held back: whichever of them is taken off, the rest looks alike.
+        """
+        start = chunk.rfind(b"\n") + 1
+        if start == len(chunk) or (not start and not self._at_line_start):
+            return chunk, b""
+        last = _MAYBE.fullmatch(chunk, start)
+        if last is None:
+            return chunk, b""
+        run, word = last.groups()
+        return chunk[:start] + run[1:], run[:1] + word
+
+    def _unquoted(self, out: bytes) -> bytes:
+        first = b"" if self._at_line_start else b"-"  # keeps the first line from beginning here
+        self._at_line_start = out.endswith(b"\n")
+        out = first + out
+        self.plain = self.plain or out.startswith(b"From ") or b"\nFrom " in out
+        if b">From " in out:  # regular expressions are slow, and it is rare
+            out, count = _QUOTED.subn(rb"\1", out)
+            self.quotes += count
+        return out[len(first) :]

@@ -1,0 +1,163 @@
+"""All mboxes of a server: which one is whose, and who holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.api import BusyError, StoreError
+from restante.storage.maildir.files import as_store_error
+from restante.storage.maildir.pace import Pace
+from restante.storage.maildir.snapshots import Snapshots
+from restante.storage.mbox import delivery, expiry, messages
+from restante.storage.mbox.lock import HeldError, SessionLock, held
+from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
+from restante.storage.mbox.opening import NOTHING, Snapshot, Stamp, look
+from restante.storage.mbox.place import open_place
+from restante.storage.mbox.rewrite import rewrite
+
+if TYPE_CHECKING:
+    from restante.storage.api import Due
+    from restante.storage.layout import Layout
+    from restante.storage.mbox.place import Place
+
+
+class MboxStore:
+    """One mbox for each user, where the layout says; a user without one has no mail."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._snapshots: Snapshots[Snapshot] = Snapshots()
+        self._pace = Pace()
+
+    def at_hand(self, owner: str) -> MboxMaildrop | None:
+        """Lock and open an mbox that has not changed; None where that might take time.
+
+        Raises StoreError.
+        """
+        known = self._snapshots.get(owner)
+        if known is None or not known.trusted or not self._pace.quick:
+            return None
+        try:
+            return self._open(owner, known)
+        except (OSError, HeldError):
+            return None  # the long way tells what is wrong
+
+    async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
+        """Lock and open a user's mbox. Raises BusyError, StoreError."""
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                maildrop = await asyncio.to_thread(self._try_open, owner)
+            except HeldError:
+                maildrop, who = None, "another program"
+            else:
+                who = "another session"
+            if maildrop is not None:
+                return maildrop
+            if time.monotonic() >= deadline:
+                raise BusyError(f"{who} holds the mbox")
+            await asyncio.sleep(PAUSE)
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Put a message at the end and return its unique-id. Raises StoreError."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return await asyncio.to_thread(self._deliver, owner, message)
+            except HeldError:
+                if time.monotonic() >= deadline:
+                    raise StoreError("another program holds the mbox") from None
+            await asyncio.sleep(PAUSE)
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
+        """Remove the messages that came at least so many days ago, and return them.
+
+        A dry run removes nothing. Raises BusyError, StoreError.
+        """
+        try:
+            return await asyncio.to_thread(self._expire, owner, days, dry_run)
+        except HeldError:
+            raise BusyError("another program holds the mbox") from None
+
+    def _expire(self, owner: str, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
+        with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
+            place = self._place(owner, undo)
+            lock = SessionLock.take(place)
+            if lock is None:
+                raise BusyError("a session holds the mbox")
+            undo.callback(lock.release)
+            file = place.open()
+            if file is None:
+                return []
+            undo.callback(os.close, file)
+            undo.enter_context(held(place, file))
+            now = look(file, self._snapshots.get(owner))
+            due = expiry.due_messages(file, now, days)
+            if due and not dry_run:
+                self._learn(owner, None)
+                self._learn(owner, rewrite(place, file, now, set(due)))
+            return list(due.values())
+
+    def _try_open(self, owner: str) -> MboxMaildrop | None:
+        with as_store_error("an mbox cannot be opened"):
+            return self._open(owner, None)
+
+    def _open(self, owner: str, unchanged: Snapshot | None) -> MboxMaildrop | None:
+        """Return the maildrop; None while another session has it, or it is not `unchanged`.
+
+        Raises HeldError, OSError, StoreError.
+        """
+        with contextlib.ExitStack() as undo:
+            begun = time.monotonic()
+            place = self._place(owner, undo)
+            lock = SessionLock.take(place)
+            if lock is None:
+                return None
+            undo.callback(lock.release)
+            file = place.open()
+            if file is not None:
+                undo.callback(os.close, file)
+            self._pace.note(begun)
+            snapshot = unchanged or self._look(owner, place, file)
+            if unchanged and (file is None or Stamp.of(os.fstat(file)) != unchanged.stamp):
+                return None
+            learn = functools.partial(self._learn, owner)
+            return MboxMaildrop(place, file, snapshot, undo, learn)
+
+    def _look(self, owner: str, place: Place, file: int | None) -> Snapshot:
+        if file is None:
+            return NOTHING
+        with held(place, file):
+            snapshot = look(file, self._snapshots.get(owner))
+        self._snapshots.keep(owner, snapshot)
+        return snapshot
+
+    def _learn(self, owner: str, snapshot: Snapshot | None) -> None:
+        """Keep what is known of an owner's mbox, or nothing."""
+        self._snapshots.forget(owner)
+        if snapshot is not None:
+            self._snapshots.keep(owner, snapshot)
+
+    def _deliver(self, owner: str, message: bytes) -> str:
+        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
+            place = self._place(owner, undo)
+            file = place.open()
+            if file is None:
+                delivery.make(place, owner)
+                file = place.open()
+            if file is None:
+                raise HeldError  # it went in this moment: try again
+            undo.callback(os.close, file)
+            undo.enter_context(held(place, file))
+            messages.check_start(file)
+            return delivery.deliver(place, file, message)
+
+    def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
+        place = open_place(self._layout.folder(owner), self._layout.root)
+        undo.callback(os.close, place.folder)
+        return place

@@ -1,0 +1,71 @@
+"""The benchmark's tables say what was found, and whether it is enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import load
+import plot
+import pytest
+import report
+import sessions
+from figures import Figures
+from place import OURS, TUNED, Place
+from targets import MEASURES, TARGETS, Target
+
+from support.programs import need
+
+
+def test_a_group_of_the_benchmark_runs_from_mail_to_tables(tmp_path: Path) -> None:
+    need("cc")
+    load.build(tmp_path / "programs")
+    place = Place(tmp_path, tmp_path / "programs", short=True, moment=0.1)
+    sizes = {"users": 2, "messages": 2, "octets": 700}
+    with place.mail("mail") as folder, place.serving(OURS, folder, **sizes) as server:
+        for scenario in ("login", "drain"):
+            sessions.measure(place, server, scenario, sizes)
+    for scenario in ("login", "drain"):
+        assert (place.figures.median(scenario, OURS) or 0) > 0
+    assert f"| {MEASURES['login'].title} | sessions/s | Restante | " in report.everything(
+        place.figures
+    )
+    assert ET.fromstring(plot.draw(place.figures)).tag.endswith("svg")
+
+
+def _figures(ours: list[float], theirs: list[float]) -> Figures:
+    figures = Figures()
+    for one, other in zip(ours, theirs, strict=True):
+        figures.note("login", OURS, one)
+        figures.note("login", TUNED, other)
+    return figures
+
+
+def test_a_ratio_is_that_of_runs_side_by_side() -> None:
+    figures = _figures([100, 10, 90], [20, 2, 30])
+    assert figures.ratios("login", OURS, TUNED) == [5, 5, 3]
+    assert figures.ratio("login", OURS, TUNED) == 5
+
+
+@pytest.mark.parametrize(
+    ("target", "fate"),
+    [
+        (Target("login", "times", 5), "yes"),
+        (Target("login", "times", 5.1), "**no**"),
+        (Target("login", "times at most", 5), "yes"),
+        (Target("login", "times at most", 4.9), "**no**"),
+        (Target("login", "at most", 100), "yes"),
+        (Target("login", "at most", 99), "**no**"),
+        (Target("poll", "times", 5), "not measured"),
+        (Target("poll", "at most", 5), "not measured"),
+    ],
+)
+def test_a_target_is_reached_missed_or_not_measured(target: Target, fate: str) -> None:
+    assert target.fate(_figures([100], [20])) == fate
+
+
+def test_every_target_has_a_row_that_tells_its_fate() -> None:
+    rows = report.targets(_figures([100], [10])).splitlines()[2:]
+    assert len(rows) == len(TARGETS)
+    assert rows[0].endswith("| at least 5 x | yes |")
+    assert rows[1].endswith("| at least 5 x | not measured |")

@@ -1,0 +1,192 @@
+"""`pop3 deliver`: the exit codes are what an MTA acts on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from restante.cli.main import main
+from support.process import POP3
+from support.public import NOBODY, pop3_for_nobody
+
+HASH = "$6$saltsalt$" + "x" * 86
+LETTER = b"Subject: a\n\nhello\n"
+
+
+@pytest.fixture
+def flags(tmp_path: Path) -> list[str | Path]:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "users").write_text(f"ann@example.com:{HASH}\n../bob:{HASH}\n")
+    return ["--mail", tmp_path / "mail", "--users", tmp_path / "users"]
+
+
+def deliver(*arguments: str | Path, message: bytes = LETTER) -> tuple[int, str]:
+    """Run the command in this process, and return its exit code and what it says."""
+    done = CliRunner().invoke(main, ["deliver", *map(str, arguments)], input=message)
+    assert done.stdout == ""
+    return done.exit_code, done.stderr
+
+
+def delivered(tmp_path: Path, user: str = "ann@example.com") -> list[bytes]:
+    return [file.read_bytes() for file in (tmp_path / "mail" / user / "new").iterdir()]
+
+
+def test_a_program_delivers_by_a_pipe(tmp_path: Path, flags: list[str | Path]) -> None:
+    command: list[str | Path] = [POP3, "deliver", "ann@example.com", *flags]
+    done = subprocess.run(command, input=LETTER, capture_output=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == (b"", b"")
+    assert delivered(tmp_path) == [b"Return-Path: <>\nDelivered-To: ann@example.com\n" + LETTER]
+
+
+def test_a_message_is_delivered_in_silence(tmp_path: Path, flags: list[str | Path]) -> None:
+    assert deliver("--sender=bob@example.org", "ann@example.com", *flags) == (0, "")
+    top = b"Return-Path: <bob@example.org>\nDelivered-To: ann@example.com\n"
+    assert delivered(tmp_path) == [top + LETTER]
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "sender"),
+    [
+        (["--sender="], LETTER, b""),
+        (["--sender=<>"], LETTER, b""),
+        (["--sender=MAILER-DAEMON"], LETTER, b""),
+        (["-f", "<bob@example.org>"], LETTER, b"bob@example.org"),
+        ([], LETTER, b""),
+        ([], b"From bob@example.org  Tue Nov 24 22:00:00 2026\n" + LETTER, b"bob@example.org"),
+        ([], b"Return-Path: <bob@example.org>\n" + LETTER, b"bob@example.org"),
+        (["-f", "carl"], b"From bob  now\nReturn-Path: <bob>\n" + LETTER, b"carl"),
+    ],
+)
+def test_the_sender_is_an_option_or_what_the_message_says(
+    tmp_path: Path, flags: list[str | Path], given: list[str], message: bytes, sender: bytes
+) -> None:
+    assert deliver(*given, "ann@example.com", *flags, message=message) == (0, "")
+    top = b"Return-Path: <%b>\nDelivered-To: ann@example.com\n" % sender
+    assert delivered(tmp_path) == [top + LETTER]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"", b"\n", b"\r\n.\r\n", b"no end", b"NUL\0\xff", b"x" * 200_000, b"a\n.\nFrom b\n"],
+)
+def test_octets_stay_as_they_are(tmp_path: Path, flags: list[str | Path], message: bytes) -> None:
+    assert deliver("ann@example.com", *flags, message=message) == (0, "")
+    assert delivered(tmp_path) == [b"Return-Path: <>\nDelivered-To: ann@example.com\n" + message]
+
+
+@pytest.mark.parametrize("user", ["nobody", "../bob", "", "ann@example.org", "an\nn"])
+def test_an_unknown_user_is_67(tmp_path: Path, flags: list[str | Path], user: str) -> None:
+    code, told = deliver(*flags, "--", user)
+    assert code == 67
+    assert told.startswith("5.1.")
+    assert list((tmp_path / "mail").iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["ann", "bob"], ["--bogus", "ann"], ["ann", "--mail"]])
+def test_a_wrong_command_line_is_64(arguments: list[str]) -> None:
+    code, told = deliver(*arguments)
+    assert code == 64
+    assert "Error: " in told
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (["--mail", "/nowhere"], "mail.folder: /nowhere is no folder"),
+        (["--users", "/nowhere/users"], "accounts.users: /nowhere/users: No such file"),
+        (["--config", "/nowhere/file"], "/nowhere/file: No such file"),
+    ],
+)
+def test_what_is_set_up_wrongly_keeps_the_mail_in_the_queue(
+    flags: list[str | Path], broken: list[str | Path], told: str
+) -> None:
+    code, text = deliver(*flags, *broken, "ann@example.com")
+    assert code == 75
+    assert text.startswith("4.3.5 ")
+    assert told in text
+
+
+def test_a_link_in_the_maildrop_is_75_and_not_followed(
+    tmp_path: Path, flags: list[str | Path]
+) -> None:
+    (tmp_path / "mail/ann@example.com/tmp").mkdir(parents=True)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "mail/ann@example.com/new").symlink_to(tmp_path / "outside")
+    code, told = deliver(*flags, "ann@example.com")
+    assert code == 75
+    assert told.startswith("4.3.0 the maildrop cannot be written to")
+    assert "event=not_delivered" in told
+    assert list((tmp_path / "outside").iterdir()) == []
+    assert list((tmp_path / "mail/ann@example.com/tmp").iterdir()) == []
+
+
+def test_a_full_file_system_is_75(tmp_path: Path, flags: list[str | Path]) -> None:
+    if os.getuid() != 0:
+        pytest.skip("a small file system wants root")
+    mail = tmp_path / "mail"
+    command: list[str | Path] = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", mail]
+    if subprocess.run(command, check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        code, told = deliver(*flags, "ann@example.com", message=b"x" * 100_000)
+        assert code == 75
+        assert told.startswith("4.3.1 the disk is full")
+        assert [path for path in mail.rglob("*") if path.is_file()] == []
+        assert deliver(*flags, "ann@example.com") == (0, "")
+    finally:
+        subprocess.run(["umount", mail], check=True)
+
+
+def test_a_message_that_is_too_big_is_65(tmp_path: Path, flags: list[str | Path]) -> None:
+    (tmp_path / "restante.toml").write_text("[delivery]\nmessage_size = 100_000\n")
+    given = [*flags, "--config", tmp_path / "restante.toml", "ann@example.com"]
+    assert deliver(*given, message=b"x" * 100_000)[0] == 0
+    code, told = deliver(*given, message=b"x" * 100_001)
+    assert (code, told) == (65, "5.3.4 the message is too big\n")
+    assert len(delivered(tmp_path)) == 1
+
+
+def test_a_circle_is_77_and_what_the_mta_put_on_top_is_none(
+    tmp_path: Path, flags: list[str | Path]
+) -> None:
+    again = b"Delivered-To: ann@example.com\nReceived: x\n\n"
+    assert deliver(*flags, "ann@example.com", message=again) == (0, "")
+    code, told = deliver(*flags, "ann@example.com", message=b"Received: y\n" + again)
+    assert code == 77
+    assert told.startswith("5.4.6 mail loop")
+    assert delivered(tmp_path) == [b"Return-Path: <>\n" + again]
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that nobody can reach: pytest's own are closed to others."""
+    if os.getuid() != 0:
+        pytest.skip("to be somebody else wants root")
+    with tempfile.TemporaryDirectory(prefix="restante-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "mail/ann").mkdir(parents=True)
+        (folder / "users").write_text(f"ann:{HASH}\n")
+        yield folder
+
+
+@pytest.mark.parametrize("closed", ["mail", "mail/ann", "users"])
+def test_no_permission_is_77(open_folder: Path, closed: str) -> None:
+    pop3 = pop3_for_nobody(open_folder / "python")
+    uid, gid = NOBODY
+    (open_folder / closed).chmod(0o600 if closed == "users" else 0o700)
+    command: list[str | Path] = [pop3, "deliver", "ann"]
+    command += ["--mail", open_folder / "mail", "--users", open_folder / "users"]
+    done = subprocess.run(
+        command, input=LETTER, capture_output=True, check=False, timeout=60,
+        user=uid, group=gid, extra_groups=[],
+    )  # fmt: skip
+    assert done.stderr.startswith(b"4.3.5 ")  # Postfix believes that, and keeps the mail
+    assert b"permission" in done.stderr.lower()
+    assert done.returncode == 77

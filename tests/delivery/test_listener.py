@@ -1,0 +1,120 @@
+"""The sockets where mail comes in."""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+
+from delivery.door import Known
+from restante.delivery.listener import Listener
+from restante.delivery.settings import CannotListenError, Settings
+from support.process import free_port
+
+
+def listener(place: Path | tuple[str, int], **options: object) -> Listener:
+    settings = Settings(lmtp=place, **options)  # type: ignore[arg-type]
+    return Listener(settings=settings, recipients=lambda _: Known())
+
+
+def test_a_unix_socket_is_for_its_owner_and_its_group(tmp_path: Path) -> None:
+    group = grp.getgrgid(os.getgid()).gr_name
+    door = listener(tmp_path / "lmtp", socket_group=group)
+    (opened,) = door.open()
+    status = (tmp_path / "lmtp").stat()
+    assert stat.S_IMODE(status.st_mode) == 0o660
+    assert status.st_gid == os.getgid()
+    opened.close()
+    door.close()
+    assert not (tmp_path / "lmtp").exists()
+
+
+def test_its_permissions_can_be_chosen(tmp_path: Path) -> None:
+    door = listener(tmp_path / "lmtp", socket_mode=0o600)
+    (opened,) = door.open()
+    assert stat.S_IMODE((tmp_path / "lmtp").stat().st_mode) == 0o600
+    opened.close()
+    door.close()
+
+
+def test_what_a_killed_server_left_behind_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "lmtp"))
+    door = listener(tmp_path / "lmtp")
+    (opened,) = door.open()
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(tmp_path / "lmtp"))
+    opened.close()
+    door.close()
+
+
+def test_a_socket_in_use_is_not_taken_away(tmp_path: Path) -> None:
+    first, second = listener(tmp_path / "lmtp"), listener(tmp_path / "lmtp")
+    (opened,) = first.open()
+    with pytest.raises(CannotListenError, match="another server listens there"):
+        second.open()
+    second.close()
+    assert (tmp_path / "lmtp").exists()
+    opened.close()
+    first.close()
+
+
+def test_a_file_that_is_no_socket_is_not_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "lmtp").write_text("precious")
+    with pytest.raises(CannotListenError, match="no socket"):
+        listener(tmp_path / "lmtp").open()
+    assert (tmp_path / "lmtp").read_text() == "precious"
+
+
+def test_a_socket_that_another_server_made_meanwhile_stays(tmp_path: Path) -> None:
+    door = listener(tmp_path / "lmtp")
+    (opened,) = door.open()
+    (tmp_path / "lmtp").rename(tmp_path / "old")
+    (tmp_path / "lmtp").write_text("another")
+    opened.close()
+    door.close()
+    assert (tmp_path / "lmtp").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "options", "told"),
+    [
+        (Path("missing/lmtp"), {}, os.strerror(errno.ENOENT)),
+        (Path("lmtp"), {"socket_group": "no-such-group"}, "no-such-group"),
+        (Path("x" * 200), {}, "too long"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_told_of(
+    tmp_path: Path, place: Path, options: dict[str, object], told: str
+) -> None:
+    with pytest.raises(CannotListenError, match=told) as caught:
+        listener(tmp_path / place, **options).open()
+    assert str(tmp_path / place) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_told_of() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListenError, match=f"mail at 127.0.0.1:{port}: .* in use"):
+            listener(("127.0.0.1", port)).open()
+
+
+def test_when_the_second_place_fails_the_first_is_given_up(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(lmtp=tmp_path / "lmtp", smtp=taken.getsockname()[:2])
+        door = Listener(settings=settings, recipients=lambda _: Known())
+        with pytest.raises(CannotListenError):
+            door.open()
+    assert not (tmp_path / "lmtp").exists()
+
+
+def test_a_port_of_ipv6_is_possible() -> None:
+    (opened,) = listener(("::1", free_port("::1"))).open()
+    assert opened.family == socket.AF_INET6
+    opened.close()

@@ -1,0 +1,214 @@
+"""A real Postfix, set up as docs/how-to/postfix.md says, delivers by LMTP and by a pipe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import smtplib
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.live import PATIENCE, Client, wait_until
+from support.postfix import Postfix, postfix
+from support.process import POP3, free_port, wait_for_port
+from support.programs import need
+from support.public import NOBODY, pop3_for_nobody
+
+PAGE = Path(__file__).parents[2] / "docs/how-to/postfix.md"
+CONFIG, MAIN, PIPE, PIPE_MAIN = re.findall(
+    r"```(?:toml|ini)\n(.*?)```", PAGE.read_text(), re.DOTALL
+)
+
+BODY = (
+    "Grüße\n.a dot\n..two dots\n\n.\nFrom bob\n>From ann\n\ttab \n".encode()
+    + b"\xff\xfe latin \xe9\n"
+    + b"0123456789" * 99
+    + b"\nlast line\n"
+)
+LETTER = b"From: <bob@example.org>\nTo: <ann@example.com>\nSubject: a\n\n" + BODY
+
+
+@dataclass
+class Site:
+    """A folder with all that the page speaks of, and `pop3 serve` as the page's user."""
+
+    folder: Path
+    pop3: Path
+    port: int
+
+    def as_told(self, text: str) -> str:
+        """Return a text of the page with the places and the user of this site."""
+        for told, here in (
+            ("/srv/mail", self.folder / "mail"),
+            ("/etc/restante", self.folder),
+            ("/var/spool/postfix", self.folder / "postfix/queue"),
+            ("/usr/local/bin/pop3", self.pop3),
+            ("user=vmail", f"user={pwd.getpwuid(NOBODY[0]).pw_name}"),
+        ):
+            text = text.replace(told, str(here))
+        return text
+
+    def add(self, user: str) -> None:
+        command: list[str | Path] = [
+            POP3,
+            "user",
+            "add",
+            user,
+            "--password-stdin",
+            "--users",
+            self.folder / "users",
+        ]
+        subprocess.run(command, input=b"secret\n", check=True, capture_output=True)
+        os.chown(self.folder / "users", *NOBODY)
+
+    def retrieve(self, user: str) -> bytes:
+        """Wait for one message, and return it as POP3 sends it."""
+
+        def stat() -> bytes:
+            with Client(self.port) as client:
+                client.log_in(user, "secret")
+                return client.say("STAT")
+
+        wait_until(lambda: stat().startswith(b"+OK 1 "))
+        with Client(self.port) as client:
+            client.log_in(user, "secret")
+            client.say("RETR 1")
+            lines = client.read_lines()
+        return b"".join(line[1:] if line.startswith(b".") else line for line in lines)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    if os.getuid() != 0:
+        pytest.skip("Postfix wants root")
+    need("postfix")
+    folder = Path(tempfile.mkdtemp(prefix="restante-"))
+    try:
+        folder.chmod(0o755)
+        site = Site(folder, pop3_for_nobody(folder / "python"), free_port())
+        (folder / "mail").mkdir(mode=0o700)
+        os.chown(folder / "mail", *NOBODY)
+        for name in ("ann@example.com", "bob@example.com"):
+            site.add(name)
+        socket_folder = folder / "postfix/queue/restante"
+        socket_folder.mkdir(parents=True)
+        shutil.chown(socket_folder, NOBODY[0], "postfix")
+        socket_folder.chmod(0o2750)
+        (folder / "restante.toml").write_text(site.as_told(CONFIG))
+        with serving(site):
+            yield site
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def serving(site: Site) -> Iterator[None]:
+    config = site.folder / "restante.toml"
+    command: list[str | Path] = [
+        site.pop3,
+        "serve",
+        "--config",
+        config,
+        "--listen",
+        f"127.0.0.1:{site.port}",
+    ]
+    uid, gid = NOBODY
+    with (site.folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stderr=log, user=uid, group=gid, extra_groups=[], cwd=site.folder
+        )
+        with process:
+            try:
+                wait_for_port(site.port, process)
+                yield
+                process.terminate()
+                assert process.wait(PATIENCE) == 0
+            finally:
+                process.kill()
+    assert "level=error" not in (site.folder / "log").read_text()
+
+
+@contextlib.contextmanager
+def running(site: Site, main: str, master: str = "") -> Iterator[Postfix]:
+    with postfix(site.folder / "postfix", site.as_told(main), site.as_told(master)) as found:
+        yield found
+
+
+def expected(message: bytes, recipient: bytes, sender: bytes, got: bytes) -> bytes:
+    """Return what must come: our lines, what Postfix says it did, and the message."""
+    top = b"Return-Path: <%b>\r\nDelivered-To: %b\r\n" % (sender, recipient)
+    received = re.match(
+        re.escape(top) + rb"(Received: by mx\.example\.org .*?\r\n)(?=\S)", got, re.DOTALL
+    )
+    assert received, got
+    header, _, body = message.replace(b"\n", b"\r\n").partition(b"\r\n\r\n")
+    added = re.findall(rb"^(?:Message-Id|Date): .*\r\n", got, re.MULTILINE)
+    return top + received[1] + header + b"\r\n" + b"".join(added) + b"\r\n" + body
+
+
+def test_what_sendmail_is_given_comes_back_octet_for_octet_by_lmtp(site: Site) -> None:
+    with running(site, MAIN) as mta:
+        mta.send(LETTER, "carl@example.org", "ann@example.com", "nobody@example.com")
+        got = site.retrieve("ann@example.com")
+        mta.wait_for("550 5.1.1 no such user here")
+        mta.wait_for("status=sent (250 2.0.0 delivered)")
+    assert got == expected(LETTER, b"ann@example.com", b"carl@example.org", got)
+    log = (site.folder / "log").read_text()
+    assert "event=delivered via=lmtp user=ann@example.com" in log
+
+
+def test_postfix_asks_who_exists_before_it_takes_mail_from_others(site: Site) -> None:
+    port = free_port()
+    main = f"{MAIN}mynetworks =\naddress_verify_poll_delay = 1s\n"
+    with running(site, main, f"127.0.0.1:{port} inet n - n - - smtpd\n") as mta:
+        wait_for_port(port, mta.process)
+        with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
+            client.ehlo()
+            client.mail("carl@example.org")
+            code, text = client.rcpt("nobody@example.com")
+            assert code == 550, text
+            assert b"no such user here" in text
+            assert client.rcpt("ann+lists@example.com")[0] == 250
+    assert [*site.folder.glob("mail/nobody*")] == []
+
+
+def test_what_postfix_writes_on_top_itself_is_not_taken_for_a_circle(site: Site) -> None:
+    """`flags=DRhu` is what many a how-to says; and a bounce comes from nobody."""
+    site.add("dora@example.com")
+    main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
+    master = PIPE.replace("  user=", "  flags=DRhu user=").replace("--sender=${sender} ", "")
+    with running(site, main, master) as mta:
+        mta.send(LETTER, "", "dora@example.com")
+        got = site.retrieve("dora@example.com")
+    assert got == expected(LETTER, b"dora@example.com", b"", got)
+
+
+def test_postfix_keeps_what_a_pipe_may_not_write_and_delivers_it_once_it_may(site: Site) -> None:
+    site.add("erna@example.com")
+    maildrop = site.folder / "mail/erna@example.com"
+    maildrop.mkdir(mode=0o700)  # root's
+    main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
+    with running(site, main, PIPE) as mta:
+        mta.send(LETTER, "carl@example.org", "erna@example.com")
+        mta.wait_for("dsn=4.3.5, status=deferred (no permission to write to the maildrop")
+        os.chown(maildrop, *NOBODY)
+        got = site.retrieve("erna@example.com")
+    assert got == expected(LETTER, b"erna@example.com", b"carl@example.org", got)
+
+
+def test_the_same_by_a_pipe(site: Site) -> None:
+    main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
+    with running(site, main, PIPE) as mta:
+        mta.send(LETTER, "carl@example.org", "bob@example.com", "nobody@example.com")
+        got = site.retrieve("bob@example.com")
+        mta.wait_for("dsn=5.1.1, status=bounced (no such user here")
+        mta.wait_for("status=sent (delivered via restante service)")
+    assert got == expected(LETTER, b"bob@example.com", b"carl@example.org", got)

@@ -1,0 +1,167 @@
+"""The client's readers, told anything by a server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
+
+from fuzz.target import Target, choices, cut
+from restante.client import session as client_session
+from restante.client.login import log_in
+from restante.client.mechanisms import MECHANISMS, Credentials
+from restante.client.options import Options
+from restante.client.options import Target as Server
+from restante.client.session import Session, leave, open_
+from restante.protocol import client, dialogue
+from restante.protocol.by_hand import by_hand
+from restante.protocol.dialogue import Chunk, Dialogue, Glance, Operation, Peer, Receive, carry_out
+from restante.protocol.failures import Denied, RemoteError
+from restante.protocol.received import ReceivedBody
+
+LINE = 300  # octets of a line, where 65,536 are allowed
+LISTING = 2000  # octets of a list or of a header
+FLOOD = 500  # octets beyond twice the promised ones
+MOST_LINES = 60
+PASSWORD = "correct horse battery staple"
+
+SERVER = Server("mail.example.com", 110, "none", "ann")
+
+Plan = Callable[[Session], Iterable[Dialogue[Any]]]
+
+
+def _operations(*operations: Operation[Any]) -> Plan:
+    return lambda session: [carry_out(session.peer, operation) for operation in operations]
+
+
+def _whole_session(session: Session) -> Iterable[Dialogue[Any]]:
+    yield open_(session)
+    yield log_in(session, Credentials("ann", PASSWORD))
+    for operation in (client.stat(), client.list_(), client.uidl(), client.retr(1, 20)):
+        yield carry_out(session.peer, operation)
+    yield leave(session)
+
+
+def _pipelined(session: Session) -> Iterable[Dialogue[Any]]:
+    operations: list[Operation[Any]] = [client.top(number) for number in range(1, 6)]
+    yield dialogue.pipelined(session.peer, [*operations, client.dele(1)], 20)
+
+
+PLANS: tuple[Plan, ...] = (
+    _whole_session,
+    _pipelined,
+    _operations(client.capa(), client.stat(), client.list_(), client.uidl()),
+    _operations(client.retr(1, 20), client.retr(2), client.top(3, 4, 50)),
+    _operations(by_hand("CAPA"), by_hand("RETR 1", LISTING), by_hand("LIST 1"), by_hand("UIDL")),
+    *(
+        lambda session, name=name: [
+            carry_out(session.peer, client.auth(name, MECHANISMS[name](_credentials())))
+        ]
+        for name in MECHANISMS
+    ),
+)
+
+
+def replies(octets: bytes) -> None:
+    """What is asked and in which pieces answers come, by two octets; then all that comes."""
+    (plan, piece), said = choices(octets, 2)
+    shown: list[str] = []
+    options = Options(insecure_plaintext=True, trace=lambda _, line: shown.append(line))
+    session = Session(SERVER, options)
+    session.peer.keep_secret(PASSWORD)
+    coming = iter(cut(said, piece))
+    try:
+        for asked in PLANS[plan % len(PLANS)](session):
+            try:
+                _run(asked, session.peer, coming)
+            except Denied as denied:
+                shown.append(str(denied))
+    except RemoteError as error:
+        shown.append(str(error))
+    assert PASSWORD not in "".join(shown)
+
+
+def received(octets: bytes) -> None:
+    """Pieces and line ends by two octets, then a message off the wire."""
+    (piece, flags), sent = choices(octets, 2)
+    newline = b"\n" if flags & 1 else b"\r\n"
+    body = ReceivedBody(bare_lf=bool(flags & 1))
+    message, parts = b"", cut(sent, piece)
+    while parts and not body.ended:
+        message += body.feed(parts.pop(0))
+    before, end, behind = (newline + sent).partition(newline + b"." + newline)
+    assert body.ended == bool(end)
+    if end:
+        assert body.rest + b"".join(parts) == behind
+        stuffed = before.split(newline)[1:]
+        lines = [line.removeprefix(b".") for line in stuffed]
+        assert message == b"".join(line + newline for line in lines)
+    assert body.octets == len(message)
+    assert body.lines == message.count(b"\n")
+
+
+def proof(octets: bytes) -> None:
+    """A mechanism by one octet, then challenges with LF between them; %r is the client's nonce."""
+    (place,), rest = choices(octets, 1)
+    name = list(MECHANISMS)[place % len(MECHANISMS)]
+    responder = MECHANISMS[name](_credentials())
+    said = next(responder)
+    nonce = (said or b"").rpartition(b"r=")[2]
+    quick = re.sub(rb"i=(\d{4})\d{1,4}(?!\d)", rb"i=\1", rest)  # hashing takes its time on purpose
+    try:
+        for challenge in quick.split(b"\n"):
+            responder.send(challenge.replace(b"%r", nonce))
+    except (StopIteration, ValueError):
+        return  # what client.auth takes for an answer
+
+
+def _credentials() -> Credentials:
+    return Credentials("ann", PASSWORD, "mail.example.com", 995, ("tls-unique", b"data"))
+
+
+def _run(asked: Generator[Any, bytes, Any], peer: Peer, coming: Iterable[bytes]) -> None:
+    """Carry out a dialogue with what comes; at its end the server hangs up."""
+    answer: bytes | None = None
+    pieces = iter(coming)
+    kept = 0
+    try:
+        while True:
+            step = next(asked) if answer is None else asked.send(answer)
+            answer = b""
+            if isinstance(step, Receive | Glance):
+                assert len(peer.inbox) <= LINE + kept
+                answer = next(pieces, b"")
+                kept = len(answer)
+            elif isinstance(step, Chunk):
+                assert step.octets, "a chunk has octets"
+    except StopIteration:
+        return
+
+
+SMALL = (
+    (dialogue, "LINE_LIMIT", LINE),
+    (dialogue, "MOST_LINES", MOST_LINES),
+    (client, "LINE_LIMIT", LINE),
+    (client, "LISTING_LIMIT", LISTING),
+    (client, "FLOOD", FLOOD),
+    (client_session, "LINE_LIMIT", LINE),
+)
+
+TARGETS = {
+    "replies": Target(
+        "Whatever a server says, the client has a result or a RemoteError, shows no password, and "
+        "keeps no more than a line or a list.",
+        replies,
+        SMALL,
+        20_000,
+    ),
+    "received": Target(
+        "A message off the wire is what its sender stuffed, in whatever pieces it comes.",
+        received,
+        runs=20_000,
+    ),
+    "proof": Target(
+        "Whatever challenges a server sends, a mechanism responds, or says at once why not.",
+        proof,
+    ),
+}

@@ -1,0 +1,148 @@
+"""Maildirs that other programs left: odd names, odd files, and a file of sizes that lies."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+from fuzz.target import Target
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+from restante.storage.maildir.files import FileChunks, chunks
+from restante.storage.maildir.maildrop import MaildirMaildrop
+
+FIELD = b"\xfe"  # between the fields of an input
+CONTENT = b"\xfd"  # between a file's name and its octets
+SIGNED = b"!"  # begins a file of sizes that gets its right check sum
+LONGEST_NAME = 200
+MOST_FILES = 8
+OLD_SECONDS = 1  # since 1970
+OLD = OLD_SECONDS * 1_000_000_000  # nanoseconds
+RAM = Path("/dev/shm")  # where it is there: a fuzzer need not wear out a disk
+
+Seen = dict[str, tuple[int, bytes]]  # by unique-id: what LIST says, and the octets
+Files = dict[Path, bytes | None]  # None: it is no regular file
+
+
+def maildir(octets: bytes) -> None:
+    """A file of sizes, then files, each field a kind, a name and its octets; "+" comes later.
+
+    A store that knew the maildrop before and one that did not must see the same, and unique-ids
+    must stay.
+    """
+    sizes, *fields = octets.split(FIELD)[: MOST_FILES + 1]
+    with tempfile.TemporaryDirectory(dir=RAM if RAM.is_dir() else None) as root:
+        box = Path(root, "ann")
+        for part in ("tmp", "new", "cur"):
+            (box / part).mkdir(parents=True)
+        (box / "restante.sizes").write_bytes(_signed(sizes))
+        store = MaildirStore(Layout(Path(root)))
+        files: Files = {}
+        _put(box, files, [field for field in fields if not field.startswith(b"+")])
+        before = _look(store, box, files)
+        _move_on(files)
+        _put(box, files, [field[1:] for field in fields if field.startswith(b"+")])
+        warm = _look(store, box, files)
+        cold = _look(MaildirStore(Layout(Path(root))), box, files)
+        assert len(before.keys() - warm.keys()) <= 1, "one message went"
+        assert {uid: text for uid, (_, text) in warm.items()} == {
+            uid: text for uid, (_, text) in cold.items()
+        }
+        if not sizes.startswith(SIGNED):
+            assert warm == cold
+
+
+def _signed(sizes: bytes) -> bytes:
+    if not sizes.startswith(SIGNED):
+        return sizes
+    text = sizes.removeprefix(SIGNED)
+    return f"restante sizes 1 {zlib.crc32(text):08x}\n".encode() + text
+
+
+def _put(box: Path, made: Files, fields: Iterable[bytes]) -> None:
+    """Make files: "n" and others are messages in new and in cur; "l", "d" and "p" are none."""
+    for field in fields:
+        kind, (name, _, text) = field[:1], field[1:].partition(CONTENT)
+        name = name.replace(b"\0", b"_").replace(b"/", b"_")[:LONGEST_NAME]
+        path = box / ("new" if kind == b"n" else "cur") / os.fsdecode(name)
+        if name in (b"", b".", b"..") or path in made or path.exists():
+            continue
+        made[path] = None
+        if kind == b"l":
+            path.symlink_to("/etc/passwd")
+        elif kind == b"d":
+            path.mkdir()
+        elif kind == b"p":
+            os.mkfifo(path)
+        else:
+            path.write_bytes(text)
+            os.utime(path, ns=(OLD, OLD))
+            made[path] = text
+
+
+def _move_on(files: Files) -> None:
+    """Do what a mail reader does between two sessions: a message gets a flag, one goes."""
+    messages = [path for path, text in files.items() if text is not None]
+    for place, path in enumerate(messages[:3]):
+        text = files.pop(path)
+        if place == 1:
+            path.unlink()
+            continue
+        base = path.name.partition(":")[0]
+        moved = path.parents[1] / "cur" / f"{base}:2,FS"
+        with contextlib.suppress(OSError):
+            if not moved.exists():
+                files[path.rename(moved)] = text
+                continue
+        files[path] = text
+
+
+def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
+    """Open the maildrop, look at all of it, and compare it with the files."""
+    for folder in (box, box / "new", box / "cur"):  # long ago, and other names at another time
+        names = b"/".join(sorted(os.listdir(os.fsencode(folder))))
+        os.utime(folder, ns=(OLD, OLD + zlib.crc32(names)))
+    maildrop = store._try_open("ann", box)
+    assert maildrop is not None, "nobody else holds it"
+    try:
+        contents = maildrop.contents
+        assert contents.octets >= 0
+        lines = [*contents.scan_listing.split(b"\r\n"), *contents.uid_listing.split(b"\r\n")]
+        assert all(len(line) <= 510 and b"\n" not in line for line in lines)
+        assert all(is_unique_id(uid) for uid in contents.uids)
+        assert len(set(contents.uids)) == len(contents.uids)
+        texts = [_whole(maildrop, index) for index in range(len(contents.uids))]
+    finally:
+        maildrop.release()
+    there = [text for path, text in files.items() if text is not None and path.name[0] != "."]
+    assert sorted(texts) == sorted(there)
+    return dict(zip(contents.uids, zip(contents.sizes, texts, strict=True), strict=True))
+
+
+def _whole(maildrop: MaildirMaildrop, index: int) -> bytes:
+    body = maildrop._find_and_open(index)
+    if isinstance(body, bytes):
+        return body
+    assert isinstance(body, FileChunks)
+    text = b"".join(chunks(body._file))  # without an event loop
+    os.close(body._file)
+    return text
+
+
+def is_unique_id(uid: str) -> bool:
+    """RFC 1939 section 7."""
+    return 1 <= len(uid) <= 70 and all("!" <= character <= "~" for character in uid)
+
+
+TARGETS = {
+    "maildir": Target(
+        "Whatever names and files a Maildir has, each message is there once, whole, under a valid "
+        "unique-id; a file of sizes that is cut or garbage changes nothing.",
+        maildir,
+        runs=3_000,
+    ),
+}

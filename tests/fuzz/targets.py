@@ -1,0 +1,24 @@
+"""Every target, by name; each has a folder of that name in corpus."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from fuzz import client_side, forms, server_side, stored
+from fuzz.target import Target
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "corpus"
+
+TARGETS: dict[str, Target] = {
+    **server_side.TARGETS,
+    **client_side.TARGETS,
+    **forms.TARGETS,
+    **stored.TARGETS,
+}
+
+if importlib.util.find_spec("restante.storage.mbox"):
+    from fuzz import mbox
+
+    TARGETS |= mbox.TARGETS

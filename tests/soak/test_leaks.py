@@ -1,0 +1,73 @@
+"""Nothing of a connection stays when it is over, however it ended."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import struct
+from types import GeneratorType
+
+from restante.protocol.server import serve
+from restante.server.connection import Connection
+from support.live import Client, Live, serving, wait_until
+
+BIG = b"Subject: a\n\n" + b"x" * 400_000
+ROUNDS = 20
+
+
+def test_no_connection_and_no_session_outlives_its_end() -> None:
+    with serving() as live:
+        live.add("ann", "secret", BIG, BIG)
+        for _ in range(ROUNDS):
+            for end in (_quit, _hang_up, _reset, _half_close, _babble):
+                end(live)
+                wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not _left())
+
+
+def _left() -> list[object]:
+    """Return the connections and conversations that are still held by something."""
+    gc.collect()
+    return [held for held in gc.get_objects() if type(held) is Connection or _is_session(held)]
+
+
+def _is_session(held: object) -> bool:
+    return type(held) is GeneratorType and held.gi_code is serve.__code__
+
+
+def _in_midst(live: Live) -> Client:
+    """Return a client to which a long message is on its way."""
+    client = live.connect()
+    client.log_in("ann", "secret")
+    client.send(b"DELE 2\r\n" + b"RETR 1\r\n" * 3)
+    client.read_line()
+    return client
+
+
+def _quit(live: Live) -> None:
+    with live.connect() as client:
+        client.log_in("ann", "secret")
+        client.say("QUIT")
+        client.read_all()
+
+
+def _hang_up(live: Live) -> None:
+    _in_midst(live).close()
+
+
+def _reset(live: Live) -> None:
+    client = _in_midst(live)
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def _half_close(live: Live) -> None:
+    with _in_midst(live) as client:
+        client.socket.shutdown(socket.SHUT_WR)
+        client.read_all()
+
+
+def _babble(live: Live) -> None:
+    with live.connect() as client:
+        client.send(b"\xff\r\n" * 20)
+        client.read_all()

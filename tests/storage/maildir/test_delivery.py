@@ -1,0 +1,133 @@
+"""A delivery into a Maildir: whole or not at all, and never anywhere else."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import StoreError
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, delivery
+from storage.maildir.box import Box
+
+LETTER = b"Subject: a\n\nhello\n"
+
+
+def deliver(box: Box, message: bytes = LETTER) -> str:
+    return asyncio.run(box.store.deliver("ann", message))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("call", ["open", "fsync", "rename", "write"])
+def test_a_delivery_that_fails_leaves_nothing(
+    box: Box, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    if call == "write":
+        monkeypatch.setattr(delivery, "_write", write_half(number))
+    elif call == "open":
+        monkeypatch.setattr(delivery, "_write", fail)
+    else:
+        monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StoreError) as caught:
+        deliver(box)
+    monkeypatch.undo()
+    assert os.strerror(number) in str(caught.value)
+    assert isinstance(caught.value.__cause__, OSError)
+    assert list(box.folder.rglob("*/*")) == []
+    deliver(box)
+    assert box.texts() == [LETTER]
+
+
+def write_half(number: int) -> object:
+    def write(name: str, tmp: int, message: bytes) -> None:
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=tmp)
+        os.write(file, message[: len(message) // 2])
+        os.close(file)
+        raise OSError(number, os.strerror(number))
+
+    return write
+
+
+def test_a_folder_that_cannot_be_synced_keeps_nothing(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever delivers is told that it failed, and will come again."""
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        if os.readlink(f"/proc/self/fd/{file}").endswith("/new"):
+            raise OSError(errno.EIO, "Input/output error")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreError):
+        deliver(box)
+    assert list(box.folder.rglob("*/*")) == []
+
+
+@pytest.mark.parametrize("part", ["tmp", "new"])
+def test_a_folder_that_is_a_link_is_not_followed(box: Box, tmp_path: Path, part: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (box.folder / part).rmdir()
+    (box.folder / part).symlink_to(outside)
+    with pytest.raises(StoreError):
+        deliver(box)
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("linked", ["example.com", "example.com/ann", "example.com/ann/Maildir"])
+def test_no_folder_on_the_way_is_a_link(tmp_path: Path, linked: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    root = tmp_path / "mail"
+    (root / linked).parent.mkdir(parents=True)
+    (root / linked).symlink_to(outside)
+    store = MaildirStore(Layout(root, "{domain}/{local}/Maildir"))
+    with pytest.raises(StoreError):
+        asyncio.run(store.deliver("ann@example.com", LETTER))
+    assert list(outside.iterdir()) == []
+
+
+def test_the_mail_folder_itself_may_be_a_link_but_must_be_there(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "mail").symlink_to(tmp_path / "disk")
+    store = MaildirStore(Layout(tmp_path / "mail"))
+    asyncio.run(store.deliver("ann", LETTER))
+    assert len(list((tmp_path / "disk/ann/new").iterdir())) == 1
+    (tmp_path / "mail").unlink()
+    with pytest.raises(StoreError) as caught:
+        asyncio.run(store.deliver("ann", LETTER))
+    assert not caught.value.permanent
+
+
+def test_many_deliveries_at_once_make_the_same_maildrop(tmp_path: Path) -> None:
+    store = MaildirStore(Layout(tmp_path))
+
+    async def all_at_once() -> list[str]:
+        return await asyncio.gather(*(store.deliver("ann", b"%d" % n) for n in range(50)))
+
+    uids = asyncio.run(all_at_once())
+    assert len(set(uids)) == 50
+    files = list((tmp_path / "ann/new").iterdir())
+    assert sorted(int(file.read_bytes()) for file in files) == list(range(50))
+
+
+def test_what_was_cut_off_long_ago_is_removed_and_what_is_being_written_is_not(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """maildir(5): 36 hours."""
+    left = box.put("tmp/1.left")
+    deliver(box)
+    assert left.exists()
+    monkeypatch.setattr(delivery, "STALE", -1)
+    deliver(box)
+    assert not left.exists()
+    assert len(box.texts()) == 2

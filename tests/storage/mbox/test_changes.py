@@ -1,0 +1,227 @@
+"""Other programs at work on the mbox while a session is open, and between sessions. X4."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import GoneError, StoreError
+from restante.storage.maildir import pace
+from restante.storage.mbox import fromline, messages
+from restante.storage.mbox.maildrop import MboxMaildrop
+from storage.contract import whole
+from storage.mbox.box import FROM, Box, letter
+
+ONE, TWO, THREE = letter(1), letter(2), letter(3)
+BIG = letter(9, b"".join(b"line %d\n" % number for number in range(60_000)))
+SEEN = ONE.replace(b"\n\n", b"\nStatus: RO\n\n", 1)
+
+
+def test_mail_that_came_during_a_session_is_kept(box: Box) -> None:
+    """D4."""
+    box.write(ONE, TWO)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        box.append(THREE)
+        assert len(maildrop.contents.uids) == 2
+        await maildrop.remove([0])
+
+    box.use(session)
+    assert box.texts() == [TWO, THREE]
+
+
+def test_mail_that_came_in_a_missing_file_is_for_the_next_session(box: Box) -> None:
+    async def session(maildrop: MboxMaildrop) -> None:
+        assert list(maildrop.contents.uids) == []
+        box.write(ONE)
+
+    box.use(session)
+    assert box.texts() == [ONE]
+
+
+def in_place(box: Box, *texts: bytes) -> None:
+    box.write(*texts)
+
+
+def by_another_file(box: Box, *texts: bytes) -> None:
+    box.file.rename(box.root / "old")
+    box.write(*texts)
+    (box.root / "old").unlink()
+
+
+each_way = pytest.mark.parametrize("write", [in_place, by_another_file])
+
+
+@each_way
+@pytest.mark.parametrize("last", [THREE, BIG], ids=["short", "long"])
+def test_messages_are_read_and_removed_wherever_another_program_put_them(
+    box: Box, write: object, last: bytes
+) -> None:
+    box.write(ONE, TWO, last)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        write(box, SEEN, last)  # type: ignore[operator]
+        if write is in_place:  # else the old file still has it
+            with pytest.raises(GoneError):
+                await whole(maildrop, 1)
+        assert await whole(maildrop, 2) == last
+        assert await whole(maildrop, 0) == ONE
+        await maildrop.remove([2, 1])
+
+    box.use(session)
+    assert box.file.read_bytes() == FROM + SEEN + b"\n"
+
+
+@each_way
+def test_a_message_of_the_same_length_in_the_same_place_is_never_taken_for_it(
+    box: Box, write: object
+) -> None:
+    box.write(ONE, TWO)
+    status = box.file.stat()
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        write(box, THREE, TWO)  # type: ignore[operator]
+        os.utime(box.file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        if write is in_place:
+            with pytest.raises(GoneError):
+                await whole(maildrop, 0)
+        else:
+            assert await whole(maildrop, 0) == ONE
+        await maildrop.remove([0])
+
+    box.use(session)
+    assert box.texts() == [THREE, TWO]
+
+
+def test_a_copy_is_not_removed_for_one_that_another_program_took(box: Box) -> None:
+    box.write(ONE, ONE, TWO)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        in_place(box, ONE, TWO)
+        await maildrop.remove([0, 2])
+
+    box.use(session)
+    assert box.texts() == [ONE]
+
+
+def test_a_long_message_breaks_off_when_it_changes_while_it_is_read(box: Box) -> None:
+    box.write(BIG, TWO)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        body = maildrop.read(0)
+        assert not isinstance(body, bytes)
+        opened = await body  # type: ignore[misc]
+        chunks = aiter(opened)
+        got = await anext(chunks)
+        box.write(TWO, BIG)
+        with pytest.raises(StoreError):
+            while True:
+                got += await anext(chunks)
+        assert BIG.startswith(got)
+        await opened.aclose()
+
+    box.use(session)
+    assert box.texts() == [TWO, BIG]
+
+
+def test_a_file_that_goes_takes_its_messages_along(box: Box) -> None:
+    box.write(ONE)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        box.file.unlink()
+        await maildrop.remove([0])
+
+    box.use(session)
+    assert not box.file.exists()
+    assert box.uids() == []
+
+
+def test_what_did_not_change_is_not_read_again(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.write(ONE, TWO)
+    os.utime(box.file)
+    before = box.uids()
+    read: list[int] = []
+    scan = messages.scan
+
+    def counted(file: int, size: int, begin: int = 0) -> list[messages.Entry]:
+        read.append(begin)
+        return scan(file, size, begin)
+
+    monkeypatch.setattr(messages, "scan", counted)
+    box.append(THREE)
+    assert box.uids()[:2] == before
+    assert read == [len(FROM + ONE) + 1]  # the last message, and what was added
+    box.remove(0)
+    read.clear()
+    assert box.uids()[0] == before[1]
+    assert 0 not in read
+
+
+def test_a_settled_file_is_at_hand_until_it_changes(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.write(ONE)
+    assert box.store.at_hand("ann") is None
+    monkeypatch.setattr("restante.storage.mbox.opening.GRAIN", -(10**12))
+    monkeypatch.setattr(pace, "LONG", 100.0)
+    for _ in range(pace.ENOUGH):
+        box.uids()
+    for _ in range(2):
+        maildrop = box.store.at_hand("ann")
+        assert maildrop is not None
+        assert box.store.at_hand("ann") is None  # it is locked
+        assert asyncio.run(whole(maildrop, 0)) == ONE
+        maildrop.release()
+    monkeypatch.setattr(pace, "LONG", -1.0)
+    for there in (True, False):  # a slow disk is left to the threads from then on
+        maildrop = box.store.at_hand("ann")
+        assert (maildrop is not None) == there
+        if maildrop is not None:
+            maildrop.release()
+    monkeypatch.setattr(pace, "LONG", 100.0)
+    for _ in range(pace.ENOUGH):
+        box.uids()
+    maildrop = box.store.at_hand("ann")
+    assert maildrop is not None
+    maildrop.release()
+    box.append(TWO)
+    assert box.store.at_hand("ann") is None
+    assert box.texts() == [ONE, TWO]
+
+
+def test_a_message_on_the_border_of_a_block_is_found(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.write(ONE, TWO, THREE)
+    for block in range(1, 250):
+        monkeypatch.setattr(fromline, "BLOCK", block)
+        file = os.open(box.file, os.O_RDONLY)
+        try:
+            assert len(messages.scan(file, box.file.stat().st_size)) == 3
+        finally:
+            os.close(file)
+
+
+def test_expiry_goes_by_the_date_of_the_from_line(box: Box) -> None:
+    old = FROM.replace(b"2026", b"2016")
+    box.file.write_bytes(old + ONE + b"\n" + old.replace(b" 24 ", b" 99 ") + TWO + b"\n")
+    box.deliver(THREE)
+    due = asyncio.run(box.store.expire("ann", 1000, dry_run=True))
+    assert [(message.uid, message.octets) for message in due] == [(box.uids()[0], len(ONE))]
+    assert box.texts() == [ONE, TWO, THREE]
+    assert asyncio.run(box.store.expire("ann", 1000)) == due
+    assert box.texts() == [TWO, THREE]
+    assert asyncio.run(box.store.expire("nobody", 1)) == []
+
+
+def test_the_folder_of_a_user_is_made_but_never_the_mail_folder(tmp_path: Path) -> None:
+    box = Box(tmp_path / "mail")
+    box.root.rmdir()
+    with pytest.raises(StoreError):
+        box.uids()
+    with pytest.raises(StoreError):
+        box.deliver(ONE)
+    assert not box.root.exists()

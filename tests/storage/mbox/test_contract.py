@@ -1,0 +1,17 @@
+"""The store on mboxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import Store
+from restante.storage.layout import Layout
+from restante.storage.mbox import MboxStore
+from storage.contract import *  # noqa: F403
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return MboxStore(Layout(tmp_path))

@@ -1,0 +1,208 @@
+"""The mbox's locks, as other programs take them and see them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import mailbox
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import BusyError, StoreError
+from restante.storage.mbox import lock, maildrop
+from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.mbox.place import Place
+from storage.contract import whole
+from storage.mbox.box import Box, letter
+from support.programs import need
+
+ONE, TWO = letter(1), letter(2)
+PATIENCE = 60  # seconds
+
+RECORD_LOCK = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maildrop, "PATIENCE", 0.1)
+    monkeypatch.setattr("restante.storage.mbox.store.PATIENCE", 0.1)
+
+
+def all_are_kept_out(box: Box) -> None:
+    before = box.file.read_bytes()
+    with pytest.raises(BusyError, match="another program"):
+        box.uids()
+    with pytest.raises(StoreError, match="another program"):
+        box.deliver(TWO)
+    assert box.file.read_bytes() == before
+
+
+def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
+    box.write(ONE)
+    command = [sys.executable, "-c", RECORD_LOCK, str(box.file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"locked\n"
+        all_are_kept_out(box)
+        other.communicate(timeout=PATIENCE)
+    assert box.texts() == [ONE]
+
+
+def with_dotlockfile(file: Path) -> None:
+    subprocess.run([need("dotlockfile"), "-l", f"{file}.lock"], check=True, timeout=PATIENCE)
+
+
+def with_lockfile(file: Path) -> None:
+    subprocess.run([need("lockfile"), f"{file}.lock"], check=True, timeout=PATIENCE)
+
+
+def with_python(file: Path) -> None:
+    Path(f"{file}.lock").touch()
+
+
+@pytest.mark.parametrize("take", [with_dotlockfile, with_lockfile, with_python])
+def test_a_dotlock_of_another_program_is_respected(box: Box, take: Callable[[Path], None]) -> None:
+    box.write(ONE)
+    take(box.file)
+    all_are_kept_out(box)
+    Path(f"{box.file}.lock").unlink()
+    assert box.texts() == [ONE]
+
+
+def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.write(ONE, TWO)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        with pytest.raises(StoreError, match="another program"):
+            await maildrop.remove([0])
+
+    box.uids()
+    with_python(box.file)
+    monkeypatch.setattr("restante.storage.mbox.store.held", lambda *_: contextlib.nullcontext())
+    box.use(session)
+    monkeypatch.undo()
+    Path(f"{box.file}.lock").unlink()
+    assert box.texts() == [ONE, TWO]
+
+
+def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
+    box.write(ONE)
+    place = Place(os.open(box.root, os.O_RDONLY), "ann")
+    file, again = place.open(), place.open()
+    assert file is not None
+    assert again is not None
+    dotlock = Path(f"{box.file}.lock")
+    with lock.held(place, file):
+        assert dotlock.read_bytes().startswith(b"%d\n" % os.getpid())
+        command = [need("dotlockfile"), "-l", "-r", "0", str(dotlock)]
+        assert subprocess.run(command, check=False, timeout=PATIENCE).returncode != 0
+        with box.file.open("r+b") as other, pytest.raises(BlockingIOError):
+            fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        theirs = mailbox.mbox(box.file)
+        with pytest.raises(mailbox.ExternalClashError):
+            theirs.lock()
+        theirs.close()  # to close one descriptor of the file ends no lock of another
+        with pytest.raises(lock.HeldError), lock.held(place, again):
+            pass
+    for descriptor in (file, again, place.folder):
+        os.close(descriptor)
+    assert box.beside() == []
+
+
+def test_a_session_hinders_nobody_who_delivers(box: Box) -> None:
+    box.write(ONE)
+
+    async def session(_: MboxMaildrop) -> None:
+        assert box.beside() == [".ann.restante"]
+        theirs = mailbox.mbox(box.file)
+        theirs.lock()
+        theirs.add(mailbox.mboxMessage(TWO))
+        theirs.flush()
+        theirs.unlock()
+        theirs.close()
+
+    box.use(session)
+    assert box.texts() == [ONE, TWO]
+    assert box.beside() == []
+
+
+@pytest.mark.parametrize("text", [b"", b"99999999\n", b"0"])
+def test_a_dotlock_is_stale_when_it_is_old(box: Box, text: bytes) -> None:
+    box.write(ONE)
+    dotlock = Path(f"{box.file}.lock")
+    dotlock.write_bytes(text)
+    with pytest.raises(BusyError):
+        box.uids()
+    old = time.time() - lock.STALE - 10
+    os.utime(dotlock, (old, old))
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+def test_a_dotlock_of_a_process_of_ours_that_died_is_stale_at_once(box: Box) -> None:
+    box.write(ONE)
+    Path(f"{box.file}.lock").write_bytes(b"99999999\nrestante\n")
+    os.link(f"{box.file}.lock", box.root / ".ann.restante.lock")
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+def test_a_session_lock_that_was_left_over_is_nobodys(box: Box) -> None:
+    box.write(ONE)
+    (box.root / ".ann.restante").touch()
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+def test_deliveries_by_many_at_once_are_all_there(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours and another program's, while a third removes what it has seen."""
+    monkeypatch.setattr(maildrop, "PATIENCE", PATIENCE)
+    monkeypatch.setattr("restante.storage.mbox.store.PATIENCE", PATIENCE)
+    theirs = [letter(number) for number in range(100, 120)]
+    ours = [letter(number) for number in range(200, 220)]
+    box.write()
+
+    def deliver() -> None:
+        for text in theirs:
+            command = [need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "/dev/null"]
+            subprocess.run(command, input=text, check=True, timeout=PATIENCE)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    got: list[bytes] = []
+
+    async def fetch() -> None:
+        opened = await box.store.acquire("ann", PATIENCE)
+        count = len(opened.contents.uids)
+        got.extend([await whole(opened, index) for index in range(count)])
+        await opened.remove(range(count))
+        opened.release()
+
+    async def work() -> None:
+        for text in ours:
+            await box.store.deliver("ann", text)
+            await fetch()
+        await asyncio.to_thread(thread.join)
+        await fetch()
+
+    asyncio.run(work())
+    assert sorted(got) == sorted(theirs + ours)
+    assert box.file.read_bytes() == b""

@@ -1,0 +1,222 @@
+"""What is a message in an mbox, whoever wrote it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from protocol import reference
+from restante.storage.api import StoreError
+from restante.storage.mbox import fromline
+from storage.mbox.box import FROM, Box, letter
+
+ONE, TWO = letter(1), letter(2)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From ann@example.com Tue Nov 24 22:00:46 2026",
+        b"From ann@example.com  Tue Nov 24 22:00:46 2026",
+        b"From - Tue Nov 24 22:00:46 2026",
+        b"From Tue Nov 24 22:00:46 2026",
+        b'From "ann b"@example.com Tue Nov  4 22:00:46 2026',
+        b"From ann Tue Nov 24 22:00 2026",
+        b"From ann Tue Nov 24 22:00:46 CET 2026",
+        b"From ann Tue Nov 24 22:00:46 2026 +0100",
+        b"From ann Tue Nov 24 22:00:46 2026 remote from host",
+    ],
+)
+def test_a_line_with_a_date_is_a_from_line(line: bytes) -> None:
+    assert fromline.length(line + b"\n") == len(line) + 1
+    assert fromline.length(line + b"\r\nX: y\n") == len(line) + 2
+    assert fromline.length(line) == len(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"From here to there",
+        b">From ann@example.com Tue Nov 24 22:00:46 2026",
+        b"From: ann@example.com Tue Nov 24 22:00:46 2026",
+        b"From ann Tue Nov 24 22:00:46 2026 we have had no mail",
+        b"From ann " + b"x" * 2000 + b" Tue Nov 24 22:00:46 2026",
+        b" From ann Tue Nov 24 22:00:46 2026",
+        b"",
+    ],
+)
+def test_prose_is_no_from_line(line: bytes) -> None:
+    assert fromline.length(line + b"\n") == 0
+
+
+def test_messages_are_what_stands_between_from_lines(box: Box) -> None:
+    box.write(ONE, TWO)
+    assert box.texts() == [ONE, TWO]
+
+
+def test_a_missing_empty_line_between_messages_hides_none(box: Box) -> None:
+    box.file.write_bytes(FROM + ONE + FROM + TWO)
+    assert box.texts() == [ONE, TWO]
+
+
+def test_a_file_may_end_without_a_line_end(box: Box) -> None:
+    """T2: the size counts the line end that it gets on the wire."""
+    box.file.write_bytes(FROM + ONE + b"\n" + FROM + TWO[:-1])
+    assert box.texts() == [ONE, TWO[:-1]]
+    assert box.sizes() == [reference.size(ONE), reference.size(TWO)]
+
+
+def test_a_file_may_have_cr_lf_at_line_ends(box: Box) -> None:
+    box.file.write_bytes((FROM + ONE + b"\n" + FROM + TWO + b"\n").replace(b"\n", b"\r\n"))
+    assert box.texts() == [ONE.replace(b"\n", b"\r\n"), TWO.replace(b"\n", b"\r\n")]
+    assert box.sizes() == [reference.size(ONE), reference.size(TWO)]
+
+
+def test_nul_and_other_octets_are_octets(box: Box) -> None:
+    odd = letter(1, bytes(range(256)) + b"\n\0\n")
+    box.write(odd, TWO)
+    assert box.texts() == [odd, TWO]
+
+
+def test_empty_lines_before_the_first_message_do_no_harm(box: Box) -> None:
+    box.file.write_bytes(b"\n\n" + FROM + ONE + b"\n")
+    assert box.texts() == [ONE]
+
+
+@pytest.mark.parametrize("octets", [b"garbage\n" + FROM + ONE, b"\0" * 100, b"From nobody\n\n"])
+def test_what_is_no_mbox_is_refused_and_left_as_it_is(box: Box, octets: bytes) -> None:
+    box.file.write_bytes(octets)
+    with pytest.raises(StoreError, match="no mbox") as caught:
+        box.uids()
+    assert caught.value.permanent
+    with pytest.raises(StoreError, match="no mbox"):
+        box.deliver(ONE)
+    assert box.file.read_bytes() == octets
+
+
+def test_prose_that_begins_with_from_splits_no_message(box: Box) -> None:
+    prose = letter(1, b"a\n\nFrom here on\n\nFrom: x\n")
+    box.write(prose, TWO)
+    assert box.texts() == [prose, TWO]
+
+
+def test_quotes_are_taken_off_where_lines_were_quoted(box: Box) -> None:
+    """As mboxrd has it, and as mboxo for all but lines that came with quotes."""
+    box.write(letter(1, b">From a\n>>From b\n> From c\n>From\n"))
+    assert box.texts() == [letter(1, b"From a\n>From b\n> From c\n>From\n")]
+    assert box.sizes() == [reference.size(box.texts()[0])]
+
+
+def test_quotes_stay_where_somebody_quotes_nothing(box: Box) -> None:
+    """As mboxcl2 has it: a line that begins with "From " shows that nobody quoted."""
+    text = letter(1, b">From a\nFrom b\n>>From c\n")
+    box.write(text)
+    assert box.texts() == [text]
+
+
+def with_length(octets: int, body: bytes) -> bytes:
+    return b"Subject: a\nContent-Length: %d\n\n" % octets + body
+
+
+OLD = FROM.replace(b"2026", b"2025")
+BODY = b"a\n\n" + OLD + b"Subject: forwarded\n\nb\n"
+
+
+def test_a_true_content_length_says_where_a_message_ends(box: Box) -> None:
+    box.write(with_length(len(BODY), BODY), TWO)
+    assert box.texts() == [b"Subject: a\n\n" + BODY, TWO]
+
+
+@pytest.mark.parametrize("octets", [0, 1, len(BODY) - 1, len(BODY) + 9, 10**9, 10**17])
+def test_a_false_content_length_is_not_believed(box: Box, octets: int) -> None:
+    box.write(with_length(octets, b"a\n"), with_length(octets, b"b\n"), TWO)
+    assert box.texts() == [b"Subject: a\n\na\n", b"Subject: a\n\nb\n", TWO]
+
+
+def test_a_content_length_hides_no_mail_that_came_later(box: Box) -> None:
+    """Whoever sends one can guess how long the next letter will be."""
+    false = with_length(len(BODY), b"a\n")
+    box.write(false)
+    known = box.uids()
+    box.file.write_bytes(FROM + with_length(len(BODY), BODY.replace(OLD, FROM)) + b"\n")
+    assert box.texts() == [b"Subject: a\n\na\n", b"Subject: forwarded\n\nb\n"]
+    assert box.uids()[:1] == known
+
+
+def test_a_removal_makes_no_false_content_length_true(box: Box) -> None:
+    """Nor another message that looks like an IMAP server's own into the first."""
+    internal = INTERNAL.replace(b"Status", b"X-Other")
+    box.file.write_bytes(
+        FROM + with_length(len(BODY), b"a\n") + b"\n" + OLD + ONE + b"\n"
+        + OLD + b"Subject: forwarded\n\nb\n\n" + FROM + internal + b"\n"
+    )  # fmt: skip
+    uids, texts = box.uids(), box.texts()
+    assert len(uids) == 4
+    box.remove(1)
+    assert (box.uids(), box.texts()) == (uids[:1] + uids[2:], texts[:1] + texts[2:])
+    box.remove(0, 1)
+    assert (box.uids(), box.texts()) == (uids[3:], texts[3:])
+
+
+INTERNAL = (
+    b"Date: Tue, 24 Nov 2026 22:00:46 +0000\n"
+    b"From: Mail System Internal Data <MAILER-DAEMON@host>\n"
+    b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\n"
+    b"X-IMAP: 1425290397 0000000012\nStatus: RO\n\nThis text is part of the folder.\n"
+)
+
+
+def test_the_internal_message_of_an_imap_server_is_none_and_stays(box: Box) -> None:
+    internal = INTERNAL
+    box.write(internal, ONE, TWO)
+    assert box.texts() == [ONE, TWO]
+    box.remove(0, 1)
+    assert box.file.read_bytes() == FROM + internal + b"\n"
+    box.append(internal)
+    assert len(box.texts()) == 1  # anywhere else it is a message like others
+
+
+def test_flags_of_mail_programs_are_not_part_of_a_message(box: Box) -> None:
+    flags = b"Status: RO\nX-UID: 7\nX-Keywords: a\n b\nLines: 1\n"
+    box.write(ONE.replace(b"\n\n", b"\n" + flags + b"\n", 1), TWO)
+    assert box.texts() == [ONE, TWO]
+    assert box.sizes() == [reference.size(ONE), reference.size(TWO)]
+
+
+def test_fields_with_such_names_that_came_with_a_message_come_back(box: Box) -> None:
+    message = b"Status: RO\nContent-Length: 3\nSubject: a\n\nFrom b\n"
+    box.deliver(message)
+    assert box.texts() == [message]
+    assert box.sizes() == [reference.size(message)]
+
+
+PIECES = [
+    b"\n", b"\r\n", b"\r", b">", b"From ", b"Fro", FROM, FROM[:-1], b">From a\n", b"x", b"\0",
+    b"Content-Length: 10\n", b"X-Restante-Mbox: copy=2\n", b"X-Restante-Mbox: 1 unended\n", b".",
+    b"Status: RO\n", b"X-IMAP: 1 2\n", b"Subject: a\n",
+]  # fmt: skip
+odd_messages = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(odd_messages, min_size=1, max_size=4))
+def test_whatever_is_delivered_comes_back_octet_for_octet(box: Box, messages: list[bytes]) -> None:
+    """R1939-11.1: also what looks like the mbox's own lines."""
+    box.file.unlink(missing_ok=True)
+    uids = [box.deliver(message) for message in messages]
+    assert box.texts() == messages
+    assert box.uids() == uids
+    assert box.sizes() == [reference.size(message) for message in messages]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary() | odd_messages)
+def test_no_file_makes_the_store_fail_otherwise_than_it_says(box: Box, octets: bytes) -> None:
+    box.file.write_bytes(octets)
+    try:
+        texts, sizes = box.texts(), box.sizes()
+    except StoreError:
+        return
+    assert sizes == [reference.size(text) for text in texts]
+    assert box.file.read_bytes() == octets

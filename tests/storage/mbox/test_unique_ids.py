@@ -1,0 +1,74 @@
+"""Unique-ids stay the same, whatever else changes in the file. R1939-7.3, R1939-7.4."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.mbox.box import FROM, Box, letter
+
+ONE, TWO, THREE = letter(1), letter(2), letter(3)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        b"Status: RO\n",
+        b"X-Status: A\nContent-Length: 9\nLines: 1\n",
+        b"X-UID: 12   \nX-Keywords: a\n\tb\nX-IMAPbase: 1 2\n",
+        b"STATUS : O\nX-Mozilla-Status: 0001\n",
+    ],
+)
+def test_flags_of_mail_programs_do_not_change_them(box: Box, flags: bytes) -> None:
+    box.write(ONE, TWO)
+    before = box.uids()
+    box.write(*(text.replace(b"\n\n", b"\n" + flags + b"\n", 1) for text in (ONE, TWO)))
+    assert box.uids() == before
+
+
+def test_what_goes_before_a_message_does_not_change_its_own(box: Box) -> None:
+    box.write(ONE, TWO, THREE)
+    before = box.uids()
+    box.write(TWO, THREE)
+    assert box.uids() == before[1:]
+
+
+def test_line_ends_of_from_lines_and_at_the_end_do_not_change_them(box: Box) -> None:
+    box.file.write_bytes(FROM + ONE + FROM + TWO[:-1])
+    before = box.uids()
+    box.file.write_bytes((FROM + ONE + b"\n").replace(FROM, FROM[:-1] + b"\r\n") + FROM + TWO)
+    assert box.uids() == before
+
+
+def test_other_text_has_another_one(box: Box) -> None:
+    box.write(ONE, ONE.replace(b"1", b"2"), ONE + b"\n\n", b"X" + ONE)
+    assert len(set(box.uids())) == 4
+
+
+def test_equal_copies_have_different_ones_which_last(box: Box) -> None:
+    box.write(ONE, ONE, TWO, ONE)
+    first, second, other, third = box.uids()
+    assert len({first, second, other, third}) == 4
+    box.append(ONE)
+    assert box.uids()[:4] == [first, second, other, third]
+
+
+def test_a_copy_keeps_its_own_when_the_one_before_is_removed(box: Box) -> None:
+    box.write(ONE, ONE, TWO, ONE)
+    first, second, other, third = box.uids()
+    box.remove(0)
+    assert box.uids() == [second, other, third]
+    assert box.texts() == [ONE, TWO, ONE]
+    box.remove(0)
+    assert box.uids() == [other, third]
+    box.append(ONE)
+    assert box.uids()[:2] == [other, third]
+    assert box.uids()[2] not in {first, second, third}
+    assert box.texts() == [TWO, ONE, ONE]
+
+
+def test_a_copy_keeps_its_own_in_the_eyes_of_another_process_too(box: Box) -> None:
+    box.write(ONE, ONE, ONE)
+    uids = box.uids()
+    box.remove(1)
+    box.store = type(box.store)(box.store._layout)
+    assert box.uids() == [uids[0], uids[2]]
