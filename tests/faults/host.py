@@ -121,7 +121,7 @@ class Host:
         """Serve, and obey."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
-        await loop.create_unix_server(self._connection, sock=self._listener)
+        server = await loop.create_unix_server(self._connection, sock=self._listener)
         orders, _ = await asyncio.open_connection(sock=self._control.dup(), limit=2**24)
         if self._shim is not None:
             self._shim.arm()
@@ -129,6 +129,7 @@ class Host:
             order = json.loads(line)
             report = await self._obey(order["order"], order["message"].encode("latin-1"))
             self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
+        server.close()  # until here: uvloop forgets a server that nobody holds
 
     def _say(self, report: bytes, *, watched: bool) -> None:
         control = self._control.fileno()
