@@ -14,13 +14,13 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 from faults.shim import Shim
 from faults.stores import OWNER
 from restante.server import observe
 from restante.server.connection import Connection
-from restante.server.process import loop_factory as production_loop
+from restante.server.process import loop_factory
 from restante.server.service import Service
 from restante.storage.api import Store, StoreError
 from support.live import PATIENCE, Passwords
@@ -28,9 +28,6 @@ from support.live import PATIENCE, Passwords
 PASSWORD = "secret"
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
-
-
-LoopFactory: TypeAlias = Callable[[], Callable[[], asyncio.AbstractEventLoop] | None]
 
 
 class Child:
@@ -49,7 +46,6 @@ class Child:
         shim: Shim | None = None,
         *,
         anew: bool = False,
-        loop_factory: LoopFactory = production_loop,
     ) -> None:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind("")  # the kernel finds a name, which is in no folder
@@ -61,7 +57,7 @@ class Child:
         self._pid = os.fork()
         if self._pid == 0:
             self._control.close()
-            _run(loop_factory, lambda: Host(root, store, shim, listener, theirs, anew=anew))
+            _run(lambda: Host(root, store, shim, listener, theirs, anew=anew))
         listener.close()
         theirs.close()
 
@@ -121,7 +117,7 @@ class Host:
         """Serve, and obey."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
-        await loop.create_unix_server(self._connection, sock=self._listener)
+        server = await loop.create_unix_server(self._connection, sock=self._listener)
         orders, _ = await asyncio.open_connection(sock=self._control.dup(), limit=2**24)
         if self._shim is not None:
             self._shim.arm()
@@ -129,6 +125,7 @@ class Host:
             order = json.loads(line)
             report = await self._obey(order["order"], order["message"].encode("latin-1"))
             self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
+        server.close()  # until here: uvloop forgets a server that nobody holds
 
     def _say(self, report: bytes, *, watched: bool) -> None:
         control = self._control.fileno()
@@ -174,7 +171,7 @@ class Host:
                     yield file
 
 
-def _run(loop_factory: LoopFactory, host: Callable[[], Host]) -> NoReturn:
+def _run(host: Callable[[], Host]) -> NoReturn:
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     gc.enable()
     try:

@@ -59,8 +59,7 @@ class Mail(RuleBasedStateMachine):
     def start(self) -> None:
         """Start the server."""
         self.shim.plan(self.root, Plan())
-        # uvloop, below hypothesis, sometimes loses the socket that a child of a fork listens at
-        self.server = Child(self.root, self.box.store, self.shim, loop_factory=lambda: None)
+        self.server = Child(self.root, self.box.store, self.shim)
 
     def teardown(self) -> None:
         self.kill()

@@ -90,13 +90,13 @@ static const char *below(const char *path) {
 
 static const char *of_fd(int fd, char *buffer) {
     char link[64];
-    if (fd >= 0 && fd < MOST_FDS && client[fd])
-        return "<client>";
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t length = readlink(link, buffer, PATH_MAX - 1);
     if (length < 0)
         return 0;
     buffer[length] = 0;
+    if (fd < MOST_FDS && client[fd] && !strncmp(buffer, "socket:", 7))
+        return "<client>"; /* and no file that got its number since, unseen by close() */
     return below(buffer);
 }
 

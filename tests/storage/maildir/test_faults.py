@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from restante.storage.api import StoreError
-from restante.storage.maildir import sizes
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, sizes
 from restante.storage.maildir.files import FileChunks, open_file
 from restante.storage.maildir.listing import Folders
 from storage.maildir.box import Box
@@ -78,6 +79,13 @@ def test_a_folder_made_for_a_delivery_is_made_durably(
     monkeypatch.setattr(os, "fsync", sync)
     asyncio.run(box.store.deliver("bob", LETTER))
     assert {box.root.stat().st_ino, (box.root / "bob").stat().st_ino} <= set(synced)
+
+
+def test_the_mail_folder_may_be_a_link_where_a_maildrop_is_made(box: Box) -> None:
+    link = box.root.with_name(f"{box.root.name}-link")
+    link.symlink_to(box.root)
+    asyncio.run(MaildirStore(Layout(link)).deliver("bob", LETTER))
+    assert len(os.listdir(box.root / "bob" / "new")) == 1
 
 
 def test_a_size_that_was_guessed_because_the_disk_failed_is_not_remembered(
