@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
-from restante.storage.maildir.files import as_store_error, read_at_hand
+from restante.storage.maildir.files import as_store_error, let_go, read_at_hand
 from restante.storage.mbox import header
 from restante.storage.mbox.quoting import Unquoting
+from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.text import CHUNK, piece_digest
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ class MboxChunks:
 
     async def aclose(self) -> None:
         """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        file, self._file = self._file, -1
+        if file >= 0:
+            let_go(file)
 
     async def _chunk(self, number: int) -> bytes:
         place = self._entry.text + number * CHUNK
@@ -54,6 +54,6 @@ class MboxChunks:
         with as_store_error("a message cannot be read to its end"):
             chunk = read_at_hand(self._file, octets, place)
             if chunk is None:
-                return await asyncio.to_thread(os.pread, self._file, octets, place)
+                return await asyncio.to_thread(read_at, self._file, octets, place)
         await asyncio.sleep(0)  # others have their turn
         return chunk

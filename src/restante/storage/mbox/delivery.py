@@ -9,8 +9,10 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
+from restante.storage.maildir.files import let_go
 from restante.storage.mbox import fromline, header, journal
 from restante.storage.mbox.quoting import quoted
+from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.text import CHUNK, cut, measure
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ _count = itertools.count()
 
 
 def make(place: Place, owner: str) -> None:
-    """Make an empty mbox, unless there is one by now. Raises OSError.
+    """Make an empty mbox, unless there is one by now; durable with its first message.
+
+    Raises OSError.
 
     Who is root gives it to the user of that name, if the machine knows one; in a folder whose
     group passes on to files, as in /var/mail, the group may use it too.
@@ -35,9 +39,8 @@ def make(place: Place, owner: str) -> None:
             os.fchmod(file, 0o660)
         if os.geteuid() == 0:
             _give(file, owner)
-        os.fsync(place.folder)
     finally:
-        os.close(file)
+        let_go(file)
 
 
 def deliver(place: Place, file: int, message: bytes) -> str:
@@ -47,17 +50,11 @@ def deliver(place: Place, file: int, message: bytes) -> str:
     """
     octets, digest = _as_stored(message)
     size = os.fstat(file).st_size
-    last = os.pread(file, min(3, size), max(0, size - 3))
+    last = read_at(file, min(3, size), max(0, size - 3))
     octets = _between(last) + octets
-    with journal.appending(place, size, octets):
-        try:
-            _write(file, size, octets)
-            os.fsync(file)
-        except BaseException:
-            os.ftruncate(file, size)
-            os.fsync(file)
-            os.unlink(place.journal, dir_fd=place.folder)
-            raise
+    with journal.appending(place, file, octets) as end:
+        _write(file, end, octets)
+        os.fsync(file)
     return digest
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import Due
 from restante.storage.mbox import fromline, messages
+from restante.storage.mbox.reading import read_at
 
 if TYPE_CHECKING:
     from restante.storage.mbox.opening import Snapshot
@@ -24,7 +24,7 @@ def due_messages(file: int, now: Snapshot, days: int) -> dict[int, Due]:
     moment = time.time()
     found = {}
     for index, entry in enumerate(now.entries):
-        came = fromline.time_of(os.pread(file, fromline.LONGEST, entry.start))
+        came = fromline.time_of(read_at(file, fromline.LONGEST, entry.start))
         if came is None or moment - came < days * DAY or not messages.is_still_there(file, entry):
             continue
         age = int((moment - came) // DAY)

@@ -7,10 +7,11 @@ RFC 4155 appendix A.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from typing import TYPE_CHECKING
+
+from restante.storage.mbox.reading import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +60,11 @@ def places(file: int, begin: int, size: int) -> Iterator[int]:
 
     The file is read in blocks that overlap, so that no line is cut.
     """
-    if length(os.pread(file, LONGEST, begin)):
+    if length(read_at(file, LONGEST, begin)):
         yield begin
     place = begin
     while place < size:
-        block = os.pread(file, BLOCK + LONGEST, place)
+        block = read_at(file, BLOCK + LONGEST, place)
         found = block.find(_START, 0, BLOCK + len(_START) - 1)
         while found >= 0:
             if length(block[found + 1 : found + 1 + LONGEST]):

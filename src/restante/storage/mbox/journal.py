@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING
 
 from restante.storage.mbox import fromline
+from restante.storage.mbox.reading import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,16 +26,41 @@ _SHORT = 4096  # octets: more than the file ever has
 
 
 @contextlib.contextmanager
-def appending(place: Place, size: int, octets: bytes) -> Iterator[None]:
-    """Have it known that these octets are being written at the end of an mbox of this size."""
-    head = octets[: fromline.LONGEST].lstrip(b"\n").split(b"\n")[:2]  # with the store's own line
-    file = os.open(place.journal, _NEW, 0o600, dir_fd=place.folder)
+def appending(place: Place, file: int, octets: bytes) -> Iterator[int]:
+    """Have it known where these octets are being written: at the end of a locked mbox.
+
+    Whoever writes them syncs them in the block; then the journal goes, durably, for it would have
+    them cut off after a power cut. Where anything fails, the file is cut to what it was. Raises
+    OSError.
+    """
+    size = os.fstat(file).st_size
     try:
-        os.write(file, b"\n".join([b"%d %d" % (size, len(octets)), *head]))
-    finally:
-        os.close(file)
-    yield
-    os.unlink(place.journal, dir_fd=place.folder)
+        _begin(place, size, octets)
+        yield size
+        os.unlink(place.journal, dir_fd=place.folder)
+        os.fsync(place.folder)
+    except BaseException:
+        _take_back(place, file, size)
+        raise
+
+
+def _begin(place: Place, size: int, octets: bytes) -> None:
+    """Write the journal, durably. This makes the name of a new mbox last as well."""
+    head = octets[: fromline.LONGEST].lstrip(b"\n").split(b"\n")[:2]  # with the store's own line
+    with open(os.open(place.journal, _NEW, 0o600, dir_fd=place.folder), "wb") as file:
+        file.write(b"\n".join([b"%d %d" % (size, len(octets)), *head]))
+        file.flush()
+        os.fsync(file.fileno())
+    os.fsync(place.folder)
+
+
+def _take_back(place: Place, file: int, size: int) -> None:
+    """Cut a file to what it was. What fails now is left to the journal, and whoever finds that."""
+    with contextlib.suppress(OSError):
+        if os.fstat(file).st_size > size:
+            os.ftruncate(file, size)
+            os.fsync(file)
+        os.unlink(place.journal, dir_fd=place.folder)
 
 
 def undo(place: Place, file: int) -> None:
@@ -45,10 +71,8 @@ def undo(place: Place, file: int) -> None:
         journal = os.open(place.journal, _READ, dir_fd=place.folder)
     except FileNotFoundError:
         return
-    try:
-        numbers, _, head = os.read(journal, _SHORT).partition(b"\n")
-    finally:
-        os.close(journal)
+    with open(journal, "rb") as opened:
+        numbers, _, head = opened.read(_SHORT).partition(b"\n")
     size, _, octets = numbers.partition(b" ")
     if size.isdigit() and octets.isdigit() and head:
         _cut(file, int(size), int(octets), head)
@@ -59,7 +83,7 @@ def _cut(file: int, size: int, octets: int, head: bytes) -> None:
     added = os.fstat(file).st_size - size
     if not 0 < added <= octets:
         return
-    text = os.pread(file, added, size).lstrip(b"\n")
+    text = read_at(file, added, size).lstrip(b"\n")
     if head.startswith(text) or (text.startswith(head) and not fromline.anywhere(text[4:])):
         os.ftruncate(file, size)
         os.fsync(file)

@@ -17,6 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
+from restante.storage.maildir.files import let_go
 from restante.storage.mbox import journal
 from restante.storage.mbox.place import same_file
 
@@ -48,56 +49,68 @@ class SessionLock:
         """Take the lock; None while another session has it. Raises OSError."""
         with _folder_writable():
             file = os.open(place.session_lock, _NEW, 0o600, dir_fd=place.folder)
-        if _flock(file) and same_file(place.folder, place.session_lock, file):
+        try:
+            taken = _flock(file) and same_file(place.folder, place.session_lock, file)
+        except BaseException:
+            let_go(file)
+            raise
+        if taken:
             return cls(place, file)
-        os.close(file)
+        let_go(file)
         return None
 
     def release(self) -> None:
         """Give it back. The file goes while it is locked: who waits sees that and makes another."""
         with contextlib.suppress(OSError):
             os.unlink(self._place.session_lock, dir_fd=self._place.folder)
-        os.close(self._file)
+        let_go(self._file)
 
 
 @contextlib.contextmanager
-def held(place: Place, file: int) -> Iterator[None]:
+def held(place: Place, file: int, *, stays_open: bool = False) -> Iterator[None]:
     """Hold both locks of an open mbox, in which nothing is left half done.
 
-    Raises HeldError, OSError, StoreError.
+    A lock that cannot be given back ends with the file; so that is an error only where the file
+    `stays_open`. Raises HeldError, OSError, StoreError.
     """
-    if not _record_lock(file) or not place.is_at(file):
+    if not _record_lock(file):
         raise HeldError
     try:
+        if not place.is_at(file):
+            raise HeldError
         dotlock = _take_dotlock(place)
         try:
             journal.undo(place, file)
             yield
         finally:
-            if same_file(place.folder, place.dotlock, dotlock):
-                os.unlink(place.dotlock, dir_fd=place.folder)
-            os.close(dotlock)
+            _remove_dotlock(place, dotlock)
     finally:
-        _record_lock(file, fcntl.F_UNLCK)
+        with contextlib.nullcontext() if stays_open else contextlib.suppress(OSError):
+            _call_record_lock(file, fcntl.F_UNLCK)
 
 
-def _record_lock(file: int, kind: int = fcntl.F_WRLCK) -> bool:
-    """Lock or unlock the whole file, also against others in this process where that is possible.
-
-    A lock of the usual sort would end when any descriptor of the file is closed anywhere in the
-    process; one of the open file does not.
-    """
+def _record_lock(file: int) -> bool:
+    """Lock the whole file; return False when another program has locked some of it."""
     try:
-        if sys.platform == "linux":
-            whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
-        else:
-            fcntl.lockf(file, fcntl.LOCK_UN if kind == fcntl.F_UNLCK else _AT_ONCE)
+        _call_record_lock(file, fcntl.F_WRLCK)
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
             return False
         raise
     return True
+
+
+def _call_record_lock(file: int, kind: int) -> None:
+    """Lock or unlock the whole file, also against others in this process where that is possible.
+
+    A lock of the usual sort would end when any descriptor of the file is closed anywhere in the
+    process; one of the open file does not. Raises OSError.
+    """
+    if sys.platform == "linux":
+        whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
+    else:
+        fcntl.lockf(file, fcntl.LOCK_UN if kind == fcntl.F_UNLCK else _AT_ONCE)
 
 
 def _take_dotlock(place: Place) -> int:
@@ -115,6 +128,17 @@ def _take_dotlock(place: Place) -> int:
         os.close(file)
         raise
     return file
+
+
+def _remove_dotlock(place: Place, dotlock: int) -> None:
+    """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
+
+    So a disk that fails only now is no news.
+    """
+    with contextlib.suppress(OSError):
+        if same_file(place.folder, place.dotlock, dotlock):
+            os.unlink(place.dotlock, dir_fd=place.folder)
+    let_go(dotlock)
 
 
 def _fill_and_link(place: Place, file: int) -> None:

@@ -9,11 +9,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, GoneError, StoreError
-from restante.storage.maildir.files import as_store_error, read_at_hand
+from restante.storage.maildir.files import as_store_error, let_go, read_at_hand
 from restante.storage.mbox import messages
 from restante.storage.mbox.chunks import MboxChunks
 from restante.storage.mbox.lock import HeldError, held
 from restante.storage.mbox.opening import look
+from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.rewrite import rewrite
 from restante.storage.mbox.text import CHUNK, as_sent, piece_digest
 
@@ -100,9 +101,9 @@ class MboxMaildrop:
         """Return a message; None where something else is in its place."""
         file, entry = self._entry(index)
         if entry.end - entry.text <= CHUNK:
-            octets = os.pread(file, entry.end - entry.start, entry.start)
+            octets = read_at(file, entry.end - entry.start, entry.start)
             return _as_sent(entry, octets) if messages.is_same(entry, octets) else None
-        first = os.pread(file, CHUNK, entry.text)
+        first = read_at(file, CHUNK, entry.text)
         if piece_digest(first) != entry.pieces[0]:
             return None
         return MboxChunks(os.dup(file), entry)
@@ -113,23 +114,29 @@ class MboxMaildrop:
         file = self._place.open()
         if file is None:
             raise GoneError("another program took the mbox away")
-        self._held.callback(os.close, file)
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with held(self._place, file):
-                    snapshot = look(file, None)
-                break
-            except HeldError:
-                if time.monotonic() > deadline:
-                    raise BusyError("another program holds the mbox") from None
-                time.sleep(PAUSE)
+        try:
+            snapshot = self._look(file)
+        except BaseException:
+            let_go(file)
+            raise
+        self._held.callback(let_go, file)
         now = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
         self._file = file
         self._entries = [
             now.get(uid) if entry else None
             for uid, entry in zip(self.contents.uids, self._entries, strict=True)
         ]
+
+    def _look(self, file: int) -> Snapshot:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with held(self._place, file, stays_open=True):
+                    return look(file, None)
+            except HeldError:
+                if time.monotonic() > deadline:
+                    raise BusyError("another program holds the mbox") from None
+                time.sleep(PAUSE)
 
     def _try_remove(self, indexes: Sequence[int]) -> bool:
         """Remove messages; return False when another program holds the mbox."""
@@ -143,7 +150,7 @@ class MboxMaildrop:
                 return False
             finally:
                 if file is not None:
-                    os.close(file)
+                    let_go(file)
         for index in indexes:
             self._entries[index] = None
         return True

@@ -6,12 +6,12 @@ Whoever reads or removes one compares its digest first: others may have written 
 from __future__ import annotations
 
 import bisect
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
 from restante.storage.mbox import fromline, header
+from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.text import CHUNK, measure
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def scan(file: int, size: int, begin: int = 0) -> list[Entry]:
 
 def check_start(file: int) -> None:
     """Refuse what begins with something else than a message or empty lines. Raises StoreError."""
-    start = os.pread(file, CHUNK, 0).lstrip(b"\r\n")
+    start = read_at(file, CHUNK, 0).lstrip(b"\r\n")
     if start and not fromline.length(start):
         raise StoreError("the file is no mbox: it does not begin with a From-line", permanent=True)
 
@@ -73,10 +73,10 @@ def unique_ids(entries: Iterable[Entry]) -> tuple[str, ...]:
 
 def is_still_there(file: int, entry: Entry) -> bool:
     """Tell whether the file has the same message at the same place. Raises OSError."""
-    line = os.pread(file, entry.text - entry.start, entry.start)
+    line = read_at(file, entry.text - entry.start, entry.start)
     if fromline.length(line) == 0:
         return False
-    follows = os.pread(file, fromline.LONGEST, entry.next)
+    follows = read_at(file, fromline.LONGEST, entry.next)
     if follows and not fromline.length(follows):
         return False
     return measure(line, pieces(file, entry.text, entry.end)).digest == entry.digest
@@ -90,7 +90,7 @@ def is_same(entry: Entry, octets: bytes) -> bool:
 
 def pieces(file: int, place: int, end: int) -> Iterator[bytes]:
     """Read a text as it is stored. Raises OSError."""
-    while place < end and (piece := os.pread(file, min(CHUNK, end - place), place)):
+    while place < end and (piece := read_at(file, min(CHUNK, end - place), place)):
         yield piece
         place += len(piece)
 
@@ -98,7 +98,7 @@ def pieces(file: int, place: int, end: int) -> Iterator[bytes]:
 def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bool]:
     """Return the message at a place, and whether it would be an IMAP server's own if first."""
     start, following = places[at : at + 2]
-    octets = os.pread(file, min(CHUNK, following - start), start)
+    octets = read_at(file, min(CHUNK, following - start), start)
     line = fromline.length(octets)
     own = header.own(octets[line : line + 2 * header.LONGEST_OWN])
     text = start + line + own.octets
@@ -141,7 +141,7 @@ def _told_end(file: int, places: list[int], at: int, body: int, octets: int) -> 
     last = bisect.bisect_left(places, end)
     if last == len(places) or places[last] - end > 4:
         return None
-    between = os.pread(file, places[last] - end, end)
+    between = read_at(file, places[last] - end, end)
     if between not in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n"):
         return None
     came = _time_of(file, places[at])
@@ -150,7 +150,7 @@ def _told_end(file: int, places: list[int], at: int, body: int, octets: int) -> 
 
 
 def _time_of(file: int, place: int) -> float:
-    return fromline.time_of(os.pread(file, fromline.LONGEST, place)) or 0.0
+    return fromline.time_of(read_at(file, fromline.LONGEST, place)) or 0.0
 
 
 def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
@@ -158,10 +158,10 @@ def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
 
     Nor is, where it is `unended`, its own last line end.
     """
-    last = os.pread(file, min(3, following - text), max(text, following - 3))
+    last = read_at(file, min(3, following - text), max(text, following - 3))
     end = following
     if last.endswith(b"\n\r\n") or last == b"\r\n":
         end -= 2
     elif last.endswith(b"\n\n") or last == b"\n":
         end -= 1
-    return end - 1 if unended and os.pread(file, 1, max(text, end - 1)) == b"\n" else end
+    return end - 1 if unended and read_at(file, 1, max(text, end - 1)) == b"\n" else end

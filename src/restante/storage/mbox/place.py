@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
+from restante.storage.maildir.files import open_below
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # so that who looks for unread mail is not misled
 
@@ -90,11 +90,7 @@ def open_place(path: Path, root: Path) -> Place:
     """
     if path.name.endswith(".lock"):
         raise StoreError(f"{path.name} would be the lock of another mbox", permanent=True)
-    folder = path.parent
-    if not folder.is_dir():
-        root.stat()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Place(os.open(folder, _FOLDER), path.name)
+    return Place(open_below(root, path.parent), path.name)
 
 
 def same_file(folder: int, name: str, file: int) -> bool:

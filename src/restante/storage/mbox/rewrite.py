@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.maildrop import Contents
 from restante.storage.api import StoreError
+from restante.storage.maildir.files import let_go
 from restante.storage.mbox import fromline, header, messages
 from restante.storage.mbox.opening import Snapshot, Stamp
+from restante.storage.mbox.reading import read_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +46,7 @@ def rewrite(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapsh
             os.unlink(place.new_file, dir_fd=place.folder)
         raise
     finally:
-        os.close(new)
+        let_go(new)
     os.fsync(place.folder)
     return after
 
@@ -71,7 +73,7 @@ def _kept(file: int, now: Snapshot, removed: set[int]) -> Iterator[bytes]:
             yield from _octets(file, place, entry.start)
             place = entry.next
         elif line := _own_line(now, index):
-            head = os.pread(file, entry.text - entry.start, entry.start)
+            head = read_at(file, entry.text - entry.start, entry.start)
             begin = fromline.length(head)
             yield from _octets(file, place, entry.start + begin)
             yield line if head[:begin].endswith(b"\n") else b"\n" + line
@@ -130,7 +132,7 @@ def _moved(now: Snapshot, removed: set[int]) -> list[Entry]:
 
 def _octets(file: int, begin: int, end: int) -> Iterator[bytes]:
     while begin < end:
-        block = os.pread(file, min(BLOCK, end - begin), begin)
+        block = read_at(file, min(BLOCK, end - begin), begin)
         if not block:
             raise StoreError("the mbox became shorter while it was locked")
         yield block

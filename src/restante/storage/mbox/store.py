@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, StoreError
-from restante.storage.maildir.files import as_store_error
+from restante.storage.maildir.files import as_store_error, let_go
 from restante.storage.maildir.pace import Pace
 from restante.storage.maildir.snapshots import Snapshots
 from restante.storage.mbox import delivery, expiry, messages
@@ -94,7 +94,7 @@ class MboxStore:
             file = place.open()
             if file is None:
                 return []
-            undo.callback(os.close, file)
+            undo.callback(let_go, file)
             undo.enter_context(held(place, file))
             now = look(file, self._snapshots.get(owner))
             due = expiry.due_messages(file, now, days)
@@ -121,7 +121,7 @@ class MboxStore:
             undo.callback(lock.release)
             file = place.open()
             if file is not None:
-                undo.callback(os.close, file)
+                undo.callback(let_go, file)
             self._pace.note(begun)
             snapshot = unchanged or self._look(owner, place, file)
             if unchanged and (file is None or Stamp.of(os.fstat(file)) != unchanged.stamp):
@@ -132,7 +132,7 @@ class MboxStore:
     def _look(self, owner: str, place: Place, file: int | None) -> Snapshot:
         if file is None:
             return NOTHING
-        with held(place, file):
+        with held(place, file, stays_open=True):
             snapshot = look(file, self._snapshots.get(owner))
         self._snapshots.keep(owner, snapshot)
         return snapshot
@@ -152,12 +152,12 @@ class MboxStore:
                 file = place.open()
             if file is None:
                 raise HeldError  # it went in this moment: try again
-            undo.callback(os.close, file)
+            undo.callback(let_go, file)
             undo.enter_context(held(place, file))
             messages.check_start(file)
             return delivery.deliver(place, file, message)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
         place = open_place(self._layout.folder(owner), self._layout.root)
-        undo.callback(os.close, place.folder)
+        undo.callback(let_go, place.folder)
         return place

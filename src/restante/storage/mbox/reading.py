@@ -1,0 +1,20 @@
+"""Reading from a place in a file, all that was asked for."""
+
+from __future__ import annotations
+
+import os
+
+
+def read_at(file: int, octets: int, place: int) -> bytes:
+    """Return so many octets from a place, fewer only at the file's end. Raises OSError.
+
+    The system may return fewer than there are, and what was asked for decides where a message ends.
+    """
+    found = os.pread(file, octets, place)
+    while 0 < len(found) < octets and (more := _more(file, octets, place, found)):
+        found += more
+    return found
+
+
+def _more(file: int, octets: int, place: int, found: bytes) -> bytes:
+    return os.pread(file, octets - len(found), place + len(found))
