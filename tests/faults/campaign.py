@@ -19,11 +19,11 @@ from typing import Any
 
 import msgspec
 
+from faults.boxes import BOXES
 from faults.broken import BROKEN
 from faults.promise import BreachError
 from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
 from faults.shim import Call, Fault, Plan, Shim
-from faults.stores import BOXES
 from faults.trial import Bench, try_delivery, try_session
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
@@ -120,7 +120,7 @@ def main(task: Task) -> None:
     box = BOXES.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         for scenario in (*SESSIONS, *DELIVERIES):
-            if task.scenarios in scenario.name:
+            if task.scenarios in scenario.name and scenario.suits(box):
                 results[scenario.name] = vars(campaign(bench, scenario, task))
     json.dump(results, sys.stdout, indent=1)
 

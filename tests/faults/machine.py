@@ -23,11 +23,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from faults.boxes import BOXES
 from faults.client import LostError, Talk
 from faults.host import PASSWORD, Child
 from faults.model import Model
 from faults.shim import Fault, Plan, Shim
-from faults.stores import BOXES, OWNER, Box
+from faults.stores import OWNER, Box
 from protocol import reference
 from support.live import PATIENCE
 

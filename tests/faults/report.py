@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import msgspec
 from faults.campaign import Task
 from faults.shim import preloading, python
 
-SHARES = 2  # processes at once
+SHARES = min(2, len(os.sched_getaffinity(0)))  # processes at once
 MOST_SECONDS = 1800
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from faults.stores import Letter
+from faults.stores import Box, Letter
 
 A, B, C, D = (
     b"From: ann@example.com\nSubject: %d\n\nLine %d\n.a dot\nNo end" % (number, number)
@@ -23,10 +23,9 @@ class Session:
     letters: Sequence[Letter]
     visits: Sequence[Sequence[str]]
 
-    @property
-    def kept(self) -> list[bytes]:
-        """The messages of the letters."""
-        return [letter.octets for letter in self.letters]
+    def suits(self, box: Box) -> bool:
+        """Tell whether it is of interest for this kind of store."""
+        return box.names_say_sizes or all(letter.wire_size == "right" for letter in self.letters)
 
     @property
     def wrong_sizes(self) -> bool:
@@ -41,6 +40,10 @@ class Delivery:
     name: str
     letters: Sequence[Letter]
     message: bytes
+
+    def suits(self, box: Box) -> bool:
+        """Tell whether it is of interest for this kind of store."""
+        return True
 
 
 SESSIONS = (

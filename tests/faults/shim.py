@@ -132,7 +132,10 @@ class Shim:
     def journal(self) -> list[Call]:
         """Return the calls so far."""
         arena = ctypes.addressof(self._shared) + _Shared.arena.offset
-        return [_read(self._shared.calls[number], arena) for number in range(self.count)]
+        return [
+            _read(self._shared.calls[number], arena)
+            for number in range(min(self.count, _MOST_CALLS))
+        ]
 
 
 def _read(call: _Call, arena: int) -> Call:

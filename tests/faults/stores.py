@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,8 +28,21 @@ class Letter:
     seen: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Calls by which something changes that must outlast a power cut, and on which names."""
+
+    ops: frozenset[str]
+    names: re.Pattern[str]
+    first: str = ""  # the file that must last before any other is written
+
+
 class Box(Protocol):
     """One kind of store, below a folder."""
+
+    names_say_sizes: bool  # perhaps wrong ones, perhaps none
+    removals: Lasting  # what must last when QUIT is granted
+    deliveries: Lasting  # what must last when a delivery is
 
     def store(self, root: Path) -> Store:
         """Return what the server uses."""
@@ -39,6 +53,9 @@ class Box(Protocol):
     def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
         """Return the messages that these files hold, named from the root."""
 
+    def stored(self, message: bytes) -> bytes:
+        """Return a message as `messages` returns it once it is there."""
+
     def put(self, root: Path, message: bytes) -> None:
         """Deliver a message, as another program does."""
 
@@ -48,6 +65,10 @@ class Box(Protocol):
 
 class Maildir:
     """A file a message."""
+
+    names_say_sizes = True
+    removals = Lasting(frozenset({"unlink"}), re.compile(".*"))
+    deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
 
     def store(self, root: Path) -> Store:
         return MaildirStore(Layout(root))
@@ -71,6 +92,9 @@ class Maildir:
     def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
         places = tuple(f"{OWNER}/{part}/" for part in ("new", "cur"))
         return [octets for name, octets in files.items() if name.startswith(places)]
+
+    def stored(self, message: bytes) -> bytes:
+        return message
 
     def put(self, root: Path, message: bytes) -> None:
         _make(root / OWNER)
@@ -100,6 +124,3 @@ def files(root: Path) -> dict[str, bytes]:
             path = Path(folder, name)
             found[str(path.relative_to(root))] = path.read_bytes()
     return found
-
-
-BOXES: Mapping[str, Box] = {"maildir": Maildir()}

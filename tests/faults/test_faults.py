@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from faults.boxes import BOXES
 from faults.broken import BROKEN
 from faults.report import report
-from faults.stores import BOXES
 
 OPS = {"open", "read", "write", "send", "fsync", "rename", "unlink", "stat", "fstat", "flock"}
 OPS |= {"mkdir", "readdir", "fdopendir", "closedir", "close"}

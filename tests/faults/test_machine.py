@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from faults.boxes import BOXES
 from faults.shim import preloading, python
-from faults.stores import BOXES
 
 EXAMPLES = ("40",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("200", "random")
 

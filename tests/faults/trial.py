@@ -81,7 +81,7 @@ class Bench:
 def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     """Hold a session that something befalls, and return what it called. Raises BreachError."""
     bench.fill(scenario.letters)
-    ledger = Ledger(scenario.kept)
+    ledger = Ledger([bench.box.stored(letter.octets) for letter in scenario.letters])
     child = bench.child()
     bench.shim.plan(bench.root, plan)
     for commands in scenario.visits:
@@ -91,7 +91,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     bench.shim.heal()
     killed = any(call.fault in KILLS for call in journal)
     hold(alive is not killed, "the server ended, though nothing killed it")
-    check_removals(journal)
+    check_removals(journal, bench.box)
     there = bench.messages()
     ledger.check(there)
     if alive:
@@ -113,7 +113,7 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     answers = [_answer(child.ask("deliver", scenario.message))]
     journal = bench.shim.journal()
     bench.shim.heal()
-    check_deliveries(journal)
+    check_deliveries(journal, bench.box)
     _check_delivery(bench, scenario, answers, plan)
     if any(call.fault in KILLS for call in journal):  # perhaps just after it had answered
         bench.drop()
@@ -171,7 +171,8 @@ def _check_delivery(
 ) -> None:
     there = bench.messages()
     for letter in scenario.letters:
-        hold(letter.octets in there, "a message that was there before is lost")
-        there.remove(letter.octets)
+        before = bench.box.stored(letter.octets)
+        hold(before in there, "a message that was there before is lost")
+        there.remove(before)
     broken = plan.fault is Fault.FAIL_ON
-    check_delivery(scenario.message, answers, there, broken=broken)
+    check_delivery(bench.box.stored(scenario.message), answers, there, broken=broken)

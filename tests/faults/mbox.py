@@ -1,0 +1,107 @@
+"""An mbox as a mail program, not as Restante, sees it: one that takes record locks, no dotlocks."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from faults.promise import BreachError
+from faults.stores import OWNER, Lasting, Letter
+from restante.storage.api import Store
+from restante.storage.layout import Layout
+from restante.storage.mbox import MboxStore, maildrop, store
+
+JOURNAL = f".{OWNER}.restante.journal"
+
+_FROM = b"From bob@example.com Fri Jul 14 02:40:00 2017\n"
+_FROM_LINE = re.compile(rb"^(From \S+ [A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9:]{16}\n)", re.MULTILINE)
+_ADDED = re.compile(rb"^(?:X-Restante-Mbox|Status): .*\n", re.MULTILINE)
+_QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
+
+
+class Mbox:
+    """A file with all messages."""
+
+    names_say_sizes = False
+    removals = Lasting(frozenset({"write", "rename"}), re.compile(OWNER))
+    deliveries = Lasting(
+        frozenset({"write", "rename", "create", "unlink"}),
+        re.compile(f"{OWNER}|{re.escape(JOURNAL)}"),
+        JOURNAL,
+    )
+
+    def store(self, root: Path) -> Store:
+        for module in (store, maildrop):
+            vars(module)["PATIENCE"] = 1.0  # nobody holds a lock for long here
+        return MboxStore(Layout(root))
+
+    def fill(self, root: Path, letters: Sequence[Letter]) -> None:
+        if letters:
+            status = {True: b"Status: RO\n", False: b""}
+            texts = (_FROM + status[letter.seen] + self.stored(letter.octets) for letter in letters)
+            (root / OWNER).write_bytes(b"".join(text + b"\n" for text in texts))
+
+    def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
+        octets = files.get(OWNER, b"")
+        journal = re.match(rb"([0-9]+) ([0-9]+)\n", files.get(JOURNAL, b""))
+        if journal and 0 < len(octets) - int(journal[1]) <= int(journal[2]):
+            octets = octets[: int(journal[1])]  # the rest was promised to nobody, and will be cut
+        return [_message(text) for text in _FROM_LINE.split(octets)[2::2]]
+
+    def stored(self, message: bytes) -> bytes:
+        return message if message.endswith(b"\n") else message + b"\n"
+
+    def put(self, root: Path, message: bytes) -> None:
+        with _locked(root / OWNER) as file:
+            file.seek(0, os.SEEK_END)
+            file.write(_FROM + self.stored(message) + b"\n")
+
+    def flag(self, root: Path, message: bytes) -> None:
+        with _locked(root / OWNER) as file:
+            parts = _FROM_LINE.split(file.read())
+            for place in range(2, len(parts), 2):
+                if _message(parts[place]) == self.stored(message):
+                    parts[place] = _flagged(parts[place])
+            file.seek(0)
+            file.write(b"".join(parts))
+            file.truncate()
+
+
+def _message(text: bytes) -> bytes:
+    header, end, body = text.removesuffix(b"\n").partition(b"\n\n")
+    return _ADDED.sub(b"", header + b"\n")[:-1] + end + _QUOTED.sub(rb"\1", body)
+
+
+def _flagged(text: bytes) -> bytes:
+    header, end, body = text.partition(b"\n\n")
+    if b"\nStatus: O" in header:
+        return header.replace(b"\nStatus: O", b"\nStatus: RO") + end + body
+    return header.replace(b"\nStatus: RO", b"") + b"\nStatus: O" + end + body
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[BinaryIO]:
+    """Open an mbox, made when it is missing, that nobody else writes to."""
+    while True:
+        with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            _lock(file)
+            if os.fstat(file.fileno()).st_nlink:
+                yield file
+                file.flush()
+                return
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file. Raises BreachError: a server that does nothing keeps it locked."""
+    for _ in range(100):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(0.01)
+    raise BreachError("the mbox stays locked")
