@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Let go of everything, but only after what is being done. Called by the event loop."""
         self._gone = True
-        self._deadline.cancel()
+        self._deadline.end()
         self._output.resume()
         if self._work is None:
             self._leave()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import select
 import sys
 import threading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+_WANTS_QUOTES = re.compile(r'[\s"=]')
 PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
 PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
@@ -142,10 +144,7 @@ def _prepare(
     form: Format, file: IO[str], extra: Sequence[Processor], turn: Turn | None = None
 ) -> tuple[FilteringBoundLogger, Writer]:
     render: Processor
-    if form == "json":
-        render = structlog.processors.JSONRenderer()
-    else:
-        render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    render = structlog.processors.JSONRenderer() if form == "json" else _as_text
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
@@ -166,8 +165,22 @@ def _prepare(
         _Logger(writer),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(0),
-    )
+    ).bind()  # a logger that was never bound is made anew for each line
     return log, writer
+
+
+def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
+    """Return an event as key=value: there is a line for each session, so it must cost little."""
+    first = [f"{key}={_quoted(event.pop(key))}" for key in ("timestamp", "level", "event")]
+    return " ".join([*first, *(f"{key}={_quoted(value)}" for key, value in event.items())])
+
+
+def _quoted(value: object) -> str:
+    text = value if isinstance(value, str) else str(value)
+    if not _WANTS_QUOTES.search(text):
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
