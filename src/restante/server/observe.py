@@ -143,15 +143,13 @@ def start_shared(form: Format, turn: Turn) -> tuple[FilteringBoundLogger, Writer
 def _prepare(
     form: Format, file: IO[str], extra: Sequence[Processor], turn: Turn | None = None
 ) -> tuple[FilteringBoundLogger, Writer]:
-    render: Processor
-    render = structlog.processors.JSONRenderer() if form == "json" else _as_text
+    render = [_printable, structlog.processors.JSONRenderer()] if form == "json" else [_as_text]
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         *extra,
-        _printable,
-        render,
+        *render,
     ]
 
     def tell_lost(lines: int) -> str:
@@ -176,7 +174,9 @@ def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
 
 
 def _quoted(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    text = _shown(value)
     if not _WANTS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
@@ -189,10 +189,14 @@ def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
     for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[key] = "".join(
-                c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in value
-            )
+        if isinstance(value, str):
+            event[key] = _shown(value)
     return event
+
+
+def _shown(text: str) -> str:
+    """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
