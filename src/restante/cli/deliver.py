@@ -10,21 +10,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
+from restante.cli.mail_options import FILE, MAIL_KEYS, mail_options
+
 if TYPE_CHECKING:
     from restante.auth.api import Accounts
     from restante.delivery.office import Office
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
 
-FILE = click.Path(path_type=Path, readable=False)  # what may not be read has a code of its own
-
 EX_USAGE, EX_TEMPFAIL, EX_NOPERM = 64, 75, 77  # of sysexits.h
-
-KEYS = {
-    "mail": ("mail", "folder"),
-    "kind": ("mail", "format"),
-    "users": ("accounts", "users"),
-}
 
 
 class PipeCommand(click.Command):
@@ -56,14 +50,7 @@ class PipeCommand(click.Command):
 @click.command(cls=PipeCommand)
 @click.argument("user")
 @click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
-@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["maildir", "mbox"]),
-    help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
-)
-@click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
+@mail_options
 @click.option(
     "-f",
     "--sender",
@@ -96,7 +83,7 @@ def _config(file: Path | None, given: dict[str, Path | str | None]) -> Config:
     flags: dict[str, dict[str, object]] = {}
     for flag, value in given.items():
         if value:
-            section, key = KEYS[flag]
+            section, key = MAIL_KEYS[flag]
             flags.setdefault(section, {})[key] = (
                 value.absolute() if isinstance(value, Path) else value
             )
