@@ -67,7 +67,8 @@ class Place:
         return full // 20 if self.short else full
 
     def load(self, server: Running, scenario: str, **options: float) -> load.Result:
-        """Return what a run of the load found."""
+        """Return what a run of the load found, which has a core of its own."""
+        options = {"spin": 1, **options}
         return load.run(self.programs / "load", {self.load_core}, server, scenario, **options)
 
     @contextlib.contextmanager

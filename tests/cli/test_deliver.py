@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import mailbox
 import os
 import subprocess
 import tempfile
@@ -48,6 +50,16 @@ def test_a_message_is_delivered_in_silence(tmp_path: Path, flags: list[str | Pat
     assert deliver("--sender=bob@example.org", "ann@example.com", *flags) == (0, "")
     top = b"Return-Path: <bob@example.org>\nDelivered-To: ann@example.com\n"
     assert delivered(tmp_path) == [top + LETTER]
+
+
+def test_a_message_goes_into_an_mbox_where_mail_is_kept_so(
+    tmp_path: Path, flags: list[str | Path]
+) -> None:
+    assert deliver("ann@example.com", "--format=mbox", *flags) == (0, "")
+    with contextlib.closing(mailbox.mbox(tmp_path / "mail" / "ann@example.com")) as box:
+        (message,) = box
+    assert message["Delivered-To"] == "ann@example.com"
+    assert message.get_payload() == "hello\n"
 
 
 @pytest.mark.parametrize(

@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import click
 
+from restante.cli.mail_options import FILE, MAIL_KEYS, mail_options
+
 if TYPE_CHECKING:
     from restante.auth.api import Accounts
     from restante.delivery.office import Office
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
 
-FILE = click.Path(path_type=Path, readable=False)  # what may not be read has a code of its own
-
 EX_USAGE, EX_TEMPFAIL, EX_NOPERM = 64, 75, 77  # of sysexits.h
-
-KEYS = {"mail": ("mail", "folder"), "users": ("accounts", "users")}
 
 
 class PipeCommand(click.Command):
@@ -52,8 +50,7 @@ class PipeCommand(click.Command):
 @click.command(cls=PipeCommand)
 @click.argument("user")
 @click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
-@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the Maildirs, DIR/NAME.")
-@click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
+@mail_options
 @click.option(
     "-f",
     "--sender",
@@ -61,7 +58,7 @@ class PipeCommand(click.Command):
     help="The envelope's sender, empty for a bounce.  [default: the message's From line or "
     "Return-Path]",
 )
-def deliver(user: str, file: Path | None, sender: str | None, **given: Path | None) -> None:
+def deliver(user: str, file: Path | None, sender: str | None, **given: Path | str | None) -> None:
     """Put the message on standard input into the maildrop of USER, a name or an address.
 
     The exit code is 0 only when the message is on the disk. Else it is 64: wrong usage; 65: too
@@ -80,14 +77,16 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | No
         _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
 
 
-def _config(file: Path | None, given: dict[str, Path | None]) -> Config:
+def _config(file: Path | None, given: dict[str, Path | str | None]) -> Config:
     from restante.server import config
 
     flags: dict[str, dict[str, object]] = {}
     for flag, value in given.items():
         if value:
-            section, key = KEYS[flag]
-            flags.setdefault(section, {})[key] = value.absolute()
+            section, key = MAIL_KEYS[flag]
+            flags.setdefault(section, {})[key] = (
+                value.absolute() if isinstance(value, Path) else value
+            )
     return config.load(file, flags)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-FILE = click.Path(path_type=Path)
+from restante.cli.mail_options import FILE, MAIL_KEYS, mail_options
 
 DEMO_LISTEN = "127.0.0.1:1110"
 DEMO_TLS_LISTEN = "127.0.0.1:1995"
@@ -19,12 +19,10 @@ KEYS = {
     "tls_listen": ("tls", "listen"),
     "certificates": ("tls", "certificates"),
     "login_delay": ("login", "delay"),
-    "mail": ("mail", "folder"),
-    "kind": ("mail", "format"),
     "workers": ("server", "workers"),
-    "users": ("accounts", "users"),
     "lmtp": ("delivery", "lmtp"),
     "smtp": ("delivery", "smtp"),
+    **MAIL_KEYS,
 }
 """Flags by the keys of the configuration file that they stand for."""
 
@@ -54,14 +52,7 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
 )
 @click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
 @click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
-@click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME.")
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["maildir", "mbox"]),
-    help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
-)
-@click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user.")
+@mail_options
 @click.option(
     "--lmtp",
     metavar="FILE",

@@ -67,13 +67,13 @@ class WireForm:
         if chunk.endswith(b"\r"):
             self._held = b"\r"
             chunk = chunk[:-1]
-        return self._send(self._cut(chunk))
+        return self._send(self.cut(chunk))
 
     def finish(self) -> bytes:
         """Return what ends the reply: the last line's end where it has none, and the terminator."""
         if not self._held and self._at_line_start:
             return TERMINATOR
-        return self._send(self._cut(self._held + CRLF)) + TERMINATOR
+        return self._send(self.cut(self._held + CRLF)) + TERMINATOR
 
     def _send(self, stored: bytes) -> bytes:
         if not stored:
@@ -83,7 +83,8 @@ class WireForm:
         self._at_line_start = sent.endswith(b"\n")
         return sent
 
-    def _cut(self, stored: bytes) -> bytes:
+    def cut(self, stored: bytes) -> bytes:
+        """Return what is wanted of the next stored octets."""
         return stored
 
 
@@ -107,7 +108,8 @@ class TopWireForm(WireForm):
         """Whether all lines that were asked for have been fed."""
         return not self._in_header and self._lines_left == 0
 
-    def _cut(self, stored: bytes) -> bytes:
+    def cut(self, stored: bytes) -> bytes:
+        """Return what is wanted of the next stored octets."""
         place = 0
         if self._in_header:
             seen = self._tail + stored
@@ -128,11 +130,12 @@ class TopWireForm(WireForm):
 
 def whole(stored: bytes) -> tuple[bytes, int]:
     """Return a whole message's wire form, terminator included, and its size as LIST counts it."""
-    wire = WireForm()
-    return wire.feed(stored) + wire.finish(), wire.octets
+    if stored and not stored.endswith(b"\n"):
+        stored += CRLF
+    sent, size = to_wire(stored, True)  # noqa: FBT003  # its twin in C takes no keywords
+    return sent + TERMINATOR, size
 
 
 def top(stored: bytes, lines: int) -> bytes:
     """Return what TOP sends of a whole message, terminator included."""
-    wire = TopWireForm(lines)
-    return wire.feed(stored) + wire.finish()
+    return whole(TopWireForm(lines).cut(stored))[0]

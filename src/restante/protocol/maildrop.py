@@ -44,7 +44,7 @@ class Contents:
         return _listing(self.uids)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class View:
     """A maildrop as one session sees it: the contents, less what it has marked as deleted."""
 

@@ -5,7 +5,7 @@ RFC 1939 sections 3 to 6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from restante.protocol.languages import DEFAULT, translated
@@ -40,20 +40,24 @@ class End(Enum):
     BROKEN = "internal error"
 
 
+_SETTINGS, _OFFER, _CHANNEL = Settings(), Offer(), Channel()
+_NO_MAIL = View(Contents((), ()))
+
+
 @dataclass(slots=True)
 class Session:
     """All that one connection knows. Only the handlers of commands change it."""
 
-    settings: Settings = field(default_factory=Settings)
-    offer: Offer = field(default_factory=Offer)
-    channel: Channel = field(default_factory=Channel)
+    settings: Settings = _SETTINGS
+    offer: Offer = _OFFER
+    channel: Channel = _CHANNEL
     state: State = State.AUTHORIZATION
     user: str = ""  # the name that USER gave
     timestamp: str = ""  # in the greeting, for APOP
     utf8: bool = False  # RFC 6856 section 2
     language: str = DEFAULT  # RFC 6856 section 3
     identity: Identity | None = None
-    view: View = field(default_factory=lambda: View(Contents((), ())))
+    view: View = _NO_MAIL  # until somebody is logged in; then one of his own
     last_verb: bytes = b""  # of the last command, where it succeeded
     bad_commands: int = 0  # in a row
     retrieved: int = 0  # messages that RETR sent whole

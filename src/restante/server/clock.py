@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def _nothing() -> None:
+    pass
+
+
 class Deadline:
     """Calls a function once its time has come; every command moves it, so moving must cost little.
 
@@ -31,9 +35,10 @@ class Deadline:
         if self._timer is None or self._fires_at > self._at:
             self._start()
 
-    def cancel(self) -> None:
-        """Forget the deadline."""
+    def end(self) -> None:
+        """Forget the deadline for good, and whom it would have called."""
         self._at = None
+        self._on_time = _nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

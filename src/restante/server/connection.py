@@ -8,7 +8,7 @@ answered without a task or an await.
 from __future__ import annotations
 
 import asyncio
-import inspect
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
 from restante.protocol.errors import LineTooLong, Refused, ResponseCode
@@ -26,7 +26,7 @@ from restante.server.wire import Endpoint, Wire
 from restante.server.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Coroutine
 
     from restante.server.service import Service
 
@@ -125,7 +125,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Let go of everything, but only after what is being done. Called by the event loop."""
         self._gone = True
-        self._deadline.cancel()
+        self._deadline.end()
         self._output.resume()
         if self._work is None:
             self._leave()
@@ -275,7 +275,7 @@ class Connection(asyncio.Protocol):
             met = self._send(need) if isinstance(need, Stream) else self._world.meet(need)
         except Refused as refusal:
             return refusal
-        if not inspect.isawaitable(met):
+        if not isinstance(met, CoroutineType):
             return met
         self._output.flush()
         self._need = need
@@ -293,7 +293,7 @@ class Connection(asyncio.Protocol):
         self._wire.start_tls()
         return WAIT
 
-    async def _wait_for(self, work: Awaitable[object]) -> None:
+    async def _wait_for(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what takes time, then let the session go on."""
         answer: object = None
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import re
 import select
 import sys
 import threading
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+_WANTS_QUOTES = re.compile(r'[\s"=]')
 PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
 PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
@@ -141,18 +143,13 @@ def start_shared(form: Format, turn: Turn) -> tuple[FilteringBoundLogger, Writer
 def _prepare(
     form: Format, file: IO[str], extra: Sequence[Processor], turn: Turn | None = None
 ) -> tuple[FilteringBoundLogger, Writer]:
-    render: Processor
-    if form == "json":
-        render = structlog.processors.JSONRenderer()
-    else:
-        render = structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"])
+    render = [_printable, structlog.processors.JSONRenderer()] if form == "json" else [_as_text]
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         *extra,
-        _printable,
-        render,
+        *render,
     ]
 
     def tell_lost(lines: int) -> str:
@@ -166,8 +163,24 @@ def _prepare(
         _Logger(writer),
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(0),
-    )
+    ).bind()  # a logger that was never bound is made anew for each line
     return log, writer
+
+
+def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
+    """Return an event as key=value: there is a line for each session, so it must cost little."""
+    first = [f"{key}={_quoted(event.pop(key))}" for key in ("timestamp", "level", "event")]
+    return " ".join([*first, *(f"{key}={_quoted(value)}" for key, value in event.items())])
+
+
+def _quoted(value: object) -> str:
+    if not isinstance(value, str):
+        return str(value)
+    text = _shown(value)
+    if not _WANTS_QUOTES.search(text):
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -176,10 +189,14 @@ def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
     for key, value in event.items():
-        if isinstance(value, str) and not value.isprintable():
-            event[key] = "".join(
-                c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in value
-            )
+        if isinstance(value, str):
+            event[key] = _shown(value)
     return event
+
+
+def _shown(text: str) -> str:
+    """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

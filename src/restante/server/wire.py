@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -20,7 +20,7 @@ ClearText: TypeAlias = Literal["loopback", "always", "never"]
 Network: TypeAlias = IPv4Network | IPv6Network
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """What a listener promises to those who connect to it."""
 
@@ -29,6 +29,16 @@ class Endpoint:
     clear_text: ClearText = "loopback"  # from where passwords may come without TLS
     announce_bindings: bool = False  # also where clients may want another type
     proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
+
+    @functools.cached_property
+    def in_clear(self) -> tuple[Channel, Channel]:
+        """What sessions without TLS know of it: passwords may not be said, or may."""
+        refusing = Channel(
+            can_start_tls=self.certificates is not None,
+            clear_text=False,
+            announce_bindings=self.announce_bindings,
+        )
+        return refusing, replace(refusing, clear_text=True)
 
 
 class Wire:
@@ -102,17 +112,17 @@ class Wire:
 
     def channel(self) -> Channel:
         """Return what a session should know of its channel."""
-        encrypted = self.tls is not None
-        policy = self._endpoint.clear_text
-        allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
-        bindings = frozenset(self.tls.bindings()) if self.tls is not None else frozenset[str]()
+        if self.tls is None:
+            policy = self._endpoint.clear_text
+            allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
+            return self._endpoint.in_clear[allowed]
+        bindings = frozenset(self.tls.bindings())
         return Channel(
-            tls=encrypted,
-            can_start_tls=self._endpoint.certificates is not None,
-            clear_text=encrypted or allowed,
+            tls=True,
+            can_start_tls=True,
             bindings=bindings,
             announce_bindings=self._endpoint.announce_bindings or "tls-unique" in bindings,
-            certified=bool(self.tls is not None and self.tls.client_names()),
+            certified=bool(self.tls.client_names()),
         )
 
     def _send(self, octets: bytes) -> None:

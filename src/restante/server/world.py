@@ -13,7 +13,7 @@ from restante.storage.api import RemainError
 from restante.storage.headers import AsciiMaildrop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
 
     import structlog
 
@@ -45,8 +45,8 @@ class World:
         self._user = ""  # who is counted in
         self.removed = 0  # messages
 
-    def meet(self, need: Need[Any]) -> object | Awaitable[object]:
-        """Return what the session needs, or a promise of it. Raises Refused, here or in time."""
+    def meet(self, need: Need[Any]) -> object | Coroutine[Any, Any, object]:
+        """Return what the session needs, or a coroutine that does; either may raise Refused."""
         try:
             met = self._begin(need)
         except Exception as error:  # nothing unforeseen may reach the peer

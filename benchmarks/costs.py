@@ -1,0 +1,175 @@
+"""Where the time goes in one process: what commands, and the parts of a session, cost the server.
+
+A transport that is none takes the place of the network, so that only our own code, and the system's
+calls for files, are clocked. `make bench-costs` prints microseconds, the median of many runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import mail
+import uvloop
+
+from restante.protocol import line_ends
+from restante.protocol.body import top, whole
+from restante.protocol.settings import Identity
+from restante.server import connection, observe
+from restante.server.connection import Connection
+from restante.server.limits import Crowd
+from restante.server.service import Service
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.secret import Secret
+
+try:
+    from restante.protocol import speedups
+except ImportError:
+    speedups = None  # type: ignore[assignment]
+
+OCTETS = 7000
+RUNS = 60
+MANY = 1_000_000  # more than any limit here
+
+
+class Network:
+    """A transport to nowhere."""
+
+    def get_extra_info(self, name: str) -> object:
+        return ("127.0.0.1", 1) if name == "peername" else None
+
+    def write(self, _octets: bytes) -> None:
+        """Send nothing."""
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Close nothing."""
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+
+class Everybody:
+    """Accounts that remember every password."""
+
+    async def verify(self, user: str, _password: Secret) -> Identity:
+        return Identity(user)
+
+    def recall(self, user: str, _password: Secret) -> Identity:
+        return Identity(user)
+
+
+def clocked(work: Callable[[], object], times: int = 200) -> float:
+    """Return what doing this once costs, in microseconds."""
+    taken = []
+    for _ in range(RUNS):
+        begun = time.perf_counter()
+        for _ in range(times):
+            work()
+        taken.append((time.perf_counter() - begun) / times * 1e6)
+    return statistics.median(taken)
+
+
+def row(what: str, microseconds: float) -> None:
+    print(f"{what:<44}{microseconds:8.2f}")
+
+
+def connected(service: Service) -> Connection:
+    made = Connection(service)
+    made.connection_made(cast("asyncio.Transport", Network()))
+    return made
+
+
+STEPS = ("connect", "USER", "PASS", "QUIT", "end, with its line in the log")
+
+
+def session(service: Service) -> list[float]:
+    """Hold a session that finds nothing new, and return what its steps took, in microseconds."""
+    times = [time.perf_counter()]
+    client = connected(service)
+    times.append(time.perf_counter())
+    for line in (b"USER u0\r\n", b"PASS secret\r\n", b"QUIT\r\n"):
+        client.data_received(line)
+        times.append(time.perf_counter())
+    client.connection_lost(None)
+    times.append(time.perf_counter())
+    return [(b - a) * 1e6 for a, b in itertools.pairwise(times)]
+
+
+async def settled(service: Service, folder: Path) -> None:
+    """Have sessions until nothing is listed any more, as with users who come again."""
+    for _ in range(2 * pace.ENOUGH):
+        for path in (folder, *folder.iterdir()):
+            if path.is_dir():
+                os.utime(path, (1e9, 1e9))
+        session(service)
+        await asyncio.sleep(0.05)
+
+
+async def main() -> None:
+    """Measure and print."""
+    connection.TURN = MANY  # there is nobody else to whom a turn could pass
+    pace.LONG = MANY  # nor is this disk slow, however busy the machine is
+    with tempfile.TemporaryDirectory() as name, open(os.devnull, "w") as nowhere:
+        mail.maildirs(Path(name), 1, 20, OCTETS, os.getuid())
+        log, writer = observe.start("text", nowhere)
+        service = Service(
+            store=MaildirStore(Layout(Path(name))),
+            authenticator=Everybody(),
+            log=log,
+            users=Crowd(MANY),
+            most_connections=MANY,
+        )
+        await settled(service, Path(name) / "u0")
+        parts = zip(*(session(service) for _ in range(4000)), strict=True)
+        medians = [statistics.median(part) for part in parts]
+        row("a session: login and QUIT", sum(medians))
+        for step, median in zip(STEPS, medians, strict=True):
+            row(f"  {step}", median)
+        commands(service)
+        writer.close()
+    wire_forms()
+
+
+def commands(service: Service) -> None:
+    """Clock commands of a session that is logged in."""
+    client = connected(service)
+    client.data_received(b"USER u0\r\n")
+    client.data_received(b"PASS secret\r\n")
+    for said in ("NOOP", "STAT", "LIST", "UIDL", "DELE 1", "RSET", "TOP 2 0", "RETR 2"):
+        line = f"{said}\r\n".encode()
+        again = b"RSET\r\n" if said == "DELE 1" else b""
+        extra = clocked(lambda: client.data_received(b"RSET\r\n")) if again else 0
+        row(said, clocked(lambda: client.data_received(line + again)) - extra)
+
+
+def wire_forms() -> None:
+    """Clock the wire form of a message, in C and in Python."""
+    for octets in (OCTETS, 23_000):
+        stored = mail.message(octets, 1)
+        kinds = {"Python": line_ends, "C": speedups}
+        for kind, module in kinds.items():
+            if module is not None:
+                row(
+                    f"wire form of {octets} octets, {kind}",
+                    clocked(lambda: module.to_wire(stored, True)),
+                )
+        row(f"RETR's reply of {octets} octets", clocked(lambda: whole(stored)))
+        row(f"TOP 0's reply of {octets} octets", clocked(lambda: top(stored, 0)))
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

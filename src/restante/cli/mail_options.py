@@ -1,0 +1,40 @@
+"""The options that say where mail and accounts lie, as `serve` and `deliver` have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+FILE = click.Path(path_type=Path, readable=False)  # what may not be read is told of by who reads it
+
+MAIL_KEYS = {
+    "mail": ("mail", "folder"),
+    "kind": ("mail", "format"),
+    "users": ("accounts", "users"),
+}
+"""These flags by the keys of the configuration file that they stand for."""
+
+_OPTIONS = (
+    click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME."),
+    click.option(
+        "--format",
+        "kind",
+        type=click.Choice(["maildir", "mbox"]),
+        help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
+    ),
+    click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user."),
+)
+
+
+def mail_options(command: F) -> F:
+    """Give a command --mail, --format and --users."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
