@@ -9,20 +9,26 @@ import gc
 import io
 import json
 import os
+import shutil
 import signal
 import socket
+import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from delivery.door import Known
 from faults.shim import Shim
 from faults.stores import OWNER
+from restante.delivery.listener import Listener
+from restante.delivery.settings import Settings
 from restante.server import observe
 from restante.server.connection import Connection
 from restante.server.process import loop_factory
 from restante.server.service import Service
-from restante.storage.api import Store, StoreError
+from restante.storage.api import Maildrop, Store, StoreError
 from support.live import PATIENCE, Passwords
 
 PASSWORD = "secret"
@@ -50,6 +56,9 @@ class Child:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind("")  # the kernel finds a name, which is in no folder
         listener.listen()
+        self._door = Path(tempfile.mkdtemp()) / "lmtp"
+        mail = Listener(settings=Settings(lmtp=self._door), recipients=lambda _: Known(OWNER))
+        doors = mail.open()
         self._control, theirs = socket.socketpair()
         self._control.settimeout(PATIENCE)
         self._reports = self._control.makefile("rb")
@@ -57,15 +66,23 @@ class Child:
         self._pid = os.fork()
         if self._pid == 0:
             self._control.close()
-            _run(lambda: Host(root, store, shim, listener, theirs, anew=anew))
-        listener.close()
+            _run(lambda: Host(root, store, shim, Doors(theirs, listener, mail, doors), anew=anew))
+        for opened in (listener, *doors):
+            opened.close()
         theirs.close()
 
     def connect(self) -> socket.socket:
         """Return a connection to the server. Raises ConnectionRefusedError: it was killed."""
+        return self._connect(self._address)
+
+    def connect_lmtp(self) -> socket.socket:
+        """Return a connection to where mail comes in. Raises ConnectionRefusedError."""
+        return self._connect(str(self._door))
+
+    def _connect(self, address: str | bytes) -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
         client.settimeout(PATIENCE)
-        client.connect(self._address)
+        client.connect(address)
         return client
 
     def ask(self, order: str, message: bytes = b"") -> dict[str, Any] | None:
@@ -88,6 +105,17 @@ class Child:
         self._control.close()
         os.kill(self._pid, signal.SIGKILL)
         os.waitpid(self._pid, 0)
+        shutil.rmtree(self._door.parent)
+
+
+@dataclass(frozen=True)
+class Doors:
+    """Where orders, clients and mail come in."""
+
+    control: socket.socket
+    pop3: socket.socket
+    mail: Listener
+    lmtp: Sequence[socket.socket]
 
 
 class Host:
@@ -98,8 +126,7 @@ class Host:
         root: Path,
         store: Callable[[Path], Store],
         shim: Shim | None,
-        listener: socket.socket,
-        control: socket.socket,
+        doors: Doors,
         *,
         anew: bool,
     ) -> None:
@@ -107,8 +134,7 @@ class Host:
         self._anew = anew
         self._store = store
         self._shim = shim
-        self._listener = listener
-        self._control = control
+        self._doors = doors
         self._lines = io.StringIO()
         self._log, _ = observe.start("text", self._lines)
         self._service = self._new()
@@ -117,18 +143,30 @@ class Host:
         """Serve, and obey."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
-        server = await loop.create_unix_server(self._connection, sock=self._listener)
-        orders, _ = await asyncio.open_connection(sock=self._control.dup(), limit=2**24)
+        server = await loop.create_unix_server(self._connection, sock=self._doors.pop3)
+        orders, _ = await asyncio.open_connection(sock=self._doors.control.dup(), limit=2**24)
+        async with self._doors.mail.serving(self._doors.lmtp, self, self._log):
+            await self._obey_all(orders)
+        server.close()  # until here: uvloop forgets a server that nobody holds
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Put a message into the store that there is now, for the one who came by LMTP."""
+        return await self._service.store.deliver(owner, message)
+
+    async def acquire(self, owner: str, patience: float) -> Maildrop:
+        """Open a maildrop of the store that there is now."""
+        return await self._service.store.acquire(owner, patience)
+
+    async def _obey_all(self, orders: asyncio.StreamReader) -> None:
         if self._shim is not None:
             self._shim.arm()
         while line := await orders.readline():
             order = json.loads(line)
             report = await self._obey(order["order"], order["message"].encode("latin-1"))
             self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
-        server.close()  # until here: uvloop forgets a server that nobody holds
 
     def _say(self, report: bytes, *, watched: bool) -> None:
-        control = self._control.fileno()
+        control = self._doors.control.fileno()
         if self._shim is not None:
             self._shim.watch(control, on=watched)
         while report:

@@ -28,6 +28,7 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 class Mbox:
     """A file with all messages."""
 
+    format = "mbox"
     names_say_sizes = False
     removals = Lasting(frozenset({"write", "rename"}), re.compile(OWNER))
     deliveries = Lasting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from faults.senders import TRACE, Way
 from faults.stores import Box, Letter
 
 A, B, C, D = (
@@ -40,6 +41,12 @@ class Delivery:
     name: str
     letters: Sequence[Letter]
     message: bytes
+    way: Way = "store"
+
+    @property
+    def delivered(self) -> bytes:
+        """The message as it is handed to the store."""
+        return TRACE[self.way] + self.message
 
     def suits(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
@@ -82,8 +89,12 @@ SESSIONS = (
     Session("the first login", [], [["STAT", "UIDL", "QUIT"]]),
 )
 
+NEW = b"Subject: new\n\nHello\n>From me\n..\nFrom him Fri Jul 14 02:40:00 2017\n"
+
 DELIVERIES = (
-    Delivery("a message", FOUR, b"Subject: new\n\nHello\n"),
+    Delivery("a message", FOUR, NEW),
     Delivery("the first message", [], b"Subject: first\n\nHello\n"),
     Delivery("a big delivery", [Letter(A)], b"Subject: much\n\n" + b"0123456789abcde\n" * 20_000),
+    Delivery("a message by LMTP", FOUR, NEW, "lmtp"),
+    Delivery("a message by pop3 deliver", FOUR, NEW, "pipe"),
 )

@@ -40,6 +40,7 @@ class Lasting:
 class Box(Protocol):
     """One kind of store, below a folder."""
 
+    format: str  # as the configuration calls it
     names_say_sizes: bool  # perhaps wrong ones, perhaps none
     removals: Lasting  # what must last when QUIT is granted
     deliveries: Lasting  # what must last when a delivery is
@@ -66,6 +67,7 @@ class Box(Protocol):
 class Maildir:
     """A file a message."""
 
+    format = "maildir"
     names_say_sizes = True
     removals = Lasting(frozenset({"unlink"}), re.compile(".*"))
     deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
