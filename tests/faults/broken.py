@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from faults.mbox import Mbox
 from faults.stores import Box, Maildir
 from restante.storage.api import Store
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.mbox import MboxStore
 
 
 class _Broken(MaildirStore):
@@ -73,6 +75,24 @@ class HalfStore(MaildirStore):
         return "99.half"
 
 
+class EagerStore(MaildirStore):
+    """Says that messages are delivered, whatever happened."""
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        with contextlib.suppress(Exception):
+            await super().deliver(owner, message)
+        return "99.eager"
+
+
+class HastyStore(MboxStore):
+    """Writes messages at the end of an mbox, but not durably."""
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        with self._layout.folder(owner).open("ab") as file:
+            file.write(b"From bob Fri Jul 14 02:40:00 2017\n" + message + b"\n")
+        return "99.hasty"
+
+
 def _box(kind: type[MaildirStore]) -> Box:
     class Broken(Maildir):
         def store(self, root: Path) -> Store:
@@ -81,10 +101,17 @@ def _box(kind: type[MaildirStore]) -> Box:
     return Broken()
 
 
+class _Hasty(Mbox):
+    def store(self, root: Path) -> Store:
+        return HastyStore(Layout(root))
+
+
 BROKEN: Mapping[str, tuple[Box, str, str]] = {
     "lying": (_box(LyingStore), "everything deleted", "its removal was confirmed"),
     "unsynced": (_box(UnsyncedStore), "everything deleted", "before these were synced"),
     "greedy": (_box(GreedyStore), "marks taken away", "is lost"),
     "half": (_box(HalfStore), "a message", "nobody put there"),
+    "eager": (_box(EagerStore), "by LMTP", "1 deliveries were confirmed, 0 are there"),
+    "hasty": (_Hasty(), "by LMTP", "before these were synced"),
 }
 """By name: the store, the scenario that shows its fault, and what the checker says."""

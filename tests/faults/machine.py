@@ -27,15 +27,19 @@ from faults.boxes import BOXES
 from faults.client import LostError, Talk
 from faults.host import PASSWORD, Child
 from faults.model import Model
+from faults.promise import Answer
+from faults.senders import TRACE, Way, by_lmtp
 from faults.shim import Fault, Plan, Shim
 from faults.stores import OWNER, Box
 from protocol import reference
+from restante.storage.memory import MemoryStore
 from support.live import PATIENCE
 
 clients = st.integers(0, 2)
 numbers = st.integers(1, 5)
 places = st.integers(0, 9)  # in a list, counted round
 calls = st.integers(1, 30)
+ways: st.SearchStrategy[Way] = st.sampled_from(["store", "lmtp"])
 bodies = st.sampled_from(
     [b"", b"a line\n", b".\n..\nno end", b"dos\r\n", b"0123456789abcde\n" * 20_000]
 )
@@ -46,7 +50,7 @@ tried: Counter[str] = Counter()
 class Mail(RuleBasedStateMachine):
     """The model says what must be there, what may be, and what each session was shown."""
 
-    box: Box
+    box: Box | None  # None: in memory, so that nothing outlives a kill, nor can others come at it
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,29 +64,42 @@ class Mail(RuleBasedStateMachine):
     def start(self) -> None:
         """Start the server."""
         self.shim.plan(self.root, Plan())
-        self.server = Child(self.root, self.box.store, self.shim)
+        store = self.box.store if self.box else lambda _: MemoryStore()
+        self.server = Child(self.root, store, self.shim)
 
     def teardown(self) -> None:
-        self.kill()
+        if self.box:
+            self.kill()
+            tried["kills"] -= 1  # this one was none of the example
+        elif self.talks:
+            self.hang_up()
         self.log_in(0)
         self.server.end()
         shutil.rmtree(self.root)
-        tried["kills"] -= 1  # this one was none of the example
 
-    @rule(body=bodies)
-    def deliver(self, body: bytes) -> None:
-        message = self.model.next_message(body)
-        assert "uid" in (self.server.ask("deliver", message) or {})
-        self.model.there.add(message)
+    @rule(body=bodies, way=ways)
+    def deliver(self, body: bytes, way: Way) -> None:
+        message = self.model.next_message(body, TRACE[way])
+        assert self.bring(message, way) is Answer.DONE
+        self.model.brought(message, Answer.DONE)
 
+    def bring(self, message: bytes, way: Way) -> Answer:
+        if way == "lmtp":
+            return by_lmtp(self.server.connect_lmtp(), message.removeprefix(TRACE[way]))
+        return Answer.OPEN if self.server.ask("deliver", message) is None else Answer.DONE
+
+    @precondition(lambda self: self.box)
     @rule(body=bodies)
     def other_program_delivers(self, body: bytes) -> None:
+        assert self.box
         message = self.model.next_message(body)
         self.box.put(self.root, message)
         self.model.there.add(message)
 
+    @precondition(lambda self: self.box)
     @rule(place=places)
     def other_program_flags(self, place: int) -> None:
+        assert self.box
         there = sorted(self.model.there)
         if there:
             self.box.flag(self.root, there[place % len(there)])
@@ -148,6 +165,7 @@ class Mail(RuleBasedStateMachine):
         self.model.marked.clear()
         self.leave()
 
+    @precondition(lambda self: self.box)
     @rule()
     def kill(self) -> None:
         """Kill the server while it does nothing, and start it again."""
@@ -159,7 +177,7 @@ class Mail(RuleBasedStateMachine):
         self.model.marked.clear()
         self.start()
 
-    @precondition(lambda self: self.talks)
+    @precondition(lambda self: self.box and self.talks)
     @rule(call=calls)
     def quit_and_kill(self, call: int) -> None:
         """Kill it at one of the calls with which it carries out a QUIT, or after all of them."""
@@ -172,13 +190,13 @@ class Mail(RuleBasedStateMachine):
         self.model.quit(answered=answered)
         self.kill()
 
-    @rule(body=bodies, call=calls)
-    def deliver_and_kill(self, body: bytes, call: int) -> None:
+    @precondition(lambda self: self.box)
+    @rule(body=bodies, way=ways, call=calls)
+    def deliver_and_kill(self, body: bytes, way: Way, call: int) -> None:
         """Kill it at one of the calls of a delivery, or after all of them."""
-        message = self.model.next_message(body)
+        message = self.model.next_message(body, TRACE[way])
         self.shim.plan(self.root, Plan(call, Fault.KILL_BEFORE))
-        answered = self.server.ask("deliver", message) is not None
-        (self.model.there if answered else self.model.maybe).add(message)
+        self.model.brought(message, self.bring(message, way))
         self.kill()
 
     @property
@@ -205,7 +223,7 @@ class Mail(RuleBasedStateMachine):
 
 def main(box: str, examples: str, how: str = "") -> None:
     """Try a number of examples on one kind of store."""
-    Mail.box = BOXES[box]
+    Mail.box = BOXES.get(box)
     profile = settings(
         max_examples=int(examples),
         stateful_step_count=30,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from faults.promise import Answer
 from protocol import reference
 
 
@@ -18,11 +19,18 @@ class Model:
         self._uids: dict[bytes, bytes] = {}
         self._by_lines: dict[tuple[bytes, ...], bytes] = {}
 
-    def next_message(self, body: bytes) -> bytes:
-        """Return a message that there never was."""
-        message = b"Subject: %d\n\n%s" % (len(self._by_lines), body)
+    def next_message(self, body: bytes, top: bytes = b"") -> bytes:
+        """Return a message that there never was, with lines on top that its delivery adds."""
+        message = b"%bSubject: %d\n\n%b" % (top, len(self._by_lines), body)
         self._by_lines[tuple(reference.wire_lines(message))] = message
         return message
+
+    def brought(self, message: bytes, answer: Answer) -> None:
+        """A message was brought, which was granted, or refused, or not answered."""
+        if answer is Answer.DONE:
+            self.there.add(message)
+        elif answer is Answer.OPEN:
+            self.maybe.add(message)
 
     def known(self, lines: Sequence[bytes]) -> bytes:
         """Return the message that was sent as these lines."""

@@ -17,7 +17,7 @@ from faults.shim import preloading, python
 EXAMPLES = ("40",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("200", "random")
 
 
-@pytest.mark.parametrize("box", BOXES)
+@pytest.mark.parametrize("box", [*BOXES, "memory"])
 def test_a_maildrop_is_what_its_clients_and_programs_were_told(
     shim: Path, box: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
