@@ -56,7 +56,7 @@ class Result:
 def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
     """Return all that can befall a call.
 
-    Unless `whole`, each error happens at every second one, and what differs little is left out: to
+    Unless `whole`, each error happens at every fourth one, and what differs little is left out: to
     be killed after a call is to be killed before the next, but for a client that got its answer.
     """
     yield Plan(number, Fault.KILL_BEFORE)
@@ -66,10 +66,10 @@ def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
         if call.op == "send":
             yield Plan(number, Fault.TORN)
         return
-    for place, error in enumerate(ERRORS, number):
-        if whole or place % 2:
+    for place, error in enumerate(ERRORS):
+        if whole or place == number % 4:
             yield Plan(number, Fault.FAIL, error)
-        if whole or not place % 2:
+        if whole or place == (number + 2) % 4:
             yield Plan(number, Fault.FAIL_ON, error)
     if call.op in OCTETS:
         yield Plan(number, Fault.SHORT)

@@ -23,7 +23,7 @@ from faults.senders import TRACE, by_lmtp
 from faults.stores import OWNER
 from support.process import POP3, Served, serving
 
-LIVES = 6 if "RESTANTE_ALL_FAULTS" not in os.environ else 60
+LIVES = 4 if "RESTANTE_ALL_FAULTS" not in os.environ else 15
 MESSAGES = 4  # that come in each
 PASSWORD = "hunter22"
 
@@ -46,7 +46,7 @@ def test_a_server_that_is_killed_again_and_again_loses_nothing(
     for number in range(LIVES + 1):
         with serving(tmp_path, "--lmtp", tmp_path / "lmtp", "--format", box) as served:
             life.see(served)
-            life.end(served, milliseconds=number % 6 * 8)
+            life.end(served, milliseconds=number % 6 * 7)
     told = f"{box}: {LIVES} lives of pop3 serve, {life.answers} answers before the kill"
     with capsys.disabled():
         print(f"\n{told}")  # noqa: T201  # how much was tried is what this proves
