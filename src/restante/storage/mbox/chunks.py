@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
-from restante.storage.maildir.files import as_store_error, read_at_hand
+from restante.storage.files import as_store_error, read_at_hand
 from restante.storage.mbox import header
 from restante.storage.mbox.quoting import Unquoting
 from restante.storage.mbox.text import CHUNK, piece_digest
