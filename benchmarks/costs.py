@@ -25,8 +25,9 @@ from restante.server import connection, observe
 from restante.server.connection import Connection
 from restante.server.limits import Crowd
 from restante.server.service import Service
+from restante.storage import pace
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, pace
+from restante.storage.maildir import MaildirStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "session.h"
@@ -37,7 +37,13 @@ static struct sockaddr_in server;
 static struct session *all;
 static double *times;
 static int begun, over, clocked, refused, spin;
-static double rested;               /* seconds in which it had nothing to do */
+static double rested;               /* seconds of its core in which it had nothing to do */
+
+static double processor(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
 
 static int is(const char *name) { return !strcmp(scenario, name); }
 
@@ -109,9 +115,9 @@ static double run(void) {
     epoll = epoll_create1(0);
     start_due();
     while (now() < until && over < most) {
-        double asked = now();
+        double asked = spin ? processor() : 0;
         int n = epoll_wait(epoll, events, AT_ONCE, spin ? 0 : pause_ms > 0 ? 1 : 100);
-        if (!n) rested += now() - asked;
+        if (spin && !n) rested += processor() - asked;
         for (int i = 0; i < n; i++) {
             struct session *s = events[i].data.ptr;
             if (!hear(s)) continue;
@@ -133,11 +139,7 @@ static double milliseconds(double part) {
 }
 
 static void report(double took) {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    double cpu = (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec)
-                 + (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6;
-    if (spin) cpu -= rested;
+    double cpu = processor() - rested;
     qsort(times, (size_t)clocked, sizeof *times, earlier);
     printf("{\"sessions\": %d, \"refused\": %d, \"seconds\": %.4f, \"octets\": %ld, "
            "\"replies\": %ld, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f, \"cpu\": %.4f}\n",

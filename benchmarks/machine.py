@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 from peers import COURIER
@@ -16,10 +17,11 @@ from restante import __version__
 def machine() -> str:
     """Return the machine, in a line."""
     model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    python = "the system's Python" if sys.base_prefix == "/usr" else "a Python of its own,"
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{len(os.sched_getaffinity(0))} cores of {model[1] if model else platform.machine()}, "
-        f"{memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+        f"{memory:.0f} GiB, Linux {platform.release()}, {python} {platform.python_version()}"
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuzz.target import Target
+from restante.storage.files import FileChunks, chunks
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
-from restante.storage.maildir.files import FileChunks, chunks
 from restante.storage.maildir.maildrop import MaildirMaildrop
 
 FIELD = b"\xfe"  # between the fields of an input

@@ -11,7 +11,7 @@ from typing import TypeVar
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.maildir.pace import Pace
+from restante.storage.pace import Pace
 from storage.contract import whole
 
 T = TypeVar("T")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage import files
 from restante.storage.api import BusyError, GoneError, RemainError, StoreError
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, files
+from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.listing import Folders, list_messages
 from storage.contract import BIG, whole
 from storage.maildir.box import Box

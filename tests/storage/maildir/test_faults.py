@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from restante.storage.api import StoreError
+from restante.storage.files import FileChunks, open_file
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore, sizes
-from restante.storage.maildir.files import FileChunks, open_file
 from restante.storage.maildir.listing import Folders
 from storage.maildir.box import Box
 

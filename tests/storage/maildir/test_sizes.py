@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.maildir import files, sizes
+from restante.storage import files
+from restante.storage.maildir import sizes
 from storage.maildir.box import Box
 
 MIXED = b"Subject: a\r\n\nunix\ndos\r\nno end"

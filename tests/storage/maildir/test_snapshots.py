@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restante.storage import pace, snapshots
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, opening, pace, snapshots
-from restante.storage.maildir.pace import Pace
+from restante.storage.maildir import MaildirStore, opening, snapshot
+from restante.storage.pace import Pace
 from storage.maildir.box import Box
 
 YEAR = 365 * 24 * 3600
@@ -144,13 +145,13 @@ def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.Monkey
 
 
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
-    known = snapshots.Snapshots[snapshots.Snapshot](most=5)
-    stamp = snapshots.Stamp(*(snapshots.Change(inode, 1, 1) for inode in (1, 2, 3)))
+    known = snapshots.Snapshots[snapshot.Snapshot](most=5)
+    stamp = snapshot.Stamp(*(snapshot.Change(inode, 1, 1) for inode in (1, 2, 3)))
     for owner in ("a", "b", "c"):
-        known.keep(owner, snapshots.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
+        known.keep(owner, snapshot.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
     known.get("a")
     for owner in ("d", "e", "f"):
-        known.keep(owner, snapshots.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
+        known.keep(owner, snapshot.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
     assert known.get("b") is None
     assert known.get("a") is not None
 

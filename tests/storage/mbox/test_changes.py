@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage import pace
 from restante.storage.api import GoneError, StoreError
-from restante.storage.maildir import pace
 from restante.storage.mbox import fromline, messages
 from restante.storage.mbox.maildrop import MboxMaildrop
 from storage.contract import whole

@@ -1,7 +1,8 @@
 """The Maildir store: one folder a user, one file a message, written by any delivery agent.
 
-`names` reads file names, `listing` finds the messages, `sizes` remembers what was counted, `files`
-opens them safely, `lock` keeps other sessions out, and `store` puts these together.
+`names` reads file names, `listing` finds the messages, `sizes` remembers what was counted, a
+`snapshot` is what a look found and `opening` takes it, `lock` keeps other sessions out, `held` is
+what a session has open, `delivery` puts a message in, and `store` puts these together.
 """
 
 from restante.storage.maildir.store import MaildirStore

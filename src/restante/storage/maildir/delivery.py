@@ -9,7 +9,7 @@ import socket
 import time
 
 from restante.protocol.body import size_on_wire
-from restante.storage.maildir.files import open_folder_for_now
+from restante.storage.files import open_folder_for_now
 from restante.storage.maildir.names import unique_id
 
 STALE = 36 * 60 * 60  # seconds

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from restante.storage.files import open_folder
 from restante.storage.maildir import names
-from restante.storage.maildir.files import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,14 +9,14 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import GoneError, RemainError
-from restante.storage.maildir import sizes
-from restante.storage.maildir.files import (
+from restante.storage.files import (
     FileChunks,
     as_store_error,
     open_file,
     read_at_hand,
     store_error,
 )
+from restante.storage.maildir import sizes
 from restante.storage.maildir.listing import list_messages
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from restante.protocol.needs import Body
     from restante.storage.maildir.held import Held
     from restante.storage.maildir.listing import Entry
-    from restante.storage.maildir.pace import Pace
-    from restante.storage.maildir.snapshots import Snapshot
+    from restante.storage.maildir.snapshot import Snapshot
+    from restante.storage.pace import Pace
 
 CANNOT_OPEN = "a message cannot be opened"
 WHOLE = 128 * 1024  # octets: a file up to this size is read in one piece

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.protocol.maildrop import Contents
 from restante.storage.maildir import names, sizes
 from restante.storage.maildir.listing import CUR, NEW, Entry, list_messages
-from restante.storage.maildir.snapshots import Snapshot, Stamp
+from restante.storage.maildir.snapshot import Snapshot, Stamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 import msgspec
 
 from restante.protocol.body import size_on_wire
+from restante.storage.files import chunks, open_file
 from restante.storage.maildir import names
-from restante.storage.maildir.files import chunks, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

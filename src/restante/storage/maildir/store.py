@@ -9,21 +9,22 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
+from restante.storage.files import as_store_error, let_go, open_below
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.files import as_store_error, let_go, open_below
 from restante.storage.maildir.held import Held
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.opening import look
-from restante.storage.maildir.pace import Pace
-from restante.storage.maildir.snapshots import Snapshots, Stamp
+from restante.storage.maildir.snapshot import Stamp
+from restante.storage.pace import Pace
+from restante.storage.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.storage.api import Due
     from restante.storage.layout import Layout
-    from restante.storage.maildir.snapshots import Snapshot
+    from restante.storage.maildir.snapshot import Snapshot
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 

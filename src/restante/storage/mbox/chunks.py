@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
-from restante.storage.maildir.files import as_store_error, let_go, read_at_hand
+from restante.storage.files import as_store_error, let_go, read_at_hand
 from restante.storage.mbox import header
 from restante.storage.mbox.quoting import Unquoting
 from restante.storage.mbox.reading import read_at

@@ -9,7 +9,7 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.maildir.files import let_go
+from restante.storage.files import let_go
 from restante.storage.mbox import fromline, header, journal
 from restante.storage.mbox.quoting import quoted
 from restante.storage.mbox.reading import read_at

@@ -17,7 +17,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
-from restante.storage.maildir.files import let_go
+from restante.storage.files import let_go
 from restante.storage.mbox import journal
 from restante.storage.mbox.place import same_file
 

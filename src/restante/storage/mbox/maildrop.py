@@ -9,7 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, GoneError, StoreError
-from restante.storage.maildir.files import as_store_error, let_go, read_at_hand
+from restante.storage.files import as_store_error, let_go, read_at_hand
 from restante.storage.mbox import messages
 from restante.storage.mbox.chunks import MboxChunks
 from restante.storage.mbox.lock import HeldError, held

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.maildrop import Contents
-from restante.storage.maildir.snapshots import GRAIN
 from restante.storage.mbox import messages
+from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
     from restante.storage.mbox.messages import Entry

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
-from restante.storage.maildir.files import open_below
+from restante.storage.files import open_below
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.maildrop import Contents
 from restante.storage.api import StoreError
-from restante.storage.maildir.files import let_go
+from restante.storage.files import let_go
 from restante.storage.mbox import fromline, header, messages
 from restante.storage.mbox.opening import Snapshot, Stamp
 from restante.storage.mbox.reading import read_at

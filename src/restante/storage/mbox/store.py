@@ -10,15 +10,15 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, StoreError
-from restante.storage.maildir.files import as_store_error, let_go
-from restante.storage.maildir.pace import Pace
-from restante.storage.maildir.snapshots import Snapshots
+from restante.storage.files import as_store_error, let_go
 from restante.storage.mbox import delivery, expiry, messages
 from restante.storage.mbox.lock import HeldError, SessionLock, held
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
 from restante.storage.mbox.opening import NOTHING, Snapshot, Stamp, look
 from restante.storage.mbox.place import open_place
 from restante.storage.mbox.rewrite import rewrite
+from restante.storage.pace import Pace
+from restante.storage.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from restante.storage.api import Due

@@ -1,30 +1,23 @@
 """What a Maildir held when it was last listed, good for as long as its folders did not change.
 
-A folder's time changes whenever a name is added, removed or renamed in it, by whatever program. But
-clocks have a grain: what changes twice within it may bear the same time, and a file system's grain
-may be two seconds (FAT). So a listing is trusted only when, before it began, nothing had changed
-for longer than that. A clock that jumps back makes folders look changed in the future: then nothing
-is trusted, until it has caught up.
+A folder's time changes whenever a name is added, removed or renamed in it, by whatever program.
 """
 
 from __future__ import annotations
 
 import os
-from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from restante.storage.maildir.listing import NEW
+from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.protocol.maildrop import Contents
     from restante.storage.maildir.listing import Entry
-
-GRAIN = 2_000_000_000  # nanoseconds
-MOST_MESSAGES = 300_000  # in all snapshots together: some 100 MB
 
 
 class Change(NamedTuple):
@@ -98,44 +91,3 @@ class Snapshot:
         if folder == NEW:
             return self.stamp.new == now.new and self.stamp.settled("new", self.begun)
         return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
-
-
-class Kept(Protocol):
-    """What `Snapshots` keeps: it has an entry for each message."""
-
-    @property
-    def entries(self) -> Sequence[object]:
-        """The messages."""
-
-
-S = TypeVar("S", bound=Kept)
-
-
-class Snapshots(Generic[S]):
-    """The snapshots of a store, by owner; those used longest ago are forgotten first."""
-
-    def __init__(self, most: int = MOST_MESSAGES) -> None:
-        self._most = most
-        self._known: OrderedDict[str, S] = OrderedDict()
-        self._messages = 0
-
-    def get(self, owner: str) -> S | None:
-        """Return what was kept of an owner's maildrop. It may be out of date: compare stamps."""
-        snapshot = self._known.get(owner)
-        if snapshot is not None:
-            self._known.move_to_end(owner)
-        return snapshot
-
-    def keep(self, owner: str, snapshot: S) -> None:
-        """Keep a snapshot."""
-        self.forget(owner)
-        self._known[owner] = snapshot
-        self._messages += len(snapshot.entries) + 1
-        while self._messages > self._most and self._known:
-            self.forget(next(iter(self._known)))
-
-    def forget(self, owner: str) -> None:
-        """Forget what was kept of an owner's maildrop."""
-        snapshot = self._known.pop(owner, None)
-        if snapshot is not None:
-            self._messages -= len(snapshot.entries) + 1
