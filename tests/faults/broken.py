@@ -110,7 +110,7 @@ BROKEN: Mapping[str, tuple[Box, str, str]] = {
     "lying": (_box(LyingStore), "everything deleted", "its removal was confirmed"),
     "unsynced": (_box(UnsyncedStore), "everything deleted", "before these were synced"),
     "greedy": (_box(GreedyStore), "marks taken away", "is lost"),
-    "half": (_box(HalfStore), "a message", "nobody put there"),
+    "half": (_box(HalfStore), "a big delivery", "nobody put there"),
     "eager": (_box(EagerStore), "by LMTP", "1 deliveries were confirmed, 0 are there"),
     "hasty": (_Hasty(), "by LMTP", "before these were synced"),
 }

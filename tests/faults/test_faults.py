@@ -21,7 +21,7 @@ MORE_OPS = {
     "mbox": {"fcntl", "link", "chmod", "chown", "utime"},
 }
 
-LEAST = 2000  # faults, a kind of store
+LEAST = 1200  # faults, a kind of store
 
 
 @pytest.mark.parametrize("box", BOXES)

@@ -14,7 +14,7 @@ import pytest
 from faults.boxes import BOXES
 from faults.shim import preloading, python
 
-EXAMPLES = ("25",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("100", "random")
+EXAMPLES = ("20",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("100", "random")
 
 
 @pytest.mark.parametrize("box", [*BOXES, "memory"])
