@@ -1,7 +1,7 @@
 """What an mbox held when it was last read, good for as long as the file did not change.
 
 Every change shows in the file's size or in the time of its last change, which no program can set.
-But clocks have a grain, so what changed just now is not trusted: see `maildir/snapshots.py`. Where
+But clocks have a grain, so what changed just now is not trusted: see `storage/snapshots.py`. Where
 mail was only added since, only that is read.
 """
 
