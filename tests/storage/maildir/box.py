@@ -33,7 +33,11 @@ class Box:
         self.folder = root / "ann"
         for part in ("tmp", "new", "cur"):
             (self.folder / part).mkdir(parents=True)
-        self.store = MaildirStore(Layout(root))
+        self.restart()
+
+    def restart(self) -> None:
+        """Look at it as a server that was just started: it remembers nothing."""
+        self.store = MaildirStore(Layout(self.root))
         self.store._pace = Quick()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tempfile
 import time
@@ -109,6 +110,34 @@ def test_folders_that_were_replaced_are_listed_anew(box: Box) -> None:
     aging.age()
     assert at_hand(box) is None
     assert box.uids() == []
+
+
+def test_a_size_that_was_corrected_stays_when_the_file_gets_a_flag(box: Box) -> None:
+    file = box.put("new/1.a,W=7")
+    aging = settled(box)
+
+    async def correct() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        await maildrop.correct({0: 21})
+        maildrop.release()
+
+    asyncio.run(correct())
+    assert box.sizes() == [21]
+    aging.age()
+    box.uids()
+    file.rename(box.folder / "cur" / "1.a,W=7:2,S")
+    assert box.sizes() == [21]
+
+
+def test_a_message_without_a_size_in_its_name_is_counted_and_the_others_are_not_listed_again(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("cur/1.a,W=21:2,S")
+    settled(box)
+    monkeypatch.setattr(opening, "_listed", lambda *_: pytest.fail("listed anew"))
+    for number in (2, 3, 4):
+        box.put(f"new/{number}.b")
+        assert box.sizes() == [21] * number
 
 
 def test_a_time_that_was_put_back_hides_nothing(box: Box) -> None:

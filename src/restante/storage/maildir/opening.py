@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.protocol.maildrop import Contents
 from restante.storage.maildir import names, sizes
 from restante.storage.maildir.listing import CUR, NEW, Entry, list_messages
-from restante.storage.maildir.snapshot import Snapshot, Stamp
+from restante.storage.maildir.snapshot import Snapshot, Stamp, sizes_changed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,18 +32,21 @@ class Found(NamedTuple):
 def look(held: Held, known: Snapshot | None, folder: str) -> Snapshot:
     """Return what the maildrop in a folder holds now. Raises OSError.
 
-    Its stamp was taken before the look, so a change meanwhile makes it out of date.
+    The stamp of its folders was taken before the look, so a change meanwhile makes it out of date;
+    that of the file of sizes after it, since the look itself may have written it.
     """
     begun = time.time_ns()
     stamp = Stamp.of(folder)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     updated = None
-    if known is not None and known.stamp.root == stamp.root and stamp.settled("root", begun):
+    if known is not None and known.stamp.sizes == stamp.sizes:
         updated = _updated(known, stamp, held)
-        if Stamp.of(folder) != stamp:
+        now = Stamp.of(folder)
+        if (now.new, now.cur) != (stamp.new, stamp.cur):
             updated = None  # names may have been missed while they moved: look long
     entries, contents, exact = updated or _listed(held)
+    stamp = stamp._replace(sizes=sizes_changed(folder))
     return Snapshot(folder, stamp, begun, entries, contents, exact)
 
 
@@ -77,7 +80,7 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held) -> Found | None:
             return None  # copies of one base name: when one goes, the other may take its key
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    found, exact = sizes.sizes_of_new(added, held)
+    found, exact = sizes.sizes_of_new(added, uids, held)
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, names.order(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:

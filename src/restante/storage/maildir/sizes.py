@@ -48,14 +48,15 @@ def sizes_of(entries: Sequence[Entry], held: Held) -> Sizes:
     return sizes
 
 
-def sizes_of_new(entries: Sequence[Entry], held: Held) -> Sizes:
-    """Return the octets of messages that came since; what is known of others stays."""
-    if all(names.wire_size(entry.key) is not None for entry in entries):
-        return Sizes([names.wire_size(entry.key) for entry in entries], exact=True)
+def sizes_of_new(entries: Sequence[Entry], others: Sequence[str], held: Held) -> Sizes:
+    """Return the octets of messages that came since; what is known of the others, by uid, stays."""
+    if not entries:
+        return Sizes([], exact=True)
     known = _load(held.root)
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh:
-        _save(known | fresh, held.root)
+        there = set(others)
+        _save({uid: size for uid, size in known.items() if uid in there} | fresh, held.root)
     return sizes
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from restante.storage.maildir.listing import NEW
+from restante.storage.maildir.sizes import CACHE_FILE
 from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Change(NamedTuple):
-    """Which folder, and when it changed, in nanoseconds since 1970.
+    """Which folder or file, and when it changed, in nanoseconds since 1970.
 
     Programs that copy folders, such as rsync, put back the first time, but none can the second.
     """
@@ -31,29 +32,42 @@ class Change(NamedTuple):
     changed: int
 
 
-class Stamp(NamedTuple):
-    """When the three folders of a maildrop last changed, and that they are still the same."""
+_MISSING = Change(0, 0, 0)
 
-    root: Change
+
+class Stamp(NamedTuple):
+    """When what a look depends on last changed, and that it is still the same.
+
+    Anybody may change the folders at any time. The file of sizes is written only by who holds the
+    maildrop's lock, and each time anew.
+    """
+
+    sizes: Change
     new: Change
     cur: Change
 
     @classmethod
     def of(cls, folder: str) -> Stamp:
-        """Look at the folders of a maildrop. Raises OSError."""
-        return cls(_changed(folder), _changed(f"{folder}/new"), _changed(f"{folder}/cur"))
+        """Look at a maildrop's folders and file of sizes. Raises OSError."""
+        sizes = sizes_changed(folder)
+        return cls(sizes, _changed(f"{folder}/new"), _changed(f"{folder}/cur"))
 
-    def settled(self, folder: Literal["root", "new", "cur"], now: int) -> bool:
-        """Tell whether a change in a folder from `now` on, in nanoseconds since 1970, would show.
-
-        The file of sizes lies in the root.
-        """
+    def settled(self, folder: Literal["new", "cur"], now: int) -> bool:
+        """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
         modified: int = getattr(self, folder).modified
         return modified + GRAIN < now
 
 
-def _changed(folder: str) -> Change:
-    status = os.stat(folder)
+def sizes_changed(folder: str) -> Change:
+    """Look at a maildrop's file of sizes, which may be missing. Raises OSError."""
+    try:
+        return _changed(f"{folder}/{CACHE_FILE}")
+    except FileNotFoundError:
+        return _MISSING
+
+
+def _changed(path: str) -> Change:
+    status = os.lstat(path)
     return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -71,7 +85,7 @@ class Snapshot:
     @cached_property
     def trusted(self) -> bool:
         """Whether any change since shows in the stamp; if not, it is only good to compare with."""
-        return all(self.stamp.settled(folder, self.begun) for folder in ("root", "new", "cur"))
+        return self.stamp.settled("new", self.begun) and self.stamp.settled("cur", self.begun)
 
     def names(self, folder: int) -> frozenset[str]:
         """Return the names of the files in NEW or in CUR."""
