@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fuzz import client_side, forms, server_side, stored
+from fuzz import client_side, forms, mbox, server_side, stored
 from fuzz.target import Target
 
 HERE = Path(__file__).parent
@@ -15,4 +15,5 @@ TARGETS: dict[str, Target] = {
     **client_side.TARGETS,
     **forms.TARGETS,
     **stored.TARGETS,
+    **mbox.TARGETS,
 }
