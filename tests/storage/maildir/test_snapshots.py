@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.storage import pace, snapshots
+from restante.storage.api import StoreError
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore, opening, snapshot
 from restante.storage.pace import Pace
@@ -160,6 +161,44 @@ def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
     assert at_hand(box) is None
     maildrop.release()
     assert at_hand(box) == ["1.a"]
+
+
+def test_what_is_opened_at_once_holds_nothing_but_the_lock_until_a_message_is_read(
+    box: Box,
+) -> None:
+    box.put("new/1.a")
+    settled(box)
+    before = len(os.listdir("/proc/self/fd"))
+    maildrop = box.store.at_hand("ann")
+    assert maildrop is not None
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert maildrop.read(0) == b"Subject: a\n\nhello\n"
+    maildrop.release()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize("lock", [True, False])
+def test_a_folder_that_took_the_place_of_the_locked_one_is_neither_read_nor_emptied(
+    box: Box, lock: bool
+) -> None:
+    """R1939-6.2: nobody locked what is there now."""
+    box.put("new/1.a")
+    settled(box)
+    maildrop = box.store.at_hand("ann")
+    assert maildrop is not None
+    box.folder.rename(box.root / "old")
+    for part in ("tmp", "new", "cur"):
+        (box.folder / part).mkdir(parents=True)
+    other = box.put("new/1.a", b"another\n")
+    if lock:
+        (box.folder / "restante.lock").touch()
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            maildrop.read(0)
+        with pytest.raises(StoreError):
+            asyncio.run(maildrop.remove([0]))
+    maildrop.release()
+    assert other.read_bytes() == b"another\n"
 
 
 def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,11 +35,20 @@ class Held:
     def root(self) -> int:
         """The maildrop's own folder. Raises OSError: another one has come in its place."""
         if self._root < 0:
-            self._root = os.open(self._folder, _FOLDER)
-            here = os.stat(LOCK_FILE, dir_fd=self._root, follow_symlinks=False)
-            if not os.path.samestat(here, os.fstat(self._lock)):
+            root = os.open(self._folder, _FOLDER)
+            if not self._is_locked(root):
+                os.close(root)
                 raise OSError(errno.ESTALE, "another folder has come in its place", self._folder)
+            self._root = root
         return self._root
+
+    def _is_locked(self, root: int) -> bool:
+        """Tell whether the lock in this folder is the one that we have."""
+        try:
+            here = os.stat(LOCK_FILE, dir_fd=root, follow_symlinks=False)
+            return os.path.samestat(here, os.fstat(self._lock))
+        except OSError:
+            return False
 
     def open(self) -> None:
         """Open the folders now, made where they are missing. Raises OSError."""
