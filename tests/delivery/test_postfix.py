@@ -161,8 +161,8 @@ def test_what_sendmail_is_given_comes_back_octet_for_octet_by_lmtp(site: Site) -
         mta.wait_for("550 5.1.1 no such user here")
         mta.wait_for("status=sent (250 2.0.0 delivered)")
     assert got == expected(LETTER, b"ann@example.com", b"carl@example.org", got)
-    log = (site.folder / "log").read_text()
-    assert "event=delivered via=lmtp user=ann@example.com" in log
+    log = site.folder / "log"
+    wait_until(lambda: "event=delivered via=lmtp user=ann@example.com" in log.read_text())
 
 
 def test_postfix_asks_who_exists_before_it_takes_mail_from_others(site: Site) -> None:

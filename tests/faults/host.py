@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import gc
 import io
+import itertools
 import json
 import os
 import shutil
@@ -136,7 +137,9 @@ class Host:
         self._shim = shim
         self._doors = doors
         self._lines = io.StringIO()
+        observe.PAUSE = 0  # the lines are asked for after each fault
         self._log, _ = observe.start("text", self._lines)
+        self._reports = itertools.count()
         self._service = self._new()
 
     async def run(self) -> None:
@@ -199,7 +202,15 @@ class Host:
                     return {"error": str(error)}
         sessions = len(self._service.connections) + len(self._service._background)
         files = list(self._open_files())
-        return {"log": self._lines.getvalue(), "open": files, "sessions": sessions}
+        return {"log": await self._log_until_now(), "open": files, "sessions": sessions}
+
+    async def _log_until_now(self) -> str:
+        """Return the log once its thread has written all that was logged before."""
+        number = next(self._reports)
+        self._log.info("report", number=number)
+        while f"event=report number={number}\n" not in self._lines.getvalue():  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.0005)
+        return self._lines.getvalue()
 
     def _open_files(self) -> Iterator[str]:
         for descriptor in os.listdir("/proc/self/fd"):

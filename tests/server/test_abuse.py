@@ -149,6 +149,7 @@ def test_control_characters_in_a_name_reach_neither_reply_nor_log(live: Live) ->
         client.send(b"USER a\x1b[31m\x07\r\nUSER x\rlevel=info event=forged\r\nQUIT\r\n")
         said = client.read_all()
     assert said == b"-ERR Write it as: USER name\r\n" * 2 + b"+OK Logging out.\r\n"
+    live.wait_for_log("end=quit")
     assert "forged" not in live.log.getvalue()
     assert "\x1b" not in live.log.getvalue()
 
