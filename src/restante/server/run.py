@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 from typing import TYPE_CHECKING, TypeAlias
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from restante.server.certificates import Certificates
     from restante.server.companion import Companion
     from restante.server.crew import Crew
     from restante.server.sections import Config
     from restante.server.service import Service
 
 OnReady: TypeAlias = "Callable[[list[str]], None]"
+Renew: TypeAlias = "Callable[[], Config]"
 Opened: TypeAlias = "Sequence[tuple[Companion, Sequence[socket.socket]]]"
 
 
@@ -40,22 +43,25 @@ def run(
     config: Config,
     on_ready: OnReady = lambda _: None,
     companions: Sequence[Companion] = (),
-    renew: Callable[[], Config] | None = None,
+    renew: Renew | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are taken.
 
-    `renew` reads the configuration again, where there are workers to be replaced on SIGHUP.
+    `renew` reads the configuration again on SIGHUP. Where there are workers, they are replaced;
+    without, certificates are loaded, and the log tells whether the rest wants a restart.
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
     workers = cores() if config.server.workers == "auto" else config.server.workers
+    renew = renew or (lambda: config)
     if workers == 1:
-        _run_alone(config, on_ready, companions)
+        _run_alone(config, on_ready, companions, renew)
     else:
-        renew = renew or (lambda: config)
         _run_workers(config, min(workers, MOST_WORKERS), on_ready, companions, renew)
 
 
-def _run_alone(config: Config, on_ready: OnReady, companions: Sequence[Companion]) -> None:
+def _run_alone(
+    config: Config, on_ready: OnReady, companions: Sequence[Companion], renew: Renew
+) -> None:
     log, writer = observe.start(config.log.format)
     try:
         service = build.service(config, log)
@@ -65,7 +71,7 @@ def _run_alone(config: Config, on_ready: OnReady, companions: Sequence[Companion
             _opened(companions) as opened,
             asyncio.Runner(loop_factory=loop_factory()) as runner,
         ):
-            runner.run(_serve(config, service, on_ready, opened))
+            runner.run(_serve(config, service, on_ready, opened, renew))
     finally:
         writer.close()
 
@@ -75,7 +81,7 @@ def _run_workers(
     workers: int,
     on_ready: OnReady,
     companions: Sequence[Companion],
-    renew: Callable[[], Config],
+    renew: Renew,
 ) -> None:
     if sys.platform != "linux":
         raise ConfigError(["server.workers: more than one wants Linux"])
@@ -103,19 +109,16 @@ def _run_workers(
         Supervisor(workers, inherited, opened, renew).run(config, tell)
 
 
-async def _serve(config: Config, service: Service, on_ready: OnReady, opened: Opened) -> None:
+async def _serve(
+    config: Config, service: Service, on_ready: OnReady, opened: Opened, renew: Renew
+) -> None:
     loop = asyncio.get_running_loop()
     report_incidents(service.log)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listens, certificates = build.listens(config, service.log)
-
-    def reload() -> None:
-        for known in certificates:
-            known.reload()
-        service.log.info("reloaded")
-
+    reload = functools.partial(_reload, config, renew, certificates, service.log)
     loop.add_signal_handler(signal.SIGHUP, reload)
     expiry = build.expiry(config, service)
     expiring = asyncio.create_task(expiry.run()) if expiry else None
@@ -130,6 +133,24 @@ async def _serve(config: Config, service: Service, on_ready: OnReady, opened: Op
         service.log.info("stopping", connections=len(service.connections))
         if expiring:
             expiring.cancel()
+
+
+def _reload(
+    config: Config, renew: Renew, certificates: Sequence[Certificates], log: FilteringBoundLogger
+) -> None:
+    """Load the certificates again, and tell what else the configuration would change by now."""
+    try:
+        renewed = renew()
+    except ConfigError as error:
+        for problem in error.problems:
+            log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
+        return
+    for known in certificates:
+        known.reload()
+    if renewed != config:
+        what = "without workers, the configuration changes only by a restart"
+        log.warning("reload_is_partial", what=what)
+    log.info("reloaded")
 
 
 def _announce(

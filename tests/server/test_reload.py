@@ -1,0 +1,60 @@
+"""SIGHUP to a server without workers; with workers, see test_workers_end.py."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.live import wait_until
+from support.process import Served, serving
+
+
+class Alone:
+    """A server without workers, and its configuration."""
+
+    def __init__(self, served: Served, config: Path) -> None:
+        self.served = served
+        self.config = config
+
+    def reload(self, config: str, *events: str) -> str:
+        """Write the configuration anew, hang up, and return the log once it has these events."""
+        self.config.write_text(config)
+        self.served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: all(f"event={event}" in self.log() for event in events))
+        return self.log()
+
+    def log(self) -> str:
+        return self.served.log.read_text()
+
+
+GREETING = '[server]\ngreeting = "before"\n'
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Alone]:
+    config = tmp_path / "restante.toml"
+    config.write_text(GREETING)
+    with serving(tmp_path, "--config", config) as served:
+        yield Alone(served, config)
+
+
+def test_an_unchanged_configuration_is_reloaded_without_a_warning(alone: Alone) -> None:
+    assert "level=warning event=reload" not in alone.reload(GREETING, "reloaded")
+
+
+def test_what_wants_a_restart_is_told(alone: Alone) -> None:
+    log = alone.reload(GREETING.replace("before", "after"), "reload_is_partial", "reloaded")
+    assert "only by a restart" in log
+    with alone.served.connect() as client:
+        assert client.read_line() == b"+OK before\r\n"
+
+
+def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
+    log = alone.reload(GREETING.replace("greeting", "greting"), "not_reloaded")
+    assert "did you mean greeting" in log
+    assert "event=reloaded" not in log
+    with alone.served.connect() as client:
+        assert client.read_line() == b"+OK before\r\n"
