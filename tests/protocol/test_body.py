@@ -96,6 +96,19 @@ def test_top_is_complete_as_soon_as_nothing_more_is_wanted(stored: bytes, lines:
     assert sent + wire.finish() == reference.top(stored, lines)
 
 
+@given(texts, texts, st.integers(0, 8))
+@example(b"a\n\n", b"b\n", 0)
+@example(b"a\r\n\r", b"\nb\n", 0)
+def test_a_beginning_holds_what_top_wants_when_nothing_behind_it_matters(
+    beginning: bytes, rest: bytes, lines: int
+) -> None:
+    same = body.top(beginning, lines)
+    if body.holds_top(beginning, lines):
+        assert reference.top(beginning + rest, lines) == same
+    else:
+        assert reference.top(beginning + b"x", lines) != same
+
+
 def test_top_of_a_long_message_is_complete_after_its_first_chunk() -> None:
     wire = body.TopWireForm(1)
     assert wire.feed(b"Subject: a\n\none\ntwo\n" + b"x" * 10_000) == b"Subject: a\r\n\r\none\r\n"

@@ -41,8 +41,8 @@ def run(test: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(test())
 
 
-async def whole(maildrop: Maildrop, index: int) -> bytes:
-    body = maildrop.read(index)
+async def whole(maildrop: Maildrop, index: int, lines: int | None = None) -> bytes:
+    body = maildrop.read(index, lines)
     if inspect.isawaitable(body):
         body = await body
     if isinstance(body, bytes):
@@ -88,6 +88,33 @@ def test_a_big_message_comes_in_chunks_of_bounded_size(store: Store) -> None:
         maildrop = await store.acquire("ann", 0)
         assert list(maildrop.contents.sizes) == [reference.size(BIG)]
         assert await whole(maildrop, 0) == BIG
+        maildrop.release()
+
+    run(test)
+
+
+LONG = b"0123456789abcdef\n" * 5000
+LISTED = [
+    b"Subject: a\n\n" + LONG,
+    b"Subject: a\r\n\r\n" + LONG,
+    LONG.replace(b"0", b"X-") + b"\n" + LONG,
+    LONG,
+    b"Subject: a\n\n" + b"x" * 200_000,
+    b"Subject: big\n\n" + LONG * 20,
+]
+
+
+@pytest.mark.parametrize("lines", [0, 1, 100, 4000, 10_000])
+@pytest.mark.parametrize("message", LISTED, ids=lambda message: repr(message[:14]))
+def test_what_top_wants_is_there(store: Store, message: bytes, lines: int) -> None:
+    """R1939-7.1."""
+
+    async def test() -> None:
+        await store.deliver("ann", message)
+        maildrop = await store.acquire("ann", 0)
+        for _ in range(5):  # until the disk is known to be quick
+            read = await whole(maildrop, 0, lines)
+            assert reference.top(read, lines) == reference.top(message, lines)
         maildrop.release()
 
     run(test)

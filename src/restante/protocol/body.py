@@ -139,3 +139,10 @@ def whole(stored: bytes) -> tuple[bytes, int]:
 def top(stored: bytes, lines: int) -> bytes:
     """Return what TOP sends of a whole message, terminator included."""
     return whole(TopWireForm(lines).cut(stored))[0]
+
+
+def holds_top(beginning: bytes, lines: int) -> bool:
+    """Tell whether a message's beginning holds all that TOP sends of it."""
+    wire = TopWireForm(lines)
+    wire.cut(beginning)
+    return wire.complete

@@ -1,0 +1,26 @@
+"""TOP reads what was asked for, not what lies there."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+
+from restante.storage.maildir.maildrop import BEGINNING
+from storage.contract import BIG, LISTED
+from storage.maildir.box import Box
+
+
+@pytest.mark.parametrize("message", [LISTED[0], BIG], ids=["small", "big"])
+def test_a_few_lines_of_a_message_are_read_from_its_beginning_alone(
+    box: Box, message: bytes
+) -> None:
+    box.put("new/1.a", message)
+    read = box.session(lambda maildrop: maildrop.read(0, 10))
+    assert read == message[:BEGINNING]
+
+
+def test_many_lines_of_a_small_message_are_read_with_all_of_it(box: Box) -> None:
+    box.put("new/1.a", LISTED[0])
+    read = box.session(lambda maildrop: maildrop.read(0, 2000))
+    assert len(cast("bytes", read)) == len(LISTED[0])
