@@ -124,7 +124,7 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
 
 
 def _whole(maildrop: MaildirMaildrop, index: int) -> bytes:
-    body = maildrop._find_and_open(index)
+    body = maildrop._find_and_open(index, None)
     if isinstance(body, bytes):
         return body
     assert isinstance(body, FileChunks)
