@@ -44,7 +44,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
 def test_the_unit_starts_what_the_page_installs_as_the_user_whom_it_makes() -> None:
     service = unit()["Service"]
     program, *arguments = service["ExecStart"].split()
-    assert f"python3 -m venv {program.removesuffix('/bin/pop3')}" in COMMANDS
+    assert f"/usr/bin/python3 -m venv {program.removesuffix('/bin/pop3')}" in COMMANDS
     assert f"ln -s {program} /usr/local/bin/pop3" in COMMANDS
     assert arguments == ["serve", "--config", "/etc/restante/restante.toml"]
     (made,) = [command for command in COMMANDS if command.startswith("useradd ")]
