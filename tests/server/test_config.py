@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.settings import Settings
+from restante.server import build, observe
 from restante.server.address import Address
 from restante.server.config import ConfigError, load
 
@@ -227,3 +228,25 @@ def test_a_mistake_about_delivery_is_told(tmp_path: Path, line: str, told: str) 
     """Whoever can reach LMTP can deliver, so a network is not asked for by mistake."""
     (problem,) = problems(tmp_path, f"{LEAST}[delivery]\n{line}\n")
     assert problem.startswith(told)
+
+
+def test_unique_ids_are_own_or_what_dovecot_made(tmp_path: Path) -> None:
+    said = problems(tmp_path, LEAST.replace("[acc", 'unique_ids = "%5u"\n[acc'))
+    assert len(said) == 1
+    assert said[0].startswith("mail.unique_ids: Expected %u, %v, %Xu, %08Xv and the like")
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST.replace("[acc", 'unique_ids = "%08Xu%08Xv"\n[acc'))
+    assert load(file, {}).mail.unique_ids == "%08Xu%08Xv"
+
+
+def test_an_mbox_has_no_unique_ids_of_dovecots(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST.replace("[acc", 'format = "mbox"\nunique_ids = "%v-%u"\n[acc'))
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "users").touch()
+    log, writer = observe.start("text")
+    try:
+        with pytest.raises(ConfigError, match=r"mail\.unique_ids: works with Maildirs only"):
+            build.service(load(file, {}), log)
+    finally:
+        writer.close()

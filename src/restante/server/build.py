@@ -16,12 +16,13 @@ from restante.server.config import ConfigError
 from restante.server.expiry import Expiry
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
+from restante.server.sections import OWN
 from restante.server.service import Service
 from restante.server.throttle import Throttle
 from restante.server.wire import Endpoint
 from restante.storage.api import Expires
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore
+from restante.storage.maildir import MaildirStore, UidFormat
 from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
@@ -124,7 +125,13 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
 
 def _store(config: Config) -> Store:
     layout = Layout(config.mail.folder, config.mail.layout)
-    return MboxStore(layout) if config.mail.format == "mbox" else MaildirStore(layout)
+    unique_ids = config.mail.unique_ids
+    form = None if unique_ids == OWN else UidFormat(unique_ids)
+    if config.mail.format == "maildir":
+        return MaildirStore(layout, form)
+    if form is not None:
+        raise ConfigError(["mail.unique_ids: works with Maildirs only; leave it out for an mbox"])
+    return MboxStore(layout)
 
 
 def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from restante.server.address import Address, parse_local, parse_loopback, placed
-from restante.server.sections import Config, Section
+from restante.server.sections import OWN, Config, Section
 from restante.storage.layout import Layout
+from restante.storage.maildir import UidFormat
 
 Decode: TypeAlias = Callable[[type[Any], Any], object]
 
@@ -147,6 +148,11 @@ def _check_lmtp(place: str | None) -> None:
         parse_local(place)
 
 
+def _check_unique_ids(text: str) -> None:
+    if text != OWN:
+        UidFormat(text)
+
+
 def _check_smtp(address: str | None) -> None:
     if address is not None:
         parse_loopback(address)
@@ -163,6 +169,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "tls.listen": _check_listen,
     "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
+    "mail.unique_ids": _check_unique_ids,
     "delivery.lmtp": _check_lmtp,
     "delivery.smtp": _check_smtp,
     "server.greeting": _check_greeting,

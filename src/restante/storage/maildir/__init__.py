@@ -1,10 +1,12 @@
 """The Maildir store: one folder a user, one file a message, written by any delivery agent.
 
-`names` reads file names, `listing` finds the messages, `sizes` remembers what was counted, a
-`snapshot` is what a look found and `opening` takes it, `lock` keeps other sessions out, `held` is
-what a session has open, `delivery` puts a message in, and `store` puts these together.
+`names` reads file names, `uidlist` knows the unique-ids that Dovecot gave, `listing` finds the
+messages, `sizes` remembers what was counted, a `snapshot` is what a look found and `opening` takes
+it, `lock` keeps other sessions out, `held` is what a session has open, `delivery` puts a message
+in, and `store` puts these together.
 """
 
 from restante.storage.maildir.store import MaildirStore
+from restante.storage.maildir.uidlist import UidFormat
 
-__all__ = ["MaildirStore"]
+__all__ = ["MaildirStore", "UidFormat"]

@@ -55,7 +55,7 @@ class Entry(NamedTuple):
 
     @property
     def uid(self) -> str:
-        """The unique-id. RFC 1939 section 7."""
+        """The unique-id, where Dovecot gave none. RFC 1939 section 7."""
         return names.unique_id(self.key)
 
 

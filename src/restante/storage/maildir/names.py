@@ -12,6 +12,7 @@ import os
 import re
 
 LONGEST_UID = 70  # characters: RFC 1939 section 7
+HASHED = "sha256-"  # begins what is made for names that do not fit
 
 _WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
 MOST_DIGITS = 18  # of a time
@@ -24,13 +25,21 @@ def base_name(name: str) -> str:
 
 
 def unique_id(base: str) -> str:
-    """Return the unique-id of a message: its base name, or where that does not fit, a hash of it.
+    """Return the unique-id of a message: its base name, or a hash where that does not fit."""
+    return base if fits(base) else hashed(base)
+
+
+def fits(uid: str) -> bool:
+    """Tell whether this may be a unique-id.
 
     RFC 1939 section 7: 1 to 70 characters from 0x21 to 0x7E.
     """
-    if 1 <= len(base) <= LONGEST_UID and base.isascii() and base.isprintable() and " " not in base:
-        return base
-    return "sha256-" + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
+    return 1 <= len(uid) <= LONGEST_UID and uid.isascii() and uid.isprintable() and " " not in uid
+
+
+def hashed(base: str) -> str:
+    """Return a unique-id made of a base name that cannot be one itself."""
+    return HASHED + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
 
 
 def wire_size(base: str) -> int | None:

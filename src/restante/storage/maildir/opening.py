@@ -12,11 +12,13 @@ from restante.protocol.maildrop import Contents
 from restante.storage.maildir import names, sizes
 from restante.storage.maildir.listing import CUR, NEW, Entry, list_messages
 from restante.storage.maildir.snapshot import Snapshot, Stamp, sizes_changed
+from restante.storage.maildir.uidlist import naming
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.storage.maildir.held import Held
+    from restante.storage.maildir.uidlist import UidFormat
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
 
@@ -29,39 +31,44 @@ class Found(NamedTuple):
     exact: bool  # all sizes are right
 
 
-def look(held: Held, known: Snapshot | None, folder: str) -> Snapshot:
+def look(
+    held: Held, known: Snapshot | None, folder: str, form: UidFormat | None = None
+) -> Snapshot:
     """Return what the maildrop in a folder holds now. Raises OSError.
+
+    With a format, messages in Dovecot's list have the unique-ids that Dovecot gave.
 
     The stamp of its folders was taken before the look, so a change meanwhile makes it out of date;
     that of the file of sizes after it, since the look itself may have written it.
     """
     begun = time.time_ns()
-    stamp = Stamp.of(folder)
+    stamp = Stamp.of(folder, uidlist=form is not None)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     updated = None
-    if known is not None and known.stamp.sizes == stamp.sizes:
-        updated = _updated(known, stamp, held)
+    if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
+        updated = _updated(known, stamp, held, form)
         now = Stamp.of(folder)
         if (now.new, now.cur) != (stamp.new, stamp.cur):
             updated = None  # names may have been missed while they moved: look long
-    entries, contents, exact = updated or _listed(held)
+    entries, contents, exact = updated or _listed(held, form)
     stamp = stamp._replace(sizes=sizes_changed(folder))
     return Snapshot(folder, stamp, begun, entries, contents, exact)
 
 
-def _listed(held: Held) -> Found:
+def _listed(held: Held, form: UidFormat | None) -> Found:
+    unique_id = naming(form, held.root)
     entries: Sequence[Entry] = list_messages(held.folders)
     octets: Sequence[int | None]
     octets, exact = sizes.sizes_of(entries, held)
     if None in octets:  # some vanished meanwhile
         there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in there], [size for _, size in there]
-    contents = Contents(tuple(octets), tuple(entry.uid for entry in entries))  # type: ignore[arg-type]
+    contents = Contents(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
     return Found(tuple(entries), contents, exact)
 
 
-def _updated(known: Snapshot, stamp: Stamp, held: Held) -> Found | None:
+def _updated(known: Snapshot, stamp: Stamp, held: Held, form: UidFormat | None) -> Found | None:
     """Return what was known with what changed since; None where that is not to be told.
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
@@ -80,7 +87,8 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held) -> Found | None:
             return None  # copies of one base name: when one goes, the other may take its key
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    found, exact = sizes.sizes_of_new(added, uids, held)
+    found, exact = sizes.sizes_of_new(added, entries, held)
+    unique_id = naming(form if added else None, held.root)
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, names.order(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:
@@ -88,7 +96,7 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held) -> Found | None:
         if size is not None:
             entries.insert(place, entry)
             octets.insert(place, size)
-            uids.insert(place, entry.uid)
+            uids.insert(place, unique_id(entry.key))
     return Found(tuple(entries), Contents(tuple(octets), tuple(uids)), exact)
 
 

@@ -29,7 +29,7 @@ _HEAD = b"restante sizes 1 "
 
 Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Known: TypeAlias = dict[str, tuple[Octets, int, int]]
-"""By unique-id: octets on the wire, and the size and time of the file that they were true of."""
+"""By `Entry.uid`: octets on the wire, and the size and time of the file that they were true of."""
 
 
 class Sizes(NamedTuple):
@@ -48,14 +48,14 @@ def sizes_of(entries: Sequence[Entry], held: Held) -> Sizes:
     return sizes
 
 
-def sizes_of_new(entries: Sequence[Entry], others: Sequence[str], held: Held) -> Sizes:
-    """Return the octets of messages that came since; what is known of the others, by uid, stays."""
+def sizes_of_new(entries: Sequence[Entry], others: Sequence[Entry], held: Held) -> Sizes:
+    """Return the octets of messages that came since; what is known of the others stays."""
     if not entries:
         return Sizes([], exact=True)
     known = _load(held.root)
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh:
-        there = set(others)
+        there = {entry.uid for entry in others}
         _save({uid: size for uid, size in known.items() if uid in there} | fresh, held.root)
     return sizes
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from restante.storage.maildir.listing import NEW
 from restante.storage.maildir.sizes import CACHE_FILE
+from restante.storage.maildir.uidlist import LIST
 from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
@@ -38,30 +39,36 @@ _MISSING = Change(0, 0, 0)
 class Stamp(NamedTuple):
     """When what a look depends on last changed, and that it is still the same.
 
-    Anybody may change the folders at any time. The file of sizes is written only by who holds the
-    maildrop's lock, and each time anew.
+    Anybody may change the folders at any time, and Dovecot its list, of who uses that. The file of
+    sizes is written only by who holds the maildrop's lock, and each time anew.
     """
 
     sizes: Change
     new: Change
     cur: Change
+    uidlist: Change = _MISSING
 
     @classmethod
-    def of(cls, folder: str) -> Stamp:
-        """Look at a maildrop's folders and file of sizes. Raises OSError."""
+    def of(cls, folder: str, *, uidlist: bool = False) -> Stamp:
+        """Look at a maildrop's folders, file of sizes, and Dovecot's list. Raises OSError."""
         sizes = sizes_changed(folder)
-        return cls(sizes, _changed(f"{folder}/new"), _changed(f"{folder}/cur"))
+        known = _changed_if_there(f"{folder}/{LIST}") if uidlist else _MISSING
+        return cls(sizes, _changed(f"{folder}/new"), _changed(f"{folder}/cur"), known)
 
-    def settled(self, folder: Literal["new", "cur"], now: int) -> bool:
+    def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
         """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
-        modified: int = getattr(self, folder).modified
+        modified: int = getattr(self, part).modified
         return modified + GRAIN < now
 
 
 def sizes_changed(folder: str) -> Change:
     """Look at a maildrop's file of sizes, which may be missing. Raises OSError."""
+    return _changed_if_there(f"{folder}/{CACHE_FILE}")
+
+
+def _changed_if_there(path: str) -> Change:
     try:
-        return _changed(f"{folder}/{CACHE_FILE}")
+        return _changed(path)
     except FileNotFoundError:
         return _MISSING
 
@@ -85,7 +92,7 @@ class Snapshot:
     @cached_property
     def trusted(self) -> bool:
         """Whether any change since shows in the stamp; if not, it is only good to compare with."""
-        return self.stamp.settled("new", self.begun) and self.stamp.settled("cur", self.begun)
+        return all(self.stamp.settled(part, self.begun) for part in ("new", "cur", "uidlist"))
 
     def names(self, folder: int) -> frozenset[str]:
         """Return the names of the files in NEW or in CUR."""
@@ -105,3 +112,7 @@ class Snapshot:
         if folder == NEW:
             return self.stamp.new == now.new and self.stamp.settled("new", self.begun)
         return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
+
+    def still_names(self, now: Stamp) -> bool:
+        """Tell whether Dovecot's list has surely not changed, where this is the stamp now."""
+        return self.stamp.uidlist == now.uidlist and self.stamp.settled("uidlist", self.begun)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from restante.storage.api import Due
     from restante.storage.layout import Layout
     from restante.storage.maildir.snapshot import Snapshot
+    from restante.storage.maildir.uidlist import UidFormat
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -32,10 +33,14 @@ LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session ho
 
 
 class MaildirStore:
-    """One Maildir for each user, in the folder that the layout names; made when it is missing."""
+    """One Maildir for each user, in the folder that the layout names; made when it is missing.
 
-    def __init__(self, layout: Layout) -> None:
+    With `unique_ids`, messages in Dovecot's list keep what Dovecot made of this format.
+    """
+
+    def __init__(self, layout: Layout, unique_ids: UidFormat | None = None) -> None:
         self._layout = layout
+        self._form = unique_ids
         self._snapshots: Snapshots[Snapshot] = Snapshots()
         self._pace = Pace()
 
@@ -101,7 +106,7 @@ class MaildirStore:
                 return None
             try:
                 held.open()
-                snapshot = look(held, self._snapshots.get(owner), str(folder))
+                snapshot = look(held, self._snapshots.get(owner), str(folder), self._form)
             except BaseException:
                 held.release()
                 raise
@@ -116,11 +121,11 @@ class MaildirStore:
         if held is None:
             return None
         try:
-            unchanged = Stamp.of(known.folder) == known.stamp
+            now = Stamp.of(known.folder, uidlist=self._form is not None)
         except BaseException:
             held.release()
             raise
-        if unchanged:
+        if now == known.stamp:
             return MaildirMaildrop(held, known, self._pace)
         held.release()
         return None

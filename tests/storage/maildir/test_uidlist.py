@@ -1,0 +1,266 @@
+"""Unique-ids that Dovecot gave stay for who moves from it: R1939-7.3, R1939-7.4."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from restante.storage.api import StoreError
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore, UidFormat, names, opening, uidlist
+from storage.maildir.box import Box, Quick
+from storage.maildir.test_snapshots import at_hand, settled
+
+DEFAULT = "%08Xu%08Xv"
+HEAD = b"3 V1795574427 N12 G73763c279b4a066ba46c000083ecc375\n"
+FIRST, SECOND = "000000016b064a9b", "000000026b064a9b"
+
+
+def with_list(box: Box, text: bytes, form: str = DEFAULT) -> Path:
+    """Give the box a list that has not changed for long, and a store that uses it."""
+    file = box.folder / "dovecot-uidlist"
+    file.write_bytes(text)
+    os.utime(file, (1_000_000_000, 1_000_000_000))
+    box.store = MaildirStore(Layout(box.root), UidFormat(form))
+    box.store._pace = Quick()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("form", "uid"),
+    [
+        ("%08Xu%08Xv", "000000016b064a9b"),
+        ("%v-%u", "1795574427-1"),
+        ("%v.%u", "1795574427.1"),
+        ("%Xu%Xv", "16b064a9b"),
+        ("%05u%Xv", "000016b064a9b"),
+        ("UID%u-{%v}", "UID1-{1795574427}"),
+    ],
+)
+def test_a_format_makes_what_dovecot_makes(form: str, uid: str) -> None:
+    assert UidFormat(form)(1, 1795574427) == uid
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "Own", "%v", "%f", "%g", "%5u", "%-5u", "%u%%", "%u %v", "%u%", "%ü%u", "%u" + "x" * 61],
+)
+def test_a_format_that_cannot_be_followed_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match="Expected"):
+        UidFormat(bad)
+
+
+def test_messages_in_the_list_keep_dovecots_and_others_get_ours(box: Box) -> None:
+    box.put("cur/1.a,S=18:2,S")
+    box.put("new/2.b")
+    box.put("new/3.c d")
+    box.put("new/4.e")
+    with_list(box, HEAD + b"1 W21 :1.a,S=18\n2 :2.b\n11 W21 Gx :3.c d\n")
+    assert box.uids() == [FIRST, SECOND, "0000000b6b064a9b", "4.e"]
+
+
+def test_a_stored_unique_id_wins_and_an_empty_one_is_the_base_name(box: Box) -> None:
+    for name in ("1.a", "2.b", "3.c"):
+        box.put(f"new/{name}")
+    with_list(box, HEAD + b"1 Pold:1 W21 :1.a\n2 P :2.b\n3 W1 :3.c\n")
+    assert box.uids() == ["old:1", "2.b", "000000036b064a9b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\0" * 100,
+        b"3 N12\n1 :1.a\n",
+        b"3 V0 N12\n1 :1.a\n",
+        b"3 V99999999999 N12\n1 :1.a\n",
+        b"1 1795574427 12\n1 1.a\n",
+        HEAD[:-1],
+        HEAD + b"1 :1.a",
+        HEAD + b"0 :1.a\n",
+        HEAD + b"4294967296 :1.a\n",
+        HEAD + b"-1 :1.a\nx :1.a\n\n:1.a\n1 1.a\n1:1.a\n",
+        HEAD + b"1 P" + b"x" * 71 + b" :1.a\n",
+        HEAD + b"1 P\xff :1.a\n",
+    ],
+)
+def test_what_is_damaged_gives_no_unique_id_and_breaks_no_login(box: Box, text: bytes) -> None:
+    box.put("new/1.a")
+    with_list(box, text)
+    assert box.uids() == ["1.a"]
+
+
+def test_a_damaged_line_spoils_no_other(box: Box) -> None:
+    box.put("new/1.a")
+    box.put("new/2.b")
+    with_list(box, HEAD + b"\xff\0garbage\n1 W :1.a\n")
+    assert box.uids() == [FIRST, "2.b"]
+
+
+@pytest.mark.parametrize("what", ["missing", "a link", "a folder", "a pipe", "huge"])
+def test_without_a_list_all_unique_ids_are_ours(
+    box: Box, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a")
+    file = with_list(box, HEAD + b"1 :1.a\n")
+    if what == "huge":
+        monkeypatch.setattr(uidlist, "MOST_OCTETS", 10)
+    else:
+        file.rename(box.root / "elsewhere")
+    if what == "a link":
+        file.symlink_to(box.root / "elsewhere")
+    elif what == "a folder":
+        file.mkdir()
+    elif what == "a pipe":
+        os.mkfifo(file)
+    assert box.uids() == ["1.a"]
+
+
+def test_a_name_that_is_anothers_unique_id_is_hashed(box: Box) -> None:
+    """Whether the other message is there or not, so that it stays."""
+    other = box.put("new/1.a")
+    box.put(f"new/{SECOND}")
+    with_list(box, HEAD + b"2 :1.a\n")
+    assert box.uids() == [names.hashed(SECOND), SECOND][::-1]
+    other.unlink()
+    assert box.uids() == [names.hashed(SECOND)]
+
+
+def test_a_unique_id_that_stands_twice_is_given_once(box: Box) -> None:
+    for name in ("1.a", "2.b"):
+        box.put(f"new/{name}")
+    with_list(box, HEAD + b"1 Px :1.a\n2 Px :2.b\n")
+    assert box.uids() == ["x", "2.b"]
+
+
+def test_the_last_line_of_a_name_counts(box: Box) -> None:
+    """As with Dovecot, when a file was taken away and put back."""
+    box.put("new/1.a")
+    with_list(box, HEAD + b"1 :1.a\n2 :1.a\n")
+    assert box.uids() == [SECOND]
+
+
+def test_copies_of_a_listed_name_are_told_apart(box: Box) -> None:
+    box.put("new/1.a")
+    box.put("cur/1.a:2,S")
+    with_list(box, HEAD + b"1 :1.a\n")
+    first, second = box.uids()
+    assert first == FIRST
+    assert second.startswith("1.a~")
+
+
+def test_unique_ids_stay_when_flags_change_and_others_come_and_go(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = box.put("new/1.a")
+    box.put("cur/2.b:2,")
+    with_list(box, HEAD + b"1 :1.a\n2 :2.b\n")
+    aging = settled(box)
+    monkeypatch.setattr(opening, "_listed", lambda *_: pytest.fail("listed anew"))
+    file = file.rename(box.folder / "cur/1.a:2,RS")
+    assert box.uids() == [FIRST, SECOND]
+    aging.age()
+    new = box.put("new/3.c")
+    assert box.uids() == [FIRST, SECOND, "3.c"]
+    aging.age()
+    file.unlink()
+    assert box.uids() == [SECOND, "3.c"]
+    aging.age()
+    new.rename(box.folder / "cur/3.c:2,S")
+    assert box.uids() == [SECOND, "3.c"]
+
+
+def test_a_size_that_was_counted_is_not_counted_again(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("cur/1.a:2,S")
+    with_list(box, HEAD + b"1 :1.a\n")
+    sizes = box.sizes()
+    before = box.cache.read_bytes()
+    box.put("new/2.b")
+    assert box.sizes() == sizes * 2
+    assert b'"1.a"' in before
+    assert b'"1.a"' in box.cache.read_bytes()
+
+
+def test_a_list_that_changes_is_seen_by_the_next_session(box: Box) -> None:
+    box.put("new/1.a")
+    file = with_list(box, HEAD + b"1 :1.a\n")
+    settled(box)
+    assert at_hand(box) == [FIRST]
+    with file.open("ab") as added:
+        added.write(b"2 :1.a\n")
+    assert at_hand(box) is None
+    assert box.uids() == [SECOND]
+    assert at_hand(box) is None, "it changed just now"
+    file.unlink()
+    assert box.uids() == ["1.a"]
+
+
+def test_a_list_that_the_disk_does_not_give_now_is_an_error_and_no_other_unique_ids(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else clients would download everything again."""
+    box.put("new/1.a")
+    with_list(box, HEAD + b"1 :1.a\n")
+
+    def broken(name: str, folder: int) -> tuple[int, int]:
+        raise OSError(5, os.strerror(5), name)
+
+    monkeypatch.setattr(uidlist, "open_file", broken)
+    with pytest.raises(StoreError, match="Input/output error"):
+        box.uids()
+
+
+def test_who_does_not_use_it_pays_no_call_and_who_does_pays_one(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a")
+    looked: list[str] = []
+    lstat = os.lstat
+
+    def count(path: str) -> os.stat_result:
+        looked.append(Path(path).name)
+        return lstat(path)
+
+    settled(box)
+    monkeypatch.setattr(os, "lstat", count)
+    assert at_hand(box) == ["1.a"]
+    assert looked == ["restante.sizes", "new", "cur"]
+    with_list(box, HEAD + b"1 :1.a\n")
+    box.uids()
+    looked.clear()
+    assert at_hand(box) == [FIRST]
+    assert looked == ["restante.sizes", "dovecot-uidlist", "new", "cur"]
+
+
+LINES = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.builds(
+            lambda uid, field, name: b"%d %s :%s" % (uid, field, name),
+            st.integers(0, 2**33),
+            st.sampled_from([b"W21", b"Px", b"P", b"Pa b", b"P\x7f", b"P1.a", b"Psha256-x"]),
+            st.sampled_from([b"1.a", b"2.b", b"3.c d", b"x", b"\xff", FIRST.encode()]),
+        ),
+    ),
+    max_size=12,
+)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.just(HEAD), st.binary(max_size=60)), LINES, st.binary(max_size=10))
+def test_whatever_a_list_holds_unique_ids_fit_and_none_stands_twice(
+    head: bytes, lines: list[bytes], rest: bytes
+) -> None:
+    known = uidlist.read(UidFormat(DEFAULT), head + b"\n".join(lines) + rest)
+    unique_id = uidlist.given(known)
+    keys = {*known, "1.a", "2.b", "3.c d", "x", os.fsdecode(b"\xff"), FIRST}
+    found = [unique_id(key) for key in keys]
+    assert all(names.fits(uid) for uid in found)
+    assert len(set(found)) == len(keys)
+    assert all(known[key] == unique_id(key) for key in known)
