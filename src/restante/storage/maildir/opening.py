@@ -48,8 +48,8 @@ def look(
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         updated = _updated(known, stamp, held, form)
-        now = Stamp.of(folder)
-        if (now.new, now.cur) != (stamp.new, stamp.cur):
+        now = Stamp.of(folder, uidlist=form is not None)
+        if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
     entries, contents, exact = updated or _listed(held, form)
     stamp = stamp._replace(sizes=sizes_changed(folder))

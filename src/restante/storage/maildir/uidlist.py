@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 LIST = "dovecot-uidlist"
-MOST_OCTETS = 64 * 1024 * 1024  # of a list: some 700,000 messages
+MOST_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
 MOST = 2**32 - 1  # a number of Dovecot's
 
 _NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO})
