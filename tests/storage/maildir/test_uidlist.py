@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -214,6 +215,16 @@ def test_a_list_that_the_disk_does_not_give_now_is_an_error_and_no_other_unique_
     monkeypatch.setattr(uidlist, "open_file", broken)
     with pytest.raises(StoreError, match="Input/output error"):
         box.uids()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_what_is_removed_when_it_is_due_bears_the_unique_id_that_clients_know(
+    box: Box, dry_run: bool
+) -> None:
+    os.utime(box.put("cur/1.a:2,S"), (1, 1))
+    with_list(box, HEAD + b"1 :1.a\n")
+    (due,) = asyncio.run(box.store.expire("ann", 30, dry_run=dry_run))
+    assert due.uid == FIRST
 
 
 def test_who_does_not_use_it_pays_no_call_and_who_does_pays_one(

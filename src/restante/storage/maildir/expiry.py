@@ -11,20 +11,25 @@ from restante.storage.maildir import names
 from restante.storage.maildir.listing import list_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from restante.storage.maildir.listing import Entry, Folders
 
 DAY = 24 * 60 * 60  # seconds
 
 
-def due_messages(folders: Folders, days: int) -> list[tuple[Entry, Due]]:
+def due_messages(
+    folders: Folders, days: int, unique_id: Callable[[str], str] = names.unique_id
+) -> list[tuple[Entry, Due]]:
     """Return the messages that came at least so many days ago. Raises OSError.
 
     When a message came is told by its name and by its file's time; the later of the two counts, so
     old mail that is copied in is not gone the next moment.
     """
-    return list(_due(folders, days, time.time()))
+    return [
+        (entry, Due(unique_id(entry.key), age, octets))
+        for entry, age, octets in _due(folders, days, time.time())
+    ]
 
 
 def remove(folders: Folders, due: list[tuple[Entry, Due]]) -> list[Due]:
@@ -42,7 +47,7 @@ def remove(folders: Folders, due: list[tuple[Entry, Due]]) -> list[Due]:
     return removed
 
 
-def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, Due]]:
+def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, int, int]]:
     for entry in list_messages(folders):
         try:
             folder = folders[entry.folder]
@@ -51,4 +56,4 @@ def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, Due]]
             continue
         came = max(names.delivered(entry.key), status.st_mtime)
         if now - came >= days * DAY:
-            yield entry, Due(entry.uid, int((now - came) // DAY), status.st_size)
+            yield entry, int((now - came) // DAY), status.st_size

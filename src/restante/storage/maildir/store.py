@@ -16,6 +16,7 @@ from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.opening import look
 from restante.storage.maildir.snapshot import Stamp
+from restante.storage.maildir.uidlist import naming
 from restante.storage.pace import Pace
 from restante.storage.snapshots import Snapshots
 
@@ -88,12 +89,16 @@ class MaildirStore:
                 undo.callback(os.close, root)
                 folders = Folders.open(root)
                 undo.callback(folders.close)
-                return [message for _, message in expiry.due_messages(folders, days)]
+                unique_id = naming(self._form, root)
+                due = expiry.due_messages(folders, days, unique_id)
+                return [message for _, message in due]
             held = Held.take(str(folder))
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
-            return expiry.remove(held.folders, expiry.due_messages(held.folders, days))
+            unique_id = naming(self._form, held.root)
+            due = expiry.due_messages(held.folders, days, unique_id)
+            return expiry.remove(held.folders, due)
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
