@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from restante.storage.api import StoreError
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, UidFormat, names, opening, uidlist
+from restante.storage.maildir import MaildirStore, UidFormat, names, opening, snapshot, uidlist
 from storage.maildir.box import Box, Quick
 from storage.maildir.test_snapshots import at_hand, settled
 
@@ -78,7 +80,7 @@ def test_a_stored_unique_id_wins_and_an_empty_one_is_the_base_name(box: Box) -> 
         b"\0" * 100,
         b"3 N12\n1 :1.a\n",
         b"3 V0 N12\n1 :1.a\n",
-        b"3 V99999999999 N12\n1 :1.a\n",
+        b"3 V9999999999 N12\n1 :1.a\n",
         b"1 1795574427 12\n1 1.a\n",
         HEAD[:-1],
         HEAD + b"1 :1.a",
@@ -129,6 +131,13 @@ def test_a_name_that_is_anothers_unique_id_is_hashed(box: Box) -> None:
     assert box.uids() == [names.hashed(SECOND), SECOND][::-1]
     other.unlink()
     assert box.uids() == [names.hashed(SECOND)]
+
+
+def test_what_looks_like_a_hash_of_ours_is_not_taken_from_the_list(box: Box) -> None:
+    box.put("new/1.a")
+    box.put("new/2 b")
+    with_list(box, HEAD + f"1 P{names.hashed('2 b')} :1.a\n".encode())
+    assert box.uids() == ["1.a", names.hashed("2 b")]
 
 
 def test_a_unique_id_that_stands_twice_is_given_once(box: Box) -> None:
@@ -200,6 +209,37 @@ def test_a_list_that_changes_is_seen_by_the_next_session(box: Box) -> None:
     assert at_hand(box) is None, "it changed just now"
     file.unlink()
     assert box.uids() == ["1.a"]
+
+
+def test_a_list_that_changed_just_now_is_read_again_though_its_time_is_the_same(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock has a grain."""
+    box.put("new/1.a")
+    file = with_list(box, HEAD + b"1 :1.a\n")
+    now = snapshot.Change(1, time.time_ns(), time.time_ns())
+    monkeypatch.setattr(snapshot, "_changed_if_there", lambda _: now)
+    assert settled(box).box.uids() == [FIRST]
+    file.write_bytes(HEAD + b"2 :1.a\n")
+    box.put("new/2.b")
+    assert box.uids() == [SECOND, "2.b"]
+
+
+def test_a_list_that_changes_during_a_look_gives_no_unique_id_twice(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a")
+    file = with_list(box, HEAD + b"1 :1.a\n")
+    settled(box)
+    box.put("new/2.b")
+    naming = uidlist.naming
+
+    def late(form: UidFormat | None, maildrop: int) -> Callable[[str], str]:
+        file.write_bytes(HEAD + b"1 :2.b\n")
+        return naming(form, maildrop)
+
+    monkeypatch.setattr(opening, "naming", late)
+    assert box.uids() == ["1.a", FIRST]
 
 
 def test_a_list_that_the_disk_does_not_give_now_is_an_error_and_no_other_unique_ids(
