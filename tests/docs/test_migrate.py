@@ -29,6 +29,7 @@ ODD = [
     *("cur/109.:odd:x", "cur/110.f,X=1:2,Sab", "cur/111.g"),
 ]
 SAVED = {"%08Xu%08Xv": "", "%v-%u": "pop3_save_uidl = yes\n", "%Xu.%v": ""}
+NAMESPACE = "namespace inbox {{\n inbox = yes\n}}\n"  # as Debian has it
 
 
 def deliver(file: Path) -> None:
@@ -153,9 +154,40 @@ def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
     assert len(set(after)) == len(before)
 
 
+@pytest.mark.parametrize("kind", ["sdbox", "mdbox", "mbox"])
+def test_unique_ids_stay_when_dovecots_other_formats_become_a_maildir(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    other = site.CONFIG.replace("= maildir:", f"= {kind}:") + NAMESPACE
+    monkeypatch.setattr(site, "CONFIG", other)
+    with site.dovecot(folder, "secret") as old:
+        os.chown(folder, *site.OWNER)
+        doveadm = [need("doveadm"), "-c", str(folder / "dovecot.conf")]
+        for number in range(4):
+            save = [*doveadm, "save", "-u", "ann@example.com"]
+            subprocess.run(save, input=b"Subject: %d\n\nx\n" % number, check=True, timeout=60)
+        with Client(old) as client:
+            client.log_in("ann@example.com", "secret")
+            assert client.say("DELE 2").startswith(b"+OK")
+            assert client.say("QUIT").startswith(b"+OK")
+        before = unique_ids(old)
+        assert len(before) == 3
+        command = block("doveadm -o").replace("doveadm", " ".join(doveadm))
+        shell(command.replace("/srv/mail/ann@example.com", str(folder / "maildir")), folder)
+    with serving(tmp_path, "--config", configured(tmp_path, "%08Xu%08Xv")) as new:
+        ours = new.add("ann@example.com", "secret")
+        shutil.rmtree(ours)
+        shutil.copytree(folder / "maildir", ours)
+        assert unique_ids(new.port) == before
+
+
 def test_the_page_says_of_dovecots_formats_what_was_seen() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith("| Dovecot,")]
-    assert [row.split("|")[3].strip() for row in rows] == ["stay", "stay, with a line as below"]
+    assert [row.split("|")[3].strip() for row in rows] == [
+        "stay",
+        "stay, with a line as below",
+        "stay, as [a Maildir](#mail) with that line",
+    ]
     assert "%f` or `%g" in rows[0]
     assert "%08Xu%08Xv" in rows[1]
     assert "%v-%u" in rows[1]
