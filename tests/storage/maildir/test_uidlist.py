@@ -82,6 +82,8 @@ def test_a_stored_unique_id_wins_and_an_empty_one_is_the_base_name(box: Box) -> 
         b"3 V0 N12\n1 :1.a\n",
         b"3 V9999999999 N12\n1 :1.a\n",
         b"1 1795574427 12\n1 1.a\n",
+        b"1 V1795574427 N12\n1 :1.a\n",
+        b"3" + b" V1" * 100_000 + b" Vx\0:",
         HEAD[:-1],
         HEAD + b"1 :1.a",
         HEAD + b"0 :1.a\n",

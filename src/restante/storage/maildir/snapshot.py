@@ -39,8 +39,8 @@ _MISSING = Change(0, 0, 0)
 class Stamp(NamedTuple):
     """When what a look depends on last changed, and that it is still the same.
 
-    Anybody may change the folders at any time, and Dovecot its list, of who uses that. The file of
-    sizes is written only by who holds the maildrop's lock, and each time anew.
+    Anybody may change the folders at any time, and Dovecot its list, which counts only where it is
+    used. The file of sizes is written only by who holds the maildrop's lock, and each time anew.
     """
 
     sizes: Change

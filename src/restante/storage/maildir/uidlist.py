@@ -23,7 +23,6 @@ MOST_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
 MOST = 2**32 - 1  # a number of Dovecot's
 
 _NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO})
-_HEAD = re.compile(rb"3(?: [A-Z][^ ]*)*? V([0-9]{1,10})(?: [A-Z][^ ]*)*")
 _NUMBER = re.compile(rb"[0-9]{1,10}")
 _VARIABLE = re.compile(r"%(0[0-9]{1,2})?(X?)([uv])")
 
@@ -81,10 +80,11 @@ def given(known: Mapping[str, str]) -> Callable[[str], str]:
 def read(form: UidFormat, text: bytes) -> dict[str, str]:
     """Return the unique-ids that a list gives, by base name; lines that are damaged give none."""
     head, *lines = text.split(b"\n")[:-1] or [b""]  # the last line may not be written to its end
-    found = _HEAD.fullmatch(head)
-    if not found or not 1 <= int(found[1]) <= MOST:
+    version, *fields = head.split(b" ")
+    validity = next((_number(field[1:]) for field in fields if field.startswith(b"V")), None)
+    if version != b"3" or validity is None:
         return {}
-    by_name = dict(_records(form, int(found[1]), lines))  # a name's last line counts
+    by_name = dict(_records(form, validity, lines))  # a name's last line counts
     by_uid: dict[str, str] = {}
     for name, uid in by_name.items():
         by_uid.setdefault(uid, name)
@@ -94,15 +94,21 @@ def read(form: UidFormat, text: bytes) -> dict[str, str]:
 def _records(form: UidFormat, validity: int, lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
     for line in lines:
         fields, _, name = line.partition(b" :")
-        number, *more = fields.split(b" ")
-        if not name or not _NUMBER.fullmatch(number) or not 1 <= int(number) <= MOST:
+        first, *more = fields.split(b" ")
+        number = _number(first)
+        if number is None or not name:
             continue
-        uid = form(int(number), validity)
+        uid = form(number, validity)
         for field in more:
             if field.startswith(b"P"):  # stored by pop3_save_uidl
                 uid = field[1:].decode("latin-1")
         if names.fits(uid) and not uid.startswith(names.HASHED):
             yield names.base_name(os.fsdecode(name)), uid
+
+
+def _number(text: bytes) -> int | None:
+    number = int(text) if _NUMBER.fullmatch(text) else 0
+    return number if 1 <= number <= MOST else None
 
 
 def _text(maildrop: int) -> bytes:
