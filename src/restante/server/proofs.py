@@ -23,7 +23,7 @@ from restante.protocol.needs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     import structlog
 
@@ -50,20 +50,22 @@ class Proofs:
                 known = self._recalled(need)
                 if known is not None:
                     return known
-                work = self._service.authenticator.verify(need.user, need.password)
-                return self._guarded(need.user, "password", work)
+                verify = self._service.authenticator.verify
+                return self._guarded(
+                    need.user, "password", lambda: verify(need.user, need.password)
+                )
             case VerifyDigest():
                 method = "CRAM-MD5" if need.keyed else "APOP"
-                return self._guarded(need.user, method, self._verify_digest(need))
+                return self._guarded(need.user, method, lambda: self._verify_digest(need))
             case VerifyToken():
-                return self._guarded(need.user, "token", self._verify_token(need))
+                return self._guarded(need.user, "token", lambda: self._verify_token(need))
             case VerifyCertificate():
-                return self._guarded(need.user, "EXTERNAL", self._verify_certificate(need.user))
+                return self._guarded(need.user, "EXTERNAL", lambda: self._verify_certificate(need))
             case ScramFirst():
                 return self._scram_first(need)
             case ScramFinal():
                 user = cast(scram.Exchange, need.step).user
-                return self._guarded(user, "SCRAM", self._scram_final(need))
+                return self._guarded(user, "SCRAM", lambda: self._scram_final(need))
             case Timestamp():
                 return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         return None
@@ -75,12 +77,12 @@ class Proofs:
             return None
         return recalls.recall(need.user, need.password)
 
-    async def _guarded(self, user: str, method: str, work: Awaitable[Any]) -> Any:
-        """Do the work of a proof, but slowly for who failed before; tell the log of a failure."""
+    async def _guarded(self, user: str, method: str, prove: Callable[[], Awaitable[Any]]) -> Any:
+        """Prove something, but slowly for who failed before; tell the log of a failure."""
         throttle, address = self._service.throttle, self._wire.address
         await throttle.wait(address, user)
         try:
-            met = await work
+            met = await prove()
         except CredentialsError:
             throttle.note_failure(address, user)
             self._log.warning("login_failed", user=user, method=method)
@@ -107,7 +109,8 @@ class Proofs:
             raise CredentialsError("somebody else's token")
         return await self._keys().identify(name)
 
-    async def _verify_certificate(self, user: str) -> Identity:
+    async def _verify_certificate(self, need: VerifyCertificate) -> Identity:
+        user = need.user
         names = self._wire.tls.client_names() if self._wire.tls is not None else ()
         if not names or user not in ("", *names):
             raise CredentialsError("no certificate for this name")
