@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -137,3 +138,61 @@ def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
     asyncio.run(log_in_often())
     assert len(at_once) == 8
     assert max(at_once) == HASHES_AT_ONCE == 2
+
+
+NFC = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
+NFD = "A\N{COMBINING DIAERESIS}".encode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "said", "right"),
+    [
+        (NFC, NFC, True),
+        (NFC, NFD, True),
+        (NFC, "\N{SOFT HYPHEN}Ä".encode(), True),
+        (NFD, NFD, True),  # an old hash of what some client sends keeps working
+        (NFD, NFC, False),
+        ("אבג123".encode(), "אבג123".encode(), True),  # of both directions: as it is
+        (NFC, b"A", False),
+        ("\N{SOFT HYPHEN}".encode(), b"", False),
+    ],
+)
+def test_a_password_is_right_as_it_was_sent_or_prepared(
+    tmp_path: Path, stored: bytes, said: bytes, *, right: bool
+) -> None:
+    """R6856-2.6."""
+    accounts, _ = made(tmp_path / "users", f"ann:{hashes.make(Secret(stored))}")
+    verify = accounts.verify("ann", Secret(said))
+    if right:
+        assert asyncio.run(verify) == Identity("ann")
+    else:
+        with pytest.raises(CredentialsError):
+            asyncio.run(verify)
+
+
+@pytest.mark.parametrize("user", ["ann", "nobody"])
+def test_a_second_form_is_tried_for_known_and_unknown_names_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """D2, R6856-2.6: it is even where the first was right, be it by a decoy."""
+    accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
+    tried: list[bytes] = []
+
+    def verify(stored: str, password: Secret) -> bool:
+        tried.append(password.reveal())
+        return True
+
+    monkeypatch.setattr(hashes, "verify", verify)
+    with contextlib.suppress(CredentialsError):
+        asyncio.run(accounts.verify(user, Secret(NFD)))
+    assert tried == [NFD, NFC]
+
+
+def test_a_form_is_remembered_as_it_was_sent(tmp_path: Path) -> None:
+    """R6856-2.6: what would be wrong when it is hashed is not right when it is remembered."""
+    file = tmp_path / "users"
+    file.write_text(f"ann:{hashes.make(Secret(NFD))}\n")
+    accounts = FileAuthenticator(file, pytest.fail, remember=300)
+    asyncio.run(accounts.verify("ann", Secret(NFD)))
+    assert accounts.recall("ann", Secret(NFD)) == Identity("ann")
+    assert accounts.recall("ann", Secret(NFC)) is None

@@ -86,6 +86,15 @@ def test_an_account_with_a_secret_logs_in_by_it_and_not_by_a_password(tmp_path: 
     assert asyncio.run(accounts.verify("c", Secret(b"secret"))).name == "c"
 
 
+def test_a_secret_is_prepared_by_saslprep(tmp_path: Path) -> None:
+    """R6856-2.6."""
+    accounts = made(tmp_path / "users", "ann:::::::secret=A\N{COMBINING DIAERESIS}")
+    expected = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
+    assert asyncio.run(accounts.shared_secret("ann")).reveal() == expected
+    with pytest.raises(ValueError, match="its secret has characters that SASLprep"):
+        Account.parse("ann:::::::secret=a\N{RIGHT-TO-LEFT OVERRIDE}b")
+
+
 @pytest.mark.parametrize("extra", ["login_delay=soon", "expire_days=-1", "tls=maybe"])
 def test_an_extra_that_is_not_understood_is_told_of(extra: str) -> None:
     with pytest.raises(ValueError, match=extra.partition("=")[0]):

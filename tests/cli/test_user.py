@@ -28,7 +28,9 @@ def add(file: Path, name: str, password: bytes) -> Result:
         (b"secret\r\n", b"secret"),
         (b" two  spaces \nnext line\n", b" two  spaces "),
         ("Straße\n".encode(), "Straße".encode()),
-        (b"caf\xe9\n", b"caf\xe9"),
+        ("ein\N{SOFT HYPHEN}A\N{COMBINING DIAERESIS}\n".encode(), "einÄ".encode()),  # R6856-2.6
+        ("אבג123\n".encode(), "אבג123".encode()),
+        ("p\N{GRINNING FACE}\n".encode(), "p\N{GRINNING FACE}".encode()),
         (b"x" * 248, b"x" * 248),
     ],
 )
@@ -60,7 +62,19 @@ def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) ->
     assert not file.exists()
 
 
-@pytest.mark.parametrize("password", [b"", b"\n", b"x" * 249, b"a\0b"])
+@pytest.mark.parametrize(
+    "password",
+    [
+        b"",
+        b"\n",
+        b"x" * 249,
+        b"a\0b",
+        b"caf\xe9",  # R6856-2.6
+        b"a\tb",
+        "\N{SOFT HYPHEN}".encode(),
+        "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}".encode() * 9,  # 18 letters each
+    ],
+)
 def test_a_password_that_could_never_log_in_is_refused(tmp_path: Path, password: bytes) -> None:
     result = add(tmp_path / "users", "ann", password)
     assert result.exit_code == 1

@@ -102,6 +102,27 @@ def test_the_name_to_act_for_is_prepared_by_saslprep(authority: str, said: bytes
     assert talk().send(b"AUTH PLAIN " + message + b"\r\n") == said
 
 
+@pytest.mark.parametrize("password", [b"p\xfcss", b"a\tb", "a\N{LINE SEPARATOR}b".encode()])
+def test_what_can_be_no_password_is_refused_however_it_is_said(password: bytes) -> None:
+    """R6856-2.6."""
+    said = b"-ERR [AUTH] A password is UTF-8, without control characters.\r\n"
+    session = talk()
+    session.send(b"USER ann\r\n")
+    assert session.send(b"PASS " + password + b"\r\n") == said
+    assert session.send(b"AUTH PLAIN " + b64(b"\0ann\0" + password) + b"\r\n") == said
+    session.send(b"AUTH LOGIN\r\n" + b64(b"ann") + b"\r\n")
+    assert session.send(b64(password) + b"\r\n") == said
+
+
+@pytest.mark.parametrize("password", ["p\N{GRINNING FACE}", "אבג123", "a\N{NO-BREAK SPACE}b"])
+def test_a_password_may_be_what_only_a_name_may_not(password: str) -> None:
+    """R6856-2.6: unassigned when SASLprep was made, of both directions, a space of another kind."""
+    session = talk()
+    session.world.add("ann", password)
+    message = b64(f"\0ann\0{password}".encode())
+    assert session.send(b"AUTH PLAIN " + message + b"\r\n") == LOGGED_IN
+
+
 def test_plain_takes_fields_of_255_octets() -> None:
     """R2595-6.1, T21: the line has far more than 255 octets then."""
     session = talk()

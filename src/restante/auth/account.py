@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.auth import hashes, scram
+from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
@@ -46,7 +47,7 @@ class Account:
             name,
             "" if problem else stored,
             {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras},
-            Secret(secret.encode()) if secret else None,
+            _secret(secret) if secret else None,
             _number(extras, "login_delay"),
             _number(extras, "expire_days", least=1),
             _tls(extras),
@@ -78,6 +79,14 @@ def _keys(text: str) -> scram.Keys:
         return scram.Keys.parse(text)
     except ValueError:
         raise ValueError("its SCRAM keys are not as `pop3 user` writes them") from None
+
+
+def _secret(text: str) -> Secret:
+    """Prepare what APOP and CRAM-MD5 prove. RFC 6856 section 2.2: a stored string."""
+    try:
+        return Secret(saslprep(text).encode())
+    except ValueError:
+        raise ValueError("its secret has characters that SASLprep (RFC 4013) prohibits") from None
 
 
 def _number(extras: Mapping[str, str], key: str, least: int = 0) -> int | None:

@@ -86,7 +86,7 @@ class FileAuthenticator:
             account = None  # it proves its secret instead: RFC 1939 section 13
         stored = account.hash if account else self._decoy(user)
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
+        right = await loop.run_in_executor(self._threads, hashes.verify_any, stored, password)
         if account is None or not right:
             raise CredentialsError("wrong name or password")
         if self._accounts.get(user) is account:  # the file did not change while it was hashed

@@ -42,7 +42,7 @@ class PostgresqlAuthenticator(PasswordsOnly):
         row = await self._row(user)
         stored = str(row["password"]) if row else self._nobody
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
+        right = await loop.run_in_executor(self._threads, hashes.verify_any, stored, password)
         if not row or not right:
             raise CredentialsError("wrong name or password")
         return _identity(user, row)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 GERMAN = {
+    "A password is UTF-8, without control characters.": (
+        "Ein Passwort ist UTF-8, ohne Steuerzeichen."
+    ),
     "APOP is not offered here.": "APOP wird hier nicht angeboten.",
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
     "Authentication cancelled.": "Anmeldung abgebrochen.",
@@ -70,6 +73,9 @@ GERMAN = {
 }
 
 FRENCH = {
+    "A password is UTF-8, without control characters.": (
+        "Un mot de passe est en UTF-8, sans caractères de contrôle."
+    ),
     "APOP is not offered here.": "APOP n'est pas proposé ici.",
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
     "Authentication cancelled.": "Authentification abandonnée.",
@@ -141,6 +147,9 @@ FRENCH = {
 }
 
 SPANISH = {
+    "A password is UTF-8, without control characters.": (
+        "Una contraseña está en UTF-8, sin caracteres de control."
+    ),
     "APOP is not offered here.": "APOP no se ofrece aquí.",
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",
     "Authentication cancelled.": "Autenticación cancelada.",

@@ -21,7 +21,6 @@ from restante.protocol.needs import (
     StartTls,
     Stream,
     Update,
-    Verify,
     VerifyDigest,
 )
 from restante.protocol.replies import listing, ok
@@ -81,7 +80,7 @@ def pass_(session: Session, password: Secret) -> Reply:
     """Log in: prove the password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
     if not session.channel.clear_text:
         raise sasl.tls_wanted()
-    return (yield from _log_in(session, (yield from Verify(session.user, password))))
+    return (yield from _log_in(session, (yield from sasl.verified(session.user, password))))
 
 
 def apop(session: Session, name: str, digest: str) -> Reply:

@@ -22,7 +22,7 @@ from restante.protocol.needs import (
     VerifyDigest,
     VerifyToken,
 )
-from restante.protocol.saslprep import saslprep
+from restante.protocol.saslprep import check_password, saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
@@ -54,7 +54,7 @@ def plain(exchange: Exchange) -> Login:
         _not_understood()
     acting_for, name = _name(fields[0]), _name(fields[1])
     _check_authority(acting_for, name)
-    return (yield from Verify(name, Secret(fields[2])))
+    return (yield from verified(name, Secret(fields[2])))
 
 
 def login(exchange: Exchange) -> Login:
@@ -63,7 +63,17 @@ def login(exchange: Exchange) -> Login:
     password = yield from exchange.ask(b"Password:")
     if not name or not password:
         _not_understood()
-    return (yield from Verify(_name(name), Secret(password)))
+    return (yield from verified(_name(name), Secret(password)))
+
+
+def verified(name: str, password: Secret) -> Login:
+    """Return whose name and password these are. Raises Refused: no password is like that."""
+    try:
+        check_password(password.reveal())
+    except ValueError:
+        text = "A password is UTF-8, without control characters."
+        raise Refused(text, ResponseCode.AUTH) from None
+    return (yield from Verify(name, password))
 
 
 def cram_md5(exchange: Exchange) -> Login:
