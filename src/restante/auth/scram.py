@@ -81,21 +81,24 @@ def decoy(mechanism: str, user: str, key: bytes, iterations: int) -> Keys:
     )
 
 
-def user_of(message: bytes) -> str:
-    """Return the name in a client-first message. Raises CredentialsError."""
-    try:
-        bare = message.decode().split(",", 2)[2]
-    except (UnicodeDecodeError, IndexError):
-        raise CredentialsError("no SCRAM message") from None
-    name = bare.partition(",")[0].removeprefix("n=")
-    return name.replace("=2C", ",").replace("=3D", "=")
+class _Header:
+    """What the library lacks: the header as the client said it, for whom it acts included."""
+
+    def __init__(self, plain: Any, said: bytes) -> None:
+        self._plain = plain
+        self._said = said
+
+    def make_cbind_input(self, binding: object) -> bytes:
+        """Return what "c=" must be. RFC 5802 section 5.1."""
+        expected: bytes = self._plain.make_cbind_input(binding)
+        return self._said + expected.removeprefix(bytes(self._plain))
 
 
 class Exchange:
     """One login by SCRAM, from the client's first message to the server's last.
 
-    `bindings` holds the data of each type of channel binding that both ends of the connection know.
-    Raises CredentialsError.
+    `user` is the name in that message, who acts for nobody else. `bindings` holds the data of each
+    type of channel binding that both ends of the connection know. Raises CredentialsError.
     """
 
     def __init__(
@@ -107,9 +110,12 @@ class Exchange:
             lambda _: stored, channel_binding=_chosen(message, bindings)
         )
         try:
-            self._server.set_client_first(message.decode())
+            flag, authority, bare = message.decode().split(",", 2)
+            self._server.set_client_first(f"{flag},,{bare}")
+            header = f"{flag},{authority},".encode()
+            self._server.gs2_header = _Header(self._server.gs2_header, header)
             self.challenge = self._server.get_server_first().encode()
-        except (scramp.ScramException, UnicodeDecodeError) as error:
+        except (scramp.ScramException, ValueError) as error:
             raise CredentialsError("SCRAM failed") from error
 
     def finish(self, message: bytes) -> bytes:

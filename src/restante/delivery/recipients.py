@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING, Protocol
 
 from restante.auth.api import CredentialsError
+from restante.protocol.saslprep import saslprep
 from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def names(address: str, delimiter: str) -> Iterator[str]:
 
     The whole address; without the extension that begins at the first `delimiter` of its local part;
     then the local part alone, with and without. Each as it is written, then in lower case. No
-    delimiter, no extensions.
+    delimiter, no extensions. Each form that SASLprep makes another one counts too: RFC 4013.
     """
     local, at, domain = address.rpartition("@")
     if not at:
@@ -78,4 +80,11 @@ def names(address: str, delimiter: str) -> Iterator[str]:
         local = _QUOTED.sub(r"\1", local[1:-1])
     plain = local.partition(delimiter)[0] if delimiter else local
     found = [local + at + domain, (plain or local) + at + domain, local, plain or local]
-    yield from dict.fromkeys(form for name in found if name for form in (name, name.lower()))
+    yield from dict.fromkeys(form for name in found if name for form in _forms(name))
+
+
+def _forms(name: str) -> Iterator[str]:
+    for form in (name, name.lower()):
+        yield form
+        with contextlib.suppress(ValueError):
+            yield saslprep(form)

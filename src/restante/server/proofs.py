@@ -117,12 +117,11 @@ class Proofs:
         return await self._keys().identify(user or names[0])
 
     async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
-        user = scram.user_of(need.message)
-        keys = await self._keys().scram_keys(need.mechanism, user)
+        keys = await self._keys().scram_keys(need.mechanism, need.user)
         tls = self._wire.tls
         announced = self._wire.channel().announce_bindings or need.mechanism.endswith("-PLUS")
         bindings = tls.bindings() if tls is not None and announced else {}
-        return scram.Exchange(need.mechanism, user, keys, need.message, bindings)
+        return scram.Exchange(need.mechanism, need.user, keys, need.message, bindings)
 
     async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:
         exchange = cast(scram.Exchange, need.step)
