@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 
 HASHES_AT_ONCE = 2  # each takes 19 MiB and a core
+NO_KEY = (
+    "it has no key for decoys, so that SCRAM answers for an unknown name in another way after each "
+    "restart, which tells it from an account's; `pop3 user passwd` writes one"
+)
 
 
 class FileAuthenticator:
@@ -41,7 +45,8 @@ class FileAuthenticator:
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
-        self._key = secrets.token_bytes(32)
+        self._key = self._own_key = secrets.token_bytes(userfile.KEY)  # for who has no account
+        self._looks: dict[str, set[scram.Look]] = {}  # of keys, by mechanism
         self._remembered = Remembered(remember)
         self._nobody = hashes.make(Secret(secrets.token_bytes(16)))
 
@@ -58,11 +63,19 @@ class FileAuthenticator:
         self._read_at = stamp
         self._remembered.forget()
         self._accounts = accounts.known
+        self._key = accounts.key or self._own_key
         self._mechanisms = PASSWORDS | {
             mechanism
             for mechanism in scram.HASHES
             if self._accounts and all(mechanism in a.scram for a in self._accounts.values())
         }
+        self._looks = {
+            mechanism: {scram.Look.of(a.scram[mechanism]) for a in having}
+            for mechanism in scram.HASHES
+            if (having := [a for a in self._accounts.values() if mechanism in a.scram])
+        }
+        if self._looks and not accounts.key:
+            self._warn(f"{self._path}: {NO_KEY}")
         delays = (a.login_delay for a in self._accounts.values())
         self.longest_login_delay = max((d for d in delays if d is not None), default=None)
         days = (a.expire_days for a in self._accounts.values())
@@ -111,9 +124,8 @@ class FileAuthenticator:
         account = self._accounts.get(user)
         if account is not None and mechanism in account.scram:
             return account.scram[mechanism]
-        others = [a.scram[mechanism] for a in self._accounts.values() if mechanism in a.scram]
-        iterations = others[0].iterations if others else scram.ITERATIONS
-        return scram.decoy(mechanism, user, self._key, iterations)
+        looks = self._looks.get(mechanism, {scram.Look()})
+        return scram.decoy(mechanism, user, self._key, looks)
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
+import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import scramp
 from restante.auth.api import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from restante.protocol.secret import Secret
 
@@ -68,16 +68,37 @@ def make(mechanism: str, password: Secret) -> Keys:
     return Keys(salt, stored, server, iterations)
 
 
-def decoy(mechanism: str, user: str, key: bytes, iterations: int) -> Keys:
-    """Return keys that nobody has, always the same for a name: nothing tells that it is unknown."""
+@dataclass(frozen=True, slots=True, order=True)
+class Look:
+    """What all the world sees of keys, but for the salt itself."""
 
-    def derived(purpose: str, octets: int) -> bytes:
+    iterations: int = ITERATIONS
+    salt: int = SALT  # octets
+
+    @classmethod
+    def of(cls, keys: Keys) -> Look:
+        """Return how keys look."""
+        return cls(keys.iterations, len(keys.salt))
+
+
+def decoy(mechanism: str, user: str, key: bytes, looks: Collection[Look]) -> Keys:
+    """Return keys that nobody has, always the same for a name: nothing tells that it is unknown.
+
+    They have one of these looks, and another one only when it is gone, or a new one comes.
+    """
+
+    def derived(purpose: str, octets: int = 32) -> bytes:
         said = f"{purpose}:{mechanism}:{user}".encode(errors="replace")
-        return hmac.digest(key, said, "sha256")[:octets]
+        # SHA-3 is safe with a key in front, and this one gives as many octets as a salt needs.
+        return hashlib.shake_256(key + said).digest(octets)
 
+    look = max(looks, key=lambda look: derived(f"look {look.iterations} {look.salt}"))
     octets = 32 if "256" in mechanism else 20
     return Keys(
-        derived("salt", SALT), derived("stored", octets), derived("server", octets), iterations
+        derived("salt", look.salt),
+        derived("stored", octets),
+        derived("server", octets),
+        look.iterations,
     )
 
 
