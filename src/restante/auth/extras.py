@@ -6,6 +6,7 @@ Dovecot's documentation, "Password databases", has a list of its extra fields.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from typing import TYPE_CHECKING
 
@@ -60,11 +61,15 @@ def doubts(others: list[str]) -> Iterator[str]:
             if key in OURS or key in LOCKS or key in LIMITS:
                 yield f"{key}= in field {place} has no effect; its place is the eighth field"
     words = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
-    hidden = any(_near(word.partition("=")[0], _SECRETS) for word in words)
-    for word in words:
-        key = word.partition("=")[0].removesuffix(":protected")
-        if key not in OURS and not lock_of([key]) and not _HARMLESS.fullmatch(key):
-            yield f"{_unknown(word, hidden=hidden)}, so it has no effect"
+    unknown = [word for word in words if not _is_known(word.partition("=")[0])]
+    hidden = bool(unknown) and any(_near(word.partition("=")[0], _SECRETS) for word in words)
+    for word in unknown:
+        yield f"{_unknown(word, hidden=hidden)}, so it has no effect"
+
+
+def _is_known(key: str) -> bool:
+    bare = key.removesuffix(":protected")
+    return key in OURS or bare in LOCKS or bare in LIMITS or bool(_HARMLESS.fullmatch(bare))
 
 
 def _unknown(word: str, *, hidden: bool) -> str:
@@ -77,5 +82,6 @@ def _unknown(word: str, *, hidden: bool) -> str:
     return "the eighth field has a word that is not known here"
 
 
+@functools.lru_cache  # a mistake may be in all lines of a long file
 def _near(key: str, words: tuple[str, ...]) -> list[str]:
     return difflib.get_close_matches(key.lower(), words, 1)
