@@ -20,9 +20,12 @@ DECOYS = "#decoys=" + "MDEy" * 10 + "MDE="
 
 
 def made(file: Path, *lines: str) -> FileAuthenticator:
+    file.touch(0o600)
     file.write_text("".join(f"{line}\n" for line in (*lines, DECOYS)))
-    accounts = FileAuthenticator(file, pytest.fail)
+    warnings: list[str] = []
+    accounts = FileAuthenticator(file, warnings.append)
     accounts.refresh()
+    assert not lines or not warnings
     return accounts
 
 
@@ -51,6 +54,8 @@ def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
     assert "SCRAM-SHA-256" in made(tmp_path / "all", WITH_KEYS).mechanisms()
     assert made(tmp_path / "some", WITH_KEYS, f"bob:{HASH}").mechanisms() == PASSWORDS
     assert made(tmp_path / "none").mechanisms() == PASSWORDS
+    locked = made(tmp_path / "locked", WITH_KEYS, f"bob:{HASH}::::::nologin")
+    assert "SCRAM-SHA-256" in locked.mechanisms()
 
 
 def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path: Path) -> None:
@@ -94,6 +99,7 @@ def test_what_is_made_up_has_the_looks_of_all_accounts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["", "#decoys=\n", "#decoys=AAAA\n", "#decoys=?\n"])
 def test_a_file_without_a_key_for_decoys_is_told_of(tmp_path: Path, line: str) -> None:
     """X11: what it has keys for SCRAM from was not `pop3 user` as it is now."""
+    (tmp_path / "users").touch(0o600)
     (tmp_path / "users").write_text(f"{WITH_KEYS}\n{line}")
     warnings: list[str] = []
     accounts = FileAuthenticator(tmp_path / "users", warnings.append)

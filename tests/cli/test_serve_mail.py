@@ -145,6 +145,7 @@ def test_a_peer_that_never_ends_a_message_does_not_fill_the_memory(tmp_path: Pat
             peer.begin(b"ann")
             peer.say(b"DATA")
             before = served.memory()
+            served.forget_peak()
             for piece in (b"x" * 1_000_000, b"xyz\r\n" * 200_000):
                 for _ in range(8):
                     peer.send(piece)
@@ -181,6 +182,7 @@ def test_a_developer_sends_to_the_demo_and_reads(demo: tuple[Served, int]) -> No
         got = retrieve(client, 6).split(b"\r\n")
     assert got[:2] == [b"Return-Path: <app@example.org>", b"Delivered-To: info@example.com"]
     assert got[2].startswith(b"Received: from ")
+    assert got[3].endswith(b" with ESMTP;")  # RFC 3848
     assert got[-4:] == [b"Subject: a", b"", b".hello", b""]
     wait_until(lambda: f"by SMTP at 127.0.0.1:{port}" in served.log.read_text())
 

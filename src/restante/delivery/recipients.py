@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from restante.auth.api import CredentialsError
+from restante.auth.names import spellings
 from restante.protocol.saslprep import saslprep
 from restante.storage.api import StoreError
 
@@ -38,7 +39,7 @@ class AccountRecipients:
     async def owner(self, name: str) -> str | None:
         """Return the name of the account, which the accounts may write in another way."""
         try:
-            return (await self._accounts.identify(name)).name
+            return await self._accounts.owner(name)
         except CredentialsError:
             return None
 
@@ -84,7 +85,6 @@ def names(address: str, delimiter: str) -> Iterator[str]:
 
 
 def _forms(name: str) -> Iterator[str]:
-    for form in (name, name.lower()):
-        yield form
-        with contextlib.suppress(ValueError):
-            yield saslprep(form)
+    yield from spellings(name)
+    with contextlib.suppress(ValueError):
+        yield from spellings(saslprep(name))

@@ -160,10 +160,11 @@ def _ends(lifeline: int) -> tuple[asyncio.Event, asyncio.Event]:
 @contextlib.asynccontextmanager
 async def _duties(crew: Crew, number: int) -> AsyncIterator[None]:
     """Do what belongs to a worker beside POP3."""
+    service = crew.service
     expiring = asyncio.create_task(crew.expiry.run()) if crew.expiry and number == 0 else None
     async with contextlib.AsyncExitStack() as stack:
         for companion, sockets in crew.companions:
-            serving = companion.serving(sockets, crew.service.store, crew.service.log)
+            serving = companion.serving(sockets, service.store, service.authenticator, service.log)
             await stack.enter_async_context(serving)
         yield
         if expiring is not None:
