@@ -10,6 +10,7 @@ import scramp
 import structlog
 
 from restante.auth import hashes, scram, userfile
+from restante.auth.account import with_credentials
 from restante.protocol.secret import Secret
 from restante.server import build
 from restante.server.config import ConfigError, load
@@ -18,6 +19,34 @@ from support.process import serving
 
 HASH = hashes.make(Secret(b"secret"))
 KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
+
+
+@pytest.mark.parametrize(
+    ("scram_setting", "keys", "offered"),
+    [
+        ("always", {}, {"SCRAM-SHA-256"}),
+        ("always", {"SCRAM-SHA-256": KEYS}, {"SCRAM-SHA-256"}),
+        ("always", {"SCRAM-SHA-1": KEYS}, {"SCRAM-SHA-256", "SCRAM-SHA-1"}),
+        ("auto", {"SCRAM-SHA-1": KEYS}, set()),
+        ("never", {"SCRAM-SHA-1": KEYS}, set()),
+    ],
+)
+def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
+    tmp_path: Path, scram_setting: str, keys: dict[str, scram.Keys], offered: set[str]
+) -> None:
+    """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
+    lines = [with_credentials("ann:", HASH, keys), f"bob:{HASH}"]
+    (tmp_path / "users").write_text("".join(f"{line}\n" for line in lines))
+    config = load(
+        None,
+        {
+            "mail": {"folder": tmp_path},
+            "accounts": {"users": tmp_path / "users"},
+            "login": {"scram": scram_setting},
+        },
+    )
+    mechanisms = build.service(config, structlog.get_logger()).offer().mechanisms
+    assert {name for name in mechanisms if "SCRAM" in name and "PLUS" not in name} == offered
 
 
 @pytest.mark.parametrize("workers", [1, 2])

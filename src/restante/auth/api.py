@@ -64,6 +64,9 @@ class Accounts(Authenticator, Protocol):
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms of SASL for which every account has what they need."""
 
+    def mechanisms_of_some(self) -> frozenset[str]:
+        """Return those for which at least one account has."""
+
     async def scram_keys(self, mechanism: str, user: str) -> Keys:
         """Return an account's keys for SCRAM; for an unknown name, keys that nobody has."""
 

@@ -94,6 +94,10 @@ class FileAuthenticator:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
         return self._mechanisms
 
+    def mechanisms_of_some(self) -> frozenset[str]:
+        """Return the mechanisms that at least one account can use."""
+        return PASSWORDS.union(self._looks)
+
     def accounts(self) -> list[Account]:
         """Return all accounts as the file had them when it was last read."""
         return list(self._accounts.values())

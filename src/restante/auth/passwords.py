@@ -22,6 +22,10 @@ class PasswordsOnly:
         """Return those for which passwords are enough."""
         return PASSWORDS
 
+    def mechanisms_of_some(self) -> frozenset[str]:
+        """Return the same."""
+        return PASSWORDS
+
     async def scram_keys(self, mechanism: str, user: str) -> Keys:
         """Raise CredentialsError: there are none."""
         raise CredentialsError(f"no keys for {mechanism}: {user!r}")

@@ -192,10 +192,12 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
         always |= {"OAUTHBEARER", "XOAUTH2"}
 
     @functools.lru_cache(1)
-    def offer_of(known: frozenset[str], delay: int | None, days: int | None) -> Offer:
+    def offer_of(
+        known: frozenset[str], of_some: frozenset[str], delay: int | None, days: int | None
+    ) -> Offer:
         hashes = {
             "auto": known - PASSWORDS,
-            "always": {"SCRAM-SHA-256", "SCRAM-SHA-1"},
+            "always": {"SCRAM-SHA-256"} | of_some - PASSWORDS,
             "never": set[str](),
         }[config.login.scram]
         mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
@@ -209,7 +211,10 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
         )
 
     return lambda: offer_of(
-        accounts.mechanisms(), accounts.longest_login_delay, accounts.shortest_expire_days
+        accounts.mechanisms(),
+        accounts.mechanisms_of_some(),
+        accounts.longest_login_delay,
+        accounts.shortest_expire_days,
     )
 
 
