@@ -8,6 +8,7 @@ import re
 from restante.protocol.commands import ALLOWED, VERBS, Command
 from restante.protocol.errors import BadCommand, LineTooLong, Refused
 from restante.protocol.exchange import RESPONSE_LIMIT
+from restante.protocol.lines import unended
 from restante.protocol.needs import Conversation, ReadLine, Reply, Timestamp
 from restante.protocol.replies import ok, refused
 from restante.protocol.state import End, Session, State
@@ -68,13 +69,11 @@ def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
 
 def _split(session: Session, line: bytes) -> tuple[bytes, bytes | None]:
     """Return the keyword in upper case, and what follows its space. RFC 1939 section 3."""
-    if line.endswith(b"\r\n"):
-        text = line[:-2]
-    elif session.settings.strict_line_ends:
+    try:
+        text = unended(line, strict=session.settings.strict_line_ends)
+    except BadCommand:
         _refuse_browsers(session, line)
-        raise BadCommand("Lines end with CR LF.")
-    else:
-        text = line[:-1]
+        raise
     keyword, space, argument = text.partition(b" ")
     verb = keyword.upper()
     if len(text) > COMMAND_LIMIT - len(b"\r\n") and verb != b"AUTH":
