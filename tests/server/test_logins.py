@@ -25,6 +25,7 @@ from support.process import Served, free_port, serving, wait_for_port
 
 KEY = ECKey.generate_key("P-256", {"kid": "one"})
 PASSWORD = Secret(b"secret")
+NO_TOKEN = b"-ERR [AUTH] The token is not valid for this account.\r\n"
 
 CONFIG = """\
 [mail]
@@ -135,10 +136,10 @@ def test_cram_md5_proves_the_shared_secret(served: Served, secret: bytes) -> Non
     ("user", "claims", "said"),
     [
         ("ann", {}, b"+OK Logged in.\r\n"),
-        ("ann", {"email": "strict"}, b"-ERR [AUTH]"),
-        ("ann", {"aud": "imap"}, b"-ERR [AUTH]"),
-        ("ann", {"exp": 1}, b"-ERR [AUTH]"),
-        ("nobody", {}, b"-ERR [AUTH]"),
+        ("ann", {"email": "strict"}, NO_TOKEN),
+        ("ann", {"aud": "imap"}, NO_TOKEN),
+        ("ann", {"exp": 1}, NO_TOKEN),
+        ("nobody", {}, NO_TOKEN),
     ],
 )
 def test_a_token_of_the_issuer_logs_in(
@@ -150,7 +151,7 @@ def test_a_token_of_the_issuer_logs_in(
         if answer.startswith(b"+ "):
             assert b"status" in base64.b64decode(answer[2:])
             answer = client.say("")
-        assert answer.startswith(said)
+        assert answer == said
         client.say("QUIT")
 
 

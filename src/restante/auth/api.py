@@ -29,6 +29,14 @@ class CredentialsError(AuthError):
         self.reason = reason
 
 
+class TokenError(CredentialsError):
+    """A token does not prove who this is."""
+
+
+class PersonalCertificateError(CredentialsError):
+    """A client's certificate does not."""
+
+
 class UnavailableError(AuthError):
     """The accounts cannot be asked now; nothing was proved about the credentials."""
 

@@ -40,6 +40,7 @@ GERMAN = {
     "TLS is active already.": "TLS ist schon aktiv.",
     "TLS is not available here.": "TLS gibt es hier nicht.",
     "That is not base64.": "Das ist kein Base64.",
+    "The certificate is not valid for this account.": "Das Zertifikat gilt nicht für dieses Konto.",
     "The header is in UTF-8: say UTF8 before you log in.": (
         "Der Kopf ist in UTF-8: UTF8 vor der Anmeldung senden."
     ),
@@ -47,6 +48,7 @@ GERMAN = {
         "Der Mailspeicher antwortet jetzt nicht, bitte später wieder."
     ),
     "The mail store needs its administrator.": "Der Mailspeicher braucht seinen Verwalter.",
+    "The token is not valid for this account.": "Das Token gilt nicht für dieses Konto.",
     "The response is not understood.": "Die Antwort ist unverständlich.",
     "There's no message {number}.": "Es gibt keine Nachricht {number}.",
     "This is a POP3 server, not a web server.": "Das ist ein POP3-Server, kein Webserver.",
@@ -112,6 +114,9 @@ FRENCH = {
     "TLS is active already.": "TLS est déjà actif.",
     "TLS is not available here.": "TLS n'est pas disponible ici.",
     "That is not base64.": "Ce n'est pas du base64.",
+    "The certificate is not valid for this account.": (
+        "Ce certificat n'est pas valable pour ce compte."
+    ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "L'en-tête est en UTF-8 : dites UTF8 avant de vous identifier."
     ),
@@ -121,6 +126,7 @@ FRENCH = {
     "The mail store needs its administrator.": (
         "Le dépôt de courrier a besoin de son administrateur."
     ),
+    "The token is not valid for this account.": "Ce jeton n'est pas valable pour ce compte.",
     "The response is not understood.": "La réponse n'est pas comprise.",
     "There's no message {number}.": "Il n'y a pas de message {number}.",
     "This is a POP3 server, not a web server.": "C'est un serveur POP3, pas un serveur web.",
@@ -184,6 +190,9 @@ SPANISH = {
     "TLS is active already.": "TLS ya está activo.",
     "TLS is not available here.": "TLS no está disponible aquí.",
     "That is not base64.": "Eso no es base64.",
+    "The certificate is not valid for this account.": (
+        "El certificado no es válido para esta cuenta."
+    ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "La cabecera está en UTF-8: diga UTF8 antes de entrar."
     ),
@@ -191,6 +200,7 @@ SPANISH = {
         "El almacén de correo no responde, inténtelo más tarde."
     ),
     "The mail store needs its administrator.": "El almacén de correo necesita a su administrador.",
+    "The token is not valid for this account.": "El token no es válido para esta cuenta.",
     "The response is not understood.": "La respuesta no se entiende.",
     "There's no message {number}.": "No hay mensaje {number}.",
     "This is a POP3 server, not a web server.": "Es un servidor POP3, no un servidor web.",

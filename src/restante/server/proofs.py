@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from restante.auth import scram
-from restante.auth.api import CredentialsError
+from restante.auth.api import CredentialsError, PersonalCertificateError, TokenError
 from restante.protocol.needs import (
     Need,
     ScramFinal,
@@ -23,7 +23,7 @@ from restante.protocol.needs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     import structlog
 
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from restante.protocol.settings import Identity
     from restante.server.service import Service
     from restante.server.wire import Wire
+
+
+REFUSALS: Mapping[str, type[CredentialsError]] = {
+    "token": TokenError,
+    "EXTERNAL": PersonalCertificateError,
+}
+"""What a client hears of a method, the same for all reasons, where it is not about a password."""
 
 
 class Proofs:
@@ -91,7 +98,7 @@ class Proofs:
         except CredentialsError as error:
             throttle.note_failure(address, name)
             self._tell_failure(user, method, error.reason)
-            raise
+            raise REFUSALS.get(method, CredentialsError)(error.reason) from error
         throttle.forget(address, name)
         self._note_lack_of_tls(met[1] if isinstance(met, tuple) else met, user, method)
         return met

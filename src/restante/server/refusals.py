@@ -5,7 +5,12 @@ RFC 2449 section 8, RFC 3206.
 
 from __future__ import annotations
 
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.api import (
+    CredentialsError,
+    PersonalCertificateError,
+    TokenError,
+    UnavailableError,
+)
 from restante.protocol.errors import Refused, ResponseCode
 from restante.storage.api import BusyError, GoneError, RemainError, StoreError, Utf8Error
 
@@ -28,7 +33,7 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
         case Refused():
             return error
         case CredentialsError():
-            return Refused("Name or password is wrong.", ResponseCode.AUTH)
+            return _not_proved(error)
         case UnavailableError():
             text = "Logins cannot be checked now, try again later."
             return Refused(text, ResponseCode.SYS_TEMP)
@@ -54,3 +59,13 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
             text = "The mail store does not answer now, try again later."
             return Refused(text, ResponseCode.SYS_TEMP)
     return None
+
+
+def _not_proved(error: CredentialsError) -> Refused:
+    """Return what to tell of a proof that failed: the same for all reasons."""
+    match error:
+        case TokenError():
+            return Refused("The token is not valid for this account.", ResponseCode.AUTH)
+        case PersonalCertificateError():
+            return Refused("The certificate is not valid for this account.", ResponseCode.AUTH)
+    return Refused("Name or password is wrong.", ResponseCode.AUTH)
