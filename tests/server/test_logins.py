@@ -136,6 +136,7 @@ def test_cram_md5_proves_the_shared_secret(served: Served, secret: bytes) -> Non
     ("user", "claims", "said"),
     [
         ("ann", {}, b"+OK Logged in.\r\n"),
+        ("ann", {"email": "a\N{SOFT HYPHEN}nn"}, b"+OK Logged in.\r\n"),
         ("ann", {"email": "strict"}, NO_TOKEN),
         ("ann", {"aud": "imap"}, NO_TOKEN),
         ("ann", {"exp": 1}, NO_TOKEN),

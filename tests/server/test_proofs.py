@@ -6,8 +6,9 @@ import asyncio
 import io
 from typing import Any, cast
 
-from restante.protocol.needs import Verify
+from restante.protocol.needs import Verify, VerifyCertificate
 from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity
 from restante.server import observe
 from restante.server.proofs import Proofs
 from restante.server.service import Service
@@ -45,3 +46,36 @@ def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() 
 
     asyncio.run(go_away())  # a coroutine that was never awaited would be an error
     assert not accounts.asked
+
+
+class Certified(Wire):
+    """A connection with the certificate of one whose name could be written in fewer characters."""
+
+    class tls:  # noqa: N801  # as the wire's
+        """What is known of TLS."""
+
+        @staticmethod
+        def client_names() -> tuple[str, ...]:
+            return ("a\N{SOFT HYPHEN}nn",)
+
+
+class Everybody:
+    """Accounts for all names."""
+
+    async def identify(self, user: str) -> Identity:
+        return Identity(user)
+
+
+def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None:
+    """R6856-2.6."""
+
+    async def identities() -> list[Identity]:
+        log, writer = observe.start("text", io.StringIO())
+        accounts = cast("Any", Everybody())
+        service = Service(store=MemoryStore(), authenticator=accounts, log=log)
+        proofs = Proofs(service, cast("Any", Certified()), log)
+        met = [await cast("Any", proofs.meet(VerifyCertificate(name))) for name in ("", "ann")]
+        writer.close()
+        return met
+
+    assert asyncio.run(identities()) == [Identity("ann")] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from restante.protocol.saslprep import saslprep
+
 
 def spellings(name: str) -> tuple[str, ...]:
     """Return the names to look for where somebody says this one: itself, then its lower case.
@@ -10,3 +12,11 @@ def spellings(name: str) -> tuple[str, ...]:
     """
     lower = name.lower()
     return (name,) if lower == name else (name, lower)
+
+
+def prepared(name: str) -> str:
+    """Return a name as accounts have theirs, by SASLprep; itself where that is not possible."""
+    try:
+        return saslprep(name)
+    except ValueError:
+        return name

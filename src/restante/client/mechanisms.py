@@ -5,6 +5,7 @@ Each yields responses and is sent challenges; the first response is None where t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -119,5 +120,11 @@ CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # they show the secret to who listens
 
 
 def apop_digest(timestamp: str, password: str) -> str:
-    """Return what APOP proves the password with. RFC 1939 section 7."""
+    """Return what APOP proves the password with. RFC 1939 section 7.
+
+    Both ends prepare the password by SASLprep: RFC 6856 section 2.2. What that cannot take is said
+    as it is, to servers that do not prepare.
+    """
+    with contextlib.suppress(ValueError):
+        password = saslprep(password)
     return hashlib.md5((timestamp + password).encode(), usedforsecurity=False).hexdigest()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from typing import TYPE_CHECKING, Protocol
 
 from restante.auth.api import CredentialsError
-from restante.auth.names import spellings
-from restante.protocol.saslprep import saslprep
+from restante.auth.names import prepared, spellings
 from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
@@ -86,5 +84,4 @@ def names(address: str, delimiter: str) -> Iterator[str]:
 
 def _forms(name: str) -> Iterator[str]:
     yield from spellings(name)
-    with contextlib.suppress(ValueError):
-        yield from spellings(saslprep(name))
+    yield from spellings(prepared(name))

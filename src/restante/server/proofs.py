@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from restante.auth import scram
 from restante.auth.api import CredentialsError, PersonalCertificateError, TokenError
+from restante.auth.names import prepared
 from restante.protocol.needs import (
     Need,
     ScramFinal,
@@ -125,13 +126,13 @@ class Proofs:
     async def _verify_token(self, need: VerifyToken) -> Identity:
         if self._service.tokens is None:
             raise CredentialsError("no tokens here")
-        name = await self._service.tokens.user_of(need.token)
+        name = prepared(await self._service.tokens.user_of(need.token))
         if need.user.lower() not in ("", name.lower()):
             raise CredentialsError("somebody else's token")
         return await self._keys().identify(name)
 
     async def _verify_certificate(self, need: VerifyCertificate) -> Identity:
-        names = self._wire.tls.client_names() if self._wire.tls is not None else ()
+        names = map(prepared, self._wire.tls.client_names() if self._wire.tls is not None else ())
         said = need.user.lower()
         fitting = sorted(
             (name for name in names if said in ("", name.lower())),
