@@ -23,7 +23,7 @@ def saslprep(text: str, *, query: bool = False) -> str:
 
     Only a query may have characters that were unassigned in Unicode 3.2: RFC 4013 section 2.5.
     """
-    if text.isascii() and text.isprintable():
+    if _is_plain(text):
         return text
     prepared = _mapped(text)
     _check_characters(prepared)
@@ -38,7 +38,14 @@ def check_password(octets: bytes) -> None:
 
     RFC 6856 section 2.2. What else keeps it from being prepared does not keep it from being right.
     """
-    _check_characters(_mapped(octets.decode()))
+    text = octets.decode()
+    if not _is_plain(text):
+        _check_characters(_mapped(text))
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether nothing need be done, as with most names and passwords."""
+    return text.isascii() and text.isprintable()
 
 
 def _mapped(text: str) -> str:
