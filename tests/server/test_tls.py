@@ -115,7 +115,21 @@ def test_a_client_that_does_not_begin_tls_is_hung_up_on_and_told_of_in_the_log(
     with live.connect() as client:
         client.send(b"USER ann\r\n")
         client.read_all()
-    live.wait_for_log("event=connection_failed", 'end="no TLS"')
+    live.wait_for_log('problem="no TLS: ', 'tls= octets_in=10', 'end="no TLS"')
+
+
+def test_a_handshake_that_failed_has_no_version_and_no_cipher_in_the_log(
+    live: Live, known: Pair
+) -> None:
+    """A client that does not know the issuer has agreed upon a cipher by then."""
+    with live.connect() as client, pytest.raises(ssl.SSLCertVerificationError):
+        go_over_to_tls(client, ssl.create_default_context())
+    live.wait_for_log("unknown ca", 'end="no TLS"')
+    with live.connect() as client:
+        client.send(b"\x16\x03\x01")
+    live.wait_for_log("octets_in=3 ")
+    sessions = [line for line in live.log.getvalue().splitlines() if "event=session" in line]
+    assert [" tls= octets_in=" in line for line in sessions] == [True, True]
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01"])
