@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
+import re
 import socket
 import ssl
 import time
@@ -17,7 +17,8 @@ import scramp
 
 from restante.protocol.settings import Offer, Settings
 from restante.server import selfsigned
-from restante.server.certificates import CertificateError, Certificates, Pair
+from restante.server.certificates import Certificates
+from restante.server.keypair import CertificateError, Pair
 from restante.server.wire import Endpoint
 from support.live import PATIENCE, Client, Live, serving, wait_until
 
@@ -115,7 +116,7 @@ def test_a_client_that_does_not_begin_tls_is_hung_up_on_and_told_of_in_the_log(
     with live.connect() as client:
         client.send(b"USER ann\r\n")
         client.read_all()
-    live.wait_for_log('problem="no TLS: ', 'tls= octets_in=10', 'end="no TLS"')
+    live.wait_for_log('problem="no TLS: ', "tls= octets_in=10", 'end="no TLS"')
 
 
 def test_a_handshake_that_failed_has_no_version_and_no_cipher_in_the_log(
@@ -239,8 +240,9 @@ def test_a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
 
 @pytest.mark.parametrize("file", ["certificate", "key"])
 def test_a_certificate_that_cannot_be_used_is_named(known: Pair, file: str) -> None:
-    os.unlink(getattr(known, file))
-    with pytest.raises(CertificateError, match=r"localhost\.pem.*No such file"):
+    missing: Path = getattr(known, file)
+    missing.unlink()
+    with pytest.raises(CertificateError, match=f"{re.escape(str(missing))}: No such file"):
         Certificates([known])
 
 

@@ -11,9 +11,10 @@ from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Offer
 from restante.server.address import Address
-from restante.server.certificates import CertificateError, Certificates, Pair, Profile
+from restante.server.certificates import Certificates
 from restante.server.config import ConfigError
 from restante.server.expiry import Expiry
+from restante.server.keypair import CertificateError, Pair, Profile
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
 from restante.server.service import Service
