@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -123,6 +124,13 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
     return found, known
 
 
+def reload(certificates: Iterable[Certificates]) -> None:
+    """Load all certificates again."""
+    with _certificate_errors():
+        for known in certificates:
+            known.reload()
+
+
 def _store(config: Config) -> Store:
     layout = Layout(config.mail.folder, config.mail.layout)
     return MboxStore(layout) if config.mail.format == "mbox" else MaildirStore(layout)
@@ -169,8 +177,14 @@ def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -
     def warn(problem: str) -> None:
         log.warning("certificates", problem=problem)
 
-    try:
+    with _certificate_errors():
         return Certificates(pairs, profile, config.tls.client_ca, warn)
+
+
+@contextlib.contextmanager
+def _certificate_errors() -> Iterator[None]:
+    try:
+        yield
     except CertificateError as error:
         raise ConfigError([f"tls.certificates: {error}"]) from error
 

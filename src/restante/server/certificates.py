@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from restante.server.keypair import CertificateError, load
+from restante.server.keypair import CertificateError, load, stamp
 
 if TYPE_CHECKING:
     import ssl
@@ -35,58 +36,55 @@ class Certificates:
         self._profile = profile
         self._client_ca = client_ca
         self._warn = warn
-        self._looked_at = time.monotonic()
-        self._stamp = self._look()
-        self._loaded = self._load()
+        self._refused: dict[Pair, str] = {}  # why; told once
+        self._end_points: WeakKeyDictionary[ssl.SSLContext, bytes] = WeakKeyDictionary()
+        self.reload()
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection; its callback chooses by the name asked for."""
         if time.monotonic() - self._looked_at >= CHECK_EVERY:
-            self.reload()
+            self.look()
         return self._loaded[0].context
 
-    def reload(self) -> None:
-        """Load the files again if they have changed."""
+    def look(self) -> None:
+        """Load again each pair whose files have changed, or could not be used when they had."""
         self._looked_at = time.monotonic()
-        stamp = self._look()
-        if stamp == self._stamp:
-            return
-        self._stamp = stamp
-        try:
-            self._loaded = self._load()
-        except CertificateError as error:
-            self._warn(str(error))
+        for place, loaded in enumerate(self._loaded):
+            if stamp(loaded.pair, self._client_ca) == loaded.stamp:
+                continue
+            try:
+                self._loaded[place] = self._load(loaded.pair)
+            except CertificateError as error:
+                self._refuse(loaded.pair, str(error))
+
+    def reload(self) -> None:
+        """Load all files again, changed or not. Raises CertificateError: then nothing changes."""
+        self._looked_at = time.monotonic()
+        self._loaded = [self._load(pair) for pair in self._pairs]
 
     def end_point(self, context: ssl.SSLContext) -> bytes:
         """Return the binding data of the certificate that a connection used, if it has some."""
-        found = (loaded.end_point for loaded in self._loaded if loaded.context is context)
-        return next(found, b"")
+        return self._end_points.get(context, b"")
 
-    def _look(self) -> list[tuple[int, int, int] | None]:
-        files = [file for pair in self._pairs for file in (pair.certificate, pair.key)]
-        return [_stamp(file) for file in files]
-
-    def _load(self) -> list[Loaded]:
-        loaded = [load(pair, self._profile, self._client_ca) for pair in self._pairs]
-
-        def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-            for certificate in loaded:
-                if name and _matches(name.lower(), certificate.names):
-                    connection.context = certificate.context
-                    return
-
-        if len(loaded) > 1:
-            loaded[0].context.sni_callback = choose
+    def _load(self, pair: Pair) -> Loaded:
+        loaded = load(pair, self._profile, self._client_ca)
+        self._refused.pop(pair, None)
+        self._end_points[loaded.context] = loaded.end_point
+        if len(self._pairs) > 1:
+            loaded.context.sni_callback = self._choose
         return loaded
+
+    def _refuse(self, pair: Pair, problem: str) -> None:
+        if self._refused.get(pair) != problem:
+            self._refused[pair] = problem
+            self._warn(problem)
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        for loaded in self._loaded:
+            if name and _matches(name.lower(), loaded.names):
+                connection.context = loaded.context
+                return
 
 
 def _matches(name: str, names: frozenset[str]) -> bool:
     return name in names or f"*.{name.partition('.')[2]}" in names
-
-
-def _stamp(file: Path) -> tuple[int, int, int] | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

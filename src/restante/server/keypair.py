@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Profile: TypeAlias = Literal["modern", "legacy"]
+Stamp: TypeAlias = "tuple[tuple[int, ...] | None, ...]"
 
 MODERN: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; forward secrecy, authenticated encryption
 LEGACY: Final = "DEFAULT:@SECLEVEL=0"  # whatever OpenSSL still can, for clients that can no more
@@ -44,10 +45,12 @@ class Loaded:
     context: ssl.SSLContext
     names: frozenset[str]  # of hosts, in lower case; "*.example.com" stands for one label more
     end_point: bytes  # the channel binding tls-server-end-point: RFC 5929 section 4; may be empty
+    stamp: Stamp  # of the files, before they were read
 
 
 def load(pair: Pair, profile: Profile, client_ca: Path | None) -> Loaded:
     """Return what the files hold. Raises CertificateError."""
+    seen = stamp(pair, client_ca)
     certificate = _certificate(pair.certificate)
     if b"PRIVATE KEY-----" not in _read(pair.key):
         raise CertificateError(f"{pair.key}: no PEM private key")
@@ -62,7 +65,14 @@ def load(pair: Pair, profile: Profile, client_ca: Path | None) -> Loaded:
         raise CertificateError(f"{pair.certificate}, {pair.key}: {error.strerror}") from error
     if client_ca:
         _trust(context, client_ca)
-    return Loaded(pair, certificate, context, _names(certificate), _end_point(certificate))
+    names, end_point = _names(certificate), _end_point(certificate)
+    return Loaded(pair, certificate, context, names, end_point, seen)
+
+
+def stamp(pair: Pair, client_ca: Path | None) -> Stamp:
+    """Return what differs once a file is replaced, written, or let be read by others."""
+    files = (pair.certificate, pair.key, client_ca)
+    return tuple(_stamp(file) for file in files if file is not None)
 
 
 def dates(certificate: x509.Certificate) -> str:
@@ -142,3 +152,11 @@ def _end_point(certificate: x509.Certificate) -> bytes:
         return b""
     name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
     return hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest()
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

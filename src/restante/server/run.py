@@ -141,12 +141,11 @@ def _reload(
     """Load the certificates again, and tell what else the configuration would change by now."""
     try:
         renewed = renew()
+        build.reload(certificates)
     except ConfigError as error:
         for problem in error.problems:
             log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
         return
-    for known in certificates:
-        known.reload()
     if renewed != config:
         what = "without workers, the configuration changes only by a restart"
         log.warning("reload_is_partial", what=what)
