@@ -69,26 +69,12 @@ class Unreadable:
 def test_a_key_that_could_not_be_read_for_a_moment_is_loaded_later(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unreadable, told = Unreadable(monkeypatch), list[str]()
-    certificates = Certificates([pair], warn=told.append)
+    unreadable, certificates = Unreadable(monkeypatch), Certificates([pair])
     old, new = served(certificates), write(pair, "localhost")
     unreadable.now = True
     assert [served(certificates) for _ in range(3)] == [old] * 3
-    assert len(told) == 1  # and not at every connection
     unreadable.now = False
     assert served(certificates) == new
-
-
-def test_a_problem_that_comes_again_is_told_again(
-    pair: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    unreadable, told = Unreadable(monkeypatch), list[str]()
-    certificates = Certificates([pair], warn=told.append)
-    for unreadable.now in (True, False, True):
-        write(pair, "localhost")
-        served(certificates)
-    assert len(told) == 2
-    assert told[0] == told[1]
 
 
 def test_files_are_loaded_again_though_size_and_time_are_the_old_ones(pair: Pair) -> None:

@@ -12,23 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from restante.server.certificates import Certificates
 from restante.server.keypair import CertificateError, Pair
 from support import authority
-from support.authority import Certified
+from support.authority import Certified, key_of
 
 GOOD = authority.GOOD
 OTHER = authority.make("localhost")
 RSA = authority.make("localhost", key=rsa.generate_private_key(65537, 2048))
 SMALL = authority.make("localhost", key=rsa.generate_private_key(65537, 1024))
 
-PLAIN = serialization.NoEncryption()
 BROKEN_KEY = b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
 BROKEN = b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
-
-
-def key_of(
-    certified: Certified, encryption: serialization.KeySerializationEncryption = PLAIN
-) -> bytes:
-    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    return certified.key.private_bytes(pem, form, encryption)
 
 
 def problem(folder: Path, certificate: bytes, key: bytes, ca: bytes | None = None) -> str:

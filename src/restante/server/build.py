@@ -12,6 +12,7 @@ from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Offer
 from restante.server.address import Address
+from restante.server.certificate_log import CertificateLog
 from restante.server.certificates import Certificates
 from restante.server.config import ConfigError
 from restante.server.expiry import Expiry
@@ -101,11 +102,12 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
             raise ConfigError(["tls.certificates: missing; TLS needs one, or --certificate, --key"])
         plain = Endpoint(clear_text=clear_text, proxies=proxies)
         return [Listen(Address.parse(address), plain) for address in config.server.listen], []
-    modern = _certificates(config, "modern", log)
+    certificate_log = CertificateLog(log)
+    modern = _certificates(config, "modern", certificate_log)
     ways = [(config.server.listen, modern, False), (tls.listen, modern, True)]
     known = [modern]
     if tls.legacy_listen:
-        known.append(_certificates(config, "legacy", log))
+        known.append(_certificates(config, "legacy", certificate_log))
         ways.append((tls.legacy_listen, known[-1], True))
     found = [
         Listen(
@@ -171,14 +173,10 @@ def _read(key: str, file: Path) -> bytes:
         raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
 
 
-def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -> Certificates:
+def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
     pairs = [Pair(files.certificate, files.key) for files in config.tls.certificates]
-
-    def warn(problem: str) -> None:
-        log.warning("certificates", problem=problem)
-
     with _certificate_errors():
-        return Certificates(pairs, profile, config.tls.client_ca, warn)
+        return Certificates(pairs, profile, config.tls.client_ca, log)
 
 
 @contextlib.contextmanager

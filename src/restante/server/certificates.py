@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -10,19 +11,20 @@ from restante.server.keypair import CertificateError, load, stamp
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from restante.server.certificate_log import CertificateLog
     from restante.server.keypair import Loaded, Pair, Profile
 
-CHECK_EVERY = 1.0  # seconds between two looks at the files
+CHECK_EVERY = 1.0  # seconds between two looks at the files while clients connect
+ROUND = 60 * 60  # seconds between two looks at them anyway
 
 
 class Certificates:
     """The certificates of a listener; the first one serves who asks for no name that we have.
 
-    `warn` is called with words when files changed and cannot be used; the old ones stay in use.
-    Raises CertificateError.
+    Where changed files cannot be used, the old ones stay, and `log` tells. Raises CertificateError.
     """
 
     def __init__(
@@ -30,13 +32,12 @@ class Certificates:
         pairs: Sequence[Pair],
         profile: Profile = "modern",
         client_ca: Path | None = None,
-        warn: Callable[[str], None] = lambda _: None,
+        log: CertificateLog | None = None,
     ) -> None:
         self._pairs = pairs
         self._profile = profile
         self._client_ca = client_ca
-        self._warn = warn
-        self._refused: dict[Pair, str] = {}  # why; told once
+        self._log = log
         self._end_points: WeakKeyDictionary[ssl.SSLContext, bytes] = WeakKeyDictionary()
         self.reload()
 
@@ -55,12 +56,22 @@ class Certificates:
             try:
                 self._loaded[place] = self._load(loaded.pair)
             except CertificateError as error:
-                self._refuse(loaded.pair, str(error))
+                if self._log:
+                    self._log.refused(loaded.pair, str(error))
+            else:
+                self._tell(self._loaded[place])
+
+    def remind(self) -> None:
+        """Tell once a day of certificates that have expired, or soon will."""
+        if self._log:
+            self._log.remind()
 
     def reload(self) -> None:
         """Load all files again, changed or not. Raises CertificateError: then nothing changes."""
         self._looked_at = time.monotonic()
         self._loaded = [self._load(pair) for pair in self._pairs]
+        for loaded in self._loaded:
+            self._tell(loaded)
 
     def end_point(self, context: ssl.SSLContext) -> bytes:
         """Return the binding data of the certificate that a connection used, if it has some."""
@@ -68,22 +79,29 @@ class Certificates:
 
     def _load(self, pair: Pair) -> Loaded:
         loaded = load(pair, self._profile, self._client_ca)
-        self._refused.pop(pair, None)
         self._end_points[loaded.context] = loaded.end_point
         if len(self._pairs) > 1:
             loaded.context.sni_callback = self._choose
         return loaded
 
-    def _refuse(self, pair: Pair, problem: str) -> None:
-        if self._refused.get(pair) != problem:
-            self._refused[pair] = problem
-            self._warn(problem)
+    def _tell(self, loaded: Loaded) -> None:
+        if self._log:
+            self._log.taken(loaded)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         for loaded in self._loaded:
             if name and _matches(name.lower(), loaded.names):
                 connection.context = loaded.context
                 return
+
+
+async def look_after(certificates: Sequence[Certificates]) -> None:
+    """Load what was renewed, though nobody connects, and tell what expires, until cancelled."""
+    while True:
+        await asyncio.sleep(ROUND)
+        for known in certificates:
+            known.look()
+            known.remind()
 
 
 def _matches(name: str, names: frozenset[str]) -> bool:
