@@ -63,8 +63,9 @@ def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
         assert client.read_line() == b"+OK before\r\n"
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_certificate_that_cannot_be_used_is_told_and_nothing_is_called_reloaded(
-    tmp_path: Path,
+    tmp_path: Path, workers: str
 ) -> None:
     made = selfsigned.make(("localhost",))
     pair = Pair(tmp_path / "mail.pem", tmp_path / "mail.key")
@@ -72,7 +73,7 @@ def test_a_certificate_that_cannot_be_used_is_told_and_nothing_is_called_reloade
     pair.key.write_bytes(made.key)
     config = tmp_path / "restante.toml"
     config.write_text(TLS.format(pair=pair))
-    with serving(tmp_path, "--config", config) as served:
+    with serving(tmp_path, "--config", config, "--workers", workers) as served:
         alone = Alone(served, config)
         pair.key.unlink()
         log = alone.reload(config.read_text(), "not_reloaded")
