@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from restante.server.certificates import Certificates
 from restante.server.keypair import CertificateError, Pair
@@ -65,6 +67,20 @@ def test_a_certificate_that_is_none_is_named(tmp_path: Path, certificate: bytes)
 
 def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
     assert problem(tmp_path, SMALL.pem, key_of(SMALL)) == "mail.pem: ee key too small"
+
+
+def test_a_certificate_whose_extensions_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """It must be an error that callers expect, or a renewal could break each connection."""
+    junk = x509.UnrecognizedExtension(x509.AuthorityInformationAccess.oid, b"junk")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = GOOD.certificate.subject, dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + authority.DAY)
+        .add_extension(junk, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    broken = Certified(signed, key)
+    assert problem(tmp_path, broken.pem, key_of(broken)).startswith("mail.pem: ")
 
 
 @pytest.mark.parametrize("name", ["mail.pem", "mail.key"])

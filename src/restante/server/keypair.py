@@ -65,7 +65,10 @@ def load(pair: Pair, profile: Profile, client_ca: Path | None) -> Loaded:
         raise CertificateError(f"{pair.certificate}, {pair.key}: {error.strerror}") from error
     if client_ca:
         _trust(context, client_ca)
-    names, end_point = _names(certificate), _end_point(certificate)
+    try:
+        names, end_point = _names(certificate), _end_point(certificate)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise CertificateError(f"{pair.certificate}: {error}") from error
     return Loaded(pair, certificate, context, names, end_point, seen)
 
 
