@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from restante.server.keypair import Loaded, Pair
 
 SOON: Final = dt.timedelta(days=14)
+SHORT_LIVED: Final = dt.timedelta(days=7)  # authorities have such, to be renewed every few days
 REMIND_EVERY = dt.timedelta(days=1)
 
 
@@ -77,7 +78,7 @@ def _problem(begins: dt.datetime, ends: dt.datetime, now: dt.datetime) -> str | 
         return "not valid yet"
     if now > ends:
         return "expired"
-    left = ends - now
-    if left > min(SOON, (ends - begins) / 3):  # some live for a week, and are renewed in time
+    left, life = ends - now, ends - begins
+    if left > (life / 3 if life <= SHORT_LIVED else SOON):
         return None
     return f"expires in {left.days} days" if left.days > 1 else "expires in less than 2 days"
