@@ -28,10 +28,11 @@ ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 
 
 
 def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
-    """Log in. Raises Denied with the reason, Insecure: every way would show the password.
+    """Log in. Raises Denied with the reason; Insecure: every way would show the password.
 
     Where a way that does not say the password is refused, one that says it is tried too, if the
-    connection is safe: some servers offer SCRAM and have no keys for every account.
+    connection is safe: some servers offer SCRAM and have no keys for every account. A server that
+    failed to prove itself is told nothing more: that is Insecure too (auth-unproven).
     """
     peer, target = session.peer, session.target
     peer.phase = "login"

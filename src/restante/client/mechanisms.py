@@ -32,6 +32,9 @@ class Credentials:
 
 Begin: TypeAlias = "Callable[[Credentials], Responder]"
 
+# What a server says to whom somebody else passes this conversation on: RFC 5802 section 7.
+_ANOTHER_CHANNEL = (b"e=channel-bindings-dont-match", b"e=server-does-support-channel-binding")
+
 
 def plain(credentials: Credentials) -> Responder:
     """RFC 4616."""
@@ -86,15 +89,17 @@ def scram(mechanism: str) -> Begin:
             credentials.password,
             channel_binding=binding if bound else None,
         )
+        said = b""
         try:
-            challenge = yield client.get_client_first().encode()
-            client.set_server_first(challenge.decode())
-            challenge = yield client.get_client_final().encode()
-            client.set_server_final(challenge.decode())
-        except scramp.ScramException as error:
-            raise ValueError(
-                f"the server did not prove that it knows the password: {error}"
-            ) from error
+            said = yield client.get_client_first().encode()
+            client.set_server_first(said.decode())
+            said = yield client.get_client_final().encode()
+            client.set_server_final(said.decode())
+        except (scramp.ScramException, UnicodeDecodeError) as error:
+            if said.startswith(b"e=") and not said.startswith(_ANOTHER_CHANNEL):
+                yield b""  # it refuses, and its -ERR comes next
+            text = f"the server did not prove that it knows the password: {error}"
+            raise ValueError(text) from error
         yield b""
 
     return respond

@@ -7,7 +7,7 @@ RemoteError
 ├── BadReply        what came is no POP3, or not what was asked for
 ├── Truncated       a message ended before its end; nothing of it may be taken for whole
 ├── Unreachable     no connection: the name, the network, the port
-└── Insecure        no TLS, or none that proves who the server is
+└── Insecure        no TLS, or the server did not prove who it is, by TLS or by SCRAM
 """
 
 from __future__ import annotations
@@ -94,4 +94,4 @@ class Unreachable(RemoteError):  # noqa: N818  # the server is
 
 
 class Insecure(RemoteError):  # noqa: N818  # the connection is
-    """There is no TLS, or none that proves who the server is. No password was sent."""
+    """There is no TLS, or the server did not prove who it is. No password was sent."""
