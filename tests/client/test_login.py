@@ -12,6 +12,8 @@ import pytest
 
 import restante
 from restante import blocking
+from restante.client.options import Target
+from restante.protocol.errors import LocalError
 from restante.protocol.failures import Insecure, RemoteError
 from support.authority import GOOD, trusting
 from support.broken import SILENCE, broken
@@ -22,7 +24,7 @@ SPOKEN = ("USER", "PASS", "APOP", "AUTH PLAIN", "AUTH LOGIN")
 
 
 def url(port: int, user: str = "ann") -> str:
-    return f"pop3://{user}@127.0.0.1:{port}"
+    return f"pop3://{user + '@' if user else ''}127.0.0.1:{port}"
 
 
 def constant(message: bytes) -> Callable[[bytes], bytes]:
@@ -131,3 +133,83 @@ def failing(port: int, **options: Any) -> RemoteError:
 def test_a_failed_proof_is_told_even_where_the_server_falls_silent() -> None:
     with broken(FalseScram(**LIES["no signature"], others={"*": SILENCE})) as server:
         assert failing(server.port, reply_seconds=5).id == "auth-unproven"
+
+
+UNPREPARED = [
+    ("ann", "päss🙂"),  # 🙂 is younger than SASLprep
+    ("ann", "with\ta tab"),
+    ("ann🫠", "hunter22"),
+]
+unprepared = pytest.mark.parametrize(("user", "password"), UNPREPARED)
+
+
+@unprepared
+def test_what_saslprep_does_not_take_goes_by_user_and_pass_as_it_was_typed(
+    user: str, password: str
+) -> None:
+    """RFC 4013 section 2: SCRAM cannot carry it; USER and PASS are octets."""
+    with broken(FalseScram()) as server, blocking.connect(url(server.port, user), password) as drop:
+        assert drop.session.mechanism == "USER"
+        assert drop.session.tried == ["USER"]
+    said = [line.encode("latin-1").decode() for line in server.heard]
+    assert said[1:3] == [f"USER {user}", f"PASS {password}"]
+
+
+@unprepared
+def test_what_saslprep_does_not_take_goes_by_a_digest_where_it_must_not_be_said(
+    user: str, password: str
+) -> None:
+    capa = b"+OK\r\nUSER\r\nSASL SCRAM-SHA-256 PLAIN CRAM-MD5\r\n.\r\n"
+    with broken({"CAPA": capa, "AUTH": b"-ERR that will do\r\n"}) as server:
+        target = Target("mail.example.com", server.port, "none", user)
+        with pytest.raises(RemoteError, match="that will do"):
+            blocking.connect(target, password, resolve={(target.host, target.port): "127.0.0.1"})
+    assert server.heard == ["CAPA", "AUTH CRAM-MD5"]
+
+
+@unprepared
+def test_check_logs_in_with_what_saslprep_does_not_take(user: str, password: str) -> None:
+    with broken(FalseScram()) as server:
+        assert restante.check(url(server.port, user), password).ok
+
+
+@unprepared
+def test_a_mechanism_that_was_asked_for_and_cannot_take_it_is_named(
+    user: str, password: str
+) -> None:
+    with broken(FalseScram(others={"AUTH PLAIN": b"-ERR no\r\n"})) as server:
+        with pytest.raises(LocalError, match="SCRAM-SHA-256: SASLprep does not take"):
+            blocking.connect(url(server.port, user), password, mechanisms=("SCRAM-SHA-256",))
+        with blocking.connect(
+            url(server.port, user), password, mechanisms=("SCRAM-SHA-256", "PLAIN", "USER")
+        ) as drop:
+            assert drop.session.tried == ["PLAIN", "USER"]
+
+
+def test_a_mechanism_that_binds_to_tls_wants_tls() -> None:
+    with broken() as server, pytest.raises(LocalError, match="SCRAM-SHA-256-PLUS: it binds to"):
+        blocking.connect(url(server.port), "hunter22", mechanisms=("SCRAM-SHA-256-PLUS",))
+
+
+@pytest.mark.parametrize("options", [{}, {"mechanisms": ("PLAIN",)}, {"token": True}])
+def test_nobody_logs_in_without_a_name(options: dict[str, Any]) -> None:
+    with broken(FalseScram()) as server, pytest.raises(LocalError, match="pop3s://ann@"):
+        blocking.connect(url(server.port, ""), "hunter22", **options)
+    assert server.heard == ["CAPA"]
+
+
+def test_a_certificate_needs_no_name() -> None:
+    """RFC 4422 appendix A."""
+    with broken({"AUTH": b"+OK\r\n"}) as server:
+        with blocking.connect(url(server.port, ""), mechanisms=("EXTERNAL",)) as drop:
+            assert drop.session.mechanism == "EXTERNAL"
+
+
+@pytest.mark.parametrize(("user", "password"), [("ann", "p\udce4ss"), ("\udce4nn", "hunter22")])
+def test_octets_that_are_no_utf_8_are_refused_and_not_shown(user: str, password: str) -> None:
+    with broken(FalseScram()) as server, pytest.raises(LocalError) as caught:
+        blocking.connect(Target("127.0.0.1", server.port, "starttls", user), password)
+    assert "UTF-8" in str(caught.value)
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+    assert "udce4" not in str(caught.value)
+    assert server.heard == ["CAPA"]

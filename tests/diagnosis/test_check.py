@@ -102,6 +102,15 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any],
     assert "DELE" not in str(running.heard)
 
 
+@pytest.mark.parametrize("user", ["", "ann\r\nDELE 1"])
+def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
+    with broken() as running:
+        target = Target("127.0.0.1", running.port, "starttls", user)
+        report = examine(Question("ann", target, OPTIONS, password=lambda: "hunter22"))
+    assert (report.id, report.exit_code) == ("auth-unsent", 7)
+    assert running.heard == ["CAPA"]
+
+
 GREETINGS = faults(
     ("greet-err", "busy", {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}, "[SYS/TEMP] too many"),
     ("greet-closed", "at once", {"greeting": CLOSE}, "closed"),

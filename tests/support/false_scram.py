@@ -38,7 +38,7 @@ class FalseScram(dict[str, Reply]):
         capa = f"+OK\r\nTOP\r\nUIDL\r\nUSER\r\nSASL {mechanism}\r\n.\r\n".encode()
         super().__init__({"CAPA": capa, "AUTH": self._begin, **(others or {})})
         self._lies, self._status = (first, final), status
-        self._made = scramp.ScramMechanism(mechanism).make_server(lambda _: MADE, binding)
+        self._mechanism, self._binding = scramp.ScramMechanism(mechanism), binding
         self._steps: list[Callable[[str], bytes]] = []
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -46,6 +46,7 @@ class FalseScram(dict[str, Reply]):
         return super().get(key, default) if COMMAND.fullmatch(key) else self._answer
 
     def _begin(self, _: str) -> bytes:
+        self._made = self._mechanism.make_server(lambda _: MADE, self._binding)
         self._steps = [self._first, self._final, lambda _: self._status]
         return b"+ \r\n"
 

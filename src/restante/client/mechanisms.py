@@ -10,10 +10,10 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.protocol.saslprep import saslprep
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import scramp
 
     from restante.protocol.client import Responder
 
@@ -80,15 +80,7 @@ def scram(mechanism: str) -> Begin:
     def respond(credentials: Credentials) -> Responder:
         import scramp
 
-        bound = mechanism.endswith("-PLUS")
-        # Say that we could bind only to a server that does not claim it can: RFC 5802 section 6.
-        binding = credentials.binding if bound or not credentials.server_has_plus else None
-        client = scramp.ScramClient(
-            [mechanism if bound else mechanism.removesuffix("-PLUS")],
-            saslprep(credentials.user),
-            credentials.password,
-            channel_binding=binding if bound else None,
-        )
+        client = _scram_client(mechanism, credentials)
         said = b""
         try:
             said = yield client.get_client_first().encode()
@@ -103,6 +95,18 @@ def scram(mechanism: str) -> Begin:
         yield b""
 
     return respond
+
+
+def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClient:
+    import scramp
+
+    bound = mechanism.endswith("-PLUS")
+    return scramp.ScramClient(
+        [mechanism],
+        credentials.user,
+        credentials.password,
+        channel_binding=credentials.binding if bound else None,
+    )
 
 
 MECHANISMS: dict[str, Begin] = {
@@ -121,6 +125,23 @@ MECHANISMS: dict[str, Begin] = {
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
 CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # they show the secret to who listens
+
+NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it is
+
+
+def obstacle(credentials: Credentials, mechanism: str) -> str:
+    """Return why a mechanism cannot carry these credentials, "" where it can."""
+    if not mechanism.startswith("SCRAM"):
+        return ""
+    if mechanism.endswith("-PLUS") and credentials.binding is None:
+        return "it binds to TLS 1.2, and there is none here"
+    import scramp
+
+    try:
+        _scram_client(mechanism, credentials)
+    except scramp.ScramException as error:
+        return f"SASLprep does not take the name or the password ({error})"
+    return ""
 
 
 def apop_digest(timestamp: str, password: str) -> str:

@@ -27,6 +27,12 @@ LOGIN = (
         "it away.",
     ),
     Explanation(
+        "auth-unsent", 7, "This name or password cannot be sent in this way; nothing was sent.",
+        why="it is missing, too long, or has characters that the protocol or the mechanism forbids",
+        admin="give the account a password that every mail program can send: ASCII, without a tab",
+        you="type both by hand: a line end or a tab may have been copied along",
+    ),
+    Explanation(
         "auth-apppw", 7, "The provider wants an app password, not the account's own.",
         why="with two-step login the account's password is not taken from mail programs",
         admin="nothing",
