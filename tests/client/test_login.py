@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 import re
 import ssl
 from collections.abc import Callable
@@ -84,6 +85,25 @@ def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
             blocking.connect(where, "hunter22", context=context)
     assert "AUTH SCRAM-SHA-256-PLUS" in server.heard
     assert not any(line.startswith(SPOKEN) for line in server.heard)
+
+
+@pytest.mark.parametrize(
+    ("offered", "flag"), [("SCRAM-SHA-256", b"y,,"), ("SCRAM-SHA-256 SCRAM-SHA-256-PLUS", b"n,,")]
+)
+def test_a_server_that_offers_no_binding_hears_that_one_was_possible(
+    offered: str, flag: bytes
+) -> None:
+    """RFC 5802 section 6: so it finds out who took its offer out."""
+    replies = FalseScram(others={"CAPA": f"+OK\r\nSASL {offered}\r\n.\r\n".encode()})
+    context = trusting()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with broken(replies, implicit=GOOD.serving()) as server:
+        where = f"pop3s://ann@localhost:{server.port}"
+        with blocking.connect(
+            where, "hunter22", context=context, mechanisms=("SCRAM-SHA-256",)
+        ) as drop:
+            assert drop.session.mechanism == "SCRAM-SHA-256"
+    assert binascii.a2b_base64(server.heard[2]).startswith(flag)
 
 
 @false_proofs

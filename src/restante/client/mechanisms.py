@@ -101,11 +101,11 @@ def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClien
     import scramp
 
     bound = mechanism.endswith("-PLUS")
+    # Say that we could bind to a server that does not claim it can: it objects if it can, for then
+    # somebody took its claim out on the way. RFC 5802 section 6.
+    binding = credentials.binding if bound or not credentials.server_has_plus else None
     return scramp.ScramClient(
-        [mechanism],
-        credentials.user,
-        credentials.password,
-        channel_binding=credentials.binding if bound else None,
+        [mechanism], credentials.user, credentials.password, channel_binding=binding
     )
 
 
