@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from restante.client import aio_wire, maildrop
 from restante.client.mechanisms import Credentials
+from restante.client.options import combined
 from restante.client.session import Session, leave
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from restante.client.maildrop import Box, Entry
-    from restante.client.options import Options, Target
+    from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
 
 
@@ -140,14 +141,18 @@ class Maildrop:
 
 @contextlib.asynccontextmanager
 async def connect(
-    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+    account: str | Target,
+    password: str = "",
+    options: Options | None = None,
+    **given: Unpack[Given],
 ) -> AsyncIterator[Maildrop]:
     """Give the open maildrop of an account: a URL, or an address that is looked up.
 
-    Options are given as an object or by name: see `restante.client.options.Options`. Raises
-    RemoteError, and ValueError for an account that is none.
+    Options are given as an object or by name, which goes first: see
+    `restante.client.options.Options`. Raises Pop3Error, as the module says;
+    ValueError for an account or an option that is none, TypeError for an option there is not.
     """
-    options = options or maildrop.options_of(**given)
+    options = combined(options, given)
     session = Session(await asyncio.to_thread(maildrop.target_of, account), options)
     try:
         drop = await _open(session, password)

@@ -150,10 +150,8 @@ def _go(session: Session, credentials: Credentials, way: str) -> Dialogue[None]:
     elif way == "APOP":
         digest = apop_digest(session.timestamp, credentials.password)
         yield from carry_out(peer, client.apop(credentials.user, digest))
-    elif way in MECHANISMS:
-        yield from carry_out(peer, _auth(session, credentials, way))
     else:
-        raise LocalError(f"{way} is no mechanism known here: {', '.join(MECHANISMS)}")
+        yield from carry_out(peer, _auth(session, credentials, way))
 
 
 def _auth(session: Session, credentials: Credentials, way: str) -> Operation[Status]:
