@@ -1,13 +1,14 @@
 """The asyncio client: the same as `blocking`, with await.
 
-    async with restante.connect("pop3s://ann@example.com", password=...) as drop:
+    async with restante.connect("pop3s://ann@example.com", password="...") as drop:
         async for message in drop:
             print((await message.header())["subject"])
         await drop.delete(drop[1])
         await drop.commit()          # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong. It may
-be cancelled anywhere: the connection is closed then, and nothing is removed.
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+LocalError (`restante.protocol.errors`), where nothing could be sent. It may be cancelled anywhere:
+the connection is closed then, and nothing is removed.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from restante.client.maildrop import Box, Entry
     from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
+    from restante.protocol.dialogue import Status
 
 
 class Message(maildrop.Listed):
@@ -84,6 +86,8 @@ class Maildrop:
         for entry in list(self._box.entries.values()):
             yield Message(self, entry)
 
+    __iter__ = None  # it is `async for`; without this, `for` would ask for message 0
+
     def __getitem__(self, number: int) -> Message:
         return Message(self, maildrop.entry_of(self._box, number))
 
@@ -137,6 +141,19 @@ class Maildrop:
         """Close the connection at once."""
         self.session.peer.broken = True
         self._wire.close()
+
+    async def by_hand(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
+        """Send a line as a person typed it, and yield what its reply says behind the status line.
+
+        The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
+        """
+        async for piece in self._wire.pieces(maildrop.typed(self._box, line), ended):
+            yield piece
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """The numbers of the messages that `commit` would remove."""
+        return frozenset(self._box.marked)
 
 
 @contextlib.asynccontextmanager
