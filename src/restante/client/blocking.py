@@ -2,13 +2,14 @@
 
     from restante import blocking
 
-    with blocking.connect("pop3s://ann@example.com", password=...) as drop:
+    with blocking.connect("pop3s://ann@example.com", password="...") as drop:
         for message in drop:
             print(message.header()["subject"])
         drop.delete(drop[1])
         drop.commit()                # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong.
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+LocalError (`restante.protocol.errors`), where nothing could be sent.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class RemoteError(Pop3Error):
         id: the name of the trouble, such as "auth-failed"; `pop3 explain` has its text.
         text: what happened in words; for an -ERR, what the server said.
         code: the response code without brackets, such as "SYS/TEMP", or "".
-        phase: connect, tls, greeting, capa, login, mailbox, message or quit.
+        phase: discover, connect, tls, greeting, capa, login, mailbox, message or quit.
         command: the last command, without secrets.
         certificate: what the server's certificate says, where that is the trouble.
     """
