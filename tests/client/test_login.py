@@ -211,9 +211,12 @@ def test_a_mechanism_that_binds_to_tls_wants_tls() -> None:
         blocking.connect(url(server.port), "hunter22", mechanisms=("SCRAM-SHA-256-PLUS",))
 
 
-@pytest.mark.parametrize("options", [{}, {"mechanisms": ("PLAIN",)}, {"token": True}])
+WANTED = [{"mechanisms": (name,)} for name in ("PLAIN", "SCRAM-SHA-256", "USER", "APOP")]
+
+
+@pytest.mark.parametrize("options", [{}, {"token": True}, *WANTED], ids=str)
 def test_nobody_logs_in_without_a_name(options: dict[str, Any]) -> None:
-    with broken(FalseScram()) as server, pytest.raises(LocalError, match="pop3s://ann@"):
+    with broken(FalseScram()) as server, pytest.raises(LocalError, match="no name to log in with"):
         blocking.connect(url(server.port, ""), "hunter22", **options)
     assert server.heard == ["CAPA"]
 
@@ -232,4 +235,28 @@ def test_octets_that_are_no_utf_8_are_refused_and_not_shown(user: str, password:
     assert "UTF-8" in str(caught.value)
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
     assert "udce4" not in str(caught.value)
+    assert server.heard == ["CAPA"]
+
+
+def test_a_first_response_is_no_proof_either() -> None:
+    replies = FalseScram(others={"AUTH": b"+OK welcome\r\n"})
+    with broken(replies) as server:
+        assert failing(server.port, initial_response=True).id == "auth-unproven"
+
+
+@pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "CRAM-MD5"])
+def test_a_password_too_long_for_pass_is_proved_where_nothing_else_is_offered(
+    mechanism: str,
+) -> None:
+    """RFC 2449 section 4: a command has 255 octets at most."""
+    capa = f"+OK\r\nUSER\r\nSASL {mechanism}\r\n.\r\n".encode()
+    with broken({"CAPA": capa, "AUTH": b"-ERR not this one\r\n"}) as server:
+        with pytest.raises(RemoteError, match="not this one"):
+            blocking.connect(url(server.port), "x" * 300)
+    assert server.heard == ["CAPA", f"AUTH {mechanism}"]
+
+
+def test_a_password_too_long_for_pass_is_refused_where_only_that_is_offered() -> None:
+    with broken() as server, pytest.raises(LocalError, match="PASS with 307 octets"):
+        blocking.connect(url(server.port), "x" * 300)
     assert server.heard == ["CAPA"]

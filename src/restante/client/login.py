@@ -10,6 +10,7 @@ from restante.client.mechanisms import (
     CLEAR,
     MECHANISMS,
     NAMELESS,
+    NO_NAME,
     TOKENS,
     Credentials,
     apop_digest,
@@ -52,7 +53,7 @@ def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
     _keep_secret(session, credentials)
     ways = _ways(session, credentials)
     if not credentials.user and not (ways and set(ways).issubset(NAMELESS)):
-        raise LocalError("no name to log in with: put it into the URL, as in pop3s://ann@host")
+        raise LocalError(NO_NAME)
     if not ways:
         raise _no_way(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
@@ -100,7 +101,13 @@ def _ways(session: Session, credentials: Credentials) -> list[str]:
     proving = [name for name in offered if name not in CLEAR and not obstacle(credentials, name)]
     if not session.secret and session.timestamp:
         proving.append("APOP")
-    saying = _saying(session, credentials, offered) if session.secret else []
+    saying: list[str] = []
+    if session.secret:
+        try:
+            saying = _saying(session, credentials, offered)
+        except LocalError:  # a line holds no such password, and a proof needs no such line
+            if not proving:
+                raise
     scram = [name for name in proving if name.startswith("SCRAM")]
     if scram:
         return [scram[0], *saying[:1]]
@@ -117,7 +124,10 @@ def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
 
 
 def _saying(session: Session, credentials: Credentials, offered: list[str]) -> list[str]:
-    """Return the ways that say the password: USER where the server has it, else PLAIN or LOGIN."""
+    """Return the ways that say the password: USER where the server has it, else PLAIN or LOGIN.
+
+    Raises LocalError: none can say it.
+    """
     clear: list[str] = [name for name in ("PLAIN", "LOGIN") if name in offered]
     capabilities = session.capabilities
     has_user = capabilities is None or "USER" in capabilities or not clear

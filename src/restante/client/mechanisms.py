@@ -125,12 +125,14 @@ MECHANISMS: dict[str, Begin] = {
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
 CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # they show the secret to who listens
-
 NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it is
+NO_NAME = "no name to log in with: put it into the URL, as in pop3s://ann@host"
 
 
 def obstacle(credentials: Credentials, mechanism: str) -> str:
     """Return why a mechanism cannot carry these credentials, "" where it can."""
+    if not credentials.user and mechanism not in NAMELESS:
+        return NO_NAME
     if not mechanism.startswith("SCRAM"):
         return ""
     if mechanism.endswith("-PLUS") and credentials.binding is None:
