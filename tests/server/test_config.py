@@ -151,6 +151,7 @@ format = "xml"
         (LEAST + "[server]\nlisten = ['[zz]:1']", "zz"),
         (LEAST.replace("'mail'", "5").replace('"mail"', "5"), "Expected a path"),
         (LEAST.replace("[accounts]", "layout='../{user}'\n[accounts]"), "below the mail folder"),
+        (LEAST.replace("[accounts]", "layout='{domain}'\n[accounts]"), "of {local} and {domain}"),
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
