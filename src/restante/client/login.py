@@ -38,17 +38,9 @@ def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
     failed to prove itself is told nothing more: that is Insecure too (auth-unproven). Raises
     LocalError: there is no name, or nothing here can carry the name and the password.
     """
-    peer, target = session.peer, session.target
+    peer = session.peer
     peer.phase = "login"
-    binding = session.tls.binding() if session.tls else None
-    has_plus = any(name.endswith("-PLUS") for name in session.mechanisms)
-    credentials = replace(
-        credentials,
-        host=target.host,
-        port=target.port,
-        binding=binding,
-        server_has_plus=has_plus,
-    )
+    credentials = _placed(session, credentials)
     _check_octets(credentials)
     _keep_secret(session, credentials)
     ways = _ways(session, credentials)
@@ -69,6 +61,17 @@ def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
         session.mechanism = way
         break
     peer.phase = "mailbox"
+
+
+def _placed(session: Session, credentials: Credentials) -> Credentials:
+    """Return credentials with what mechanisms want to know of the connection."""
+    return replace(
+        credentials,
+        host=session.target.host,
+        port=session.target.port,
+        binding=session.tls.binding() if session.tls else None,
+        server_has_plus=any(name.endswith("-PLUS") for name in session.mechanisms),
+    )
 
 
 def _check_octets(credentials: Credentials) -> None:
