@@ -21,6 +21,7 @@ from restante.server.clock import Deadline
 from restante.server.output import Output
 from restante.server.proofs import Proofs
 from restante.server.proxy import ProxyError
+from restante.server.record import Record
 from restante.server.tls import TlsError
 from restante.server.wire import Endpoint, Wire
 from restante.server.world import World
@@ -150,7 +151,8 @@ class Connection(asyncio.Protocol):
         """Note from where the client comes: a proxy tells it later than the socket."""
         self._log = self._service.log.bind(address=self._wire.address)
         proofs = Proofs(self._service, self._wire, self._log)
-        self._world = World(self._service, self._session, proofs, self._log)
+        self._record = Record(self._log, self._session)
+        self._world = World(self._service, self._session, proofs, self._record)
 
     def _begin(self) -> None:
         """Count the client in, and greet it, where TLS does not come before that."""
@@ -378,18 +380,13 @@ class Connection(asyncio.Protocol):
         """Close the session, which removes no mail, and write its line to the log."""
         self._conversation.close()
         self._world.leave()
-        session = self._session
         self._service.leave(self)
         if self._counted:
             self._service.addresses.leave(self._wire.address)
-        self._log.info(
-            "session",
-            user=session.identity.name if session.identity else "",
-            tls=self._wire.tls.version if self._wire.tls is not None else "",
+        self._record.ended(
+            self._wire,
+            self._output,
             octets_in=self._octets_in,
-            octets_out=self._output.octets,
-            retrieved=session.retrieved,
-            deleted=self._world.removed,
-            seconds=round(self._loop.time() - self._begun, 3),
-            end=(session.end or End.DISCONNECTED).value,
+            removed=self._world.removed,
+            seconds=self._loop.time() - self._begun,
         )

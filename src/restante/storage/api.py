@@ -27,6 +27,10 @@ class BusyError(StoreError):
     """Another session holds the maildrop."""
 
 
+class LockedError(BusyError):
+    """Another program, such as a mail reader, holds the locks that all mail programs know."""
+
+
 class GoneError(StoreError):
     """The message is not there any more: another program took it away."""
 
@@ -107,7 +111,8 @@ class Store(Protocol):
     async def acquire(self, owner: str, patience: float) -> Maildrop:
         """Lock and open a user's maildrop, waiting at most `patience` seconds for the lock.
 
-        Raises BusyError: another session still holds it. Raises StoreError: it cannot be opened.
+        Raises BusyError: another session still holds it. Raises LockedError: another program does.
+        Raises StoreError: it cannot be opened.
         """
 
     async def deliver(self, owner: str, message: bytes) -> str:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restante.storage.api import BusyError, GoneError, StoreError
+from restante.storage.api import GoneError, LockedError, StoreError
 from restante.storage.files import as_store_error, let_go, read_at_hand
 from restante.storage.mbox import messages
 from restante.storage.mbox.chunks import MboxChunks
@@ -135,7 +135,7 @@ class MboxMaildrop:
                     return look(file, None)
             except HeldError:
                 if time.monotonic() > deadline:
-                    raise BusyError("another program holds the mbox") from None
+                    raise LockedError("another program holds the mbox") from None
                 time.sleep(PAUSE)
 
     def _try_remove(self, indexes: Sequence[int]) -> bool:

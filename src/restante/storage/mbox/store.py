@@ -9,7 +9,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.api import BusyError, StoreError
+from restante.storage.api import BusyError, LockedError, StoreError
 from restante.storage.files import as_store_error, let_go
 from restante.storage.mbox import delivery, expiry, messages
 from restante.storage.mbox.lock import HeldError, SessionLock, held
@@ -48,19 +48,19 @@ class MboxStore:
             return None  # the long way tells what is wrong
 
     async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
-        """Lock and open a user's mbox. Raises BusyError, StoreError."""
+        """Lock and open a user's mbox. Raises BusyError, LockedError, StoreError."""
         deadline = time.monotonic() + patience
         while True:
             try:
                 maildrop = await asyncio.to_thread(self._try_open, owner)
             except HeldError:
-                maildrop, who = None, "another program"
+                busy: BusyError = LockedError("another program holds the mbox")
             else:
-                who = "another session"
-            if maildrop is not None:
-                return maildrop
+                if maildrop is not None:
+                    return maildrop
+                busy = BusyError("another session holds the mbox")
             if time.monotonic() >= deadline:
-                raise BusyError(f"{who} holds the mbox")
+                raise busy
             await asyncio.sleep(PAUSE)
 
     async def deliver(self, owner: str, message: bytes) -> str:
@@ -82,7 +82,7 @@ class MboxStore:
         try:
             return await asyncio.to_thread(self._expire, owner, days, dry_run)
         except HeldError:
-            raise BusyError("another program holds the mbox") from None
+            raise LockedError("another program holds the mbox") from None
 
     def _expire(self, owner: str, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:

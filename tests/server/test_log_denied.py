@@ -1,0 +1,92 @@
+"""What the log tells of who was not let to the mail though the password was right."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.protocol.settings import Offer
+from restante.server.limits import Crowd
+from restante.storage.api import LockedError, StoreError
+from server.doubles import ScriptedStore
+from support.live import Live, serving
+
+
+def log_in(live: Live, user: str) -> bytes:
+    """Try to log in, and hang up."""
+    live.add(user, "secret")
+    with live.connect() as client:
+        client.read_line()
+        client.say(f"USER {user}")
+        return client.say("PASS secret")
+
+
+def refused(user: str, code: str, reason: str) -> str:
+    return (
+        "level=warning event=login_refused address=127.0.0.1"
+        f" user={user} code={code} reason={reason}\n"
+    )
+
+
+def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
+    """X10."""
+    with serving(lock_patience=0) as live:
+        live.add("bob", "secret")
+        with live.connect() as first:
+            first.log_in("bob", "secret")
+            assert log_in(live, "bob").startswith(b"-ERR [IN-USE] Another session ")
+        live.wait_for_log(refused("bob", "IN-USE", '"the maildrop of bob is in use"'))
+
+
+def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
+    with serving(users=Crowd(1)) as live:
+        live.add("bob", "secret")
+        with live.connect() as first:
+            first.log_in("bob", "secret")
+            assert log_in(live, "bob").startswith(b"-ERR [IN-USE] Too many sessions ")
+        reason = '"the user has limits.sessions_per_user sessions already"'
+        live.wait_for_log(refused("bob", "IN-USE", reason))
+
+
+def test_a_login_refused_because_it_came_too_soon_after_another() -> None:
+    """R2449-8.1."""
+    with serving(offer=lambda: Offer(login_delay=600)) as live:
+        assert log_in(live, "bob").startswith(b"+OK")
+        assert log_in(live, "bob").startswith(b"-ERR [LOGIN-DELAY]")
+        reason = '"the user logged in less than 600 seconds ago"'
+        live.wait_for_log(refused("bob", "LOGIN-DELAY", reason))
+
+
+def test_a_login_refused_because_another_program_holds_the_mbox_says_so() -> None:
+    store = ScriptedStore()
+    store.acquire_error = LockedError("another program holds the mbox")
+    with serving(store=store) as live:
+        said = log_in(live, "bob")
+        live.wait_for_log(refused("bob", "IN-USE", '"another program holds the mbox"'))
+    assert said == b"-ERR [IN-USE] Another program holds this maildrop.\r\n"
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_login_refused_because_the_maildrop_cannot_be_opened(*, permanent: bool) -> None:
+    store = ScriptedStore()
+    store.acquire_error = StoreError("no way in", permanent=permanent)
+    code = "SYS/PERM" if permanent else "SYS/TEMP"
+    with serving(store=store) as live:
+        log_in(live, "bob")
+        live.wait_for_log(refused("bob", code, '"no way in"'), "event=trouble")
+
+
+def test_a_login_refused_for_what_nobody_foresaw_names_the_incident() -> None:
+    """T19."""
+    store = ScriptedStore()
+    store.acquire_error = RuntimeError("a detail")
+    with serving(store=store) as live:
+        said = log_in(live, "bob").decode()
+        text = said.partition("[SYS/TEMP] ")[2].strip()
+        live.wait_for_log(refused("bob", "SYS/TEMP", f'"{text}"'), "a detail")
+
+
+def test_a_login_that_succeeds_is_not_among_them() -> None:
+    with serving() as live:
+        assert log_in(live, "bob").startswith(b"+OK")
+        live.wait_for_log("event=session")
+        assert "login_refused" not in live.log.getvalue()
