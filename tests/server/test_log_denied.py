@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from restante.protocol.settings import Offer
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity, Offer
 from restante.server.limits import Crowd
+from restante.server.wire import Endpoint
 from restante.storage.api import LockedError, StoreError
 from server.doubles import ScriptedStore
 from support.live import Live, serving
@@ -90,3 +92,34 @@ def test_a_login_that_succeeds_is_not_among_them() -> None:
         assert log_in(live, "bob").startswith(b"+OK")
         live.wait_for_log("event=session")
         assert "login_refused" not in live.log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("commands", "user"),
+    [
+        (["USER bob", "PASS secret", "USER bob"], "bob"),
+        (["USER bob", "AUTH PLAIN"], "bob"),
+        (["AUTH PLAIN", "AUTH PLAIN", "QUIT"], ""),
+    ],
+)
+def test_a_client_without_tls_is_told_of_once_when_it_gives_up(
+    commands: list[str], user: str
+) -> None:
+    """X13."""
+    offer = Offer(mechanisms=frozenset({"PLAIN"}))
+    with serving(endpoint=Endpoint(clear_text="never"), offer=lambda: offer) as live:
+        with live.connect() as client:
+            client.read_line()
+            assert all(client.say(command) for command in commands)
+        live.wait_for_log("event=session", refused(user, "AUTH", '"no TLS"'))
+        assert live.log.getvalue().count("login_refused") == 1
+
+
+def test_an_account_that_must_use_tls_is_told_of_by_name() -> None:
+    class Strict:
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user, tls_required=True)
+
+    with serving(authenticator=Strict()) as live:
+        assert log_in(live, "bob").startswith(b"-ERR [AUTH] No logins in clear text ")
+        live.wait_for_log(refused("bob", "AUTH", '"no TLS"'))

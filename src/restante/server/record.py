@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.protocol.state import End
+from restante.protocol.errors import TlsWanted
+from restante.protocol.state import End, State
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -23,7 +24,7 @@ class Record:
         self._session = session
 
     def login_refused(self, user: str, told: Refused, reason: str) -> None:
-        """Tell whose password was right, and why there is no mail for it all the same."""
+        """Tell who gets no mail, and why, where that is not for a wrong password."""
         code = told.code.value if told.code else ""
         self._log.warning("login_refused", user=user, code=code, reason=reason)
 
@@ -39,8 +40,13 @@ class Record:
     def ended(
         self, wire: Wire, output: Output, *, octets_in: int, removed: int, seconds: float
     ) -> None:
-        """Tell what became of the session: its one line, which is written whatever happened."""
+        """Tell what became of the session: its one line, which is written whatever happened.
+
+        That it wanted TLS is told only now, since a client may try in clear first, and then better.
+        """
         session = self._session
+        if session.refused_in_clear is not None and session.state is State.AUTHORIZATION:
+            self.login_refused(session.refused_in_clear, TlsWanted(), "no TLS")
         self._log.info(
             "session",
             user=session.identity.name if session.identity else "",
