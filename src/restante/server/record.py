@@ -22,6 +22,7 @@ class Record:
     def __init__(self, log: FilteringBoundLogger, session: Session) -> None:
         self._log = log
         self._session = session
+        self.user = ""  # who it is or, as long as that is not proved, says it is
 
     def login_refused(self, user: str, told: Refused, reason: str) -> None:
         """Tell who gets no mail, and why, where that is not for a wrong password."""
@@ -31,11 +32,11 @@ class Record:
     def trouble(self, error: BaseException, told: Refused) -> None:
         """Tell what really happened, of which the client only hears whether waiting helps."""
         assert told.code is not None
-        self._log.warning("trouble", error=str(error), code=told.code.value)
+        self._log.warning("trouble", user=self.user, error=str(error), code=told.code.value)
 
     def incident(self, error: BaseException, number: str) -> None:
         """Tell all about something that nobody foresaw."""
-        self._log.error("incident", incident=number, exc_info=error)
+        self._log.error("incident", user=self.user, incident=number, exc_info=error)
 
     def ended(
         self, wire: Wire, output: Output, *, octets_in: int, removed: int, seconds: float

@@ -7,7 +7,16 @@ import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from restante.protocol.errors import Refused, ResponseCode
-from restante.protocol.needs import Acquire, Need, Open, Update
+from restante.protocol.needs import (
+    Acquire,
+    Need,
+    Open,
+    Update,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+    VerifyToken,
+)
 from restante.server.refusals import CrowdError, refusal
 from restante.storage.api import RemainError
 from restante.storage.headers import AsciiMaildrop
@@ -108,6 +117,8 @@ class World:
 
     def _denied(self, need: Need[Any], error: Exception) -> Refused:
         """Return what to tell the peer; that a proven user gets no mail goes to the log."""
+        if isinstance(need, Verify | VerifyDigest | VerifyToken | VerifyCertificate):
+            self._record.user = need.user
         told = self.refused(error)
         if isinstance(need, Acquire):
             foreseen = refusal(error) is not None
@@ -117,6 +128,7 @@ class World:
     def _acquire(self, identity: Identity, *, utf8: bool) -> Contents | Awaitable[Contents]:
         """Open the maildrop: at once where the store has it at hand and headers go as stored."""
         service = self._service
+        self._record.user = identity.name
         delay = identity.login_delay
         if delay is None:
             delay = self._session.offer.login_delay

@@ -16,11 +16,19 @@ if TYPE_CHECKING:
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked. `permanent`: somebody must mend it; waiting is no use."""
+    """The store cannot do what was asked. `permanent`: somebody must mend it; waiting is no use.
 
-    def __init__(self, text: str, *, permanent: bool = False) -> None:
+    `path` says which file or folder it was about, "" where none. So its text is for the log alone.
+    """
+
+    def __init__(self, text: str, *, permanent: bool = False, path: str = "") -> None:
         super().__init__(text)
         self.permanent = permanent
+        self.path = path
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}: {self.path}" if self.path else text
 
 
 class BusyError(StoreError):

@@ -32,18 +32,26 @@ _WILL_PASS = frozenset({
 
 
 @contextlib.contextmanager
-def as_store_error(what: str) -> Iterator[None]:
-    """Turn the system's errors into a store's."""
+def as_store_error(what: str, path: Path | str, folder: Path | str = "") -> Iterator[None]:
+    """Turn the system's errors into a store's, and say in all of them which file they are about.
+
+    That is `path`, unless the system names another one, which lies in `folder` or else in `path`.
+    """
     try:
         yield
+    except StoreError as error:
+        error.path = error.path or str(path)
+        raise
     except OSError as error:
-        raise store_error(what, error) from error
+        raise store_error(what, error, path, folder) from error
 
 
-def store_error(what: str, error: OSError) -> StoreError:
+def store_error(what: str, error: OSError, path: Path | str, folder: Path | str = "") -> StoreError:
     """Return a store's error for one of the system's: what failed, and whether waiting may help."""
     permanent = error.errno not in _WILL_PASS
-    return StoreError(f"{what}: {error.strerror}", permanent=permanent)
+    name = error.filename
+    where = os.path.join(folder or path, name) if isinstance(name, str) else str(path)
+    return StoreError(f"{what}: {error.strerror}", permanent=permanent, path=where)
 
 
 def open_folder(name: str, parent: int) -> int:
@@ -82,9 +90,14 @@ def open_below(root: Path, folder: Path) -> int:
     The root is never made, and may be a link; below it none is followed. Raises OSError.
     """
     opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    here = root
     for part in folder.relative_to(root).parts:
+        here /= part
         try:
             below = open_folder(part, opened)
+        except OSError as error:
+            error.filename = str(here)
+            raise
         finally:
             let_go(opened)
         opened = below
@@ -142,8 +155,9 @@ class FileChunks:
     chunk.
     """
 
-    def __init__(self, file: int, octets: int) -> None:
+    def __init__(self, file: int, octets: int, path: str) -> None:
         self._file = file
+        self._path = path
         self._octets = octets
         self._place = 0
 
@@ -154,7 +168,8 @@ class FileChunks:
         try:
             chunk = await self._next()
         except OSError as error:
-            raise StoreError(f"a message cannot be read to its end: {error.strerror}") from error
+            text = f"a message cannot be read to its end: {error.strerror}"
+            raise StoreError(text, path=self._path) from error
         if chunk:
             self._place += len(chunk)
             return chunk
@@ -173,5 +188,5 @@ class FileChunks:
         """Close the file. Raises StoreError, and even then it is closed: never do it twice."""
         file, self._file = self._file, -1
         if file >= 0:
-            with as_store_error("a message cannot be closed"):
+            with as_store_error("a message cannot be closed", self._path):
                 os.close(file)

@@ -104,7 +104,7 @@ def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
 
 def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
     box.write(ONE)
-    place = Place(os.open(box.root, os.O_RDONLY), "ann")
+    place = Place(os.open(box.root, os.O_RDONLY), "ann", box.file)
     file, again = place.open(), place.open()
     assert file is not None
     assert again is not None

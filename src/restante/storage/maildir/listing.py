@@ -15,6 +15,7 @@ MOST_LOOKS = 5  # at folders that change while we look
 
 
 NEW, CUR = 0, 1  # places in Folders
+NAMES = ("new", "cur")
 
 
 class Folders(NamedTuple):
@@ -51,6 +52,11 @@ class Entry(NamedTuple):
     key: str
     folder: int  # NEW or CUR
     name: str
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, in the maildrop's folder."""
+        return f"{NAMES[self.folder]}/{self.name}"
 
     @property
     def uid(self) -> str:

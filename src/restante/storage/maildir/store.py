@@ -75,7 +75,7 @@ class MaildirStore:
         return await asyncio.to_thread(self._expire, self._layout.folder(owner), days, dry_run)
 
     def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
-        with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
+        with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
             if not folder.is_dir():
                 return []
             if dry_run:
@@ -92,7 +92,7 @@ class MaildirStore:
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
-        with as_store_error("a maildrop cannot be opened"):
+        with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()
             self._make_if_missing(folder)
             held = Held.take(str(folder))
@@ -126,7 +126,7 @@ class MaildirStore:
         return None
 
     def _deliver(self, folder: Path, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"):
+        with as_store_error("a message cannot be delivered", folder):
             root = open_below(self._layout.root, folder)
             try:
                 return delivery.deliver(root, message)

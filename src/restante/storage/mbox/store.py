@@ -35,16 +35,13 @@ class MboxStore:
         self._pace = Pace()
 
     def at_hand(self, owner: str) -> MboxMaildrop | None:
-        """Lock and open an mbox that has not changed; None where that might take time.
-
-        Raises StoreError.
-        """
+        """Lock and open an mbox that has not changed; None where that might take time."""
         known = self._snapshots.get(owner)
         if known is None or not known.trusted or not self._pace.quick:
             return None
         try:
             return self._open(owner, known)
-        except (OSError, HeldError):
+        except (OSError, HeldError, StoreError):
             return None  # the long way tells what is wrong
 
     async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
@@ -85,7 +82,8 @@ class MboxStore:
             raise LockedError("another program holds the mbox") from None
 
     def _expire(self, owner: str, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
-        with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
+        errors = self._errors("old mail cannot be removed", owner)
+        with errors, contextlib.ExitStack() as undo:
             place = self._place(owner, undo)
             lock = SessionLock.take(place)
             if lock is None:
@@ -104,7 +102,7 @@ class MboxStore:
             return list(due.values())
 
     def _try_open(self, owner: str) -> MboxMaildrop | None:
-        with as_store_error("an mbox cannot be opened"):
+        with self._errors("an mbox cannot be opened", owner):
             return self._open(owner, None)
 
     def _open(self, owner: str, unchanged: Snapshot | None) -> MboxMaildrop | None:
@@ -144,7 +142,8 @@ class MboxStore:
             self._snapshots.keep(owner, snapshot)
 
     def _deliver(self, owner: str, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
+        errors = self._errors("a message cannot be delivered", owner)
+        with errors, contextlib.ExitStack() as undo:
             place = self._place(owner, undo)
             file = place.open()
             if file is None:
@@ -156,6 +155,11 @@ class MboxStore:
             undo.enter_context(held(place, file))
             messages.check_start(file)
             return delivery.deliver(place, file, message)
+
+    def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
+        """Turn what goes wrong into a store's error. Raises StoreError: the name is none."""
+        path = self._layout.folder(owner)
+        return as_store_error(what, path, path.parent)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
         place = open_place(self._layout.folder(owner), self._layout.root)
