@@ -54,8 +54,16 @@ class Record:
             tls=wire.tls.version if wire.tls is not None else "",
             octets_in=octets_in,
             octets_out=output.octets,
+            **self._maildrop(),
             retrieved=session.retrieved,
             deleted=removed,
             seconds=round(seconds, 3),
             end=(session.end or End.DISCONNECTED).value,
         )
+
+    def _maildrop(self) -> dict[str, int]:
+        """Return what the maildrop held at login, nothing where none was opened."""
+        if self._session.state is State.AUTHORIZATION:
+            return {}
+        contents = self._session.view.contents
+        return {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
