@@ -34,6 +34,7 @@ class End(Enum):
     HTTP = "http request"
     BODY_FAILED = "message could not be read to its end"
     FULL = "too many connections"
+    FULL_ADDRESS = "too many connections from the address"
     SHUTDOWN = "shutdown"
     NO_PROXY = "no proxy header"
     TLS_FAILED = "no TLS"

@@ -36,8 +36,11 @@ LINGER = 2  # seconds for a peer that is hung up on to read why
 TURN = 0.01  # seconds that the commands of one client may take while other clients wait
 
 HUNG_UP_ON = frozenset(
-    {End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP, End.FULL, End.SHUTDOWN, End.BROKEN}
-)
+    {
+        End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP,
+        End.FULL, End.FULL_ADDRESS, End.SHUTDOWN, End.BROKEN,
+    }
+)  # fmt: skip
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
 that says why, or the last one, would be lost with it."""
 
@@ -80,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._deadline.set(self._service.settings.login_timeout)
         self._get_to_know()
         if not self._service.admit(self):
-            self._turn_away()
+            self._turn_away(End.FULL)
         elif self._wire.begun:
             self._begin()
 
@@ -158,17 +161,17 @@ class Connection(asyncio.Protocol):
         """Count the client in, and greet it, where TLS does not come before that."""
         self._counted = self._service.addresses.enter(self._wire.address)
         if not self._counted:
-            self._turn_away()
+            self._turn_away(End.FULL_ADDRESS)
         elif self._wire.implicit_tls:
             self._wire.start_tls()
         else:
             self._session.channel = self._wire.channel()
             self._advance(None)
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, why: End) -> None:
         if not self._wire.implicit_tls:
             self._output.add(refused(FULL))
-        self._end(End.FULL)
+        self._end(why)
 
     def _take_in(self, octets: bytes) -> bytes:
         """Return what came for the session. Raises TlsError, ProxyError."""
