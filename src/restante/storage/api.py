@@ -23,12 +23,12 @@ class StoreError(Exception):
 
     def __init__(self, text: str, *, permanent: bool = False, path: str = "") -> None:
         super().__init__(text)
+        self.text = text
         self.permanent = permanent
         self.path = path
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return f"{text}: {self.path}" if self.path else text
+        return f"{self.text}: {self.path}" if self.path else self.text
 
 
 class BusyError(StoreError):
@@ -50,8 +50,8 @@ class Utf8Error(StoreError):
 class RemainError(StoreError):
     """Some messages could not be removed; `remaining` has their indexes, the others are gone."""
 
-    def __init__(self, text: str, remaining: Sequence[int]) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, remaining: Sequence[int], *, path: str = "") -> None:
+        super().__init__(text, path=path)
         self.remaining = remaining
 
 
@@ -61,6 +61,14 @@ class Due(NamedTuple):
     uid: str
     days: int  # since it came
     octets: int  # as it is stored
+
+
+class PartlyExpiredError(StoreError):
+    """Some old messages could not be removed, or not durably; `removed` has those that are gone."""
+
+    def __init__(self, text: str, removed: Sequence[Due], *, path: str = "") -> None:
+        super().__init__(text, path=path)
+        self.removed = removed
 
 
 class Maildrop(Protocol):
@@ -109,7 +117,7 @@ class Expires(Protocol):
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
-        A dry run removes nothing. Raises BusyError, StoreError.
+        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
 
 

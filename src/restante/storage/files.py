@@ -68,6 +68,14 @@ def open_folder(name: str, parent: int) -> int:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
 
 
+def open_folder_if_there(name: str, parent: int) -> int:
+    """Open a folder; return -1 when it is missing. Raises OSError, also for a symbolic link."""
+    try:
+        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        return -1
+
+
 @contextlib.contextmanager
 def open_folder_for_now(name: str, parent: int) -> Iterator[int]:
     """Open a folder like `open_folder`, and close it at the block's end. Raises OSError."""
@@ -76,6 +84,15 @@ def open_folder_for_now(name: str, parent: int) -> Iterator[int]:
         yield folder
     finally:
         let_go(folder)
+
+
+def is_missing(path: Path) -> bool:
+    """Tell whether there is nothing of this name. Raises OSError: nobody can tell."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def let_go(descriptor: int) -> None:

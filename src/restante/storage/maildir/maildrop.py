@@ -121,7 +121,7 @@ class MaildirMaildrop:
         if failed:
             why = next(iter(failed.values()))
             told = store_error("some messages could not be removed", why, self._folder)
-            raise RemainError(str(told), list(failed)) from why
+            raise RemainError(told.text, list(failed), path=told.path) from why
 
     def _unlink(self, index: int) -> OSError | None:
         """Remove a message's file; return why it is still there, if it is."""

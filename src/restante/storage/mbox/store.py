@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, LockedError, StoreError
-from restante.storage.files import as_store_error, let_go
+from restante.storage.files import as_store_error, is_missing, let_go
 from restante.storage.mbox import delivery, expiry, messages
 from restante.storage.mbox.lock import HeldError, SessionLock, held
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
@@ -74,7 +74,7 @@ class MboxStore:
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
-        A dry run removes nothing. Raises BusyError, StoreError.
+        A dry run changes nothing. Raises BusyError, StoreError.
         """
         try:
             return await asyncio.to_thread(self._expire, owner, days, dry_run)
@@ -84,6 +84,8 @@ class MboxStore:
     def _expire(self, owner: str, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         errors = self._errors("old mail cannot be removed", owner)
         with errors, contextlib.ExitStack() as undo:
+            if is_missing(self._layout.folder(owner)):
+                return []
             place = self._place(owner, undo)
             lock = SessionLock.take(place)
             if lock is None:
