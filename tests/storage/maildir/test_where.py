@@ -7,6 +7,7 @@ import errno
 import os
 import re
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,17 @@ def test_a_folder_on_the_way_to_a_maildrop_is_named(box: Box) -> None:
     store = MaildirStore(Layout(box.root, "{domain}/{local}"))
     with pytest.raises(StoreError, match=ending_in(box.root / "example.com")):
         asyncio.run(store.deliver("ann@example.com", b"a"))
+
+
+def test_a_file_below_a_mail_folder_that_is_named_from_here_has_its_whole_path(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(box.root.parent)
+    lock = box.folder / "restante.lock"
+    lock.symlink_to("elsewhere")
+    store = MaildirStore(Layout(Path(box.root.name)))
+    with pytest.raises(StoreError, match="links" + ending_in(lock)):
+        asyncio.run(store.acquire("ann", 0))
 
 
 @pytest.mark.parametrize("quick", [True, False])
