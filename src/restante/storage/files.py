@@ -32,10 +32,10 @@ _WILL_PASS = frozenset({
 
 
 @contextlib.contextmanager
-def as_store_error(what: str, path: Path | str, folder: Path | str = "") -> Iterator[None]:
+def as_store_error(what: str, path: Path | str, *, beside: bool = False) -> Iterator[None]:
     """Turn the system's errors into a store's, and say in all of them which file they are about.
 
-    That is `path`, unless the system names another one, which lies in `folder` or else in `path`.
+    That is `path`, unless the system names another one, which lies in it or, else, `beside` it.
     """
     try:
         yield
@@ -43,14 +43,15 @@ def as_store_error(what: str, path: Path | str, folder: Path | str = "") -> Iter
         error.path = error.path or str(path)
         raise
     except OSError as error:
-        raise store_error(what, error, path, folder) from error
+        raise store_error(what, error, path, beside=beside) from error
 
 
-def store_error(what: str, error: OSError, path: Path | str, folder: Path | str = "") -> StoreError:
+def store_error(what: str, error: OSError, path: Path | str, *, beside: bool = False) -> StoreError:
     """Return a store's error for one of the system's: what failed, and whether waiting may help."""
     permanent = error.errno not in _WILL_PASS
-    name = error.filename
-    where = os.path.join(folder or path, name) if isinstance(name, str) else str(path)
+    where = str(path)
+    if isinstance(error.filename, str):
+        where = os.path.join(os.path.dirname(where) if beside else where, error.filename)
     return StoreError(f"{what}: {error.strerror}", permanent=permanent, path=where)
 
 

@@ -82,8 +82,7 @@ class MboxMaildrop:
         self._held.close()
 
     def _errors(self, what: str) -> contextlib.AbstractContextManager[None]:
-        path = self._place.path
-        return as_store_error(what, path, path.parent)
+        return as_store_error(what, self._place.path, beside=True)
 
     def _entry(self, index: int) -> tuple[int, Entry]:
         entry = self._entries[index]

@@ -160,8 +160,7 @@ class MboxStore:
 
     def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
         """Turn what goes wrong into a store's error. Raises StoreError: the name is none."""
-        path = self._layout.folder(owner)
-        return as_store_error(what, path, path.parent)
+        return as_store_error(what, self._layout.folder(owner), beside=True)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
         place = open_place(self._layout.folder(owner), self._layout.root)
