@@ -143,10 +143,19 @@ def check_end(session: Session, number: int, received: client.Received) -> None:
 
 
 def mark(box: Box, number: int) -> Dialogue[None]:
-    """Mark a message, to be removed by `commit`. RFC 1939 section 5."""
+    """Mark a message, to be removed by `commit`. RFC 1939 section 5.
+
+    It counts as marked from the command on: the server may have heard it, come a reply or not.
+    """
     box.session.peer.phase = "mailbox"
-    yield from carry_out(box.session.peer, client.dele(number))
+    before = frozenset(box.marked)
+    operation = client.dele(number)
     box.marked.add(number)
+    try:
+        yield from carry_out(box.session.peer, operation)
+    except Denied:
+        box.marked &= before
+        raise
 
 
 def unmark(box: Box) -> Dialogue[None]:
