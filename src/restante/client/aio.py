@@ -7,7 +7,9 @@
         await drop.commit()          # leaving without it deletes nothing
 
 All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong. It may
-be cancelled anywhere: the connection is closed then, and nothing is removed.
+be cancelled anywhere: the connection is closed then, and nothing is removed. A maildrop takes one
+call at a time; another one at once, or behind a failure, sends nothing and is a LocalError
+(`restante.protocol.errors`).
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from restante.client import aio_wire, maildrop
 from restante.client.mechanisms import Credentials
 from restante.client.session import Session, leave
+from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
 if TYPE_CHECKING:
@@ -55,14 +58,8 @@ class Message(maildrop.Listed):
 
         Leaving before the end breaks the connection off, for the rest would come all the same.
         """
-        ended: list[Received] = []
-        chunks = self._drop.retrieve(self.number, ended=ended)
-        try:
+        async with contextlib.aclosing(self._drop.retrieve(self.number)) as chunks:
             yield chunks
-        finally:
-            if not ended:
-                self._drop.hang_up()
-            await chunks.aclose()
 
     async def read(self) -> bytes:
         """Return the whole message."""
@@ -104,10 +101,12 @@ class Maildrop:
         """Yield a message's octets in chunks; `progress` hears how many have come."""
         octets = 0
         ended = [] if ended is None else ended
-        async for piece in self._wire.pieces(maildrop.retrieve(self._box, number), ended):
-            octets += len(piece)
-            progress(octets)
-            yield piece
+        dialogue = maildrop.retrieve(self._box, number)
+        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+            async for piece in pieces:
+                octets += len(piece)
+                progress(octets)
+                yield piece
 
     async def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
@@ -123,18 +122,20 @@ class Maildrop:
         try:
             await self._wire.run(maildrop.commit(self._box))
         finally:
-            self._wire.close()
+            if self.session.peer.broken:  # else it was refused, for another call is under way
+                self._wire.close()
 
     async def close(self) -> None:
         """Leave, and delete nothing."""
-        if self._box.may_quit:
-            with contextlib.suppress(RemoteError):
-                await self._wire.run(leave(self.session))
-        self.hang_up()
+        try:
+            if self._box.may_quit:
+                with contextlib.suppress(RemoteError, LocalError):
+                    await self._wire.run(leave(self.session))
+        finally:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Close the connection at once."""
-        self.session.peer.broken = True
         self._wire.close()
 
 

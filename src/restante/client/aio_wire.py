@@ -44,27 +44,38 @@ class AsyncWire:
         """Carry out a dialogue and return its result. Raises RemoteError."""
         return await self._drive(self.flow.run(dialogue))
 
-    async def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+    def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
-        flowing = self.flow.run(dialogue)
-        step = advance(flowing, None)
-        while not isinstance(step, Done):
-            if isinstance(step, Chunk):
-                yield step.octets
-            step = advance(flowing, await self._answer(step))
-        ended.append(step.value)
+        return self._pieces(self.flow.run(dialogue), ended)
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, be there octets that the server has not taken yet."""
+        self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self._writer.write(self.flow.farewell())
         self._writer.close()
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
 
     async def _drive(self, flowing: Flowing[T]) -> T:
-        step = advance(flowing, None)
-        while not isinstance(step, Done):
-            step = advance(flowing, await self._answer(step))
-        return step.value
+        ended: list[T] = []
+        async for _ in self._pieces(flowing, ended):
+            pass
+        return ended[0]
+
+    async def _pieces(self, flowing: Flowing[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+        try:
+            step = advance(flowing, None)
+            while not isinstance(step, Done):
+                if isinstance(step, Chunk):
+                    yield step.octets
+                step = advance(flowing, await self._answer(step))
+            ended.append(step.value)
+        finally:
+            flowing.close()
+            if self.flow.broken_off:
+                self.close()
 
     async def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
         if isinstance(step, Chunk):

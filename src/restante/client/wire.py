@@ -49,33 +49,42 @@ class Wire:
 
     def close(self) -> None:
         """Hang up."""
+        self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self.socket.settimeout(1)
             self.socket.sendall(self.flow.farewell())
         self.socket.close()
 
     def _drive(self, flowing: Flowing[T]) -> T:
-        pieces = self._pieces(flowing)
-        try:
-            while True:
-                next(pieces)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        with contextlib.closing(self._pieces(flowing)) as pieces:
+            try:
+                while True:
+                    next(pieces)
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
     def _pieces(self, flowing: Flowing[T]) -> Generator[bytes, None, T]:
-        step = advance(flowing, None)
-        while not isinstance(step, Done):
-            answer: bytes | OSError = b""
-            if isinstance(step, Chunk):
-                yield step.octets
-            else:
-                try:
-                    answer = self._do(step)
-                except OSError as error:
-                    answer = error
-            step = advance(flowing, answer)
-        return step.value
+        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+        try:
+            step = advance(flowing, None)
+            while not isinstance(step, Done):
+                if isinstance(step, Chunk):
+                    yield step.octets
+                step = advance(flowing, self._answer(step))
+            return step.value
+        finally:
+            flowing.close()
+            if self.flow.broken_off:
+                self.close()
+
+    def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
+        if isinstance(step, Chunk):
+            return b""
+        try:
+            return self._do(step)
+        except OSError as error:
+            return error
 
     def _do(self, step: Out | In) -> bytes:
         left = step.until - time.monotonic()
