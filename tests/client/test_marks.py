@@ -8,7 +8,7 @@ from restante.client import blocking
 from restante.client.maildrop import Box, mark
 from restante.client.options import parse_url
 from restante.client.session import Session
-from restante.protocol.dialogue import Send
+from restante.protocol.dialogue import Glance, Send
 from restante.protocol.failures import Denied
 from support.broken import broken
 
@@ -20,13 +20,14 @@ def url(port: int) -> str:
 def test_a_message_counts_as_marked_from_when_dele_is_sent_until_it_is_refused() -> None:
     box = Box(Session(parse_url(url(110))))
     marking = mark(box, 1)
-    while not isinstance(next(marking), Send):
-        pass
-    assert not box.may_quit
+    assert next(marking) == Glance(0)
+    before = box.may_quit
+    assert isinstance(marking.send(b""), Send)
+    assert (before, box.may_quit) == (True, False)
     marking.send(b"")
     with pytest.raises(Denied):
         marking.send(b"-ERR no\r\n")
-    assert box.may_quit
+    assert not box.marked
 
 
 def test_a_refused_second_delete_leaves_the_message_marked() -> None:

@@ -17,11 +17,15 @@ import pytest
 
 from restante.client import lookup
 from restante.client.discovery import Candidate, Discovery, Finding
+from restante.client.maildrop import Box, Entry
 from restante.client.options import Options, Target
+from restante.client.session import Session
+from restante.client.wire import Wire
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
-from restante.diagnosis.run import examine
+from restante.diagnosis.run import _more_time, examine
+from restante.diagnosis.work import Work
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
 
@@ -398,3 +402,16 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
     assert report.failure is not None
     assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
     assert ("example.com says", "mail.example.com:995") in report.steps[0].details
+
+
+def test_a_deep_check_has_time_for_each_message() -> None:
+    """However small they are, each takes a turn to the server and back."""
+    target = Target("127.0.0.1", 110, "starttls", "ann")
+    question = Question("ann", target, Options(total_seconds=60))
+    with socket.socket() as sock:
+        work = Work(question, Report("ann"), target)
+        work.wire = Wire(Session(work.target, question.options), sock)
+        before = work.online.flow.ends
+        entries = {number: Entry(number, 0, None) for number in range(1, 1001)}
+        _more_time(work, Box(work.session, entries))
+        assert work.online.flow.ends >= before + 100

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance
+from restante.client.flow import Done, Flow, In, Out, advance, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -86,15 +85,21 @@ class AsyncWire:
             return error
 
     async def _do(self, step: Out | In) -> bytes:
-        left = step.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        async with asyncio.timeout(None if left == float("inf") else left):
+        seconds = seconds_until(step.until)
+        if seconds == 0:
+            await _turn()
+        async with asyncio.timeout(seconds):
             if isinstance(step, In):
                 return await self._reader.read(PIECE)
             self._writer.write(step.octets)
             await self._writer.drain()
         return b""
+
+
+async def _turn() -> None:
+    """Let the event loop see once what its sockets hold, and take it."""
+    await asyncio.sleep(0)  # it looks before this is over
+    await asyncio.sleep(0)  # and reads before this is
 
 
 async def dial(session: Session) -> AsyncWire:

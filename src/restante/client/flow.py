@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NOW = float("-inf")  # a time that is never over, and takes none
 OVER = (
     "this connection is over: it was closed, or a call on it failed or was broken off; "
     "connect again"
@@ -47,7 +48,7 @@ class Out:
 class In:
     """Octets from the socket, b"" at their end; TimeoutError when none came in time."""
 
-    until: float  # by time.monotonic()
+    until: float  # by time.monotonic(), or NOW: only what is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,16 @@ class Done(Generic[T]):
 
 
 Flowing: TypeAlias = Generator[Out | In | Chunk, bytes | None, T]
+
+
+def seconds_until(until: float) -> float | None:
+    """Return the time until then as sockets take it, None for ever. Raises TimeoutError: past."""
+    if until == NOW:
+        return 0
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return None if left == float("inf") else left
 
 
 def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Out | In | Chunk | Done[T]:
@@ -220,7 +231,7 @@ class Flow:
     def _glance(self, seconds: float) -> Flowing[bytes]:
         tls = self.session.tls
         try:
-            raw = (yield In(min(time.monotonic() + seconds, self.ends))) or b""
+            raw = (yield In(self._deadline(seconds) if seconds else NOW)) or b""
         except OSError:  # TimeoutError is one
             return b""
         return tls.receive(raw) if tls and raw else raw

@@ -13,15 +13,15 @@ from restante.client.session import Session
 from restante.client.tls import DEMO, unverified
 from restante.protocol import client
 from restante.protocol.by_hand import by_hand
-from restante.protocol.dialogue import carry_out, pipelined
+from restante.protocol.dialogue import Glance, carry_out, pipelined, shortened
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Insecure
+from restante.protocol.failures import BadReply, Denied, Insecure, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.client.mechanisms import Credentials
-    from restante.protocol.dialogue import Dialogue, Status
+    from restante.protocol.dialogue import Dialogue, Peer, Status
 
 
 class SizeWarning(UserWarning):
@@ -103,13 +103,30 @@ def load(session: Session) -> Dialogue[Box]:
     return Box(session, entries)
 
 
+def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
+    """Begin a command in a phase. What came since the last reply nobody asked for. Raises BadReply.
+
+    Raises Lost: it was an -ERR, by which a server takes its leave.
+    """
+    peer = box.session.peer
+    peer.inbox += yield Glance(seconds)
+    extra = shortened(bytes(peer.inbox))
+    if extra.startswith("-ERR"):
+        raise peer.fail(Lost, "conn-lost", f'the server ended the session: "{extra}"')
+    if peer.inbox:
+        text = f'more replies than commands: behind the answer to {peer.command} came "{extra}"'
+        raise peer.fail(BadReply, "desync", text)
+    peer.phase = phase
+    return peer
+
+
 def headers(box: Box, numbers: Iterable[int], lines: int = 0) -> Dialogue[list[bytes | Denied]]:
     """Return the heads of messages by TOP; in one go where the server takes commands ahead."""
     session = box.session
-    session.peer.phase = "message"
     operations = [client.top(number, lines) for number in numbers]
     window = session.options.window if session.can_pipeline else 0
-    return (yield from pipelined(session.peer, operations, window))
+    peer = yield from _next(box, "message")
+    return (yield from pipelined(peer, operations, window))
 
 
 def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
@@ -119,10 +136,10 @@ def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
     error, the size is another (list-size). Issues SizeWarning where they want a warning.
     """
     session = box.session
-    session.peer.phase = "message"
     size = box.entries[number].size if number in box.entries else None
+    peer = yield from _next(box, "message")
     box.retrieved = True
-    received = yield from carry_out(session.peer, client.retr(number, size))
+    received = yield from carry_out(peer, client.retr(number, size))
     check_end(session, number, received)
     if size is not None and received.octets != size:
         text = f"message {number} has {received.octets} octets; LIST said {size}"
@@ -147,12 +164,12 @@ def mark(box: Box, number: int) -> Dialogue[None]:
 
     It counts as marked from the command on: the server may have heard it, come a reply or not.
     """
-    box.session.peer.phase = "mailbox"
-    before = frozenset(box.marked)
     operation = client.dele(number)
+    peer = yield from _next(box, "mailbox")
+    before = frozenset(box.marked)
     box.marked.add(number)
     try:
-        yield from carry_out(box.session.peer, operation)
+        yield from carry_out(peer, operation)
     except Denied:
         box.marked &= before
         raise
@@ -160,14 +177,16 @@ def mark(box: Box, number: int) -> Dialogue[None]:
 
 def unmark(box: Box) -> Dialogue[None]:
     """Take all marks away. RFC 1939 section 5."""
-    box.session.peer.phase = "mailbox"
-    yield from carry_out(box.session.peer, client.rset())
+    peer = yield from _next(box, "mailbox")
+    yield from carry_out(peer, client.rset())
     box.marked.clear()
 
 
 def typed(box: Box, line: str) -> Dialogue[Status]:
     """Carry out a line that a person typed, and keep count of what it marks and fetches."""
-    status = yield from carry_out(box.session.peer, by_hand(line))
+    operation = by_hand(line)
+    peer = yield from _next(box, box.session.peer.phase)
+    status = yield from carry_out(peer, operation)
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
         if verb == "DELE":  # what is marked by no number nobody knows: call it 0
@@ -180,16 +199,16 @@ def typed(box: Box, line: str) -> Dialogue[Status]:
 
 
 def commit(box: Box) -> Dialogue[None]:
-    """QUIT, and so remove what is marked. Raises Denied: some of it is still there (quit-err)."""
-    session = box.session
+    """QUIT, and so remove what is marked. Raises Denied: some of it is still there (quit-err).
+
+    Raises BadReply or Lost before QUIT: replies and commands are not in step, or the server has
+    ended the session; nothing is removed.
+    """
     try:
-        if session.peer.inbox:
-            raise session.peer.fail(
-                BadReply, "desync", "more replies than commands: nothing removed"
-            )
-        yield from sessions.leave(session)
+        yield from _next(box, "quit", client.LINGER if box.retrieved else 0)
+        yield from sessions.leave(box.session)
     finally:
-        session.peer.broken = True
+        box.session.peer.broken = True
 
 
 def for_demo(error: Exception, session: Session) -> Session | None:

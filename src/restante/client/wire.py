@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance
+from restante.client.flow import Done, Flow, In, Out, advance, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -87,10 +86,7 @@ class Wire:
             return error
 
     def _do(self, step: Out | In) -> bytes:
-        left = step.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.socket.settimeout(None if left == float("inf") else left)
+        self.socket.settimeout(seconds_until(step.until))
         if isinstance(step, In):
             return self.socket.recv(PIECE)
         self.socket.sendall(step.octets)

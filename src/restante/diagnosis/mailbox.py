@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from restante.protocol.client import Totals
     from restante.protocol.dialogue import Dialogue, Operation, T
 
+A_MOMENT = 0.005  # seconds in which what was not asked for is there, if it comes
 LONGEST_UID = 70  # characters: RFC 1939 section 7
 
 
@@ -56,10 +57,10 @@ def _in_step(work: Work, operation: Operation[T]) -> Dialogue[T]:
     return result
 
 
-def still_in_step(work: Work) -> Dialogue[None]:
+def still_in_step(work: Work, seconds: float = A_MOMENT) -> Dialogue[None]:
     """See that nothing came that was not asked for. Raises BadReply: desync."""
     peer = work.session.peer
-    peer.inbox += yield Glance()
+    peer.inbox += yield Glance(seconds)
     if peer.inbox:
         extra = bytes(peer.inbox[:60]).decode("latin-1").strip()
         if not extra.startswith(("+OK", "-ERR")) and is_multi_line(peer.command):

@@ -208,7 +208,8 @@ def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
 def retr(number: int, promised: int | None = None) -> Operation[Received]:
     """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
 
-    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless.
+    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
+    behind one that is shorter or longer there may be more, so that is waited for a moment.
     Raises Truncated too: the connection ended before the message did.
     """
 
@@ -219,7 +220,7 @@ def retr(number: int, promised: int | None = None) -> Operation[Received]:
             piece = yield from piece_of(peer, body, flood_limit(promised))
             if piece:
                 yield Chunk(piece)
-        if not peer.outstanding and not peer.inbox:
+        if body.octets != promised and not peer.outstanding and not peer.inbox:
             peer.inbox += yield Glance(LINGER)
         behind = b"" if peer.outstanding else bytes(peer.inbox)
         peer.note("<", f"({body.octets} octets)")

@@ -5,7 +5,7 @@ comes back, so the same dialogue runs blocking, under asyncio, and joined to a s
 
     Send       octets to send
     Receive    the answer is octets as they come, b"" when the server hung up
-    Glance     the same without waiting: b"" when nothing is there yet
+    Glance     the same without an error: b"" when nothing is there in time
     StartTls   the answer is None, once the handshake is done and the server is proven
     Chunk      octets of a message, for whoever reads it
 
@@ -54,9 +54,9 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What is there already, or comes within so many seconds."""
+    """What is there already, or comes within so many seconds; with 0 it takes no time."""
 
-    seconds: float = 0.005
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
