@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from restante.client import reasons
 from restante.client.tls import TlsLayer
-from restante.protocol.dialogue import Chunk, Glance, Receive, Send, StartTls, shortened
+from restante.protocol.dialogue import Chunk, Glance, Receive, Send, StartTls
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, Lost, RemoteError, Stalled
 
@@ -243,7 +243,7 @@ class Flow:
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.inbox:
-            text += f', after "{shortened(bytes(peer.inbox))}"'
+            text += f', after "{peer.excerpt(bytes(peer.inbox))}"'
         return peer.fail(Stalled, "stalled", text)
 
     def _reset(self) -> RemoteError:

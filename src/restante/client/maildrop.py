@@ -13,7 +13,7 @@ from restante.client.session import Session
 from restante.client.tls import DEMO, unverified
 from restante.protocol import client
 from restante.protocol.by_hand import by_hand
-from restante.protocol.dialogue import Glance, carry_out, pipelined, shortened
+from restante.protocol.dialogue import Glance, carry_out, pipelined
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import BadReply, Denied, Insecure, Lost
 
@@ -110,7 +110,7 @@ def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
     """
     peer = box.session.peer
     peer.inbox += yield Glance(seconds)
-    extra = shortened(bytes(peer.inbox))
+    extra = peer.excerpt(bytes(peer.inbox))
     if extra.startswith("-ERR"):
         raise peer.fail(Lost, "conn-lost", f'the server ended the session: "{extra}"')
     if peer.inbox:

@@ -152,7 +152,8 @@ def stat() -> Operation[Totals]:
         status = yield from peer.ok()
         found = re.match(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", status.text)
         if not found or not found[0].isascii():
-            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{status.line[:100]}"')
+            said = peer.excerpt(status.line.encode())
+            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{said}"')
         return Totals(int(found[1]), int(found[2]))
 
     return Operation(command("STAT"), read)
@@ -177,7 +178,7 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
             try:
                 table[int(_digits(number))] = value(rest.strip())
             except (ValueError, IndexError):
-                text = f'{verb} has the line "{line[:100]}"'
+                text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.fail(BadReply, "bad-reply", text) from None
         return table
 
