@@ -20,6 +20,7 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 from restante.client import aio_wire, maildrop
+from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
 from restante.client.session import Session, leave
 from restante.protocol.errors import LocalError
@@ -149,7 +150,9 @@ async def connect(
     RemoteError, and ValueError for an account that is none.
     """
     options = options or maildrop.options_of(**given)
-    session = Session(await asyncio.to_thread(maildrop.target_of, account), options)
+    ends = ending(options)
+    target = await asyncio.to_thread(maildrop.target_of, account)
+    session = Session(target, options, ends=ends)
     try:
         drop = await _open(session, password)
     except Insecure as error:

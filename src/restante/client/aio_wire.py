@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance, seconds_until
+from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -108,12 +108,14 @@ async def dial(session: Session) -> AsyncWire:
     trouble: Unreachable | None = None
     for address in await asyncio.to_thread(reach.addresses, target, options):
         try:
-            async with asyncio.timeout(options.connect_seconds):
+            seconds = seconds_to_connect(session)
+            async with asyncio.timeout(seconds):
                 streams = await asyncio.open_connection(address, target.port)
         except OSError as error:
-            refused = reach.refused(address, target.port, error, options.connect_seconds)
-            trouble = trouble or refused
+            trouble = trouble or reach.refused(address, target.port, error, seconds)
             continue
+        except Unreachable as over:
+            raise trouble or over from None
         wire = AsyncWire(session, *streams)
         try:
             await wire.begin()

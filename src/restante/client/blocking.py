@@ -20,6 +20,7 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any, Self
 
 from restante.client import maildrop, wire
+from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
 from restante.client.session import Session, leave
 from restante.protocol.errors import LocalError
@@ -169,7 +170,8 @@ def connect(
     RemoteError, and ValueError for an account that is none.
     """
     options = options or maildrop.options_of(**given)
-    session = Session(maildrop.target_of(account), options)
+    ends = ending(options)
+    session = Session(maildrop.target_of(account), options, ends=ends)
     try:
         return _open(session, password)
     except Insecure as error:

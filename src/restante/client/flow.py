@@ -17,9 +17,10 @@ from restante.client import reasons
 from restante.client.tls import TlsLayer
 from restante.protocol.dialogue import Chunk, Glance, Receive, Send, StartTls
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, Lost, RemoteError, Stalled
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
 
 if TYPE_CHECKING:
+    from restante.client.options import Options
     from restante.client.session import Session
     from restante.protocol.dialogue import Dialogue
 
@@ -61,6 +62,25 @@ class Done(Generic[T]):
 Flowing: TypeAlias = Generator[Out | In | Chunk, bytes | None, T]
 
 
+def ending(options: Options) -> float:
+    """Return when the time for all of it is over that begins now, by time.monotonic()."""
+    return time.monotonic() + (options.total_seconds or float("inf"))
+
+
+def seconds_to_connect(session: Session) -> float:
+    """Return how long the next address may take to take a connection. Raises Unreachable."""
+    options = session.options
+    seconds = min(options.connect_seconds, session.ends - time.monotonic())
+    if seconds <= 0:
+        raise Unreachable("tcp-timeout", time_over(options), phase="connect")
+    return seconds
+
+
+def time_over(options: Options) -> str:
+    """Return what is said when the time for all of it is over."""
+    return f"the {options.total_seconds:g} seconds for all of it are over"
+
+
 def seconds_until(until: float) -> float | None:
     """Return the time until then as sockets take it, None for ever. Raises TimeoutError: past."""
     if until == NOW:
@@ -95,7 +115,7 @@ class Flow:
         self._busy = threading.Lock()  # a dialogue is under way
         options = session.options
         self._seconds = options.reply_seconds
-        self.ends = time.monotonic() + (options.total_seconds or float("inf"))
+        self.ends = min(session.ends, ending(options))
         self._until = 0.0  # when the patience with the present line is over
 
     def run(self, dialogue: Dialogue[T]) -> Flowing[T]:
@@ -239,7 +259,7 @@ class Flow:
     def _stalled(self, what: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
         if time.monotonic() >= self.ends:
-            text = f"the {options.total_seconds:g} seconds for all of it are over"
+            text = time_over(options)
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.inbox:

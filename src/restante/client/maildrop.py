@@ -221,7 +221,8 @@ def for_demo(error: Exception, session: Session) -> Session | None:
         return None
     if target.tls != "starttls" or options.pin or options.context is not None:
         return None
-    return Session(target, replace(options, context=unverified(), pin=DEMO))
+    trusting = replace(options, context=unverified(), pin=DEMO)
+    return Session(target, trusting, ends=session.ends)
 
 
 def entry_of(box: Box, number: int) -> Entry:

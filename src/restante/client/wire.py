@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance, seconds_until
+from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -99,11 +99,13 @@ def dial(session: Session) -> Wire:
     trouble: Unreachable | None = None
     for address in reach.addresses(target, options):
         try:
-            sock = socket.create_connection((address, target.port), options.connect_seconds)
+            seconds = seconds_to_connect(session)
+            sock = socket.create_connection((address, target.port), seconds)
         except OSError as error:
-            refused = reach.refused(address, target.port, error, options.connect_seconds)
-            trouble = trouble or refused
+            trouble = trouble or reach.refused(address, target.port, error, seconds)
             continue
+        except Unreachable as over:
+            raise trouble or over from None
         wire = Wire(session, sock)
         try:
             wire.begin()
