@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
-TOP_LIMIT = 1024 * 1024  # octets that are kept of what TOP gives
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
@@ -191,16 +190,18 @@ def _digits(text: str) -> str:
     return text
 
 
-def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
-    """TOP: the header and so many lines of the body, `most` octets of it. RFC 1939 section 7."""
+def top(number: int, lines: int = 0) -> Operation[bytes]:
+    """TOP: the header and so many lines of the body. RFC 1939 section 7.
+
+    Its octets are kept, so they are as many as a list's at most. Raises BadReply: there are more.
+    """
 
     def read(peer: Peer) -> Dialogue[bytes]:
         yield from peer.ok()
         body = ReceivedBody(bare_lf=peer.bare_lf)
         kept = bytearray()
         while not body.ended:
-            piece = yield from piece_of(peer, body, LISTING_LIMIT)
-            kept += piece[: most - len(kept)]
+            kept += yield from piece_of(peer, body, LISTING_LIMIT)
         return bytes(kept)
 
     return Operation(command("TOP", str(number), str(lines)), read)
