@@ -108,6 +108,7 @@ class Maildrop:
                 octets += len(piece)
                 progress(octets)
                 yield piece
+        maildrop.check_size(self._box, number, ended[-1])
 
     async def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""

@@ -108,6 +108,7 @@ class Maildrop:
                 octets += len(piece)
                 progress(octets)
                 yield piece
+        maildrop.check_size(self._box, number, ended[-1])
 
     def by_hand(self, line: str, ended: list[Status]) -> Generator[bytes, None, None]:
         """Send a line as a person typed it, and yield what its reply says behind the status line.

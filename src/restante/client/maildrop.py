@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from restante.client import login
 from restante.client import session as sessions
 from restante.client.options import Options, Target, parse_url
+from restante.client.reasons import named
 from restante.client.session import Session
 from restante.client.tls import DEMO, unverified
 from restante.protocol import client
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
     from restante.client.mechanisms import Credentials
     from restante.protocol.dialogue import Dialogue, Peer, Status
+
+
+_PASSED_OVER = ("restante.client.", "contextlib")  # modules that only hand on what was asked for
 
 
 class SizeWarning(UserWarning):
@@ -121,19 +126,25 @@ def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
 
 
 def headers(box: Box, numbers: Iterable[int], lines: int = 0) -> Dialogue[list[bytes | Denied]]:
-    """Return the heads of messages by TOP; in one go where the server takes commands ahead."""
+    """Return the heads of messages by TOP; in one go where the server takes commands ahead.
+
+    Raises BadReply: one has more octets than a list may have, and no end.
+    """
     session = box.session
     operations = [client.top(number, lines) for number in numbers]
     window = session.options.window if session.can_pipeline else 0
     peer = yield from _next(box, "message")
-    return (yield from pipelined(peer, operations, window))
+    heads = yield from pipelined(peer, operations, window)
+    for head in heads:
+        if isinstance(head, Denied):
+            named(head, session.capabilities, tls=session.tls is not None)
+    return heads
 
 
 def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
-    """Give a message's octets as chunks, and compare their number with LIST's.
+    """Give a message's octets as chunks. Raises BadReply: it goes on behind its end (not-stuffed).
 
-    Raises BadReply: the reply went on behind its end (not-stuffed), or, where the options want an
-    error, the size is another (list-size). Issues SizeWarning where they want a warning.
+    Whoever asked compares its size with LIST's by `check_size`, once this is over.
     """
     session = box.session
     size = box.entries[number].size if number in box.entries else None
@@ -141,12 +152,30 @@ def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
     box.retrieved = True
     received = yield from carry_out(peer, client.retr(number, size))
     check_end(session, number, received)
-    if size is not None and received.octets != size:
-        text = f"message {number} has {received.octets} octets; LIST said {size}"
-        if session.options.wrong_size == "error":
-            raise session.peer.fail(BadReply, "list-size", text)
-        warnings.warn(text, SizeWarning, stacklevel=2)
     return received
+
+
+def check_size(box: Box, number: int, received: client.Received) -> None:
+    """Compare a message's size with LIST's. The connection is in step whatever comes of it.
+
+    Raises BadReply: it is another (list-size), and the options want an error. Issues SizeWarning
+    where they want a warning, which names the line outside of this package that asked.
+    """
+    size = box.entries[number].size if number in box.entries else received.octets
+    if received.octets == size:
+        return
+    text = f"message {number} has {received.octets} octets; LIST said {size}"
+    if box.session.options.wrong_size == "error":
+        raise BadReply("list-size", text, phase="message", command=f"RETR {number}")
+    warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
+
+
+def _frames_inside() -> int:
+    """Return how many frames up from `check_size` the first one outside of this package is."""
+    level, frame = 0, inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__")).startswith(_PASSED_OVER):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def check_end(session: Session, number: int, received: client.Received) -> None:
