@@ -30,7 +30,9 @@ def commands() -> str:
 # POP3 commands
 
 Keywords may be in any case. A command has at most 255 octets, line end included, but AUTH and the
-responses after it may have 65536. A number is 1 to 18 digits. After `-ERR` a session goes on, unless there were too many bad commands in a row.
+responses after it may have 65536. A number is 1 to 18 digits. After `-ERR` a session goes on, unless
+there were too many bad commands in a row, a line of over 65536 octets, or a request of HTTP. Who is one
+connection too many is hung up on as well.
 
 | command | allowed | what it does | source |
 |---|---|---|---|

@@ -119,7 +119,8 @@ class Mail(Section):
     Attributes:
         folder: The folder with all of them. It must be there.
         format: "maildir", a folder with a file for each message, or "mbox", one file with all.
-        layout: A user's Maildir or mbox below it, made of {user}, {local} and {domain}.
+        layout: A user's Maildir or mbox below it, made of {user}, or of {local} and {domain};
+            {local} alone serves one domain only.
         expire_days: Remove messages so many days after they came; without it none ever. CAPA tells.
         utf8_headers: What a client that did not say UTF8 gets where a header is in UTF-8: the
             message "as-stored", as fetchers need it, a "surrogate" of its header, or "refuse".

@@ -47,17 +47,47 @@ def store_error(what: str, error: OSError) -> StoreError:
 
 
 def open_folder(name: str, parent: int) -> int:
-    """Open a folder, made, durably, when it is missing.
+    """Open a folder, made, durably, when it is missing; who is root gives it to its parent's owner.
 
     Raises OSError, also for a symbolic link.
     """
     try:
-        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+        return _open_folder(name, parent)
     except FileNotFoundError:
+        made = False
         with contextlib.suppress(FileExistsError):
             os.mkdir(name, 0o700, dir_fd=parent)
-        os.fsync(parent)
+            made = True
+        folder = _open_folder(name, parent)
+        try:
+            if made:
+                give_to_owner(folder, parent)
+            os.fsync(parent)
+        except BaseException:
+            let_go(folder)
+            raise
+        return folder
+
+
+def _open_folder(name: str, parent: int) -> int:
+    try:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise OSError(
+                errno.ELOOP, f"{name} is a symbolic link, and none is followed", name
+            ) from None
+        raise
+
+
+def give_to_owner(file: int, folder: int) -> None:
+    """Let who is root give what he made to whom the folder belongs where it lies. Raises OSError.
+
+    In a home folder, or where a pipe was run by root for once, nobody else could read it.
+    """
+    if os.geteuid() == 0:
+        owner = os.fstat(folder)
+        os.fchown(file, owner.st_uid, owner.st_gid)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,10 @@ class Layout:
     `{user}` is the whole name, `{local}` what stands before the last "@" and `{domain}` what stands
     behind it: "{domain}/{local}/Maildir" is a common one.
 
-    Raises ValueError: the template has another place, none at all, or would leave the root.
+    Without "{domain}", "{local}" serves one domain only.
+
+    Raises ValueError: the template has another place, none that tells users apart, or would leave
+    the root.
     """
 
     root: Path
@@ -28,7 +31,7 @@ class Layout:
         parts = list(string.Formatter().parse(self.template))
         places = {name for _, name, _, _ in parts if name is not None}
         plain = all(not spec and not conversion for _, _, spec, conversion in parts)
-        if not places or not places <= set(PLACES) or not plain:
+        if not places & {"user", "local"} or not places <= set(PLACES) or not plain:
             raise ValueError("a layout is made of {user}, or of {local} and {domain}")
         if self.template.startswith("/") or ".." in Path(self.template).parts:
             raise ValueError("a layout stays below the mail folder")

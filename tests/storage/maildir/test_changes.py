@@ -55,6 +55,27 @@ def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: B
     assert box.names() == ["new/3.c"]
 
 
+def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) -> None:
+    """R1939-6.2."""
+
+    async def session() -> None:
+        first = box.put("cur/1.a:2,S", b"one\n")
+        second = box.put("cur/1.a:2,", b"two\n")
+        maildrop = await box.store.acquire("ann", 0)
+        texts = [await whole(maildrop, 0), await whole(maildrop, 1)]
+        gone = texts.index(b"one\n")
+        first.unlink()
+        with pytest.raises(GoneError):
+            await whole(maildrop, gone)
+        second.rename(box.folder / "cur" / "1.a:2,F")
+        assert await whole(maildrop, 1 - gone) == b"two\n"
+        await maildrop.remove([gone])
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == ["cur/1.a:2,F"]
+
+
 def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,9 +91,22 @@ def test_no_folder_on_the_way_is_a_link(tmp_path: Path, linked: str) -> None:
     (root / linked).parent.mkdir(parents=True)
     (root / linked).symlink_to(outside)
     store = MaildirStore(Layout(root, "{domain}/{local}/Maildir"))
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match="is a symbolic link"):
         asyncio.run(store.deliver("ann@example.com", LETTER))
+    with pytest.raises(StoreError, match="is a symbolic link"):
+        asyncio.run(store.acquire("ann@example.com", 0))
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_delivers_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> None:
+    (tmp_path / "ann").mkdir()
+    os.chown(tmp_path / "ann", 1234, 2345)
+    store = MaildirStore(Layout(tmp_path, "{user}/Maildir"))
+    asyncio.run(store.deliver("ann", LETTER))
+    made = list((tmp_path / "ann").rglob("*"))
+    assert len(made) == 4  # Maildir, tmp, new and the message; cur is for who opens it
+    assert {(file.stat().st_uid, file.stat().st_gid) for file in made} == {(1234, 2345)}
 
 
 def test_the_mail_folder_itself_may_be_a_link_but_must_be_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import socket
 import time
 
 from restante.protocol.body import size_on_wire
-from restante.storage.files import open_folder_for_now
+from restante.storage.files import give_to_owner, open_folder_for_now
 from restante.storage.maildir.names import unique_id
 
 STALE = 36 * 60 * 60  # seconds
@@ -50,6 +50,7 @@ def _new_name(message: bytes) -> str:
 def _write(name: str, tmp: int, message: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, 0o600, dir_fd=tmp), "wb") as file:
+        give_to_owner(file.fileno(), tmp)
         file.write(message)
         file.flush()
         os.fsync(file.fileno())

@@ -9,7 +9,7 @@ from restante.storage.files import open_folder
 from restante.storage.maildir import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MOST_LOOKS = 5  # at folders that change while we look
 
@@ -51,6 +51,7 @@ class Entry(NamedTuple):
     key: str
     folder: int  # NEW or CUR
     name: str
+    inode: int = 0  # where several files share a base name
 
     @property
     def uid(self) -> str:
@@ -70,6 +71,25 @@ def list_messages(folders: Folders) -> list[Entry]:
         if folders.changed_at() == before:
             break
     return sorted(_told_apart(entries, folders), key=lambda entry: names.order(entry.key))
+
+
+def find_again(known: Sequence[Entry], folders: Folders) -> list[Entry]:
+    """Return the same messages by the names that they have now; who is gone stays as it was.
+
+    Flags and the folder may change at any time. Where several files share a base name, only the
+    inode tells which is which. Raises OSError.
+    """
+    now: dict[str, list[Entry]] = {}
+    for entry in list_messages(folders):
+        now.setdefault(names.base_name(entry.name), []).append(entry)
+    return [_found(entry, now.get(names.base_name(entry.name), []), folders) for entry in known]
+
+
+def _found(known: Entry, here: list[Entry], folders: Folders) -> Entry:
+    """Return the one of the files with its base name that a message is by now."""
+    if known.inode:
+        here = [entry for entry in here if _inode(entry, folders) == known.inode]
+    return known._replace(folder=here[0].folder, name=here[0].name) if len(here) == 1 else known
 
 
 def _look(folders: Folders) -> Iterator[Entry]:
@@ -102,13 +122,18 @@ def _told_apart(entries: list[Entry], folders: Folders) -> list[Entry]:
 
 
 def _copies(same: list[Entry], folders: Folders) -> Iterator[Entry]:
-    there = {}
-    for entry in same:
-        try:
-            folder = folders[entry.folder]
-            there[os.stat(entry.name, dir_fd=folder, follow_symlinks=False).st_ino] = entry
-        except FileNotFoundError:
-            continue
+    there = {inode: entry for entry in same if (inode := _inode(entry, folders))}
+    if len(there) == 1:
+        yield from there.values()
+        return
     for place, inode in enumerate(sorted(there)):
-        entry = there[inode]
+        entry = there[inode]._replace(inode=inode)
         yield entry._replace(key=f"{entry.key}~{inode}") if place else entry
+
+
+def _inode(entry: Entry, folders: Folders) -> int:
+    """Return a file's inode, 0 where it is gone. Raises OSError."""
+    try:
+        return os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False).st_ino
+    except FileNotFoundError:
+        return 0

@@ -18,7 +18,7 @@ from restante.storage.files import (
     store_error,
 )
 from restante.storage.maildir import sizes
-from restante.storage.maildir.listing import list_messages
+from restante.storage.maildir.listing import find_again
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -104,9 +104,7 @@ class MaildirMaildrop:
                 raise GoneError("another program took the message away") from None
 
     def _find_again(self) -> None:
-        """Learn the names that messages have now: flags and the folder may change at any time."""
-        now = {entry.key: entry for entry in list_messages(self._held.folders)}
-        self._entries = [now.get(entry.key, entry) for entry in self._entries]
+        self._entries = find_again(self._entries, self._held.folders)
 
     def _remove(self, indexes: Sequence[int]) -> None:
         remaining = [index for index in indexes if not self._unlink(index)]

@@ -76,7 +76,7 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held) -> Found | None:
         return None
     entries, octets, uids = known.columns()
     if gone[NEW] or gone[CUR]:
-        if any("~" in entry.key for entry in entries):
+        if any(entry.inode for entry in entries):
             return None  # copies of one base name: when one goes, the other may take its key
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)

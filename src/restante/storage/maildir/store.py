@@ -94,7 +94,7 @@ class MaildirStore:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened"):
             begun = time.monotonic()
-            self._make_if_missing(folder)
+            self._look_for(folder)
             held = Held.take(str(folder))
             self._pace.note(begun)
             if held is None:
@@ -133,11 +133,10 @@ class MaildirStore:
             finally:
                 let_go(root)
 
-    def _make_if_missing(self, folder: Path) -> None:
-        """Make a user's folder when it is missing.
+    def _look_for(self, folder: Path) -> None:
+        """Make a user's folder when it is missing; refuse a link, as delivery does.
 
         The mail folder above it is never made: it may be a disk that is not mounted yet, and an
         empty maildrop would make clients forget what they have seen.
         """
-        if not folder.is_dir():
-            let_go(open_below(self._layout.root, folder))
+        let_go(open_below(self._layout.root, folder))
