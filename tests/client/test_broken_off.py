@@ -198,7 +198,7 @@ def test_two_threads_do_not_take_each_others_replies() -> None:
 
 def test_closing_while_a_call_is_under_way_hangs_up() -> None:
     gate = Gate(b"+OK\r\n")
-    failed: list[BaseException] = []
+    failed: list[RemoteError] = []
 
     def undelete(drop: blocking.Maildrop) -> None:
         try:
@@ -212,8 +212,12 @@ def test_closing_while_a_call_is_under_way_hangs_up() -> None:
         other.start()
         assert gate.asked.wait(10)
         drop.close()
-        gate.open.set()
         other.join(10)
+        waited = other.is_alive()
+        gate.open.set()
+        other.join(20)
+    assert not waited
+    assert [error.id for error in failed] == ["conn-lost"]
     assert "QUIT" not in server.heard
 
 

@@ -52,6 +52,8 @@ class Wire:
         with contextlib.suppress(OSError):
             self.socket.settimeout(1)
             self.socket.sendall(self.flow.farewell())
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # another thread may wait for a reply
         self.socket.close()
 
     def _drive(self, flowing: Flowing[T]) -> T:
