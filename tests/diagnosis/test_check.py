@@ -415,3 +415,16 @@ def test_a_deep_check_has_time_for_each_message() -> None:
         entries = {number: Entry(number, 0, None) for number in range(1, 1001)}
         _more_time(work, Box(work.session, entries))
         assert work.online.flow.ends >= before + 100
+
+
+def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has heard the password by then, and may say it in its greeting."""
+    monkeypatch.setattr("restante.diagnosis.login.RETRY", 0)
+    logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
+    capabilities = iter([b"+OK\r\nUSER\r\n.\r\n", b"+OK hunter22\r\nUSER\r\n.\r\n"])
+    replies = {"PASS": lambda _: next(logins), "CAPA": lambda _: next(capabilities)}
+    with broken(replies) as running:
+        report = ask(running.port, wait=10)
+    assert report.ok
+    assert ("<", "+OK ***") in report.trace
+    assert "hunter22" not in str(report.trace)
