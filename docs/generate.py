@@ -171,7 +171,7 @@ The password comes from the first of these that there is: `--password-command`, 
 | 2 | usage |
 | 3 | the name, or the DNS |
 | 4 | no connection, or nothing in time |
-| 5 | TLS or its certificate |
+| 5 | TLS or its certificate; or the server did not prove itself |
 | 6 | not POP3, or the protocol is broken |
 | 7 | the login was refused |
 | 8 | a trouble of the server's that will pass |

@@ -27,6 +27,7 @@ from restante.diagnosis.report import Report
 from restante.diagnosis.run import _more_time, examine
 from restante.diagnosis.work import Work
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
+from support.false_scram import FalseScram
 from support.process import POP3, free_port
 
 OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
@@ -83,6 +84,7 @@ LOGINS = faults(
     ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),
     ("auth-plain-refused", "USER refused", {"replies": {"USER": b"-ERR use TLS\r\n"}}, "use TLS"),
     ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
+    ("auth-unproven", "a false proof", {"replies": FalseScram(final=lambda _: b"v=" + b"A" * 43 + b"=")}, "did not prove"),
     ("locked", "by the code", PASS("[IN-USE] locked by another"), "locked"),
     ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
     ("auth-temp", "too many connections", PASS("Too many connections from your address"), "Too many"),
@@ -102,6 +104,15 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any],
     assert report.failure is not None
     assert said in report.failure.evidence
     assert "DELE" not in str(running.heard)
+
+
+@pytest.mark.parametrize("user", ["", "ann\r\nDELE 1"])
+def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
+    with broken() as running:
+        target = Target("127.0.0.1", running.port, "starttls", user)
+        report = examine(Question("ann", target, OPTIONS, password=lambda: "hunter22"))
+    assert (report.id, report.exit_code) == ("auth-unsent", 7)
+    assert running.heard == ["CAPA"]
 
 
 GREETINGS = faults(
