@@ -9,7 +9,7 @@ from restante.client import session as sessions
 from restante.client.maildrop import target_of
 from restante.client.options import combined
 from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
-from restante.diagnosis.question import DEEP_RATE, TOTAL, Question
+from restante.diagnosis.question import DEEP_RATE, DEEP_TURN, TOTAL, Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.work import Stop, Work
 from restante.protocol.failures import RemoteError
@@ -89,7 +89,7 @@ def _go(work: Work, progress: Callable[[int, int], object]) -> None:
 def _more_time(work: Work, box: Box) -> None:
     """Give a deep check time by what it has to fetch."""
     if work.question.options.total_seconds is not None:
-        more = sum(entry.size for entry in box.entries.values()) / DEEP_RATE
+        more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
         work.ends += more
         work.online.flow.ends += more
 
