@@ -107,7 +107,7 @@ def test_the_delay_between_logins_can_be_given_as_a_flag(tmp_path: Path) -> None
 
 
 def test_a_server_without_tls_says_from_where_it_takes_passwords(tmp_path: Path) -> None:
-    with serving(tmp_path) as served:
+    with serving(tmp_path) as served:  # it listens a moment before it says so
         wait_until(lambda: "level=warning event=no_tls" in served.log.read_text())
 
 

@@ -15,9 +15,10 @@ import dns.rrset
 import pytest
 import trustme
 
-from restante.client import autoconfig, domain
-from restante.client.discovery import discover, ordered
+from restante.client import autoconfig, blocking, domain, lookup
+from restante.client.discovery import Discovery, discover, ordered
 from restante.client.world import Internet, Nothing, Service
+from restante.protocol.failures import Unreachable
 
 XML = b"""<?xml version="1.0"?>
 <clientConfig version="1.1"><emailProvider id="example.com">
@@ -235,3 +236,15 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
             world.fetch("https://elsewhere.example.com/mail/config-v1.1.xml")
     with pytest.raises(Nothing, match="away from https"):
         world.fetch("http://autoconfig.example.com/")
+
+
+def test_an_address_without_a_server_is_told_in_words_of_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
+    monkeypatch.setattr(lookup, "discovered", lambda *_: nothing)
+    with pytest.raises(Unreachable) as caught:
+        blocking.connect("ann@example.invalid", "pw")
+    assert (caught.value.phase, caught.value.id) == ("discover", "dns-nxdomain")
+    assert "--" not in caught.value.text
+    assert "pop3s://ann@host" in caught.value.text

@@ -17,12 +17,17 @@ import pytest
 
 from restante.client import lookup
 from restante.client.discovery import Candidate, Discovery, Finding
+from restante.client.maildrop import Box, Entry
 from restante.client.options import Options, Target
+from restante.client.session import Session
+from restante.client.wire import Wire
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
-from restante.diagnosis.run import examine
+from restante.diagnosis.run import _more_time, examine
+from restante.diagnosis.work import Work
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
+from support.false_scram import FalseScram
 from support.process import POP3, free_port
 
 OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
@@ -79,6 +84,7 @@ LOGINS = faults(
     ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),
     ("auth-plain-refused", "USER refused", {"replies": {"USER": b"-ERR use TLS\r\n"}}, "use TLS"),
     ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
+    ("auth-unproven", "a false proof", {"replies": FalseScram(final=lambda _: b"v=" + b"A" * 43 + b"=")}, "did not prove"),
     ("locked", "by the code", PASS("[IN-USE] locked by another"), "locked"),
     ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
     ("auth-temp", "too many connections", PASS("Too many connections from your address"), "Too many"),
@@ -98,6 +104,15 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any],
     assert report.failure is not None
     assert said in report.failure.evidence
     assert "DELE" not in str(running.heard)
+
+
+@pytest.mark.parametrize("user", ["", "ann\r\nDELE 1"])
+def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
+    with broken() as running:
+        target = Target("127.0.0.1", running.port, "starttls", user)
+        report = examine(Question("ann", target, OPTIONS, password=lambda: "hunter22"))
+    assert (report.id, report.exit_code) == ("auth-unsent", 7)
+    assert running.heard == ["CAPA"]
 
 
 GREETINGS = faults(
@@ -398,3 +413,29 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
     assert report.failure is not None
     assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
     assert ("example.com says", "mail.example.com:995") in report.steps[0].details
+
+
+def test_a_deep_check_has_time_for_each_message() -> None:
+    """However small they are, each takes a turn to the server and back."""
+    target = Target("127.0.0.1", 110, "starttls", "ann")
+    question = Question("ann", target, Options(total_seconds=60))
+    with socket.socket() as sock:
+        work = Work(question, Report("ann"), target)
+        work.wire = Wire(Session(work.target, question.options), sock)
+        before = work.online.flow.ends
+        entries = {number: Entry(number, 0, None) for number in range(1, 1001)}
+        _more_time(work, Box(work.session, entries))
+        assert work.online.flow.ends >= before + 100
+
+
+def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has heard the password by then, and may say it in its greeting."""
+    monkeypatch.setattr("restante.diagnosis.login.RETRY", 0)
+    logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
+    capabilities = iter([b"+OK\r\nUSER\r\n.\r\n", b"+OK hunter22\r\nUSER\r\n.\r\n"])
+    replies = {"PASS": lambda _: next(logins), "CAPA": lambda _: next(capabilities)}
+    with broken(replies) as running:
+        report = ask(running.port, wait=10)
+    assert report.ok
+    assert ("<", "+OK ***") in report.trace
+    assert "hunter22" not in str(report.trace)

@@ -215,8 +215,8 @@ def test_an_account_that_wants_tls_is_refused_without_even_here(served: Served) 
         for _ in range(2):
             assert client.say("PASS secret") == said
             client.say("USER strict")
-    failed = 'event=login_failed address=127.0.0.1 user=strict method=password reason="no TLS"\n'
-    wait_until(lambda: served.log.read_text().count(failed) == 2)
+    refused = 'event=login_refused address=127.0.0.1 user=strict code=AUTH reason="no TLS"\n'
+    wait_until(lambda: served.log.read_text().count(refused) == 1)
     with over_tls(served) as client:
         client.say("USER strict")
         assert client.say("PASS secret") == b"+OK Logged in.\r\n"

@@ -105,6 +105,7 @@ def test_a_connection_too_many_from_one_address_is_told_so_and_closed() -> None:
             first.read_all()
         with live.connect() as third:
             assert third.read_line().startswith(b"+OK")
+        live.wait_for_log('end="too many connections from the address"')
 
 
 def test_a_user_may_have_so_many_sessions_and_no_more() -> None:

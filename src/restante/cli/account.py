@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+SECONDS = click.FloatRange(min=0, min_open=True)
 
 _OPTIONS = (
     click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
@@ -45,9 +46,13 @@ _OPTIONS = (
     click.option(
         "--resolve", multiple=True, metavar="HOST:PORT:ADDRESS", help="Do not ask the DNS for HOST."
     ),
-    click.option("-m", "--max-time", type=float, metavar="SECONDS", help="The time for all of it."),
-    click.option("--connect-timeout", type=float, metavar="SECONDS", help="... for a connection."),
-    click.option("--timeout", type=float, metavar="SECONDS", help="... for each reply."),
+    click.option(
+        "-m", "--max-time", type=SECONDS, metavar="SECONDS", help="The time for all of it."
+    ),
+    click.option(
+        "--connect-timeout", type=SECONDS, metavar="SECONDS", help="... for a connection."
+    ),
+    click.option("--timeout", type=SECONDS, metavar="SECONDS", help="... for each reply."),
     click.option("-v", "--verbose", is_flag=True, help="Show the conversation, without secrets."),
     click.option(
         "--color",
@@ -217,19 +222,23 @@ def _options(
         raise click.UsageError("-4 and -6 exclude each other")
     ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
     mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
-    return Options(
-        connect_seconds=connect or 10,
-        reply_seconds=reply or 20,
-        total_seconds=seconds,
-        context=context,
-        server_name=given.pop("servername") or "",
-        insecure_plaintext=given.pop("insecure_plaintext"),
-        mechanisms=(mechanism.upper(),) if mechanism else None,
-        token=given.pop("oauth"),
-        family=4 if ipv4 else 6 if ipv6 else 0,
-        resolve=dict(map(_resolved, given.pop("resolve"))),
-        trace=_trace if verbose else None,
-    )
+    resolve = dict(map(_resolved, given.pop("resolve")))
+    try:
+        return Options(
+            connect_seconds=connect or 10,
+            reply_seconds=reply or 20,
+            total_seconds=seconds,
+            context=context,
+            server_name=given.pop("servername") or "",
+            insecure_plaintext=given.pop("insecure_plaintext"),
+            mechanisms=(mechanism.upper(),) if mechanism else None,
+            token=given.pop("oauth"),
+            family=4 if ipv4 else 6 if ipv6 else 0,
+            resolve=resolve,
+            trace=_trace if verbose else None,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _trust(cacert: Path | None) -> ssl.SSLContext | None:

@@ -32,7 +32,7 @@ def log_in(work: Work) -> None:
         try:
             _until_free(work, password)
         except LocalError as error:
-            refused = Denied("auth-failed", str(error), phase="login")
+            refused = Denied("auth-unsent", str(error), phase="login")
             work.fail(step, refused)
             raise Stop from error
         except RemoteError as error:
@@ -62,8 +62,10 @@ def _until_free(work: Work, password: str) -> None:
 
 def _connect_again(work: Work) -> None:
     """Connect anew: some servers hang up after a refusal."""
+    heard = work.session.peer.secrets  # by the server, which may say them in its greeting
     work.online.close()
     work.wire = reach.again(work, work.session.options)
+    work.session.peer.secrets += heard
     work.online.begin()
     work.online.run(sessions.open_(work.session))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from restante.protocol.client import Totals
     from restante.protocol.dialogue import Dialogue, Operation, T
 
+A_MOMENT = 0.005  # seconds in which what was not asked for is there, if it comes
 LONGEST_UID = 70  # characters: RFC 1939 section 7
 
 
@@ -56,12 +57,12 @@ def _in_step(work: Work, operation: Operation[T]) -> Dialogue[T]:
     return result
 
 
-def still_in_step(work: Work) -> Dialogue[None]:
+def still_in_step(work: Work, seconds: float = A_MOMENT) -> Dialogue[None]:
     """See that nothing came that was not asked for. Raises BadReply: desync."""
     peer = work.session.peer
-    peer.inbox += yield Glance()
+    peer.inbox += yield Glance(seconds)
     if peer.inbox:
-        extra = bytes(peer.inbox[:60]).decode("latin-1").strip()
+        extra = peer.excerpt(bytes(peer.inbox), 60)
         if not extra.startswith(("+OK", "-ERR")) and is_multi_line(peer.command):
             text = f'the answer to {peer.command} goes on behind its end: "{extra}"'
             raise peer.fail(BadReply, "not-stuffed", text)
@@ -96,14 +97,15 @@ def _check_uids(work: Work, step: Step, sizes: dict[int, int], uids: dict[int, s
     if missing:
         text = "UIDL is refused" if not uids else f"no unique-id for {texts.numbers(missing)}"
         _warn(work, step, "uidl-missing", text, missing)
-    counts = Counter(uids.values())
+    counts, peer = Counter(uids.values()), work.session.peer
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
-        text = f"{texts.numbers(twice)} share the unique-id {uids[twice[0]]}"
+        text = f"{texts.numbers(twice)} share the unique-id {peer.redacted(uids[twice[0]])}"
         _warn(work, step, "uidl-dup", text, twice)
     bad = [number for number, uid in uids.items() if not _is_uid(uid)]
     if bad:
-        text = f"of {texts.numbers(bad)}: {len(uids[bad[0]])} characters, {uids[bad[0]][:80]!r}"
+        uid = uids[bad[0]]
+        text = f"of {texts.numbers(bad)}: {len(uid)} characters, {peer.excerpt(uid.encode(), 80)!r}"
         _warn(work, step, "uidl-bad", text, bad)
 
 

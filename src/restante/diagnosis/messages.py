@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import maildrop
 from restante.diagnosis import texts
+from restante.diagnosis.mailbox import still_in_step
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
 from restante.protocol.failures import Lost, RemoteError, Stalled, Truncated
@@ -80,8 +81,10 @@ def fetch_all(
     with work.step("messages") as step:
         for entry in box.entries.values():
             _fetch(work, step, box, entry)
+            work.online.run(still_in_step(work, 0))
             done += entry.size
             progress(done, total)
+        work.online.run(still_in_step(work, client.LINGER))
         step.text = f"{texts.messages(len(box.entries))} fetched"
         odd = len([f for f in work.report.warnings if f.phase == "messages"])
         step.text += "; sizes as listed, nothing odd" if not odd else ""

@@ -7,6 +7,7 @@ GERMAN = {
         "Ein Passwort ist UTF-8, ohne Steuerzeichen."
     ),
     "APOP is not offered here.": "APOP wird hier nicht angeboten.",
+    "Another program holds this maildrop.": "Ein anderes Programm hält dieses Postfach.",
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
     "Authentication cancelled.": "Anmeldung abgebrochen.",
     "Begin TLS now.": "Jetzt TLS beginnen.",
@@ -79,6 +80,7 @@ FRENCH = {
         "Un mot de passe est en UTF-8, sans caractères de contrôle."
     ),
     "APOP is not offered here.": "APOP n'est pas proposé ici.",
+    "Another program holds this maildrop.": "Un autre programme tient cette boîte.",
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
     "Authentication cancelled.": "Authentification abandonnée.",
     "Begin TLS now.": "Commencez TLS maintenant.",
@@ -157,6 +159,7 @@ SPANISH = {
         "Una contraseña está en UTF-8, sin caracteres de control."
     ),
     "APOP is not offered here.": "APOP no se ofrece aquí.",
+    "Another program holds this maildrop.": "Otro programa tiene este buzón.",
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",
     "Authentication cancelled.": "Autenticación cancelada.",
     "Begin TLS now.": "Comience TLS ahora.",

@@ -84,10 +84,7 @@ class Proofs:
         suspects = self._service.throttle.suspects
         if recalls is None or suspects(self._wire.address, need.user.lower()):
             return None
-        identity = recalls.recall(need.user, need.password)
-        if identity is not None:
-            self._note_lack_of_tls(identity, need.user, "password")
-        return identity
+        return recalls.recall(need.user, need.password)
 
     async def _guarded(self, user: str, method: str, prove: Callable[[], Awaitable[Any]]) -> Any:
         """Prove something, but slowly for who failed before; tell the log of a failure."""
@@ -101,13 +98,7 @@ class Proofs:
             self._tell_failure(user, method, error.reason)
             raise REFUSALS.get(method, CredentialsError)(error.reason) from error
         throttle.forget(address, name)
-        self._note_lack_of_tls(met[1] if isinstance(met, tuple) else met, user, method)
         return met
-
-    def _note_lack_of_tls(self, identity: Identity, user: str, method: str) -> None:
-        """Tell the log of a login that the session will refuse, right as the proof was."""
-        if identity.tls_required and self._wire.tls is None:
-            self._tell_failure(user, method, "no TLS")
 
     def _tell_failure(self, user: str, method: str, reason: str) -> None:
         self._log.warning("login_failed", user=user, method=method, reason=reason)

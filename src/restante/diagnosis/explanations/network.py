@@ -7,7 +7,8 @@ NETWORK = (
         "dns-nxdomain", 3, "The name of the mail server does not exist.",
         why="no program can find the server under this name; often a letter is wrong",
         admin="publish an A or AAAA record for the name",
-        you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the domain",
+        you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the "
+        "domain, --host NAME names another server",
     ),
     Explanation(
         "dns-noaddr", 3, "The name exists, but has no address.",
