@@ -8,8 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +15,12 @@ import pytest
 
 from restante.client import lookup
 from restante.client.discovery import Candidate, Discovery, Finding
-from restante.client.options import Options, Target
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
-from restante.diagnosis.report import Report
 from restante.diagnosis.run import examine
+from support.asking import OPTIONS, ask
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
-
-OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
-FOUND: set[str] = set()
-
-
-def ask(port: int, *, host: str = "127.0.0.1", **more: Any) -> Report:
-    options = replace(OPTIONS, **more.pop("options", {}))
-    target = Target(host, port, more.pop("tls", "starttls"), "ann@example.com")
-    password: Callable[[], str] = lambda: "hunter22"  # noqa: E731
-    report = examine(Question("ann", target, options, password=password, **more))
-    assert "hunter22" not in str(report.as_json())
-    return report
 
 
 def faults(*rows: tuple[str, str, dict[str, Any], str]) -> pytest.MarkDecorator:

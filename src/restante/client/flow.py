@@ -179,13 +179,15 @@ class Flow:
 
     def _stalled(self, what: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
+        name = "stalled"
         if time.monotonic() >= self.ends:
+            name = "out-of-time"
             text = f"the {options.total_seconds:g} seconds for all of it are over"
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.inbox:
             text += f', after "{shortened(bytes(peer.inbox))}"'
-        return peer.fail(Stalled, "stalled", text)
+        return peer.fail(Stalled, name, text)
 
     def _reset(self) -> RemoteError:
         peer = self.session.peer

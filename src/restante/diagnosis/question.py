@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from restante.diagnosis.report import Step
 
 TOTAL = 60.0  # seconds for a whole check
-DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
+DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for the mail
+DEEP_EACH = 0.5  # seconds: what it adds for each message, however small
 SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10.0}
 
 

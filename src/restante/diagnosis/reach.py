@@ -13,7 +13,7 @@ from restante.client.session import Session
 from restante.client.wire import Wire
 from restante.diagnosis import commands, hearing, texts
 from restante.diagnosis.work import Stop
-from restante.protocol.failures import Unreachable
+from restante.protocol.failures import Stalled, Unreachable
 
 if TYPE_CHECKING:
     from restante.client.options import Options, Target
@@ -85,6 +85,10 @@ def _try_all(
     said = []
     port = work.target.port
     for address in found:
+        if work.over:
+            if not socks and not troubles:
+                raise Stalled("out-of-time", "", phase="connect")
+            break
         seconds = min(work.question.options.connect_seconds, work.left)
         begun = time.monotonic()
         try:

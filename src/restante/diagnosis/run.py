@@ -9,15 +9,15 @@ from restante.client import session as sessions
 from restante.client.maildrop import target_of
 from restante.client.options import Options
 from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
-from restante.diagnosis.question import DEEP_RATE, TOTAL, Question
+from restante.diagnosis.question import DEEP_EACH, DEEP_RATE, TOTAL, Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.work import Stop, Work
 from restante.protocol.failures import RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-    from restante.client.maildrop import Box
+    from restante.client.maildrop import Box, Entry
     from restante.client.options import Target
 
 _PLACEHOLDER = "to be discovered"
@@ -48,7 +48,8 @@ def examine(
     report = Report(question.account)
     target = question.target or Target(_PLACEHOLDER, 995, "implicit", question.account)
     work = Work(question, report, target)
-    work.ends = work.began + (question.options.total_seconds or float("inf"))
+    work.limit = question.options.total_seconds or float("inf")
+    work.ends = work.began + work.limit
     try:
         _go(work, progress)
     except Stop:
@@ -56,7 +57,7 @@ def examine(
     finally:
         if work.wire is not None:
             work.wire.close()
-        report.seconds = time.monotonic() - work.began
+        report.seconds = time.monotonic() - work.began - work.idle
         report.facts["host"], report.facts["port"] = work.target.host, work.target.port
     return report
 
@@ -88,9 +89,14 @@ def _go(work: Work, progress: Callable[[int, int], object]) -> None:
 def _more_time(work: Work, box: Box) -> None:
     """Give a deep check time by what it has to fetch."""
     if work.question.options.total_seconds is not None:
-        more = sum(entry.size for entry in box.entries.values()) / DEEP_RATE
-        work.ends += more
-        work.online.flow.ends += more
+        more = time_for(box.entries.values())
+        work.limit += more
+        work.more_time(more)
+
+
+def time_for(entries: Collection[Entry]) -> float:
+    """Return the seconds in which messages should have come, be they few and large or many."""
+    return sum(entry.size for entry in entries) / DEEP_RATE + DEEP_EACH * len(entries)
 
 
 def _leave(work: Work, box: Box) -> None:

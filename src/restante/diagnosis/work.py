@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from restante.diagnosis.report import Finding, Report, Step
-from restante.protocol.failures import RemoteError
+from restante.protocol.failures import RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +36,8 @@ class Work:
     address: str = ""  # the one that takes connections
     wire: Wire | None = None
     ends: float = float("inf")  # by time.monotonic()
+    limit: float = float("inf")  # seconds that the check may take, as it was asked for
+    idle: float = 0.0  # seconds that were waited on purpose: at a prompt, for a locked maildrop
 
     @property
     def session(self) -> Session:
@@ -54,6 +56,16 @@ class Work:
         """How many seconds the check has left."""
         return max(0.1, self.ends - time.monotonic())
 
+    @property
+    def over(self) -> bool:
+        """Whether the time for all of it is over."""
+        return time.monotonic() >= self.ends
+
+    def more_time(self, seconds: float) -> None:
+        """Let the check go on for so many seconds more."""
+        self.ends += seconds
+        self.online.flow.ends += seconds
+
     def trace(self, direction: str, line: str) -> None:
         """Keep a line of the conversation."""
         if len(self.report.trace) < MOST_TRACE:
@@ -66,16 +78,16 @@ class Work:
         """Take a step and time it; what goes wrong in it ends the check."""
         step = Step(phase, "ok", "")
         self.report.steps.append(step)
-        begun = time.monotonic()
+        begun = time.monotonic() - self.idle
         try:
             yield step
         except RemoteError as error:
             self.fail(step, error)
             raise Stop from error
         else:
-            self._check_speed(step, time.monotonic() - begun)
+            self._check_speed(step, time.monotonic() - self.idle - begun)
         finally:
-            step.seconds = time.monotonic() - begun
+            step.seconds = time.monotonic() - self.idle - begun
             if step.text or step.outcome != "ok":
                 self.question.on_step(step)
 
@@ -87,6 +99,7 @@ class Work:
 
     def fail(self, step: Step, error: RemoteError, *commands: str) -> None:
         """Put down what ended the check."""
+        self._own_limit(error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
         if error.certificate:
             facts["certificate"] = dict(error.certificate)
@@ -94,6 +107,12 @@ class Work:
         if error.command and error.phase not in ("connect", "tls", "greeting"):
             step.details.append(("after", error.command))
         self.failure(step, error.id, evidence, facts, *commands)
+
+    def _own_limit(self, error: RemoteError) -> None:
+        """Name the check's own limit where it is over: the server has done nothing wrong."""
+        if isinstance(error, Stalled) and self.over:
+            error.id = "out-of-time"
+            error.text = f"the {round(self.limit, 1):g} seconds for all of it are over"
 
     def failure(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any], *commands: str

@@ -65,6 +65,12 @@ MAIL = (
         you="try again later, or with a longer -m SECONDS",
     ),
     Explanation(
+        "out-of-time", 4, "It took longer than the time that was set for all of it.",
+        why="the limit is of whoever asks, not of the server; what was being done is named above",
+        admin="see whether the server is slow at the command named above",
+        you="give it more time: -m SECONDS",
+    ),
+    Explanation(
         "bad-reply", 6, "The server's answer is no POP3, or no answer to what was asked.",
         why="mail programs stop here, or go on out of step",
         admin="this is a fault of the server or of a proxy before it",
