@@ -78,5 +78,5 @@ def test_a_server_that_drips_is_ended_by_the_total_time() -> None:
     with broken({"NOOP": drip, "LIST": b"+OK\r\n" + b"1 1\r\n" * 3 + SILENCE}) as running:
         begun = time.monotonic()
         report = ask(running.port, options={"reply_seconds": 60, "total_seconds": 1.5})
-    assert report.id == "stalled"
+    assert report.id == "out-of-time"
     assert time.monotonic() - begun < 15

@@ -16,7 +16,7 @@ import click
 from restante.cli.password import asking, password_options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from restante.client.options import Options, Target, Tls
     from restante.diagnosis.question import Question
@@ -58,6 +58,13 @@ _OPTIONS = (
 )
 
 
+_REPEATED = {
+    "insecure", "cacert", "max_time", "connect_timeout", "timeout", "password_file", "netrc",
+    "keyring",
+}  # fmt: skip
+"""Options that a suggested command repeats. --password-command may have a password in it."""
+
+
 @dataclasses.dataclass(slots=True)
 class Account:
     """An account as it was asked for on the command line."""
@@ -71,6 +78,7 @@ class Account:
     trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
     seconds: float | None
     verbose: bool
+    flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
 
     def question(self) -> Question:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
@@ -83,6 +91,7 @@ class Account:
             verify=self.verify,
             trust=self.trust,
             guess=self.guess,
+            flags=self.flags,
         )
 
     def located(self) -> Target:
@@ -114,6 +123,7 @@ def read(
     if stored.get("password_command") and not given["password_command"]:
         given["password_command"] = stored["password_command"]
     _set_color(given.pop("color"))
+    flags = tuple(_repeated(given))
     holder: list[Account] = []
     password = asking(given, lambda: _located(holder[0]))
     target, guess = _target(name, given)
@@ -128,9 +138,19 @@ def read(
         from restante.client.tls import unverified
 
         options = dataclasses.replace(options, context=unverified())
-    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose)
+    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose, flags)
     holder.append(made)
     return made
+
+
+def _repeated(given: dict[str, Any]) -> Iterator[str]:
+    """Yield what suggested commands repeat, and the report does not know: it has no secret in it."""
+    for option in click.get_current_context().command.params:
+        value = given.get(option.name or "")
+        if option.name in _REPEATED and value:
+            yield max(option.opts, key=len)
+            if value is not True:
+                yield f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _located(account: Account) -> Target:

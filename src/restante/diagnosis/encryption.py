@@ -201,7 +201,8 @@ def _next_commands(work: Work, error: Insecure, seen: Seen) -> list[str]:
         return []
     names = [name for name in seen.facts.names if "*" not in name]
     mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
-    return [commands.check(work.question, name) for name in (mail or names)[:1]]
+    wanted = "server_name" if work.question.options.server_name else "host"
+    return [commands.check(work.question, **{wanted: name}) for name in (mail or names)[:1]]
 
 
 def _judge(work: Work, step: Step) -> None:

@@ -96,7 +96,7 @@ def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
         if offered:
             step.details.append(("offered", ", ".join(offered)))
     if error.id == "locked":
-        step.details.append(("wait", commands.check(work.question, flags="--wait 60")))
+        step.details.append(("wait", commands.check(work.question, flags=("--wait", "60"))))
 
 
 def hints(user: str, password: str) -> list[str]:

@@ -16,12 +16,12 @@ from restante.diagnosis.work import Stop
 from restante.protocol.failures import Stalled, Unreachable
 
 if TYPE_CHECKING:
-    from restante.client.options import Options, Target
+    from restante.client.options import Options, Target, Tls
     from restante.diagnosis.report import Step
     from restante.diagnosis.work import Work
 
 MOST_ADDRESSES = 6  # that are tried of one host
-SIBLINGS = ((995, "implicit"), (110, "starttls"))
+SIBLINGS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
 A_MOMENT = 2.0  # seconds for a look beside the way
 
 
