@@ -58,6 +58,7 @@ LOGINS = faults(
     ("auth-pop-disabled", "as Google says it", PASS("[SYS/PERM] Your account is not enabled for POP access"), "POP access"),
     ("auth-pop-disabled", "by text alone", PASS("POP3 access is disabled for this user"), "disabled"),
     ("auth-temp", "by the code", PASS("[SYS/TEMP] try later"), "try later"),
+    ("sys-perm", "by the code", PASS("[SYS/PERM] mailbox corrupt"), "mailbox corrupt"),
     ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
     ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "said nothing"),
     ("auth-noreply", "closed", {"replies": {"PASS": CLOSE}}, "closed"),
@@ -87,6 +88,7 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any],
 
 GREETINGS = faults(
     ("greet-err", "busy", {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}, "[SYS/TEMP] too many"),
+    ("sys-perm", "broken", {"greeting": b"-ERR [SYS/PERM] go away\r\n"}, "[SYS/PERM] go away"),
     ("greet-closed", "at once", {"greeting": CLOSE}, "closed"),
     ("tcp-reset", "at once", {"greeting": RESET}, "reset"),
     ("greet-none", "silent", {"greeting": SILENCE}, "silent"),
@@ -134,7 +136,9 @@ BREAKS = faults(
     ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "said nothing"),
     ("bad-reply", "in STAT", {"replies": {"STAT": b"+OK none\r\n"}}, "no two numbers"),
     ("bad-reply", "no status", {"replies": {"STAT": b"5 100\r\n"}}, "no reply of POP3"),
-    ("refused", "STAT", {"replies": {"STAT": b"-ERR [SYS/TEMP] index\r\n"}}, "[SYS/TEMP] index"),
+    ("refused", "STAT", {"replies": {"STAT": b"-ERR no index\r\n"}}, "no index"),
+    ("sys-temp", "STAT", {"replies": {"STAT": b"-ERR [SYS/TEMP] index\r\n"}}, "[SYS/TEMP] index"),
+    ("sys-perm", "LIST", {"replies": {"LIST": b"-ERR [SYS/PERM] index\r\n"}}, "[SYS/PERM] index"),
     ("desync", "two replies", {"replies": {"STAT": b"+OK 2 89\r\n+OK 2 89\r\n"}}, "more replies"),
     ("not-stuffed", "behind TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n"}}, "goes on behind its end"),
 )  # fmt: skip
@@ -282,7 +286,7 @@ def test_every_explanation_says_what_why_and_who(row: Any) -> None:
     assert row.verdict.endswith((".", "!"))
     assert row.why
     assert row.admin or row.you
-    assert 1 <= row.exit <= 13
+    assert 1 <= row.exit <= 14
 
 
 def test_a_name_server_that_does_not_answer_is_not_a_name_that_does_not_exist(

@@ -21,12 +21,9 @@ _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
     ("quit", Denied): "quit-err",
 }
 
-_CODES = {
-    "IN-USE": "locked",
-    "LOGIN-DELAY": "login-delay",
-    "SYS/TEMP": "auth-temp",
-    "SYS/PERM": "auth-temp",
-}
+_CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
+_SYSTEM = {"SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
+"""RFC 3206 section 4: it will pass, or somebody must mend it."""
 
 
 def _said(*wordings: str) -> re.Pattern[str]:
@@ -79,9 +76,11 @@ _UNKNOWN_USER = _said(r"unknown|no such|not known|does not exist|invalid")
 
 def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool) -> RemoteError:
     """Give an error the id that says what is behind it, where that shows only here."""
+    if error.id in _GENERAL and isinstance(error, Denied) and error.phase not in _OWN_WORDS:
+        error.id = _SYSTEM.get(error.code, error.id)
     for (phase, kind), name in _BY_PHASE.items():
         if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
-            error.id = name
+            error.id = "sys-perm" if (phase, error.code) == ("greeting", "SYS/PERM") else name
             return error
     if error.phase == "login" and isinstance(error, Denied) and error.id in _GENERAL:
         error.id = login_refusal(error, capabilities, tls=tls)
@@ -89,17 +88,18 @@ def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bo
 
 
 _GENERAL = frozenset({"refused", "conn-lost", "stalled"})
+_OWN_WORDS = frozenset({"greeting", "login", "tls", "quit"})  # what a code means there is told there
 
 
 def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls: bool) -> str:
     """Return the id for a login that was refused. The server's own words weigh most."""
-    if error.code in _CODES and error.code != "SYS/PERM":
+    if error.code in _CODES:
         return _CODES[error.code]
     found = _by_words(
         error.text, user=not tls and error.command.upper().startswith("USER"), tls=tls
     )
     if found is None and error.code == "SYS/PERM":
-        found = "auth-temp"
+        found = "sys-perm"
     if found is None and error.code != "AUTH":
         found = _without_code(error.text)
     if found is None:

@@ -27,7 +27,7 @@ def greet(work: Work) -> None:
         except Stalled as error:
             greeting = _silent(work, step, error)
         except RemoteError as error:
-            if error.id == "greet-err" and error.code in _CODES:
+            if error.code in _CODES:
                 step.details.append((f"[{error.code}]", _CODES[error.code]))
             if error.id == "tls-on-plain":
                 _say_tls(work, step, error)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 RETRYABLE = frozenset(
     {
         "auth-noreply", "auth-temp", "conn-lost", "dns-temp", "greet-closed", "greet-none",
-        "locked", "login-delay", "msg-truncated", "out-of-time", "stalled", "tcp-reset",
-        "tcp-timeout",
+        "locked", "login-delay", "msg-truncated", "out-of-time", "stalled", "sys-temp",
+        "tcp-reset", "tcp-timeout",
     }
 )  # fmt: skip
 """Ids of what may well be gone when the same is tried again later."""

@@ -83,6 +83,18 @@ MAIL = (
         you="try again later; if it stays so, tell the administrator the words above",
     ),
     Explanation(
+        "sys-temp", 8, "The server cannot do this just now; it says that it will pass.",
+        why="[SYS/TEMP] is for what waits for a disk, a lock or a back end; the words are above",
+        admin="look at the server's disk and at what it waits for",
+        you="try again later; this is not about your password",
+    ),
+    Explanation(
+        "sys-perm", 14, "Something at the server is broken; it will not pass by itself.",
+        why="[SYS/PERM] says that somebody must mend it (RFC 3206); its own words are above",
+        admin="look in the server's log for this account at this time: files, permissions, quota",
+        you="tell the administrator the words above; your password is not the matter",
+    ),
+    Explanation(
         "desync", 6, "The server gives more or fewer replies than there were commands.",
         why="each reply is taken for that of another command: a delete may hit the wrong message",
         admin="this is a fault of the server or of a proxy before it",

@@ -65,7 +65,7 @@ NETWORK = (
     ),
     Explanation(
         "greet-err", 8, "The server greets with an error: it takes no logins now.",
-        why="its own words are above: [SYS/TEMP] will pass, for [SYS/PERM] somebody must act",
+        why="its own words are above; most often it is too busy, or does not want this address",
         admin="the server's log has the reason",
         you="try again later; this is not about your password",
     ),
