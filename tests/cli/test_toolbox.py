@@ -275,6 +275,24 @@ def test_what_cannot_be_is_said_before_anything_is_sent(words: list[str], said: 
     assert said in ran.err
 
 
+@pytest.mark.parametrize(
+    "account",
+    [
+        "pop3s://ann:se:kret@mail.example.com",
+        "pop3s://ann@example.com:se@kret@mail.example.com",
+        "https://ann:sekret@mail.example.com",
+        "ann:sekret@example.com",
+        "pop3s://ann:sek/ret@mail.example.com:1",
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "monitor", "verify", "ls"])
+def test_a_password_in_an_account_is_not_shown(command: str, account: str) -> None:
+    ran = pop3(command, account)
+    assert ran.code in (2, 3)
+    assert ":***@" in ran.out + ran.err
+    assert "kret" not in ran.out + ran.err
+
+
 def test_a_password_is_not_sent_without_tls_unless_that_is_allowed() -> None:
     with broken() as running:
         resolve = ["--resolve", f"mail.example.com:{running.port}:127.0.0.1"]

@@ -182,7 +182,7 @@ def _from_file(name: str) -> tuple[str, dict[str, str]]:
 
 def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
-    from restante.client.options import PORTS, Target, parse_url
+    from restante.client.options import PORTS, Target, parse_url, shown
 
     host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
     starttls = given.pop("starttls")
@@ -190,9 +190,12 @@ def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
         try:
             target = parse_url(name)
         except ValueError as error:
-            raise click.UsageError(f"{name}: {error}") from None
+            raise click.UsageError(f"{shown(name)}: {error}") from None
         changes = {"host": host, "port": port, "user": user}
         return dataclasses.replace(target, **{k: v for k, v in changes.items() if v}), False
+    if shown(name) != name:
+        text = f"{shown(name)}: no password in an account: leave it out, and you are asked for it"
+        raise click.UsageError(text)
     host, port = _bare_host(name, host, port)
     if not host:
         if "@" not in name:
