@@ -41,7 +41,7 @@ def told() -> Iterator[None]:
         raise Failed(f"pop3: {plain(str(error))}", 2) from None
     except ValueError as error:
         raise click.UsageError(plain(str(error))) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # click's own is for its prompts
         raise Failed("Interrupted; nothing was deleted.", INTERRUPTED) from None
 
 

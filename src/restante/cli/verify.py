@@ -11,7 +11,7 @@ import click
 
 from restante.cli.account import account_options, read
 from restante.cli.plain import plain
-from restante.cli.trouble import Failed
+from restante.cli.trouble import Failed, told
 
 if TYPE_CHECKING:
     from restante.cli.account import Account
@@ -97,7 +97,8 @@ def _bench(account: Account, target: Target) -> Bench:
         tls = "none"  # what STLS does is tried all the same, by connections of its own
     context = account.options.context or trusting()
     name = account.options.server_name or target.host
-    password = account.password() if target.user else ""
+    with told():
+        password = account.password() if target.user else ""
     host = account.options.resolve.get((target.host, target.port), target.host)
     return Bench(Place(host, target.port, tls, context, name, target.user, password))
 
