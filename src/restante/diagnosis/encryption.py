@@ -57,7 +57,7 @@ def by_stls(work: Work) -> None:
         return
     with work.step("tls") as step:
         try:
-            work.online.run(sessions.secure(work.session))
+            work.run(sessions.secure(work.session))
         except Insecure as error:
             if error.id not in _ABOUT_TRUST | {"tls-old", "tls-weak", "tls-failed"}:
                 if error.id == "stls-missing":

@@ -23,7 +23,7 @@ def greet(work: Work) -> None:
     """Read the greeting."""
     with work.step("greeting") as step:
         try:
-            greeting = work.online.run(sessions.greet(work.session))
+            greeting = work.run(sessions.greet(work.session))
         except Stalled as error:
             greeting = _silent(work, step, error)
         except RemoteError as error:
@@ -50,7 +50,7 @@ def patient(work: Work) -> None:
 
 def _silent(work: Work, step: Step, error: Stalled) -> Status:
     """Find out whether a silent port speaks TLS or something else; if not, wait on. Raises Stop."""
-    if work.session.tls is None:
+    if work.session.tls is None and not work.session.peer.inbox:
         seconds = min(reach.A_MOMENT * 2, work.left)
         answer = hearing.answers_tls(work.address, work.target.port, seconds)
         kind = hearing.kind_of(answer) if answer else ""
@@ -65,7 +65,7 @@ def _silent(work: Work, step: Step, error: Stalled) -> Status:
     options = work.session.options
     work.online.flow.patience(max(0.1, options.reply_seconds - FIRST_WAIT))
     try:
-        return work.online.run(sessions.greet(work.session))
+        return work.run(sessions.greet(work.session))
     except Stalled as later:
         later.text = f"accepted, and then silent for {options.reply_seconds:g} seconds"
         raise
@@ -90,7 +90,7 @@ def capabilities(work: Work) -> None:
     with work.step("capa") as step:
         session = work.session
         if session.capabilities is None:
-            work.online.run(sessions.ask_capabilities(session))
+            work.run(sessions.ask_capabilities(session))
         step.text = told(session.capabilities)
         if session.before_tls is not None:
             step.text = changed(session.before_tls, session.capabilities)

@@ -66,7 +66,7 @@ def _until_free(work: Work, step: Step, password: str) -> None:
     until = first + work.question.wait
     while True:
         try:
-            return work.online.run(login.log_in(work.session, credentials))
+            return work.run(login.log_in(work.session, credentials))
         except RemoteError as error:
             if error.id != "locked" or time.monotonic() + RETRY > until:
                 raise
@@ -82,7 +82,7 @@ def _connect_again(work: Work) -> None:
     work.online.close()
     work.wire = reach.again(work, work.session.options)
     work.online.begin()
-    work.online.run(sessions.open_(work.session))
+    work.run(sessions.open_(work.session))
 
 
 def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from restante.diagnosis.counting import Counted
 from restante.diagnosis.report import Finding, Report, Step
-from restante.protocol.failures import RemoteError, Stalled
+from restante.protocol.failures import Lost, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from restante.client.session import Session
     from restante.client.wire import Wire
     from restante.diagnosis.question import Question
+    from restante.protocol.dialogue import Dialogue, T
 
 MOST_TRACE = 2000  # lines of a trace that are kept
 
@@ -35,6 +37,7 @@ class Work:
     began: float = field(default_factory=time.monotonic)
     address: str = ""  # the one that takes connections
     wire: Wire | None = None
+    counted: Counted = field(default_factory=Counted)
     ends: float = float("inf")  # by time.monotonic()
     limit: float = float("inf")  # seconds that the check may take, as it was asked for
     idle: float = 0.0  # seconds that were waited on purpose: at a prompt, for a locked maildrop
@@ -50,6 +53,10 @@ class Work:
         """The connection."""
         assert self.wire is not None
         return self.wire
+
+    def run(self, dialogue: Dialogue[T]) -> T:
+        """Hold a dialogue in which replies are counted. Raises RemoteError: desync among others."""
+        return self.online.run(self.counted.in_step(self.session.peer, dialogue))
 
     @property
     def left(self) -> float:
@@ -78,6 +85,7 @@ class Work:
         """Take a step and time it; what goes wrong in it ends the check."""
         step = Step(phase, "ok", "")
         self.report.steps.append(step)
+        self.counted = Counted()
         begun = time.monotonic() - self.idle
         try:
             yield step
@@ -99,6 +107,7 @@ class Work:
 
     def fail(self, step: Step, error: RemoteError, *commands: str) -> None:
         """Put down what ended the check."""
+        self._say_what_came(error)
         self._own_limit(error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
         if error.certificate:
@@ -107,6 +116,17 @@ class Work:
         if error.command and error.phase not in ("connect", "tls", "greeting"):
             step.details.append(("after", error.command))
         self.failure(step, error.id, evidence, facts, *commands)
+
+    def _say_what_came(self, error: RemoteError) -> None:
+        """Tell a reply that broke off from one that never came."""
+        if self.wire is None or not isinstance(error, (Stalled, Lost)):
+            return
+        peer = self.session.peer
+        came = self.counted.missing(peer)
+        if isinstance(error, Stalled) and self.counted.unended(peer):
+            error.id, error.text = "no-end", came
+        elif came and not self.counted.unended(peer):
+            error.text += f"; {came}"
 
     def _own_limit(self, error: RemoteError) -> None:
         """Name the check's own limit where it is over: the server has done nothing wrong."""

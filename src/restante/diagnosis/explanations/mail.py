@@ -65,6 +65,12 @@ MAIL = (
         you="try again later, or with a longer -m SECONDS",
     ),
     Explanation(
+        "no-end", 6, "The server's reply has no line end: everybody waits for the rest of it.",
+        why="a program that answers in its own way, or that hung in the middle; mail programs wait",
+        admin="end every line with CR LF: RFC 1939 section 3",
+        you="tell the administrator what came, above",
+    ),
+    Explanation(
         "out-of-time", 4, "It took longer than the time that was set for all of it.",
         why="the limit is of whoever asks, not of the server; what was being done is named above",
         admin="see whether the server is slow at the command named above",
