@@ -62,6 +62,7 @@ LOGINS = faults(
     ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
     ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "said nothing"),
     ("auth-noreply", "closed", {"replies": {"PASS": CLOSE}}, "closed"),
+    ("auth-noreply", "closed at USER", {"replies": {"USER": CLOSE}}, "closed"),
     ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),
     ("auth-plain-refused", "USER refused", {"replies": {"USER": b"-ERR use TLS\r\n"}}, "use TLS"),
     ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
@@ -69,7 +70,12 @@ LOGINS = faults(
     ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
     ("auth-temp", "too many connections", PASS("Too many connections from your address"), "Too many"),
     ("auth-temp", "a server's own trouble", PASS("chdir Maildir failed"), "chdir"),
-    ("auth-failed", "an account that is locked", PASS("Your account has been locked"), "account"),
+    ("auth-locked", "an account that is locked", PASS("Your account has been locked"), "account"),
+    ("auth-locked", "whatever the code", PASS("[AUTH] Account locked due to too many failed logins"), "too many failed"),
+    ("auth-expired", "whatever the code", PASS("[AUTH] password expired, change it at https://x.example"), "https://x.example"),
+    ("auth-toomany", "without a code", PASS("Too many login attempts, try later"), "try later"),
+    ("auth-toomany", "with a code", PASS("[AUTH] too many failed attempts"), "too many"),
+    ("locked", "by an account's session", PASS("Account mailbox is locked by another session"), "locked"),
     ("locked", "as qpopper says it", PASS("/var/mail/.ann.pop lock busy! Is another session active?"), "busy"),
     ("login-delay", "by the code", PASS("[LOGIN-DELAY] wait"), "wait"),
     ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
@@ -383,7 +389,7 @@ def test_an_address_that_nothing_is_known_of_says_what_was_asked(
 ) -> None:
     discovering(monkeypatch)
     report = examine(Question("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
-    assert report.id == "dns-nxdomain"
+    assert (report.id, report.exit_code) == ("no-server", 3)
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
 
 

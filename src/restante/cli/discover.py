@@ -50,7 +50,7 @@ def _show(found: Discovery) -> None:
     winner = found.winner
     if winner is None:
         no = click.style("FAIL", fg="red", bold=True)
-        click.echo(f"{no} dns-nxdomain  Nothing names a POP3 server for {plain(found.domain)}.")
+        click.echo(f"{no} no-server  Nothing names a POP3 server for {plain(found.domain)}.")
         click.echo(f"  you   pop3 check {shlex.quote(found.address)} --host NAME, if you know it")
         return
     ok = click.style("OK", fg="green", bold=True)

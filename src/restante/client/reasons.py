@@ -46,7 +46,20 @@ _SWITCHED_OFF = _said(
 )
 _OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
 _CLEAR = _said(r"\b(?:TLS|SSL|STLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
-_ACCOUNT_LOCKED = _said(r"(?:account|user|password).{0,30}\b(?:locked|expired|suspended|blocked)")
+_EXPIRED = _said(
+    r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
+    r"\bexpired (?:password|credentials?)",
+    r"(?:change|reset|renew) (?:your |the )?password",
+)
+_ACCOUNT_LOCKED = _said(
+    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
+)
+_MAILDROP = _said(r"mail ?(?:box|drop)|session|spool")
+_TOO_MANY = _said(
+    r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
+    r"rate.?limit",
+    r"(?:address|\bIP\b|host|client).{0,30}\b(?:banned|blocked|blacklisted)",
+)
 _LOCKED = _said(
     r"\b(?:lock(?:ed)?|in use)\b",
     r"(?:mailbox|maildrop|lock|spool).{0,20}\bbusy",
@@ -113,6 +126,12 @@ def _by_words(text: str, *, user: bool, tls: bool) -> str | None:
         return "auth-apppw"
     if _SWITCHED_OFF.search(text) and not _CLEAR.search(text):
         return "auth-pop-disabled"
+    if _EXPIRED.search(text):
+        return "auth-expired"
+    if _ACCOUNT_LOCKED.search(text) and not _MAILDROP.search(text):
+        return "auth-locked"
+    if _TOO_MANY.search(text):
+        return "auth-toomany"
     if not tls and (_CLEAR.search(text) or (user and not _UNKNOWN_USER.search(text))):
         return "auth-plain-refused"
     return None
@@ -122,8 +141,6 @@ def _without_code(text: str) -> str | None:
     """Return what servers without response codes mean."""
     if _TOO_OFTEN.search(text):
         return "login-delay"
-    if _ACCOUNT_LOCKED.search(text):
-        return "auth-failed"
     if _LOCKED.search(text):
         return "locked"
     return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None

@@ -89,6 +89,8 @@ def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
     step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
     if found := _URL.search(error.text):
         step.details.append(("see", found[0].rstrip(".,")))
+    if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
+        step.details.append(("but", "the password was not sent yet: it is not the matter"))
     if error.id in ("auth-failed", "auth-oauth"):
         step.details += [("hint", hint) for hint in hints(work.target.user, password)]
     if error.id == "auth-oauth":

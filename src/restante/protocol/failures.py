@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 RETRYABLE = frozenset(
     {
-        "auth-noreply", "auth-temp", "conn-lost", "dns-temp", "greet-closed", "greet-none",
-        "locked", "login-delay", "msg-truncated", "out-of-time", "stalled", "sys-temp",
+        "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
+        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled", "sys-temp",
         "tcp-reset", "tcp-timeout",
     }
 )  # fmt: skip

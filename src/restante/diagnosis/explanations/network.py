@@ -10,6 +10,12 @@ NETWORK = (
         you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the domain",
     ),
     Explanation(
+        "no-server", 3, "Nothing names a POP3 server for the address's domain.",
+        why="its DNS and autoconfig say none, and no usual name answers; or it has no POP3 at all",
+        admin="publish SRV records, _pop3s._tcp: `pop3 discover` asks for them",
+        you="see whether the address is right; the provider's server is named by --host NAME",
+    ),
+    Explanation(
         "dns-noaddr", 3, "The name exists, but has no address.",
         why="there is nothing to connect to: it may be a domain that has mail but no such host",
         admin="publish an A or AAAA record for the name",
