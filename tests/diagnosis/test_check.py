@@ -118,6 +118,7 @@ def test_a_greeting_that_is_none_is_told(name: str, server: dict[str, Any], said
 
 
 MAILBOXES = faults(
+    ("long-reply", "in the greeting", {"greeting": b"+OK " + b"x" * 507 + b"\r\n"}, "513 octets; 512"),
     ("stat-lie", "counts more", {"replies": {"STAT": b"+OK 3 100\r\n"}}, "STAT says 3 messages of 100"),
     ("uidl-missing", "refused", {"replies": {"UIDL": b"-ERR no\r\n"}}, "UIDL is refused"),
     ("uidl-missing", "for one", {"replies": {"UIDL": b"+OK\r\n1 a\r\n.\r\n"}}, "message 2"),

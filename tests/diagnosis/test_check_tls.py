@@ -97,9 +97,9 @@ def test_a_tls_port_spoken_to_in_clear_is_told_and_the_command_is_given() -> Non
         report = ask(running.port, "starttls", options={"reply_seconds": 1})
     assert report.id == "tls-on-plain"
     assert report.failure is not None
+    where = f"localhost:{running.port}"
     assert report.failure.commands == (
-        f"pop3 check pop3s://ann@example.com@localhost:{running.port} "
-        f"--resolve localhost:{running.port}:127.0.0.1",
+        f"pop3 check pop3s://ann@example.com@{where} --resolve {where}:127.0.0.1",
     )
 
 

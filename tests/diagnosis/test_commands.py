@@ -36,8 +36,10 @@ ODD = Target("mail.example.com", 1995, "implicit", "ann@example.com")
         (
             question(ODD, mechanisms=("USER",), token=True, server_name="a"),
             {"server_name": "b"},
-            "pop3 check pop3s://ann@example.com@mail.example.com:1995 --servername b --oauth "
-            "--mechanism USER",
+            (
+                "pop3 check pop3s://ann@example.com@mail.example.com:1995 --servername b "
+                "--oauth --mechanism USER"
+            ),
         ),
         (
             question(ODD, insecure_plaintext=True),
@@ -60,7 +62,15 @@ def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
 
     named = make("other", issuer=ROOT, hosts=("localhost",))
     with broken(implicit=named.serving()) as running:
-        options = ["--cacert", root, "--password-file", file, "-m", "30", "--deep"]
+        options: list[str | Path] = [
+            "--cacert",
+            root,
+            "--password-file",
+            file,
+            "-m",
+            "30",
+            "--deep",
+        ]
         where = f"pop3s://ann@127.0.0.1:{running.port}"
         ran = pop3("check", where, *options, "--json", password=None)
         suggested = json.loads(ran.out)["findings"][0]["commands"]

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 import ssl
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -144,7 +143,7 @@ def read(
 
 
 def _repeated(given: dict[str, Any]) -> Iterator[str]:
-    """Yield what suggested commands repeat, and the report does not know: it has no secret in it."""
+    """Yield what suggested commands repeat and the report does not know; no secret is in it."""
     for option in click.get_current_context().command.params:
         value = given.get(option.name or "")
         if option.name in _REPEATED and value:
@@ -284,8 +283,3 @@ def _set_color(choice: str) -> None:
         context.color = False
     elif choice == "always":
         context.color = True
-
-
-def is_terminal() -> bool:
-    """Return whether a person looks at standard output."""
-    return sys.stdout.isatty()

@@ -72,6 +72,14 @@ _TOO_OFTEN = _said(
     r"login delay",
     r"wait .{0,30}(?:before|min)",
 )
+_WORDS = (
+    ("auth-apppw", _APP_PASSWORD, None),
+    ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
+    ("auth-expired", _EXPIRED, None),
+    ("auth-locked", _ACCOUNT_LOCKED, _MAILDROP),
+    ("auth-toomany", _TOO_MANY, None),
+)
+"""What is meant by which wording, but where another is there too."""
 _TEMPORARY = _said(
     r"temporar",
     r"try (?:again )?later",
@@ -101,7 +109,8 @@ def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bo
 
 
 _GENERAL = frozenset({"refused", "conn-lost", "stalled"})
-_OWN_WORDS = frozenset({"greeting", "login", "tls", "quit"})  # what a code means there is told there
+_OWN_WORDS = frozenset({"greeting", "login", "tls", "quit"})
+"""Phases in which a code has a meaning of its own."""
 
 
 def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls: bool) -> str:
@@ -122,16 +131,9 @@ def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls:
 
 def _by_words(text: str, *, user: bool, tls: bool) -> str | None:
     """Return what the text alone says; `user` is whether USER was refused."""
-    if _APP_PASSWORD.search(text):
-        return "auth-apppw"
-    if _SWITCHED_OFF.search(text) and not _CLEAR.search(text):
-        return "auth-pop-disabled"
-    if _EXPIRED.search(text):
-        return "auth-expired"
-    if _ACCOUNT_LOCKED.search(text) and not _MAILDROP.search(text):
-        return "auth-locked"
-    if _TOO_MANY.search(text):
-        return "auth-toomany"
+    for name, wording, but in _WORDS:
+        if wording.search(text) and not (but and but.search(text)):
+            return name
     if not tls and (_CLEAR.search(text) or (user and not _UNKNOWN_USER.search(text))):
         return "auth-plain-refused"
     return None

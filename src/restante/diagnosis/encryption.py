@@ -201,8 +201,10 @@ def _next_commands(work: Work, error: Insecure, seen: Seen) -> list[str]:
         return []
     names = [name for name in seen.facts.names if "*" not in name]
     mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
-    wanted = "server_name" if work.question.options.server_name else "host"
-    return [commands.check(work.question, **{wanted: name}) for name in (mail or names)[:1]]
+    name = next(iter(mail or names), "")
+    if name and work.question.options.server_name:
+        return [commands.check(work.question, server_name=name)]
+    return [commands.check(work.question, name)] if name else []
 
 
 def _judge(work: Work, step: Step) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.work import Work
     from restante.protocol.dialogue import Status
 
+LONGEST = 512  # octets of a reply's first line, with CR LF: RFC 1939 section 3
 FIRST_WAIT = 4.0  # seconds of silence after which the port is asked whether it speaks TLS
 
 _CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "somebody must mend it", "IN-USE": "in use"}
@@ -37,6 +38,10 @@ def greet(work: Work) -> None:
                 raise Stop from error
             raise
         step.text = greeting.line
+        octets = len(greeting.line.encode()) + len("\r\n")
+        if octets > LONGEST:
+            text = f"the greeting has {octets} octets; {LONGEST} are allowed"
+            work.warn(step, "long-reply", text, {"octets": octets})
         work.report.facts["greeting"] = greeting.line
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.work import Work
 
 LONGEST_LINE = 998  # octets, line end not counted: RFC 5322 section 2.1.1
+MOST_TOLD = 5  # oddities of a kind
 NOT_COUNTED = len(b"\r\n.")  # octets by which a message without its last line end may differ
 
 
@@ -82,6 +83,8 @@ def fetch_all(
             _fetch(work, step, box, entry)
             done += entry.size
             progress(done, total)
+        for name, count in work.report.facts.get("more", {}).items():
+            step.details.append(("but", f"{name}: {count} more"))
         step.text = f"{texts.messages(len(box.entries))} fetched"
         odd = len([f for f in work.report.warnings if f.phase == "messages"])
         step.text += "; sizes as listed, nothing odd" if not odd else ""
@@ -138,8 +141,11 @@ def _count(error: RemoteError, contents: Contents, entry: Entry) -> None:
 def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
     work: Work, step: Step, name: str, text: str, entry: Entry, octet: int
 ) -> None:
-    """Put down an oddity; of each kind only the first few are told."""
+    """Put down an oddity; of each kind only the first few are told, and the others counted."""
     same = [f for f in work.report.warnings if f.id == name]
-    if len(same) < 5:
+    if len(same) >= MOST_TOLD:
+        more = work.report.facts.setdefault("more", {})
+        more[name] = more.get(name, 0) + 1
+    else:
         step.details.append(("but", f"{name}: {text}"))
         work.warn(step, name, text, {"message": entry.number, "octet": octet})

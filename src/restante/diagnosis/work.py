@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.diagnosis.counting import Counted
 from restante.diagnosis.report import Finding, Report, Step
-from restante.protocol.failures import Lost, RemoteError, Stalled
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,6 +110,8 @@ class Work:
         self._say_what_came(error)
         self._own_limit(error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
+        if isinstance(error, Denied):
+            facts["said"] = error.text
         if error.certificate:
             facts["certificate"] = dict(error.certificate)
         evidence = f"[{error.code}] {error.text}" if error.code else error.text

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 RETRYABLE = frozenset(
     {
         "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
-        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled", "sys-temp",
-        "tcp-reset", "tcp-timeout",
+        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled",
+        "sys-temp", "tcp-reset", "tcp-timeout",
     }
 )  # fmt: skip
 """Ids of what may well be gone when the same is tried again later."""

@@ -60,7 +60,7 @@ LOGIN = (
     ),
     Explanation(
         "auth-noreply", 8, "The server hung up or fell silent in the login.",
-        why="the command is named above: its back end hangs, or it bans your address after failed logins",
+        why="its back end hangs, or it bans your address after failed logins; the command is above",
         admin="look for the address in fail2ban and the server's log",
         you="wait, then try once; many tries make a ban longer",
     ),

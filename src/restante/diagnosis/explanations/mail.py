@@ -65,6 +65,11 @@ MAIL = (
         you="try again later, or with a longer -m SECONDS",
     ),
     Explanation(
+        "long-reply", 1, "The first line of a reply has more than 512 octets.",
+        why="RFC 1939 section 3 allows no more; some programs cut it, and are out of step then",
+        admin="shorten the text, most often the greeting in the server's settings",
+    ),
+    Explanation(
         "no-end", 6, "The server's reply has no line end: everybody waits for the rest of it.",
         why="a program that answers in its own way, or that hung in the middle; mail programs wait",
         admin="end every line with CR LF: RFC 1939 section 3",

@@ -31,7 +31,7 @@ NETWORK = (
         "tcp-refused", 4, "Nobody listens on this port: the host is up and refuses it.",
         why="the POP3 server is not running, or it listens on another port",
         admin="start the server, or let it listen on 995 (TLS) as well",
-        you="use the port that answers, if one is named above",
+        you="compare the host and the port with what the provider says",
     ),
     Explanation(
         "tcp-timeout", 4, "The address does not answer at all.",
