@@ -289,6 +289,14 @@ def test_what_works_is_said_to_work_and_left_as_it_was() -> None:
     assert "RETR 1" in running.heard
 
 
+def test_two_failed_logins_are_told_to_be_two() -> None:
+    replies = {"CAPA": capa("USER", "TOP", "SASL SCRAM-SHA-256"), "AUTH": b"-ERR [AUTH] no\r\n"}
+    with broken({**replies, "PASS": b"-ERR [AUTH] no\r\n"}) as running:
+        report = ask(running.port)
+    assert report.id == "auth-failed"
+    assert "2 failed logins" in str(report.steps[-1].details)
+
+
 def test_hints_about_the_password_show_none_of_it() -> None:
     from restante.diagnosis.login import hints
 

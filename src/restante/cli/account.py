@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from restante.cli.password import asking, password_options
+from restante.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+SECONDS = Seconds()
 
 _OPTIONS = (
     click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
@@ -44,9 +47,13 @@ _OPTIONS = (
     click.option(
         "--resolve", multiple=True, metavar="HOST:PORT:ADDRESS", help="Do not ask the DNS for HOST."
     ),
-    click.option("-m", "--max-time", type=float, metavar="SECONDS", help="The time for all of it."),
-    click.option("--connect-timeout", type=float, metavar="SECONDS", help="... for a connection."),
-    click.option("--timeout", type=float, metavar="SECONDS", help="... for each reply."),
+    click.option(
+        "-m", "--max-time", type=SECONDS, metavar="SECONDS", help="The time for all of it."
+    ),
+    click.option(
+        "--connect-timeout", type=SECONDS, metavar="SECONDS", help="... for a connection."
+    ),
+    click.option("--timeout", type=SECONDS, metavar="SECONDS", help="... for each reply."),
     click.option("-v", "--verbose", is_flag=True, help="Show the conversation, without secrets."),
     click.option(
         "--color",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.account import account_options, read
+from restante.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from restante.diagnosis.question import Question
@@ -22,7 +23,11 @@ _OUTPUT = (
 @click.argument("account")
 @click.option("--deep", is_flag=True, help="Fetch every message and compare it with the lists.")
 @click.option(
-    "--wait", type=float, default=0, metavar="SECONDS", help="Wait for a locked mailbox so long."
+    "--wait",
+    type=Seconds(zero=True),
+    default=0,
+    metavar="SECONDS",
+    help="Wait for a locked mailbox so long.",
 )
 @account_options
 @_OUTPUT[0]

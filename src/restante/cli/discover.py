@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.plain import plain
+from restante.cli.seconds import Seconds
 from restante.cli.trouble import told
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ NOTHING = 3
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
-    "-m", "--max-time", type=float, default=10.0, metavar="SECONDS", help="The time for all of it."
+    "-m",
+    "--max-time",
+    type=Seconds(),
+    default=10.0,
+    metavar="SECONDS",
+    help="The time for all of it.",
 )
 def discover(address: str, *, as_json: bool, max_time: float) -> None:
     """Find the POP3 server of a mail address: DNS (RFC 6186), autoconfig, guesses."""

@@ -27,7 +27,7 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 
 
 @click.command()
-@click.argument("server", metavar="HOST")
+@click.argument("server", metavar="HOST", required=False)
 @click.option("--maildir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Deliver odd messages by writing into the user's Maildir.")  # fmt: skip
 @click.option("--lmtp", metavar="ADDRESS", help="... by LMTP, at host:port or a socket's path.")
@@ -37,7 +37,7 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON.")
 @account_options
 def verify(  # noqa: PLR0913  # one for each option
-    server: str,
+    server: str | None,
     *,
     maildir: Path | None,
     lmtp: str | None,
@@ -60,6 +60,8 @@ def verify(  # noqa: PLR0913  # one for each option
         for check in checks:
             click.echo(f"{' '.join(check.ids):<28} {check.title}")
         return
+    if server is None:
+        raise click.UsageError("name the HOST to test; --list shows the checks without one")
     account = read(server, given, login=False)
     target = account.located()
     bench = _bench(account, target)

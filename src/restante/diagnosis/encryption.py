@@ -33,6 +33,7 @@ class Seen:
     version: str = ""
     cipher: str = ""
     greets: str = ""  # what the server says behind a certificate that is not believed
+    other: RemoteError | None = None  # it is no POP3 server
 
 
 def implicit(work: Work) -> None:
@@ -87,6 +88,9 @@ def tell(work: Work, step: Step) -> None:
         if work.session.options.pin:
             chain = "the demo's own"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
+        if facts.ends_soon and work.question.mind_renewal:
+            text = f"it ends on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
+            work.warn(step, "tls-soon", text, {"days_left": facts.days_left})
     if not work.question.verify:
         _judge(work, step)
 
@@ -106,6 +110,11 @@ def _distrusted(work: Work, step: Step, error: Insecure) -> None:
             return
     seen = look(work)
     _explain(work, step, error, seen)
+    if seen.other is not None:
+        certificate_too = f"{error.id}: {error.text}"
+        step.text, step.details = "", [("certificate", certificate_too), *step.details]
+        work.fail(step, seen.other)
+        raise Stop from error
     work.fail(step, error, *_next_commands(work, error, seen))
     raise Stop from error
 
@@ -125,6 +134,8 @@ def look(work: Work) -> Seen:
             wire = reach.again(work, options)
             try:
                 _begin(wire)
+            except BadReply as error:
+                seen.other = error if error.id == "wrong-protocol" else None
             finally:
                 if wire.session.tls is not None:
                     tls = wire.session.tls

@@ -87,6 +87,10 @@ def _connect_again(work: Work) -> None:
 
 def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
     step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
+    failed = work.session.tried
+    if error.code in ("", "AUTH") and isinstance(error, Denied) and len(failed) > 1:
+        text = f"that makes {len(failed)} failed logins for fail2ban; --mechanism tries one only"
+        step.details.append(("note", text))
     if found := _URL.search(error.text):
         step.details.append(("see", found[0].rstrip(".,")))
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):

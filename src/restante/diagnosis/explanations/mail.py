@@ -102,7 +102,7 @@ MAIL = (
     Explanation(
         "sys-perm", 14, "Something at the server is broken; it will not pass by itself.",
         why="[SYS/PERM] says that somebody must mend it (RFC 3206); its own words are above",
-        admin="look in the server's log for this account at this time: files, permissions, quota",
+        admin="look in the server's log at this time: files, permissions, quota",
         you="tell the administrator the words above; your password is not the matter",
     ),
     Explanation(
