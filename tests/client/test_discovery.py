@@ -18,6 +18,7 @@ import trustme
 from restante.client import autoconfig, domain
 from restante.client.discovery import discover, ordered
 from restante.client.world import Internet, Nothing, Service
+from support.process import free_port
 
 XML = b"""<?xml version="1.0"?>
 <clientConfig version="1.1"><emailProvider id="example.com">
@@ -218,7 +219,7 @@ def https(context: ssl.SSLContext, answer: bytes) -> Iterator[int]:
 def test_the_real_thing_asks_the_dns_and_https() -> None:
     authority = trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("autoconfig.example.com").configure_cert(serving)
+    authority.issue_cert("autoconfig.example.com", "xn--bcher-kva.example").configure_cert(serving)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(XML)}\r\nConnection: close\r\n\r\n".encode()
@@ -230,8 +231,15 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
             world.srv("_pop3._tcp.example.com")
         world.resolve["autoconfig.example.com"] = f"localhost:{https_port}"
         assert world.fetch("https://autoconfig.example.com/mail/config-v1.1.xml") == XML
+        world.resolve["xn--bcher-kva.example"] = f"localhost:{https_port}"
+        assert world.fetch("https://xn--bcher-kva.example/mail/config-v1.1.xml") == XML
         world.resolve["elsewhere.example.com"] = f"localhost:{https_port}"
         with pytest.raises(Nothing, match="certificate"):
             world.fetch("https://elsewhere.example.com/mail/config-v1.1.xml")
+    world.resolve["gone.example.com"] = f"localhost:{free_port()}"
+    with pytest.raises(Nothing, match=r"^refused$"):
+        world.fetch("https://gone.example.com/")
+    with pytest.raises(Nothing, match=r"^the address of the file cannot be asked for$"):
+        world.fetch("https://" + "a" * 100_000)
     with pytest.raises(Nothing, match="away from https"):
         world.fetch("http://autoconfig.example.com/")

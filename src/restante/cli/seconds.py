@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-class Seconds(click.ParamType):  # type: ignore[type-arg]  # it has none before click 8.4
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
     """A number of seconds above 0, or, with `zero`, 0 too; without end there is none."""
 
     name = "seconds"

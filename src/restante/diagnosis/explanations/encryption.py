@@ -18,8 +18,7 @@ ENCRYPTION = (
         why="from that hour on mail programs refuse the server",
         admin=_RENEW,
         you="nothing yet; tell the administrator the date",
-        more="Told in the last 14 days, and of a certificate that is made for days only in the last "
-        "third of its life.",
+        more="Told in its last 14 days; where it is made for days only, in the last third of them.",
     ),
     Explanation(
         "tls-notyet", 5, "The server's certificate is not valid yet.",
