@@ -166,4 +166,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, httpx.ConnectError):
         return "refused" if "refused" in text.lower() else "no such host"
     return "the connection broke off"
-

@@ -104,10 +104,7 @@ def _distrusted(work: Work, step: Step, error: Insecure) -> None:
     demo = for_demo(error, work.session)
     if demo is not None:
         with contextlib.suppress(RemoteError):
-            again = reach.again(work, replace(demo.options, trace=work.trace))
-            _begin(again)
-            work.wire = again
-            return
+            return _as_demo(work, replace(demo.options, trace=work.trace))
     seen = look(work)
     _explain(work, step, error, seen)
     if seen.other is not None:
@@ -117,6 +114,20 @@ def _distrusted(work: Work, step: Step, error: Insecure) -> None:
         raise Stop from error
     work.fail(step, error, *_next_commands(work, error, seen))
     raise Stop from error
+
+
+def _as_demo(work: Work, options: Options) -> None:
+    """Connect again and go as far as before, where the certificate is the demo's."""
+    wire = reach.again(work, options)
+    try:
+        wire.begin()
+        if work.session.greeting is not None:  # TLS comes by STLS
+            wire.run(sessions.open_(wire.session))
+    except RemoteError:
+        wire.close()
+        raise
+    work.online.close()
+    work.wire = wire
 
 
 def _begin(wire: Wire) -> None:
