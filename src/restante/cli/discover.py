@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
 from restante.cli.seconds import Seconds
 from restante.cli.trouble import told
@@ -68,7 +69,7 @@ def _lines(finding: Finding, width: int) -> list[str]:
     head = f"  {plain(finding.source):<{width}}  "
     time = f"  {finding.seconds * 1000:.0f} ms"
     if not finding.candidates:
-        return [f"{head}-  {plain(finding.note)}{time}"]
+        return hanging(f"{head}-  ", f"{plain(finding.note)}{time}", wrap=is_terminal())
     lines = [plain(_where(candidate)) for candidate in finding.candidates]
     return [f"{head}{lines[0]}{time}", *(" " * len(head) + line for line in lines[1:])]
 

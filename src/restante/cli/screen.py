@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.report import Finding, Report, Step
 
 INDENT = 12  # columns before a step's text
-TIME = 8  # columns for how long it took
+CODE = 8  # columns for the exit code
 MOST_LINES = 8  # of a step in a terminal
 
 _MARKS = {"failure": ("FAIL ", "red"), "warning": ("WARN ", "yellow")}
@@ -29,9 +29,10 @@ def show_step(step: Step) -> None:
     mark, color = _MARKS.get(step.outcome, ("", ""))
     head = f"  {step.phase:<{INDENT - 2}}"
     text = plain(step.text)
-    lines = hanging(f"{head}{mark}", text, wrap=wrap, most=MOST_LINES, spare=TIME)
-    if step.seconds is not None and step.outcome != "not tried":
-        time = milliseconds(step.seconds)
+    timed = step.seconds is not None and step.outcome != "not tried"
+    time = milliseconds(step.seconds or 0) if timed else ""
+    lines = hanging(f"{head}{mark}", text, wrap=wrap, most=MOST_LINES, spare=len(time) + 1)
+    if timed:
         lines[0] += " " * max(1, columns() - len(lines[0]) - len(time)) + time
     if mark:
         start = len(head) + len(mark)
@@ -79,7 +80,7 @@ def _show(finding: Finding, word: str, what: list[str], code: int | None) -> Non
     for line in lines:
         click.echo(line)
     more = f"  more  pop3 explain {row.id}"
-    click.echo(f"{more:<{columns() - TIME}}exit {code}" if code else more)
+    click.echo(f"{more:<{columns() - CODE}}exit {code}" if code else more)
 
 
 def _fixes(finding: Finding) -> Iterator[str]:

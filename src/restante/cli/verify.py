@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.account import account_options, read
+from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
 from restante.cli.trouble import Failed, told
 
@@ -150,9 +151,15 @@ def _run(bench: Bench, checks: list[Check], *, quiet: bool) -> Conformance:
 def _show(result: Result) -> None:
     word, color = _WORDS[result.verdict]
     sign = click.style(f"{word:<4}", fg=color, bold=result.verdict == "fail")
-    click.echo(f"  {sign}  {' '.join(result.check.ids):<26} {result.check.title}")
+    wrap = is_terminal()
+    head = f"  {word:<4}  {' '.join(result.check.ids):<26} "
+    lines = hanging(head, result.check.title, wrap=wrap)
+    click.echo(f"  {sign}{lines[0][6:]}")
+    lines = lines[1:]
     if result.evidence:
-        click.echo(f"        {'':<26} {plain(result.evidence)}")
+        lines += hanging(f"        {'':<26} ", plain(result.evidence), wrap=wrap)
+    for line in lines:
+        click.echo(line)
 
 
 def _show_end(found: Conformance) -> None:
