@@ -30,7 +30,9 @@ def commands() -> str:
 # POP3 commands
 
 Keywords may be in any case. A command has at most 255 octets, line end included, but AUTH and the
-responses after it may have 65536. A number is 1 to 18 digits. After `-ERR` a session goes on, unless there were too many bad commands in a row.
+responses after it may have 65536. A number is 1 to 18 digits. After `-ERR` a session goes on, unless
+there were too many bad commands in a row, a line of over 65536 octets, or a request of HTTP. Who is one
+connection too many is hung up on as well.
 
 | command | allowed | what it does | source |
 |---|---|---|---|
@@ -169,7 +171,7 @@ The password comes from the first of these that there is: `--password-command`, 
 | 2 | usage |
 | 3 | the name, or the DNS |
 | 4 | no connection, or nothing in time |
-| 5 | TLS or its certificate |
+| 5 | TLS or its certificate; or the server did not prove itself |
 | 6 | not POP3, or the protocol is broken |
 | 7 | the login was refused |
 | 8 | a trouble of the server's that will pass |

@@ -15,9 +15,10 @@ import dns.rrset
 import pytest
 import trustme
 
-from restante.client import autoconfig, domain
-from restante.client.discovery import discover, ordered
+from restante.client import autoconfig, blocking, domain, lookup
+from restante.client.discovery import Discovery, discover, ordered
 from restante.client.world import Internet, Nothing, Service
+from restante.protocol.failures import Unreachable
 from support.process import free_port
 
 XML = b"""<?xml version="1.0"?>
@@ -243,3 +244,15 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
         world.fetch("https://" + "a" * 100_000)
     with pytest.raises(Nothing, match="away from https"):
         world.fetch("http://autoconfig.example.com/")
+
+
+def test_an_address_without_a_server_is_told_in_words_of_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
+    monkeypatch.setattr(lookup, "discovered", lambda *_: nothing)
+    with pytest.raises(Unreachable) as caught:
+        blocking.connect("ann@example.invalid", "pw")
+    assert (caught.value.phase, caught.value.id) == ("discover", "no-server")
+    assert "--" not in caught.value.text
+    assert "pop3s://ann@host" in caught.value.text

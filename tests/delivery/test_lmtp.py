@@ -9,6 +9,7 @@ import smtplib
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -303,8 +304,33 @@ def test_who_says_nothing_is_told_goodbye(tmp_path: Path) -> None:
         assert peer.file.read() == b"421 4.4.2 nothing came for too long\r\n"
 
 
-def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path) -> None:
-    with listening(tmp_path, connections=1) as door, door.connect() as first:
+def test_a_message_that_goes_on_coming_has_all_the_time_it_needs(tmp_path: Path) -> None:
+    with listening(tmp_path, patience=0.5) as door, door.connect() as peer:
+        peer.begin(ANN)
+        peer.say(b"DATA")
+        for _ in range(20):
+            peer.send(b"hello\r\n")
+            time.sleep(0.05)
+        assert peer.say(b".") == b"250 2.0.0 delivered\r\n"
+
+
+def test_a_message_that_stops_coming_is_not_waited_for(tmp_path: Path) -> None:
+    with listening(tmp_path, patience=0.2) as door, door.connect() as peer:
+        peer.begin(ANN)
+        peer.say(b"DATA")
+        peer.send(LETTER)
+        assert peer.file.read() == b"421 4.4.2 nothing came for too long\r\n"
+    assert door.store.came == []
+
+
+@pytest.mark.parametrize("loop", [None, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_one_connection_too_many_is_told_to_come_back(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop] | None
+) -> None:
+    with (
+        listening(tmp_path, loop_factory=loop, connections=1) as door,
+        door.connect() as first,
+    ):
         assert first.reply().startswith(b"220 ")
         with door.connect() as second:
             assert second.file.read() == b"421 4.3.2 too many connections, come back later\r\n"

@@ -18,79 +18,9 @@ from restante.client.discovery import Candidate, Discovery, Finding
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
 from restante.diagnosis.run import examine
-from support.asking import OPTIONS, ask
+from support.asking import OPTIONS, ask, capa, faults
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
-
-
-def faults(*rows: tuple[str, str, dict[str, Any], str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        ("name", "server", "said"),
-        [
-            pytest.param(name, server, said, id=f"{name}: {title}")
-            for name, title, server, said in rows
-        ],
-    )
-
-
-def PASS(text: str) -> dict[str, Any]:  # noqa: N802
-    return {"replies": {"PASS": f"-ERR {text}\r\n".encode()}}
-
-
-def capa(*tags: str) -> bytes:
-    return ("+OK\r\n" + "".join(f"{tag}\r\n" for tag in tags) + ".\r\n").encode()
-
-
-OAUTH_ONLY = {
-    "replies": {
-        "CAPA": capa("TOP", "UIDL", "USER", "SASL PLAIN XOAUTH2"),
-        "PASS": b"-ERR Logon failure: unknown user name or bad password.\r\n",
-    }
-}
-UIDL_70 = b"+OK\r\n1 " + b"x" * 71 + b"\r\n2 ok\r\n.\r\n"
-
-LOGINS = faults(
-    ("auth-failed", "with the code", PASS("[AUTH] no"), "no"),
-    ("auth-failed", "without a code", PASS("invalid login"), "invalid login"),
-    ("auth-apppw", "as Google says it", PASS("[AUTH] Application-specific password required: https://support.example.com/185833"), "Application"),
-    ("auth-apppw", "as Yahoo says it", PASS("[AUTH] You need to use an app password"), "app password"),
-    ("auth-oauth", "as Microsoft says it", OAUTH_ONLY, "Logon failure"),
-    ("auth-pop-disabled", "as Google says it", PASS("[SYS/PERM] Your account is not enabled for POP access"), "POP access"),
-    ("auth-pop-disabled", "by text alone", PASS("POP3 access is disabled for this user"), "disabled"),
-    ("auth-temp", "by the code", PASS("[SYS/TEMP] try later"), "try later"),
-    ("sys-perm", "by the code", PASS("[SYS/PERM] mailbox corrupt"), "mailbox corrupt"),
-    ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
-    ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "said nothing"),
-    ("auth-noreply", "closed", {"replies": {"PASS": CLOSE}}, "closed"),
-    ("auth-noreply", "closed at USER", {"replies": {"USER": CLOSE}}, "closed"),
-    ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),
-    ("auth-plain-refused", "USER refused", {"replies": {"USER": b"-ERR use TLS\r\n"}}, "use TLS"),
-    ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
-    ("locked", "by the code", PASS("[IN-USE] locked by another"), "locked"),
-    ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
-    ("auth-temp", "too many connections", PASS("Too many connections from your address"), "Too many"),
-    ("auth-temp", "a server's own trouble", PASS("chdir Maildir failed"), "chdir"),
-    ("auth-locked", "an account that is locked", PASS("Your account has been locked"), "account"),
-    ("auth-locked", "whatever the code", PASS("[AUTH] Account locked due to too many failed logins"), "too many failed"),
-    ("auth-expired", "whatever the code", PASS("[AUTH] password expired, change it at https://x.example"), "https://x.example"),
-    ("auth-toomany", "without a code", PASS("Too many login attempts, try later"), "try later"),
-    ("auth-toomany", "with a code", PASS("[AUTH] too many failed attempts"), "too many"),
-    ("locked", "by an account's session", PASS("Account mailbox is locked by another session"), "locked"),
-    ("locked", "as qpopper says it", PASS("/var/mail/.ann.pop lock busy! Is another session active?"), "busy"),
-    ("login-delay", "by the code", PASS("[LOGIN-DELAY] wait"), "wait"),
-    ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
-)  # fmt: skip
-
-
-@LOGINS
-def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any], said: str) -> None:
-    with broken(**server) as running:
-        report = ask(running.port)
-    assert report.id == name
-    assert report.failure is not None
-    assert said in report.failure.evidence
-    assert "DELE" not in str(running.heard)
-
 
 GREETINGS = faults(
     ("greet-err", "busy", {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}, "[SYS/TEMP] too many"),
@@ -116,6 +46,8 @@ def test_a_greeting_that_is_none_is_told(name: str, server: dict[str, Any], said
     assert report.failure is not None
     assert said in report.failure.evidence
 
+
+UIDL_70 = b"+OK\r\n1 " + b"x" * 71 + b"\r\n2 ok\r\n.\r\n"
 
 MAILBOXES = faults(
     ("long-reply", "in the greeting", {"greeting": b"+OK " + b"x" * 507 + b"\r\n"}, "513 octets; 512"),

@@ -53,7 +53,7 @@ def test_whatever_octet_is_the_last_the_account_is_not_said_to_work(
         names.add(report.id)
     assert names <= {
         "greet-closed", "greet-none", "tcp-reset", "conn-lost", "stalled", "auth-noreply",
-        "msg-truncated", "bad-reply", "retr-refused",
+        "msg-truncated", "bad-reply", "retr-refused", "no-end",
     }  # fmt: skip
 
 

@@ -63,6 +63,20 @@ def test_an_overlong_line_is_not_kept() -> None:
         assert len(buffer) == 0
 
 
+@pytest.mark.parametrize("octets", [ENDLESS, ENDLESS + 1])
+@pytest.mark.parametrize("piece", [1000, ENDLESS, 2 * ENDLESS])
+def test_whether_a_line_is_endless_depends_on_its_octets_not_on_how_they_come(
+    octets: int, piece: int
+) -> None:
+    buffer = LineBuffer()
+    line = b"x" * (octets - 1) + b"\n"
+    with pytest.raises(LineTooLong) as caught:
+        for place in range(0, octets, piece):
+            buffer.feed(line[place : place + piece])
+            assert buffer.take(LIMIT) is None
+    assert caught.value.ended == (octets <= ENDLESS)
+
+
 def test_a_line_without_end_is_told_of_before_it_ends() -> None:
     buffer = LineBuffer()
     buffer.feed(b"x" * ENDLESS)

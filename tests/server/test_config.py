@@ -187,12 +187,23 @@ def test_an_address_is_read_and_written(text: str, address: Address) -> None:
 
 
 @pytest.mark.parametrize(
-    "lmtp", ["/run/restante/lmtp", "unix:/run/lmtp", "127.0.0.1:24", "[::1]:24"]
+    ("lmtp", "place"),
+    [
+        ("/run/restante/lmtp", "/run/restante/lmtp"),
+        ("unix:/run/lmtp", "/run/lmtp"),
+        ("127.0.0.1:24", "127.0.0.1:24"),
+        ("[::1]:24", "[::1]:24"),
+        ("lmtp", "{folder}/lmtp"),
+        ("unix:lmtp", "{folder}/lmtp"),
+        ("run/a:24", "{folder}/run/a:24"),
+    ],
 )
-def test_mail_comes_in_where_only_this_machine_can_reach(tmp_path: Path, lmtp: str) -> None:
+def test_mail_comes_in_where_only_this_machine_can_reach(
+    tmp_path: Path, lmtp: str, place: str
+) -> None:
     file = tmp_path / "restante.toml"
     file.write_text(f'{LEAST}[delivery]\nlmtp = "{lmtp}"\nsmtp = "localhost:25"\n')
-    assert load(file, {}).delivery.lmtp == lmtp
+    assert load(file, {}).delivery.lmtp == place.format(folder=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +212,7 @@ def test_mail_comes_in_where_only_this_machine_can_reach(tmp_path: Path, lmtp: s
         ('lmtp = "0.0.0.0:24"', "delivery.lmtp: '0.0.0.0:24' can be reached from elsewhere"),
         ('lmtp = "*:24"', "delivery.lmtp: '*:24' can be reached from elsewhere"),
         ('lmtp = "mail.example.com:24"', "delivery.lmtp: 'mail.example.com:24' can be reached"),
-        ('lmtp = "lmtp"', "delivery.lmtp: 'lmtp' is no HOST:PORT"),
+        ('lmtp = "lmtp:x"', "delivery.lmtp: 'lmtp:x' is no HOST:PORT"),
         ('lmtp = ""', "delivery.lmtp: '' is no HOST:PORT"),
         ('smtp = "/run/smtp"', "delivery.smtp: '/run/smtp' is no HOST:PORT"),
         ('smtp = "192.0.2.1:25"', "delivery.smtp: '192.0.2.1:25' can be reached from elsewhere"),

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-
 SECONDS = Seconds()
 
 _OPTIONS = (
@@ -246,19 +245,23 @@ def _options(
         raise click.UsageError("-4 and -6 exclude each other")
     ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
     mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
-    return Options(
-        connect_seconds=connect or 10,
-        reply_seconds=reply or 20,
-        total_seconds=seconds,
-        context=context,
-        server_name=given.pop("servername") or "",
-        insecure_plaintext=given.pop("insecure_plaintext"),
-        mechanisms=(mechanism.upper(),) if mechanism else None,
-        token=given.pop("oauth"),
-        family=4 if ipv4 else 6 if ipv6 else 0,
-        resolve=dict(map(_resolved, given.pop("resolve"))),
-        trace=_trace if verbose else None,
-    )
+    resolve = dict(map(_resolved, given.pop("resolve")))
+    try:
+        return Options(
+            connect_seconds=connect or 10,
+            reply_seconds=reply or 20,
+            total_seconds=seconds,
+            context=context,
+            server_name=given.pop("servername") or "",
+            insecure_plaintext=given.pop("insecure_plaintext"),
+            mechanisms=(mechanism.upper(),) if mechanism else None,
+            token=given.pop("oauth"),
+            family=4 if ipv4 else 6 if ipv6 else 0,
+            resolve=resolve,
+            trace=_trace if verbose else None,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _trust(cacert: Path | None) -> ssl.SSLContext | None:

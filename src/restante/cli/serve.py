@@ -90,11 +90,13 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     from restante.cli import mail_in
     from restante.delivery.settings import CannotListenError
     from restante.server import config, listener, run
+    from restante.server.address import placed
 
     if demo and given["kind"] == "mbox":
         raise click.UsageError("--demo makes Maildirs: leave --format out")
     flags = _demo_flags(demo) if demo else {}
-    given["lmtp"] = _place(given["lmtp"])
+    if given["lmtp"]:
+        given["lmtp"] = placed(given["lmtp"], Path())
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
     for flag, value in given.items():
         if value:
@@ -113,13 +115,6 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     except CannotListenError as error:
         hint = "; --smtp HOST:PORT takes another" if demo else ""
         raise click.ClickException(f"{error}{hint}") from None
-
-
-def _place(text: str | None) -> str | None:
-    """Return where to listen for LMTP: a Unix socket's file is relative to where one is."""
-    if text is None or (":" in text and "/" not in text):
-        return text
-    return str(Path(text.removeprefix("unix:")).absolute())
 
 
 def _absolute(value: object) -> object:

@@ -1,13 +1,14 @@
 """The asyncio client: the same as `blocking`, with await.
 
-    async with restante.connect("pop3s://ann@example.com", password=...) as drop:
+    async with restante.connect("pop3s://ann@example.com", password="...") as drop:
         async for message in drop:
             print((await message.header())["subject"])
         await drop.delete(drop[1])
         await drop.commit()          # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong. It may
-be cancelled anywhere: the connection is closed then, and nothing is removed.
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+LocalError (`restante.protocol.errors`), where nothing could be sent. It may be cancelled anywhere:
+the connection is closed then, and nothing is removed.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from restante.client import aio_wire, maildrop
 from restante.client.mechanisms import Credentials
+from restante.client.options import combined
 from restante.client.session import Session, leave
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from restante.client.maildrop import Box, Entry
-    from restante.client.options import Options, Target
+    from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
+    from restante.protocol.dialogue import Status
 
 
 class Message(maildrop.Listed):
@@ -82,6 +85,8 @@ class Maildrop:
     async def __aiter__(self) -> AsyncIterator[Message]:
         for entry in list(self._box.entries.values()):
             yield Message(self, entry)
+
+    __iter__ = None  # it is `async for`; without this, `for` would ask for message 0
 
     def __getitem__(self, number: int) -> Message:
         return Message(self, maildrop.entry_of(self._box, number))
@@ -137,17 +142,34 @@ class Maildrop:
         self.session.peer.broken = True
         self._wire.close()
 
+    async def by_hand(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
+        """Send a line as a person typed it, and yield what its reply says behind the status line.
+
+        The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
+        """
+        async for piece in self._wire.pieces(maildrop.typed(self._box, line), ended):
+            yield piece
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """The numbers of the messages that `commit` would remove."""
+        return frozenset(self._box.marked)
+
 
 @contextlib.asynccontextmanager
 async def connect(
-    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+    account: str | Target,
+    password: str = "",
+    options: Options | None = None,
+    **given: Unpack[Given],
 ) -> AsyncIterator[Maildrop]:
     """Give the open maildrop of an account: a URL, or an address that is looked up.
 
-    Options are given as an object or by name: see `restante.client.options.Options`. Raises
-    RemoteError, and ValueError for an account that is none.
+    Options are given as an object or by name, which goes first: see
+    `restante.client.options.Options`. Raises Pop3Error, as the module says;
+    ValueError for an account or an option that is none, TypeError for an option there is not.
     """
-    options = options or maildrop.options_of(**given)
+    options = combined(options, given)
     session = Session(await asyncio.to_thread(maildrop.target_of, account), options)
     try:
         drop = await _open(session, password)

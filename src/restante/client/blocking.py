@@ -2,23 +2,25 @@
 
     from restante import blocking
 
-    with blocking.connect("pop3s://ann@example.com", password=...) as drop:
+    with blocking.connect("pop3s://ann@example.com", password="...") as drop:
         for message in drop:
             print(message.header()["subject"])
         drop.delete(drop[1])
         drop.commit()                # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong.
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+LocalError (`restante.protocol.errors`), where nothing could be sent.
 """
 
 from __future__ import annotations
 
 import contextlib
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, wire
 from restante.client.mechanisms import Credentials
+from restante.client.options import combined
 from restante.client.session import Session, leave
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from restante.client.maildrop import Box, Entry
-    from restante.client.options import Options, Target
+    from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
     from restante.protocol.dialogue import Status
 
@@ -159,14 +161,18 @@ class Maildrop:
 
 
 def connect(
-    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+    account: str | Target,
+    password: str = "",
+    options: Options | None = None,
+    **given: Unpack[Given],
 ) -> Maildrop:
     """Return the open maildrop of an account: a URL, or an address that is looked up.
 
-    Options are given as an object or by name: see `restante.client.options.Options`. Raises
-    RemoteError, and ValueError for an account that is none.
+    Options are given as an object or by name, which goes first: see
+    `restante.client.options.Options`. Raises Pop3Error, as the module says;
+    ValueError for an account or an option that is none, TypeError for an option there is not.
     """
-    options = options or maildrop.options_of(**given)
+    options = combined(options, given)
     session = Session(maildrop.target_of(account), options)
     try:
         return _open(session, password)

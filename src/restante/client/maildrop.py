@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import login
 from restante.client import session as sessions
-from restante.client.options import Options, Target, parse_url
+from restante.client.options import Target, parse_url
 from restante.client.session import Session
 from restante.client.tls import DEMO, unverified
 from restante.protocol import client
@@ -202,8 +202,3 @@ def entry_of(box: Box, number: int) -> Entry:
     if number not in box.entries:
         raise LocalError(f"there is no message {number}: there are {len(box.entries)}")
     return box.entries[number]
-
-
-def options_of(**given: object) -> Options:
-    """Return options from keywords. Raises TypeError: one is unknown."""
-    return Options(**given)  # type: ignore[arg-type]

@@ -49,12 +49,13 @@ _CLEAR = _said(r"\b(?:TLS|SSL|STLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?te
 _EXPIRED = _said(
     r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
     r"\bexpired (?:password|credentials?)",
-    r"(?:change|reset|renew) (?:your |the )?password",
+    r"(?:must|need to|have to|has to) (?:change|renew|reset) (?:your |the )?password",
 )
 _ACCOUNT_LOCKED = _said(
     r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
 )
-_MAILDROP = _said(r"mail ?(?:box|drop)|session|spool")
+_EITHER = r"(?:password|credentials?|log-?in)\b.{0,40}\bor\b|\bor\b.{0,40}(?:password|credentials?)"
+_MAILDROP = r"mail ?(?:box|drop)|session|spool"
 _TOO_MANY = _said(
     r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
     r"rate.?limit",
@@ -75,8 +76,8 @@ _TOO_OFTEN = _said(
 _WORDS = (
     ("auth-apppw", _APP_PASSWORD, None),
     ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
-    ("auth-expired", _EXPIRED, None),
-    ("auth-locked", _ACCOUNT_LOCKED, _MAILDROP),
+    ("auth-expired", _EXPIRED, _said(_EITHER)),
+    ("auth-locked", _ACCOUNT_LOCKED, _said(_EITHER, _MAILDROP)),
     ("auth-toomany", _TOO_MANY, None),
 )
 """What is meant by which wording, but where another is there too."""

@@ -58,6 +58,7 @@ class Conversation(SMTP):
         self._desk = desk
         self._ended = False
         self.delivering = False
+        self._reading = False  # a message, whose every piece starts the clock
         super().__init__(
             Hooks(desk),
             hostname=desk.host,
@@ -84,6 +85,12 @@ class Conversation(SMTP):
         """Forget the peer; a delivery under way goes on."""
         super().connection_lost(error)
         self._desk.leave(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets: a long message may take its time, as long as it goes on."""
+        super().data_received(data)
+        if self._reading:
+            self._reset_timeout()
 
     def eof_received(self) -> bool:
         """Let what came whole be carried out and answered."""
@@ -153,7 +160,11 @@ class Conversation(SMTP):
             await self.push("501 Syntax: DATA" if arg else "503 Error: need RCPT command")
             return
         await self.push("354 End data with <CR><LF>.<CR><LF>")
-        message = await read_message(self._reader, self._desk.room, self._desk.message_size)
+        self._reading = True
+        try:
+            message = await read_message(self._reader, self._desk.room, self._desk.message_size)
+        finally:
+            self._reading = False
         self.envelope = self._create_envelope()
         if self._ended:  # the peer was told goodbye meanwhile, and will bring it again
             self._desk.room.give_back(0 if isinstance(message, Outcome) else len(message))
@@ -195,8 +206,9 @@ class Conversation(SMTP):
         received = b""
         if self._desk.received or self.way == "smtp":  # RFC 5321 section 4.4
             peer = self.session.peer
+            way = "esmtp" if self.session.extended_smtp and self.way == "smtp" else self.way
             received = trace.received(
-                self.session.host_name or "", peer[0] if peer else "", self._desk.host, self.way
+                self.session.host_name or "", peer[0] if peer else "", self._desk.host, way
             )
         return Trace(sender, recipient, received)
 

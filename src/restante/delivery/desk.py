@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from restante.delivery.conversation import Conversation, LmtpConversation
 
@@ -92,6 +92,6 @@ class TurnedAway(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say so."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        transport.write(b"421 4.3.2 too many connections, come back later\r\n")
-        transport.close()
+        told = cast("asyncio.WriteTransport", transport)  # uvloop's is of no such class
+        told.write(b"421 4.3.2 too many connections, come back later\r\n")
+        told.close()

@@ -55,7 +55,10 @@ def written(message: bytes, trace: Trace) -> bytes:
 
 
 def received(helo: str, peer: str, host: str, way: str) -> bytes:
-    """Return a Received field: who brought the message, to whom, how and now. RFC 5321 4.4."""
+    """Return a Received field: who brought the message, to whom, how and now. RFC 5321 4.4.
+
+    `way` is as RFC 3848 names it, in any case.
+    """
     name = helo if helo.isascii() and helo.isprintable() and " " not in helo else "unknown"
     seen = f"[{peer}]" if peer else "local"
     date = email.utils.format_datetime(email.utils.localtime())

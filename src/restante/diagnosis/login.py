@@ -33,7 +33,7 @@ def log_in(work: Work) -> None:
                 _connect_again(work)
             _until_free(work, step, password)
         except LocalError as error:
-            refused = Denied("auth-failed", str(error), phase="login")
+            refused = Denied("auth-unsent", str(error), phase="login")
             work.fail(step, refused)
             raise Stop from error
         except RemoteError as error:

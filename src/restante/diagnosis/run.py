@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from restante.client import session as sessions
 from restante.client.maildrop import target_of
-from restante.client.options import Options
+from restante.client.options import combined
 from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
 from restante.diagnosis.question import DEEP_EACH, DEEP_RATE, TOTAL, Question
 from restante.diagnosis.report import Report
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from restante.client.maildrop import Box, Entry
-    from restante.client.options import Target
+    from restante.client.options import Given, Target
 
 _PLACEHOLDER = "to be discovered"
 
 
 def check(
-    account: str | Target, password: str = "", *, deep: bool = False, **options: Any
+    account: str | Target, password: str = "", *, deep: bool = False, **options: Unpack[Given]
 ) -> Report:
     """Return whether an account works and, if not, why. Nothing is changed.
 
     The account is a URL or an address; `options` are those of `restante.client.options.Options`.
-    What is wrong is in the report, not raised. Raises ValueError: the account is none.
+    What is wrong is in the report, not raised. Raises ValueError: the account or an option is none.
+    Raises TypeError: there is no such option.
     """
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None
     question = Question(
-        str(account), target, Options(**options), password=lambda: password, deep=deep
+        str(account), target, combined(None, options), password=lambda: password, deep=deep
     )
     return examine(question)
 

@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from restante.protocol.dialogue import (
     LINE_LIMIT,
@@ -25,7 +25,7 @@ from restante.protocol.dialogue import (
     Status,
 )
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Truncated
+from restante.protocol.failures import BadReply, Denied, Insecure, Truncated
 from restante.protocol.received import ReceivedBody
 
 if TYPE_CHECKING:
@@ -253,12 +253,16 @@ def piece_of(peer: Peer, body: ReceivedBody, most: int) -> Dialogue[bytes]:
 Responder: TypeAlias = Generator[bytes | None, bytes, None]
 """A mechanism's side of the client: yields responses, the first one None where the server begins.
 
-It raises ValueError where the server is not who it should be.
+It raises ValueError where the server is not who it should be; it is sent b"" where +OK came, which
+is no proof to a mechanism that wants one.
 """
 
 
 def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
-    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command."""
+    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command.
+
+    Its reader raises Insecure too: the server did not prove itself, so nothing more is sent to it.
+    """
     first = next(responder)
     request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
     if initial and first is not None:
@@ -271,18 +275,36 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         while (challenge := (yield from _challenge(peer))) is not None:
             try:
                 response = responder.send(challenge) if held is None else held
-            except (StopIteration, ValueError) as trouble:
-                response, doubt = None, str(trouble) or "more challenges than the mechanism has"
+            except ValueError as doubt:
+                yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
+                raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
+            except StopIteration:
+                yield from _give_up(peer)
             held = None
-            if response is None:
-                yield from peer.send(b"*\r\n")
-                yield from peer.status()
-                raise peer.fail(Denied, "auth-failed", f"given up: {doubt}")
-            yield Send(_base64(response) + b"\r\n")
+            yield Send(_base64(response or b"") + b"\r\n")
             peer.note(">", "***")
-        return (yield from peer.ok())
+        status = yield from peer.ok()
+        _conclude(peer, responder)
+        return status
 
     return Operation(request, read, shown.encode())
+
+
+def _give_up(peer: Peer) -> Dialogue[NoReturn]:
+    yield from peer.send(b"*\r\n")
+    yield from peer.status()
+    text = "given up: more challenges than the mechanism has"
+    raise peer.fail(Denied, "auth-failed", text)
+
+
+def _conclude(peer: Peer, responder: Responder) -> None:
+    """Tell a mechanism that the server is done. Raises Insecure: its proof is missing."""
+    try:
+        responder.send(b"")
+    except StopIteration:
+        return
+    except ValueError as doubt:
+        raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
 
 
 def _challenge(peer: Peer) -> Dialogue[bytes | None]:

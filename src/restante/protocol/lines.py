@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from restante.protocol.errors import LineTooLong
 
-ENDLESS = 65536  # octets without a line end after which there is no use in waiting for one
+ENDLESS = 65536  # octets of a line, beyond which nobody waits for its end
 
 
 class LineBuffer:
@@ -46,9 +46,9 @@ class LineBuffer:
         del self._octets[:end]
         self._searched = 0
         if self._thrown_away or end > limit:
-            start = self._start or line[:limit]
+            start, octets = self._start or line[:limit], self._thrown_away + end
             self._start, self._thrown_away = b"", 0
-            raise LineTooLong(start, ended=True)
+            raise LineTooLong(start, ended=octets <= ENDLESS)
         return line
 
     def _throw_away(self, limit: int) -> None:

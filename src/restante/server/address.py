@@ -38,15 +38,20 @@ class Address:
         return f"{host}:{self.port}"
 
 
+def placed(text: str, folder: Path) -> str:
+    """Return where to listen, with the file of a Unix socket taken as relative to a folder."""
+    file = text.removeprefix("unix:")
+    if not file or (":" in file and "/" not in file):
+        return text
+    return str((folder / file).absolute())
+
+
 def parse_local(text: str) -> Path | Address:
     """Read what only this machine can reach: a Unix socket's file, or a port of loopback.
 
     Raises ValueError: it is neither "/run/restante/lmtp" nor like "127.0.0.1:24".
     """
-    file = text.removeprefix("unix:")
-    if file.startswith("/"):
-        return Path(file)
-    return parse_loopback(text)
+    return Path(text) if text.startswith("/") else parse_loopback(text)
 
 
 def parse_loopback(text: str) -> Address:

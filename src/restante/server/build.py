@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Offer
 from restante.server.address import Address
-from restante.server.certificates import CertificateError, Certificates, Pair, Profile
+from restante.server.certificate_log import CertificateLog
+from restante.server.certificates import Certificates
 from restante.server.config import ConfigError
 from restante.server.expiry import Expiry
+from restante.server.keypair import CertificateError, Pair, Profile
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
 from restante.server.service import Service
@@ -25,7 +28,7 @@ from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -99,11 +102,12 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
             raise ConfigError(["tls.certificates: missing; TLS needs one, or --certificate, --key"])
         plain = Endpoint(clear_text=clear_text, proxies=proxies)
         return [Listen(Address.parse(address), plain) for address in config.server.listen], []
-    modern = _certificates(config, "modern", log)
+    certificate_log = CertificateLog(log)
+    modern = _certificates(config, "modern", certificate_log)
     ways = [(config.server.listen, modern, False), (tls.listen, modern, True)]
     known = [modern]
     if tls.legacy_listen:
-        known.append(_certificates(config, "legacy", log))
+        known.append(_certificates(config, "legacy", certificate_log))
         ways.append((tls.legacy_listen, known[-1], True))
     found = [
         Listen(
@@ -120,6 +124,13 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
         for address in addresses
     ]
     return found, known
+
+
+def reload(certificates: Iterable[Certificates]) -> None:
+    """Load all certificates again."""
+    with _certificate_errors():
+        for known in certificates:
+            known.reload()
 
 
 def _store(config: Config) -> Store:
@@ -162,14 +173,16 @@ def _read(key: str, file: Path) -> bytes:
         raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
 
 
-def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -> Certificates:
+def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
     pairs = [Pair(files.certificate, files.key) for files in config.tls.certificates]
+    with _certificate_errors():
+        return Certificates(pairs, profile, config.tls.client_ca, log)
 
-    def warn(problem: str) -> None:
-        log.warning("certificates", problem=problem)
 
+@contextlib.contextmanager
+def _certificate_errors() -> Iterator[None]:
     try:
-        return Certificates(pairs, profile, config.tls.client_ca, warn)
+        yield
     except CertificateError as error:
         raise ConfigError([f"tls.certificates: {error}"]) from error
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from restante.server.address import Address, parse_local, parse_loopback
+from restante.server.address import Address, parse_local, parse_loopback, placed
 from restante.server.sections import Config, Section
 from restante.storage.layout import Layout
 
@@ -37,6 +37,7 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
         if isinstance(table, dict):
             table.update(values)
     base = file.parent if file else Path()
+    _place_socket(data.get("delivery"), base)
 
     def decode(_kind: type[Path], value: Any) -> Path:
         if not isinstance(value, str | Path):
@@ -48,6 +49,12 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
         where = f"{file}: " if file else ""
         raise ConfigError([where + problem for problem in problems])
     return msgspec.convert(data, Config, dec_hook=decode)
+
+
+def _place_socket(delivery: object, base: Path) -> None:
+    """Take the file of a Unix socket as relative to the folder too."""
+    if isinstance(delivery, dict) and isinstance(delivery.get("lmtp"), str):
+        delivery["lmtp"] = placed(delivery["lmtp"], base)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -16,6 +16,23 @@ LOGIN = (
         you="type the password by hand; try the whole address, and the part before the @",
     ),
     Explanation(
+        "auth-unproven", 5, "The server could not prove that it is the real one: no password sent.",
+        why="with SCRAM the server proves that it knows your password; who puts themselves in "
+        "between, to get it and the mail, does not",
+        admin="see which machine answers here; if it is yours, renew the account's SCRAM keys, and "
+        "see whether something in front of the server ends TLS",
+        you="do not log in from this network until it is explained; try from another one",
+        more="It is told, too, where the server's part of SCRAM is malformed, or too weak: less "
+        "than 4096 iterations. A mail program that goes on with the bare password after this gives "
+        "it away.",
+    ),
+    Explanation(
+        "auth-unsent", 7, "This name or password cannot be sent in this way; nothing was sent.",
+        why="it is missing, too long, or has characters that the protocol or the mechanism forbids",
+        admin="give the account a password that every mail program can send: ASCII, without a tab",
+        you="type both by hand: a line end or a tab may have been copied along",
+    ),
+    Explanation(
         "auth-apppw", 7, "The provider wants an app password, not the account's own.",
         why="with two-step login the account's password is not taken from mail programs",
         admin="nothing",

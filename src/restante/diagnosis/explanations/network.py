@@ -7,7 +7,8 @@ NETWORK = (
         "dns-nxdomain", 3, "The name of the mail server does not exist.",
         why="no program can find the server under this name; often a letter is wrong",
         admin="publish an A or AAAA record for the name",
-        you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the domain",
+        you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the "
+        "domain, --host NAME names another server",
     ),
     Explanation(
         "no-server", 3, "Nothing names a POP3 server for the address's domain.",

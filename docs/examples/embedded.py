@@ -1,0 +1,40 @@
+"""POP3 within a program of its own: accounts in a dict, mail in memory."""
+
+import asyncio
+
+import structlog
+
+from restante.auth.api import CredentialsError
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity
+from restante.server.address import Address
+from restante.server.listener import Listen, listening
+from restante.server.service import Service
+from restante.storage.memory import MemoryStore
+
+
+class Accounts:
+    """An authenticator: see Authenticator in restante/auth/api.py."""
+
+    def __init__(self, passwords: dict[str, Secret]) -> None:
+        self.passwords = passwords
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        known = self.passwords.get(user, Secret(b""))
+        if known != password or user not in self.passwords:  # compares in constant time
+            raise CredentialsError
+        return Identity(user)
+
+
+async def main() -> None:
+    store = MemoryStore()
+    await store.deliver("ann", b"Subject: hello\n\nfrom a program\n")
+    accounts = Accounts({"ann": Secret(b"secret")})
+    service = Service(store=store, authenticator=accounts, log=structlog.get_logger())
+    async with listening(service, [Listen(Address("127.0.0.1", 1110))]) as sockets:
+        print("POP3 at", *sockets[0].getsockname())
+        await asyncio.Event().wait()  # whatever else the program does
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

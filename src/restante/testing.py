@@ -1,0 +1,160 @@
+r"""A POP3 server for the tests of programs that fetch mail: in memory, on a free port of loopback.
+
+    with restante.testing.serving() as server:
+        server.add("ann", "secret", b"Subject: a\n\nhello\n")
+        ...  # the program under test fetches from server.host, server.port
+        assert server.messages("ann") == []
+
+It is the server that `pop3 serve` runs, in a thread with an event loop of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import tempfile
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from restante.auth.api import CredentialsError
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity, Settings
+from restante.server import demo, observe
+from restante.server.address import Address
+from restante.server.certificates import Certificates
+from restante.server.keypair import Pair
+from restante.server.listener import Listen, listening
+from restante.server.service import Service
+from restante.server.wire import Endpoint
+from restante.storage.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+__all__ = ["Server", "serving"]
+
+T = TypeVar("T")
+
+HOST = "127.0.0.1"
+PATIENCE = 10  # seconds for a session under way, when one asks what is left
+STOP_PATIENCE = 1  # seconds for a reply under way, when the block ends
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A running server. Its methods may be called from any thread, while it serves."""
+
+    host: str
+    port: int  # in clear; with `tls`, STLS is offered here
+    tls_port: int | None  # where TLS comes first, with `tls`
+    certificate: Path | None  # PEM, for host and for "localhost"; who trusts it can verify TLS
+    _loop: asyncio.AbstractEventLoop = field(repr=False)
+    _store: MemoryStore = field(repr=False)
+    _accounts: _Accounts = field(repr=False)
+    _log: io.StringIO = field(repr=False)
+
+    def add(self, user: str, password: str, *messages: bytes) -> None:
+        """Add an account, or give it another password, and deliver these messages to it."""
+        self._accounts.passwords[user] = Secret(password.encode())
+        for message in messages:
+            self.deliver(user, message)
+
+    def deliver(self, user: str, message: bytes) -> str:
+        """Put a message into a maildrop, and return its unique-id; sessions under way lack it.
+
+        Lines may end with LF or CR LF: clients get CR LF.
+        """
+        return _call(self._loop, self._store.deliver(user, message))
+
+    def messages(self, user: str) -> list[bytes]:
+        """Return what is in a maildrop, as it was delivered, once no session holds it.
+
+        Raises BusyError: one still does after 10 seconds.
+        """
+        return _call(self._loop, _everything(self._store, user))
+
+    @property
+    def log(self) -> str:
+        """What the server has logged; the line for a session comes a moment after its end."""
+        return self._log.getvalue()
+
+
+@contextlib.contextmanager
+def serving(*, tls: bool = False, settings: Settings | None = None) -> Iterator[Server]:
+    """Serve while the block runs; then sessions end, and nothing is left.
+
+    `settings` chooses time-outs, the greeting and the like. With `tls` there is a certificate, made
+    for this server alone.
+    """
+    store, accounts, lines = MemoryStore(), _Accounts(), io.StringIO()
+    with contextlib.ExitStack() as stack:
+        log, writer = observe.start("text", lines)
+        stack.callback(writer.close)
+        certificate, listens = None, [Listen(Address(HOST, 0))]
+        if tls:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="restante-")))
+            certificate, key = demo.certify(folder)
+            known = Certificates([Pair(certificate, key)])
+            listens = [Listen(Address(HOST, 0), Endpoint(certificates=known))]
+            listens += [Listen(Address(HOST, 0), Endpoint(certificates=known, implicit_tls=True))]
+        service = Service(
+            store=store, authenticator=accounts, log=log, settings=settings or Settings()
+        )
+        loop = stack.enter_context(_loop_in_thread())
+        serve = contextlib.AsyncExitStack()
+        stack.callback(lambda: _call(loop, serve.aclose()))
+        entered = serve.enter_async_context(listening(service, listens, STOP_PATIENCE))
+        ports = [socket.getsockname()[1] for socket in _call(loop, entered)]
+        yield Server(
+            host=HOST,
+            port=ports[0],
+            tls_port=ports[1] if tls else None,
+            certificate=certificate,
+            _loop=loop,
+            _store=store,
+            _accounts=accounts,
+            _log=lines,
+        )
+
+
+class _Accounts:
+    """Passwords as they are: no time is lost on hashing."""
+
+    def __init__(self) -> None:
+        self.passwords: dict[str, Secret] = {}
+
+    async def verify(self, user: str, password: Secret) -> Identity:
+        """Return who this is. Raises CredentialsError."""
+        if self.passwords.get(user) != password:
+            raise CredentialsError
+        return Identity(user)
+
+
+async def _everything(store: MemoryStore, user: str) -> list[bytes]:
+    maildrop = await store.acquire(user, PATIENCE)
+    try:
+        return [maildrop.read(index) for index in range(len(maildrop.contents.uids))]
+    finally:
+        maildrop.release()
+
+
+@contextlib.contextmanager
+def _loop_in_thread() -> Iterator[asyncio.AbstractEventLoop]:
+    """Run an event loop in a thread while the block runs."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="restante.testing", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _call(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Do something on the server's loop, and return what comes of it."""
+    return asyncio.run_coroutine_threadsafe(work, loop).result()

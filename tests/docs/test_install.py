@@ -1,0 +1,141 @@
+"""What docs/how-to/install.md makes is what the unit and the other pages take for granted."""
+
+from __future__ import annotations
+
+import configparser
+import grp
+import os
+import pwd
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.live import PATIENCE, Client
+from support.process import POP3, free_port, wait_for_port
+from support.programs import need
+from support.public import NOBODY, pop3_for_nobody
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/how-to/install.md").read_text()
+UNIT = ROOT / "contrib/systemd/restante.service"
+LOGROTATE = ROOT / "contrib/logrotate/restante"
+COMMANDS = re.findall(r"^    (\S.*)$", PAGE, re.MULTILINE)
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # keys as systemd has them
+    parser.read(UNIT)
+    return parser
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    verify = need("systemd-analyze")
+    here = tmp_path / "restante.service"
+    here.write_text(UNIT.read_text().replace("/opt/restante/bin/pop3", str(POP3)))
+    done = subprocess.run([verify, "verify", here], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_unit_starts_what_the_page_installs_as_the_user_whom_it_makes() -> None:
+    service = unit()["Service"]
+    program, *arguments = service["ExecStart"].split()
+    assert f"/usr/bin/python3 -m venv {program.removesuffix('/bin/pop3')}" in COMMANDS
+    assert f"ln -s {program} /usr/local/bin/pop3" in COMMANDS
+    assert arguments == ["serve", "--config", "/etc/restante/restante.toml"]
+    (made,) = [command for command in COMMANDS if command.startswith("useradd ")]
+    assert service["User"] == service["Group"] == made.split()[-1]
+    mount = unit()["Unit"]["RequiresMountsFor"]
+    assert f'folder = "{mount}"' in PAGE
+
+
+def test_all_pages_name_the_same_user_and_the_same_command() -> None:
+    user = unit()["Service"]["User"]
+    for page in ROOT.glob("docs/**/*.md"):
+        text = page.read_text()
+        named = re.findall(r"-o (?!root)(\w+)|\buser=(vmail|mail)\b|sudo -u (\w+)", text)
+        assert {name for names in named for name in names if name} <= {user}, page
+        assert "/usr/bin/pop3" not in text, page
+
+
+def test_the_file_that_logrotate_empties_is_the_one_that_the_page_makes() -> None:
+    """Nothing makes the server open it anew: it is emptied, not renamed."""
+    (log,) = re.findall(r"^(/\S+) \{", LOGROTATE.read_text(), re.MULTILINE)
+    assert f"StandardError=append:{log}" in PAGE
+    assert f"install -m 640 /dev/null {log}" in COMMANDS
+    assert "copytruncate" in LOGROTATE.read_text()
+
+
+class Site:
+    """What the page's commands make, in a folder, for a server that runs as nobody."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.pop3 = pop3_for_nobody(folder / "python")
+        self.mail, self.users = folder / "srv/mail", folder / "etc/restante/users"
+        for part in ("srv", "etc"):
+            (folder / part).mkdir()
+        for command in COMMANDS:
+            if re.match(r"install .*(/etc/restante|/etc/restante/users|/srv/mail)$", command):
+                self.run(command)
+
+    def run(self, command: str) -> None:
+        user, group = pwd.getpwuid(NOBODY[0]).pw_name, grp.getgrgid(NOBODY[1]).gr_name
+        here = re.sub(r"(?<= )/(?=etc/|srv/)", f"{self.folder}/", command)
+        here = here.replace("-o vmail", f"-o {user}").replace("-g vmail", f"-g {group}")
+        subprocess.run(here.replace("vmail:vmail", f"{user}:{group}").split(), check=True)
+
+    def log_in(self) -> bytes:
+        """Serve as the unit does, log in, and return what the server says to that."""
+        command: list[str | Path] = [self.pop3, "serve", "--listen", f"127.0.0.1:{self.port}"]
+        command += ["--mail", self.mail, "--users", self.users]
+        uid, gid = NOBODY
+        with subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, user=uid, group=gid, extra_groups=[], cwd="/"
+        ) as process:
+            try:
+                wait_for_port(self.port, process)
+                with Client(self.port) as client:
+                    client.read_line()
+                    client.say("USER ann@example.com")
+                    return client.say("PASS secret")
+            finally:
+                process.terminate()
+                process.wait(PATIENCE)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    if os.getuid() != 0:
+        pytest.skip("an installation wants root")
+    with tempfile.TemporaryDirectory(prefix="restante-") as folder:
+        Path(folder).chmod(0o755)
+        site = Site(Path(folder))
+        command: list[str | Path] = [POP3, "user", "add", "ann@example.com"]
+        command += ["--users", site.users, "--password-stdin"]
+        subprocess.run(command, input=b"secret\n", check=True, capture_output=True)
+        yield site
+
+
+def test_the_server_reads_accounts_that_root_adds_and_cannot_change_them(site: Site) -> None:
+    status = site.users.stat()
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, NOBODY[1], 0o640)
+    folder = site.users.parent.stat()
+    assert (folder.st_uid, folder.st_gid, folder.st_mode & 0o777) == (0, NOBODY[1], 0o750)
+    assert site.log_in() == b"+OK Logged in.\r\n"
+    assert [path.name for path in site.mail.iterdir()] == ["ann@example.com"]
+
+
+def test_an_empty_mount_point_that_is_roots_gives_nobody_an_empty_maildrop(site: Site) -> None:
+    before, after = (COMMANDS.index(f"{verb} /srv/mail") for verb in ("umount", "mount"))
+    for command in COMMANDS[before + 1 : after]:
+        site.run(command)
+    assert site.log_in().startswith(b"-ERR [SYS/PERM]")
+    assert list(site.mail.iterdir()) == []
+    for command in COMMANDS[after + 1 : after + 3]:
+        site.run(command)
+    assert site.log_in() == b"+OK Logged in.\r\n"

@@ -1,0 +1,170 @@
+"""The server that others test their programs against."""
+
+from __future__ import annotations
+
+import contextlib
+import poplib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from restante import blocking, testing
+from restante.protocol.settings import Settings
+from restante.storage.api import BusyError
+
+LETTER = b"Subject: a\n\nhello\n"
+
+
+@contextlib.contextmanager
+def session(server: testing.Server, user: str, password: str) -> Iterator[poplib.POP3]:
+    """Log in; at the end the client hangs up, whether it has said QUIT or not."""
+    client = poplib.POP3(server.host, server.port, timeout=20)
+    try:
+        client.user(user)
+        client.pass_(password)
+        yield client
+    finally:
+        client.close()
+
+
+def can_log_in(server: testing.Server, user: str, password: str) -> bool:
+    try:
+        with session(server, user, password):
+            return True
+    except poplib.error_proto as error:
+        return b"[AUTH]" not in error.args[0]
+
+
+def test_a_client_finds_what_was_added_and_the_test_sees_what_it_left() -> None:
+    with testing.serving() as server:
+        server.add("ann", "secret", LETTER, b"Subject: b\n\n.\n")
+        with session(server, "ann", "secret") as client:
+            assert client.retr(2)[1] == [b"Subject: b", b"", b"."]
+            client.dele(1)
+            client.quit()
+        assert server.messages("ann") == [b"Subject: b\n\n.\n"]
+
+
+def test_what_is_left_is_told_only_when_the_session_is_over() -> None:
+    with testing.serving() as server:
+        server.add("ann", "secret", LETTER)
+        with session(server, "ann", "secret") as client:
+            client.dele(1)
+            later = threading.Timer(0.2, client.quit)
+            later.start()
+            assert server.messages("ann") == []
+            later.join()
+
+
+def test_a_session_that_goes_on_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(testing, "PATIENCE", 0.1)
+    with testing.serving() as server:
+        server.add("ann", "secret", LETTER)
+        with session(server, "ann", "secret"), pytest.raises(BusyError, match="ann"):
+            server.messages("ann")
+
+
+def test_mail_that_is_delivered_later_has_the_unique_id_that_was_told() -> None:
+    with testing.serving() as server:
+        server.add("ann", "secret", LETTER)
+        uid = server.deliver("ann", LETTER)
+        with session(server, "ann", "secret") as client:
+            assert client.uidl()[1][1] == b"2 " + uid.encode()
+
+
+def test_accounts_are_told_apart_and_a_wrong_password_is_refused() -> None:
+    with testing.serving() as server:
+        server.add("ann", "secret", LETTER)
+        server.add("bob", "other")
+        with session(server, "bob", "other") as client:
+            assert client.stat() == (0, 0)
+        assert not can_log_in(server, "ann", "other")
+        assert not can_log_in(server, "nobody", "secret")
+        server.add("ann", "new")
+        assert can_log_in(server, "ann", "new")
+        assert not can_log_in(server, "ann", "secret")
+        assert server.messages("ann") == [LETTER]
+
+
+def test_with_tls_a_client_can_verify_the_certificate() -> None:
+    with testing.serving(tls=True) as server:
+        server.add("ann", "secret", LETTER)
+        assert server.tls_port
+        context = ssl.create_default_context(cafile=server.certificate)
+        for host in (server.host, "localhost"):
+            tls = poplib.POP3_SSL(host, server.tls_port, timeout=20, context=context)
+            tls.user("ann")
+            assert tls.pass_("secret").startswith(b"+OK")
+            tls.quit()
+        clear = poplib.POP3(server.host, server.port, timeout=20)
+        assert clear.stls(context).startswith(b"+OK")
+        clear.quit()
+        url = f"pop3s://ann@localhost:{server.tls_port}"
+        with blocking.connect(url, password="secret", context=context) as drop:
+            assert len(drop) == 1
+
+
+def test_settings_are_the_servers() -> None:
+    with testing.serving(settings=Settings(greeting="Hello.")) as server:
+        client = poplib.POP3(server.host, server.port, timeout=20)
+        assert client.getwelcome() == b"+OK Hello."
+        client.quit()
+
+
+def test_the_log_shows_events_and_no_password() -> None:
+    with testing.serving() as server:
+        server.add("ann", "secret")
+        assert not can_log_in(server, "ann", "wr0ng")
+    assert "event=login_failed" in server.log
+    assert "secret" not in server.log + repr(server)
+    assert "wr0ng" not in server.log
+
+
+def test_at_the_end_sessions_are_over_and_threads_and_ports_are_gone() -> None:
+    before = set(threading.enumerate())
+    with testing.serving(tls=True) as server:
+        server.add("ann", "secret", LETTER)
+        client = poplib.POP3(server.host, server.port, timeout=20)
+        assert server.certificate
+        assert server.certificate.exists()
+    with pytest.raises(poplib.error_proto, match="EOF"):
+        client.noop()
+    client.close()
+    assert set(threading.enumerate()) <= before
+    assert not server.certificate.exists()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.host, server.port))
+
+
+def test_two_servers_know_nothing_of_each_other() -> None:
+    with testing.serving() as one, testing.serving() as other:
+        one.add("ann", "secret", LETTER)
+        assert one.port != other.port
+        assert not can_log_in(other, "ann", "secret")
+        assert other.messages("ann") == []
+
+
+def test_an_error_in_the_block_comes_through_and_the_server_ends() -> None:
+    with pytest.raises(ZeroDivisionError), testing.serving() as server:
+        raise ZeroDivisionError
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((server.host, server.port))
+
+
+def test_a_maildrop_that_is_in_use_is_refused_to_the_program_under_test() -> None:
+    with testing.serving() as server:
+        server.add("ann", "secret")
+        with session(server, "ann", "secret"), pytest.raises(poplib.error_proto, match="IN-USE"):
+            with session(server, "ann", "secret"):
+                pass
+
+
+def test_a_server_may_give_up_on_an_idle_client() -> None:
+    with testing.serving(settings=Settings(idle_timeout=0.1)) as server:
+        server.add("ann", "secret", LETTER)
+        with session(server, "ann", "secret"):
+            assert server.messages("ann") == [LETTER]  # waits for the session to be over
+    assert "end=timeout" in server.log
