@@ -62,7 +62,7 @@ possible: [how to choose](../how-to/logins.md).
 | code | after | means | source |
 |---|---|---|---|
 | `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong, and nothing tells which; or no passwords in clear here | RFC 3206 section 5 |
-| `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session holds the maildrop | RFC 2449 section 8.1.2 |
+| `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session or program holds the maildrop | RFC 2449 section 8.1.2 |
 | `[LOGIN-DELAY]` | PASS, APOP, AUTH | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
 | `[UTF8]` | LIST, RETR, TOP | the message's header is in UTF-8, and the server is configured to refuse it to who did not say UTF8 | RFC 6856 section 2.2 |
 | `[SYS/TEMP]` | any | not the client's fault, and likely to pass | RFC 3206 section 4 |

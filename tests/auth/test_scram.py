@@ -19,9 +19,12 @@ WITH_KEYS = with_credentials("ann:", HASH, {"SCRAM-SHA-256": KEYS})
 
 
 def made(file: Path, *lines: str) -> FileAuthenticator:
-    file.write_text("".join(f"{line}\n" for line in lines))
-    accounts = FileAuthenticator(file, pytest.fail)
+    file.touch(0o600)
+    file.write_text("".join(f"{line}\n" for line in lines or ["# nobody"]))
+    warnings: list[str] = []
+    accounts = FileAuthenticator(file, warnings.append)
     accounts.refresh()
+    assert not lines or not warnings
     return accounts
 
 
@@ -50,6 +53,8 @@ def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
     assert "SCRAM-SHA-256" in made(tmp_path / "all", WITH_KEYS).mechanisms()
     assert made(tmp_path / "some", WITH_KEYS, f"bob:{HASH}").mechanisms() == PASSWORDS
     assert made(tmp_path / "none").mechanisms() == PASSWORDS
+    locked = made(tmp_path / "locked", WITH_KEYS, f"bob:{HASH}::::::nologin")
+    assert "SCRAM-SHA-256" in locked.mechanisms()
 
 
 def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path: Path) -> None:

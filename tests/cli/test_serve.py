@@ -48,7 +48,7 @@ def test_a_port_in_use_is_told_of(tmp_path: Path) -> None:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
         result = serve("--listen", listen, "--mail", tmp_path, "--users", tmp_path / "users")
     assert result.returncode == 1
-    assert result.stderr.startswith(f"Error: cannot listen at {listen}: ")
+    assert result.stderr.splitlines()[-1].startswith(f"Error: cannot listen at {listen}: ")
     assert "in use" in result.stderr
 
 

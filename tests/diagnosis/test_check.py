@@ -15,9 +15,15 @@ import pytest
 
 from restante.client import lookup
 from restante.client.discovery import Candidate, Discovery, Finding
+from restante.client.maildrop import Box, Entry
+from restante.client.options import Options, Target
+from restante.client.session import Session
+from restante.client.wire import Wire
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
-from restante.diagnosis.run import examine
+from restante.diagnosis.report import Report
+from restante.diagnosis.run import _more_time, examine
+from restante.diagnosis.work import Work
 from support.asking import OPTIONS, ask, capa, faults
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
@@ -344,3 +350,29 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
     assert report.failure is not None
     assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
     assert ("example.com says", "mail.example.com:995") in report.steps[0].details
+
+
+def test_a_deep_check_has_time_for_each_message() -> None:
+    """However small they are, each takes a turn to the server and back."""
+    target = Target("127.0.0.1", 110, "starttls", "ann")
+    question = Question("ann", target, Options(total_seconds=60))
+    with socket.socket() as sock:
+        work = Work(question, Report("ann"), target)
+        work.wire = Wire(Session(work.target, question.options), sock)
+        before = work.online.flow.ends
+        entries = {number: Entry(number, 0, None) for number in range(1, 1001)}
+        _more_time(work, Box(work.session, entries))
+        assert work.online.flow.ends >= before + 100
+
+
+def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has heard the password by then, and may say it in its greeting."""
+    monkeypatch.setattr("restante.diagnosis.login.RETRY", 0)
+    logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
+    capabilities = iter([b"+OK\r\nUSER\r\n.\r\n", b"+OK hunter22\r\nUSER\r\n.\r\n"])
+    replies = {"PASS": lambda _: next(logins), "CAPA": lambda _: next(capabilities)}
+    with broken(replies) as running:
+        report = ask(running.port, wait=10)
+    assert report.ok
+    assert ("<", "+OK ***") in report.trace
+    assert "hunter22" not in str(report.trace)

@@ -74,14 +74,6 @@ def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
     assert ("waited", "9 s for the mailbox") in step.details
 
 
-def test_many_small_messages_have_time_by_their_number() -> None:
-    from restante.client.maildrop import Entry
-    from restante.diagnosis.run import time_for
-
-    many = time_for([Entry(number, 100, None) for number in range(1, 10_001)])
-    assert many >= 1000
-
-
 def test_no_address_is_blamed_when_no_time_is_left_to_try_it(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -354,3 +354,20 @@ def test_idle_tls_connections_are_ended_by_a_stop_without_delay(known: Pair) -> 
             client.close()
         silent.close()
         assert time.monotonic() - begun < PATIENCE
+
+
+def test_a_client_that_was_refused_in_clear_and_then_began_tls_is_no_login_refused(
+    known: Pair,
+) -> None:
+    endpoint = Endpoint(certificates=Certificates([known]), clear_text="never")
+    with serving(endpoint=endpoint) as live:
+        live.add("ann", "secret")
+        with live.connect() as client:
+            client.read_line()
+            assert client.say("USER ann").startswith(b"-ERR [AUTH] No logins in clear text")
+            client.say("STLS")
+            go_over_to_tls(client, trusting(known))
+            client.say("USER ann")
+            assert client.say("PASS secret") == b"+OK Logged in.\r\n"
+        live.wait_for_log("event=session")
+        assert "login_refused" not in live.log.getvalue()

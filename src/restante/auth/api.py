@@ -18,7 +18,15 @@ class AuthError(Exception):
 
 
 class CredentialsError(AuthError):
-    """The name or the password is wrong. Nothing tells which: RFC 1939 section 13."""
+    """The name or the password is wrong. Its text does not tell which: RFC 1939 section 13.
+
+    Attributes:
+        reason: which it was, in a few words, for the administrator's log and nobody else.
+    """
+
+    def __init__(self, reason: str = "wrong name or password") -> None:
+        super().__init__("wrong name or password")
+        self.reason = reason
 
 
 class UnavailableError(AuthError):
@@ -28,7 +36,8 @@ class UnavailableError(AuthError):
 class Authenticator(Protocol):
     """Knows accounts, and proves passwords without blocking the event loop.
 
-    All methods raise CredentialsError and UnavailableError.
+    Users are found by what they said, then by its lower case: `restante.auth.names`. An identity
+    has the name of the account. All methods raise CredentialsError and UnavailableError.
     """
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -63,3 +72,6 @@ class Accounts(Authenticator, Protocol):
 
     async def identify(self, user: str) -> Identity:
         """Return who this is, whose name was proved by other means than a password."""
+
+    async def owner(self, name: str) -> str:
+        """Return the account that gets mail to exactly this name, whether it may log in or not."""

@@ -33,3 +33,7 @@ class PasswordsOnly:
     async def identify(self, user: str) -> Identity:
         """Raise CredentialsError: nothing tells whether there is such an account."""
         raise CredentialsError(f"no way to tell who this is: {user!r}")
+
+    async def owner(self, name: str) -> str:
+        """Raise CredentialsError: the same."""
+        raise CredentialsError(f"no way to tell who this is: {name!r}")

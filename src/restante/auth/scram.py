@@ -110,14 +110,14 @@ class Exchange:
             self._server.set_client_first(message.decode())
             self.challenge = self._server.get_server_first().encode()
         except (scramp.ScramException, UnicodeDecodeError) as error:
-            raise CredentialsError("SCRAM failed") from error
+            raise CredentialsError("SCRAM: not understood") from error
 
     def finish(self, message: bytes) -> bytes:
         """Check the client's proof and return the server's. Raises CredentialsError."""
         try:
             self._server.set_client_final(message.decode())
         except (scramp.ScramException, UnicodeDecodeError) as error:
-            raise CredentialsError("SCRAM failed") from error
+            raise CredentialsError(_reason(error)) from error
         final: str = self._server.get_server_final()
         return final.encode()
 
@@ -129,6 +129,12 @@ def _chosen(message: bytes, bindings: Mapping[str, bytes]) -> tuple[str, bytes] 
     if name in bindings:
         return name, bindings[name]
     return next(iter(bindings.items()), None)
+
+
+def _reason(error: Exception) -> str:
+    """Return in the words of RFC 5802 section 7 why a proof failed."""
+    kind = getattr(getattr(error, "server_error", None), "value", "not understood")
+    return "wrong password" if kind == "invalid-proof" else f"SCRAM: {kind}"
 
 
 def _b64(octets: bytes) -> str:

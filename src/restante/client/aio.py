@@ -8,7 +8,8 @@
 
 All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
 LocalError (`restante.protocol.errors`), where nothing could be sent. It may be cancelled anywhere:
-the connection is closed then, and nothing is removed.
+the connection is closed then, and nothing is removed. A maildrop takes one call at a time: another
+one at once, or behind a failure, is a LocalError too.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Unpack
 
 from restante.client import aio_wire, maildrop
+from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
 from restante.client.options import combined
 from restante.client.session import Session, leave
+from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
 if TYPE_CHECKING:
@@ -58,14 +61,8 @@ class Message(maildrop.Listed):
 
         Leaving before the end breaks the connection off, for the rest would come all the same.
         """
-        ended: list[Received] = []
-        chunks = self._drop.retrieve(self.number, ended=ended)
-        try:
+        async with contextlib.aclosing(self._drop.retrieve(self.number)) as chunks:
             yield chunks
-        finally:
-            if not ended:
-                self._drop.hang_up()
-            await chunks.aclose()
 
     async def read(self) -> bytes:
         """Return the whole message."""
@@ -109,10 +106,13 @@ class Maildrop:
         """Yield a message's octets in chunks; `progress` hears how many have come."""
         octets = 0
         ended = [] if ended is None else ended
-        async for piece in self._wire.pieces(maildrop.retrieve(self._box, number), ended):
-            octets += len(piece)
-            progress(octets)
-            yield piece
+        dialogue = maildrop.retrieve(self._box, number)
+        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+            async for piece in pieces:
+                octets += len(piece)
+                progress(octets)
+                yield piece
+        maildrop.check_size(self._box, number, ended[-1])
 
     async def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
@@ -128,18 +128,20 @@ class Maildrop:
         try:
             await self._wire.run(maildrop.commit(self._box))
         finally:
-            self._wire.close()
+            if self.session.peer.broken:  # else it was refused, for another call is under way
+                self._wire.close()
 
     async def close(self) -> None:
         """Leave, and delete nothing."""
-        if self._box.may_quit:
-            with contextlib.suppress(RemoteError):
-                await self._wire.run(leave(self.session))
-        self.hang_up()
+        try:
+            if self._box.may_quit:
+                with contextlib.suppress(RemoteError, LocalError):
+                    await self._wire.run(leave(self.session))
+        finally:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Close the connection at once."""
-        self.session.peer.broken = True
         self._wire.close()
 
     async def by_hand(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
@@ -147,8 +149,10 @@ class Maildrop:
 
         The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
         """
-        async for piece in self._wire.pieces(maildrop.typed(self._box, line), ended):
-            yield piece
+        dialogue = maildrop.typed(self._box, line)
+        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+            async for piece in pieces:
+                yield piece
 
     @property
     def marked(self) -> frozenset[int]:
@@ -170,7 +174,9 @@ async def connect(
     ValueError for an account or an option that is none, TypeError for an option there is not.
     """
     options = combined(options, given)
-    session = Session(await asyncio.to_thread(maildrop.target_of, account), options)
+    ends = ending(options)
+    target = await asyncio.to_thread(maildrop.target_of, account)
+    session = Session(target, options, ends=ends)
     try:
         drop = await _open(session, password)
     except Insecure as error:

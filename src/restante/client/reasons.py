@@ -110,7 +110,7 @@ def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bo
 
 
 _GENERAL = frozenset({"refused", "conn-lost", "stalled"})
-_OWN_WORDS = frozenset({"greeting", "login", "tls", "quit"})
+_OWN_WORDS = frozenset({"greeting", "login", "tls", "message", "quit"})
 """Phases in which a code has a meaning of its own."""
 
 

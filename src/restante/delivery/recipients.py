@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from restante.auth.api import CredentialsError
+from restante.auth.names import spellings
 from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class AccountRecipients:
     async def owner(self, name: str) -> str | None:
         """Return the name of the account, which the accounts may write in another way."""
         try:
-            return (await self._accounts.identify(name)).name
+            return await self._accounts.owner(name)
         except CredentialsError:
             return None
 
@@ -78,4 +79,4 @@ def names(address: str, delimiter: str) -> Iterator[str]:
         local = _QUOTED.sub(r"\1", local[1:-1])
     plain = local.partition(delimiter)[0] if delimiter else local
     found = [local + at + domain, (plain or local) + at + domain, local, plain or local]
-    yield from dict.fromkeys(form for name in found if name for form in (name, name.lower()))
+    yield from dict.fromkeys(form for name in found if name for form in spellings(name))

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.protocol.by_hand import is_multi_line
-from restante.protocol.dialogue import Glance, Receive, Send, readable, shortened
+from restante.protocol.dialogue import Glance, Receive, Send, readable
 from restante.protocol.failures import BadReply
 
 if TYPE_CHECKING:
     from restante.protocol.dialogue import Dialogue, Peer, T
 
+A_MOMENT = 0.005  # seconds in which what was not asked for is there, if it comes
 LAST = 200  # octets that are kept of what came last
 
 
@@ -76,12 +77,12 @@ class Counted:
         return f'{came}, the last line "{line}", and not its end, a line with a dot'
 
 
-def nothing_more(peer: Peer, asked: str) -> Dialogue[None]:
+def nothing_more(peer: Peer, asked: str, seconds: float = A_MOMENT) -> Dialogue[None]:
     """See that nothing came behind the reply to a command. Raises BadReply: desync, not-stuffed."""
-    peer.inbox += yield Glance()
+    peer.inbox += yield Glance(seconds)
     if not peer.inbox:
         return
-    extra = peer.redacted(shortened(bytes(peer.inbox), 60).splitlines()[0])
+    extra = peer.excerpt(bytes(peer.inbox), 60).partition("\n")[0].rstrip("\r")
     if not extra.startswith(("+OK", "-ERR")) and is_multi_line(asked):
         text = f'the answer to {asked} goes on behind its end: "{extra}"'
         raise peer.fail(BadReply, "not-stuffed", text)

@@ -69,6 +69,7 @@ def _silent(work: Work, step: Step, error: Stalled) -> Status:
             raise Stop from error
     options = work.session.options
     work.online.flow.patience(max(0.1, options.reply_seconds - FIRST_WAIT))
+    work.session.peer.broken = False  # nothing was asked yet, so no reply can be mistaken
     try:
         return work.run(sessions.greet(work.session))
     except Stalled as later:

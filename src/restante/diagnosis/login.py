@@ -79,8 +79,10 @@ def _until_free(work: Work, step: Step, password: str) -> None:
 
 def _connect_again(work: Work) -> None:
     """Connect anew: some servers hang up after a refusal."""
+    heard = work.session.peer.secrets  # by the server, which may say them in its greeting
     work.online.close()
     work.wire = reach.again(work, work.session.options)
+    work.session.peer.secrets += heard
     work.online.begin()
     work.run(sessions.open_(work.session))
 

@@ -77,14 +77,15 @@ def _check_uids(work: Work, step: Step, sizes: dict[int, int], uids: dict[int, s
     if missing:
         text = "UIDL is refused" if not uids else f"no unique-id for {texts.numbers(missing)}"
         _warn(work, step, "uidl-missing", text, missing)
-    counts = Counter(uids.values())
+    counts, peer = Counter(uids.values()), work.session.peer
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
-        text = f"{texts.numbers(twice)} share the unique-id {uids[twice[0]]}"
+        text = f"{texts.numbers(twice)} share the unique-id {peer.redacted(uids[twice[0]])}"
         _warn(work, step, "uidl-dup", text, twice)
     bad = [number for number, uid in uids.items() if not _is_uid(uid)]
     if bad:
-        text = f"of {texts.numbers(bad)}: {len(uids[bad[0]])} characters, {uids[bad[0]][:80]!r}"
+        uid = uids[bad[0]]
+        text = f"of {texts.numbers(bad)}: {len(uid)} characters, {peer.excerpt(uid.encode(), 80)!r}"
         _warn(work, step, "uidl-bad", text, bad)
 
 

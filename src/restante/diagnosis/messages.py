@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import maildrop
 from restante.diagnosis import texts
+from restante.diagnosis.counting import nothing_more
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
 from restante.protocol.failures import Lost, RemoteError, Stalled, Truncated
@@ -78,11 +79,14 @@ def fetch_all(
     if not box.entries:
         return
     total, done = sum(entry.size for entry in box.entries.values()), 0
+    peer = work.session.peer
     with work.step("messages") as step:
         for entry in box.entries.values():
             _fetch(work, step, box, entry)
+            work.online.run(nothing_more(peer, peer.command, 0))
             done += entry.size
             progress(done, total)
+        work.online.run(nothing_more(peer, peer.command, client.LINGER))
         for name, count in work.report.facts.get("more", {}).items():
             step.details.append(("but", f"{name}: {count} more"))
         step.text = f"{texts.messages(len(box.entries))} fetched"

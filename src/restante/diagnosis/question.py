@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from restante.diagnosis.report import Step
 
 TOTAL = 60.0  # seconds for a whole check
-DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for the mail
-DEEP_EACH = 0.5  # seconds: what it adds for each message, however small
+DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
+DEEP_TURN = 0.5  # seconds that it adds besides: to ask and be answered from far away
 SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10.0}
 
 

@@ -69,10 +69,11 @@ def session_options(work: Work) -> Options:
 def again(work: Work, options: Options, target: Target | None = None) -> Wire:
     """Return one more connection to the same address. Raises Unreachable."""
     target = target or work.target
+    seconds = min(options.connect_seconds, work.left)
     try:
-        sock = socket.create_connection((work.address, target.port), options.connect_seconds)
+        sock = socket.create_connection((work.address, target.port), seconds)
     except OSError as error:
-        raise reach.refused(work.address, target.port, error, options.connect_seconds) from None
+        raise reach.refused(work.address, target.port, error, seconds) from None
     options = replace(options, total_seconds=work.left)
     return Wire(Session(target, options), sock)
 

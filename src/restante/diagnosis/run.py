@@ -9,15 +9,15 @@ from restante.client import session as sessions
 from restante.client.maildrop import target_of
 from restante.client.options import combined
 from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
-from restante.diagnosis.question import DEEP_EACH, DEEP_RATE, TOTAL, Question
+from restante.diagnosis.question import DEEP_RATE, DEEP_TURN, TOTAL, Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.work import Stop, Work
 from restante.protocol.failures import RemoteError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable
 
-    from restante.client.maildrop import Box, Entry
+    from restante.client.maildrop import Box
     from restante.client.options import Given, Target
 
 _PLACEHOLDER = "to be discovered"
@@ -90,14 +90,9 @@ def _go(work: Work, progress: Callable[[int, int], object]) -> None:
 def _more_time(work: Work, box: Box) -> None:
     """Give a deep check time by what it has to fetch."""
     if work.question.options.total_seconds is not None:
-        more = time_for(box.entries.values())
+        more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
         work.limit += more
         work.more_time(more)
-
-
-def time_for(entries: Collection[Entry]) -> float:
-    """Return the seconds in which messages should have come, be they few and large or many."""
-    return sum(entry.size for entry in entries) / DEEP_RATE + DEEP_EACH * len(entries)
 
 
 def _leave(work: Work, box: Box) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 GERMAN = {
     "APOP is not offered here.": "APOP wird hier nicht angeboten.",
+    "Another program holds this maildrop.": "Ein anderes Programm hält dieses Postfach.",
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
     "Authentication cancelled.": "Anmeldung abgebrochen.",
     "Begin TLS now.": "Jetzt TLS beginnen.",
@@ -71,6 +72,7 @@ GERMAN = {
 
 FRENCH = {
     "APOP is not offered here.": "APOP n'est pas proposé ici.",
+    "Another program holds this maildrop.": "Un autre programme tient cette boîte.",
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
     "Authentication cancelled.": "Authentification abandonnée.",
     "Begin TLS now.": "Commencez TLS maintenant.",
@@ -142,6 +144,7 @@ FRENCH = {
 
 SPANISH = {
     "APOP is not offered here.": "APOP no se ofrece aquí.",
+    "Another program holds this maildrop.": "Otro programa tiene este buzón.",
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",
     "Authentication cancelled.": "Autenticación cancelada.",
     "Begin TLS now.": "Comience TLS ahora.",

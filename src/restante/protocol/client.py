@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
-TOP_LIMIT = 1024 * 1024  # octets that are kept of what TOP gives
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
@@ -152,7 +151,8 @@ def stat() -> Operation[Totals]:
         status = yield from peer.ok()
         found = re.match(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", status.text)
         if not found or not found[0].isascii():
-            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{status.line[:100]}"')
+            said = peer.excerpt(status.line.encode())
+            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{said}"')
         return Totals(int(found[1]), int(found[2]))
 
     return Operation(command("STAT"), read)
@@ -177,7 +177,7 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
             try:
                 table[int(_digits(number))] = value(rest.strip())
             except (ValueError, IndexError):
-                text = f'{verb} has the line "{line[:100]}"'
+                text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.fail(BadReply, "bad-reply", text) from None
         return table
 
@@ -190,16 +190,18 @@ def _digits(text: str) -> str:
     return text
 
 
-def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
-    """TOP: the header and so many lines of the body, `most` octets of it. RFC 1939 section 7."""
+def top(number: int, lines: int = 0) -> Operation[bytes]:
+    """TOP: the header and so many lines of the body. RFC 1939 section 7.
+
+    Its octets are kept, so they are as many as a list's at most. Raises BadReply: there are more.
+    """
 
     def read(peer: Peer) -> Dialogue[bytes]:
         yield from peer.ok()
         body = ReceivedBody(bare_lf=peer.bare_lf)
         kept = bytearray()
         while not body.ended:
-            piece = yield from piece_of(peer, body, LISTING_LIMIT)
-            kept += piece[: most - len(kept)]
+            kept += yield from piece_of(peer, body, LISTING_LIMIT)
         return bytes(kept)
 
     return Operation(command("TOP", str(number), str(lines)), read)
@@ -208,7 +210,8 @@ def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
 def retr(number: int, promised: int | None = None) -> Operation[Received]:
     """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
 
-    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless.
+    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
+    behind one that is shorter or longer there may be more, so that is waited for a moment.
     Raises Truncated too: the connection ended before the message did.
     """
 
@@ -219,7 +222,7 @@ def retr(number: int, promised: int | None = None) -> Operation[Received]:
             piece = yield from piece_of(peer, body, flood_limit(promised))
             if piece:
                 yield Chunk(piece)
-        if not peer.outstanding and not peer.inbox:
+        if body.octets != promised and not peer.outstanding and not peer.inbox:
             peer.inbox += yield Glance(LINGER)
         behind = b"" if peer.outstanding else bytes(peer.inbox)
         peer.note("<", f"({body.octets} octets)")

@@ -83,7 +83,10 @@ class Stalled(RemoteError):  # noqa: N818  # the server is
 
 
 class BadReply(RemoteError):  # noqa: N818  # the reply is
-    """What came is no POP3, or no answer to what was asked. There is no place to go on from."""
+    """What came is no POP3, or no answer to what was asked.
+
+    There is no place to go on from, except where only a message's size is another (list-size).
+    """
 
 
 class Truncated(RemoteError):  # noqa: N818  # the message is

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from restante.protocol.errors import Refused, ResponseCode
+from restante.protocol.errors import Refused, ResponseCode, TlsWanted
 from restante.protocol.needs import (
     Need,
     ScramFinal,
@@ -198,10 +198,5 @@ def find(session: Session, name: str) -> Mechanism:
     if not row.possible(session.channel):
         if session.channel.tls:
             raise Refused("This mechanism is not possible on this connection.", ResponseCode.AUTH)
-        raise tls_wanted()
+        raise TlsWanted
     return row
-
-
-def tls_wanted() -> Refused:
-    """Return the refusal of a password in clear, before it is sent where that is possible."""
-    return Refused("No logins in clear text here: use STLS or port 995.", ResponseCode.AUTH)

@@ -6,7 +6,7 @@ import functools
 import re
 
 from restante.protocol.commands import ALLOWED, VERBS, Command
-from restante.protocol.errors import BadCommand, LineTooLong, Refused
+from restante.protocol.errors import BadCommand, LineTooLong, Refused, TlsWanted
 from restante.protocol.exchange import RESPONSE_LIMIT
 from restante.protocol.needs import Conversation, ReadLine, Reply, Timestamp
 from restante.protocol.replies import ok, refused
@@ -106,8 +106,13 @@ def _refuse_browsers(session: Session, line: bytes) -> None:
 
 
 def _count(session: Session, refusal: Refused) -> None:
-    """Count what no client should send; end the session when it does not stop."""
+    """Count what no client should send, and end the session when it does not stop.
+
+    A login in clear text is such a thing too, but one to be told of rather than punished.
+    """
     session.last_verb = b""
+    if isinstance(refusal, TlsWanted):
+        session.refused_in_clear = session.refused_in_clear or refusal.user
     if not isinstance(refusal, BadCommand):
         return
     session.bad_commands += 1

@@ -28,7 +28,7 @@ from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from restante.server.sections import Config, Limits
     from restante.server.shared_limits import Shared
     from restante.storage.api import Store
+
+HINTS: Mapping[type[BaseException | None], str] = {
+    FileNotFoundError: "; `pop3 user add` makes one",
+    PermissionError: "; the user that the server runs as must be able to read it",
+}
+"""What to do about a file of accounts that cannot be read, by why."""
 
 
 def service(config: Config, log: FilteringBoundLogger, shared: Shared | None = None) -> Service:
@@ -162,7 +168,8 @@ def _file(users: Path, remember: float, log: FilteringBoundLogger) -> FileAuthen
     try:
         accounts.refresh()
     except UnavailableError as error:
-        raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
+        hint = HINTS.get(type(error.__cause__), "")
+        raise ConfigError([f"accounts.users: {error}{hint}"]) from error
     return accounts
 
 

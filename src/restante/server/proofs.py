@@ -23,7 +23,7 @@ from restante.protocol.needs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     import structlog
 
@@ -50,20 +50,22 @@ class Proofs:
                 known = self._recalled(need)
                 if known is not None:
                     return known
-                work = self._service.authenticator.verify(need.user, need.password)
-                return self._guarded(need.user, "password", work)
+                verify = self._service.authenticator.verify
+                return self._guarded(
+                    need.user, "password", lambda: verify(need.user, need.password)
+                )
             case VerifyDigest():
                 method = "CRAM-MD5" if need.keyed else "APOP"
-                return self._guarded(need.user, method, self._verify_digest(need))
+                return self._guarded(need.user, method, lambda: self._verify_digest(need))
             case VerifyToken():
-                return self._guarded(need.user, "token", self._verify_token(need))
+                return self._guarded(need.user, "token", lambda: self._verify_token(need))
             case VerifyCertificate():
-                return self._guarded(need.user, "EXTERNAL", self._verify_certificate(need.user))
+                return self._guarded(need.user, "EXTERNAL", lambda: self._verify_certificate(need))
             case ScramFirst():
                 return self._scram_first(need)
             case ScramFinal():
                 user = cast(scram.Exchange, need.step).user
-                return self._guarded(user, "SCRAM", self._scram_final(need))
+                return self._guarded(user, "SCRAM", lambda: self._scram_final(need))
             case Timestamp():
                 return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         return None
@@ -71,22 +73,27 @@ class Proofs:
     def _recalled(self, need: Verify) -> Identity | None:
         """Return who it is where the same was proved lately, and nothing speaks against it."""
         recalls = self._service.recalls
-        if recalls is None or self._service.throttle.suspects(self._wire.address, need.user):
+        suspects = self._service.throttle.suspects
+        if recalls is None or suspects(self._wire.address, need.user.lower()):
             return None
         return recalls.recall(need.user, need.password)
 
-    async def _guarded(self, user: str, method: str, work: Awaitable[Any]) -> Any:
-        """Do the work of a proof, but slowly for who failed before; tell the log of a failure."""
+    async def _guarded(self, user: str, method: str, prove: Callable[[], Awaitable[Any]]) -> Any:
+        """Prove something, but slowly for who failed before; tell the log of a failure."""
         throttle, address = self._service.throttle, self._wire.address
-        await throttle.wait(address, user)
+        name = user.lower()  # who guesses is not to begin anew with Ann, aNn, and anN
+        await throttle.wait(address, name)
         try:
-            met = await work
-        except CredentialsError:
-            throttle.note_failure(address, user)
-            self._log.warning("login_failed", user=user, method=method)
+            met = await prove()
+        except CredentialsError as error:
+            throttle.note_failure(address, name)
+            self._tell_failure(user, method, error.reason)
             raise
-        throttle.forget(address, user)
+        throttle.forget(address, name)
         return met
+
+    def _tell_failure(self, user: str, method: str, reason: str) -> None:
+        self._log.warning("login_failed", user=user, method=method, reason=reason)
 
     async def _verify_digest(self, need: VerifyDigest) -> Identity:
         secret = (await self._keys().shared_secret(need.user)).reveal()
@@ -103,15 +110,20 @@ class Proofs:
         if self._service.tokens is None:
             raise CredentialsError("no tokens here")
         name = await self._service.tokens.user_of(need.token)
-        if need.user not in ("", name):
+        if need.user.lower() not in ("", name.lower()):
             raise CredentialsError("somebody else's token")
         return await self._keys().identify(name)
 
-    async def _verify_certificate(self, user: str) -> Identity:
+    async def _verify_certificate(self, need: VerifyCertificate) -> Identity:
         names = self._wire.tls.client_names() if self._wire.tls is not None else ()
-        if not names or user not in ("", *names):
+        said = need.user.lower()
+        fitting = sorted(
+            (name for name in names if said in ("", name.lower())),
+            key=lambda name: name != need.user,
+        )
+        if not fitting:
             raise CredentialsError("no certificate for this name")
-        return await self._keys().identify(user or names[0])
+        return await self._keys().identify(fitting[0])
 
     async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
         user = scram.user_of(need.message)
@@ -123,7 +135,11 @@ class Proofs:
 
     async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:
         exchange = cast(scram.Exchange, need.step)
-        signature = exchange.finish(need.message)
+        try:
+            signature = exchange.finish(need.message)
+        except CredentialsError:
+            await self._keys().identify(exchange.user)  # where the name is to blame, this tells
+            raise
         return signature, await self._keys().identify(exchange.user)
 
     def _keys(self) -> Accounts:

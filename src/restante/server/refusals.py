@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.protocol.errors import Refused, ResponseCode
-from restante.storage.api import BusyError, GoneError, RemainError, StoreError, Utf8Error
+from restante.storage.api import (
+    BusyError,
+    GoneError,
+    LockedError,
+    RemainError,
+    StoreError,
+    Utf8Error,
+)
 
 
 class LoginDelayError(Exception):
     """The user logged in too recently. RFC 2449 section 8.1.1."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(seconds)
+        super().__init__(f"the user logged in less than {seconds} seconds ago")
         self.seconds = seconds
 
 
@@ -38,6 +45,8 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
         case CrowdError():
             text = "Too many sessions of this account, try again later."
             return Refused(text, ResponseCode.IN_USE)
+        case LockedError():
+            return Refused("Another program holds this maildrop.", ResponseCode.IN_USE)
         case BusyError():
             return Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
         case GoneError():

@@ -124,7 +124,9 @@ async def _serve(
     expiry = build.expiry(config, service)
     async with contextlib.AsyncExitStack() as stack:
         for companion, sockets in opened:
-            await stack.enter_async_context(companion.serving(sockets, service.store, service.log))
+            await stack.enter_async_context(
+                companion.serving(sockets, service.store, service.authenticator, service.log)
+            )
         found = await stack.enter_async_context(listening(service, listens, config.timeouts.stop))
         addresses = [written(socket.getsockname()) for socket in found]
         _announce(config, addresses, service.log, has_tls=bool(certificates))

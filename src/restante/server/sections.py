@@ -95,8 +95,8 @@ class TokensSection(Section):
     """Bearer tokens, for OAUTHBEARER and XOAUTH2: either `jwks` or `introspection` says which.
 
     Attributes:
-        jwks: A file or an https URL with the issuer's keys.
-        introspection: The issuer's https URL of RFC 7662.
+        jwks: A file or an https URL with the issuer's keys; http only on this machine.
+        introspection: The issuer's https URL of RFC 7662; http only on this machine.
         client: The name by which the issuer knows this server.
         client_secret_file: A file with the secret that belongs to it.
         issuer: What a token must say as `iss`.

@@ -161,9 +161,10 @@ def _ends(lifeline: int) -> tuple[asyncio.Event, asyncio.Event]:
 @contextlib.asynccontextmanager
 async def _duties(crew: Crew, number: int) -> AsyncIterator[None]:
     """Do what belongs to a worker beside POP3."""
+    service = crew.service
     async with contextlib.AsyncExitStack() as stack:
         for companion, sockets in crew.companions:
-            serving = companion.serving(sockets, crew.service.store, crew.service.log)
+            serving = companion.serving(sockets, service.store, service.authenticator, service.log)
             await stack.enter_async_context(serving)
         if number == 0:
             await stack.enter_async_context(on_duty(crew.expiry, crew.certificates))
