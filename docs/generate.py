@@ -179,6 +179,7 @@ The password comes from the first of these that there is: `--password-command`, 
 | 10 | POP, or this way to log in, is switched off |
 | 11 | a message is not whole |
 | 13 | deletes were not confirmed |
+| 14 | something at the server is broken, and somebody must mend it |
 | 130 | interrupted |
 
 `pop3 monitor` has 0 to 3, as monitoring systems want it, and `pop3 deliver` those of sysexits.h, as MTAs do."""

@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 import ssl
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from restante.cli.password import asking, password_options
+from restante.cli.seconds import Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from restante.client.options import Options, Target, Tls
     from restante.diagnosis.question import Question
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
-SECONDS = click.FloatRange(min=0, min_open=True)
+SECONDS = Seconds()
 
 _OPTIONS = (
     click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
@@ -63,6 +63,13 @@ _OPTIONS = (
 )
 
 
+_REPEATED = {
+    "insecure", "cacert", "max_time", "connect_timeout", "timeout", "password_file", "netrc",
+    "keyring",
+}  # fmt: skip
+"""Options that a suggested command repeats. --password-command may have a password in it."""
+
+
 @dataclasses.dataclass(slots=True)
 class Account:
     """An account as it was asked for on the command line."""
@@ -76,6 +83,7 @@ class Account:
     trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
     seconds: float | None
     verbose: bool
+    flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
 
     def question(self) -> Question:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
@@ -88,6 +96,7 @@ class Account:
             verify=self.verify,
             trust=self.trust,
             guess=self.guess,
+            flags=self.flags,
         )
 
     def located(self) -> Target:
@@ -119,6 +128,7 @@ def read(
     if stored.get("password_command") and not given["password_command"]:
         given["password_command"] = stored["password_command"]
     _set_color(given.pop("color"))
+    flags = tuple(_repeated(given))
     holder: list[Account] = []
     password = asking(given, lambda: _located(holder[0]))
     target, guess = _target(name, given)
@@ -133,9 +143,19 @@ def read(
         from restante.client.tls import unverified
 
         options = dataclasses.replace(options, context=unverified())
-    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose)
+    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose, flags)
     holder.append(made)
     return made
+
+
+def _repeated(given: dict[str, Any]) -> Iterator[str]:
+    """Yield what suggested commands repeat and the report does not know; no secret is in it."""
+    for option in click.get_current_context().command.params:
+        value = given.get(option.name or "")
+        if option.name in _REPEATED and value:
+            yield max(option.opts, key=len)
+            if value is not True:
+                yield f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _located(account: Account) -> Target:
@@ -167,7 +187,7 @@ def _from_file(name: str) -> tuple[str, dict[str, str]]:
 
 def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
-    from restante.client.options import PORTS, Target, parse_url
+    from restante.client.options import PORTS, Target, parse_url, shown
 
     host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
     starttls = given.pop("starttls")
@@ -175,9 +195,12 @@ def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
         try:
             target = parse_url(name)
         except ValueError as error:
-            raise click.UsageError(f"{name}: {error}") from None
+            raise click.UsageError(f"{shown(name)}: {error}") from None
         changes = {"host": host, "port": port, "user": user}
         return dataclasses.replace(target, **{k: v for k, v in changes.items() if v}), False
+    if shown(name) != name:
+        text = f"{shown(name)}: no password in an account: leave it out, and you are asked for it"
+        raise click.UsageError(text)
     host, port = _bare_host(name, host, port)
     if not host:
         if "@" not in name:
@@ -270,8 +293,3 @@ def _set_color(choice: str) -> None:
         context.color = False
     elif choice == "always":
         context.color = True
-
-
-def is_terminal() -> bool:
-    """Return whether a person looks at standard output."""
-    return sys.stdout.isatty()

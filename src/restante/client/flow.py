@@ -258,13 +258,14 @@ class Flow:
 
     def _stalled(self, what: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
+        name = "stalled"
         if time.monotonic() >= self.ends:
-            text = time_over(options)
+            name, text = "out-of-time", time_over(options)
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.inbox:
             text += f', after "{peer.excerpt(bytes(peer.inbox))}"'
-        return peer.fail(Stalled, "stalled", text)
+        return peer.fail(Stalled, name, text)
 
     def _reset(self) -> RemoteError:
         peer = self.session.peer

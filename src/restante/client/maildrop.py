@@ -243,12 +243,13 @@ def commit(box: Box) -> Dialogue[None]:
 def for_demo(error: Exception, session: Session) -> Session | None:
     """Return a session for another try, where the server is Restante's demo on this machine.
 
-    A password may go to this machine in clear; then its own certificate is no worse.
+    A password may go to this machine in clear; then its own certificate is no worse. Who named what
+    the certificate must be, or a name that it must have, gets that.
     """
     target, options = session.target, session.options
     if not (isinstance(error, Insecure) and error.id == "tls-selfsigned" and target.loopback):
         return None
-    if target.tls != "starttls" or options.pin or options.context is not None:
+    if options.pin or options.server_name or options.context is not None:
         return None
     trusting = replace(options, context=unverified(), pin=DEMO)
     return Session(target, trusting, ends=session.ends)

@@ -71,6 +71,11 @@ def parse_url(url: str) -> Target:
     return Target(host, port, tls, unquote(user))
 
 
+def shown(account: str) -> str:
+    """Return an account as it may be shown, with stars where somebody typed a password."""
+    return re.sub(r"^((?:\w+://)?[^:/]*):(?!//).*@", r"\1:***@", account, flags=re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How a client goes about it. The defaults are safe. Raises ValueError: a value cannot be.

@@ -35,6 +35,8 @@ class Question:
         guess: the port is odd and nothing was said about TLS: find out.
         wait: seconds for a locked maildrop to come free.
         sample: how many of the newest messages to look at by TOP.
+        mind_renewal: a certificate that ends soon is a warning.
+        flags: options that a suggested command repeats, beside those that `options` tells.
         slow: seconds by phase, over which it is a warning.
         on_step: called with each step when it is done.
     """
@@ -49,5 +51,7 @@ class Question:
     guess: bool = False
     wait: float = 0
     sample: int = 3
+    mind_renewal: bool = True
+    flags: tuple[str, ...] = ()
     slow: dict[str, float] = field(default_factory=lambda: dict(SLOW))
     on_step: Callable[[Step], object] = lambda _: None

@@ -13,15 +13,15 @@ from restante.client.session import Session
 from restante.client.wire import Wire
 from restante.diagnosis import commands, hearing, texts
 from restante.diagnosis.work import Stop
-from restante.protocol.failures import Unreachable
+from restante.protocol.failures import Stalled, Unreachable
 
 if TYPE_CHECKING:
-    from restante.client.options import Options, Target
+    from restante.client.options import Options, Target, Tls
     from restante.diagnosis.report import Step
     from restante.diagnosis.work import Work
 
 MOST_ADDRESSES = 6  # that are tried of one host
-SIBLINGS = ((995, "implicit"), (110, "starttls"))
+SIBLINGS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
 A_MOMENT = 2.0  # seconds for a look beside the way
 
 
@@ -86,6 +86,10 @@ def _try_all(
     said = []
     port = work.target.port
     for address in found:
+        if work.over:
+            if not socks and not troubles:
+                raise Stalled("out-of-time", "", phase="connect")
+            break
         seconds = min(work.question.options.connect_seconds, work.left)
         begun = time.monotonic()
         try:

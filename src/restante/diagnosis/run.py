@@ -49,7 +49,8 @@ def examine(
     report = Report(question.account)
     target = question.target or Target(_PLACEHOLDER, 995, "implicit", question.account)
     work = Work(question, report, target)
-    work.ends = work.began + (question.options.total_seconds or float("inf"))
+    work.limit = question.options.total_seconds or float("inf")
+    work.ends = work.began + work.limit
     try:
         _go(work, progress)
     except Stop:
@@ -57,7 +58,7 @@ def examine(
     finally:
         if work.wire is not None:
             work.wire.close()
-        report.seconds = time.monotonic() - work.began
+        report.seconds = time.monotonic() - work.began - work.idle
         report.facts["host"], report.facts["port"] = work.target.host, work.target.port
     return report
 
@@ -90,8 +91,8 @@ def _more_time(work: Work, box: Box) -> None:
     """Give a deep check time by what it has to fetch."""
     if work.question.options.total_seconds is not None:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
-        work.ends += more
-        work.online.flow.ends += more
+        work.limit += more
+        work.more_time(more)
 
 
 def _leave(work: Work, box: Box) -> None:

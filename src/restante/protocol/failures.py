@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 RETRYABLE = frozenset(
     {
-        "auth-noreply", "auth-temp", "conn-lost", "dns-temp", "greet-closed", "greet-none",
-        "locked", "login-delay", "msg-truncated", "stalled", "tcp-reset", "tcp-timeout",
+        "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
+        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled",
+        "sys-temp", "tcp-reset", "tcp-timeout",
     }
 )  # fmt: skip
 """Ids of what may well be gone when the same is tried again later."""
