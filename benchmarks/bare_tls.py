@@ -11,7 +11,8 @@ import ssl
 import sys
 from pathlib import Path
 
-from restante.server.certificates import Certificates, Pair
+from restante.server.certificates import Certificates
+from restante.server.keypair import Pair
 
 
 class Client:

@@ -61,8 +61,8 @@ possible: [how to choose](../how-to/logins.md).
 
 | code | after | means | source |
 |---|---|---|---|
-| `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong, and nothing tells which; or no passwords in clear here | RFC 3206 section 5 |
-| `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session holds the maildrop | RFC 2449 section 8.1.2 |
+| `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong, and nothing tells which; or a token or certificate is of no use, and nothing tells why; or no passwords in clear here | RFC 3206 section 5 |
+| `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session or program holds the maildrop | RFC 2449 section 8.1.2 |
 | `[LOGIN-DELAY]` | PASS, APOP, AUTH | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
 | `[UTF8]` | LIST, RETR, TOP | the message's header is in UTF-8, and the server is configured to refuse it to who did not say UTF8 | RFC 6856 section 2.2 |
 | `[SYS/TEMP]` | any | not the client's fault, and likely to pass | RFC 3206 section 4 |
@@ -171,7 +171,7 @@ The password comes from the first of these that there is: `--password-command`, 
 | 2 | usage |
 | 3 | the name, or the DNS |
 | 4 | no connection, or nothing in time |
-| 5 | TLS or its certificate |
+| 5 | TLS or its certificate; or the server did not prove itself |
 | 6 | not POP3, or the protocol is broken |
 | 7 | the login was refused |
 | 8 | a trouble of the server's that will pass |
@@ -179,6 +179,7 @@ The password comes from the first of these that there is: `--password-command`, 
 | 10 | POP, or this way to log in, is switched off |
 | 11 | a message is not whole |
 | 13 | deletes were not confirmed |
+| 14 | something at the server is broken, and somebody must mend it |
 | 130 | interrupted |
 
 `pop3 monitor` has 0 to 3, as monitoring systems want it, and `pop3 deliver` those of sysexits.h, as MTAs do."""

@@ -1,8 +1,8 @@
 """Restante: POP3, the server, the toolbox and the library they stand on.
 
-    async with restante.connect("pop3s://ann@example.com", password=...) as drop: ...
-    with restante.blocking.connect("pop3s://ann@example.com", password=...) as drop: ...
-    report = restante.check("ann@example.com", password=...)
+    async with restante.connect("pop3s://ann@example.com", password="...") as drop: ...
+    with restante.blocking.connect("pop3s://ann@example.com", password="...") as box: ...
+    report = restante.check("ann@example.com", password="...")
 
 `import restante` and `import restante.protocol` load nothing outside the standard library.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from restante import blocking as blocking
     from restante.client.aio import connect as connect
     from restante.diagnosis.run import check as check
 
@@ -29,3 +30,8 @@ def __getattr__(name: str) -> object:
     if name == "blocking":
         return importlib.import_module("restante.blocking")
     raise AttributeError(f"module 'restante' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Return the names there are, loaded or not."""
+    return sorted({*globals(), *_LATE, "blocking"})

@@ -24,7 +24,8 @@ from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity, Settings
 from restante.server import demo, observe
 from restante.server.address import Address
-from restante.server.certificates import Certificates, Pair
+from restante.server.certificates import Certificates
+from restante.server.keypair import Pair
 from restante.server.listener import Listen, listening
 from restante.server.service import Service
 from restante.server.wire import Endpoint

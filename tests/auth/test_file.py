@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from restante.auth import hashes
+from restante.auth import extras, hashes, scram
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.file import HASHES_AT_ONCE, FileAuthenticator
 from restante.protocol.secret import Secret
@@ -17,9 +18,11 @@ from restante.protocol.settings import Identity
 
 HASH = hashes.make(Secret(b"secret"))
 OTHER = hashes.make(Secret(b"other"))
+KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
 
 
 def made(file: Path, *lines: str) -> tuple[FileAuthenticator, list[str]]:
+    file.touch(0o600)
     file.write_text("".join(f"{line}\n" for line in lines))
     warnings: list[str] = []
     return FileAuthenticator(file, warnings.append), warnings
@@ -33,7 +36,7 @@ def test_the_right_password_proves_who_it_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("user", "password"),
-    [("ann", b"wrong"), ("nobody", b"secret"), ("ann", b""), ("Ann", b"secret"), ("", b"secret")],
+    [("ann", b"wrong"), ("nobody", b"secret"), ("ann", b""), ("Ann", b"wrong"), ("", b"secret")],
 )
 def test_all_else_is_refused_alike(tmp_path: Path, user: str, password: bytes) -> None:
     """D2, R3206-6."""
@@ -81,10 +84,107 @@ def test_with_no_accounts_an_unknown_name_still_costs_a_hash(
 
 
 def test_an_account_with_a_bad_line_is_as_good_as_unknown(tmp_path: Path) -> None:
-    accounts, warnings = made(tmp_path / "users", "ann:{PLAIN}secret")
+    accounts, warnings = made(tmp_path / "users", "ann:{PLAIN}secret", f"bob:{HASH}")
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
     assert len(warnings) == 1
+
+
+def why_not(accounts: FileAuthenticator, user: str, password: bytes = b"secret") -> str:
+    """Return what the log is told of a login that fails."""
+    with pytest.raises(CredentialsError) as caught:
+        asyncio.run(accounts.verify(user, Secret(password)))
+    assert str(caught.value) == "wrong name or password"
+    return caught.value.reason
+
+
+def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
+    """D2: nobody else is."""
+    accounts, _ = made(
+        tmp_path / "users",
+        f"ann:{HASH}",
+        "bad:{PLAIN}secret",
+        f"locked:{HASH}::::::nologin=no",
+        f"away:{HASH}::::::allow_nets=10.0.0.0/8",
+        f"old:{HASH}::::::secret=tanstaaf",
+    )
+    assert why_not(accounts, "ann", b"wrong") == "wrong password"
+    assert why_not(accounts, "nobody") == "unknown name"
+    assert why_not(accounts, "Bad") == "its line is no use"
+    assert why_not(accounts, "locked") == "locked by nologin"
+    assert why_not(accounts, "away") == "locked by allow_nets"
+    assert why_not(accounts, "old") == "it logs in by its secret"
+    with pytest.raises(CredentialsError) as caught:
+        asyncio.run(accounts.shared_secret("ann"))
+    assert caught.value.reason == "no secret"
+
+
+@pytest.mark.parametrize("word", [*extras.LOCKS, *extras.LIMITS])
+def test_whom_dovecot_keeps_out_is_kept_out_here_but_gets_mail(tmp_path: Path, word: str) -> None:
+    line = f"ann:{HASH}::::::userdb_quota_rule=*:storage=1G {word}=y scram-sha-256={KEYS} secret=x"
+    decoys = f"#decoys={'MDEy' * 10}MDE="
+    accounts, warnings = made(tmp_path / "users", line, f"bob:{HASH}", decoys)
+    assert why_not(accounts, "ann") == f"locked by {word}"
+    for login in (accounts.identify("ann"), accounts.shared_secret("ann")):
+        with pytest.raises(CredentialsError):
+            asyncio.run(login)
+    assert asyncio.run(accounts.owner("ann")) == "ann"
+    assert [word in told for told in warnings] == [True] * (word in extras.LIMITS)
+
+
+def test_a_locked_account_needs_no_password_to_get_mail(tmp_path: Path) -> None:
+    accounts, warnings = made(tmp_path / "users", "ann:*::::::nologin", f"bob:{HASH}")
+    assert why_not(accounts, "ann", b"*") == "locked by nologin"
+    assert asyncio.run(accounts.owner("ann")) == "ann"
+    assert warnings == []
+
+
+def test_a_name_is_the_same_in_capitals_for_each_way_to_log_in(tmp_path: Path) -> None:
+    line = f"ann@example.com:{HASH}::::::scram-sha-256={KEYS}"
+    accounts, _ = made(tmp_path / "users", line, f"old:{HASH}::::::secret=tanstaaf")
+    said, known = "Ann@EXAMPLE.com", Identity("ann@example.com")
+    assert asyncio.run(accounts.verify(said, Secret(b"secret"))) == known
+    assert asyncio.run(accounts.identify(said)) == known
+    assert asyncio.run(accounts.scram_keys("SCRAM-SHA-256", said)) == KEYS
+    assert asyncio.run(accounts.shared_secret("OLD")).reveal() == b"tanstaaf"
+
+
+def test_the_exact_name_comes_first_and_capitals_in_the_file_want_to_be_said(
+    tmp_path: Path,
+) -> None:
+    accounts, _ = made(tmp_path / "users", f"Ann:{HASH}", f"ann:{OTHER}", f"Bob:{HASH}")
+    assert asyncio.run(accounts.verify("Ann", Secret(b"secret"))).name == "Ann"
+    assert asyncio.run(accounts.verify("ANN", Secret(b"other"))).name == "ann"
+    assert why_not(accounts, "bob") == "unknown name"
+
+
+def test_how_an_unknown_name_is_written_does_not_tell_that_another_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D2: Bob is known, bob is not; both are checked against the same hash, and have one salt."""
+    bob = f"Bob:{OTHER}::::::scram-sha-256={KEYS}"
+    accounts, _ = made(tmp_path / "users", *(f"ann{n}:{HASH}" for n in range(9)), bob)
+    checked: list[str] = []
+
+    def verify(stored: str, password: Secret) -> bool:
+        checked.append(stored)
+        return False
+
+    monkeypatch.setattr(hashes, "verify", verify)
+    for user in ("Bob", "bob", "BOB", "nobody", "Nobody"):
+        with pytest.raises(CredentialsError):
+            asyncio.run(accounts.verify(user, Secret(b"x")))
+    assert checked[:3] == [OTHER] * 3
+    assert checked[3] == checked[4]
+
+    def salt(user: str) -> bytes:
+        return asyncio.run(accounts.scram_keys("SCRAM-SHA-256", user)).salt
+
+    assert salt("Bob") == salt("bob") == KEYS.salt
+    assert salt("nobody") == salt("Nobody") != KEYS.salt
+    made_up = asyncio.run(accounts.scram_keys("SCRAM-SHA-256", "bob"))
+    assert made_up.stored_key != KEYS.stored_key
+    assert made_up.server_key != KEYS.server_key
 
 
 def test_a_changed_file_holds_at_once(tmp_path: Path) -> None:
@@ -137,3 +237,62 @@ def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
     asyncio.run(log_in_often())
     assert len(at_once) == 8
     assert max(at_once) == HASHES_AT_ONCE == 2
+
+
+NFC = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
+NFD = "A\N{COMBINING DIAERESIS}".encode()
+
+
+@pytest.mark.parametrize(
+    ("stored", "said", "right"),
+    [
+        (NFC, NFC, True),
+        (NFC, NFD, True),
+        (NFC, "\N{SOFT HYPHEN}Ä".encode(), True),
+        (NFD, NFD, True),  # an old hash of what some client sends keeps working
+        (NFD, NFC, False),
+        ("אבג123".encode(), "אבג123".encode(), True),  # of both directions: as it is
+        (NFC, b"A", False),
+        ("\N{SOFT HYPHEN}".encode(), b"", False),
+    ],
+)
+def test_a_password_is_right_as_it_was_sent_or_prepared(
+    tmp_path: Path, stored: bytes, said: bytes, *, right: bool
+) -> None:
+    """R6856-2.6."""
+    accounts, _ = made(tmp_path / "users", f"ann:{hashes.make(Secret(stored))}")
+    verify = accounts.verify("ann", Secret(said))
+    if right:
+        assert asyncio.run(verify) == Identity("ann")
+    else:
+        with pytest.raises(CredentialsError):
+            asyncio.run(verify)
+
+
+@pytest.mark.parametrize("user", ["ann", "nobody"])
+def test_a_second_form_is_tried_for_known_and_unknown_names_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """D2, R6856-2.6: it is even where the first was right, be it by a decoy."""
+    accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
+    tried: list[bytes] = []
+
+    def verify(stored: str, password: Secret) -> bool:
+        tried.append(password.reveal())
+        return True
+
+    monkeypatch.setattr(hashes, "verify", verify)
+    with contextlib.suppress(CredentialsError):
+        asyncio.run(accounts.verify(user, Secret(NFD)))
+    assert tried == [NFD, NFC]
+
+
+def test_a_form_is_remembered_as_it_was_sent(tmp_path: Path) -> None:
+    """R6856-2.6: what would be wrong when it is hashed is not right when it is remembered."""
+    file = tmp_path / "users"
+    file.touch(0o600)
+    file.write_text(f"ann:{hashes.make(Secret(NFD))}\n")
+    accounts = FileAuthenticator(file, pytest.fail, remember=300)
+    asyncio.run(accounts.verify("ann", Secret(NFD)))
+    assert accounts.recall("ann", Secret(NFD)) == Identity("ann")
+    assert accounts.recall("ann", Secret(NFC)) is None

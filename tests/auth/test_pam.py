@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,35 @@ def test_all_else_is_refused_alike(
 ) -> None:
     with pytest.raises(CredentialsError, match="wrong name or password"):
         verify(service("pam_permit.so"), user, password)
+
+
+def test_a_name_in_capitals_is_a_user_of_the_system_in_lower_case(
+    service: Callable[[str], PamAuthenticator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = {"ann": "ann"}
+
+    def getpwnam(name: str) -> pwd.struct_passwd:
+        return pwd.struct_passwd((users[name], "x", 1, 1, "", "/", "/bin/sh"))
+
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    accounts = service("pam_permit.so")
+    assert verify(accounts, "Ann", "Straße 7") == Identity("ann")
+    users["Ann"] = "ann"  # as where the system's names have no case
+    assert verify(accounts, "Ann", "Straße 7") == Identity("ann")
+    users["Ann"] = "Ann"  # another user
+    with pytest.raises(CredentialsError):
+        verify(accounts, "Ann", "Straße 7")
+    users.clear()  # users that PAM alone knows are called as they say
+    with pytest.raises(CredentialsError):
+        verify(accounts, "Ann", "Straße 7")
+
+
+def test_the_administrator_is_told_what_pam_says(
+    service: Callable[[str], PamAuthenticator],
+) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        verify(service("pam_permit.so"), "ann", "wrong")
+    assert caught.value.reason == "PAM: Authentication failure"
 
 
 def test_an_account_that_is_shut_may_not_log_in(

@@ -88,7 +88,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     made.execute(
         "CREATE TABLE accounts (address text, mailbox text, password text, active boolean);"
         f"INSERT INTO accounts VALUES ('ann@example.com', 'ann', '{HASH}', true),"
-        f" ('old@example.com', 'old', '{HASH}', false), ('odd@example.com', NULL, '{HASH}', true)"
+        f" ('old@example.com', 'old', '{HASH}', false), ('odd@example.com', NULL, '{HASH}', true),"
+        " ('bad@example.com', NULL, NULL, true)"
     )
     yield made
     made.stop()
@@ -123,6 +124,48 @@ def test_all_else_is_refused_alike(database: Database, user: str, password: byte
     """D2."""
     with pytest.raises(CredentialsError, match="wrong name or password"):
         verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, password))
+
+
+def test_a_name_in_capitals_is_looked_for_as_it_is_then_in_lower_case(database: Database) -> None:
+    exact = "SELECT password FROM accounts WHERE address = $1 AND active"
+    accounts = PostgresqlAuthenticator(database.dsn, exact)
+    logins = [("Odd@EXAMPLE.com", b"secret"), ("odd@example.com", b"secret")]
+    assert verify(accounts, *logins) == [Identity("odd@example.com")] * 2
+
+
+def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D2."""
+    asked: list[str] = []
+    ask = PostgresqlAuthenticator._row
+
+    async def row(self: PostgresqlAuthenticator, user: str) -> object:
+        asked.append(user)
+        return await ask(self, user)
+
+    monkeypatch.setattr(PostgresqlAuthenticator, "_row", row)
+    for user in ("Ann@example.com", "Nobody@example.com"):
+        with pytest.raises(CredentialsError):
+            verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, b"wrong"))
+    names = ["Ann@example.com", "ann@example.com", "Nobody@example.com", "nobody@example.com"]
+    assert asked == names
+
+
+@pytest.mark.parametrize(
+    ("user", "password", "reason"),
+    [
+        ("ann@example.com", b"wrong", "wrong password"),
+        ("nobody@example.com", b"secret", "unknown name"),
+        ("bad@example.com", b"nobody", "its hash is no use"),
+    ],
+)
+def test_the_administrator_is_told_why(
+    database: Database, user: str, password: bytes, reason: str
+) -> None:
+    with pytest.raises(CredentialsError) as caught:
+        verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, password))
+    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize("query", ["SELECT nonsense", "SELECT 1 AS one WHERE $1 = $1"])

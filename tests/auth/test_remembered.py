@@ -19,6 +19,7 @@ RIGHT, WRONG = Secret(b"secret"), Secret(b"wrong")
 
 def accounts(folder: Path, remember: float = 300) -> FileAuthenticator:
     file = folder / "users"
+    file.touch(0o600)
     file.write_text(f"ann:{hashes.make(RIGHT)}\n")
     return FileAuthenticator(file, pytest.fail, remember)
 
@@ -32,6 +33,15 @@ def test_what_was_proved_is_recalled_and_nothing_else(tmp_path: Path) -> None:
     assert known.name == "ann"
     assert made.recall("ann", WRONG) is None
     assert made.recall("bob", RIGHT) is None
+
+
+def test_a_name_is_remembered_however_it_is_written(tmp_path: Path) -> None:
+    made = accounts(tmp_path)
+    asyncio.run(made.verify("Ann", RIGHT))
+    for said in ("ann", "Ann", "ANN"):
+        known = made.recall(said, RIGHT)
+        assert known is not None
+        assert known.name == "ann"
 
 
 def test_a_wrong_password_is_never_remembered(tmp_path: Path) -> None:

@@ -16,12 +16,16 @@ from restante.protocol.secret import Secret
 HASH = hashes.make(Secret(b"secret"))
 KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
 WITH_KEYS = with_credentials("ann:", HASH, {"SCRAM-SHA-256": KEYS})
+DECOYS = "#decoys=" + "MDEy" * 10 + "MDE="
 
 
 def made(file: Path, *lines: str) -> FileAuthenticator:
-    file.write_text("".join(f"{line}\n" for line in lines))
-    accounts = FileAuthenticator(file, pytest.fail)
+    file.touch(0o600)
+    file.write_text("".join(f"{line}\n" for line in (*lines, DECOYS)))
+    warnings: list[str] = []
+    accounts = FileAuthenticator(file, warnings.append)
     accounts.refresh()
+    assert not lines or not warnings
     return accounts
 
 
@@ -50,6 +54,8 @@ def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
     assert "SCRAM-SHA-256" in made(tmp_path / "all", WITH_KEYS).mechanisms()
     assert made(tmp_path / "some", WITH_KEYS, f"bob:{HASH}").mechanisms() == PASSWORDS
     assert made(tmp_path / "none").mechanisms() == PASSWORDS
+    locked = made(tmp_path / "locked", WITH_KEYS, f"bob:{HASH}::::::nologin")
+    assert "SCRAM-SHA-256" in locked.mechanisms()
 
 
 def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path: Path) -> None:
@@ -63,6 +69,46 @@ def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path:
     assert (first.iterations, len(first.salt)) == (KEYS.iterations, len(KEYS.salt))
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.identify("nobody"))
+
+
+def answers(accounts: FileAuthenticator) -> list[scram.Keys]:
+    names = [f"nobody{number}" for number in range(40)]
+    return [asyncio.run(accounts.scram_keys("SCRAM-SHA-256", name)) for name in names]
+
+
+def test_what_is_made_up_stays_after_a_restart_and_when_accounts_come(tmp_path: Path) -> None:
+    """X11, D2, R3206-6."""
+    before = answers(made(tmp_path / "users", WITH_KEYS))
+    keys = {"SCRAM-SHA-256": scram.make("SCRAM-SHA-256", Secret(b"other"))}
+    bob = with_credentials("bob:", HASH, keys)
+    assert answers(made(tmp_path / "users", bob, WITH_KEYS)) == before
+    assert answers(made(tmp_path / "users", bob, WITH_KEYS.replace("ann:", "ben:"))) == before
+    (tmp_path / "users").write_text(f"{WITH_KEYS}\n{DECOYS.replace('M', 'N')}\n")
+    other = FileAuthenticator(tmp_path / "users", pytest.fail)
+    assert not {keys.salt for keys in answers(other)} & {keys.salt for keys in before}
+
+
+def test_what_is_made_up_has_the_looks_of_all_accounts(tmp_path: Path) -> None:
+    """X11, D2: keys from elsewhere may have other counts of iterations, and other salts."""
+    foreign = scram.Keys(b"twelve bytes", KEYS.stored_key, KEYS.server_key, 4096)
+    carl = with_credentials("carl:", HASH, {"SCRAM-SHA-256": foreign})
+    made_up = answers(made(tmp_path / "users", WITH_KEYS, carl))
+    assert {(keys.iterations, len(keys.salt)) for keys in made_up} == {(310_000, 16), (4096, 12)}
+
+
+@pytest.mark.parametrize("line", ["", "#decoys=\n", "#decoys=AAAA\n", "#decoys=?\n"])
+def test_a_file_without_a_key_for_decoys_is_told_of(tmp_path: Path, line: str) -> None:
+    """X11: what it has keys for SCRAM from was not `pop3 user` as it is now."""
+    (tmp_path / "users").touch(0o600)
+    (tmp_path / "users").write_text(f"{WITH_KEYS}\n{line}")
+    warnings: list[str] = []
+    accounts = FileAuthenticator(tmp_path / "users", warnings.append)
+    assert answers(accounts) == answers(accounts)
+    assert len(warnings) == 1
+    assert "no key for decoys" in warnings[0]
+    (tmp_path / "users").write_text(f"ann:{HASH}\n{line}")
+    accounts.refresh()
+    assert len(warnings) == 1
 
 
 def test_what_holds_for_one_account_alone_is_read(tmp_path: Path) -> None:
@@ -84,6 +130,15 @@ def test_an_account_with_a_secret_logs_in_by_it_and_not_by_a_password(tmp_path: 
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
     assert asyncio.run(accounts.shared_secret("bob")).reveal() == b"x"
     assert asyncio.run(accounts.verify("c", Secret(b"secret"))).name == "c"
+
+
+def test_a_secret_is_prepared_by_saslprep(tmp_path: Path) -> None:
+    """R6856-2.6."""
+    accounts = made(tmp_path / "users", "ann:::::::secret=A\N{COMBINING DIAERESIS}")
+    expected = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
+    assert asyncio.run(accounts.shared_secret("ann")).reveal() == expected
+    with pytest.raises(ValueError, match="its secret has characters that SASLprep"):
+        Account.parse("ann:::::::secret=a\N{RIGHT-TO-LEFT OVERRIDE}b")
 
 
 @pytest.mark.parametrize("extra", ["login_delay=soon", "expire_days=-1", "tls=maybe"])

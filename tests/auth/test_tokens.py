@@ -63,9 +63,15 @@ def running(issuer: Issuer) -> Iterator[None]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked += 1
+            if self.path == "/moved":
+                self.move()
+                return
             self.answer(issuer.jwks())
 
         def do_POST(self) -> None:
+            if self.path == "/moved":
+                self.move()
+                return
             form = self.rfile.read(int(self.headers["Content-Length"])).decode()
             token = urllib.parse.parse_qs(form)["token"][0]
             pair = base64.b64decode(self.headers["Authorization"].removeprefix("Basic "))
@@ -73,6 +79,12 @@ def running(issuer: Issuer) -> Iterator[None]:
                 self.send_error(401)
                 return
             self.answer(json.dumps(issuer.active.get(token, {"active": False})).encode())
+
+        def move(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", issuer.url)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def answer(self, body: bytes) -> None:
             self.send_response(200)
@@ -200,3 +212,14 @@ def test_introspection_that_fails_is_nobodys_fault_and_shows_no_secret(issuer: I
         user_of(tokens, Secret(b"good"))
     assert "wrong" not in str(caught.value)
     assert "good" not in str(caught.value)
+
+
+def test_a_redirect_to_where_nothing_is_sealed_is_not_followed(issuer: Issuer) -> None:
+    """Keys from there may be anybody's, and so may who would get the client's secret."""
+    moved = f"{issuer.url}/moved"
+    asked = issuer.asked
+    with pytest.raises(UnavailableError):
+        user_of(JwksTokens(moved, CLAIMS), issuer.token())
+    with pytest.raises(UnavailableError):
+        user_of(IntrospectedTokens(moved, "restante", Secret(b"x"), CLAIMS), issuer.token())
+    assert issuer.asked == asked + 1

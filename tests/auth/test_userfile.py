@@ -18,6 +18,7 @@ OTHER = "$6$abcdefgh$" + "a" * 86
 
 def test_a_passwd_file_of_dovecot_or_apache_is_taken_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "users"
+    file.touch(0o600)
     file.write_text(
         f"# a comment\n\nann:{HASH}\nbob@example.com:{{SHA512-CRYPT}}{OTHER}:1000:1000::/bob::\r\n"
         f"Jürgen Groß:{OTHER}"
@@ -35,6 +36,7 @@ def test_a_bad_line_is_told_of_with_its_place_and_costs_nobody_else_the_login(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "users"
+    file.touch(0o600)
     file.write_bytes(
         f"ann:{HASH}\nbob\ncarl:{{PLAIN}}x\n../../etc:{HASH}\nann:{OTHER}\n".encode()
         + b"\xff\xfe:"
@@ -47,6 +49,83 @@ def test_a_bad_line_is_told_of_with_its_place_and_costs_nobody_else_the_login(
     assert [problem.split(":")[1] for problem in accounts.problems] == ["2", "3", "4", "5", "6"]
     assert "further up" in accounts.problems[3]
     assert not any("PLAIN" in problem or OTHER in problem for problem in accounts.problems)
+
+
+def told(file: Path, *lines: str) -> list[str]:
+    """Return what is wrong with a file of these lines, after its name."""
+    file.touch(0o600)
+    file.write_text("".join(f"{line}\n" for line in lines))
+    return [problem.removeprefix(f"{file}:") for problem in userfile.read(file).problems]
+
+
+@pytest.mark.parametrize(
+    ("fields", "doubt"),
+    [
+        ("::::::TLS=required", "'TLS' is no word that is known here (did you mean tls?)"),
+        ("::::::tls_required", "'tls_required' is no word that is known here (did you mean tls="),
+        ("::::::expire_day=3", "'expire_day' is no word that is known here (did you mean expire_"),
+        ("::::::no_login=y", "'no_login' is no word that is known here (did you mean nologin?)"),
+        ("::::::department=sales", "'department' is no word that is known here, so it has no"),
+        ("::::::secret=x expire_day=3", "'expire_day' is no word that is known here (did you"),
+        (":::::tls=required", "tls= in field 7 has no effect; its place is the eighth field"),
+        (":::nologin=y::", "nologin= in field 5 has no effect; its place is the eighth field"),
+    ],
+)
+def test_a_word_that_has_no_effect_is_told_of(tmp_path: Path, fields: str, doubt: str) -> None:
+    (problem,) = told(tmp_path / "users", f"ann:{HASH}{fields}")
+    assert problem.startswith(f"1: 'ann': {doubt}")
+    assert not {"required", "sales", "=3"} & set(problem.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "secret=two hunter2",
+        "secert=two hunter2",
+        "secret=aa hunter2=",
+        "pass=two tlshunter2",
+        "hunter2",
+    ],
+)
+def test_what_may_be_a_piece_of_a_secret_is_not_told(tmp_path: Path, words: str) -> None:
+    problems = told(tmp_path / "users", f"ann:{HASH}::::::{words}")
+    assert problems
+    assert "hunter2" not in "".join(problems)
+    assert "two" not in "".join(problems)
+
+
+def test_words_of_dovecot_that_restrict_nobody_are_no_matter(tmp_path: Path) -> None:
+    words = "userdb_mail=maildir:~/mail userdb_quota_rule=*:storage=1G quota=1G nodelay=y event_a=b"
+    shell = "1000:1000:Ann,Room=5:/home/ann:/usr/sbin/nologin"
+    assert told(tmp_path / "users", f"ann:{HASH}:{shell}:{words} k5principals=a") == []
+
+
+def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:
+    (problem,) = told(
+        tmp_path / "users",
+        f"ann:{HASH}::::::allow_nets:protected=10.0.0.0/8",
+        f"bob:{HASH}::::::nologin=y reason=gone",
+        f"c:{HASH}",
+    )
+    assert problem == "1: 'ann' cannot log in: allow_nets is not kept to here"
+
+
+@pytest.mark.parametrize(("mode", "what"), [(0o644, "read"), (0o604, "read"), (0o666, "change")])
+def test_a_file_that_is_open_to_strangers_is_told_of(tmp_path: Path, mode: int, what: str) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"ann:{HASH}\n")
+    file.chmod(mode)
+    (problem,) = userfile.read(file).problems
+    assert f"everybody on this machine may {what} it (mode {mode:04o})" in problem
+    assert problem.endswith(f"chmod 600 {file}")
+    file.chmod(0o640)
+    assert userfile.read(file).problems == []
+
+
+@pytest.mark.parametrize("lines", [[], ["# nobody yet"], ["ann:x"], [f"ann:{HASH}::::::nologin"]])
+def test_a_file_in_which_nobody_can_log_in_is_told_of(tmp_path: Path, lines: list[str]) -> None:
+    problem = told(tmp_path / "users", *lines)[-1]
+    assert problem == " nobody in it can log in; `pop3 user add` adds an account"
 
 
 @pytest.mark.parametrize(

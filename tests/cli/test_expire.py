@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import time
@@ -34,10 +35,15 @@ def config(tmp_path: Path) -> Path:
     return file
 
 
-def expire(config: Path, *flags: str) -> str:
+def run(config: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     command: list[str | Path] = [POP3, "expire", "--config", config, *flags]
-    said: str = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return said
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def expire(config: Path, *flags: str) -> str:
+    ended = run(config, *flags)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
 
 
 def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
@@ -51,6 +57,51 @@ def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
     assert not anns.exists()
     assert bobs.exists()
     assert expire(config) == "0 messages removed.\n"
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+def test_a_maildrop_that_cannot_be_opened_makes_it_fail_and_keeps_no_other(
+    config: Path, flags: tuple[str, ...]
+) -> None:
+    """So that cron tells."""
+    mail = config.parent / "mail"
+    (mail / "ann").mkdir()
+    (mail / "ann" / "cur").touch()
+    put(mail, "bob", "1.old", 5 * WEEK)
+    ended = run(config, *flags)
+    assert ended.returncode == 1
+    assert "level=warning event=not_expired user=ann reason=" in ended.stderr
+    assert f"Not a directory: {mail}/ann/cur" in ended.stderr
+    assert "bob: " in ended.stdout
+    assert "\n1 messages " in ended.stdout
+
+
+def test_a_maildrop_in_use_is_left_without_complaint(config: Path) -> None:
+    mail = config.parent / "mail"
+    file = put(mail, "ann", "1.old", 2 * WEEK)
+    with open(mail / "ann" / "restante.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = run(config)
+    assert (ended.returncode, ended.stdout) == (0, "0 messages removed.\n")
+    assert "level=info event=not_expired user=ann" in ended.stderr
+    assert file.exists()
+
+
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+def test_without_a_number_of_days_it_says_that_no_mail_ever_goes(
+    config: Path, flags: tuple[str, ...]
+) -> None:
+    config.write_text(config.read_text().replace("expire_days = 7\n", ""))
+    put(config.parent / "mail", "ann", "1.old", 2 * WEEK)
+    assert "0 messages " in expire(config, *flags)  # it is set for Bob
+    users = config.parent / "users"
+    users.write_text(users.read_text().replace("expire_days=30", ""))
+    ended = run(config, *flags)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "Error: no mail is ever removed: set expire_days in the section [mail],"
+        " or for an account in the file of accounts\n"
+    )
 
 
 def test_a_server_removes_what_is_due_by_itself_and_announces_it(config: Path) -> None:

@@ -267,12 +267,58 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
         (["check", "ann@example.com", "--cacert", "/no/such"], "--cacert /no/such"),
         (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),
         (["show", "pop3s://ann@host", "0"], "0 is not in the range"),
+        (["check", "ann@example.com", "-m", "-1"], "write seconds, more than 0"),
+        (["check", "ann@example.com", "--timeout", "0"], "write seconds, more than 0"),
+        (["check", "ann@example.com", "--connect-timeout", "nan"], "write seconds, more than 0"),
+        (["check", "ann@example.com", "--wait", "-3"], "write seconds, 0 or more"),
+        (["discover", "ann@example.com", "-m", "x"], "write seconds, more than 0"),
+        (["verify"], "name the HOST to test"),
+        (
+            ["ls", "pop3://ann@127.0.0.1", "--password-command", "false"],
+            "it ended with exit code 1",
+        ),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", ""], "it is empty"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", "'"], "a quote is open"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", "true"], "the password is empty"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-stdin"], "the password is empty"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(words: list[str], said: str) -> None:
     ran = pop3(*words)
     assert ran.code == 2
     assert said in ran.err
+
+
+def test_an_empty_password_is_not_sent() -> None:
+    with broken() as running:
+        ran = pop3("check", url(running.port), password="")
+    assert ran.code == 2
+    assert "POP3_PASSWORD is set, to nothing" in ran.err
+    assert not any(line.startswith("USER") for line in running.heard)
+
+
+def test_the_checks_of_verify_are_listed_without_a_host() -> None:
+    ran = pop3("verify", "--list")
+    assert ran.code == 0
+    assert "R1939" in ran.out
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        "pop3s://ann:se:kret@mail.example.com",
+        "pop3s://ann@example.com:se@kret@mail.example.com",
+        "https://ann:sekret@mail.example.com",
+        "ann:sekret@example.com",
+        "pop3s://ann:sek/ret@mail.example.com:1",
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "monitor", "verify", "ls"])
+def test_a_password_in_an_account_is_not_shown(command: str, account: str) -> None:
+    ran = pop3(command, account)
+    assert ran.code in (2, 3)
+    assert ":***@" in ran.out + ran.err
+    assert "kret" not in ran.out + ran.err
 
 
 def test_a_password_is_not_sent_without_tls_unless_that_is_allowed() -> None:

@@ -28,7 +28,9 @@ def add(file: Path, name: str, password: bytes) -> Result:
         (b"secret\r\n", b"secret"),
         (b" two  spaces \nnext line\n", b" two  spaces "),
         ("Straße\n".encode(), "Straße".encode()),
-        (b"caf\xe9\n", b"caf\xe9"),
+        ("ein\N{SOFT HYPHEN}A\N{COMBINING DIAERESIS}\n".encode(), "einÄ".encode()),  # R6856-2.6
+        ("אבג123\n".encode(), "אבג123".encode()),
+        ("p\N{GRINNING FACE}\n".encode(), "p\N{GRINNING FACE}".encode()),
         (b"x" * 248, b"x" * 248),
     ],
 )
@@ -60,7 +62,19 @@ def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) ->
     assert not file.exists()
 
 
-@pytest.mark.parametrize("password", [b"", b"\n", b"x" * 249, b"a\0b"])
+@pytest.mark.parametrize(
+    "password",
+    [
+        b"",
+        b"\n",
+        b"x" * 249,
+        b"a\0b",
+        b"caf\xe9",  # R6856-2.6
+        b"a\tb",
+        "\N{SOFT HYPHEN}".encode(),
+        "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}".encode() * 9,  # 18 letters each
+    ],
+)
 def test_a_password_that_could_never_log_in_is_refused(tmp_path: Path, password: bytes) -> None:
     result = add(tmp_path / "users", "ann", password)
     assert result.exit_code == 1
@@ -82,12 +96,28 @@ def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / "users"
     add(file, "ann", b"secret")
     add(file, "bob", b"secret")
-    bob = userfile.read_lines(file)[1]
+    (bob,) = [line for line in userfile.read_lines(file) if line.startswith("bob:")]
     users = ["--users", str(file), "--password-stdin"]
     result = pop3("user", "passwd", "ann", *users, stdin=b"new one\n")
     assert (result.exit_code, result.output) == (0, "Changed the password of ann.\n")
     assert hashes.verify(userfile.read(file).known["ann"].hash, Secret(b"new one"))
-    assert userfile.read_lines(file)[1] == bob
+    assert bob in userfile.read_lines(file)
+
+
+def test_the_first_keys_for_scram_bring_one_for_decoys_which_stays(tmp_path: Path) -> None:
+    """X11."""
+    file = tmp_path / "users"
+    users = ["--users", str(file), "--password-stdin"]
+    pop3("user", "add", "ann", *users, "--no-scram", stdin=b"secret\n")
+    assert userfile.read(file).key is None
+    pop3("user", "passwd", "ann", *users, stdin=b"secret\n")
+    key = userfile.read(file).key
+    assert key is not None
+    assert len(key) == 32
+    add(file, "bob", b"secret")
+    pop3("user", "remove", "ann", "--users", str(file))
+    assert userfile.read(file).key == key
+    assert len(userfile.read_lines(file)) == 2
 
 
 def test_list_names_the_accounts_and_tells_what_is_no_use(tmp_path: Path) -> None:
@@ -98,7 +128,7 @@ def test_list_names_the_accounts_and_tells_what_is_no_use(tmp_path: Path) -> Non
         lines.write("carl:{PLAIN}hunter2\n")
     result = pop3("user", "list", "--users", str(file))
     assert result.stdout == "bob@example.com\nann\n"
-    assert f"{file}:3: 'carl' cannot log in" in result.stderr
+    assert f"{file}:4: 'carl' cannot log in" in result.stderr
     assert "hunter2" not in result.output
 
 

@@ -15,9 +15,11 @@ import dns.rrset
 import pytest
 import trustme
 
-from restante.client import autoconfig, domain
-from restante.client.discovery import discover, ordered
+from restante.client import autoconfig, blocking, domain, lookup
+from restante.client.discovery import Discovery, discover, ordered
 from restante.client.world import Internet, Nothing, Service
+from restante.protocol.failures import Unreachable
+from support.process import free_port
 
 XML = b"""<?xml version="1.0"?>
 <clientConfig version="1.1"><emailProvider id="example.com">
@@ -218,7 +220,7 @@ def https(context: ssl.SSLContext, answer: bytes) -> Iterator[int]:
 def test_the_real_thing_asks_the_dns_and_https() -> None:
     authority = trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("autoconfig.example.com").configure_cert(serving)
+    authority.issue_cert("autoconfig.example.com", "xn--bcher-kva.example").configure_cert(serving)
     trusting = ssl.create_default_context()
     authority.configure_trust(trusting)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(XML)}\r\nConnection: close\r\n\r\n".encode()
@@ -230,8 +232,27 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
             world.srv("_pop3._tcp.example.com")
         world.resolve["autoconfig.example.com"] = f"localhost:{https_port}"
         assert world.fetch("https://autoconfig.example.com/mail/config-v1.1.xml") == XML
+        world.resolve["xn--bcher-kva.example"] = f"localhost:{https_port}"
+        assert world.fetch("https://xn--bcher-kva.example/mail/config-v1.1.xml") == XML
         world.resolve["elsewhere.example.com"] = f"localhost:{https_port}"
         with pytest.raises(Nothing, match="certificate"):
             world.fetch("https://elsewhere.example.com/mail/config-v1.1.xml")
+    world.resolve["gone.example.com"] = f"localhost:{free_port()}"
+    with pytest.raises(Nothing, match=r"^refused$"):
+        world.fetch("https://gone.example.com/")
+    with pytest.raises(Nothing, match=r"^the address of the file cannot be asked for$"):
+        world.fetch("https://" + "a" * 100_000)
     with pytest.raises(Nothing, match="away from https"):
         world.fetch("http://autoconfig.example.com/")
+
+
+def test_an_address_without_a_server_is_told_in_words_of_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
+    monkeypatch.setattr(lookup, "discovered", lambda *_: nothing)
+    with pytest.raises(Unreachable) as caught:
+        blocking.connect("ann@example.invalid", "pw")
+    assert (caught.value.phase, caught.value.id) == ("discover", "no-server")
+    assert "--" not in caught.value.text
+    assert "pop3s://ann@host" in caught.value.text

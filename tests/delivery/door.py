@@ -16,7 +16,7 @@ from restante.delivery.settings import Settings
 from restante.server import observe
 from restante.storage.api import Store
 from restante.storage.memory import MemoryStore
-from support.live import PATIENCE, wait_until
+from support.live import PATIENCE, Passwords, wait_until
 from support.thread import Stage, in_thread
 
 
@@ -135,7 +135,7 @@ def listening(
         stage.loop.set_exception_handler(lambda _, context: odd.append(context))
         log, writer = observe.start("text", lines := io.StringIO())
         sockets = listener.open()
-        async with listener.serving(sockets, used, log):
+        async with listener.serving(sockets, used, Passwords(), log):
             port = sockets[1].getsockname()[1]
             await stage.show(Door(file, port, used, lines, stage.stop))
         listener.close()

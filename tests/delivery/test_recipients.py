@@ -35,6 +35,10 @@ class Known:
         ("ann", ["ann"], "ann"),
         ("@example.com", ["", "example.com"], None),
         ('"ann smith"@example.com', ["ann smith@example.com"], "ann smith@example.com"),
+        ("A\N{COMBINING DIAERESIS}rger@example.com", ["Ärger"], "Ärger"),
+        ("A\N{COMBINING DIAERESIS}RGER@example.com", ["ärger"], "ärger"),
+        ("a\N{SOFT HYPHEN}nn@example.com", ["ann@example.com"], "ann@example.com"),
+        ("a\N{RIGHT-TO-LEFT OVERRIDE}nn@example.com", ["ann"], None),
         (r'"ann\"s"@example.com', ['ann"s'], 'ann"s'),
     ],
 )  # fmt: skip

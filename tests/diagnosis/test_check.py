@@ -8,8 +8,6 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,94 +15,27 @@ import pytest
 
 from restante.client import lookup
 from restante.client.discovery import Candidate, Discovery, Finding
+from restante.client.maildrop import Box, Entry
 from restante.client.options import Options, Target
+from restante.client.session import Session
+from restante.client.wire import Wire
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
-from restante.diagnosis.run import examine
+from restante.diagnosis.run import _more_time, examine
+from restante.diagnosis.work import Work
+from support.asking import OPTIONS, ask, capa, faults
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
 
-OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
-FOUND: set[str] = set()
-
-
-def ask(port: int, *, host: str = "127.0.0.1", **more: Any) -> Report:
-    options = replace(OPTIONS, **more.pop("options", {}))
-    target = Target(host, port, more.pop("tls", "starttls"), "ann@example.com")
-    password: Callable[[], str] = lambda: "hunter22"  # noqa: E731
-    report = examine(Question("ann", target, options, password=password, **more))
-    assert "hunter22" not in str(report.as_json())
-    return report
-
-
-def faults(*rows: tuple[str, str, dict[str, Any], str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        ("name", "server", "said"),
-        [
-            pytest.param(name, server, said, id=f"{name}: {title}")
-            for name, title, server, said in rows
-        ],
-    )
-
-
-def PASS(text: str) -> dict[str, Any]:  # noqa: N802
-    return {"replies": {"PASS": f"-ERR {text}\r\n".encode()}}
-
-
-def capa(*tags: str) -> bytes:
-    return ("+OK\r\n" + "".join(f"{tag}\r\n" for tag in tags) + ".\r\n").encode()
-
-
-OAUTH_ONLY = {
-    "replies": {
-        "CAPA": capa("TOP", "UIDL", "USER", "SASL PLAIN XOAUTH2"),
-        "PASS": b"-ERR Logon failure: unknown user name or bad password.\r\n",
-    }
-}
-UIDL_70 = b"+OK\r\n1 " + b"x" * 71 + b"\r\n2 ok\r\n.\r\n"
-
-LOGINS = faults(
-    ("auth-failed", "with the code", PASS("[AUTH] no"), "no"),
-    ("auth-failed", "without a code", PASS("invalid login"), "invalid login"),
-    ("auth-apppw", "as Google says it", PASS("[AUTH] Application-specific password required: https://support.example.com/185833"), "Application"),
-    ("auth-apppw", "as Yahoo says it", PASS("[AUTH] You need to use an app password"), "app password"),
-    ("auth-oauth", "as Microsoft says it", OAUTH_ONLY, "Logon failure"),
-    ("auth-pop-disabled", "as Google says it", PASS("[SYS/PERM] Your account is not enabled for POP access"), "POP access"),
-    ("auth-pop-disabled", "by text alone", PASS("POP3 access is disabled for this user"), "disabled"),
-    ("auth-temp", "by the code", PASS("[SYS/TEMP] try later"), "try later"),
-    ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
-    ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "said nothing"),
-    ("auth-noreply", "closed", {"replies": {"PASS": CLOSE}}, "closed"),
-    ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),
-    ("auth-plain-refused", "USER refused", {"replies": {"USER": b"-ERR use TLS\r\n"}}, "use TLS"),
-    ("auth-plain-refused", "with the code", {"replies": {"USER": b"-ERR [AUTH] Plaintext authentication disallowed on non-secure (SSL/TLS) connections.\r\n"}}, "Plaintext"),
-    ("locked", "by the code", PASS("[IN-USE] locked by another"), "locked"),
-    ("locked", "by text alone", PASS("maildrop already locked"), "locked"),
-    ("auth-temp", "too many connections", PASS("Too many connections from your address"), "Too many"),
-    ("auth-temp", "a server's own trouble", PASS("chdir Maildir failed"), "chdir"),
-    ("auth-failed", "an account that is locked", PASS("Your account has been locked"), "account"),
-    ("locked", "as qpopper says it", PASS("/var/mail/.ann.pop lock busy! Is another session active?"), "busy"),
-    ("login-delay", "by the code", PASS("[LOGIN-DELAY] wait"), "wait"),
-    ("login-delay", "by text alone", PASS("login too soon; minimum login interval is 5 minutes"), "too soon"),
-)  # fmt: skip
-
-
-@LOGINS
-def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any], said: str) -> None:
-    with broken(**server) as running:
-        report = ask(running.port)
-    assert report.id == name
-    assert report.failure is not None
-    assert said in report.failure.evidence
-    assert "DELE" not in str(running.heard)
-
-
 GREETINGS = faults(
     ("greet-err", "busy", {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}, "[SYS/TEMP] too many"),
+    ("sys-perm", "broken", {"greeting": b"-ERR [SYS/PERM] go away\r\n"}, "[SYS/PERM] go away"),
     ("greet-closed", "at once", {"greeting": CLOSE}, "closed"),
     ("tcp-reset", "at once", {"greeting": RESET}, "reset"),
     ("greet-none", "silent", {"greeting": SILENCE}, "silent"),
+    ("no-end", "no line end", {"greeting": b"+OK ready" + SILENCE}, 'the greeting has no line end: "+OK ready" came'),
+    ("desync", "two of them", {"greeting": b"+OK one\r\n+OK two\r\n"}, 'behind the greeting came "+OK two"'),
     ("wrong-protocol", "SMTP", {"greeting": b"220 mail ESMTP Postfix\r\n" + SILENCE}, 'SMTP server; it says "220 mail ESMTP Postfix"'),
     ("wrong-protocol", "IMAP", {"greeting": b"* OK IMAP4rev1 ready\r\n" + SILENCE}, "IMAP"),
     ("wrong-protocol", "SSH", {"greeting": b"SSH-2.0-OpenSSH_9\r\n" + SILENCE}, "SSH"),
@@ -122,7 +53,10 @@ def test_a_greeting_that_is_none_is_told(name: str, server: dict[str, Any], said
     assert said in report.failure.evidence
 
 
+UIDL_70 = b"+OK\r\n1 " + b"x" * 71 + b"\r\n2 ok\r\n.\r\n"
+
 MAILBOXES = faults(
+    ("long-reply", "in the greeting", {"greeting": b"+OK " + b"x" * 507 + b"\r\n"}, "513 octets; 512"),
     ("stat-lie", "counts more", {"replies": {"STAT": b"+OK 3 100\r\n"}}, "STAT says 3 messages of 100"),
     ("uidl-missing", "refused", {"replies": {"UIDL": b"-ERR no\r\n"}}, "UIDL is refused"),
     ("uidl-missing", "for one", {"replies": {"UIDL": b"+OK\r\n1 a\r\n.\r\n"}}, "message 2"),
@@ -147,9 +81,19 @@ BREAKS = faults(
     ("conn-lost", "in STAT", {"replies": {"STAT": CLOSE}}, "closed"),
     ("conn-lost", "in LIST", {"replies": {"LIST": b"+OK\r\n1 2\r\n2" + CLOSE}}, "closed"),
     ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "said nothing"),
+    ("stalled", "in LIST", {"replies": {"LIST": b"+OK\r\n1 54\r\n" + SILENCE}}, 'the last line "1 54", and not its end'),
+    ("stalled", "in TOP", {"replies": {"TOP": b"+OK\r\nSubject: x\r\n\r\n" + SILENCE}}, "a line with a dot"),
+    ("conn-lost", "in UIDL", {"replies": {"UIDL": b"+OK\r\n1 a\r\n" + CLOSE}}, "a line with a dot"),
+    ("no-end", "STAT", {"replies": {"STAT": b"+OK 2 100" + SILENCE}}, 'the answer to STAT has no line end: "+OK 2 100"'),
+    ("no-end", "PASS", {"replies": {"PASS": b"+OK" + SILENCE}}, "the answer to PASS *** has no line end"),
+    ("desync", "two replies to USER", {"replies": {"USER": b"+OK\r\n+OK\r\n"}}, "behind the answer to USER ann@example.com"),
+    ("desync", "two replies to CAPA", {"replies": {"CAPA": b"-ERR\r\n-ERR\r\n"}}, "behind the answer to CAPA"),
+    ("desync", "two replies to PASS", {"replies": {"PASS": b"+OK\r\n+OK\r\n"}}, "behind the answer to PASS ***"),
     ("bad-reply", "in STAT", {"replies": {"STAT": b"+OK none\r\n"}}, "no two numbers"),
     ("bad-reply", "no status", {"replies": {"STAT": b"5 100\r\n"}}, "no reply of POP3"),
-    ("refused", "STAT", {"replies": {"STAT": b"-ERR [SYS/TEMP] index\r\n"}}, "[SYS/TEMP] index"),
+    ("refused", "STAT", {"replies": {"STAT": b"-ERR no index\r\n"}}, "no index"),
+    ("sys-temp", "STAT", {"replies": {"STAT": b"-ERR [SYS/TEMP] index\r\n"}}, "[SYS/TEMP] index"),
+    ("sys-perm", "LIST", {"replies": {"LIST": b"-ERR [SYS/PERM] index\r\n"}}, "[SYS/PERM] index"),
     ("desync", "two replies", {"replies": {"STAT": b"+OK 2 89\r\n+OK 2 89\r\n"}}, "more replies"),
     ("not-stuffed", "behind TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n"}}, "goes on behind its end"),
 )  # fmt: skip
@@ -283,6 +227,14 @@ def test_what_works_is_said_to_work_and_left_as_it_was() -> None:
     assert "RETR 1" in running.heard
 
 
+def test_two_failed_logins_are_told_to_be_two() -> None:
+    replies = {"CAPA": capa("USER", "TOP", "SASL SCRAM-SHA-256"), "AUTH": b"-ERR [AUTH] no\r\n"}
+    with broken({**replies, "PASS": b"-ERR [AUTH] no\r\n"}) as running:
+        report = ask(running.port)
+    assert report.id == "auth-failed"
+    assert "2 failed logins" in str(report.steps[-1].details)
+
+
 def test_hints_about_the_password_show_none_of_it() -> None:
     from restante.diagnosis.login import hints
 
@@ -297,7 +249,7 @@ def test_every_explanation_says_what_why_and_who(row: Any) -> None:
     assert row.verdict.endswith((".", "!"))
     assert row.why
     assert row.admin or row.you
-    assert 1 <= row.exit <= 13
+    assert 1 <= row.exit <= 14
 
 
 def test_a_name_server_that_does_not_answer_is_not_a_name_that_does_not_exist(
@@ -384,7 +336,7 @@ def test_an_address_that_nothing_is_known_of_says_what_was_asked(
 ) -> None:
     discovering(monkeypatch)
     report = examine(Question("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
-    assert report.id == "dns-nxdomain"
+    assert (report.id, report.exit_code) == ("no-server", 3)
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
 
 
@@ -398,3 +350,29 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
     assert report.failure is not None
     assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
     assert ("example.com says", "mail.example.com:995") in report.steps[0].details
+
+
+def test_a_deep_check_has_time_for_each_message() -> None:
+    """However small they are, each takes a turn to the server and back."""
+    target = Target("127.0.0.1", 110, "starttls", "ann")
+    question = Question("ann", target, Options(total_seconds=60))
+    with socket.socket() as sock:
+        work = Work(question, Report("ann"), target)
+        work.wire = Wire(Session(work.target, question.options), sock)
+        before = work.online.flow.ends
+        entries = {number: Entry(number, 0, None) for number in range(1, 1001)}
+        _more_time(work, Box(work.session, entries))
+        assert work.online.flow.ends >= before + 100
+
+
+def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server has heard the password by then, and may say it in its greeting."""
+    monkeypatch.setattr("restante.diagnosis.login.RETRY", 0)
+    logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
+    capabilities = iter([b"+OK\r\nUSER\r\n.\r\n", b"+OK hunter22\r\nUSER\r\n.\r\n"])
+    replies = {"PASS": lambda _: next(logins), "CAPA": lambda _: next(capabilities)}
+    with broken(replies) as running:
+        report = ask(running.port, wait=10)
+    assert report.ok
+    assert ("<", "+OK ***") in report.trace
+    assert "hunter22" not in str(report.trace)

@@ -97,9 +97,32 @@ def test_a_tls_port_spoken_to_in_clear_is_told_and_the_command_is_given() -> Non
         report = ask(running.port, "starttls", options={"reply_seconds": 1})
     assert report.id == "tls-on-plain"
     assert report.failure is not None
+    where = f"localhost:{running.port}"
     assert report.failure.commands == (
-        f"pop3 check pop3s://ann@example.com@localhost:{running.port}",
+        f"pop3 check pop3s://ann@example.com@{where} --resolve {where}:127.0.0.1",
     )
+
+
+def test_another_protocol_behind_a_certificate_that_fails_is_the_true_cause() -> None:
+    greeting = b"220 mx.example.com ESMTP Postfix\r\n" + SILENCE
+    with broken(greeting=greeting, implicit=make("self", hosts=HOSTS).serving()) as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("wrong-protocol", 6)
+    step = report.steps[-1]
+    assert "SMTP server" in step.text
+    assert step.details[0] == ("certificate", "tls-selfsigned: self certifies itself")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "found"),
+    [(-88, 2, "tls-soon"), (-75, 15, "ok"), (-1, 5, "ok"), (-5, 1, "tls-soon")],
+)
+def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found: str) -> None:
+    certified = make("localhost", issuer=ROOT, begins=begins * DAY, ends=ends * DAY)
+    with broken(implicit=certified.serving()) as running:
+        report = ask(running.port)
+        quiet = ask(running.port, mind_renewal=False)
+    assert (report.id, quiet.id) == (found, "ok")
 
 
 def test_stls_that_is_missing_keeps_the_password_at_home() -> None:

@@ -51,7 +51,7 @@ PLANS: tuple[Plan, ...] = (
     _whole_session,
     _pipelined,
     _operations(client.capa(), client.stat(), client.list_(), client.uidl()),
-    _operations(client.retr(1, 20), client.retr(2), client.top(3, 4, 50)),
+    _operations(client.retr(1, 20), client.retr(2), client.top(3, 4)),
     _operations(by_hand("CAPA"), by_hand("RETR 1", LISTING), by_hand("LIST 1"), by_hand("UIDL")),
     *(
         lambda session, name=name: [

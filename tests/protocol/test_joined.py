@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,6 +75,13 @@ def test_apop_proves_the_password_by_the_greeting() -> None:
     joined, peer = join(apop=True)
     digest = apop_digest(TIMESTAMP, "secret")
     assert joined.run(carry_out(peer, client.apop("ann", digest))).ok
+
+
+def test_apop_prepares_the_password() -> None:
+    """R6856-2.6."""
+    composed = apop_digest(TIMESTAMP, "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}")
+    assert apop_digest(TIMESTAMP, "A\N{COMBINING DIAERESIS}") == composed
+    assert apop_digest(TIMESTAMP, "a\tb") == hashlib.md5(f"{TIMESTAMP}a\tb".encode()).hexdigest()
 
 
 def test_lists_and_totals_are_read(logged_in: tuple[Joined, Peer]) -> None:

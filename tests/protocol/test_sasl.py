@@ -102,6 +102,27 @@ def test_the_name_to_act_for_is_prepared_by_saslprep(authority: str, said: bytes
     assert talk().send(b"AUTH PLAIN " + message + b"\r\n") == said
 
 
+@pytest.mark.parametrize("password", [b"p\xfcss", b"a\tb", "a\N{LINE SEPARATOR}b".encode()])
+def test_what_can_be_no_password_is_refused_however_it_is_said(password: bytes) -> None:
+    """R6856-2.6."""
+    said = b"-ERR [AUTH] A password is UTF-8, without control characters.\r\n"
+    session = talk()
+    session.send(b"USER ann\r\n")
+    assert session.send(b"PASS " + password + b"\r\n") == said
+    assert session.send(b"AUTH PLAIN " + b64(b"\0ann\0" + password) + b"\r\n") == said
+    session.send(b"AUTH LOGIN\r\n" + b64(b"ann") + b"\r\n")
+    assert session.send(b64(password) + b"\r\n") == said
+
+
+@pytest.mark.parametrize("password", ["p\N{GRINNING FACE}", "אבג123", "a\N{NO-BREAK SPACE}b"])
+def test_a_password_may_be_what_only_a_name_may_not(password: str) -> None:
+    """R6856-2.6: unassigned when SASLprep was made, of both directions, a space of another kind."""
+    session = talk()
+    session.world.add("ann", password)
+    message = b64(f"\0ann\0{password}".encode())
+    assert session.send(b"AUTH PLAIN " + message + b"\r\n") == LOGGED_IN
+
+
 def test_plain_takes_fields_of_255_octets() -> None:
     """R2595-6.1, T21: the line has far more than 255 octets then."""
     session = talk()
@@ -137,6 +158,41 @@ def test_scram_logs_in_and_proves_the_server_too(name: str, user: str, *, plus: 
     assert session.session.state is State.TRANSACTION
 
 
+def proved(session: Talk, mechanism: str, header: bytes, name: bytes) -> bytes:
+    """Log in by SCRAM as ann, saying just this, and return what is said to the proof."""
+    bare = b"n=" + name + b",r=abc"
+    first = b"AUTH " + mechanism.encode() + b" " + b64(header + bare) + b"\r\n"
+    said = challenge(session.send(first))
+    nonce, salt, iterations = (field[2:] for field in said.split(b","))
+    binding = b64(header + (BINDING if header.startswith(b"p=") else b""))
+    final = b"c=" + binding + b",r=" + nonce
+    salted = hashlib.pbkdf2_hmac("sha256", b"secret", base64.b64decode(salt), int(iterations))
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    stored = hashlib.sha256(key).digest()
+    signature = hmac.digest(stored, b",".join((bare, said, final)), "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signature, strict=True))
+    return session.send(b64(final + b",p=" + b64(proof)) + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "header", "name"),
+    [
+        ("SCRAM-SHA-256", "n,,", "a\N{SOFT HYPHEN}nn"),
+        ("SCRAM-SHA-256", "n,a=ann,", "\N{FULLWIDTH LATIN SMALL LETTER A}nn"),
+        ("SCRAM-SHA-256", "n,a=a\N{SOFT HYPHEN}nn,", "ann"),
+        ("SCRAM-SHA-256-PLUS", "p=tls-unique,a=ann,", "ann"),
+    ],
+)
+def test_scram_prepares_the_name_and_takes_it_as_authority(
+    mechanism: str, header: str, name: str
+) -> None:
+    """R5802-5.1, R5802-6.1."""
+    plus = mechanism.endswith("-PLUS")
+    session = talk(TLS if plus else CLEAR)
+    assert challenge(proved(session, mechanism, header.encode(), name.encode()))[:2] == b"v="
+    assert session.send(b"\r\n") == LOGGED_IN
+
+
 @pytest.mark.parametrize(
     ("user", "password"), [("ann", "wrong"), ("nobody", "secret")], ids=["password", "name"]
 )
@@ -155,21 +211,43 @@ def test_scram_refuses_a_wrong_proof_and_the_client_may_try_again(user: str, pas
 @pytest.mark.parametrize(
     "message",
     [
-        b"",
-        b"n,,",
-        b"n,,n=ann",
-        b"n,,m=new,n=ann,r=abc",  # a mandatory extension that nobody knows
+        b"n,,n=ann,r=",
         b"y,,n=ann,r=abc",  # "you cannot bind": we can, so somebody took -PLUS off the list
         b"p=tls-telepathy,,n=ann,r=abc",
-        b"n,a=bob,n=ann,r=abc",  # for somebody else
-        b"n,,n=a=nn,r=abc",
-        b"n,,n=\xff,r=abc",
     ],
 )
 def test_a_scram_message_that_must_fail_fails(message: bytes) -> None:
     """R5802-5.1, R5802-6.1."""
     said = talk().send(b"AUTH SCRAM-SHA-256\r\n" + b64(message) + b"\r\n")
     assert said == b"+ \r\n" + WRONG
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"n,,",
+        b"n,,n=ann",
+        b"n,,m=new,n=ann,r=abc",  # a mandatory extension that nobody knows
+        b"n,,n=a=nn,r=abc",
+        b"n,,n=\xff,r=abc",
+        b"n,a=\xff,n=ann,r=abc",
+        b"n,a=a=nn,n=ann,r=abc",
+        b"n,b=ann,n=ann,r=abc",
+        b"n,ann,n=ann,r=abc",
+        "n,,n=a\N{RIGHT-TO-LEFT OVERRIDE}nn,r=abc".encode(),
+    ],
+)
+def test_a_scram_message_that_is_none_is_not_understood(message: bytes) -> None:
+    """R5802-5.1: names are written so and so, and mandatory extensions are refused."""
+    said = talk().send(b"AUTH SCRAM-SHA-256\r\n" + b64(message) + b"\r\n")
+    assert said == b"+ \r\n-ERR [AUTH] The response is not understood.\r\n"
+
+
+def test_scram_is_for_nobody_else() -> None:
+    """R5802-5.1, as in PLAIN."""
+    said = talk().send(b"AUTH SCRAM-SHA-256 " + b64(b"n,a=bob,n=ann,r=abc") + b"\r\n")
+    assert said == b"-ERR [AUTH] Nobody may log in as somebody else.\r\n"
 
 
 def test_the_example_of_rfc_7677_is_understood() -> None:

@@ -230,6 +230,67 @@ def test_a_mistake_about_delivery_is_told(tmp_path: Path, line: str, told: str) 
     assert problem.startswith(told)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            '[server]\nworkers = "two"',
+            "server.workers: Expected a number or \"auto\" (it is 'two')",
+        ),
+        ('[login]\nscram = "on"', 'login.scram: Expected "auto", "always" or "never" (it is'),
+        ("[server]\nworkers = 0", "server.workers: Expected `int` >= 1"),
+    ],
+)
+def test_a_word_that_is_none_of_those_allowed_is_told_with_them(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    (problem,) = problems(tmp_path, f"{LEAST}{line}\n")
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize("key", ["jwks", "introspection"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example.com/keys",
+        "http://192.0.2.1/",
+        "http://127.0.0.1.example.com/",
+        "http://localhost@issuer.example.com/",
+        "HTTP://issuer.example.com/",
+        "ftp://127.0.0.1/keys",
+        "file:///etc/keys",
+        "https://",
+        "https://[zz]/",
+    ],
+)
+def test_an_issuer_is_asked_by_https_alone(tmp_path: Path, key: str, url: str) -> None:
+    """Keys that came in clear may be anybody's, and so may who gets the client's secret."""
+    (problem,) = problems(tmp_path, f'{LEAST}[tokens]\n{key} = "{url}"\n')
+    assert problem.startswith(f"tokens.{key}: Expected an https URL")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'jwks = "/etc/restante/jwks.json"',
+        'jwks = "https://issuer.example.com/keys"',
+        'jwks = "http://127.0.0.1:8080/keys"',
+        'introspection = "https://issuer.example.com/introspect"',
+        'introspection = "http://[::1]:8080/"',
+        'introspection = "http://localhost/"',
+    ],
+)
+def test_an_issuer_on_this_machine_may_do_without_tls(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(f"{LEAST}[tokens]\n{line}\n")
+    load(file, {})
+
+
+def test_introspection_is_no_file(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, f'{LEAST}[tokens]\nintrospection = "/etc/keys"\n')
+    assert problem.startswith("tokens.introspection: Expected an https URL")
+
+
 def test_unique_ids_are_own_or_what_dovecot_made(tmp_path: Path) -> None:
     said = problems(tmp_path, LEAST.replace("[acc", 'unique_ids = "%5u"\n[acc'))
     assert len(said) == 1

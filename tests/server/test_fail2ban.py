@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.live import serving
+from support.live import Passwords, serving
 from support.programs import need
 
 ROOT = Path(__file__).parents[2]
@@ -25,19 +25,28 @@ WRITER = "/lib/systemd/systemd-journal-remote"
 
 @pytest.fixture(scope="module")
 def log() -> str:
-    """What the server says about three failed logins, one of a joker, and a good one."""
-    with serving() as live:
+    """What the server says about three failed logins, one of a joker, and two that were right."""
+    accounts = Passwords()
+    with serving(authenticator=accounts) as live:
+        accounts.known = live.passwords.known
+        accounts.tls_required = {"strict"}
         live.add("ann", "secret")
+        live.add("strict", "secret")
         with live.connect() as client:
             client.read_line()
-            for name in ("ann", "nobody", "x address=192.0.2.1 user=y"):
+            strange = 'x address=192.0.2.1 user=y method=z reason="no TLS"'
+            for name in ("ann", "nobody", strange):
                 client.say(f"USER {name}")
                 assert client.say("PASS wrong").startswith(b"-ERR [AUTH]")
+            client.say("USER strict")  # is right, but for TLS
+            assert client.say("PASS secret").startswith(b"-ERR [AUTH]")
         with live.connect() as client:
             client.log_in("ann", "secret")
             client.say("QUIT")
         live.wait_for_log("end=quit", "end=disconnected")
-        return live.log.getvalue()
+        lines = live.log.getvalue()
+    assert lines.count('reason="no TLS"\n') == 1
+    return lines
 
 
 def journal(folder: Path, lines: list[str], unit: str) -> Path:

@@ -53,6 +53,7 @@ def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
 def live(hashing: Hashing, tmp_path: Path) -> Iterator[Live]:
     users = tmp_path / "users"
     stored = hashes.make(Secret(b"right"))
+    users.touch(0o600)
     users.write_text(f"ann:{stored}\nbob:{stored}\n")
     accounts = FileAuthenticator(users, pytest.fail, remember=300)
     with serving(authenticator=accounts) as live:

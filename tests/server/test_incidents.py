@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from restante.auth.api import UnavailableError
 from restante.protocol import commands
 from restante.protocol.errors import Pop3Error
 from restante.protocol.secret import Secret
+from restante.protocol.settings import Offer
 from restante.protocol.state import Session, State
 from restante.storage.api import GoneError, RemainError, StoreError
 from server.doubles import Chunks, ScriptedStore
@@ -169,3 +171,34 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
         assert client.say("QUIT") == b"-ERR [SYS/TEMP] Some deleted messages not removed.\r\n"
         assert client.read_all() == b""
     live.wait_for_log('end="update failed"', "deleted=1")
+
+
+def test_trouble_is_logged_with_user_and_file_of_which_the_client_hears_nothing(
+    live: Live, store: ScriptedStore
+) -> None:
+    """X4."""
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        store.read_error = StoreError("a message cannot be opened", path="/srv/mail/ann/cur/1.a")
+        assert b"/srv" not in client.say("RETR 1")
+    live.wait_for_log(
+        'event=trouble address=127.0.0.1 user=ann error="a message cannot be opened:'
+        ' /srv/mail/ann/cur/1.a" code=SYS/TEMP'
+    )
+
+
+@pytest.mark.parametrize("commands", [["USER bob", "PASS x"], ["AUTH PLAIN AGJvYgB4"]])
+def test_trouble_before_a_login_is_logged_with_the_user_who_it_is_said_to_be(
+    commands: list[str],
+) -> None:
+    class Away:
+        async def verify(self, user: str, password: Secret) -> None:
+            raise UnavailableError("no database")
+
+    offer = Offer(mechanisms=frozenset({"PLAIN"}))
+    with serving(authenticator=Away(), offer=lambda: offer) as live:
+        with live.connect() as client:
+            client.read_line()
+            said = [client.say(command) for command in commands]
+        assert said[-1].startswith(b"-ERR [SYS/TEMP] Logins cannot be checked now")
+        live.wait_for_log('event=trouble address=127.0.0.1 user=bob error="no database"')

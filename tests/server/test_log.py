@@ -29,10 +29,27 @@ def test_a_session_has_one_line_with_what_it_did() -> None:
     assert len(sessions) == 1
     assert re.search(
         r"level=info event=session address=127\.0\.0\.1 user=ann tls= octets_in=55 octets_out=151"
-        r" retrieved=1 deleted=1 seconds=[0-9.]+ end=quit$",
+        r" messages=2 maildrop_octets=42 retrieved=1 deleted=1 seconds=[0-9.]+ end=quit$",
         sessions[0],
     ), sessions[0]
     assert "hunter2" not in live.log.getvalue()
+
+
+def test_an_empty_maildrop_can_be_told_from_none() -> None:
+    with serving() as live:
+        live.add("ann", "secret")
+        for password in ("wrong", "secret"):
+            with live.connect() as client:
+                client.read_line()
+                client.say("USER ann")
+                client.say(f"PASS {password}")
+                client.say("QUIT")
+                client.read_all()
+        live.wait_for_log("user=ann tls=", "user= tls=")
+    sessions = [line for line in live.log.getvalue().splitlines() if "event=session" in line]
+    assert "messages" not in sessions[0]
+    assert "maildrop_octets" not in sessions[0]
+    assert " messages=0 maildrop_octets=0 retrieved=0 " in sessions[1]
 
 
 def test_json_is_one_object_a_line() -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from restante.server import selfsigned
+from restante.server.keypair import Pair
 from support.live import wait_until
 from support.process import Served, serving
 
@@ -31,6 +33,7 @@ class Alone:
 
 
 GREETING = '[server]\ngreeting = "before"\n'
+TLS = '[tls]\ncertificates = [{{ certificate = "{pair.certificate}", key = "{pair.key}" }}]\n'
 
 
 @pytest.fixture
@@ -58,3 +61,23 @@ def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
     assert "event=reloaded" not in log
     with alone.served.connect() as client:
         assert client.read_line() == b"+OK before\r\n"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_certificate_that_cannot_be_used_is_told_and_nothing_is_called_reloaded(
+    tmp_path: Path, workers: str
+) -> None:
+    made = selfsigned.make(("localhost",))
+    pair = Pair(tmp_path / "mail.pem", tmp_path / "mail.key")
+    pair.certificate.write_bytes(made.certificate)
+    pair.key.write_bytes(made.key)
+    config = tmp_path / "restante.toml"
+    config.write_text(TLS.format(pair=pair))
+    with serving(tmp_path, "--config", config, "--workers", workers) as served:
+        alone = Alone(served, config)
+        pair.key.unlink()
+        log = alone.reload(config.read_text(), "not_reloaded")
+        assert f'problem="tls.certificates: {pair.key}: No such file or directory"' in log
+        assert "event=reloaded" not in log
+        pair.key.write_bytes(made.key)
+        alone.reload(config.read_text(), "reloaded")

@@ -105,6 +105,7 @@ def test_a_connection_too_many_from_one_address_is_told_so_and_closed() -> None:
             first.read_all()
         with live.connect() as third:
             assert third.read_line().startswith(b"+OK")
+        live.wait_for_log('end="too many connections from the address"')
 
 
 def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
@@ -122,10 +123,21 @@ def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
             assert second.say("PASS secret") == b"+OK Logged in.\r\n"
 
 
+def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "FIRST_DELAY", 0)
+    guesses = Throttle(count_loopback=True)
+    with serving(throttle=guesses) as live, live.connect() as client:
+        client.read_line()
+        for name in ("ann", "Ann", "aNN"):
+            client.say(f"USER {name}")
+            client.say("PASS hunter2")
+    assert [failures for failures, _ in guesses._failures.values()] == [3]
+
+
 def test_a_failed_login_has_a_line_in_the_log() -> None:
     with serving() as live, live.connect() as client:
         client.read_line()
         client.say("USER ann")
         client.say("PASS hunter2")
-        live.wait_for_log("event=login_failed address=127.0.0.1 user=ann method=password")
+        live.wait_for_log("event=login_failed address=127.0.0.1 user=ann method=password reason=")
         assert "hunter2" not in live.log.getvalue()

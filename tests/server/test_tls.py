@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
+import re
 import socket
 import ssl
 import time
@@ -17,7 +17,8 @@ import scramp
 
 from restante.protocol.settings import Offer, Settings
 from restante.server import selfsigned
-from restante.server.certificates import CertificateError, Certificates, Pair
+from restante.server.certificates import Certificates
+from restante.server.keypair import CertificateError, Pair
 from restante.server.wire import Endpoint
 from support.live import PATIENCE, Client, Live, serving, wait_until
 
@@ -115,7 +116,21 @@ def test_a_client_that_does_not_begin_tls_is_hung_up_on_and_told_of_in_the_log(
     with live.connect() as client:
         client.send(b"USER ann\r\n")
         client.read_all()
-    live.wait_for_log("event=connection_failed", 'end="no TLS"')
+    live.wait_for_log('problem="no TLS: ', "tls= octets_in=10", 'end="no TLS"')
+
+
+def test_a_handshake_that_failed_has_no_version_and_no_cipher_in_the_log(
+    live: Live, known: Pair
+) -> None:
+    """A client that does not know the issuer has agreed upon a cipher by then."""
+    with live.connect() as client, pytest.raises(ssl.SSLCertVerificationError):
+        go_over_to_tls(client, ssl.create_default_context())
+    live.wait_for_log("unknown ca", 'end="no TLS"')
+    with live.connect() as client:
+        client.send(b"\x16\x03\x01")
+    live.wait_for_log("octets_in=3 ")
+    sessions = [line for line in live.log.getvalue().splitlines() if "event=session" in line]
+    assert [" tls= octets_in=" in line for line in sessions] == [True, True]
 
 
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01"])
@@ -207,8 +222,7 @@ def test_a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
     tmp_path: Path, known: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("restante.server.certificates.CHECK_EVERY", 0)
-    warnings: list[str] = []
-    endpoint = Endpoint(certificates=Certificates([known], warn=warnings.append), implicit_tls=True)
+    endpoint = Endpoint(certificates=Certificates([known]), implicit_tls=True)
     old, new = trusting(known), selfsigned.make(("localhost",))
     with serving(endpoint=endpoint) as live:
         with connect(live, old) as client:
@@ -216,7 +230,6 @@ def test_a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
         known.certificate.write_bytes(b"half of a certif")
         with connect(live, old) as client:
             assert client.read_line().startswith(b"+OK")
-        assert str(known.certificate) in warnings[0]
         known.certificate.write_bytes(new.certificate)
         known.key.write_bytes(new.key)
         with connect(live, trusting(known)) as client:
@@ -225,8 +238,9 @@ def test_a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
 
 @pytest.mark.parametrize("file", ["certificate", "key"])
 def test_a_certificate_that_cannot_be_used_is_named(known: Pair, file: str) -> None:
-    os.unlink(getattr(known, file))
-    with pytest.raises(CertificateError, match=r"localhost\.pem.*No such file"):
+    missing: Path = getattr(known, file)
+    missing.unlink()
+    with pytest.raises(CertificateError, match=f"{re.escape(str(missing))}: No such file"):
         Certificates([known])
 
 
@@ -314,7 +328,8 @@ def test_a_client_certificate_logs_in_by_external_and_no_other_does(
         with connect(live, context) as client:
             client.read_line()
             assert client.say("STAT") == b"-ERR Log in first.\r\n"
-            assert client.say("AUTH EXTERNAL Ym9i").startswith(b"-ERR [AUTH]")
+            refused = b"-ERR [AUTH] The certificate is not valid for this account.\r\n"
+            assert client.say("AUTH EXTERNAL Ym9i") == refused
             assert client.say("AUTH EXTERNAL =") == b"+OK Logged in.\r\n"
         with connect(live, trusting(known)) as client:
             client.read_line()
@@ -340,3 +355,20 @@ def test_idle_tls_connections_are_ended_by_a_stop_without_delay(known: Pair) -> 
             client.close()
         silent.close()
         assert time.monotonic() - begun < PATIENCE
+
+
+def test_a_client_that_was_refused_in_clear_and_then_began_tls_is_no_login_refused(
+    known: Pair,
+) -> None:
+    endpoint = Endpoint(certificates=Certificates([known]), clear_text="never")
+    with serving(endpoint=endpoint) as live:
+        live.add("ann", "secret")
+        with live.connect() as client:
+            client.read_line()
+            assert client.say("USER ann").startswith(b"-ERR [AUTH] No logins in clear text")
+            client.say("STLS")
+            go_over_to_tls(client, trusting(known))
+            client.say("USER ann")
+            assert client.say("PASS secret") == b"+OK Logged in.\r\n"
+        live.wait_for_log("event=session")
+        assert "login_refused" not in live.log.getvalue()

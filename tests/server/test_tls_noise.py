@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restante.server import selfsigned
-from restante.server.certificates import Certificates, Pair
+from restante.server.certificates import Certificates
 from restante.server.client_hello import newest_version
+from restante.server.keypair import Pair
 from restante.server.tls import TlsError, TlsLayer
 
 

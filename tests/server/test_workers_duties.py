@@ -59,7 +59,7 @@ PROGRAM = """
             return [self.socket]
 
         @contextlib.asynccontextmanager
-        async def serving(self, sockets, store, log):
+        async def serving(self, sockets, store, accounts, log):
             if "fails" in sys.argv:
                 with contextlib.suppress(FileExistsError):
                     Path("failed").touch(exist_ok=False)

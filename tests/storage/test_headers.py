@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import email.policy
+import email.utils
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from restante.protocol.body import size_on_wire
 from restante.protocol.maildrop import Contents
 from restante.protocol.needs import Body
 from restante.storage.api import Utf8Error
-from restante.storage.headers import AsciiMaildrop, StandIns, stand_in
+from restante.storage.headers import LONGEST_HEADER, AsciiMaildrop, StandIns, stand_in
 from restante.storage.memory import MemoryStore
 
 UTF8 = (
@@ -86,6 +89,81 @@ def test_a_header_that_is_not_even_utf_8_becomes_ascii_too(header: bytes) -> Non
     found = stand_in(header)
     assert found is not None
     assert found[1].isascii()
+
+
+def rewritten(field: str) -> str:
+    """Return one field in ASCII, unfolded."""
+    found = stand_in(f"{field}\r\n\r\n".encode())
+    assert found is not None
+    assert max(map(len, found[1].split(b"\r\n"))) <= 998
+    return found[1].decode("ascii").removesuffix("\r\n\r\n").replace("\r\n", "")
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        (
+            'From: "Doe, John" <john@x.de>, "Müller, Jörg" <mj@x.de>',
+            'From: "Doe, John" <john@x.de>, =?utf-8?b?TcO8bGxlciwgSsO2cmc=?= <mj@x.de>',
+        ),
+        (
+            'To: "a@b" <c@d.de>, ü <e@f.de>, "x \\"y" <g@h.de>',
+            'To: "a@b" <c@d.de>, =?utf-8?b?w7w=?= <e@f.de>, "x \\"y" <g@h.de>',
+        ),
+        ('Cc: "Doe, J." <ü@x.de>', 'Cc: "Doe, J." removed:;'),
+        ("Cc: ü@x.de", "Cc: Internationalized address removed:;"),
+        ("To: Gruppe ü: a@b.de, c@d.de;", "To: Gruppe ?: a@b.de, c@d.de;"),
+        ("Message-ID: <ü@x.de>", "Message-ID: <?@x.de>"),
+        (
+            'Content-Type: application/pdf; name="Übersicht.pdf"',
+            "Content-Type: application/pdf; name*=utf-8''%C3%9Cbersicht.pdf",
+        ),
+        (
+            'Content-Type: multipart/mixed; boundary="=_ü"',
+            "Content-Type: multipart/mixed; boundary*=utf-8''%3D_%C3%BC",
+        ),
+    ],
+)
+def test_who_wrote_to_whom_and_what_it_is_stays_the_same(field: str, written: str) -> None:
+    """RFC 2047 section 5, RFC 2231 section 4, RFC 6858."""
+    assert rewritten(field) == written
+
+
+def test_a_long_list_of_people_keeps_each_address_on_lines_of_bounded_length() -> None:
+    people = [f"ü{number} <a{number}@example.com>" for number in range(3000)]
+    read = email.message_from_string(rewritten("To: " + ", ".join(people)) + "\n\n")
+    found = email.utils.getaddresses([str(read["to"])])
+    assert [address for _, address in found] == [f"a{number}@example.com" for number in range(3000)]
+
+
+@given(
+    st.sampled_from(["From", "To", "Content-Type", "Content-Disposition", "Subject", "Received"]),
+    st.text(st.sampled_from('aü ,;:<>()[]"\\@.=?\t'), max_size=60),
+)
+def test_whatever_stands_in_a_field_becomes_one_field_in_ascii(name: str, text: str) -> None:
+    found = stand_in(f"{name}: ü{text}\r\nX-Next: a\r\n\r\n".encode())
+    assert found is not None
+    read = email.message_from_bytes(found[1])
+    assert read.keys() == [name, "X-Next"]
+    assert not read.defects
+
+
+def test_a_header_that_is_too_long_to_be_rewritten_is_refused() -> None:
+    """R6856-2.2."""
+
+    async def session(*, refuse: bool) -> None:
+        store = MemoryStore()
+        header = b"X-Long: x\r\n" * (LONGEST_HEADER // 11 + 1)
+        await store.deliver("ann", header + UTF8 + BODY)
+        inner = await store.acquire("ann", 0)
+        maildrop = AsciiMaildrop(inner, await StandIns().of(inner, "ann"), refuse=refuse)
+        assert maildrop.contents.utf8_only == {0}
+        assert maildrop.contents.sizes == inner.contents.sizes
+        with pytest.raises(Utf8Error):
+            maildrop.read(0)
+
+    asyncio.run(session(refuse=False))
+    asyncio.run(session(refuse=True))
 
 
 async def read_all(body: object) -> bytes:

@@ -42,19 +42,25 @@ class Certified:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # old versions are the point
                 context.minimum_version = context.maximum_version = minimum
-        key = self.key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
         sent, issuer = self.pem, self.issuer
         while chain and issuer is not None and issuer.issuer is not None:
             sent, issuer = sent + issuer.pem, issuer.issuer
         with tempfile.NamedTemporaryFile() as file:
-            file.write(key + sent)
+            file.write(key_of(self) + sent)
             file.flush()
             context.load_cert_chain(file.name)
         return context
+
+
+def key_of(
+    certified: Certified, encryption: serialization.KeySerializationEncryption | None = None
+) -> bytes:
+    """Return the key of a certificate, PEM, encrypted or not."""
+    return certified.key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        encryption or serialization.NoEncryption(),
+    )
 
 
 def make(

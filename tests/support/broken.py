@@ -66,7 +66,8 @@ class Broken:
 
     def _listen(self, sock: socket.socket, marked: set[int]) -> None:
         with contextlib.closing(sock.makefile("rb")) as file:
-            while line := file.readline().decode("latin-1").rstrip("\r\n"):
+            while octets := file.readline():
+                line = octets.decode("latin-1").rstrip("\r\n")
                 self.heard.append(line)
                 verb = line.split(" ")[0].upper()
                 reply = self._reply(line, verb, marked)

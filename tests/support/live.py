@@ -36,11 +36,12 @@ class Passwords:
 
     def __init__(self) -> None:
         self.known: dict[str, str] = {}
+        self.tls_required: set[str] = set()
 
     async def verify(self, user: str, password: Secret) -> Identity:
         if password.reveal().decode(errors="replace") != self.known.get(user):
             raise CredentialsError
-        return Identity(user)
+        return Identity(user, tls_required=user in self.tls_required)
 
     async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
         password = Secret(self.known[user].encode())

@@ -64,10 +64,9 @@ def _scram_first(
     need: ScramFirst, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
 ) -> scram.Exchange:
     try:
-        user = scram.user_of(need.message)
-        password = Secret(passwords.get(user, "unknown").encode())
+        password = Secret(passwords.get(need.user, "unknown").encode())
         keys = scram.make(need.mechanism.removesuffix("-PLUS"), password)
-        return scram.Exchange(need.mechanism, user, keys, need.message, bindings)
+        return scram.Exchange(need.mechanism, need.user, keys, need.message, bindings)
     except CredentialsError:
         raise wrong() from None
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.auth import hashes, scram
+from restante.auth.extras import EXTRAS, extras_of, lock_of
+from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-EXTRAS = 7  # the place of the field behind passwd's own, in which Dovecot too keeps key=value
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,13 @@ class Account:
     """An account, its password as a hash, and what holds for it alone."""
 
     name: str
-    hash: str  # empty for one that logs in by its secret alone
+    hash: str  # empty for one that logs in by its secret alone, or not at all
     scram: Mapping[str, scram.Keys] = field(default_factory=dict)  # by mechanism
     secret: Secret | None = None  # for APOP and CRAM-MD5, which are its only ways then
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
     tls_required: bool = False
+    lock: str = ""  # the word of Dovecot that keeps it from logging in here; it gets mail
 
     def identity(self) -> Identity:
         """Return what a session should know."""
@@ -38,18 +39,19 @@ class Account:
         name, stored, *others = line.split(":", EXTRAS)
         stored = stored.strip()
         extras = extras_of(others)
-        secret = extras.get("secret")
+        secret, lock = extras.get("secret"), lock_of(extras)
         problem = hashes.problem(stored)
-        if problem and not secret:
+        if problem and not secret and not lock:
             raise ValueError(problem)
         return cls(
             name,
             "" if problem else stored,
             {m: _keys(extras[m.lower()]) for m in scram.HASHES if m.lower() in extras},
-            Secret(secret.encode()) if secret else None,
+            _secret(secret) if secret else None,
             _number(extras, "login_delay"),
             _number(extras, "expire_days", least=1),
             _tls(extras),
+            lock,
         )
 
 
@@ -66,18 +68,19 @@ def with_credentials(line: str, stored: str, keys: Mapping[str, scram.Keys]) -> 
     return ":".join(fields)
 
 
-def extras_of(others: list[str]) -> dict[str, str]:
-    """Return the keys and values of the last field; passwd's own fields are not used."""
-    if len(others) < EXTRAS - 1:
-        return {}
-    return dict(word.partition("=")[::2] for word in others[EXTRAS - 2].split())
-
-
 def _keys(text: str) -> scram.Keys:
     try:
         return scram.Keys.parse(text)
     except ValueError:
         raise ValueError("its SCRAM keys are not as `pop3 user` writes them") from None
+
+
+def _secret(text: str) -> Secret:
+    """Prepare what APOP and CRAM-MD5 prove. RFC 6856 section 2.2: a stored string."""
+    try:
+        return Secret(saslprep(text).encode())
+    except ValueError:
+        raise ValueError("its secret has characters that SASLprep (RFC 4013) prohibits") from None
 
 
 def _number(extras: Mapping[str, str], key: str, least: int = 0) -> int | None:

@@ -18,7 +18,23 @@ class AuthError(Exception):
 
 
 class CredentialsError(AuthError):
-    """The name or the password is wrong. Nothing tells which: RFC 1939 section 13."""
+    """The name or the password is wrong. Its text does not tell which: RFC 1939 section 13.
+
+    Attributes:
+        reason: which it was, in a few words, for the administrator's log and nobody else.
+    """
+
+    def __init__(self, reason: str = "wrong name or password") -> None:
+        super().__init__("wrong name or password")
+        self.reason = reason
+
+
+class TokenError(CredentialsError):
+    """A token does not prove who this is."""
+
+
+class PersonalCertificateError(CredentialsError):
+    """A client's certificate does not."""
 
 
 class UnavailableError(AuthError):
@@ -28,7 +44,8 @@ class UnavailableError(AuthError):
 class Authenticator(Protocol):
     """Knows accounts, and proves passwords without blocking the event loop.
 
-    All methods raise CredentialsError and UnavailableError.
+    Users are found by what they said, then by its lower case: `restante.auth.names`. An identity
+    has the name of the account. All methods raise CredentialsError and UnavailableError.
     """
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -55,6 +72,9 @@ class Accounts(Authenticator, Protocol):
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms of SASL for which every account has what they need."""
 
+    def mechanisms_of_some(self) -> frozenset[str]:
+        """Return those for which at least one account has."""
+
     async def scram_keys(self, mechanism: str, user: str) -> Keys:
         """Return an account's keys for SCRAM; for an unknown name, keys that nobody has."""
 
@@ -63,3 +83,6 @@ class Accounts(Authenticator, Protocol):
 
     async def identify(self, user: str) -> Identity:
         """Return who this is, whose name was proved by other means than a password."""
+
+    async def owner(self, name: str) -> str:
+        """Return the account that gets mail to exactly this name, whether it may log in or not."""

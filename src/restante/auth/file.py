@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hmac
 import os
 import secrets
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from restante.auth import hashes, scram, userfile
 from restante.auth.api import PASSWORDS, CredentialsError, UnavailableError
+from restante.auth.names import spellings
 from restante.auth.remembered import Remembered
 from restante.protocol.secret import Secret
 
@@ -23,25 +25,32 @@ if TYPE_CHECKING:
 
 
 HASHES_AT_ONCE = 2  # each takes 19 MiB and a core
+NO_KEY = (
+    "it has no key for decoys, so that SCRAM answers for an unknown name in another way after each "
+    "restart, which tells it from an account's; `pop3 user passwd` writes one"
+)
 
 
 class FileAuthenticator:
     """Proves passwords by a file of accounts.
 
-    `warn` is called with words about each bad line when the file is read. A proof is remembered for
-    so many seconds, and forgotten at once when the file changes.
+    `warn` is called with words about each fault of the file when it is read. A proof is remembered
+    for so many seconds, and forgotten at once when the file changes.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None], remember: float = 0) -> None:
         self._path = path
         self._warn = warn
         self._accounts: dict[str, Account] = {}
+        self._in_lower_case: dict[str, Account] = {}
+        self._useless: frozenset[str] = frozenset()
         self._mechanisms = PASSWORDS
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
-        self._key = secrets.token_bytes(32)
+        self._key = self._own_key = secrets.token_bytes(userfile.KEY)  # for who has no account
+        self._looks: dict[str, set[scram.Look]] = {}  # of keys, by mechanism
         self._remembered = Remembered(remember)
         self._nobody = hashes.make(Secret(secrets.token_bytes(16)))
 
@@ -58,11 +67,22 @@ class FileAuthenticator:
         self._read_at = stamp
         self._remembered.forget()
         self._accounts = accounts.known
+        self._key = accounts.key or self._own_key
+        self._in_lower_case = {name.lower(): a for name, a in accounts.known.items()}
+        self._useless = accounts.useless
+        able = [a for a in self._accounts.values() if not a.lock]
         self._mechanisms = PASSWORDS | {
             mechanism
             for mechanism in scram.HASHES
-            if self._accounts and all(mechanism in a.scram for a in self._accounts.values())
+            if able and all(mechanism in a.scram for a in able)
         }
+        self._looks = {
+            mechanism: {scram.Look.of(a.scram[mechanism]) for a in having}
+            for mechanism in scram.HASHES
+            if (having := [a for a in self._accounts.values() if mechanism in a.scram])
+        }
+        if self._looks and not accounts.key:
+            self._warn(f"{self._path}: {NO_KEY}")
         delays = (a.login_delay for a in self._accounts.values())
         self.longest_login_delay = max((d for d in delays if d is not None), default=None)
         days = (a.expire_days for a in self._accounts.values())
@@ -74,6 +94,10 @@ class FileAuthenticator:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
         return self._mechanisms
 
+    def mechanisms_of_some(self) -> frozenset[str]:
+        """Return the mechanisms that at least one account can use."""
+        return PASSWORDS.union(self._looks)
+
     def accounts(self) -> list[Account]:
         """Return all accounts as the file had them when it was last read."""
         return list(self._accounts.values())
@@ -81,23 +105,26 @@ class FileAuthenticator:
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         self.refresh()
-        account = self._accounts.get(user)
+        account = self._find(user)
+        reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
-            account = None  # it proves its secret instead: RFC 1939 section 13
-        stored = account.hash if account else self._decoy(user)
+            reason = reason or "it logs in by its secret"  # RFC 1939 section 13
+        stored = account.hash if account and not reason else ""
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
-        if account is None or not right:
-            raise CredentialsError("wrong name or password")
-        if self._accounts.get(user) is account:  # the file did not change while it was hashed
-            self._remembered.note(user, password)
+        right = await loop.run_in_executor(
+            self._threads, hashes.verify_any, stored or self._decoy(user), password
+        )
+        if account is None or reason or not right:
+            raise CredentialsError(reason or "wrong password")
+        if self._accounts.get(account.name) is account:  # it did not change while it was hashed
+            self._remembered.note(account.name, password)
         return account.identity()
 
     def recall(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
         self.refresh()
-        account = self._accounts.get(user)
-        if account is None or not self._remembered.matches(user, password):
+        account = self._find(user)
+        if account is None or not self._remembered.matches(account.name, password):
             return None
         return account.identity()
 
@@ -108,37 +135,66 @@ class FileAuthenticator:
         """
         self.refresh()
         mechanism = mechanism.removesuffix("-PLUS")
-        account = self._accounts.get(user)
+        account = self._find(user)
         if account is not None and mechanism in account.scram:
             return account.scram[mechanism]
-        others = [a.scram[mechanism] for a in self._accounts.values() if mechanism in a.scram]
-        iterations = others[0].iterations if others else scram.ITERATIONS
-        return scram.decoy(mechanism, user, self._key, iterations)
+        looks = self._looks.get(mechanism, {scram.Look()})
+        made_up = scram.decoy(mechanism, user.lower(), self._key, looks)
+        twin = self._in_lower_case.get(user.lower())
+        if twin is None or mechanism not in twin.scram:
+            return made_up
+        real = twin.scram[mechanism]  # another salt for Ann than for ann would give ann away
+        return dataclasses.replace(made_up, salt=real.salt, iterations=real.iterations)
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""
         self.refresh()
-        account = self._accounts.get(user)
-        if account is None or account.secret is None:
-            raise CredentialsError("no such account, or no secret")
+        account = self._find(user)
+        reason = self._hindrance(user, account)
+        if account is None or account.secret is None or reason:
+            raise CredentialsError(reason or "no secret")
         return account.secret
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
         self.refresh()
-        account = self._accounts.get(user)
-        if account is None:
-            raise CredentialsError("no such account")
+        account = self._find(user)
+        reason = self._hindrance(user, account)
+        if account is None or reason:
+            raise CredentialsError(reason)
         return account.identity()
+
+    async def owner(self, name: str) -> str:
+        """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
+        self.refresh()
+        if name not in self._accounts:
+            raise CredentialsError("unknown name")
+        return name
+
+    def _find(self, user: str) -> Account | None:
+        known = self._accounts
+        return next((known[name] for name in spellings(user) if name in known), None)
+
+    def _hindrance(self, user: str, account: Account | None) -> str:
+        """Return why nobody can log in by a name, whatever they prove; "" for a good one."""
+        if account is not None:
+            return f"locked by {account.lock}" if account.lock else ""
+        useless = any(name in self._useless for name in spellings(user))
+        return "its line is no use" if useless else "unknown name"
 
     def _decoy(self, user: str) -> str:
         """Return some account's hash, always the same for a name that is none.
 
         To check it takes as long as to check some account's, whatever schemes the file mixes, so
-        the time a refusal takes does not tell which names exist.
+        the time a refusal takes does not tell which names exist. Who is written in another case
+        gets that account's, since both take the same time elsewhere.
         """
+        name = user.lower()
+        twin = self._in_lower_case.get(name)
+        if twin is not None and twin.hash:
+            return twin.hash
         others = [account.hash for account in self._accounts.values() if account.hash] or [
             self._nobody
         ]
-        digest = hmac.digest(self._key, user.encode(errors="replace"), "sha256")
+        digest = hmac.digest(self._key, name.encode(errors="replace"), "sha256")
         return others[int.from_bytes(digest[:8], "big") % len(others)]

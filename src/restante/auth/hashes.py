@@ -9,12 +9,11 @@ import ctypes
 import functools
 import hmac
 import re
-from typing import TYPE_CHECKING
 
 import argon2
 
-if TYPE_CHECKING:
-    from restante.protocol.secret import Secret
+from restante.protocol.saslprep import saslprep
+from restante.protocol.secret import Secret
 
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # KiB
 _SCHEME = re.compile(r"\{[A-Z0-9-]+\}")  # what Dovecot writes before a hash
@@ -56,6 +55,26 @@ def verify(stored: str, password: Secret) -> bool:
         except argon2.exceptions.InvalidHashError:
             return False
     return _verify_crypt(bare.encode(), password.reveal())
+
+
+def verify_any(stored: str, password: Secret) -> bool:
+    """Tell whether the password belongs to a stored hash, as it was sent or as SASLprep has it.
+
+    The hashes of other programs are of whatever was typed. All forms are tried, even when one was
+    right, so that the time tells nothing of a hash that was taken for want of an account's own.
+    """
+    right = [verify(stored, form) for form in _forms(password)]
+    return any(right)
+
+
+def _forms(password: Secret) -> list[Secret]:
+    """Return the forms of a password that count. RFC 6856 section 2.2, RFC 4013."""
+    said = password.reveal()
+    try:
+        prepared = saslprep(said.decode(), query=True).encode()
+    except ValueError:
+        return [password]
+    return [password] if prepared in (said, b"") else [password, Secret(prepared)]
 
 
 def _bare(stored: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import pwd
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pam
 
 from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.names import spellings
 from restante.auth.passwords import PasswordsOnly
 from restante.protocol.settings import Identity
 
@@ -38,15 +40,32 @@ class PamAuthenticator(PasswordsOnly):
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._threads, self._verify, user, password)
-        return Identity(user)
+        return await loop.run_in_executor(self._threads, self._verify, user, password)
 
-    def _verify(self, user: str, password: Secret) -> None:
+    def _verify(self, user: str, password: Secret) -> Identity:
         if b"\0" in password.reveal() or not user:
-            raise CredentialsError("wrong name or password")
+            raise CredentialsError("no name, or a NUL in the password")
+        name = _in_system(user)
         asked = pam.PamAuthenticator()
-        if asked.authenticate(user, password.reveal(), self._service, resetcreds=False):
-            return
+        if asked.authenticate(name, password.reveal(), self._service, resetcreds=False):
+            return Identity(name)
         if asked.code in _NOT_ABOUT_CREDENTIALS:
             raise UnavailableError(f"PAM service {self._service}: {asked.reason}")
-        raise CredentialsError("wrong name or password")
+        raise CredentialsError(f"PAM: {asked.reason}")
+
+
+def _in_system(user: str) -> str:
+    """Return the spelling of a name by which the system has a user; as it was said, if none.
+
+    To try both with PAM would count as a failure with modules that lock accounts, and take longer.
+    """
+    names = spellings(user)
+    known = [name for name in names if _is_user(name)] if len(names) > 1 else []
+    return known[0] if known else user
+
+
+def _is_user(name: str) -> bool:
+    try:
+        return pwd.getpwnam(name).pw_name == name
+    except (KeyError, ValueError):  # the other for a NUL, or what is not text
+        return False

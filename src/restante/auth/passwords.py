@@ -22,6 +22,10 @@ class PasswordsOnly:
         """Return those for which passwords are enough."""
         return PASSWORDS
 
+    def mechanisms_of_some(self) -> frozenset[str]:
+        """Return the same."""
+        return PASSWORDS
+
     async def scram_keys(self, mechanism: str, user: str) -> Keys:
         """Raise CredentialsError: there are none."""
         raise CredentialsError(f"no keys for {mechanism}: {user!r}")
@@ -33,3 +37,7 @@ class PasswordsOnly:
     async def identify(self, user: str) -> Identity:
         """Raise CredentialsError: nothing tells whether there is such an account."""
         raise CredentialsError(f"no way to tell who this is: {user!r}")
+
+    async def owner(self, name: str) -> str:
+        """Raise CredentialsError: the same."""
+        raise CredentialsError(f"no way to tell who this is: {name!r}")

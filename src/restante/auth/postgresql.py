@@ -11,6 +11,7 @@ import asyncpg
 from restante.auth import hashes
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.file import HASHES_AT_ONCE
+from restante.auth.names import spellings
 from restante.auth.passwords import PasswordsOnly
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
@@ -25,8 +26,9 @@ MOST_CONNECTIONS = 4
 class PostgresqlAuthenticator(PasswordsOnly):
     """Proves passwords by the hash that a query finds.
 
-    The query gets the user's name as $1 and returns at most one row with `password`, a hash such as
-    a file of accounts has, and, where the account's name is another, `name`.
+    The query gets the user's name as $1: as it was said, then in lower case. It returns at most one
+    row with `password`, a hash such as a file of accounts has, and, where the account's name is
+    another, `name`.
     """
 
     def __init__(self, dsn: Secret, query: str) -> None:
@@ -39,25 +41,45 @@ class PostgresqlAuthenticator(PasswordsOnly):
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        row = await self._row(user)
+        found, row = await self._find(user)
         stored = str(row["password"]) if row else self._nobody
+        unusable = hashes.problem(stored) is not None
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, hashes.verify, stored, password)
-        if not row or not right:
-            raise CredentialsError("wrong name or password")
-        return _identity(user, row)
+        right = await loop.run_in_executor(
+            self._threads, hashes.verify_any, self._nobody if unusable else stored, password
+        )
+        if not row:
+            raise CredentialsError("unknown name")
+        if unusable or not right:
+            raise CredentialsError("its hash is no use" if unusable else "wrong password")
+        return _identity(found, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        row = await self._row(user)
+        found, row = await self._find(user)
         if not row:
-            raise CredentialsError("no such account")
-        return _identity(user, row)
+            raise CredentialsError("unknown name")
+        return _identity(found, row)
+
+    async def owner(self, name: str) -> str:
+        """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
+        row = await self._row(name)
+        if not row:
+            raise CredentialsError("unknown name")
+        return _identity(name, row).name
 
     async def aclose(self) -> None:
         """Close the connections to the database."""
         if self._pool is not None:
             await self._pool.close()
+
+    async def _find(self, user: str) -> tuple[str, Mapping[str, object] | None]:
+        """Return the name by which an account was found, and its row.
+
+        Known or not, a name costs the same queries.
+        """
+        rows = [(name, await self._row(name)) for name in spellings(user)]
+        return next((found for found in rows if found[1]), (user, None))
 
     async def _row(self, user: str) -> Mapping[str, object] | None:
         if "\0" in user:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hmac
+import hashlib
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ import scramp
 from restante.auth.api import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from restante.protocol.secret import Secret
 
@@ -68,34 +68,58 @@ def make(mechanism: str, password: Secret) -> Keys:
     return Keys(salt, stored, server, iterations)
 
 
-def decoy(mechanism: str, user: str, key: bytes, iterations: int) -> Keys:
-    """Return keys that nobody has, always the same for a name: nothing tells that it is unknown."""
+@dataclass(frozen=True, slots=True, order=True)
+class Look:
+    """What all the world sees of keys, but for the salt itself."""
 
-    def derived(purpose: str, octets: int) -> bytes:
+    iterations: int = ITERATIONS
+    salt: int = SALT  # octets
+
+    @classmethod
+    def of(cls, keys: Keys) -> Look:
+        """Return how keys look."""
+        return cls(keys.iterations, len(keys.salt))
+
+
+def decoy(mechanism: str, user: str, key: bytes, looks: Collection[Look]) -> Keys:
+    """Return keys that nobody has, always the same for a name: nothing tells that it is unknown.
+
+    They have one of these looks, and another one only when it is gone, or a new one comes.
+    """
+
+    def derived(purpose: str, octets: int = 32) -> bytes:
         said = f"{purpose}:{mechanism}:{user}".encode(errors="replace")
-        return hmac.digest(key, said, "sha256")[:octets]
+        # SHA-3 is safe with a key in front, and this one gives as many octets as a salt needs.
+        return hashlib.shake_256(key + said).digest(octets)
 
+    look = max(looks, key=lambda look: derived(f"look {look.iterations} {look.salt}"))
     octets = 32 if "256" in mechanism else 20
     return Keys(
-        derived("salt", SALT), derived("stored", octets), derived("server", octets), iterations
+        derived("salt", look.salt),
+        derived("stored", octets),
+        derived("server", octets),
+        look.iterations,
     )
 
 
-def user_of(message: bytes) -> str:
-    """Return the name in a client-first message. Raises CredentialsError."""
-    try:
-        bare = message.decode().split(",", 2)[2]
-    except (UnicodeDecodeError, IndexError):
-        raise CredentialsError("no SCRAM message") from None
-    name = bare.partition(",")[0].removeprefix("n=")
-    return name.replace("=2C", ",").replace("=3D", "=")
+class _Header:
+    """What the library lacks: the header as the client said it, for whom it acts included."""
+
+    def __init__(self, plain: Any, said: bytes) -> None:
+        self._plain = plain
+        self._said = said
+
+    def make_cbind_input(self, binding: object) -> bytes:
+        """Return what "c=" must be. RFC 5802 section 5.1."""
+        expected: bytes = self._plain.make_cbind_input(binding)
+        return self._said + expected.removeprefix(bytes(self._plain))
 
 
 class Exchange:
     """One login by SCRAM, from the client's first message to the server's last.
 
-    `bindings` holds the data of each type of channel binding that both ends of the connection know.
-    Raises CredentialsError.
+    `user` is the name in that message, who acts for nobody else. `bindings` holds the data of each
+    type of channel binding that both ends of the connection know. Raises CredentialsError.
     """
 
     def __init__(
@@ -107,17 +131,20 @@ class Exchange:
             lambda _: stored, channel_binding=_chosen(message, bindings)
         )
         try:
-            self._server.set_client_first(message.decode())
+            flag, authority, bare = message.decode().split(",", 2)
+            self._server.set_client_first(f"{flag},,{bare}")
+            header = f"{flag},{authority},".encode()
+            self._server.gs2_header = _Header(self._server.gs2_header, header)
             self.challenge = self._server.get_server_first().encode()
-        except (scramp.ScramException, UnicodeDecodeError) as error:
-            raise CredentialsError("SCRAM failed") from error
+        except (scramp.ScramException, ValueError) as error:
+            raise CredentialsError("SCRAM: not understood") from error
 
     def finish(self, message: bytes) -> bytes:
         """Check the client's proof and return the server's. Raises CredentialsError."""
         try:
             self._server.set_client_final(message.decode())
         except (scramp.ScramException, UnicodeDecodeError) as error:
-            raise CredentialsError("SCRAM failed") from error
+            raise CredentialsError(_reason(error)) from error
         final: str = self._server.get_server_final()
         return final.encode()
 
@@ -129,6 +156,12 @@ def _chosen(message: bytes, bindings: Mapping[str, bytes]) -> tuple[str, bytes] 
     if name in bindings:
         return name, bindings[name]
     return next(iter(bindings.items()), None)
+
+
+def _reason(error: Exception) -> str:
+    """Return in the words of RFC 5802 section 7 why a proof failed."""
+    kind = getattr(getattr(error, "server_error", None), "value", "not understood")
+    return "wrong password" if kind == "invalid-proof" else f"SCRAM: {kind}"
 
 
 def _b64(octets: bytes) -> str:

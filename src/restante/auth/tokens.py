@@ -68,7 +68,7 @@ class Claims:
 class JwksTokens:
     """Tokens that are signed by keys which the issuer publishes: a JWKS, RFC 7517 section 5.
 
-    `source` is a file or an https URL.
+    `source` is a file or an https URL; http is for this machine alone.
     """
 
     def __init__(self, source: str, claims: Claims) -> None:
@@ -142,9 +142,21 @@ class IntrospectedTokens:
             raise UnavailableError(f"{self._url}: the issuer does not answer") from error
 
 
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect out of TLS, and none with the client's secret."""
+
+    def redirect_request(  # noqa: PLR0913, PLR0917  # as urllib calls it
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if req.has_header("Authorization") or not newurl.startswith("https://"):
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _ask(request: urllib.request.Request) -> Any:
+    opener = urllib.request.build_opener(_Redirects)
     try:
-        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310
+        with opener.open(request, timeout=PATIENCE) as answer:
             found = json.loads(answer.read(LARGEST_ANSWER))
     except urllib.error.HTTPError as error:
         error.close()

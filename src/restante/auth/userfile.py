@@ -2,20 +2,28 @@
 
 Further fields are passwd's own and not used, but for the eighth, which holds words `key=value` as
 Dovecot has them: `scram-sha-256=` and `scram-sha-1=` (keys, made by `pop3 user`), `secret=` (for
-APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`; others are kept and
-not used. Empty lines and lines that begin with "#" are skipped.
+APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`. With a word of
+Dovecot's that restricts logins nobody logs in; others are kept and not used, and told of where they
+may be mistakes. Empty lines and lines that begin with "#" are skipped, but for `#decoys=`: the key
+by which the answers for unknown names are made up, the same in every process.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import fcntl
 import os
+import secrets
+import stat
 import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.auth import extras
 from restante.auth.account import Account
+from restante.auth.extras import EXTRAS
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
@@ -23,30 +31,44 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_NAME = 255  # characters
+DECOYS = "#decoys="
+KEY = 32  # octets
 
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What a file says: its accounts by name, and in words what is wrong with some lines."""
+    """What a file says: its accounts by name, and in words what is wrong with it."""
 
     known: dict[str, Account]
     problems: list[str]
+    useless: frozenset[str]  # names whose lines were left out
+    key: bytes | None  # for what is made up for unknown names
 
 
 def read(path: Path) -> Accounts:
     """Read a file of accounts. Raises OSError; a bad line is told of and left out."""
     known: dict[str, Account] = {}
-    problems = []
-    for place, line in enumerate(read_lines(path), 1):
+    useless = set()
+    problems = list(_openness(path))
+    lines = read_lines(path)
+    for place, line in enumerate(lines, 1):
         name = _name(line)
         if not name:
             continue
+        where = f"{path}:{place}: {name!r}"
         try:
             _check(name, known)
             known[name] = Account.parse(line if ":" in line else f"{line}:")
         except ValueError as problem:
-            problems.append(f"{path}:{place}: {name!r} cannot log in: {problem}")
-    return Accounts(known, problems)
+            useless.add(name)
+            problems.append(f"{where} cannot log in: {problem}")
+            continue
+        if known[name].lock in extras.LIMITS:
+            problems.append(f"{where} cannot log in: {known[name].lock} is not kept to here")
+        problems += [f"{where}: {doubt}" for doubt in extras.doubts(line.split(":", EXTRAS)[2:])]
+    if all(account.lock for account in known.values()):
+        problems.append(f"{path}: nobody in it can log in; `pop3 user add` adds an account")
+    return Accounts(known, problems, frozenset(useless), _key(lines))
 
 
 def name_problem(name: str) -> str | None:
@@ -74,7 +96,8 @@ def changing(path: Path) -> Iterator[list[str]]:
     """Lock a file of accounts, made when missing, and hand out its lines to be changed in place.
 
     The lines are written back when the block ends well: to a new file, moved over the old one, so
-    that no reader ever sees half of it. Owner and mode stay. Raises OSError.
+    that no reader ever sees half of it. Owner and mode stay. The first keys for SCRAM bring one for
+    decoys. Raises OSError.
     """
     with _locked(path) as file:
         status = os.fstat(file)
@@ -82,6 +105,8 @@ def changing(path: Path) -> Iterator[list[str]]:
         before = list(lines)
         yield lines
         if lines != before:
+            if any("scram-" in line for line in lines) and _key(lines) is None:
+                lines.append(DECOYS + base64.b64encode(secrets.token_bytes(KEY)).decode())
             _replace(path, lines, status)
 
 
@@ -94,6 +119,27 @@ def read_lines(path: Path) -> list[str]:
     """Return the lines of a file of accounts, without their ends. Raises OSError."""
     text = path.read_text(errors="surrogateescape")
     return text.removesuffix("\n").split("\n") if text else []
+
+
+def _key(lines: list[str]) -> bytes | None:
+    for line in lines:
+        if line.startswith(DECOYS):
+            with contextlib.suppress(ValueError):
+                key = binascii.a2b_base64(line.removeprefix(DECOYS), strict_mode=True)
+                if len(key) >= KEY:
+                    return key
+    return None
+
+
+def _openness(path: Path) -> Iterator[str]:
+    """Tell whether strangers may read the file, who could then try passwords on their own."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        what = "change" if mode & stat.S_IWOTH else "read"
+        yield (
+            f"{path}: everybody on this machine may {what} it (mode {mode:04o}); it should be for"
+            f" the user that the server runs as, and for nobody else: chmod 600 {path}"
+        )
 
 
 def _name(line: str) -> str:

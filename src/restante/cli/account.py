@@ -6,7 +6,6 @@ import dataclasses
 import os
 import re
 import ssl
-import sys
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from restante.cli.password import asking, password_options
+from restante.cli.seconds import Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from restante.client.options import Options, Target, Tls
     from restante.diagnosis.question import Question
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+SECONDS = Seconds()
 
 _OPTIONS = (
     click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
@@ -45,9 +46,13 @@ _OPTIONS = (
     click.option(
         "--resolve", multiple=True, metavar="HOST:PORT:ADDRESS", help="Do not ask the DNS for HOST."
     ),
-    click.option("-m", "--max-time", type=float, metavar="SECONDS", help="The time for all of it."),
-    click.option("--connect-timeout", type=float, metavar="SECONDS", help="... for a connection."),
-    click.option("--timeout", type=float, metavar="SECONDS", help="... for each reply."),
+    click.option(
+        "-m", "--max-time", type=SECONDS, metavar="SECONDS", help="The time for all of it."
+    ),
+    click.option(
+        "--connect-timeout", type=SECONDS, metavar="SECONDS", help="... for a connection."
+    ),
+    click.option("--timeout", type=SECONDS, metavar="SECONDS", help="... for each reply."),
     click.option("-v", "--verbose", is_flag=True, help="Show the conversation, without secrets."),
     click.option(
         "--color",
@@ -56,6 +61,13 @@ _OPTIONS = (
         help="Colours.  [default: auto]",
     ),
 )
+
+
+_REPEATED = {
+    "insecure", "cacert", "max_time", "connect_timeout", "timeout", "password_file", "netrc",
+    "keyring",
+}  # fmt: skip
+"""Options that a suggested command repeats. --password-command may have a password in it."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -71,6 +83,7 @@ class Account:
     trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
     seconds: float | None
     verbose: bool
+    flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
 
     def question(self) -> Question:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
@@ -83,6 +96,7 @@ class Account:
             verify=self.verify,
             trust=self.trust,
             guess=self.guess,
+            flags=self.flags,
         )
 
     def located(self) -> Target:
@@ -114,6 +128,7 @@ def read(
     if stored.get("password_command") and not given["password_command"]:
         given["password_command"] = stored["password_command"]
     _set_color(given.pop("color"))
+    flags = tuple(_repeated(given))
     holder: list[Account] = []
     password = asking(given, lambda: _located(holder[0]))
     target, guess = _target(name, given)
@@ -128,9 +143,19 @@ def read(
         from restante.client.tls import unverified
 
         options = dataclasses.replace(options, context=unverified())
-    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose)
+    made = Account(name, target, options, password, guess, verify, trust, seconds, verbose, flags)
     holder.append(made)
     return made
+
+
+def _repeated(given: dict[str, Any]) -> Iterator[str]:
+    """Yield what suggested commands repeat and the report does not know; no secret is in it."""
+    for option in click.get_current_context().command.params:
+        value = given.get(option.name or "")
+        if option.name in _REPEATED and value:
+            yield max(option.opts, key=len)
+            if value is not True:
+                yield f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _located(account: Account) -> Target:
@@ -162,7 +187,7 @@ def _from_file(name: str) -> tuple[str, dict[str, str]]:
 
 def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
-    from restante.client.options import PORTS, Target, parse_url
+    from restante.client.options import PORTS, Target, parse_url, shown
 
     host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
     starttls = given.pop("starttls")
@@ -170,9 +195,12 @@ def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
         try:
             target = parse_url(name)
         except ValueError as error:
-            raise click.UsageError(f"{name}: {error}") from None
+            raise click.UsageError(f"{shown(name)}: {error}") from None
         changes = {"host": host, "port": port, "user": user}
         return dataclasses.replace(target, **{k: v for k, v in changes.items() if v}), False
+    if shown(name) != name:
+        text = f"{shown(name)}: no password in an account: leave it out, and you are asked for it"
+        raise click.UsageError(text)
     host, port = _bare_host(name, host, port)
     if not host:
         if "@" not in name:
@@ -217,19 +245,23 @@ def _options(
         raise click.UsageError("-4 and -6 exclude each other")
     ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
     mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
-    return Options(
-        connect_seconds=connect or 10,
-        reply_seconds=reply or 20,
-        total_seconds=seconds,
-        context=context,
-        server_name=given.pop("servername") or "",
-        insecure_plaintext=given.pop("insecure_plaintext"),
-        mechanisms=(mechanism.upper(),) if mechanism else None,
-        token=given.pop("oauth"),
-        family=4 if ipv4 else 6 if ipv6 else 0,
-        resolve=dict(map(_resolved, given.pop("resolve"))),
-        trace=_trace if verbose else None,
-    )
+    resolve = dict(map(_resolved, given.pop("resolve")))
+    try:
+        return Options(
+            connect_seconds=connect or 10,
+            reply_seconds=reply or 20,
+            total_seconds=seconds,
+            context=context,
+            server_name=given.pop("servername") or "",
+            insecure_plaintext=given.pop("insecure_plaintext"),
+            mechanisms=(mechanism.upper(),) if mechanism else None,
+            token=given.pop("oauth"),
+            family=4 if ipv4 else 6 if ipv6 else 0,
+            resolve=resolve,
+            trace=_trace if verbose else None,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _trust(cacert: Path | None) -> ssl.SSLContext | None:
@@ -261,8 +293,3 @@ def _set_color(choice: str) -> None:
         context.color = False
     elif choice == "always":
         context.color = True
-
-
-def is_terminal() -> bool:
-    """Return whether a person looks at standard output."""
-    return sys.stdout.isatty()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import account_options, is_terminal, read
+from restante.cli.account import account_options, read
+from restante.cli.seconds import Seconds
 
 if TYPE_CHECKING:
     from restante.diagnosis.question import Question
@@ -22,7 +23,11 @@ _OUTPUT = (
 @click.argument("account")
 @click.option("--deep", is_flag=True, help="Fetch every message and compare it with the lists.")
 @click.option(
-    "--wait", type=float, default=0, metavar="SECONDS", help="Wait for a locked mailbox so long."
+    "--wait",
+    type=Seconds(zero=True),
+    default=0,
+    metavar="SECONDS",
+    help="Wait for a locked mailbox so long.",
 )
 @account_options
 @_OUTPUT[0]
@@ -73,11 +78,11 @@ def _examine(question: Question, *, as_json: bool, silent: bool) -> None:
     from restante.diagnosis.run import examine
 
     if not as_json and not silent:
-        question.on_step = lambda step: screen.show_step(step, wrap=is_terminal())
+        question.on_step = screen.show_step
     with told(), Progress("fetching") as progress:
         report = examine(question, progress.update)
     if as_json:
         click.echo(json.dumps(report.as_json(), indent=2))
     else:
-        screen.show_verdict(report, login=question.password is not None)
+        screen.show_verdict(report, login=question.password is not None, silent=silent)
     click.get_current_context().exit(report.exit_code)

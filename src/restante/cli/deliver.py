@@ -6,14 +6,13 @@ import asyncio
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from restante.cli.mail_options import FILE, MAIL_KEYS, mail_options
 
 if TYPE_CHECKING:
-    from restante.auth.api import Accounts
     from restante.delivery.office import Office
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
@@ -102,7 +101,7 @@ async def _deliver(config: Config, user: str, sender: str | None) -> tuple[Outco
         service = build.service(config, log)
         office = Office(
             store=service.store,
-            recipients=mail_in.recipients(config, lambda: cast("Accounts", service.authenticator)),
+            recipients=mail_in.recipients(config, service.authenticator),
             log=log,
             delimiter=config.delivery.recipient_delimiter,
         )

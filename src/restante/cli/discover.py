@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
+from restante.cli.seconds import Seconds
 from restante.cli.trouble import told
 
 if TYPE_CHECKING:
@@ -23,7 +25,12 @@ NOTHING = 3
 @click.argument("address")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option(
-    "-m", "--max-time", type=float, default=10.0, metavar="SECONDS", help="The time for all of it."
+    "-m",
+    "--max-time",
+    type=Seconds(),
+    default=10.0,
+    metavar="SECONDS",
+    help="The time for all of it.",
 )
 def discover(address: str, *, as_json: bool, max_time: float) -> None:
     """Find the POP3 server of a mail address: DNS (RFC 6186), autoconfig, guesses."""
@@ -50,7 +57,7 @@ def _show(found: Discovery) -> None:
     winner = found.winner
     if winner is None:
         no = click.style("FAIL", fg="red", bold=True)
-        click.echo(f"{no} dns-nxdomain  Nothing names a POP3 server for {plain(found.domain)}.")
+        click.echo(f"{no} no-server  Nothing names a POP3 server for {plain(found.domain)}.")
         click.echo(f"  you   pop3 check {shlex.quote(found.address)} --host NAME, if you know it")
         return
     ok = click.style("OK", fg="green", bold=True)
@@ -62,7 +69,7 @@ def _lines(finding: Finding, width: int) -> list[str]:
     head = f"  {plain(finding.source):<{width}}  "
     time = f"  {finding.seconds * 1000:.0f} ms"
     if not finding.candidates:
-        return [f"{head}-  {plain(finding.note)}{time}"]
+        return hanging(f"{head}-  ", f"{plain(finding.note)}{time}", wrap=is_terminal())
     lines = [plain(_where(candidate)) for candidate in finding.candidates]
     return [f"{head}{lines[0]}{time}", *(" " * len(head) + line for line in lines[1:])]
 

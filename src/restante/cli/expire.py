@@ -21,7 +21,8 @@ import click
 def expire(file: Path, *, dry_run: bool) -> None:
     """Remove mail that is older than the configuration allows.
 
-    A server does so by itself once an hour.
+    A server does so by itself once an hour. Ends with 1 when a maildrop could not be looked after,
+    but for one that is in use.
     """
     from restante.server import build, config, observe
 
@@ -48,4 +49,11 @@ def expire(file: Path, *, dry_run: bool) -> None:
         count = asyncio.run(look())
     finally:
         writer.close()
+    if expiry.complete and not expiry.wanted:
+        raise click.ClickException(
+            "no mail is ever removed: set expire_days in the section [mail],"
+            " or for an account in the file of accounts"
+        )
     click.echo(f"{count} messages {word}.")
+    if not expiry.complete:
+        raise click.exceptions.Exit(1)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import account_options, is_terminal, read
+from restante.cli.account import account_options, read
+from restante.cli.lines import is_terminal
 from restante.cli.opened import opened
 from restante.cli.plain import plain
 

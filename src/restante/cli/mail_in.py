@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from restante.delivery.recipients import AccountRecipients, FolderRecipients
 from restante.delivery.settings import Settings
-from restante.server import build
 from restante.server.address import parse_local, parse_loopback
 from restante.server.config import ConfigError
 from restante.storage.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from restante.auth.api import Accounts
+    from restante.auth.api import Accounts, Authenticator
     from restante.delivery.listener import Listener
     from restante.delivery.recipients import Recipients
     from restante.server.sections import Config
@@ -48,19 +45,19 @@ def listeners(config: Config, unknown_hint: str = "") -> list[Listener]:
     return [
         Listener(
             settings=settings,
-            recipients=lambda log: recipients(config, lambda: build.authenticator(config, log)),
+            recipients=lambda accounts: recipients(config, accounts),
             unknown_hint=unknown_hint,
         )
     ]
 
 
-def recipients(config: Config, accounts: Callable[[], Accounts]) -> Recipients:
+def recipients(config: Config, accounts: Authenticator) -> Recipients:
     """Return who may get mail. Raises ConfigError."""
     kind = config.delivery.recipients
     if kind == "folders" or (kind == "auto" and config.accounts.pam):
         return FolderRecipients(Layout(config.mail.folder, config.mail.layout))
     _check(config)
-    return AccountRecipients(accounts())
+    return AccountRecipients(cast("Accounts", accounts))
 
 
 def _check(config: Config) -> None:

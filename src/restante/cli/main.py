@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
 
 from restante import __version__
+from restante.cli.trouble import INTERRUPTED, Failed
 
 SUBCOMMANDS = {
     "check": "restante.cli.check:check",
@@ -44,6 +46,13 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
         """Return the names of all subcommands."""
         return list(SUBCOMMANDS)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; Ctrl-C or the end of input at a question is an interruption."""
+        try:
+            return super().invoke(ctx)
+        except click.Abort:
+            raise Failed("Interrupted.", INTERRUPTED) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
         """Return a subcommand."""

@@ -91,7 +91,7 @@ def _report(account: str, given: dict[str, Any]) -> Report:
     login = bool(given["user"]) or "@" in account
     made = read(account, given, TOTAL, login=login)
     question = made.question()
-    question.sample = 1
+    question.sample, question.mind_renewal = 1, False  # -w cert says when it is
     question.password = made.password if login else None
     with told():
         return examine(question)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -80,14 +81,18 @@ def _get(taken: dict[str, Any], target: Target) -> str:
     """Ask the first source that was named; a person comes last."""
     sources: list[tuple[object, Callable[[], str]]] = [
         (taken["password"] is not None, lambda: str(taken["password"])),
-        (taken["password_command"], lambda: _from_command(taken["password_command"])),
+        (taken["password_command"] is not None, lambda: _from_command(taken["password_command"])),
         (taken["password_file"], lambda: _from_file(taken["password_file"])),
         (taken["password_stdin"], lambda: _first_line(sys.stdin.buffer.readline())),
         (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
         (taken["netrc"], lambda: _from_netrc(target)),
         (taken["keyring"], lambda: _from_keyring(target)),
     ]
-    return next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
+    password = next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
+    if not password:
+        place = f"; {VARIABLE} is set, to nothing" if VARIABLE in os.environ else ""
+        raise click.UsageError(f"the password is empty, so it was not sent{place}")
+    return password
 
 
 def _first_line(octets: bytes) -> str:
@@ -97,12 +102,20 @@ def _first_line(octets: bytes) -> str:
         raise click.UsageError("the password is not UTF-8") from None
 
 
+_REASONS: dict[type[Exception], str] = {IndexError: "it is empty"}
+
+
 def _from_command(command: str) -> str:
     try:
         words = shlex.split(command)
         said = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
-    except (OSError, ValueError, IndexError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
+    except subprocess.CalledProcessError as error:
+        ended = f"exit code {error.returncode}"
+        if error.returncode < 0:
+            ended = signal.Signals(-error.returncode).name
+        raise click.UsageError(f"--password-command did not work: it ended with {ended}") from None
+    except (OSError, ValueError, IndexError) as error:
+        reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "a quote is open"
         raise click.UsageError(f"--password-command did not work: {reason}") from None
     return _first_line(said.stdout)
 

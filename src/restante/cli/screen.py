@@ -2,76 +2,101 @@
 
 from __future__ import annotations
 
-import shutil
-import textwrap
 from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.lines import columns, hanging, is_terminal
 from restante.cli.plain import plain
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.texts import milliseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from restante.diagnosis.report import Finding, Report, Step
 
 INDENT = 12  # columns before a step's text
-WIDTH = 84  # columns of a line, where the terminal has as many
+CODE = 8  # columns for the exit code
+MOST_LINES = 8  # of a step in a terminal
 
 _MARKS = {"failure": ("FAIL ", "red"), "warning": ("WARN ", "yellow")}
 
 
-def show_step(step: Step, *, wrap: bool) -> None:
+def show_step(step: Step) -> None:
     """Print a step."""
+    wrap = is_terminal()
     mark, color = _MARKS.get(step.outcome, ("", ""))
-    indent = " " * (INDENT + len(mark))
-    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
-    text = plain(step.text)
-    lines = textwrap.wrap(text, max(30, width - len(indent) - 8)) if wrap else [text]
     head = f"  {step.phase:<{INDENT - 2}}"
-    first = f"{head}{click.style(mark, fg=color, bold=True) if mark else ''}{(lines or [''])[0]}"
-    length = len(head) + len(mark) + len((lines or [""])[0])
-    if step.seconds is not None and step.outcome != "not tried":
-        time = milliseconds(step.seconds)
-        first += " " * max(1, width - length - len(time)) + time
-    click.echo(first)
-    for line in lines[1:]:
-        click.echo(indent + line)
+    text = plain(step.text)
+    timed = step.seconds is not None and step.outcome != "not tried"
+    time = milliseconds(step.seconds or 0) if timed else ""
+    lines = hanging(f"{head}{mark}", text, wrap=wrap, most=MOST_LINES, spare=len(time) + 1)
+    if timed:
+        lines[0] += " " * max(1, columns() - len(lines[0]) - len(time)) + time
+    if mark:
+        start = len(head) + len(mark)
+        lines[0] = head + click.style(mark, fg=color, bold=True) + lines[0][start:]
+    for line in lines:
+        click.echo(line)
+    indent = " " * (INDENT + len(mark))
     widest = max((len(label) for label, _ in step.details), default=0) + 1
     for label, detail in step.details:
-        click.echo(f"{indent}{plain(label) + ':':<{widest}} {plain(detail)}")
+        for line in hanging(f"{indent}{plain(label) + ':':<{widest}} ", plain(detail), wrap=wrap):
+            click.echo(line)
 
 
-def show_verdict(report: Report, *, login: bool) -> None:
-    """Print the verdict."""
+def show_verdict(report: Report, *, login: bool, silent: bool) -> None:
+    """Print the verdict; where it is all that is printed, with the evidence."""
+    kinds: dict[str, list[Finding]] = {}
     for finding in report.warnings:
-        _show(finding, "WARN", "yellow", 1 if report.ok else None)
+        kinds.setdefault(finding.id, []).append(finding)
+    for name, found in kinds.items():
+        more = report.facts.get("more", {}).get(name, 0)
+        what = [finding.evidence for finding in found]
+        what += [f"and {more} more"] if more else []
+        _show(found[0], "WARN", what, 1 if report.ok else None)
     if report.failure is not None:
-        _show(report.failure, "FAIL", "red", report.exit_code)
+        said = report.failure.facts.get("said", "")
+        what = [report.failure.evidence] if silent or said else []
+        _show(report.failure, "FAIL", what, report.exit_code)
         return
     works = "The account works" if login else "The server answers as it should"
-    some = f", with {'a warning' if len(report.warnings) == 1 else 'warnings'}"
+    some = f", with {'a warning' if len(kinds) == 1 else 'warnings'}"
     text = f"{works}{some if report.warnings else ''}."
     ok = click.style("OK", fg="green", bold=True)
     changed = "" if report.changed else " Nothing was changed."
     click.echo(f"{ok}  {text} ({milliseconds(report.seconds)}){changed}")
 
 
-def _show(finding: Finding, word: str, color: str, code: int | None) -> None:
+def _show(finding: Finding, word: str, what: list[str], code: int | None) -> None:
     row = EXPLANATIONS[finding.id]
-    click.echo(f"{click.style(word, fg=color, bold=True)} {row.id}  {row.verdict}")
-    if finding.severity == "warning":
-        click.echo(f"  what  {plain(finding.evidence)}")
-    click.echo(f"  why   {row.why}")
-    fixes = [("admin:", row.admin), *(("you:", text) for text in _yours(finding, row.you))]
-    label = "fix"
-    for who, text in fixes:
-        if text:
-            click.echo(f"  {label:<5} {who:<6} {plain(text)}")
-            label = ""
+    color = "red" if word == "FAIL" else "yellow"
+    said = "said" if word == "FAIL" and finding.facts.get("said") else "what"
+    lines = hanging(f"{word} {row.id}  ", row.verdict, wrap=is_terminal())
+    click.echo(click.style(word, fg=color, bold=True) + lines[0].removeprefix(word))
+    lines = [*lines[1:], *_labelled(said, what), *_labelled("why", [row.why])]
+    lines += _fixes(finding)
+    for line in lines:
+        click.echo(line)
     more = f"  more  pop3 explain {row.id}"
-    click.echo(f"{more:<76}exit {code}" if code else more)
+    click.echo(f"{more:<{columns() - CODE}}exit {code}" if code else more)
 
 
-def _yours(finding: Finding, text: str) -> list[str]:
-    return [*finding.commands, *([] if finding.commands else [text])]
+def _fixes(finding: Finding) -> Iterator[str]:
+    """Yield who can do what; a command stays in one line, to be copied."""
+    row = EXPLANATIONS[finding.id]
+    label = "fix"
+    for who, text in (("admin:", row.admin), ("you:", "" if finding.commands else row.you)):
+        if text:
+            yield from hanging(f"  {label:<5} {who:<6} ", text, wrap=is_terminal())
+            label = ""
+    for command in finding.commands:
+        yield f"  {label:<5} {'you:':<6} {plain(command)}"
+        label = ""
+
+
+def _labelled(label: str, texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        yield from hanging(f"  {label:<5} ", plain(text), wrap=is_terminal(), most=MOST_LINES)
+        label = ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ def told() -> Iterator[None]:
         raise Failed(f"pop3: {plain(str(error))}", 2) from None
     except ValueError as error:
         raise click.UsageError(plain(str(error))) from None
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):  # click's own is for its prompts
         raise Failed("Interrupted; nothing was deleted.", INTERRUPTED) from None
 
 
@@ -56,10 +58,9 @@ def failed(error: object) -> Failed:
     where = f", after {error.command}" if error.command else ""
     if row is None:
         return Failed(f"FAIL {error.id}  {plain(code + error.text + where)}", 6)
-    lines = [
-        f"FAIL {row.id}  {row.verdict}",
-        f"  what  {plain(code + error.text + where)}",
-        *([f"  you   {row.you}"] if row.you else []),
-        f"  more  pop3 explain {row.id}",
-    ]
+    parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": plain(code + error.text + where)}
+    parts |= {"  you   ": row.you} if row.you else {}
+    wrap = is_terminal(sys.stderr)
+    lines = [line for head, text in parts.items() for line in hanging(head, text, wrap=wrap)]
+    lines.append(f"  more  pop3 explain {row.id}")
     return Failed("\n".join(lines), row.exit)

@@ -137,7 +137,7 @@ def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, Keys]]
     from restante.auth.scram import make
     from restante.protocol.secret import Secret
 
-    password = Secret(_ask(stdin=stdin))
+    password = Secret(_prepared(_ask(stdin=stdin)))
     keys = {}
     if scram:
         try:
@@ -152,11 +152,31 @@ def _ask(*, stdin: bool) -> bytes:
     if stdin:
         password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")
     else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True).encode()
+        typed = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        password = typed.encode(errors="surrogateescape")
     if not password:
         raise click.ClickException("an empty password is none: nobody could log in with it")
-    if len(password) > LONGEST_PASSWORD or b"\0" in password:
-        raise click.ClickException(
-            f"a POP3 password has at most {LONGEST_PASSWORD} octets, and no NUL"
-        )
+    return password
+
+
+def _prepared(typed: bytes) -> bytes:
+    """Return a password as all ways to type it are compared: R6856-2.6."""
+    from restante.protocol.saslprep import check_password, saslprep
+
+    try:
+        check_password(typed)
+    except UnicodeDecodeError:
+        text = "the password is not UTF-8, and no client could log in with it: type it in UTF-8"
+        raise click.ClickException(text) from None
+    except ValueError:
+        text = "a password has no characters that SASLprep (RFC 4013) prohibits, such as controls"
+        raise click.ClickException(text) from None
+    try:
+        password = saslprep(typed.decode(), query=True).encode()
+    except ValueError:  # letters of both directions: right as it is typed, though without SCRAM
+        password = typed
+    if not password:
+        raise click.ClickException("this password is empty once SASLprep (RFC 4013) is done")
+    if max(len(typed), len(password)) > LONGEST_PASSWORD:
+        raise click.ClickException(f"a POP3 password has at most {LONGEST_PASSWORD} octets")
     return password

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.account import account_options, read
+from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
-from restante.cli.trouble import Failed
+from restante.cli.trouble import Failed, told
 
 if TYPE_CHECKING:
     from restante.cli.account import Account
@@ -27,7 +28,7 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 
 
 @click.command()
-@click.argument("server", metavar="HOST")
+@click.argument("server", metavar="HOST", required=False)
 @click.option("--maildir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Deliver odd messages by writing into the user's Maildir.")  # fmt: skip
 @click.option("--lmtp", metavar="ADDRESS", help="... by LMTP, at host:port or a socket's path.")
@@ -37,7 +38,7 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 @click.option("--json", "as_json", is_flag=True, help="The results as JSON.")
 @account_options
 def verify(  # noqa: PLR0913  # one for each option
-    server: str,
+    server: str | None,
     *,
     maildir: Path | None,
     lmtp: str | None,
@@ -60,6 +61,8 @@ def verify(  # noqa: PLR0913  # one for each option
         for check in checks:
             click.echo(f"{' '.join(check.ids):<28} {check.title}")
         return
+    if server is None:
+        raise click.UsageError("name the HOST to test; --list shows the checks without one")
     account = read(server, given, login=False)
     target = account.located()
     bench = _bench(account, target)
@@ -97,7 +100,8 @@ def _bench(account: Account, target: Target) -> Bench:
         tls = "none"  # what STLS does is tried all the same, by connections of its own
     context = account.options.context or trusting()
     name = account.options.server_name or target.host
-    password = account.password() if target.user else ""
+    with told():
+        password = account.password() if target.user else ""
     host = account.options.resolve.get((target.host, target.port), target.host)
     return Bench(Place(host, target.port, tls, context, name, target.user, password))
 
@@ -147,9 +151,15 @@ def _run(bench: Bench, checks: list[Check], *, quiet: bool) -> Conformance:
 def _show(result: Result) -> None:
     word, color = _WORDS[result.verdict]
     sign = click.style(f"{word:<4}", fg=color, bold=result.verdict == "fail")
-    click.echo(f"  {sign}  {' '.join(result.check.ids):<26} {result.check.title}")
+    wrap = is_terminal()
+    head = f"  {word:<4}  {' '.join(result.check.ids):<26} "
+    lines = hanging(head, result.check.title, wrap=wrap)
+    click.echo(f"  {sign}{lines[0][6:]}")
+    lines = lines[1:]
     if result.evidence:
-        click.echo(f"        {'':<26} {plain(result.evidence)}")
+        lines += hanging(f"        {'':<26} ", plain(result.evidence), wrap=wrap)
+    for line in lines:
+        click.echo(line)
 
 
 def _show_end(found: Conformance) -> None:

@@ -1,13 +1,15 @@
 """The asyncio client: the same as `blocking`, with await.
 
-    async with restante.connect("pop3s://ann@example.com", password=...) as drop:
+    async with restante.connect("pop3s://ann@example.com", password="...") as drop:
         async for message in drop:
             print((await message.header())["subject"])
         await drop.delete(drop[1])
         await drop.commit()          # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong. It may
-be cancelled anywhere: the connection is closed then, and nothing is removed.
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+LocalError (`restante.protocol.errors`), where nothing could be sent. It may be cancelled anywhere:
+the connection is closed then, and nothing is removed. A maildrop takes one call at a time: another
+one at once, or behind a failure, is a LocalError too.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from restante.client import aio_wire, maildrop
+from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
+from restante.client.options import combined
 from restante.client.session import Session, leave
+from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
 if TYPE_CHECKING:
@@ -27,8 +32,9 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from restante.client.maildrop import Box, Entry
-    from restante.client.options import Options, Target
+    from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
+    from restante.protocol.dialogue import Status
 
 
 class Message(maildrop.Listed):
@@ -55,14 +61,8 @@ class Message(maildrop.Listed):
 
         Leaving before the end breaks the connection off, for the rest would come all the same.
         """
-        ended: list[Received] = []
-        chunks = self._drop.retrieve(self.number, ended=ended)
-        try:
+        async with contextlib.aclosing(self._drop.retrieve(self.number)) as chunks:
             yield chunks
-        finally:
-            if not ended:
-                self._drop.hang_up()
-            await chunks.aclose()
 
     async def read(self) -> bytes:
         """Return the whole message."""
@@ -82,6 +82,8 @@ class Maildrop:
     async def __aiter__(self) -> AsyncIterator[Message]:
         for entry in list(self._box.entries.values()):
             yield Message(self, entry)
+
+    __iter__ = None  # it is `async for`; without this, `for` would ask for message 0
 
     def __getitem__(self, number: int) -> Message:
         return Message(self, maildrop.entry_of(self._box, number))
@@ -104,10 +106,13 @@ class Maildrop:
         """Yield a message's octets in chunks; `progress` hears how many have come."""
         octets = 0
         ended = [] if ended is None else ended
-        async for piece in self._wire.pieces(maildrop.retrieve(self._box, number), ended):
-            octets += len(piece)
-            progress(octets)
-            yield piece
+        dialogue = maildrop.retrieve(self._box, number)
+        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+            async for piece in pieces:
+                octets += len(piece)
+                progress(octets)
+                yield piece
+        maildrop.check_size(self._box, number, ended[-1])
 
     async def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
@@ -123,32 +128,55 @@ class Maildrop:
         try:
             await self._wire.run(maildrop.commit(self._box))
         finally:
-            self._wire.close()
+            if self.session.peer.broken:  # else it was refused, for another call is under way
+                self._wire.close()
 
     async def close(self) -> None:
         """Leave, and delete nothing."""
-        if self._box.may_quit:
-            with contextlib.suppress(RemoteError):
-                await self._wire.run(leave(self.session))
-        self.hang_up()
+        try:
+            if self._box.may_quit:
+                with contextlib.suppress(RemoteError, LocalError):
+                    await self._wire.run(leave(self.session))
+        finally:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Close the connection at once."""
-        self.session.peer.broken = True
         self._wire.close()
+
+    async def by_hand(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
+        """Send a line as a person typed it, and yield what its reply says behind the status line.
+
+        The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
+        """
+        dialogue = maildrop.typed(self._box, line)
+        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    @property
+    def marked(self) -> frozenset[int]:
+        """The numbers of the messages that `commit` would remove."""
+        return frozenset(self._box.marked)
 
 
 @contextlib.asynccontextmanager
 async def connect(
-    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+    account: str | Target,
+    password: str = "",
+    options: Options | None = None,
+    **given: Unpack[Given],
 ) -> AsyncIterator[Maildrop]:
     """Give the open maildrop of an account: a URL, or an address that is looked up.
 
-    Options are given as an object or by name: see `restante.client.options.Options`. Raises
-    RemoteError, and ValueError for an account that is none.
+    Options are given as an object or by name, which goes first: see
+    `restante.client.options.Options`. Raises Pop3Error, as the module says;
+    ValueError for an account or an option that is none, TypeError for an option there is not.
     """
-    options = options or maildrop.options_of(**given)
-    session = Session(await asyncio.to_thread(maildrop.target_of, account), options)
+    options = combined(options, given)
+    ends = ending(options)
+    target = await asyncio.to_thread(maildrop.target_of, account)
+    session = Session(target, options, ends=ends)
     try:
         drop = await _open(session, password)
     except Insecure as error:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance
+from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -44,27 +43,38 @@ class AsyncWire:
         """Carry out a dialogue and return its result. Raises RemoteError."""
         return await self._drive(self.flow.run(dialogue))
 
-    async def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+    def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
-        flowing = self.flow.run(dialogue)
-        step = advance(flowing, None)
-        while not isinstance(step, Done):
-            if isinstance(step, Chunk):
-                yield step.octets
-            step = advance(flowing, await self._answer(step))
-        ended.append(step.value)
+        return self._pieces(self.flow.run(dialogue), ended)
 
     def close(self) -> None:
-        """Hang up."""
+        """Hang up, be there octets that the server has not taken yet."""
+        self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self._writer.write(self.flow.farewell())
         self._writer.close()
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
 
     async def _drive(self, flowing: Flowing[T]) -> T:
-        step = advance(flowing, None)
-        while not isinstance(step, Done):
-            step = advance(flowing, await self._answer(step))
-        return step.value
+        ended: list[T] = []
+        async for _ in self._pieces(flowing, ended):
+            pass
+        return ended[0]
+
+    async def _pieces(self, flowing: Flowing[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+        try:
+            step = advance(flowing, None)
+            while not isinstance(step, Done):
+                if isinstance(step, Chunk):
+                    yield step.octets
+                step = advance(flowing, await self._answer(step))
+            ended.append(step.value)
+        finally:
+            flowing.close()
+            if self.flow.broken_off:
+                self.close()
 
     async def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
         if isinstance(step, Chunk):
@@ -75,15 +85,21 @@ class AsyncWire:
             return error
 
     async def _do(self, step: Out | In) -> bytes:
-        left = step.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        async with asyncio.timeout(None if left == float("inf") else left):
+        seconds = seconds_until(step.until)
+        if seconds == 0:
+            await _turn()
+        async with asyncio.timeout(seconds):
             if isinstance(step, In):
                 return await self._reader.read(PIECE)
             self._writer.write(step.octets)
             await self._writer.drain()
         return b""
+
+
+async def _turn() -> None:
+    """Let the event loop see once what its sockets hold, and take it."""
+    await asyncio.sleep(0)  # it looks before this is over
+    await asyncio.sleep(0)  # and reads before this is
 
 
 async def dial(session: Session) -> AsyncWire:
@@ -92,12 +108,14 @@ async def dial(session: Session) -> AsyncWire:
     trouble: Unreachable | None = None
     for address in await asyncio.to_thread(reach.addresses, target, options):
         try:
-            async with asyncio.timeout(options.connect_seconds):
+            seconds = seconds_to_connect(session)
+            async with asyncio.timeout(seconds):
                 streams = await asyncio.open_connection(address, target.port)
         except OSError as error:
-            refused = reach.refused(address, target.port, error, options.connect_seconds)
-            trouble = trouble or refused
+            trouble = trouble or reach.refused(address, target.port, error, seconds)
             continue
+        except Unreachable as over:
+            raise trouble or over from None
         wire = AsyncWire(session, *streams)
         try:
             await wire.begin()

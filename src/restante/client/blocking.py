@@ -2,24 +2,30 @@
 
     from restante import blocking
 
-    with blocking.connect("pop3s://ann@example.com", password=...) as drop:
+    with blocking.connect("pop3s://ann@example.com", password="...") as drop:
         for message in drop:
             print(message.header()["subject"])
         drop.delete(drop[1])
         drop.commit()                # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong.
+All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+LocalError (`restante.protocol.errors`), where nothing could be sent. A maildrop takes one call at a
+time: another one from a second thread, while a message is read, or behind a failure, is a
+LocalError too.
 """
 
 from __future__ import annotations
 
 import contextlib
 from email import message_from_bytes, policy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, wire
+from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
+from restante.client.options import combined
 from restante.client.session import Session, leave
+from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, Insecure, RemoteError
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
 
     from restante.client.maildrop import Box, Entry
-    from restante.client.options import Options, Target
+    from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
     from restante.protocol.dialogue import Status
 
@@ -56,18 +62,13 @@ class Message(maildrop.Listed):
 
         Leaving before the end breaks the connection off, for the rest would come all the same.
         """
-        ended: list[Received] = []
-        chunks = self._drop.retrieve(self.number, ended=ended)
-        try:
+        with contextlib.closing(self._drop.retrieve(self.number)) as chunks:
             yield chunks
-        finally:
-            if not ended:
-                self._drop.hang_up()
-            chunks.close()
 
     def read(self) -> bytes:
         """Return the whole message."""
-        return b"".join(self._drop.retrieve(self.number))
+        with self.open() as chunks:
+            return b"".join(chunks)
 
 
 class Maildrop:
@@ -103,10 +104,13 @@ class Maildrop:
         """Yield a message's octets in chunks; `progress` hears how many have come."""
         octets = 0
         ended = [] if ended is None else ended
-        for piece in self._wire.pieces(maildrop.retrieve(self._box, number), ended):
-            octets += len(piece)
-            progress(octets)
-            yield piece
+        dialogue = maildrop.retrieve(self._box, number)
+        with contextlib.closing(self._wire.pieces(dialogue, ended)) as pieces:
+            for piece in pieces:
+                octets += len(piece)
+                progress(octets)
+                yield piece
+        maildrop.check_size(self._box, number, ended[-1])
 
     def by_hand(self, line: str, ended: list[Status]) -> Generator[bytes, None, None]:
         """Send a line as a person typed it, and yield what its reply says behind the status line.
@@ -134,18 +138,20 @@ class Maildrop:
         try:
             self._wire.run(maildrop.commit(self._box))
         finally:
-            self._wire.close()
+            if self.session.peer.broken:  # else it was refused, for another call is under way
+                self._wire.close()
 
     def close(self) -> None:
         """Leave, and delete nothing."""
-        if self._box.may_quit:
-            with contextlib.suppress(RemoteError):
-                self._wire.run(leave(self.session))
-        self.hang_up()
+        try:
+            if self._box.may_quit:
+                with contextlib.suppress(RemoteError, LocalError):
+                    self._wire.run(leave(self.session))
+        finally:
+            self.hang_up()
 
     def hang_up(self) -> None:
         """Close the connection at once."""
-        self.session.peer.broken = True
         self._wire.close()
 
     def __enter__(self) -> Self:
@@ -159,15 +165,20 @@ class Maildrop:
 
 
 def connect(
-    account: str | Target, password: str = "", options: Options | None = None, **given: Any
+    account: str | Target,
+    password: str = "",
+    options: Options | None = None,
+    **given: Unpack[Given],
 ) -> Maildrop:
     """Return the open maildrop of an account: a URL, or an address that is looked up.
 
-    Options are given as an object or by name: see `restante.client.options.Options`. Raises
-    RemoteError, and ValueError for an account that is none.
+    Options are given as an object or by name, which goes first: see
+    `restante.client.options.Options`. Raises Pop3Error, as the module says;
+    ValueError for an account or an option that is none, TypeError for an option there is not.
     """
-    options = options or maildrop.options_of(**given)
-    session = Session(maildrop.target_of(account), options)
+    options = combined(options, given)
+    ends = ending(options)
+    session = Session(maildrop.target_of(account), options, ends=ends)
     try:
         return _open(session, password)
     except Insecure as error:

@@ -5,6 +5,9 @@ A driver does three things for it: send octets, wait for octets until a time, ha
 
 from __future__ import annotations
 
+import contextlib
+import ssl
+import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -12,14 +15,26 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from restante.client import reasons
 from restante.client.tls import TlsLayer
-from restante.protocol.dialogue import Chunk, Glance, Receive, Send, StartTls, shortened
-from restante.protocol.failures import Lost, RemoteError, Stalled
+from restante.protocol.dialogue import Chunk, Glance, Receive, Send, StartTls
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
 
 if TYPE_CHECKING:
+    from restante.client.options import Options
     from restante.client.session import Session
     from restante.protocol.dialogue import Dialogue
 
 T = TypeVar("T")
+
+NOW = float("-inf")  # a time that is never over, and takes none
+OVER = (
+    "this connection is over: it was closed, or a call on it failed or was broken off; "
+    "connect again"
+)
+BUSY = (
+    "a call on this connection is under way, or a message is not read to its end: "
+    "it takes one call at a time"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,7 @@ class Out:
 class In:
     """Octets from the socket, b"" at their end; TimeoutError when none came in time."""
 
-    until: float  # by time.monotonic()
+    until: float  # by time.monotonic(), or NOW: only what is there
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,35 @@ class Done(Generic[T]):
 
 
 Flowing: TypeAlias = Generator[Out | In | Chunk, bytes | None, T]
+
+
+def ending(options: Options) -> float:
+    """Return when the time for all of it is over that begins now, by time.monotonic()."""
+    return time.monotonic() + (options.total_seconds or float("inf"))
+
+
+def seconds_to_connect(session: Session) -> float:
+    """Return how long the next address may take to take a connection. Raises Unreachable."""
+    options = session.options
+    seconds = min(options.connect_seconds, session.ends - time.monotonic())
+    if seconds <= 0:
+        raise Unreachable("tcp-timeout", time_over(options), phase="connect")
+    return seconds
+
+
+def time_over(options: Options) -> str:
+    """Return what is said when the time for all of it is over."""
+    return f"the {options.total_seconds:g} seconds for all of it are over"
+
+
+def seconds_until(until: float) -> float | None:
+    """Return the time until then as sockets take it, None for ever. Raises TimeoutError: past."""
+    if until == NOW:
+        return 0
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return None if left == float("inf") else left
 
 
 def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Out | In | Chunk | Done[T]:
@@ -58,39 +102,69 @@ def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Out | In | C
 
 
 class Flow:
-    """One connection's octets, in both directions."""
+    """One connection's octets, in both directions.
+
+    Attributes:
+        broken_off: a dialogue was left in the middle, so that nobody will read its reply: the
+            driver must hang up.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self.broken_off = False
+        self._busy = threading.Lock()  # a dialogue is under way
         options = session.options
         self._seconds = options.reply_seconds
-        self.ends = time.monotonic() + (options.total_seconds or float("inf"))
+        self.ends = min(session.ends, ending(options))
         self._until = 0.0  # when the patience with the present line is over
 
     def run(self, dialogue: Dialogue[T]) -> Flowing[T]:
-        """Carry out a dialogue. Raises RemoteError, whose id says what is behind it."""
-        answer = b""
+        """Carry out a dialogue. Raises RemoteError, whose id says what is behind it.
+
+        Raises LocalError: another one is under way, or has ended where there is no place to go on
+        from. Nothing was sent then, for its reply could be taken for that of another command.
+        """
+        session = self.session
+        if session.peer.broken:
+            raise LocalError(OVER)
+        if not self._busy.acquire(blocking=False):
+            raise LocalError(BUSY)
+        sent: list[bytes] = []
         try:
-            step = next(dialogue)
-            while True:
-                match step:
-                    case Send():
-                        yield from self._send(step.octets)
-                    case Receive():
-                        answer = yield from self._receive(fresh=step.fresh)
-                    case Glance():
-                        answer = yield from self._glance(step.seconds)
-                    case StartTls():
-                        yield from self.start_tls()
-                    case Chunk():
-                        yield step
-                step = dialogue.send(answer)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+            return (yield from self._carry_out(dialogue, sent))
         except RemoteError as error:
-            session = self.session
+            session.peer.broken = session.peer.broken or not isinstance(error, Denied)
             raise reasons.named(error, session.capabilities, tls=session.tls is not None) from None
+        except BaseException:  # a cancelled task, a signal, a message left before its end
+            if sent:
+                session.peer.broken = self.broken_off = True
+            raise
+        finally:
+            self._busy.release()
+
+    def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> Flowing[T]:
+        """Take a dialogue's steps; what it sends is added to `sent`, before it is on its way."""
+        answer = b""
+        with contextlib.closing(dialogue):
+            try:
+                step = next(dialogue)
+                while True:
+                    match step:
+                        case Send():
+                            sent.append(step.octets)
+                            yield from self._send(step.octets)
+                        case Receive():
+                            answer = yield from self._receive(fresh=step.fresh)
+                        case Glance():
+                            answer = yield from self._glance(step.seconds)
+                        case StartTls():
+                            yield from self.start_tls()
+                        case Chunk():
+                            yield step
+                    step = dialogue.send(answer)
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
     def start_tls(self) -> Flowing[None]:
         """Do the handshake. Raises Insecure, Lost, Stalled."""
@@ -127,7 +201,12 @@ class Flow:
         return min(time.monotonic() + seconds, self.ends)
 
     def _send(self, octets: bytes) -> Flowing[None]:
-        yield from self._out(self.session.tls.seal(octets) if self.session.tls else octets)
+        tls = self.session.tls
+        try:
+            sealed = tls.seal(octets) if tls else octets
+        except ssl.SSLError:
+            raise self.session.peer.fail(Lost, "conn-lost", "TLS has ended") from None
+        yield from self._out(sealed)
 
     def _out(self, octets: bytes) -> Flowing[None]:
         """Send. A peer that hung up may have said why, so what it said is read all the same."""
@@ -172,20 +251,21 @@ class Flow:
     def _glance(self, seconds: float) -> Flowing[bytes]:
         tls = self.session.tls
         try:
-            raw = (yield In(min(time.monotonic() + seconds, self.ends))) or b""
+            raw = (yield In(self._deadline(seconds) if seconds else NOW)) or b""
         except OSError:  # TimeoutError is one
             return b""
         return tls.receive(raw) if tls and raw else raw
 
     def _stalled(self, what: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
+        name = "stalled"
         if time.monotonic() >= self.ends:
-            text = f"the {options.total_seconds:g} seconds for all of it are over"
+            name, text = "out-of-time", time_over(options)
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.inbox:
-            text += f', after "{shortened(bytes(peer.inbox))}"'
-        return peer.fail(Stalled, "stalled", text)
+            text += f', after "{peer.excerpt(bytes(peer.inbox))}"'
+        return peer.fail(Stalled, name, text)
 
     def _reset(self) -> RemoteError:
         peer = self.session.peer

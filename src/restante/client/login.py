@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 from restante.client.mechanisms import (
     CLEAR,
     MECHANISMS,
+    NAMELESS,
+    NO_NAME,
     TOKENS,
     Credentials,
     apop_digest,
+    obstacle,
 )
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
@@ -28,24 +31,21 @@ ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 
 
 
 def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
-    """Log in. Raises Denied with the reason, Insecure: every way would show the password.
+    """Log in. Raises Denied with the reason; Insecure: every way would show the password.
 
     Where a way that does not say the password is refused, one that says it is tried too, if the
-    connection is safe: some servers offer SCRAM and have no keys for every account.
+    connection is safe: some servers offer SCRAM and have no keys for every account. A server that
+    failed to prove itself is told nothing more: that is Insecure too (auth-unproven). Raises
+    LocalError: there is no name, or nothing here can carry the name and the password.
     """
-    peer, target = session.peer, session.target
+    peer = session.peer
     peer.phase = "login"
-    binding = session.tls.binding() if session.tls else None
-    has_plus = any(name.endswith("-PLUS") for name in session.mechanisms)
-    credentials = replace(
-        credentials,
-        host=target.host,
-        port=target.port,
-        binding=binding,
-        server_has_plus=has_plus,
-    )
+    credentials = _placed(session, credentials)
+    _check_octets(credentials)
     _keep_secret(session, credentials)
-    ways = list(_ways(session, credentials))
+    ways = _ways(session, credentials)
+    if not credentials.user and not (ways and set(ways).issubset(NAMELESS)):
+        raise LocalError(NO_NAME)
     if not ways:
         raise _no_way(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
@@ -63,9 +63,28 @@ def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
     peer.phase = "mailbox"
 
 
+def _placed(session: Session, credentials: Credentials) -> Credentials:
+    """Return credentials with what mechanisms want to know of the connection."""
+    return replace(
+        credentials,
+        host=session.target.host,
+        port=session.target.port,
+        binding=session.tls.binding() if session.tls else None,
+        server_has_plus=any(name.endswith("-PLUS") for name in session.mechanisms),
+    )
+
+
+def _check_octets(credentials: Credentials) -> None:
+    try:
+        f"{credentials.user}{credentials.password}".encode()
+    except UnicodeEncodeError:  # it would show some of them
+        text = "the name or the password has octets that are no UTF-8: nothing was sent"
+        raise LocalError(text) from None
+
+
 def _keep_secret(session: Session, credentials: Credentials) -> None:
     password = credentials.password
-    if session.mechanism == "EXTERNAL" or not password:
+    if not password:
         return
     spoken = f"\0{credentials.user}\0{password}".encode()
     coded = binascii.b2a_base64(spoken, newline=False).decode().rstrip("=")
@@ -73,32 +92,45 @@ def _keep_secret(session: Session, credentials: Credentials) -> None:
     session.peer.secrets.append(coded)
 
 
-def _ways(session: Session, credentials: Credentials) -> Iterable[str]:
+def _ways(session: Session, credentials: Credentials) -> list[str]:
     """Return what to try, in order: at most one that proves the password, one that says it."""
     if session.options.mechanisms:
-        return [name.upper() for name in session.options.mechanisms]
+        return _wanted(session.options.mechanisms, credentials)
     offered = [name for name in MECHANISMS if name in session.mechanisms]
     if session.options.token:
         ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
         return ways[:1] if session.secret else []
     offered = [name for name in offered if name not in TOKENS and name != "EXTERNAL"]
-    proving = [name for name in offered if name not in CLEAR and _possible(session, name)]
+    proving = [name for name in offered if name not in CLEAR and not obstacle(credentials, name)]
     if not session.secret and session.timestamp:
         proving.append("APOP")
-    saying = _saying(session, credentials, offered) if session.secret else []
+    saying: list[str] = []
+    if session.secret:
+        try:
+            saying = _saying(session, credentials, offered)
+        except LocalError:  # a line holds no such password, and a proof needs no such line
+            if not proving:
+                raise
     scram = [name for name in proving if name.startswith("SCRAM")]
     if scram:
         return [scram[0], *saying[:1]]
     return saying[:1] or proving[:1]
 
 
-def _possible(session: Session, name: str) -> bool:
-    bound = session.tls is not None and session.tls.binding() is not None
-    return bound or not name.endswith("-PLUS")
+def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
+    """Return those of the mechanisms asked for that are possible. Raises LocalError: none is."""
+    obstacles = {name.upper(): obstacle(credentials, name.upper()) for name in mechanisms}
+    possible = [name for name, why in obstacles.items() if not why]
+    if not possible:
+        raise LocalError("; ".join(f"{name}: {why}" for name, why in obstacles.items()))
+    return possible
 
 
 def _saying(session: Session, credentials: Credentials, offered: list[str]) -> list[str]:
-    """Return the ways that say the password: USER where the server has it, else PLAIN or LOGIN."""
+    """Return the ways that say the password: USER where the server has it, else PLAIN or LOGIN.
+
+    Raises LocalError: none can say it.
+    """
     clear: list[str] = [name for name in ("PLAIN", "LOGIN") if name in offered]
     capabilities = session.capabilities
     has_user = capabilities is None or "USER" in capabilities or not clear
@@ -131,10 +163,8 @@ def _go(session: Session, credentials: Credentials, way: str) -> Dialogue[None]:
     elif way == "APOP":
         digest = apop_digest(session.timestamp, credentials.password)
         yield from carry_out(peer, client.apop(credentials.user, digest))
-    elif way in MECHANISMS:
-        yield from carry_out(peer, _auth(session, credentials, way))
     else:
-        raise LocalError(f"{way} is no mechanism known here: {', '.join(MECHANISMS)}")
+        yield from carry_out(peer, _auth(session, credentials, way))
 
 
 def _auth(session: Session, credentials: Credentials, way: str) -> Operation[Status]:

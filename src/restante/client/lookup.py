@@ -33,8 +33,8 @@ def chosen(found: Discovery) -> Target:
     """
     winner = found.winner
     if winner is None:
-        text = f"no POP3 server is known for {found.domain}; --host names one"
-        raise Unreachable("dns-nxdomain", text, phase="discover")
+        text = f"no POP3 server is known for {found.domain}: name one, as in pop3s://ann@host"
+        raise Unreachable("no-server", text, phase="discover")
     tls: Tls = "starttls" if winner.tls == "none" else winner.tls
     return Target(winner.host, winner.port, tls, winner.user)
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from restante.client import login
 from restante.client import session as sessions
-from restante.client.options import Options, Target, parse_url
+from restante.client.options import Target, parse_url
+from restante.client.reasons import named
 from restante.client.session import Session
 from restante.client.tls import DEMO, unverified
 from restante.protocol import client
 from restante.protocol.by_hand import by_hand
-from restante.protocol.dialogue import carry_out, pipelined
+from restante.protocol.dialogue import Glance, carry_out, pipelined
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Insecure
+from restante.protocol.failures import BadReply, Denied, Insecure, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.client.mechanisms import Credentials
-    from restante.protocol.dialogue import Dialogue, Status
+    from restante.protocol.dialogue import Dialogue, Peer, Status
+
+
+_PASSED_OVER = ("restante.client.", "contextlib")  # modules that only hand on what was asked for
 
 
 class SizeWarning(UserWarning):
@@ -103,33 +108,74 @@ def load(session: Session) -> Dialogue[Box]:
     return Box(session, entries)
 
 
+def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
+    """Begin a command in a phase. What came since the last reply nobody asked for. Raises BadReply.
+
+    Raises Lost: it was an -ERR, by which a server takes its leave.
+    """
+    peer = box.session.peer
+    peer.inbox += yield Glance(seconds)
+    extra = peer.excerpt(bytes(peer.inbox))
+    if extra.startswith("-ERR"):
+        raise peer.fail(Lost, "conn-lost", f'the server ended the session: "{extra}"')
+    if peer.inbox:
+        text = f'more replies than commands: behind the answer to {peer.command} came "{extra}"'
+        raise peer.fail(BadReply, "desync", text)
+    peer.phase = phase
+    return peer
+
+
 def headers(box: Box, numbers: Iterable[int], lines: int = 0) -> Dialogue[list[bytes | Denied]]:
-    """Return the heads of messages by TOP; in one go where the server takes commands ahead."""
+    """Return the heads of messages by TOP; in one go where the server takes commands ahead.
+
+    Raises BadReply: one has more octets than a list may have, and no end.
+    """
     session = box.session
-    session.peer.phase = "message"
     operations = [client.top(number, lines) for number in numbers]
     window = session.options.window if session.can_pipeline else 0
-    return (yield from pipelined(session.peer, operations, window))
+    peer = yield from _next(box, "message")
+    heads = yield from pipelined(peer, operations, window)
+    for head in heads:
+        if isinstance(head, Denied):
+            named(head, session.capabilities, tls=session.tls is not None)
+    return heads
 
 
 def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
-    """Give a message's octets as chunks, and compare their number with LIST's.
+    """Give a message's octets as chunks. Raises BadReply: it goes on behind its end (not-stuffed).
 
-    Raises BadReply: the reply went on behind its end (not-stuffed), or, where the options want an
-    error, the size is another (list-size). Issues SizeWarning where they want a warning.
+    Whoever asked compares its size with LIST's by `check_size`, once this is over.
     """
     session = box.session
-    session.peer.phase = "message"
     size = box.entries[number].size if number in box.entries else None
+    peer = yield from _next(box, "message")
     box.retrieved = True
-    received = yield from carry_out(session.peer, client.retr(number, size))
+    received = yield from carry_out(peer, client.retr(number, size))
     check_end(session, number, received)
-    if size is not None and received.octets != size:
-        text = f"message {number} has {received.octets} octets; LIST said {size}"
-        if session.options.wrong_size == "error":
-            raise session.peer.fail(BadReply, "list-size", text)
-        warnings.warn(text, SizeWarning, stacklevel=2)
     return received
+
+
+def check_size(box: Box, number: int, received: client.Received) -> None:
+    """Compare a message's size with LIST's. The connection is in step whatever comes of it.
+
+    Raises BadReply: it is another (list-size), and the options want an error. Issues SizeWarning
+    where they want a warning, which names the line outside of this package that asked.
+    """
+    size = box.entries[number].size if number in box.entries else received.octets
+    if received.octets == size:
+        return
+    text = f"message {number} has {received.octets} octets; LIST said {size}"
+    if box.session.options.wrong_size == "error":
+        raise BadReply("list-size", text, phase="message", command=f"RETR {number}")
+    warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
+
+
+def _frames_inside() -> int:
+    """Return how many frames up from `check_size` the first one outside of this package is."""
+    level, frame = 0, inspect.currentframe()
+    while frame and str(frame.f_globals.get("__name__")).startswith(_PASSED_OVER):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def check_end(session: Session, number: int, received: client.Received) -> None:
@@ -143,22 +189,33 @@ def check_end(session: Session, number: int, received: client.Received) -> None:
 
 
 def mark(box: Box, number: int) -> Dialogue[None]:
-    """Mark a message, to be removed by `commit`. RFC 1939 section 5."""
-    box.session.peer.phase = "mailbox"
-    yield from carry_out(box.session.peer, client.dele(number))
+    """Mark a message, to be removed by `commit`. RFC 1939 section 5.
+
+    It counts as marked from the command on: the server may have heard it, come a reply or not.
+    """
+    operation = client.dele(number)
+    peer = yield from _next(box, "mailbox")
+    before = frozenset(box.marked)
     box.marked.add(number)
+    try:
+        yield from carry_out(peer, operation)
+    except Denied:
+        box.marked &= before
+        raise
 
 
 def unmark(box: Box) -> Dialogue[None]:
     """Take all marks away. RFC 1939 section 5."""
-    box.session.peer.phase = "mailbox"
-    yield from carry_out(box.session.peer, client.rset())
+    peer = yield from _next(box, "mailbox")
+    yield from carry_out(peer, client.rset())
     box.marked.clear()
 
 
 def typed(box: Box, line: str) -> Dialogue[Status]:
     """Carry out a line that a person typed, and keep count of what it marks and fetches."""
-    status = yield from carry_out(box.session.peer, by_hand(line))
+    operation = by_hand(line)
+    peer = yield from _next(box, box.session.peer.phase)
+    status = yield from carry_out(peer, operation)
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
         if verb == "DELE":  # what is marked by no number nobody knows: call it 0
@@ -171,29 +228,31 @@ def typed(box: Box, line: str) -> Dialogue[Status]:
 
 
 def commit(box: Box) -> Dialogue[None]:
-    """QUIT, and so remove what is marked. Raises Denied: some of it is still there (quit-err)."""
-    session = box.session
+    """QUIT, and so remove what is marked. Raises Denied: some of it is still there (quit-err).
+
+    Raises BadReply or Lost before QUIT: replies and commands are not in step, or the server has
+    ended the session; nothing is removed.
+    """
     try:
-        if session.peer.inbox:
-            raise session.peer.fail(
-                BadReply, "desync", "more replies than commands: nothing removed"
-            )
-        yield from sessions.leave(session)
+        yield from _next(box, "quit", client.LINGER if box.retrieved else 0)
+        yield from sessions.leave(box.session)
     finally:
-        session.peer.broken = True
+        box.session.peer.broken = True
 
 
 def for_demo(error: Exception, session: Session) -> Session | None:
     """Return a session for another try, where the server is Restante's demo on this machine.
 
-    A password may go to this machine in clear; then its own certificate is no worse.
+    A password may go to this machine in clear; then its own certificate is no worse. Who named what
+    the certificate must be, or a name that it must have, gets that.
     """
     target, options = session.target, session.options
     if not (isinstance(error, Insecure) and error.id == "tls-selfsigned" and target.loopback):
         return None
-    if target.tls != "starttls" or options.pin or options.context is not None:
+    if options.pin or options.server_name or options.context is not None:
         return None
-    return Session(target, replace(options, context=unverified(), pin=DEMO))
+    trusting = replace(options, context=unverified(), pin=DEMO)
+    return Session(target, trusting, ends=session.ends)
 
 
 def entry_of(box: Box, number: int) -> Entry:
@@ -201,8 +260,3 @@ def entry_of(box: Box, number: int) -> Entry:
     if number not in box.entries:
         raise LocalError(f"there is no message {number}: there are {len(box.entries)}")
     return box.entries[number]
-
-
-def options_of(**given: object) -> Options:
-    """Return options from keywords. Raises TypeError: one is unknown."""
-    return Options(**given)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ Each yields responses and is sent challenges; the first response is None where t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import scramp
 
     from restante.protocol.client import Responder
 
@@ -31,6 +34,9 @@ class Credentials:
 
 
 Begin: TypeAlias = "Callable[[Credentials], Responder]"
+
+# What a server says to whom somebody else passes this conversation on: RFC 5802 section 7.
+_ANOTHER_CHANNEL = (b"e=channel-bindings-dont-match", b"e=server-does-support-channel-binding")
 
 
 def plain(credentials: Credentials) -> Responder:
@@ -77,27 +83,33 @@ def scram(mechanism: str) -> Begin:
     def respond(credentials: Credentials) -> Responder:
         import scramp
 
-        bound = mechanism.endswith("-PLUS")
-        # Say that we could bind only to a server that does not claim it can: RFC 5802 section 6.
-        binding = credentials.binding if bound or not credentials.server_has_plus else None
-        client = scramp.ScramClient(
-            [mechanism if bound else mechanism.removesuffix("-PLUS")],
-            saslprep(credentials.user),
-            credentials.password,
-            channel_binding=binding if bound else None,
-        )
+        client = _scram_client(mechanism, credentials)
+        said = b""
         try:
-            challenge = yield client.get_client_first().encode()
-            client.set_server_first(challenge.decode())
-            challenge = yield client.get_client_final().encode()
-            client.set_server_final(challenge.decode())
-        except scramp.ScramException as error:
-            raise ValueError(
-                f"the server did not prove that it knows the password: {error}"
-            ) from error
+            said = yield client.get_client_first().encode()
+            client.set_server_first(said.decode())
+            said = yield client.get_client_final().encode()
+            client.set_server_final(said.decode())
+        except (scramp.ScramException, UnicodeDecodeError) as error:
+            if said.startswith(b"e=") and not said.startswith(_ANOTHER_CHANNEL):
+                yield b""  # it refuses, and its -ERR comes next
+            text = f"the server did not prove that it knows the password: {error}"
+            raise ValueError(text) from error
         yield b""
 
     return respond
+
+
+def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClient:
+    import scramp
+
+    bound = mechanism.endswith("-PLUS")
+    # Say that we could bind to a server that does not claim it can: it objects if it can, for then
+    # somebody took its claim out on the way. RFC 5802 section 6.
+    binding = credentials.binding if bound or not credentials.server_has_plus else None
+    return scramp.ScramClient(
+        [mechanism], credentials.user, credentials.password, channel_binding=binding
+    )
 
 
 MECHANISMS: dict[str, Begin] = {
@@ -116,8 +128,33 @@ MECHANISMS: dict[str, Begin] = {
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
 CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # they show the secret to who listens
+NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it is
+NO_NAME = "no name to log in with: put it into the URL, as in pop3s://ann@host"
+
+
+def obstacle(credentials: Credentials, mechanism: str) -> str:
+    """Return why a mechanism cannot carry these credentials, "" where it can."""
+    if not credentials.user and mechanism not in NAMELESS:
+        return NO_NAME
+    if not mechanism.startswith("SCRAM"):
+        return ""
+    if mechanism.endswith("-PLUS") and credentials.binding is None:
+        return "it binds to TLS 1.2, and there is none here"
+    import scramp
+
+    try:
+        _scram_client(mechanism, credentials)
+    except scramp.ScramException as error:
+        return f"SASLprep does not take the name or the password ({error})"
+    return ""
 
 
 def apop_digest(timestamp: str, password: str) -> str:
-    """Return what APOP proves the password with. RFC 1939 section 7."""
+    """Return what APOP proves the password with. RFC 1939 section 7.
+
+    Both ends prepare the password by SASLprep: RFC 6856 section 2.2. What that cannot take is said
+    as it is, to servers that do not prepare.
+    """
+    with contextlib.suppress(ValueError):
+        password = saslprep(password)
     return hashlib.md5((timestamp + password).encode(), usedforsecurity=False).hexdigest()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Tls: TypeAlias = Literal["implicit", "starttls", "none"]
 
@@ -71,9 +71,14 @@ def parse_url(url: str) -> Target:
     return Target(host, port, tls, unquote(user))
 
 
+def shown(account: str) -> str:
+    """Return an account as it may be shown, with stars where somebody typed a password."""
+    return re.sub(r"^((?:\w+://)?[^:/]*):(?!//).*@", r"\1:***@", account, flags=re.DOTALL)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a client goes about it. The defaults are safe.
+    """How a client goes about it. The defaults are safe. Raises ValueError: a value cannot be.
 
     Attributes:
         connect_seconds: the time for each address to take a connection, and for TLS.
@@ -110,3 +115,71 @@ class Options:
     wrong_size: Literal["warn", "error"] = "warn"
     trace: Callable[[str, str], None] | None = None
     pin: bytes = b""  # octets that the certificate must have, where it is not verified
+
+    def __post_init__(self) -> None:
+        for name in ("connect_seconds", "reply_seconds", "total_seconds"):
+            seconds = getattr(self, name)
+            none = name == "total_seconds"
+            if not (_is_positive(seconds) or (none and seconds is None)):
+                wanted = f"a number over 0{', or None' if none else ''}"
+                raise _wrong(self, name, wanted)
+        if self.family not in (0, 4, 6):
+            raise _wrong(self, "family", "4 or 6, or 0 for both")
+        if self.wrong_size not in ("warn", "error"):
+            raise _wrong(self, "wrong_size", "'warn' or 'error'")
+        if not (isinstance(self.window, int) and self.window >= 0):
+            raise _wrong(self, "window", "a number of octets")
+        if self.mechanisms is not None:
+            _check_mechanisms(self.mechanisms)
+
+
+def _is_positive(seconds: object) -> bool:
+    return isinstance(seconds, int | float) and seconds > 0
+
+
+def _wrong(options: Options, name: str, wanted: str) -> ValueError:
+    return ValueError(f"{name} is {getattr(options, name)!r}: it is {wanted}")
+
+
+def _check_mechanisms(names: Sequence[str]) -> None:
+    if isinstance(names, str):
+        raise ValueError(f"mechanisms is {names!r}: write ({names!r},)")  # noqa: TRY004  # see Options
+    from restante.client.mechanisms import MECHANISMS
+
+    known = (*MECHANISMS, "APOP", "USER")
+    for name in names:
+        if name.upper() not in known:
+            raise ValueError(f"{name} is no mechanism known here: {', '.join(known)}")
+
+
+class Given(TypedDict, total=False):
+    """Options by name, as `connect` and `check` take them."""
+
+    connect_seconds: float
+    reply_seconds: float
+    total_seconds: float | None
+    context: ssl.SSLContext | None
+    server_name: str
+    insecure_plaintext: bool
+    mechanisms: tuple[str, ...] | None
+    token: bool
+    initial_response: bool
+    family: Literal[0, 4, 6]
+    resolve: Mapping[tuple[str, int], str]
+    utf8: bool
+    window: int
+    wrong_size: Literal["warn", "error"]
+    trace: Callable[[str, str], None] | None
+    pin: bytes
+
+
+def combined(options: Options | None, given: Given) -> Options:
+    """Return options with what is given by name in place of theirs.
+
+    Raises TypeError: there is no such option. Raises ValueError: one has a value that cannot be.
+    """
+    known = [row.name for row in fields(Options)]
+    for name in given:
+        if name not in known:
+            raise TypeError(f"there is no option {name}: there are {', '.join(known)}")
+    return replace(options or Options(), **given)

@@ -41,7 +41,7 @@ def refused(address: str, port: int, error: OSError, seconds: float) -> Unreacha
     if isinstance(error, ConnectionResetError):
         return Unreachable("tcp-reset", f"{where} reset the connection", phase="connect")
     if isinstance(error, TimeoutError):
-        text = f"{where} did not answer within {seconds:g} seconds"
+        text = f"{where} did not answer within {seconds:.3g} seconds"
         return Unreachable("tcp-timeout", text, phase="connect")
     text = f"{where}: {error.strerror or error}"
     return Unreachable("tcp-unreachable", text, phase="connect")

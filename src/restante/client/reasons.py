@@ -21,12 +21,9 @@ _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
     ("quit", Denied): "quit-err",
 }
 
-_CODES = {
-    "IN-USE": "locked",
-    "LOGIN-DELAY": "login-delay",
-    "SYS/TEMP": "auth-temp",
-    "SYS/PERM": "auth-temp",
-}
+_CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
+_SYSTEM = {"SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
+"""RFC 3206 section 4: it will pass, or somebody must mend it."""
 
 
 def _said(*wordings: str) -> re.Pattern[str]:
@@ -49,7 +46,21 @@ _SWITCHED_OFF = _said(
 )
 _OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
 _CLEAR = _said(r"\b(?:TLS|SSL|STLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
-_ACCOUNT_LOCKED = _said(r"(?:account|user|password).{0,30}\b(?:locked|expired|suspended|blocked)")
+_EXPIRED = _said(
+    r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
+    r"\bexpired (?:password|credentials?)",
+    r"(?:must|need to|have to|has to) (?:change|renew|reset) (?:your |the )?password",
+)
+_ACCOUNT_LOCKED = _said(
+    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
+)
+_EITHER = r"(?:password|credentials?|log-?in)\b.{0,40}\bor\b|\bor\b.{0,40}(?:password|credentials?)"
+_MAILDROP = r"mail ?(?:box|drop)|session|spool"
+_TOO_MANY = _said(
+    r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
+    r"rate.?limit",
+    r"(?:address|\bIP\b|host|client).{0,30}\b(?:banned|blocked|blacklisted)",
+)
 _LOCKED = _said(
     r"\b(?:lock(?:ed)?|in use)\b",
     r"(?:mailbox|maildrop|lock|spool).{0,20}\bbusy",
@@ -62,6 +73,14 @@ _TOO_OFTEN = _said(
     r"login delay",
     r"wait .{0,30}(?:before|min)",
 )
+_WORDS = (
+    ("auth-apppw", _APP_PASSWORD, None),
+    ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
+    ("auth-expired", _EXPIRED, _said(_EITHER)),
+    ("auth-locked", _ACCOUNT_LOCKED, _said(_EITHER, _MAILDROP)),
+    ("auth-toomany", _TOO_MANY, None),
+)
+"""What is meant by which wording, but where another is there too."""
 _TEMPORARY = _said(
     r"temporar",
     r"try (?:again )?later",
@@ -79,9 +98,11 @@ _UNKNOWN_USER = _said(r"unknown|no such|not known|does not exist|invalid")
 
 def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool) -> RemoteError:
     """Give an error the id that says what is behind it, where that shows only here."""
+    if error.id in _GENERAL and isinstance(error, Denied) and error.phase not in _OWN_WORDS:
+        error.id = _SYSTEM.get(error.code, error.id)
     for (phase, kind), name in _BY_PHASE.items():
         if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
-            error.id = name
+            error.id = "sys-perm" if (phase, error.code) == ("greeting", "SYS/PERM") else name
             return error
     if error.phase == "login" and isinstance(error, Denied) and error.id in _GENERAL:
         error.id = login_refusal(error, capabilities, tls=tls)
@@ -89,17 +110,19 @@ def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bo
 
 
 _GENERAL = frozenset({"refused", "conn-lost", "stalled"})
+_OWN_WORDS = frozenset({"greeting", "login", "tls", "message", "quit"})
+"""Phases in which a code has a meaning of its own."""
 
 
 def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls: bool) -> str:
     """Return the id for a login that was refused. The server's own words weigh most."""
-    if error.code in _CODES and error.code != "SYS/PERM":
+    if error.code in _CODES:
         return _CODES[error.code]
     found = _by_words(
         error.text, user=not tls and error.command.upper().startswith("USER"), tls=tls
     )
     if found is None and error.code == "SYS/PERM":
-        found = "auth-temp"
+        found = "sys-perm"
     if found is None and error.code != "AUTH":
         found = _without_code(error.text)
     if found is None:
@@ -109,10 +132,9 @@ def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls:
 
 def _by_words(text: str, *, user: bool, tls: bool) -> str | None:
     """Return what the text alone says; `user` is whether USER was refused."""
-    if _APP_PASSWORD.search(text):
-        return "auth-apppw"
-    if _SWITCHED_OFF.search(text) and not _CLEAR.search(text):
-        return "auth-pop-disabled"
+    for name, wording, but in _WORDS:
+        if wording.search(text) and not (but and but.search(text)):
+            return name
     if not tls and (_CLEAR.search(text) or (user and not _UNKNOWN_USER.search(text))):
         return "auth-plain-refused"
     return None
@@ -122,8 +144,6 @@ def _without_code(text: str) -> str | None:
     """Return what servers without response codes mean."""
     if _TOO_OFTEN.search(text):
         return "login-delay"
-    if _ACCOUNT_LOCKED.search(text):
-        return "auth-failed"
     if _LOCKED.search(text):
         return "locked"
     return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None

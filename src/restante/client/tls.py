@@ -78,7 +78,6 @@ class TlsLayer:
             self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
         except ValueError as error:  # a name that no certificate can have
             raise Insecure("tls-failed", f"{name!r}: {error}", phase="tls") from None
-        self._began = False
         self._pin = options.pin
         self.ended = False
 
@@ -94,10 +93,6 @@ class TlsLayer:
         if self._pin and self._pin not in (self._object.getpeercert(binary_form=True) or b""):
             raise Insecure("tls-selfsigned", "the certificate certifies itself", phase="tls")
         return True
-
-    def end_of_input(self) -> None:
-        """Tell TLS that nothing more comes."""
-        self._in.write_eof()
 
     def receive(self, octets: bytes) -> bytes:
         """Return what octets from the server say in plain. Raises Insecure."""

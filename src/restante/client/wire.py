@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance
+from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -49,39 +48,47 @@ class Wire:
 
     def close(self) -> None:
         """Hang up."""
+        self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self.socket.settimeout(1)
             self.socket.sendall(self.flow.farewell())
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)  # another thread may wait for a reply
         self.socket.close()
 
     def _drive(self, flowing: Flowing[T]) -> T:
-        pieces = self._pieces(flowing)
-        try:
-            while True:
-                next(pieces)
-        except StopIteration as done:
-            result: T = done.value
-            return result
+        with contextlib.closing(self._pieces(flowing)) as pieces:
+            try:
+                while True:
+                    next(pieces)
+            except StopIteration as done:
+                result: T = done.value
+                return result
 
     def _pieces(self, flowing: Flowing[T]) -> Generator[bytes, None, T]:
-        step = advance(flowing, None)
-        while not isinstance(step, Done):
-            answer: bytes | OSError = b""
-            if isinstance(step, Chunk):
-                yield step.octets
-            else:
-                try:
-                    answer = self._do(step)
-                except OSError as error:
-                    answer = error
-            step = advance(flowing, answer)
-        return step.value
+        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+        try:
+            step = advance(flowing, None)
+            while not isinstance(step, Done):
+                if isinstance(step, Chunk):
+                    yield step.octets
+                step = advance(flowing, self._answer(step))
+            return step.value
+        finally:
+            flowing.close()
+            if self.flow.broken_off:
+                self.close()
+
+    def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
+        if isinstance(step, Chunk):
+            return b""
+        try:
+            return self._do(step)
+        except OSError as error:
+            return error
 
     def _do(self, step: Out | In) -> bytes:
-        left = step.until - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.socket.settimeout(None if left == float("inf") else left)
+        self.socket.settimeout(seconds_until(step.until))
         if isinstance(step, In):
             return self.socket.recv(PIECE)
         self.socket.sendall(step.octets)
@@ -94,11 +101,13 @@ def dial(session: Session) -> Wire:
     trouble: Unreachable | None = None
     for address in reach.addresses(target, options):
         try:
-            sock = socket.create_connection((address, target.port), options.connect_seconds)
+            seconds = seconds_to_connect(session)
+            sock = socket.create_connection((address, target.port), seconds)
         except OSError as error:
-            refused = reach.refused(address, target.port, error, options.connect_seconds)
-            trouble = trouble or refused
+            trouble = trouble or reach.refused(address, target.port, error, seconds)
             continue
+        except Unreachable as over:
+            raise trouble or over from None
         wire = Wire(session, sock)
         try:
             wire.begin()

@@ -81,8 +81,10 @@ class Internet:
             raise Nothing("no such record") from None
         except dns.exception.Timeout:
             raise Nothing("the name server did not answer in time") from None
-        except (dns.exception.DNSException, OSError) as error:
-            raise Nothing(f"the look-up failed: {type(error).__name__}") from None
+        except dns.resolver.NoNameservers:
+            raise Nothing("the domain's name servers failed") from None
+        except (dns.exception.DNSException, OSError):
+            raise Nothing("the look-up failed") from None
 
     def fetch(self, url: str) -> bytes:
         """Get a file over https, of at most LIMIT octets, by https redirects only."""
@@ -93,8 +95,10 @@ class Internet:
                 return self._follow(client, url)
         except httpx.HTTPError as error:
             raise Nothing(_reason(error)) from None
-        except (OSError, ValueError) as error:
-            raise Nothing(type(error).__name__) from None
+        except OSError as error:
+            raise Nothing(error.strerror or "it could not be fetched") from None
+        except (ValueError, httpx.InvalidURL):
+            raise Nothing("the address of the file cannot be asked for") from None
 
     def _follow(self, client: object, url: str) -> bytes:
         import httpx
@@ -104,7 +108,7 @@ class Internet:
         for _ in range(REDIRECTS):
             if place.scheme != "https":
                 raise Nothing("it leads away from https")
-            with client.stream("GET", self._moved(place), **_asking_for(place.host)) as answer:
+            with client.stream("GET", self._moved(place), **_asking_for(place)) as answer:
                 if answer.is_redirect and answer.has_redirect_location:
                     place = place.join(answer.headers["location"])
                     continue
@@ -115,9 +119,10 @@ class Internet:
 
     def _moved(self, place: Any) -> Any:
         """Return where a file is really asked for: elsewhere only in tests."""
-        if place.host not in self.resolve:
+        name = place.raw_host.decode("ascii")
+        if name not in self.resolve:
             return place
-        host, _, port = self.resolve[place.host].rpartition(":")
+        host, _, port = self.resolve[name].rpartition(":")
         return place.copy_with(host=host, port=int(port))
 
     def reachable(self, host: str, port: int) -> None:
@@ -132,8 +137,9 @@ class Internet:
             raise Nothing("refused") from None
 
 
-def _asking_for(host: str) -> dict[str, Any]:
-    """Return how to ask a server, wherever it is, for a host's file."""
+def _asking_for(place: Any) -> dict[str, Any]:
+    """Return how to ask a server, wherever it is, for a host's file: xn-- stays as it is."""
+    host = place.raw_host.decode("ascii")
     return {"headers": {"Host": host}, "extensions": {"sni_hostname": host}}
 
 
@@ -157,4 +163,6 @@ def _reason(error: Exception) -> str:
     text = str(error)
     if "CERTIFICATE" in text.upper():
         return "its certificate fails"
-    return "no such host" if isinstance(error, httpx.ConnectError) else type(error).__name__
+    if isinstance(error, httpx.ConnectError):
+        return "refused" if "refused" in text.lower() else "no such host"
+    return "the connection broke off"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from restante.auth.api import Authenticator
     from restante.delivery.recipients import Recipients
     from restante.delivery.settings import Settings
     from restante.storage.api import Store
@@ -33,10 +34,10 @@ ROOM = 4  # messages of the greatest size that may be in memory at once
 
 @dataclass(kw_only=True)
 class Listener:
-    """Listens for mail beside POP3; `recipients` makes what knows the names once there is a log."""
+    """Listens for mail beside POP3; `recipients` makes of the accounts what knows the names."""
 
     settings: Settings
-    recipients: Callable[[FilteringBoundLogger], Recipients]
+    recipients: Callable[[Authenticator], Recipients]
     unknown_hint: str = ""
     _made: list[tuple[Path, int]] = field(init=False, default_factory=list)  # files, their inodes
 
@@ -51,10 +52,14 @@ class Listener:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, sockets: Sequence[socket.socket], store: Store, log: FilteringBoundLogger
+        self,
+        sockets: Sequence[socket.socket],
+        store: Store,
+        accounts: Authenticator,
+        log: FilteringBoundLogger,
     ) -> AsyncIterator[None]:
         """Take mail at these sockets while the block runs; then finish what is under way."""
-        desk = self._desk(store, log)
+        desk = self._desk(store, self.recipients(accounts), log)
         lmtp_first = self.settings.lmtp is not None
         servers: list[asyncio.Server] = []
         try:
@@ -76,11 +81,11 @@ class Listener:
                     file.unlink()
         self._made.clear()
 
-    def _desk(self, store: Store, log: FilteringBoundLogger) -> Desk:
+    def _desk(self, store: Store, recipients: Recipients, log: FilteringBoundLogger) -> Desk:
         settings = self.settings
         office = Office(
             store=store,
-            recipients=self.recipients(log),
+            recipients=recipients,
             log=log,
             delimiter=settings.delimiter,
         )

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from restante.auth.api import CredentialsError
+from restante.auth.names import prepared, spellings
 from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class AccountRecipients:
     async def owner(self, name: str) -> str | None:
         """Return the name of the account, which the accounts may write in another way."""
         try:
-            return (await self._accounts.identify(name)).name
+            return await self._accounts.owner(name)
         except CredentialsError:
             return None
 
@@ -69,7 +70,7 @@ def names(address: str, delimiter: str) -> Iterator[str]:
 
     The whole address; without the extension that begins at the first `delimiter` of its local part;
     then the local part alone, with and without. Each as it is written, then in lower case. No
-    delimiter, no extensions.
+    delimiter, no extensions. Each form that SASLprep makes another one counts too: RFC 4013.
     """
     local, at, domain = address.rpartition("@")
     if not at:
@@ -78,4 +79,9 @@ def names(address: str, delimiter: str) -> Iterator[str]:
         local = _QUOTED.sub(r"\1", local[1:-1])
     plain = local.partition(delimiter)[0] if delimiter else local
     found = [local + at + domain, (plain or local) + at + domain, local, plain or local]
-    yield from dict.fromkeys(form for name in found if name for form in (name, name.lower()))
+    yield from dict.fromkeys(form for name in found if name for form in _forms(name))
+
+
+def _forms(name: str) -> Iterator[str]:
+    yield from spellings(name)
+    yield from spellings(prepared(name))

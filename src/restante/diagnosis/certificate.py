@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+SOON = dt.timedelta(days=14)  # before a certificate's end, when a renewal is overdue
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -33,6 +35,12 @@ class Facts:
     def days_left(self) -> int:
         """Whole days until it ends, negative when it has."""
         return (self.ends - dt.datetime.now(dt.UTC)) // dt.timedelta(days=1)
+
+    @property
+    def ends_soon(self) -> bool:
+        """Whether it should have been renewed: one is made for days only, most for months."""
+        life = (self.ends - self.begins) / 3
+        return dt.timedelta(0) < self.ends - dt.datetime.now(dt.UTC) < min(SOON, life)
 
     @property
     def validity(self) -> str:

@@ -33,6 +33,7 @@ class Seen:
     version: str = ""
     cipher: str = ""
     greets: str = ""  # what the server says behind a certificate that is not believed
+    other: RemoteError | None = None  # it is no POP3 server
 
 
 def implicit(work: Work) -> None:
@@ -57,7 +58,7 @@ def by_stls(work: Work) -> None:
         return
     with work.step("tls") as step:
         try:
-            work.online.run(sessions.secure(work.session))
+            work.run(sessions.secure(work.session))
         except Insecure as error:
             if error.id not in _ABOUT_TRUST | {"tls-old", "tls-weak", "tls-failed"}:
                 if error.id == "stls-missing":
@@ -87,6 +88,9 @@ def tell(work: Work, step: Step) -> None:
         if work.session.options.pin:
             chain = "the demo's own"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
+        if facts.ends_soon and work.question.mind_renewal:
+            text = f"it ends on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
+            work.warn(step, "tls-soon", text, {"days_left": facts.days_left})
     if not work.question.verify:
         _judge(work, step)
 
@@ -100,14 +104,30 @@ def _distrusted(work: Work, step: Step, error: Insecure) -> None:
     demo = for_demo(error, work.session)
     if demo is not None:
         with contextlib.suppress(RemoteError):
-            again = reach.again(work, replace(demo.options, trace=work.trace))
-            _begin(again)
-            work.wire = again
-            return
+            return _as_demo(work, replace(demo.options, trace=work.trace))
     seen = look(work)
     _explain(work, step, error, seen)
+    if seen.other is not None:
+        certificate_too = f"{error.id}: {error.text}"
+        step.text, step.details = "", [("certificate", certificate_too), *step.details]
+        work.fail(step, seen.other)
+        raise Stop from error
     work.fail(step, error, *_next_commands(work, error, seen))
     raise Stop from error
+
+
+def _as_demo(work: Work, options: Options) -> None:
+    """Connect again and go as far as before, where the certificate is the demo's."""
+    wire = reach.again(work, options)
+    try:
+        wire.begin()
+        if work.session.greeting is not None:  # TLS comes by STLS
+            wire.run(sessions.open_(wire.session))
+    except RemoteError:
+        wire.close()
+        raise
+    work.online.close()
+    work.wire = wire
 
 
 def _begin(wire: Wire) -> None:
@@ -125,6 +145,8 @@ def look(work: Work) -> Seen:
             wire = reach.again(work, options)
             try:
                 _begin(wire)
+            except BadReply as error:
+                seen.other = error if error.id == "wrong-protocol" else None
             finally:
                 if wire.session.tls is not None:
                     tls = wire.session.tls
@@ -201,7 +223,10 @@ def _next_commands(work: Work, error: Insecure, seen: Seen) -> list[str]:
         return []
     names = [name for name in seen.facts.names if "*" not in name]
     mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
-    return [commands.check(work.question, name) for name in (mail or names)[:1]]
+    name = next(iter(mail or names), "")
+    if name and work.question.options.server_name:
+        return [commands.check(work.question, server_name=name)]
+    return [commands.check(work.question, name)] if name else []
 
 
 def _judge(work: Work, step: Step) -> None:

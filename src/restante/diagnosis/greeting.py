@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.work import Work
     from restante.protocol.dialogue import Status
 
+LONGEST = 512  # octets of a reply's first line, with CR LF: RFC 1939 section 3
 FIRST_WAIT = 4.0  # seconds of silence after which the port is asked whether it speaks TLS
 
 _CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "somebody must mend it", "IN-USE": "in use"}
@@ -23,11 +24,11 @@ def greet(work: Work) -> None:
     """Read the greeting."""
     with work.step("greeting") as step:
         try:
-            greeting = work.online.run(sessions.greet(work.session))
+            greeting = work.run(sessions.greet(work.session))
         except Stalled as error:
             greeting = _silent(work, step, error)
         except RemoteError as error:
-            if error.id == "greet-err" and error.code in _CODES:
+            if error.code in _CODES:
                 step.details.append((f"[{error.code}]", _CODES[error.code]))
             if error.id == "tls-on-plain":
                 _say_tls(work, step, error)
@@ -37,6 +38,10 @@ def greet(work: Work) -> None:
                 raise Stop from error
             raise
         step.text = greeting.line
+        octets = len(greeting.line.encode()) + len("\r\n")
+        if octets > LONGEST:
+            text = f"the greeting has {octets} octets; {LONGEST} are allowed"
+            work.warn(step, "long-reply", text, {"octets": octets})
         work.report.facts["greeting"] = greeting.line
 
 
@@ -50,7 +55,7 @@ def patient(work: Work) -> None:
 
 def _silent(work: Work, step: Step, error: Stalled) -> Status:
     """Find out whether a silent port speaks TLS or something else; if not, wait on. Raises Stop."""
-    if work.session.tls is None:
+    if work.session.tls is None and not work.session.peer.inbox:
         seconds = min(reach.A_MOMENT * 2, work.left)
         answer = hearing.answers_tls(work.address, work.target.port, seconds)
         kind = hearing.kind_of(answer) if answer else ""
@@ -64,8 +69,9 @@ def _silent(work: Work, step: Step, error: Stalled) -> Status:
             raise Stop from error
     options = work.session.options
     work.online.flow.patience(max(0.1, options.reply_seconds - FIRST_WAIT))
+    work.session.peer.broken = False  # nothing was asked yet, so no reply can be mistaken
     try:
-        return work.online.run(sessions.greet(work.session))
+        return work.run(sessions.greet(work.session))
     except Stalled as later:
         later.text = f"accepted, and then silent for {options.reply_seconds:g} seconds"
         raise
@@ -90,7 +96,7 @@ def capabilities(work: Work) -> None:
     with work.step("capa") as step:
         session = work.session
         if session.capabilities is None:
-            work.online.run(sessions.ask_capabilities(session))
+            work.run(sessions.ask_capabilities(session))
         step.text = told(session.capabilities)
         if session.before_tls is not None:
             step.text = changed(session.before_tls, session.capabilities)

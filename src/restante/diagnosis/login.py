@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from restante.client import login
 from restante.client import session as sessions
 from restante.client.mechanisms import Credentials
-from restante.diagnosis import commands, reach
+from restante.diagnosis import commands, reach, texts
 from restante.diagnosis.work import Stop
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, RemoteError
@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from restante.diagnosis.work import Work
 
 RETRY = 3.0  # seconds between two tries at a locked maildrop
+FRESH = 5.0  # seconds at a prompt, after which a session is opened anew: servers wait a minute
 
 _URL = re.compile(r"https?://[^\s\"'<>()]+")
 
 
 def log_in(work: Work) -> None:
     """Log in with the best mechanism."""
-    ask = work.question.password
-    assert ask is not None
-    password = ask()
+    password, old = _ask(work)
     with work.step("login") as step:
         try:
-            _until_free(work, password)
+            if old:
+                _connect_again(work)
+            _until_free(work, step, password)
         except LocalError as error:
-            refused = Denied("auth-failed", str(error), phase="login")
+            refused = Denied("auth-unsent", str(error), phase="login")
             work.fail(step, refused)
             raise Stop from error
         except RemoteError as error:
@@ -46,32 +47,56 @@ def log_in(work: Work) -> None:
             step.details.append(("refused", ", ".join(session.tried[:-1])))
 
 
-def _until_free(work: Work, password: str) -> None:
+def _ask(work: Work) -> tuple[str, bool]:
+    """Return the password, and whether it took so long that the session may be over."""
+    ask = work.question.password
+    assert ask is not None
+    begun = time.monotonic()
+    password = ask()
+    took = time.monotonic() - begun
+    work.idle += took
+    work.more_time(took)
+    return password, took > FRESH
+
+
+def _until_free(work: Work, step: Step, password: str) -> None:
     """Log in; where the maildrop is locked, wait as long as was asked for."""
     credentials = Credentials(work.target.user, password)
-    until = time.monotonic() + work.question.wait
+    first = begun = time.monotonic()
+    until = first + work.question.wait
     while True:
         try:
-            return work.online.run(login.log_in(work.session, credentials))
+            return work.run(login.log_in(work.session, credentials))
         except RemoteError as error:
             if error.id != "locked" or time.monotonic() + RETRY > until:
                 raise
         time.sleep(RETRY)
+        work.idle += time.monotonic() - begun
+        begun = time.monotonic()
+        step.details = [("waited", f"{texts.age(begun - first)} for the mailbox")]
         _connect_again(work)
 
 
 def _connect_again(work: Work) -> None:
     """Connect anew: some servers hang up after a refusal."""
+    heard = work.session.peer.secrets  # by the server, which may say them in its greeting
     work.online.close()
     work.wire = reach.again(work, work.session.options)
+    work.session.peer.secrets += heard
     work.online.begin()
-    work.online.run(sessions.open_(work.session))
+    work.run(sessions.open_(work.session))
 
 
 def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
     step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
+    failed = work.session.tried
+    if error.code in ("", "AUTH") and isinstance(error, Denied) and len(failed) > 1:
+        text = f"that makes {len(failed)} failed logins for fail2ban; --mechanism tries one only"
+        step.details.append(("note", text))
     if found := _URL.search(error.text):
         step.details.append(("see", found[0].rstrip(".,")))
+    if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
+        step.details.append(("but", "the password was not sent yet: it is not the matter"))
     if error.id in ("auth-failed", "auth-oauth"):
         step.details += [("hint", hint) for hint in hints(work.target.user, password)]
     if error.id == "auth-oauth":
@@ -79,7 +104,7 @@ def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
         if offered:
             step.details.append(("offered", ", ".join(offered)))
     if error.id == "locked":
-        step.details.append(("wait", commands.check(work.question, flags="--wait 60")))
+        step.details.append(("wait", commands.check(work.question, flags=("--wait", "60"))))
 
 
 def hints(user: str, password: str) -> list[str]:

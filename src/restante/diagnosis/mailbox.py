@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 from restante.client import maildrop
 from restante.client.maildrop import Box, Entry
 from restante.diagnosis import texts
+from restante.diagnosis.counting import nothing_more
 from restante.protocol import client
-from restante.protocol.by_hand import is_multi_line
-from restante.protocol.dialogue import Glance, carry_out
-from restante.protocol.failures import BadReply, Denied
+from restante.protocol.dialogue import carry_out
+from restante.protocol.failures import Denied
 
 if TYPE_CHECKING:
     from restante.diagnosis.report import Step
     from restante.diagnosis.work import Work
     from restante.protocol.client import Totals
-    from restante.protocol.dialogue import Dialogue, Operation, T
+    from restante.protocol.dialogue import Operation, T
 
 LONGEST_UID = 70  # characters: RFC 1939 section 7
 
@@ -29,49 +29,30 @@ def look(work: Work) -> Box:
     """Ask for all lists, compare them, and look at the heads of the newest messages."""
     with work.step("mailbox") as step:
         work.session.peer.phase = "mailbox"
-        totals = work.online.run(_in_step(work, client.stat()))
-        sizes = work.online.run(_in_step(work, client.list_()))
+        totals = _carry_out(work, client.stat())
+        sizes = _carry_out(work, client.list_())
         uids = _uids(work)
         said = len(work.report.warnings)
         _compare_totals(work, step, totals, sizes)
         _check_uids(work, step, sizes, uids)
         box = Box(work.session, {n: Entry(n, size, uids.get(n)) for n, size in sizes.items()})
         agree = len(work.report.warnings) == said
-        step.text = f"{texts.messages(len(sizes))}, {texts.octets(sum(sizes.values()))}"
-        if sizes and agree:
-            step.text += "; STAT, LIST and UIDL agree"
         newest = _sample(work, step, box)
-        if newest is not None:
-            step.text += f"; newest {texts.age(newest)} ago"
+        step.text = f"{texts.messages(len(sizes))}, {texts.octets(sum(sizes.values()))}"
+        step.text += "; STAT, LIST and UIDL agree" if sizes and agree else ""
+        step.text += f"; newest {texts.age(newest)} ago" if newest is not None else ""
         count, octets = len(sizes), sum(sizes.values())
         work.report.facts["mailbox"] = {"messages": count, "octets": octets, "newest": newest}
     return box
 
 
-def _in_step(work: Work, operation: Operation[T]) -> Dialogue[T]:
-    """Carry out a command, and see that its reply is the only one. Raises BadReply: desync."""
-    peer = work.session.peer
-    result = yield from carry_out(peer, operation)
-    yield from still_in_step(work)
-    return result
-
-
-def still_in_step(work: Work) -> Dialogue[None]:
-    """See that nothing came that was not asked for. Raises BadReply: desync."""
-    peer = work.session.peer
-    peer.inbox += yield Glance()
-    if peer.inbox:
-        extra = bytes(peer.inbox[:60]).decode("latin-1").strip()
-        if not extra.startswith(("+OK", "-ERR")) and is_multi_line(peer.command):
-            text = f'the answer to {peer.command} goes on behind its end: "{extra}"'
-            raise peer.fail(BadReply, "not-stuffed", text)
-        text = f'more replies than commands: behind the answer to {peer.command} came "{extra}"'
-        raise peer.fail(BadReply, "desync", text)
+def _carry_out(work: Work, operation: Operation[T]) -> T:
+    return work.run(carry_out(work.session.peer, operation))
 
 
 def _uids(work: Work) -> dict[int, str]:
     try:
-        return work.online.run(_in_step(work, client.uidl()))
+        return _carry_out(work, client.uidl())
     except Denied:
         return {}
 
@@ -96,14 +77,15 @@ def _check_uids(work: Work, step: Step, sizes: dict[int, int], uids: dict[int, s
     if missing:
         text = "UIDL is refused" if not uids else f"no unique-id for {texts.numbers(missing)}"
         _warn(work, step, "uidl-missing", text, missing)
-    counts = Counter(uids.values())
+    counts, peer = Counter(uids.values()), work.session.peer
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
-        text = f"{texts.numbers(twice)} share the unique-id {uids[twice[0]]}"
+        text = f"{texts.numbers(twice)} share the unique-id {peer.redacted(uids[twice[0]])}"
         _warn(work, step, "uidl-dup", text, twice)
     bad = [number for number, uid in uids.items() if not _is_uid(uid)]
     if bad:
-        text = f"of {texts.numbers(bad)}: {len(uids[bad[0]])} characters, {uids[bad[0]][:80]!r}"
+        uid = uids[bad[0]]
+        text = f"of {texts.numbers(bad)}: {len(uid)} characters, {peer.excerpt(uid.encode(), 80)!r}"
         _warn(work, step, "uidl-bad", text, bad)
 
 
@@ -121,9 +103,8 @@ def _sample(work: Work, step: Step, box: Box) -> float | None:
     numbers = sorted(box.entries)[-work.question.sample :]
     if not numbers:
         return None
-    heads = work.online.run(_heads(work, box, numbers))
+    heads = _heads(work, box, numbers)
     work.session.peer.phase = "mailbox"
-    work.online.run(still_in_step(work))
     refused = [n for n, head in zip(numbers, heads, strict=True) if isinstance(head, Denied)]
     if refused:
         denied = next(head for head in heads if isinstance(head, Denied))
@@ -132,15 +113,15 @@ def _sample(work: Work, step: Step, box: Box) -> float | None:
     return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
 
 
-def _heads(work: Work, box: Box, numbers: list[int]) -> Dialogue[list[bytes | Denied]]:
+def _heads(work: Work, box: Box, numbers: list[int]) -> list[bytes | Denied]:
     """Return the heads of messages; one at a time, where replies could be counted wrongly."""
-    if box.session.can_pipeline:
-        return (yield from maildrop.headers(box, numbers))
-    heads = []
-    for number in numbers:
-        heads += yield from maildrop.headers(box, [number])
-        yield from still_in_step(work)
-    return heads
+    session = box.session
+    if session.can_pipeline:
+        ahead = work.counted.watched(session.peer, maildrop.headers(box, numbers))
+        heads = work.online.run(ahead)
+        work.online.run(nothing_more(session.peer, session.peer.command))
+        return heads
+    return [work.run(maildrop.headers(box, [number]))[0] for number in numbers]
 
 
 def _age(head: bytes) -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import maildrop
 from restante.diagnosis import texts
+from restante.diagnosis.counting import nothing_more
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
 from restante.protocol.failures import Lost, RemoteError, Stalled, Truncated
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.work import Work
 
 LONGEST_LINE = 998  # octets, line end not counted: RFC 5322 section 2.1.1
+MOST_TOLD = 5  # oddities of a kind
 NOT_COUNTED = len(b"\r\n.")  # octets by which a message without its last line end may differ
 
 
@@ -77,11 +79,16 @@ def fetch_all(
     if not box.entries:
         return
     total, done = sum(entry.size for entry in box.entries.values()), 0
+    peer = work.session.peer
     with work.step("messages") as step:
         for entry in box.entries.values():
             _fetch(work, step, box, entry)
+            work.online.run(nothing_more(peer, peer.command, 0))
             done += entry.size
             progress(done, total)
+        work.online.run(nothing_more(peer, peer.command, client.LINGER))
+        for name, count in work.report.facts.get("more", {}).items():
+            step.details.append(("but", f"{name}: {count} more"))
         step.text = f"{texts.messages(len(box.entries))} fetched"
         odd = len([f for f in work.report.warnings if f.phase == "messages"])
         step.text += "; sizes as listed, nothing odd" if not odd else ""
@@ -138,8 +145,11 @@ def _count(error: RemoteError, contents: Contents, entry: Entry) -> None:
 def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
     work: Work, step: Step, name: str, text: str, entry: Entry, octet: int
 ) -> None:
-    """Put down an oddity; of each kind only the first few are told."""
+    """Put down an oddity; of each kind only the first few are told, and the others counted."""
     same = [f for f in work.report.warnings if f.id == name]
-    if len(same) < 5:
+    if len(same) >= MOST_TOLD:
+        more = work.report.facts.setdefault("more", {})
+        more[name] = more.get(name, 0) + 1
+    else:
         step.details.append(("but", f"{name}: {text}"))
         work.warn(step, name, text, {"message": entry.number, "octet": octet})

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 TOTAL = 60.0  # seconds for a whole check
 DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
+DEEP_TURN = 0.5  # seconds that it adds besides: to ask and be answered from far away
 SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10.0}
 
 
@@ -34,6 +35,8 @@ class Question:
         guess: the port is odd and nothing was said about TLS: find out.
         wait: seconds for a locked maildrop to come free.
         sample: how many of the newest messages to look at by TOP.
+        mind_renewal: a certificate that ends soon is a warning.
+        flags: options that a suggested command repeats, beside those that `options` tells.
         slow: seconds by phase, over which it is a warning.
         on_step: called with each step when it is done.
     """
@@ -48,5 +51,7 @@ class Question:
     guess: bool = False
     wait: float = 0
     sample: int = 3
+    mind_renewal: bool = True
+    flags: tuple[str, ...] = ()
     slow: dict[str, float] = field(default_factory=lambda: dict(SLOW))
     on_step: Callable[[Step], object] = lambda _: None

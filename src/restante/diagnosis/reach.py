@@ -13,15 +13,15 @@ from restante.client.session import Session
 from restante.client.wire import Wire
 from restante.diagnosis import commands, hearing, texts
 from restante.diagnosis.work import Stop
-from restante.protocol.failures import Unreachable
+from restante.protocol.failures import Stalled, Unreachable
 
 if TYPE_CHECKING:
-    from restante.client.options import Options, Target
+    from restante.client.options import Options, Target, Tls
     from restante.diagnosis.report import Step
     from restante.diagnosis.work import Work
 
 MOST_ADDRESSES = 6  # that are tried of one host
-SIBLINGS = ((995, "implicit"), (110, "starttls"))
+SIBLINGS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
 A_MOMENT = 2.0  # seconds for a look beside the way
 
 
@@ -69,10 +69,11 @@ def session_options(work: Work) -> Options:
 def again(work: Work, options: Options, target: Target | None = None) -> Wire:
     """Return one more connection to the same address. Raises Unreachable."""
     target = target or work.target
+    seconds = min(options.connect_seconds, work.left)
     try:
-        sock = socket.create_connection((work.address, target.port), options.connect_seconds)
+        sock = socket.create_connection((work.address, target.port), seconds)
     except OSError as error:
-        raise reach.refused(work.address, target.port, error, options.connect_seconds) from None
+        raise reach.refused(work.address, target.port, error, seconds) from None
     options = replace(options, total_seconds=work.left)
     return Wire(Session(target, options), sock)
 
@@ -85,6 +86,10 @@ def _try_all(
     said = []
     port = work.target.port
     for address in found:
+        if work.over:
+            if not socks and not troubles:
+                raise Stalled("out-of-time", "", phase="connect")
+            break
         seconds = min(work.question.options.connect_seconds, work.left)
         begun = time.monotonic()
         try:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from restante.client import session as sessions
 from restante.client.maildrop import target_of
-from restante.client.options import Options
+from restante.client.options import combined
 from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
-from restante.diagnosis.question import DEEP_RATE, TOTAL, Question
+from restante.diagnosis.question import DEEP_RATE, DEEP_TURN, TOTAL, Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.work import Stop, Work
 from restante.protocol.failures import RemoteError
@@ -18,23 +18,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.client.maildrop import Box
-    from restante.client.options import Target
+    from restante.client.options import Given, Target
 
 _PLACEHOLDER = "to be discovered"
 
 
 def check(
-    account: str | Target, password: str = "", *, deep: bool = False, **options: Any
+    account: str | Target, password: str = "", *, deep: bool = False, **options: Unpack[Given]
 ) -> Report:
     """Return whether an account works and, if not, why. Nothing is changed.
 
     The account is a URL or an address; `options` are those of `restante.client.options.Options`.
-    What is wrong is in the report, not raised. Raises ValueError: the account is none.
+    What is wrong is in the report, not raised. Raises ValueError: the account or an option is none.
+    Raises TypeError: there is no such option.
     """
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None
     question = Question(
-        str(account), target, Options(**options), password=lambda: password, deep=deep
+        str(account), target, combined(None, options), password=lambda: password, deep=deep
     )
     return examine(question)
 
@@ -48,7 +49,8 @@ def examine(
     report = Report(question.account)
     target = question.target or Target(_PLACEHOLDER, 995, "implicit", question.account)
     work = Work(question, report, target)
-    work.ends = work.began + (question.options.total_seconds or float("inf"))
+    work.limit = question.options.total_seconds or float("inf")
+    work.ends = work.began + work.limit
     try:
         _go(work, progress)
     except Stop:
@@ -56,7 +58,7 @@ def examine(
     finally:
         if work.wire is not None:
             work.wire.close()
-        report.seconds = time.monotonic() - work.began
+        report.seconds = time.monotonic() - work.began - work.idle
         report.facts["host"], report.facts["port"] = work.target.host, work.target.port
     return report
 
@@ -88,9 +90,9 @@ def _go(work: Work, progress: Callable[[int, int], object]) -> None:
 def _more_time(work: Work, box: Box) -> None:
     """Give a deep check time by what it has to fetch."""
     if work.question.options.total_seconds is not None:
-        more = sum(entry.size for entry in box.entries.values()) / DEEP_RATE
-        work.ends += more
-        work.online.flow.ends += more
+        more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
+        work.limit += more
+        work.more_time(more)
 
 
 def _leave(work: Work, box: Box) -> None:

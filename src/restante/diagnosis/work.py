@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from restante.diagnosis.counting import Counted
 from restante.diagnosis.report import Finding, Report, Step
-from restante.protocol.failures import RemoteError
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from restante.client.session import Session
     from restante.client.wire import Wire
     from restante.diagnosis.question import Question
+    from restante.protocol.dialogue import Dialogue, T
 
 MOST_TRACE = 2000  # lines of a trace that are kept
 
@@ -35,7 +37,10 @@ class Work:
     began: float = field(default_factory=time.monotonic)
     address: str = ""  # the one that takes connections
     wire: Wire | None = None
+    counted: Counted = field(default_factory=Counted)
     ends: float = float("inf")  # by time.monotonic()
+    limit: float = float("inf")  # seconds that the check may take, as it was asked for
+    idle: float = 0.0  # seconds that were waited on purpose: at a prompt, for a locked maildrop
 
     @property
     def session(self) -> Session:
@@ -49,10 +54,24 @@ class Work:
         assert self.wire is not None
         return self.wire
 
+    def run(self, dialogue: Dialogue[T]) -> T:
+        """Hold a dialogue in which replies are counted. Raises RemoteError: desync among others."""
+        return self.online.run(self.counted.in_step(self.session.peer, dialogue))
+
     @property
     def left(self) -> float:
         """How many seconds the check has left."""
         return max(0.1, self.ends - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether the time for all of it is over."""
+        return time.monotonic() >= self.ends
+
+    def more_time(self, seconds: float) -> None:
+        """Let the check go on for so many seconds more."""
+        self.ends += seconds
+        self.online.flow.ends += seconds
 
     def trace(self, direction: str, line: str) -> None:
         """Keep a line of the conversation."""
@@ -66,16 +85,17 @@ class Work:
         """Take a step and time it; what goes wrong in it ends the check."""
         step = Step(phase, "ok", "")
         self.report.steps.append(step)
-        begun = time.monotonic()
+        self.counted = Counted()
+        begun = time.monotonic() - self.idle
         try:
             yield step
         except RemoteError as error:
             self.fail(step, error)
             raise Stop from error
         else:
-            self._check_speed(step, time.monotonic() - begun)
+            self._check_speed(step, time.monotonic() - self.idle - begun)
         finally:
-            step.seconds = time.monotonic() - begun
+            step.seconds = time.monotonic() - self.idle - begun
             if step.text or step.outcome != "ok":
                 self.question.on_step(step)
 
@@ -87,13 +107,34 @@ class Work:
 
     def fail(self, step: Step, error: RemoteError, *commands: str) -> None:
         """Put down what ended the check."""
+        self._say_what_came(error)
+        self._own_limit(error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
+        if isinstance(error, Denied):
+            facts["said"] = error.text
         if error.certificate:
             facts["certificate"] = dict(error.certificate)
         evidence = f"[{error.code}] {error.text}" if error.code else error.text
         if error.command and error.phase not in ("connect", "tls", "greeting"):
             step.details.append(("after", error.command))
         self.failure(step, error.id, evidence, facts, *commands)
+
+    def _say_what_came(self, error: RemoteError) -> None:
+        """Tell a reply that broke off from one that never came."""
+        if self.wire is None or not isinstance(error, (Stalled, Lost)):
+            return
+        peer = self.session.peer
+        came = self.counted.missing(peer)
+        if isinstance(error, Stalled) and self.counted.unended(peer):
+            error.id, error.text = "no-end", came
+        elif came and not self.counted.unended(peer):
+            error.text += f"; {came}"
+
+    def _own_limit(self, error: RemoteError) -> None:
+        """Name the check's own limit where it is over: the server has done nothing wrong."""
+        if isinstance(error, Stalled) and self.over:
+            error.id = "out-of-time"
+            error.text = f"the {round(self.limit, 1):g} seconds for all of it are over"
 
     def failure(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any], *commands: str

@@ -24,8 +24,9 @@ _CHANGES_THE_WIRE = {
 def by_hand(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
     """Return the operation of a line as it was typed: its reply's lines come as chunks, unstuffed.
 
-    An -ERR is returned, not raised. At most `most` octets are taken. Raises LocalError: a line end
-    within it, or a command after which the other end no longer speaks in lines.
+    Its status may be shown, and an -ERR is returned, not raised. At most `most` octets are taken.
+    Raises LocalError: a line end within it, or a command after which the other end no longer speaks
+    in lines.
     """
     words = line.split()
     verb = words[0].upper() if words else ""
@@ -35,7 +36,7 @@ def by_hand(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
         raise LocalError(f"{verb} cannot be typed here: {_CHANGES_THE_WIRE[verb]}")
 
     def read(peer: Peer) -> Dialogue[Status]:
-        status = yield from peer.status()
+        status = peer.shown((yield from peer.status()))
         if not status.ok or not is_multi_line(line):
             return status
         body = ReceivedBody(bare_lf=peer.bare_lf)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 GERMAN = {
+    "A password is UTF-8, without control characters.": (
+        "Ein Passwort ist UTF-8, ohne Steuerzeichen."
+    ),
     "APOP is not offered here.": "APOP wird hier nicht angeboten.",
+    "Another program holds this maildrop.": "Ein anderes Programm hält dieses Postfach.",
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
     "Authentication cancelled.": "Anmeldung abgebrochen.",
     "Begin TLS now.": "Jetzt TLS beginnen.",
@@ -37,6 +41,7 @@ GERMAN = {
     "TLS is active already.": "TLS ist schon aktiv.",
     "TLS is not available here.": "TLS gibt es hier nicht.",
     "That is not base64.": "Das ist kein Base64.",
+    "The certificate is not valid for this account.": "Das Zertifikat gilt nicht für dieses Konto.",
     "The header is in UTF-8: say UTF8 before you log in.": (
         "Der Kopf ist in UTF-8: UTF8 vor der Anmeldung senden."
     ),
@@ -44,6 +49,7 @@ GERMAN = {
         "Der Mailspeicher antwortet jetzt nicht, bitte später wieder."
     ),
     "The mail store needs its administrator.": "Der Mailspeicher braucht seinen Verwalter.",
+    "The token is not valid for this account.": "Das Token gilt nicht für dieses Konto.",
     "The response is not understood.": "Die Antwort ist unverständlich.",
     "There's no message {number}.": "Es gibt keine Nachricht {number}.",
     "This is a POP3 server, not a web server.": "Das ist ein POP3-Server, kein Webserver.",
@@ -70,7 +76,11 @@ GERMAN = {
 }
 
 FRENCH = {
+    "A password is UTF-8, without control characters.": (
+        "Un mot de passe est en UTF-8, sans caractères de contrôle."
+    ),
     "APOP is not offered here.": "APOP n'est pas proposé ici.",
+    "Another program holds this maildrop.": "Un autre programme tient cette boîte.",
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
     "Authentication cancelled.": "Authentification abandonnée.",
     "Begin TLS now.": "Commencez TLS maintenant.",
@@ -106,6 +116,9 @@ FRENCH = {
     "TLS is active already.": "TLS est déjà actif.",
     "TLS is not available here.": "TLS n'est pas disponible ici.",
     "That is not base64.": "Ce n'est pas du base64.",
+    "The certificate is not valid for this account.": (
+        "Ce certificat n'est pas valable pour ce compte."
+    ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "L'en-tête est en UTF-8 : dites UTF8 avant de vous identifier."
     ),
@@ -115,6 +128,7 @@ FRENCH = {
     "The mail store needs its administrator.": (
         "Le dépôt de courrier a besoin de son administrateur."
     ),
+    "The token is not valid for this account.": "Ce jeton n'est pas valable pour ce compte.",
     "The response is not understood.": "La réponse n'est pas comprise.",
     "There's no message {number}.": "Il n'y a pas de message {number}.",
     "This is a POP3 server, not a web server.": "C'est un serveur POP3, pas un serveur web.",
@@ -141,7 +155,11 @@ FRENCH = {
 }
 
 SPANISH = {
+    "A password is UTF-8, without control characters.": (
+        "Una contraseña está en UTF-8, sin caracteres de control."
+    ),
     "APOP is not offered here.": "APOP no se ofrece aquí.",
+    "Another program holds this maildrop.": "Otro programa tiene este buzón.",
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",
     "Authentication cancelled.": "Autenticación cancelada.",
     "Begin TLS now.": "Comience TLS ahora.",
@@ -175,6 +193,9 @@ SPANISH = {
     "TLS is active already.": "TLS ya está activo.",
     "TLS is not available here.": "TLS no está disponible aquí.",
     "That is not base64.": "Eso no es base64.",
+    "The certificate is not valid for this account.": (
+        "El certificado no es válido para esta cuenta."
+    ),
     "The header is in UTF-8: say UTF8 before you log in.": (
         "La cabecera está en UTF-8: diga UTF8 antes de entrar."
     ),
@@ -182,6 +203,7 @@ SPANISH = {
         "El almacén de correo no responde, inténtelo más tarde."
     ),
     "The mail store needs its administrator.": "El almacén de correo necesita a su administrador.",
+    "The token is not valid for this account.": "El token no es válido para esta cuenta.",
     "The response is not understood.": "La respuesta no se entiende.",
     "There's no message {number}.": "No hay mensaje {number}.",
     "This is a POP3 server, not a web server.": "Es un servidor POP3, no un servidor web.",

@@ -11,7 +11,7 @@ import binascii
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from restante.protocol.dialogue import (
     LINE_LIMIT,
@@ -25,7 +25,7 @@ from restante.protocol.dialogue import (
     Status,
 )
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Truncated
+from restante.protocol.failures import BadReply, Denied, Insecure, Truncated
 from restante.protocol.received import ReceivedBody
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
-TOP_LIMIT = 1024 * 1024  # octets that are kept of what TOP gives
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
@@ -152,7 +151,8 @@ def stat() -> Operation[Totals]:
         status = yield from peer.ok()
         found = re.match(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", status.text)
         if not found or not found[0].isascii():
-            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{status.line[:100]}"')
+            said = peer.excerpt(status.line.encode())
+            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{said}"')
         return Totals(int(found[1]), int(found[2]))
 
     return Operation(command("STAT"), read)
@@ -177,7 +177,7 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
             try:
                 table[int(_digits(number))] = value(rest.strip())
             except (ValueError, IndexError):
-                text = f'{verb} has the line "{line[:100]}"'
+                text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.fail(BadReply, "bad-reply", text) from None
         return table
 
@@ -190,16 +190,18 @@ def _digits(text: str) -> str:
     return text
 
 
-def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
-    """TOP: the header and so many lines of the body, `most` octets of it. RFC 1939 section 7."""
+def top(number: int, lines: int = 0) -> Operation[bytes]:
+    """TOP: the header and so many lines of the body. RFC 1939 section 7.
+
+    Its octets are kept, so they are as many as a list's at most. Raises BadReply: there are more.
+    """
 
     def read(peer: Peer) -> Dialogue[bytes]:
         yield from peer.ok()
         body = ReceivedBody(bare_lf=peer.bare_lf)
         kept = bytearray()
         while not body.ended:
-            piece = yield from piece_of(peer, body, LISTING_LIMIT)
-            kept += piece[: most - len(kept)]
+            kept += yield from piece_of(peer, body, LISTING_LIMIT)
         return bytes(kept)
 
     return Operation(command("TOP", str(number), str(lines)), read)
@@ -208,7 +210,8 @@ def top(number: int, lines: int = 0, most: int = TOP_LIMIT) -> Operation[bytes]:
 def retr(number: int, promised: int | None = None) -> Operation[Received]:
     """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
 
-    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless.
+    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
+    behind one that is shorter or longer there may be more, so that is waited for a moment.
     Raises Truncated too: the connection ended before the message did.
     """
 
@@ -219,7 +222,7 @@ def retr(number: int, promised: int | None = None) -> Operation[Received]:
             piece = yield from piece_of(peer, body, flood_limit(promised))
             if piece:
                 yield Chunk(piece)
-        if not peer.outstanding and not peer.inbox:
+        if body.octets != promised and not peer.outstanding and not peer.inbox:
             peer.inbox += yield Glance(LINGER)
         behind = b"" if peer.outstanding else bytes(peer.inbox)
         peer.note("<", f"({body.octets} octets)")
@@ -253,12 +256,16 @@ def piece_of(peer: Peer, body: ReceivedBody, most: int) -> Dialogue[bytes]:
 Responder: TypeAlias = Generator[bytes | None, bytes, None]
 """A mechanism's side of the client: yields responses, the first one None where the server begins.
 
-It raises ValueError where the server is not who it should be.
+It raises ValueError where the server is not who it should be; it is sent b"" where +OK came, which
+is no proof to a mechanism that wants one.
 """
 
 
 def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
-    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command."""
+    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command.
+
+    Its reader raises Insecure too: the server did not prove itself, so nothing more is sent to it.
+    """
     first = next(responder)
     request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
     if initial and first is not None:
@@ -271,18 +278,36 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         while (challenge := (yield from _challenge(peer))) is not None:
             try:
                 response = responder.send(challenge) if held is None else held
-            except (StopIteration, ValueError) as trouble:
-                response, doubt = None, str(trouble) or "more challenges than the mechanism has"
+            except ValueError as doubt:
+                yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
+                raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
+            except StopIteration:
+                yield from _give_up(peer)
             held = None
-            if response is None:
-                yield from peer.send(b"*\r\n")
-                yield from peer.status()
-                raise peer.fail(Denied, "auth-failed", f"given up: {doubt}")
-            yield Send(_base64(response) + b"\r\n")
+            yield Send(_base64(response or b"") + b"\r\n")
             peer.note(">", "***")
-        return (yield from peer.ok())
+        status = yield from peer.ok()
+        _conclude(peer, responder)
+        return status
 
     return Operation(request, read, shown.encode())
+
+
+def _give_up(peer: Peer) -> Dialogue[NoReturn]:
+    yield from peer.send(b"*\r\n")
+    yield from peer.status()
+    text = "given up: more challenges than the mechanism has"
+    raise peer.fail(Denied, "auth-failed", text)
+
+
+def _conclude(peer: Peer, responder: Responder) -> None:
+    """Tell a mechanism that the server is done. Raises Insecure: its proof is missing."""
+    try:
+        responder.send(b"")
+    except StopIteration:
+        return
+    except ValueError as doubt:
+        raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
 
 
 def _challenge(peer: Peer) -> Dialogue[bytes | None]:

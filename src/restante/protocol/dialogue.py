@@ -5,7 +5,7 @@ comes back, so the same dialogue runs blocking, under asyncio, and joined to a s
 
     Send       octets to send
     Receive    the answer is octets as they come, b"" when the server hung up
-    Glance     the same without waiting: b"" when nothing is there yet
+    Glance     the same without an error: b"" when nothing is there in time
     StartTls   the answer is None, once the handshake is done and the server is proven
     Chunk      octets of a message, for whoever reads it
 
@@ -54,9 +54,9 @@ class Receive:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What is there already, or comes within so many seconds."""
+    """What is there already, or comes within so many seconds; with 0 it takes no time."""
 
-    seconds: float = 0.005
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,10 @@ _STATUS = re.compile(rb"(\+OK|-ERR)(?:[ \t]+(?:\[([A-Za-z0-9/_.-]+)\] ?)?(.*)|)"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A status line: RFC 1939 section 3, with its response code by RFC 2449 section 8."""
+    """A status line: RFC 1939 section 3, with its response code by RFC 2449 section 8.
+
+    Its text is what the server said, be there a secret in it: whoever shows it asks `Peer.shown`.
+    """
 
     ok: bool
     code: str  # upper case, "" where there is none
@@ -143,6 +146,18 @@ class Peer:
                 text = text.replace(secret, HIDDEN)
         return text
 
+    def shown(self, status: Status) -> Status:
+        """Return a status as it may be shown."""
+        return replace(status, text=self.redacted(status.text))
+
+    def excerpt(self, octets: bytes, most: int = 100) -> str:
+        """Return the beginning of what the server said, for an error's text.
+
+        The secrets are taken out first: half of one would not be found.
+        """
+        text = self.redacted(readable(octets).rstrip("\r\n"))
+        return f"{text[:most]}..." if len(text) > most else text
+
     def note(self, direction: str, text: str) -> None:
         """Tell the trace what went which way."""
         if self.trace is not None:
@@ -184,7 +199,7 @@ class Peer:
 
     def lost(self) -> RemoteError:
         """Return the error of a connection that ended here."""
-        came = f' after "{readable(bytes(self.inbox[:80]))}"' if self.inbox else ""
+        came = f' after "{self.excerpt(bytes(self.inbox))}"' if self.inbox else ""
         return self.fail(Lost, "conn-lost", f"the server closed the connection{came}")
 
     def status(self) -> Dialogue[Status]:
@@ -192,11 +207,11 @@ class Peer:
         line = yield from self.line()
         status = parse_status(line)
         if status is None:
-            self.note("<", shortened(line))
-            raise self.fail(BadReply, "bad-reply", f'no reply of POP3: "{shortened(line)}"')
+            self.note("<", self.excerpt(line))
+            raise self.fail(BadReply, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"')
         self.bare_lf = not line.endswith(b"\r\n")
         self.note("<", status.line)
-        return replace(status, text=self.redacted(status.text))
+        return status
 
     def ok(self) -> Dialogue[Status]:
         """Return the next status line. Raises Denied: it is -ERR."""
@@ -280,9 +295,3 @@ def _answer(peer: Peer, operation: Operation[T]) -> Dialogue[T | Denied]:
 def quoted(text: str) -> str:
     """Return a text as a URL would have it."""
     return urllib.parse.quote(text, safe="")
-
-
-def shortened(octets: bytes, most: int = 100) -> str:
-    """Return the beginning of a line for an error's text."""
-    text = readable(octets[:most].rstrip(b"\r\n"))
-    return f"{text}..." if len(octets) > most + 2 else text

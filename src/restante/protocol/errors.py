@@ -4,8 +4,9 @@ What a client meets is in `failures`.
 
 Pop3Error
 ├── Refused              the server says no; the peer reads -ERR and the session goes on
-│   └── BadCommand       ... to what no client should have sent, so it is counted
-│       └── LineTooLong  ... because the line has more octets than its limit
+│   ├── BadCommand       ... to what no client should have sent, so it is counted
+│   │   └── LineTooLong  ... because the line has more octets than its limit
+│   └── TlsWanted        ... to a login in clear text
 └── LocalError           our side asked for what the protocol forbids
 """
 
@@ -60,6 +61,14 @@ class LineTooLong(BadCommand):
         super().__init__("Line too long.")
         self.start = start
         self.ended = ended
+
+
+class TlsWanted(Refused):
+    """A login in clear text is not allowed here; `user` is whose, where that was said by then."""
+
+    def __init__(self, user: str = "") -> None:
+        super().__init__("No logins in clear text here: use STLS or port 995.", ResponseCode.AUTH)
+        self.user = user
 
 
 class LocalError(Pop3Error):

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from restante.protocol.errors import Refused
+from restante.protocol.lines import unended
 from restante.protocol.needs import Need, ReadLine
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ Answer = Generator[bytes | Need[Any], Any, bytes]
 class Exchange:
     """One AUTH command: what the client says, asked for by challenges.
 
-    All methods raise Refused: the client cancelled, or its line is no base64.
+    All methods raise Refused: the client cancelled, or its line is no base64 or has no proper end.
     """
 
     def __init__(self, session: Session, initial: bytes | None) -> None:
@@ -37,7 +38,7 @@ class Exchange:
         """Send a challenge and return the response to it."""
         yield b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n"
         line = yield from ReadLine(RESPONSE_LIMIT, self.session.patience)
-        response = line.rstrip(b"\r\n")
+        response = unended(line, strict=self.session.settings.strict_line_ends)
         if response == b"*":
             raise Refused("Authentication cancelled.")
         return _decoded(response)

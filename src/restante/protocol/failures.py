@@ -7,7 +7,7 @@ RemoteError
 ├── BadReply        what came is no POP3, or not what was asked for
 ├── Truncated       a message ended before its end; nothing of it may be taken for whole
 ├── Unreachable     no connection: the name, the network, the port
-└── Insecure        no TLS, or none that proves who the server is
+└── Insecure        no TLS, or the server did not prove who it is, by TLS or by SCRAM
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 RETRYABLE = frozenset(
     {
-        "auth-noreply", "auth-temp", "conn-lost", "dns-temp", "greet-closed", "greet-none",
-        "locked", "login-delay", "msg-truncated", "stalled", "tcp-reset", "tcp-timeout",
+        "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
+        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled",
+        "sys-temp", "tcp-reset", "tcp-timeout",
     }
 )  # fmt: skip
 """Ids of what may well be gone when the same is tried again later."""
@@ -35,7 +36,7 @@ class RemoteError(Pop3Error):
         id: the name of the trouble, such as "auth-failed"; `pop3 explain` has its text.
         text: what happened in words; for an -ERR, what the server said.
         code: the response code without brackets, such as "SYS/TEMP", or "".
-        phase: connect, tls, greeting, capa, login, mailbox, message or quit.
+        phase: discover, connect, tls, greeting, capa, login, mailbox, message or quit.
         command: the last command, without secrets.
         certificate: what the server's certificate says, where that is the trouble.
     """
@@ -82,7 +83,10 @@ class Stalled(RemoteError):  # noqa: N818  # the server is
 
 
 class BadReply(RemoteError):  # noqa: N818  # the reply is
-    """What came is no POP3, or no answer to what was asked. There is no place to go on from."""
+    """What came is no POP3, or no answer to what was asked.
+
+    There is no place to go on from, except where only a message's size is another (list-size).
+    """
 
 
 class Truncated(RemoteError):  # noqa: N818  # the message is
@@ -94,4 +98,4 @@ class Unreachable(RemoteError):  # noqa: N818  # the server is
 
 
 class Insecure(RemoteError):  # noqa: N818  # the connection is
-    """There is no TLS, or none that proves who the server is. No password was sent."""
+    """There is no TLS, or the server did not prove who it is. No password was sent."""

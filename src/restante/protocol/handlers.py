@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol import body, sasl
 from restante.protocol.capabilities import announced
-from restante.protocol.errors import Refused
+from restante.protocol.errors import Refused, TlsWanted
 from restante.protocol.exchange import Exchange
 from restante.protocol.languages import LANGUAGES, match
 from restante.protocol.maildrop import View
@@ -21,7 +21,6 @@ from restante.protocol.needs import (
     StartTls,
     Stream,
     Update,
-    Verify,
     VerifyDigest,
 )
 from restante.protocol.replies import listing, ok
@@ -72,7 +71,7 @@ def lang(session: Session, tag: str | None) -> bytes:
 def user(session: Session, name: str) -> bytes:
     """Take the name, known or not: to say so would give names away. RFC 1939 section 13."""
     if not session.channel.clear_text:
-        raise sasl.tls_wanted()
+        raise TlsWanted(name)
     session.user = name
     return ok()
 
@@ -80,8 +79,8 @@ def user(session: Session, name: str) -> bytes:
 def pass_(session: Session, password: Secret) -> Reply:
     """Log in: prove the password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
     if not session.channel.clear_text:
-        raise sasl.tls_wanted()
-    return (yield from _log_in(session, (yield from Verify(session.user, password))))
+        raise TlsWanted
+    return (yield from _log_in(session, (yield from sasl.verified(session.user, password))))
 
 
 def apop(session: Session, name: str, digest: str) -> Reply:
@@ -105,7 +104,7 @@ def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Repl
 def _log_in(session: Session, identity: Identity) -> Reply:
     """Lock and open the maildrop of someone whose credentials were right."""
     if identity.tls_required and not session.channel.tls:
-        raise sasl.tls_wanted()
+        raise TlsWanted(identity.name)
     session.identity = identity
     session.view = View((yield from Acquire(identity, utf8=session.utf8)))
     session.state = State.TRANSACTION

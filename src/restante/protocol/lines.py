@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from restante.protocol.errors import LineTooLong
+from restante.protocol.errors import BadCommand, LineTooLong
 
 ENDLESS = 65536  # octets of a line, beyond which nobody waits for its end
+
+
+def unended(line: bytes, *, strict: bool) -> bytes:
+    """Return a line without its end, and no octet less.
+
+    Raises BadCommand: it ends in LF alone, which is too little where `strict` holds.
+    """
+    if line.endswith(b"\r\n"):
+        return line[:-2]
+    if strict:
+        raise BadCommand("Lines end with CR LF.")
+    return line[:-1]
 
 
 class LineBuffer:

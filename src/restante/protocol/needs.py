@@ -104,9 +104,13 @@ class ScramStep(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScramFirst(Need[ScramStep]):
-    """The answer to a client-first message. RFC 5802 section 5. Throws Refused [AUTH]."""
+    """The answer to a client-first message, in which `user` is the name. Throws Refused [AUTH].
+
+    RFC 5802 section 5.
+    """
 
     mechanism: str
+    user: str
     message: bytes
 
 

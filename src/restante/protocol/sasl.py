@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
-from restante.protocol.errors import Refused, ResponseCode
+from restante.protocol.errors import Refused, ResponseCode, TlsWanted
 from restante.protocol.needs import (
     Need,
     ScramFinal,
@@ -22,7 +22,7 @@ from restante.protocol.needs import (
     VerifyDigest,
     VerifyToken,
 )
-from restante.protocol.saslprep import saslprep
+from restante.protocol.saslprep import check_password, saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 Login: TypeAlias = Generator[bytes | Need[Any], Any, Identity]
 
 LONGEST_FIELD = 255  # octets of a name or password: RFC 4616 section 2
+
+_SCRAM_FIRST = re.compile(  # RFC 5802 section 7, without the data of a mandatory extension
+    rb"(?:[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authority>[^,]+))?,n=(?P<name>[^,]+),r="
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def plain(exchange: Exchange) -> Login:
         _not_understood()
     acting_for, name = _name(fields[0]), _name(fields[1])
     _check_authority(acting_for, name)
-    return (yield from Verify(name, Secret(fields[2])))
+    return (yield from verified(name, Secret(fields[2])))
 
 
 def login(exchange: Exchange) -> Login:
@@ -63,7 +67,17 @@ def login(exchange: Exchange) -> Login:
     password = yield from exchange.ask(b"Password:")
     if not name or not password:
         _not_understood()
-    return (yield from Verify(_name(name), Secret(password)))
+    return (yield from verified(_name(name), Secret(password)))
+
+
+def verified(name: str, password: Secret) -> Login:
+    """Return whose name and password these are. Raises Refused: no password is like that."""
+    try:
+        check_password(password.reveal())
+    except ValueError:
+        text = "A password is UTF-8, without control characters."
+        raise Refused(text, ResponseCode.AUTH) from None
+    return (yield from Verify(name, password))
 
 
 def cram_md5(exchange: Exchange) -> Login:
@@ -79,7 +93,13 @@ def scram(mechanism: str) -> Callable[[Exchange], Login]:
     """RFC 5802 and RFC 7677: each end proves that it knows the password, and nobody says it."""
 
     def log_in(exchange: Exchange) -> Login:
-        step = yield from ScramFirst(mechanism, (yield from exchange.first()))
+        message = yield from exchange.first()
+        found = _SCRAM_FIRST.match(message)
+        if not found:
+            _not_understood()
+        name = _gs2_name(found["name"])
+        _check_authority(_gs2_name(found["authority"] or b""), name)
+        step = yield from ScramFirst(mechanism, name, message)
         proof = yield from exchange.ask(step.challenge)
         signature, identity = yield from ScramFinal(step, proof)
         if (yield from exchange.ask(signature)):  # RFC 5034 section 4: no data with +OK
@@ -95,8 +115,7 @@ def oauthbearer(exchange: Exchange) -> Login:
     found = re.fullmatch(rb"[ny],(?:a=([^,]+))?,", header)
     if not found:
         _not_understood()
-    name = (found[1] or b"").replace(b"=2C", b",").replace(b"=3D", b"=")
-    return (yield from _token(exchange, name, message))
+    return (yield from _token(exchange, _gs2_name(found[1] or b""), message))
 
 
 def xoauth2(exchange: Exchange) -> Login:
@@ -104,7 +123,7 @@ def xoauth2(exchange: Exchange) -> Login:
     user, _, message = (yield from exchange.first()).partition(b"\x01")
     if not user.startswith(b"user="):
         _not_understood()
-    return (yield from _token(exchange, user.removeprefix(b"user="), message))
+    return (yield from _token(exchange, _name(user.removeprefix(b"user=")), message))
 
 
 def external(exchange: Exchange) -> Login:
@@ -112,13 +131,13 @@ def external(exchange: Exchange) -> Login:
     return (yield from VerifyCertificate(_name((yield from exchange.first()))))
 
 
-def _token(exchange: Exchange, name: bytes, message: bytes) -> Login:
+def _token(exchange: Exchange, name: str, message: bytes) -> Login:
     fields = dict(field.partition(b"=")[::2] for field in message.split(b"\x01") if field)
     scheme, _, token = fields.get(b"auth", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not token:
         _not_understood()
     try:
-        return (yield from VerifyToken(_name(name), Secret(token.strip())))
+        return (yield from VerifyToken(name, Secret(token.strip())))
     except Refused as refusal:
         if refusal.code is ResponseCode.AUTH:  # RFC 7628 section 3.2.3: why, then an empty answer
             yield from exchange.ask(exchange.session.settings.refused_token.encode())
@@ -130,6 +149,13 @@ def _name(octets: bytes) -> str:
         return saslprep(octets.decode())
     except ValueError:
         _not_understood()
+
+
+def _gs2_name(octets: bytes) -> str:
+    """Read a name in which "," and "=" are escaped. RFC 5801 section 4, RFC 5802 section 5.1."""
+    if re.search(rb"=(?!2C|3D)", octets):
+        _not_understood()
+    return _name(octets.replace(b"=2C", b",").replace(b"=3D", b"="))
 
 
 def _check_authority(acting_for: str, name: str) -> None:
@@ -198,10 +224,5 @@ def find(session: Session, name: str) -> Mechanism:
     if not row.possible(session.channel):
         if session.channel.tls:
             raise Refused("This mechanism is not possible on this connection.", ResponseCode.AUTH)
-        raise tls_wanted()
+        raise TlsWanted
     return row
-
-
-def tls_wanted() -> Refused:
-    """Return the refusal of a password in clear, before it is sent where that is possible."""
-    return Refused("No logins in clear text here: use STLS or port 995.", ResponseCode.AUTH)

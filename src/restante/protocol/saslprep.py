@@ -15,22 +15,49 @@ _PROHIBITED = (
     stringprep.in_table_c7,  # inappropriate for canonical representation
     stringprep.in_table_c8,  # change the display
     stringprep.in_table_c9,  # tags
-    stringprep.in_table_a1,  # unassigned: a stored string has none, section 2.5
 )
 
 
-def saslprep(text: str) -> str:
-    """Return text prepared for comparison. Raises ValueError: it holds what it must not."""
-    if text.isascii() and text.isprintable():
+def saslprep(text: str, *, query: bool = False) -> str:
+    """Return text prepared for comparison. Raises ValueError: it holds what it must not.
+
+    Only a query may have characters that were unassigned in Unicode 3.2: RFC 4013 section 2.5.
+    """
+    if _is_plain(text):
         return text
+    prepared = _mapped(text)
+    _check_characters(prepared)
+    if not query and any(map(stringprep.in_table_a1, prepared)):
+        raise ValueError("a character that is not assigned")
+    _check_directions(prepared)
+    return prepared
+
+
+def check_password(octets: bytes) -> None:
+    """Raise ValueError: it is no UTF-8, or has characters that RFC 4013 section 2.3 prohibits.
+
+    RFC 6856 section 2.2. What else keeps it from being prepared does not keep it from being right.
+    """
+    text = octets.decode()
+    if not _is_plain(text):
+        _check_characters(_mapped(text))
+
+
+def _is_plain(text: str) -> bool:
+    """Tell whether nothing need be done, as with most names and passwords."""
+    return text.isascii() and text.isprintable()
+
+
+def _mapped(text: str) -> str:
     mapped = "".join(
         " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
     )
-    prepared = unicodedata.normalize("NFKC", mapped)
-    if any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):
+    return unicodedata.normalize("NFKC", mapped)
+
+
+def _check_characters(text: str) -> None:
+    if any(prohibited(c) for c in text for prohibited in _PROHIBITED):
         raise ValueError("a character that is prohibited")
-    _check_directions(prepared)
-    return prepared
 
 
 def _check_directions(text: str) -> None:

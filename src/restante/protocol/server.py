@@ -6,8 +6,9 @@ import functools
 import re
 
 from restante.protocol.commands import ALLOWED, VERBS, Command
-from restante.protocol.errors import BadCommand, LineTooLong, Refused
+from restante.protocol.errors import BadCommand, LineTooLong, Refused, TlsWanted
 from restante.protocol.exchange import RESPONSE_LIMIT
+from restante.protocol.lines import unended
 from restante.protocol.needs import Conversation, ReadLine, Reply, Timestamp
 from restante.protocol.replies import ok, refused
 from restante.protocol.state import End, Session, State
@@ -68,13 +69,11 @@ def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
 
 def _split(session: Session, line: bytes) -> tuple[bytes, bytes | None]:
     """Return the keyword in upper case, and what follows its space. RFC 1939 section 3."""
-    if line.endswith(b"\r\n"):
-        text = line[:-2]
-    elif session.settings.strict_line_ends:
+    try:
+        text = unended(line, strict=session.settings.strict_line_ends)
+    except BadCommand:
         _refuse_browsers(session, line)
-        raise BadCommand("Lines end with CR LF.")
-    else:
-        text = line[:-1]
+        raise
     keyword, space, argument = text.partition(b" ")
     verb = keyword.upper()
     if len(text) > COMMAND_LIMIT - len(b"\r\n") and verb != b"AUTH":
@@ -106,8 +105,13 @@ def _refuse_browsers(session: Session, line: bytes) -> None:
 
 
 def _count(session: Session, refusal: Refused) -> None:
-    """Count what no client should send; end the session when it does not stop."""
+    """Count what no client should send, and end the session when it does not stop.
+
+    A login in clear text is such a thing too, but one to be told of rather than punished.
+    """
     session.last_verb = b""
+    if isinstance(refusal, TlsWanted):
+        session.refused_in_clear = session.refused_in_clear or refusal.user
     if not isinstance(refusal, BadCommand):
         return
     session.bad_commands += 1

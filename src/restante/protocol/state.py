@@ -34,6 +34,7 @@ class End(Enum):
     HTTP = "http request"
     BODY_FAILED = "message could not be read to its end"
     FULL = "too many connections"
+    FULL_ADDRESS = "too many connections from the address"
     SHUTDOWN = "shutdown"
     NO_PROXY = "no proxy header"
     TLS_FAILED = "no TLS"
@@ -61,6 +62,7 @@ class Session:
     last_verb: bytes = b""  # of the last command, where it succeeded
     bad_commands: int = 0  # in a row
     retrieved: int = 0  # messages that RETR sent whole
+    refused_in_clear: str | None = None  # who was to log in without TLS; "" where no name was said
     end: End | None = None  # set when the session is over
 
     @property

@@ -1,10 +1,12 @@
-"""Where a server listens, as people write it."""
+"""Where a server listens, and whom it asks, as people write it."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 HIGHEST_PORT = 65535
 
@@ -57,10 +59,27 @@ def parse_local(text: str) -> Path | Address:
 def parse_loopback(text: str) -> Address:
     """Read a HOST:PORT that only this machine can reach. Raises ValueError."""
     address = Address.parse(text)
-    host = address.host
+    if not _is_loopback(address.host):
+        raise ValueError(f"{text!r} can be reached from elsewhere; 127.0.0.1 and [::1] cannot")
+    return address
+
+
+def check_sealed(url: str) -> None:
+    """Raise ValueError: what is read from this URL may come from anybody.
+
+    That takes TLS, or that nobody is on the way: http is good enough on this machine.
+    """
+    with contextlib.suppress(ValueError):  # urlsplit's, who says less
+        host = urlsplit(url).hostname
+        if host and url.startswith("https://"):
+            return
+        if host and url.startswith("http://") and _is_loopback(host):
+            return
+    raise ValueError("Expected an https URL; http only on this machine, as http://127.0.0.1:8080/")
+
+
+def _is_loopback(host: str) -> bool:
     try:
-        if host == "localhost" or ipaddress.ip_address(host).is_loopback:
-            return address
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
-    raise ValueError(f"{text!r} can be reached from elsewhere; 127.0.0.1 and [::1] cannot")
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Offer
 from restante.server.address import Address
-from restante.server.certificates import CertificateError, Certificates, Pair, Profile
+from restante.server.certificate_log import CertificateLog
+from restante.server.certificates import Certificates
 from restante.server.config import ConfigError
 from restante.server.expiry import Expiry
+from restante.server.keypair import CertificateError, Pair, Profile
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
 from restante.server.sections import OWN
@@ -26,7 +29,7 @@ from restante.storage.maildir import MaildirStore, UidFormat
 from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from structlog.typing import FilteringBoundLogger
@@ -36,6 +39,12 @@ if TYPE_CHECKING:
     from restante.server.sections import Config, Limits
     from restante.server.shared_limits import Shared
     from restante.storage.api import Store
+
+HINTS: Mapping[type[BaseException | None], str] = {
+    FileNotFoundError: "; `pop3 user add` makes one",
+    PermissionError: "; the user that the server runs as must be able to read it",
+}
+"""What to do about a file of accounts that cannot be read, by why."""
 
 
 def service(config: Config, log: FilteringBoundLogger, shared: Shared | None = None) -> Service:
@@ -100,11 +109,12 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
             raise ConfigError(["tls.certificates: missing; TLS needs one, or --certificate, --key"])
         plain = Endpoint(clear_text=clear_text, proxies=proxies)
         return [Listen(Address.parse(address), plain) for address in config.server.listen], []
-    modern = _certificates(config, "modern", log)
+    certificate_log = CertificateLog(log)
+    modern = _certificates(config, "modern", certificate_log)
     ways = [(config.server.listen, modern, False), (tls.listen, modern, True)]
     known = [modern]
     if tls.legacy_listen:
-        known.append(_certificates(config, "legacy", log))
+        known.append(_certificates(config, "legacy", certificate_log))
         ways.append((tls.legacy_listen, known[-1], True))
     found = [
         Listen(
@@ -121,6 +131,13 @@ def listens(config: Config, log: FilteringBoundLogger) -> tuple[list[Listen], li
         for address in addresses
     ]
     return found, known
+
+
+def reload(certificates: Iterable[Certificates]) -> None:
+    """Load all certificates again."""
+    with _certificate_errors():
+        for known in certificates:
+            known.reload()
 
 
 def _store(config: Config) -> Store:
@@ -158,7 +175,8 @@ def _file(users: Path, remember: float, log: FilteringBoundLogger) -> FileAuthen
     try:
         accounts.refresh()
     except UnavailableError as error:
-        raise ConfigError([f"accounts.users: {error}; `pop3 user add` makes one"]) from error
+        hint = HINTS.get(type(error.__cause__), "")
+        raise ConfigError([f"accounts.users: {error}{hint}"]) from error
     return accounts
 
 
@@ -169,14 +187,16 @@ def _read(key: str, file: Path) -> bytes:
         raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
 
 
-def _certificates(config: Config, profile: Profile, log: FilteringBoundLogger) -> Certificates:
+def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
     pairs = [Pair(files.certificate, files.key) for files in config.tls.certificates]
+    with _certificate_errors():
+        return Certificates(pairs, profile, config.tls.client_ca, log)
 
-    def warn(problem: str) -> None:
-        log.warning("certificates", problem=problem)
 
+@contextlib.contextmanager
+def _certificate_errors() -> Iterator[None]:
     try:
-        return Certificates(pairs, profile, config.tls.client_ca, warn)
+        yield
     except CertificateError as error:
         raise ConfigError([f"tls.certificates: {error}"]) from error
 
@@ -192,10 +212,12 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
         always |= {"OAUTHBEARER", "XOAUTH2"}
 
     @functools.lru_cache(1)
-    def offer_of(known: frozenset[str], delay: int | None, days: int | None) -> Offer:
+    def offer_of(
+        known: frozenset[str], of_some: frozenset[str], delay: int | None, days: int | None
+    ) -> Offer:
         hashes = {
             "auto": known - PASSWORDS,
-            "always": {"SCRAM-SHA-256", "SCRAM-SHA-1"},
+            "always": {"SCRAM-SHA-256"} | of_some - PASSWORDS,
             "never": set[str](),
         }[config.login.scram]
         mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
@@ -209,7 +231,10 @@ def _offers(config: Config, accounts: Accounts, *, tokens: bool) -> Callable[[],
         )
 
     return lambda: offer_of(
-        accounts.mechanisms(), accounts.longest_login_delay, accounts.shortest_expire_days
+        accounts.mechanisms(),
+        accounts.mechanisms_of_some(),
+        accounts.longest_login_delay,
+        accounts.shortest_expire_days,
     )
 
 

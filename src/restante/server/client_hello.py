@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-_HANDSHAKE, _CLIENT_HELLO, _SUPPORTED_VERSIONS = 22, 1, 43
+_ALERT, _HANDSHAKE, _CLIENT_HELLO, _SUPPORTED_VERSIONS = 21, 22, 1, 43
 _NAMES = {
     0x0300: "SSL 3.0",
     0x0301: "TLS 1.0",
@@ -13,6 +13,14 @@ _NAMES = {
     0x0304: "TLS 1.3",
 }
 OLD_VERSIONS = frozenset({"SSL 3.0", "TLS 1.0", "TLS 1.1"})  # RFC 8996
+
+
+def begins_tls(octets: bytes) -> bool:
+    """Tell whether octets begin as TLS does: with a handshake, or an alert of one that gives up.
+
+    So does a ClientHello of SSL 2.0, whose first bit is set: RFC 5246 appendix E.2.
+    """
+    return octets[0] in (_ALERT, _HANDSHAKE) or octets[0] >= 0x80
 
 
 def newest_version(octets: bytes) -> str | None:

@@ -11,17 +11,22 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
+    from restante.auth.api import Authenticator
     from restante.storage.api import Store
 
 
 class Companion(Protocol):
-    """Something else that listens beside POP3, in the same processes, on the same store."""
+    """Something else that listens beside POP3: same processes, same store, same accounts."""
 
     def open(self) -> Sequence[socket.socket]:
         """Return listening sockets, opened once, before there are workers. Raises ListenError."""
 
     def serving(
-        self, sockets: Sequence[socket.socket], store: Store, log: FilteringBoundLogger
+        self,
+        sockets: Sequence[socket.socket],
+        store: Store,
+        accounts: Authenticator,
+        log: FilteringBoundLogger,
     ) -> contextlib.AbstractAsyncContextManager[None]:
         """Serve at these sockets while the block runs; at its end finish what is under way."""
 

@@ -7,11 +7,11 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args, get_origin
 
 import msgspec
 
-from restante.server.address import Address, parse_local, parse_loopback, placed
+from restante.server.address import Address, check_sealed, parse_local, parse_loopback, placed
 from restante.server.sections import OWN, Config, Section
 from restante.storage.layout import Layout
 from restante.storage.maildir import UidFormat
@@ -105,7 +105,24 @@ def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[st
         found = msgspec.convert(value, kind, dec_hook=decode)
         CHECKS.get(name, lambda _: None)(found)
     except (msgspec.ValidationError, ValueError) as error:
-        yield f"{name}: {error} (it is {value!r})"
+        yield f"{name}: {_told(error, kind)} (it is {value!r})"
+
+
+def _told(error: Exception, kind: object) -> str:
+    """Return a mistake in words; msgspec does not say which words it would take."""
+    if not str(error).startswith("Invalid enum value"):
+        return str(error)
+    *others, last = _choices(kind)
+    return f"Expected {', '.join(others)} or {last}" if others else f"Expected {last}"
+
+
+def _choices(kind: object) -> list[str]:
+    """Return what a type allows that has a Literal in it, in words."""
+    parts = get_args(kind)
+    if get_origin(kind) is Literal:
+        return [f'"{word}"' for word in parts]
+    inner = [choice for part in parts for choice in _choices(part)]
+    return inner + ["a number"] * (kind is int)
 
 
 def _join(path: str, key: str) -> str:
@@ -158,6 +175,16 @@ def _check_smtp(address: str | None) -> None:
         parse_loopback(address)
 
 
+def _check_jwks(source: str | None) -> None:
+    if source is not None and "://" in source:  # a file else
+        check_sealed(source)
+
+
+def _check_introspection(url: str | None) -> None:
+    if url is not None:
+        check_sealed(url)
+
+
 def _check_networks(networks: Iterable[str]) -> None:
     for network in networks:
         ip_network(network)
@@ -167,6 +194,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.listen": _check_listen,
     "server.proxies": _check_networks,
     "tls.listen": _check_listen,
+    "tokens.jwks": _check_jwks,
+    "tokens.introspection": _check_introspection,
     "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
     "mail.unique_ids": _check_unique_ids,

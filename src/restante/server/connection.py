@@ -21,6 +21,7 @@ from restante.server.clock import Deadline
 from restante.server.output import Output
 from restante.server.proofs import Proofs
 from restante.server.proxy import ProxyError
+from restante.server.record import Record
 from restante.server.tls import TlsError
 from restante.server.wire import Endpoint, Wire
 from restante.server.world import World
@@ -35,8 +36,11 @@ LINGER = 2  # seconds for a peer that is hung up on to read why
 TURN = 0.01  # seconds that the commands of one client may take while other clients wait
 
 HUNG_UP_ON = frozenset(
-    {End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP, End.FULL, End.SHUTDOWN, End.BROKEN}
-)
+    {
+        End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP,
+        End.FULL, End.FULL_ADDRESS, End.SHUTDOWN, End.BROKEN,
+    }
+)  # fmt: skip
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
 that says why, or the last one, would be lost with it."""
 
@@ -79,7 +83,7 @@ class Connection(asyncio.Protocol):
         self._deadline.set(self._service.settings.login_timeout)
         self._get_to_know()
         if not self._service.admit(self):
-            self._turn_away()
+            self._turn_away(End.FULL)
         elif self._wire.begun:
             self._begin()
 
@@ -150,23 +154,24 @@ class Connection(asyncio.Protocol):
         """Note from where the client comes: a proxy tells it later than the socket."""
         self._log = self._service.log.bind(address=self._wire.address)
         proofs = Proofs(self._service, self._wire, self._log)
-        self._world = World(self._service, self._session, proofs, self._log)
+        self._record = Record(self._log, self._session)
+        self._world = World(self._service, self._session, proofs, self._record)
 
     def _begin(self) -> None:
         """Count the client in, and greet it, where TLS does not come before that."""
         self._counted = self._service.addresses.enter(self._wire.address)
         if not self._counted:
-            self._turn_away()
+            self._turn_away(End.FULL_ADDRESS)
         elif self._wire.implicit_tls:
             self._wire.start_tls()
         else:
             self._session.channel = self._wire.channel()
             self._advance(None)
 
-    def _turn_away(self) -> None:
+    def _turn_away(self, why: End) -> None:
         if not self._wire.implicit_tls:
             self._output.add(refused(FULL))
-        self._end(End.FULL)
+        self._end(why)
 
     def _take_in(self, octets: bytes) -> bytes:
         """Return what came for the session. Raises TlsError, ProxyError."""
@@ -378,18 +383,13 @@ class Connection(asyncio.Protocol):
         """Close the session, which removes no mail, and write its line to the log."""
         self._conversation.close()
         self._world.leave()
-        session = self._session
         self._service.leave(self)
         if self._counted:
             self._service.addresses.leave(self._wire.address)
-        self._log.info(
-            "session",
-            user=session.identity.name if session.identity else "",
-            tls=self._wire.tls.version if self._wire.tls is not None else "",
+        self._record.ended(
+            self._wire,
+            self._output,
             octets_in=self._octets_in,
-            octets_out=self._output.octets,
-            retrieved=session.retrieved,
-            deleted=self._world.removed,
-            seconds=round(self._loop.time() - self._begun, 3),
-            end=(session.end or End.DISCONNECTED).value,
+            removed=self._world.removed,
+            seconds=self._loop.time() - self._begun,
         )

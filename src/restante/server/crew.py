@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.server.address import Address
+    from restante.server.certificates import Certificates
     from restante.server.companion import Companion
     from restante.server.expiry import Expiry
     from restante.server.listener import Listen
@@ -41,7 +42,7 @@ class Crew:
     sockets: Sockets
     foreign: Sockets  # of the crew before, which listened elsewhere too
     companions: Companions
-    has_tls: bool
+    certificates: Sequence[Certificates]
 
     def addresses(self) -> list[str]:
         """Return where it listens, in the order of the configuration."""
@@ -72,7 +73,7 @@ def gather(
         sockets=sockets,
         foreign={address: opened[address] for address in opened.keys() - sockets.keys()},
         companions=companions,
-        has_tls=bool(certificates),
+        certificates=certificates,
     )
 
 

@@ -6,10 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from restante.auth.api import UnavailableError
-from restante.storage.api import StoreError
+from restante.storage.api import BusyError, PartlyExpiredError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
@@ -33,37 +33,64 @@ class Expiry:
         self._accounts = accounts
         self._days = days
         self._log = log
+        self.complete = True  # the last look saw to every maildrop, but those that were in use
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any mail shall go one day, as far as the accounts are known."""
+        accounts = self._accounts.accounts()
+        return self._days is not None or any(a.expire_days is not None for a in accounts)
 
     async def run(self) -> None:
         """Remove what is due, again and again, until cancelled."""
         while True:
-            async for user, removed in self.look(dry_run=False):
-                self._log.info(
-                    "expired",
-                    user=user,
-                    messages=len(removed),
-                    octets=sum(message.octets for message in removed),
-                )
+            try:
+                await self._remove()
+            except Exception:  # noqa: BLE001  # nobody else would begin anew
+                self._log.exception("incident", what="old mail is left until the next round")
             await asyncio.sleep(ROUND)
 
-    async def look(self, *, dry_run: bool) -> AsyncIterator[tuple[str, list[Due]]]:
+    async def _remove(self) -> None:
+        async for user, removed in self.look(dry_run=False):
+            self._log.info(
+                "expired",
+                user=user,
+                messages=len(removed),
+                octets=sum(message.octets for message in removed),
+            )
+
+    async def look(self, *, dry_run: bool) -> AsyncIterator[tuple[str, Sequence[Due]]]:
         """Remove what is due, unless it is a dry run, and tell it user by user.
 
         A maildrop that somebody holds, or that cannot be read, is left for the next time.
         """
+        self.complete = True
         try:
             self._accounts.refresh()
         except UnavailableError as error:
+            self.complete = False
             self._log.warning("trouble", error=str(error), code="SYS/TEMP")
             return
         for account in self._accounts.accounts():
             days = self._days if account.expire_days is None else account.expire_days
             if days is None:
                 continue
-            try:
-                due = await self._store.expire(account.name, days, dry_run=dry_run)
-            except StoreError as error:
-                self._log.info("not_expired", user=account.name, reason=str(error))
-                continue
+            due = await self._expire(account.name, days, dry_run=dry_run)
             if due:
                 yield account.name, due
+
+    async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[Due]:
+        """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
+        try:
+            return await self._store.expire(user, days, dry_run=dry_run)
+        except BusyError as error:
+            self._log.info("not_expired", user=user, reason=str(error))
+            return ()
+        except StoreError as error:
+            self.complete = False
+            self._log.warning("not_expired", user=user, reason=str(error))
+            return error.removed if isinstance(error, PartlyExpiredError) else ()
+        except Exception:  # noqa: BLE001  # the others are none the worse for it
+            self.complete = False
+            self._log.exception("incident", user=user, what="old mail is left")
+            return ()

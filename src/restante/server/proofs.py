@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from restante.auth import scram
-from restante.auth.api import CredentialsError
+from restante.auth.api import CredentialsError, PersonalCertificateError, TokenError
+from restante.auth.names import prepared
 from restante.protocol.needs import (
     Need,
     ScramFinal,
@@ -23,7 +24,7 @@ from restante.protocol.needs import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable, Mapping
 
     import structlog
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     from restante.protocol.settings import Identity
     from restante.server.service import Service
     from restante.server.wire import Wire
+
+
+REFUSALS: Mapping[str, type[CredentialsError]] = {
+    "token": TokenError,
+    "EXTERNAL": PersonalCertificateError,
+}
+"""What a client hears of a method, the same for all reasons, where it is not about a password."""
 
 
 class Proofs:
@@ -50,20 +58,22 @@ class Proofs:
                 known = self._recalled(need)
                 if known is not None:
                     return known
-                work = self._service.authenticator.verify(need.user, need.password)
-                return self._guarded(need.user, "password", work)
+                verify = self._service.authenticator.verify
+                return self._guarded(
+                    need.user, "password", lambda: verify(need.user, need.password)
+                )
             case VerifyDigest():
                 method = "CRAM-MD5" if need.keyed else "APOP"
-                return self._guarded(need.user, method, self._verify_digest(need))
+                return self._guarded(need.user, method, lambda: self._verify_digest(need))
             case VerifyToken():
-                return self._guarded(need.user, "token", self._verify_token(need))
+                return self._guarded(need.user, "token", lambda: self._verify_token(need))
             case VerifyCertificate():
-                return self._guarded(need.user, "EXTERNAL", self._verify_certificate(need.user))
+                return self._guarded(need.user, "EXTERNAL", lambda: self._verify_certificate(need))
             case ScramFirst():
                 return self._scram_first(need)
             case ScramFinal():
                 user = cast(scram.Exchange, need.step).user
-                return self._guarded(user, "SCRAM", self._scram_final(need))
+                return self._guarded(user, "SCRAM", lambda: self._scram_final(need))
             case Timestamp():
                 return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         return None
@@ -71,22 +81,27 @@ class Proofs:
     def _recalled(self, need: Verify) -> Identity | None:
         """Return who it is where the same was proved lately, and nothing speaks against it."""
         recalls = self._service.recalls
-        if recalls is None or self._service.throttle.suspects(self._wire.address, need.user):
+        suspects = self._service.throttle.suspects
+        if recalls is None or suspects(self._wire.address, need.user.lower()):
             return None
         return recalls.recall(need.user, need.password)
 
-    async def _guarded(self, user: str, method: str, work: Awaitable[Any]) -> Any:
-        """Do the work of a proof, but slowly for who failed before; tell the log of a failure."""
+    async def _guarded(self, user: str, method: str, prove: Callable[[], Awaitable[Any]]) -> Any:
+        """Prove something, but slowly for who failed before; tell the log of a failure."""
         throttle, address = self._service.throttle, self._wire.address
-        await throttle.wait(address, user)
+        name = user.lower()  # who guesses is not to begin anew with Ann, aNn, and anN
+        await throttle.wait(address, name)
         try:
-            met = await work
-        except CredentialsError:
-            throttle.note_failure(address, user)
-            self._log.warning("login_failed", user=user, method=method)
-            raise
-        throttle.forget(address, user)
+            met = await prove()
+        except CredentialsError as error:
+            throttle.note_failure(address, name)
+            self._tell_failure(user, method, error.reason)
+            raise REFUSALS.get(method, CredentialsError)(error.reason) from error
+        throttle.forget(address, name)
         return met
+
+    def _tell_failure(self, user: str, method: str, reason: str) -> None:
+        self._log.warning("login_failed", user=user, method=method, reason=reason)
 
     async def _verify_digest(self, need: VerifyDigest) -> Identity:
         secret = (await self._keys().shared_secret(need.user)).reveal()
@@ -102,28 +117,36 @@ class Proofs:
     async def _verify_token(self, need: VerifyToken) -> Identity:
         if self._service.tokens is None:
             raise CredentialsError("no tokens here")
-        name = await self._service.tokens.user_of(need.token)
-        if need.user not in ("", name):
+        name = prepared(await self._service.tokens.user_of(need.token))
+        if need.user.lower() not in ("", name.lower()):
             raise CredentialsError("somebody else's token")
         return await self._keys().identify(name)
 
-    async def _verify_certificate(self, user: str) -> Identity:
-        names = self._wire.tls.client_names() if self._wire.tls is not None else ()
-        if not names or user not in ("", *names):
+    async def _verify_certificate(self, need: VerifyCertificate) -> Identity:
+        names = map(prepared, self._wire.tls.client_names() if self._wire.tls is not None else ())
+        said = need.user.lower()
+        fitting = sorted(
+            (name for name in names if said in ("", name.lower())),
+            key=lambda name: name != need.user,
+        )
+        if not fitting:
             raise CredentialsError("no certificate for this name")
-        return await self._keys().identify(user or names[0])
+        return await self._keys().identify(fitting[0])
 
     async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
-        user = scram.user_of(need.message)
-        keys = await self._keys().scram_keys(need.mechanism, user)
+        keys = await self._keys().scram_keys(need.mechanism, need.user)
         tls = self._wire.tls
         announced = self._wire.channel().announce_bindings or need.mechanism.endswith("-PLUS")
         bindings = tls.bindings() if tls is not None and announced else {}
-        return scram.Exchange(need.mechanism, user, keys, need.message, bindings)
+        return scram.Exchange(need.mechanism, need.user, keys, need.message, bindings)
 
     async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:
         exchange = cast(scram.Exchange, need.step)
-        signature = exchange.finish(need.message)
+        try:
+            signature = exchange.finish(need.message)
+        except CredentialsError:
+            await self._keys().identify(exchange.user)  # where the name is to blame, this tells
+            raise
         return signature, await self._keys().identify(exchange.user)
 
     def _keys(self) -> Accounts:

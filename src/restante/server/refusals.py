@@ -5,16 +5,28 @@ RFC 2449 section 8, RFC 3206.
 
 from __future__ import annotations
 
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.api import (
+    CredentialsError,
+    PersonalCertificateError,
+    TokenError,
+    UnavailableError,
+)
 from restante.protocol.errors import Refused, ResponseCode
-from restante.storage.api import BusyError, GoneError, RemainError, StoreError, Utf8Error
+from restante.storage.api import (
+    BusyError,
+    GoneError,
+    LockedError,
+    RemainError,
+    StoreError,
+    Utf8Error,
+)
 
 
 class LoginDelayError(Exception):
     """The user logged in too recently. RFC 2449 section 8.1.1."""
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(seconds)
+        super().__init__(f"the user logged in less than {seconds} seconds ago")
         self.seconds = seconds
 
 
@@ -28,7 +40,7 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
         case Refused():
             return error
         case CredentialsError():
-            return Refused("Name or password is wrong.", ResponseCode.AUTH)
+            return _not_proved(error)
         case UnavailableError():
             text = "Logins cannot be checked now, try again later."
             return Refused(text, ResponseCode.SYS_TEMP)
@@ -38,6 +50,8 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
         case CrowdError():
             text = "Too many sessions of this account, try again later."
             return Refused(text, ResponseCode.IN_USE)
+        case LockedError():
+            return Refused("Another program holds this maildrop.", ResponseCode.IN_USE)
         case BusyError():
             return Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
         case GoneError():
@@ -54,3 +68,13 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
             text = "The mail store does not answer now, try again later."
             return Refused(text, ResponseCode.SYS_TEMP)
     return None
+
+
+def _not_proved(error: CredentialsError) -> Refused:
+    """Return what to tell of a proof that failed: the same for all reasons."""
+    match error:
+        case TokenError():
+            return Refused("The token is not valid for this account.", ResponseCode.AUTH)
+        case PersonalCertificateError():
+            return Refused("The certificate is not valid for this account.", ResponseCode.AUTH)
+    return Refused("Name or password is wrong.", ResponseCode.AUTH)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from restante.server import build, observe
 from restante.server.config import ConfigError
 from restante.server.crew import written
+from restante.server.duties import on_duty
 from restante.server.listener import listening
 from restante.server.process import (
     cores,
@@ -98,7 +99,7 @@ def _run_workers(
     told: list[Crew] = []
 
     def tell(crew: Crew) -> None:
-        _announce(crew.config, crew.addresses(), log, has_tls=crew.has_tls)
+        _announce(crew.config, crew.addresses(), log, has_tls=bool(crew.certificates))
         if told:
             log.info("reloaded")
         else:
@@ -121,18 +122,18 @@ async def _serve(
     reload = functools.partial(_reload, config, renew, certificates, service.log)
     loop.add_signal_handler(signal.SIGHUP, reload)
     expiry = build.expiry(config, service)
-    expiring = asyncio.create_task(expiry.run()) if expiry else None
     async with contextlib.AsyncExitStack() as stack:
         for companion, sockets in opened:
-            await stack.enter_async_context(companion.serving(sockets, service.store, service.log))
+            await stack.enter_async_context(
+                companion.serving(sockets, service.store, service.authenticator, service.log)
+            )
         found = await stack.enter_async_context(listening(service, listens, config.timeouts.stop))
         addresses = [written(socket.getsockname()) for socket in found]
         _announce(config, addresses, service.log, has_tls=bool(certificates))
         on_ready(addresses)
-        await stop.wait()
+        async with on_duty(expiry, certificates):
+            await stop.wait()
         service.log.info("stopping", connections=len(service.connections))
-        if expiring:
-            expiring.cancel()
 
 
 def _reload(
@@ -141,12 +142,11 @@ def _reload(
     """Load the certificates again, and tell what else the configuration would change by now."""
     try:
         renewed = renew()
+        build.reload(certificates)
     except ConfigError as error:
         for problem in error.problems:
             log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
         return
-    for known in certificates:
-        known.reload()
     if renewed != config:
         what = "without workers, the configuration changes only by a restart"
         log.warning("reload_is_partial", what=what)

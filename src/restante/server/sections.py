@@ -77,7 +77,8 @@ class Login(Section):
     Attributes:
         clear_text: From where passwords may come without TLS: "loopback", "always" or "never".
         delay: Seconds between two logins of a user; announced by CAPA, and enforced.
-        scram: "auto" offers SCRAM when every account has keys for it, "always" and "never" do so.
+        scram: "auto" offers SCRAM when every account has keys for it, "never" does not. "always"
+            offers SCRAM-SHA-256, and SCRAM-SHA-1 as soon as one account has keys for that.
         scram_plus: "auto" announces the -PLUS forms on TLS 1.2. On TLS 1.3 clients want a binding
             (tls-exporter) that Python cannot give, and some do not fall back; "always" announces
             them there too, with tls-server-end-point.
@@ -97,8 +98,8 @@ class TokensSection(Section):
     """Bearer tokens, for OAUTHBEARER and XOAUTH2: either `jwks` or `introspection` says which.
 
     Attributes:
-        jwks: A file or an https URL with the issuer's keys.
-        introspection: The issuer's https URL of RFC 7662.
+        jwks: A file or an https URL with the issuer's keys; http only on this machine.
+        introspection: The issuer's https URL of RFC 7662; http only on this machine.
         client: The name by which the issuer knows this server.
         client_secret_file: A file with the secret that belongs to it.
         issuer: What a token must say as `iss`.

@@ -10,7 +10,7 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
-from restante.server.client_hello import OLD_VERSIONS, newest_version
+from restante.server.client_hello import OLD_VERSIONS, begins_tls, newest_version
 
 if TYPE_CHECKING:
     from restante.server.certificates import Certificates
@@ -75,9 +75,9 @@ class TlsLayer:
 
     @property
     def version(self) -> str:
-        """The version and the cipher, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"."""
-        cipher = self._object.cipher()
-        return f"{self._object.version()} {cipher[0] if cipher else ''}".strip()
+        """The version and the cipher, such as "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty before."""
+        cipher = self._object.cipher() if self.ready else None
+        return f"{self._object.version()} {cipher[0]}" if cipher else ""
 
     def bindings(self) -> dict[str, bytes]:
         """Return the data of each type of channel binding known here: RFC 5929.
@@ -103,6 +103,8 @@ class TlsLayer:
         return tuple(names)
 
     def _reason(self, error: ssl.SSLError) -> str:
+        if self._first and not begins_tls(self._first):
+            return "no TLS: the client sent clear text, or noise, where a handshake begins"
         newest = newest_version(self._first)
         if newest in OLD_VERSIONS:
             return f"client offers {newest} only"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from restante.server import process, signals
 from restante.server.crew import close
+from restante.server.duties import on_duty
 from restante.server.listener import accepting
 
 if TYPE_CHECKING:
@@ -160,14 +161,14 @@ def _ends(lifeline: int) -> tuple[asyncio.Event, asyncio.Event]:
 @contextlib.asynccontextmanager
 async def _duties(crew: Crew, number: int) -> AsyncIterator[None]:
     """Do what belongs to a worker beside POP3."""
-    expiring = asyncio.create_task(crew.expiry.run()) if crew.expiry and number == 0 else None
+    service = crew.service
     async with contextlib.AsyncExitStack() as stack:
         for companion, sockets in crew.companions:
-            serving = companion.serving(sockets, crew.service.store, crew.service.log)
+            serving = companion.serving(sockets, service.store, service.authenticator, service.log)
             await stack.enter_async_context(serving)
+        if number == 0:
+            await stack.enter_async_context(on_duty(crew.expiry, crew.certificates))
         yield
-        if expiring is not None:
-            expiring.cancel()
 
 
 async def _first(*works: Coroutine[Any, Any, object]) -> None:

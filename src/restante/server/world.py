@@ -7,7 +7,16 @@ import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from restante.protocol.errors import Refused, ResponseCode
-from restante.protocol.needs import Acquire, Need, Open, Update
+from restante.protocol.needs import (
+    Acquire,
+    Need,
+    Open,
+    Update,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+    VerifyToken,
+)
 from restante.server.refusals import CrowdError, refusal
 from restante.storage.api import RemainError
 from restante.storage.headers import AsciiMaildrop
@@ -15,12 +24,11 @@ from restante.storage.headers import AsciiMaildrop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
 
-    import structlog
-
     from restante.protocol.maildrop import Contents
     from restante.protocol.settings import Identity
     from restante.protocol.state import Session
     from restante.server.proofs import Proofs
+    from restante.server.record import Record
     from restante.server.service import Service
     from restante.storage.api import Maildrop
 
@@ -35,12 +43,12 @@ class World:
         service: Service,
         session: Session,
         proofs: Proofs,
-        log: structlog.typing.FilteringBoundLogger,
+        record: Record,
     ) -> None:
         self._service = service
         self._session = session
         self._proofs = proofs
-        self._log = log
+        self._record = record
         self._maildrop: Maildrop | None = None
         self._user = ""  # who is counted in
         self.removed = 0  # messages
@@ -50,19 +58,19 @@ class World:
         try:
             met = self._begin(need)
         except Exception as error:  # nothing unforeseen may reach the peer
-            raise self.refused(error) from error
-        return self._explained(met) if inspect.isawaitable(met) else met
+            raise self._denied(need, error) from error
+        return self._explained(need, met) if inspect.isawaitable(met) else met
 
     def refused(self, error: BaseException) -> Refused:
         """Return what to tell the peer; what only the administrator should know goes to the log."""
         told = refusal(error)
         if told is None:
             incident = secrets.token_hex(4)
-            self._log.error("incident", incident=incident, exc_info=error)
+            self._record.incident(error, incident)
             text = "Internal error (incident {incident})."
             return Refused(text, ResponseCode.SYS_TEMP, incident=incident)
         if told.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and told is not error:
-            self._log.warning("trouble", error=str(error), code=told.code.value)
+            self._record.trouble(error, told)
         return told
 
     def leave(self) -> None:
@@ -101,15 +109,26 @@ class World:
         assert met is not None, need
         return met
 
-    async def _explained(self, work: Awaitable[T]) -> T:
+    async def _explained(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:
             return await work
         except Exception as error:  # nothing unforeseen may reach the peer
-            raise self.refused(error) from error
+            raise self._denied(need, error) from error
+
+    def _denied(self, need: Need[Any], error: Exception) -> Refused:
+        """Return what to tell the peer; that a proven user gets no mail goes to the log."""
+        if isinstance(need, Verify | VerifyDigest | VerifyToken | VerifyCertificate):
+            self._record.user = need.user
+        told = self.refused(error)
+        if isinstance(need, Acquire):
+            foreseen = refusal(error) is not None
+            self._record.login_refused(need.identity.name, told, str(error if foreseen else told))
+        return told
 
     def _acquire(self, identity: Identity, *, utf8: bool) -> Contents | Awaitable[Contents]:
         """Open the maildrop: at once where the store has it at hand and headers go as stored."""
         service = self._service
+        self._record.user = identity.name
         delay = identity.login_delay
         if delay is None:
             delay = self._session.offer.login_delay
@@ -148,7 +167,7 @@ class World:
             self._service.users.leave(self._user)
             self._user = ""
         if not self._service.users.enter(user):
-            raise CrowdError
+            raise CrowdError("the user has limits.sessions_per_user sessions already")
         self._user = user
 
     def _give_back(self) -> None:

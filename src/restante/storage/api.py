@@ -16,15 +16,27 @@ if TYPE_CHECKING:
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked. `permanent`: somebody must mend it; waiting is no use."""
+    """The store cannot do what was asked. `permanent`: somebody must mend it; waiting is no use.
 
-    def __init__(self, text: str, *, permanent: bool = False) -> None:
+    `path` says which file or folder it was about, "" where none. So its text is for the log alone.
+    """
+
+    def __init__(self, text: str, *, permanent: bool = False, path: str = "") -> None:
         super().__init__(text)
+        self.text = text
         self.permanent = permanent
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.text}: {self.path}" if self.path else self.text
 
 
 class BusyError(StoreError):
     """Another session holds the maildrop."""
+
+
+class LockedError(BusyError):
+    """Another program, such as a mail reader, holds the locks that all mail programs know."""
 
 
 class GoneError(StoreError):
@@ -38,8 +50,8 @@ class Utf8Error(StoreError):
 class RemainError(StoreError):
     """Some messages could not be removed; `remaining` has their indexes, the others are gone."""
 
-    def __init__(self, text: str, remaining: Sequence[int]) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, remaining: Sequence[int], *, path: str = "") -> None:
+        super().__init__(text, path=path)
         self.remaining = remaining
 
 
@@ -49,6 +61,14 @@ class Due(NamedTuple):
     uid: str
     days: int  # since it came
     octets: int  # as it is stored
+
+
+class PartlyExpiredError(StoreError):
+    """Some old messages could not be removed, or not durably; `removed` has those that are gone."""
+
+    def __init__(self, text: str, removed: Sequence[Due], *, path: str = "") -> None:
+        super().__init__(text, path=path)
+        self.removed = removed
 
 
 class Maildrop(Protocol):
@@ -97,7 +117,7 @@ class Expires(Protocol):
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
-        A dry run removes nothing. Raises BusyError, StoreError.
+        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
 
 
@@ -107,7 +127,8 @@ class Store(Protocol):
     async def acquire(self, owner: str, patience: float) -> Maildrop:
         """Lock and open a user's maildrop, waiting at most `patience` seconds for the lock.
 
-        Raises BusyError: another session still holds it. Raises StoreError: it cannot be opened.
+        Raises BusyError: another session still holds it. Raises LockedError: another program does.
+        Raises StoreError: it cannot be opened.
         """
 
     async def deliver(self, owner: str, message: bytes) -> str:

@@ -32,18 +32,27 @@ _WILL_PASS = frozenset({
 
 
 @contextlib.contextmanager
-def as_store_error(what: str) -> Iterator[None]:
-    """Turn the system's errors into a store's."""
+def as_store_error(what: str, path: Path | str, *, beside: bool = False) -> Iterator[None]:
+    """Turn the system's errors into a store's, and say in all of them which file they are about.
+
+    That is `path`, unless the system names another one, which lies in it or, else, `beside` it.
+    """
     try:
         yield
+    except StoreError as error:
+        error.path = error.path or str(path)
+        raise
     except OSError as error:
-        raise store_error(what, error) from error
+        raise store_error(what, error, path, beside=beside) from error
 
 
-def store_error(what: str, error: OSError) -> StoreError:
+def store_error(what: str, error: OSError, path: Path | str, *, beside: bool = False) -> StoreError:
     """Return a store's error for one of the system's: what failed, and whether waiting may help."""
     permanent = error.errno not in _WILL_PASS
-    return StoreError(f"{what}: {error.strerror}", permanent=permanent)
+    where = str(path)
+    if isinstance(error.filename, str):
+        where = os.path.join(os.path.dirname(where) if beside else where, error.filename)
+    return StoreError(f"{what}: {error.strerror}", permanent=permanent, path=where)
 
 
 def open_folder(name: str, parent: int) -> int:
@@ -90,6 +99,14 @@ def give_to_owner(file: int, folder: int) -> None:
         os.fchown(file, owner.st_uid, owner.st_gid)
 
 
+def open_folder_if_there(name: str, parent: int) -> int:
+    """Open a folder; return -1 when it is missing. Raises OSError, also for a symbolic link."""
+    try:
+        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        return -1
+
+
 @contextlib.contextmanager
 def open_folder_for_now(name: str, parent: int) -> Iterator[int]:
     """Open a folder like `open_folder`, and close it at the block's end. Raises OSError."""
@@ -98,6 +115,15 @@ def open_folder_for_now(name: str, parent: int) -> Iterator[int]:
         yield folder
     finally:
         let_go(folder)
+
+
+def is_missing(path: Path) -> bool:
+    """Tell whether there is nothing of this name. Raises OSError: nobody can tell."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def let_go(descriptor: int) -> None:
@@ -112,9 +138,14 @@ def open_below(root: Path, folder: Path) -> int:
     The root is never made, and may be a link; below it none is followed. Raises OSError.
     """
     opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    here = root
     for part in folder.relative_to(root).parts:
+        here /= part
         try:
             below = open_folder(part, opened)
+        except OSError as error:
+            error.filename = str(here)
+            raise
         finally:
             let_go(opened)
         opened = below
@@ -172,8 +203,9 @@ class FileChunks:
     chunk.
     """
 
-    def __init__(self, file: int, octets: int) -> None:
+    def __init__(self, file: int, octets: int, path: str) -> None:
         self._file = file
+        self._path = path
         self._octets = octets
         self._place = 0
 
@@ -184,7 +216,8 @@ class FileChunks:
         try:
             chunk = await self._next()
         except OSError as error:
-            raise StoreError(f"a message cannot be read to its end: {error.strerror}") from error
+            text = f"a message cannot be read to its end: {error.strerror}"
+            raise StoreError(text, path=self._path) from error
         if chunk:
             self._place += len(chunk)
             return chunk
@@ -203,5 +236,5 @@ class FileChunks:
         """Close the file. Raises StoreError, and even then it is closed: never do it twice."""
         file, self._file = self._file, -1
         if file >= 0:
-            with as_store_error("a message cannot be closed"):
+            with as_store_error("a message cannot be closed", self._path):
                 os.close(file)

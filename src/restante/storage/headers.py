@@ -1,8 +1,7 @@
 """Maildrops for clients that did not ask for UTF-8 in headers. RFC 6856 section 2.2.
 
-A message whose header is not ASCII is refused, or gets a stand-in for its header, in which texts
-are encoded words (RFC 2047) and addresses that cannot be written in ASCII are taken out (RFC 6858).
-The body goes out as it is stored.
+A message whose header is not ASCII is refused, or gets a stand-in for its header: see
+`ascii_header`. The body goes out as it is stored.
 """
 
 from __future__ import annotations
@@ -12,13 +11,11 @@ import dataclasses
 import inspect
 import re
 from collections import OrderedDict
-from email.errors import HeaderParseError
-from email.header import Header
-from email.utils import getaddresses
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from restante.protocol.body import size_on_wire
 from restante.storage.api import Utf8Error
+from restante.storage.ascii_header import in_ascii
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
@@ -27,15 +24,17 @@ if TYPE_CHECKING:
     from restante.protocol.needs import Body, Chunks
     from restante.storage.api import Maildrop
 
-LONGEST_HEADER = 1024 * 1024  # octets; what is longer goes out as it is stored
+LONGEST_HEADER = 1024 * 1024  # octets; who has a longer one in UTF-8 is refused
+QUICK = 16 * 1024  # octets of a header that take no thread of their own
 MOST_REMEMBERED = 100_000  # messages
 
 StandIn: TypeAlias = tuple[int, bytes] | None
 """How many octets of a message a stand-in takes the place of, and the stand-in; None for ASCII."""
 
-_ADDRESSES = frozenset({b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"})
+NONE_FITS: Final = (0, b"")
+"""In place of a stand-in, where the header is too long for one."""
+
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
-_FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
 
 
 class StandIns:
@@ -53,8 +52,7 @@ class StandIns:
         for index, uid in enumerate(maildrop.contents.uids):
             key = owner, uid, maildrop.contents.sizes[index]
             if key not in self._known:
-                await asyncio.sleep(0)  # there may be many: others shall not wait for them all
-                self._known[key] = stand_in(await _header(maildrop, index))
+                self._known[key] = await _find(await _header(maildrop, index))
                 if len(self._known) > MOST_REMEMBERED:
                     self._known.popitem(last=False)
             known = self._known[key]
@@ -71,21 +69,20 @@ class AsciiMaildrop:
     ) -> None:
         self._inner = inner
         self._found = found
-        self._refuse = refuse
-        self.contents: Contents = inner.contents
-        if not refuse:
-            sizes = list(inner.contents.sizes)
-            for index, (octets, header) in found.items():
-                sizes[index] += size_on_wire([header]) - octets
-            self.contents = dataclasses.replace(inner.contents, sizes=tuple(sizes))
-        else:
-            self.contents = dataclasses.replace(inner.contents, utf8_only=frozenset(found))
+        self._refused = frozenset(i for i, known in found.items() if refuse or known == NONE_FITS)
+        sizes = list(inner.contents.sizes)
+        for index in found.keys() - self._refused:
+            octets, header = found[index]
+            sizes[index] += size_on_wire([header]) - octets
+        self.contents: Contents = dataclasses.replace(
+            inner.contents, sizes=tuple(sizes), utf8_only=self._refused
+        )
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message, with its stand-in. Raises Utf8Error, StoreError."""
         if index not in self._found:
             return self._inner.read(index, lines)
-        if self._refuse:
+        if index in self._refused:
             raise Utf8Error("the header is in UTF-8")
         return self._read(index, lines)
 
@@ -137,37 +134,19 @@ class _Replaced:
 
 def stand_in(header: bytes) -> StandIn:
     """Return what takes the place of a header, with the octets on the wire of what it replaces."""
-    if header.isascii() or len(header) > LONGEST_HEADER:
+    if header.isascii():
         return None
-    fields = [field for field in _FIELD.findall(header) if field]
-    written = b"".join(field if field.isascii() else _ascii(field) for field in fields)
-    return size_on_wire([header]), written
+    if len(header) > LONGEST_HEADER:
+        return NONE_FITS
+    return size_on_wire([header]), in_ascii(header)
 
 
-def _ascii(field: bytes) -> bytes:
-    name, colon, value = field.partition(b":")
-    if not colon or not name.isascii():
-        return b""
-    text = " ".join(value.decode(errors="replace").split())
-    if name.lower() in _ADDRESSES:
-        written = ", ".join(_address(*pair) for pair in getaddresses([text]))
-        return name + b": " + written.encode() + b"\r\n"
-    return name + b": " + _words(text, len(name) + 2).encode() + b"\r\n"
-
-
-def _address(display: str, address: str) -> str:
-    if not address.isascii():
-        return f"{_words(display or 'Internationalized address', 0)} removed:;".replace("\r\n", "")
-    return f"{_words(display, 0)} <{address}>" if display else address
-
-
-def _words(text: str, taken: int) -> str:
-    if text.isascii():
-        return text
-    try:
-        return Header(text, "utf-8", header_name="x" * taken).encode(linesep="\r\n")
-    except (HeaderParseError, UnicodeError):
-        return "(not shown)"
+async def _find(header: bytes) -> StandIn:
+    """Do the same, and let others have their turn."""
+    if len(header) > QUICK and not header.isascii():
+        return await asyncio.to_thread(stand_in, header)
+    await asyncio.sleep(0)
+    return stand_in(header)
 
 
 async def _header(maildrop: Maildrop, index: int) -> bytes:

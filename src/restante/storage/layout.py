@@ -35,6 +35,7 @@ class Layout:
             raise ValueError("a layout is made of {user}, or of {local} and {domain}")
         if self.template.startswith("/") or ".." in Path(self.template).parts:
             raise ValueError("a layout stays below the mail folder")
+        object.__setattr__(self, "root", self.root.absolute())  # as the log shall name it
 
     def folder(self, owner: str) -> Path:
         """Return the folder of a user's mail.

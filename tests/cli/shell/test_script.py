@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from cli.shell.terminal import answer, environment, play, scripted
+from support.authority import HOSTS, make
+from support.broken import broken
 from support.live import PATIENCE
 from support.process import POP3
 
@@ -62,12 +64,14 @@ def test_a_wrong_password_is_told_once(account: str, tmp_path: Path) -> None:
 
 
 def test_a_certificate_that_proves_nothing_is_taken_only_where_one_says_so(
-    demo: tuple[str, str], tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    played = play(demo[1], tmp_path)
-    assert played.returncode == 5
-    assert played.stderr.startswith("FAIL tls-selfsigned  ")
-    played = play(demo[1], tmp_path, "info", flags=["-k"])
+    with broken(implicit=make("self", hosts=HOSTS).serving()) as running:
+        account = f"pop3s://ann@127.0.0.1:{running.port}"
+        played = play(account, tmp_path)
+        assert played.returncode == 5
+        assert played.stderr.startswith("FAIL tls-selfsigned  ")
+        played = play(account, tmp_path, "info", flags=["-k"])
     assert "  TLS         TLSv1.3 " in played.stdout
     assert played.returncode == 0
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
 import time
 from pathlib import Path
 
 import pytest
 
-from restante.storage.api import BusyError, Due
+from restante.storage.api import BusyError, Due, PartlyExpiredError, StoreError
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.expiry import DAY
@@ -64,6 +66,56 @@ def test_a_dry_run_lists_the_same_and_removes_nothing(maildir: Path) -> None:
     assert expire(maildir, 7) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
 
 
+@pytest.mark.parametrize("missing", ["new", "cur"])
+def test_a_dry_run_makes_no_folder_that_is_missing(maildir: Path, missing: str) -> None:
+    there = {"new": "cur", "cur": "new"}[missing]
+    put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY, there)
+    (maildir / missing).rmdir()
+    before = sorted(maildir.rglob("*"))
+    assert expire(maildir, 7, dry_run=True) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
+    assert sorted(maildir.rglob("*")) == before
+
+
+def test_what_can_be_removed_is_though_another_cannot_and_that_lasts(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [put(maildir, f"{NOW - age * DAY}.a", age * DAY) for age in (9, 8, 7)]
+    unlink, fsync = os.unlink, os.fsync
+    synced: list[str] = []
+
+    def refuse(name: str, *, dir_fd: int) -> None:
+        if name == files[1].name:
+            raise PermissionError(errno.EACCES, "Permission denied", name)
+        unlink(name, dir_fd=dir_fd)
+
+    def note(folder: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{folder}"))
+        fsync(folder)
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    monkeypatch.setattr(os, "fsync", note)
+    told = re.escape(f"old mail cannot be removed: Permission denied: {files[1]}") + "$"
+    with pytest.raises(PartlyExpiredError, match=told) as caught:
+        expire(maildir, 7)
+    assert [due.days for due in caught.value.removed] == [9, 7]
+    assert [file.exists() for file in files] == [False, True, False]
+    assert set(synced) == {str(maildir / "new"), str(maildir / "cur")}
+
+
+def test_what_is_gone_is_told_though_it_may_not_last(
+    maildir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(PartlyExpiredError, match=f"Input/output error: {maildir}$") as caught:
+        expire(maildir, 7)
+    assert caught.value.removed == [Due(file.name, 9, 12)]
+
+
 def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:
     file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
     store = MaildirStore(Layout(maildir.parent))
@@ -85,6 +137,12 @@ def test_what_is_no_message_stays(maildir: Path) -> None:
     (maildir / "cur" / "1.link").symlink_to(odd[0])
     assert expire(maildir, 7) == []
     assert all(file.exists() for file in odd)
+
+
+def test_a_file_in_place_of_a_maildrop_is_not_passed_over(maildir: Path) -> None:
+    (maildir.parent / "bob").touch()
+    with pytest.raises(StoreError, match="Not a directory"):
+        asyncio.run(MaildirStore(Layout(maildir.parent)).expire("bob", 7))
 
 
 def test_a_maildrop_that_is_not_there_is_not_made(maildir: Path) -> None:

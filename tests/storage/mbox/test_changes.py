@@ -10,7 +10,8 @@ import pytest
 
 from restante.storage import pace
 from restante.storage.api import GoneError, StoreError
-from restante.storage.mbox import fromline, messages
+from restante.storage.layout import Layout
+from restante.storage.mbox import MboxStore, fromline, messages
 from restante.storage.mbox.maildrop import MboxMaildrop
 from storage.contract import whole
 from storage.mbox.box import FROM, Box, letter
@@ -215,6 +216,14 @@ def test_expiry_goes_by_the_date_of_the_from_line(box: Box) -> None:
     assert asyncio.run(box.store.expire("ann", 1000)) == due
     assert box.texts() == [TWO, THREE]
     assert asyncio.run(box.store.expire("nobody", 1)) == []
+    assert os.listdir(box.root) == ["ann"]
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_expiry_makes_no_folder_for_who_has_no_mail(box: Box, *, dry_run: bool) -> None:
+    store = MboxStore(Layout(box.root, "{domain}/{local}"))
+    assert asyncio.run(store.expire("ann@example.com", 1, dry_run=dry_run)) == []
+    assert os.listdir(box.root) == []
 
 
 def test_the_folder_of_a_user_is_made_but_never_the_mail_folder(tmp_path: Path) -> None:

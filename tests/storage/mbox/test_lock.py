@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import BusyError, StoreError
+from restante.storage.api import BusyError, LockedError, StoreError
 from restante.storage.mbox import lock, maildrop
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.mbox.place import Place
@@ -44,7 +44,7 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def all_are_kept_out(box: Box) -> None:
     before = box.file.read_bytes()
-    with pytest.raises(BusyError, match="another program"):
+    with pytest.raises(LockedError, match="another program"):
         box.uids()
     with pytest.raises(StoreError, match="another program"):
         box.deliver(TWO)
@@ -104,7 +104,7 @@ def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
 
 def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
     box.write(ONE)
-    place = Place(os.open(box.root, os.O_RDONLY), "ann")
+    place = Place(os.open(box.root, os.O_RDONLY), "ann", box.file)
     file, again = place.open(), place.open()
     assert file is not None
     assert again is not None

@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from restante.cli.lines import hanging
 from restante.cli.listing import table
 from restante.cli.plain import plain
 from restante.cli.shell.letter import lines_in, lines_of
@@ -132,7 +133,8 @@ def info(desk: Desk, words: Sequence[str]) -> None:  # noqa: ARG001  # as all co
     }
     for name, text in known.items():
         if text:
-            desk.screen.say(f"  {name:10}  {plain(text)}")
+            for line in hanging(f"  {name:10}  ", plain(text), wrap=desk.screen.interactive):
+                desk.screen.say(line)
 
 
 def _listed(capabilities: dict[str, str] | None) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from restante.cli.lines import hanging
 from restante.cli.plain import plain
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class Screen:
 
     def trouble(self, text: str) -> None:
         """Say what went wrong: in a terminal as all else, in a pipe beside what is piped."""
-        if text:
-            text = plain(text)
-            styled = click.style(text, fg="red") if self._coloured else text
+        head = " " * (len(text) - len(text.lstrip()))
+        for line in hanging(head, plain(text.lstrip()), wrap=self.interactive) if text else ():
+            styled = click.style(line, fg="red") if self._coloured else line
             click.echo(styled, err=not self.interactive)
 
     def trace(self, direction: str, text: str) -> None:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from restante.diagnosis.conformance.letters import Letter
 
 ARRIVAL = 20.0  # seconds for delivered mail to show
-WRONG_PASSWORDS = 3  # at most in a run: more would bring bans
 
 
 @dataclass(slots=True)

@@ -14,6 +14,13 @@ ENCRYPTION = (
         "above with those of the file.",
     ),
     Explanation(
+        "tls-soon", 1, "The server's certificate ends soon, and was not renewed yet.",
+        why="from that hour on mail programs refuse the server",
+        admin=_RENEW,
+        you="nothing yet; tell the administrator the date",
+        more="Told in its last 14 days; where it is made for days only, in the last third of them.",
+    ),
+    Explanation(
         "tls-notyet", 5, "The server's certificate is not valid yet.",
         why="it begins in the future: a clock is wrong, here or where it was made",
         admin="see the clock of the machine which made the certificate",

@@ -65,6 +65,23 @@ MAIL = (
         you="try again later, or with a longer -m SECONDS",
     ),
     Explanation(
+        "long-reply", 1, "The first line of a reply has more than 512 octets.",
+        why="RFC 1939 section 3 allows no more; some programs cut it, and are out of step then",
+        admin="shorten the text, most often the greeting in the server's settings",
+    ),
+    Explanation(
+        "no-end", 6, "The server's reply has no line end: everybody waits for the rest of it.",
+        why="a program that answers in its own way, or that hung in the middle; mail programs wait",
+        admin="end every line with CR LF: RFC 1939 section 3",
+        you="tell the administrator what came, above",
+    ),
+    Explanation(
+        "out-of-time", 4, "It took longer than the time that was set for all of it.",
+        why="the limit is of whoever asks, not of the server; what was being done is named above",
+        admin="see whether the server is slow at the command named above",
+        you="give it more time: -m SECONDS",
+    ),
+    Explanation(
         "bad-reply", 6, "The server's answer is no POP3, or no answer to what was asked.",
         why="mail programs stop here, or go on out of step",
         admin="this is a fault of the server or of a proxy before it",
@@ -75,6 +92,18 @@ MAIL = (
         why="the command and its own words are above; mail programs stop here",
         admin="look at this mailbox in the server's log",
         you="try again later; if it stays so, tell the administrator the words above",
+    ),
+    Explanation(
+        "sys-temp", 8, "The server cannot do this just now; it says that it will pass.",
+        why="[SYS/TEMP] is for what waits for a disk, a lock or a back end; the words are above",
+        admin="look at the server's disk and at what it waits for",
+        you="try again later; this is not about your password",
+    ),
+    Explanation(
+        "sys-perm", 14, "Something at the server is broken; it will not pass by itself.",
+        why="[SYS/PERM] says that somebody must mend it (RFC 3206); its own words are above",
+        admin="look in the server's log at this time: files, permissions, quota",
+        you="tell the administrator the words above; your password is not the matter",
     ),
     Explanation(
         "desync", 6, "The server gives more or fewer replies than there were commands.",

@@ -7,7 +7,14 @@ NETWORK = (
         "dns-nxdomain", 3, "The name of the mail server does not exist.",
         why="no program can find the server under this name; often a letter is wrong",
         admin="publish an A or AAAA record for the name",
-        you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the domain",
+        you="compare the name with what the provider says; `pop3 discover ADDRESS` asks the "
+        "domain, --host NAME names another server",
+    ),
+    Explanation(
+        "no-server", 3, "Nothing names a POP3 server for the address's domain.",
+        why="its DNS and autoconfig say none, and no usual name answers; or it has no POP3 at all",
+        admin="publish SRV records, _pop3s._tcp: `pop3 discover` asks for them",
+        you="see whether the address is right; the provider's server is named by --host NAME",
     ),
     Explanation(
         "dns-noaddr", 3, "The name exists, but has no address.",
@@ -25,7 +32,7 @@ NETWORK = (
         "tcp-refused", 4, "Nobody listens on this port: the host is up and refuses it.",
         why="the POP3 server is not running, or it listens on another port",
         admin="start the server, or let it listen on 995 (TLS) as well",
-        you="use the port that answers, if one is named above",
+        you="compare the host and the port with what the provider says",
     ),
     Explanation(
         "tcp-timeout", 4, "The address does not answer at all.",
@@ -65,7 +72,7 @@ NETWORK = (
     ),
     Explanation(
         "greet-err", 8, "The server greets with an error: it takes no logins now.",
-        why="its own words are above: [SYS/TEMP] will pass, for [SYS/PERM] somebody must act",
+        why="its own words are above; most often it is too busy, or does not want this address",
         admin="the server's log has the reason",
         you="try again later; this is not about your password",
     ),

@@ -6,12 +6,14 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.api import Due
+from restante.storage.api import Due, PartlyExpiredError
+from restante.storage.files import store_error
 from restante.storage.maildir import names
 from restante.storage.maildir.listing import list_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from restante.storage.maildir.listing import Entry, Folders
 
@@ -32,18 +34,32 @@ def due_messages(
     ]
 
 
-def remove(folders: Folders, due: list[tuple[Entry, Due]]) -> list[Due]:
-    """Remove these messages for good, and return those that are gone now. Raises OSError."""
+def remove(folders: Folders, due: list[tuple[Entry, Due]], maildrop: Path) -> list[Due]:
+    """Remove these messages for good, and return those that are gone now.
+
+    One that cannot be removed keeps no other from it. Raises PartlyExpiredError.
+    """
     removed = []
+    failed: OSError | None = None
     for entry, message in due:
         try:
             os.unlink(entry.name, dir_fd=folders[entry.folder])
         except FileNotFoundError:
             continue  # another program moved or removed it: the next round sees to it
-        removed.append(message)
-    if removed:
-        os.fsync(folders.new)
-        os.fsync(folders.cur)
+        except OSError as error:
+            error.filename = entry.path
+            failed = failed or error
+        else:
+            removed.append(message)
+    try:
+        if removed:
+            os.fsync(folders.new)
+            os.fsync(folders.cur)
+    except OSError as error:
+        failed = failed or error
+    if failed is not None:
+        told = store_error("old mail cannot be removed", failed, maildrop)
+        raise PartlyExpiredError(told.text, removed, path=told.path) from failed
     return removed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.files import open_folder
+from restante.storage.files import open_folder, open_folder_if_there
 from restante.storage.maildir import names
 
 if TYPE_CHECKING:
@@ -15,34 +15,41 @@ MOST_LOOKS = 5  # at folders that change while we look
 
 
 NEW, CUR = 0, 1  # places in Folders
+NAMES = ("new", "cur")
 
 
 class Folders(NamedTuple):
-    """The descriptors of the two folders that hold messages."""
+    """The descriptors of the two folders that hold messages; -1 for one that is missing."""
 
     new: int
     cur: int
 
     @classmethod
-    def open(cls, maildrop: int) -> Folders:
-        """Open the folders of a maildrop, made where they are missing. Raises OSError."""
-        new = open_folder("new", maildrop)
+    def open(cls, maildrop: int, *, make: bool = True) -> Folders:
+        """Open the folders of a maildrop, and make those that are missing. Raises OSError."""
+        open_one = open_folder if make else open_folder_if_there
+        new = open_one("new", maildrop)
         try:
-            return cls(new, open_folder("cur", maildrop))
+            return cls(new, open_one("cur", maildrop))
         except BaseException:
-            os.close(new)
+            _close(new)
             raise
 
     def close(self) -> None:
         """Close both. Raises OSError, and even then both are closed."""
         try:
-            os.close(self.new)
+            _close(self.new)
         finally:
-            os.close(self.cur)
+            _close(self.cur)
 
-    def changed_at(self) -> tuple[int, int]:
+    def changed_at(self) -> list[int]:
         """Return when names were last added or removed, in nanoseconds."""
-        return os.fstat(self.new).st_mtime_ns, os.fstat(self.cur).st_mtime_ns
+        return [os.fstat(folder).st_mtime_ns for folder in self if folder >= 0]
+
+
+def _close(folder: int) -> None:
+    if folder >= 0:
+        os.close(folder)
 
 
 class Entry(NamedTuple):
@@ -52,6 +59,11 @@ class Entry(NamedTuple):
     folder: int  # NEW or CUR
     name: str
     inode: int = 0  # where several files share a base name
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, in the maildrop's folder."""
+        return f"{NAMES[self.folder]}/{self.name}"
 
     @property
     def uid(self) -> str:
@@ -95,6 +107,8 @@ def _found(known: Entry, here: list[Entry], folders: Folders) -> Entry:
 def _look(folders: Folders) -> Iterator[Entry]:
     """Read new before cur: what moves on meanwhile is met twice rather than missed."""
     for folder in (NEW, CUR):
+        if folders[folder] < 0:
+            continue
         with os.scandir(folders[folder]) as files:
             for file in files:
                 name = file.name

@@ -40,6 +40,7 @@ class MaildirMaildrop:
     def __init__(self, held: Held, snapshot: Snapshot, pace: Pace) -> None:
         self._held = held
         self._entries: Sequence[Entry] = snapshot.entries
+        self._folder = snapshot.folder
         self._pace = pace
         self.contents = snapshot.contents
 
@@ -54,7 +55,7 @@ class MaildirMaildrop:
             except FileNotFoundError:
                 pass  # it was renamed
             except OSError as error:
-                raise store_error(CANNOT_OPEN, error) from error
+                raise store_error(CANNOT_OPEN, error, self._folder) from error
         return asyncio.to_thread(self._find_and_open, index, lines)
 
     async def remove(self, indexes: Sequence[int]) -> None:
@@ -65,7 +66,7 @@ class MaildirMaildrop:
     async def correct(self, sizes_found: Mapping[int, int]) -> None:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
-        with as_store_error("sizes cannot be corrected"):
+        with as_store_error("sizes cannot be corrected", self._folder):
             await asyncio.to_thread(sizes.correct, found, self._held)
 
     def release(self) -> None:
@@ -73,13 +74,17 @@ class MaildirMaildrop:
 
         Raises StoreError, and even then it is given back.
         """
-        with as_store_error("a maildrop cannot be closed"):
+        with as_store_error("a maildrop cannot be closed", self._folder):
             self._held.release()
 
     def _open(self, index: int, lines: int | None) -> Body:
         begun = time.monotonic()
         entry = self._entries[index]
-        file, octets = open_file(entry.name, self._held.folders[entry.folder])
+        try:
+            file, octets = open_file(entry.name, self._held.folders[entry.folder])
+        except OSError as error:
+            error.filename = entry.path
+            raise
         try:
             stored = _at_hand(file, octets, lines)
         except BaseException:
@@ -88,12 +93,12 @@ class MaildirMaildrop:
         finally:
             self._pace.note(begun)
         if stored is None:
-            return FileChunks(file, octets)
+            return FileChunks(file, octets, f"{self._folder}/{entry.path}")
         os.close(file)
         return stored
 
     def _find_and_open(self, index: int, lines: int | None) -> Body:
-        with as_store_error(CANNOT_OPEN):
+        with as_store_error(CANNOT_OPEN, self._folder):
             try:
                 return self._open(index, lines)
             except FileNotFoundError:
@@ -107,15 +112,17 @@ class MaildirMaildrop:
         self._entries = find_again(self._entries, self._held.folders)
 
     def _remove(self, indexes: Sequence[int]) -> None:
-        remaining = [index for index in indexes if not self._unlink(index)]
-        with as_store_error("a removal may not last"):
+        failed = {index: why for index in indexes if (why := self._unlink(index)) is not None}
+        with as_store_error("a removal may not last", self._folder):
             os.fsync(self._held.folders.new)
             os.fsync(self._held.folders.cur)
-        if remaining:
-            raise RemainError("some messages could not be removed", remaining)
+        if failed:
+            why = next(iter(failed.values()))
+            told = store_error("some messages could not be removed", why, self._folder)
+            raise RemainError(told.text, list(failed), path=told.path) from why
 
-    def _unlink(self, index: int) -> bool:
-        """Remove a message's file; return whether it is gone."""
+    def _unlink(self, index: int) -> OSError | None:
+        """Remove a message's file; return why it is still there, if it is."""
         try:
             try:
                 self._unlink_as_known(index)
@@ -123,13 +130,18 @@ class MaildirMaildrop:
                 self._find_again()
                 with contextlib.suppress(FileNotFoundError):
                     self._unlink_as_known(index)
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return error
+        return None
 
     def _unlink_as_known(self, index: int) -> None:
+        """Remove a message's file under the name that we know. Raises OSError."""
         entry = self._entries[index]
-        os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])
+        try:
+            os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])
+        except OSError as error:
+            error.filename = entry.path
+            raise
 
 
 def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:

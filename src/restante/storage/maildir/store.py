@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
-from restante.storage.files import as_store_error, let_go, open_below
+from restante.storage.files import as_store_error, is_missing, let_go, open_below
 from restante.storage.maildir import delivery, expiry
 from restante.storage.maildir.held import Held
 from restante.storage.maildir.listing import Folders
@@ -76,18 +76,18 @@ class MaildirStore:
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
-        A dry run removes nothing. Raises BusyError, StoreError.
+        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
         return await asyncio.to_thread(self._expire, self._layout.folder(owner), days, dry_run)
 
     def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
-        with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
-            if not folder.is_dir():
+        with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
+            if is_missing(folder):
                 return []
             if dry_run:
                 root = os.open(folder, _FOLDER)
                 undo.callback(os.close, root)
-                folders = Folders.open(root)
+                folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
                 unique_id = naming(self._form, root)
                 due = expiry.due_messages(folders, days, unique_id)
@@ -98,11 +98,11 @@ class MaildirStore:
             undo.callback(held.release)
             unique_id = naming(self._form, held.root)
             due = expiry.due_messages(held.folders, days, unique_id)
-            return expiry.remove(held.folders, due)
+            return expiry.remove(held.folders, due, folder) if due else []
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
-        with as_store_error("a maildrop cannot be opened"):
+        with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()
             self._look_for(folder)
             held = Held.take(str(folder))
@@ -136,7 +136,7 @@ class MaildirStore:
         return None
 
     def _deliver(self, folder: Path, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"):
+        with as_store_error("a message cannot be delivered", folder):
             root = open_below(self._layout.root, folder)
             try:
                 return delivery.deliver(root, message)

@@ -14,6 +14,7 @@ from restante.storage.mbox.text import CHUNK, piece_digest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from restante.storage.mbox.messages import Entry
 
@@ -25,8 +26,9 @@ class MboxChunks:
     write the mbox anew meanwhile, the message breaks off, and nothing of another one is sent.
     """
 
-    def __init__(self, file: int, entry: Entry) -> None:
+    def __init__(self, file: int, entry: Entry, path: Path) -> None:
         self._file = file
+        self._path = path
         self._entry = entry
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -34,7 +36,8 @@ class MboxChunks:
         for number, digest in enumerate(self._entry.pieces):
             chunk = await self._chunk(number)
             if piece_digest(chunk) != digest:
-                raise StoreError("another program wrote the mbox anew while a message was read")
+                text = "another program wrote the mbox anew while a message was read"
+                raise StoreError(text, path=str(self._path))
             if number == 0 and not self._entry.has_fields:
                 chunk = header.without_added(chunk, CHUNK)
             yield unquoting.feed(chunk) if unquoting else chunk
@@ -51,7 +54,7 @@ class MboxChunks:
     async def _chunk(self, number: int) -> bytes:
         place = self._entry.text + number * CHUNK
         octets = min(CHUNK, self._entry.end - place)
-        with as_store_error("a message cannot be read to its end"):
+        with as_store_error("a message cannot be read to its end", self._path):
             chunk = read_at_hand(self._file, octets, place)
             if chunk is None:
                 return await asyncio.to_thread(read_at, self._file, octets, place)

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restante.storage.api import BusyError, GoneError, StoreError
+from restante.storage.api import GoneError, LockedError, StoreError
 from restante.storage.files import as_store_error, let_go, read_at_hand
 from restante.storage.mbox import messages
 from restante.storage.mbox.chunks import MboxChunks
@@ -55,7 +55,7 @@ class MboxMaildrop:
 
         Raises GoneError, StoreError.
         """
-        with as_store_error("a message cannot be read"):
+        with self._errors("a message cannot be read"):
             file, entry = self._entry(index)
             octets = None
             if entry.end - entry.text <= CHUNK:
@@ -69,7 +69,7 @@ class MboxMaildrop:
         deadline = time.monotonic() + PATIENCE
         while indexes and not await asyncio.to_thread(self._try_remove, indexes):
             if time.monotonic() > deadline:
-                raise StoreError("another program holds the mbox")
+                raise StoreError("another program holds the mbox", path=str(self._place.path))
             await asyncio.sleep(PAUSE)
 
     async def correct(self, sizes: Mapping[int, int]) -> None:
@@ -81,6 +81,9 @@ class MboxMaildrop:
         """Give the lock back; not while a read or a removal is under way."""
         self._held.close()
 
+    def _errors(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return as_store_error(what, self._place.path, beside=True)
+
     def _entry(self, index: int) -> tuple[int, Entry]:
         entry = self._entries[index]
         if self._file is None or entry is None:
@@ -88,7 +91,7 @@ class MboxMaildrop:
         return self._file, entry
 
     def _read_or_find(self, index: int) -> Body:
-        with as_store_error("a message cannot be read"):
+        with self._errors("a message cannot be read"):
             body = self._read(index)
             if body is None:
                 self._find_again()
@@ -106,7 +109,7 @@ class MboxMaildrop:
         first = read_at(file, CHUNK, entry.text)
         if piece_digest(first) != entry.pieces[0]:
             return None
-        return MboxChunks(os.dup(file), entry)
+        return MboxChunks(os.dup(file), entry, self._place.path)
 
     def _find_again(self) -> None:
         """Learn where messages are in the file that there is now: it was written anew."""
@@ -135,12 +138,12 @@ class MboxMaildrop:
                     return look(file, None)
             except HeldError:
                 if time.monotonic() > deadline:
-                    raise BusyError("another program holds the mbox") from None
+                    raise LockedError("another program holds the mbox") from None
                 time.sleep(PAUSE)
 
     def _try_remove(self, indexes: Sequence[int]) -> bool:
         """Remove messages; return False when another program holds the mbox."""
-        with as_store_error("messages cannot be removed"):
+        with self._errors("messages cannot be removed"):
             file = self._place.open()
             try:
                 if file is not None:

@@ -20,10 +20,11 @@ _WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # so that who looks for unread mai
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file's folder, open as a descriptor, and its name."""
+    """A file's folder, open as a descriptor, its name, and both as the log shall name them."""
 
     folder: int
     name: str
+    path: Path
 
     @property
     def session_lock(self) -> str:
@@ -90,7 +91,7 @@ def open_place(path: Path, root: Path) -> Place:
     """
     if path.name.endswith(".lock"):
         raise StoreError(f"{path.name} would be the lock of another mbox", permanent=True)
-    return Place(open_below(root, path.parent), path.name)
+    return Place(open_below(root, path.parent), path.name, path)
 
 
 def same_file(folder: int, name: str, file: int) -> bool:

@@ -9,8 +9,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.api import BusyError, StoreError
-from restante.storage.files import as_store_error, let_go
+from restante.storage.api import BusyError, LockedError, StoreError
+from restante.storage.files import as_store_error, is_missing, let_go
 from restante.storage.mbox import delivery, expiry, messages
 from restante.storage.mbox.lock import HeldError, SessionLock, held
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
@@ -35,32 +35,29 @@ class MboxStore:
         self._pace = Pace()
 
     def at_hand(self, owner: str) -> MboxMaildrop | None:
-        """Lock and open an mbox that has not changed; None where that might take time.
-
-        Raises StoreError.
-        """
+        """Lock and open an mbox that has not changed; None where that might take time."""
         known = self._snapshots.get(owner)
         if known is None or not known.trusted or not self._pace.quick:
             return None
         try:
             return self._open(owner, known)
-        except (OSError, HeldError):
+        except (OSError, HeldError, StoreError):
             return None  # the long way tells what is wrong
 
     async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
-        """Lock and open a user's mbox. Raises BusyError, StoreError."""
+        """Lock and open a user's mbox. Raises BusyError, LockedError, StoreError."""
         deadline = time.monotonic() + patience
         while True:
             try:
                 maildrop = await asyncio.to_thread(self._try_open, owner)
             except HeldError:
-                maildrop, who = None, "another program"
+                busy: BusyError = LockedError("another program holds the mbox")
             else:
-                who = "another session"
-            if maildrop is not None:
-                return maildrop
+                if maildrop is not None:
+                    return maildrop
+                busy = BusyError("another session holds the mbox")
             if time.monotonic() >= deadline:
-                raise BusyError(f"{who} holds the mbox")
+                raise busy
             await asyncio.sleep(PAUSE)
 
     async def deliver(self, owner: str, message: bytes) -> str:
@@ -77,15 +74,18 @@ class MboxStore:
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
-        A dry run removes nothing. Raises BusyError, StoreError.
+        A dry run changes nothing. Raises BusyError, StoreError.
         """
         try:
             return await asyncio.to_thread(self._expire, owner, days, dry_run)
         except HeldError:
-            raise BusyError("another program holds the mbox") from None
+            raise LockedError("another program holds the mbox") from None
 
     def _expire(self, owner: str, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
-        with as_store_error("old mail cannot be removed"), contextlib.ExitStack() as undo:
+        errors = self._errors("old mail cannot be removed", owner)
+        with errors, contextlib.ExitStack() as undo:
+            if is_missing(self._layout.folder(owner)):
+                return []
             place = self._place(owner, undo)
             lock = SessionLock.take(place)
             if lock is None:
@@ -104,7 +104,7 @@ class MboxStore:
             return list(due.values())
 
     def _try_open(self, owner: str) -> MboxMaildrop | None:
-        with as_store_error("an mbox cannot be opened"):
+        with self._errors("an mbox cannot be opened", owner):
             return self._open(owner, None)
 
     def _open(self, owner: str, unchanged: Snapshot | None) -> MboxMaildrop | None:
@@ -144,7 +144,8 @@ class MboxStore:
             self._snapshots.keep(owner, snapshot)
 
     def _deliver(self, owner: str, message: bytes) -> str:
-        with as_store_error("a message cannot be delivered"), contextlib.ExitStack() as undo:
+        errors = self._errors("a message cannot be delivered", owner)
+        with errors, contextlib.ExitStack() as undo:
             place = self._place(owner, undo)
             file = place.open()
             if file is None:
@@ -156,6 +157,10 @@ class MboxStore:
             undo.enter_context(held(place, file))
             messages.check_start(file)
             return delivery.deliver(place, file, message)
+
+    def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
+        """Turn what goes wrong into a store's error. Raises StoreError: the name is none."""
+        return as_store_error(what, self._layout.folder(owner), beside=True)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
         place = open_place(self._layout.folder(owner), self._layout.root)

@@ -1,0 +1,91 @@
+"""Replies, counted: what came that was not asked for, and what is missing at the end of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.protocol.by_hand import is_multi_line
+from restante.protocol.dialogue import Glance, Receive, Send, readable
+from restante.protocol.failures import BadReply
+
+if TYPE_CHECKING:
+    from restante.protocol.dialogue import Dialogue, Peer, T
+
+A_MOMENT = 0.005  # seconds in which what was not asked for is there, if it comes
+LAST = 200  # octets that are kept of what came last
+
+
+@dataclass(slots=True)
+class Counted:
+    """What came since something was last said to the server.
+
+    Attributes:
+        octets: how many.
+        last: the last of them.
+    """
+
+    octets: int = 0
+    last: bytes = b""
+
+    def watched(self, peer: Peer, dialogue: Dialogue[T], *, strict: bool = False) -> Dialogue[T]:
+        """Carry out a dialogue and remember what comes; `strict` is for `in_step`."""
+        asked = peer.command
+        self._begin(peer)
+        try:
+            step = next(dialogue)
+            while True:
+                if strict and isinstance(step, Send):
+                    yield from nothing_more(peer, asked)
+                if peer.command != asked:
+                    self._begin(peer)
+                asked = peer.command
+                answer = yield step
+                if isinstance(step, Receive):
+                    self.octets += len(answer)
+                    self.last = (self.last + answer)[-LAST:]
+                step = dialogue.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def in_step(self, peer: Peer, dialogue: Dialogue[T]) -> Dialogue[T]:
+        """The same, and nothing may have come unasked when something is said, nor at the end.
+
+        Raises BadReply: desync, not-stuffed. It is not for commands that go ahead of replies.
+        """
+        result = yield from self.watched(peer, dialogue, strict=True)
+        yield from nothing_more(peer, peer.command)
+        return result
+
+    def _begin(self, peer: Peer) -> None:
+        self.octets, self.last = len(peer.inbox), bytes(peer.inbox[-LAST:])
+
+    def unended(self, peer: Peer) -> bool:
+        """Return whether all that came of a reply is a line without its end."""
+        return 0 < self.octets == len(peer.inbox)
+
+    def missing(self, peer: Peer) -> str:
+        """Say what came of a reply and what of it did not; "" where nothing came."""
+        if not self.octets:
+            return ""
+        what = f"the answer to {peer.command}" if peer.command else "the greeting"
+        line = peer.redacted(readable(self.last).rstrip("\r\n").rpartition("\n")[2])[-60:]
+        if self.unended(peer):
+            return f'{what} has no line end: "{line}" came, and nothing behind it'
+        came = f"{self.octets} octets of {what} came"
+        return f'{came}, the last line "{line}", and not its end, a line with a dot'
+
+
+def nothing_more(peer: Peer, asked: str, seconds: float = A_MOMENT) -> Dialogue[None]:
+    """See that nothing came behind the reply to a command. Raises BadReply: desync, not-stuffed."""
+    peer.inbox += yield Glance(seconds)
+    if not peer.inbox:
+        return
+    extra = peer.excerpt(bytes(peer.inbox), 60).partition("\n")[0].rstrip("\r")
+    if not extra.startswith(("+OK", "-ERR")) and is_multi_line(asked):
+        text = f'the answer to {asked} goes on behind its end: "{extra}"'
+        raise peer.fail(BadReply, "not-stuffed", text)
+    behind = f"the answer to {asked}" if asked else "the greeting"
+    text = f'more replies than commands: behind {behind} came "{extra}"'
+    raise peer.fail(BadReply, "desync", text)

@@ -1,0 +1,69 @@
+"""What the log tells of one client: what it was denied, what went wrong, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import TlsWanted
+from restante.protocol.state import End, State
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.protocol.errors import Refused
+    from restante.protocol.state import Session
+    from restante.server.output import Output
+    from restante.server.wire import Wire
+
+
+class Record:
+    """One client in the log; `log` knows its address."""
+
+    def __init__(self, log: FilteringBoundLogger, session: Session) -> None:
+        self._log = log
+        self._session = session
+        self.user = ""  # who it is or, as long as that is not proved, says it is
+
+    def login_refused(self, user: str, told: Refused, reason: str) -> None:
+        """Tell who gets no mail, and why, where that is not for a wrong password."""
+        code = told.code.value if told.code else ""
+        self._log.warning("login_refused", user=user, code=code, reason=reason)
+
+    def trouble(self, error: BaseException, told: Refused) -> None:
+        """Tell what really happened, of which the client only hears whether waiting helps."""
+        assert told.code is not None
+        self._log.warning("trouble", user=self.user, error=str(error), code=told.code.value)
+
+    def incident(self, error: BaseException, number: str) -> None:
+        """Tell all about something that nobody foresaw."""
+        self._log.error("incident", user=self.user, incident=number, exc_info=error)
+
+    def ended(
+        self, wire: Wire, output: Output, *, octets_in: int, removed: int, seconds: float
+    ) -> None:
+        """Tell what became of the session: its one line, which is written whatever happened.
+
+        That it wanted TLS is told only now, since a client may try in clear first, and then better.
+        """
+        session = self._session
+        if session.refused_in_clear is not None and session.state is State.AUTHORIZATION:
+            self.login_refused(session.refused_in_clear, TlsWanted(), "no TLS")
+        self._log.info(
+            "session",
+            user=session.identity.name if session.identity else "",
+            tls=wire.tls.version if wire.tls is not None else "",
+            octets_in=octets_in,
+            octets_out=output.octets,
+            **self._maildrop(),
+            retrieved=session.retrieved,
+            deleted=removed,
+            seconds=round(seconds, 3),
+            end=(session.end or End.DISCONNECTED).value,
+        )
+
+    def _maildrop(self) -> dict[str, int]:
+        """Return what the maildrop held at login, nothing where none was opened."""
+        if self._session.state is State.AUTHORIZATION:
+            return {}
+        contents = self._session.view.contents
+        return {"messages": len(contents.sizes), "maildrop_octets": contents.octets}

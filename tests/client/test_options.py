@@ -1,0 +1,86 @@
+"""Options by object and by name; what cannot be is refused before anything is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import typing
+from typing import Any
+
+import pytest
+
+import restante
+from restante import blocking
+from restante.client.options import Given, Options, combined
+from support.broken import broken
+from support.command import pop3
+
+MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"nonsense": 4}, TypeError, "no option nonsense: there are .*reply_seconds"),
+    ({"family": 5}, ValueError, "family is 5: it is 4 or 6, or 0 for both"),
+    ({"wrong_size": "fail"}, ValueError, "wrong_size is 'fail': it is 'warn' or 'error'"),
+    ({"mechanisms": "PLAIN"}, ValueError, r"mechanisms is 'PLAIN': write \('PLAIN',\)"),
+    ({"mechanisms": ("PLAN",)}, ValueError, "PLAN is no mechanism known here: .*PLAIN.*USER"),
+    ({"connect_seconds": 0}, ValueError, "connect_seconds is 0: it is a number over 0"),
+    ({"reply_seconds": -1}, ValueError, "reply_seconds is -1: it is a number over 0"),
+    ({"reply_seconds": None}, ValueError, "reply_seconds is None: it is a number over 0"),
+    ({"reply_seconds": "3"}, ValueError, "reply_seconds is '3': it is a number over 0"),
+    ({"total_seconds": 0}, ValueError, "total_seconds is 0: it is a number over 0, or None"),
+    ({"total_seconds": float("nan")}, ValueError, "total_seconds is nan"),
+    ({"window": -1}, ValueError, "window is -1: it is a number of octets"),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "text"), MISTAKES, ids=[str(given) for given, _, _ in MISTAKES]
+)
+def test_an_option_that_cannot_be_is_refused_with_what_can(
+    given: dict[str, Any], kind: type[Exception], text: str
+) -> None:
+    async def opened(where: str) -> None:
+        async with restante.connect(where, "pw", **given):
+            pass
+
+    with broken() as server:
+        where = f"pop3://ann@127.0.0.1:{server.port}"
+        with pytest.raises(kind, match=text):
+            blocking.connect(where, "pw", **given)
+        with pytest.raises(kind, match=text):
+            asyncio.run(opened(where))
+        with pytest.raises(kind, match=text):
+            restante.check(where, "pw", **given)
+    assert not server.heard
+
+
+def test_options_by_name_change_those_of_the_object() -> None:
+    options = combined(Options(reply_seconds=7, window=1), {"window": 2})
+    assert (options.reply_seconds, options.window) == (7, 2)
+    with broken() as server:
+        where = f"pop3://ann@127.0.0.1:{server.port}"
+        with blocking.connect(where, "pw", Options(window=1), reply_seconds=3) as drop:
+            assert drop.session.options == Options(window=1, reply_seconds=3)
+        with pytest.raises(TypeError, match="no option nonsense"):
+            blocking.connect(where, "pw", Options(), nonsense=4)  # type: ignore[call-arg]
+
+
+def test_options_by_name_are_those_of_the_object() -> None:
+    fields = {field.name: field.type for field in dataclasses.fields(Options)}
+    named = {name: hint.__forward_arg__ for name, hint in Given.__annotations__.items()}
+    assert named == fields
+    assert typing.is_typeddict(Given)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--mechanism", "PLAN"), "PLAN is no mechanism"),
+        (("--timeout", "-1"), "--timeout"),
+        (("--connect-timeout", "0"), "--connect-timeout"),
+        (("--max-time", "0"), "--max-time"),
+    ],
+)
+def test_the_command_says_so_as_of_any_wrong_option(words: tuple[str, ...], text: str) -> None:
+    ran = pop3("check", "pop3://ann@127.0.0.1:9", *words)
+    assert ran.code == 2
+    assert text in ran.err
+    assert "Traceback" not in ran.err

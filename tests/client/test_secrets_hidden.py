@@ -1,0 +1,111 @@
+"""What is shown has no secret in it; what is parsed has all that the server said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from restante import check
+from restante.client import blocking
+from restante.protocol import client
+from restante.protocol.by_hand import by_hand
+from restante.protocol.dialogue import Dialogue, Peer, carry_out, quoted
+from restante.protocol.errors import Pop3Error
+from support.broken import CLOSE, broken
+
+LONG = "hunter22 & more"
+FORMS = (LONG, quoted(LONG), "aHVudGVyMjIgJiBtb3Jl")
+PARTS = tuple(form[:8] for form in FORMS)  # what stands before a cut
+ECHO = " ".join(FORMS).encode()
+
+
+def url(port: int) -> str:
+    return f"pop3://ann@127.0.0.1:{port}"
+
+
+def test_a_password_of_one_digit_does_not_spoil_the_counts() -> None:
+    messages = [b"x" * 19 + b"\r\n"] * 5
+    with broken(messages=messages) as server:
+        report = check(url(server.port), password="5")
+    assert report.ok, report.as_json()
+    assert not report.warnings
+
+
+def test_stat_is_read_as_the_server_said_it() -> None:
+    peer = Peer()
+    peer.keep_secret("5")
+    asked = carry_out(peer, client.stat())
+    next(asked)
+    asked.send(b"")
+    with pytest.raises(StopIteration) as done:
+        asked.send(b"+OK 5 105\r\n")
+    assert done.value.value == client.Totals(5, 105)
+
+
+CUT = b"x" * 90 + b" "  # an error's text ends in the midst of what follows it
+REPLIES = {
+    "cut": b"+OK " + CUT + ECHO + b"\r\n",
+    "cut, neither": CUT + ECHO + b"\r\n",
+    "cut, and the end": CUT[20:] + ECHO + CLOSE,
+    "a list": b"+OK\r\n1 " + ECHO + b"\r\n2 " + ECHO + b"\r\n.\r\n",
+    "a cut list": b"+OK\r\n1 " + CUT[20:] + ECHO + b"\r\n.\r\n",
+    "ok": b"+OK " + ECHO + b"\r\n",
+    "error": b"-ERR " + ECHO + b"\r\n",
+    "neither": ECHO + b"\r\n",
+    "two numbers and more": b"+OK 2 89 " + ECHO + b"\r\n",
+}
+CALLS: dict[str, Callable[[blocking.Maildrop], object]] = {
+    "delete": lambda drop: drop.delete(1),
+    "undelete": lambda drop: drop.undelete(),
+    "header": lambda drop: len(drop[1].header()),
+    "read": lambda drop: len(drop[1].read()),
+    "by hand": lambda drop: _by_hand(drop, "NOOP"),
+    "STAT by hand": lambda drop: _by_hand(drop, "STAT"),
+    "commit": lambda drop: drop.commit(),
+}
+
+
+def _by_hand(drop: blocking.Maildrop, line: str) -> str:
+    ended: list[Any] = []
+    list(drop.by_hand(line, ended))
+    return f"{ended[0].line} {ended[0]!r}"
+
+
+@pytest.mark.filterwarnings("ignore::restante.client.maildrop.SizeWarning")
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=list(REPLIES))
+@pytest.mark.parametrize("verb", ["PASS", "LIST", "UIDL", "DELE", "RSET", "TOP", "RETR", "NOOP",
+                                  "STAT", "QUIT"])  # fmt: skip
+def test_no_reply_makes_the_password_show(verb: str, reply: bytes) -> None:
+    """In a trace, an error, a status or a report: plain, in base64 and as in a URL."""
+    shown: list[str] = []
+
+    def trace(way: str, line: str) -> None:
+        shown.append(f"{way} {line}")
+
+    with broken({verb: reply}) as server:
+        for call in CALLS.values():
+            try:
+                with blocking.connect(
+                    url(server.port), LONG, trace=trace, reply_seconds=0.1, mechanisms=("USER",)
+                ) as drop:
+                    shown.append(str(call(drop)))
+            except Pop3Error as error:
+                shown += [str(error), repr(error), repr(vars(error))]
+        report = check(url(server.port), password=LONG, reply_seconds=0.1)
+        shown += [str(report.as_json()), str(report.trace)]
+    text = "\n".join(shown)
+    assert [part for part in PARTS if part in text] == []
+
+
+@pytest.mark.parametrize("read", [by_hand("STAT"), by_hand("NOOP")])
+def test_a_status_that_is_for_showing_has_no_secret(read: Any) -> None:
+    peer = Peer()
+    peer.keep_secret(LONG)
+    asked: Dialogue[Any] = carry_out(peer, read)
+    next(asked)
+    asked.send(b"")
+    with pytest.raises(StopIteration) as done:
+        asked.send(REPLIES["ok"])
+    assert done.value.value.line == "+OK *** *** ***"

@@ -1,0 +1,113 @@
+"""The time for all of it begins with the call, and no second try begins it anew."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import restante
+from restante.client import aio_wire, blocking, maildrop, wire
+from restante.client.options import Options, parse_url
+from restante.client.session import Session
+from restante.protocol.failures import Insecure, RemoteError, Unreachable
+from support.broken import broken
+
+
+def url(port: int) -> str:
+    return f"pop3://ann@127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def full() -> Iterator[int]:
+    """Give a port that takes no more connections, and refuses none."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port: int = listener.getsockname()[1]
+        for _ in range(4):
+            waiting = held.enter_context(socket.socket())
+            waiting.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                waiting.connect(("127.0.0.1", port))
+        yield port
+
+
+def connected(port: int, **given: Any) -> None:
+    blocking.connect(url(port), "pw", **given).close()
+
+
+def connected_by_asyncio(port: int, **given: Any) -> None:
+    async def connect() -> None:
+        async with restante.connect(url(port), password="pw", **given):
+            pass
+
+    asyncio.run(connect())
+
+
+FACES = pytest.mark.parametrize("face", [connected, connected_by_asyncio])
+
+
+@FACES
+def test_a_connection_that_is_not_taken_ends_with_the_time_for_all(
+    face: Callable[..., None],
+) -> None:
+    with full() as port, pytest.raises(Unreachable, match=r"within (1|0\.[0-9]+) seconds"):
+        face(port, total_seconds=1, connect_seconds=60)
+
+
+@FACES
+def test_no_further_address_is_tried_when_the_time_is_over(
+    face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = ["127.0.0.1"] * 1000
+    monkeypatch.setattr("restante.client.reach.addresses", lambda *_: tried)
+    begun = time.monotonic()
+    with full() as port, pytest.raises(Unreachable, match="did not answer"):
+        face(port, total_seconds=1, connect_seconds=0.2)
+    assert time.monotonic() - begun < 100  # of 200 seconds for all addresses
+
+
+@FACES
+def test_a_look_up_that_took_all_the_time_leaves_none(
+    face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> Any:
+        time.sleep(0.1)
+        return parse_url(url(server.port))
+
+    with broken() as server:
+        monkeypatch.setattr("restante.client.maildrop.target_of", slow)
+        with pytest.raises(RemoteError, match=r"the 0\.05 seconds for all of it are over"):
+            face(server.port, total_seconds=0.05)
+    assert not server.heard
+
+
+def test_a_second_try_goes_on_with_the_time_of_the_first() -> None:
+    session = Session(
+        parse_url("pop3://demo@127.0.0.1"), Options(total_seconds=60), ends=time.monotonic() + 5
+    )
+    again = maildrop.for_demo(Insecure("tls-selfsigned", "it certifies itself"), session)
+    assert again is not None
+    assert again.ends == session.ends
+
+
+def test_a_dialled_connection_ends_when_the_session_does() -> None:
+    async def dialled(session: Session) -> float:
+        line = await aio_wire.dial(session)
+        line.close()
+        return line.flow.ends
+
+    with broken() as server:
+        session = Session(parse_url(url(server.port)), ends=time.monotonic() + 99)
+        line = wire.dial(session)
+        line.close()
+        assert line.flow.ends == session.ends
+        session.peer.broken = False
+        assert asyncio.run(dialled(session)) == session.ends

@@ -1,0 +1,156 @@
+"""What an administrator is told of the accounts."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+import scramp
+import structlog
+
+from restante.auth import hashes, scram, userfile
+from restante.auth.account import with_credentials
+from restante.protocol.secret import Secret
+from restante.server import build
+from restante.server.config import ConfigError, load
+from support.live import Client, wait_until
+from support.process import serving
+
+HASH = hashes.make(Secret(b"secret"))
+KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
+
+
+@pytest.mark.parametrize(
+    ("scram_setting", "keys", "offered"),
+    [
+        ("always", {}, {"SCRAM-SHA-256"}),
+        ("always", {"SCRAM-SHA-256": KEYS}, {"SCRAM-SHA-256"}),
+        ("always", {"SCRAM-SHA-1": KEYS}, {"SCRAM-SHA-256", "SCRAM-SHA-1"}),
+        ("auto", {"SCRAM-SHA-1": KEYS}, set()),
+        ("never", {"SCRAM-SHA-1": KEYS}, set()),
+    ],
+)
+def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
+    tmp_path: Path, scram_setting: str, keys: dict[str, scram.Keys], offered: set[str]
+) -> None:
+    """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
+    lines = [with_credentials("ann:", HASH, keys), f"bob:{HASH}"]
+    (tmp_path / "users").write_text("".join(f"{line}\n" for line in lines))
+    config = load(
+        None,
+        {
+            "mail": {"folder": tmp_path},
+            "accounts": {"users": tmp_path / "users"},
+            "login": {"scram": scram_setting},
+        },
+    )
+    mechanisms = build.service(config, structlog.get_logger()).offer().mechanisms
+    assert {name for name in mechanisms if "SCRAM" in name and "PLUS" not in name} == offered
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_wrong_with_the_file_is_told_once_though_mail_comes_in_too(
+    tmp_path: Path, workers: int
+) -> None:
+    users = tmp_path / "users"
+    users.touch(0o644)
+    users.write_text(f"ann:{HASH}::::::expire_day=3\n")
+    users.chmod(0o644)
+    config = tmp_path / "restante.toml"
+    config.write_text(
+        f"""[delivery]
+        lmtp = "{tmp_path / "lmtp"}"
+        [server]
+        workers = {workers}
+        """.replace("        ", "")
+    )
+    with serving(tmp_path, "--config", config) as served:
+        with served.connect() as client:
+            client.log_in("Ann", "secret")
+            client.say("QUIT")
+        assert served.stop() == 0
+        log = served.log.read_text()
+    told = [line for line in log.splitlines() if "event=accounts" in line]
+    assert len(told) == 2
+    assert "everybody on this machine may read it" in told[0]
+    assert "chmod 600" in told[0]
+    assert "did you mean expire_days?" in told[1]
+
+
+def test_a_file_that_becomes_empty_is_told_of_and_so_is_one_that_begins_so(tmp_path: Path) -> None:
+    with serving(tmp_path) as served:
+        assert served.log.read_text().count("nobody in it can log in") == 1
+        served.add("ann", "secret")
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+        served.users.write_text("")
+        with served.connect() as client:
+            client.read_line()
+            client.say("USER ann")
+            assert client.say("PASS secret").startswith(b"-ERR [AUTH]")
+        wait_until(lambda: served.log.read_text().count("nobody in it can log in") == 2)
+
+
+def scram_over(client: Client, user: str, password: str) -> bytes:
+    """Log in by SCRAM, and return the last reply."""
+    ours = scramp.ScramClient(["SCRAM-SHA-256"], user, password)
+    first = base64.b64encode(ours.get_client_first().encode()).decode()
+    challenge = client.say(f"AUTH SCRAM-SHA-256 {first}")
+    ours.set_server_first(base64.b64decode(challenge[2:]).decode())
+    final = client.say(base64.b64encode(ours.get_client_final().encode()).decode())
+    return client.say("") if final.startswith(b"+ ") else final
+
+
+def test_the_log_tells_why_a_login_fails_and_the_client_hears_the_same(tmp_path: Path) -> None:
+    """D2."""
+    keys = f"scram-sha-256={KEYS}"
+    lines = [f"ann:{HASH}::::::{keys}", f"away:{HASH}::::::nologin=y {keys}", "bad:x"]
+    (tmp_path / "users").touch(0o600)
+    (tmp_path / "users").write_text("\n".join(lines))
+    fails = [
+        ("ann", "wrong", "wrong password"),
+        ("nobody", "secret", "unknown name"),
+        ("bad", "x", "its line is no use"),
+        ("away", "secret", "locked by nologin"),
+    ]
+    with serving(tmp_path) as served:
+        with served.connect() as client:
+            assert client.read_line().startswith(b"+OK")
+            heard = set()
+            for user, password, _ in fails:
+                client.say(f"USER {user}")
+                heard.add(client.say(f"PASS {password}"))
+                heard.add(scram_over(client, user, password))
+            assert heard == {b"-ERR [AUTH] Name or password is wrong.\r\n"}
+            assert scram_over(client, "Ann", "secret") == b"+OK Logged in.\r\n"
+            client.say("QUIT")
+        wait_until(lambda: "user=ann tls=" in served.log.read_text())
+        log = served.log.read_text()
+    for user, _, reason in fails:
+        for method in ("password", "SCRAM"):
+            assert f'user={user} method={method} reason="{reason}"\n' in log
+
+
+def refused(folder: Path) -> str:
+    """Return why the accounts in a folder cannot be used."""
+    flags = {"mail": {"folder": folder}, "accounts": {"users": folder / "users"}}
+    with pytest.raises(ConfigError) as caught:
+        build.authenticator(load(None, flags), structlog.get_logger())
+    return str(caught.value)
+
+
+def test_only_a_file_that_is_not_there_is_to_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(tmp_path).endswith("No such file or directory; `pop3 user add` makes one")
+    (tmp_path / "users").mkdir()
+    assert refused(tmp_path).endswith("users: Is a directory")
+
+    def denied(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(userfile, "read", denied)
+    told = refused(tmp_path)
+    assert "Permission denied; the user that the server runs as must be able to read it" in told
+    assert "pop3 user add" not in told

@@ -1,0 +1,111 @@
+"""The server's own removal of old mail, hour by hour: nothing may end it but the server."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from restante.auth.account import Account
+from restante.auth.api import UnavailableError
+from restante.auth.file import FileAuthenticator
+from restante.server import expiry, observe
+from restante.server.expiry import Expiry
+from restante.storage.api import BusyError, Due, PartlyExpiredError, StoreError
+from support.thread import PATIENCE
+
+OLD = Due("1.old", 9, 12)
+
+
+class Accounts:
+    """Ann, Bob and Cy, once they can be asked for."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+
+    def refresh(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+
+    def accounts(self) -> list[Account]:
+        return [Account(name, "") for name in ("ann", "bob", "cy")]
+
+
+class Mail:
+    """A store in which something happens in Bob's maildrop, and every other has old mail."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.asked: list[str] = []
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
+        self.asked.append(owner)
+        if owner == "bob" and self.error:
+            raise self.error
+        return [OLD]
+
+
+def held(
+    mail: Mail, until: Callable[[str], bool], accounts: Accounts | None = None
+) -> tuple[Expiry, str]:
+    """Let it run until the log satisfies; return it, and what it logged."""
+    log, writer = observe.start("text", lines := io.StringIO())
+    made = Expiry(mail, cast(FileAuthenticator, accounts or Accounts()), 7, log)
+
+    async def run() -> None:
+        task = asyncio.ensure_future(made.run())
+        async with asyncio.timeout(PATIENCE):
+            while not until(lines.getvalue()):
+                assert not task.done(), task
+                await asyncio.sleep(0.005)
+        task.cancel()
+
+    asyncio.run(run())
+    writer.close()
+    return made, lines.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (BusyError("a session"), 'level=info event=not_expired user=bob reason="a session"'),
+        (
+            StoreError("no way in", path="/srv/mail/bob"),
+            'level=warning event=not_expired user=bob reason="no way in: /srv/mail/bob"',
+        ),
+        (RuntimeError("a detail"), "level=error event=incident user=bob"),
+    ],
+)
+def test_what_goes_wrong_in_one_maildrop_is_told_and_keeps_no_other_from_its_turn(
+    error: Exception, line: str
+) -> None:
+    """T19."""
+    made, log = held(Mail(error), lambda log: "user=cy" in log)
+    assert line in log
+    assert "event=expired user=ann messages=1 octets=12" in log
+    assert made.complete is isinstance(error, BusyError)
+
+
+def test_what_went_before_a_removal_failed_is_told_too() -> None:
+    error = PartlyExpiredError("in part", [OLD, OLD])
+    made, log = held(Mail(error), lambda log: "user=cy" in log)
+    assert 'level=warning event=not_expired user=bob reason="in part"' in log
+    assert "event=expired user=bob messages=2 octets=24" in log
+    assert not made.complete
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [(RuntimeError("a detail"), "a detail"), (UnavailableError("no file"), "event=trouble")],
+)
+def test_a_round_that_fails_is_told_and_the_next_one_comes(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
+) -> None:
+    """T19."""
+    monkeypatch.setattr(expiry, "ROUND", 0.01)
+    made, log = held(Mail(), lambda log: "user=cy" in log, Accounts(error))
+    assert line in log
+    assert made.complete

@@ -1,0 +1,125 @@
+"""What the log tells of who was not let to the mail though the password was right."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Identity, Offer
+from restante.server.limits import Crowd
+from restante.server.wire import Endpoint
+from restante.storage.api import LockedError, StoreError
+from server.doubles import ScriptedStore
+from support.live import Live, serving
+
+
+def log_in(live: Live, user: str) -> bytes:
+    """Try to log in, and hang up."""
+    live.add(user, "secret")
+    with live.connect() as client:
+        client.read_line()
+        client.say(f"USER {user}")
+        return client.say("PASS secret")
+
+
+def refused(user: str, code: str, reason: str) -> str:
+    return (
+        "level=warning event=login_refused address=127.0.0.1"
+        f" user={user} code={code} reason={reason}\n"
+    )
+
+
+def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
+    """X10."""
+    with serving(lock_patience=0) as live:
+        live.add("bob", "secret")
+        with live.connect() as first:
+            first.log_in("bob", "secret")
+            assert log_in(live, "bob").startswith(b"-ERR [IN-USE] Another session ")
+        live.wait_for_log(refused("bob", "IN-USE", '"the maildrop of bob is in use"'))
+
+
+def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
+    with serving(users=Crowd(1)) as live:
+        live.add("bob", "secret")
+        with live.connect() as first:
+            first.log_in("bob", "secret")
+            assert log_in(live, "bob").startswith(b"-ERR [IN-USE] Too many sessions ")
+        reason = '"the user has limits.sessions_per_user sessions already"'
+        live.wait_for_log(refused("bob", "IN-USE", reason))
+
+
+def test_a_login_refused_because_it_came_too_soon_after_another() -> None:
+    """R2449-8.1."""
+    with serving(offer=lambda: Offer(login_delay=600)) as live:
+        assert log_in(live, "bob").startswith(b"+OK")
+        assert log_in(live, "bob").startswith(b"-ERR [LOGIN-DELAY]")
+        reason = '"the user logged in less than 600 seconds ago"'
+        live.wait_for_log(refused("bob", "LOGIN-DELAY", reason))
+
+
+def test_a_login_refused_because_another_program_holds_the_mbox_says_so() -> None:
+    store = ScriptedStore()
+    store.acquire_error = LockedError("another program holds the mbox")
+    with serving(store=store) as live:
+        said = log_in(live, "bob")
+        live.wait_for_log(refused("bob", "IN-USE", '"another program holds the mbox"'))
+    assert said == b"-ERR [IN-USE] Another program holds this maildrop.\r\n"
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_a_login_refused_because_the_maildrop_cannot_be_opened(*, permanent: bool) -> None:
+    store = ScriptedStore()
+    store.acquire_error = StoreError("no way in", permanent=permanent)
+    code = "SYS/PERM" if permanent else "SYS/TEMP"
+    with serving(store=store) as live:
+        log_in(live, "bob")
+        live.wait_for_log(refused("bob", code, '"no way in"'), "event=trouble")
+
+
+def test_a_login_refused_for_what_nobody_foresaw_names_the_incident() -> None:
+    """T19."""
+    store = ScriptedStore()
+    store.acquire_error = RuntimeError("a detail")
+    with serving(store=store) as live:
+        said = log_in(live, "bob").decode()
+        text = said.partition("[SYS/TEMP] ")[2].strip()
+        live.wait_for_log(refused("bob", "SYS/TEMP", f'"{text}"'), "a detail")
+
+
+def test_a_login_that_succeeds_is_not_among_them() -> None:
+    with serving() as live:
+        assert log_in(live, "bob").startswith(b"+OK")
+        live.wait_for_log("event=session")
+        assert "login_refused" not in live.log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("commands", "user"),
+    [
+        (["USER bob", "PASS secret", "USER bob"], "bob"),
+        (["USER bob", "AUTH PLAIN"], "bob"),
+        (["AUTH PLAIN", "AUTH PLAIN", "QUIT"], ""),
+    ],
+)
+def test_a_client_without_tls_is_told_of_once_when_it_gives_up(
+    commands: list[str], user: str
+) -> None:
+    """X13."""
+    offer = Offer(mechanisms=frozenset({"PLAIN"}))
+    with serving(endpoint=Endpoint(clear_text="never"), offer=lambda: offer) as live:
+        with live.connect() as client:
+            client.read_line()
+            assert all(client.say(command) for command in commands)
+        live.wait_for_log("event=session", refused(user, "AUTH", '"no TLS"'))
+        assert live.log.getvalue().count("login_refused") == 1
+
+
+def test_an_account_that_must_use_tls_is_told_of_by_name() -> None:
+    class Strict:
+        async def verify(self, user: str, password: Secret) -> Identity:
+            return Identity(user, tls_required=True)
+
+    with serving(authenticator=Strict()) as live:
+        assert log_in(live, "bob").startswith(b"-ERR [AUTH] No logins in clear text ")
+        live.wait_for_log(refused("bob", "AUTH", '"no TLS"'))

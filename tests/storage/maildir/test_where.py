@@ -1,0 +1,103 @@
+"""What goes wrong with a file is told with the file's whole path, for the log."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.storage.api import RemainError, StoreError
+from restante.storage.files import CHUNK, FileChunks
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+from storage.contract import whole
+from storage.maildir.box import Box
+
+
+def ending_in(path: object) -> str:
+    return re.escape(f": {path}") + "$"
+
+
+def test_a_folder_that_is_none_is_named(box: Box) -> None:
+    shutil.rmtree(box.folder / "cur")
+    (box.folder / "cur").touch()
+    with pytest.raises(StoreError, match=ending_in(box.folder / "cur")):
+        box.uids()
+
+
+def test_a_folder_on_the_way_to_a_maildrop_is_named(box: Box) -> None:
+    (box.root / "example.com").touch()
+    store = MaildirStore(Layout(box.root, "{domain}/{local}"))
+    with pytest.raises(StoreError, match=ending_in(box.root / "example.com")):
+        asyncio.run(store.deliver("ann@example.com", b"a"))
+
+
+def test_a_file_below_a_mail_folder_that_is_named_from_here_has_its_whole_path(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(box.root.parent)
+    lock = box.folder / "restante.lock"
+    lock.symlink_to("elsewhere")
+    store = MaildirStore(Layout(Path(box.root.name)))
+    with pytest.raises(StoreError, match="links" + ending_in(lock)):
+        asyncio.run(store.acquire("ann", 0))
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_message_that_cannot_be_opened_is_named(box: Box, *, quick: bool) -> None:
+    file = box.put("cur/1.a:2,S")
+    if not quick:
+        box.store._pace = type("Slow", (), {"quick": False, "note": lambda *_: None})()
+
+    async def read() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        file.unlink()
+        file.mkdir()
+        with pytest.raises(StoreError, match=ending_in(file)):
+            await whole(maildrop, 0)
+        maildrop.release()
+
+    asyncio.run(read())
+
+
+def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = box.put("new/1.a", b"x" * CHUNK * 2)
+
+    def fail(*_: Any) -> Any:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    async def read() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        body = maildrop.read(0)
+        assert isinstance(body, FileChunks)
+        with monkeypatch.context() as patched, pytest.raises(StoreError, match=ending_in(file)):
+            patched.setattr(os, "preadv", fail)
+            [chunk async for chunk in body]
+        await body.aclose()
+        maildrop.release()
+
+    asyncio.run(read())
+
+
+def test_of_messages_that_cannot_be_removed_one_is_named_with_the_reason(box: Box) -> None:
+    """R1939-6.3."""
+    box.put("new/1.a")
+    file = box.put("new/2.b")
+    told = "some messages could not be removed: " + os.strerror(errno.EISDIR) + ending_in(file)
+
+    async def remove() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        file.unlink()
+        file.mkdir()
+        with pytest.raises(RemainError, match=told) as caught:
+            await maildrop.remove([0, 1])
+        assert caught.value.remaining == [1]
+        maildrop.release()
+
+    asyncio.run(remove())

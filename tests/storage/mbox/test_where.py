@@ -1,0 +1,57 @@
+"""What goes wrong with an mbox is told with its whole path, for the log."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from restante.storage.api import StoreError
+from storage.contract import whole
+from storage.mbox.box import Box, letter
+
+
+def ending_in(path: object) -> str:
+    return re.escape(f": {path}") + "$"
+
+
+def test_a_file_that_is_no_mbox_is_named(box: Box) -> None:
+    box.file.write_bytes(b"no From-line\n")
+    with pytest.raises(StoreError, match="is no mbox.*" + ending_in(box.file)):
+        box.uids()
+    with pytest.raises(StoreError, match="is no mbox.*" + ending_in(box.file)):
+        asyncio.run(box.store.deliver("ann", b"a"))
+    with pytest.raises(StoreError, match="is no mbox.*" + ending_in(box.file)):
+        asyncio.run(box.store.expire("ann", 1))
+
+
+def test_a_link_in_place_of_an_mbox_is_named(box: Box) -> None:
+    box.file.symlink_to("bob")
+    with pytest.raises(StoreError, match="is a link or no file" + ending_in(box.file)):
+        box.uids()
+
+
+def test_a_file_beside_an_mbox_is_named(box: Box) -> None:
+    box.write(letter(1))
+    lock = box.root / ".ann.restante"
+    lock.symlink_to("elsewhere")
+    with pytest.raises(StoreError, match="symbolic links" + ending_in(lock)):
+        box.uids()
+
+
+def test_an_mbox_from_which_a_message_cannot_be_read_or_removed_is_named(box: Box) -> None:
+    box.write(letter(1))
+
+    async def use() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        box.file.unlink()
+        box.file.mkdir()
+        with pytest.raises(StoreError, match=ending_in(box.file)):
+            await maildrop.remove([0])
+        maildrop._file = -1
+        with pytest.raises(StoreError, match=ending_in(box.file)):
+            await whole(maildrop, 0)
+        maildrop.release()
+
+    asyncio.run(use())
