@@ -30,6 +30,7 @@ def config(tmp_path: Path) -> Path:
     (tmp_path / "mail").mkdir()
     hash_ = "$6$saltsalt$" + "x" * 86
     (tmp_path / "users").write_text(f"ann:{hash_}\nbob:{hash_}::::::expire_days=30\n")
+    (tmp_path / "users").chmod(0o600)
     file = tmp_path / "restante.toml"
     file.write_text('[mail]\nfolder = "mail"\nexpire_days = 7\n[accounts]\nusers = "users"\n')
     return file
