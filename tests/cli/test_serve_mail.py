@@ -172,6 +172,12 @@ def demo(tmp_path: Path) -> Iterator[tuple[Served, int]]:
         process.wait(PATIENCE)
 
 
+def test_the_demo_ends_when_its_terminal_is_closed(demo: tuple[Served, int]) -> None:
+    served, _ = demo
+    served.process.send_signal(signal.SIGHUP)
+    assert served.process.wait(PATIENCE) == 0
+
+
 def test_a_developer_sends_to_the_demo_and_reads(demo: tuple[Served, int]) -> None:
     served, port = demo
     with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:

@@ -107,7 +107,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
         tell = functools.partial(_tell_demo, loaded.delivery.smtp) if demo else lambda _: None
-        run.run(loaded, tell, mail_in.listeners(loaded, hint), renew=load)
+        run.run(loaded, tell, mail_in.listeners(loaded, hint), renew=None if demo else load)
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
     except listener.ListenError as error:

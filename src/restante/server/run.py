@@ -49,19 +49,20 @@ def run(
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are taken.
 
     `renew` reads the configuration again on SIGHUP. Where there are workers, they are replaced;
-    without, certificates are loaded, and the log tells whether the rest wants a restart.
+    without, certificates are loaded, and the log tells whether the rest wants a restart. Who gives
+    none has a server for the terminal that it was begun in, and ends with it.
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
     workers = cores() if config.server.workers == "auto" else config.server.workers
-    renew = renew or (lambda: config)
     if workers == 1:
         _run_alone(config, on_ready, companions, renew)
     else:
+        renew = renew or (lambda: config)
         _run_workers(config, min(workers, MOST_WORKERS), on_ready, companions, renew)
 
 
 def _run_alone(
-    config: Config, on_ready: OnReady, companions: Sequence[Companion], renew: Renew
+    config: Config, on_ready: OnReady, companions: Sequence[Companion], renew: Renew | None
 ) -> None:
     log, writer = observe.start(config.log.format)
     try:
@@ -111,7 +112,7 @@ def _run_workers(
 
 
 async def _serve(
-    config: Config, service: Service, on_ready: OnReady, opened: Opened, renew: Renew
+    config: Config, service: Service, on_ready: OnReady, opened: Opened, renew: Renew | None
 ) -> None:
     loop = asyncio.get_running_loop()
     report_incidents(service.log)
@@ -119,8 +120,10 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listens, certificates = build.listens(config, service.log)
-    reload = functools.partial(_reload, config, renew, certificates, service.log)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    hang_up = stop.set
+    if renew is not None:
+        hang_up = functools.partial(_reload, config, renew, certificates, service.log)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     expiry = build.expiry(config, service)
     async with contextlib.AsyncExitStack() as stack:
         for companion, sockets in opened:
