@@ -73,6 +73,7 @@ def demo(tmp_path: Path) -> Iterator[tuple[str, str]]:
     ports = free_port(), free_port()
     command: list[str | Path] = [POP3, "serve", "--demo", tmp_path / "demo"]
     command += ["--listen", f"127.0.0.1:{ports[0]}", "--tls-listen", f"127.0.0.1:{ports[1]}"]
+    command += ["--smtp", f"127.0.0.1:{free_port()}"]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=quiet, stderr=quiet) as process:
         try:
