@@ -55,8 +55,10 @@ def sizes_of_new(entries: Sequence[Entry], others: Sequence[Entry], held: Held) 
     known = _load(held.root)
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh:
-        there = {entry.uid for entry in others}
-        _save({uid: size for uid, size in known.items() if uid in there} | fresh, held.root)
+        if len(known) > len(others):  # to look for those that are gone takes long, so not each time
+            there = {entry.uid for entry in others}
+            known = {uid: size for uid, size in known.items() if uid in there}
+        _save(known | fresh, held.root)
     return sizes
 
 
