@@ -172,8 +172,8 @@ class FileAuthenticator:
         return name
 
     def _find(self, user: str) -> Account | None:
-        known = self._accounts
-        return next((known[name] for name in spellings(user) if name in known), None)
+        account = self._accounts.get(user)
+        return account if account is not None else self._accounts.get(user.lower())
 
     def _hindrance(self, user: str, account: Account | None) -> str:
         """Return why nobody can log in by a name, whatever they prove; "" for a good one."""

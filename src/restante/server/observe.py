@@ -7,6 +7,7 @@ thrown away and counted, rather than stop the server.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import queue
 import re
@@ -169,14 +170,17 @@ def _prepare(
 
 def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
-    first = [f"{key}={_quoted(event.pop(key))}" for key in ("timestamp", "level", "event")]
-    return " ".join([*first, *(f"{key}={_quoted(value)}" for key, value in event.items())])
+    first = [f"{key}={event.pop(key)}" for key in ("timestamp", "level", "event")]
+    return " ".join([*first, *[f"{key}={_written(value)}" for key, value in event.items()]])
 
 
-def _quoted(value: object) -> str:
-    if not isinstance(value, str):
-        return str(value)
-    text = _shown(value)
+def _written(value: object) -> str:
+    return _quoted(value) if isinstance(value, str) else str(value)
+
+
+@functools.lru_cache  # the same names and addresses come again and again
+def _quoted(text: str) -> str:
+    text = _shown(text)
     if not _WANTS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
