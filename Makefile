@@ -24,7 +24,7 @@ docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build --fail-on-warning --keep-going docs docs/_build
 
-fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, KEEP=1 to keep those that tell more
+fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, and KEEP=1 to keep some
 	$(BIN)/python tests/fuzz/run.py $(if $(MINUTES),--minutes $(MINUTES) --seed 0) $(if $(KEEP),--keep)
 
 soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800 MINUTES=5

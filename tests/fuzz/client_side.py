@@ -153,12 +153,12 @@ TARGETS = {
         "keeps no more than a line or a list.",
         replies,
         SMALL,
-        20_000,
+        200_000,
     ),
     "received": Target(
         "A message off the wire is what its sender stuffed, in whatever pieces it comes.",
         received,
-        runs=20_000,
+        runs=200_000,
     ),
     "proof": Target(
         "Whatever challenges a server sends, a mechanism responds, or says at once why not.",

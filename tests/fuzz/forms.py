@@ -92,9 +92,9 @@ TARGETS = {
     "wire": Target(
         "RETR, TOP and LIST say of a message what a slow and naive reading says, in any pieces.",
         wire,
-        runs=20_000,
+        runs=200_000,
     ),
-    "header": Target("A header in whatever octets has a stand-in in ASCII.", header, runs=5_000),
+    "header": Target("A header in whatever octets has a stand-in in ASCII.", header, runs=100_000),
     "settings": Target(
         "A file of settings, a URL or an address is understood, or refused with ValueError; none "
         "with a document type is understood.",

@@ -85,6 +85,6 @@ TARGETS = {
         "one that is removed takes none of the others, nor their unique-ids, with it.",
         mbox,
         ((fromline, "BLOCK", BLOCK),),
-        runs=3_000,
+        runs=30_000,
     ),
 }

@@ -173,7 +173,7 @@ TARGETS = {
         "octets, no mail removed but by QUIT, no lock left, no more kept than a line.",
         session,
         QUICK,
-        20_000,
+        200_000,
     ),
     "mechanism": Target(
         "Whatever responses a client gives to a mechanism, it is logged in or hears -ERR.",

@@ -14,6 +14,7 @@ from restante.storage.files import FileChunks, chunks
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.names import base_name
 
 FIELD = b"\xfe"  # between the fields of an input
 CONTENT = b"\xfd"  # between a file's name and its octets
@@ -22,6 +23,7 @@ LONGEST_NAME = 200
 MOST_FILES = 8
 OLD_SECONDS = 1  # since 1970
 OLD = OLD_SECONDS * 1_000_000_000  # nanoseconds
+NONE = frozenset[str]()
 RAM = Path("/dev/shm")  # where it is there: a fuzzer need not wear out a disk
 
 Seen = dict[str, tuple[int, bytes]]  # by unique-id: what LIST says, and the octets
@@ -32,7 +34,8 @@ def maildir(octets: bytes) -> None:
     """A file of sizes, then files, each field a kind, a name and its octets; "+" comes later.
 
     A store that knew the maildrop before and one that did not must see the same, and unique-ids
-    must stay.
+    must stay. A base name that was ever a message's is never another's: so says maildir(5), and
+    what Restante remembers of a message relies on it.
     """
     sizes, *fields = octets.split(FIELD)[: MOST_FILES + 1]
     with tempfile.TemporaryDirectory(dir=RAM if RAM.is_dir() else None) as root:
@@ -44,8 +47,9 @@ def maildir(octets: bytes) -> None:
         files: Files = {}
         _put(box, files, [field for field in fields if not field.startswith(b"+")])
         before = _look(store, box, files)
-        _move_on(files)
-        _put(box, files, [field[1:] for field in fields if field.startswith(b"+")])
+        gone = _move_on(files)
+        later = [field[1:] for field in fields if field.startswith(b"+")]
+        _put(box, files, later, used=gone)
         warm = _look(store, box, files)
         cold = _look(MaildirStore(Layout(Path(root))), box, files)
         assert len(before.keys() - warm.keys()) <= 1, "one message went"
@@ -63,13 +67,15 @@ def _signed(sizes: bytes) -> bytes:
     return f"restante sizes 1 {zlib.crc32(text):08x}\n".encode() + text
 
 
-def _put(box: Path, made: Files, fields: Iterable[bytes]) -> None:
+def _put(box: Path, made: Files, fields: Iterable[bytes], used: frozenset[str] = NONE) -> None:
     """Make files: "n" and others are messages in new and in cur; "l", "d" and "p" are none."""
     for field in fields:
         kind, (name, _, text) = field[:1], field[1:].partition(CONTENT)
         name = name.replace(b"\0", b"_").replace(b"/", b"_")[:LONGEST_NAME]
         path = box / ("new" if kind == b"n" else "cur") / os.fsdecode(name)
         if name in (b"", b".", b"..") or path in made or path.exists():
+            continue
+        if base_name(path.name) in used:
             continue
         made[path] = None
         if kind == b"l":
@@ -84,21 +90,27 @@ def _put(box: Path, made: Files, fields: Iterable[bytes]) -> None:
             made[path] = text
 
 
-def _move_on(files: Files) -> None:
-    """Do what a mail reader does between two sessions: a message gets a flag, one goes."""
+def _move_on(files: Files) -> frozenset[str]:
+    """Do what a mail reader does between two sessions: a message gets a flag, one goes.
+
+    Returns the base name of the one that went.
+    """
+    gone = NONE
     messages = [path for path, text in files.items() if text is not None]
     for place, path in enumerate(messages[:3]):
         text = files.pop(path)
         if place == 1:
             path.unlink()
+            gone = frozenset({base_name(path.name)})
             continue
-        base = path.name.partition(":")[0]
+        base = base_name(path.name)
         moved = path.parents[1] / "cur" / f"{base}:2,FS"
         with contextlib.suppress(OSError):
             if not moved.exists():
                 files[path.rename(moved)] = text
                 continue
         files[path] = text
+    return gone
 
 
 def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
@@ -143,6 +155,6 @@ TARGETS = {
         "Whatever names and files a Maildir has, each message is there once, whole, under a valid "
         "unique-id; a file of sizes that is cut or garbage changes nothing.",
         maildir,
-        runs=3_000,
+        runs=10_000,
     ),
 }

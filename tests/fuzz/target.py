@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from unittest import mock
 
+BLIND = "--blind"  # a flag of one.py
 LONGEST = 1024  # octets of an input: whatever can be reached needs no more
 
 
@@ -26,7 +27,7 @@ class Target:
     promise: str
     run: Callable[[bytes], None]
     limits: tuple[tuple[object, str, object], ...] = ()
-    runs: int = 10_000
+    runs: int = 100_000
 
     @contextlib.contextmanager
     def limited(self) -> Iterator[None]:

@@ -17,3 +17,8 @@ TARGETS: dict[str, Target] = {
     **stored.TARGETS,
     **mbox.TARGETS,
 }
+
+
+def kept(name: str) -> list[Path]:
+    """Return the files of the inputs that are kept for a target, in the same order everywhere."""
+    return sorted((CORPUS / name).iterdir())
