@@ -11,7 +11,7 @@ serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 test: .venv/test  ## run all tests
 	$(BIN)/pytest
 
-faults: .venv/test  ## every fault at every call, and many random lives of a maildrop
+faults: .venv/test  ## every fault and power cut at every call, and many random lives of a maildrop
 	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/faults -o faulthandler_timeout=0
 
 check: .venv/check  ## lint, types, layers

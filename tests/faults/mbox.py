@@ -21,6 +21,7 @@ JOURNAL = f".{OWNER}.restante.journal"
 
 _FROM = b"From bob@example.com Fri Jul 14 02:40:00 2017\n"
 _FROM_LINE = re.compile(rb"^(From \S+ [A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9:]{16}\n)", re.MULTILINE)
+_MAYBE_ANOTHERS = re.compile(rb"From [^\n]* [0-9]{4}\n")
 _ADDED = re.compile(rb"^(?:X-Restante-Mbox|Status): .*\n", re.MULTILINE)
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 
@@ -52,7 +53,9 @@ class Mbox:
         octets = files.get(OWNER, b"")
         journal = re.match(rb"([0-9]+) ([0-9]+)\n", files.get(JOURNAL, b""))
         if journal and 0 < len(octets) - int(journal[1]) <= int(journal[2]):
-            octets = octets[: int(journal[1])]  # the rest was promised to nobody, and will be cut
+            octets, added = octets[: int(journal[1])], octets[int(journal[1]) :]
+            if _MAYBE_ANOTHERS.search(added.lstrip(b"\n"), 1):
+                octets += added  # else it was promised to nobody, and will be cut
         return [_message(text) for text in _FROM_LINE.split(octets)[2::2]]
 
     def stored(self, message: bytes) -> bytes:

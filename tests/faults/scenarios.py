@@ -29,6 +29,11 @@ class Session:
         return box.names_say_sizes or all(letter.wire_size == "right" for letter in self.letters)
 
     @property
+    def alone(self) -> bool:
+        """Whether no other program changes the disk meanwhile, of which no journal would tell."""
+        return not any(command.startswith("!") for visit in self.visits for command in visit)
+
+    @property
     def wrong_sizes(self) -> bool:
         """Whether LIST may err until a message has been read."""
         return any(letter.wire_size == "wrong" for letter in self.letters)
@@ -42,6 +47,7 @@ class Delivery:
     letters: Sequence[Letter]
     message: bytes
     way: Way = "store"
+    alone = True  # no other program changes the disk meanwhile
 
     @property
     def delivered(self) -> bytes:

@@ -38,7 +38,7 @@ struct call {
     int64_t result;
     int64_t flags;  /* of open */
     int64_t offset; /* of a write in its file */
-    int64_t length; /* octets that were to be written or read */
+    int64_t length; /* octets that were to be written or read, or of a truncated file */
     int64_t data;   /* place of what was written, in the arena */
     char path[NAME]; /* below the folder; "<client>" for a socket */
     char other[NAME]; /* the new name of a rename or link */
@@ -282,11 +282,20 @@ ONE_FD(fstat, "fstat", 0, (int d, struct stat *s), d, d, s)
 ONE_FD(fstat64, "fstat", 0, (int d, struct stat64 *s), d, d, s)
 ONE_FD(flock, "flock", 0, (int d, int o), d, d, o)
 ONE_FD(lockf64, "lockf", 0, (int d, int c, off64_t l), d, d, c, l)
-ONE_FD(ftruncate, "ftruncate", 1, (int d, off_t l), d, d, l)
-ONE_FD(ftruncate64, "ftruncate", 1, (int d, off64_t l), d, d, l)
 ONE_FD(fchmod, "chmod", 1, (int d, mode_t m), d, d, m)
 ONE_FD(fchown, "chown", 1, (int d, uid_t u, gid_t g), d, d, u, g)
 ONE_FD(futimens, "utime", 1, (int d, const struct timespec t[2]), d, d, t)
+
+#define FTRUNCATE(name, type)                                                                      \
+    int name(int fd, type length) {                                                                \
+        REAL(name);                                                                                \
+        WATCHED("ftruncate", 1, of_fd(fd, buffer), 0);                                             \
+        if (call)                                                                                  \
+            call->length = length;                                                                 \
+        PASS(real(fd, length));                                                                    \
+    }
+FTRUNCATE(ftruncate, off_t)
+FTRUNCATE(ftruncate64, off64_t)
 
 #define SYNC(name)                                                                                 \
     int name(int fd) {                                                                             \

@@ -54,6 +54,7 @@ class Call:
     error: int
     flags: int
     offset: int
+    length: int  # that a file was cut to
     data: bytes  # what was written or sent
     fault: Fault
 
@@ -148,6 +149,7 @@ def _read(call: _Call, arena: int) -> Call:
         call.error,
         call.flags,
         call.offset,
+        call.length,
         ctypes.string_at(arena + call.data, call.result) if wrote else b"",
         Fault(call.fault),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from faults.client import Talk
+from faults.disk import Contents
 from faults.host import Child
 from faults.order import check_deliveries, check_removals
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from faults.scenarios import Delivery, Session
 from faults.senders import by_lmtp, by_pipe
 from faults.shim import Call, Fault, Plan, Shim
-from faults.stores import OWNER, Box, Letter, files
+from faults.stores import LONG_AGO, OWNER, Box, Letter, files
 
 KILLS = (Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TORN)
 
@@ -71,6 +73,21 @@ class Bench:
         self.root.mkdir()
         self.box.fill(self.root, letters)
 
+    def restore(self, contents: Contents) -> None:
+        """Begin anew with these files and folders, long after they were made."""
+        self.fill([])
+        for path in sorted(contents):
+            text, place = contents[path], self.root / path
+            if text is None:
+                place.mkdir()
+            else:
+                place.write_bytes(text)
+                os.utime(place, (LONG_AGO, LONG_AGO))
+
+    def ledger(self, scenario: Session) -> Ledger:
+        """Return the ledger of a client that has not come yet."""
+        return Ledger([self.box.stored(letter.octets) for letter in scenario.letters])
+
     def flag(self, scenario: Session, number: int) -> None:
         """Flag a message (from 1) as another program does."""
         self.box.flag(self.root, scenario.letters[number - 1].octets)
@@ -78,6 +95,10 @@ class Bench:
     def messages(self) -> list[bytes]:
         """Return the messages that are there, as another program reads them."""
         return self.box.messages(files(self.root))
+
+    def deliver_to_next(self, scenario: Delivery) -> Answer:
+        """Deliver a message by another server, straight into its store."""
+        return _answer(self._next.ask("deliver", scenario.delivered))
 
     def check_next_server(
         self, uids: dict[bytes, bytes], *, sizes: bool = True, delete: bool = True
@@ -92,11 +113,11 @@ class Bench:
 def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     """Hold a session that something befalls, and return what it called. Raises BreachError."""
     bench.fill(scenario.letters)
-    ledger = Ledger([bench.box.stored(letter.octets) for letter in scenario.letters])
+    ledger = bench.ledger(scenario)
     child = bench.child()
     bench.shim.plan(bench.root, plan)
     for commands in scenario.visits:
-        _visit(child, ledger, commands, lambda number: bench.flag(scenario, number))
+        visit(child, ledger, commands, lambda number: bench.flag(scenario, number))
     alive = child.ask("settle") is not None
     journal = bench.shim.journal()
     bench.shim.heal()
@@ -120,28 +141,33 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     """Deliver a message while something befalls it, as often as a sender would."""
     bench.fill(scenario.letters)
     child = bench.child()
+    broken = plan.fault is Fault.FAIL_ON
     bench.shim.plan(bench.root, plan)
-    answers = [_deliver(bench, child, scenario)]
+    answers = [deliver(bench, child, scenario)]
     journal = bench.shim.journal()
     bench.shim.heal()
     done = scenario.way == "pipe" and answers[0] is Answer.DONE
     check_deliveries(journal, bench.box, at_end=done)
-    _check_delivery(bench, scenario, answers, plan)
+    check_delivered(bench, scenario, answers, broken=broken)
     if any(call.fault in KILLS for call in journal):  # perhaps just after it had answered
         bench.drop()
         child = bench.child()
     if answers[-1] is not Answer.DONE:
-        answers.append(_deliver(bench, child, scenario))
+        answers.append(deliver(bench, child, scenario))
     hold(answers[-1] is Answer.DONE, "the second try failed although nothing does any more")
     _check_end(child)
-    _check_delivery(bench, scenario, answers, plan)
+    check_delivered(bench, scenario, answers, broken=broken)
     bench.check_next_server({})
     return journal
 
 
-def _visit(
-    child: Child, ledger: Ledger, commands: Sequence[str], flag: Callable[[int], None]
+def visit(
+    child: Child,
+    ledger: Ledger,
+    commands: Sequence[str],
+    flag: Callable[[int], None] = lambda _: None,
 ) -> None:
+    """Hold one session of a client."""
     try:
         talk = Talk(child.connect())
     except (ConnectionRefusedError, ConnectionResetError):
@@ -172,7 +198,8 @@ def _check_end(child: Child) -> None:
         hold("event=incident" not in line, f"an unforeseen error: ...{line[-400:]}")
 
 
-def _deliver(bench: Bench, child: Child, scenario: Delivery) -> Answer:
+def deliver(bench: Bench, child: Child, scenario: Delivery) -> Answer:
+    """Bring a message on its way, and return what the sender was told."""
     if scenario.way == "lmtp":
         return by_lmtp(child.connect_lmtp(), scenario.message)
     if scenario.way == "pipe":
@@ -186,13 +213,13 @@ def _answer(report: dict[str, Any] | None) -> Answer:
     return Answer.DONE if "uid" in report else Answer.REFUSED
 
 
-def _check_delivery(
-    bench: Bench, scenario: Delivery, answers: Sequence[Answer], plan: Plan
+def check_delivered(
+    bench: Bench, scenario: Delivery, answers: Sequence[Answer], *, broken: bool = False
 ) -> None:
+    """Hold the promise against what the sender was told at each try. Raises BreachError."""
     there = bench.messages()
     for letter in scenario.letters:
         before = bench.box.stored(letter.octets)
         hold(before in there, "a message that was there before is lost")
         there.remove(before)
-    broken = plan.fault is Fault.FAIL_ON
     check_delivery(bench.box.stored(scenario.delivered), answers, there, broken=broken)
