@@ -74,6 +74,14 @@ def test_a_server_that_fails_to_prove_itself_gets_no_password(
     assert not any(line.startswith(SPOKEN) for line in server.heard)
 
 
+def test_a_server_that_would_have_us_count_for_minutes_is_left_at_once() -> None:
+    """RFC 7677 section 4 names the least number of iterations; nobody names the most."""
+    lie = FalseScram(first=lambda said: re.sub(rb"i=\d+", b"i=2000000000", said))
+    with broken(lie) as server, pytest.raises(Insecure, match="2000000000 iterations"):
+        blocking.connect(url(server.port), "hunter22")
+    assert server.heard[3:] == ["*"], "no proof was sent"
+
+
 def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
     """RFC 5802 section 6: who passes TLS on to the true server is found out."""
     replies = FalseScram(mechanism="SCRAM-SHA-256-PLUS", binding=("tls-unique", b"another"))

@@ -311,3 +311,44 @@ def test_an_mbox_has_no_unique_ids_of_dovecots(tmp_path: Path) -> None:
             build.service(load(file, {}), log)
     finally:
         writer.close()
+
+
+ELSEWHERE = {
+    "pam": 'pam = "restante"',
+    "postgresql": 'postgresql_dsn_file = "dsn"\npostgresql_query = "SELECT 1"',
+}
+
+
+@pytest.mark.parametrize("source", ELSEWHERE)
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('scram = "always"', "login.scram"),
+        ("apop = true", "login.apop"),
+        ("cram_md5 = true", "login.cram_md5"),
+    ],
+)
+def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
+    tmp_path: Path, source: str, line: str, key: str
+) -> None:
+    """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
+    text = f'[mail]\nfolder = "mail"\n[accounts]\n{ELSEWHERE[source]}\n[login]\n{line}\n'
+    needed = "works with accounts in a file (accounts.users) only; leave it out"
+    assert problems(tmp_path, text) == [f"{key}: {needed}"]
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("tls", 'client_ca = "ca.pem"'),
+        ("tokens", 'jwks = "keys.json"'),
+        ("tokens", 'introspection = "https://issuer.example/introspect"'),
+    ],
+)
+def test_pam_knows_no_account_by_a_certificate_or_a_token(
+    tmp_path: Path, section: str, line: str
+) -> None:
+    rest = f"{ELSEWHERE['pam']}\n[{section}]\n{line}\n"
+    (problem,) = problems(tmp_path, f'[mail]\nfolder = "mail"\n[accounts]\n{rest}')
+    key = line.partition(" ")[0]
+    assert problem.startswith(f"{section}.{key}: does not work with accounts.pam")

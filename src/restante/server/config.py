@@ -45,11 +45,14 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
             raise ValueError("Expected a path")  # noqa: TRY004  # msgspec tells of ValueErrors
         return base / value
 
+    where = f"{file}: " if file else ""
     problems = [*_problems(data, Config, "", decode), *_account_problems(data.get("accounts", {}))]
     if problems:
-        where = f"{file}: " if file else ""
         raise ConfigError([where + problem for problem in problems])
-    return msgspec.convert(data, Config, dec_hook=decode)
+    config = msgspec.convert(data, Config, dec_hook=decode)
+    if problems := list(_useless(config)):
+        raise ConfigError([where + problem for problem in problems])
+    return config
 
 
 def _place_socket(delivery: object, base: Path) -> None:
@@ -98,6 +101,23 @@ def _account_problems(accounts: object) -> Iterator[str]:
         yield f"accounts: only one of {', '.join(given)} can be used"
     if given == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
         yield "accounts.postgresql_query: missing; the query that finds an account's hash"
+
+
+def _useless(config: Config) -> Iterator[str]:
+    """Tell of ways to log in that would be offered and never succeed with these accounts."""
+    if config.accounts.users:
+        return
+    if config.login.scram == "always":
+        yield f"login.scram: {NEEDS_FILE}"
+    for key in ("apop", "cram_md5"):
+        if getattr(config.login, key):
+            yield f"login.{key}: {NEEDS_FILE}"
+    if config.accounts.pam:
+        if config.tls.client_ca:
+            yield f"tls.client_ca: {NEEDS_NAMES}"
+        for key in ("jwks", "introspection"):
+            if getattr(config.tokens, key):
+                yield f"tokens.{key}: {NEEDS_NAMES}"
 
 
 def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
@@ -211,3 +231,5 @@ NEEDED = {
     "mail.folder": "the folder with the maildrops, or --mail DIR",
     "accounts.users": "the file of accounts, or --users FILE; `pop3 user add` makes one",
 }
+NEEDS_FILE = "works with accounts in a file (accounts.users) only; leave it out"
+NEEDS_NAMES = "does not work with accounts.pam, which knows no account without its password"
