@@ -35,8 +35,7 @@ class _Lying(MaildirMaildrop):
 
 class _Unsynced(MaildirMaildrop):
     def _remove(self, indexes: Sequence[int]) -> None:
-        for index in indexes:
-            self._unlink(index)
+        self._unlink_all(indexes)
 
 
 class _Greedy(MaildirMaildrop):

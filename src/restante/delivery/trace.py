@@ -18,7 +18,7 @@ _DELIVERED_TO = re.compile(rb"^delivered-to[ \t]*:([^\n]*)", re.MULTILINE | re.I
 _ON_TOP = re.compile(
     rb"(?:(?:return-path|delivered-to|x-original-to|envelope-to)" + _FOLDED + rb")*", re.IGNORECASE
 )
-_FROM_LINE = re.compile(rb"From (\S*)[^\n]*\n")
+_FROM_LINE = re.compile(rb"From (\S*+)[^\n]*+\n")
 
 
 class LoopError(Exception):

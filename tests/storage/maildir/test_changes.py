@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,8 @@ from restante.storage import files
 from restante.storage.api import BusyError, GoneError, RemainError, StoreError
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
-from restante.storage.maildir.listing import Folders, list_messages
+from restante.storage.maildir.listing import Folders, find_again, list_messages
+from restante.storage.maildir.maildrop import MaildirMaildrop
 from storage.contract import BIG, whole
 from storage.maildir.box import Box
 
@@ -74,6 +76,73 @@ def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) 
 
     asyncio.run(session())
     assert box.names() == ["cur/1.a:2,F"]
+
+
+def test_a_removal_is_not_confirmed_where_nothing_tells_which_file_it_is(box: Box) -> None:
+    """R1939-6.1: two files with one base name, and there was one when the session began."""
+
+    async def session() -> None:
+        marked = box.put("new/1.a", b"one\n")
+        box.put("new/2.b")
+        maildrop = await box.store.acquire("ann", 0)
+        marked.rename(box.folder / "cur" / "1.a:2,S")
+        box.put("cur/1.a:2,", b"another\n")
+        with pytest.raises(RemainError) as caught:
+            await maildrop.remove([0, 1])
+        assert caught.value.remaining == [0]
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == ["cur/1.a:2,", "cur/1.a:2,S"]
+
+
+def test_a_message_that_moves_on_while_it_is_looked_for_is_removed_all_the_same(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R1939-6.1: a mail reader sets flags just then."""
+    folder = box.folder / "cur"
+    names = [f"1.a:2,{flags}" for flags in ("", "F", "FS")]
+
+    def moving(*arguments: Any) -> Any:
+        found = find_again(*arguments)
+        if len(names) > 1:
+            (folder / names.pop(0)).rename(folder / names[0])
+        return found
+
+    async def session() -> None:
+        box.put("cur/1.a:2,S").rename(folder / names[0])
+        maildrop = await box.store.acquire("ann", 0)
+        (folder / names.pop(0)).rename(folder / names[0])
+        monkeypatch.setattr(f"{MaildirMaildrop.__module__}.find_again", moving)
+        await maildrop.remove([0])
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == []
+
+
+def test_the_folders_are_read_once_for_all_messages_that_are_gone(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Costs grow with what is asked for, not with its square."""
+    looks = []
+
+    def counting(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return find_again(*arguments)
+
+    async def session() -> None:
+        files = [box.put(f"new/{number}.a") for number in range(20)]
+        maildrop = await box.store.acquire("ann", 0)
+        for file in files[::2]:
+            file.unlink()
+        monkeypatch.setattr(f"{MaildirMaildrop.__module__}.find_again", counting)
+        await maildrop.remove(range(20))
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == []
+    assert len(looks) == 1
 
 
 def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(

@@ -220,3 +220,23 @@ def test_no_file_makes_the_store_fail_otherwise_than_it_says(box: Box, octets: b
         return
     assert sizes == [reference.size(text) for text in texts]
     assert box.file.read_bytes() == octets
+
+
+DATED = b"From bob@example.com Fri Jul 14 02:40:00 2017"
+
+
+@pytest.mark.parametrize(
+    ("octets", "found"),
+    [
+        (DATED, True),
+        (b"a message that was cut off in mid-li" + DATED + b"\nSubject: a\n", True),
+        (b"From " * 5000 + DATED + b"\n", True),
+        (b"x" * 5000 + b"\n" + DATED + b"\r\nSubject: a\n", True),
+        (b"From bob to ann\n" * 5000, False),
+        (DATED[5:] + b"\n", False),
+        (DATED + b"x" * fromline.LONGEST, False),
+    ],
+)
+def test_a_from_line_may_begin_where_a_write_was_cut_off(octets: bytes, found: bool) -> None:
+    """Then it is another program's message, and nothing is cut: RFC 4155 appendix A."""
+    assert fromline.anywhere(octets) is found

@@ -85,23 +85,26 @@ def list_messages(folders: Folders) -> list[Entry]:
     return sorted(_told_apart(entries, folders), key=lambda entry: names.order(entry.key))
 
 
-def find_again(known: Sequence[Entry], folders: Folders) -> list[Entry]:
-    """Return the same messages by the names that they have now; who is gone stays as it was.
+def find_again(known: Sequence[Entry], folders: Folders) -> tuple[list[Entry], frozenset[int]]:
+    """Return the same messages by the names that they have now, and the places of who is gone.
 
     Flags and the folder may change at any time. Where several files share a base name, only the
-    inode tells which is which. Raises OSError.
+    inode tells which is which; a message whose inode nobody asked for before is then neither found
+    nor gone. Whoever is not found stays as he was. Raises OSError.
     """
     now: dict[str, list[Entry]] = {}
     for entry in list_messages(folders):
         now.setdefault(names.base_name(entry.name), []).append(entry)
-    return [_found(entry, now.get(names.base_name(entry.name), []), folders) for entry in known]
-
-
-def _found(known: Entry, here: list[Entry], folders: Folders) -> Entry:
-    """Return the one of the files with its base name that a message is by now."""
-    if known.inode:
-        here = [entry for entry in here if _inode(entry, folders) == known.inode]
-    return known._replace(folder=here[0].folder, name=here[0].name) if len(here) == 1 else known
+    found, gone = list(known), set()
+    for place, entry in enumerate(known):
+        here = now.get(names.base_name(entry.name), [])
+        if entry.inode:
+            here = [other for other in here if _inode(other, folders) == entry.inode]
+        if not here:
+            gone.add(place)
+        elif len(here) == 1:
+            found[place] = entry._replace(folder=here[0].folder, name=here[0].name)
+    return found, frozenset(gone)
 
 
 def _look(folders: Folders) -> Iterator[Entry]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from restante.storage.files import (
     store_error,
 )
 from restante.storage.maildir import sizes
-from restante.storage.maildir.listing import find_again
+from restante.storage.maildir.listing import MOST_LOOKS, find_again
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -108,40 +107,52 @@ class MaildirMaildrop:
             except FileNotFoundError:
                 raise GoneError("another program took the message away") from None
 
-    def _find_again(self) -> None:
-        self._entries = find_again(self._entries, self._held.folders)
+    def _find_again(self) -> frozenset[int]:
+        """Learn the names that messages have now, and return which are gone. Raises OSError."""
+        self._entries, gone = find_again(self._entries, self._held.folders)
+        return gone
 
     def _remove(self, indexes: Sequence[int]) -> None:
-        failed = {index: why for index in indexes if (why := self._unlink(index)) is not None}
+        failed = self._unlink_all(indexes)
         with as_store_error("a removal may not last", self._folder):
             os.fsync(self._held.folders.new)
             os.fsync(self._held.folders.cur)
         if failed:
             why = next(iter(failed.values()))
             told = store_error("some messages could not be removed", why, self._folder)
-            raise RemainError(told.text, list(failed), path=told.path) from why
+            raise RemainError(told.text, sorted(failed), path=told.path) from why
+
+    def _unlink_all(self, indexes: Sequence[int]) -> dict[int, OSError]:
+        """Remove messages' files, and return which may still be there, and why.
+
+        The folders are read once for all whose names have changed, and again where one changed
+        meanwhile.
+        """
+        failed: dict[int, OSError] = {}
+        missing: dict[int, OSError] = {}
+        for _ in range(MOST_LOOKS):
+            problems = {index: why for index in indexes if (why := self._unlink(index))}
+            missing = {i: why for i, why in problems.items() if isinstance(why, FileNotFoundError)}
+            failed |= {i: why for i, why in problems.items() if i not in missing}
+            if not missing:
+                break
+            try:
+                gone = self._find_again()
+            except OSError as error:
+                return failed | dict.fromkeys(missing, error)
+            missing = {i: why for i, why in missing.items() if i not in gone}
+            indexes = list(missing)
+        return failed | missing
 
     def _unlink(self, index: int) -> OSError | None:
-        """Remove a message's file; return why it is still there, if it is."""
-        try:
-            try:
-                self._unlink_as_known(index)
-            except FileNotFoundError:
-                self._find_again()
-                with contextlib.suppress(FileNotFoundError):
-                    self._unlink_as_known(index)
-        except OSError as error:
-            return error
-        return None
-
-    def _unlink_as_known(self, index: int) -> None:
-        """Remove a message's file under the name that we know. Raises OSError."""
+        """Remove a message's file under the name that we know; return why that failed."""
         entry = self._entries[index]
         try:
             os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])
         except OSError as error:
             error.filename = entry.path
-            raise
+            return error
+        return None
 
 
 def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:

@@ -40,7 +40,8 @@ def length(octets: bytes) -> int:
 
 def anywhere(octets: bytes) -> bool:
     """Tell whether a From-line may begin in these octets, be it in the midst of a line."""
-    return _DATE.search(octets) is not None
+    ends = (line[-LONGEST:] for line in octets.split(b"\n") if b"From " in line)
+    return any(_DATE.search(end) for end in ends)
 
 
 def time_of(line: bytes) -> float | None:
