@@ -133,6 +133,29 @@ def test_a_name_in_capitals_is_looked_for_as_it_is_then_in_lower_case(database: 
     assert verify(accounts, *logins) == [Identity("odd@example.com")] * 2
 
 
+def test_an_unknown_name_costs_the_work_of_the_hashes_that_there_are(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the password of the account whose hash is looked at lets nobody in."""
+    looked_at = []
+
+    def verify_any(stored: str, password: Secret) -> bool:
+        looked_at.append(stored)
+        return password.reveal() == b"secret"
+
+    monkeypatch.setattr(hashes, "verify_any", verify_any)
+
+    async def log_in() -> None:
+        accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+        await accounts.verify("ann@example.com", Secret(b"secret"))
+        with pytest.raises(CredentialsError):
+            await accounts.verify("nobody@example.com", Secret(b"secret"))
+        await accounts.aclose()
+
+    asyncio.run(log_in())
+    assert looked_at == [HASH, HASH]
+
+
 def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

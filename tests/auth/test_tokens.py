@@ -7,6 +7,7 @@ import base64
 import contextlib
 import hmac
 import json
+import socket
 import threading
 import time
 import urllib.parse
@@ -19,6 +20,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
+from restante.auth import tokens as tokens_module
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.tokens import Claims, IntrospectedTokens, JwksTokens, Tokens
 from restante.protocol.secret import Secret
@@ -140,6 +142,7 @@ def test_a_token_that_the_issuer_signed_names_the_account(
         {"aud": "imap"},
         {"email": ""},
         {"email": 7},
+        {"email_verified": False},
     ],
 )
 def test_a_token_for_another_time_place_or_nobody_is_refused(
@@ -156,6 +159,16 @@ def test_a_token_of_somebody_elses_key_is_refused(issuer: Issuer) -> None:
 
 @pytest.mark.parametrize("token", [b"", b"x", b"a.b.c", b"\xff.\xff.\xff"])
 def test_what_is_no_token_is_refused(issuer: Issuer, token: bytes) -> None:
+    with pytest.raises(CredentialsError):
+        user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
+
+
+@pytest.mark.parametrize("crit", [1, [{}]])
+def test_a_token_whose_header_is_odd_is_refused(issuer: Issuer, crit: object) -> None:
+    """RFC 7515 section 4.1.11."""
+    _, *rest = issuer.token().reveal().split(b".")
+    header = json.dumps({"alg": "RS256", "kid": "rsa", "crit": crit}).encode()
+    token = b".".join([base64.urlsafe_b64encode(header).rstrip(b"="), *rest])
     with pytest.raises(CredentialsError):
         user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
 
@@ -191,6 +204,69 @@ def test_the_keys_are_asked_for_once_and_again_when_the_issuer_has_new_ones(
 def test_an_issuer_that_is_away_is_nobodys_fault(issuer: Issuer, source: str) -> None:
     with pytest.raises(UnavailableError):
         user_of(JwksTokens(source, CLAIMS), issuer.token())
+
+
+def test_an_issuer_that_goes_away_is_asked_once_and_the_keys_we_have_serve(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Garbage for a token makes us look for new keys, which takes seconds when he is away."""
+    tokens = JwksTokens(issuer.url, CLAIMS)
+    assert user_of(tokens, issuer.token()) == ["ann"]
+    monkeypatch.setattr(tokens_module, "KEYS_ASKED_AGAIN", -1)
+    asked = []
+
+    def away() -> KeySet:
+        asked.append(1)
+        raise UnavailableError("away")
+
+    monkeypatch.setattr(tokens, "_fetch", away)
+    for _ in range(3):
+        with pytest.raises(CredentialsError):
+            user_of(tokens, Secret(b"a.b.c"))
+    assert user_of(tokens, issuer.token()) == ["ann"]
+    assert len(asked) == 1
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """Return the URL of an issuer who takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_issuer_that_never_answers_holds_up_nobody_but_who_brings_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Logins and disk reads use the threads of the event loop."""
+    monkeypatch.setattr(tokens_module, "PATIENCE", 2)
+
+    async def ask(url: str) -> None:
+        tokens = IntrospectedTokens(url, "restante", Secret(b"x"), CLAIMS)
+        many = [asyncio.create_task(tokens.user_of(Secret(b"x"))) for _ in range(40)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(int)
+        assert not any(task.done() for task in many)
+        for task in many:
+            task.cancel()
+        await asyncio.gather(*many, return_exceptions=True)
+
+    with silent() as url:
+        asyncio.run(ask(url))
+
+
+def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(tokens_module, "MOST_WAITING", 1)
+
+    async def ask(url: str) -> list[Any]:
+        tokens = IntrospectedTokens(url, "restante", Secret(b"x"), CLAIMS)
+        two = (tokens.user_of(Secret(b"x")) for _ in range(2))
+        return await asyncio.gather(*two, return_exceptions=True)
+
+    with silent() as url:
+        first, second = asyncio.run(ask(url))
+    assert "does not answer" in str(first)
+    assert "too many tokens" in str(second)
 
 
 def test_introspection_asks_the_issuer(issuer: Issuer) -> None:

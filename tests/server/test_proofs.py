@@ -30,6 +30,9 @@ class Waiting(Throttle):
     async def wait(self, address: str, user: str) -> None:
         await asyncio.Event().wait()
 
+    def suspects(self, address: str, user: str) -> bool:
+        return True
+
 
 def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() -> None:
     accounts = SlowAccounts()

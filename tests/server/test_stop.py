@@ -66,6 +66,24 @@ def test_a_peer_that_never_reads_does_not_hold_up_the_end() -> None:
     client.close()
 
 
+def test_a_peer_that_never_reads_is_no_incident_at_the_end(tmp_path: Path) -> None:
+    """What waited for him is ended first; then the transport has nobody left to tell."""
+    settings = tmp_path / "restante.toml"
+    settings.write_text("[timeouts]\nstop = 1\n")
+    with serving_process(tmp_path, "--config", settings) as served:
+        served.add("ann", "secret", b"0123456789abcde\n" * 2_500_000)
+        with served.connect() as client:
+            client.log_in("ann", "secret")
+            client.send(b"RETR 1\r\n")
+            client.read_line()
+            time.sleep(0.3)  # for the kernel's buffers to fill
+            served.process.send_signal(signal.SIGTERM)
+            assert served.process.wait(PATIENCE) == 0
+        log = served.log.read_text()
+        assert "end=shutdown" in log
+        assert "event=incident" not in log
+
+
 def test_a_log_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:
     (tmp_path / "users").touch()
     port = free_port()

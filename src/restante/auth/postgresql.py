@@ -37,17 +37,20 @@ class PostgresqlAuthenticator(PasswordsOnly):
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
-        self._nobody = hashes.make(Secret(b"nobody"))
+        self._decoy = hashes.make(Secret(b"nobody"))  # until an account's own hash was seen
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
+        """Return whose name and password these are. Raises CredentialsError, UnavailableError.
+
+        An unknown name costs the work that the last known one did.
+        """
         found, row = await self._find(user)
-        stored = str(row["password"]) if row else self._nobody
+        stored = str(row["password"]) if row else self._decoy
         unusable = hashes.problem(stored) is not None
+        if not unusable:
+            self._decoy = stored
         loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(
-            self._threads, hashes.verify_any, self._nobody if unusable else stored, password
-        )
+        right = await loop.run_in_executor(self._threads, hashes.verify_any, self._decoy, password)
         if not row:
             raise CredentialsError("unknown name")
         if unusable or not right:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import math
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -20,7 +22,11 @@ from joserfc.jwk import KeySet
 from restante.auth.api import CredentialsError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restante.protocol.secret import Secret
+
+T = TypeVar("T")
 
 ALGORITHMS = [  # with public keys only: a secret shared with the issuer has no place in a JWKS
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
@@ -29,6 +35,9 @@ PATIENCE = 5  # seconds for an answer over HTTP
 LARGEST_ANSWER = 1024 * 1024  # octets
 KEYS_KEPT = 3600  # seconds
 KEYS_ASKED_AGAIN = 60  # seconds at least between two looks, when a token names a key we lack
+KEYS_MISSED = 5  # seconds at least between two looks, when the last one brought none
+THREADS = 8  # that may wait for the issuer
+MOST_WAITING = 64  # tokens that wait for one of them
 LEEWAY = 60  # seconds by which clocks may differ
 
 
@@ -60,9 +69,28 @@ class Claims:
             or not _number(claims.get("nbf", 0)) < now + LEEWAY
             or not isinstance(name, str)
             or not name
+            or (self.user == "email" and claims.get("email_verified") is False)
         ):
             raise CredentialsError("the token is not for this server, or not for now")
         return name
+
+
+class Errands:
+    """Asks the issuer in threads of its own, for he may let us wait: logins need the others."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="issuer")
+        self._waiting = 0
+
+    async def run(self, ask: Callable[[], T]) -> T:
+        """Return an answer. Raises UnavailableError: too many wait for one."""
+        if self._waiting >= MOST_WAITING:
+            raise UnavailableError("the issuer is too slow: too many tokens wait for him")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+        finally:
+            self._waiting -= 1
 
 
 class JwksTokens:
@@ -74,32 +102,46 @@ class JwksTokens:
     def __init__(self, source: str, claims: Claims) -> None:
         self._source = source
         self._claims = claims
+        self._errands = Errands()
         self._keys: KeySet | None = None
-        self._fetched_at = 0.0
+        self._fetched_at = -math.inf
+        self._missed_at = -math.inf  # when it was last asked for nothing
         self._lock = asyncio.Lock()
 
     async def user_of(self, token: Secret) -> str:
         """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
         text = token.reveal().decode("ascii", errors="replace")
         try:
-            claims = await self._verified(text, KEYS_KEPT)
-        except (JoseError, ValueError):
+            claims = _verified(text, await self._fresh_keys(KEYS_KEPT))
+        except ValueError:
             try:  # the issuer may have new keys
-                claims = await self._verified(text, KEYS_ASKED_AGAIN)
-            except (JoseError, ValueError) as error:
+                claims = _verified(text, await self._fresh_keys(KEYS_ASKED_AGAIN))
+            except ValueError as error:
                 raise CredentialsError("the token is not signed by the issuer") from error
         return self._claims.check(claims)
 
-    async def _verified(self, token: str, oldest: float) -> dict[str, Any]:
-        keys = await self._fresh_keys(oldest)
-        return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
-
     async def _fresh_keys(self, oldest: float) -> KeySet:
-        async with self._lock:
-            if self._keys is None or time.monotonic() - self._fetched_at > oldest:
-                self._keys = await asyncio.to_thread(self._fetch)
-                self._fetched_at = time.monotonic()
-            return self._keys
+        """Return keys of an age in seconds, or older ones while the issuer gives no others."""
+        if self._due(oldest):
+            async with self._lock:
+                if self._due(oldest):
+                    await self._ask()
+        if self._keys is None:
+            raise UnavailableError(f"{self._source}: no keys of the issuer")
+        return self._keys
+
+    def _due(self, oldest: float) -> bool:
+        now = time.monotonic()
+        return now - self._fetched_at > oldest and now - self._missed_at > KEYS_MISSED
+
+    async def _ask(self) -> None:
+        try:
+            self._keys = await self._errands.run(self._fetch)
+            self._fetched_at = time.monotonic()
+        except UnavailableError:
+            self._missed_at = time.monotonic()
+            if self._keys is None:
+                raise
 
     def _fetch(self) -> KeySet:
         try:
@@ -118,12 +160,13 @@ class IntrospectedTokens:
     def __init__(self, url: str, client: str, client_secret: Secret, claims: Claims) -> None:
         self._url = url
         self._claims = claims
+        self._errands = Errands()
         pair = f"{client}:".encode() + client_secret.reveal()
         self._authorization = f"Basic {base64.b64encode(pair).decode()}"
 
     async def user_of(self, token: Secret) -> str:
         """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
-        said = await asyncio.to_thread(self._introspect, token)
+        said = await self._errands.run(lambda: self._introspect(token))
         if said.get("active") is not True:
             raise CredentialsError("the token is not active")
         return self._claims.check({"exp": time.time(), **said})
@@ -140,6 +183,14 @@ class IntrospectedTokens:
             return said
         except (OSError, ValueError) as error:
             raise UnavailableError(f"{self._url}: the issuer does not answer") from error
+
+
+def _verified(token: str, keys: KeySet) -> dict[str, Any]:
+    """Return what a token says. Raises ValueError: it is none, or none of these keys signed it."""
+    try:
+        return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
+    except Exception as error:  # what is no token makes joserfc raise anything
+        raise ValueError("no token of the issuer's") from error
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

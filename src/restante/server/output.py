@@ -73,9 +73,9 @@ class Output:
     def resume(self) -> None:
         """Note that the transport takes more again, or never will."""
         self.full = False
-        if self._drained is not None:
+        if self._drained is not None and not self._drained.done():  # who waited may have been ended
             self._drained.set_result(None)
-            self._drained = None
+        self._drained = None
 
     def look(self) -> int:
         """Note and return how many octets the peer has not taken yet."""

@@ -90,15 +90,15 @@ class Proofs:
         """Prove something, but slowly for who failed before; tell the log of a failure."""
         throttle, address = self._service.throttle, self._wire.address
         name = user.lower()  # who guesses is not to begin anew with Ann, aNn, and anN
-        await throttle.wait(address, name)
-        try:
-            met = await prove()
-        except CredentialsError as error:
-            throttle.note_failure(address, name)
-            self._tell_failure(user, method, error.reason)
-            raise REFUSALS.get(method, CredentialsError)(error.reason) from error
-        throttle.forget(address, name)
-        return met
+        async with throttle.turn(address, name):
+            try:
+                met = await prove()
+            except CredentialsError as error:
+                throttle.note_failure(address, name)
+                self._tell_failure(user, method, error.reason)
+                raise REFUSALS.get(method, CredentialsError)(error.reason) from error
+            throttle.forget(address, name)
+            return met
 
     def _tell_failure(self, user: str, method: str, reason: str) -> None:
         self._log.warning("login_failed", user=user, method=method, reason=reason)

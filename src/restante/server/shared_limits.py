@@ -61,10 +61,6 @@ class SharedThrottle(Throttle):
         super().__init__(count_loopback=count_loopback)
         self._failed = failed
 
-    def suspects(self, address: str, user: str) -> bool:
-        """Tell whether this pair has failed lately."""
-        return self._known(address, user)[0] > 0
-
     def forget(self, address: str, user: str) -> None:
         """Forget the failures of who proved to know the password."""
         if self._any():

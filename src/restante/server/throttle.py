@@ -6,11 +6,17 @@ A delay belongs to the pair of address and account: a stranger's failures cost n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import time
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from restante.server.wire import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 FIRST_DELAY = 0.25  # seconds after the first failure; each one doubles it
 LONGEST_DELAY = 5.0  # seconds
@@ -38,6 +44,20 @@ class Throttle:
     def __init__(self, *, count_loopback: bool = False) -> None:
         self._count_loopback = count_loopback
         self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, the last one when
+        self._turns = WeakValueDictionary[tuple[str, str], asyncio.Lock]()  # of who waits or proves
+
+    @contextlib.asynccontextmanager
+    async def turn(self, address: str, user: str) -> AsyncIterator[None]:
+        """Wait as long as the failures of this pair ask for; then nobody else of it has a turn.
+
+        Else all who wait would guess in the same moment, as often as there are connections.
+        """
+        if not self.suspects(address, user):
+            yield
+            return
+        async with self._turns.setdefault((origin(address), user), asyncio.Lock()):
+            await self.wait(address, user)
+            yield
 
     async def wait(self, address: str, user: str) -> None:
         """Wait as long as the failures of this pair ask for."""
@@ -48,7 +68,7 @@ class Throttle:
 
     def suspects(self, address: str, user: str) -> bool:
         """Tell whether this pair has failed lately."""
-        return bool(self._failures) and (origin(address), user) in self._failures
+        return self._known(address, user)[0] > 0
 
     def note_failure(self, address: str, user: str) -> None:
         """Remember a wrong password."""
@@ -62,11 +82,15 @@ class Throttle:
 
     def _known(self, address: str, user: str) -> tuple[int, float]:
         """Return how many failures there were lately, and when the last one was."""
-        return self._failures.get((origin(address), user), (0, 0.0))
+        if not self._failures:  # mostly nobody failed
+            return 0, 0.0
+        failures, last = self._failures.get((origin(address), user), (0, 0.0))
+        return (failures, last) if last > time.monotonic() - MEMORY else (0, 0.0)
 
     def _add(self, address: str, user: str, now: float) -> None:
         pair = origin(address), user
-        failures, _ = self._failures.pop(pair, (0, now))
+        failures, _ = self._known(address, user)
+        self._failures.pop(pair, None)  # so that the latest one is the last
         self._failures[pair] = failures + 1, now
         self._forget_old(now)
 
