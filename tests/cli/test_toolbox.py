@@ -123,6 +123,15 @@ def test_stat_ls_and_uidl_say_what_is_there(live: Live) -> None:
     assert rows[0]["subject"] == "Two parts"
 
 
+def test_ls_shows_a_sender_in_utf_8_that_nobody_encoded() -> None:
+    """RFC 6532."""
+    with serving() as live:
+        live.add("ann@example.com", "hunter22", "From: Jürgen <j@x.org>\n\nHi\n".encode())
+        assert "Jürgen" in pop3("ls", url(live.port)).out
+        (row,) = json.loads(pop3("ls", url(live.port), "--json").out)
+    assert row["from"] == "Jürgen"
+
+
 def test_show_decodes_names_the_parts_and_saves_them_under_harmless_names(
     live: Live, tmp_path: Path
 ) -> None:
@@ -215,6 +224,30 @@ def test_monitor_prints_one_line_with_performance_data(live: Live) -> None:
     assert pop3("monitor", url(live.port), "-w", "nonsense").code == 3
     assert pop3("monitor", "--nonsense").code == 3
     assert pop3("monitor").out.startswith("POP3 UNKNOWN")
+
+
+def test_a_monitor_logs_in_for_a_name_from_the_file_of_accounts(live: Live, tmp_path: Path) -> None:
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    (folder / "accounts.toml").write_text(
+        f'[work]\naccount = "{url(live.port)}"\npassword_command = "echo wrong"\n'
+    )
+    ran = pop3("monitor", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert ran.code == 2
+    assert ran.out.startswith("POP3 CRITICAL - auth-failed")
+    ran = pop3("monitor", "ann", "-H", "127.0.0.1", "-p", str(live.port))
+    assert ran.out.startswith("POP3 UNKNOWN - ann is no account")
+
+
+@pytest.mark.parametrize("limit", ["age=1800", "cert=3"])
+def test_a_threshold_that_cannot_be_measured_is_unknown_to_a_monitor(limit: str) -> None:
+    """An empty mailbox has no newest message, and a server without TLS no certificate."""
+    with serving() as empty:
+        empty.add("ann@example.com", "hunter22")
+        ran = pop3("monitor", url(empty.port), "-c", limit)
+    assert ran.code == 3
+    name = limit.partition("=")[0]
+    assert ran.out.startswith(f"POP3 UNKNOWN - {name}: could not be measured here | time=")
 
 
 def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:

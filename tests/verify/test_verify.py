@@ -14,6 +14,7 @@ import requirements
 from restante.client.tls import unverified
 from restante.diagnosis.conformance import suite
 from restante.diagnosis.conformance.bench import Bench
+from restante.diagnosis.conformance.delivery import DeliveryError, Lmtp
 from restante.diagnosis.conformance.line import Place
 from restante.server import selfsigned
 from support.authority import GOOD, root_file
@@ -230,6 +231,25 @@ def test_no_connection_and_no_login_are_said(live: Live) -> None:
     ran = pop3("verify", f"pop3://ann@127.0.0.1:{live.port}", password="no-such")
     assert (ran.code, "cannot begin" in ran.err) == (7, True)
     assert "R1939-5.1" in pop3("verify", "x", "--list").out
+
+
+@pytest.mark.parametrize("address", ["no.socket", "folder/no.socket", "127.0.0.1:x", ":"])
+def test_an_lmtp_server_that_is_not_there_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DeliveryError, match=f"LMTP at {address}: "):
+        Lmtp(address, "ann").put(b"Subject: a\n\n")
+
+
+def test_mail_can_be_delivered_by_lmtp_at_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:
+        maildir = served.add("ann", "secret")
+        Lmtp("lmtp", "ann").put(b"Subject: a\n\n")
+        assert len(list((maildir / "new").iterdir())) == 1
 
 
 def test_mail_can_be_delivered_by_a_command(live: Live, tmp_path: Path) -> None:

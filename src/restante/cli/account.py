@@ -164,6 +164,11 @@ def _located(account: Account) -> Target:
     return account.target or Target("its server", 995, "implicit", account.name)
 
 
+def is_stored(name: str) -> bool:
+    """Tell whether the file of accounts has this name. Raises click.UsageError."""
+    return bool(_from_file(name)[1])
+
+
 def _from_file(name: str) -> tuple[str, dict[str, str]]:
     """Return what a name in the file of accounts stands for; any other name stands for itself."""
     if "@" in name or "://" in name:

@@ -51,12 +51,17 @@ def _head(message: EmailMessage, *, whole: bool) -> Head:
     found = field(message, "From")
     first = found.addresses[0] if getattr(found, "addresses", None) else None
     return Head(
-        sender=(first.display_name or first.addr_spec) if first else str(found or ""),
+        sender=_decoded((first.display_name or first.addr_spec) if first else str(found or "")),
         subject=str(field(message, "Subject") or ""),
         date=_local(getattr(field(message, "Date"), "datetime", None)),
         mixed=message.get_content_type() == "multipart/mixed",
         attachments=len(attachments(message)) if whole else None,
     )
+
+
+def _decoded(text: str) -> str:
+    """Return text in which the parser kept octets of UTF-8 as surrogates. RFC 6532."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def field(message: EmailMessage, name: str) -> Any:

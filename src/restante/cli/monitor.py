@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import account_options, read
+from restante.cli.account import account_options, is_stored, read
 from restante.cli.plain import plain
 from restante.cli.trouble import told
 
@@ -76,7 +76,8 @@ def monitor(
         given["host"], given["port"] = given["host"] or server, given["port"] or at_port
         if account is None and not given["host"]:
             raise click.UsageError("name an ACCOUNT, or a host by -H")
-        report = _report(account or given["user"] or given["host"], given)
+        login = bool(given["user"]) or (account is not None and _is_account(account, given))
+        report = _report(account or given["user"] or given["host"], given, login=login)
     except click.ClickException as error:
         click.echo(f"POP3 UNKNOWN - {plain(error.format_message())}")
         context.exit(UNKNOWN)
@@ -85,10 +86,14 @@ def monitor(
     context.exit(state)
 
 
-def _report(account: str, given: dict[str, Any]) -> Report:
+def _is_account(name: str, given: dict[str, Any]) -> bool:
+    """Tell whether somebody is to log in, or a server alone is named."""
+    return "@" in name or bool(given["host"]) or is_stored(name)
+
+
+def _report(account: str, given: dict[str, Any], *, login: bool) -> Report:
     from restante.diagnosis.run import examine
 
-    login = bool(given["user"]) or "@" in account
     made = read(account, given, TOTAL, login=login)
     question = made.question()
     question.sample, question.mind_renewal = 1, False  # -w cert says when it is
@@ -137,6 +142,8 @@ def judge(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, st
         worst = max(state for state, _ in over)
         texts = dict.fromkeys(text for state, text in sorted(over, key=lambda o: -o[0]))
         return worst, "; ".join(texts)
+    if missing := [name for _, name, _ in limits if name not in values]:
+        return UNKNOWN, f"{', '.join(dict.fromkeys(missing))}: could not be measured here"
     done = next((s.text for s in report.steps if s.phase == "mailbox"), "the server answers")
     return OK, done
 
@@ -154,8 +161,9 @@ def performance(report: Report, limits: list[tuple[int, str, float]]) -> str:
     units = {"time": "s", "login": "s", "age": "s", "size": "B"}
     parts = []
     for name, value in measured(report).items():
+        above = ":" if MEASURES[name][2] else ""  # "14:" is alert below 14, "14" alert above
         bounds = [
-            next((f"{limit:g}" for s, n, limit in limits if (s, n) == (state, name)), "")
+            next((f"{limit:g}{above}" for s, n, limit in limits if (s, n) == (state, name)), "")
             for state in (WARNING, CRITICAL)
         ]
         number = f"{value:.3f}" if name in ("time", "login") else f"{value:.0f}"

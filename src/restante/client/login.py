@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from restante.client.session import Session
     from restante.protocol.dialogue import Dialogue, Operation, Status
 
+_NEVER = frozenset("\r\n\0")  # RFC 4616 section 2; a line end would begin another command
 ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
 
 
@@ -75,8 +76,12 @@ def _placed(session: Session, credentials: Credentials) -> Credentials:
 
 
 def _check_octets(credentials: Credentials) -> None:
+    """Raise LocalError: no account has such a name or password; mostly a file was read whole."""
+    said = credentials.user + credentials.password
+    if not _NEVER.isdisjoint(said):
+        raise LocalError("a line end or NUL in the name or the password: nothing was sent")
     try:
-        f"{credentials.user}{credentials.password}".encode()
+        said.encode()
     except UnicodeEncodeError:  # it would show some of them
         text = "the name or the password has octets that are no UTF-8: nothing was sent"
         raise LocalError(text) from None

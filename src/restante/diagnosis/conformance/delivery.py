@@ -76,17 +76,22 @@ class Lmtp:
 
     def put(self, message: bytes) -> None:
         """Deliver a message. Raises DeliveryError."""
-        host, _, port = self.address.rpartition(":")
-        where = (self.address, 0) if self.address.startswith("/") else (host.strip("[]"), int(port))
         text = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
         try:
-            with smtplib.LMTP(*where) as server:
+            with smtplib.LMTP(*self._where()) as server:
                 server.sendmail("verify@example.com", [self.recipient], text)
         except (OSError, smtplib.SMTPException) as error:
             raise DeliveryError(f"LMTP at {self.address}: {error}") from None
 
     def clean_up(self) -> None:
         """Leave it to the POP3 server."""
+
+    def _where(self) -> tuple[str, int]:
+        """Return a host and a port, or the path of a socket and 0, as smtplib wants them."""
+        host, _, port = self.address.rpartition(":")
+        if host and "/" not in self.address and port.isdecimal():
+            return host.strip("[]"), int(port)
+        return os.path.abspath(self.address), 0
 
 
 @dataclass(slots=True)
