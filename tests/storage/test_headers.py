@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import email.policy
 import email.utils
+import inspect
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,9 +16,12 @@ from hypothesis import strategies as st
 from restante.protocol.body import size_on_wire
 from restante.protocol.maildrop import Contents
 from restante.protocol.needs import Body
-from restante.storage.api import Utf8Error
+from restante.storage import ascii_header
+from restante.storage.api import GoneError, StoreError, Utf8Error
 from restante.storage.headers import LONGEST_HEADER, AsciiMaildrop, StandIns, stand_in
-from restante.storage.memory import MemoryStore
+from restante.storage.layout import Layout
+from restante.storage.maildir import MaildirStore
+from restante.storage.memory import MemoryMaildrop, MemoryStore
 
 UTF8 = (
     "From: Jürgen Groß <juergen@example.com>\r\n"
@@ -208,5 +213,106 @@ def test_what_is_refused_cannot_be_read_and_the_rest_can() -> None:
         await maildrop.remove([1])
         maildrop.release()
         assert len((await store.acquire("ann", 0)).contents.sizes) == 1
+
+    asyncio.run(session())
+
+
+class Unreadable:
+    """A maildrop whose messages cannot be read as long as there is an `error`."""
+
+    def __init__(self, inner: MemoryMaildrop, error: Exception | None) -> None:
+        self.contents = inner.contents
+        self.remove, self.correct, self.release = inner.remove, inner.correct, inner.release
+        self._inner = inner
+        self.error = error
+
+    def read(self, index: int, lines: int | None = None) -> Body:
+        if index == 0 and self.error is not None:
+            raise self.error
+        return self._inner.read(index, lines)
+
+
+@pytest.mark.parametrize("refuse", [False, True])
+@pytest.mark.parametrize("error", [GoneError("gone"), StoreError("EIO"), OSError(5, "EIO")])
+def test_unreadable_message(error: Exception, refuse: bool) -> None:
+    """A11: a message that cannot be read at login fails alone, and only when it is asked for."""
+
+    async def session() -> None:
+        store, known = MemoryStore(), StandIns()
+        for message in (UTF8 + BODY, b"Subject: a\n\n", UTF8 + BODY):
+            await store.deliver("ann", message)
+        inner = Unreadable(await store.acquire("ann", 0), error)
+        found = await known.of(inner, "ann")
+        maildrop = AsciiMaildrop(inner, found, refuse=refuse)
+        assert maildrop.contents.uids == inner.contents.uids
+        assert maildrop.contents.utf8_only == ({2} if refuse else frozenset())
+        assert maildrop.read(1) == b"Subject: a\n\n"
+        body = maildrop.read(0)
+        assert asyncio.iscoroutine(body)
+        with pytest.raises(type(error)):
+            await body
+        inner.error = None
+        body = maildrop.read(0)
+        assert asyncio.iscoroutine(body)
+        if refuse:
+            with pytest.raises(Utf8Error):
+                await body
+        else:
+            assert (await body).partition(b"\r\n\r\n")[0].isascii()
+        assert set(await known.of(inner, "ann")) == {0, 2}
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize("field", [b"To: \xc3\xbc" + b"(" * 990, b"Content-Type: \xc3\xbc/(" * 40])
+def test_field_that_no_parser_takes(field: bytes) -> None:
+    """A11: a field on which the email package fails is written without its rules."""
+    found = stand_in(field + b"\r\nSubject: a\r\n\r\n")
+    assert found is not None
+    assert found[1].isascii()
+    assert found[1].endswith(b"\r\nSubject: a\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"Content-Type: text/plain; \xc3\xbc " + b"(x)" * 320,
+        b"To: " + b"\xc3\xbc <a@b>," * 100,
+        b"Subject: " + b"\xc3\xbc" * 400,
+    ],
+)
+def test_bound_on_parsing(field: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender decides only up to a bound how much is parsed: 1 MB took 8 s of processor time."""
+    parsed: list[int] = []
+    real = ascii_header._written
+
+    def counted(name: bytes, text: str) -> str:
+        parsed.append(len(text))
+        return real(name, text)
+
+    monkeypatch.setattr(ascii_header, "_written", counted)
+    header = (field + b"\r\n") * (LONGEST_HEADER // (len(field) + 2))
+    found = stand_in(header + b"\r\n")
+    assert found is not None
+    assert found[1].isascii()
+    assert 0 < sum(parsed) <= ascii_header.MOST_PARSED
+
+
+def test_message_that_vanishes_from_a_maildir(tmp_path: Path) -> None:
+    """A11: another program removes a message between the listing and the look at its header."""
+
+    async def session() -> None:
+        store = MaildirStore(Layout(tmp_path))
+        for message in (UTF8 + BODY, b"Subject: a\n\n"):
+            await store.deliver("ann", message)
+        inner = await store.acquire("ann", 0)
+        (tmp_path / "ann" / "new" / inner.contents.uids[0]).unlink()
+        maildrop = AsciiMaildrop(inner, await StandIns().of(inner, "ann"), refuse=False)
+        body = maildrop.read(0)
+        assert inspect.isawaitable(body)
+        with pytest.raises(GoneError):
+            await body
+        assert len(maildrop.contents.uids) == 2
+        maildrop.release()
 
     asyncio.run(session())

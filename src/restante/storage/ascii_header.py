@@ -23,6 +23,7 @@ _STRUCTURED = re.compile(
 """Fields in which no encoded word may stand."""
 
 LONGEST_PART = 1000  # characters of an address, or of a MIME field, that are read at all
+MOST_PARSED = 128 * 1024  # octets of all fields of a header together that are read by rules
 LINE = 76  # characters
 
 _FIELD = re.compile(rb"[^\n]*\n?(?:[ \t][^\n]*\n?)*")
@@ -33,25 +34,38 @@ _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 
 def in_ascii(header: bytes) -> bytes:
     """Return a header in ASCII; the fields that it changes end with CR LF."""
-    fields = [field for field in _FIELD.findall(header) if field]
-    return b"".join(field if field.isascii() else _ascii(field) for field in fields)
+    written, left = [], MOST_PARSED
+    for field in _FIELD.findall(header):
+        if field.isascii():
+            written.append(field)
+            continue
+        left -= len(field)
+        written.append(_ascii(field, parsed=left >= 0))
+    return b"".join(written)
 
 
-def _ascii(field: bytes) -> bytes:
+def _ascii(field: bytes, *, parsed: bool) -> bytes:
+    """Return a field in ASCII, by the rules of its kind where it is `parsed`."""
     name, colon, value = field.partition(b":")
     if not colon or not name.isascii():
         return b""
-    kind = name.strip().lower()
     text = " ".join(value.decode(errors="replace").split())
-    if _ADDRESSES.fullmatch(kind):
-        written = _addresses(text)
-    elif kind in _MIME:
-        written = _parameters(name.decode().strip(), text)
-    elif _STRUCTURED.fullmatch(kind):
+    try:
+        written = _written(name, text) if parsed else _questioned(text)
+    except Exception:  # noqa: BLE001  # email's parsers fail in many ways on what is no mail
         written = _questioned(text)
-    else:
-        written = _words(text, len(name) + 2)
     return name + b": " + written.encode() + b"\r\n"
+
+
+def _written(name: bytes, text: str) -> str:
+    kind = name.strip().lower()
+    if _ADDRESSES.fullmatch(kind):
+        return _addresses(text)
+    if kind in _MIME:
+        return _parameters(name.decode().strip(), text)
+    if _STRUCTURED.fullmatch(kind):
+        return _questioned(text)
+    return _words(text, len(name) + 2)
 
 
 def _addresses(text: str) -> str:
@@ -83,10 +97,7 @@ def _parameters(name: str, text: str) -> str:
     """Rewrite the value of a MIME field: no encoded word may stand there."""
     if len(text) > LONGEST_PART:
         return _questioned(text)
-    try:
-        field: str = policy.SMTP.header_factory(name, text).fold(policy=policy.SMTP)
-    except Exception:  # noqa: BLE001  # the parser is known to fail in many ways on what is no MIME
-        field = ""
+    field: str = policy.SMTP.header_factory(name, text).fold(policy=policy.SMTP)
     written = field.partition(":")[2].strip()
     return written if written.isascii() and "=?" not in written else _questioned(text)
 

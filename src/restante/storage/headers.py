@@ -34,6 +34,9 @@ StandIn: TypeAlias = tuple[int, bytes] | None
 NONE_FITS: Final = (0, b"")
 """In place of a stand-in, where the header is too long for one."""
 
+UNREAD: Final = (-1, b"")
+"""In place of a stand-in, where the message could not be read when the maildrop was opened."""
+
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
@@ -47,12 +50,19 @@ class StandIns:
         self._known: OrderedDict[tuple[str, str, int], StandIn] = OrderedDict()
 
     async def of(self, maildrop: Maildrop, owner: str) -> dict[int, tuple[int, bytes]]:
-        """Return the stand-ins by index, for messages that need one. Raises StoreError."""
+        """Return the stand-ins by index, for messages that need one.
+
+        A message that cannot be read, or that vanished, is UNREAD and hinders no other.
+        """
         found = {}
         for index, uid in enumerate(maildrop.contents.uids):
             key = owner, uid, maildrop.contents.sizes[index]
             if key not in self._known:
-                self._known[key] = await _find(await _header(maildrop, index))
+                try:
+                    self._known[key] = await _find(await _header(maildrop, index))
+                except Exception:  # noqa: BLE001  # RETR meets the same error, and reports it
+                    found[index] = UNREAD
+                    continue
                 if len(self._known) > MOST_REMEMBERED:
                     self._known.popitem(last=False)
             known = self._known[key]
@@ -69,11 +79,13 @@ class AsciiMaildrop:
     ) -> None:
         self._inner = inner
         self._found = found
-        self._refused = frozenset(i for i, known in found.items() if refuse or known == NONE_FITS)
+        self._refuse = refuse
+        self._refused = frozenset(i for i, known in found.items() if self._is_refused(known))
         sizes = list(inner.contents.sizes)
-        for index in found.keys() - self._refused:
-            octets, header = found[index]
-            sizes[index] += size_on_wire([header]) - octets
+        for index, known in found.items():
+            if index not in self._refused and known != UNREAD:
+                octets, header = known
+                sizes[index] += size_on_wire([header]) - octets
         self.contents: Contents = dataclasses.replace(
             inner.contents, sizes=tuple(sizes), utf8_only=self._refused
         )
@@ -86,10 +98,20 @@ class AsciiMaildrop:
             raise Utf8Error("the header is in UTF-8")
         return self._read(index, lines)
 
+    def _is_refused(self, known: StandIn) -> bool:
+        return known is not None and known != UNREAD and (self._refuse or known == NONE_FITS)
+
     async def _read(self, index: int, lines: int | None) -> Body:
+        known: StandIn = self._found[index]
+        if known == UNREAD:
+            known = await _find(await _header(self._inner, index))
+            if self._is_refused(known):
+                raise Utf8Error("the header is in UTF-8")
         body = self._inner.read(index, lines)
         stored = await body if inspect.isawaitable(body) else body
-        _, header = self._found[index]
+        if known is None:
+            return stored
+        _, header = known
         if isinstance(stored, bytes):
             return header + stored[_header_length(stored) :]
         return _Replaced(stored, header)
