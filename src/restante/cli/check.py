@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from restante.cli.account import account_options, read
 from restante.cli.seconds import Seconds
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from restante.diagnosis.question import Question
@@ -82,7 +82,7 @@ def _examine(question: Question, *, as_json: bool, silent: bool) -> None:
     with told(), Progress("fetching") as progress:
         report = examine(question, progress.update)
     if as_json:
-        click.echo(json.dumps(report.as_json(), indent=2))
+        click.echo(to_json(report.as_json(), indent=2))
     else:
         screen.show_verdict(report, login=question.password is not None, silent=silent)
     click.get_current_context().exit(report.exit_code)

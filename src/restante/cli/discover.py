@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
 from restante.cli.seconds import Seconds
 from restante.cli.trouble import told
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from restante.client.discovery import Candidate, Discovery, Finding
@@ -39,7 +39,7 @@ def discover(address: str, *, as_json: bool, max_time: float) -> None:
     with told():
         found = discover(address, timeout=max_time)
     if as_json:
-        click.echo(json.dumps(_as_json(found), indent=2))
+        click.echo(to_json(_as_json(found), indent=2))
     else:
         _show(found)
     click.get_current_context().exit(0 if found.winner else NOTHING)

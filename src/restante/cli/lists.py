@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from restante.cli.account import account_options, read
 from restante.cli.lines import is_terminal
 from restante.cli.opened import opened
 from restante.cli.plain import plain
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from restante.cli.heads import Head
@@ -34,7 +34,7 @@ def stat(account: str, *, as_json: bool, **given: Any) -> None:
     with opened(read(account, given)) as drop:
         count, size = len(drop), sum(message.size for message in drop)
     if as_json:
-        click.echo(json.dumps({"messages": count, "octets": size}))
+        click.echo(to_json({"messages": count, "octets": size}))
     else:
         click.echo(f"{texts.messages(count)}, {texts.octets(size)} ({size} octets)")
 
@@ -48,7 +48,7 @@ def uidl(account: str, *, as_json: bool, **given: Any) -> None:
     with opened(read(account, given)) as drop:
         found = {message.number: message.uid for message in drop}
     if as_json:
-        click.echo(json.dumps([{"number": n, "uid": uid} for n, uid in found.items()], indent=2))
+        click.echo(to_json([{"number": n, "uid": uid} for n, uid in found.items()], indent=2))
         return
     for number, uid in found.items():
         click.echo(f"{number} {plain(uid) if uid is not None else '(none)'}")
@@ -70,7 +70,7 @@ def ls(account: str, *, as_json: bool, **given: Any) -> None:
             {"number": m.number, "size": m.size, "uid": m.uid, **heads[m.number].as_json()}
             for m in messages
         ]
-        click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
+        click.echo(to_json(listed, indent=2))
         return
     sizes = {message.number: message.size for message in messages}
     width = shutil.get_terminal_size().columns if is_terminal() else listing.ENDLESS

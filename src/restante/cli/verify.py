@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from restante.cli.account import account_options, read
 from restante.cli.lines import hanging, is_terminal
 from restante.cli.plain import plain
 from restante.cli.trouble import Failed, told
+from restante.protocol.text import to_json
 
 if TYPE_CHECKING:
     from restante.cli.account import Account
@@ -69,7 +69,7 @@ def verify(  # noqa: PLR0913  # one for each option
     bench.deliver = _way(maildir, lmtp, command, target)
     found = _run(bench, checks, quiet=as_json)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=2))
+        click.echo(to_json(found.as_json(), indent=2))
     else:
         _show_end(found)
     click.get_current_context().exit(DEVIATIONS if found.count("fail") else 0)

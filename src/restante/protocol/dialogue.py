@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.protocol.failures import BadReply, Denied, Lost
+from restante.protocol.text import printable
 
 if TYPE_CHECKING:
     from restante.protocol.failures import RemoteError
@@ -161,7 +162,7 @@ class Peer:
     def note(self, direction: str, text: str) -> None:
         """Tell the trace what went which way."""
         if self.trace is not None:
-            self.trace(direction, self.redacted(text.rstrip("\r\n")))
+            self.trace(direction, printable(self.redacted(text.rstrip("\r\n"))))
 
     def fail(self, kind: type[RemoteError], id: str, text: str, code: str = "") -> RemoteError:  # noqa: A002  # see RemoteError
         """Return an error that knows where it happened."""

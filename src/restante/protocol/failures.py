@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.errors import Pop3Error
+from restante.protocol.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,8 @@ class RemoteError(Pop3Error):
 
     Attributes:
         id: the name of the trouble, such as "auth-failed"; `pop3 explain` has its text.
-        text: what happened in words; for an -ERR, what the server said.
+        text: what happened in words; for an -ERR, what the server said, as it came. `str` of the
+            error is harmless on a terminal.
         code: the response code without brackets, such as "SYS/TEMP", or "".
         phase: discover, connect, tls, greeting, capa, login, mailbox, message or quit.
         command: the last command, without secrets.
@@ -62,7 +64,7 @@ class RemoteError(Pop3Error):
     def __str__(self) -> str:
         code = f"[{self.code}] " if self.code else ""
         where = f" (after {self.command})" if self.command else ""
-        return f"{self.id}: {code}{self.text}{where}"
+        return printable(f"{self.id}: {code}{self.text}{where}")
 
     @property
     def retryable(self) -> bool:
