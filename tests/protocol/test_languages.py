@@ -72,3 +72,11 @@ def test_a_translation_has_the_places_of_its_text(tag: str) -> None:
 )
 def test_the_closest_language_is_found(wish: str, tag: str | None) -> None:
     assert match(wish) == tag
+
+
+def test_no_status_before_a_capability_list_has_a_period() -> None:
+    """Programs such as nmap's pop3-capabilities read up to the first period."""
+    listings = {"Capability list follows", "Languages follow", "Mechanisms follow"}
+    assert listings <= texts()
+    said = [language.texts.get(text, text) for language in LANGUAGES.values() for text in listings]
+    assert not [text for text in said if "." in text]

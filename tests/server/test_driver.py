@@ -55,7 +55,7 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
 
     greeting, batch = asyncio.run(run())
     assert greeting == b"+OK POP3 server ready.\r\n"
-    assert batch.count(b"+OK Capability list follows.") == 5
+    assert batch.count(b"+OK Capability list follows") == 5
     assert batch.endswith(b"+OK\r\n+OK Logging out.\r\n")
 
 

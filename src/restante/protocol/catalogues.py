@@ -11,11 +11,11 @@ GERMAN = {
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
     "Authentication cancelled.": "Anmeldung abgebrochen.",
     "Begin TLS now.": "Jetzt TLS beginnen.",
-    "Capability list follows.": "Es folgt, was der Server kann.",
+    "Capability list follows": "Es folgt, was der Server kann",
     "In this mechanism the server speaks first.": "In diesem Verfahren spricht der Server zuerst.",
     "Internal error (incident {incident}).": "Interner Fehler (Vorfall {incident}).",
     "Language chosen.": "Sprache gewählt.",
-    "Languages follow.": "Es folgen die Sprachen.",
+    "Languages follow": "Es folgen die Sprachen",
     "Line too long.": "Die Zeile ist zu lang.",
     "Lines end with CR LF.": "Zeilen enden mit CR LF.",
     "Log in first.": "Zuerst anmelden.",
@@ -25,7 +25,7 @@ GERMAN = {
         "Anmeldungen können jetzt nicht geprüft werden, bitte später wieder."
     ),
     "Marked to be deleted.": "Zum Löschen vorgemerkt.",
-    "Mechanisms follow.": "Es folgen die Verfahren.",
+    "Mechanisms follow": "Es folgen die Verfahren",
     "Message is deleted.": "Die Nachricht ist gelöscht.",
     "Message is gone: another program took it away.": (
         "Die Nachricht ist fort: Ein anderes Programm hat sie weggenommen."
@@ -84,13 +84,13 @@ FRENCH = {
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
     "Authentication cancelled.": "Authentification abandonnée.",
     "Begin TLS now.": "Commencez TLS maintenant.",
-    "Capability list follows.": "Voici ce que le serveur sait faire.",
+    "Capability list follows": "Voici ce que le serveur sait faire",
     "In this mechanism the server speaks first.": (
         "Dans ce mécanisme, le serveur parle le premier."
     ),
     "Internal error (incident {incident}).": "Erreur interne (incident {incident}).",
     "Language chosen.": "Langue choisie.",
-    "Languages follow.": "Voici les langues.",
+    "Languages follow": "Voici les langues",
     "Line too long.": "Ligne trop longue.",
     "Lines end with CR LF.": "Les lignes finissent par CR LF.",
     "Log in first.": "Identifiez-vous d'abord.",
@@ -100,7 +100,7 @@ FRENCH = {
         "Les identifications ne peuvent être vérifiées, réessayez plus tard."
     ),
     "Marked to be deleted.": "Marqué pour suppression.",
-    "Mechanisms follow.": "Voici les mécanismes.",
+    "Mechanisms follow": "Voici les mécanismes",
     "Message is deleted.": "Le message est supprimé.",
     "Message is gone: another program took it away.": (
         "Le message a disparu : un autre programme l'a pris."
@@ -163,11 +163,11 @@ SPANISH = {
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",
     "Authentication cancelled.": "Autenticación cancelada.",
     "Begin TLS now.": "Comience TLS ahora.",
-    "Capability list follows.": "Sigue lo que el servidor sabe hacer.",
+    "Capability list follows": "Sigue lo que el servidor sabe hacer",
     "In this mechanism the server speaks first.": ("En este mecanismo habla primero el servidor."),
     "Internal error (incident {incident}).": "Error interno (incidente {incident}).",
     "Language chosen.": "Idioma elegido.",
-    "Languages follow.": "Siguen los idiomas.",
+    "Languages follow": "Siguen los idiomas",
     "Line too long.": "Línea demasiado larga.",
     "Lines end with CR LF.": "Las líneas terminan con CR LF.",
     "Log in first.": "Identifíquese primero.",
@@ -177,7 +177,7 @@ SPANISH = {
         "Ahora no se puede comprobar la identidad, inténtelo más tarde."
     ),
     "Marked to be deleted.": "Marcado para borrar.",
-    "Mechanisms follow.": "Siguen los mecanismos.",
+    "Mechanisms follow": "Siguen los mecanismos",
     "Message is deleted.": "El mensaje está borrado.",
     "Message is gone: another program took it away.": (
         "El mensaje ya no está: otro programa se lo llevó."

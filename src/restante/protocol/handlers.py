@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def capa(session: Session) -> bytes:
     """List what the server can do. RFC 2449 section 5."""
-    return listing(ok(session.say("Capability list follows.")), announced(session))
+    return listing(ok(session.say("Capability list follows")), announced(session))
 
 
 def stls(session: Session) -> Reply:
@@ -60,7 +60,7 @@ def lang(session: Session, tag: str | None) -> bytes:
     """Choose the language of the texts, or list those there are. RFC 6856 section 3."""
     if tag is None:
         names = [f"{language.tag} {language.name}" for language in LANGUAGES.values()]
-        return listing(ok(session.say("Languages follow.")), names)
+        return listing(ok(session.say("Languages follow")), names)
     found = session.settings.language if tag == "*" else match(tag)
     if found is None:
         raise Refused("This language is not spoken here.")
@@ -94,7 +94,7 @@ def apop(session: Session, name: str, digest: str) -> Reply:
 def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Reply:
     """Log in by SASL; without a mechanism, list those on offer. RFC 5034 section 4."""
     if mechanism is None:
-        return listing(ok(session.say("Mechanisms follow.")), sasl.offered(session))
+        return listing(ok(session.say("Mechanisms follow")), sasl.offered(session))
     row = sasl.find(session, mechanism)
     if row.server_first and initial is not None:
         raise Refused("In this mechanism the server speaks first.")
