@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from xml.parsers import expat
 
 from fuzz.target import Target, choices, cut
@@ -72,10 +73,12 @@ def first_octets(octets: bytes) -> None:
     with contextlib.suppress(proxy.ProxyError):
         for part in cut(sent, piece):
             seen += part
-            found = proxy.split(seen)
+            found = proxy.read_header(seen)
             if found is not None:
-                assert seen.endswith(found[1])
-                assert proxy.split(seen + b"more") == (found[0], found[1] + b"more")
+                assert seen.endswith(found.rest)
+                assert proxy.read_header(seen + b"more") == replace(
+                    found, rest=found.rest + b"more"
+                )
                 return
             assert len(seen) <= 16 + 65_535
 

@@ -51,7 +51,8 @@ class Record:
         self._log.info(
             "session",
             user=session.identity.name if session.identity else "",
-            tls=wire.tls.version if wire.tls is not None else "",
+            tls=wire.tls_version,
+            **_certificate_at_proxy(wire),
             octets_in=octets_in,
             octets_out=output.octets,
             **self._maildrop(),
@@ -67,3 +68,11 @@ class Record:
             return {}
         contents = self._session.view.contents
         return {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
+
+
+def _certificate_at_proxy(wire: Wire) -> dict[str, str | bool]:
+    """Return what a proxy said of the client's certificate, nothing without one."""
+    tls = wire.proxied_tls
+    if tls is None or not tls.client_name:
+        return {}
+    return {"certificate": tls.client_name, "certificate_verified": tls.verified}

@@ -8,16 +8,23 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from restante.protocol.settings import Channel
-from restante.server import proxy
+from restante.server.proxy import UNKNOWN, plain_address, read_header
 from restante.server.tls import TlsLayer
 
 if TYPE_CHECKING:
     import asyncio
 
     from restante.server.certificates import Certificates
+    from restante.server.proxy import Header, ProxiedTls
 
 ClearText: TypeAlias = Literal["loopback", "always", "never"]
 Network: TypeAlias = IPv4Network | IPv6Network
+
+BEHIND_TLS = Channel(tls=True, announce_bindings=False)
+"""What a session knows of TLS that ends at a proxy: it hides passwords, and no more.
+
+The certificate that the client showed there logs nobody in, and there is nothing to bind to.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +54,16 @@ class Wire:
     Methods that take octets raise TlsError and ProxyError: the connection is of no use.
     """
 
-    __slots__ = ("_endpoint", "_preface", "_transport", "address", "bare", "tls")
+    __slots__ = ("_endpoint", "_preface", "_transport", "address", "bare", "proxied_tls", "tls")
 
     def __init__(self, transport: asyncio.Transport, endpoint: Endpoint) -> None:
         peer = transport.get_extra_info("peername")
         self._transport = transport
         self._endpoint = endpoint
-        self.address: str = peer[0] if peer else ""
-        self._preface: bytes | None = b"" if self._comes_from_proxy() else None
+        self.address: str = _plain(peer[0]) if peer else ""
+        self._preface = bytearray() if self._comes_from_proxy() else None
         self.tls: TlsLayer | None = None
+        self.proxied_tls: ProxiedTls | None = None  # between the client and a listed proxy
         self.bare = self.begun  # what comes is for the session as it comes
 
     @property
@@ -69,6 +77,13 @@ class Wire:
         return self.begun and (self.tls is None or self.tls.ready)
 
     @property
+    def tls_version(self) -> str:
+        """The version and the cipher of the client's TLS, here or at the proxy; "" without."""
+        if self.tls is not None:
+            return self.tls.version
+        return self.proxied_tls.version if self.proxied_tls is not None else ""
+
+    @property
     def implicit_tls(self) -> bool:
         """Whether TLS comes before the greeting."""
         return self._endpoint.implicit_tls
@@ -77,14 +92,22 @@ class Wire:
         """Take octets from the socket and return those for the session."""
         if self._preface is not None:
             self._preface += octets
-            split = proxy.split(self._preface)
-            if split is None:
+            header = read_header(bytes(self._preface))
+            if header is None:
                 return b""
-            self.address = split[0] or self.address
+            self._note_client(header)
             self._preface = None
             self.bare = True
-            octets = split[1]
+            octets = header.rest
         return octets
+
+    def _note_client(self, header: Header) -> None:
+        """Keep what a proxy says of its client; its own loopback is not this machine's."""
+        if header.address is None:
+            return
+        ours = is_loopback(self.address) or not is_loopback(header.address)
+        self.address = header.address if ours else UNKNOWN
+        self.proxied_tls = header.tls
 
     def unseal(self, octets: bytes) -> bytes:
         """Return octets that came, without TLS where there is some, whose own needs are met."""
@@ -112,6 +135,8 @@ class Wire:
 
     def channel(self) -> Channel:
         """Return what a session should know of its channel."""
+        if self.tls is None and self.proxied_tls is not None:
+            return BEHIND_TLS
         if self.tls is None:
             policy = self._endpoint.clear_text
             allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
@@ -141,6 +166,13 @@ def is_loopback(address: str) -> bool:
     """Tell whether an address is this machine's own; a Unix socket's has none, and is."""
     if not address:
         return True
+    if address == UNKNOWN:
+        return False
     ip = ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if ip.version == 6 else None
     return (mapped or ip).is_loopback
+
+
+def _plain(address: str) -> str:
+    """Return a socket's address; an IPv4 address that a dual socket maps into IPv6, as IPv4."""
+    return plain_address(address) if address.startswith("::ffff:") else address
