@@ -59,6 +59,7 @@ def failed(error: object) -> Failed:
     if row is None:
         return Failed(f"FAIL {error.id}  {plain(code + error.text + where)}", 6)
     parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": plain(code + error.text + where)}
+    parts |= {"  also  ": plain("; ".join(error.others))} if error.others else {}
     parts |= {"  you   ": row.you} if row.you else {}
     wrap = is_terminal(sys.stderr)
     lines = [line for head, text in parts.items() for line in hanging(head, text, wrap=wrap)]

@@ -149,19 +149,23 @@ class Flow:
             try:
                 step = next(dialogue)
                 while True:
-                    match step:
-                        case Send():
-                            sent.append(step.octets)
-                            yield from self._send(step.octets)
-                        case Receive():
-                            answer = yield from self._receive(fresh=step.fresh)
-                        case Glance():
-                            answer = yield from self._glance(step.seconds)
-                        case StartTls():
-                            yield from self.start_tls()
-                        case Chunk():
-                            yield step
-                    step = dialogue.send(answer)
+                    try:
+                        match step:
+                            case Send():
+                                sent.append(step.octets)
+                                yield from self._send(step.octets)
+                            case Receive():
+                                answer = yield from self._receive(fresh=step.fresh)
+                            case Glance():
+                                answer = yield from self._glance(step.seconds)
+                            case StartTls():
+                                yield from self.start_tls()
+                            case Chunk():
+                                yield step
+                    except RemoteError as error:  # the dialogue may know the cause of it
+                        step = dialogue.throw(error)
+                    else:
+                        step = dialogue.send(answer)
             except StopIteration as done:
                 result: T = done.value
                 return result

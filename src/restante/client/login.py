@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,10 +17,11 @@ from restante.client.mechanisms import (
     apop_digest,
     obstacle,
 )
+from restante.client.reasons import SPECIFIC, judges_credentials, login_refusal
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, Insecure
+from restante.protocol.failures import BadReply, Denied, Insecure, Lost, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,24 +46,64 @@ def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
     credentials = _placed(session, credentials)
     _check_octets(credentials)
     _keep_secret(session, credentials)
-    ways = _ways(session, credentials)
+    ways, spare = _ways(session, credentials)
     if not credentials.user and not (ways and set(ways).issubset(NAMELESS)):
         raise LocalError(NO_NAME)
     if not ways:
         raise _no_way(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
-        yield from carry_out(peer, client.utf8())
-    for place, way in enumerate(ways):
+        with contextlib.suppress(Denied):  # the login goes on without it
+            yield from carry_out(peer, client.utf8())
+    yield from _try(session, credentials, ways, spare)
+    peer.phase = "mailbox"
+
+
+def _try(
+    session: Session, credentials: Credentials, ways: list[str], spare: list[str]
+) -> Dialogue[None]:
+    """Try ways until one logs in. Raises the first real cause, with the others as its details.
+
+    `spare` are tried only where the server refused commands or mechanisms, not credentials.
+    """
+    cause: RemoteError | None = None
+    ways, spare = ways.copy(), spare.copy()
+    while ways:
+        way = ways.pop(0)
         session.tried.append(way)
         try:
             yield from _go(session, credentials, way)
         except Denied as denied:
-            if place + 1 == len(ways) or denied.code not in ("", "AUTH"):
-                raise
-            continue
-        session.mechanism = way
-        break
-    peer.phase = "mailbox"
+            judged = judges_credentials(denied)
+            session.refused += [way] if judged else []
+            if not judged and not ways:
+                ways, spare = spare, []
+            cause = _first_cause(session, cause, denied)
+            if not ways or session.peer.broken or denied.code not in ("", "AUTH"):
+                raise cause from None
+        except (Lost, Stalled, BadReply) as error:
+            raise _first_cause(session, cause, error) from None
+        else:
+            session.mechanism = way
+            return
+
+
+def _first_cause(session: Session, first: RemoteError | None, later: RemoteError) -> RemoteError:
+    """Return which of two failures tells why nobody is logged in; the other is its detail."""
+    if first is None:
+        return later
+    cause, other = first, later
+    if isinstance(first, Denied) and not judges_credentials(first):
+        cause, other = later, first
+    elif isinstance(later, Denied) and isinstance(first, Denied):
+        first_id, later_id = (
+            login_refusal(denied, session.capabilities, tls=session.tls is not None)
+            for denied in (first, later)
+        )
+        if first_id == "auth-failed" and later_id in SPECIFIC:
+            cause, other = later, first
+    code = f"[{other.code}] " if other.code else ""
+    cause.others += [f"{other.command}: {code}{other.text}", *other.others]
+    return cause
 
 
 def _placed(session: Session, credentials: Credentials) -> Credentials:
@@ -97,17 +139,20 @@ def _keep_secret(session: Session, credentials: Credentials) -> None:
     session.peer.secrets.append(coded)
 
 
-def _ways(session: Session, credentials: Credentials) -> list[str]:
-    """Return what to try, in order: at most one that proves the password, one that says it."""
+def _ways(session: Session, credentials: Credentials) -> tuple[list[str], list[str]]:
+    """Return what to try, in order: at most one that proves the password, one that says it.
+
+    The second list is what to try where the server does not know those.
+    """
     if session.options.mechanisms:
-        return _wanted(session.options.mechanisms, credentials)
+        return _wanted(session.options.mechanisms, credentials), []
     offered = [name for name in MECHANISMS if name in session.mechanisms]
     if session.options.token:
         ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
-        return ways[:1] if session.secret else []
+        return (ways[:1], ways[1:]) if session.secret else ([], [])
     offered = [name for name in offered if name not in TOKENS and name != "EXTERNAL"]
     proving = [name for name in offered if name not in CLEAR and not obstacle(credentials, name)]
-    if not session.secret and session.timestamp:
+    if session.timestamp:
         proving.append("APOP")
     saying: list[str] = []
     if session.secret:
@@ -117,9 +162,8 @@ def _ways(session: Session, credentials: Credentials) -> list[str]:
             if not proving:
                 raise
     scram = [name for name in proving if name.startswith("SCRAM")]
-    if scram:
-        return [scram[0], *saying[:1]]
-    return saying[:1] or proving[:1]
+    ways = [scram[0], *saying[:1]] if scram else saying[:1] or proving[:1]
+    return ways, [name for name in (*saying, *proving) if name not in ways]
 
 
 def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
@@ -132,7 +176,7 @@ def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
 
 
 def _saying(session: Session, credentials: Credentials, offered: list[str]) -> list[str]:
-    """Return the ways that say the password: USER where the server has it, else PLAIN or LOGIN.
+    """Return the ways that say the password: USER first where the server has it, else last.
 
     Raises LocalError: none can say it.
     """
@@ -145,8 +189,8 @@ def _saying(session: Session, credentials: Credentials, offered: list[str]) -> l
     except LocalError:
         if not clear:
             raise
-        has_user = False
-    return ["USER", *clear] if has_user else clear
+        return clear
+    return ["USER", *clear] if has_user else [*clear, "USER"]
 
 
 def _no_way(session: Session) -> Insecure | Denied:

@@ -11,6 +11,7 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.protocol.client import SaslRefusal
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def scram(mechanism: str) -> Begin:
             client.set_server_final(said.decode())
         except (scramp.ScramException, UnicodeDecodeError) as error:
             if said.startswith(b"e=") and not said.startswith(_ANOTHER_CHANNEL):
-                yield b""  # it refuses, and its -ERR comes next
+                raise SaslRefusal(said.decode("ascii", "replace")) from None
             text = f"the server did not prove that it knows the password: {error}"
             raise ValueError(text) from error
         yield b""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from restante.protocol.failures import Denied, Lost, RemoteError, Stalled
+from restante.protocol.failures import Denied, Lost, MechanismRefused, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +45,7 @@ _SWITCHED_OFF = _said(
     r"(?:not enabled|disabled|enable|turn on|switch on).{0,40}\bpop3?\b",
 )
 _OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
-_CLEAR = _said(r"\b(?:TLS|SSL|STLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_CLEAR = _said(r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
 _EXPIRED = _said(
     r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
     r"\bexpired (?:password|credentials?)",
@@ -93,7 +93,42 @@ _TEMPORARY = _said(
 _PASSWORD = _said(
     r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
 )
-_UNKNOWN_USER = _said(r"unknown|no such|not known|does not exist|invalid")
+_WRONG = r"bad|wrong|invalid|incorrect|unknown|mismatch|failed|failure|denied|rejected"
+_CREDENTIALS = r"passw(?:or)?d|passphrase|credentials?|user ?name|users?|log-?[io]n|auth\w*"
+_JUDGED = _said(
+    rf"\b(?:{_WRONG})\b.{{0,30}}\b(?:{_CREDENTIALS})\b",
+    rf"\b(?:{_CREDENTIALS})\b.{{0,30}}\b(?:{_WRONG})\b",
+)
+_UNKNOWN_COMMAND = _said(
+    r"(?:unknown|unrecogni[sz]ed|invalid|bad|illegal|unsupported|unimplemented|undefined)"
+    r" (?:\w+ )?(?:command|verb|mechanism|method|keyword)",
+    r"no such (?:\w+ )?(?:command|verb|mechanism|method)",
+    r"(?:command|mechanism|method|AUTH\w*|USER|SASL)\b.{0,30}"
+    r"\b(?:unknown|unrecogni[sz]ed|unsupported|unimplemented|not \w+)",
+    r"not (?:supported|implemented|recogni[sz]ed|understood)",
+    r"unsupported|syntax error|what\?",
+)
+SPECIFIC = frozenset(
+    {
+        "auth-apppw", "auth-expired", "auth-locked", "auth-oauth", "auth-pop-disabled", "locked",
+        "login-delay",
+    }
+)  # fmt: skip
+"""Ids of a refused login that say more than that it was refused."""
+
+
+def judges_credentials(denied: Denied) -> bool:
+    """Return whether a refusal in the login is about name, password or account.
+
+    Otherwise the server only refused a command or a mechanism.
+    """
+    if denied.code:
+        return True
+    if _UNKNOWN_COMMAND.search(denied.text) and not _PASSWORD.search(denied.text):
+        return False
+    if not isinstance(denied, MechanismRefused):
+        return True
+    return bool(_JUDGED.search(denied.text)) or _by_words(denied.text, tls=True) is not None
 
 
 def named(error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool) -> RemoteError:
@@ -118,9 +153,9 @@ def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls:
     """Return the id for a login that was refused. The server's own words weigh most."""
     if error.code in _CODES:
         return _CODES[error.code]
-    found = _by_words(
-        error.text, user=not tls and error.command.upper().startswith("USER"), tls=tls
-    )
+    found = _by_words(error.text, tls=tls)
+    if found is None and not judges_credentials(error):
+        found = "auth-plain-refused" if not tls and _only_tls(capabilities) else "refused"
     if found is None and error.code == "SYS/PERM":
         found = "sys-perm"
     if found is None and error.code != "AUTH":
@@ -130,12 +165,17 @@ def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls:
     return found
 
 
-def _by_words(text: str, *, user: bool, tls: bool) -> str | None:
-    """Return what the text alone says; `user` is whether USER was refused."""
+def _only_tls(capabilities: Mapping[str, str] | None) -> bool:
+    """Return whether a server offers STLS and, before it, no way to log in."""
+    return capabilities is not None and "STLS" in capabilities and "USER" not in capabilities
+
+
+def _by_words(text: str, *, tls: bool) -> str | None:
+    """Return what the text alone says."""
     for name, wording, but in _WORDS:
         if wording.search(text) and not (but and but.search(text)):
             return name
-    if not tls and (_CLEAR.search(text) or (user and not _UNKNOWN_USER.search(text))):
+    if not tls and _CLEAR.search(text) and not _JUDGED.search(text):
         return "auth-plain-refused"
     return None
 

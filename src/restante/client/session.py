@@ -58,6 +58,7 @@ class Session:
     before_tls: dict[str, str] | None = None  # the same as it was in clear
     mechanism: str = ""  # the one that logged in, or "USER"
     tried: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)  # of these, by which credentials were refused
     ends: float = float("inf")  # when the time for all of it is over, by time.monotonic()
 
     def __post_init__(self) -> None:

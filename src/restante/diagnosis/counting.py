@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.by_hand import is_multi_line
 from restante.protocol.dialogue import Glance, Receive, Send, readable
-from restante.protocol.failures import BadReply
+from restante.protocol.failures import BadReply, RemoteError
 
 if TYPE_CHECKING:
     from restante.protocol.dialogue import Dialogue, Peer, T
@@ -40,7 +40,11 @@ class Counted:
                 if peer.command != asked:
                     self._begin(peer)
                 asked = peer.command
-                answer = yield step
+                try:
+                    answer = yield step
+                except RemoteError as error:
+                    step = dialogue.throw(error)
+                    continue
                 if isinstance(step, Receive):
                     self.octets += len(answer)
                     self.last = (self.last + answer)[-LAST:]

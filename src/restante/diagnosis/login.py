@@ -89,7 +89,8 @@ def _connect_again(work: Work) -> None:
 
 def _explain(work: Work, step: Step, error: RemoteError, password: str) -> None:
     step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
-    failed = work.session.tried
+    step.details += [("also", other) for other in error.others]
+    failed = work.session.refused
     if error.code in ("", "AUTH") and isinstance(error, Denied) and len(failed) > 1:
         text = f"that makes {len(failed)} failed logins for fail2ban; --mechanism tries one only"
         step.details.append(("note", text))

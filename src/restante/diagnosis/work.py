@@ -110,6 +110,8 @@ class Work:
         self._say_what_came(error)
         self._own_limit(error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
+        if error.others:
+            facts["others"] = list(error.others)
         if isinstance(error, Denied):
             facts["said"] = error.text
         if error.certificate:

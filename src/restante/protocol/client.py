@@ -25,7 +25,14 @@ from restante.protocol.dialogue import (
     Status,
 )
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Insecure, Truncated
+from restante.protocol.failures import (
+    BadReply,
+    Denied,
+    Insecure,
+    MechanismRefused,
+    RemoteError,
+    Truncated,
+)
 from restante.protocol.received import ReceivedBody
 
 if TYPE_CHECKING:
@@ -256,15 +263,21 @@ def piece_of(peer: Peer, body: ReceivedBody, most: int) -> Dialogue[bytes]:
 Responder: TypeAlias = Generator[bytes | None, bytes, None]
 """A mechanism's side of the client: yields responses, the first one None where the server begins.
 
-It raises ValueError where the server is not who it should be; it is sent b"" where +OK came, which
-is no proof to a mechanism that wants one.
+It raises ValueError where the server is not who it should be, and SaslRefusal where the server
+refuses within the mechanism; it is sent b"" where +OK came, which is no proof to a mechanism
+that wants one.
 """
+
+
+class SaslRefusal(Exception):  # noqa: N818  # it is an answer rather than an error
+    """The server refuses by the mechanism's own means, such as "e=" of SCRAM (RFC 5802)."""
 
 
 def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
     """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command.
 
     Its reader raises Insecure too: the server did not prove itself, so nothing more is sent to it.
+    It raises MechanismRefused in place of Denied where no response was sent.
     """
     first = next(responder)
     request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
@@ -274,19 +287,23 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         shown, first = f"AUTH {mechanism} ***\r\n", None
 
     def read(peer: Peer) -> Dialogue[Status]:
-        held = first
+        held, refused = first, MechanismRefused if shown == f"AUTH {mechanism}\r\n" else Denied
         while (challenge := (yield from _challenge(peer))) is not None:
             try:
                 response = responder.send(challenge) if held is None else held
+            except SaslRefusal as said:
+                yield from _refused_within(peer, str(said))
             except ValueError as doubt:
                 yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
                 raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
             except StopIteration:
                 yield from _give_up(peer)
-            held = None
+            held, refused = None, Denied
             yield Send(_base64(response or b"") + b"\r\n")
             peer.note(">", "***")
-        status = yield from peer.ok()
+        status = yield from peer.status()
+        if not status.ok:
+            raise peer.fail(refused, "refused", status.text, status.code)
         _conclude(peer, responder)
         return status
 
@@ -298,6 +315,27 @@ def _give_up(peer: Peer) -> Dialogue[NoReturn]:
     yield from peer.status()
     text = "given up: more challenges than the mechanism has"
     raise peer.fail(Denied, "auth-failed", text)
+
+
+def _refused_within(peer: Peer, said: str) -> Dialogue[NoReturn]:
+    """Hear the -ERR behind a refusal by the mechanism; the server may also hang up or fall silent.
+
+    Raises Denied, in any of the three cases. Raises Insecure: the server says +OK all the same.
+    """
+    text, code, others = said, "", []
+    try:
+        yield Send(b"\r\n")
+        status = yield from peer.status()
+    except RemoteError as end:
+        others = [end.text]
+    else:
+        if status.ok:
+            unproven = f"the server said +OK behind its own refusal: {said}"
+            raise peer.fail(Insecure, "auth-unproven", unproven)
+        text, code = f"{status.text} ({said})".strip(), status.code
+    denied = peer.fail(Denied, "refused", text, code)
+    denied.others += others
+    raise denied
 
 
 def _conclude(peer: Peer, responder: Responder) -> None:

@@ -166,7 +166,7 @@ class Peer:
 
     def fail(self, kind: type[RemoteError], id: str, text: str, code: str = "") -> RemoteError:  # noqa: A002  # see RemoteError
         """Return an error that knows where it happened."""
-        self.broken = self.broken or kind is not Denied
+        self.broken = self.broken or not issubclass(kind, Denied)
         return kind(
             id,
             self.redacted(text),

@@ -2,6 +2,7 @@
 
 RemoteError
 ├── Denied          the server answered -ERR; `code` is its response code, such as "IN-USE"
+│   └── MechanismRefused  ... to AUTH, before anything of the name or password was sent
 ├── Lost            the connection ended where something should have come
 ├── Stalled         nothing came in time
 ├── BadReply        what came is no POP3, or not what was asked for
@@ -41,6 +42,7 @@ class RemoteError(Pop3Error):
         phase: discover, connect, tls, greeting, capa, login, mailbox, message or quit.
         command: the last command, without secrets.
         certificate: what the server's certificate says, where that is the trouble.
+        others: what else went wrong before or after, and is not the cause; each one line.
     """
 
     def __init__(  # noqa: PLR0913  # an error with all that is known of it
@@ -60,6 +62,7 @@ class RemoteError(Pop3Error):
         self.phase = phase
         self.command = command
         self.certificate = certificate
+        self.others: list[str] = []
 
     def __str__(self) -> str:
         code = f"[{self.code}] " if self.code else ""
@@ -74,6 +77,10 @@ class RemoteError(Pop3Error):
 
 class Denied(RemoteError):  # noqa: N818  # it is an answer rather than an error
     """The server answered -ERR. The connection goes on."""
+
+
+class MechanismRefused(Denied):
+    """The server refused AUTH before it had a name or password: it may not know the mechanism."""
 
 
 class Lost(RemoteError):  # noqa: N818  # the connection is
