@@ -78,7 +78,7 @@ def open_folder(name: str, parent: int) -> int:
         return folder
 
 
-def _open_folder(name: str, parent: int) -> int:
+def _open_folder(name: str, parent: int | None = None) -> int:
     try:
         return os.open(name, _OPEN_FOLDER, dir_fd=parent)
     except NotADirectoryError:
@@ -97,6 +97,27 @@ def give_to_owner(file: int, folder: int) -> None:
     if os.geteuid() == 0:
         owner = os.fstat(folder)
         os.fchown(file, owner.st_uid, owner.st_gid)
+
+
+def open_existing(root: Path | str, folder: Path | str) -> int:
+    """Open a folder below a root, without making any.
+
+    The root may be a link; below it none is followed. Raises OSError.
+    """
+    first, *others = str(folder).removeprefix(str(root)).strip("/").split("/")
+    here = f"{root}/{first}"
+    opened = _open_folder(here)
+    for part in others:
+        here += f"/{part}"
+        try:
+            below = _open_folder(part, opened)
+        except OSError as error:
+            error.filename = here
+            raise
+        finally:
+            let_go(opened)
+        opened = below
+    return opened
 
 
 def open_folder_if_there(name: str, parent: int) -> int:

@@ -220,7 +220,7 @@ def test_a_list_that_changed_just_now_is_read_again_though_its_time_is_the_same(
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     now = snapshot.Change(1, time.time_ns(), time.time_ns())
-    monkeypatch.setattr(snapshot, "_changed_if_there", lambda _: now)
+    monkeypatch.setattr(snapshot, "_changed_if_there", lambda *_: now)
     assert settled(box).box.uids() == [FIRST]
     file.write_bytes(HEAD + b"2 :1.a\n")
     box.put("new/2.b")
@@ -276,9 +276,9 @@ def test_who_does_not_use_it_pays_no_call_and_who_does_pays_one(
     looked: list[str] = []
     lstat = os.lstat
 
-    def count(path: str) -> os.stat_result:
-        looked.append(Path(path).name)
-        return lstat(path)
+    def count(name: str, *, dir_fd: int) -> os.stat_result:
+        looked.append(name)
+        return lstat(name, dir_fd=dir_fd)
 
     settled(box)
     monkeypatch.setattr(os, "lstat", count)

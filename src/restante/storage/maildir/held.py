@@ -1,54 +1,65 @@
-"""What a session holds of its maildrop: the lock, and the folders as soon as it asks for them."""
+"""What a session holds of its maildrop: its folder, the lock, and the folders with messages.
+
+The maildrop's folder is opened once, and everything else is opened, listed and removed below that
+descriptor. So a folder or a link that comes in its place later changes nothing.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
 
+from restante.storage.files import let_go
 from restante.storage.maildir.listing import Folders
-from restante.storage.maildir.lock import LOCK_FILE, try_lock
+from restante.storage.maildir.lock import try_lock
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Held:
     """A locked maildrop's descriptors, open until they are released.
 
-    Most sessions find nothing new. They read no message, so the lock is all that they open.
+    Most sessions find nothing new. They read no message, so `new` and `cur` are opened on demand.
     """
 
-    __slots__ = ("_folder", "_folders", "_lock", "_root")
+    __slots__ = ("_folders", "_lock", "_reopen", "root")
 
-    def __init__(self, folder: str, lock: int) -> None:
-        self._folder = folder
+    def __init__(self, root: int, lock: int, reopen: Callable[[], int]) -> None:
+        self.root = root  # the maildrop's own folder
         self._lock = lock
-        self._root = -1
+        self._reopen = reopen
         self._folders: Folders | None = None
 
     @classmethod
-    def take(cls, folder: str) -> Held | None:
-        """Lock the maildrop in a folder; None where another session has it. Raises OSError."""
-        lock = try_lock(folder)
-        return None if lock is None else cls(folder, lock)
+    def take(cls, reopen: Callable[[], int], root: int = -1) -> Held | None:
+        """Lock a maildrop; return None where another session has it. Raises OSError.
 
-    @property
-    def root(self) -> int:
-        """The maildrop's own folder. Raises OSError: another one has come in its place."""
-        if self._root < 0:
-            root = os.open(self._folder, _FOLDER)
-            if not self._is_locked(root):
-                os.close(root)
-                raise OSError(errno.ESTALE, "another folder has come in its place", self._folder)
-            self._root = root
-        return self._root
-
-    def _is_locked(self, root: int) -> bool:
-        """Tell whether the lock in this folder is the one that we have."""
+        `reopen` opens the maildrop's folder by its path. `root` is the folder, where it is open
+        already; it is closed unless the lock is free.
+        """
+        if root < 0:
+            root = reopen()
+        lock = None
         try:
-            here = os.stat(LOCK_FILE, dir_fd=root, follow_symlinks=False)
-            return os.path.samestat(here, os.fstat(self._lock))
-        except OSError:
-            return False
+            lock = try_lock(root)
+        finally:
+            if lock is None:
+                let_go(root)
+        return None if lock is None else cls(root, lock, reopen)
+
+    def check_place(self) -> None:
+        """Check that the path still leads to the folder that is locked.
+
+        Raises OSError: another folder has come in its place.
+        """
+        there = self._reopen()
+        try:
+            if not os.path.sameopenfile(there, self.root):
+                raise OSError(errno.ESTALE, "another folder has come in its place")
+        finally:
+            let_go(there)
 
     def open(self) -> None:
         """Open the folders now, made where they are missing. Raises OSError."""
@@ -63,8 +74,8 @@ class Held:
 
     def release(self) -> None:
         """Close them all; doing it twice is no error. Raises OSError: still, all are closed."""
-        opened = (*(self._folders or ()), self._root, self._lock)
-        self._lock = self._root = -1
+        opened = (*(self._folders or ()), self.root, self._lock)
+        self._lock = self.root = -1
         self._folders = None
         failed: OSError | None = None
         for descriptor in opened:

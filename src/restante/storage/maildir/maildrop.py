@@ -113,6 +113,8 @@ class MaildirMaildrop:
         return gone
 
     def _remove(self, indexes: Sequence[int]) -> None:
+        with as_store_error("messages cannot be removed", self._folder):
+            self._held.check_place()
         failed = self._unlink_all(indexes)
         with as_store_error("a removal may not last", self._folder):
             os.fsync(self._held.folders.new)

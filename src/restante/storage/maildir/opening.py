@@ -42,17 +42,17 @@ def look(
     that of the file of sizes after it, since the look itself may have written it.
     """
     begun = time.time_ns()
-    stamp = Stamp.of(folder, uidlist=form is not None)
+    stamp = Stamp.of(held.root, uidlist=form is not None)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         updated = _updated(known, stamp, held, form)
-        now = Stamp.of(folder, uidlist=form is not None)
+        now = Stamp.of(held.root, uidlist=form is not None)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
     entries, contents, exact = updated or _listed(held, form)
-    stamp = stamp._replace(sizes=sizes_changed(folder))
+    stamp = stamp._replace(sizes=sizes_changed(held.root))
     return Snapshot(folder, stamp, begun, entries, contents, exact)
 
 

@@ -49,11 +49,11 @@ class Stamp(NamedTuple):
     uidlist: Change = _MISSING
 
     @classmethod
-    def of(cls, folder: str, *, uidlist: bool = False) -> Stamp:
+    def of(cls, root: int, *, uidlist: bool = False) -> Stamp:
         """Look at a maildrop's folders, file of sizes, and Dovecot's list. Raises OSError."""
-        sizes = sizes_changed(folder)
-        known = _changed_if_there(f"{folder}/{LIST}") if uidlist else _MISSING
-        return cls(sizes, _changed(f"{folder}/new"), _changed(f"{folder}/cur"), known)
+        sizes = sizes_changed(root)
+        known = _changed_if_there(LIST, root) if uidlist else _MISSING
+        return cls(sizes, _changed("new", root), _changed("cur", root), known)
 
     def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
         """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
@@ -61,20 +61,20 @@ class Stamp(NamedTuple):
         return modified + GRAIN < now
 
 
-def sizes_changed(folder: str) -> Change:
+def sizes_changed(root: int) -> Change:
     """Look at a maildrop's file of sizes, which may be missing. Raises OSError."""
-    return _changed_if_there(f"{folder}/{CACHE_FILE}")
+    return _changed_if_there(CACHE_FILE, root)
 
 
-def _changed_if_there(path: str) -> Change:
+def _changed_if_there(name: str, root: int) -> Change:
     try:
-        return _changed(path)
+        return _changed(name, root)
     except FileNotFoundError:
         return _MISSING
 
 
-def _changed(path: str) -> Change:
-    status = os.lstat(path)
+def _changed(name: str, root: int) -> Change:
+    status = os.lstat(name, dir_fd=root)
     return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 

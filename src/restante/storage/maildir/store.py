@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError
-from restante.storage.files import as_store_error, is_missing, let_go, open_below
+from restante.storage.files import as_store_error, let_go, open_below, open_existing
 from restante.storage.maildir import delivery, expiry
 from restante.storage.maildir.held import Held
 from restante.storage.maildir.listing import Folders
@@ -21,14 +21,13 @@ from restante.storage.pace import Pace
 from restante.storage.snapshots import Snapshots
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from restante.storage.api import Due
     from restante.storage.layout import Layout
     from restante.storage.maildir.snapshot import Snapshot
     from restante.storage.maildir.uidlist import UidFormat
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
@@ -82,17 +81,18 @@ class MaildirStore:
 
     def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
-            if is_missing(folder):
+            try:
+                root = open_existing(self._layout.root, folder)
+            except FileNotFoundError:
                 return []
             if dry_run:
-                root = os.open(folder, _FOLDER)
-                undo.callback(os.close, root)
+                undo.callback(let_go, root)
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
                 unique_id = naming(self._form, root)
                 due = expiry.due_messages(folders, days, unique_id)
                 return [message for _, message in due]
-            held = Held.take(str(folder))
+            held = Held.take(self._opening(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
@@ -104,8 +104,8 @@ class MaildirStore:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()
-            self._look_for(folder)
-            held = Held.take(str(folder))
+            root = open_below(self._layout.root, folder)
+            held = Held.take(self._opening(str(folder)), root)
             self._pace.note(begun)
             if held is None:
                 return None
@@ -122,11 +122,11 @@ class MaildirStore:
             return MaildirMaildrop(held, snapshot, self._pace)
 
     def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
-        held = Held.take(known.folder)
+        held = Held.take(self._opening(known.folder))
         if held is None:
             return None
         try:
-            now = Stamp.of(known.folder, uidlist=self._form is not None)
+            now = Stamp.of(held.root, uidlist=self._form is not None)
         except BaseException:
             held.release()
             raise
@@ -143,10 +143,6 @@ class MaildirStore:
             finally:
                 let_go(root)
 
-    def _look_for(self, folder: Path) -> None:
-        """Make a user's folder when it is missing; refuse a link, as delivery does.
-
-        The mail folder above it is never made: it may be a disk that is not mounted yet, and an
-        empty maildrop would make clients forget what they have seen.
-        """
-        let_go(open_below(self._layout.root, folder))
+    def _opening(self, folder: str) -> Callable[[], int]:
+        """Return what opens a user's folder, following no link below the mail folder."""
+        return partial(open_existing, self._layout.root, folder)
