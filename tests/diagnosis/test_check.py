@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -323,11 +324,12 @@ def discovering(monkeypatch: pytest.MonkeyPatch, *found: Candidate) -> None:
 def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with broken() as running:
         source = "SRV _pop3s._tcp.example.com"
-        candidate = Candidate("127.0.0.1", running.port, "starttls", "ann@example.com", source)
-        discovering(monkeypatch, candidate)
-        report = examine(Question("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
+        host, port = "pop.example.com", running.port
+        discovering(monkeypatch, Candidate(host, port, "starttls", "ann@example.com", source))
+        options = replace(OPTIONS, resolve={(host, port): "127.0.0.1"}, insecure_plaintext=True)
+        report = examine(Question("ann@example.com", None, options, password=lambda: "hunter22"))
     assert report.id == "ok"
-    assert report.steps[0].text == f"SRV _pop3s._tcp.example.com -> 127.0.0.1:{running.port}"
+    assert report.steps[0].text == f"SRV _pop3s._tcp.example.com -> {host}:{port}"
     assert "USER ann@example.com" in running.heard
 
 

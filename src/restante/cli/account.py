@@ -6,14 +6,16 @@ import dataclasses
 import os
 import re
 import ssl
+import time
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from restante.cli.password import asking, password_options
 from restante.cli.seconds import Seconds
+from restante.cli.trouble import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,12 +102,21 @@ class Account:
         )
 
     def located(self) -> Target:
-        """Return where it is, discovered where that was not said. Raises RemoteError."""
-        if self.target is None:
-            from restante.client import lookup
+        """Return where it is, discovered where that was not said, within the time for all of it.
 
-            self.target = lookup.target_of(self.name)
+        A person at a terminal is asked about a server of another domain. Raises Failed.
+        """
+        if self.target is None:
+            begun = time.monotonic()
+            self.target, asked = _discovered(self.name, self.seconds, self.flags)
+            self._spend(time.monotonic() - begun - asked)
         return self.target
+
+    def _spend(self, seconds: float) -> None:
+        """Take the time of a look-up from what is left for all of it."""
+        if self.seconds is not None:
+            left = max(0.001, self.seconds - seconds)
+            self.options = dataclasses.replace(self.options, total_seconds=left)
 
 
 def account_options(function: F) -> F:
@@ -131,7 +142,7 @@ def read(
     flags = tuple(_repeated(given))
     holder: list[Account] = []
     password = asking(given, lambda: _located(holder[0]))
-    target, guess = _target(name, given)
+    target, guess = _target(name, given, flags)
     if login and target is not None and not target.user:
         raise click.UsageError(f"{name} is no account: write user@domain, or add -u NAME")
     verbose = given.pop("verbose")
@@ -190,35 +201,56 @@ def _from_file(name: str) -> tuple[str, dict[str, str]]:
     return entry["account"], {key: str(value) for key, value in entry.items()}
 
 
-def _target(name: str, given: dict[str, Any]) -> tuple[Target | None, bool]:
+def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
-    from restante.client.options import PORTS, Target, parse_url, shown
+    from restante.client.options import shown
 
     host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
     starttls = given.pop("starttls")
-    if "://" in name:
-        try:
-            target = parse_url(name)
-        except ValueError as error:
-            raise click.UsageError(f"{shown(name)}: {error}") from None
-        changes = {"host": host, "port": port, "user": user}
-        return dataclasses.replace(target, **{k: v for k, v in changes.items() if v}), False
-    if shown(name) != name:
-        text = f"{shown(name)}: no password in an account: leave it out, and you are asked for it"
-        raise click.UsageError(text)
-    host, port = _bare_host(name, host, port)
-    if not host:
-        if "@" not in name:
+    with told():
+        if "://" in name:
+            return _by_url(name, {"host": host, "port": port, "user": user}), False
+        if shown(name) != name:
+            text = "no password in an account: leave it out, and you are asked for it"
+            raise click.UsageError(f"{shown(name)}: {text}")
+        host, port = _bare_host(name, host, port)
+        if not host and "@" not in name:
             text = f"{name} is no account: write user@domain, or pop3s://user@host"
             raise click.UsageError(text)
-        if starttls or port or user:
-            host = _discovered_host(name)
-        else:
+        if not (host or starttls or port or user):
             return None, False
+        found = None if host else _discovered(name, given["max_time"], flags)[0]
+        return _by_options(name, found, (host, port, user), starttls=starttls)
+
+
+def _by_url(url: str, changes: dict[str, Any]) -> Target:
+    from restante.client.options import parse_url, shown
+
+    try:
+        target = parse_url(url)
+    except ValueError as error:
+        raise click.UsageError(f"{shown(url)}: {error}") from None
+    return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
+
+
+def _by_options(
+    name: str,
+    found: Target | None,
+    given: tuple[str | None, int | None, str | None],
+    *,
+    starttls: bool,
+) -> tuple[Target, bool]:
+    """Return the server that options name, with what was discovered for what they do not."""
+    from restante.client.options import PORTS, Target
+
+    host, port, user = given
     tls: Tls = "starttls" if starttls or port == PORTS["starttls"] else "implicit"
     guess = bool(port) and port not in (110, 995) and not starttls
     user = user or (name if "@" in name else "")
-    return Target(host, port or PORTS[tls], "starttls" if guess else tls, user), guess
+    tls, port = ("starttls" if guess else tls), port or PORTS[tls]
+    if found is not None:
+        return dataclasses.replace(found, port=port, tls=tls, user=user), guess
+    return Target(host or "", port, tls, user), guess
 
 
 def _bare_host(name: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
@@ -231,10 +263,24 @@ def _bare_host(name: str, host: str | None, port: int | None) -> tuple[str | Non
     return found[1].strip("[]"), port or (int(found[2]) if found[2] else None)
 
 
-def _discovered_host(address: str) -> str:
+def _discovered(
+    address: str, seconds: float | None, flags: tuple[str, ...]
+) -> tuple[Target, float]:
+    """Return the server of an address, and for how long a person was asked. Raises Failed."""
+    from restante.cli.confirm import confirm, explicit
     from restante.client import lookup
+    from restante.protocol.failures import OtherDomain
 
-    return lookup.target_of(address).host
+    with told():
+        try:
+            return lookup.target_of(address, seconds or lookup.SECONDS), 0
+        except OtherDomain as error:
+            begun = time.monotonic()
+            target = cast("Target", error.target)
+            if not confirm(error):
+                error.remedy = explicit(target, flags)
+                raise
+            return target, time.monotonic() - begun
 
 
 def _options(

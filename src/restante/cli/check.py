@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.account import account_options, read
+from restante.cli.confirm import confirm
 from restante.cli.seconds import Seconds
 from restante.protocol.text import to_json
 
@@ -45,6 +46,7 @@ def check(
     made = read(account, given, TOTAL)
     question = made.question()
     question.password, question.deep, question.wait = made.password, deep, wait
+    question.confirm = confirm
     if wait and question.options.total_seconds == TOTAL:
         question.options = _with_total(question, TOTAL + wait)
     _examine(question, as_json=as_json, silent=silent)

@@ -50,6 +50,9 @@ def _as_json(found: Discovery) -> dict[str, object]:
 
 
 def _show(found: Discovery) -> None:
+    from restante.client.domain import shown
+    from restante.client.lookup import is_vouched
+
     width = max(len(finding.source) for finding in found.findings)
     for finding in found.findings:
         for line in _lines(finding, width):
@@ -62,6 +65,11 @@ def _show(found: Discovery) -> None:
         return
     ok = click.style("OK", fg="green", bold=True)
     click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")
+    if not is_vouched(winner, found):
+        mark = click.style("WARN", fg="yellow", bold=True)
+        text = f"{shown(winner.host)} is not in {shown(found.domain)}: is it the provider's?"
+        click.echo(f"{mark} other-domain  {plain(text)}")
+        click.echo("  more  pop3 explain other-domain")
     click.echo(f"  next  pop3 check {shlex.quote(found.address)}")
 
 
@@ -76,4 +84,6 @@ def _lines(finding: Finding, width: int) -> list[str]:
 
 def _where(candidate: Candidate) -> str:
     kind = {"implicit": "TLS", "starttls": "STLS", "none": "no TLS"}[candidate.tls]
-    return f"{candidate.host}:{candidate.port} {kind}, as {candidate.user}"
+    from restante.client.domain import shown
+
+    return f"{shown(candidate.host)}:{candidate.port} {kind}, as {candidate.user}"

@@ -60,8 +60,10 @@ def failed(error: object) -> Failed:
         return Failed(f"FAIL {error.id}  {plain(code + error.text + where)}", 6)
     parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": plain(code + error.text + where)}
     parts |= {"  also  ": plain("; ".join(error.others))} if error.others else {}
-    parts |= {"  you   ": row.you} if row.you else {}
+    remedy = getattr(error, "remedy", "")
+    parts |= {"  you   ": row.you} if row.you and not remedy else {}
     wrap = is_terminal(sys.stderr)
     lines = [line for head, text in parts.items() for line in hanging(head, text, wrap=wrap)]
+    lines += [f"  you   {plain(remedy)}"] if remedy else []  # in one line, to be copied
     lines.append(f"  more  pop3 explain {row.id}")
     return Failed("\n".join(lines), row.exit)

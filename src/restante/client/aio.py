@@ -14,9 +14,10 @@ one at once, or behind a failure, is a LocalError too.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import time
 from email import message_from_bytes, policy
+from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from restante.client import aio_wire, maildrop
@@ -175,7 +176,8 @@ async def connect(
     """
     options = combined(options, given)
     ends = ending(options)
-    target = await asyncio.to_thread(maildrop.target_of, account)
+    seconds = ends - time.monotonic()
+    target = await aio_wire.in_thread(partial(maildrop.target_of, account, seconds))
     session = Session(target, options, ends=ends)
     try:
         drop = await _open(session, password)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from restante.client import reach
+from restante.client import reach, threads
 from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from restante.client.flow import Flowing
     from restante.client.session import Session
@@ -96,6 +97,11 @@ class AsyncWire:
         return b""
 
 
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do work in a thread; nobody waits for it where this is cancelled, or the loop ends."""
+    return await asyncio.wrap_future(threads.start(work))
+
+
 async def _turn() -> None:
     """Let the event loop see once what its sockets hold, and take it."""
     await asyncio.sleep(0)  # it looks before this is over
@@ -106,7 +112,8 @@ async def dial(session: Session) -> AsyncWire:
     """Return a connection to the first address that takes one. Raises RemoteError."""
     target, options = session.target, session.options
     trouble: Unreachable | None = None
-    for address in await asyncio.to_thread(reach.addresses, target, options):
+    seconds = seconds_to_connect(session)
+    for address in await in_thread(partial(reach.addresses, target, options, seconds)):
         try:
             seconds = seconds_to_connect(session)
             async with asyncio.timeout(seconds):

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from restante.client.domain import ascii_domain, is_below
+from restante.protocol.text import printable
+
 if TYPE_CHECKING:
     from restante.client.domain import Address
     from restante.client.options import Tls
 
 LIMIT = 256 * 1024  # octets of a file
+OWN = 2  # of the places are the mail domain's own, and come first
+LONGEST = 255  # characters of a name to log in with
 
 _SOCKETS: dict[str, Tls] = {"SSL": "implicit", "STARTTLS": "starttls", "plain": "none"}
 
@@ -43,6 +48,13 @@ def urls(address: Address) -> dict[str, str]:
         f"autoconfig at {domain}": known,
         "autoconfig at Thunderbird": f"https://autoconfig.thunderbird.net/v1.1/{domain}",
     }
+
+
+def is_of(url: str, address: Address) -> bool:
+    """Tell whether what an https URL answers comes from the address's own domain."""
+    from urllib.parse import urlsplit
+
+    return is_below(urlsplit(url).hostname or "", address.domain)
 
 
 def _quoted(text: str) -> str:
@@ -79,12 +91,15 @@ def parse(octets: bytes, address: Address) -> list[Incoming]:
 
 
 def _incoming(node: ET.Element, address: Address) -> Incoming | None:
-    host = _filled(node.findtext("hostname", ""), address).strip().lower()
+    try:
+        host = ascii_domain(_filled(node.findtext("hostname", ""), address))
+    except ValueError:
+        return None
     port = _port(node.findtext("port", "").strip())
     kind = node.findtext("socketType", "").strip()
-    if not host or not port or kind not in _SOCKETS:
-        return None
     user = _filled(node.findtext("username", "").strip(), address) or str(address)
+    if not port or kind not in _SOCKETS or len(user) > LONGEST or printable(user) != user:
+        return None
     return Incoming(host, port, _SOCKETS[kind], user)
 
 

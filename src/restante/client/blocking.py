@@ -17,6 +17,7 @@ LocalError too.
 from __future__ import annotations
 
 import contextlib
+import time
 from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -178,7 +179,8 @@ def connect(
     """
     options = combined(options, given)
     ends = ending(options)
-    session = Session(maildrop.target_of(account), options, ends=ends)
+    target = maildrop.target_of(account, ends - time.monotonic())
+    session = Session(target, options, ends=ends)
     try:
         return _open(session, password)
     except Insecure as error:

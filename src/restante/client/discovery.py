@@ -1,27 +1,35 @@
 """Where the POP3 server of a mail address is: SRV records, autoconfig, and guesses.
 
 RFC 6186; Mozilla's autoconfig; names that most hosts use. All are asked side by side.
+
+Answers of the DNS can be forged, and TLS proves only that a server has the name that was looked up.
+So a server counts as vouched for where it is in the mail domain, or where a file named it that came
+by https from the mail domain. For any other a person decides: RFC 6186 section 6.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from restante.client import autoconfig, domain
+from restante.client import autoconfig, domain, threads
 from restante.client.world import Internet, Nothing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from restante.client.domain import Address
     from restante.client.options import Tls
     from restante.client.world import Service, World
 
 SECONDS = 10.0
+EACH = 5.0  # seconds for one question
+MOST_SERVERS = 6  # that one source may name
+MOST_EXCHANGERS = 3  # that are tried, the preferred ones
 GUESSES = ("pop.{}", "pop3.{}", "mail.{}", "{}")
 _SERVICES: tuple[tuple[str, Tls], ...] = (("_pop3s", "implicit"), ("_pop3", "starttls"))
 _BEST_FIRST: dict[Tls, int] = {"implicit": 0, "starttls": 1, "none": 2}
@@ -29,13 +37,18 @@ _BEST_FIRST: dict[Tls, int] = {"implicit": 0, "starttls": 1, "none": 2}
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A server that may be the one."""
+    """A server that may be the one.
+
+    Attributes:
+        vouched: it is in the mail domain, or the mail domain named it by https.
+    """
 
     host: str
     port: int
     tls: Tls
     user: str
     source: str
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +71,8 @@ class Discovery:
     winner: Candidate | None
 
 
+T = TypeVar("T")
+R = TypeVar("R")
 Ask: TypeAlias = "Callable[[], Iterable[Candidate]]"
 
 
@@ -67,12 +82,13 @@ def discover(address: str, timeout: float = SECONDS, world: World | None = None)
     Raises ValueError: it is no address.
     """
     parsed = domain.parse(address)
-    world = world or Internet(min(timeout, 5.0))
-    findings = _ask_all(_sources(parsed, world), timeout)
+    ends = time.monotonic() + timeout
+    world = world or Internet(min(timeout, EACH), domain=parsed.domain, ends=ends)
+    findings = _ask_all(_sources(parsed, world, ends), ends)
     return Discovery(address, parsed.domain, tuple(findings), _winner(findings))
 
 
-def _sources(address: Address, world: World) -> dict[str, Ask]:
+def _sources(address: Address, world: World, ends: float) -> dict[str, Ask]:
     """Return the questions in the order in which their answers are believed."""
     asked: dict[str, Ask] = {}
     for service, tls in _SERVICES:
@@ -80,31 +96,52 @@ def _sources(address: Address, world: World) -> dict[str, Ask]:
         asked[f"SRV {name}"] = _srv(name, tls, address, world)
     for source, url in autoconfig.urls(address).items():
         asked[source] = _autoconfig(source, url, address, world)
-    asked["guesses"] = _guesses(address, world)
+    asked["guesses"] = _guesses(address, world, ends)
     return asked
 
 
-def _ask_all(sources: dict[str, Ask], timeout: float) -> list[Finding]:
-    """Ask all at once; who is not done in time has nothing."""
-    pool = ThreadPoolExecutor(len(sources), thread_name_prefix="discover")
+def _ask_all(sources: dict[str, Ask], ends: float) -> list[Finding]:
+    """Ask all at once; a source that is late has nothing."""
     begun = time.monotonic()
-    futures = {name: pool.submit(_timed, name, ask) for name, ask in sources.items()}
-    wait(futures.values(), timeout)
-    pool.shutdown(wait=False, cancel_futures=True)
+    found = _results({name: partial(_timed, name, ask) for name, ask in sources.items()}, ends)
     late = time.monotonic() - begun
     return [
-        future.result() if future.done() else Finding(name, (), late, "did not answer in time")
-        for name, future in futures.items()
+        found.get(name) or Finding(name, (), late, "did not answer in time") for name in sources
     ]
+
+
+def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
+    """Do all of some work side by side; return the results that there are in time."""
+    futures = {key: threads.start(do, "discover") for key, do in work.items()}
+    wait(futures.values(), max(0.0, ends - time.monotonic()))
+    return {key: future.result() for key, future in futures.items() if future.done()}
 
 
 def _timed(name: str, ask: Ask) -> Finding:
     begun = time.monotonic()
     try:
-        found, note = tuple(ask()), ""
+        found, note = _usable(ask()), ""
     except Nothing as nothing:
         found, note = (), str(nothing)
     return Finding(name, found, time.monotonic() - begun, note)
+
+
+def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return the first servers that can be. Raises Nothing: none of those that there are.
+
+    A look-up that leads to this machine would lead to what listens there for this machine alone.
+    """
+    usable, refused = [], ""
+    for candidate in candidates:
+        if domain.is_this_machine(candidate.host):
+            refused = f"it names this machine ({candidate.host}), which is refused"
+        elif not domain.is_name(candidate.host) or not candidate.port:
+            refused = f"it names {candidate.host}:{candidate.port}, which no server can have"
+        else:
+            usable.append(candidate)
+    if refused and not usable:
+        raise Nothing(refused)
+    return tuple(usable[:MOST_SERVERS])
 
 
 def _srv(name: str, tls: Tls, address: Address, world: World) -> Ask:
@@ -113,9 +150,16 @@ def _srv(name: str, tls: Tls, address: Address, world: World) -> Ask:
         if all(not record.host for record in records):
             raise Nothing('not offered: the record says "."')  # RFC 6186 section 3.4
         source = f"SRV {name}"
-        return [Candidate(r.host, r.port, tls, str(address), source) for r in ordered(records)]
+        return [
+            Candidate(r.host, r.port, tls, str(address), source, _below(r.host, address))
+            for r in ordered(records)
+        ]
 
     return ask
+
+
+def _below(host: str, address: Address) -> bool:
+    return domain.is_below(host, address.domain)
 
 
 def ordered(records: Sequence[Service]) -> list[Service]:
@@ -125,31 +169,36 @@ def ordered(records: Sequence[Service]) -> list[Service]:
 
 
 def _autoconfig(source: str, url: str, address: Address, world: World) -> Ask:
+    own = autoconfig.is_of(url, address)
+
     def ask() -> Iterable[Candidate]:
         try:
             found = autoconfig.parse(world.fetch(url), address)
         except autoconfig.NoAutoconfigError as error:
             raise Nothing(str(error)) from None
-        return [Candidate(i.host, i.port, i.tls, i.user, source) for i in found]
+        return [
+            Candidate(i.host, i.port, i.tls, i.user, source, own or _below(i.host, address))
+            for i in found
+        ]
 
     return ask
 
 
-def _guesses(address: Address, world: World) -> Ask:
+def _guesses(address: Address, world: World, ends: float) -> Ask:
+    ends -= (ends - time.monotonic()) / 10  # what answered by then is a result in time
+
     def ask() -> Iterable[Candidate]:
         names = [pattern.format(address.domain) for pattern in GUESSES]
         hosts = list(dict.fromkeys([*names, *_exchangers(address, world)]))
-        tries = [(host, port, tls) for port, tls in _PORTS for host in hosts]
-        with ThreadPoolExecutor(len(tries)) as pool:
-            takes = list(pool.map(lambda t: _takes(world, t[0], t[1]), tries))
+        tries = {host: partial(_open_ports, world, host) for host in hosts}
         found = [
-            Candidate(host, port, tls, str(address), "guesses")
-            for (host, port, tls), taken in zip(tries, takes, strict=True)
-            if taken
+            Candidate(host, port, tls, str(address), "guesses", _below(host, address))
+            for host, ports in _results(tries, ends).items()
+            for port, tls in ports
         ]
         if not found:
-            raise Nothing(f"nothing listens at {', '.join(hosts[:4])}")
-        return found
+            raise Nothing(f"nothing listens at {', '.join(hosts[: len(GUESSES)])}")
+        return sorted(found, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
     return ask
 
@@ -159,9 +208,13 @@ _PORTS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
 
 def _exchangers(address: Address, world: World) -> list[str]:
     try:
-        return world.mx(address.domain)
+        return world.mx(address.domain)[:MOST_EXCHANGERS]
     except Nothing:
         return []
+
+
+def _open_ports(world: World, host: str) -> list[tuple[int, Tls]]:
+    return [(port, tls) for port, tls in _PORTS if _takes(world, host, port)]
 
 
 def _takes(world: World, host: str, port: int) -> bool:
@@ -173,13 +226,16 @@ def _takes(world: World, host: str, port: int) -> bool:
 
 
 def _winner(findings: Sequence[Finding]) -> Candidate | None:
-    """Return the first candidate of the most trusted source, TLS from the first octet first.
+    """Return the first server of the most trusted source, TLS from the first octet first.
 
-    The two SRV records count as one source: RFC 6186 section 3.3.
+    The two SRV records count as one source: RFC 6186 section 3.3. A server that the mail domain's
+    own file vouches for goes before one that only the DNS names.
     """
     srv = [c for f in findings[:2] for c in f.candidates]
     groups = [srv, *(list(f.candidates) for f in findings[2:])]
-    for group in groups:
+    own = groups[: 1 + autoconfig.OWN]
+    vouched = [[c for c in group if c.vouched] for group in own]
+    for group in (*vouched, *groups):
         if group:
-            return min(group, key=lambda c: _BEST_FIRST[c.tls])
+            return min(group, key=lambda c: (not c.vouched, _BEST_FIRST[c.tls]))
     return None

@@ -1,12 +1,17 @@
-"""An address, taken apart, and its domain as the DNS has it."""
+"""Names of hosts and domains: as the DNS has them, as people read them, and what is below what."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import NamedTuple
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 LONGEST = 253  # characters of a name in the DNS: RFC 1035 section 2.3.4
+LONGEST_TYPED = 1024  # characters of a name before it is mapped, which takes time by its length
+_THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 6890 section 2.2.2: 0.0.0.0 connects here
 
 
 class Address(NamedTuple):
@@ -31,15 +36,103 @@ def parse(text: str) -> Address:
 
 def ascii_domain(domain: str) -> str:
     """Return a domain as the DNS has it (IDNA 2008). Raises ValueError: it cannot be one."""
-    name = domain.strip().rstrip(".").lower()
-    if not name.isascii():
-        import idna
-
-        try:
-            name = idna.encode(name, uts46=True).decode()
-        except idna.IDNAError as error:
-            raise ValueError(f"{domain!r} is no domain: {error}") from None
-    labels = name.split(".")
-    if len(name) > LONGEST or not all(map(_LABEL.fullmatch, labels)):
+    name = _encoded(domain.strip()).lower().removesuffix(".")
+    if not is_name(name):
         raise ValueError(f"{domain!r} is no domain: names have letters, digits, - and dots")
     return name
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a name in the DNS, in lower case and without the root's dot."""
+    return len(text) <= LONGEST and all(map(_LABEL.fullmatch, text.split(".")))
+
+
+def ascii_host(host: str) -> str:
+    """Return the name or address of a host as the DNS and certificates have it (IDNA 2008).
+
+    Names in ASCII stay as they are, but for the dot of the root. Raises ValueError: there is no
+    such name.
+    """
+    name = _encoded(host.strip())
+    return name.removesuffix(".") or host
+
+
+def _encoded(name: str) -> str:
+    """Return a name in ASCII, mapped by UTS 46 as people type it. Raises ValueError."""
+    if name.isascii():
+        return name
+    import idna
+
+    if len(name) > LONGEST_TYPED:
+        raise ValueError(f"a name of {len(name)} characters is no domain: it is too long")
+    try:
+        return idna.encode(name.lower(), uts46=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise ValueError(f"{name!r} is no domain: {error}") from None
+
+
+def shown(host: str) -> str:
+    """Return a name for people: with letters beyond ASCII both as they read it and as it is.
+
+    Letters of two alphabets look alike, and the form of the DNS does not.
+    """
+    if "xn--" not in host.lower():
+        return host
+    import idna
+
+    try:
+        return f"{host} ({idna.decode(host)})"
+    except (idna.IDNAError, UnicodeError):
+        return host
+
+
+def is_below(host: str, domain: str) -> bool:
+    """Tell whether a host is a mail domain or in it, so that both have the same owner.
+
+    Both are as `ascii_domain` returns them. Below a public suffix, such as com or co.uk, anybody
+    can have a name: https://publicsuffix.org.
+    """
+    return host == domain or (host.endswith(f".{domain}") and not _is_public(domain))
+
+
+def _is_public(domain: str) -> bool:
+    return "." not in domain
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a name or address is this machine, or one that nobody else can have.
+
+    That is loopback in any form, link-local, unspecified and multicast. RFC 6761 section 6.3,
+    RFC 6890.
+    """
+    name = host.lower().rstrip(".")
+    if name in _THIS_MACHINE or name.endswith(".localhost"):
+        return True
+    try:
+        ip = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return any(map(_is_local, _meant(ip)))
+
+
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _meant(ip: _Ip) -> list[_Ip]:
+    """Return an address and the IPv4 addresses that it may stand for."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return [ip]
+    inner = [ip.ipv4_mapped, ip.sixtofour]
+    if ip in _NAT64 or int(ip) >> 32 == 0:
+        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    return [ip, *filter(None, inner)]
+
+
+def _is_local(ip: _Ip) -> bool:
+    return (
+        ip.is_loopback
+        or ip.is_unspecified
+        or ip.is_link_local
+        or ip.is_multicast
+        or (ip.version == 4 and ip in _THIS_NETWORK)
+    )

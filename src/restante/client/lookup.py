@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.client import domain
 from restante.client.options import Target
-from restante.protocol.failures import Unreachable
+from restante.protocol.failures import OtherDomain, Unreachable
 
 if TYPE_CHECKING:
     from restante.client.discovery import Candidate, Discovery
@@ -14,9 +15,16 @@ if TYPE_CHECKING:
 SECONDS = 10.0
 
 
-def target_of(address: str) -> Target:
-    """Return the server of an address, as its domain says. Raises ValueError, Unreachable."""
-    return chosen(discovered(address, SECONDS))
+def target_of(address: str, seconds: float = SECONDS) -> Target:
+    """Return the server of an address, as its domain says, after so many seconds at most.
+
+    Raises ValueError: it is no address. Raises Unreachable: no server is known. Raises OtherDomain:
+    nothing but the DNS or a third party names the server, and it is not in the mail domain.
+    """
+    found = discovered(address, min(seconds, SECONDS))
+    target = chosen(found)
+    check_vouched(found)
+    return target
 
 
 def discovered(address: str, seconds: float) -> Discovery:
@@ -29,19 +37,47 @@ def discovered(address: str, seconds: float) -> Discovery:
 def chosen(found: Discovery) -> Target:
     """Return what was discovered. Raises Unreachable: nothing was.
 
-    A server without TLS is asked for it all the same: a password does not go in clear.
+    A server without TLS is asked for it all the same: a password does not go in clear. Raises
+    Unreachable too where a look-up leads to this machine.
     """
     winner = found.winner
     if winner is None:
         text = f"no POP3 server is known for {found.domain}: name one, as in pop3s://ann@host"
         raise Unreachable("no-server", text, phase="discover")
+    if domain.is_this_machine(winner.host):
+        text = f"{winner.source} names this machine ({winner.host}): nothing was sent to it"
+        raise Unreachable("looked-up-local", text, phase="discover")
     tls: Tls = "starttls" if winner.tls == "none" else winner.tls
-    return Target(winner.host, winner.port, tls, winner.user)
+    return Target(winner.host, winner.port, tls, winner.user, looked_up=True)
+
+
+def check_vouched(found: Discovery) -> None:
+    """Raise OtherDomain where a password must not go to the server that was discovered.
+
+    RFC 6186 section 6: TLS proves the name that the DNS gave, and the DNS may have been forged.
+    """
+    winner = found.winner
+    if winner is None or is_vouched(winner, found):
+        return
+    target = chosen(found)
+    host, mail = domain.shown(winner.host), domain.shown(found.domain)
+    text = (
+        f"{winner.source} names {host}, which is not in {mail}: nothing was sent to it. "
+        f"If it is the right server, name it: {target}"
+    )
+    raise OtherDomain("other-domain", text, phase="discover", target=target)
+
+
+def is_vouched(server: Candidate, found: Discovery) -> bool:
+    """Tell whether a server is in the mail domain, or named by its own file."""
+    return server.vouched or domain.is_below(server.host, found.domain)
 
 
 def quietly(address: str, seconds: float) -> Candidate | None:
-    """Return the server of an address where one is found in time, else None."""
+    """Return the server of an address where one is found in time and vouched for, else None."""
     try:
-        return discovered(address, seconds).winner
+        found = discovered(address, seconds)
     except ValueError:
         return None
+    winner = found.winner
+    return winner if winner is not None and is_vouched(winner, found) else None

@@ -73,10 +73,11 @@ class Box:
         return not self.marked and not self.retrieved and not self.session.peer.broken
 
 
-def target_of(account: str | Target) -> Target:
+def target_of(account: str | Target, seconds: float | None = None) -> Target:
     """Return where an account's maildrop is: a URL says it, an address is looked up.
 
-    Raises ValueError: it is neither. Raises Unreachable: nothing is known of its domain.
+    The look-up takes so many seconds at most. Raises ValueError: it is neither. Raises Unreachable:
+    nothing is known of its domain. Raises OtherDomain: only the DNS names the server.
     """
     if isinstance(account, Target):
         return account
@@ -84,7 +85,7 @@ def target_of(account: str | Target) -> Target:
         return parse_url(account)
     from restante.client import lookup
 
-    return lookup.target_of(account)
+    return lookup.target_of(account, lookup.SECONDS if seconds is None else seconds)
 
 
 def open_(session: Session, credentials: Credentials) -> Dialogue[Box]:

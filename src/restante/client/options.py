@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
+from restante.client.domain import ascii_host
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +23,29 @@ _SCHEMES = {**_SCHEMES, "pop": "starttls"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server, how to speak to it, and whose maildrop is wanted."""
+    """A server, how to speak to it, and whose maildrop is wanted.
+
+    Attributes:
+        host: a name or an address; letters beyond ASCII become those of the DNS (IDNA 2008).
+        looked_up: the DNS or a file on the network named it, and no person. Then it is never this
+            machine: no address of loopback is connected to, and no password goes in clear.
+
+    Raises ValueError: there is no such name.
+    """
 
     host: str
     port: int
     tls: Tls
     user: str = ""
+    looked_up: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "host", ascii_host(self.host))
 
     @property
     def loopback(self) -> bool:
-        """Whether the server is this machine."""
-        return is_loopback(self.host)
+        """Whether a person named this machine as the server."""
+        return not self.looked_up and is_loopback(self.host)
 
     def __str__(self) -> str:
         scheme = "pop3s" if self.tls == "implicit" else "pop3"
@@ -44,9 +58,10 @@ def is_loopback(host: str) -> bool:
     if host.lower() in ("localhost", "ip6-localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        ip = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
 
 
 def parse_url(url: str) -> Target:
@@ -62,7 +77,7 @@ def parse_url(url: str) -> Target:
     if ":" in user:
         raise ValueError("no password in a URL: leave it out, and you are asked for it")
     tls = _SCHEMES[found[1].lower()]
-    host = found[3].strip("[]")
+    host = unquote(found[3].strip("[]"))
     if not host:
         raise ValueError("the URL names no host")
     port = int(found[4]) if found[4] else PORTS[tls]
@@ -117,6 +132,9 @@ class Options:
     pin: bytes = b""  # octets that the certificate must have, where it is not verified
 
     def __post_init__(self) -> None:
+        resolve = {(ascii_host(host), port): to for (host, port), to in self.resolve.items()}
+        object.__setattr__(self, "resolve", resolve)
+        object.__setattr__(self, "server_name", ascii_host(self.server_name))
         for name in ("connect_seconds", "reply_seconds", "total_seconds"):
             seconds = getattr(self, name)
             none = name == "total_seconds"

@@ -99,7 +99,7 @@ def dial(session: Session) -> Wire:
     """Return a connection to the first address that takes one. Raises RemoteError."""
     target, options = session.target, session.options
     trouble: Unreachable | None = None
-    for address in reach.addresses(target, options):
+    for address in reach.addresses(target, options, seconds_to_connect(session)):
         try:
             seconds = seconds_to_connect(session)
             sock = socket.create_connection((address, target.port), seconds)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from restante.client.autoconfig import LIMIT
+from restante.client import reach
 
 if TYPE_CHECKING:
     import ssl
-
-REDIRECTS = 4  # that are followed to a file
 
 
 class Service(NamedTuple):
@@ -45,25 +44,34 @@ class World(Protocol):
 
 @dataclass(slots=True)
 class Internet:
-    """The real one. `nameservers` and `dns_port` replace the system's."""
+    """The real one. `nameservers` and `dns_port` replace the system's.
 
-    seconds: float = 5.0  # for each question
+    Attributes:
+        seconds: the time for each question.
+        domain: the mail domain, within which redirects to a file stay.
+        ends: when the time for all questions is over, by time.monotonic().
+        resolve: addresses as "host:port" by the hosts of files, in place of asking the DNS.
+    """
+
+    seconds: float = 5.0
     nameservers: tuple[str, ...] = ()
     dns_port: int = 53
     context: ssl.SSLContext | None = field(default=None)
-    resolve: dict[str, str] = field(default_factory=dict)  # hosts of files, to "address:port"
+    resolve: dict[str, str] = field(default_factory=dict)
+    domain: str = ""
+    ends: float = float("inf")
 
     def srv(self, name: str) -> list[Service]:
         """Ask the DNS for SRV records."""
         return [
-            Service(r.priority, r.weight, r.port, str(r.target).rstrip(".").lower())  # type: ignore[attr-defined]
+            Service(r.priority, r.weight, r.port, _name(r.target))  # type: ignore[attr-defined]
             for r in self._ask(name, "SRV")
         ]
 
     def mx(self, domain: str) -> list[str]:
         """Ask the DNS for MX records."""
-        records = sorted((r.preference, str(r.exchange)) for r in self._ask(domain, "MX"))  # type: ignore[attr-defined]
-        return [host.rstrip(".").lower() for _, host in records if host != "."]
+        records = sorted((r.preference, _name(r.exchange)) for r in self._ask(domain, "MX"))  # type: ignore[attr-defined]
+        return [host for _, host in records if host]
 
     def _ask(self, name: str, kind: str) -> list[object]:
         import dns.exception
@@ -73,7 +81,7 @@ class Internet:
             resolver = dns.resolver.Resolver(configure=not self.nameservers)
             if self.nameservers:
                 resolver.nameservers, resolver.port = list(self.nameservers), self.dns_port
-            resolver.lifetime = self.seconds
+            resolver.lifetime = self._until() - time.monotonic()
             return list(resolver.resolve(name, kind, search=False))
         except dns.resolver.NXDOMAIN:
             raise Nothing("no such name") from None
@@ -88,47 +96,20 @@ class Internet:
 
     def fetch(self, url: str) -> bytes:
         """Get a file over https, of at most LIMIT octets, by https redirects only."""
-        import httpx
+        from restante.client.https import Fetching, NoFileError
 
         try:
-            with httpx.Client(verify=self.context or True, timeout=self.seconds) as client:
-                return self._follow(client, url)
-        except httpx.HTTPError as error:
-            raise Nothing(_reason(error)) from None
+            fetching = Fetching(self.context, self._until(), self.domain, self.resolve)
+            return fetching.fetch(url)
+        except NoFileError as error:
+            raise Nothing(str(error)) from None
         except OSError as error:
             raise Nothing(error.strerror or "it could not be fetched") from None
-        except (ValueError, httpx.InvalidURL):
-            raise Nothing("the address of the file cannot be asked for") from None
-
-    def _follow(self, client: object, url: str) -> bytes:
-        import httpx
-
-        assert isinstance(client, httpx.Client)
-        place = httpx.URL(url)
-        for _ in range(REDIRECTS):
-            if place.scheme != "https":
-                raise Nothing("it leads away from https")
-            with client.stream("GET", self._moved(place), **_asking_for(place)) as answer:
-                if answer.is_redirect and answer.has_redirect_location:
-                    place = place.join(answer.headers["location"])
-                    continue
-                if answer.status_code != httpx.codes.OK:
-                    raise Nothing(f"HTTP {answer.status_code}")
-                return _limited(answer)
-        raise Nothing("too many redirects")
-
-    def _moved(self, place: Any) -> Any:
-        """Return where a file is really asked for: elsewhere only in tests."""
-        name = place.raw_host.decode("ascii")
-        if name not in self.resolve:
-            return place
-        host, _, port = self.resolve[name].rpartition(":")
-        return place.copy_with(host=host, port=int(port))
 
     def reachable(self, host: str, port: int) -> None:
-        """Try to connect."""
+        """Try to connect, to public addresses only."""
         try:
-            socket.create_connection((host, port), self.seconds).close()
+            reach.connect_public(host, port, self._until()).close()
         except socket.gaierror:
             raise Nothing("no such name") from None
         except TimeoutError:
@@ -136,33 +117,14 @@ class Internet:
         except (OSError, UnicodeError):
             raise Nothing("refused") from None
 
-
-def _asking_for(place: Any) -> dict[str, Any]:
-    """Return how to ask a server, wherever it is, for a host's file: xn-- stays as it is."""
-    host = place.raw_host.decode("ascii")
-    return {"headers": {"Host": host}, "extensions": {"sni_hostname": host}}
-
-
-def _limited(answer: object) -> bytes:
-    import httpx
-
-    assert isinstance(answer, httpx.Response)
-    octets = bytearray()
-    for piece in answer.iter_bytes(16 * 1024):
-        octets += piece
-        if len(octets) > LIMIT:
-            raise Nothing(f"it has over {LIMIT // 1024} KiB")
-    return bytes(octets)
+    def _until(self) -> float:
+        """Return when the time for a question that begins now is over. Raises Nothing: it is."""
+        now = time.monotonic()
+        if now >= self.ends:
+            raise Nothing("did not answer in time")
+        return min(now + self.seconds, self.ends)
 
 
-def _reason(error: Exception) -> str:
-    import httpx
-
-    if isinstance(error, httpx.TimeoutException):
-        return "did not answer in time"
-    text = str(error)
-    if "CERTIFICATE" in text.upper():
-        return "its certificate fails"
-    if isinstance(error, httpx.ConnectError):
-        return "refused" if "refused" in text.lower() else "no such host"
-    return "the connection broke off"
+def _name(name: object) -> str:
+    """Return a name out of the DNS without the dot of the root."""
+    return str(name).removesuffix(".").lower()

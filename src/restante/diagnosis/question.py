@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from restante.client.options import Target
     from restante.diagnosis.report import Step
+    from restante.protocol.failures import OtherDomain
 
 TOTAL = 60.0  # seconds for a whole check
 DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
@@ -38,6 +39,7 @@ class Question:
         mind_renewal: a certificate that ends soon is a warning.
         flags: options that a suggested command repeats, beside those that `options` tells.
         slow: seconds by phase, over which it is a warning.
+        confirm: asks a person whether a server of another domain is the right one; None: nobody.
         on_step: called with each step when it is done.
     """
 
@@ -54,4 +56,5 @@ class Question:
     mind_renewal: bool = True
     flags: tuple[str, ...] = ()
     slow: dict[str, float] = field(default_factory=lambda: dict(SLOW))
+    confirm: Callable[[OtherDomain], bool] | None = None
     on_step: Callable[[Step], object] = lambda _: None

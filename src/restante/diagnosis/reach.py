@@ -13,14 +13,14 @@ from restante.client.session import Session
 from restante.client.wire import Wire
 from restante.diagnosis import commands, hearing, texts
 from restante.diagnosis.work import Stop
-from restante.protocol.failures import Stalled, Unreachable
+from restante.protocol.failures import OtherDomain, Stalled, Unreachable
 
 if TYPE_CHECKING:
+    from restante.client.discovery import Discovery
     from restante.client.options import Options, Target, Tls
     from restante.diagnosis.report import Step
     from restante.diagnosis.work import Work
 
-MOST_ADDRESSES = 6  # that are tried of one host
 SIBLINGS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
 A_MOMENT = 2.0  # seconds for a look beside the way
 
@@ -36,14 +36,34 @@ def discover(work: Work) -> None:
         work.target = lookup.chosen(found)
         if winner is not None:
             step.text = f"{winner.source} -> {winner.host}:{winner.port}"
+        _check_vouched(work, step, found)
     work.question.target = work.target
+
+
+def _check_vouched(work: Work, step: Step, found: Discovery) -> None:
+    """Ask about a server of another domain, where a password is to go to it."""
+    try:
+        lookup.check_vouched(found)
+    except OtherDomain as error:
+        question, begun = work.question, time.monotonic()
+        if question.password is None or (question.confirm and question.confirm(error)):
+            step.details.append(("note", f"{work.target.host} is not in {found.domain}"))
+            took = time.monotonic() - begun
+            work.idle += took
+            work.ends += took
+            return
+        question.target = work.target
+        step.text = ""
+        work.fail(step, error, commands.check(question))
+        raise Stop from error
 
 
 def connect(work: Work) -> None:
     """Try every address of the host, and keep the first connection that is made."""
     with work.step("connect") as step:
         try:
-            found = reach.addresses(work.target, work.question.options)[:MOST_ADDRESSES]
+            seconds = min(work.question.options.connect_seconds, work.left)
+            found = reach.addresses(work.target, work.question.options, seconds)
         except Unreachable as error:
             _unresolved(work, step, error)
             raise Stop from error

@@ -8,6 +8,7 @@ RemoteError
 ├── BadReply        what came is no POP3, or not what was asked for
 ├── Truncated       a message ended before its end; nothing of it may be taken for whole
 ├── Unreachable     no connection: the name, the network, the port
+├── OtherDomain     the server of an address is of another domain, and nobody confirmed it
 └── Insecure        no TLS, or the server did not prove who it is, by TLS or by SCRAM
 """
 
@@ -104,6 +105,29 @@ class Truncated(RemoteError):  # noqa: N818  # the message is
 
 class Unreachable(RemoteError):  # noqa: N818  # the server is
     """There is no connection: the name does not resolve, or nothing answers."""
+
+
+class OtherDomain(RemoteError):  # noqa: N818  # the server is of one
+    """The server that was found for an address is not in its domain. Nothing was sent to it.
+
+    The answers of the DNS can be forged, so a person has to say that the server is the right one.
+
+    Attributes:
+        target: the server, a `restante.client.options.Target`: to connect to it confirms it.
+        remedy: the command that goes on, where a command failed.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002  # see RemoteError
+        text: str,
+        *,
+        phase: str = "discover",
+        target: object = None,
+    ) -> None:
+        super().__init__(id, text, phase=phase)
+        self.target = target
+        self.remedy = ""
 
 
 class Insecure(RemoteError):  # noqa: N818  # the connection is

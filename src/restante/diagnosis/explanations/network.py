@@ -17,6 +17,22 @@ NETWORK = (
         you="see whether the address is right; the provider's server is named by --host NAME",
     ),
     Explanation(
+        "other-domain", 5, "The server that was found is not in the address's domain.",
+        why="the DNS or a third party alone names it; whoever can forge that gets the password, "
+        "so nothing was sent",
+        admin="name the server in https://autoconfig.DOMAIN/mail/config-v1.1.xml, or give it a "
+        "name in the mail domain, with a certificate for it",
+        you="compare the name with what the provider says; if it is right, name it by --host NAME",
+        more="At a terminal you are asked, and nothing is remembered. A server in the mail domain "
+        "needs no question, for TLS proves that it is there.",
+    ),
+    Explanation(
+        "looked-up-local", 3, "The name of the mail server leads to this machine.",
+        why="a name that was looked up could make this machine talk to what listens here alone",
+        admin="publish the server's public address",
+        you="if the server runs on this machine, name it: pop3s://user@localhost",
+    ),
+    Explanation(
         "dns-noaddr", 3, "The name exists, but has no address.",
         why="there is nothing to connect to: it may be a domain that has mail but no such host",
         admin="publish an A or AAAA record for the name",

@@ -1,0 +1,235 @@
+"""To which server of an address a password may go, where the DNS can be forged."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import pexpect
+import pytest
+
+import restante
+from restante import blocking
+from restante.client import domain, lookup, reach
+from restante.client.discovery import Discovery, discover
+from restante.client.options import Options, Target
+from restante.client.world import Nothing, Service
+from restante.diagnosis.explanations import EXPLANATIONS
+from restante.protocol.failures import OtherDomain, Unreachable
+
+BANK = "bank.example"
+SRV = f"_pop3s._tcp.{BANK}"
+
+
+class Forged:
+    """A world in which somebody else answers for the DNS."""
+
+    def __init__(self, *, srv: str = "", mx: str = "", files: dict[str, str] | None = None) -> None:
+        self._srv, self._mx, self._files = srv, mx, files or {}
+
+    def srv(self, name: str) -> list[Service]:
+        if self._srv and name.startswith("_pop3s."):
+            return [Service(0, 0, 995, self._srv)]
+        raise Nothing("no such record")
+
+    def mx(self, domain: str) -> list[str]:
+        return [self._mx] if self._mx else []
+
+    def fetch(self, url: str) -> bytes:
+        for start, host in self._files.items():
+            if url.startswith(f"https://{start}"):
+                return autoconfig(host)
+        raise Nothing("HTTP 404")
+
+    def reachable(self, host: str, port: int) -> None:
+        if host != self._mx or port != 995:
+            raise Nothing("refused")
+
+
+def autoconfig(host: str, user: str = "%EMAILADDRESS%", kind: str = "SSL") -> bytes:
+    return (
+        '<clientConfig><emailProvider><incomingServer type="pop3">'
+        f"<hostname>{host}</hostname><port>995</port><socketType>{kind}</socketType>"
+        f"<username>{user}</username></incomingServer></emailProvider></clientConfig>"
+    ).encode()
+
+
+def found(world: Forged, address: str = f"ann@{BANK}") -> Discovery:
+    return discover(address, timeout=5, world=world)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        Forged(srv="pop.evil.example"),
+        Forged(mx="mx.evil.example"),
+        Forged(srv="evilbank.example"),
+        Forged(srv="bank.example.evil.example"),
+        Forged(srv="example"),
+        Forged(files={"autoconfig.thunderbird.net/": "pop.evil.example"}),
+        Forged(srv="xn--bnk-hoa.example"),
+    ],
+)
+def test_a_server_of_another_domain_gets_no_password(
+    world: Forged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library raises OtherDomain, and `check` fails with the command that goes on."""
+    monkeypatch.setattr(lookup, "discovered", lambda address, seconds: found(world, address))
+    monkeypatch.setattr(socket, "create_connection", never)
+    with pytest.raises(OtherDomain) as caught:
+        blocking.connect(f"ann@{BANK}", "hunter22")
+    assert caught.value.id in EXPLANATIONS
+
+    async def opened() -> None:
+        async with restante.connect(f"ann@{BANK}", "hunter22"):
+            pass
+
+    with pytest.raises(OtherDomain) as caught:
+        asyncio.run(opened())
+    target = caught.value.target
+    assert isinstance(target, Target)
+    assert target.looked_up
+    report = restante.check(f"ann@{BANK}", "hunter22")
+    assert report.id == "other-domain"
+    assert report.failure is not None
+    assert report.failure.commands == (f"pop3 check pop3s://ann@{BANK}@{target.host}",)
+
+
+def never(*_: object, **__: object) -> Any:
+    raise AssertionError("nothing may be connected to")
+
+
+@pytest.mark.parametrize(
+    ("world", "host"),
+    [
+        (Forged(srv="pop.bank.example"), "pop.bank.example"),
+        (Forged(srv="bank.example"), "bank.example"),
+        (Forged(mx="a.b.bank.example"), "a.b.bank.example"),
+        (Forged(files={f"autoconfig.{BANK}/": "pop.provider.example"}), "pop.provider.example"),
+        (Forged(files={"bank.example/.well": "POP.Provider.example."}), "pop.provider.example"),
+        (
+            Forged(srv="pop.evil.example", files={"bank.example/.well": "pop.provider.example"}),
+            "pop.provider.example",
+        ),
+    ],
+)  # fmt: skip
+def test_a_server_that_the_domain_vouches_for_needs_no_question(world: Forged, host: str) -> None:
+    """The mail domain's own names, and its own files by https, are believed."""
+    discovery = found(world)
+    lookup.check_vouched(discovery)
+    assert lookup.chosen(discovery).host == host
+
+
+@pytest.mark.parametrize(
+    ("host", "mail", "below"),
+    [
+        ("pop.example.com", "example.com", True),
+        ("example.com", "example.com", True),
+        ("popexample.com", "example.com", False),
+        ("example.com", "mail.example.com", False),
+        ("example.com.evil.net", "example.com", False),
+        ("evil.uk", "uk", False),
+        ("uk", "uk", True),
+    ],
+)
+def test_what_is_below_a_domain(host: str, mail: str, *, below: bool) -> None:
+    """Labels count, not letters; below a public suffix nobody vouches for anybody."""
+    assert domain.is_below(host, mail) is below
+
+
+LOCAL = [
+    "localhost", "LOCALHOST", "pop.localhost", "localhost.localdomain", "127.0.0.1", "127.8.8.8",
+    "0.0.0.0", "169.254.169.254", "ip6-localhost",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("host", LOCAL)
+def test_what_was_looked_up_is_never_this_machine(host: str) -> None:
+    """Neither SRV nor a file of the domain may name loopback, in any form."""
+    assert found(Forged(srv=host.lower())).winner is None
+    discovery = found(Forged(files={"autoconfig.bank.example/": host}))
+    assert discovery.winner is None
+    assert "this machine" in " ".join(f.note for f in discovery.findings)
+    assert not Target(host, 110, "starttls", "ann", looked_up=True).loopback
+
+
+ADDRESSES = [
+    "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::", "169.254.1.1",
+    "fe80::1%2", "::7f00:1", "64:ff9b::7f00:1", "2002:7f00:1::1", "224.0.0.1",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_a_looked_up_name_that_leads_here_is_not_connected_to(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name of the mail domain may have the addresses of this machine too."""
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", (address, 995))])
+    target = Target("pop.bank.example", 995, "implicit", "ann", looked_up=True)
+    with pytest.raises(Unreachable) as caught:
+        reach.addresses(target, Options())
+    assert caught.value.id == "looked-up-local"
+    assert caught.value.id in EXPLANATIONS
+    with pytest.raises(ConnectionRefusedError):
+        reach.connect_public("pop.bank.example", 995, float("inf"))
+    named = Target("pop.bank.example", 995, "implicit", "ann")
+    assert reach.addresses(named, Options()) == [address]
+
+
+COMMAND = """
+import sys
+from restante.cli.main import main
+from restante.client import lookup
+from restante.client.discovery import discover
+sys.path.insert(0, {tests!r})
+import importlib.util
+spec = importlib.util.spec_from_file_location("vouching", {file!r})
+vouching = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(vouching)
+lookup.discovered = lambda address, seconds: vouching.found(vouching.Forged(srv="pop.evil.example"))
+main()
+"""
+
+
+def forged(tmp_path: Any, *words: str) -> list[str]:
+    script = tmp_path / "forged.py"
+    tests = os.path.dirname(os.path.dirname(__file__))
+    script.write_text(COMMAND.format(tests=tests, file=__file__))
+    return [str(script), *words]
+
+
+@pytest.mark.parametrize("words", ["check {}", "ls {}", "{}", "show {} 1"])
+def test_a_person_is_asked_and_no_is_the_answer(tmp_path: Any, words: str) -> None:
+    """At a terminal each command asks, names the host, and sends nothing where Enter is pressed."""
+    command = forged(tmp_path, *words.format(f"ann@{BANK}").split())
+    child = pexpect.spawn(sys.executable, command, timeout=30, encoding="utf-8")
+    child.expect(r"Log in at pop\.evil\.example\? \[y/N\]")
+    child.sendline("")
+    child.expect("FAIL")
+    child.expect(r"--host pop\.evil\.example|pop3s://ann@bank\.example@pop\.evil\.example")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == EXPLANATIONS["other-domain"].exit
+
+
+def test_a_program_is_told_the_command_that_goes_on(tmp_path: Any) -> None:
+    """Without a terminal nobody is asked, and the exit code is that of the verdict."""
+    for words in (("ls", f"ann@{BANK}"), ("show", f"ann@{BANK}", "3"), ("check", f"ann@{BANK}")):
+        done = subprocess.run(
+            [sys.executable, *forged(tmp_path, *words)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "POP3_PASSWORD": "hunter22"},
+            check=False,
+        )
+        assert done.returncode == EXPLANATIONS["other-domain"].exit
+        said = done.stdout + done.stderr
+        assert "other-domain" in said
+        assert "Traceback" not in said
+        if words[0] != "check":
+            number = " 3" if words[0] == "show" else ""
+            assert f"pop3 {words[0]} ann@{BANK}{number} --host pop.evil.example" in said
