@@ -19,13 +19,13 @@ from restante.server.expiry import Expiry
 from restante.server.keypair import CertificateError, Pair, Profile
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
-from restante.server.sections import OWN
+from restante.server.sections import COURIER, OWN
 from restante.server.service import Service
 from restante.server.throttle import Throttle
 from restante.server.wire import Endpoint
 from restante.storage.api import Expires
 from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, UidFormat
+from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds, MaildirStore
 from restante.storage.mbox import MboxStore
 
 if TYPE_CHECKING:
@@ -143,12 +143,18 @@ def reload(certificates: Iterable[Certificates]) -> None:
 def _store(config: Config) -> Store:
     layout = Layout(config.mail.folder, config.mail.layout)
     unique_ids = config.mail.unique_ids
-    form = None if unique_ids == OWN else UidFormat(unique_ids)
     if config.mail.format == "maildir":
-        return MaildirStore(layout, form)
-    if form is not None:
+        return MaildirStore(layout, _others(unique_ids))
+    if unique_ids != OWN:
         raise ConfigError(["mail.unique_ids: works with Maildirs only; leave it out for an mbox"])
     return MboxStore(layout)
+
+
+def _others(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:
+    """Return how the server before this one made unique-ids, where they are to stay."""
+    if unique_ids == OWN:
+        return None
+    return CourierUniqueIds() if unique_ids == COURIER else DovecotUniqueIds(unique_ids)
 
 
 def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:

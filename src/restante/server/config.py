@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 import msgspec
 
 from restante.server.address import Address, check_sealed, parse_local, parse_loopback, placed
-from restante.server.sections import OWN, Config, Section
+from restante.server.sections import COURIER, OWN, Config, Section
 from restante.storage.layout import Layout
-from restante.storage.maildir import UidFormat
+from restante.storage.maildir import DovecotUniqueIds
 
 Decode: TypeAlias = Callable[[type[Any], Any], object]
 
@@ -186,8 +186,8 @@ def _check_lmtp(place: str | None) -> None:
 
 
 def _check_unique_ids(text: str) -> None:
-    if text != OWN:
-        UidFormat(text)
+    if text not in {OWN, COURIER}:
+        DovecotUniqueIds(text)
 
 
 def _check_smtp(address: str | None) -> None:

@@ -1,12 +1,13 @@
 """The Maildir store: one folder a user, one file a message, written by any delivery agent.
 
-`names` reads file names, `uidlist` knows the unique-ids that Dovecot gave, `listing` finds the
-messages, `sizes` remembers what was counted, a `snapshot` is what a look found and `opening` takes
-it, `lock` keeps other sessions out, `held` is what a session has open, `delivery` puts a message
-in, and `store` puts these together.
+`names` reads file names, `uidlist` knows the unique-ids that another server gave (`dovecot` and
+`courier` read its list), `listing` finds the messages, `sizes` remembers what was counted, a
+`snapshot` is what a look found and `opening` takes it, `lock` keeps other sessions out, `held` is
+what a session has open, `delivery` puts a message in, and `store` puts these together.
 """
 
+from restante.storage.maildir.courier import CourierUniqueIds
+from restante.storage.maildir.dovecot import DovecotUniqueIds
 from restante.storage.maildir.store import MaildirStore
-from restante.storage.maildir.uidlist import UidFormat
 
-__all__ = ["MaildirStore", "UidFormat"]
+__all__ = ["CourierUniqueIds", "DovecotUniqueIds", "MaildirStore"]

@@ -12,6 +12,7 @@ import os
 import re
 
 LONGEST_UID = 70  # characters: RFC 1939 section 7
+LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
 HASHED = "sha256-"  # begins what is made for names that do not fit
 
 _WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
@@ -35,6 +36,15 @@ def fits(uid: str) -> bool:
     RFC 1939 section 7: 1 to 70 characters from 0x21 to 0x7E.
     """
     return 1 <= len(uid) <= LONGEST_UID and uid.isascii() and uid.isprintable() and " " not in uid
+
+
+def can_be_kept(uid: str) -> bool:
+    """Tell whether a unique-id that another server gave can be sent.
+
+    It may be longer than RFC 1939 allows, as Dovecot's are where names are long: with another one,
+    clients would download the message again.
+    """
+    return 1 <= len(uid) <= LONGEST_KEPT and uid.isascii() and uid.isprintable() and " " not in uid
 
 
 def hashed(base: str) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.storage.maildir.held import Held
-    from restante.storage.maildir.uidlist import UidFormat
+    from restante.storage.maildir.uidlist import UniqueIds
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
 
@@ -32,32 +32,33 @@ class Found(NamedTuple):
 
 
 def look(
-    held: Held, known: Snapshot | None, folder: str, form: UidFormat | None = None
+    held: Held, known: Snapshot | None, folder: str, others: UniqueIds | None = None
 ) -> Snapshot:
     """Return what the maildrop in a folder holds now. Raises OSError.
 
-    With a format, messages in Dovecot's list have the unique-ids that Dovecot gave.
+    With `others`, messages in another server's list have the unique-ids that it gave.
 
     The stamp of its folders was taken before the look, so a change meanwhile makes it out of date;
     that of the file of sizes after it, since the look itself may have written it.
     """
     begun = time.time_ns()
-    stamp = Stamp.of(held.root, uidlist=form is not None)
+    list_file = others.list_file if others else None
+    stamp = Stamp.of(held.root, uidlist=list_file)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
-        updated = _updated(known, stamp, held, form)
-        now = Stamp.of(held.root, uidlist=form is not None)
+        updated = _updated(known, stamp, held, others)
+        now = Stamp.of(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
-    entries, contents, exact = updated or _listed(held, form)
+    entries, contents, exact = updated or _listed(held, others)
     stamp = stamp._replace(sizes=sizes_changed(held.root))
     return Snapshot(folder, stamp, begun, entries, contents, exact)
 
 
-def _listed(held: Held, form: UidFormat | None) -> Found:
-    unique_id = naming(form, held.root)
+def _listed(held: Held, others: UniqueIds | None) -> Found:
+    unique_id = naming(others, held.root)
     entries: Sequence[Entry] = list_messages(held.folders)
     octets: Sequence[int | None]
     octets, exact = sizes.sizes_of(entries, held)
@@ -68,7 +69,7 @@ def _listed(held: Held, form: UidFormat | None) -> Found:
     return Found(tuple(entries), contents, exact)
 
 
-def _updated(known: Snapshot, stamp: Stamp, held: Held, form: UidFormat | None) -> Found | None:
+def _updated(known: Snapshot, stamp: Stamp, held: Held, others: UniqueIds | None) -> Found | None:
     """Return what was known with what changed since; None where that is not to be told.
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
@@ -88,7 +89,7 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held, form: UidFormat | None) 
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
     found, exact = sizes.sizes_of_new(added, entries, held)
-    unique_id = naming(form if added else None, held.root)
+    unique_id = naming(others if added else None, held.root)
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, names.order(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from restante.storage.maildir.listing import NEW
 from restante.storage.maildir.sizes import CACHE_FILE
-from restante.storage.maildir.uidlist import LIST
 from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
@@ -39,8 +38,9 @@ _MISSING = Change(0, 0, 0)
 class Stamp(NamedTuple):
     """When what a look depends on last changed, and that it is still the same.
 
-    Anybody may change the folders at any time, and Dovecot its list, which counts only where it is
-    used. The file of sizes is written only by who holds the maildrop's lock, and each time anew.
+    Anybody may change the folders at any time, and another server its list, which counts only
+    where it is used. The file of sizes is written only by who holds the maildrop's lock, and each
+    time anew.
     """
 
     sizes: Change
@@ -49,10 +49,10 @@ class Stamp(NamedTuple):
     uidlist: Change = _MISSING
 
     @classmethod
-    def of(cls, root: int, *, uidlist: bool = False) -> Stamp:
-        """Look at a maildrop's folders, file of sizes, and Dovecot's list. Raises OSError."""
+    def of(cls, root: int, *, uidlist: str | None = None) -> Stamp:
+        """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
         sizes = sizes_changed(root)
-        known = _changed_if_there(LIST, root) if uidlist else _MISSING
+        known = _changed_if_there(uidlist, root) if uidlist else _MISSING
         return cls(sizes, _changed("new", root), _changed("cur", root), known)
 
     def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
@@ -114,5 +114,5 @@ class Snapshot:
         return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
 
     def still_names(self, now: Stamp) -> bool:
-        """Tell whether Dovecot's list has surely not changed, where this is the stamp now."""
+        """Tell whether the other server's list has surely not changed since."""
         return self.stamp.uidlist == now.uidlist and self.stamp.settled("uidlist", self.begun)

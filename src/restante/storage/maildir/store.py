@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restante.storage.api import Due
     from restante.storage.layout import Layout
     from restante.storage.maildir.snapshot import Snapshot
-    from restante.storage.maildir.uidlist import UidFormat
+    from restante.storage.maildir.uidlist import UniqueIds
 
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
@@ -35,12 +35,13 @@ LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session ho
 class MaildirStore:
     """One Maildir for each user, in the folder that the layout names; made when it is missing.
 
-    With `unique_ids`, messages in Dovecot's list keep what Dovecot made of this format.
+    With `unique_ids`, messages in another server's list keep the unique-ids that it gave.
     """
 
-    def __init__(self, layout: Layout, unique_ids: UidFormat | None = None) -> None:
+    def __init__(self, layout: Layout, unique_ids: UniqueIds | None = None) -> None:
         self._layout = layout
-        self._form = unique_ids
+        self._others = unique_ids
+        self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: Snapshots[Snapshot] = Snapshots()
         self._pace = Pace()
 
@@ -89,14 +90,14 @@ class MaildirStore:
                 undo.callback(let_go, root)
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
-                unique_id = naming(self._form, root)
+                unique_id = naming(self._others, root)
                 due = expiry.due_messages(folders, days, unique_id)
                 return [message for _, message in due]
             held = Held.take(self._opening(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
-            unique_id = naming(self._form, held.root)
+            unique_id = naming(self._others, held.root)
             due = expiry.due_messages(held.folders, days, unique_id)
             return expiry.remove(held.folders, due, folder) if due else []
 
@@ -111,7 +112,7 @@ class MaildirStore:
                 return None
             try:
                 held.open()
-                snapshot = look(held, self._snapshots.get(owner), str(folder), self._form)
+                snapshot = look(held, self._snapshots.get(owner), str(folder), self._others)
             except BaseException:
                 held.release()
                 raise
@@ -126,7 +127,7 @@ class MaildirStore:
         if held is None:
             return None
         try:
-            now = Stamp.of(held.root, uidlist=self._form is not None)
+            now = Stamp.of(held.root, uidlist=self._list_file)
         except BaseException:
             held.release()
             raise

@@ -1,0 +1,71 @@
+"""The unique-ids that Dovecot gave, from its list `dovecot-uidlist`.
+
+The list's head has the Maildir's UIDVALIDITY; then comes a line for each message with its number,
+fields of a letter and a value, and behind a colon the base name.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from restante.storage.dovecot_format import MOST, DovecotFormat, Message
+from restante.storage.maildir.uidlist import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_NUMBER = re.compile(rb"[0-9]{1,10}")
+
+
+class DovecotUniqueIds:
+    """What Dovecot makes with this `pop3_uidl_format`. Raises ValueError: it cannot be followed."""
+
+    list_file = "dovecot-uidlist"
+
+    def __init__(self, text: str) -> None:
+        self._format = DovecotFormat(text)
+
+    def listed(self, text: bytes) -> Iterator[tuple[str, str]]:
+        """Yield the base names and unique-ids that a list gives; lines that are damaged give none.
+
+        A name's last line counts.
+        """
+        head, lines = lines_of(text)
+        version, *fields = head.split(b" ")
+        validity = next((_number(field[1:]) for field in fields if field.startswith(b"V")), None)
+        return self._listed(lines, validity) if version == b"3" and validity else iter(())
+
+    def unlisted(self, base: str) -> str | None:
+        """Return the unique-id of a message that is not in the list, None where it has none."""
+        if not self._format.by_name:
+            return None
+        name = os.fsencode(base)
+        return self._format(Message(filename=name, guid=name))
+
+    def _listed(self, lines: Iterable[bytes], validity: int) -> Iterator[tuple[str, str]]:
+        for line in lines:
+            fields, _, name = line.partition(b" :")
+            first, *more = fields.split(b" ")
+            number = _number(first)
+            if number is None or not name:
+                continue
+            base = name.partition(b":")[0]
+            guid, saved = base, None
+            for field in more:
+                if field.startswith(b"G"):
+                    guid = field[1:] or base
+                elif field.startswith(b"P"):  # stored by pop3_save_uidl
+                    saved = field[1:] or base
+            if saved is None:
+                # `doveadm backup` makes the digest of an mbox's header the GUID
+                uid = self._format(Message(number, validity, base, guid, guid))
+            else:
+                uid = saved.decode("latin-1")
+            yield os.fsdecode(base), uid
+
+
+def _number(text: bytes) -> int | None:
+    number = int(text) if _NUMBER.fullmatch(text) else 0
+    return number if 1 <= number <= MOST else None
