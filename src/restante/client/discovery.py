@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from restante.client.world import Service, World
 
 SECONDS = 10.0
+LATE = "did not answer in time"
 EACH = 5.0  # seconds for one question
 MOST_SERVERS = 6  # that one source may name
 MOST_EXCHANGERS = 3  # that are tried, the preferred ones
@@ -59,6 +60,11 @@ class Finding:
     candidates: tuple[Candidate, ...]
     seconds: float
     note: str = ""  # why there is nothing
+
+    @property
+    def late(self) -> bool:
+        """Whether nothing came in time."""
+        return self.note == LATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def _ask_all(sources: dict[str, Ask], ends: float) -> list[Finding]:
     found = _results({name: partial(_timed, name, ask) for name, ask in sources.items()}, ends)
     late = time.monotonic() - begun
     return [
-        found.get(name) or Finding(name, (), late, "did not answer in time") for name in sources
+        found.get(name) or Finding(name, (), late, LATE) for name in sources
     ]
 
 

@@ -41,6 +41,9 @@ def chosen(found: Discovery) -> Target:
     Unreachable too where a look-up leads to this machine.
     """
     winner = found.winner
+    if winner is None and found.findings and all(f.late for f in found.findings):
+        text = f"no look-up for {found.domain} was answered in time"
+        raise Unreachable("dns-temp", text, phase="discover")
     if winner is None:
         text = f"no POP3 server is known for {found.domain}: name one, as in pop3s://ann@host"
         raise Unreachable("no-server", text, phase="discover")

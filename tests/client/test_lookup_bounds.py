@@ -1,0 +1,260 @@
+"""A lookup ends at its time, with few threads, whatever answers it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import trustme
+
+from restante.client import blocking, reach
+from restante.client.discovery import GUESSES, MOST_EXCHANGERS, discover
+from restante.client.options import Options, Target
+from restante.client.world import Internet, Nothing, Service
+from restante.protocol.failures import Unreachable
+
+HOST = "autoconfig.example.com"
+URL = f"https://{HOST}/mail/config-v1.1.xml"
+OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+
+
+@contextlib.contextmanager
+def serving(hold: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Hold each connection in a thread; at the end all of them are cut."""
+    socks: list[socket.socket] = []
+
+    def held(sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), sock:
+            hold(sock)
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                socks.append(sock)
+                threading.Thread(target=held, args=(sock,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+            for sock in socks:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
+def https(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[Internet]:
+    """Give a world whose files come from a server that does as it likes behind TLS."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(HOST, "www.example.com").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+
+    def hold(sock: socket.socket) -> None:
+        with context.wrap_socket(sock, server_side=True) as tls:
+            tls.recv(65536)
+            speak(tls)
+
+    with serving(hold) as port:
+        where = {HOST: f"127.0.0.1:{port}", "www.example.com": f"127.0.0.1:{port}"}
+        yield Internet(0.5, context=trusting, resolve=where, domain="example.com")
+
+
+def drip(start: bytes, octet: bytes) -> Callable[[ssl.SSLSocket], None]:
+    def speak(tls: ssl.SSLSocket) -> None:
+        tls.sendall(start)
+        for _ in range(2000):  # 100 seconds, unless it is cut
+            tls.sendall(octet)
+            threading.Event().wait(0.05)
+
+    return speak
+
+
+@pytest.mark.parametrize(
+    "speak",
+    [drip(OK, b"x"), drip(b"HTTP/1.1 200 OK\r\nX: ", b"x"), drip(b"", b"HTTP/1.1 100 C\r\n\r\n")],
+    ids=["body", "header", "continue"],
+)
+def test_dripping_server(speak: Callable[[ssl.SSLSocket], None]) -> None:
+    """Each octet comes in time, and the file does not: the whole question has one end."""
+    begun = time.monotonic()
+    with https(speak) as world, pytest.raises(Nothing, match="in time"):
+        world.fetch(URL)
+    assert time.monotonic() - begun < 20  # of 100 seconds
+
+
+def test_silent_handshake() -> None:
+    """A server that never ends the handshake of TLS is given up."""
+    over = threading.Event()
+    with serving(lambda _: (over.wait(30), None)[1]) as port:
+        world = Internet(0.3, resolve={HOST: f"127.0.0.1:{port}"})
+        with pytest.raises(Nothing, match="in time"):
+            world.fetch(URL)
+        over.set()
+
+
+def answer(octets: bytes) -> Callable[[ssl.SSLSocket], None]:
+    return lambda tls: tls.sendall(octets)
+
+
+def redirect(to: str) -> bytes:
+    return f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nConnection: close\r\n\r\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("octets", "why"),
+    [
+        (OK + b"x" * 300_000, "over 256 KiB"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 300_000, "broke off"),
+        (redirect("https://www.example.com/"), "too many redirects"),
+        (redirect("https://www.evil.example/"), "of another domain"),
+        (redirect("http://www.example.com/"), "away from https"),
+        (redirect("//localhost/"), "of another domain"),
+        (redirect("https://127.0.0.1/"), "of another domain"),
+        (redirect("https://b\xfccher.example/"), "of another domain"),
+        (redirect("https://[::1]/"), "cannot be asked for"),
+        (redirect("https://" + "a" * 5000), "cannot be asked for"),
+        (b"\x00\xff" * 100 + b"\r\n\r\n", "broke off"),
+    ],
+)
+def test_answers_of_any_kind(octets: bytes, why: str) -> None:
+    """A file is bounded, and redirects stay in the mail domain and in https."""
+    with https(answer(octets)) as world:
+        world.seconds = 20
+        with pytest.raises(Nothing, match=why):
+            world.fetch(URL)
+
+
+def test_packed_file_stays_packed() -> None:
+    """Nothing is unpacked, so that a small answer cannot become a large one."""
+    import gzip
+
+    packed = gzip.compress(bytes(10_000_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    with https(answer(head + packed)) as world:
+        world.seconds = 20
+        assert world.fetch(URL) == packed
+
+
+class Slow:
+    """A world without end: each question takes until the test is over."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.hosts: list[str] = []
+
+    def srv(self, name: str) -> list[Service]:
+        return [Service(0, 0, 995, f"h{n}.example.com") for n in range(10_000)]
+
+    def mx(self, domain: str) -> list[str]:
+        return [f"mx{number}.example.com" for number in range(600)]
+
+    def fetch(self, url: str) -> bytes:
+        self.over.wait(60)
+        raise Nothing("late")
+
+    def reachable(self, host: str, port: int) -> None:
+        self.hosts.append(host)
+        if host == "pop.example.com":
+            return
+        self.over.wait(60)
+        raise Nothing("late")
+
+
+def test_many_records_few_threads() -> None:
+    """600 mail exchangers and 10,000 SRV records are a few servers; all threads end."""
+    before = threading.active_count()
+    world = Slow()
+    try:
+        found = discover("ann@example.com", timeout=1, world=world)
+        assert threading.active_count() - before <= 6 + len(GUESSES) + MOST_EXCHANGERS
+        assert len(found.findings[0].candidates) == 6
+        assert [f.note for f in found.findings[2:5]] == ["did not answer in time"] * 3
+        assert [c.host for c in found.findings[5].candidates] == ["pop.example.com"] * 2
+        assert len(set(world.hosts)) == len(GUESSES) + MOST_EXCHANGERS
+    finally:
+        world.over.set()
+    ours = [t for t in threading.enumerate() if t.name == "discover"]
+    for thread in ours:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in ours)
+
+
+def test_hanging_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up of a host's address that hangs ends with the time for a connection."""
+    over = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: over.wait(60))
+    target = Target("pop.example.com", 995, "implicit", "ann")
+    try:
+        with pytest.raises(Unreachable) as caught:
+            blocking.connect(target, "pw", connect_seconds=0.2)
+        assert caught.value.id == "dns-temp"
+        with pytest.raises(Unreachable):
+            reach.addresses(target, Options(connect_seconds=0.2))
+    finally:
+        over.set()
+
+
+HANGING = """
+import asyncio, socket, threading, time
+import restante
+from restante import blocking
+from restante.client import discovery
+from restante.protocol.failures import RemoteError
+
+def hang(*_, **__):
+    time.sleep(100)
+
+socket.getaddrinfo = hang
+discovery.Internet.srv = discovery.Internet.mx = discovery.Internet.fetch = hang
+async def face():
+    async with restante.connect("ann@example.com", "pw", total_seconds=0.5):
+        pass
+async def resolving():
+    async with restante.connect("pop3s://ann@pop.example.com", "pw", total_seconds=0.5):
+        pass
+for work in (
+    lambda: blocking.connect("ann@example.com", "pw", total_seconds=0.5),
+    lambda: asyncio.run(face()),
+    lambda: asyncio.run(resolving()),
+    lambda: blocking.connect("pop3s://ann@pop.example.com", "pw", total_seconds=0.5),
+):
+    try:
+        work()
+    except RemoteError as error:
+        print(error.id)
+report = restante.check("ann@example.com", "pw", total_seconds=0.5)
+print(report.id)
+"""
+
+
+def test_process_ends_at_its_time() -> None:
+    """Threads that hang hold neither a call nor the end of the process up."""
+    done = subprocess.run(
+        [sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == ["dns-temp"] * 5
+    assert done.returncode == 0
+
+
+def test_many_addresses_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with a thousand addresses is tried at six of them."""
+    found = [(0, 0, 0, "", (f"203.0.113.{number}", 995)) for number in range(1, 200)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    target = Target("pop.example.com", 995, "implicit", "ann")
+    assert len(reach.addresses(target, Options())) == reach.MOST_ADDRESSES
