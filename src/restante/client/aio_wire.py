@@ -8,7 +8,16 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import reach, threads
-from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
+from restante.client.flow import (
+    Done,
+    Flow,
+    In,
+    Out,
+    Work,
+    advance,
+    seconds_to_connect,
+    seconds_until,
+)
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -77,7 +86,7 @@ class AsyncWire:
             if self.flow.broken_off:
                 self.close()
 
-    async def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
+    async def _answer(self, step: Out | In | Chunk | Work) -> bytes | OSError:
         if isinstance(step, Chunk):
             return b""
         try:
@@ -85,11 +94,14 @@ class AsyncWire:
         except OSError as error:
             return error
 
-    async def _do(self, step: Out | In) -> bytes:
+    async def _do(self, step: Out | In | Work) -> bytes:
         seconds = seconds_until(step.until)
         if seconds == 0:
             await _turn()
         async with asyncio.timeout(seconds):
+            if isinstance(step, Work):
+                await in_thread(step.work)
+                return b""
             if isinstance(step, In):
                 return await self._reader.read(PIECE)
             self._writer.write(step.octets)

@@ -111,9 +111,7 @@ def _ask_all(sources: dict[str, Ask], ends: float) -> list[Finding]:
     begun = time.monotonic()
     found = _results({name: partial(_timed, name, ask) for name, ask in sources.items()}, ends)
     late = time.monotonic() - begun
-    return [
-        found.get(name) or Finding(name, (), late, LATE) for name in sources
-    ]
+    return [found.get(name) or Finding(name, (), late, LATE) for name in sources]
 
 
 def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:

@@ -1,6 +1,7 @@
 """Between dialogues and sockets: TLS, deadlines, and names for what goes wrong.
 
-A driver does three things for it: send octets, wait for octets until a time, hand chunks on.
+A driver does four things for it: send octets, wait for octets until a time, hand chunks on, and do
+work that takes processor time.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from restante.client import reasons
 from restante.client.tls import TlsLayer
-from restante.protocol.dialogue import Chunk, Glance, Receive, Send, StartTls
+from restante.protocol.dialogue import Chunk, Compute, Glance, Receive, Send, StartTls
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restante.client.options import Options
     from restante.client.session import Session
-    from restante.protocol.dialogue import Dialogue
+    from restante.protocol.dialogue import Dialogue, Step
 
 T = TypeVar("T")
 
@@ -53,13 +56,22 @@ class In:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """Work that takes processor time; TimeoutError when it was not done in time."""
+
+    work: Callable[[], None]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
     """The dialogue is over, and this is its result."""
 
     value: T
 
 
-Flowing: TypeAlias = Generator[Out | In | Chunk, bytes | None, T]
+Doing: TypeAlias = Out | In | Chunk | Work
+Flowing: TypeAlias = Generator[Doing, bytes | None, T]
 
 
 def ending(options: Options) -> float:
@@ -91,7 +103,7 @@ def seconds_until(until: float) -> float | None:
     return None if left == float("inf") else left
 
 
-def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Out | In | Chunk | Done[T]:
+def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Doing | Done[T]:
     """Give the answer to the last step, None at first, and return the next step."""
     try:
         if isinstance(answer, OSError):
@@ -144,24 +156,12 @@ class Flow:
 
     def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> Flowing[T]:
         """Take a dialogue's steps; what it sends is added to `sent`, before it is on its way."""
-        answer = b""
         with contextlib.closing(dialogue):
             try:
                 step = next(dialogue)
                 while True:
                     try:
-                        match step:
-                            case Send():
-                                sent.append(step.octets)
-                                yield from self._send(step.octets)
-                            case Receive():
-                                answer = yield from self._receive(fresh=step.fresh)
-                            case Glance():
-                                answer = yield from self._glance(step.seconds)
-                            case StartTls():
-                                yield from self.start_tls()
-                            case Chunk():
-                                yield step
+                        answer = yield from self._take(step, sent)
                     except RemoteError as error:  # the dialogue may know the cause of it
                         step = dialogue.throw(error)
                     else:
@@ -169,6 +169,24 @@ class Flow:
             except StopIteration as done:
                 result: T = done.value
                 return result
+
+    def _take(self, step: Step, sent: list[bytes]) -> Flowing[bytes]:
+        """Take one step and return its answer."""
+        match step:
+            case Send():
+                sent.append(step.octets)
+                yield from self._send(step.octets)
+            case Receive():
+                return (yield from self._receive(fresh=step.fresh))
+            case Glance():
+                return (yield from self._glance(step.seconds))
+            case StartTls():
+                yield from self.start_tls()
+            case Chunk():
+                yield step
+            case Compute():
+                yield from self._compute(step.work)
+        return b""
 
     def start_tls(self) -> Flowing[None]:
         """Do the handshake. Raises Insecure, Lost, Stalled."""
@@ -251,6 +269,13 @@ class Flow:
             raise self._reset() from None
         except OSError as error:
             raise self.session.peer.fail(Lost, "conn-lost", str(error)) from None
+
+    def _compute(self, work: Callable[[], None]) -> Flowing[None]:
+        """Do work that takes long, until the time for all of it is over. Raises Stalled."""
+        try:
+            yield Work(work, self.ends)
+        except TimeoutError:
+            raise self._stalled("wanted a proof that was not computed") from None
 
     def _glance(self, seconds: float) -> Flowing[bytes]:
         tls = self.session.tls

@@ -114,6 +114,7 @@ def _placed(session: Session, credentials: Credentials) -> Credentials:
         port=session.target.port,
         binding=session.tls.binding() if session.tls else None,
         server_has_plus=any(name.endswith("-PLUS") for name in session.mechanisms),
+        timestamp=session.timestamp,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -32,7 +33,13 @@ class Credentials:
     port: int = 0
     binding: tuple[str, bytes] | None = None  # of the channel, by name
     server_has_plus: bool = False
+    timestamp: str = ""  # of the greeting, for APOP
 
+
+MOST = 2_000_000  # iterations of SCRAM: about a second's work
+
+_SERVER_FIRST = re.compile(rb"r=[!-+\--~]+,s=[A-Za-z0-9/+]+={0,2},i=([1-9][0-9]{0,17})(?:,[ -~]*)?")
+_MESSAGE_ID = re.compile(rb"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 Begin: TypeAlias = "Callable[[Credentials], Responder]"
 
@@ -53,8 +60,10 @@ def login(credentials: Credentials) -> Responder:
 
 
 def cram_md5(credentials: Credentials) -> Responder:
-    """RFC 2195."""
+    """RFC 2195. Raises ValueError: the challenge is no msg-id of RFC 822, as for APOP."""
     challenge = yield None
+    if not _MESSAGE_ID.fullmatch(challenge):
+        raise ValueError("the server's challenge is not one of CRAM-MD5: no proof was sent")
     digest = hmac.digest(credentials.password.encode(), challenge, "md5").hex()
     yield f"{credentials.user} {digest}".encode()
 
@@ -89,9 +98,10 @@ def scram(mechanism: str) -> Begin:
         try:
             said = yield client.get_client_first().encode()
             client.set_server_first(said.decode())
+            _check_first(said)
             said = yield client.get_client_final().encode()
             client.set_server_final(said.decode())
-        except (scramp.ScramException, UnicodeDecodeError) as error:
+        except (scramp.ScramException, ValueError, LookupError) as error:
             if said.startswith(b"e=") and not said.startswith(_ANOTHER_CHANNEL):
                 raise SaslRefusal(said.decode("ascii", "replace")) from None
             text = f"the server did not prove that it knows the password: {error}"
@@ -99,6 +109,19 @@ def scram(mechanism: str) -> Begin:
         yield b""
 
     return respond
+
+
+def _check_first(said: bytes) -> None:
+    """Raise ValueError where a server's first message asks for what no proof is made of.
+
+    Its number of iterations decides how long the client computes. That there are at least 4096 of
+    them (RFC 7677 section 4) is for scramp to see.
+    """
+    found = _SERVER_FIRST.fullmatch(said)
+    if not found:
+        raise ValueError("its first message is none of SCRAM")
+    if int(found[1]) > MOST:
+        raise ValueError(f"it asks for {int(found[1])} iterations, and {MOST} are computed at most")
 
 
 def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClient:
@@ -137,6 +160,8 @@ def obstacle(credentials: Credentials, mechanism: str) -> str:
     """Return why a mechanism cannot carry these credentials, "" where it can."""
     if not credentials.user and mechanism not in NAMELESS:
         return NO_NAME
+    if mechanism == "APOP" and not credentials.timestamp:
+        return "the greeting has no timestamp for it, or one that could give the password away"
     if not mechanism.startswith("SCRAM"):
         return ""
     if mechanism.endswith("-PLUS") and credentials.binding is None:

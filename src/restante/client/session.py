@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from restante.client.tls import TlsLayer
     from restante.protocol.dialogue import Dialogue
 
-_TIMESTAMP = re.compile(r"<[^<>\s]+@[^<>\s]*>")
+_PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
+_TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
 
 _OTHER_PROTOCOLS = (
     (b"220", "SMTP or FTP"),
@@ -72,7 +73,11 @@ class Session:
 
     @property
     def timestamp(self) -> str:
-        """The greeting's timestamp for APOP, "" where it has none. RFC 1939 section 7."""
+        """The greeting's timestamp for APOP, "" where it has none. RFC 1939 section 7.
+
+        It must be a msg-id of RFC 822: other octets give parts of the password away, by collisions
+        of MD5 (CVE-2007-1558).
+        """
         found = _TIMESTAMP.search(self.greeting.text) if self.greeting else None
         return found[0] if found else ""
 

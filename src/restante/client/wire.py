@@ -6,8 +6,17 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, TypeVar
 
-from restante.client import reach
-from restante.client.flow import Done, Flow, In, Out, advance, seconds_to_connect, seconds_until
+from restante.client import reach, threads
+from restante.client.flow import (
+    Done,
+    Flow,
+    In,
+    Out,
+    Work,
+    advance,
+    seconds_to_connect,
+    seconds_until,
+)
 from restante.protocol.dialogue import Chunk
 from restante.protocol.failures import Unreachable
 
@@ -79,7 +88,7 @@ class Wire:
             if self.flow.broken_off:
                 self.close()
 
-    def _answer(self, step: Out | In | Chunk) -> bytes | OSError:
+    def _answer(self, step: Out | In | Chunk | Work) -> bytes | OSError:
         if isinstance(step, Chunk):
             return b""
         try:
@@ -87,7 +96,10 @@ class Wire:
         except OSError as error:
             return error
 
-    def _do(self, step: Out | In) -> bytes:
+    def _do(self, step: Out | In | Work) -> bytes:
+        if isinstance(step, Work):
+            threads.start(step.work, "compute").result(seconds_until(step.until))
+            return b""
         self.socket.settimeout(seconds_until(step.until))
         if isinstance(step, In):
             return self.socket.recv(PIECE)

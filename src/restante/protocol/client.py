@@ -11,6 +11,7 @@ import binascii
 import re
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
 
 from restante.protocol.dialogue import (
@@ -23,6 +24,7 @@ from restante.protocol.dialogue import (
     Receive,
     Send,
     Status,
+    computed,
 )
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import (
@@ -290,13 +292,15 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         held, refused = first, MechanismRefused if shown == f"AUTH {mechanism}\r\n" else Denied
         while (challenge := (yield from _challenge(peer))) is not None:
             try:
-                response = responder.send(challenge) if held is None else held
+                response = held
+                if response is None:
+                    response = yield from computed(partial(_respond, responder, challenge))
             except SaslRefusal as said:
                 yield from _refused_within(peer, str(said))
             except ValueError as doubt:
                 yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
                 raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
-            except StopIteration:
+            if response is None:
                 yield from _give_up(peer)
             held, refused = None, Denied
             yield Send(_base64(response or b"") + b"\r\n")
@@ -308,6 +312,14 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
         return status
 
     return Operation(request, read, shown.encode())
+
+
+def _respond(responder: Responder, challenge: bytes) -> bytes | None:
+    """Return the response to a challenge, None where the mechanism has no more of them."""
+    try:
+        return responder.send(challenge) or b""
+    except StopIteration:
+        return None
 
 
 def _give_up(peer: Peer) -> Dialogue[NoReturn]:

@@ -8,6 +8,7 @@ comes back, so the same dialogue runs blocking, under asyncio, and joined to a s
     Glance     the same without an error: b"" when nothing is there in time
     StartTls   the answer is None, once the handshake is done and the server is proven
     Chunk      octets of a message, for whoever reads it
+    Compute    work that takes processor time; a driver does it where nothing else waits for it
 
 Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
 LISTING_LIMIT and MOST_LINES.
@@ -72,7 +73,14 @@ class Chunk:
     octets: bytes
 
 
-Step: TypeAlias = Send | Receive | Glance | StartTls | Chunk
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Work that takes long because the server wanted it so. It returns nothing and never raises."""
+
+    work: Callable[[], None]
+
+
+Step: TypeAlias = Send | Receive | Glance | StartTls | Chunk | Compute
 Dialogue: TypeAlias = Generator[Step, bytes, T]
 
 _STATUS = re.compile(rb"(\+OK|-ERR)(?:[ \t]+(?:\[([A-Za-z0-9/_.-]+)\] ?)?(.*)|)", re.DOTALL)
@@ -248,6 +256,28 @@ def carry_out(peer: Peer, operation: Operation[T]) -> Dialogue[T]:
     """Send one command and return what its reply says. Raises what its reader raises."""
     yield from peer.send(operation.request, operation.shown)
     return (yield from operation.read(peer))
+
+
+def computed(work: Callable[[], T]) -> Dialogue[T]:
+    """Return the result of work that takes long. Raises what it raises.
+
+    A driver without threads need not know the step: then the work is done here.
+    """
+    results: list[T] = []
+    failures: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001  # it is raised below
+            failures.append(error)
+
+    yield Compute(run)
+    if not results and not failures:
+        run()
+    if failures:
+        raise failures[0]
+    return results[0]
 
 
 def pipelined(
