@@ -7,12 +7,14 @@ import contextlib
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from restante.auth import extras, hashes, scram
+from restante.auth import hashes, locks, scram
+from restante.auth.account import with_credentials
 from restante.auth.api import CredentialsError, UnavailableError
-from restante.auth.file import HASHES_AT_ONCE, FileAuthenticator
+from restante.auth.file import HASHES_AT_ONCE, SETTLE, FileAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
@@ -66,21 +68,107 @@ def test_an_unknown_name_costs_one_hash_as_a_known_one_does(
     assert checked[0] == checked[1]
 
 
-def test_with_no_accounts_an_unknown_name_still_costs_a_hash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """D2."""
-    accounts, _ = made(tmp_path / "users")
-    checked: list[str] = []
+ALL = ("verify", "recall", "scram_keys", "shared_secret", "identify", "owner")
 
-    def verify(stored: str, password: Secret) -> bool:
-        checked.append(stored)
-        return False
 
-    monkeypatch.setattr(hashes, "verify", verify)
+async def ask(accounts: FileAuthenticator, method: str, user: str = "ann") -> object:
+    """Ask the accounts by one of their methods."""
+    password = Secret(b"secret")
+    match method:
+        case "verify":
+            return await accounts.verify(user, password)
+        case "recall":
+            return accounts.recall(user, password)
+        case "scram_keys":
+            return await accounts.scram_keys("SCRAM-SHA-256", user)
+    return await getattr(accounts, method)(user)
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("lines", [[], ["# nobody"], ["ann:x"], ["ann"], ["../ann:" + HASH]])
+def test_no_usable_line(tmp_path: Path, lines: list[str], method: str) -> None:
+    """A file without a usable line proves nothing about anybody."""
+    accounts, _ = made(tmp_path / "users", *lines)
+    with pytest.raises(UnavailableError, match="no line of it can be used"):
+        asyncio.run(ask(accounts, method))
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("trouble", ["empty", "missing", "folder", "pipe", "loop", "link"])
+def test_file_that_goes_wrong(tmp_path: Path, method: str, trouble: str) -> None:
+    """A file that cannot be read any more is one alarm, and no wrong password."""
+    file = tmp_path / "users"
+    file.touch(0o600)
+    file.write_text(f"ann:{HASH}\n")
+    alarms: list[str] = []
+    accounts = FileAuthenticator(file, lambda _: None, 60, alarm=alarms.append)
+    asyncio.run(accounts.verify("ann", Secret(b"secret")))
+    if trouble == "empty":
+        file.write_text("")
+    else:
+        file.unlink()
+    match trouble:
+        case "folder":
+            file.mkdir()
+        case "pipe":
+            os.mkfifo(file)
+        case "loop":
+            file.symlink_to("users")
+        case "link":
+            file.symlink_to("nothing")
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            asyncio.run(ask(accounts, method))
+    assert len(alarms) == 1
+
+
+def test_file_half_written(tmp_path: Path) -> None:
+    """A name that a change in place takes away is unknown only after a while."""
+    file, now = tmp_path / "users", 1000.0
+    file.touch(0o600)
+    file.write_text(f"ann:{HASH}\nbob:{HASH}\n")
+    accounts = FileAuthenticator(file, lambda _: None, clock=lambda: now)
+    assert asyncio.run(accounts.owner("bob")) == "bob"
+    file.write_text(f"ann:{HASH}\nbob:{HASH[:50]}")  # the rest is still to come
+    for method in ("verify", "owner"):
+        with pytest.raises(UnavailableError):
+            asyncio.run(ask(accounts, method, "bob"))
+    file.write_text(f"ann:{HASH}\n")
+    now += 5
     with pytest.raises(CredentialsError):
-        asyncio.run(accounts.verify("nobody", Secret(b"x")))
-    assert checked[0].startswith("$argon2id$")
+        asyncio.run(accounts.owner("nobody"))
+    file.write_text(f"ann:{HASH}\nbob:{HASH}\n")
+    assert asyncio.run(accounts.owner("bob")) == "bob"
+    file.write_text(f"ann:{HASH}\n")
+    with pytest.raises(UnavailableError, match="until a moment ago"):
+        asyncio.run(accounts.owner("bob"))
+    now += SETTLE
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.owner("bob"))
+
+
+def test_account_removed_by_a_new_file(tmp_path: Path) -> None:
+    """A file that takes the place of another is complete: who is not in it is unknown at once."""
+    file = tmp_path / "users"
+    accounts, _ = made(file, f"ann:{HASH}", f"bob:{HASH}")
+    assert asyncio.run(accounts.owner("bob")) == "bob"
+    (tmp_path / "new").write_text(f"ann:{HASH}\n")
+    (tmp_path / "new").rename(file)
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.owner("bob"))
+
+
+@pytest.mark.parametrize(
+    "line", ["bob:x", "bob:", "bob", " bob:" + HASH, "bob:{SSHA}abc", "bo\u0308b:" + HASH]
+)
+def test_mail_to_a_line_of_no_use_waits(tmp_path: Path, line: str) -> None:
+    """Mail to a name whose line has a mistake is not refused for good."""
+    accounts, _ = made(tmp_path / "users", f"ann:{HASH}", line)
+    name = "b\xf6b" if "\u0308" in line else "bob"
+    with pytest.raises(UnavailableError, match="cannot be used"):
+        asyncio.run(accounts.owner(name))
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.owner("nobody"))
 
 
 def test_an_account_with_a_bad_line_is_as_good_as_unknown(tmp_path: Path) -> None:
@@ -119,7 +207,7 @@ def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
     assert caught.value.reason == "no secret"
 
 
-@pytest.mark.parametrize("word", [*extras.LOCKS, *extras.LIMITS])
+@pytest.mark.parametrize("word", [*locks.LOCKS, *locks.LIMITS])
 def test_whom_dovecot_keeps_out_is_kept_out_here_but_gets_mail(tmp_path: Path, word: str) -> None:
     line = f"ann:{HASH}::::::userdb_quota_rule=*:storage=1G {word}=y scram-sha-256={KEYS} secret=x"
     decoys = f"#decoys={'MDEy' * 10}MDE="
@@ -129,7 +217,158 @@ def test_whom_dovecot_keeps_out_is_kept_out_here_but_gets_mail(tmp_path: Path, w
         with pytest.raises(CredentialsError):
             asyncio.run(login)
     assert asyncio.run(accounts.owner("ann")) == "ann"
-    assert [word in told for told in warnings] == [True] * (word in extras.LIMITS)
+    assert [word in told for told in warnings] == [True] * (word in locks.LIMITS)
+
+
+LOCKED = [
+    ("{hash}:{word}", 3),
+    ("{hash}::{word}", 4),
+    ("{hash}:::{word}", 5),
+    ("{hash}:::Ann {word}=y", 5),
+    ("{hash}::::{word}", 6),
+    ("{hash}:::::{word}", 7),
+    ("{hash}:::::{word}:{keys}", 7),
+    ("{hash}:1000:1000:Ann,Room=5:/home/ann:{word}=y:{keys}", 7),
+    ("{hash}::::::{word}={keys}", 8),
+    ("{hash}::::::{word},x=y {keys}", 8),
+    ("{hash}::::::{word};{keys}", 8),
+    ('{hash}::::::"{word}" {keys}', 8),
+    ("{hash}:::::::{word}", 8),
+    ("{hash}::::::{keys} :{word}:", 8),
+]
+
+
+@pytest.mark.parametrize("word", ["nologin", "NOLOGIN", "fail", "allow_nets", "proxy", "host"])
+@pytest.mark.parametrize(("form", "field"), LOCKED)
+def test_lock_in_any_field(tmp_path: Path, form: str, field: int, word: str) -> None:
+    """A lock behind the hash keeps everybody out, by every mechanism, and is told of."""
+    rest = form.format(hash=HASH, word=word, keys=f"scram-sha-256={KEYS} secret=x")
+    accounts, warnings = made(tmp_path / "users", f"ann:{rest}", f"bob:{HASH}")
+    assert why_not(accounts, "ann") == f"locked by {word.lower()}"
+    assert accounts.recall("ann", Secret(b"secret")) is None
+    for method in ("identify", "shared_secret"):
+        with pytest.raises(CredentialsError):
+            asyncio.run(ask(accounts, method))
+    assert asyncio.run(accounts.owner("ann")) == "ann"
+    if field != 8 or word.lower() in locks.LIMITS:
+        assert any(f"'ann' cannot log in: {word.lower()} " in told for told in warnings)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "1000:1000:Ann:/home/ann:/usr/sbin/nologin",
+        "1000:1000:Ann:/home/ann:/bin/false",
+        "1000:1000:the proxy host may fail:/home/ann:/bin/sh",
+        "1000:1000::/home/nologin:",
+        ":::::reason=nologin",
+        ":::::userdb_quota_rule=nologin",
+        "19000:0:99999:7:::",
+        "19000:0:99999:7::99999:",
+        "19000:0:99999:7:99999:-1:",
+        "1000:1000::0:0:Ann:/home/ann:/bin/sh",
+        "1000:1000::0:99999999999:Ann:/home/ann:/bin/sh",
+    ],
+)
+def test_no_lock(tmp_path: Path, line: str) -> None:
+    """A shell, a person's name and a date to come lock nobody out, and are no matter."""
+    accounts, warnings = made(tmp_path / "users", f"ann:{HASH}:{line}")
+    assert asyncio.run(accounts.verify("ann", Secret(b"secret"))).name == "ann"
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    "stored", ["*", "!", "!!", "!*", "*LK*", f"!{HASH}", f"*LOCKED*{HASH}", "{CRYPT}!"]
+)
+def test_hash_that_is_a_lock(tmp_path: Path, stored: str) -> None:
+    """An account with a locked hash gets mail and lets nobody in, not even by its secret."""
+    keys = f"scram-sha-256={KEYS} secret=x"
+    decoys = f"#decoys={'MDEy' * 10}MDE="
+    accounts, warnings = made(
+        tmp_path / "users", f"ann:{stored}::::::{keys}", f"bob:{HASH}", decoys
+    )
+    assert why_not(accounts, "ann") == "locked by its hash"
+    for method in ("identify", "shared_secret"):
+        with pytest.raises(CredentialsError):
+            asyncio.run(ask(accounts, method))
+    assert asyncio.run(accounts.owner("ann")) == "ann"
+    (warning,) = warnings
+    assert warning.endswith("cannot log in: its hash is locked, by '!' or '*'")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "10:0:99999:7::20:",  # /etc/shadow: it expires on day 20
+        "10:0:5:7:5::",  # its password is inactive from day 21 on
+        "10:0:99999:7::20",
+        "1000:1000::0:1728000:Ann:/home/ann:/bin/sh",  # BSD's master.passwd, in seconds
+    ],
+)
+def test_account_that_expires(tmp_path: Path, line: str) -> None:
+    """An account expires while the server runs, for remembered logins too."""
+    now = 20 * 86_400 - 1.0
+    (tmp_path / "users").touch(0o600)
+    (tmp_path / "users").write_text(f"ann:{HASH}:{line}\n")
+    accounts = FileAuthenticator(tmp_path / "users", lambda _: None, 1e9, clock=lambda: now)
+    asyncio.run(accounts.verify("ann", Secret(b"secret")))
+    assert accounts.recall("ann", Secret(b"secret"))
+    now += 86_401
+    assert accounts.recall("ann", Secret(b"secret")) is None
+    assert why_not(accounts, "ann") == "expired"
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.identify("ann"))
+    assert asyncio.run(accounts.owner("ann")) == "ann"
+
+
+def test_lines_of_shadow_keep_their_dates(tmp_path: Path) -> None:
+    """A new password takes no date out of a line of /etc/shadow."""
+    line = f"ann:!{HASH}:10:0:99999:7::20:"
+    assert (
+        with_credentials(line, OTHER, {"SCRAM-SHA-256": KEYS}) == f"ann:{OTHER}:10:0:99999:7::20:"
+    )
+
+
+def test_mail_that_lies_elsewhere(tmp_path: Path) -> None:
+    """Dovecot's place for the mail is told of, unless it is the place here."""
+    places = {
+        "ann": f"userdb_mail=maildir:{tmp_path}/ann",
+        "bob": f"userdb_mail=maildir:{tmp_path}/%n",
+        "carl": "userdb_mail=maildir:~/here",
+        "dora": f"userdb_mail=maildir:~/Maildir userdb_home={tmp_path}/dora",
+        "eve": "userdb_mail=maildir:/var/vmail/eve",
+        "fred": "userdb_mail_path=~/mail",
+        "gus": f"userdb_mail=mbox:~/mail:INBOX={tmp_path}/gus",
+    }
+    here = {name: tmp_path / name for name in places} | {"dora": tmp_path / "dora/Maildir"}
+    here["carl"] = tmp_path / "home/here"
+    lines = [f"{name}:{HASH}::::{tmp_path}/home::{words}\n" for name, words in places.items()]
+    (tmp_path / "users").touch(0o600)
+    (tmp_path / "users").write_text("".join(lines))
+    told: list[str] = []
+    FileAuthenticator(tmp_path / "users", told.append, mail_of=here.__getitem__).refresh()
+    assert told == [
+        f"{tmp_path}/users: {name!r}: {key}= has no effect: the mail lies in {tmp_path}/{name}"
+        for name, key in (("eve", "userdb_mail"), ("fred", "userdb_mail_path"))
+    ]
+
+
+@pytest.mark.parametrize("user", ["ann", "nobody", "Ann", "bob"])
+def test_scram_does_the_same_for_all_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """keys are made up for known names too."""
+    made_up: list[str] = []
+    decoy = scram.decoy
+
+    def counted(mechanism: str, name: str, *rest: Any) -> scram.Keys:
+        made_up.append(name)
+        return decoy(mechanism, name, *rest)
+
+    monkeypatch.setattr(scram, "decoy", counted)
+    accounts, _ = made(tmp_path / "users", f"ann:{HASH}::::::scram-sha-256={KEYS}", f"bob:{HASH}")
+    asyncio.run(accounts.scram_keys("SCRAM-SHA-256", user))
+    assert made_up == [user.lower()]
 
 
 def test_a_locked_account_needs_no_password_to_get_mail(tmp_path: Path) -> None:

@@ -212,3 +212,74 @@ def test_a_database_that_was_away_is_asked_again(database: Database) -> None:
         await accounts.aclose()
 
     asyncio.run(through_a_restart())
+
+
+def test_query_that_finds_nobody_any_more(database: Database) -> None:
+    """A query that finds not even those whom it found before proves nothing; mail waits."""
+
+    async def through_an_empty_table() -> None:
+        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
+            await accounts.verify("ann@example.com", Secret(b"secret"))
+            with pytest.raises(CredentialsError):
+                await accounts.owner("nobody@example.com")
+            database.execute("UPDATE accounts SET active = NOT active")
+            try:
+                for _ in range(2):
+                    for name in ("ann@example.com", "nobody@example.com"):
+                        with pytest.raises(UnavailableError, match="finds nobody"):
+                            await accounts.owner(name)
+                        with pytest.raises(UnavailableError, match="finds nobody"):
+                            await accounts.verify(name, Secret(b"secret"))
+            finally:
+                database.execute("UPDATE accounts SET active = NOT active")
+            assert await accounts.owner("ann@example.com") == "ann"
+
+    asyncio.run(through_an_empty_table())
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        ("'!' || password AS password", "locked by its hash"),
+        ("'*' AS password", "locked by its hash"),
+        ("password, 'y' AS nologin", "locked by nologin"),
+        ("password, '10.0.0.0/8' AS allow_nets", "locked by allow_nets"),
+    ],
+)
+def test_locked_row(database: Database, columns: str, reason: str) -> None:
+    """A lock in the database keeps out tokens and certificates too, and mail comes in."""
+    query = f"SELECT {columns} FROM accounts WHERE address = $1"
+
+    async def ask() -> list[str]:
+        reasons = []
+        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, query)) as accounts:
+            for login in (
+                accounts.verify("ann@example.com", Secret(b"secret")),
+                accounts.identify("ann@example.com"),
+            ):
+                with pytest.raises(CredentialsError) as caught:
+                    await login
+                reasons.append(caught.value.reason)
+            assert await accounts.owner("ann@example.com") == "ann@example.com"
+        return reasons
+
+    assert asyncio.run(ask()) == [reason] * 2
+
+
+def test_column_without_a_value_is_no_lock(database: Database) -> None:
+    """A lock that is NULL locks nobody out."""
+    query = "SELECT password, NULL AS nologin FROM accounts WHERE address = $1"
+    accounts = PostgresqlAuthenticator(database.dsn, query)
+    assert verify(accounts, ("ann@example.com", b"secret")) == [Identity("ann@example.com")]
+
+
+def test_unknown_name_costs_a_kind_of_hash_that_is_its_own(database: Database) -> None:
+    """Where hashes are of several kinds, the last login does not change what a name costs."""
+    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    argon2, bcrypt = HASH, "$2b$12$" + "a" * 53
+    for stored in (argon2, bcrypt, argon2, argon2, bcrypt):
+        accounts._note_kind(stored)
+    cost = {name: accounts._decoy(name) for name in map(str, range(50))}
+    assert set(cost.values()) == {argon2, bcrypt}
+    accounts._note_kind(bcrypt)
+    assert cost == {name: accounts._decoy(name) for name in cost}

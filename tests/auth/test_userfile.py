@@ -68,7 +68,12 @@ def told(file: Path, *lines: str) -> list[str]:
         ("::::::department=sales", "'department' is no word that is known here, so it has no"),
         ("::::::secret=x expire_day=3", "'expire_day' is no word that is known here (did you"),
         (":::::tls=required", "tls= in field 7 has no effect; its place is the eighth field"),
-        (":::nologin=y::", "nologin= in field 5 has no effect; its place is the eighth field"),
+        (":tls=required", "tls= in field 3 has no effect; its place is the eighth field"),
+        (":::Ann secret=x:", "secret= in field 5 has no effect; its place is the eighth field"),
+        ("::::login_delay=5", "login_delay= in field 6 has no effect; its place is the eighth"),
+        (":::::nopassword", "nopassword in field 7 has no effect; its place is the eighth field"),
+        (":::::userdb_mail=x", "userdb_mail= in field 7 has no effect; its place is the eighth"),
+        ("::::::nopassword", "nopassword has no effect: every login needs the password"),
     ],
 )
 def test_a_word_that_has_no_effect_is_told_of(tmp_path: Path, fields: str, doubt: str) -> None:

@@ -88,7 +88,8 @@ def test_a_file_that_becomes_empty_is_told_of_and_so_is_one_that_begins_so(tmp_p
         with served.connect() as client:
             client.read_line()
             client.say("USER ann")
-            assert client.say("PASS secret").startswith(b"-ERR [AUTH]")
+            assert client.say("PASS secret").startswith(b"-ERR [SYS/TEMP]")
+        assert "level=error event=accounts" in served.log.read_text()
         wait_until(lambda: served.log.read_text().count("nobody in it can log in") == 2)
 
 

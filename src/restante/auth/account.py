@@ -6,14 +6,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.auth import hashes, scram
-from restante.auth.extras import EXTRAS, extras_of, lock_of
+from restante.auth import hashes, locks, scram
+from restante.auth.extras import extras_of
+from restante.auth.locks import EXTRAS
+from restante.auth.mail_place import mail_place
 from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from restante.auth.mail_place import MailPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,15 @@ class Account:
     login_delay: int | None = None  # seconds
     expire_days: int | None = None
     tls_required: bool = False
-    lock: str = ""  # the word of Dovecot that keeps it from logging in here; it gets mail
+    lock: str = ""  # what keeps it from logging in here, such as a word of Dovecot; it gets mail
+    end: float | None = None  # when it expires, in seconds since 1970; it gets mail
+    mail: MailPlace | None = None  # where Dovecot would look for its mail
+
+    def locked(self, now: float) -> str:
+        """Return why nobody logs in to it at a time, "" for an open one."""
+        if self.lock:
+            return f"locked by {self.lock}"
+        return "expired" if self.end is not None and now >= self.end else ""
 
     def identity(self) -> Identity:
         """Return what a session should know."""
@@ -39,7 +51,8 @@ class Account:
         name, stored, *others = line.split(":", EXTRAS)
         stored = stored.strip()
         extras = extras_of(others)
-        secret, lock = extras.get("secret"), lock_of(extras)
+        secret, word = extras.get("secret"), locks.lock_of(others)
+        lock = word.key if word else locks.HASH if locks.is_locked_hash(stored) else ""
         problem = hashes.problem(stored)
         if problem and not secret and not lock:
             raise ValueError(problem)
@@ -52,13 +65,20 @@ class Account:
             _number(extras, "expire_days", least=1),
             _tls(extras),
             lock,
+            locks.end_of(others),
+            mail_place(name, others),
         )
 
 
 def with_credentials(line: str, stored: str, keys: Mapping[str, scram.Keys]) -> str:
-    """Return a line with another password's hash and keys; all else stays."""
+    """Return a line with another password's hash and keys; all else stays.
+
+    A line of /etc/shadow gets no keys: a date stands in their place.
+    """
     name, *fields = line.split(":", EXTRAS)
     others = fields[1:]
+    if locks.is_shadow(others):
+        return ":".join([name, stored, *others])
     extras = {k: v for k, v in extras_of(others).items() if not k.startswith("scram-")}
     extras |= {mechanism.lower(): str(value) for mechanism, value in keys.items()}
     fields = [name, stored, *others[: EXTRAS - 2]]

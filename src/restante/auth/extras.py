@@ -10,26 +10,20 @@ import functools
 import re
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from restante.auth.locks import (
+    EXTRAS,
+    LIMITS,
+    LOCKS,
+    is_lock,
+    is_shadow,
+    lock_of,
+    words,
+)
 
-EXTRAS = 7  # the place of the field behind passwd's own, counted from 0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OURS = ("tls", "login_delay", "expire_days", "secret", "scram-sha-256", "scram-sha-1")
-
-LOCKS = ("nologin", "fail")
-"""Words of Dovecot with which nobody logs in, whatever their value."""
-
-LIMITS = (
-    "allow_nets",
-    "allow_real_nets",
-    "delay_until",
-    "host",
-    "noauthenticate",
-    "proxy",
-    "proxy_maybe",
-)
-"""Words of Dovecot with which people log in from some places, later, or elsewhere."""
 
 _HARMLESS = re.compile(
     r"(?:userdb|forward|event|proxy|quota)_.*|quota|nodelay|nopassword|k5principals|login_user"
@@ -40,36 +34,35 @@ _SECRETS = ("secret", "pass", "password")
 
 def extras_of(others: list[str]) -> dict[str, str]:
     """Return the keys and values of the eighth field; passwd's own fields are not used."""
-    if len(others) < EXTRAS - 1:
+    if len(others) < EXTRAS - 1 or is_shadow(others):
         return {}
     return dict(word.partition("=")[::2] for word in others[EXTRAS - 2].split())
 
 
-def lock_of(extras: Iterable[str]) -> str:
-    """Return the first word that keeps its account from logging in here, "" without one."""
-    bare = (key.removesuffix(":protected") for key in extras)
-    return next((key for key in bare if key in LOCKS or key in LIMITS), "")
-
-
 def doubts(others: list[str]) -> Iterator[str]:
-    """Tell in words what of a line's fields has no effect, though somebody may count on it.
+    """Say in words what of a line's fields has no effect, though somebody may count on it.
 
-    A value is never told, nor what may be a piece of a secret with a space in it.
+    No value is shown, nor what may be a piece of a secret with a space in it.
     """
-    for place, field in enumerate(others[: EXTRAS - 2], 3):
-        for key in (word.partition("=")[0].lower() for word in field.split() if "=" in word):
-            if key in OURS or key in LOCKS or key in LIMITS:
-                yield f"{key}= in field {place} has no effect; its place is the eighth field"
-    words = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
-    unknown = [word for word in words if not _is_known(word.partition("=")[0])]
-    hidden = bool(unknown) and any(_near(word.partition("=")[0], _SECRETS) for word in words)
-    for word in unknown:
-        yield f"{_unknown(word, hidden=hidden)}, so it has no effect"
+    if is_shadow(others):
+        return
+    for word in words(others):
+        shown = word.key + "=" * word.value
+        if word.field != EXTRAS + 1 and _is_known(word.key) and not is_lock(word.key):
+            yield f"{shown} in field {word.field} has no effect; its place is the eighth field"
+    if lock_of(others) is None and any(word[:2] == ("nopassword", 8) for word in words(others)):
+        yield "nopassword has no effect: every login needs the password"
+    said = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
+    unknown = [text for text in said if not _is_known(text.partition("=")[0])]
+    hidden = bool(unknown) and any(_near(text.partition("=")[0], _SECRETS) for text in said)
+    for text in unknown:
+        if not any(is_lock(word.key) for word in words(["", "", "", "", "", text])):
+            yield f"{_unknown(text, hidden=hidden)}, so it has no effect"
 
 
 def _is_known(key: str) -> bool:
     bare = key.removesuffix(":protected")
-    return key in OURS or bare in LOCKS or bare in LIMITS or bool(_HARMLESS.fullmatch(bare))
+    return key in OURS or is_lock(bare) or bool(_HARMLESS.fullmatch(bare))
 
 
 def _unknown(word: str, *, hidden: bool) -> str:

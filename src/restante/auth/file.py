@@ -7,6 +7,7 @@ import dataclasses
 import hmac
 import os
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,14 @@ from restante.auth.remembered import Remembered
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from restante.auth.account import Account
     from restante.protocol.settings import Identity
 
 
+SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
 HASHES_AT_ONCE = 2  # each takes 19 MiB and a core
 NO_KEY = (
     "it has no key for decoys, so that SCRAM answers for an unknown name in another way after each "
@@ -34,13 +36,33 @@ NO_KEY = (
 class FileAuthenticator:
     """Proves passwords by a file of accounts.
 
-    `warn` is called with words about each fault of the file when it is read. A proof is remembered
-    for so many seconds, and forgotten at once when the file changes.
+    `warn` is called with words about each fault of the file when it is read, `alarm` with words
+    about a file of which nothing can be used. A proof is remembered for so many seconds, and
+    forgotten at once when the file changes. `mail_of` is as for `userfile.mail_doubts`.
+
+    Nothing permanent follows from a file that is missing, unreadable or without a usable line: all
+    methods raise UnavailableError then. The same holds for a line that cannot be used, and for a
+    name that a change in place has just removed, since the file may be half written.
     """
 
-    def __init__(self, path: Path, warn: Callable[[str], None], remember: float = 0) -> None:
+    def __init__(  # noqa: PLR0913  # the last three have defaults
+        self,
+        path: Path,
+        warn: Callable[[str], None],
+        remember: float = 0,
+        *,
+        alarm: Callable[[str], None] | None = None,
+        mail_of: Callable[[str], Path | None] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._path = path
         self._warn = warn
+        self._alarm = alarm or warn
+        self._mail_of = mail_of
+        self._clock = clock
+        self._unreadable = ""  # why, as it was told last
+        self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
+        self._vanished_until = 0.0
         self._accounts: dict[str, Account] = {}
         self._in_lower_case: dict[str, Account] = {}
         self._useless: frozenset[str] = frozenset()
@@ -55,7 +77,7 @@ class FileAuthenticator:
         self._nobody = hashes.make(Secret(secrets.token_bytes(16)))
 
     def refresh(self) -> None:
-        """Read the file if it has changed. Raises UnavailableError."""
+        """Read the file if it has changed. Raises UnavailableError: it cannot be read."""
         try:
             status = os.stat(self._path)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
@@ -63,13 +85,40 @@ class FileAuthenticator:
                 return
             accounts = userfile.read(self._path)
         except OSError as error:
-            raise UnavailableError(f"{self._path}: {error.strerror}") from error
+            raise self._cannot_read(error) from error
+        in_place = self._read_at[:1] == stamp[:1]
+        gone = self._accounts.keys() - accounts.known.keys() if in_place else ()
         self._read_at = stamp
+        self._unreadable = ""
+        self._vanished = frozenset(gone)
+        self._vanished_until = self._clock() + SETTLE
         self._remembered.forget()
         self._accounts = accounts.known
         self._key = accounts.key or self._own_key
         self._in_lower_case = {name.lower(): a for name, a in accounts.known.items()}
         self._useless = accounts.useless
+        self._note_offers()
+        if self._looks and not accounts.key:
+            self._warn(f"{self._path}: {NO_KEY}")
+        if self._mail_of:
+            for doubt in userfile.mail_doubts(self._accounts.values(), self._mail_of):
+                self._warn(f"{self._path}: {doubt}")
+        *others, last = accounts.problems or [""]
+        for problem in others:
+            self._warn(problem)
+        if last:
+            (self._warn if accounts.known else self._alarm)(last)
+
+    def _cannot_read(self, error: OSError) -> UnavailableError:
+        """Return the error to raise; where the file was read before, it is told of once."""
+        told = f"{self._path}: {error.strerror}"
+        if self._read_at and told != self._unreadable:
+            self._alarm(f"{told}; until it can be read, logins and mail have to wait")
+        self._unreadable = told
+        return UnavailableError(told)
+
+    def _note_offers(self) -> None:
+        """Note what can be offered, and what the answers for unknown names must be like."""
         able = [a for a in self._accounts.values() if not a.lock]
         self._mechanisms = PASSWORDS | {
             mechanism
@@ -81,14 +130,28 @@ class FileAuthenticator:
             for mechanism in scram.HASHES
             if (having := [a for a in self._accounts.values() if mechanism in a.scram])
         }
-        if self._looks and not accounts.key:
-            self._warn(f"{self._path}: {NO_KEY}")
         delays = (a.login_delay for a in self._accounts.values())
         self.longest_login_delay = max((d for d in delays if d is not None), default=None)
         days = (a.expire_days for a in self._accounts.values())
         self.shortest_expire_days = min((d for d in days if d is not None), default=None)
-        for problem in accounts.problems:
-            self._warn(problem)
+
+    def _ask(self, user: str) -> Account | None:
+        """Return the account of a name. Raises UnavailableError: nobody can say now."""
+        self.refresh()
+        if not self._accounts:
+            raise UnavailableError(f"{self._path}: no line of it can be used")
+        account = self._find(user)
+        if account is None and self._vanished:
+            self._check_vanished(spellings(user))
+        return account
+
+    def _check_vanished(self, names: Iterable[str]) -> None:
+        """Raise UnavailableError: a name was there a moment ago, and the file may be half there."""
+        if self._clock() >= self._vanished_until:
+            self._vanished = frozenset()
+        for name in names:
+            if name in self._vanished:
+                raise UnavailableError(f"{self._path}: {name!r} was in it until a moment ago")
 
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
@@ -104,8 +167,7 @@ class FileAuthenticator:
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        self.refresh()
-        account = self._find(user)
+        account = self._ask(user)
         reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
             reason = reason or "it logs in by its secret"  # RFC 1939 section 13
@@ -122,9 +184,10 @@ class FileAuthenticator:
 
     def recall(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
-        self.refresh()
-        account = self._find(user)
+        account = self._ask(user)
         if account is None or not self._remembered.matches(account.name, password):
+            return None
+        if account.locked(self._clock()):
             return None
         return account.identity()
 
@@ -133,13 +196,12 @@ class FileAuthenticator:
 
         Raises UnavailableError.
         """
-        self.refresh()
+        account = self._ask(user)
         mechanism = mechanism.removesuffix("-PLUS")
-        account = self._find(user)
-        if account is not None and mechanism in account.scram:
-            return account.scram[mechanism]
         looks = self._looks.get(mechanism, {scram.Look()})
-        made_up = scram.decoy(mechanism, user.lower(), self._key, looks)
+        made_up = scram.decoy(mechanism, user.lower(), self._key, looks)  # for known names too:
+        if account is not None and mechanism in account.scram:  # time must not tell them apart
+            return account.scram[mechanism]
         twin = self._in_lower_case.get(user.lower())
         if twin is None or mechanism not in twin.scram:
             return made_up
@@ -148,8 +210,7 @@ class FileAuthenticator:
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""
-        self.refresh()
-        account = self._find(user)
+        account = self._ask(user)
         reason = self._hindrance(user, account)
         if account is None or account.secret is None or reason:
             raise CredentialsError(reason or "no secret")
@@ -157,8 +218,7 @@ class FileAuthenticator:
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        self.refresh()
-        account = self._find(user)
+        account = self._ask(user)
         reason = self._hindrance(user, account)
         if account is None or reason:
             raise CredentialsError(reason)
@@ -166,10 +226,13 @@ class FileAuthenticator:
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
-        self.refresh()
-        if name not in self._accounts:
-            raise CredentialsError("unknown name")
-        return name
+        self._ask(name)
+        if name in self._accounts:
+            return name
+        if name in self._useless and not userfile.name_problem(name):
+            raise UnavailableError(f"{self._path}: the line of {name!r} cannot be used")
+        self._check_vanished((name,))
+        raise CredentialsError("unknown name")
 
     def _find(self, user: str) -> Account | None:
         account = self._accounts.get(user)
@@ -178,7 +241,7 @@ class FileAuthenticator:
     def _hindrance(self, user: str, account: Account | None) -> str:
         """Return why nobody can log in by a name, whatever they prove; "" for a good one."""
         if account is not None:
-            return f"locked by {account.lock}" if account.lock else ""
+            return account.locked(self._clock())
         useless = any(name in self._useless for name in spellings(user))
         return "its line is no use" if useless else "unknown name"
 

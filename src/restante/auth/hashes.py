@@ -34,9 +34,14 @@ def make(password: Secret) -> str:
     return _HASHER.hash(password.reveal())
 
 
+def without_scheme(stored: str) -> str:
+    """Return a hash without the {SCHEME} that Dovecot writes before it."""
+    return _SCHEME.sub("", stored, count=1) if stored.startswith("{") else stored
+
+
 def problem(stored: str) -> str | None:
     """Return what keeps a stored hash from ever matching, in words; None for a good one."""
-    bare = _bare(stored)
+    bare = without_scheme(stored)
     if _ARGON2.fullmatch(bare):
         return None
     if not _CRYPT.fullmatch(bare):
@@ -46,7 +51,7 @@ def problem(stored: str) -> str | None:
 
 def verify(stored: str, password: Secret) -> bool:
     """Tell whether the password belongs to a stored hash; False for a hash that is none."""
-    bare = _bare(stored)
+    bare = without_scheme(stored)
     if bare.startswith("$argon2"):
         try:
             return _HASHER.verify(bare, password.reveal())
@@ -75,10 +80,6 @@ def _forms(password: Secret) -> list[Secret]:
     except ValueError:
         return [password]
     return [password] if prepared in (said, b"") else [password, Secret(prepared)]
-
-
-def _bare(stored: str) -> str:
-    return _SCHEME.sub("", stored, count=1) if stored.startswith("{") else stored
 
 
 def _verify_crypt(stored: bytes, password: bytes) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import asyncpg
 from restante.auth import hashes
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.file import HASHES_AT_ONCE
+from restante.auth.locks import HASH, first_lock, is_locked_hash
 from restante.auth.names import spellings
 from restante.auth.passwords import PasswordsOnly
 from restante.protocol.secret import Secret
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 5  # seconds for the database
 MOST_CONNECTIONS = 4
+CANARIES = 3  # names found last, of which one is asked for again where nobody was found
+KINDS = 16  # of hashes, one of each kept
 
 
 class PostgresqlAuthenticator(PasswordsOnly):
@@ -28,7 +33,10 @@ class PostgresqlAuthenticator(PasswordsOnly):
 
     The query gets the user's name as $1: as it was said, then in lower case. It returns at most one
     row with `password`, a hash such as a file of accounts has, and, where the account's name is
-    another, `name`.
+    another, `name`. A column that is named as a lock of Dovecot's, such as `nologin`, locks the
+    account where it is not NULL; so does a hash with "!" or "*" before it.
+
+    A query that finds nobody, not even those whom it found last, is a fault and proves nothing.
     """
 
     def __init__(self, dsn: Secret, query: str) -> None:
@@ -37,36 +45,43 @@ class PostgresqlAuthenticator(PasswordsOnly):
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
-        self._decoy = hashes.make(Secret(b"nobody"))  # until an account's own hash was seen
+        self._key = secrets.token_bytes(32)
+        self._decoys = {"": hashes.make(Secret(b"nobody"))}  # a hash of each kind that was seen
+        self._found: dict[str, None] = {}  # names that were found last
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError.
 
-        An unknown name costs the work that the last known one did.
+        An unknown name costs the work that some known one does, always the same one's.
         """
         found, row = await self._find(user)
-        stored = str(row["password"]) if row else self._decoy
-        unusable = hashes.problem(stored) is not None
-        if not unusable:
-            self._decoy = stored
-        loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(self._threads, hashes.verify_any, self._decoy, password)
-        if not row:
-            raise CredentialsError("unknown name")
-        if unusable or not right:
-            raise CredentialsError("its hash is no use" if unusable else "wrong password")
+        stored = str(row["password"]) if row else ""
+        reason = _hindrance(row)
+        if not reason and hashes.problem(stored) is not None:
+            reason = "its hash is no use"
+        if not reason:
+            self._note_kind(stored)
+        proof = asyncio.get_running_loop().run_in_executor(
+            self._threads, hashes.verify_any, self._decoy(user) if reason else stored, password
+        )
+        right, _ = await asyncio.gather(proof, self._check_query(row))
+        if row is None or reason or not right:
+            raise CredentialsError(reason or "wrong password")
         return _identity(found, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
         found, row = await self._find(user)
-        if not row:
-            raise CredentialsError("unknown name")
+        await self._check_query(row)
+        reason = _hindrance(row)
+        if row is None or reason:
+            raise CredentialsError(reason)
         return _identity(found, row)
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
         row = await self._row(name)
+        await self._check_query(row)
         if not row:
             raise CredentialsError("unknown name")
         return _identity(name, row).name
@@ -84,6 +99,15 @@ class PostgresqlAuthenticator(PasswordsOnly):
         rows = [(name, await self._row(name)) for name in spellings(user)]
         return next((found for found in rows if found[1]), (user, None))
 
+    async def _check_query(self, row: Mapping[str, object] | None) -> None:
+        """Raise UnavailableError: it found nobody, and nobody of those whom it found before."""
+        if row or not self._found:
+            return
+        for name in reversed(tuple(self._found)):
+            if await self._row(name):
+                return
+        raise UnavailableError("PostgreSQL: the query finds nobody, not even whom it found before")
+
     async def _row(self, user: str) -> Mapping[str, object] | None:
         if "\0" in user:
             return None
@@ -95,7 +119,27 @@ class PostgresqlAuthenticator(PasswordsOnly):
             raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
         if row is not None and "password" not in row:
             raise UnavailableError("PostgreSQL: the query returns no column named password")
+        if row is not None:
+            self._found.pop(user, None)
+            self._found[user] = None
+            if len(self._found) > CANARIES:
+                del self._found[next(iter(self._found))]
         return row
+
+    def _note_kind(self, stored: str) -> None:
+        """Keep one hash of each kind, such as argon2 with these costs."""
+        kind = "$".join(stored.split("$")[:-2])
+        if kind not in self._decoys and len(self._decoys) <= KINDS:
+            self._decoys.pop("", None)  # of no account
+            self._decoys[kind] = stored
+
+    def _decoy(self, user: str) -> str:
+        """Return some account's hash, the same for a name as long as no new kind was seen."""
+        name = user.lower().encode(errors="replace")
+        kind = max(
+            self._decoys, key=lambda kind: hmac.digest(self._key, kind.encode() + name, "md5")
+        )
+        return self._decoys[kind]
 
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:
@@ -104,6 +148,16 @@ class PostgresqlAuthenticator(PasswordsOnly):
                     self._dsn.reveal().decode(), min_size=0, max_size=MOST_CONNECTIONS
                 )
             return self._pool
+
+
+def _hindrance(row: Mapping[str, object] | None) -> str:
+    """Return why nobody can log in to the account of a row; "" for an open one."""
+    if row is None:
+        return "unknown name"
+    if is_locked_hash(str(row["password"] or "")):
+        return f"locked by {HASH}"
+    lock = first_lock(key for key, value in row.items() if value is not None)
+    return f"locked by {lock}" if lock else ""
 
 
 def _identity(user: str, row: Mapping[str, object]) -> Identity:

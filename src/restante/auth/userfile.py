@@ -13,24 +13,30 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
 import stat
 import tempfile
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.auth import extras
+from restante.auth import extras, locks
 from restante.auth.account import Account
-from restante.auth.extras import EXTRAS
+from restante.auth.locks import EXTRAS
+from restante.auth.names import prepared
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from restante.auth.locks import Word
+
 LONGEST_NAME = 255  # characters
+NOBODY = "nobody in it can log in; `pop3 user add` adds an account"
 DECOYS = "#decoys="
 KEY = 32  # octets
 
@@ -41,7 +47,7 @@ class Accounts:
 
     known: dict[str, Account]
     problems: list[str]
-    useless: frozenset[str]  # names whose lines were left out
+    useless: frozenset[str]  # names whose lines were left out, also as they were perhaps meant
     key: bytes | None  # for what is made up for unknown names
 
 
@@ -60,15 +66,41 @@ def read(path: Path) -> Accounts:
             _check(name, known)
             known[name] = Account.parse(line if ":" in line else f"{line}:")
         except ValueError as problem:
-            useless.add(name)
+            useless |= {name, prepared(name).strip()}
             problems.append(f"{where} cannot log in: {problem}")
             continue
-        if known[name].lock in extras.LIMITS:
-            problems.append(f"{where} cannot log in: {known[name].lock} is not kept to here")
-        problems += [f"{where}: {doubt}" for doubt in extras.doubts(line.split(":", EXTRAS)[2:])]
+        others = line.split(":", EXTRAS)[2:]
+        problems += [f"{where} {reason}" for reason in _locked_out(known[name], others)]
+        problems += [f"{where}: {doubt}" for doubt in extras.doubts(others)]
     if all(account.lock for account in known.values()):
-        problems.append(f"{path}: nobody in it can log in; `pop3 user add` adds an account")
+        problems.append(f"{path}: {NOBODY}")
     return Accounts(known, problems, frozenset(useless), _key(lines))
+
+
+def _locked_out(account: Account, others: list[str]) -> Iterator[str]:
+    """Say why nobody logs in to an account, unless it is plainly meant."""
+    word: Word | None = locks.lock_of(others)
+    if word is not None and word.field != EXTRAS + 1:
+        yield (
+            f"cannot log in: {word.key} in field {word.field} locks it; its place is the eighth"
+            " field"
+        )
+    elif word is not None and word.key in locks.LIMITS:
+        yield f"cannot log in: {word.key} is not kept to here"
+    elif account.lock == locks.HASH:
+        yield "cannot log in: its hash is locked, by '!' or '*'"
+    elif account.end is not None and account.end <= time.time():
+        yield f"cannot log in: it expired on {time.strftime('%Y-%m-%d', time.gmtime(account.end))}"
+
+
+def mail_doubts(
+    accounts: Iterable[Account], mail_of: Callable[[str], Path | None] = lambda _: None
+) -> Iterator[str]:
+    """Say whose `userdb_mail=` names another place than the one where `mail_of` finds the mail."""
+    for account in accounts:
+        doubt = account.mail.doubt(mail_of(account.name)) if account.mail else None
+        if doubt:
+            yield f"{account.name!r}: {doubt}"
 
 
 def name_problem(name: str) -> str | None:
@@ -117,6 +149,8 @@ def find(lines: list[str], name: str) -> int | None:
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a file of accounts, without their ends. Raises OSError."""
+    if stat.S_ISFIFO(path.stat().st_mode):  # to read it would wait for a writer
+        raise OSError(errno.EINVAL, "it is a pipe, and not a file", str(path))
     text = path.read_text(errors="surrogateescape")
     return text.removesuffix("\n").split("\n") if text else []
 

@@ -90,6 +90,8 @@ def list_(file: Path) -> None:
         click.echo(name)
     for problem in accounts.problems:
         click.echo(problem, err=True)
+    for doubt in userfile.mail_doubts(accounts.known.values()):
+        click.echo(f"{file}: {doubt}", err=True)
 
 
 @user.command()

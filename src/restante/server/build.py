@@ -23,7 +23,7 @@ from restante.server.sections import COURIER, OWN
 from restante.server.service import Service
 from restante.server.throttle import Throttle
 from restante.server.wire import Endpoint
-from restante.storage.api import Expires
+from restante.storage.api import Expires, StoreError
 from restante.storage.layout import Layout
 from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds, MaildirStore
 from restante.storage.mbox import MboxStore
@@ -161,7 +161,7 @@ def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
     """Return who may log in."""
     section = config.accounts
     if section.users:
-        return _file(section.users, section.remember, log)
+        return _file(section.users, config, log)
     if section.pam:
         from restante.auth.pam import PamAuthenticator
 
@@ -174,9 +174,20 @@ def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
     return PostgresqlAuthenticator(dsn, section.postgresql_query)
 
 
-def _file(users: Path, remember: float, log: FilteringBoundLogger) -> FileAuthenticator:
+def _file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+    layout = Layout(config.mail.folder, config.mail.layout)
+
+    def mail_of(name: str) -> Path | None:
+        with contextlib.suppress(StoreError):
+            return layout.folder(name)
+        return None
+
     accounts = FileAuthenticator(
-        users, lambda problem: log.warning("accounts", problem=problem), remember
+        users,
+        lambda problem: log.warning("accounts", problem=problem),
+        config.accounts.remember,
+        alarm=lambda problem: log.error("accounts", problem=problem),
+        mail_of=mail_of,
     )
     try:
         accounts.refresh()

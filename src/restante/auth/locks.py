@@ -1,0 +1,127 @@
+"""What in a line of the file of accounts keeps people out of the account.
+
+A lock counts wherever it stands behind the hash: a word in the wrong field was meant all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.auth.hashes import without_scheme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+EXTRAS = 7  # the place of the field behind passwd's own, counted from 0
+
+LOCKS = ("nologin", "fail")
+"""Words of Dovecot with which nobody logs in, whatever their value."""
+
+LIMITS = (
+    "allow_nets",
+    "allow_real_nets",
+    "delay_until",
+    "host",
+    "noauthenticate",
+    "proxy",
+    "proxy_maybe",
+)
+"""Words of Dovecot with which people log in from some places, later, or elsewhere."""
+
+HASH = "its hash"
+"""The lock of an account whose hash `usermod --lock` or an administrator made useless."""
+
+_ENGLISH = frozenset(
+    {"fail", "host", "proxy", "secret", "quota", "reason", "port", "pass", "master", "ssl", "tls"}
+)
+_GECOS = 5  # the field with a person's name, where a word of English may be just that
+_SOLARIS = ("LK", "NP")
+_DAY = re.compile(r"-?[0-9]{0,9}")
+_SECONDS_A_DAY = 86_400
+
+
+class Word(NamedTuple):
+    """A key in a line, in lower case and without `:protected`; fields count from 1."""
+
+    key: str
+    field: int
+    value: bool  # whether "=" follows
+
+
+def words(others: Sequence[str]) -> Iterator[Word]:
+    """Return the keys in the fields behind the hash, those in the eighth field first."""
+    if not is_shadow(others):
+        for place in (8, 3, 4, 5, 6, 7):
+            field = others[place - 3] if len(others) > place - 3 else ""
+            yield from _words(field, place)
+
+
+def lock_of(others: Sequence[str]) -> Word | None:
+    """Return the first word that keeps its account from logging in here."""
+    return next((word for word in words(others) if is_lock(word.key)), None)
+
+
+def first_lock(keys: Iterable[str]) -> str:
+    """Return the first of some keys that is a lock, "" without one."""
+    return next((key for key in keys if is_lock(key.lower())), "")
+
+
+def is_lock(key: str) -> bool:
+    """Tell whether nobody logs in here to an account with this word."""
+    return key in LOCKS or key in LIMITS
+
+
+def is_locked_hash(stored: str) -> bool:
+    """Tell whether a hash is locked, as by `usermod --lock` ("!"), or as for system users ("*")."""
+    bare = without_scheme(stored)
+    return bare.startswith(("!", "*")) or bare in _SOLARIS
+
+
+def is_shadow(others: Sequence[str]) -> bool:
+    """Tell whether a line is of /etc/shadow or BSD's master.passwd, whose fields mean dates."""
+    return _shadow(others) is not None or _master(others) is not None
+
+
+def end_of(others: Sequence[str]) -> float | None:
+    """Return when an account ends, in seconds since 1970; None for one that does not.
+
+    shadow(5): a day of its own, or a password that is older than `max` and `inactive` days allow.
+    """
+    if (expires := _master(others)) is not None:
+        return expires or None
+    if (shadow := _shadow(others)) is None:
+        return None
+    changed, _, most, _, inactive, expires = shadow
+    days = [] if expires is None or expires < 0 else [expires]
+    if changed is not None and most is not None and inactive is not None and inactive >= 0:
+        days.append(changed + most + inactive + 1)
+    return min(days) * _SECONDS_A_DAY if days else None
+
+
+def _words(field: str, place: int) -> Iterator[Word]:
+    for text in field.split():
+        keys, equals, _ = text.partition("=")
+        for key in re.split("[:,;]", keys.lower()):
+            bare = key.strip("\"'")
+            alone = field.strip().lower() == key
+            if place != _GECOS or equals or alone or bare not in _ENGLISH:
+                yield Word(bare, place, bool(equals))
+
+
+def _shadow(others: Sequence[str]) -> list[int | None] | None:
+    """Return the numbers of a line of shadow(5); None for another line."""
+    fields = ":".join(others).split(":")
+    if len(fields) not in (6, 7) or not any(fields) or not all(map(_DAY.fullmatch, fields)):
+        return None
+    if len(fields) == 6 and not fields[5]:
+        return None  # the usual eight fields of a passwd-file, without words
+    return [int(field) if field.strip("-") else None for field in fields[:6]]
+
+
+def _master(others: Sequence[str]) -> int | None:
+    """Return the seconds since 1970 in a line of BSD's passwd(5), 0 for never; or None."""
+    fields = ":".join(others).split(":")
+    if len(fields) != 8 or not all(re.fullmatch("[0-9]{1,12}", fields[i]) for i in (0, 1, 3, 4)):
+        return None
+    return int(fields[4])
