@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
+from restante.auth.api import UnavailableError
 from restante.delivery.recipients import FolderRecipients, find, names
 from restante.storage.layout import Layout
 
@@ -69,3 +72,35 @@ def test_who_has_a_maildrop_may_get_mail_where_accounts_cannot_be_asked(tmp_path
     assert asyncio.run(recipients.owner("bob")) is None
     assert asyncio.run(recipients.owner("carl")) == "carl"
     assert asyncio.run(recipients.owner("lost+found")) is None
+
+
+@pytest.mark.parametrize("found", [[], ["lost+found"]])
+def test_mail_waits_for_a_disk(tmp_path: Path, found: list[str]) -> None:
+    """A mail folder without any maildrop may be a disk that is not mounted."""
+    for name in found:
+        (tmp_path / name).mkdir()
+    with pytest.raises(UnavailableError, match="is its disk mounted"):
+        asyncio.run(FolderRecipients(Layout(tmp_path)).owner("ann"))
+    with pytest.raises(UnavailableError):
+        asyncio.run(FolderRecipients(Layout(tmp_path / "gone")).owner("ann"))
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ELOOP])
+def test_folder_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """An error of the disk, or of permissions, is no answer to the question who exists."""
+    (tmp_path / "ann/new").mkdir(parents=True)
+
+    def fail(self: Path) -> os.stat_result:
+        raise OSError(number, os.strerror(number), str(self))
+
+    monkeypatch.setattr(Path, "stat", fail)
+    with pytest.raises(UnavailableError):
+        asyncio.run(FolderRecipients(Layout(tmp_path)).owner("ann"))
+
+
+def test_name_that_is_too_long_for_a_folder(tmp_path: Path) -> None:
+    """No folder can have such a name, so nobody has it."""
+    (tmp_path / "ann/new").mkdir(parents=True)
+    assert asyncio.run(FolderRecipients(Layout(tmp_path)).owner("x" * 300)) is None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import re
+import stat
 from typing import TYPE_CHECKING, Protocol
 
-from restante.auth.api import CredentialsError
+from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.names import prepared, spellings
 from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from restante.auth.api import Accounts
     from restante.storage.layout import Layout
@@ -49,12 +54,39 @@ class FolderRecipients:
         self._layout = layout
 
     async def owner(self, name: str) -> str | None:
-        """Return the name itself. A folder without `new` in it is no maildrop, say lost+found."""
+        """Return the name itself. A folder without `new` in it is no maildrop, say lost+found.
+
+        Nobody can say while folders cannot be read, or while there is nothing at all in the mail
+        folder: its disk may not be mounted.
+        """
         try:
             place = self._layout.folder(name)
-            return name if place.is_file() or (place / "new").is_dir() else None
-        except (StoreError, OSError):
+        except StoreError:
             return None
+        return await asyncio.to_thread(self._owner, name, place)
+
+    def _owner(self, name: str, place: Path) -> str | None:
+        root = self._layout.root
+        try:
+            if _is_maildrop(place):
+                return name
+            with os.scandir(root) as entries:
+                empty = all(entry.name == "lost+found" for entry in entries)
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise UnavailableError(f"{error.filename or place}: {error.strerror}") from error
+        if empty:
+            raise UnavailableError(f"{root}: there is no maildrop in it; is its disk mounted?")
+        return None
+
+
+def _is_maildrop(place: Path) -> bool:
+    """Tell whether there is an mbox or a Maildir. Raises OSError: nobody can tell."""
+    try:
+        return stat.S_ISREG(place.stat().st_mode) or stat.S_ISDIR((place / "new").stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 async def find(recipients: Recipients, address: str, delimiter: str) -> str | None:
