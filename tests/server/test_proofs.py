@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import io
 from typing import Any, cast
 
-from restante.protocol.needs import Verify, VerifyCertificate
+import pytest
+
+from restante.auth import scram
+from restante.auth.api import CredentialsError
+from restante.protocol.needs import (
+    ScramFinal,
+    ScramFirst,
+    Timestamp,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+)
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
+from restante.protocol.settings import Channel, Identity
 from restante.server import observe
 from restante.server.proofs import Proofs
 from restante.server.service import Service
@@ -82,3 +94,97 @@ def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None
         return met
 
     assert asyncio.run(identities()) == [Identity("ann")] * 2
+
+
+class Keyed:
+    """Accounts with the same made-up keys, and no secret, for all names."""
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
+        return scram.decoy(mechanism, user, b"key", {scram.Look()})
+
+    async def shared_secret(self, user: str) -> Secret:
+        if user == "ann":
+            return Secret(b"tanstaaf")
+        raise CredentialsError("no secret")
+
+    async def identify(self, user: str) -> Identity:
+        return Identity(user)
+
+
+class Clear(Wire):
+    """A connection without TLS."""
+
+    @staticmethod
+    def channel() -> Channel:
+        return Channel()
+
+
+class Noting(Throttle):
+    """Failures, noted by name."""
+
+    def __init__(self, noted: list[str]) -> None:
+        super().__init__()
+        self._noted = noted
+
+    def note_failure(self, address: str, user: str) -> None:
+        self._noted.append(user)
+
+
+FIRST = ScramFirst("SCRAM-SHA-256", "Ann", b"n,,n=Ann,r=abc")
+
+
+@pytest.mark.parametrize(
+    ("ending", "counted"),
+    [("cancelled", True), ("hung up", True), ("another mechanism", True), ("answered", False)],
+)
+def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) -> None:
+    """Only a guesser asks for the challenge of a name and goes no further."""
+    log, _ = observe.start("text", io.StringIO())
+    service = Service(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
+    noted: list[str] = []
+    service.throttle = Noting(noted)
+
+    async def try_it() -> None:
+        proofs = Proofs(service, cast("Any", Clear()), log)
+        exchange = await cast("Any", proofs.meet(FIRST))
+        assert not noted
+        match ending:
+            case "cancelled":
+                await cast("Any", proofs.meet(FIRST))
+            case "hung up":
+                proofs.leave()
+            case "another mechanism":
+                proofs.meet(Timestamp())
+            case "answered":
+                cast("Any", proofs.meet(ScramFinal(exchange, b"c=biws,r=x,p=y"))).close()
+
+    asyncio.run(try_it())
+    assert noted == ["ann"] * counted
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_digest_is_computed_for_unknown_names_too(
+    monkeypatch: pytest.MonkeyPatch, *, keyed: bool
+) -> None:
+    """The time of APOP and CRAM-MD5 does not tell who has an account."""
+    computed: list[bytes] = []
+    compare = hmac.compare_digest
+
+    def counted(first: str, second: str) -> bool:
+        computed.append(first.encode())
+        return compare(first, second)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    log, _ = observe.start("text", io.StringIO())
+    service = Service(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
+    proofs = Proofs(service, cast("Any", Clear()), log)
+
+    async def fail(user: str) -> str:
+        need = VerifyDigest(user, b"<1@host>", "0" * 32, keyed=keyed)
+        with pytest.raises(CredentialsError) as caught:
+            await cast("Any", proofs.meet(need))
+        return caught.value.reason
+
+    assert asyncio.run(fail("ann")) == "wrong digest"
+    assert asyncio.run(fail("nobody")) == "no secret"
+    assert len(computed) == 2

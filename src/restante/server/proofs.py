@@ -50,9 +50,12 @@ class Proofs:
         self._service = service
         self._wire = wire
         self._log = log
+        self._no_secret = b"nobody's secret"
+        self._exchange: scram.Exchange | None = None  # one whose challenge was not answered yet
 
     def meet(self, need: Need[Any]) -> object:  # noqa: PLR0911  # a table in the shape of a match
         """Return what a need of proof asks for, or a promise of it; None for another need."""
+        self._count_cancelled(need)
         match need:
             case Verify():
                 known = self._recalled(need)
@@ -70,13 +73,24 @@ class Proofs:
             case VerifyCertificate():
                 return self._guarded(need.user, "EXTERNAL", lambda: self._verify_certificate(need))
             case ScramFirst():
-                return self._scram_first(need)
+                return self._guarded_challenge(need)
             case ScramFinal():
                 user = cast(scram.Exchange, need.step).user
                 return self._guarded(user, "SCRAM", lambda: self._scram_final(need))
             case Timestamp():
                 return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         return None
+
+    def leave(self) -> None:
+        """Count a login that was cancelled: the client is gone."""
+        self._count_cancelled(None)
+
+    def _count_cancelled(self, need: Need[Any] | None) -> None:
+        """Count a SCRAM login that ended behind its challenge, which a guesser wants to see."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is None or (isinstance(need, ScramFinal) and need.step is exchange):
+            return
+        self._service.throttle.note_failure(self._wire.address, exchange.user.lower())
 
     def _recalled(self, need: Verify) -> Identity | None:
         """Return who it is where the same was proved lately, and nothing speaks against it."""
@@ -104,14 +118,18 @@ class Proofs:
         self._log.warning("login_failed", user=user, method=method, reason=reason)
 
     async def _verify_digest(self, need: VerifyDigest) -> Identity:
-        secret = (await self._keys().shared_secret(need.user)).reveal()
+        unknown: CredentialsError | None = None
+        try:
+            secret = (await self._keys().shared_secret(need.user)).reveal()
+        except CredentialsError as error:
+            unknown, secret = error, self._no_secret  # the same work: time must not tell
         if need.keyed:
             expected = hmac.new(secret, need.challenge, "md5").hexdigest()
         else:
             digest = hashlib.md5(need.challenge + secret, usedforsecurity=False)
             expected = digest.hexdigest()
-        if not hmac.compare_digest(expected, need.digest):
-            raise CredentialsError("wrong digest")
+        if not hmac.compare_digest(expected, need.digest) or unknown is not None:
+            raise unknown or CredentialsError("wrong digest")
         return await self._keys().identify(need.user)
 
     async def _verify_token(self, need: VerifyToken) -> Identity:
@@ -132,6 +150,12 @@ class Proofs:
         if not fitting:
             raise CredentialsError("no certificate for this name")
         return await self._keys().identify(fitting[0])
+
+    async def _guarded_challenge(self, need: ScramFirst) -> scram.Exchange:
+        """Give a challenge, but slowly to a client that failed or cancelled before."""
+        async with self._service.throttle.turn(self._wire.address, need.user.lower()):
+            self._exchange = await self._scram_first(need)
+            return self._exchange
 
     async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
         keys = await self._keys().scram_keys(need.mechanism, need.user)

@@ -75,6 +75,7 @@ class World:
 
     def leave(self) -> None:
         """Give the maildrop back, whatever became of the session."""
+        self._proofs.leave()
         if self._user:
             self._service.users.leave(self._user)
         maildrop, self._maildrop = self._maildrop, None
