@@ -70,6 +70,21 @@ def test_the_file_that_logrotate_empties_is_the_one_that_the_page_makes() -> Non
     assert "copytruncate" in LOGROTATE.read_text()
 
 
+def test_a_second_run_empties_no_file(tmp_path: Path) -> None:
+    """The page's blocks, run again, leave the accounts and the log as they are."""
+    blocks = re.findall(r"^    if ! test -e .*\n(?:    .*\n)*?    fi$", PAGE, re.MULTILINE)
+    assert len(blocks) == PAGE.count("/dev/null /")
+    for number, block in enumerate(blocks):
+        (name,) = re.findall(r"test -e (\S+);", block)
+        file = tmp_path / str(number)
+        script = block.replace(name, str(file)).replace("-o root -g vmail ", "")
+        subprocess.run(["sh", "-ec", script], check=True)
+        assert file.stat().st_mode & 0o777 == 0o640
+        file.write_text("kept")
+        subprocess.run(["sh", "-ec", script], check=True)
+        assert file.read_text() == "kept"
+
+
 class Site:
     """What the page's commands make, in a folder, for a server that runs as nobody."""
 
