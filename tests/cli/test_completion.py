@@ -29,9 +29,10 @@ def test_a_shell_gets_its_script(shell: str) -> None:
     [("pop3 expi", "re "), ("pop3 she", "ll "), ("pop3 shell --insecure-", "plaintext ")],
 )
 def test_bash_completes_by_tab(typed: str, completed: str) -> None:
+    program = need("bash")
     environment = {**os.environ, "PATH": f"{POP3.parent}:{os.environ['PATH']}", "TERM": "dumb"}
     bash = pexpect.spawn(
-        need("bash"),
+        program,
         ["--norc", "--noprofile", "-i"],
         env=environment,
         timeout=PATIENCE,

@@ -194,9 +194,10 @@ def test_a_developer_sends_to_the_demo_and_reads(demo: tuple[Served, int]) -> No
 
 
 def test_curl_sends_to_the_demo(demo: tuple[Served, int], tmp_path: Path) -> None:
+    curl = need("curl")
     served, port = demo
     (tmp_path / "letter").write_bytes(b"Subject: a\r\n\r\nhello\r\n")
-    command: list[str | Path] = [need("curl"), "-sS", f"smtp://127.0.0.1:{port}"]
+    command: list[str | Path] = [curl, "-sS", f"smtp://127.0.0.1:{port}"]
     command += ["--mail-from", "app@example.org", "--mail-rcpt", "info@example.com"]
     subprocess.run([*command, "--upload-file", tmp_path / "letter"], check=True, timeout=60)
     (file,) = (served.mail / "info@example.com/new").glob("*Q*S=*")

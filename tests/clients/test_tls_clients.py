@@ -60,12 +60,13 @@ def private(file: Path, text: str) -> Path:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "*"])
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_curl_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, implicit: bool) -> None:
+    curl = need("curl")
     netrc = private(
         tmp_path / "netrc", f'machine localhost login ann@example.com password "{PASSWORD}"\n'
     )
     port = secured.tls_port if implicit else secured.served.port
     url = f"pop3{'s' if implicit else ''}://localhost:{port}/1"
-    command = [need("curl"), "--silent", "--show-error", "--noproxy", "*", "--ipv4", "--ssl-reqd"]
+    command = [curl, "--silent", "--show-error", "--noproxy", "*", "--ipv4", "--ssl-reqd"]
     command += ["--cacert", str(secured.certificate), "--netrc-file", str(netrc)]
     said = run([*command, "--login-options", f"AUTH={mechanism}", url], tmp_path)
     assert said.replace(b"\r\n", b"\n") == AS_FETCHED
@@ -74,6 +75,7 @@ def test_curl_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, impli
 @pytest.mark.parametrize("mechanism", ["scram-sha-256", "plain", "login", "user"])
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_mpop_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, implicit: bool) -> None:
+    mpop = need("mpop")
     port = secured.tls_port if implicit else secured.served.port
     file = private(
         tmp_path / "mpoprc",
@@ -94,12 +96,13 @@ uidls_file {tmp_path}/uidls
 delivery mda cat >{tmp_path}/got
 """,
     )
-    run([need("mpop"), "--quiet", f"--file={file}"], tmp_path)
+    run([mpop, "--quiet", f"--file={file}"], tmp_path)
     assert (tmp_path / "got").read_bytes() == AS_FETCHED
 
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_fetchmail_logs_in(secured: Secured, tmp_path: Path, *, implicit: bool) -> None:
+    fetchmail = need("fetchmail")
     port = secured.tls_port if implicit else secured.served.port
     way = "ssl" if implicit else 'sslproto "auto"'
     file = private(
@@ -114,7 +117,7 @@ poll 127.0.0.1 service {port} protocol pop3 timeout {PATIENCE}
   no rewrite keep mda "cat >{tmp_path}/got"
 """,
     )
-    run([need("fetchmail"), "--silent", "-f", str(file)], tmp_path)
+    run([fetchmail, "--silent", "-f", str(file)], tmp_path)
     assert (tmp_path / "got").read_bytes() == AS_FETCHED
 
 
@@ -134,6 +137,7 @@ def test_openssl_starts_tls_and_speaks_by_hand(secured: Secured, tmp_path: Path)
 
 
 def test_mutt_fetches_and_deletes(secured: Secured, tmp_path: Path) -> None:
+    program = need("mutt")
     letter = b"From: Ann <ann@example.com>\n" + LETTER
     maildir = secured.served.add("bob@example.com", PASSWORD, letter)
     box = tmp_path / "box"
@@ -158,7 +162,7 @@ push "<fetch-mail><quit>"
         "LC_ALL": "C",
     }
     mutt = pexpect.spawn(
-        need("mutt"), ["-n", "-F", str(file), "-f", str(box)], env=environment, timeout=PATIENCE
+        program, ["-n", "-F", str(file), "-f", str(box)], env=environment, timeout=PATIENCE
     )
     mutt.expect(pexpect.EOF)
     mutt.close()

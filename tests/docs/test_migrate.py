@@ -158,11 +158,12 @@ def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
 def test_unique_ids_stay_when_dovecots_other_formats_become_a_maildir(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
+    program = need("doveadm")
     other = site.CONFIG.replace("= maildir:", f"= {kind}:") + NAMESPACE
     monkeypatch.setattr(site, "CONFIG", other)
     with site.dovecot(folder, "secret") as old:
         os.chown(folder, *site.OWNER)
-        doveadm = [need("doveadm"), "-c", str(folder / "dovecot.conf")]
+        doveadm = [program, "-c", str(folder / "dovecot.conf")]
         for number in range(4):
             save = [*doveadm, "save", "-u", "ann@example.com"]
             subprocess.run(save, input=b"Subject: %d\n\nx\n" % number, check=True, timeout=60)

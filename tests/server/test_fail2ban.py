@@ -94,10 +94,10 @@ def test_it_finds_the_same_in_the_journal_of_our_unit_and_none_in_others(
 
 
 def test_a_line_that_has_further_keys_one_day_is_found_too(tmp_path: Path, log: str) -> None:
+    need("/usr/bin/python3", "-c", "import systemd.journal")
     longer = [f"{line} reason=password pid=7" for line in log.splitlines()]
     (tmp_path / "log").write_text("\n".join(longer) + "\n")
     assert "Failregex: 3 total" in found(tmp_path / "log")
-    need("/usr/bin/python3", "-c", "import systemd.journal")
     ours = journal(tmp_path, longer, "restante.service")
     assert "Failregex: 3 total" in found(f"systemd-journal[journalfiles='{ours}']")
 

@@ -159,10 +159,11 @@ def test_a_token_of_the_issuer_logs_in(
 def test_curl_logs_in_by_oauthbearer(served: Served, tmp_path: Path) -> None:
     from support.programs import need
 
+    curl = need("curl")
     config = tmp_path / "curlrc"
     config.touch(mode=0o600)
     config.write_text(f'oauth2-bearer = "{token("ann")}"\nuser = "ann:"\n')
-    command = [need("curl"), "-sS", "--noproxy", "*", "--ipv4", "--config", str(config)]
+    command = [curl, "-sS", "--noproxy", "*", "--ipv4", "--config", str(config)]
     command += ["--cacert", str(served.mail.parent / "certificate.pem")]
     command += ["--login-options", "AUTH=OAUTHBEARER", f"pop3s://localhost:{served.tls_port}/"]
     subprocess.run(command, check=True, capture_output=True)

@@ -43,9 +43,9 @@ def _copy(folder: Path) -> Path:
     (folder / "bin").mkdir()
     python = folder / "bin" / version
     _link(os.path.realpath(sys.executable), python)
-    shared = sysconfig.get_config_var("INSTSONAME")  # where Python is a library, it comes along
-    if sysconfig.get_config_var("Py_ENABLE_SHARED"):
-        _link(os.path.join(sysconfig.get_config_var("LIBDIR"), shared), folder / "lib" / shared)
+    shared = Path(sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("INSTSONAME"))
+    if shared.is_file() and sysconfig.get_config_var("Py_ENABLE_SHARED"):
+        _link(str(shared), folder / "lib" / shared.name)  # a static Python has none, as Debian's
     command = folder / "bin" / "pop3"
     command.write_text(
         f"#!/bin/sh\nexport PYTHONHOME={folder} LD_LIBRARY_PATH={folder}/lib\nexec {python} -c "

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,22 +61,15 @@ def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
     assert box.texts() == [ONE]
 
 
-def with_dotlockfile(file: Path) -> None:
-    subprocess.run([need("dotlockfile"), "-l", f"{file}.lock"], check=True, timeout=PATIENCE)
-
-
-def with_lockfile(file: Path) -> None:
-    subprocess.run([need("lockfile"), f"{file}.lock"], check=True, timeout=PATIENCE)
-
-
-def with_python(file: Path) -> None:
+def make_dotlock(file: Path) -> None:
     Path(f"{file}.lock").touch()
 
 
-@pytest.mark.parametrize("take", [with_dotlockfile, with_lockfile, with_python])
-def test_a_dotlock_of_another_program_is_respected(box: Box, take: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("command", [("dotlockfile", "-l"), ("lockfile",), ("touch",)])
+def test_a_dotlock_of_another_program_is_respected(box: Box, command: tuple[str, ...]) -> None:
+    take = [need(command[0]), *command[1:], f"{box.file}.lock"]
     box.write(ONE)
-    take(box.file)
+    subprocess.run(take, check=True, timeout=PATIENCE)
     all_are_kept_out(box)
     Path(f"{box.file}.lock").unlink()
     assert box.texts() == [ONE]
@@ -93,7 +85,7 @@ def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
             await maildrop.remove([0])
 
     box.uids()
-    with_python(box.file)
+    make_dotlock(box.file)
     unlocked = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
     monkeypatch.setattr("restante.storage.mbox.store.held", unlocked)
     box.use(session)
@@ -103,6 +95,7 @@ def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
 
 
 def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
+    dotlockfile = need("dotlockfile")
     box.write(ONE)
     place = Place(os.open(box.root, os.O_RDONLY), "ann", box.file)
     file, again = place.open(), place.open()
@@ -111,7 +104,7 @@ def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
     dotlock = Path(f"{box.file}.lock")
     with lock.held(place, file):
         assert dotlock.read_bytes().startswith(b"%d\n" % os.getpid())
-        command = [need("dotlockfile"), "-l", "-r", "0", str(dotlock)]
+        command = [dotlockfile, "-l", "-r", "0", str(dotlock)]
         assert subprocess.run(command, check=False, timeout=PATIENCE).returncode != 0
         with box.file.open("r+b") as other, pytest.raises(BlockingIOError):
             fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -175,6 +168,7 @@ def test_deliveries_by_many_at_once_are_all_there(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours and another program's, while a third removes what it has seen."""
+    procmail = [need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "/dev/null"]
     monkeypatch.setattr(maildrop, "PATIENCE", PATIENCE)
     monkeypatch.setattr("restante.storage.mbox.store.PATIENCE", PATIENCE)
     theirs = [letter(number) for number in range(100, 120)]
@@ -183,8 +177,7 @@ def test_deliveries_by_many_at_once_are_all_there(
 
     def deliver() -> None:
         for text in theirs:
-            command = [need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "/dev/null"]
-            subprocess.run(command, input=text, check=True, timeout=PATIENCE)
+            subprocess.run(procmail, input=text, check=True, timeout=PATIENCE)
 
     thread = threading.Thread(target=deliver)
     thread.start()

@@ -58,13 +58,14 @@ def only_the_second_went(box: Box, uids: list[str]) -> None:
 
 
 def test_mutt_deletes_a_message_and_the_others_stay_what_they_were(box: Box, folder: Path) -> None:
+    program = need("mutt")
     uids = box.uids()
     (folder / "muttrc").write_text(
         f"set mbox_type=mbox\nset folder={folder}\nset spoolfile={box.file}\nset move=no\n"
         "set delete=yes\nset sort=mailbox-order\nset beep=no\n"
         'push "<jump>2<enter><delete-message><quit>"\n'
     )
-    command = [need("mutt"), "-n", "-F", f"{folder}/muttrc", "-f", f"{box.file}"]
+    command = [program, "-n", "-F", f"{folder}/muttrc", "-f", f"{box.file}"]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "LC_ALL": "C", "TERM": "xterm"}
     mutt = pexpect.spawn(command[0], command[1:], timeout=PATIENCE, env=environment)
     mutt.expect("3 kept, 1 deleted")
@@ -75,8 +76,9 @@ def test_mutt_deletes_a_message_and_the_others_stay_what_they_were(box: Box, fol
 
 
 def test_mailx_deletes_a_message_and_the_others_stay_what_they_were(box: Box, folder: Path) -> None:
+    mailx = need("bsd-mailx")
     uids = box.uids()
-    said = run(need("bsd-mailx"), "-f", str(box.file), folder=folder, stdin=b"h\nd 2\nq\n")
+    said = run(mailx, "-f", str(box.file), folder=folder, stdin=b"h\nd 2\nq\n")
     assert b"letter 4" in said
     assert b"\nStatus: " in box.file.read_bytes()
     only_the_second_went(box, uids)
@@ -120,12 +122,13 @@ def test_what_procmail_delivers_is_read(box: Box, folder: Path) -> None:
 
 
 def test_formail_and_python_find_as_many_messages_as_were_delivered(box: Box, folder: Path) -> None:
+    formail = need("formail")
     for message in MESSAGES.values():
         box.deliver(message)
     count = len(LETTERS) + len(MESSAGES)
     with box.file.open("rb") as file:
         said = subprocess.run(
-            [need("formail"), "-s", "sh", "-c", "cat >/dev/null; echo one"],
+            [formail, "-s", "sh", "-c", "cat >/dev/null; echo one"],
             stdin=file, stdout=subprocess.PIPE, check=True, timeout=PATIENCE,
         ).stdout  # fmt: skip
     assert said.count(b"one\n") == count
