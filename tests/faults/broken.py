@@ -35,7 +35,7 @@ class _Lying(MaildirMaildrop):
 
 class _Unsynced(MaildirMaildrop):
     def _remove(self, indexes: Sequence[int]) -> None:
-        self._unlink_all(indexes)
+        self._unlink_all(set(indexes))
 
 
 class _Greedy(MaildirMaildrop):

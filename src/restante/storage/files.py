@@ -173,8 +173,8 @@ def open_below(root: Path, folder: Path) -> int:
     return opened
 
 
-def open_file(name: str, folder: int) -> tuple[int, int]:
-    """Open a regular file, and return its descriptor and its octets.
+def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
+    """Open a regular file, and return its descriptor and its status.
 
     Raises OSError, also for a symbolic link, a folder or a pipe.
     """
@@ -187,7 +187,7 @@ def open_file(name: str, folder: int) -> tuple[int, int]:
     if not stat.S_ISREG(status.st_mode):
         os.close(file)
         raise OSError(errno.EINVAL, "no regular file", name)
-    return file, status.st_size
+    return file, status
 
 
 def read_at_hand(file: int, octets: int, place: int = 0) -> bytes | None:

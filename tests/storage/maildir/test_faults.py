@@ -120,7 +120,7 @@ def test_a_chunked_file_that_fails_to_close_is_not_closed_twice(
 ) -> None:
     """The second time the descriptor may be another session's."""
     folder = os.open(box.put("new/1.a", LETTER).parent, os.O_RDONLY)
-    body = FileChunks(*open_file("1.a", folder), "1.a")
+    body = FileChunks(open_file("1.a", folder)[0], len(LETTER), "1.a")
     closed: list[int] = []
 
     def close(file: int) -> None:

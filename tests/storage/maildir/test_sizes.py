@@ -159,7 +159,7 @@ def test_a_message_that_cannot_be_read_is_still_listed(
     box.put("new/2.b", MIXED)
     real = files.open_file
 
-    def forbidden(name: str, folder: int) -> tuple[int, int]:
+    def forbidden(name: str, folder: int) -> tuple[int, os.stat_result]:
         if name == "1.a":
             raise PermissionError(13, "Permission denied")
         return real(name, folder)

@@ -85,16 +85,23 @@ def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.Monkey
     asyncio.run(read())
 
 
-def test_of_messages_that_cannot_be_removed_one_is_named_with_the_reason(box: Box) -> None:
+def test_of_messages_that_cannot_be_removed_one_is_named_with_the_reason(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """R1939-6.3."""
     box.put("new/1.a")
     file = box.put("new/2.b")
-    told = "some messages could not be removed: " + os.strerror(errno.EISDIR) + ending_in(file)
+    told = "some messages could not be removed: " + os.strerror(errno.EACCES) + ending_in(file)
+    unlink = os.unlink
+
+    def refuse(name: str, *, dir_fd: int) -> None:
+        if name == file.name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+        unlink(name, dir_fd=dir_fd)
 
     async def remove() -> None:
         maildrop = await box.store.acquire("ann", 0)
-        file.unlink()
-        file.mkdir()
+        monkeypatch.setattr(os, "unlink", refuse)
         with pytest.raises(RemainError, match=told) as caught:
             await maildrop.remove([0, 1])
         assert caught.value.remaining == [1]

@@ -4,55 +4,66 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.api import Due, PartlyExpiredError
 from restante.storage.files import store_error
 from restante.storage.maildir import names
+from restante.storage.maildir.identity import Evidence, print_of
 from restante.storage.maildir.listing import list_messages
+from restante.storage.maildir.removal import unlink_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from restante.storage.maildir.identity import Print
     from restante.storage.maildir.listing import Entry, Folders
 
 DAY = 24 * 60 * 60  # seconds
 
 
+class Expired(NamedTuple):
+    """A message that is due, its file, and the file's print when its age was found."""
+
+    entry: Entry
+    print: Print
+    message: Due
+
+
 def due_messages(
-    folders: Folders, days: int, unique_id: Callable[[str], str] = names.unique_id
-) -> list[tuple[Entry, Due]]:
+    folders: Folders,
+    days: int,
+    unique_id: Callable[[str], str] = names.unique_id,
+    owner: int = -1,
+) -> list[Expired]:
     """Return the messages that came at least so many days ago. Raises OSError.
 
-    When a message came is told by its name and by its file's time; the later of the two counts, so
-    old mail that is copied in is not gone the next moment.
+    When a message came is told by its names and by its file's time; the latest of them counts, so
+    old mail that is copied in is not gone the next moment. With an `owner`, only that user's.
     """
+    now = time.time()
     return [
-        (entry, Due(unique_id(entry.key), age, octets))
-        for entry, age, octets in _due(folders, days, time.time())
+        Expired(entry, print_of(status), Due(unique_id(entry.key), age, status.st_size))
+        for entry, status in _messages(folders, owner)
+        if (age := int((now - _came(entry, status)) // DAY)) >= days
     ]
 
 
-def remove(folders: Folders, due: list[tuple[Entry, Due]], maildrop: Path) -> list[Due]:
-    """Remove these messages for good, and return those that are gone now.
+def remove(folders: Folders, due: list[Expired], maildrop: Path) -> list[Due]:
+    """Remove these messages for good, under all their names, and return those that are gone now.
 
-    One that cannot be removed keeps no other from it. Raises PartlyExpiredError.
+    One that cannot be removed keeps no other from it, and one that another program moves meanwhile
+    is left to the next round. Raises PartlyExpiredError.
     """
-    removed = []
-    failed: OSError | None = None
-    for entry, message in due:
-        try:
-            os.unlink(entry.name, dir_fd=folders[entry.folder])
-        except FileNotFoundError:
-            continue  # another program moved or removed it: the next round sees to it
-        except OSError as error:
-            error.filename = entry.path
-            failed = failed or error
-        else:
-            removed.append(message)
+    evidence = Evidence(time.time_ns(), {each.entry.inode: each.print for each in due})
+    wanted = {place: each.entry for place, each in enumerate(due)}
+    problems = unlink_all(wanted, folders, evidence)
+    removed = [each.message for place, each in enumerate(due) if place not in problems]
+    errors = [why for why in problems.values() if not isinstance(why, FileNotFoundError)]
+    failed = errors[0] if errors else None
     try:
-        if removed:
+        if removed or failed:
             os.fsync(folders.new)
             os.fsync(folders.cur)
     except OSError as error:
@@ -63,13 +74,16 @@ def remove(folders: Folders, due: list[tuple[Entry, Due]], maildrop: Path) -> li
     return removed
 
 
-def _due(folders: Folders, days: int, now: float) -> Iterator[tuple[Entry, int, int]]:
-    for entry in list_messages(folders):
+def _messages(folders: Folders, owner: int) -> Iterator[tuple[Entry, os.stat_result]]:
+    for entry in list_messages(folders, owner):
         try:
             folder = folders[entry.folder]
-            status = os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
+            yield entry, os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        came = max(names.delivered(entry.key), status.st_mtime)
-        if now - came >= days * DAY:
-            yield entry, int((now - came) // DAY), status.st_size
+
+
+def _came(entry: Entry, status: os.stat_result) -> float:
+    """Return when a message came, in seconds since 1970."""
+    named = max(names.delivered(name) for _, name in entry.all_names)
+    return max(named, status.st_mtime)

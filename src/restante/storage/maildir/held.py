@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def folder_owner(root: int) -> int:
+    """Return the user whose files alone are messages in a maildrop; -1 for any. Raises OSError."""
+    owner = os.fstat(root).st_uid
+    return -1 if owner == os.geteuid() else owner
+
+
 class Held:
     """A locked maildrop's descriptors, open until they are released.
 
@@ -48,6 +54,14 @@ class Held:
             if lock is None:
                 let_go(root)
         return None if lock is None else cls(root, lock, reopen)
+
+    @property
+    def owner(self) -> int:
+        """The user whose files alone are messages; -1 for any: the folder is the server's own.
+
+        A user could give a folder of the own a hard link to another user's file. Raises OSError.
+        """
+        return folder_owner(self.root)
 
     def check_place(self) -> None:
         """Check that the path still leads to the folder that is locked.

@@ -1,21 +1,28 @@
-"""Which messages a Maildir holds, while other programs deliver, flag and remove some."""
+"""Which messages a Maildir holds, while other programs deliver, flag, link and remove some.
+
+A message is a file, under all its names in `new` and `cur`: other programs change flags and base
+names, and some move a message by a hard link and the removal of the old name.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from restante.storage.files import open_folder, open_folder_if_there
 from restante.storage.maildir import names
+from restante.storage.maildir.identity import belongs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 MOST_LOOKS = 5  # at folders that change while we look
 
-
 NEW, CUR = 0, 1  # places in Folders
 NAMES = ("new", "cur")
+
+Name: TypeAlias = tuple[int, str]
+"""NEW or CUR, and a file's name in it."""
 
 
 class Folders(NamedTuple):
@@ -53,12 +60,23 @@ def _close(folder: int) -> None:
 
 
 class Entry(NamedTuple):
-    """A message's file. `key` tells messages apart: the base name, but for copies of one name."""
+    """A message's file, which its inode identifies.
+
+    `key` tells messages apart: the base name, but for copies of one name. Of a file with several
+    base names it is the first in the order of delivery.
+    """
 
     key: str
     folder: int  # NEW or CUR
     name: str
-    inode: int = 0  # where several files share a base name
+    inode: int
+    others: tuple[Name, ...] = ()  # further names of the same file
+    copied: bool = False  # another file has the same base name
+
+    @property
+    def base(self) -> str:
+        """The base name that the message was listed by."""
+        return self.key.removesuffix(f"~{self.inode}")
 
     @property
     def path(self) -> str:
@@ -70,41 +88,88 @@ class Entry(NamedTuple):
         """The unique-id, where Dovecot gave none. RFC 1939 section 7."""
         return names.unique_id(self.key)
 
+    @property
+    def all_names(self) -> tuple[Name, ...]:
+        """All names of the file in the two folders."""
+        return ((self.folder, self.name), *self.others)
 
-def list_messages(folders: Folders) -> list[Entry]:
-    """Return the messages, oldest first. Raises OSError.
+
+class FoundAgain(NamedTuple):
+    """The messages of a session under the names that they have now."""
+
+    entries: list[Entry]
+    gone: frozenset[int]  # places of those of which no file is left
+    unclear: frozenset[int]  # places of those whose base name another file has now
+
+
+def list_messages(folders: Folders, owner: int = -1) -> list[Entry]:
+    """Return the messages, oldest first; with an `owner`, only that user's. Raises OSError."""
+    entries = list_names(folders)
+    if owner >= 0:
+        entries = [entry for entry in entries if _belongs(entry, folders, owner)]
+    return sorted(_by_key(_by_file(entries, folders)), key=lambda entry: names.order(entry.key))
+
+
+def list_names(folders: Folders) -> list[Entry]:
+    """Return an entry for each name of a message. Raises OSError.
 
     A file that is renamed while a folder is read may be met twice or not at all, so a look counts
     only when nothing changed meanwhile.
     """
+    entries: list[Entry] = []
     for _ in range(MOST_LOOKS):
         before = folders.changed_at()
         entries = list(_look(folders))
         if folders.changed_at() == before:
             break
-    return sorted(_told_apart(entries, folders), key=lambda entry: names.order(entry.key))
+    return entries
 
 
-def find_again(known: Sequence[Entry], folders: Folders) -> tuple[list[Entry], frozenset[int]]:
-    """Return the same messages by the names that they have now, and the places of who is gone.
+def find_again(known: Sequence[Entry], folders: Folders) -> FoundAgain:
+    """Return the same messages by the names that they have now. Raises OSError.
 
-    Flags and the folder may change at any time. Where several files share a base name, only the
-    inode tells which is which; a message whose inode nobody asked for before is then neither found
-    nor gone. Whoever is not found stays as he was. Raises OSError.
+    Flags, base names and the folder may change at any time; the inode stays. A message without a
+    file is gone, unless a file that was not there before has its base name: that may be a copy.
     """
-    now: dict[str, list[Entry]] = {}
-    for entry in list_messages(folders):
-        now.setdefault(names.base_name(entry.name), []).append(entry)
-    found, gone = list(known), set()
+    now = list_messages(folders)
+    by_inode = {entry.inode: entry for entry in now}
+    ours = {entry.inode for entry in known}
+    strange = {
+        names.base_name(name)
+        for entry in now
+        if entry.inode not in ours
+        for _, name in entry.all_names
+    }
+    found, gone, unclear = list(known), set(), set()
     for place, entry in enumerate(known):
-        here = now.get(names.base_name(entry.name), [])
-        if entry.inode:
-            here = [other for other in here if _inode(other, folders) == entry.inode]
-        if not here:
+        here = by_inode.get(entry.inode)
+        if here is not None:
+            found[place] = _renamed(entry, here)
+        if strange and entry.base in strange:
+            unclear.add(place)
+        elif here is None:
             gone.add(place)
-        elif len(here) == 1:
-            found[place] = entry._replace(folder=here[0].folder, name=here[0].name)
-    return found, frozenset(gone)
+    return FoundAgain(found, frozenset(gone), frozenset(unclear))
+
+
+def _renamed(entry: Entry, now: Entry) -> Entry:
+    """Return an entry with the names that it has now; the name that was known stays the first."""
+    first = (entry.folder, entry.name)
+    if first not in now.all_names:
+        first = (now.folder, now.name)
+    others = tuple(name for name in now.all_names if name != first) if now.others else ()
+    return entry._replace(folder=first[0], name=first[1], others=others)
+
+
+def inodes_agree(entries: Iterable[Entry], folders: Folders) -> bool:
+    """Tell whether a folder lists the same inode numbers that its files have. Raises OSError.
+
+    Some file systems in user space and some overlays number files in their own way.
+    """
+    for entry in entries:
+        if inode := _inode(entry, folders):
+            return inode == entry.inode
+    return True
 
 
 def _look(folders: Folders) -> Iterator[Entry]:
@@ -116,41 +181,66 @@ def _look(folders: Folders) -> Iterator[Entry]:
             for file in files:
                 name = file.name
                 if not name.startswith(".") and file.is_file(follow_symlinks=False):
-                    yield Entry(names.base_name(name), folder, name)
+                    yield Entry(names.base_name(name), folder, name, file.inode())
 
 
-def _told_apart(entries: list[Entry], folders: Folders) -> list[Entry]:
-    """Give each message a key of its own.
+def _by_file(entries: list[Entry], folders: Folders) -> list[Entry]:
+    """Join the names of one file. Raises OSError."""
+    by_inode: dict[int, list[Entry]] = {}
+    for entry in entries:
+        by_inode.setdefault(entry.inode, []).append(entry)
+    if len(by_inode) == len(entries):
+        return entries
+    return [
+        single
+        for same in by_inode.values()
+        for single in (_files(same, folders) if same[1:] else same)
+    ]
 
-    Files that share a base name are mostly one, met twice while it moved. But where somebody copied
-    a message under the same base name, both are there: then the inode tells them apart, since it
-    stays the same when flags or the folder change.
-    """
+
+def _files(same: list[Entry], folders: Folders) -> Iterator[Entry]:
+    """Join names that the folders list with one inode, where they still have it."""
+    there: dict[int, list[Entry]] = {}
+    for entry in same:
+        if inode := _inode(entry, folders):
+            there.setdefault(inode, []).append(entry)
+    if not there:  # it moved on again: better shown than hidden
+        yield same[-1]
+    for inode, entries in there.items():
+        first, *others = sorted(entries, key=lambda entry: names.order(entry.key))
+        yield first._replace(inode=inode, others=tuple((o.folder, o.name) for o in others))
+
+
+def _by_key(entries: list[Entry]) -> list[Entry]:
+    """Give each message a key of its own: somebody may have copied one under its base name."""
     by_key: dict[str, list[Entry]] = {}
     for entry in entries:
         by_key.setdefault(entry.key, []).append(entry)
     if len(by_key) == len(entries):
         return entries
-    return [
-        single
-        for same in by_key.values()
-        for single in (_copies(same, folders) if same[1:] else same)
-    ]
+    return [single for same in by_key.values() for single in (_copies(same) if same[1:] else same)]
 
 
-def _copies(same: list[Entry], folders: Folders) -> Iterator[Entry]:
-    there = {inode: entry for entry in same if (inode := _inode(entry, folders))}
-    if len(there) == 1:
-        yield from there.values()
-        return
-    for place, inode in enumerate(sorted(there)):
-        entry = there[inode]._replace(inode=inode)
-        yield entry._replace(key=f"{entry.key}~{inode}") if place else entry
+def _copies(same: list[Entry]) -> Iterator[Entry]:
+    for place, entry in enumerate(sorted(same, key=lambda entry: entry.inode)):
+        key = f"{entry.key}~{entry.inode}" if place else entry.key
+        yield entry._replace(key=key, copied=True)
+
+
+def _belongs(entry: Entry, folders: Folders, owner: int) -> bool:
+    try:
+        return belongs(_status(entry, folders), owner)
+    except FileNotFoundError:
+        return False
 
 
 def _inode(entry: Entry, folders: Folders) -> int:
     """Return a file's inode, 0 where it is gone. Raises OSError."""
     try:
-        return os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False).st_ino
+        return _status(entry, folders).st_ino
     except FileNotFoundError:
         return 0
+
+
+def _status(entry: Entry, folders: Folders) -> os.stat_result:
+    return os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False)

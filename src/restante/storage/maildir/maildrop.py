@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from typing import TYPE_CHECKING
@@ -17,14 +18,17 @@ from restante.storage.files import (
     store_error,
 )
 from restante.storage.maildir import sizes
-from restante.storage.maildir.listing import MOST_LOOKS, find_again
+from restante.storage.maildir.identity import Evidence, Verdict, belongs
+from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
+from restante.storage.maildir.removal import unlink_all
+from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from restante.protocol.needs import Body
     from restante.storage.maildir.held import Held
-    from restante.storage.maildir.listing import Entry
+    from restante.storage.maildir.listing import Entry, FoundAgain
     from restante.storage.maildir.snapshot import Snapshot
     from restante.storage.pace import Pace
 
@@ -36,9 +40,13 @@ BEGINNING = 16 * 1024  # octets in which nearly every header ends
 class MaildirMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(self, held: Held, snapshot: Snapshot, pace: Pace) -> None:
+    def __init__(self, held: Held, snapshot: Snapshot, pace: Pace, begun: int) -> None:
+        """`begun`: when the session began, before its look, in nanoseconds since 1970."""
         self._held = held
+        self._snapshot = snapshot
         self._entries: Sequence[Entry] = snapshot.entries
+        lately = begun - snapshot.begun < GRAIN
+        self._evidence = Evidence(begun, snapshot.prints if lately else {})
         self._folder = snapshot.folder
         self._pace = pace
         self.contents = snapshot.contents
@@ -77,14 +85,17 @@ class MaildirMaildrop:
             self._held.release()
 
     def _open(self, index: int, lines: int | None) -> Body:
+        """Read a message, or open it. Raises OSError; FileNotFoundError: it has another name."""
         begun = time.monotonic()
         entry = self._entries[index]
         try:
-            file, octets = open_file(entry.name, self._held.folders[entry.folder])
+            file, status = open_file(entry.name, self._held.folders[entry.folder])
         except OSError as error:
             error.filename = entry.path
             raise
+        octets = status.st_size
         try:
+            self._check(entry, status)
             stored = _at_hand(file, octets, lines)
         except BaseException:
             os.close(file)
@@ -95,6 +106,17 @@ class MaildirMaildrop:
             return FileChunks(file, octets, f"{self._folder}/{entry.path}")
         os.close(file)
         return stored
+
+    def _check(self, entry: Entry, status: os.stat_result) -> None:
+        """Raise OSError unless a file is a message's; FileNotFoundError: another has its name."""
+        evidence = self._evidence
+        if evidence.inodes_agree and status.st_ino != entry.inode:
+            raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
+        if not belongs(status, self._snapshot.owner):
+            raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
+        if evidence.judge(entry, status) is Verdict.OTHER:
+            raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
+        evidence.note(entry.inode, status)
 
     def _find_and_open(self, index: int, lines: int | None) -> Body:
         with as_store_error(CANNOT_OPEN, self._folder):
@@ -107,15 +129,17 @@ class MaildirMaildrop:
             except FileNotFoundError:
                 raise GoneError("another program took the message away") from None
 
-    def _find_again(self) -> frozenset[int]:
-        """Learn the names that messages have now, and return which are gone. Raises OSError."""
-        self._entries, gone = find_again(self._entries, self._held.folders)
-        return gone
+    def _find_again(self) -> FoundAgain:
+        """Learn the names that messages have now. Raises OSError."""
+        again = find_again(self._entries, self._held.folders)
+        self._entries = again.entries
+        self._evidence.inodes_agree = inodes_agree(again.entries, self._held.folders)
+        return again
 
     def _remove(self, indexes: Sequence[int]) -> None:
         with as_store_error("messages cannot be removed", self._folder):
             self._held.check_place()
-        failed = self._unlink_all(indexes)
+            failed = self._unlink_all(set(indexes))
         with as_store_error("a removal may not last", self._folder):
             os.fsync(self._held.folders.new)
             os.fsync(self._held.folders.cur)
@@ -124,37 +148,44 @@ class MaildirMaildrop:
             told = store_error("some messages could not be removed", why, self._folder)
             raise RemainError(told.text, sorted(failed), path=told.path) from why
 
-    def _unlink_all(self, indexes: Sequence[int]) -> dict[int, OSError]:
+    def _unlink_all(self, indexes: set[int]) -> dict[int, OSError]:
         """Remove messages' files, and return which may still be there, and why.
 
-        The folders are read once for all whose names have changed, and again where one changed
-        meanwhile.
+        The folders are read once where names may have changed since the session began, and again
+        where one changed meanwhile. Raises OSError: nothing was removed.
         """
         failed: dict[int, OSError] = {}
-        missing: dict[int, OSError] = {}
+        if not self._is_unchanged():
+            indexes = indexes - self._look_again(indexes, failed)
         for _ in range(MOST_LOOKS):
-            problems = {index: why for index in indexes if (why := self._unlink(index))}
-            missing = {i: why for i, why in problems.items() if isinstance(why, FileNotFoundError)}
-            failed |= {i: why for i, why in problems.items() if i not in missing}
-            if not missing:
-                break
+            wanted = {index: self._entries[index] for index in sorted(indexes)}
+            problems = unlink_all(wanted, self._held.folders, self._evidence)
+            missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
+            indexes = missing - failed.keys()
+            failed = {i: problems[i] for i in problems.keys() - indexes} | failed
+            if not indexes:
+                return failed
             try:
-                gone = self._find_again()
+                indexes = indexes - self._look_again(indexes, failed)
             except OSError as error:
-                return failed | dict.fromkeys(missing, error)
-            missing = {i: why for i, why in missing.items() if i not in gone}
-            indexes = list(missing)
-        return failed | missing
+                return failed | dict.fromkeys(indexes, error)
+        return failed | {i: problems[i] for i in indexes}
 
-    def _unlink(self, index: int) -> OSError | None:
-        """Remove a message's file under the name that we know; return why that failed."""
-        entry = self._entries[index]
-        try:
-            os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])
-        except OSError as error:
-            error.filename = entry.path
-            return error
-        return None
+    def _is_unchanged(self) -> bool:
+        """Tell whether the folders surely have the same names as when the session began."""
+        folders, snapshot = self._held.folders, self._snapshot
+        return snapshot.trusted and snapshot.stamp.matches(folders[NEW], folders[CUR])
+
+    def _look_again(self, indexes: set[int], failed: dict[int, OSError]) -> frozenset[int]:
+        """Learn the names that messages have now; return those without a file. Raises OSError.
+
+        Where a strange file has a message's base name, clients would see the message again.
+        """
+        again = self._find_again()
+        for index in indexes & again.unclear:
+            path = self._entries[index].path
+            failed[index] = OSError(errno.EEXIST, "another file has a message's base name", path)
+        return again.gone
 
 
 def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:

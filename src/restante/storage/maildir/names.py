@@ -71,3 +71,8 @@ def order(base: str) -> str:
     """
     found = _TIME.match(base)
     return (found[0] if found else "").zfill(MOST_DIGITS) + base
+
+
+def stem(base: str) -> str:
+    """Return what programs that add fields to a base name, such as mbsync, leave as it is."""
+    return base.partition(",")[0]

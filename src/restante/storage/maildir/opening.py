@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.maildrop import Contents
 from restante.storage.maildir import names, sizes
+from restante.storage.maildir.identity import belongs, print_of
 from restante.storage.maildir.listing import CUR, NEW, Entry, list_messages
 from restante.storage.maildir.snapshot import Snapshot, Stamp, sizes_changed
 from restante.storage.maildir.uidlist import naming
+from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from restante.storage.maildir.held import Held
+    from restante.storage.maildir.identity import Print
+    from restante.storage.maildir.listing import Folders
     from restante.storage.maildir.uidlist import UniqueIds
 
 FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
@@ -29,6 +33,8 @@ class Found(NamedTuple):
     entries: tuple[Entry, ...]
     contents: Contents
     exact: bool  # all sizes are right
+    prints: Mapping[int, Print]  # of the files that were looked at
+    plain: bool = True  # each file has one name, and no two have one base name
 
 
 def look(
@@ -46,27 +52,40 @@ def look(
     stamp = Stamp.of(held.root, uidlist=list_file)
     if known is not None and known.stamp == stamp and known.trusted:
         return known
+    settled = stamp.new.is_old(begun) and stamp.cur.is_old(begun)
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         updated = _updated(known, stamp, held, others)
         now = Stamp.of(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
-    entries, contents, exact = updated or _listed(held, others)
+    entries, contents, exact, prints, plain = updated or _listed(held, others, settled=settled)
     stamp = stamp._replace(sizes=sizes_changed(held.root))
-    return Snapshot(folder, stamp, begun, entries, contents, exact)
+    if settled:  # no file has changed its name just now
+        prints = {}
+    return Snapshot(folder, stamp, begun, entries, contents, exact, plain, held.owner, prints)
 
 
-def _listed(held: Held, others: UniqueIds | None) -> Found:
+def _listed(held: Held, others: UniqueIds | None, *, settled: bool) -> Found:
     unique_id = naming(others, held.root)
-    entries: Sequence[Entry] = list_messages(held.folders)
+    entries: Sequence[Entry] = list_messages(held.folders, held.owner)
     octets: Sequence[int | None]
     octets, exact = sizes.sizes_of(entries, held)
     if None in octets:  # some vanished meanwhile
         there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in there], [size for _, size in there]
     contents = Contents(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
-    return Found(tuple(entries), contents, exact)
+    prints = {} if settled else dict(_prints(entries, held.folders))
+    plain = not any(entry.others or entry.copied for entry in entries)
+    return Found(tuple(entries), contents, exact, prints, plain)
+
+
+def _prints(entries: Sequence[Entry], folders: Folders) -> Iterator[tuple[int, Print]]:
+    """Look at the files, some of which came a moment ago."""
+    for entry in entries:
+        status = _status(entry.name, folders[entry.folder])
+        if status is not None:
+            yield entry.inode, print_of(status)
 
 
 def _updated(known: Snapshot, stamp: Stamp, held: Held, others: UniqueIds | None) -> Found | None:
@@ -74,20 +93,18 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held, others: UniqueIds | None
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
     """
-    added: list[Entry] = []
-    gone = [frozenset[str](), frozenset[str]()]
-    for folder in (NEW, CUR):
-        if not known.still_holds(folder, stamp):
-            fresh, gone[folder] = _changes(known.names(folder), held.folders[folder])
-            added += [Entry(names.base_name(name), folder, name) for name in fresh]
-    if len(added) + len(gone[NEW]) + len(gone[CUR]) > FEW:
+    if not known.plain or known.owner != held.owner:
+        return None  # when a name goes, another file or name may take its key
+    fresh, gone = _changed(known, stamp, held.folders)
+    if len(fresh) + len(gone[NEW]) + len(gone[CUR]) > FEW:
         return None
     entries, octets, uids = known.columns()
     if gone[NEW] or gone[CUR]:
-        if any(entry.inode for entry in entries):
-            return None  # copies of one base name: when one goes, the other may take its key
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
+    if any(each.status.st_nlink > 1 for each in fresh) and _shared(fresh, entries):
+        return None  # a file with several names: the long look joins them
+    added = [each.entry for each in fresh]
     found, exact = sizes.sizes_of_new(added, entries, held)
     unique_id = naming(others if added else None, held.root)
     for entry, size in zip(added, found, strict=True):
@@ -98,26 +115,73 @@ def _updated(known: Snapshot, stamp: Stamp, held: Held, others: UniqueIds | None
             entries.insert(place, entry)
             octets.insert(place, size)
             uids.insert(place, unique_id(entry.key))
-    return Found(tuple(entries), Contents(tuple(octets), tuple(uids)), exact)
+    prints = _prints_now(known, fresh, gone)
+    return Found(tuple(entries), Contents(tuple(octets), tuple(uids)), exact, prints)
 
 
-def _changes(known: frozenset[str], folder: int) -> tuple[list[str], frozenset[str]]:
-    """Return the names of messages that are in a folder but were not known, and the reverse."""
-    here = os.listdir(folder)
-    fresh = [name for name in here if name not in known]
-    all_there = len(here) - len(fresh) == len(known)
-    missing = frozenset[str]() if all_there else known.difference(here)
-    return [name for name in fresh if _is_message(name, folder)], missing
+class Fresh(NamedTuple):
+    """A file under a name that was not known, or that another file had."""
+
+    entry: Entry
+    status: os.stat_result
+
+
+def _changed(
+    known: Snapshot, stamp: Stamp, folders: Folders
+) -> tuple[list[Fresh], list[Mapping[str, int]]]:
+    """Return the fresh names of both folders, and the inodes of those gone from each, by name."""
+    fresh: list[Fresh] = []
+    gone: list[Mapping[str, int]] = [{}, {}]
+    for folder in (NEW, CUR):
+        if not known.still_holds(folder, stamp):
+            here, gone[folder] = _changes(known.names(folder), folders[folder])
+            fresh += [Fresh(Entry(names.base_name(n), folder, n, i), s) for n, i, s in here]
+    return [each for each in fresh if belongs(each.status, known.owner)], gone
+
+
+def _prints_now(
+    known: Snapshot, fresh: Sequence[Fresh], gone: Sequence[Mapping[str, int]]
+) -> dict[int, Print]:
+    """Return the prints of files that are fresh, or were so a moment ago."""
+    old = {inode for inodes in gone for inode in inodes.values()}
+    lately = time.time_ns() - known.begun < GRAIN
+    prints = {inode: seen for inode, seen in known.prints.items() if lately and inode not in old}
+    return prints | {each.entry.inode: print_of(each.status) for each in fresh}
+
+
+def _shared(fresh: Sequence[Fresh], others: Sequence[Entry]) -> bool:
+    """Tell whether a fresh name is one more of a file that is there."""
+    inodes = {entry.inode for entry in others} | {each.entry.inode for each in fresh}
+    return len(inodes) < len(others) + len(fresh)
+
+
+def _changes(
+    known: Mapping[str, int], folder: int
+) -> tuple[list[tuple[str, int, os.stat_result]], Mapping[str, int]]:
+    """Return the names of messages that are in a folder but were not known, and the reverse.
+
+    A name that another file has now is both.
+    """
+    with os.scandir(folder) as files:
+        here = {file.name: file.inode() for file in files}
+    fresh = [name for name, inode in here.items() if known.get(name) != inode]
+    missing: Mapping[str, int] = {}
+    if len(here) - len(fresh) != len(known):
+        missing = {name: inode for name, inode in known.items() if here.get(name) != inode}
+    looked = ((name, here[name], _status(name, folder)) for name in fresh)
+    return [(name, inode, status) for name, inode, status in looked if status], missing
 
 
 def _order(entry: Entry) -> str:
     return names.order(entry.key)
 
 
-def _is_message(name: str, folder: int) -> bool:
+def _status(name: str, folder: int) -> os.stat_result | None:
+    """Return the status of a message's file; None for anything else. Raises OSError."""
     if name.startswith("."):
-        return False
+        return None
     try:
-        return stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return False
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None

@@ -6,7 +6,7 @@ A folder's time changes whenever a name is added, removed or renamed in it, by w
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,9 +15,10 @@ from restante.storage.maildir.sizes import CACHE_FILE
 from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from restante.protocol.maildrop import Contents
+    from restante.storage.maildir.identity import Print
     from restante.storage.maildir.listing import Entry
 
 
@@ -30,6 +31,10 @@ class Change(NamedTuple):
     inode: int
     modified: int
     changed: int
+
+    def is_old(self, now: int) -> bool:
+        """Tell whether neither time is less than a grain before `now`."""
+        return max(self.modified, self.changed) + GRAIN < now
 
 
 _MISSING = Change(0, 0, 0)
@@ -55,6 +60,10 @@ class Stamp(NamedTuple):
         known = _changed_if_there(uidlist, root) if uidlist else _MISSING
         return cls(sizes, _changed("new", root), _changed("cur", root), known)
 
+    def matches(self, new: int, cur: int) -> bool:
+        """Tell whether open folders have not changed. Raises OSError."""
+        return _change(os.fstat(new)) == self.new and _change(os.fstat(cur)) == self.cur
+
     def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
         """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
         modified: int = getattr(self, part).modified
@@ -74,7 +83,10 @@ def _changed_if_there(name: str, root: int) -> Change:
 
 
 def _changed(name: str, root: int) -> Change:
-    status = os.lstat(name, dir_fd=root)
+    return _change(os.lstat(name, dir_fd=root))
+
+
+def _change(status: os.stat_result) -> Change:
     return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
@@ -88,15 +100,18 @@ class Snapshot:
     entries: tuple[Entry, ...]
     contents: Contents
     exact: bool = True  # every size is right; if not, the next session must count again
+    plain: bool = True  # each file has one name, and no two have one base name
+    owner: int = -1  # the user whose files alone are messages; -1 for any
+    prints: Mapping[int, Print] = field(default_factory=dict)  # of files that may have just changed
 
     @cached_property
     def trusted(self) -> bool:
         """Whether any change since shows in the stamp; if not, it is only good to compare with."""
         return all(self.stamp.settled(part, self.begun) for part in ("new", "cur", "uidlist"))
 
-    def names(self, folder: int) -> frozenset[str]:
-        """Return the names of the files in NEW or in CUR."""
-        return frozenset([entry.name for entry in self.entries if entry.folder == folder])
+    def names(self, folder: int) -> dict[str, int]:
+        """Return the inodes of the files in NEW or in CUR, by name."""
+        return {entry.name: entry.inode for entry in self.entries if entry.folder == folder}
 
     def columns(
         self, left: Sequence[int] | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from restante.storage.api import BusyError
 from restante.storage.files import as_store_error, let_go, open_below, open_existing
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.held import Held
+from restante.storage.maildir.held import Held, folder_owner
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.opening import look
@@ -91,14 +91,15 @@ class MaildirStore:
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
                 unique_id = naming(self._others, root)
-                due = expiry.due_messages(folders, days, unique_id)
-                return [message for _, message in due]
+                owner = folder_owner(root)
+                due = expiry.due_messages(folders, days, unique_id, owner)
+                return [each.message for each in due]
             held = Held.take(self._opening(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
             unique_id = naming(self._others, held.root)
-            due = expiry.due_messages(held.folders, days, unique_id)
+            due = expiry.due_messages(held.folders, days, unique_id, held.owner)
             return expiry.remove(held.folders, due, folder) if due else []
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
@@ -110,6 +111,7 @@ class MaildirStore:
             self._pace.note(begun)
             if held is None:
                 return None
+            now = time.time_ns()
             try:
                 held.open()
                 snapshot = look(held, self._snapshots.get(owner), str(folder), self._others)
@@ -120,19 +122,20 @@ class MaildirStore:
                 self._snapshots.keep(owner, snapshot)
             else:
                 self._snapshots.forget(owner)
-            return MaildirMaildrop(held, snapshot, self._pace)
+            return MaildirMaildrop(held, snapshot, self._pace, now)
 
     def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
         held = Held.take(self._opening(known.folder))
         if held is None:
             return None
         try:
-            now = Stamp.of(held.root, uidlist=self._list_file)
+            now = time.time_ns()
+            stamp = Stamp.of(held.root, uidlist=self._list_file)
         except BaseException:
             held.release()
             raise
-        if now == known.stamp:
-            return MaildirMaildrop(held, known, self._pace)
+        if stamp == known.stamp:
+            return MaildirMaildrop(held, known, self._pace, now)
         held.release()
         return None
 

@@ -92,12 +92,12 @@ def _fits(uid: str) -> bool:
 
 def _text(name: str, maildrop: int) -> bytes:
     try:
-        file, octets = open_file(name, maildrop)
+        file, status = open_file(name, maildrop)
     except OSError as error:
         if error.errno in _NO_LIST:
             return b""
         raise
     try:
-        return b"".join(chunks(file)) if octets <= MOST_OCTETS else b""
+        return b"".join(chunks(file)) if status.st_size <= MOST_OCTETS else b""
     finally:
         os.close(file)

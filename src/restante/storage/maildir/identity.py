@@ -1,0 +1,84 @@
+"""Whether a file is still the message that a session was shown.
+
+A message is its file: the inode, whatever names it has. But when a file is removed, the system may
+give its inode number to the next one that is made, and the next one may have its name as well. So
+before a file is removed its times must show that it is the old one. They change as follows: a
+rename or a link changes the time of the last change, but neither the size nor the time of the last
+modification; a new file has both times of its making, unless a program sets the second one back.
+"""
+
+from __future__ import annotations
+
+import os
+from enum import Enum, auto
+from typing import TYPE_CHECKING, TypeAlias
+
+from restante.storage.maildir import names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restante.storage.maildir.listing import Entry
+
+TICK = 100_000_000  # nanoseconds: the clock of a file system may be late by less than that
+
+Print: TypeAlias = tuple[int, int]
+"""A file's size in octets, and when it was last modified, in nanoseconds since 1970."""
+
+
+class Verdict(Enum):
+    """What a file is."""
+
+    SAME = auto()  # the message that the session was shown
+    OTHER = auto()  # a file that came later, with the same inode number
+    UNSURE = auto()
+
+
+class Evidence:
+    """What a session knows of its messages' files."""
+
+    __slots__ = ("_prints", "_read", "_settled", "inodes_agree")
+
+    def __init__(self, begun: int, prints: Mapping[int, Print]) -> None:
+        """Remember when the session began, in nanoseconds since 1970, and prints by inode.
+
+        There must be a print of each file that changed less than a `TICK` before.
+        """
+        self._settled = begun - TICK
+        self._prints = prints
+        self._read: dict[int, Print] = {}
+        self.inodes_agree = True  # of folders and files
+
+    def note(self, inode: int, status: os.stat_result) -> None:
+        """Note what was sent to the client as the message of an inode."""
+        self._read.setdefault(inode, print_of(status))
+
+    def judge(self, entry: Entry, status: os.stat_result) -> Verdict:
+        """Tell whether a file with a message's inode, under the entry's name, is the message."""
+        same_stem = names.stem(names.base_name(entry.name)) == names.stem(entry.base)
+        known = self._read.get(entry.inode) or self._prints.get(entry.inode)
+        if known is not None:
+            if known == print_of(status):
+                return Verdict.SAME
+            return Verdict.UNSURE if same_stem else Verdict.OTHER
+        old = status.st_mtime_ns <= self._settled
+        if status.st_ctime_ns <= self._settled or (same_stem and old):
+            return Verdict.SAME
+        return Verdict.UNSURE if same_stem or old else Verdict.OTHER
+
+
+def print_of(status: os.stat_result) -> Print:
+    """Return what stays the same when a file is renamed or linked."""
+    return status.st_size, status.st_mtime_ns
+
+
+def belongs(status: os.stat_result, owner: int) -> bool:
+    """Tell whether a file may be a message in a folder of this owner; -1 allows any.
+
+    A server that is not root cannot give away what it delivers into another user's folder. So its
+    own files are allowed as well, where they have one name: they are no link to another file.
+    """
+    if owner < 0 or status.st_uid == owner:
+        return True
+    us = os.geteuid()
+    return status.st_uid == us != 0 and status.st_nlink == 1

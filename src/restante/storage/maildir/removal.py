@@ -1,0 +1,144 @@
+"""Removal of messages' files, under all names that each has in `new` and `cur`.
+
+A file is held open while its names are removed. So its inode number is given to no other file, and
+its count of links says whether a name is left: another program may have added one a moment ago.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.files import let_go
+from restante.storage.maildir.identity import Verdict
+from restante.storage.maildir.listing import MOST_LOOKS, list_names
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restante.storage.maildir.identity import Evidence
+    from restante.storage.maildir.listing import Entry, Folders
+
+MOST_OPEN = 64  # files that have more names, held open at once
+
+_BY_NAME = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Linked(NamedTuple):
+    """A file that still has a name somewhere."""
+
+    place: int
+    entry: Entry
+    file: int  # its descriptor
+
+
+def unlink_all(
+    wanted: Mapping[int, Entry], folders: Folders, evidence: Evidence
+) -> dict[int, OSError]:
+    """Remove messages' files, and return why that failed, by the message's place.
+
+    FileNotFoundError: the file does not have the name that is known, and nothing was removed.
+    """
+    failed: dict[int, OSError] = {}
+    linked: list[Linked] = []
+    try:
+        for place, entry in wanted.items():
+            try:
+                file = _unlink(entry, folders, evidence)
+            except OSError as error:
+                error.filename = entry.path
+                failed[place] = error
+                continue
+            if file >= 0:
+                linked.append(Linked(place, entry, file))
+            if len(linked) == MOST_OPEN:
+                failed |= _unlink_others(linked, folders)
+        return failed | _unlink_others(linked, folders)
+    finally:
+        _close(linked)
+
+
+def _unlink(entry: Entry, folders: Folders, evidence: Evidence) -> int:
+    """Remove the known name of a file; return the file, open, where it has more, else -1.
+
+    Raises OSError.
+    """
+    folder = folders[entry.folder]
+    file = os.open(entry.name, _BY_NAME, dir_fd=folder)
+    linked = False
+    try:
+        if _is_there(entry, os.fstat(file), evidence):
+            os.unlink(entry.name, dir_fd=folder)
+            linked = os.fstat(file).st_nlink > 0
+    finally:
+        if not linked:
+            let_go(file)
+    return file if linked else -1
+
+
+def _is_there(entry: Entry, status: os.stat_result, evidence: Evidence) -> bool:
+    """Tell whether a file is the message; if not, the message is gone, and its inode is another's.
+
+    Raises FileNotFoundError: the message has another name. Raises OSError: it is not certain.
+    """
+    other = evidence.inodes_agree and status.st_ino != entry.inode
+    if other or not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "another file has the name of a message")
+    verdict = evidence.judge(entry, status)
+    if verdict is Verdict.UNSURE:
+        raise OSError(errno.ESTALE, "another file may have come in place of a message")
+    return verdict is Verdict.SAME
+
+
+def _unlink_others(linked: list[Linked], folders: Folders) -> dict[int, OSError]:
+    """Remove all names that files have in the folders, close the files, and return why it failed.
+
+    Further names may lie elsewhere, as those of a backup do: they stay.
+    """
+    try:
+        failed: dict[int, OSError] = {}
+        left = list(linked)
+        for _ in range(MOST_LOOKS):
+            left = _unlink_once(left, folders, failed)
+            if not left:
+                break
+        busy = OSError(errno.EBUSY, "another program gives a message new names")
+        return failed | {file.place: busy for file in left}
+    except OSError as error:  # the folders cannot be read
+        return {file.place: error for file in linked}
+    finally:
+        _close(linked)
+
+
+def _unlink_once(
+    linked: list[Linked], folders: Folders, failed: dict[int, OSError]
+) -> list[Linked]:
+    """Look for names of files and remove them; return those that had one. Raises OSError."""
+    left = [file for file in linked if os.fstat(file.file).st_nlink > 0]
+    if not left:
+        return []
+    by_inode = {file.entry.inode: file for file in left}
+    had = []
+    for name in list_names(folders):
+        file = by_inode.get(name.inode)
+        if file is None:
+            continue
+        try:
+            there = os.stat(name.name, dir_fd=folders[name.folder], follow_symlinks=False)
+            if os.path.samestat(there, os.fstat(file.file)):
+                os.unlink(name.name, dir_fd=folders[name.folder])
+            had.append(file)
+        except FileNotFoundError:
+            had.append(file)
+        except OSError as error:
+            error.filename = name.path
+            failed[file.place] = error
+    return had
+
+
+def _close(linked: list[Linked]) -> None:
+    for file in linked:
+        let_go(file.file)
+    linked.clear()

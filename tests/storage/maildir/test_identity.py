@@ -1,0 +1,340 @@
+"""A message is its file, under all its names: R1939-6.1, R1939-6.2, R1939-7.3."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import GoneError, RemainError
+from restante.storage.maildir import listing, opening
+from restante.storage.maildir.listing import Entry, Folders
+from restante.storage.maildir.maildrop import MaildirMaildrop
+from storage.contract import whole
+from storage.maildir.box import Box
+from storage.maildir.test_snapshots import at_hand, settled
+
+BASE = "17.M1P1.host"
+NAMES = (f"new/{BASE}", f"cur/{BASE}:2,S", f"cur/{BASE},U=18:2,", "cur/99.other:2,F")
+OLD = 1_000_000_000  # seconds since 1970
+PAIRS = list(permutations(NAMES, 2))
+TEXT = b"Subject: a\n\nhello\n"
+OTHER = b"Subject: another\n\nwhich nobody marked\n"
+
+
+def put_with_names(box: Box, *names: str) -> Path:
+    """Put a message in, from long ago, and link it under more names."""
+    first, *others = names
+    file = box.put(first, TEXT)
+    os.utime(file, (OLD, OLD))
+    for name in others:
+        os.link(file, box.folder / name)
+    return file
+
+
+def delete_first(box: Box, act: Callable[[], object], *, read: bool = False) -> bool:
+    """Delete the first message while `act` happens; tell whether the removal was confirmed."""
+
+    async def session() -> bool:
+        maildrop = box.store.at_hand("ann") or await box.store.acquire("ann", 0)
+        try:
+            if read:
+                assert await whole(maildrop, 0) == TEXT
+            act()
+            await maildrop.remove([0])
+        except RemainError as error:
+            return 0 not in error.remaining
+        finally:
+            maildrop.release()
+        return True
+
+    return asyncio.run(session())
+
+
+def nothing() -> None:
+    pass
+
+
+@pytest.mark.parametrize("names", list(permutations(NAMES[:3], 2)), ids=str)
+def test_a_file_with_two_names_is_one_message(box: Box, names: tuple[str, str]) -> None:
+    """A1: it is listed once, and removed under both."""
+    put_with_names(box, *names)
+    assert box.uids() == [min(Path(name).name.partition(":")[0] for name in names)]
+    assert box.texts() == [TEXT]
+    assert delete_first(box, nothing)
+    assert box.names() == []
+
+
+def test_a_file_with_many_names_is_removed_beside_others(box: Box) -> None:
+    """A1: a warm store and a cold one see the same."""
+    put_with_names(box, *NAMES)
+    box.put("cur/50.b:2,S", OTHER)
+    settled(box)
+    assert box.uids() == [BASE, "50.b"]
+    assert delete_first(box, nothing)
+    assert box.names() == ["cur/50.b:2,S"]
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("start", [NAMES[:1], NAMES[:2], NAMES[1:3]], ids=len)
+@pytest.mark.parametrize("names", [*permutations(NAMES, 1), *PAIRS], ids=str)
+def test_names_that_change_in_mid_session_are_removed(
+    box: Box, names: tuple[str, ...], start: tuple[str, ...], *, warm: bool, read: bool
+) -> None:
+    """A1: confirmed means that no name is left, in whatever order names come and go."""
+    file = put_with_names(box, *start)
+    inode = file.stat().st_ino
+    other = box.put("cur/50.b:2,S", OTHER)
+    if warm:
+        settled(box)
+
+    def rename() -> None:
+        os.link(file, box.folder / "tmp" / "kept")
+        for name in start:
+            (box.folder / name).unlink()
+        for name in names:
+            os.link(box.folder / "tmp" / "kept", box.folder / name)
+        (box.folder / "tmp" / "kept").unlink()
+
+    confirmed = delete_first(box, rename, read=read)
+    left = [name for name in box.names() if (box.folder / name).stat().st_ino == inode]
+    assert not (confirmed and left)
+    assert confirmed or names[0] == NAMES[3]  # of another stem, and nobody looked at it before
+    assert other.read_bytes() == OTHER
+
+
+def test_a_name_that_comes_during_the_removal_is_removed(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A1: another program links just before the last name goes."""
+    put_with_names(box, NAMES[0])
+    unlink = os.unlink
+    more = [box.folder / name for name in NAMES[1:3]]
+
+    def late(name: str, *, dir_fd: int) -> None:
+        if more:
+            os.link(name, more.pop(), src_dir_fd=dir_fd)
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", late)
+    assert delete_first(box, nothing)
+    assert box.names() == []
+
+
+def test_a_message_that_gets_names_for_ever_is_not_confirmed(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_with_names(box, NAMES[0])
+    unlink, count = os.unlink, iter(range(1000))
+
+    def late(name: str, *, dir_fd: int) -> None:
+        os.link(name, box.folder / f"cur/{BASE}:2,{next(count)}", src_dir_fd=dir_fd)
+        unlink(name, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", late)
+    assert not delete_first(box, nothing)
+    assert next(count) < 20
+
+
+@pytest.mark.parametrize("place", ["../backup", "tmp/x", "cur/.hidden"])
+def test_a_name_elsewhere_stays(box: Box, place: str) -> None:
+    """A backup made of hard links is nobody's to remove, and no reason to deny a removal."""
+    file = put_with_names(box, NAMES[0])
+    os.link(file, box.folder / place)
+    settled(box)
+    assert delete_first(box, nothing)
+    assert (box.folder / place).read_bytes() == TEXT
+    assert box.uids() == []
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("name", [NAMES[0], *NAMES[1:]])
+def test_a_new_file_is_never_taken_for_the_message(
+    box: Box, name: str, *, warm: bool, read: bool
+) -> None:
+    """A1: under the same name or another, and though it may have the same inode number."""
+    file = put_with_names(box, NAMES[0])
+    if warm:
+        settled(box)
+
+    inode = file.stat().st_ino
+    reused = False
+
+    def replace() -> None:
+        nonlocal reused
+        file.unlink()
+        (box.folder / name).write_bytes(OTHER)
+        reused = (box.folder / name).stat().st_ino == inode
+
+    confirmed = delete_first(box, replace, read=read)
+    assert (box.folder / name).read_bytes() == OTHER
+    assert box.names() == [name]
+    assert confirmed is (name == NAMES[3] or (not reused and name == NAMES[2]))
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_new_file_with_an_old_time_stays(box: Box, *, warm: bool, read: bool) -> None:
+    """As mbsync writes a message of long ago: its file may have the inode number of another."""
+    file = put_with_names(box, NAMES[0])
+    if warm:
+        settled(box)
+
+    def replace() -> None:
+        file.unlink()
+        new = box.put(NAMES[3], OTHER)
+        os.utime(new, (OLD, OLD))
+
+    delete_first(box, replace, read=read)
+    assert box.names() == [NAMES[3]]
+
+
+def test_a_copy_under_the_same_base_name_is_neither_removed_nor_forgotten(box: Box) -> None:
+    """Clients would see the unique-id again, so the removal is not confirmed."""
+    file = put_with_names(box, NAMES[0])
+    assert not delete_first(box, lambda: shutil.copy(file, box.folder / NAMES[1]))
+    assert box.names() == [NAMES[1]]
+    assert delete_first(box, nothing)
+    assert box.names() == []
+
+
+def test_a_message_is_read_under_its_new_base_name(box: Box) -> None:
+    """As mbsync renames it."""
+
+    async def session() -> None:
+        file = put_with_names(box, NAMES[0])
+        maildrop = await box.store.acquire("ann", 0)
+        file.rename(box.folder / NAMES[2])
+        assert await whole(maildrop, 0) == TEXT
+        (box.folder / NAMES[2]).rename(box.folder / NAMES[3])
+        assert await whole(maildrop, 0) == TEXT
+        (box.folder / NAMES[3]).unlink()
+        with pytest.raises(GoneError):
+            await whole(maildrop, 0)
+        maildrop.release()
+
+    asyncio.run(session())
+
+
+@pytest.mark.parametrize("names", PAIRS, ids=str)
+def test_names_that_come_and_go_between_sessions_are_seen(box: Box, names: tuple[str, str]) -> None:
+    """A warm store and a cold one list the same."""
+    put_with_names(box, names[0])
+    box.put("new/50.b")
+    aging = settled(box)
+
+    def check() -> None:
+        assert at_hand(box) is None
+        warm = box.uids()
+        box.restart()
+        assert box.uids() == warm
+        aging.age()
+        box.uids()
+        assert at_hand(box) == warm
+
+    os.link(box.folder / names[0], box.folder / names[1])
+    check()
+    assert len(box.uids()) == 2
+    (box.folder / names[0]).unlink()
+    check()
+    assert len(box.uids()) == 2
+    (box.folder / names[1]).unlink()
+    check()
+    assert box.uids() == ["50.b"]
+
+
+def test_a_file_that_takes_a_known_name_is_listed_with_its_own_inode(box: Box) -> None:
+    """As a program does that writes a message anew and renames it over the old one."""
+    file = put_with_names(box, NAMES[0])
+    settled(box)
+    new = box.put("tmp/x", OTHER)
+    new.rename(file)
+    assert box.texts() == [OTHER]
+    assert delete_first(box, nothing)
+    assert box.names() == []
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_expiry_removes_a_message_under_all_its_names(box: Box, *, warm: bool) -> None:
+    """A1: and counts it once."""
+    put_with_names(box, *NAMES[:3])
+    if warm:
+        settled(box)
+    assert len(asyncio.run(box.store.expire("ann", 30))) == 1
+    assert box.names() == []
+
+
+def test_expiry_goes_by_the_latest_name(box: Box) -> None:
+    """A link that another program made lately is as a copy: not gone the next moment."""
+    put_with_names(box, NAMES[0], f"cur/{2**40}.late:2,S")
+    assert asyncio.run(box.store.expire("ann", 30)) == []
+
+
+def test_many_files_with_many_names_need_few_descriptors(box: Box) -> None:
+    for number in range(200):
+        put_with_names(box, f"new/{number}.a", f"cur/{number}.a:2,S")
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        await maildrop.remove(range(200))
+        maildrop.release()
+
+    asyncio.run(session())
+    assert box.names() == []
+
+
+def test_a_file_system_that_numbers_files_in_its_own_way_works(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folders list other inode numbers than its files have."""
+    look = listing._look
+
+    def odd(folders: Folders) -> Iterator[Entry]:
+        for entry in look(folders):
+            yield entry._replace(inode=entry.inode + 1_000_000)
+
+    monkeypatch.setattr(listing, "_look", odd)
+    monkeypatch.setattr(opening, "_updated", lambda *_: None)
+    for name in ("new/1.a", "new/2.b"):
+        box.put(name)
+    assert len(box.texts()) == 2
+    assert delete_first(box, nothing)
+    assert box.names() == ["new/2.b"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_file_of_another_owner_is_no_message(box: Box, *, warm: bool) -> None:
+    """C16: a hard link to another user's file, in a folder that is not the server's."""
+    os.chown(box.folder, 1234, 1234)
+    mine, foreign = box.put("new/1.a,W=9"), box.put("tmp/x")
+    os.chown(mine, 1234, 1234)
+    if warm:
+        settled(box)
+    os.link(foreign, box.folder / "new/2.b,W=9")
+    assert box.uids() == ["1.a,W=9"]
+    box.restart()
+    assert box.uids() == ["1.a,W=9"]
+    assert asyncio.run(box.store.expire("ann", 0, dry_run=True))[0].uid == "1.a,W=9"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
+def test_a_foreign_file_in_place_of_a_message_is_not_sent(box: Box) -> None:
+    """C16: in mid-session."""
+    os.chown(box.folder, 1234, 1234)
+    file = box.put("new/1.a")
+    os.chown(file, 1234, 1234)
+
+    def swap_and_read(maildrop: MaildirMaildrop) -> None:
+        os.chown(file, 2345, 2345)
+        with pytest.raises(Exception, match="belongs to another user"):
+            maildrop.read(0)
+
+    box.session(swap_and_read)
