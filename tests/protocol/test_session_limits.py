@@ -66,3 +66,24 @@ def test_an_endless_http_request_is_known_for_what_it_is(start: bytes) -> None:
     talk = Talk(World())
     talk.send(start + b"x" * 70_000)
     assert talk.session.end is End.HTTP
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        b"USER ann\r\nPASS wrong\r\n",
+        b"AUTH PLAIN\r\n*\r\n",
+        b"AUTH NOPE\r\n",
+        b"APOP ann 00000000000000000000000000000000\r\n",
+        b"AUTH PLAIN ?\r\n",
+    ],
+)
+def test_refused_logins(login: bytes) -> None:
+    """A connection ends after some refused logins, whatever else the client says between them."""
+    world = World()
+    world.add("ann", "secret")
+    talk = Talk(world, Settings(refused_logins=3))
+    talk.send((b"CAPA\r\n" + login) * 2)
+    assert talk.session.end is None
+    talk.send(login)
+    assert talk.session.end is End.REFUSED_LOGINS

@@ -6,6 +6,7 @@ GERMAN = {
     "A password is UTF-8, without control characters.": (
         "Ein Passwort ist UTF-8, ohne Steuerzeichen."
     ),
+    "A password has at most 255 octets.": "Ein Passwort hat höchstens 255 Oktette.",
     "APOP is not offered here.": "APOP wird hier nicht angeboten.",
     "Another program holds this maildrop.": "Ein anderes Programm hält dieses Postfach.",
     "Another session holds this maildrop.": "Eine andere Sitzung hält dieses Postfach.",
@@ -79,6 +80,7 @@ FRENCH = {
     "A password is UTF-8, without control characters.": (
         "Un mot de passe est en UTF-8, sans caractères de contrôle."
     ),
+    "A password has at most 255 octets.": "Un mot de passe a au plus 255 octets.",
     "APOP is not offered here.": "APOP n'est pas proposé ici.",
     "Another program holds this maildrop.": "Un autre programme tient cette boîte.",
     "Another session holds this maildrop.": "Une autre session tient cette boîte.",
@@ -158,6 +160,7 @@ SPANISH = {
     "A password is UTF-8, without control characters.": (
         "Una contraseña está en UTF-8, sin caracteres de control."
     ),
+    "A password has at most 255 octets.": "Una contraseña tiene como máximo 255 octetos.",
     "APOP is not offered here.": "APOP no se ofrece aquí.",
     "Another program holds this maildrop.": "Otro programa tiene este buzón.",
     "Another session holds this maildrop.": "Otra sesión tiene este buzón.",

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from restante.protocol.errors import BadCommand
-from restante.protocol.saslprep import saslprep
+from restante.protocol.saslprep import account_name
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _name_and_digest(argument: bytes | None) -> Arguments:
     name, _, digest = (argument or b"").rstrip(b" ").rpartition(b" ")
     if not re.fullmatch(rb"[0-9a-f]{32}", digest):
         raise NoMatchError
-    return *_text(name), digest.decode()
+    return *_name(name), digest.decode()
 
 
 def _language(argument: bytes | None) -> Arguments:
@@ -120,17 +120,15 @@ def _token(word: bytes) -> str:
     return word.decode()
 
 
-def _text(argument: bytes | None) -> Arguments:
+def _name(argument: bytes | None) -> Arguments:
     try:
         text = (argument or b"").decode()
-    except UnicodeDecodeError:
+        name = account_name(argument or b"")
+    except ValueError:  # UnicodeDecodeError is one
         raise NoMatchError from None
-    if not text or not text.isprintable():
+    if not name or not text.isprintable():
         raise NoMatchError
-    try:
-        return (saslprep(text),)
-    except ValueError:
-        raise NoMatchError from None
+    return (name,)
 
 
 def _secret(argument: bytes | None) -> Arguments:
@@ -144,7 +142,7 @@ nothing = Grammar("", _nothing)
 message = Grammar("message", _message)
 message_or_nothing = Grammar("[message]", _message_or_nothing)
 message_and_lines = Grammar("message [lines]", _message_and_lines)
-name = Grammar("name", _text)
+name = Grammar("name", _name)
 mechanism = Grammar("[mechanism [initial-response]]", _mechanism)
 name_and_digest = Grammar("name digest", _name_and_digest)
 language = Grammar("[language]", _language)

@@ -78,6 +78,7 @@ def user(session: Session, name: str) -> bytes:
 
 def pass_(session: Session, password: Secret) -> Reply:
     """Log in: prove the password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
+    session.logins += 1
     if not session.channel.clear_text:
         raise TlsWanted
     return (yield from _log_in(session, (yield from sasl.verified(session.user, password))))
@@ -85,6 +86,7 @@ def pass_(session: Session, password: Secret) -> Reply:
 
 def apop(session: Session, name: str, digest: str) -> Reply:
     """Log in by a digest of the greeting's timestamp and a shared secret. RFC 1939 section 7."""
+    session.logins += 1
     if not session.timestamp:
         raise Refused("APOP is not offered here.")
     proof = VerifyDigest(name, session.timestamp.encode(), digest, keyed=False)
@@ -95,6 +97,7 @@ def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Repl
     """Log in by SASL; without a mechanism, list those on offer. RFC 5034 section 4."""
     if mechanism is None:
         return listing(ok(session.say("Mechanisms follow")), sasl.offered(session))
+    session.logins += 1
     row = sasl.find(session, mechanism)
     if row.server_first and initial is not None:
         raise Refused("In this mechanism the server speaks first.")

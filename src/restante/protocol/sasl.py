@@ -22,7 +22,7 @@ from restante.protocol.needs import (
     VerifyDigest,
     VerifyToken,
 )
-from restante.protocol.saslprep import check_password, saslprep
+from restante.protocol.saslprep import TooLongError, account_name, check_password
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 Login: TypeAlias = Generator[bytes | Need[Any], Any, Identity]
 
-LONGEST_FIELD = 255  # octets of a name or password: RFC 4616 section 2
+LONGEST_SCRAM = 4096  # octets of a message: two names with each character escaped, and a nonce
+MOST_FIELDS = 32  # of a message with a token
 
 _SCRAM_FIRST = re.compile(  # RFC 5802 section 7, without the data of a mandatory extension
     rb"(?:[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authority>[^,]+))?,n=(?P<name>[^,]+),r="
@@ -54,26 +55,30 @@ class Mechanism:
 def plain(exchange: Exchange) -> Login:
     """RFC 4616: authorization identity, name and password, with NUL between them."""
     fields = (yield from exchange.first()).split(b"\0")
-    if len(fields) != 3 or not all(fields[1:]) or max(map(len, fields)) > LONGEST_FIELD:
+    if len(fields) != 3 or not fields[2]:
         _not_understood()
     acting_for, name = _name(fields[0]), _name(fields[1])
+    if not name:
+        _not_understood()
     _check_authority(acting_for, name)
     return (yield from verified(name, Secret(fields[2])))
 
 
 def login(exchange: Exchange) -> Login:
     """Ask for name and password in turn, as Microsoft's draft-murchison-sasl-login has it."""
-    name = yield from exchange.first(b"Username:")
+    name = _name((yield from exchange.first(b"Username:")))
     password = yield from exchange.ask(b"Password:")
     if not name or not password:
         _not_understood()
-    return (yield from verified(_name(name), Secret(password)))
+    return (yield from verified(name, Secret(password)))
 
 
 def verified(name: str, password: Secret) -> Login:
     """Return whose name and password these are. Raises Refused: no password is like that."""
     try:
         check_password(password.reveal())
+    except TooLongError:
+        raise Refused("A password has at most 255 octets.", ResponseCode.AUTH) from None
     except ValueError:
         text = "A password is UTF-8, without control characters."
         raise Refused(text, ResponseCode.AUTH) from None
@@ -83,10 +88,11 @@ def verified(name: str, password: Secret) -> Login:
 def cram_md5(exchange: Exchange) -> Login:
     """RFC 2195: a digest of a timestamp, keyed with a secret that both ends know."""
     challenge = (yield from Timestamp()).encode()
-    name, space, digest = (yield from exchange.ask(challenge)).rpartition(b" ")
-    if not name or not space or not digest.isalnum():
+    said, _, digest = (yield from exchange.ask(challenge)).rpartition(b" ")
+    name = _name(said)
+    if not name or not re.fullmatch(rb"[0-9A-Za-z]{32}", digest):
         _not_understood()
-    return (yield from VerifyDigest(_name(name), challenge, digest.decode("ascii"), keyed=True))
+    return (yield from VerifyDigest(name, challenge, digest.decode("ascii"), keyed=True))
 
 
 def scram(mechanism: str) -> Callable[[Exchange], Login]:
@@ -95,12 +101,16 @@ def scram(mechanism: str) -> Callable[[Exchange], Login]:
     def log_in(exchange: Exchange) -> Login:
         message = yield from exchange.first()
         found = _SCRAM_FIRST.match(message)
-        if not found:
+        if not found or len(message) > LONGEST_SCRAM:
             _not_understood()
         name = _gs2_name(found["name"])
+        if not name:
+            _not_understood()
         _check_authority(_gs2_name(found["authority"] or b""), name)
         step = yield from ScramFirst(mechanism, name, message)
         proof = yield from exchange.ask(step.challenge)
+        if len(proof) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
+            _not_understood()
         signature, identity = yield from ScramFinal(step, proof)
         if (yield from exchange.ask(signature)):  # RFC 5034 section 4: no data with +OK
             _not_understood()
@@ -132,7 +142,10 @@ def external(exchange: Exchange) -> Login:
 
 
 def _token(exchange: Exchange, name: str, message: bytes) -> Login:
-    fields = dict(field.partition(b"=")[::2] for field in message.split(b"\x01") if field)
+    parts = message.split(b"\x01", MOST_FIELDS)
+    if len(parts) > MOST_FIELDS:
+        _not_understood()
+    fields = dict(field.partition(b"=")[::2] for field in parts if field)
     scheme, _, token = fields.get(b"auth", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not token:
         _not_understood()
@@ -146,7 +159,7 @@ def _token(exchange: Exchange, name: str, message: bytes) -> Login:
 
 def _name(octets: bytes) -> str:
     try:
-        return saslprep(octets.decode())
+        return account_name(octets)
     except ValueError:
         _not_understood()
 

@@ -18,6 +18,13 @@ _PROHIBITED = (
 )
 
 
+LONGEST = 255  # octets of a name or a password, before and after: RFC 4616 section 2
+
+
+class TooLongError(ValueError):
+    """A name or a password has more than 255 octets, or would have once it is prepared."""
+
+
 def saslprep(text: str, *, query: bool = False) -> str:
     """Return text prepared for comparison. Raises ValueError: it holds what it must not.
 
@@ -25,7 +32,25 @@ def saslprep(text: str, *, query: bool = False) -> str:
     """
     if _is_plain(text):
         return text
-    prepared = _mapped(text)
+    return _checked(_mapped(text), query=query)
+
+
+def account_name(octets: bytes) -> str:
+    """Return the name that a client sent, prepared, and without the blanks at its end.
+
+    Keyboards of telephones add such a blank. Raises ValueError: the name is no UTF-8, has more than
+    255 octets, before or after, or holds what it must not.
+    """
+    _check_length(octets)
+    text = octets.decode()
+    if not _is_plain(text):
+        mapped = _mapped(text)
+        _check_length(mapped.encode())  # before each character costs time: one may become 18
+        text = _checked(mapped)
+    return text.rstrip(" ")
+
+
+def _checked(prepared: str, *, query: bool = False) -> str:
     _check_characters(prepared)
     if not query and any(map(stringprep.in_table_a1, prepared)):
         raise ValueError("a character that is not assigned")
@@ -36,11 +61,20 @@ def saslprep(text: str, *, query: bool = False) -> str:
 def check_password(octets: bytes) -> None:
     """Raise ValueError: it is no UTF-8, or has characters that RFC 4013 section 2.3 prohibits.
 
-    RFC 6856 section 2.2. What else keeps it from being prepared does not keep it from being right.
+    Raises TooLongError. RFC 6856 section 2.2. What else keeps it from being prepared does not keep
+    it from being right.
     """
+    _check_length(octets)
     text = octets.decode()
     if not _is_plain(text):
-        _check_characters(_mapped(text))
+        mapped = _mapped(text)
+        _check_length(mapped.encode())
+        _check_characters(mapped)
+
+
+def _check_length(octets: bytes) -> None:
+    if len(octets) > LONGEST:
+        raise TooLongError(f"more than {LONGEST} octets")
 
 
 def _is_plain(text: str) -> bool:

@@ -107,16 +107,19 @@ def _refuse_browsers(session: Session, line: bytes) -> None:
 def _count(session: Session, refusal: Refused) -> None:
     """Count what no client should send, and end the session when it does not stop.
 
-    A login in clear text is such a thing too, but one to be told of rather than punished.
+    A login in clear text is such a thing too, but one to be told of rather than punished. Each
+    refused login counts, for whatever reason, also one that the client cancelled.
     """
     session.last_verb = b""
+    settings = session.settings
+    logged_in = session.state is not State.AUTHORIZATION
     if isinstance(refusal, TlsWanted):
         session.refused_in_clear = session.refused_in_clear or refusal.user
+    if not logged_in and session.logins >= settings.refused_logins:
+        session.end = session.end or End.REFUSED_LOGINS
     if not isinstance(refusal, BadCommand):
         return
     session.bad_commands += 1
-    settings = session.settings
-    logged_in = session.state is not State.AUTHORIZATION
     most = settings.bad_commands_after_login if logged_in else settings.bad_commands_before_login
     if isinstance(refusal, LineTooLong) and not refusal.ended:
         session.end = End.HTTP if HTTP_REQUEST.match(refusal.start) else End.ENDLESS_LINE

@@ -11,11 +11,13 @@ class Settings:
 
     greeting: str = "POP3 server ready."
     implementation: str = "Restante"
-    login_timeout: float = 60
+    login_timeout: float = 60  # for each command
+    authorization_timeout: float = 180  # for all that comes before the login, TLS included
     idle_timeout: float = 600  # RFC 1939 section 3: at least ten minutes
     strict_line_ends: bool = False
     bad_commands_before_login: int = 10
     bad_commands_after_login: int = 30
+    refused_logins: int = 25  # of one connection
     apop: bool = False  # RFC 1939 section 7; the greeting then ends in a timestamp
     language: str = "en"  # what LANG * stands for: RFC 6856 section 3
     refused_token: str = '{"status":"invalid_token"}'  # noqa: S105  # RFC 7628 section 3.2.2

@@ -30,6 +30,7 @@ class End(Enum):
     TIMEOUT = "timeout"
     STALLED = "peer reads nothing"
     BAD_COMMANDS = "too many bad commands"
+    REFUSED_LOGINS = "too many refused logins"
     ENDLESS_LINE = "line without end"
     HTTP = "http request"
     BODY_FAILED = "message could not be read to its end"
@@ -61,6 +62,7 @@ class Session:
     view: View = _NO_MAIL  # until somebody is logged in; then one of his own
     last_verb: bytes = b""  # of the last command, where it succeeded
     bad_commands: int = 0  # in a row
+    logins: int = 0  # that were tried
     retrieved: int = 0  # messages that RETR sent whole
     refused_in_clear: str | None = None  # who was to log in without TLS; "" where no name was said
     end: End | None = None  # set when the session is over
