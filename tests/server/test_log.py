@@ -95,3 +95,12 @@ def test_lines_that_nobody_takes_are_counted() -> None:
     lost = sum(int(line.rpartition("lines_lost=")[2]) for line in lines if "lines_lost" in line)
     assert lost
     assert written + lost == said
+
+
+def test_a_long_value_is_cut() -> None:
+    """A value that a peer chose takes no more of the log than others."""
+    log, writer = observe.start("text", lines := io.StringIO())
+    log.warning("event", user="x" * 50_000)
+    writer.close()
+    assert len(lines.getvalue()) < 1200
+    assert "... (50000 characters)" in lines.getvalue()

@@ -50,6 +50,9 @@ GERMAN = {
         "Der Mailspeicher antwortet jetzt nicht, bitte später wieder."
     ),
     "The mail store needs its administrator.": "Der Mailspeicher braucht seinen Verwalter.",
+    "The server does not answer in time, try again later.": (
+        "Der Server antwortet nicht rechtzeitig, bitte später wieder."
+    ),
     "The token is not valid for this account.": "Das Token gilt nicht für dieses Konto.",
     "The response is not understood.": "Die Antwort ist unverständlich.",
     "There's no message {number}.": "Es gibt keine Nachricht {number}.",
@@ -130,6 +133,9 @@ FRENCH = {
     "The mail store needs its administrator.": (
         "Le dépôt de courrier a besoin de son administrateur."
     ),
+    "The server does not answer in time, try again later.": (
+        "Le serveur ne répond pas à temps, réessayez plus tard."
+    ),
     "The token is not valid for this account.": "Ce jeton n'est pas valable pour ce compte.",
     "The response is not understood.": "La réponse n'est pas comprise.",
     "There's no message {number}.": "Il n'y a pas de message {number}.",
@@ -206,6 +212,9 @@ SPANISH = {
         "El almacén de correo no responde, inténtelo más tarde."
     ),
     "The mail store needs its administrator.": "El almacén de correo necesita a su administrador.",
+    "The server does not answer in time, try again later.": (
+        "El servidor no responde a tiempo, inténtelo más tarde."
+    ),
     "The token is not valid for this account.": "El token no es válido para esta cuenta.",
     "The response is not understood.": "La respuesta no se entiende.",
     "There's no message {number}.": "No hay mensaje {number}.",

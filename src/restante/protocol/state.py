@@ -28,6 +28,7 @@ class End(Enum):
     UPDATE_FAILED = "update failed"
     DISCONNECTED = "disconnected"
     TIMEOUT = "timeout"
+    UNANSWERED = "no answer of the mail store"
     STALLED = "peer reads nothing"
     BAD_COMMANDS = "too many bad commands"
     REFUSED_LOGINS = "too many refused logins"

@@ -8,20 +8,23 @@ answered without a task or an await.
 from __future__ import annotations
 
 import asyncio
+import math
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, cast
 
-from restante.protocol.errors import LineTooLong, Refused, ResponseCode
+from restante.protocol.errors import LineTooLong, Refused
 from restante.protocol.lines import LineBuffer
-from restante.protocol.needs import Need, ReadLine, StartTls, Stream, Update, Verify
+from restante.protocol.needs import Need, ReadLine, StartTls, Stream, Update
 from restante.protocol.replies import refused
 from restante.protocol.server import serve
-from restante.protocol.state import End, Session
+from restante.protocol.state import End, Session, State
 from restante.server.clock import Deadline
+from restante.server.endings import FULL, LINGER, MAY_BE_CANCELLED, PROOFS, UNANSWERED, lingers
 from restante.server.output import Output
 from restante.server.proofs import Proofs
 from restante.server.proxy import ProxyError
 from restante.server.record import Record
+from restante.server.streaming import send
 from restante.server.tls import TlsError
 from restante.server.wire import Endpoint, Wire
 from restante.server.world import World
@@ -32,19 +35,7 @@ if TYPE_CHECKING:
     from restante.server.service import Service
 
 MOST_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
-LINGER = 2  # seconds for a peer that is hung up on to read why
 TURN = 0.01  # seconds that the commands of one client may take while other clients wait
-
-HUNG_UP_ON = frozenset(
-    {
-        End.BAD_COMMANDS, End.ENDLESS_LINE, End.HTTP,
-        End.FULL, End.FULL_ADDRESS, End.SHUTDOWN, End.BROKEN,
-    }
-)  # fmt: skip
-"""Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
-that says why, or the last one, would be lost with it."""
-
-FULL = Refused("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 
 PLAIN = Endpoint()
 
@@ -69,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._deadline = Deadline(self._loop, self._on_deadline)
         self._octets_in = 0
         self._begun = self._loop.time()
+        self._login_ends = self._begun + service.settings.authorization_timeout
+        self._written = 0  # octets, when work under way was last looked at
         self._half_closed = False  # the peer sends no more
         self._counted = False  # among those from its address
         self._reading = True  # octets from the client are let in
@@ -80,9 +73,9 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._wire = Wire(self._transport, self._endpoint)
         self._output = Output(self._transport, self._wire.write)
-        self._deadline.set(self._service.settings.login_timeout)
+        self._wait(self._service.settings.login_timeout)
         self._get_to_know()
-        if not self._service.admit(self):
+        if not self._service.admit(self, self._wire.file):
             self._turn_away(End.FULL)
         elif self._wire.begun:
             self._begin()
@@ -119,11 +112,15 @@ class Connection(asyncio.Protocol):
         """Do no more until the client reads. Called by the transport."""
         self._output.pause()
         self._timed = None
-        self._deadline.set(self._service.write_timeout)
+        if self._wire.tls is not None:  # which answers by itself: the answers would pile up
+            self._read_more(now=False)
+        settings = self._service.settings
+        self._wait(self._service.write_timeout if self._logged_in else settings.login_timeout)
 
     def resume_writing(self) -> None:
         """Go on. Called by the transport."""
         self._output.resume()
+        self._read_more(now=len(self._lines) <= MOST_UNREAD)
         self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
@@ -133,7 +130,7 @@ class Connection(asyncio.Protocol):
         self._output.resume()
         if self._work is None:
             self._leave()
-        elif isinstance(self._need, Verify):  # others may be in the queue for it
+        elif isinstance(self._need, MAY_BE_CANCELLED):  # others may be in the queue for it
             self._work.cancel()
 
     def stop(self) -> None:
@@ -144,10 +141,10 @@ class Connection(asyncio.Protocol):
             self._end(End.SHUTDOWN)
 
     def abort(self) -> None:
-        """End the session now, whatever it is at; only a removal is carried out to its end."""
+        """End the session now, whatever it is at; only what a thread does is done to its end."""
         self._session.end = self._session.end or End.SHUTDOWN
         self._transport.abort()
-        if self._work is not None and not isinstance(self._need, Update):
+        if self._work is not None and isinstance(self._need, MAY_BE_CANCELLED):
             self._work.cancel()
 
     def _get_to_know(self) -> None:
@@ -161,6 +158,7 @@ class Connection(asyncio.Protocol):
         """Count the client in, and greet it, where TLS does not come before that."""
         self._counted = self._service.addresses.enter(self._wire.address)
         if not self._counted:
+            self._service.turn_away(self)
             self._turn_away(End.FULL_ADDRESS)
         elif self._wire.implicit_tls:
             self._wire.start_tls()
@@ -263,8 +261,19 @@ class Connection(asyncio.Protocol):
             self._read_more(now=True)
             if self._timed is not wanted:  # a part of a line does not restart the clock
                 self._timed = wanted
-                self._deadline.set(wanted.seconds)
+                self._wait(wanted.seconds)
         return WAIT
+
+    @property
+    def _logged_in(self) -> bool:
+        return self._session.state is not State.AUTHORIZATION
+
+    def _wait(self, seconds: float) -> None:
+        """Give the client so many seconds; before login no more than there are left for that."""
+        if self._session.state is State.AUTHORIZATION:
+            left = self._login_ends - self._loop.time()
+            seconds = max(0.0, min(seconds, left))
+        self._deadline.set(seconds)
 
     def _read_more(self, *, now: bool) -> None:
         """Let the client's octets in, or keep them out for a while."""
@@ -277,7 +286,10 @@ class Connection(asyncio.Protocol):
         if isinstance(need, StartTls):
             return self._start_tls(need)
         try:
-            met = self._send(need) if isinstance(need, Stream) else self._world.meet(need)
+            if isinstance(need, Stream):
+                met: object = send(need, self._output, self._world)
+            else:
+                met = self._world.meet(need)
         except Refused as refusal:
             return refusal
         if not isinstance(met, CoroutineType):
@@ -285,6 +297,11 @@ class Connection(asyncio.Protocol):
         self._output.flush()
         self._need = need
         self._work = self._loop.create_task(self._wait_for(met))
+        self._written = self._output.octets
+        if isinstance(need, PROOFS):
+            self._wait(math.inf)
+        else:
+            self._deadline.set(self._session.settings.idle_timeout)
         return WAIT
 
     def _start_tls(self, need: StartTls) -> object:
@@ -294,7 +311,7 @@ class Connection(asyncio.Protocol):
         self._output.flush()
         self._lines = LineBuffer()
         self._timed = None
-        self._deadline.set(self._service.settings.login_timeout)
+        self._wait(self._service.settings.login_timeout)
         self._wire.start_tls()
         return WAIT
 
@@ -324,40 +341,33 @@ class Connection(asyncio.Protocol):
         self._session.end = self._session.end or End.BODY_FAILED
         self._transport.abort()
 
-    async def _send(self, stream: Stream) -> None:
-        """Send a long reply piece by piece, as fast as the peer reads.
-
-        Raises Refused: nothing was sent yet. Raises Exception: it cannot be sent to its end.
-        """
-        status = stream.status
-        try:
-            async for chunk in stream.body:
-                self._output.add(status + stream.wire.feed(chunk))
-                status = b""
-                await self._output.drain()
-                if self._gone or stream.wire.complete:
-                    break
-        except Exception as error:
-            if status:
-                raise self._world.refused(error) from error
-            raise
-        finally:
-            await self._world.let_go(stream.body)
-        self._output.add(status + stream.wire.finish())
-
     def _on_deadline(self) -> None:
         if self._output.full or self._closing:
-            if self._output.moved():
+            if self._logged_in and self._output.moved():
                 self._wait_for_reader()
             else:
                 self._session.end = self._session.end or End.STALLED
                 self._transport.abort()
         elif self._wanted is not None or not self._wire.ready:
             self._end(End.TIMEOUT)
+        elif self._work is not None and not isinstance(self._need, Update):
+            self._on_long_work(self._work)
+
+    def _on_long_work(self, work: asyncio.Task[None]) -> None:
+        """Give up what the accounts or the mail store do not answer; a long reply may go on."""
+        if self._output.octets > self._written:
+            self._written = self._output.octets
+            self._deadline.set(self._session.settings.idle_timeout)
+            return
+        if not isinstance(self._need, Stream):
+            self._output.add(refused(UNANSWERED, self._session.say))
+        self._end(End.TIMEOUT if isinstance(self._need, PROOFS) else End.UNANSWERED)
+        if isinstance(self._need, MAY_BE_CANCELLED):
+            work.cancel()
 
     def _wait_for_reader(self) -> None:
         """Give the peer time to take what is left to send, or if nothing is, to see the end."""
-        unsent = self._transport.get_write_buffer_size()
+        unsent = self._logged_in and self._transport.get_write_buffer_size()
         self._deadline.set(self._service.write_timeout if unsent else LINGER)
 
     def _end(self, reason: End | None = None) -> object:
@@ -365,7 +375,7 @@ class Connection(asyncio.Protocol):
         end = self._session.end = self._session.end or reason
         self._output.flush()
         self._wire.say_goodbye()
-        if end in HUNG_UP_ON and not self._half_closed and not self._is_idle(end):
+        if not self._half_closed and lingers(end, self._output, crowded=self._service.is_crowded):
             self._read_more(now=True)
             self._transport.write_eof()
         else:
@@ -373,11 +383,6 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._wait_for_reader()
         return WAIT
-
-    def _is_idle(self, end: End) -> bool:
-        """Tell whether the client has nothing to read but that the server ends."""
-        self._output.look()
-        return end is End.SHUTDOWN and not self._output.unsent
 
     def _leave(self) -> None:
         """Close the session, which removes no mail, and write its line to the log."""

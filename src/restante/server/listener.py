@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
 STOP_PATIENCE = 10  # seconds
 
+KEEP_IDLE = 60  # seconds without an octet, before the kernel asks for a sign of life
+KEEP_INTERVAL = 15  # seconds between two of these
+KEEP_COUNT = 4  # of them, without an answer
+VANISHED = KEEP_IDLE + KEEP_COUNT * KEEP_INTERVAL  # seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Listen:
@@ -98,6 +103,24 @@ def open_sockets(address: Address) -> list[socket.socket]:
     return opened
 
 
+def keep_alive(one: socket.socket) -> None:
+    """Have the kernel notice, within two minutes, that a peer has vanished without a word.
+
+    Connections inherit it from the socket that listens. TCP_USER_TIMEOUT is for replies that nobody
+    confirms, during which the kernel asks for no sign of life.
+    """
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # or macOS's
+    for option, value in (
+        (idle, KEEP_IDLE),
+        (getattr(socket, "TCP_KEEPINTVL", None), KEEP_INTERVAL),
+        (getattr(socket, "TCP_KEEPCNT", None), KEEP_COUNT),
+        (getattr(socket, "TCP_USER_TIMEOUT", None), VANISHED * 1000),
+    ):
+        if option is not None:
+            one.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
     """Return a socket that listens; none for a kind of address that this machine has not."""
     try:
@@ -110,6 +133,7 @@ def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        keep_alive(one)
         one.bind(name)
         one.listen(BACKLOG)
         one.settimeout(0)

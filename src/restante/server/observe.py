@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+LONGEST_VALUE = 1024  # characters of a value
+LONGEST_TRACE = 32 * 1024  # characters of a traceback
 _WANTS_QUOTES = re.compile(r'[\s"=]')
 PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
 PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
@@ -148,6 +150,7 @@ def _prepare(
     processors: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
+        _cut,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         *extra,
         *render,
@@ -176,6 +179,17 @@ def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
 
 def _written(value: object) -> str:
     return _quoted(value) if isinstance(value, str) else str(value)
+
+
+def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Cut what is too long, of a traceback its beginning: the peer chooses some of the values."""
+    for key, value in event.items():
+        if isinstance(value, str) and len(value) > LONGEST_VALUE:
+            if key == "exception":
+                event[key] = value[-LONGEST_TRACE:]
+            else:
+                event[key] = f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
+    return event
 
 
 @functools.lru_cache  # the same names and addresses come again and again

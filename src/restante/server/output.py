@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BATCH = 64 * 1024  # octets of replies that are gathered into one write
+SLOWEST = 80  # octets a second that a client must take of what waits for it
 
 
 class Output:
@@ -23,6 +24,7 @@ class Output:
 
     __slots__ = (
         "_drained",
+        "_looked",
         "_replies",
         "_size",
         "_transport",
@@ -38,6 +40,7 @@ class Output:
         self._replies: list[bytes] = []
         self._size = 0  # octets of them
         self.unsent: int | None = None  # octets that the peer had not taken when last looked at
+        self._looked = 0.0, 0  # when that was, and how many it had taken
         self._drained: asyncio.Future[None] | None = None
         self.full = False  # the transport holds as much as it should
         self.octets = 0  # written so far
@@ -77,17 +80,30 @@ class Output:
             self._drained.set_result(None)
         self._drained = None
 
+    @property
+    def closing(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._transport.is_closing()
+
     def look(self) -> int:
         """Note and return how many octets the peer has not taken yet."""
         socket = self._transport.get_extra_info("socket")
         in_kernel = _unconfirmed(socket.fileno()) if socket else 0
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
+        self._looked = asyncio.get_running_loop().time(), self.octets - self.unsent
         return self.unsent
 
     def moved(self) -> bool:
-        """Tell whether the peer has taken anything since the last look; so it may at the first."""
-        before = self.unsent
-        return self.look() < before if before is not None else bool(self.look())
+        """Tell whether the peer has taken enough since the last look; so it may at the first.
+
+        Enough is 80 octets a second, or all that waited for it.
+        """
+        waited, (begun, taken) = self.unsent, self._looked
+        unsent = self.look()
+        if waited is None:
+            return bool(unsent)
+        now, taken_now = self._looked
+        return taken_now - taken >= min(SLOWEST * (now - begun), waited) > 0
 
 
 def _unconfirmed(socket: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
 import sys
@@ -11,8 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from structlog.typing import FilteringBoundLogger
+
+    from restante.server.record import LimitLog
+
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+NO_ROOM = "raise the limits of open files and memory of the system, or lower limits.connections"
 
 TURN = 0.0005  # seconds that a thread may keep the others from theirs
 
@@ -39,6 +46,12 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def files_for_connections() -> int:
+    """Return the first descriptor that is left for what sessions open: a quarter is."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most - most // 4
+
+
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's where it is there: asyncio's own does the same work at half the speed."""
     if sys.platform == "win32":
@@ -50,10 +63,14 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-def report_incidents(log: FilteringBoundLogger) -> None:
+def report_incidents(log: FilteringBoundLogger, limits: LimitLog) -> None:
     """Tell the log of what goes wrong in the running loop, where nobody else would."""
-    asyncio.get_running_loop().set_exception_handler(
-        lambda _, context: log.error(
-            "incident", what=context["message"], exc_info=context.get("exception")
-        )
-    )
+
+    def report(_: object, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            limits.note(f"accept: {error.strerror}", NO_ROOM)
+        else:
+            log.error("incident", what=context["message"], exc_info=error)
+
+    asyncio.get_running_loop().set_exception_handler(report)

@@ -115,7 +115,7 @@ async def _serve(
     config: Config, service: Service, on_ready: OnReady, opened: Opened, renew: Renew | None
 ) -> None:
     loop = asyncio.get_running_loop()
-    report_incidents(service.log)
+    report_incidents(service.log, service.limits)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

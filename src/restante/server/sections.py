@@ -190,14 +190,17 @@ class Timeouts(Section):
 
     Attributes:
         login: How long a client may take for each command until it has logged in.
-        idle: The same after that. RFC 1939 wants at least 600.
+        before_login: How long a client may take for all of that, TLS and refused logins included.
+        idle: How long a client may take for each command after login, and the mail store for an
+            answer. RFC 1939 wants at least 600.
         lock: How long a login waits for a maildrop that another session holds.
-        write: How long a client may take no octet of a reply.
+        write: How long a client may take fewer than 80 octets a second of a reply.
         stop: How long replies under way may take when the server ends.
         reload: How long sessions may go on in workers that a reload has replaced.
     """
 
     login: Seconds = _DEFAULTS.login_timeout
+    before_login: Seconds = _DEFAULTS.authorization_timeout
     idle: Annotated[float, msgspec.Meta(ge=600, le=86_400)] = _DEFAULTS.idle_timeout
     lock: Annotated[float, msgspec.Meta(ge=0, le=60)] = 3
     write: Seconds = 600
@@ -215,6 +218,7 @@ class Limits(Section):
         count_loopback: Let limits and delays hold for this machine's own connections too.
         bad_commands_before_login: In a row; then the connection is closed.
         bad_commands_after_login: The same after login.
+        refused_logins: Of one connection, for whatever reason; then it is closed.
     """
 
     connections: Count = 4000
@@ -223,6 +227,7 @@ class Limits(Section):
     count_loopback: bool = False
     bad_commands_before_login: Annotated[int, msgspec.Meta(ge=10, le=1000)] = 10
     bad_commands_after_login: Annotated[int, msgspec.Meta(ge=30, le=1000)] = 30
+    refused_logins: Annotated[int, msgspec.Meta(ge=3, le=1000)] = _DEFAULTS.refused_logins
 
 
 class Log(Section):
@@ -255,10 +260,12 @@ class Config(Section):
             greeting=self.server.greeting,
             implementation=self.server.implementation,
             login_timeout=self.timeouts.login,
+            authorization_timeout=self.timeouts.before_login,
             idle_timeout=self.timeouts.idle,
             apop=self.login.apop,
             language=self.server.language,
             strict_line_ends=self.server.strict_line_ends,
             bad_commands_before_login=self.limits.bad_commands_before_login,
             bad_commands_after_login=self.limits.bad_commands_after_login,
+            refused_logins=self.limits.refused_logins,
         )

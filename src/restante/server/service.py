@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from restante.auth.api import Recalls
 from restante.protocol.settings import Offer, Settings
 from restante.server.limits import Addresses, Crowd, LoginDelay
+from restante.server.process import files_for_connections
+from restante.server.record import LimitLog
 from restante.server.throttle import Throttle
 from restante.storage.api import HasAtHand
 from restante.storage.headers import StandIns
@@ -29,6 +31,10 @@ Headers: TypeAlias = Literal["as-stored", "surrogate", "refuse"]
 
 MOST_PER_ADDRESS = 100  # connections; many people may share one address
 MOST_PER_USER = 10  # sessions; all but one of them wait for the maildrop
+MOST_LINGERING = 64  # connections that are turned away, and waited for until they have read why
+
+OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
+CONNECTIONS = "raise limits.connections, or look who has so many"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +55,8 @@ class Service:
     login_delay: LoginDelay = field(default_factory=LoginDelay)
     tokens: Tokens | None = None
     headers: Headers = "as-stored"  # in UTF-8, for clients that did not ask for that
+    most_files: int = field(default_factory=files_for_connections)
+    limits: LimitLog = field(init=False)
     stand_ins: StandIns = field(init=False, default_factory=StandIns)
     offer: Callable[[], Offer] = Offer
     at_hand: Callable[[str], Maildrop | None] | None = field(init=False)
@@ -60,16 +68,38 @@ class Service:
     _background: set[asyncio.Task[None]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
+        self.limits = LimitLog(self.log)
         self.at_hand = self.store.at_hand if isinstance(self.store, HasAtHand) else None
         self.recalls = self.authenticator if isinstance(self.authenticator, Recalls) else None
 
-    def admit(self, connection: Connection) -> bool:
-        """Count a connection in; return False where it is one too many, and may only be told so."""
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many are turned away that none of them is waited for."""
+        return len(self.turned_away) > MOST_LINGERING
+
+    def admit(self, connection: Connection, file: int) -> bool:
+        """Count a connection in; return False where it is one too many, and may only be told so.
+
+        `file` is its descriptor, the lowest that was free: so it tells how many are left.
+        """
         self.connections.add(connection)
-        if not self.stopping and self._has_room():
+        if self.stopping:
+            self.turned_away.add(connection)
+            return False
+        if file >= self.most_files:
+            self.limits.note("open files", OPEN_FILES)
+        elif self._has_room():
             return True
+        else:
+            self.limits.note("limits.connections", CONNECTIONS)
         self.turned_away.add(connection)
         return False
+
+    def turn_away(self, connection: Connection) -> None:
+        """Give back the place of a connection that is not to be served after all."""
+        if self.everyone is not None and connection not in self.turned_away:
+            self.everyone.leave("")
+        self.turned_away.add(connection)
 
     def leave(self, connection: Connection) -> None:
         """Count a connection out."""

@@ -67,6 +67,12 @@ class Wire:
         self.bare = self.begun  # what comes is for the session as it comes
 
     @property
+    def file(self) -> int:
+        """The socket's descriptor; -1 where it has none."""
+        socket = self._transport.get_extra_info("socket")
+        return socket.fileno() if socket is not None else -1
+
+    @property
     def begun(self) -> bool:
         """Whether it is known who the client is."""
         return self._preface is None

@@ -128,7 +128,7 @@ def _part_with_supervisor(inherited: Inherited) -> None:
 async def _serve(crew: Crew, number: int, lifeline: int, ready: Callable[[], object]) -> None:
     """Serve until told to finish or to stop, or until there is no supervisor."""
     service, timeouts = crew.service, crew.config.timeouts
-    process.report_incidents(service.log)
+    process.report_incidents(service.log, service.limits)
     stop, finish = _ends(lifeline)
     try:
         async with _duties(crew, number), accepting(service, crew.listens, crew.sockets):

@@ -1,0 +1,152 @@
+"""Connections without sockets, on a clock that a test moves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from restante.protocol.settings import Settings
+from restante.server import observe
+from restante.server.connection import Connection
+from restante.server.service import Service
+from restante.server.wire import Endpoint
+from restante.storage.memory import MemoryStore
+from support.live import Passwords
+
+T = TypeVar("T")
+
+ADDRESS = "192.0.2.1"
+CLEAR = Endpoint(clear_text="always")
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose time is what a test says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+    def do(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do something inside the loop, and what follows from it at once."""
+        done: list[T] = []
+        self.call_soon(lambda: done.append(work(*arguments)))
+        self.turn()
+        return done[0]
+
+    def turn(self) -> None:
+        """Do what is due, and what follows from it at once."""
+        for _ in range(20):
+            self.call_soon(self.stop)
+            self.run_forever()
+
+    def advance(self, seconds: float, step: float = 1) -> None:
+        """Let time pass, step by step."""
+        ends = self.now + seconds
+        while self.now < ends:
+            self.now = min(ends, self.now + step)
+            self.turn()
+
+
+class Peer(asyncio.Transport):
+    """A client's end, and the transport to it."""
+
+    def __init__(self, loop: Loop, service: Service, endpoint: Endpoint, address: str) -> None:
+        super().__init__({"peername": (address, 40000)})
+        self._loop = loop
+        self.heard = b""
+        self.unsent = 0  # octets that the transport holds
+        self.reading = True
+        self.closed = False
+        self.aborted = False
+        self.connection = loop.do(Connection, service, endpoint)
+        loop.do(self.connection.connection_made, self)
+
+    def say(self, octets: bytes) -> bytes:
+        """Send octets, and return what comes in answer at once."""
+        before = len(self.heard)
+        if not self.closed:
+            self._loop.do(self.connection.data_received, octets)
+        return self.heard[before:]
+
+    def fill(self, octets: int) -> None:
+        """Read no more, with so many octets on the way."""
+        self.unsent = octets
+        self._loop.do(self.connection.pause_writing)
+
+    def write(self, data: Any) -> None:
+        self.heard += data
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def write_eof(self) -> None:
+        pass
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            if not self.unsent:
+                self._loop.call_soon(self.connection.connection_lost, None)
+
+    def abort(self) -> None:
+        self.aborted = True
+        if self.unsent or not self.closed:
+            self.unsent = 0
+            self.closed = True
+            self._loop.call_soon(self.connection.connection_lost, None)
+
+
+class Clocked:
+    """A server without sockets."""
+
+    def __init__(self, loop: Loop, service: Service, log: io.StringIO) -> None:
+        self.loop = loop
+        self.service = service
+        self.log = log
+
+    def connect(self, endpoint: Endpoint = CLEAR, address: str = ADDRESS) -> Peer:
+        return Peer(self.loop, self.service, endpoint, address)
+
+    def ended(self) -> list[str]:
+        """Return why sessions ended."""
+        lines = [line for line in self.log.getvalue().splitlines() if "event=session" in line]
+        return [line.partition(" end=")[2].strip('"') for line in lines]
+
+
+@contextlib.contextmanager
+def clocked(settings: Settings | None = None, **options: Any) -> Iterator[Clocked]:
+    """Serve on a loop of one's own time; "ann" has the password "secret"."""
+    lines = io.StringIO()
+    log, writer = observe._prepare("text", lines, [])
+    writer._write_soon = lambda line: writer._write([line])  # type: ignore[method-assign]
+    loop = Loop()
+    passwords = Passwords()
+    passwords.known["ann"] = "secret"
+    parts: dict[str, Any] = {
+        "store": MemoryStore(),
+        "authenticator": passwords,
+        "settings": settings or Settings(),
+        **options,
+    }
+    try:
+        yield Clocked(loop, loop.do(lambda: Service(log=log, **parts)), lines)
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.turn()
+        loop.close()
