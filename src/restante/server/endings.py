@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.errors import Refused, ResponseCode
 from restante.protocol.needs import (
+    Acquire,
     ScramFinal,
     ScramFirst,
     Verify,
@@ -35,7 +36,7 @@ UNANSWERED = Refused("The server does not answer in time, try again later.", Res
 PROOFS = (Verify, VerifyDigest, VerifyToken, VerifyCertificate, ScramFirst, ScramFinal)
 """Needs of proof, for which the client's time before login goes on."""
 
-MAY_BE_CANCELLED = PROOFS
+MAY_BE_CANCELLED = (*PROOFS, Acquire)
 """Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from restante.server.connection import PLAIN, Connection
+from restante.server.process import spare_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -72,11 +73,20 @@ async def accepting(
             found = opened[listen.address] if opened is not None else open_sockets(listen.address)
             for one in found:
                 serve = functools.partial(Connection, service, listen.endpoint)
-                servers.append(await loop.create_server(serve, sock=one, backlog=BACKLOG))
+                servers.append(await loop.create_server(serve, sock=one, backlog=backlog()))
         yield [socket for server in servers for socket in server.sockets]
     finally:
         for server in servers:
             server.close()
+
+
+def backlog() -> int:
+    """Return how many connections the kernel may hold until they are accepted.
+
+    All of them are accepted at once. Where files are few, no more than those that are to spare:
+    else the last ones would be closed without a word.
+    """
+    return max(1, min(BACKLOG, spare_files() // 2))
 
 
 def open_sockets(address: Address) -> list[socket.socket]:
@@ -135,7 +145,7 @@ def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         keep_alive(one)
         one.bind(name)
-        one.listen(BACKLOG)
+        one.listen(backlog())
         one.settimeout(0)
     except BaseException:
         one.close()

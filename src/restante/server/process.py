@@ -8,6 +8,8 @@ import errno
 import os
 import resource
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 NO_ROOM = "raise the limits of open files and memory of the system, or lower limits.connections"
+
+MANY = 1_000_000  # files, where there is no limit
+LAST_LINES = 0.5  # seconds for the log's thread to write them
+SLACK = 5.0  # seconds beyond its time that a process is left to end by itself
 
 TURN = 0.0005  # seconds that a thread may keep the others from theirs
 
@@ -46,10 +52,29 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def files_for_connections() -> int:
-    """Return the first descriptor that is left for what sessions open: a quarter is."""
+def spare_files() -> int:
+    """Return how many open files are left to what sessions open, and to who is turned away."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if most == resource.RLIM_INFINITY else most - most // 4
+    return MANY if most == resource.RLIM_INFINITY else most // 4
+
+
+def files_for_connections() -> int:
+    """Return the first descriptor that is too high for a connection that is to be served."""
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most - spare_files()
+
+
+def end_within(seconds: float, log: FilteringBoundLogger) -> None:
+    """End the process after so many seconds, whatever its threads wait for."""
+
+    def end() -> None:
+        log.error("incident", what=f"the server did not end within {seconds:g} seconds")
+        time.sleep(LAST_LINES)
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

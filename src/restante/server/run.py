@@ -15,7 +15,9 @@ from restante.server.crew import written
 from restante.server.duties import on_duty
 from restante.server.listener import listening
 from restante.server.process import (
+    SLACK,
     cores,
+    end_within,
     loop_factory,
     raise_file_limit,
     report_incidents,
@@ -136,6 +138,7 @@ async def _serve(
         on_ready(addresses)
         async with on_duty(expiry, certificates):
             await stop.wait()
+            end_within(config.timeouts.stop + SLACK, service.log)
         service.log.info("stopping", connections=len(service.connections))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from restante.auth.api import Recalls
 from restante.protocol.settings import Offer, Settings
 from restante.server.limits import Addresses, Crowd, LoginDelay
-from restante.server.process import files_for_connections
+from restante.server.process import files_for_connections, spare_files
 from restante.server.record import LimitLog
 from restante.server.throttle import Throttle
 from restante.storage.api import HasAtHand
@@ -31,6 +31,7 @@ Headers: TypeAlias = Literal["as-stored", "surrogate", "refuse"]
 
 MOST_PER_ADDRESS = 100  # connections; many people may share one address
 MOST_PER_USER = 10  # sessions; all but one of them wait for the maildrop
+REMOVING = 2  # seconds, beyond its time, for a removal to end before the server does
 MOST_LINGERING = 64  # connections that are turned away, and waited for until they have read why
 
 OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
@@ -56,6 +57,9 @@ class Service:
     tokens: Tokens | None = None
     headers: Headers = "as-stored"  # in UTF-8, for clients that did not ask for that
     most_files: int = field(default_factory=files_for_connections)
+    most_lingering: int = field(
+        default_factory=lambda: min(MOST_LINGERING, spare_files() // 2)
+    )  # of those that are turned away
     limits: LimitLog = field(init=False)
     stand_ins: StandIns = field(init=False, default_factory=StandIns)
     offer: Callable[[], Offer] = Offer
@@ -75,7 +79,7 @@ class Service:
     @property
     def is_crowded(self) -> bool:
         """Whether so many are turned away that none of them is waited for."""
-        return len(self.turned_away) > MOST_LINGERING
+        return len(self.turned_away) > self.most_lingering
 
     def admit(self, connection: Connection, file: int) -> bool:
         """Count a connection in; return False where it is one too many, and may only be told so.
@@ -132,10 +136,11 @@ class Service:
         await self.emptied(patience)
         for connection in tuple(self.connections):
             connection.abort()
-        await self.emptied(None)  # at once, but for a removal under way
-        await asyncio.gather(*self._background)
+        await self.emptied(REMOVING)  # at once, but for a removal under way
+        if self._background:
+            await asyncio.wait(self._background, timeout=REMOVING)
 
-    async def emptied(self, patience: float | None) -> None:
+    async def emptied(self, patience: float) -> None:
         """Wait until no connection is left, but no longer than so many seconds."""
         if self.connections:
             self._empty.clear()

@@ -21,6 +21,7 @@ from restante.server import crew as crews
 from restante.server import worker as workers
 from restante.server.config import ConfigError
 from restante.server.listener import ListenError
+from restante.server.process import SLACK
 from restante.server.signals import Signals
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ CREWS: Final = 3  # at once: one that finishes, one that serves, one that starts
 STEADY = 10.0  # seconds; who crashes earlier crashes "at start"
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
-SLACK = 5.0  # seconds beyond its time that a worker is left to end by itself
 
 
 class Pauses:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import os
 import stat
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,6 +219,12 @@ def chunks(file: int) -> Iterator[bytes]:
         place += len(chunk)
 
 
+def close_now(body: object) -> None:
+    """Close a message that was opened in vain."""
+    if hasattr(body, "close"):
+        body.close()
+
+
 class FileChunks:
     """An open file read chunk by chunk; closed at its end, or by `aclose`.
 
@@ -224,9 +232,10 @@ class FileChunks:
     chunk.
     """
 
-    def __init__(self, file: int, octets: int, path: str) -> None:
+    def __init__(self, file: int, octets: int, path: str, user: str = "") -> None:
         self._file = file
         self._path = path
+        self._user = user  # whose share of the threads it is read by
         self._octets = octets
         self._place = 0
 
@@ -249,9 +258,16 @@ class FileChunks:
         wanted = min(CHUNK, self._octets - self._place)
         chunk = read_at_hand(self._file, wanted, self._place) if wanted > 0 else None
         if chunk is None:  # the disk must move, or the file has grown
-            return await asyncio.to_thread(os.pread, self._file, CHUNK, self._place)
+            work = functools.partial(os.pread, self._file, CHUNK, self._place)
+            return await DISK.run(self._user, work)
         await asyncio.sleep(0)
         return chunk
+
+    def close(self) -> None:
+        """Close the file, which nothing reads."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            let_go(file)
 
     async def aclose(self) -> None:
         """Close the file. Raises StoreError, and even then it is closed: never do it twice."""

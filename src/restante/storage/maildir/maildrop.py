@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import functools
 import os
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ from restante.storage.api import GoneError, RemainError
 from restante.storage.files import (
     FileChunks,
     as_store_error,
+    close_now,
     open_file,
     read_at_hand,
     store_error,
@@ -22,6 +23,7 @@ from restante.storage.maildir.identity import Evidence, Verdict, belongs
 from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
 from restante.storage.maildir.removal import unlink_all
 from restante.storage.snapshots import GRAIN
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
@@ -63,18 +65,19 @@ class MaildirMaildrop:
                 pass  # it was renamed
             except OSError as error:
                 raise store_error(CANNOT_OPEN, error, self._folder) from error
-        return asyncio.to_thread(self._find_and_open, index, lines)
+        work = functools.partial(self._find_and_open, index, lines)
+        return DISK.run(self._folder, work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, under whatever name they have now. Raises RemainError, StoreError."""
         if indexes:
-            await asyncio.to_thread(self._remove, indexes)
+            await DISK.run(self._folder, functools.partial(self._remove, indexes))
 
     async def correct(self, sizes_found: Mapping[int, int]) -> None:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
         with as_store_error("sizes cannot be corrected", self._folder):
-            await asyncio.to_thread(sizes.correct, found, self._held)
+            await DISK.run(self._folder, functools.partial(sizes.correct, found, self._held))
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way.
@@ -103,7 +106,7 @@ class MaildirMaildrop:
         finally:
             self._pace.note(begun)
         if stored is None:
-            return FileChunks(file, octets, f"{self._folder}/{entry.path}")
+            return FileChunks(file, octets, f"{self._folder}/{entry.path}", self._folder)
         os.close(file)
         return stored
 

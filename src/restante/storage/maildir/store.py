@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from restante.storage.maildir.snapshot import Stamp
 from restante.storage.maildir.uidlist import naming
 from restante.storage.pace import Pace
 from restante.storage.snapshots import Snapshots
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,22 +65,27 @@ class MaildirStore:
         folder = self._layout.folder(owner)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
-        while (maildrop := await asyncio.to_thread(self._try_open, owner, folder)) is None:
+        while True:
+            work = functools.partial(self._try_open, owner, folder)
+            maildrop = await DISK.run(str(folder), work, _release)
+            if maildrop is not None:
+                return maildrop
             if loop.time() >= deadline:
                 raise BusyError("another session holds the maildrop")
             await asyncio.sleep(LOCK_PAUSE)
-        return maildrop
 
     async def deliver(self, owner: str, message: bytes) -> str:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
-        return await asyncio.to_thread(self._deliver, self._layout.folder(owner), message)
+        folder = self._layout.folder(owner)
+        return await DISK.run(str(folder), functools.partial(self._deliver, folder, message))
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
         A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
-        return await asyncio.to_thread(self._expire, self._layout.folder(owner), days, dry_run)
+        folder = self._layout.folder(owner)
+        return await DISK.run(str(folder), functools.partial(self._expire, folder, days, dry_run))
 
     def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
@@ -150,3 +157,8 @@ class MaildirStore:
     def _opening(self, folder: str) -> Callable[[], int]:
         """Return what opens a user's folder, following no link below the mail folder."""
         return partial(open_existing, self._layout.root, folder)
+
+
+def _release(maildrop: MaildirMaildrop | None) -> None:
+    if maildrop is not None:
+        maildrop.release()

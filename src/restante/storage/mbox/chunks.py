@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
@@ -11,6 +12,7 @@ from restante.storage.mbox import header
 from restante.storage.mbox.quoting import Unquoting
 from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.text import CHUNK, piece_digest
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -47,6 +49,10 @@ class MboxChunks:
 
     async def aclose(self) -> None:
         """Close the file."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, which nothing reads."""
         file, self._file = self._file, -1
         if file >= 0:
             let_go(file)
@@ -57,6 +63,7 @@ class MboxChunks:
         with as_store_error("a message cannot be read to its end", self._path):
             chunk = read_at_hand(self._file, octets, place)
             if chunk is None:
-                return await asyncio.to_thread(read_at, self._file, octets, place)
+                work = functools.partial(read_at, self._file, octets, place)
+                return await DISK.run(str(self._path), work)
         await asyncio.sleep(0)  # others have their turn
         return chunk

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.storage.api import GoneError, LockedError, StoreError
-from restante.storage.files import as_store_error, let_go, read_at_hand
+from restante.storage.files import as_store_error, close_now, let_go, read_at_hand
 from restante.storage.mbox import messages
 from restante.storage.mbox.chunks import MboxChunks
 from restante.storage.mbox.lock import HeldError, held
@@ -17,6 +18,7 @@ from restante.storage.mbox.opening import look
 from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.rewrite import rewrite
 from restante.storage.mbox.text import CHUNK, as_sent, piece_digest
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     import contextlib
@@ -62,12 +64,14 @@ class MboxMaildrop:
                 octets = read_at_hand(file, entry.end - entry.start, entry.start)
         if octets is not None and messages.is_same(entry, octets):
             return _as_sent(entry, octets)
-        return asyncio.to_thread(self._read_or_find, index)
+        work = functools.partial(self._read_or_find, index)
+        return DISK.run(str(self._place.path), work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed."""
         deadline = time.monotonic() + PATIENCE
-        while indexes and not await asyncio.to_thread(self._try_remove, indexes):
+        work = functools.partial(self._try_remove, indexes)
+        while indexes and not await DISK.run(str(self._place.path), work):
             if time.monotonic() > deadline:
                 raise StoreError("another program holds the mbox", path=str(self._place.path))
             await asyncio.sleep(PAUSE)

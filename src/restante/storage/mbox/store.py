@@ -19,6 +19,7 @@ from restante.storage.mbox.place import open_place
 from restante.storage.mbox.rewrite import rewrite
 from restante.storage.pace import Pace
 from restante.storage.snapshots import Snapshots
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     from restante.storage.api import Due
@@ -49,7 +50,8 @@ class MboxStore:
         deadline = time.monotonic() + patience
         while True:
             try:
-                maildrop = await asyncio.to_thread(self._try_open, owner)
+                work = functools.partial(self._try_open, owner)
+                maildrop = await DISK.run(str(self._layout.folder(owner)), work, _release)
             except HeldError:
                 busy: BusyError = LockedError("another program holds the mbox")
             else:
@@ -65,7 +67,10 @@ class MboxStore:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                return await asyncio.to_thread(self._deliver, owner, message)
+                return await DISK.run(
+                    str(self._layout.folder(owner)),
+                    functools.partial(self._deliver, owner, message),
+                )
             except HeldError:
                 if time.monotonic() >= deadline:
                     raise StoreError("another program holds the mbox") from None
@@ -77,7 +82,10 @@ class MboxStore:
         A dry run changes nothing. Raises BusyError, StoreError.
         """
         try:
-            return await asyncio.to_thread(self._expire, owner, days, dry_run)
+            return await DISK.run(
+                str(self._layout.folder(owner)),
+                functools.partial(self._expire, owner, days, dry_run),
+            )
         except HeldError:
             raise LockedError("another program holds the mbox") from None
 
@@ -166,3 +174,8 @@ class MboxStore:
         place = open_place(self._layout.folder(owner), self._layout.root)
         undo.callback(let_go, place.folder)
         return place
+
+
+def _release(maildrop: MboxMaildrop | None) -> None:
+    if maildrop is not None:
+        maildrop.release()
