@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import restante
-from restante.client import aio_wire, blocking, maildrop, wire
-from restante.client.options import Options, parse_url
+from restante.client import aio_wire, blocking, wire
+from restante.client.options import parse_url
 from restante.client.session import Session
-from restante.protocol.failures import Insecure, RemoteError, Unreachable
+from restante.protocol.failures import RemoteError, Unreachable
 from support.broken import broken
 
 
@@ -87,15 +87,6 @@ def test_a_look_up_that_took_all_the_time_leaves_none(
         with pytest.raises(RemoteError, match=r"the 0\.05 seconds for all of it are over"):
             face(server.port, total_seconds=0.05)
     assert not server.heard
-
-
-def test_a_second_try_goes_on_with_the_time_of_the_first() -> None:
-    session = Session(
-        parse_url("pop3://demo@127.0.0.1"), Options(total_seconds=60), ends=time.monotonic() + 5
-    )
-    again = maildrop.for_demo(Insecure("tls-selfsigned", "it certifies itself"), session)
-    assert again is not None
-    assert again.ends == session.ends
 
 
 def test_a_dialled_connection_ends_when_the_session_does() -> None:

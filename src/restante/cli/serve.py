@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
         load = functools.partial(config.load, file, flags)
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
-        tell = functools.partial(_tell_demo, loaded.delivery.smtp) if demo else lambda _: None
+        tell = functools.partial(_tell_demo, demo, loaded.delivery.smtp) if demo else lambda _: None
         run.run(loaded, tell, mail_in.listeners(loaded, hint), renew=None if demo else load)
     except config.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
@@ -157,13 +158,18 @@ def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _tell_demo(smtp: str | None, addresses: list[str]) -> None:
+def _tell_demo(folder: Path, smtp: str | None, addresses: list[str]) -> None:
     from restante.server import demo
 
     host, _, port = addresses[0].rpartition(":")
     tls = ""
     if len(addresses) > 1:
-        tls = f"With TLS: openssl s_client -quiet -connect {addresses[1]}\n\n"
+        file = shlex.quote(str(folder.absolute() / demo.CERTIFICATE))
+        tls = (
+            f"With TLS:\n\n    openssl s_client -quiet -connect {addresses[1]} -CAfile {file}\n"
+            f"    pop3 check pop3s://{demo.ACCOUNT}@{addresses[1]} --cacert {file}\n"
+            f"    pop3 ls pop3://{demo.ACCOUNT}@{addresses[0]} --cacert {file}\n\n"
+        )
     click.echo(
         f"""
 Five messages wait at {addresses[0]}. In another terminal, type:

@@ -26,7 +26,7 @@ from restante.client.mechanisms import Credentials
 from restante.client.options import combined
 from restante.client.session import Session, leave
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, Insecure, RemoteError
+from restante.protocol.failures import Denied, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -179,13 +179,7 @@ async def connect(
     seconds = ends - time.monotonic()
     target = await aio_wire.in_thread(partial(maildrop.target_of, account, seconds))
     session = Session(target, options, ends=ends)
-    try:
-        drop = await _open(session, password)
-    except Insecure as error:
-        again = maildrop.for_demo(error, session)
-        if again is None:
-            raise
-        drop = await _open(again, password)
+    drop = await _open(session, password)
     try:
         yield drop
     except BaseException:

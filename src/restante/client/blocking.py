@@ -27,7 +27,7 @@ from restante.client.mechanisms import Credentials
 from restante.client.options import combined
 from restante.client.session import Session, leave
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, Insecure, RemoteError
+from restante.protocol.failures import Denied, RemoteError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -181,13 +181,7 @@ def connect(
     ends = ending(options)
     target = maildrop.target_of(account, ends - time.monotonic())
     session = Session(target, options, ends=ends)
-    try:
-        return _open(session, password)
-    except Insecure as error:
-        again = maildrop.for_demo(error, session)
-        if again is None:
-            raise
-        return _open(again, password)
+    return _open(session, password)
 
 
 def _open(session: Session, password: str) -> Maildrop:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client import login
 from restante.client import session as sessions
 from restante.client.options import Target, parse_url
 from restante.client.reasons import named
-from restante.client.session import Session
-from restante.client.tls import DEMO, unverified
 from restante.protocol import client
 from restante.protocol.by_hand import by_hand
 from restante.protocol.dialogue import Glance, carry_out, pipelined
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Insecure, Lost
+from restante.protocol.failures import BadReply, Denied, Lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.client.mechanisms import Credentials
+    from restante.client.session import Session
     from restante.protocol.dialogue import Dialogue, Peer, Status
 
 
@@ -239,21 +238,6 @@ def commit(box: Box) -> Dialogue[None]:
         yield from sessions.leave(box.session)
     finally:
         box.session.peer.broken = True
-
-
-def for_demo(error: Exception, session: Session) -> Session | None:
-    """Return a session for another try, where the server is Restante's demo on this machine.
-
-    A password may go to this machine in clear; then its own certificate is no worse. Who named what
-    the certificate must be, or a name that it must have, gets that.
-    """
-    target, options = session.target, session.options
-    if not (isinstance(error, Insecure) and error.id == "tls-selfsigned" and target.loopback):
-        return None
-    if options.pin or options.server_name or options.context is not None:
-        return None
-    trusting = replace(options, context=unverified(), pin=DEMO)
-    return Session(target, trusting, ends=session.ends)
 
 
 def entry_of(box: Box, number: int) -> Entry:

@@ -129,7 +129,6 @@ class Options:
     window: int = 4096
     wrong_size: Literal["warn", "error"] = "warn"
     trace: Callable[[str, str], None] | None = None
-    pin: bytes = b""  # octets that the certificate must have, where it is not verified
 
     def __post_init__(self) -> None:
         resolve = {(ascii_host(host), port): to for (host, port), to in self.resolve.items()}
@@ -188,7 +187,6 @@ class Given(TypedDict, total=False):
     window: int
     wrong_size: Literal["warn", "error"]
     trace: Callable[[str, str], None] | None
-    pin: bytes
 
 
 def combined(options: Options | None, given: Given) -> Options:

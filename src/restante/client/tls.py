@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from restante.client.options import Options
 
 PIECE = 64 * 1024  # octets that are taken out of TLS at a time
-DEMO = b"Restante demo"  # in the certificate that `pop3 serve --demo` makes for itself
 
 _VERIFY_CODES = {
     9: "tls-notyet",
@@ -78,7 +77,6 @@ class TlsLayer:
             self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
         except ValueError as error:  # a name that no certificate can have
             raise Insecure("tls-failed", f"{name!r}: {error}", phase="tls") from None
-        self._pin = options.pin
         self.ended = False
 
     def handshake(self, octets: bytes) -> bool:
@@ -90,8 +88,6 @@ class TlsLayer:
             return False
         except (ssl.SSLError, ssl.CertificateError) as error:
             raise _insecure(error) from None
-        if self._pin and self._pin not in (self._object.getpeercert(binary_form=True) or b""):
-            raise Insecure("tls-selfsigned", "the certificate certifies itself", phase="tls")
         return True
 
     def receive(self, octets: bytes) -> bytes:

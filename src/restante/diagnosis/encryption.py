@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from restante.client import session as sessions
-from restante.client.maildrop import for_demo
 from restante.client.tls import trusting, unverified
 from restante.diagnosis import certificate, commands, hearing, reach
 from restante.diagnosis.work import Stop
@@ -85,8 +84,6 @@ def tell(work: Work, step: Step) -> None:
         name = next(iter(facts.names), facts.subject)
         proven = work.session.options.context is None or _verifies(work.session.options)
         chain = "chain complete" if proven else "not verified"
-        if work.session.options.pin:
-            chain = "the demo's own"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
         if facts.ends_soon and work.question.mind_renewal:
             text = f"it ends on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
@@ -100,11 +97,7 @@ def _verifies(options: Options) -> bool:
 
 
 def _distrusted(work: Work, step: Step, error: Insecure) -> None:
-    """Look at the certificate that was not believed, and end the check; the demo's may pass."""
-    demo = for_demo(error, work.session)
-    if demo is not None:
-        with contextlib.suppress(RemoteError):
-            return _as_demo(work, replace(demo.options, trace=work.trace))
+    """Look at the certificate that was not believed, and end the check."""
     seen = look(work)
     _explain(work, step, error, seen)
     if seen.other is not None:
@@ -114,20 +107,6 @@ def _distrusted(work: Work, step: Step, error: Insecure) -> None:
         raise Stop from error
     work.fail(step, error, *_next_commands(work, error, seen))
     raise Stop from error
-
-
-def _as_demo(work: Work, options: Options) -> None:
-    """Connect again and go as far as before, where the certificate is the demo's."""
-    wire = reach.again(work, options)
-    try:
-        wire.begin()
-        if work.session.greeting is not None:  # TLS comes by STLS
-            wire.run(sessions.open_(wire.session))
-    except RemoteError:
-        wire.close()
-        raise
-    work.online.close()
-    work.wire = wire
 
 
 def _begin(wire: Wire) -> None:
@@ -140,7 +119,7 @@ def look(work: Work) -> Seen:
     """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
     seen = Seen()
     for context in (unverified(), _ancient()):
-        options = replace(work.question.options, context=context, pin=b"", trace=None)
+        options = replace(work.question.options, context=context, trace=None)
         with contextlib.suppress(RemoteError):
             wire = reach.again(work, options)
             try:
@@ -231,7 +210,7 @@ def _next_commands(work: Work, error: Insecure, seen: Seen) -> list[str]:
 
 def _judge(work: Work, step: Step) -> None:
     """With -k: learn what verification would have said, and make it a warning."""
-    options = replace(work.question.options, context=work.question.trust, pin=b"", trace=None)
+    options = replace(work.question.options, context=work.question.trust, trace=None)
     try:
         wire = reach.again(work, options)
         try:

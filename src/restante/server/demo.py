@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "info@example.com"
 PASSWORD = b"restante"  # known to everybody, and served to this machine alone
+CERTIFICATE = "certificate.pem"  # in the demo's folder
 WIDTH = 68  # characters of a body line
 
 _HEADER = """\
@@ -114,9 +115,9 @@ def prepare(folder: Path) -> tuple[Path, Path]:
 def certify(folder: Path) -> tuple[Path, Path]:
     """Return the files of a certificate for this machine and of its key, made when missing.
 
-    It certifies itself, so a client believes it only where it is told to. Raises OSError.
+    It certifies itself, so a client believes it only with its file: `--cacert`. Raises OSError.
     """
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    certificate, key = folder / CERTIFICATE, folder / "key.pem"
     if not (certificate.exists() and key.exists()):
         made = selfsigned.make(("localhost",), ("127.0.0.1", "::1"), "Restante demo")
         key.touch(mode=0o600)

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 VALID_FOR = dt.timedelta(days=3650)
 CLOCKS_DIFFER = dt.timedelta(days=1)
 
+_USAGE = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,  # it is its own authority
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Made(NamedTuple):
     """A certificate and its private key, both PEM."""
@@ -49,6 +61,8 @@ def make(
         .not_valid_after(now + VALID_FOR)
         .add_extension(x509.SubjectAlternativeName([*names, *ips]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_USAGE, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     return Made(

@@ -86,12 +86,12 @@ def demo(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def sit_at(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
+def sit_at(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
     """Return what sits a person down at an account, and waits for the prompt."""
     with contextlib.ExitStack() as stack:
 
-        def sit(url: str) -> Terminal:
-            terminal = Terminal(url, tmp_path)
+        def sit(url: str, *options: str) -> Terminal:
+            terminal = Terminal(url, tmp_path, options=options)
             stack.callback(terminal.child.close, force=True)
             terminal.banner = terminal.expect("pop3>")
             return terminal
@@ -100,5 +100,5 @@ def sit_at(tmp_path: Path) -> Iterator[Callable[[str], Terminal]]:
 
 
 @pytest.fixture
-def terminal(account: str, sit_at: Callable[[str], Terminal]) -> Terminal:
+def terminal(account: str, sit_at: Callable[..., Terminal]) -> Terminal:
     return sit_at(account)

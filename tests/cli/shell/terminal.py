@@ -40,10 +40,12 @@ def environment(home: Path, password: str | None = PASSWORD) -> dict[str, str]:
 class Terminal:
     """A person at `pop3 shell`."""
 
-    def __init__(self, url: str, home: Path, password: str | None = PASSWORD) -> None:
+    def __init__(
+        self, url: str, home: Path, password: str | None = PASSWORD, options: Sequence[str] = ()
+    ) -> None:
         self.child: pexpect.spawn[str] = pexpect.spawn(
             str(POP3),
-            ["shell", url],
+            ["shell", url, *options],
             env=environment(home, password),
             cwd=home,
             dimensions=(40, 100),

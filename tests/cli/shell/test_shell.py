@@ -10,7 +10,7 @@ import pytest
 
 from cli.shell.terminal import CTRL_C, CTRL_D, PASSWORD, TAB, Terminal
 
-SitAt = Callable[[str], Terminal]
+SitAt = Callable[..., Terminal]
 
 
 def left(maildir: Path) -> int:
@@ -18,9 +18,10 @@ def left(maildir: Path) -> int:
 
 
 def test_the_first_line_says_where_one_is_and_what_is_there(
-    demo: tuple[str, str], sit_at: SitAt
+    demo: tuple[str, str], sit_at: SitAt, tmp_path: Path
 ) -> None:
-    first = sit_at(demo[0]).banner.splitlines()[0]
+    trust = ("--cacert", str(tmp_path / "demo" / "certificate.pem"))
+    first = sit_at(demo[0], *trust).banner.splitlines()[0]
     assert first.startswith("127.0.0.1  TLSv1.3 SCRAM-SHA-256  5 messages 18.1 kB  ")
     assert first.endswith("  ? for help")
 
