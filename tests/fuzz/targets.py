@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fuzz import client_side, forms, mbox, server_side, stored
+from fuzz import client_side, forms, mail_read, mbox, server_side, stored
 from fuzz.target import Target
 
 HERE = Path(__file__).parent
@@ -16,6 +16,7 @@ TARGETS: dict[str, Target] = {
     **forms.TARGETS,
     **stored.TARGETS,
     **mbox.TARGETS,
+    **mail_read.TARGETS,
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from email.message import EmailMessage
+
+MOST_SHOWN = 1000  # characters of a sender or subject that are kept
+FETCHED = 256 * 1024  # octets of a head that are kept, as restante.mail.fields reads them
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Head:
     sender: str = ""
     subject: str = ""
     date: datetime | None = None
+    date_text: str = ""  # as it was sent
+    known: bool = True  # the server gave the header
     mixed: bool = False  # it may have attachments
     attachments: int | None = None  # None where nobody has looked
 
@@ -34,53 +37,19 @@ class Head:
         return "[attachments]" if self.mixed and self.attachments is None else ""
 
 
-def parsed(octets: bytes) -> EmailMessage:
-    """Return a message or its header."""
-    return message_from_bytes(octets, policy=policy.default)
-
-
 def head_of(octets: bytes, *, whole: bool = False) -> Head:
     """Return what a header says; of a whole message, how many files are attached too."""
-    try:
-        return _head(parsed(octets), whole=whole)
-    except Exception:  # noqa: BLE001  # the parser of the standard library trips over some mail
-        return Head()
+    from restante.mail import message
 
-
-def _head(message: EmailMessage, *, whole: bool) -> Head:
-    found = field(message, "From")
-    first = found.addresses[0] if getattr(found, "addresses", None) else None
+    said = message.summary(octets)
     return Head(
-        sender=_decoded((first.display_name or first.addr_spec) if first else str(found or "")),
-        subject=str(field(message, "Subject") or ""),
-        date=_local(getattr(field(message, "Date"), "datetime", None)),
-        mixed=message.get_content_type() == "multipart/mixed",
-        attachments=len(attachments(message)) if whole else None,
+        sender=said.sender[:MOST_SHOWN],
+        subject=said.subject[:MOST_SHOWN],
+        date=_local(said.date),
+        date_text=said.date_text[:MOST_SHOWN],
+        mixed=said.mixed,
+        attachments=len(message.read(octets).attachments()) if whole else None,
     )
-
-
-def _decoded(text: str) -> str:
-    """Return text in which the parser kept octets of UTF-8 as surrogates. RFC 6532."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def field(message: EmailMessage, name: str) -> Any:
-    """Return a field of a header, None where it is missing or nobody can read it."""
-    try:
-        return message[name]
-    except Exception:  # noqa: BLE001  # see head_of
-        return None
-
-
-def attachments(message: EmailMessage) -> list[EmailMessage]:
-    """Return the parts that are files."""
-    return [part for part in message.walk() if _is_file(part)]
-
-
-def _is_file(part: Any) -> bool:
-    if part.is_multipart():
-        return False
-    return part.get_content_disposition() == "attachment" or bool(part.get_filename())
 
 
 def _local(moment: datetime | None) -> datetime | None:

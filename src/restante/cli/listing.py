@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from restante.cli.heads import Head
 
 SENDER, DATE = 24, 12  # columns at most
+NOBODY = "(no sender)"
 ENDLESS = 1_000_000  # columns of a pipe
 
 
@@ -27,17 +28,18 @@ def table(
     Sizes are octets by number; `width` is that of the terminal, in columns.
     """
     first = max(3, len(str(max(sizes, default=0))) + 1)
-    second = max([4, *(columns(cut(head.sender, SENDER)) for head in heads.values())])
+    second = max([4, *(columns(cut(head.sender or NOBODY, SENDER)) for head in heads.values())])
     yield f"{'#':>{first}} {'size':>6}  {'date':{DATE}}  {padded('from', second)}  subject"
     room = width - first - second - DATE - 15
     for number, size in sizes.items():
         start = f"{number:>{first}} {short_size(size):>6}  "
         mark = "(marked) " if number in marked else ""
         head = heads.get(number)
-        if head is None:
-            yield start + mark
+        if head is None or not head.known:
+            yield (start + mark).rstrip()
             continue
         files = f"  {head.files}" if head.files else ""
-        subject = cut(head.subject, max(20, room - len(files) - len(mark)))
-        middle = f"{date(head.date):{DATE}}  {padded(head.sender, second)}"
+        subject = cut(head.subject, max(20, room - len(files) - len(mark))) or "(no subject)"
+        day = date(head.date) if head.date else head.date_text
+        middle = f"{padded(day, DATE)}  {padded(head.sender or NOBODY, second)}"
         yield f"{start}{middle}  {mark}{subject}{files}".rstrip()

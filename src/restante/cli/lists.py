@@ -80,13 +80,15 @@ def ls(account: str, *, as_json: bool, **given: Any) -> None:
 
 def _heads(drop: Maildrop) -> dict[int, Head]:
     """Return the heads of all messages, with a bar where that takes long."""
+    from restante.cli.heads import FETCHED
     from restante.cli.progress import Progress
 
     numbers = [message.number for message in drop]
     found: list[Head] = []
     with Progress("headers") as progress:
         for start in range(0, len(numbers), AT_ONCE):
-            found += map(_head, drop.headers(numbers[start : start + AT_ONCE]))
+            some = numbers[start : start + AT_ONCE]
+            found += map(_head, drop.headers(some, keep=FETCHED))
             progress.update(len(found), len(numbers))
     return dict(zip(numbers, found, strict=True))
 

@@ -32,7 +32,7 @@ def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> N
         found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
         found = list({message.number: message for message in found}.values())
         for message in found:
-            click.echo(_described(message))
+            click.echo(_described(drop, message))
         if not yes:
             _agree(found)
         for message in found:
@@ -54,15 +54,13 @@ def _find(drop: Maildrop, wanted: str) -> Message:
     return by_number[0]
 
 
-def _described(message: Message) -> str:
-    from restante.cli.heads import Head, head_of
+def _described(drop: Maildrop, message: Message) -> str:
+    from restante.cli.heads import FETCHED, Head, head_of
     from restante.diagnosis import texts
     from restante.protocol.failures import Denied
 
-    try:
-        head = head_of(message.top())
-    except Denied as denied:
-        head = Head(subject=f"({denied})")
+    answer = drop.headers([message.number], keep=FETCHED)[0]
+    head = Head(subject=f"({answer})") if isinstance(answer, Denied) else head_of(answer)
     subject, sender = plain(head.subject) or "(no subject)", plain(head.sender)
     return f'{message.number}  {texts.octets(message.size)}  {sender}  "{subject}"'
 

@@ -1,11 +1,12 @@
-"""`pop3 show`: a message, decoded."""
+"""`pop3 show`: a message, decoded; and its parts as files."""
 
 from __future__ import annotations
 
-import os
+import contextlib
+import mmap
+import re
 import sys
 import tempfile
-from email import message_from_binary_file, policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,41 @@ import click
 from restante.cli.account import account_options, read
 from restante.cli.opened import opened
 from restante.cli.plain import plain, plain_lines
+from restante.cli.trouble import Failed
+from restante.mail.filename import safe_name
 
 if TYPE_CHECKING:
-    from email.message import EmailMessage, MIMEPart
+    from collections.abc import Iterator
 
-    from restante.client.blocking import Maildrop, Message
+    from restante.client.blocking import Maildrop
+    from restante.mail.fields import Octets
+    from restante.mail.message import Message
+    from restante.mail.parts import Part
+
+__all__ = ["safe_name", "show"]
 
 SMALL = 1024 * 1024  # octets of a message that are kept in memory
-SHOWN = ("from", "to", "cc", "date", "subject")
+MOST_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
+TOO_BIG = 11  # the exit code of a message that did not come whole
+UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+EXTENSIONS = {"text/plain": ".txt", "text/html": ".html", "message/rfc822": ".eml"}
+TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
+
+
+class Size(click.ParamType[int]):
+    """Octets, or with k, M or G behind the number 1024 of them and so on."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the octets."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
+        if found is None:
+            text = f"{value!r} is not a size: write octets, or a number and k, M or G"
+            self.fail(text, param, ctx)
+        return int(found[1]) * UNITS[found[2]]
 
 
 @click.command()
@@ -34,7 +62,27 @@ SHOWN = ("from", "to", "cc", "date", "subject")
     "--save",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write the message, or the part, into DIR; nothing half written stays there.",
+    help="Write the message, or the part, into DIR as a new file.",
+)
+@click.option(
+    "--save-all",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write every part that is not shown as text into DIR.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the message, or the part, to a new FILE.",
+)
+@click.option(
+    "--max-size",
+    type=Size(),
+    default=MOST_OCTETS,
+    show_default="256M",
+    metavar="SIZE",
+    help="The most octets of a message to fetch.",
 )
 @account_options
 def show(  # noqa: PLR0913  # one for each option
@@ -45,145 +93,163 @@ def show(  # noqa: PLR0913  # one for each option
     headers: bool,
     part: int | None,
     save: Path | None,
+    save_all: Path | None,
+    output: Path | None,
+    max_size: int,
     **given: Any,
 ) -> None:
     """Show message NUMBER. Nothing is deleted."""
+    if sum(map(bool, (raw, headers, save, save_all, output))) > 1:
+        raise click.UsageError("choose one of --raw, --headers, --save, --save-all and --output")
+    if part and (raw or headers or save_all):
+        raise click.UsageError("--part goes with --save and --output, or alone")
     with opened(read(account, given)) as drop:
-        message = drop[number]
+        drop[number]
         if headers:
-            click.echo(plain_lines(message.top().decode(errors="replace")).rstrip())
+            _show_header(drop, number)
             return
-        with tempfile.SpooledTemporaryFile(SMALL) as file:
-            _fetch(drop, message, file)
-            if save is not None:
-                _save(file, message, part, save)
-            elif raw:
-                _write_raw(file)
+        with _fetched(drop, number, max_size) as octets:
+            if raw:
+                _write_raw(octets)
+            elif save_all:
+                _save_all(octets, number, save_all)
+            elif save or output:
+                _save(octets, number, part, save, output)
             else:
-                _show(file, part)
+                _show(octets, part)
 
 
-def _fetch(drop: Maildrop, message: Message, file: Any) -> None:
-    """Get the whole message into a file."""
+def _show_header(drop: Maildrop, number: int) -> None:
+    from restante.mail import charset, fields
+
+    octets = drop[number].top()
+    header = octets[: fields.split(octets).body]
+    click.echo(plain_lines(charset.decode(header)).rstrip())
+
+
+@contextlib.contextmanager
+def _fetched(drop: Maildrop, number: int, most: int) -> Iterator[Octets]:
+    """Get the whole message; a big one lies on the disk meanwhile."""
     from restante.cli.progress import Progress
 
-    with Progress("fetching") as progress:
-        for piece in drop.retrieve(
-            message.number, lambda octets: progress.update(octets, message.size)
-        ):
-            file.write(piece)
-    file.seek(0)
+    size, octets = drop[number].size, 0
+    if size > most:
+        raise _too_big(number, most)
+    with tempfile.SpooledTemporaryFile(SMALL) as file, Progress("fetching") as progress:
+        pieces = drop.retrieve(number, lambda octets: progress.update(octets, size))
+        with contextlib.closing(pieces):
+            for piece in pieces:
+                octets += len(piece)
+                if octets > most:
+                    raise _too_big(number, most)
+                file.write(piece)
+        file.seek(0)
+        if octets <= SMALL:
+            yield file.read()
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
 
 
-def _write_raw(file: Any) -> None:
+def _too_big(number: int, most: int) -> Failed:
+    from restante.diagnosis import texts
+
+    limit = f"message {number} has more than {texts.octets(most)}, the most that --max-size allows"
+    return Failed(f"pop3: {limit}; nothing was saved. Give a larger --max-size.", TOO_BIG)
+
+
+def _write_raw(octets: Octets) -> None:
+    from restante.cli.rendering import lines_in
+
+    pieces = (octets[start : start + SMALL] for start in range(0, len(octets), SMALL))
     if sys.stdout.isatty():
-        for line in file:
-            click.echo(plain(line.decode(errors="replace").rstrip("\r\n")))
+        for line in lines_in(pieces):
+            click.echo(plain(line))
         return
-    while piece := file.read(SMALL):
+    for piece in pieces:
         sys.stdout.buffer.write(piece)
     sys.stdout.buffer.flush()
 
 
-def _show(file: Any, number: int | None) -> None:
-    message = message_from_binary_file(file, policy=policy.default)
-    parts = [part for part in message.walk() if not part.is_multipart()]
+def _show(octets: Octets, number: int | None) -> None:
+    from restante.cli import rendering
+    from restante.mail import message
+
+    found = message.read(octets)
     if number is not None:
-        content = _content(_part(parts, number))
-        if isinstance(content, bytes) and not sys.stdout.isatty():
-            sys.stdout.buffer.write(content)
-            return
-        click.echo(_readable(content))
+        _show_part(_part(found, number))
         return
-    for field in SHOWN:
-        for value in message.get_all(field, []):
-            click.echo(f"{field.capitalize() + ':':<9}{plain(' '.join(str(value).split()))}")
-    click.echo()
-    body = message.get_body(("plain", "html"))
-    if body is not None:
-        click.echo(_readable(_content(body)).rstrip())
-    for place, part in enumerate(parts, 1):
-        if part is not body:
-            click.echo(f"[{_described(place, part)}]")
+    for line in rendering.lines_of(found):
+        click.echo(line)
 
 
-def _described(place: int, part: EmailMessage) -> str:
-    name = plain(part.get_filename() or "without a name")
-    return f"part {place}: {plain(part.get_content_type())}, {name}; --part {place} shows it"
+def _show_part(part: Part) -> None:
+    """Print a part: into a pipe its octets, on a terminal its text."""
+    from restante.cli import rendering
+    from restante.mail import message
+
+    if not sys.stdout.isatty():
+        _write_raw(part.content)
+        return
+    if not TEXTS.fullmatch(part.type):
+        how = f"--part {part.number} with --save DIR or --output FILE writes it to a file"
+        raise click.UsageError(f"{rendering.described(part)} is binary: {how}")
+    for line in rendering.text_lines(message.text_of(part)):
+        click.echo(line)
 
 
-def _part(parts: list[EmailMessage], number: int) -> EmailMessage:
-    if number > len(parts):
-        raise click.UsageError(f"the message has {len(parts)} parts, and no part {number}")
-    return parts[number - 1]
+def _part(message: Message, number: int) -> Part:
+    if number > len(message.parts):
+        raise click.UsageError(f"the message has {len(message.parts)} parts, and no part {number}")
+    return message.parts[number - 1]
 
 
-def _content(part: MIMEPart) -> str | bytes:
-    """Return a part decoded: text where it is text."""
-    if part.get_content_maintype() == "text":
-        try:
-            return str(part.get_content())
-        except (LookupError, ValueError, KeyError):  # a charset that nobody knows
-            payload = part.get_payload(decode=True)
-            return payload.decode("latin-1") if isinstance(payload, bytes) else ""
-    payload = part.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else str(part)
+def _name_of(part: Part, number: int) -> str:
+    """Return the name for the file of a part of message `number`."""
+    default = f"message-{number}-part-{part.number}{EXTENSIONS.get(part.type, '')}"
+    return safe_name(part.name, default)
 
 
-def _readable(content: str | bytes) -> str:
-    text = content if isinstance(content, str) else content.decode(errors="replace")
-    return plain_lines(text)
+def _save(
+    octets: Octets, number: int, part: int | None, folder: Path | None, output: Path | None
+) -> None:
+    """Write a message, or a part of it, to a new file."""
+    from restante.cli import saving
+    from restante.mail import message
 
-
-def _save(file: Any, message: Message, number: int | None, folder: Path) -> None:
-    """Write a message, or a part of it, under a name of its own: whole, or not at all."""
-    name, octets = f"message-{message.number}.eml", None
-    if number is not None:
-        parsed = message_from_binary_file(file, policy=policy.default)
-        part = _part([p for p in parsed.walk() if not p.is_multipart()], number)
-        content = _content(part)
-        octets = content.encode() if isinstance(content, str) else content
-        name = safe_name(part.get_filename() or f"message-{message.number}-part-{number}")
+    name = f"message-{number}.eml"
+    if part is not None:
+        found = _part(message.read(octets), part)
+        name, octets = _name_of(found, number), found.content
+    if str(output) == "-":
+        _write_raw(octets)
+        return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        written = _write_whole(folder, name, octets if octets is not None else file)
+        if output is not None:
+            saving.save_as(output, octets)
+        assert folder or output
+        written = output or saving.save_in(folder or Path(), name, octets)
     except OSError as error:
-        raise click.ClickException(f"{folder}: {error.strerror}; nothing was saved") from None
+        raise _not_saved(output or folder, error, "nothing was saved") from None
     click.echo(f"Saved {plain(str(written))}")
 
 
-def safe_name(name: str) -> str:
-    """Return a file's name from a message that leads nowhere else and hides nothing."""
-    base = plain(name.replace("\\", "/").rpartition("/")[2]).lstrip(".")
-    return "".join(c for c in base if c not in '\\/:*?"<>|')[:120] or "attachment"
+def _save_all(octets: Octets, number: int, folder: Path) -> None:
+    """Write each part that is not shown as text to a new file."""
+    from restante.cli import saving
+    from restante.mail import message
 
-
-def _write_whole(folder: Path, name: str, source: Any) -> Path:
-    """Write beside the name, and give it the name once all is there; an old file stays."""
-    handle, temporary = tempfile.mkstemp(prefix=".restante-", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            if isinstance(source, bytes):
-                out.write(source)
-            else:
-                while piece := source.read(SMALL):
-                    out.write(piece)
-        return _named(Path(temporary), folder, name)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _named(temporary: Path, folder: Path, name: str) -> Path:
-    stem, dot, suffix = name.rpartition(".")
-    for count in range(1, 1000):
-        tried = (
-            name
-            if count == 1
-            else f"{stem or name} ({count}){dot if stem else ''}{suffix if stem else ''}"
-        )
+    found = message.read(octets)
+    parts = found.others(found.texts())
+    for count, part in enumerate(parts):
         try:
-            os.link(temporary, folder / tried)
-        except FileExistsError:
-            continue
-        return folder / tried
-    raise FileExistsError(0, f"too many files named {name}")
+            written = saving.save_in(folder, _name_of(part, number), part.content)
+        except OSError as error:
+            raise _not_saved(folder, error, f"{count} of {len(parts)} parts were saved") from None
+        click.echo(f"Saved {plain(str(written))}")
+    if not parts:
+        click.echo(f"Message {number} has no attachments.")
+
+
+def _not_saved(place: Path | None, error: OSError, result: str) -> click.ClickException:
+    return click.ClickException(f"{plain(str(place))}: {error.strerror}; {result}")

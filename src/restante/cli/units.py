@@ -13,6 +13,7 @@ from restante.diagnosis import texts
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MOST_IN_A_COLUMN = 4  # characters: a column takes any number of accents
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -38,7 +39,7 @@ def date(moment: datetime | None, now: datetime | None = None) -> str:
 
 def cut(text: str, width: int) -> str:
     """Return a text that is harmless and no wider than so many columns of a terminal."""
-    text = plain(" ".join(text.split()))
+    text = plain(" ".join(text.split()))[: width * MOST_IN_A_COLUMN]
     if columns(text) <= width:
         return text
     kept, used = "", 0

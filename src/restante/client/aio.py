@@ -14,9 +14,9 @@ one at once, or behind a failure, is a LocalError too.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from email import message_from_bytes, policy
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
@@ -25,6 +25,9 @@ from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
 from restante.client.options import combined
 from restante.client.session import Session, leave
+from restante.mail.fields import MOST_OCTETS
+from restante.mail.header import header_of
+from restante.protocol.dialogue import LISTING_LIMIT
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, RemoteError
 
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from restante.client.options import Given, Options, Target
     from restante.protocol.client import Received
     from restante.protocol.dialogue import Status
+
+
+AT_ONCE = 16 * 1024  # octets of a header that are read in the event loop
 
 
 class Message(maildrop.Listed):
@@ -53,8 +59,17 @@ class Message(maildrop.Listed):
         return head
 
     async def header(self) -> EmailMessage:
-        """Return the header, parsed; the body is not fetched."""
-        return message_from_bytes(await self.top(), policy=policy.default)
+        """Return the header, parsed; the body is not fetched.
+
+        Any octets give a header: what cannot be parsed stays as it is. See
+        `restante.mail.header.header_of` for the bounds.
+        """
+        octets = (await self._drop.headers([self.number], keep=MOST_OCTETS))[0]
+        if isinstance(octets, Denied):
+            raise octets
+        if len(octets) <= AT_ONCE:
+            return header_of(octets)
+        return await asyncio.to_thread(header_of, octets)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -94,9 +109,15 @@ class Maildrop:
         """What is known of the connection: greeting, capabilities, TLS, mechanism."""
         return self._box.session
 
-    async def headers(self, numbers: Iterable[int], lines: int = 0) -> list[bytes | Denied]:
-        """Return the heads of messages, in one go where the server pipelines."""
-        return await self._wire.run(maildrop.headers(self._box, numbers, lines))
+    async def headers(
+        self, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
+    ) -> list[bytes | Denied]:
+        """Return the heads of messages, in one go where the server pipelines.
+
+        Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
+        BadReply.
+        """
+        return await self._wire.run(maildrop.headers(self._box, numbers, lines, keep))
 
     async def retrieve(
         self,

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from email import message_from_bytes, policy
 from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, wire
@@ -26,6 +25,9 @@ from restante.client.flow import ending
 from restante.client.mechanisms import Credentials
 from restante.client.options import combined
 from restante.client.session import Session, leave
+from restante.mail.fields import MOST_OCTETS
+from restante.mail.header import header_of
+from restante.protocol.dialogue import LISTING_LIMIT
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import Denied, RemoteError
 
@@ -54,8 +56,15 @@ class Message(maildrop.Listed):
         return head
 
     def header(self) -> EmailMessage:
-        """Return the header, parsed; the body is not fetched."""
-        return message_from_bytes(self.top(), policy=policy.default)
+        """Return the header, parsed; the body is not fetched.
+
+        Any octets give a header: what cannot be parsed stays as it is. See
+        `restante.mail.header.header_of` for the bounds.
+        """
+        octets = self._drop.headers([self.number], keep=MOST_OCTETS)[0]
+        if isinstance(octets, Denied):
+            raise octets
+        return header_of(octets)
 
     @contextlib.contextmanager
     def open(self) -> Iterator[Generator[bytes, None, None]]:
@@ -92,9 +101,15 @@ class Maildrop:
         """What is known of the connection: greeting, capabilities, TLS, mechanism."""
         return self._box.session
 
-    def headers(self, numbers: Iterable[int], lines: int = 0) -> list[bytes | Denied]:
-        """Return the heads of messages, in one go where the server pipelines."""
-        return self._wire.run(maildrop.headers(self._box, numbers, lines))
+    def headers(
+        self, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
+    ) -> list[bytes | Denied]:
+        """Return the heads of messages, in one go where the server pipelines.
+
+        Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
+        BadReply.
+        """
+        return self._wire.run(maildrop.headers(self._box, numbers, lines, keep))
 
     def retrieve(
         self,

@@ -13,7 +13,7 @@ from restante.client.options import Target, parse_url
 from restante.client.reasons import named
 from restante.protocol import client
 from restante.protocol.by_hand import by_hand
-from restante.protocol.dialogue import Glance, carry_out, pipelined
+from restante.protocol.dialogue import LISTING_LIMIT, Glance, carry_out, pipelined
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import BadReply, Denied, Lost
 
@@ -125,16 +125,28 @@ def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
     return peer
 
 
-def headers(box: Box, numbers: Iterable[int], lines: int = 0) -> Dialogue[list[bytes | Denied]]:
+def headers(
+    box: Box, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
+) -> Dialogue[list[bytes | Denied]]:
     """Return the heads of messages by TOP; in one go where the server takes commands ahead.
 
-    Raises BadReply: one has more octets than a list may have, and no end.
+    Of each the first `keep` octets are kept. Raises BadReply: one, or all together, have more
+    octets than a list may have.
     """
     session = box.session
-    operations = [client.top(number, lines) for number in numbers]
+    operations = [client.top(number, lines, keep) for number in numbers]
+    kept = 0
+
+    def count(head: bytes | Denied) -> None:
+        nonlocal kept
+        kept += len(head) if isinstance(head, bytes) else 0
+        if kept > LISTING_LIMIT:
+            text = f"heads of {kept} octets together: ask for fewer, or keep less of each"
+            raise peer.fail(BadReply, "bad-reply", text)
+
     window = session.options.window if session.can_pipeline else 0
     peer = yield from _next(box, "message")
-    heads = yield from pipelined(peer, operations, window)
+    heads = yield from pipelined(peer, operations, window, count)
     for head in heads:
         if isinstance(head, Denied):
             named(head, session.capabilities, tls=session.tls is not None)

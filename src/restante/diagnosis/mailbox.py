@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import email.utils
 import time
 from collections import Counter
-from email import message_from_bytes, policy
 from typing import TYPE_CHECKING
 
 from restante.client import maildrop
 from restante.client.maildrop import Box, Entry
 from restante.diagnosis import texts
 from restante.diagnosis.counting import nothing_more
+from restante.mail import dates, fields
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
 from restante.protocol.failures import Denied
@@ -117,21 +116,20 @@ def _heads(work: Work, box: Box, numbers: list[int]) -> list[bytes | Denied]:
     """Return the heads of messages; one at a time, where replies could be counted wrongly."""
     session = box.session
     if session.can_pipeline:
-        ahead = work.counted.watched(session.peer, maildrop.headers(box, numbers))
-        heads = work.online.run(ahead)
+        ahead = maildrop.headers(box, numbers, keep=fields.MOST_OCTETS)
+        heads = work.online.run(work.counted.watched(session.peer, ahead))
         work.online.run(nothing_more(session.peer, session.peer.command))
         return heads
-    return [work.run(maildrop.headers(box, [number]))[0] for number in numbers]
+    one_by_one = (maildrop.headers(box, [n], keep=fields.MOST_OCTETS) for n in numbers)
+    return [work.run(operation)[0] for operation in one_by_one]
 
 
 def _age(head: bytes) -> float | None:
     """Return how many seconds ago a message came, by its newest Received, else by its Date."""
-    message = message_from_bytes(head, policy=policy.compat32)
-    received = str(message.get("received", "")).rpartition(";")[2]
-    for text in (received, str(message.get("date", ""))):
-        try:
-            when = email.utils.parsedate_to_datetime(text.strip()).timestamp()
-        except (ValueError, TypeError, IndexError, OverflowError):
-            continue
-        return max(0.001, time.time() - when)
+    header = fields.split(head)
+    received = header.first("Received").rpartition(b";")[2]
+    for text in (received, header.first("Date")):
+        when = dates.parse(text.decode("ascii", "replace").strip())
+        if when is not None:
+            return max(0.001, time.time() - when.timestamp())
     return None

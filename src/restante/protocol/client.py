@@ -199,10 +199,10 @@ def _digits(text: str) -> str:
     return text
 
 
-def top(number: int, lines: int = 0) -> Operation[bytes]:
+def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[bytes]:
     """TOP: the header and so many lines of the body. RFC 1939 section 7.
 
-    Its octets are kept, so they are as many as a list's at most. Raises BadReply: there are more.
+    Returns the first `keep` octets at most. Raises BadReply: more came than a list may have.
     """
 
     def read(peer: Peer) -> Dialogue[bytes]:
@@ -210,7 +210,8 @@ def top(number: int, lines: int = 0) -> Operation[bytes]:
         body = ReceivedBody(bare_lf=peer.bare_lf)
         kept = bytearray()
         while not body.ended:
-            kept += yield from piece_of(peer, body, LISTING_LIMIT)
+            piece = yield from piece_of(peer, body, LISTING_LIMIT)
+            kept += piece[: keep - len(kept)]
         return bytes(kept)
 
     return Operation(command("TOP", str(number), str(lines)), read)

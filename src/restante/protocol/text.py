@@ -47,7 +47,11 @@ def to_json(value: object, indent: int | None = None) -> str:
     Letters stay; what `printable` escapes is escaped as JSON does, such as \u001b.
     """
     lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")
-    return "\n".join(_escaped(line, lambda c: json.dumps(c)[1:-1]) for line in lines)
+    return "\n".join(_escaped(line, _json_escape) for line in lines)
+
+
+def _json_escape(character: str) -> str:
+    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
 def _escaped(text: str, escape: Callable[[str], str]) -> str:

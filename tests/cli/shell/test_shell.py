@@ -151,7 +151,7 @@ def test_the_articles_commands_work_as_typed(terminal: Terminal) -> None:
 def test_a_message_is_shown_decoded_or_raw(terminal: Terminal) -> None:
     terminal.type("show 2")
     terminal.expect("Subject: Rechnung für Mai\r\n\r\nGrüße\r\n")
-    terminal.expect("[1: mai.pdf, application/pdf, 4 B]\r\n")
+    terminal.expect("[part 2: application/pdf, mai.pdf, 4 B]\r\n")
     terminal.type("raw 2")
     terminal.expect("Gr=C3=BC=C3=9Fe\r\n")
 

@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from restante.cli.heads import Head, head_of
+from restante.cli.heads import FETCHED, Head, head_of
 from restante.cli.shell.screen import Trouble
 from restante.cli.units import cut, numbers_of
 from restante.diagnosis import texts
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restante.client.blocking import Maildrop
 
 LOOK_INTO = 32 * 1024  # octets: a message up to this size is looked into for attachments
+AT_ONCE = 100  # heads that are fetched together
 NAMED = 5  # messages that are told by their subject, before it says "and 7 more"
 
 
@@ -122,12 +123,17 @@ class Desk:
         if not missing:
             return
         with self.wire() as drop:
-            for number, octets in zip(missing, drop.headers(missing), strict=True):
-                self.heads[number] = Head() if isinstance(octets, Denied) else head_of(octets)
+            for start in range(0, len(missing), AT_ONCE):
+                some = missing[start : start + AT_ONCE]
+                for number, octets in zip(some, drop.headers(some, keep=FETCHED), strict=True):
+                    self.heads[number] = _head(octets)
             mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= LOOK_INTO]
-            for number, octets in zip(mixed, drop.headers(mixed, LOOK_INTO), strict=True):
-                if not isinstance(octets, Denied):
-                    self.heads[number] = head_of(octets, whole=True)
+            for start in range(0, len(mixed), AT_ONCE):
+                some = mixed[start : start + AT_ONCE]
+                whole = drop.headers(some, LOOK_INTO, keep=2 * LOOK_INTO)
+                for number, octets in zip(some, whole, strict=True):
+                    if not isinstance(octets, Denied):
+                        self.heads[number] = head_of(octets, whole=True)
 
     def glance(self, numbers: Iterable[int]) -> None:
         """Fetch heads if that goes without trouble: the next command tells of any."""
@@ -147,6 +153,11 @@ class Desk:
         named = ", ".join(self.name(number) for number in numbers[:NAMED])
         more = len(numbers) - NAMED
         return f"{named} and {more} more" if more > 0 else named
+
+
+def _head(answer: bytes | Denied) -> Head:
+    """Return what an answer to TOP says."""
+    return Head(known=False) if isinstance(answer, Denied) else head_of(answer)
 
 
 def marked_text(desk: Desk) -> str:

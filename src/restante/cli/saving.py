@@ -1,0 +1,70 @@
+"""New files out of messages: whole or not at all, and never in the place of another file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restante.mail.filename import numbered
+
+if TYPE_CHECKING:
+    from restante.mail.fields import Octets
+
+PIECE = 1024 * 1024  # octets that are written at once
+MOST_NUMBERS = 1000  # names that are tried for one file
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
+
+
+def save_in(folder: Path, name: str, octets: Octets) -> Path:
+    """Write a new file into a folder, under the name or one with a number. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = _written(folder, octets)
+    try:
+        for count in range(1, MOST_NUMBERS):
+            path = folder / numbered(name, count)
+            try:
+                _give_name(temporary, path)
+            except FileExistsError:
+                continue
+            return path
+        raise FileExistsError(errno.EEXIST, "too many files of that name", name)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_as(path: Path, octets: Octets) -> None:
+    """Write a new file. Raises FileExistsError: there is one of that name; or another OSError."""
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    temporary = _written(path.parent, octets)
+    try:
+        _give_name(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _written(folder: Path, octets: Octets) -> Path:
+    """Write a file under a name of its own."""
+    handle, name = tempfile.mkstemp(prefix=".restante-", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            for start in range(0, len(octets), PIECE):
+                out.write(octets[start : start + PIECE])
+    except BaseException:
+        os.unlink(name)
+        raise
+    return Path(name)
+
+
+def _give_name(temporary: Path, path: Path) -> None:
+    """Give a file its name. Raises FileExistsError: another file has it."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        temporary.replace(path)

@@ -1,0 +1,111 @@
+"""The header of a message or of a part, cut into fields without reading what they say.
+
+RFC 5322 section 2.2, with line ends CR LF or LF. Work and memory are bounded before anything is
+decoded: by octets of a header, by fields, and by octets of a field.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from restante.mail import encoded_words
+
+if TYPE_CHECKING:
+    import mmap
+    from collections.abc import Callable
+
+Octets: TypeAlias = "bytes | mmap.mmap"
+
+MOST_OCTETS = 256 * 1024  # of a header; what follows up to its end is passed over
+MOST_FIELDS = 1000  # of a header
+LONGEST_FIELD = 32 * 1024  # octets of a field's value; the rest is left out
+
+_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+_MBOX = (b"From ", b">From ")  # lines that programs leave above a header
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: its name as written, and its octets behind the colon, at most LONGEST_FIELD."""
+
+    name: str
+    octets: bytes
+
+    @property
+    def unfolded(self) -> bytes:
+        """The value in one line."""
+        return self.octets.replace(b"\r\n", b"").replace(b"\n", b"").strip(b" \t\r")
+
+    @property
+    def text(self) -> str:
+        """The value decoded, encoded words and octets of 8 bits too."""
+        return encoded_words.decode(self.unfolded)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Fields in their order, and where the body begins in the octets that were read."""
+
+    fields: tuple[Field, ...] = ()
+    body: int = 0
+
+    def all(self, name: str) -> list[Field]:
+        """Return the fields of a name, in any case."""
+        name = name.lower()
+        return [field for field in self.fields if field.name.lower() == name]
+
+    def first(self, name: str) -> bytes:
+        """Return the value of the first field of a name, in one line; b"" where it is missing."""
+        found = self.all(name)
+        return found[0].unfolded if found else b""
+
+
+def split(
+    octets: Octets, start: int = 0, is_end: Callable[[bytes], bool] = lambda _: False
+) -> Header:
+    """Return the header that begins at an octet.
+
+    It ends at an empty line, at a line for which `is_end` holds (a boundary), and where text begins
+    that is no field. One odd line between two fields is passed over.
+    """
+    fields: list[Field] = []
+    place, begin, name = start, -1, ""
+
+    def keep(end: int) -> None:
+        if begin >= 0 and len(fields) < MOST_FIELDS:
+            value = bytes(octets[begin : min(end, begin + LONGEST_FIELD)])
+            fields.append(Field(name, value))
+
+    while place < len(octets) and place - start < MOST_OCTETS:
+        end = octets.find(b"\n", place) + 1 or len(octets)
+        line = bytes(octets[place : min(end, place + 256)])
+        if line in (b"\r\n", b"\n") or is_end(line):
+            keep(place)
+            return Header(tuple(fields), end if line[:1] in (b"\r", b"\n") else place)
+        if line[:1] not in (b" ", b"\t") or begin < 0:
+            found = _FIELD.match(line)
+            if found:
+                keep(place)
+                begin, name = place + found.end(), found[1].decode("ascii")
+            elif not (line.startswith(_MBOX) or (name and _is_field(octets, end))):
+                keep(place)
+                return Header(tuple(fields), place)
+            else:
+                keep(place)
+                begin = -1
+        place = end
+    keep(place)
+    return Header(tuple(fields), _end(octets, place) if place < len(octets) else len(octets))
+
+
+def _is_field(octets: Octets, place: int) -> bool:
+    return _FIELD.match(bytes(octets[place : place + 256])) is not None
+
+
+def _end(octets: Octets, place: int) -> int:
+    """Return where the body of a header begins that is too long to be read."""
+    ends = [octets.find(mark, place - 2) + len(mark) for mark in (b"\n\r\n", b"\n\n")]
+    found = [end for end, mark in zip(ends, (3, 2), strict=True) if end >= mark]
+    return min(found, default=len(octets))

@@ -1,0 +1,86 @@
+"""Content-Type and Content-Disposition: a value and its parameters.
+
+RFC 2045 section 5.1, RFC 2231 and RFC 6266, read as mail programs read them: unquoted values may
+have blanks, a name may have encoded words, and `filename*` goes before `filename`.
+"""
+
+from __future__ import annotations
+
+import re
+import urllib.parse
+
+from restante.mail import charset, encoded_words
+
+MOST_PARAMETERS = 500  # of a field, pieces of one counted each
+LONGEST_VALUE = 4096  # characters of a parameter's value
+
+_VALUE = re.compile(r"[ \t]*([^\s;()]*)")
+_BETWEEN = re.compile(r"[\s;]*")
+_PARAMETER = re.compile(r"([^\s=;]{1,100})[ \t]*=[ \t]*")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"?', re.DOTALL)
+_ESCAPED = re.compile(r'\\(["\\])')
+_PIECE = re.compile(r"([^*]+)\*(?:([0-9]{1,3})(\*)?)?")
+
+
+def parse(octets: bytes) -> tuple[str, dict[str, str]]:
+    """Return a field's value in lower case, and its parameters by name in lower case."""
+    text = octets.decode("latin-1")
+    found = _VALUE.match(text)
+    value = found[1] if found else ""
+    whole: dict[str, str] = {}
+    pieces: dict[str, dict[int, tuple[bool, str]]] = {}
+    for name, raw in _pairs(text[found.end() if found else 0 :]):
+        piece = _PIECE.fullmatch(name)
+        if piece:
+            coded = piece[2] is None or piece[3] is not None
+            pieces.setdefault(piece[1], {}).setdefault(int(piece[2] or 0), (coded, raw))
+        else:
+            whole.setdefault(name, raw)
+    parameters = {name: _decoded(raw) for name, raw in whole.items()}
+    parameters |= {name: _joined(found) for name, found in pieces.items()}
+    return value.lower(), {name: text[:LONGEST_VALUE] for name, text in parameters.items()}
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Return names and values as they are written, without quotes."""
+    pairs: list[tuple[str, str]] = []
+    place = 0
+    while place < len(text) and len(pairs) < MOST_PARAMETERS:
+        between = _BETWEEN.match(text, place)
+        place = between.end() if between else place
+        found = _PARAMETER.match(text, place)
+        if found is None:
+            place = _behind(text, place)
+            continue
+        quoted = _QUOTED.match(text, found.end())
+        if quoted:
+            raw = _ESCAPED.sub(r"\1", quoted[1])
+            place = _behind(text, quoted.end())
+        else:
+            place = _behind(text, found.end())
+            raw = text[found.end() : place].rstrip("; \t")
+        pairs.append((found[1].lower(), raw))
+    return pairs
+
+
+def _behind(text: str, place: int) -> int:
+    """Return the place behind the next semicolon."""
+    return text.find(";", place) + 1 or len(text)
+
+
+def _decoded(raw: str) -> str:
+    return encoded_words.decode(raw.encode("latin-1"))
+
+
+def _joined(pieces: dict[int, tuple[bool, str]]) -> str:
+    """Return the value that was sent in pieces: RFC 2231 sections 3 and 4."""
+    label, octets = "", b""
+    first = min(pieces)
+    for number in range(first, first + len(pieces)):
+        if number not in pieces:
+            break
+        coded, raw = pieces[number]
+        if coded and number == first and raw.count("'") >= 2:
+            label, _, raw = raw.split("'", 2)
+        octets += urllib.parse.unquote_to_bytes(raw) if coded else raw.encode("latin-1")
+    return charset.decode(octets, label)

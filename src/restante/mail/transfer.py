@@ -1,0 +1,59 @@
+"""Content-Transfer-Encoding: a part's octets as they were before the mail. RFC 2045 section 6."""
+
+from __future__ import annotations
+
+import binascii
+
+from restante.mail.encoded_words import base64_run
+
+
+def decode(octets: bytes, encoding: str) -> bytes:
+    """Return the octets that an encoding stands for; as they are, where nobody knows it."""
+    match encoding.strip().lower():
+        case "base64":
+            return _base64(octets)
+        case "quoted-printable":
+            return binascii.a2b_qp(octets)
+        case "x-uuencode" | "uuencode" | "x-uue" | "uue":
+            return _uuencoded(octets)
+        case _:
+            return octets
+
+
+def _base64(octets: bytes) -> bytes:
+    """Return what base64 says. Behind the padding it goes on only where nothing else follows."""
+    first, padding, rest = octets.partition(b"=")
+    rest = rest.lstrip(b"= \t\r\n")
+    if padding and rest and not rest.translate(None, _ALPHABET) and _full(rest):
+        runs = [first, *rest.split(b"=")]
+        return b"".join(map(base64_run, runs))
+    return base64_run(first)
+
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/= \t\r\n"
+
+
+def _full(octets: bytes) -> bool:
+    """Return whether base64 has whole groups of four characters."""
+    return len(octets.translate(None, b" \t\r\n")) % 4 == 0
+
+
+def _uuencoded(octets: bytes) -> bytes:
+    """Return what uuencode says between its lines `begin` and `end`."""
+    decoded: list[bytes] = []
+    lines = iter(octets.splitlines())
+    for line in lines:
+        if line.startswith(b"begin "):
+            break
+    for line in lines:
+        if line.strip() in (b"end", b"`", b""):
+            break
+        try:
+            decoded.append(binascii.a2b_uu(line))
+        except binascii.Error:  # a line with blanks too many: its first octet says how long it is
+            wanted = ((((line[0] - 32) & 63) + 2) // 3) * 4 + 1
+            try:
+                decoded.append(binascii.a2b_uu(line[:wanted]))
+            except binascii.Error:
+                break
+    return b"".join(decoded) if decoded else octets

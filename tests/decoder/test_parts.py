@@ -1,0 +1,111 @@
+"""Parts: what is in a message, octet for octet."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from restante.mail import message, parts
+
+BOUNCE = (
+    b"Content-Type: multipart/report; boundary=r\r\n\r\n--r\r\n\r\nIt failed.\r\n"
+    b"--r\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\nStatus: 5.1.1\r\n"
+    b'--r\r\nContent-Type: message/rfc822; name="first.eml"\r\n\r\nSubject: first\r\n'
+    b"Content-Type: multipart/mixed; boundary=i\r\n\r\n--i\r\n\r\ninner\r\n--i--\r\n\r\n--r--\r\n"
+)
+
+
+def described(octets: bytes) -> list[tuple[str, bytes]]:
+    """Return types and contents."""
+    return [(part.type, part.content) for part in message.read(octets).parts]
+
+
+def test_bounce() -> None:
+    """A message in a message is one part, and the status of a bounce is shown."""
+    found = message.read(BOUNCE)
+    assert [part.type for part in found.parts] == [
+        "text/plain",
+        "message/delivery-status",
+        "message/rfc822",
+    ]
+    assert found.parts[2].content.startswith(b"Subject: first\r\n")
+    assert found.parts[2].content.endswith(b"--i--\r\n")
+    assert [text.text.split()[0] for text in found.texts()] == ["It", "Reporting-MTA:"]
+    assert [part.name for part in found.attachments()] == ["first.eml"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "octets", "content"),
+    [
+        (b"base64", b"SGVs\r\nbG8=\r\n", b"Hello"),
+        (b"BASE64 ", b"SGVsbG8", b"Hello"),
+        (b"base64", b"SG!VsbG8=\r\n-- \r\na footer", b"Hello"),
+        (b"base64", b"SGk=\r\nSGk=\r\n", b"HiHi"),
+        (b"base64", b"!!!!", b""),
+        (b"quoted-printable", b"a=C3=A9=\r\nb=zz", b"a\xc3\xa9b=zz"),
+        (b"x-uuencode", b"begin 644 a\r\n#0V%T\r\n`\r\nend\r\n", b"Cat"),
+        (b"8bit", b"\xff\r\n", b"\xff\r\n"),
+        (b"strange", b"=41", b"=41"),
+    ],
+)
+def test_transfer(encoding: bytes, octets: bytes, content: bytes) -> None:
+    """A part's content is transfer-decoded, and nothing else."""
+    head = b"Content-Transfer-Encoding: " + encoding + b"\r\n\r\n"
+    assert message.read(head + octets).parts[0].content == content
+
+
+def test_alternatives() -> None:
+    """Plain text goes before HTML, unless it is blank."""
+    form = (
+        b"Content-Type: multipart/alternative; boundary=b\n\n--b\n\n%s\n"
+        b"--b\nContent-Type: text/html\n\n<p>page\n--b--\n"
+    )
+    assert [text.text for text in message.read(form % b"text").texts()] == ["text"]
+    assert [text.text for text in message.read(form % b" ").texts()] == ["page"]
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"Content-Type: multipart/mixed\n\nno boundary\n",
+        b"Content-Type: multipart/mixed; boundary=b\n\nit never comes\n",
+        b"Content-Type: multipart/mixed; boundary=\n\nit is empty\n",
+        b"just text, and no header at all",
+    ],
+)
+def test_no_parts(octets: bytes) -> None:
+    """A message without parts is one part."""
+    (part,) = message.read(octets).parts
+    assert part.content == octets.partition(b"\n\n")[2] or octets == part.content
+
+
+def test_boundaries() -> None:
+    """Boundaries end with blanks, hold colons, are missing at the end, and come inside of others."""
+    assert described(
+        b"Content-Type: multipart/mixed; boundary=a:b\n\n--a:b \n\n1\n--a:b\n\n2\n"
+    ) == [
+        ("text/plain", b"1"),
+        ("text/plain", b"2\n"),
+    ]
+    nested = (
+        b"Content-Type: multipart/mixed; boundary=o\n\n--o\nContent-Type: multipart/mixed; boundary=i\n\n"
+        b"--i\n\n1\n--o\n\n2\n--o--\n--i\n"
+    )
+    assert [content for _, content in described(nested)] == [b"1", b"2"]
+    headless = b"Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: image/png\n--b--\n"
+    assert described(headless) == [("image/png", b"")]
+
+
+def test_bounds() -> None:
+    """Parts in parts, many parts and many boundaries cost no more than their octets."""
+    opened = b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n"
+    deep = b"".join(opened % (n, n) for n in range(3000)) + b"\nhello"
+    many = b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\n" * 200_000
+    same = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 3000
+    lines = b"Content-Type: multipart/mixed; boundary=b\n\n" + b"\n--" * 1_000_000
+    begun = time.process_time()
+    for octets in (deep, many, same, lines):
+        assert 1 <= len(message.read(octets).parts) <= parts.MOST_PARTS
+    assert time.process_time() - begun < 20
+    assert message.read(deep).parts[0].content.endswith(b"hello")
