@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024  # octets
 
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MAKE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)  # Linux only
 
@@ -190,6 +191,39 @@ def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
         os.close(file)
         raise OSError(errno.EINVAL, "no regular file", name)
     return file, status
+
+
+def read_whole(name: str, folder: int, most: int) -> bytes:
+    """Return what a regular file holds, of at most so many octets.
+
+    Raises OSError, also for a symbolic link, a folder, a pipe, or a file that is longer (EFBIG).
+    """
+    file, status = open_file(name, folder)
+    try:
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, "the file is too long", name)
+        parts, left = [], most + 1  # it may grow meanwhile
+        while left and (part := os.read(file, min(CHUNK, left))):
+            parts.append(part)
+            left -= len(part)
+        if not left:
+            raise OSError(errno.EFBIG, "the file is too long", name)
+        return b"".join(parts)
+    finally:
+        let_go(file)
+
+
+def make_file(name: str, folder: int) -> int:
+    """Make a file of this name, in place of one that was left over, and open it to be written.
+
+    What anybody made of this name meanwhile is removed, or else refused: it is never opened, so a
+    pipe stops nobody, and no link is followed. Raises OSError.
+    """
+    try:
+        return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)
+    except FileExistsError:
+        os.unlink(name, dir_fd=folder)
+    return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)
 
 
 def read_at_hand(file: int, octets: int, place: int = 0) -> bytes | None:

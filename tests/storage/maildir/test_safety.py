@@ -150,7 +150,8 @@ def test_a_missing_maildir_is_made_for_its_owner_only(tmp_path: Path) -> None:
     store = MaildirStore(Layout(tmp_path))
     asyncio.run(store.acquire("ann", 0)).release()
     assert (tmp_path / "ann").stat().st_mode & 0o777 == 0o700
-    assert {file.name for file in (tmp_path / "ann").iterdir()} == {"new", "cur", "restante.lock"}
+    made = {file.name for file in (tmp_path / "ann").iterdir()}
+    assert made == {"tmp", "new", "cur", "restante.lock"}
 
 
 def test_a_file_in_the_place_of_a_maildir_is_told_of(tmp_path: Path) -> None:

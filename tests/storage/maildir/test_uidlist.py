@@ -263,10 +263,10 @@ def test_a_list_that_the_disk_does_not_give_now_is_an_error_and_no_other_unique_
     box.put("new/1.a")
     with_list(box, HEAD + b"1 :1.a\n")
 
-    def broken(name: str, folder: int) -> tuple[int, int]:
+    def broken(name: str, folder: int, most: int) -> bytes:
         raise OSError(5, os.strerror(5), name)
 
-    monkeypatch.setattr(uidlist, "open_file", broken)
+    monkeypatch.setattr(uidlist, "read_whole", broken)
     with pytest.raises(StoreError, match="Input/output error"):
         box.uids()
 

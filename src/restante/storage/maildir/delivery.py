@@ -13,6 +13,7 @@ from restante.storage.files import give_to_owner, open_folder_for_now
 from restante.storage.maildir.names import unique_id
 
 STALE = 36 * 60 * 60  # seconds
+MOST_STALE = 1000  # files that one delivery looks at
 
 _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
 _count = itertools.count()
@@ -59,9 +60,10 @@ def _write(name: str, tmp: int, message: bytes) -> None:
 def _remove_stale(tmp: int) -> None:
     """Remove what deliveries that were cut off have left behind, after the 36 hours of maildir(5).
 
-    The folder is nearly always empty, so that a look at it costs nothing.
+    The folder is nearly always empty, so that a look at it costs nothing. But a user may fill it.
     """
     with contextlib.suppress(OSError), os.scandir(tmp) as entries:
-        for entry in entries:
-            if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
-                os.unlink(entry.name, dir_fd=tmp)
+        for entry in itertools.islice(entries, MOST_STALE):
+            with contextlib.suppress(OSError):  # it is a folder, or another delivery removed it
+                if time.time() - entry.stat(follow_symlinks=False).st_ctime > STALE:
+                    os.unlink(entry.name, dir_fd=tmp)

@@ -6,11 +6,12 @@ descriptor. So a folder or a link that comes in its place later changes nothing.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
 
-from restante.storage.files import let_go
+from restante.storage.files import let_go, open_folder
 from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.lock import try_lock
 
@@ -76,8 +77,14 @@ class Held:
             let_go(there)
 
     def open(self) -> None:
-        """Open the folders now, made where they are missing. Raises OSError."""
+        """Open the folders now, and make those that are missing, and `tmp`. Raises OSError.
+
+        Other programs take a folder without `tmp` for no Maildir. But no session needs it, so a
+        disk on which it cannot be made keeps nobody out.
+        """
         self._folders = self.folders
+        with contextlib.suppress(OSError):
+            let_go(open_folder("tmp", self.root))
 
     @property
     def folders(self) -> Folders:

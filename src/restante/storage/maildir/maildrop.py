@@ -77,7 +77,8 @@ class MaildirMaildrop:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
         with as_store_error("sizes cannot be corrected", self._folder):
-            await DISK.run(self._folder, functools.partial(sizes.correct, found, self._held))
+            correct = functools.partial(sizes.correct, found, self._held, len(self._entries))
+            await DISK.run(self._folder, correct)
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way.

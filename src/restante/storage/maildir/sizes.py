@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 import msgspec
 
 from restante.protocol.body import size_on_wire
-from restante.storage.files import chunks, open_file
+from restante.storage.files import chunks, make_file, open_file, read_whole
 from restante.storage.maildir import names
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 CACHE_FILE = "restante.sizes"
 _NEW_CACHE_FILE = "restante.sizes.new"
 _HEAD = b"restante sizes 1 "
+
+LONGEST_RECORD = 144  # octets: a unique-id of 70, three numbers, and what JSON puts around them
+SPARE = 10_000  # records of messages that are gone, until the file is written anew
 
 Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Known: TypeAlias = dict[str, tuple[Octets, int, int]]
@@ -41,7 +44,7 @@ class Sizes(NamedTuple):
 
 def sizes_of(entries: Sequence[Entry], held: Held) -> Sizes:
     """Return the octets of each message; count what is not known."""
-    known = _load(held.root)
+    known = _load(held.root, len(entries))
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh != known:
         _save(fresh, held.root)
@@ -52,7 +55,7 @@ def sizes_of_new(entries: Sequence[Entry], others: Sequence[Entry], held: Held) 
     """Return the octets of messages that came since; what is known of the others stays."""
     if not entries:
         return Sizes([], exact=True)
-    known = _load(held.root)
+    known = _load(held.root, len(entries) + len(others))
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh:
         if len(known) > len(others):  # to look for those that are gone takes long, so not each time
@@ -62,9 +65,12 @@ def sizes_of_new(entries: Sequence[Entry], others: Sequence[Entry], held: Held) 
     return sizes
 
 
-def correct(found: Mapping[Entry, int], held: Held) -> None:
-    """Keep sizes that were found by reading, over what a name or the file said before."""
-    known = _load(held.root)
+def correct(found: Mapping[Entry, int], held: Held, messages: int) -> None:
+    """Keep sizes that were found by reading, over what a name or the file said before.
+
+    `messages`: how many there are.
+    """
+    known = _load(held.root, messages)
     for entry, octets in found.items():
         with contextlib.suppress(OSError):
             known[entry.uid] = (octets, *_stamp(entry, held.folders))
@@ -120,18 +126,12 @@ def _count(entry: Entry, folders: Folders) -> int:
         os.close(file)
 
 
-def _load(maildrop: int) -> Known:
-    """Return what the file holds: nothing, when it is missing, cut or garbage."""
+def _load(maildrop: int, messages: int) -> Known:
+    """Return what the file holds: nothing, when it is missing, cut, garbage or too long."""
     try:
-        file, _ = open_file(CACHE_FILE, maildrop)
+        text = read_whole(CACHE_FILE, maildrop, _most(messages))
     except OSError:
         return {}
-    try:
-        text = b"".join(chunks(file))
-    except OSError:
-        return {}
-    finally:
-        os.close(file)
     head, _, rest = text.partition(b"\n")
     if head != _head(rest):
         return {}
@@ -141,13 +141,16 @@ def _load(maildrop: int) -> Known:
         return {}
 
 
+def _most(messages: int) -> int:
+    """Return the octets of the longest file that may be of use: it has a line for each message."""
+    return (messages + SPARE) * LONGEST_RECORD
+
+
 def _save(known: Known, maildrop: int) -> None:
     """Write the file anew. Where that fails the next session counts again, so nothing is said."""
     text = msgspec.json.encode(known)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        file = os.open(_NEW_CACHE_FILE, flags, 0o600, dir_fd=maildrop)
-        with open(file, "wb") as new:
+        with open(make_file(_NEW_CACHE_FILE, maildrop), "wb") as new:
             new.write(_head(text) + b"\n" + text)
         os.rename(_NEW_CACHE_FILE, CACHE_FILE, src_dir_fd=maildrop, dst_dir_fd=maildrop)
     except OSError:

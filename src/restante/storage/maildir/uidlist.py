@@ -7,18 +7,18 @@ RFC 1939 section 7: they stay, and no two messages share one.
 from __future__ import annotations
 
 import errno
-import os
 from typing import TYPE_CHECKING, Protocol
 
-from restante.storage.files import chunks, open_file
+from restante.storage.files import read_whole
 from restante.storage.maildir import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 MOST_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
+MOST_LINES = 500_000  # of a list: short lines take many times their octets in memory
 
-_NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO})
+_NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EFBIG})
 
 
 class UniqueIds(Protocol):
@@ -81,6 +81,8 @@ def read(others: UniqueIds, text: bytes) -> dict[str, str]:
 
 def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
     """Return the first line and the others; the last one may not be written to its end."""
+    if text.count(b"\n") > MOST_LINES:
+        return b"", []
     head, *lines = text.split(b"\n")[:-1] or [b""]
     return head, lines
 
@@ -92,12 +94,8 @@ def _fits(uid: str) -> bool:
 
 def _text(name: str, maildrop: int) -> bytes:
     try:
-        file, status = open_file(name, maildrop)
+        return read_whole(name, maildrop, MOST_OCTETS)
     except OSError as error:
         if error.errno in _NO_LIST:
             return b""
         raise
-    try:
-        return b"".join(chunks(file)) if status.st_size <= MOST_OCTETS else b""
-    finally:
-        os.close(file)

@@ -1,0 +1,229 @@
+"""Files beside the messages that a user can have made: none stops or fills the server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import StoreError
+from restante.storage.files import make_file, read_whole
+from restante.storage.layout import Layout
+from restante.storage.maildir import (
+    CourierUniqueIds,
+    DovecotUniqueIds,
+    MaildirStore,
+    delivery,
+    sizes,
+    uidlist,
+)
+from storage.maildir.box import Box
+
+SECRET = b"a file of another user\n"
+HUGE = 400 * 1024 * 1024
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(path))
+
+
+def make_file_in(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "file").touch()
+
+
+def make_foreign(path: Path) -> None:
+    path.write_bytes(SECRET)
+    if os.geteuid() == 0:
+        os.chown(path, 2345, 2345)
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, HUGE)
+
+
+def make_device(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root makes devices")
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero, which never ends
+
+
+THINGS: dict[str, Callable[[Path], None]] = {
+    "pipe": os.mkfifo,
+    "socket": make_socket,
+    "folder": make_file_in,
+    "link": lambda path: path.symlink_to(path.parents[2] / "outside"),
+    "dangling": lambda path: path.symlink_to("nowhere"),
+    "hard link": lambda path: os.link(path.parents[2] / "outside", path),
+    "foreign": make_foreign,
+    "huge": make_huge,
+    "device": make_device,
+}
+NAMES = [
+    "restante.sizes",
+    "restante.sizes.new",
+    "restante.lock",
+    "dovecot-uidlist",
+    "courierpop3dsizelist",
+]
+
+
+@pytest.fixture
+def outside(box: Box) -> Path:
+    file = box.root.parent / "outside"
+    file.write_bytes(SECRET)
+    return file
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("thing", THINGS)
+def test_no_helper_file_stops_a_login(
+    box: Box, outside: Path, monkeypatch: pytest.MonkeyPatch, thing: str, name: str
+) -> None:
+    """C5: a login works, or an error names the file; nothing else is read, written or cut."""
+    monkeypatch.chdir(box.folder)
+    box.put("new/1.a", b"a\n")
+    path = box.folder / name
+    THINGS[thing](path)
+    with contextlib.ExitStack() as undo:
+        if thing == "pipe":  # so that a mistake fails and does not wait for ever
+            undo.callback(os.close, os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        for others in (None, DovecotUniqueIds("%08Xu%08Xv"), CourierUniqueIds()):
+            box.store = MaildirStore(Layout(box.root), others)
+            if name == "restante.lock" and thing not in ("hard link", "foreign", "huge"):
+                with pytest.raises(StoreError) as caught:
+                    box.uids()
+                assert caught.value.path == str(path)
+                return
+            assert box.sizes() == [3]
+            if name == "restante.sizes.new" and thing != "folder":
+                assert stat.S_ISREG(box.cache.lstat().st_mode)
+            assert box.uids() == ["1.a"]
+    assert outside.read_bytes() == SECRET
+
+
+@pytest.mark.parametrize("part", ["tmp", "new", "cur"])
+@pytest.mark.parametrize("thing", ["pipe", "socket", "link", "dangling", "foreign", "device"])
+def test_no_thing_in_place_of_a_folder_stops_the_server(
+    box: Box, outside: Path, monkeypatch: pytest.MonkeyPatch, thing: str, part: str
+) -> None:
+    """C5: a login does not need tmp; the others are refused at once."""
+    monkeypatch.chdir(box.folder)
+    path = box.folder / part
+    path.rmdir()
+    THINGS[thing](path)
+    if part == "tmp":
+        assert box.uids() == []
+    else:
+        with pytest.raises(StoreError):
+            box.uids()
+    if part != "cur":
+        with pytest.raises(StoreError):
+            asyncio.run(box.store.deliver("ann", b"a\n"))
+    assert outside.read_bytes() == SECRET
+
+
+def test_a_file_of_sizes_is_read_no_further_than_it_is_of_use(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C6: it has a record for each message, and the longest one is known."""
+    monkeypatch.setattr(sizes, "SPARE", 1)
+    uid = "u" * 70
+    known: sizes.Known = {uid: (10**18, 10**18, 2 * 10**18)}
+    root = os.open(box.folder, os.O_RDONLY)
+    try:
+        sizes._save(known, root)
+        assert sizes._load(root, 1) == known
+        sizes._save(known | {"v" * 70: known[uid]}, root)
+        assert sizes._load(root, 1) == {}
+    finally:
+        os.close(root)
+
+
+def test_a_list_of_many_short_lines_gives_nothing(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C6: each line takes many times its octets in memory."""
+    monkeypatch.setattr(uidlist, "MOST_LINES", 10)
+    ten = b"3 V1 N99\n" + b"".join(b"%d :%d.a\n" % (n, n) for n in range(1, 10))
+    form = DovecotUniqueIds("%u")
+    assert len(uidlist.read(form, ten)) == 9
+    assert uidlist.read(form, ten + b"10 :10.a\n") == {}
+
+
+def test_a_file_that_grows_while_it_is_read_is_too_long() -> None:
+    """C6: as those of /proc, of which the kernel says that they are empty."""
+    folder = os.open("/proc/self", os.O_RDONLY)
+    try:
+        assert read_whole("status", folder, 100_000).startswith(b"Name:")
+        with pytest.raises(OSError, match="too long") as caught:
+            read_whole("status", folder, 10)
+        assert caught.value.errno == errno.EFBIG
+    finally:
+        os.close(folder)
+
+
+def test_a_file_is_made_only_where_nobody_made_it_again(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C5: a user who is quicker than the removal of what was left over."""
+    path = box.folder / "x"
+    path.touch()
+    root = os.open(box.folder, os.O_RDONLY)
+    unlink = os.unlink
+
+    def quick(name: str, *, dir_fd: int) -> None:
+        unlink(name, dir_fd=dir_fd)
+        os.mkfifo(path)
+
+    monkeypatch.setattr(os, "unlink", quick)
+    try:
+        with pytest.raises(FileExistsError):
+            make_file("x", root)
+    finally:
+        os.close(root)
+
+
+def test_what_cannot_be_removed_from_tmp_hides_nothing_else(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery removes what is stale, but looks at no more than so many files."""
+    (box.folder / "tmp/folder").mkdir()
+    for number in range(20):
+        box.put(f"tmp/{number}.left")
+    monkeypatch.setattr(delivery, "STALE", -1)
+    monkeypatch.setattr(delivery, "MOST_STALE", 11)
+    asyncio.run(box.store.deliver("ann", b"a\n"))
+    assert 10 <= len(os.listdir(box.folder / "tmp")) <= 11
+    asyncio.run(box.store.deliver("ann", b"a\n"))
+    monkeypatch.setattr(delivery, "MOST_STALE", 1000)
+    asyncio.run(box.store.deliver("ann", b"a\n"))
+    assert os.listdir(box.folder / "tmp") == ["folder"]
+
+
+@pytest.mark.parametrize("missing", [("tmp",), ("cur",), ("tmp", "new", "cur")])
+def test_a_login_makes_all_three_folders(box: Box, missing: tuple[str, ...]) -> None:
+    """A10: other programs take a folder without tmp for no Maildir."""
+    for part in missing:
+        (box.folder / part).rmdir()
+    box.uids()
+    assert all((box.folder / part).is_dir() for part in ("tmp", "new", "cur"))
+
+
+def test_a_login_to_a_new_user_makes_a_whole_maildir(box: Box) -> None:
+    """A10."""
+
+    async def log_in() -> None:
+        (await box.store.acquire("bob", 0)).release()
+
+    asyncio.run(log_in())
+    assert {"tmp", "new", "cur"} <= set(os.listdir(box.root / "bob"))
