@@ -89,6 +89,8 @@ def test_a_port_of_this_machine_will_do(tmp_path: Path) -> None:
 def test_an_account_that_was_added_just_now_gets_mail(tmp_path: Path) -> None:
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served, lmtp(tmp_path) as peer:
         peer.begin()
+        assert peer.say(b"RCPT TO:<ann>").startswith(b"451 4.3.0 ")
+        served.add("carl", "secret")
         assert peer.say(b"RCPT TO:<ann>") == b"550 5.1.1 no such user here\r\n"
         served.add("ann", "secret")
         assert peer.say(b"RCPT TO:<ann>") == b"250 2.1.5 OK\r\n"
@@ -97,8 +99,16 @@ def test_an_account_that_was_added_just_now_gets_mail(tmp_path: Path) -> None:
 def test_accounts_that_cannot_be_read_now_keep_the_mail_in_the_queue(tmp_path: Path) -> None:
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served, lmtp(tmp_path) as peer:
         peer.begin()
-        served.users.unlink()
-        assert peer.say(b"RCPT TO:<ann>").startswith(b"451 4.3.0 ")
+        served.add("ann", "secret")
+        for break_it in (
+            lambda: served.users.write_text(""),
+            served.users.unlink,
+            served.users.mkdir,
+        ):
+            break_it()
+            assert peer.say(b"RCPT TO:<ann>").startswith(b"451 4.3.0 ")
+            assert peer.say(b"RCPT TO:<nobody>").startswith(b"451 4.3.0 ")
+        wait_until(lambda: served.log.read_text().count("level=error event=accounts") == 3)
 
 
 def test_a_server_that_was_killed_leaves_no_socket_in_the_way(tmp_path: Path) -> None:

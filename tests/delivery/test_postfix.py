@@ -177,6 +177,9 @@ def test_postfix_asks_who_exists_before_it_takes_mail_from_others(site: Site) ->
             assert code == 550, text
             assert b"no such user here" in text
             assert client.rcpt("ann+lists@example.com")[0] == 250
+            assert client.rcpt("new@example.com")[0] == 550
+            site.add("new@example.com")
+            wait_until(lambda: client.rcpt("new@example.com")[0] == 250)  # in seconds, not hours
     assert [*site.folder.glob("mail/nobody*")] == []
 
 

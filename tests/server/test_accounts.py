@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from pathlib import Path
 
 import pytest
@@ -89,7 +90,7 @@ def test_a_file_that_becomes_empty_is_told_of_and_so_is_one_that_begins_so(tmp_p
             client.read_line()
             client.say("USER ann")
             assert client.say("PASS secret").startswith(b"-ERR [SYS/TEMP]")
-        assert "level=error event=accounts" in served.log.read_text()
+        wait_until(lambda: "level=error event=accounts" in served.log.read_text())
         wait_until(lambda: served.log.read_text().count("nobody in it can log in") == 2)
 
 
@@ -155,3 +156,17 @@ def test_only_a_file_that_is_not_there_is_to_be_made(
     told = refused(tmp_path)
     assert "Permission denied; the user that the server runs as must be able to read it" in told
     assert "pop3 user add" not in told
+
+
+def test_new_maildir_is_in_the_log(tmp_path: Path) -> None:
+    """A login that makes a Maildir says so, once, with its place."""
+    with serving(tmp_path) as served:
+        shutil.rmtree(served.add("ann", "secret"))
+        for _ in range(2):
+            with served.connect() as client:
+                client.log_in("ann", "secret")
+                client.say("QUIT")
+        wait_until(lambda: served.log.read_text().count("user=ann tls=") == 2)
+        log = served.log.read_text()
+    (event,) = [line for line in log.splitlines() if "event=maildir_made" in line]
+    assert f"user=ann folder={served.mail}/ann" in event

@@ -60,7 +60,7 @@ class FileAuthenticator:
         self._alarm = alarm or warn
         self._mail_of = mail_of
         self._clock = clock
-        self._unreadable = ""  # why, as it was told last
+        self._problem = ""  # why it cannot be used, as it was told last
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
         self._accounts: dict[str, Account] = {}
@@ -85,11 +85,11 @@ class FileAuthenticator:
                 return
             accounts = userfile.read(self._path)
         except OSError as error:
-            raise self._cannot_read(error) from error
+            raise self._cannot_use(error.strerror or "it cannot be read") from error
         in_place = self._read_at[:1] == stamp[:1]
         gone = self._accounts.keys() - accounts.known.keys() if in_place else ()
         self._read_at = stamp
-        self._unreadable = ""
+        self._problem = ""
         self._vanished = frozenset(gone)
         self._vanished_until = self._clock() + SETTLE
         self._remembered.forget()
@@ -103,19 +103,16 @@ class FileAuthenticator:
         if self._mail_of:
             for doubt in userfile.mail_doubts(self._accounts.values(), self._mail_of):
                 self._warn(f"{self._path}: {doubt}")
-        *others, last = accounts.problems or [""]
-        for problem in others:
+        for problem in accounts.problems:
             self._warn(problem)
-        if last:
-            (self._warn if accounts.known else self._alarm)(last)
 
-    def _cannot_read(self, error: OSError) -> UnavailableError:
-        """Return the error to raise; where the file was read before, it is told of once."""
-        told = f"{self._path}: {error.strerror}"
-        if self._read_at and told != self._unreadable:
-            self._alarm(f"{told}; until it can be read, logins and mail have to wait")
-        self._unreadable = told
-        return UnavailableError(told)
+    def _cannot_use(self, reason: str) -> UnavailableError:
+        """Return the error to raise; once the file was read, it is told of too, once."""
+        problem = f"{self._path}: {reason}"
+        if self._read_at and problem != self._problem:
+            self._alarm(f"{problem}; until that is mended, logins and mail have to wait")
+        self._problem = problem
+        return UnavailableError(problem)
 
     def _note_offers(self) -> None:
         """Note what can be offered, and what the answers for unknown names must be like."""
@@ -139,7 +136,7 @@ class FileAuthenticator:
         """Return the account of a name. Raises UnavailableError: nobody can say now."""
         self.refresh()
         if not self._accounts:
-            raise UnavailableError(f"{self._path}: no line of it can be used")
+            raise self._cannot_use("no line of it can be used")
         account = self._find(user)
         if account is None and self._vanished:
             self._check_vanished(spellings(user))

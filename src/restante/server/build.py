@@ -54,7 +54,7 @@ def service(config: Config, log: FilteringBoundLogger, shared: Shared | None = N
     accounts = authenticator(config, log)
     tokens = _tokens(config)
     return Service(
-        store=_store(config),
+        store=_store(config, log),
         authenticator=accounts,
         log=log,
         settings=config.settings(),
@@ -140,11 +140,14 @@ def reload(certificates: Iterable[Certificates]) -> None:
             known.reload()
 
 
-def _store(config: Config) -> Store:
+def _store(config: Config, log: FilteringBoundLogger) -> Store:
+    def note_made(user: str, folder: Path) -> None:
+        log.info("maildir_made", user=user, folder=str(folder))
+
     layout = Layout(config.mail.folder, config.mail.layout)
     unique_ids = config.mail.unique_ids
     if config.mail.format == "maildir":
-        return MaildirStore(layout, _others(unique_ids))
+        return MaildirStore(layout, _others(unique_ids), note_made)
     if unique_ids != OWN:
         raise ConfigError(["mail.unique_ids: works with Maildirs only; leave it out for an mbox"])
     return MboxStore(layout)

@@ -38,10 +38,17 @@ class MaildirStore:
     """One Maildir for each user, in the folder that the layout names; made when it is missing.
 
     With `unique_ids`, messages in another server's list keep the unique-ids that it gave.
+    `on_made` is called with a user and a folder that was just made, in any thread.
     """
 
-    def __init__(self, layout: Layout, unique_ids: UniqueIds | None = None) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        unique_ids: UniqueIds | None = None,
+        on_made: Callable[[str, Path], None] = lambda _user, _folder: None,
+    ) -> None:
         self._layout = layout
+        self._on_made = on_made
         self._others = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: Snapshots[Snapshot] = Snapshots()
@@ -77,7 +84,7 @@ class MaildirStore:
     async def deliver(self, owner: str, message: bytes) -> str:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         folder = self._layout.folder(owner)
-        return await DISK.run(str(folder), functools.partial(self._deliver, folder, message))
+        return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
@@ -113,7 +120,7 @@ class MaildirStore:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()
-            root = open_below(self._layout.root, folder)
+            root = self._open_or_make(owner, folder)
             held = Held.take(self._opening(str(folder)), root)
             self._pace.note(begun)
             if held is None:
@@ -146,13 +153,22 @@ class MaildirStore:
         held.release()
         return None
 
-    def _deliver(self, folder: Path, message: bytes) -> str:
+    def _deliver(self, owner: str, folder: Path, message: bytes) -> str:
         with as_store_error("a message cannot be delivered", folder):
-            root = open_below(self._layout.root, folder)
+            root = self._open_or_make(owner, folder)
             try:
                 return delivery.deliver(root, message)
             finally:
                 let_go(root)
+
+    def _open_or_make(self, owner: str, folder: Path) -> int:
+        """Open a user's folder, made where it is missing. Raises OSError."""
+        try:
+            return open_existing(self._layout.root, folder)
+        except FileNotFoundError:
+            root = open_below(self._layout.root, folder)
+        self._on_made(owner, folder)
+        return root
 
     def _opening(self, folder: str) -> Callable[[], int]:
         """Return what opens a user's folder, following no link below the mail folder."""
