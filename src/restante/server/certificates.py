@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from restante.server.fitting import RSA
 from restante.server.keypair import CertificateError, load, stamp
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from restante.server.certificate_log import CertificateLog
+    from restante.server.client_hello import Hello
     from restante.server.keypair import Loaded, Pair, Profile
 
 CHECK_EVERY = 1.0  # seconds between two looks at the files while clients connect
@@ -23,6 +25,9 @@ ROUND = 60 * 60  # seconds between two looks at them anyway
 
 class Certificates:
     """The certificates of a listener; the first one serves who asks for no name that we have.
+
+    Of several certificates for one name, each with another kind of key, a client gets the first
+    that it can use.
 
     Where changed files cannot be used, the old ones stay, and `log` tells. Raises CertificateError.
     """
@@ -40,6 +45,18 @@ class Certificates:
         self._log = log
         self._end_points: WeakKeyDictionary[ssl.SSLContext, bytes] = WeakKeyDictionary()
         self.reload()
+
+    @property
+    def several(self) -> bool:
+        """Whether there is a choice."""
+        return len(self._pairs) > 1
+
+    def chosen(self, hello: Hello) -> ssl.SSLContext:
+        """Return the context with the certificate for a client that begins so."""
+        found = self._found(hello.name.decode("ascii", errors="replace"))
+        usable = [loaded for loaded in found if loaded.fitting.suits(hello)]
+        likely = [loaded for loaded in found if loaded.fitting.kind == RSA]
+        return [*usable, *likely, *found][0].context
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection; its callback chooses by the name asked for."""
@@ -69,7 +86,9 @@ class Certificates:
     def reload(self) -> None:
         """Load all files again, changed or not. Raises CertificateError: then nothing changes."""
         self._looked_at = time.monotonic()
-        self._loaded = [self._load(pair) for pair in self._pairs]
+        loaded_now = [self._load(pair) for pair in self._pairs]
+        _check_used(loaded_now)
+        self._loaded = loaded_now
         for loaded in self._loaded:
             self._tell(loaded)
 
@@ -89,10 +108,27 @@ class Certificates:
             self._log.taken(loaded)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        for loaded in self._loaded:
-            if name and _matches(name.lower(), loaded.names):
-                connection.context = loaded.context
-                return
+        contexts = [loaded.context for loaded in self._found(name or "")]
+        if connection.context not in contexts:
+            connection.context = contexts[0]
+
+    def _found(self, name: str) -> list[Loaded]:
+        """Return the certificates for a name that a client asks for; at least one."""
+        found = [loaded for loaded in self._loaded if name and _matches(name.lower(), loaded.names)]
+        first = self._loaded[0]
+        return found or [one for one in self._loaded if one is first or one.names & first.names]
+
+
+def _check_used(all_loaded: Sequence[Loaded]) -> None:
+    """Raise CertificateError: no client would ever get one of the certificates."""
+    for place, loaded in enumerate(all_loaded):
+        before = [one for one in all_loaded[:place] if one.fitting.kind == loaded.fitting.kind]
+        names = frozenset[str]().union(*(one.names for one in before))
+        if before and loaded.names <= names:
+            raise CertificateError(
+                f"{loaded.pair.certificate}: never used, since {before[0].pair.certificate} comes"
+                f" first and has the same names and the same kind of key ({loaded.fitting.kind})"
+            )
 
 
 async def look_after(certificates: Sequence[Certificates]) -> None:

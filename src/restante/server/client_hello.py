@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-_ALERT, _HANDSHAKE, _CLIENT_HELLO, _SUPPORTED_VERSIONS = 21, 22, 1, 43
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_HELLO = 16 * 1024  # octets
+MOST_RECORDS = 8  # that a ClientHello may be in; each look at its beginning costs this much
+
+_ALERT, _HANDSHAKE, _CLIENT_HELLO = 21, 22, 1
+_SERVER_NAME, _GROUPS, _SIGNATURES, _SUPPORTED_VERSIONS = 0, 10, 13, 43
 _NAMES = {
     0x0300: "SSL 3.0",
     0x0301: "TLS 1.0",
@@ -49,3 +58,78 @@ def _versions(octets: bytes) -> list[int]:
             return list(struct.unpack_from(f"!{count}H", octets, place + 1))
         place += length
     return [legacy]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a ClientHello says that decides which certificate its client can use."""
+
+    versions: frozenset[int]
+    suites: frozenset[int]
+    signatures: frozenset[int] = frozenset()  # algorithms; empty where it names none
+    groups: frozenset[int] = frozenset()  # curves; the same
+    name: bytes = b""  # the server's name: RFC 6066 section 3
+
+
+def read_hello(octets: bytes) -> Hello | None:
+    """Return the ClientHello that octets begin with, in however many records; None for a part.
+
+    Raises ValueError: they begin with something else.
+    """
+    message = bytearray()
+    place = records = 0
+    while place + 5 <= len(octets):
+        kind, _, length = struct.unpack_from("!BHH", octets, place)
+        records += 1
+        if kind != _HANDSHAKE or not length or records > MOST_RECORDS:
+            raise ValueError("no ClientHello")
+        message += octets[place + 5 : place + 5 + length]
+        place += 5 + length
+        if len(message) < 4:
+            continue
+        size = int.from_bytes(message[1:4])
+        if message[0] != _CLIENT_HELLO or size > LONGEST_HELLO:
+            raise ValueError("no ClientHello")
+        if len(message) >= 4 + size:
+            return _hello(bytes(message[4 : 4 + size]))
+    if octets[place : place + 1] not in (b"", b"\x16"):
+        raise ValueError("no ClientHello")
+    return None
+
+
+def _hello(body: bytes) -> Hello:
+    try:
+        (legacy,) = struct.unpack_from("!H", body)
+        place = 34 + 1 + body[34]  # version, random, session id
+        suites, place = _numbers(body, place), place + 2 + _number(body, place)
+        place += 1 + body[place]  # compression methods
+        extensions = dict(_extensions(body, place + 2))
+        versions = extensions.get(_SUPPORTED_VERSIONS)
+        names = extensions.get(_SERVER_NAME, b"")
+        return Hello(
+            frozenset({legacy}) if versions is None else _numbers(b"\0" + versions, 0),
+            suites,
+            _numbers(extensions.get(_SIGNATURES, b"\0\0"), 0),
+            _numbers(extensions.get(_GROUPS, b"\0\0"), 0),
+            names[5 : 5 + _number(names, 3)] if names else b"",
+        )
+    except (struct.error, IndexError):
+        raise ValueError("a broken ClientHello") from None
+
+
+def _extensions(body: bytes, place: int) -> Iterator[tuple[int, bytes]]:
+    while place + 4 <= len(body):
+        kind, length = struct.unpack_from("!HH", body, place)
+        yield kind, body[place + 4 : place + 4 + length]
+        place += 4 + length
+
+
+def _number(octets: bytes, place: int) -> int:
+    (number,) = struct.unpack_from("!H", octets, place)
+    return int(number)
+
+
+def _numbers(octets: bytes, place: int) -> frozenset[int]:
+    """Return a list of numbers behind its length in octets."""
+    count = _number(octets, place) // 2
+    return frozenset(struct.unpack_from(f"!{count}H", octets, place + 2))

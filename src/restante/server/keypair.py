@@ -12,8 +12,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from restante.server.fitting import fitting
+
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from restante.server.fitting import Fitting
 
 Profile: TypeAlias = Literal["modern", "legacy"]
 Stamp: TypeAlias = "tuple[tuple[int, ...] | None, ...]"
@@ -46,6 +50,7 @@ class Loaded:
     names: frozenset[str]  # of hosts, in lower case; "*.example.com" stands for one label more
     end_point: bytes  # the channel binding tls-server-end-point: RFC 5929 section 4; may be empty
     stamp: Stamp  # of the files, before they were read
+    fitting: Fitting  # which clients can use it
 
 
 def load(pair: Pair, profile: Profile, client_ca: Path | None) -> Loaded:
@@ -69,7 +74,8 @@ def load(pair: Pair, profile: Profile, client_ca: Path | None) -> Loaded:
         names, end_point = _names(certificate), _end_point(certificate)
     except (ValueError, x509.DuplicateExtension) as error:
         raise CertificateError(f"{pair.certificate}: {error}") from error
-    return Loaded(pair, certificate, context, names, end_point, seen)
+    fits = fitting(certificate, context)
+    return Loaded(pair, certificate, context, names, end_point, seen, fits)
 
 
 def stamp(pair: Pair, client_ca: Path | None) -> Stamp:

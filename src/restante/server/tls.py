@@ -10,12 +10,15 @@ import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
-from restante.server.client_hello import OLD_VERSIONS, begins_tls, newest_version
+from restante.server.client_hello import OLD_VERSIONS, begins_tls, newest_version, read_hello
 
 if TYPE_CHECKING:
     from restante.server.certificates import Certificates
 
 PIECE = 64 * 1024  # octets that are taken out of TLS at a time
+HANDSHAKE = b"\x16"
+ILLEGAL_PARAMETER = b"\x15\x03\x03\0\2\2\x2f"  # fatal alerts: RFC 8446 section 6
+DECODE_ERROR = b"\x15\x03\x03\0\2\2\x32"
 FIRST_FLIGHT = 4 * 1024  # octets from the client that are kept to tell why a handshake failed
 
 
@@ -26,7 +29,7 @@ class TlsError(Exception):
 class TlsLayer:
     """One connection's TLS, server's side. Feed it what comes; send what `outgoing` gives."""
 
-    __slots__ = ("_certificates", "_first", "_in", "_object", "_out", "ended", "ready")
+    __slots__ = ("_certificates", "_choosing", "_first", "_in", "_object", "_out", "ended", "ready")
 
     def __init__(self, certificates: Certificates) -> None:
         self._certificates = certificates
@@ -34,6 +37,7 @@ class TlsLayer:
         self._out = ssl.MemoryBIO()
         self._object = certificates.context().wrap_bio(self._in, self._out, server_side=True)
         self._first = b""
+        self._choosing = certificates.several  # until the ClientHello is there
         self.ready = False  # the handshake is done
         self.ended = False  # the client said that it sends no more
 
@@ -43,7 +47,10 @@ class TlsLayer:
         plain: list[bytes] = []
         try:
             if not self.ready:
-                self._first = (self._first + octets)[:FIRST_FLIGHT]
+                self._first += octets
+                if self._choosing and not self._choose():
+                    return b""
+                self._first = self._first[:FIRST_FLIGHT]
                 self._object.do_handshake()
                 self.ready = True
                 self._first = b""
@@ -57,6 +64,28 @@ class TlsLayer:
         except ssl.SSLError as error:
             raise TlsError(self._reason(error)) from error
         return b"".join(plain)
+
+    def _choose(self) -> bool:
+        """Choose the certificate by the ClientHello; return False while only a part is there.
+
+        Raises TlsError.
+        """
+        try:
+            hello = read_hello(self._first)
+        except ValueError:
+            if self._first.startswith(HANDSHAKE):
+                self._out.write(DECODE_ERROR)
+                raise TlsError("a ClientHello that cannot be read") from None
+            self._choosing = False  # it is OpenSSL that says what is wrong
+            return True
+        if hello is None:
+            return False
+        if not hello.name.isascii():  # Python could not give it to a callback
+            self._out.write(ILLEGAL_PARAMETER)
+            raise TlsError("the client asks for a server name that is not ASCII")
+        self._choosing = False
+        self._object.context = self._certificates.chosen(hello)
+        return True
 
     def seal(self, octets: bytes) -> bytes:
         """Return what to send for octets in plain."""
