@@ -109,3 +109,22 @@ def test_a_status_that_is_for_showing_has_no_secret(read: Any) -> None:
     with pytest.raises(StopIteration) as done:
         asked.send(REPLIES["ok"])
     assert done.value.value.line == "+OK *** *** ***"
+
+
+@pytest.mark.parametrize("secret", ["hunter22", "5", "Stra\xdfe17", "\u0130x\xe4", "a+b & c"])
+@pytest.mark.parametrize("change", [str, str.upper, str.lower, str.title, str.swapcase])
+def test_a_secret_in_any_case(secret: str, change: Callable[[str], str]) -> None:
+    """A server that changes the case of what it repeats shows no secret."""
+    peer = Peer()
+    peer.keep_secret(secret)
+    mojibake = secret.encode().decode("latin-1")
+    for form in (secret, quoted(secret), mojibake):
+        assert peer.redacted(f"no <{change(form)}>, go") == "no <***>, go"
+    assert peer.redacted("4 105") == "4 105"
+
+
+def test_a_secret_in_octets_that_are_not_utf_8() -> None:
+    """One octet that is not UTF-8 makes the whole line Latin-1, and the secret another text."""
+    peer = Peer()
+    peer.keep_secret("geheim\xe4\xf6")
+    assert peer.excerpt("-ERR geheim\xe4\xf6 ".encode() + b"\xff") == "-ERR *** \xff"

@@ -141,18 +141,23 @@ class Peer:
     trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets
 
     def keep_secret(self, *secrets: str) -> None:
-        """Never show these, not even where the server says them: plain or in base64."""
+        """Never show these, in no case of letters, not even where the server says them.
+
+        The forms are plain, in base64, as in a URL, and UTF-8 that is read as Latin-1.
+        """
         for secret in filter(None, secrets):
-            coded = binascii.b2a_base64(secret.encode(), newline=False).decode()
-            self.secrets += [secret, coded.rstrip("="), quoted(secret)]
+            octets = secret.encode()
+            coded = binascii.b2a_base64(octets, newline=False).decode().rstrip("=")
+            forms = [secret, coded, quoted(secret), octets.decode("latin-1")]
+            forms += [form for word in forms for form in (word.upper(), word.lower())]
+            self.secrets += dict.fromkeys(forms)  # upper() may make two letters of one
 
     def redacted(self, text: str) -> str:
         """Return a text without the secrets."""
         for secret in self.secrets:
-            if len(secret) < SHORT:
-                text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", HIDDEN, text)
-            else:
-                text = text.replace(secret, HIDDEN)
+            form = re.escape(secret)
+            whole = rf"(?<!\w){form}(?!\w)" if len(secret) < SHORT else form
+            text = re.sub(whole, HIDDEN, text, flags=re.IGNORECASE)
         return text
 
     def shown(self, status: Status) -> Status:
