@@ -12,7 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trustme
 
+from restante.storage.maildir import DovecotUniqueIds, uidlist
+from support import courier
 from support.command import pop3
 from support.live import Client
 from support.process import POP3, serving
@@ -44,34 +47,45 @@ def block(word: str) -> str:
     return found
 
 
-def shell(commands: str, folder: Path) -> str:
-    """Run commands of the page in a folder, and return what they print."""
-    environment = {**os.environ, "PATH": f"{POP3.parent}:{os.environ['PATH']}", "HOME": str(folder)}
+def shell(commands: str, folder: Path, *, fails: bool = False, trusted: Path | None = None) -> str:
+    """Run commands of the page in a folder, each of which must succeed, and return their output.
+
+    With `fails` they must not succeed. `trusted` is a file with an authority for certificates.
+    """
+    path = f"{POP3.parent}:{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-c", commands],
+        ["bash", "-euo", "pipefail", "-c", commands],
         cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
+        env={**os.environ, "PATH": path, "HOME": str(folder)}
+        | ({"SSL_CERT_FILE": str(trusted)} if trusted else {}),
+        capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+    assert (done.returncode != 0) is fails, done
     return done.stdout
+
+
+def comparison(old: int, new: int) -> str:
+    """Return the page's commands that compare two servers, for these ports."""
+    commands = block("diff old.sorted").replace("127.0.0.1:1110", f"127.0.0.1:{new}")
+    return commands.replace("127.0.0.1:110", f"127.0.0.1:{old}")
 
 
 def configured(folder: Path, form: str) -> Path:
     """Write a configuration with the line of the page, for this format."""
-    text = block("unique_ids").replace("/srv/mail", str(folder / "mail"))
+    text = block('unique_ids = "%08Xu').replace("/srv/mail", str(folder / "mail"))
     (folder / "mail").mkdir(exist_ok=True)
     file = folder / "restante.toml"
     file.write_text(textwrap.dedent(text).replace("%08Xu%08Xv", form))
     return file
 
 
-def unique_ids(port: int) -> list[str]:
-    """Return the unique-ids that a server gives Ann's messages."""
+def unique_ids(port: int, user: str = "ann@example.com") -> list[str]:
+    """Return the unique-ids that a server gives a user's messages."""
     with Client(port) as client:
-        client.log_in("ann@example.com", "secret")
+        client.log_in(user, "secret")
         assert client.say("UIDL").startswith(b"+OK")
         found = [line.split()[1].decode() for line in client.read_lines()]
         assert client.say("QUIT").startswith(b"+OK")
@@ -89,13 +103,15 @@ def folder() -> Iterator[Path]:
 @pytest.mark.parametrize(
     ("form", "line"),
     [
-        ("%f", False),
-        ("%g", False),
+        ("%f", True),
+        ("%g", True),
         ("%08Xu%08Xv", False),
         ("%08Xu%08Xv", True),
         ("%v-%u", False),
         ("%v-%u", True),
         ("%v.%u", True),
+        ("UID%u-%v", True),
+        ("%Mf", True),
     ],
 )
 def test_unique_ids_stay_where_the_page_says_so_and_only_there(
@@ -103,24 +119,24 @@ def test_unique_ids_stay_where_the_page_says_so_and_only_there(
 ) -> None:
     monkeypatch.setattr(site, "CONFIG", site.CONFIG.replace("%08Xu%08Xv", form))
     (tmp_path / "password").write_text("secret\n")
-    stay = line or form in {"%f", "%g"}
+    stay = line
     flags: list[str | Path] = ["--config", configured(tmp_path, form)] if line else []
     with site.dovecot(folder, "secret") as old, serving(tmp_path, *flags) as new:
         theirs = site.maildir(folder, "ann@example.com")
         for number in range(12):
             fields = ",S=19,W=22" if number % 3 else ""
-            place = f"cur/{1_764_036_000 + number}.M{number}P1.mail{fields}:2,S"
+            host = "mail" if number % 2 else "ip-10-0-0-1.eu-central-1.compute.internal.example.com"
+            place = f"cur/{1_764_036_000 + number}.M{number}P1.{host}{fields}:2,S"
             (theirs / place).write_text(f"Subject: {number % 10}\n\nhello\n")
             os.chown(theirs / place, *site.OWNER)
         ours = new.add("ann@example.com", "secret")
         shutil.rmtree(ours)
         unique_ids(old)  # Dovecot numbers them
         shutil.copytree(theirs, ours)
-        commands = block("diff old new").replace("127.0.0.1:1110", f"127.0.0.1:{new.port}")
-        said = shell(commands.replace("127.0.0.1:110", f"127.0.0.1:{old}"), tmp_path)
+        said = shell(comparison(old, new.port), tmp_path, fails=not stay)
     assert len((tmp_path / "new").read_text().splitlines()) == 12
     assert len((tmp_path / "old").read_text().splitlines()) == 12
-    assert (said == "") is stay, said
+    assert (said == "12 unique-ids are the same\n") is stay, said
 
 
 @pytest.mark.parametrize("form", ["%08Xu%08Xv", "%v-%u", "%Xu.%v"])
@@ -154,44 +170,134 @@ def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
     assert len(set(after)) == len(before)
 
 
-@pytest.mark.parametrize("kind", ["sdbox", "mdbox", "mbox"])
-def test_unique_ids_stay_when_dovecots_other_formats_become_a_maildir(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+@pytest.mark.parametrize(
+    ("kind", "formats"),
+    [
+        ("sdbox", ["%08Xu%08Xv", "%08Xu%08Xv"]),
+        ("mdbox", ["%v.%u", "%v.%u"]),
+        ("mdbox", ["%g", "%g"]),
+        ("mbox", ["%08Xu%08Xv", "%{uid | hex(8)}%{uidvalidity | hex(8)}"]),
+        ("mbox", ["%m", "%m"]),
+        ("maildir", ["%f", "%g"]),
+        ("maildir", ["%v.%u", "%v.%u"]),
+    ],
+)
+def test_unique_ids_stay_when_dovecots_mail_becomes_a_maildir(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, formats: list[str]
 ) -> None:
+    """R1939-7.4."""
     program = need("doveadm")
+    form, line = formats
     other = site.CONFIG.replace("= maildir:", f"= {kind}:") + NAMESPACE
+    other = other.replace("%08Xu%08Xv", form)
     monkeypatch.setattr(site, "CONFIG", other)
     with site.dovecot(folder, "secret") as old:
         os.chown(folder, *site.OWNER)
         doveadm = [program, "-c", str(folder / "dovecot.conf")]
+        if kind == "maildir":
+            deliver(site.maildir(folder, "ann@example.com") / f"new/106.{'l' * 90}")
         for number in range(4):
             save = [*doveadm, "save", "-u", "ann@example.com"]
-            subprocess.run(save, input=b"Subject: %d\n\nx\n" % number, check=True, timeout=60)
+            subprocess.run(
+                save, input=b"Message-ID: <%d@x>\n\nx\n" % number, check=True, timeout=60
+            )
         with Client(old) as client:
             client.log_in("ann@example.com", "secret")
             assert client.say("DELE 2").startswith(b"+OK")
             assert client.say("QUIT").startswith(b"+OK")
         before = unique_ids(old)
-        assert len(before) == 3
+        assert len(before) == (4 if kind == "maildir" else 3)
         command = block("doveadm -o").replace("doveadm", " ".join(doveadm))
         shell(command.replace("/srv/mail/ann@example.com", str(folder / "maildir")), folder)
-    with serving(tmp_path, "--config", configured(tmp_path, "%08Xu%08Xv")) as new:
+    with serving(tmp_path, "--config", configured(tmp_path, line)) as new:
         ours = new.add("ann@example.com", "secret")
         shutil.rmtree(ours)
         shutil.copytree(folder / "maildir", ours)
+        assert sorted(unique_ids(new.port)) == sorted(before)
+
+
+FORMS = [
+    *("%08Xu%08Xv", "%v-%u", "%v.%u", "UID%u-%v", "%f", "%g", "%Mf", "%Lg", "%Rf", "%Uf.%u"),
+    *("%3.4f%u", "%-7.4f%u", "%2.-3f%u", "%05u", "%5u", "%-05u", "%8.08Xu%u", "%u%%"),
+    *("%Hf", "%100Hf%u", "%3.100Hu", "%Nf", "%8.1000Nf", "%Xf-%u", "%Df", "%Tf", "%Ef"),
+]
+
+
+def test_every_format_makes_what_dovecot_makes_of_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R1939-7.4: each account of this Dovecot has a format of its own."""
+    accounts = "driver = passwd-file\n  args = {folder}/users\n"
+    config = re.sub(r"(?s)driver = static.*?\n(?=}})", accounts, site.CONFIG)
+    monkeypatch.setattr(site, "CONFIG", config)
+    fields = ":".join(("{PLAIN}secret", *map(str, site.OWNER), "", f"{folder}/home", "", ""))
+    (folder / "users").write_text(
+        "".join(
+            f"u{number}:{fields}userdb_pop3_uidl_format={form.replace('%', '%%')}\n"
+            for number, form in enumerate(FORMS)
+        )
+    )
+    with site.dovecot(folder, "secret") as port:
+        for number, form in enumerate(FORMS):
+            box = site.maildir(folder, f"u{number}")
+            for name in ("new/101.a'b", "cur/102.b-C_D.e,S=18,W=21:2,S", f"new/103.{'l' * 90}.x"):
+                deliver(box / name)
+            theirs = unique_ids(port, f"u{number}")
+            ours = uidlist.read(DovecotUniqueIds(form), (box / "dovecot-uidlist").read_bytes())
+            assert list(ours.values()) == theirs, form
+
+
+def test_couriers_unique_ids_stay(tmp_path: Path) -> None:
+    """R1939-7.4: Debian's own courierpop3d gives them, also for messages that came meanwhile."""
+    command = courier.need_courier()
+    theirs = tmp_path / "mail" / "ann@example.com"
+    configuration = tmp_path / "restante.toml"
+    text = block('unique_ids = "courier"').replace("/srv/mail", str(tmp_path / "mail"))
+    configuration.write_text(textwrap.dedent(text))
+    with serving(tmp_path, "--config", configuration) as new:
+        new.add("ann@example.com", "secret")
+        for name in ("new/101.a", "cur/102.b,S=18:2,S", f"new/103.{'l' * 90}", "new/104.c d"):
+            (theirs / name).write_text("Subject: 1\n\nhello\n")
+        before = courier.unique_ids(command, theirs)
+        (theirs / "new/105.e").write_text("Subject: 1\n\nhello\n")
+        (theirs / "cur/101.a:2,").unlink()
+        before = [*before[1:], *courier.unique_ids(command, theirs)[3:]]
+        assert len(before) == 4
         assert unique_ids(new.port) == before
+        (theirs / "cur/105.e:2,").rename(theirs / "cur/105.e:2,RS")
+        (theirs / "new/106.f").write_text("Subject: 1\n\nhello\n")
+        assert unique_ids(new.port) == [*before, "106.f"]
 
 
-def test_the_page_says_of_dovecots_formats_what_was_seen() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| Dovecot,")]
-    assert [row.split("|")[3].strip() for row in rows] == [
-        "stay",
-        "stay, with a line as below",
-        "stay, as [a Maildir](#mail) with that line",
-    ]
-    assert "%f` or `%g" in rows[0]
-    assert "%08Xu%08Xv" in rows[1]
-    assert "%v-%u" in rows[1]
+def test_the_trial_compares_servers_with_a_certificate_and_fails_without_one(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a real host: both servers have the certificate of mail.example.com."""
+    authority = trustme.CA()
+    chain = tmp_path / "mail.pem"
+    authority.issue_cert("mail.example.com").private_key_and_cert_chain_pem.write_to_path(chain)
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    tls = f"ssl = yes\nssl_cert = <{chain}\nssl_key = <{chain}\n"
+    monkeypatch.setattr(site, "CONFIG", site.CONFIG.replace("ssl = no\n", tls))
+    (tmp_path / "password").write_text("secret\n")
+    flags: list[str | Path] = ["--certificate", chain, "--key", chain]
+    flags += ["--config", configured(tmp_path, "%08Xu%08Xv")]
+    with site.dovecot(folder, "secret") as old, serving(tmp_path, *flags) as new:
+        theirs = site.maildir(folder, "ann@example.com")
+        ours = new.add("ann@example.com", "secret")
+        trusted = tmp_path / "authority.pem"
+        commands = comparison(old, new.port)
+        assert (
+            shell(commands, tmp_path, fails=True, trusted=trusted) == ""
+        )  # no mail: nothing compared
+        deliver(theirs / "new/101.a")
+        unique_ids(old)
+        shutil.rmtree(ours)
+        shutil.copytree(theirs, ours)
+        assert shell(commands, tmp_path, trusted=trusted) == "1 unique-ids are the same\n"
+        check = block("check --deep").replace("127.0.0.1:1110", f"127.0.0.1:{new.port}")
+        assert "ok" in shell(check, tmp_path, trusted=trusted)
+        assert shell(commands, tmp_path, fails=True) == ""  # the certificate cannot be verified
 
 
 def test_a_passwd_file_of_dovecot_is_taken_and_useless_lines_are_told(tmp_path: Path) -> None:

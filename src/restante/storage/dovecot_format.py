@@ -27,7 +27,7 @@ SAVE = (
 _OLD = re.compile(
     r"%(?P<sign>-?)(?P<zero>0?)(?P<width>[0-9]*)"
     r"(?P<dot>\.(?P<zero2>0?)(?P<sign2>-?)(?P<width2>[0-9]*))?"
-    r"(?P<modifiers>[LUEXRHNMDT]{0,10})(?:(?P<key>[uvmfg%])|\{(?P<name>[^{}]*)\})"
+    r"(?P<modifiers>[LUEXRHNMDT]{0,10})(?P<key>[uvmfg%])"
 )
 _NEW = re.compile(r"%\{(?P<expression>[^{}]*)\}")
 _FILTER = re.compile(
@@ -61,18 +61,17 @@ class Variable(NamedTuple):
     pad: bool = False  # with zeros to the width, instead of cutting there
     modifiers: tuple[str, ...] = ()
     numbers: tuple[int | None, ...] = ()  # the argument of each filter
-    empty: bool = False  # Dovecot does not look its value up
 
     @property
     def whole(self) -> bool:
         """Whether two values never look the same."""
         cut = self.offset or (self.width and not self.pad) or any(self.numbers)
-        return not cut and _WHOLE.issuperset(self.modifiers) and not self.empty
+        return not cut and _WHOLE.issuperset(self.modifiers)
 
     def __call__(self, message: Message) -> bytes:
         """Return its text for a message."""
         value = getattr(message, self.name)
-        text = b"" if self.empty else value if isinstance(value, bytes) else b"%d" % value
+        text = value if isinstance(value, bytes) else b"%d" % value
         if self.numbers:
             return self._filtered(text)
         offset, width = self.offset, self.width
@@ -152,7 +151,7 @@ class DovecotFormat:
         if len(text) > LONGEST_FORMAT or not text.isascii() or not text.isprintable():
             raise ValueError(f"Expected at most {LONGEST_FORMAT} printable ASCII characters")
         self._parts = list(_parts(text))
-        variables = [part for part in self._parts if isinstance(part, Variable) and not part.empty]
+        variables = [part for part in self._parts if isinstance(part, Variable)]
         if not any(variable.name != "uidvalidity" for variable in variables):
             raise ValueError(
                 "Expected what Dovecot's pop3_uidl_format is, such as %08Xu%08Xv, with at least "
@@ -192,8 +191,7 @@ def _template(parts: list[str | Variable]) -> str | None:
 
 def _parts(text: str) -> Iterator[str | Variable]:
     """Return a format's variables, and the texts between them. Raises ValueError."""
-    short = {found["key"] for found in _OLD.finditer(text) if found["key"]} - {"%"}
-    pattern = _OLD if short or "%{" not in text else _NEW
+    pattern = _OLD if _OLD.search(text) or "%{" not in text else _NEW
     end = 0
     for found in pattern.finditer(text):
         yield _literal(text[end : found.start()])
@@ -203,7 +201,7 @@ def _parts(text: str) -> Iterator[str | Variable]:
         elif found["key"] == "%":
             yield "%"
         else:
-            yield _old(found, short)
+            yield _old(found)
     yield _literal(text[end:])
 
 
@@ -215,7 +213,7 @@ def _literal(text: str) -> str:
     return text
 
 
-def _old(found: re.Match[str], short: set[str]) -> Variable:
+def _old(found: re.Match[str]) -> Variable:
     """Return a variable in the form of Dovecot 2.3: %[[-]OFFSET.][-][0][WIDTH][MODIFIERS]NAME."""
     first, second = int(found["width"] or 0), int(found["width2"] or 0)
     if max(first, second) > MOST_WIDTH and not set("HN") & set(found["modifiers"]):
@@ -225,12 +223,7 @@ def _old(found: re.Match[str], short: set[str]) -> Variable:
         offset = -first if found["sign"] else first
         width = -second if found["sign2"] else second
     pad = bool(found["zero2"] if found["dot"] else found["zero"])
-    name = NAMES[found["key"]] if found["key"] else found["name"]
-    if name not in NAMES.values():
-        raise ValueError(f"Not supported: {found[0]}. {SAVE}")
-    # Dovecot 2.3 looks a value up for its one letter only; the long name is empty else.
-    known = name == "uidvalidity" or name in {NAMES[key] for key in short}
-    return Variable(name, offset, width, pad, tuple(found["modifiers"]), empty=not known)
+    return Variable(NAMES[found["key"]], offset, width, pad, tuple(found["modifiers"]))
 
 
 def _new(expression: str) -> Variable:
