@@ -133,6 +133,11 @@ def test_a_server_that_the_domain_vouches_for_needs_no_question(world: Forged, h
         ("example.com", "mail.example.com", False),
         ("example.com.evil.net", "example.com", False),
         ("evil.uk", "uk", False),
+        ("evil.co.uk", "co.uk", False),
+        ("autoconfig.com.au", "com.au", False),
+        ("co.uk", "co.uk", True),
+        ("pop.bank.co.uk", "bank.co.uk", True),
+        ("127.0.0.1", "0.0.1", False),
         ("uk", "uk", True),
     ],
 )
@@ -233,3 +238,19 @@ def test_a_program_is_told_the_command_that_goes_on(tmp_path: Any) -> None:
         if words[0] != "check":
             number = " 3" if words[0] == "show" else ""
             assert f"pop3 {words[0]} ann@{BANK}{number} --host pop.evil.example" in said
+
+
+def test_a_prompt_is_harmless(tmp_path: Any) -> None:
+    """A name with escapes is shown as text, and a host in both of its forms."""
+    url = "pop3s://a%1b%5b2J%e2%80%ae@b\u00fccher.example"
+    environment = {k: v for k, v in os.environ.items() if k != "POP3_PASSWORD"}
+    command = [*forged(tmp_path, "ls", url)]
+    child = pexpect.spawn(
+        sys.executable,
+        command,
+        timeout=30,
+        encoding="utf-8",
+        env=environment,
+    )
+    child.expect_exact(r"Password of a\x1b[2J\u202e at xn--bcher-kva.example (bücher.example): ")
+    child.close(force=True)

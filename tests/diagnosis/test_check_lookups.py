@@ -6,10 +6,13 @@ import pytest
 
 from restante.client import lookup
 from restante.client.discovery import Candidate, Discovery
+from restante.client.options import Options, Target
 from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.run import examine
 from restante.protocol.failures import OtherDomain
+from support.authority import ROOT, make, trusting
+from support.broken import broken
 
 
 def ask(
@@ -51,3 +54,40 @@ def test_another_domain_is_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_loopback_is_not_looked_up(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     """What the DNS names is no server on this machine, and nobody is asked about it."""
     assert ask(monkeypatch, host).id == "looked-up-local"
+
+
+NAMES = [
+    ("mail.bank.example", "ann@bank.example", "mx.bank.example", True),
+    ("mail.bank.example", "ann@bank.example", "bank.example", True),
+    ("mail.bank.example", "ann", "bank.example", True),
+    ("mail.bank.example", "ann", "pop.mail.bank.example", True),
+    ("mail.bank.example", "ann@bank.example", "mail.evil.example", False),
+    ("mail.bank.example", "ann@bank.example", "mail.evilbank.example", False),
+    ("mail.bank.example", "ann", "mail.evil.example", False),
+    ("mail.bank.example", "ann@evil.example@bank.example", "mail.evil.example", False),
+    ("bank.co.uk", "ann", "evil.co.uk", False),
+    ("bank.example", "ann", "example", False),
+    ("localhost", "ann@bank.example", "pop.evil.example", False),
+]
+
+
+@pytest.mark.parametrize(("host", "user", "name", "suggested"), NAMES)
+def test_names_of_a_certificate(host: str, user: str, name: str, *, suggested: bool) -> None:
+    """Only a name in a domain that the person named is suggested, for who answers chose them."""
+    certified = make("w", issuer=ROOT, hosts=(name, "*.evil.example", "a b;rm"))
+    with broken(implicit=certified.serving()) as running:
+        for server_name in ("", host):
+            at = "127.0.0.1" if server_name else host
+            options = Options(
+                context=trusting(),
+                server_name=server_name,
+                resolve={(at, running.port): "127.0.0.1"},
+            )
+            target = Target(at, running.port, "implicit", user)
+            report = examine(Question("x", target, options, password=lambda: "hunter22"))
+            assert report.id == "tls-wronghost"
+            assert report.failure is not None
+            said = " ".join(report.failure.commands)
+            assert (name in said.split("@")[-1]) is suggested
+            assert "evil" not in said.split("@")[-1]
+            assert name in report.failure.evidence

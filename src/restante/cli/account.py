@@ -86,12 +86,13 @@ class Account:
     seconds: float | None
     verbose: bool
     flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
+    asked: Question | None = None  # it learns the server where that is to be discovered
 
     def question(self) -> Question:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
         from restante.diagnosis.question import Question
 
-        return Question(
+        self.asked = Question(
             self.name,
             self.target,
             self.options,
@@ -100,6 +101,7 @@ class Account:
             guess=self.guess,
             flags=self.flags,
         )
+        return self.asked
 
     def located(self) -> Target:
         """Return where it is, discovered where that was not said, within the time for all of it.
@@ -172,7 +174,8 @@ def _repeated(given: dict[str, Any]) -> Iterator[str]:
 def _located(account: Account) -> Target:
     from restante.client.options import Target
 
-    return account.target or Target("its server", 995, "implicit", account.name)
+    asked = account.asked.target if account.asked else None
+    return account.target or asked or Target("its server", 995, "implicit", account.name)
 
 
 def is_stored(name: str) -> bool:

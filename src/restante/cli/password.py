@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from restante.cli.plain import plain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -136,7 +138,7 @@ def _from_netrc(target: Target) -> str:
     except (OSError, netrc.NetrcParseError) as error:
         raise click.UsageError(f"~/.netrc: {getattr(error, 'strerror', None) or error}") from None
     if entry is None or (target.user and entry[0] and entry[0] != target.user):
-        raise click.UsageError(f"~/.netrc has no password for {target.user} at {target.host}")
+        raise click.UsageError(f"~/.netrc has no password for {_account(target)}")
     return entry[2] or ""
 
 
@@ -148,15 +150,21 @@ def _from_keyring(target: Target) -> str:
         raise click.UsageError(text) from None
     found = keyring.get_password(target.host, target.user)
     if found is None:
-        raise click.UsageError(f"the keyring has no password for {target.user} at {target.host}")
+        raise click.UsageError(f"the keyring has no password for {_account(target)}")
     return str(found)
+
+
+def _account(target: Target) -> str:
+    """Return whose password is asked for, and for which host; a look-up may have named both."""
+    from restante.client.domain import shown
+
+    return plain(f"{target.user or 'the account'} at {shown(target.host)}")
 
 
 def _from_prompt(target: Target) -> str:
     if not sys.stdin.isatty():
         text = f"no password: set {VARIABLE}, or use --password-command, -file or -stdin"
         raise click.UsageError(text)
-    asked: str = click.prompt(
-        f"Password of {target.user or 'the account'} at {target.host}", hide_input=True, err=True
-    )
+    text = f"Password of {_account(target)}"
+    asked: str = click.prompt(text, hide_input=True, err=True)
     return asked

@@ -10,6 +10,14 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 LONGEST = 253  # characters of a name in the DNS: RFC 1035 section 2.3.4
 LONGEST_TYPED = 1024  # characters of a name before it is mapped, which takes time by its length
 _THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_REGISTRIES = frozenset(
+    {
+        "ac", "co", "com", "ed", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr",
+        "gv", "id", "ind", "info", "lg", "ltd", "me", "mil", "mod", "ne", "net", "nhs", "nic",
+        "nom", "or", "org", "plc", "pro", "sch", "school", "web",
+    }
+)  # fmt: skip
+"""Names in which registries of countries give names to anybody, such as co.uk and com.au."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 6890 section 2.2.2: 0.0.0.0 connects here
 
@@ -96,7 +104,9 @@ def is_below(host: str, domain: str) -> bool:
 
 
 def _is_public(domain: str) -> bool:
-    return "." not in domain
+    """Tell whether a domain looks like a registry's, such as com or co.uk, or like an address."""
+    first, _, last = domain.rpartition(".")
+    return not first or last.isdigit() or (len(last) == 2 and first in _REGISTRIES)
 
 
 def is_this_machine(host: str) -> bool:

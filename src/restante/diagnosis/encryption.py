@@ -7,6 +7,7 @@ import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from restante.client import domain
 from restante.client import session as sessions
 from restante.client.tls import trusting, unverified
 from restante.diagnosis import certificate, commands, hearing, reach
@@ -200,12 +201,24 @@ def _evidence(work: Work, error: Insecure, seen: Seen, facts: certificate.Facts)
 def _next_commands(work: Work, error: Insecure, seen: Seen) -> list[str]:
     if error.id != "tls-wronghost" or seen.facts is None:
         return []
-    names = [name for name in seen.facts.names if "*" not in name]
+    names = [name for name in seen.facts.names if _is_ours(work, name.lower())]
     mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
     name = next(iter(mail or names), "")
     if name and work.question.options.server_name:
         return [commands.check(work.question, server_name=name)]
     return [commands.check(work.question, name)] if name else []
+
+
+def _is_ours(work: Work, name: str) -> bool:
+    """Tell whether a certificate's name is in a domain that the person named.
+
+    Whoever answers chose the other names, and would get the password by a command with one of them.
+    """
+    asked = work.question.options.server_name or work.target.host
+    mail = work.target.user.rpartition("@")[2].lower() or asked
+    return domain.is_name(name) and (
+        domain.is_below(name, asked) or domain.is_below(asked, name) or domain.is_below(name, mail)
+    )
 
 
 def _judge(work: Work, step: Step) -> None:

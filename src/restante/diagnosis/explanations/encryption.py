@@ -48,7 +48,9 @@ ENCRYPTION = (
         "tls-wronghost", 5, "The server is up, but its certificate has another name.",
         why="mail programs will warn, or refuse without a reason",
         admin="add the name to the certificate",
-        you="use a name that the certificate has, if it is the provider's",
+        you="compare the name that you typed with what the provider says",
+        more="A name out of the certificate is suggested only if it is in the domain of the host "
+        "or of the address: anybody can have a certificate for a name of their own.",
     ),
     Explanation(
         "tls-old", 5, "The server speaks only versions of TLS that are no longer safe.",
