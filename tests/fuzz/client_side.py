@@ -13,7 +13,7 @@ from restante.client.mechanisms import MECHANISMS, Credentials
 from restante.client.options import Options
 from restante.client.options import Target as Server
 from restante.client.session import Session, leave, open_
-from restante.protocol import client, dialogue
+from restante.protocol import client, client_sasl, dialogue
 from restante.protocol.by_hand import by_hand
 from restante.protocol.dialogue import Chunk, Dialogue, Glance, Operation, Peer, Receive, carry_out
 from restante.protocol.failures import Denied, RemoteError
@@ -55,7 +55,7 @@ PLANS: tuple[Plan, ...] = (
     _operations(by_hand("CAPA"), by_hand("RETR 1", LISTING), by_hand("LIST 1"), by_hand("UIDL")),
     *(
         lambda session, name=name: [
-            carry_out(session.peer, client.auth(name, MECHANISMS[name](_credentials())))
+            carry_out(session.peer, client_sasl.auth(name, MECHANISMS[name](_credentials())))
         ]
         for name in MECHANISMS
     ),
@@ -111,8 +111,8 @@ def proof(octets: bytes) -> None:
     try:
         for challenge in quick.split(b"\n"):
             responder.send(challenge.replace(b"%r", nonce))
-    except (StopIteration, ValueError):
-        return  # what client.auth takes for an answer
+    except (StopIteration, ValueError, client_sasl.SaslRefusal):
+        return  # what client_sasl.auth takes for an answer
 
 
 def _credentials() -> Credentials:

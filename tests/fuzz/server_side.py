@@ -13,7 +13,7 @@ from restante.auth import scram
 from restante.client.mechanisms import MECHANISMS as SPOKEN
 from restante.client.mechanisms import Credentials
 from restante.protocol import exchange, lines, server
-from restante.protocol.client import Responder
+from restante.protocol.client_sasl import Responder
 from restante.protocol.errors import Refused, ResponseCode
 from restante.protocol.needs import (
     Acquire,

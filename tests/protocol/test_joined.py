@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.client.mechanisms import MECHANISMS, Credentials, apop_digest
-from restante.protocol import client
+from restante.protocol import client, client_sasl
 from restante.protocol.by_hand import by_hand, is_multi_line, shown
 from restante.protocol.dialogue import Operation, Peer, carry_out, parse_status, pipelined
 from restante.protocol.errors import LocalError
@@ -52,7 +52,7 @@ def test_every_mechanism_of_the_server_is_spoken_by_the_client(name: str, *, ini
     credentials = Credentials(
         "ann", password, "mail.example.com", 995, BINDING, server_has_plus=True
     )
-    operation = client.auth(name, MECHANISMS[name](credentials), initial=initial)
+    operation = client_sasl.auth(name, MECHANISMS[name](credentials), initial=initial)
     assert joined.run(carry_out(peer, operation)).ok
     assert joined.run(carry_out(peer, client.stat())).messages == 3
 
@@ -66,7 +66,7 @@ def test_a_wrong_password_is_denied_and_the_session_goes_on(name: str) -> None:
     joined, peer = join()
     wrong = Credentials("ann", "wrong", "mail.example.com", 995, BINDING, server_has_plus=True)
     with pytest.raises(Denied) as caught:
-        joined.run(carry_out(peer, client.auth(name, MECHANISMS[name](wrong))))
+        joined.run(carry_out(peer, client_sasl.auth(name, MECHANISMS[name](wrong))))
     assert caught.value.code == "AUTH"
     assert "TOP" in joined.run(carry_out(peer, client.capa()))
 

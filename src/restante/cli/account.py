@@ -27,6 +27,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 SECONDS = Seconds()
+NOTICES = "restante.notices"  # of a click.Context: ids of warnings that were told
 
 _OPTIONS = (
     click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
@@ -41,6 +42,8 @@ _OPTIONS = (
         is_flag=True,
         help="Let the password go in clear where the server has no TLS.",
     ),
+    click.option("--require-tls", is_flag=True, help="Do not log in without TLS, not here either."),
+    click.option("--no-capa", is_flag=True, help="Do not ask for CAPA: the server fails at it."),
     click.option("--oauth", is_flag=True, help="The password is an OAuth 2 access token."),
     click.option("--mechanism", metavar="NAME", help="Log in by this, such as USER or PLAIN."),
     click.option("-4", "ipv4", is_flag=True, help="IPv4 only."),
@@ -67,7 +70,7 @@ _OPTIONS = (
 
 _REPEATED = {
     "insecure", "cacert", "max_time", "connect_timeout", "timeout", "password_file", "netrc",
-    "keyring",
+    "keyring", "require_tls", "no_capa",
 }  # fmt: skip
 """Options that a suggested command repeats. --password-command may have a password in it."""
 
@@ -95,7 +98,7 @@ class Account:
         self.asked = Question(
             self.name,
             self.target,
-            self.options,
+            dataclasses.replace(self.options, notice=None),  # the report has them
             verify=self.verify,
             trust=self.trust,
             guess=self.guess,
@@ -308,11 +311,14 @@ def _options(
             context=context,
             server_name=given.pop("servername") or "",
             insecure_plaintext=given.pop("insecure_plaintext"),
+            require_tls=given.pop("require_tls"),
+            capa=not given.pop("no_capa"),
             mechanisms=(mechanism.upper(),) if mechanism else None,
             token=given.pop("oauth"),
             family=4 if ipv4 else 6 if ipv6 else 0,
             resolve=resolve,
             trace=_trace if verbose else None,
+            notice=_notice,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
@@ -338,6 +344,21 @@ def _trace(direction: str, line: str) -> None:
     from restante.cli.plain import plain
 
     click.echo(click.style(f"{direction} {plain(line)}", dim=True), err=True)
+
+
+def _notice(name: str, text: str) -> None:
+    """Say in a line what a server does wrong that hinders nothing."""
+    from restante.cli.plain import plain
+
+    click.echo(f"WARN {name}  {plain(text)}; pop3 explain {name}", err=True)
+    click.get_current_context().meta.setdefault(NOTICES, set()).add(name)
+
+
+def exit_for(name: str) -> None:
+    """Exit with 1 where a warning of this name was told."""
+    context = click.get_current_context()
+    if name in context.meta.get(NOTICES, ()):
+        context.exit(1)
 
 
 def _set_color(choice: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import account_options, read
+from restante.cli.account import account_options, exit_for, read
 from restante.cli.lines import is_terminal
 from restante.cli.opened import opened
 from restante.cli.plain import plain
@@ -56,14 +56,19 @@ def uidl(account: str, *, as_json: bool, **given: Any) -> None:
 
 @click.command()
 @click.argument("account")
+@click.option(
+    "--retr",
+    is_flag=True,
+    help="Fetch messages up to 1 MB where the server has no TOP; it may count that as reading.",
+)
 @account_options
 @json_option
-def ls(account: str, *, as_json: bool, **given: Any) -> None:
+def ls(account: str, *, retr: bool, as_json: bool, **given: Any) -> None:
     """List the messages: size, date, sender and subject."""
     from restante.cli import listing
 
     with opened(read(account, given)) as drop:
-        heads = _heads(drop)
+        heads, missing = _heads(drop, retr=retr)
         messages = list(drop)
     if as_json:
         listed = [
@@ -71,30 +76,62 @@ def ls(account: str, *, as_json: bool, **given: Any) -> None:
             for m in messages
         ]
         click.echo(to_json(listed, indent=2))
-        return
-    sizes = {message.number: message.size for message in messages}
-    width = shutil.get_terminal_size().columns if is_terminal() else listing.ENDLESS
-    for line in listing.table(sizes, heads, width=width) if sizes else ["There are no messages."]:
-        click.echo(line)
+    else:
+        sizes = {message.number: message.size for message in messages}
+        width = shutil.get_terminal_size().columns if is_terminal() else listing.ENDLESS
+        lines = listing.table(sizes, heads, width=width)
+        for line in lines if sizes else ["There are no messages."]:
+            click.echo(line)
+    if missing:
+        _say_top_is_missing(retr=retr)
+    exit_for("list-size")
 
 
-def _heads(drop: Maildrop) -> dict[int, Head]:
-    """Return the heads of all messages, with a bar where that takes long."""
+def _heads(drop: Maildrop, *, retr: bool) -> tuple[dict[int, Head], bool]:
+    """Return what the headers say, with a bar where that takes long, and whether some are missing.
+
+    With `retr` whole messages are fetched where the server has no TOP.
+    """
     from restante.cli.heads import FETCHED
     from restante.cli.progress import Progress
+    from restante.cli.without_top import headers_by_retr
 
     numbers = [message.number for message in drop]
-    found: list[Head] = []
+    found: dict[int, Head] = {}
+    missing: list[int] = []
     with Progress("headers") as progress:
         for start in range(0, len(numbers), AT_ONCE):
             some = numbers[start : start + AT_ONCE]
-            found += map(_head, drop.headers(some, keep=FETCHED))
+            for number, answer in zip(some, drop.headers(some, keep=FETCHED), strict=True):
+                missing += [number] if _is_without_top(answer) else []
+                found[number] = _head(answer)
+            if len(missing) == len(found):  # the other answers would be the same
+                missing = numbers
+                break
             progress.update(len(found), len(numbers))
-    return dict(zip(numbers, found, strict=True))
+    by_retr = headers_by_retr(drop, missing, FETCHED) if retr else ()
+    fetched = {number: _head(answer) for number, answer in by_retr}
+    heads = dict.fromkeys(numbers, _head(None)) | found | fetched
+    return heads, len(fetched) < len(missing)
 
 
-def _head(answer: bytes | Denied) -> Head:
+def _is_without_top(answer: bytes | Denied) -> bool:
+    return not isinstance(answer, bytes) and answer.id == "top-missing"
+
+
+def _say_top_is_missing(*, retr: bool) -> None:
+    """Say why rows show a size alone, and exit with 1."""
+    why = "these messages are too large to be fetched" if retr else "--retr fetches whole messages"
+    click.echo(
+        f"WARN top-missing  the server has no TOP, so rows show sizes alone; {why}", err=True
+    )
+    click.get_current_context().exit(1)
+
+
+def _head(answer: bytes | Denied | None) -> Head:
     """Return what an answer to TOP says; where it was refused, the server's words."""
     from restante.cli.heads import Head, head_of
 
-    return head_of(answer) if isinstance(answer, bytes) else Head(subject=f"({answer})")
+    if isinstance(answer, bytes):
+        return head_of(answer)
+    return Head() if answer is None or _is_without_top(answer) else Head(subject=f"({answer})")

@@ -35,9 +35,11 @@ def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> N
             click.echo(_described(drop, message))
         if not yes:
             _agree(found)
-        for message in found:
-            drop.delete(message)
-        _commit(drop, found)
+        found, refused = _mark(drop, found)
+        if found:
+            _commit(drop, found)
+    if refused:
+        raise Failed("\n".join(refused), NOT_CONFIRMED)
 
 
 def _find(drop: Maildrop, wanted: str) -> Message:
@@ -73,6 +75,21 @@ def _agree(found: list[Message]) -> None:
     will = f"{texts.messages(len(found))} will be deleted for good. Delete?"
     if not click.confirm(will, default=False):
         raise Failed("Nothing was deleted.", NOT_CONFIRMED)
+
+
+def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str]]:
+    """Mark messages; return those marked, and a line for each one that the server refuses."""
+    from restante.protocol.failures import Denied
+
+    marked, refused = [], []
+    for message in found:
+        try:
+            drop.delete(message)
+        except Denied as denied:
+            refused.append(f"message {message.number} was not deleted: {plain(str(denied))}")
+        else:
+            marked.append(message)
+    return marked, refused
 
 
 def _commit(drop: Maildrop, found: list[Message]) -> None:

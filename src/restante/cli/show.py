@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import account_options, read
+from restante.cli.account import account_options, exit_for, read
 from restante.cli.opened import opened
 from restante.cli.plain import plain, plain_lines
 from restante.cli.trouble import Failed
+from restante.cli.without_top import header_of
 from restante.mail.filename import safe_name
 
 if TYPE_CHECKING:
@@ -117,12 +118,13 @@ def show(  # noqa: PLR0913  # one for each option
                 _save(octets, number, part, save, output)
             else:
                 _show(octets, part)
+    exit_for("list-size")
 
 
 def _show_header(drop: Maildrop, number: int) -> None:
     from restante.mail import charset, fields
 
-    octets = drop[number].top()
+    octets = header_of(drop, number)
     header = octets[: fields.split(octets).body]
     click.echo(plain_lines(charset.decode(header)).rstrip())
 

@@ -29,7 +29,7 @@ from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.dialogue import LISTING_LIMIT
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, RemoteError
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
@@ -154,11 +154,14 @@ class Maildrop:
                 self._wire.close()
 
     async def close(self) -> None:
-        """Leave, and delete nothing."""
+        """Leave, and delete nothing. Raises BadReply: what came last was cut (not-stuffed)."""
         try:
             if self._box.may_quit:
-                with contextlib.suppress(RemoteError, LocalError):
+                self._wire.flow.patience_at_most(maildrop.QUIT_SECONDS)
+                try:
                     await self._wire.run(leave(self.session))
+                except (RemoteError, LocalError) as error:
+                    maildrop.quit_failed(self.session, error)
         finally:
             self.hang_up()
 
@@ -200,7 +203,17 @@ async def connect(
     seconds = ends - time.monotonic()
     target = await aio_wire.in_thread(partial(maildrop.target_of, account, seconds))
     session = Session(target, options, ends=ends)
-    drop = await _open(session, password)
+    try:
+        drop = await _open(session, password)
+    except RemoteError as error:
+        without = maildrop.without_capa(error, session)
+        if without is None:
+            raise
+        try:
+            drop = await _open(without, password)
+        except (Lost, Stalled, Unreachable) as later:
+            error.others.append(str(later))
+            raise error from None
     try:
         yield drop
     except BaseException:

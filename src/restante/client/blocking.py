@@ -29,7 +29,7 @@ from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.dialogue import LISTING_LIMIT
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, RemoteError
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -158,11 +158,14 @@ class Maildrop:
                 self._wire.close()
 
     def close(self) -> None:
-        """Leave, and delete nothing."""
+        """Leave, and delete nothing. Raises BadReply: what came last was cut (not-stuffed)."""
         try:
             if self._box.may_quit:
-                with contextlib.suppress(RemoteError, LocalError):
+                self._wire.flow.patience_at_most(maildrop.QUIT_SECONDS)
+                try:
                     self._wire.run(leave(self.session))
+                except (RemoteError, LocalError) as error:
+                    maildrop.quit_failed(self.session, error)
         finally:
             self.hang_up()
 
@@ -196,7 +199,17 @@ def connect(
     ends = ending(options)
     target = maildrop.target_of(account, ends - time.monotonic())
     session = Session(target, options, ends=ends)
-    return _open(session, password)
+    try:
+        return _open(session, password)
+    except RemoteError as error:
+        without = maildrop.without_capa(error, session)
+        if without is None:
+            raise
+        try:
+            return _open(without, password)
+        except (Lost, Stalled, Unreachable) as later:
+            error.others.append(str(later))
+            raise error from None
 
 
 def _open(session: Session, password: str) -> Maildrop:

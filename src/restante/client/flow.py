@@ -215,6 +215,10 @@ class Flow:
         """Wait so long for each reply from now on."""
         self._seconds = seconds
 
+    def patience_at_most(self, seconds: float) -> None:
+        """Wait no longer than that for each reply from now on."""
+        self._seconds = min(seconds, self._seconds)
+
     def farewell(self) -> bytes:
         """Return what TLS says before the socket is closed."""
         return self.session.tls.goodbye() if self.session.tls else b""

@@ -18,7 +18,7 @@ from restante.client.mechanisms import (
     obstacle,
 )
 from restante.client.reasons import SPECIFIC, judges_credentials, login_refusal
-from restante.protocol import client
+from restante.protocol import client, client_sasl
 from restante.protocol.dialogue import carry_out
 from restante.protocol.errors import LocalError
 from restante.protocol.failures import BadReply, Denied, Insecure, Lost, RemoteError, Stalled
@@ -220,7 +220,7 @@ def _go(session: Session, credentials: Credentials, way: str) -> Dialogue[None]:
 def _auth(session: Session, credentials: Credentials, way: str) -> Operation[Status]:
     """Return AUTH; a response goes along only where it is wanted and the line has room."""
     if session.options.initial_response:
-        with_it = client.auth(way, MECHANISMS[way](credentials), initial=True)
+        with_it = client_sasl.auth(way, MECHANISMS[way](credentials), initial=True)
         if len(with_it.request) <= ROOM:
             return with_it
-    return client.auth(way, MECHANISMS[way](credentials))
+    return client_sasl.auth(way, MECHANISMS[way](credentials))

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from restante.client import login
 from restante.client import session as sessions
 from restante.client.options import Target, parse_url
-from restante.client.reasons import named
+from restante.client.reasons import is_unknown_command, named
+from restante.client.session import Session
 from restante.protocol import client
 from restante.protocol.by_hand import by_hand
 from restante.protocol.dialogue import LISTING_LIMIT, Glance, carry_out, pipelined
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Lost
+from restante.protocol.failures import BadReply, Denied, Lost, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.client.mechanisms import Credentials
-    from restante.client.session import Session
     from restante.protocol.dialogue import Dialogue, Peer, Status
 
 
+QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
+
+_NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
 _PASSED_OVER = ("restante.client.", "contextlib")  # modules that only hand on what was asked for
 
 
@@ -98,7 +102,7 @@ def load(session: Session) -> Dialogue[Box]:
     """List the messages of a session that is logged in."""
     peer = session.peer
     peer.phase = "mailbox"
-    sizes = yield from carry_out(peer, client.list_())
+    sizes = yield from _sizes(peer)
     uids: dict[int, str] = {}
     try:
         uids = yield from carry_out(peer, client.uidl())
@@ -106,6 +110,33 @@ def load(session: Session) -> Dialogue[Box]:
         peer.note("<", "(no unique-ids)")
     entries = {number: Entry(number, size, uids.get(number)) for number, size in sizes.items()}
     return Box(session, entries)
+
+
+def _sizes(peer: Peer) -> Dialogue[dict[int, int]]:
+    """Return LIST's sizes. Raises Denied: it is refused, and STAT does not say why."""
+    try:
+        return (yield from carry_out(peer, client.list_()))
+    except Denied as refused:
+        try:
+            totals = yield from carry_out(peer, client.stat())
+        except Denied as again:
+            if not says_empty(again):
+                raise refused from None
+            totals = client.Totals(0, 0)
+        return empty_list(peer, refused, totals)
+
+
+def says_empty(refused: Denied) -> bool:
+    """Return whether a server refuses STAT or LIST only because there are no messages."""
+    return not refused.code and bool(_NO_MAIL.search(refused.text))
+
+
+def empty_list(peer: Peer, refused: Denied, totals: client.Totals) -> dict[int, int]:
+    """Return no sizes where LIST is refused of an empty mailbox. Raises Denied: it has messages."""
+    if totals.messages or refused.code:
+        raise refused
+    peer.odd("list-empty", f'LIST is refused of an empty mailbox: "{refused.text}"')
+    return {}
 
 
 def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
@@ -118,9 +149,7 @@ def _next(box: Box, phase: str, seconds: float = 0) -> Dialogue[Peer]:
     extra = peer.excerpt(bytes(peer.inbox))
     if extra.startswith("-ERR"):
         raise peer.fail(Lost, "conn-lost", f'the server ended the session: "{extra}"')
-    if peer.inbox:
-        text = f'more replies than commands: behind the answer to {peer.command} came "{extra}"'
-        raise peer.fail(BadReply, "desync", text)
+    peer.check_inbox()
     peer.phase = phase
     return peer
 
@@ -150,7 +179,15 @@ def headers(
     for head in heads:
         if isinstance(head, Denied):
             named(head, session.capabilities, tls=session.tls is not None)
+            if head.id == "retr-refused" and _lacks_top(session, head):
+                head.id = "top-missing"
     return heads
+
+
+def _lacks_top(session: Session, refused: Denied) -> bool:
+    """Return whether the server has no TOP at all, rather than no such message."""
+    known = session.capabilities
+    return is_unknown_command(refused.text) or (known is not None and "TOP" not in known)
 
 
 def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
@@ -170,16 +207,31 @@ def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
 def check_size(box: Box, number: int, received: client.Received) -> None:
     """Compare a message's size with LIST's. The connection is in step whatever comes of it.
 
-    Raises BadReply: it is another (list-size), and the options want an error. Issues SizeWarning
-    where they want a warning, which names the line outside of this package that asked.
+    Raises BadReply: it is another (list-size), and the options want an error. Where they want a
+    warning, their `notice` hears it; without one a SizeWarning names the line outside of this
+    package that asked.
     """
     size = box.entries[number].size if number in box.entries else received.octets
-    if received.octets == size:
+    if received.has_size(size):
         return
-    text = f"message {number} has {received.octets} octets; LIST said {size}"
+    text = size_text(number, received, size)
     if box.session.options.wrong_size == "error":
         raise BadReply("list-size", text, phase="message", command=f"RETR {number}")
-    warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
+    if box.session.options.notice is not None:
+        box.session.options.notice("list-size", text)
+    else:
+        warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
+
+
+def size_text(number: int, received: client.Received, size: int) -> str:
+    """Return in words that a size is not LIST's, and why that may be."""
+    text = f"message {number} has {received.octets} octets; LIST said {size}"
+    if received.dots and received.octets + received.dots == size:
+        text += (
+            f"; {received.dots} dots at line beginnings were taken away, as many as are missing: "
+            "the server may not double them (not-stuffed)"
+        )
+    return text
 
 
 def _frames_inside() -> int:
@@ -250,6 +302,28 @@ def commit(box: Box) -> Dialogue[None]:
         yield from sessions.leave(box.session)
     finally:
         box.session.peer.broken = True
+
+
+def quit_failed(session: Session, error: Exception) -> None:
+    """Take note of a QUIT that removes nothing and went wrong.
+
+    Raises it where it shows that the reply before it was cut (not-stuffed).
+    """
+    if isinstance(error, BadReply) and error.id == "not-stuffed":
+        raise error
+    if isinstance(error, Stalled):
+        text = f"{error.text}; nothing was to be removed"
+        session.peer.odd("quit-noreply", text)
+
+
+def without_capa(error: RemoteError, session: Session) -> Session | None:
+    """Return a session for another try that leaves CAPA out, where the server broke off at it."""
+    broke_off = isinstance(error, (Lost, Stalled)) or error.id == "bad-reply"
+    if error.phase != "capa" or error.id == "out-of-time" or not broke_off:
+        return None
+    again = Session(session.target, replace(session.options, capa=False), ends=session.ends)
+    again.peer.odd("capa-lost", error.text)
+    return again
 
 
 def entry_of(box: Box, number: int) -> Entry:

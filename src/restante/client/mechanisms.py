@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.protocol.client import SaslRefusal
+from restante.protocol.client_sasl import SaslRefusal
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import scramp
 
-    from restante.protocol.client import Responder
+    from restante.protocol.client_sasl import Responder
 
 
 @dataclass(frozen=True, slots=True, repr=False)

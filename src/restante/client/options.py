@@ -103,6 +103,8 @@ class Options:
         server_name: the name that the certificate must have, where it is not the host's.
         insecure_plaintext: a password may go without TLS where the server has none. It permits
             and does not force: an offered STLS is used. To this machine it may always.
+        require_tls: TLS must be there, to this machine too; nothing of the login goes without it.
+        capa: ask for CAPA; False leaves it out, for servers that hang up or fall silent at it.
         mechanisms: what may be used to log in, best first; None means what is best.
         token: the password is an OAuth 2 token.
         initial_response: send the first response along with AUTH, where the line has room.
@@ -112,6 +114,8 @@ class Options:
         window: how many octets of commands may be under way at once.
         wrong_size: what to do about a message whose size is not LIST's: "warn" or "error".
         trace: called with "<" or ">" and a line, never with a secret.
+        notice: called with an id and a text where a server does something wrong that hinders
+            nothing, once for each id; `pop3 explain` has the ids.
     """
 
     connect_seconds: float = 10
@@ -120,6 +124,8 @@ class Options:
     context: ssl.SSLContext | None = None
     server_name: str = ""
     insecure_plaintext: bool = False
+    require_tls: bool = False
+    capa: bool = True
     mechanisms: tuple[str, ...] | None = None
     token: bool = False
     initial_response: bool = False
@@ -129,6 +135,7 @@ class Options:
     window: int = 4096
     wrong_size: Literal["warn", "error"] = "warn"
     trace: Callable[[str, str], None] | None = None
+    notice: Callable[[str, str], None] | None = None
 
     def __post_init__(self) -> None:
         resolve = {(ascii_host(host), port): to for (host, port), to in self.resolve.items()}
@@ -142,6 +149,8 @@ class Options:
                 raise _wrong(self, name, wanted)
         if self.family not in (0, 4, 6):
             raise _wrong(self, "family", "4 or 6, or 0 for both")
+        if self.require_tls and self.insecure_plaintext:
+            raise ValueError("require_tls and insecure_plaintext exclude each other")
         if self.wrong_size not in ("warn", "error"):
             raise _wrong(self, "wrong_size", "'warn' or 'error'")
         if not (isinstance(self.window, int) and self.window >= 0):
@@ -178,6 +187,8 @@ class Given(TypedDict, total=False):
     context: ssl.SSLContext | None
     server_name: str
     insecure_plaintext: bool
+    require_tls: bool
+    capa: bool
     mechanisms: tuple[str, ...] | None
     token: bool
     initial_response: bool
@@ -187,6 +198,7 @@ class Given(TypedDict, total=False):
     window: int
     wrong_size: Literal["warn", "error"]
     trace: Callable[[str, str], None] | None
+    notice: Callable[[str, str], None] | None
 
 
 def combined(options: Options | None, given: Given) -> Options:

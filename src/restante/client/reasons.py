@@ -117,6 +117,11 @@ SPECIFIC = frozenset(
 """Ids of a refused login that say more than that it was refused."""
 
 
+def is_unknown_command(text: str) -> bool:
+    """Return whether a refusal says that the server does not know the command or mechanism."""
+    return bool(_UNKNOWN_COMMAND.search(text)) and not _PASSWORD.search(text)
+
+
 def judges_credentials(denied: Denied) -> bool:
     """Return whether a refusal in the login is about name, password or account.
 
@@ -124,7 +129,7 @@ def judges_credentials(denied: Denied) -> bool:
     """
     if denied.code:
         return True
-    if _UNKNOWN_COMMAND.search(denied.text) and not _PASSWORD.search(denied.text):
+    if is_unknown_command(denied.text):
         return False
     if not isinstance(denied, MechanismRefused):
         return True

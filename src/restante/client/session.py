@@ -21,6 +21,7 @@ from restante.protocol.dialogue import (
     readable,
 )
 from restante.protocol.failures import BadReply, Denied, Insecure
+from restante.protocol.noise import without_noise
 
 if TYPE_CHECKING:
     from restante.client.tls import TlsLayer
@@ -64,12 +65,13 @@ class Session:
 
     def __post_init__(self) -> None:
         self.peer.trace = self.options.trace
+        self.peer.notice = self.options.notice
 
     @property
     def secret(self) -> bool:
         """Whether a password may go as it is."""
         free = self.options.insecure_plaintext or self.target.loopback
-        return self.tls is not None or free
+        return self.tls is not None or (free and not self.options.require_tls)
 
     @property
     def timestamp(self) -> str:
@@ -112,11 +114,12 @@ def greet(session: Session) -> Dialogue[Status]:
 
 
 def _check_protocol(peer: Peer) -> None:
-    start = bytes(peer.inbox[:4]).upper()
+    said = without_noise(bytes(peer.inbox))
+    start = said[:4].upper()
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
         return
-    heard = readable(bytes(peer.inbox[:200])).splitlines()[0] if peer.inbox.strip() else ""
-    kind = protocol_of(bytes(peer.inbox))
+    heard = readable(said[:200]).splitlines()[0]
+    kind = protocol_of(said)
     if kind == "TLS":
         raise peer.fail(BadReply, "tls-on-plain", "the port speaks TLS from the first octet")
     text = f'it says "{heard[:100]}"'
@@ -139,8 +142,11 @@ def _article(kind: str) -> str:
 
 
 def ask_capabilities(session: Session) -> Dialogue[None]:
-    """Ask for CAPA; an -ERR means that the server has none. RFC 2449 section 5."""
+    """Ask for CAPA, unless it is left out; an -ERR means that the server has none. RFC 2449."""
     session.peer.phase = "capa"
+    session.capabilities = None
+    if not session.options.capa:
+        return
     try:
         session.capabilities = yield from carry_out(session.peer, client.capa())
     except Denied:
@@ -153,12 +159,15 @@ def secure(session: Session) -> Dialogue[None]:
     Raises Insecure: there is no STLS and a password may not go in clear, or somebody put words
     behind its +OK. Raises Denied: STLS was refused.
     """
-    if session.target.tls != "starttls":
-        return
     peer = session.peer
     peer.phase = "tls"
+    if session.target.tls != "starttls":
+        if session.tls is None and session.options.require_tls:
+            _check_clear(session, "TLS is required, and this account is used without it")
+        return
     known = session.capabilities is not None
-    if "STLS" not in (session.capabilities or {}) and (known or session.secret):
+    not_asked = session.target.loopback and session.secret
+    if "STLS" not in (session.capabilities or {}) and (known or not_asked):
         _check_clear(session, "the server does not offer STLS")
         return
     try:

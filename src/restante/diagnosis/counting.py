@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from restante.protocol.by_hand import is_multi_line
 from restante.protocol.dialogue import Glance, Receive, Send, readable
-from restante.protocol.failures import BadReply, RemoteError
+from restante.protocol.failures import RemoteError
 
 if TYPE_CHECKING:
     from restante.protocol.dialogue import Dialogue, Peer, T
@@ -36,7 +35,7 @@ class Counted:
             step = next(dialogue)
             while True:
                 if strict and isinstance(step, Send):
-                    yield from nothing_more(peer, asked)
+                    yield from nothing_more(peer)
                 if peer.command != asked:
                     self._begin(peer)
                 asked = peer.command
@@ -59,7 +58,7 @@ class Counted:
         Raises BadReply: desync, not-stuffed. It is not for commands that go ahead of replies.
         """
         result = yield from self.watched(peer, dialogue, strict=True)
-        yield from nothing_more(peer, peer.command)
+        yield from nothing_more(peer)
         return result
 
     def _begin(self, peer: Peer) -> None:
@@ -81,15 +80,7 @@ class Counted:
         return f'{came}, the last line "{line}", and not its end, a line with a dot'
 
 
-def nothing_more(peer: Peer, asked: str, seconds: float = A_MOMENT) -> Dialogue[None]:
-    """See that nothing came behind the reply to a command. Raises BadReply: desync, not-stuffed."""
+def nothing_more(peer: Peer, seconds: float = A_MOMENT) -> Dialogue[None]:
+    """See that nothing came behind the last reply. Raises BadReply: desync, not-stuffed."""
     peer.inbox += yield Glance(seconds)
-    if not peer.inbox:
-        return
-    extra = peer.excerpt(bytes(peer.inbox), 60).partition("\n")[0].rstrip("\r")
-    if not extra.startswith(("+OK", "-ERR")) and is_multi_line(asked):
-        text = f'the answer to {asked} goes on behind its end: "{extra}"'
-        raise peer.fail(BadReply, "not-stuffed", text)
-    behind = f"the answer to {asked}" if asked else "the greeting"
-    text = f'more replies than commands: behind {behind} came "{extra}"'
-    raise peer.fail(BadReply, "desync", text)
+    peer.check_inbox()

@@ -11,6 +11,7 @@ from restante.client import domain
 from restante.client import session as sessions
 from restante.client.tls import trusting, unverified
 from restante.diagnosis import certificate, commands, hearing, reach
+from restante.diagnosis.greeting import leave_capa_out
 from restante.diagnosis.work import Stop
 from restante.protocol.failures import BadReply, Insecure, Lost, RemoteError
 
@@ -65,6 +66,8 @@ def by_stls(work: Work) -> None:
                     _suggest_implicit(work, step)
                 raise
             _distrusted(work, step, error)
+        except RemoteError as error:
+            leave_capa_out(work, error)
         if work.session.tls is None:
             step.text = "none: the server does not offer STLS; to this machine a password may go"
             if not work.target.loopback:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.client import maildrop
 from restante.client import session as sessions
 from restante.diagnosis import commands, hearing, reach
 from restante.diagnosis.work import Stop
@@ -96,11 +97,37 @@ def capabilities(work: Work) -> None:
     with work.step("capa") as step:
         session = work.session
         if session.capabilities is None:
-            work.run(sessions.ask_capabilities(session))
-        step.text = told(session.capabilities)
+            try:
+                work.run(sessions.ask_capabilities(session))
+            except RemoteError as error:
+                leave_capa_out(work, error)
+                session = work.session
+        step.text = told(session.capabilities) if session.options.capa else "left out"
         if session.before_tls is not None:
             step.text = changed(session.before_tls, session.capabilities)
         work.report.facts["capabilities"] = session.capabilities
+
+
+def leave_capa_out(work: Work, error: RemoteError) -> None:
+    """Connect again and go as far as before without CAPA. Raises the error: that does not help."""
+    without = maildrop.without_capa(error, work.session)
+    if without is None:
+        raise error
+    secured = work.session.tls is not None and work.target.tls == "starttls"
+    try:
+        wire = reach.again(work, without.options)
+        try:
+            wire.begin()
+            wire.run(sessions.open_(wire.session) if secured else sessions.greet(wire.session))
+        except RemoteError:
+            wire.close()
+            raise
+    except RemoteError as later:
+        error.others.append(str(later))
+        raise error from None
+    work.online.close()
+    work.wire = wire
+    work.session.peer.oddities |= without.peer.oddities
 
 
 def changed(before: dict[str, str] | None, after: dict[str, str] | None) -> str:

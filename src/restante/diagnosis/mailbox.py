@@ -28,8 +28,7 @@ def look(work: Work) -> Box:
     """Ask for all lists, compare them, and look at the heads of the newest messages."""
     with work.step("mailbox") as step:
         work.session.peer.phase = "mailbox"
-        totals = _carry_out(work, client.stat())
-        sizes = _carry_out(work, client.list_())
+        totals, sizes = _lists(work)
         uids = _uids(work)
         said = len(work.report.warnings)
         _compare_totals(work, step, totals, sizes)
@@ -47,6 +46,22 @@ def look(work: Work) -> Box:
 
 def _carry_out(work: Work, operation: Operation[T]) -> T:
     return work.run(carry_out(work.session.peer, operation))
+
+
+def _lists(work: Work) -> tuple[Totals, dict[int, int]]:
+    """Return what STAT and LIST say; some servers refuse them where there is no message."""
+    peer = work.session.peer
+    try:
+        totals = _carry_out(work, client.stat())
+    except Denied as refused:
+        if not maildrop.says_empty(refused):
+            raise
+        peer.odd("list-empty", f'STAT is refused of an empty mailbox: "{refused.text}"')
+        totals = client.Totals(0, 0)
+    try:
+        return totals, _carry_out(work, client.list_())
+    except Denied as refused:
+        return totals, maildrop.empty_list(peer, refused, totals)
 
 
 def _uids(work: Work) -> dict[int, str]:
@@ -118,7 +133,7 @@ def _heads(work: Work, box: Box, numbers: list[int]) -> list[bytes | Denied]:
     if session.can_pipeline:
         ahead = maildrop.headers(box, numbers, keep=fields.MOST_OCTETS)
         heads = work.online.run(work.counted.watched(session.peer, ahead))
-        work.online.run(nothing_more(session.peer, session.peer.command))
+        work.online.run(nothing_more(session.peer))
         return heads
     one_by_one = (maildrop.headers(box, [n], keep=fields.MOST_OCTETS) for n in numbers)
     return [work.run(operation)[0] for operation in one_by_one]

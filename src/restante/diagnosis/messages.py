@@ -10,7 +10,7 @@ from restante.diagnosis import texts
 from restante.diagnosis.counting import nothing_more
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
-from restante.protocol.failures import Lost, RemoteError, Stalled, Truncated
+from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Truncated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 998  # octets, line end not counted: RFC 5322 section 2.1.1
 MOST_TOLD = 5  # oddities of a kind
-NOT_COUNTED = len(b"\r\n.")  # octets by which a message without its last line end may differ
 
 
 @dataclass(slots=True)
@@ -32,12 +31,10 @@ class Contents:
     octets: int = 0
     _line: int = 0  # octets of the line so far
     _last: bytes = b""
-    tail: bytes = b""
 
     def feed(self, piece: bytes) -> None:
         """Look at the next octets."""
         self._look(piece)
-        self.tail = (self.tail + piece)[-3:]
         self.octets += len(piece)
         self._last = piece[-1:]
 
@@ -83,14 +80,17 @@ def fetch_all(
     with work.step("messages") as step:
         for entry in box.entries.values():
             _fetch(work, step, box, entry)
-            work.online.run(nothing_more(peer, peer.command, 0))
+            work.online.run(nothing_more(peer, 0))
             done += entry.size
             progress(done, total)
-        work.online.run(nothing_more(peer, peer.command, client.LINGER))
+        work.online.run(nothing_more(peer, client.LINGER))
         for name, count in work.report.facts.get("more", {}).items():
             step.details.append(("but", f"{name}: {count} more"))
-        step.text = f"{texts.messages(len(box.entries))} fetched"
-        odd = len([f for f in work.report.warnings if f.phase == "messages"])
+        refused = [f for f in work.report.findings if f.id == "retr-refused"]
+        count = len(refused) + work.report.facts.get("more", {}).get("retr-refused", 0)
+        step.text = f"{texts.messages(len(box.entries) - count)} fetched"
+        step.text += f", {count} refused" if count else ""
+        odd = len([f for f in work.report.findings if f.phase == "messages"])
         step.text += "; sizes as listed, nothing odd" if not odd else ""
 
 
@@ -105,28 +105,30 @@ def _fetch(work: Work, step: Step, box: Box, entry: Entry) -> None:
         for piece in work.online.pieces(carry_out(peer, operation), ended):
             contents.feed(piece)
         maildrop.check_end(work.session, entry.number, ended[0])
+    except Denied as refused:
+        _refused(work, step, refused, entry)
+        return
     except (Stalled, Truncated, Lost) as error:
-        if not _ends_without_line(contents, entry):
-            _count(error, contents, entry)
-            raise
+        _count(error, contents, entry)
+        raise
+    if "msg-nofinal" in peer.oddities:
+        del peer.oddities["msg-nofinal"]
         text = f"message {entry.number}: its last line has no end, so the terminator is none"
-        _warn(work, step, "msg-nofinal", text, entry, contents.octets - 1)
-        if not isinstance(error, Stalled):
-            raise
-        peer.broken = False
-    else:
-        if ended[0].octets != entry.size:
-            text = f"message {entry.number} has {ended[0].octets} octets; LIST said {entry.size}"
-            _warn(work, step, "list-size", text, entry, ended[0].octets)
+        _warn(work, step, "msg-nofinal", text, entry, contents.octets)
+    elif not ended[0].has_size(entry.size):
+        text = maildrop.size_text(entry.number, ended[0], entry.size)
+        _warn(work, step, "list-size", text, entry, ended[0].octets)
     for name, place in contents.found.items():
         text = f"message {entry.number}, at octet {place}"
         _warn(work, step, name, text, entry, place)
 
 
-def _ends_without_line(contents: Contents, entry: Entry) -> bool:
-    """Return whether all octets came, and a dot behind the last line with no line end between."""
-    came = contents.octets - 1
-    return contents.tail.endswith(b".") and abs(came - entry.size) <= NOT_COUNTED
+def _refused(work: Work, step: Step, refused: Denied, entry: Entry) -> None:
+    """Put down a message that the server does not give out; the others are fetched all the same."""
+    refused.id = "retr-refused"
+    refused.text = f"message {entry.number}: {refused.text}"
+    if not _another(work, refused.id):
+        work.fail(step, refused)
 
 
 def _count(error: RemoteError, contents: Contents, entry: Entry) -> None:
@@ -146,10 +148,15 @@ def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
     work: Work, step: Step, name: str, text: str, entry: Entry, octet: int
 ) -> None:
     """Put down an oddity; of each kind only the first few are told, and the others counted."""
-    same = [f for f in work.report.warnings if f.id == name]
-    if len(same) >= MOST_TOLD:
-        more = work.report.facts.setdefault("more", {})
-        more[name] = more.get(name, 0) + 1
-    else:
+    if not _another(work, name):
         step.details.append(("but", f"{name}: {text}"))
         work.warn(step, name, text, {"message": entry.number, "octet": octet})
+
+
+def _another(work: Work, name: str) -> bool:
+    """Return whether enough of a kind was told; if so, count this one too."""
+    if len([f for f in work.report.findings if f.id == name]) < MOST_TOLD:
+        return False
+    more = work.report.facts.setdefault("more", {})
+    more[name] = more.get(name, 0) + 1
+    return True

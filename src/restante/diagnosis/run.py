@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Unpack
 
+from restante.client import maildrop
 from restante.client import session as sessions
 from restante.client.maildrop import target_of
 from restante.client.options import combined
@@ -12,7 +13,7 @@ from restante.diagnosis import encryption, greeting, login, mailbox, messages, r
 from restante.diagnosis.question import DEEP_RATE, DEEP_TURN, TOTAL, Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.work import Stop, Work
-from restante.protocol.failures import RemoteError
+from restante.protocol.failures import BadReply, Lost, RemoteError, Stalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +101,17 @@ def _leave(work: Work, box: Box) -> None:
     if box.retrieved:
         return
     with work.step("quit") as step:
+        work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
         try:
             work.online.run(sessions.leave(work.session))
+        except (Lost, Stalled) as error:
+            step.text = f"QUIT is not answered: {error.text}; nothing was to be removed"
+            work.warn(step, "quit-noreply", step.text)
+        except BadReply as error:
+            if error.id == "not-stuffed":
+                raise
+            step.text = error.text
+            work.warn(step, error.id, error.text)
         except RemoteError as error:
             step.text = error.text
             work.warn(step, error.id, error.text, {"code": error.code})
@@ -111,6 +121,7 @@ def _leave(work: Work, box: Box) -> None:
 
 def _say_goodbye(work: Work) -> None:
     """QUIT without a login: nobody minds what becomes of it."""
+    work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
     try:
         work.online.run(sessions.leave(work.session))
     except RemoteError as error:

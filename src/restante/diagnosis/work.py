@@ -95,9 +95,19 @@ class Work:
         else:
             self._check_speed(step, time.monotonic() - self.idle - begun)
         finally:
+            self._name_oddities(step)
             step.seconds = time.monotonic() - self.idle - begun
             if step.text or step.outcome != "ok":
                 self.question.on_step(step)
+
+    def _name_oddities(self, step: Step) -> None:
+        """Make warnings of what was read although it was wrong."""
+        known = {finding.id for finding in self.report.findings}
+        found = self.session.peer.oddities if self.wire is not None else {}
+        for name, text in found.items():
+            if name not in known:
+                step.details.append(("but", text))
+                self.warn(step, name, text)
 
     def _check_speed(self, step: Step, seconds: float) -> None:
         limit = self.question.slow.get(step.phase)

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.client import piece_of
-from restante.protocol.dialogue import LISTING_LIMIT, Chunk, Operation, Peer, Status
+from restante.protocol.dialogue import LISTING_LIMIT, Chunk, Glance, Operation, Peer, Status
 from restante.protocol.errors import LocalError
 from restante.protocol.received import ReceivedBody
 
 if TYPE_CHECKING:
     from restante.protocol.dialogue import Dialogue
 
+A_MOMENT = 0.25  # seconds in which lines behind a reply of one line begin to come
+REST = 1.0  # seconds for each further piece of them
+
 _ALWAYS = {"CAPA", "TOP", "RETR"}
 _WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
+_ONE_LINE = {"DELE", "LANG", "NOOP", "PASS", "QUIT", "RSET", "STAT", "USER", "UTF8"}
 _SECRET = {"PASS": 1, "APOP": 2, "AUTH": 2}  # from which word on nothing is shown
 _CHANGES_THE_WIRE = {
     "STLS": "TLS is begun by the program itself",
@@ -38,16 +42,36 @@ def by_hand(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
     def read(peer: Peer) -> Dialogue[Status]:
         status = peer.shown((yield from peer.status()))
         if not status.ok or not is_multi_line(line):
+            if status.ok and line.split(maxsplit=1)[0].upper() not in _ONE_LINE:
+                yield from _what_follows(peer, most)
             return status
         body = ReceivedBody(bare_lf=peer.bare_lf)
         while not body.ended:
             piece = yield from piece_of(peer, body, most)
             if piece:
                 yield Chunk(piece)
+        peer.multi = peer.command
         peer.note("<", f"({body.lines} lines)")
         return status
 
     return Operation(line.encode() + b"\r\n", read, shown(line).encode() + b"\r\n")
+
+
+def _what_follows(peer: Peer, most: int) -> Dialogue[None]:
+    """Give what comes behind a reply that should have one line, as it comes.
+
+    Some servers answer LIST with a number by a list, and commands of their own by many lines.
+    """
+    octets, seconds, last = 0, A_MOMENT, b""
+    while octets <= most:
+        came = bytes(peer.inbox) or (yield Glance(seconds))
+        peer.inbox.clear()
+        if not came:
+            return
+        octets, seconds, last = octets + len(came), REST, (last + came)[-len(b"\n.\r\n") :]
+        yield Chunk(came)
+        if last.endswith((b"\n.\r\n", b"\n.\n")):
+            return
 
 
 def is_multi_line(line: str) -> bool:

@@ -7,12 +7,9 @@ talks nonsense.
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Generator
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.protocol.dialogue import (
     LINE_LIMIT,
@@ -22,19 +19,11 @@ from restante.protocol.dialogue import (
     Operation,
     Peer,
     Receive,
-    Send,
     Status,
-    computed,
 )
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import (
-    BadReply,
-    Denied,
-    Insecure,
-    MechanismRefused,
-    RemoteError,
-    Truncated,
-)
+from restante.protocol.failures import BadReply, Truncated
+from restante.protocol.noise import without_noise
 from restante.protocol.received import ReceivedBody
 
 if TYPE_CHECKING:
@@ -46,7 +35,15 @@ COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
+UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
+QUIET = 1.0  # seconds of silence that end a message whose terminator is not on a line of its own
+NO_FINAL = "all octets that LIST promised came; the dot behind them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
+
+_REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
+_TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
+_AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
+_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 T = TypeVar("T")
 
@@ -63,9 +60,15 @@ class Totals:
 class Received:
     """How a message came to its end."""
 
-    octets: int  # as LIST counts them
+    octets: int  # as they came, dots unstuffed
     behind: bytes  # what came behind the terminator, where nothing was asked for: it was no end
     lines: int
+    bare: int = 0  # lines that ended with LF alone, of a server that ends all lines so
+    dots: int = 0  # that were taken away
+
+    def has_size(self, listed: int) -> bool:
+        """Return whether this is the size that LIST promised; it counts line ends as CR LF."""
+        return listed in (self.octets, self.octets + self.bare)
 
 
 def command(verb: str, *fields: str) -> bytes:
@@ -158,10 +161,13 @@ def stat() -> Operation[Totals]:
 
     def read(peer: Peer) -> Dialogue[Totals]:
         status = yield from peer.ok()
-        found = re.match(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", status.text)
-        if not found or not found[0].isascii():
+        found = _TOTALS.match(status.text)
+        if not found:
             said = peer.excerpt(status.line.encode())
-            raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{said}"')
+            found = _AMONG_WORDS.fullmatch(status.text)
+            if not found:
+                raise peer.fail(BadReply, "bad-reply", f'no two numbers: "{said}"')
+            peer.odd("odd-reply", f'STAT has words between its numbers: "{said}"')
         return Totals(int(found[1]), int(found[2]))
 
     return Operation(command("STAT"), read)
@@ -182,9 +188,13 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
         yield from peer.ok()
         table = {}
         for line in (yield from peer.listing()):
-            number, _, rest = line.strip().partition(" ")
+            if not _REGULAR.match(line):
+                peer.odd("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
+                if not line.strip():
+                    continue
+            number, *rest = line.split(None, 1)
             try:
-                table[int(_digits(number))] = value(rest.strip())
+                table[int(_digits(number))] = value("".join(rest).strip())
             except (ValueError, IndexError):
                 text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
                 raise peer.fail(BadReply, "bad-reply", text) from None
@@ -202,16 +212,28 @@ def _digits(text: str) -> str:
 def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[bytes]:
     """TOP: the header and so many lines of the body. RFC 1939 section 7.
 
-    Returns the first `keep` octets at most. Raises BadReply: more came than a list may have.
+    Returns the first `keep` octets at most. Of a server that sends the body where no line of it was
+    asked for, only the header is returned. Raises BadReply: there is no end.
     """
 
     def read(peer: Peer) -> Dialogue[bytes]:
         yield from peer.ok()
         body = ReceivedBody(bare_lf=peer.bare_lf)
         kept = bytearray()
+        header = 0  # its octets, once its end has come
         while not body.ended:
-            piece = yield from piece_of(peer, body, LISTING_LIMIT)
+            piece = yield from piece_of(peer, body, UNKEPT if header else LISTING_LIMIT)
+            if header:
+                continue
+            searched = max(0, len(kept) - len(b"\n\r"))
             kept += piece[: keep - len(kept)]
+            if not lines and (end := _END_OF_HEADER.search(kept, searched)):
+                header = end.end()
+                del kept[header:]
+        if header and body.octets > header + len(b"\r\n"):
+            text = f"{body.octets - header} octets of the body came with TOP {number} 0"
+            peer.odd("top-body", text)
+        peer.multi = peer.command
         return bytes(kept)
 
     return Operation(command("TOP", str(number), str(lines)), read)
@@ -229,14 +251,17 @@ def retr(number: int, promised: int | None = None) -> Operation[Received]:
         yield from peer.ok()
         body = ReceivedBody(bare_lf=peer.bare_lf)
         while not body.ended:
-            piece = yield from piece_of(peer, body, flood_limit(promised))
+            piece = yield from piece_of(peer, body, flood_limit(promised), promised)
             if piece:
                 yield Chunk(piece)
         if body.octets != promised and not peer.outstanding and not peer.inbox:
             peer.inbox += yield Glance(LINGER)
         behind = b"" if peer.outstanding else bytes(peer.inbox)
+        if body.octets == promised and not without_noise(behind):
+            behind = b""  # an empty line behind a message that is whole
+        peer.multi = peer.command
         peer.note("<", f"({body.octets} octets)")
-        return Received(body.octets, behind, body.lines)
+        return Received(body.octets, behind, body.lines, body.bare, body.dots)
 
     return Operation(command("RETR", str(number)), read)
 
@@ -246,10 +271,21 @@ def flood_limit(promised: int | None) -> int:
     return ENDLESS if promised is None else 2 * promised + FLOOD
 
 
-def piece_of(peer: Peer, body: ReceivedBody, most: int) -> Dialogue[bytes]:
-    """Return the next octets of a message; there may be none as yet. Raises Truncated, BadReply."""
+def piece_of(
+    peer: Peer, body: ReceivedBody, most: int, promised: int | None = None
+) -> Dialogue[bytes]:
+    """Return the next octets of a message; there may be none as yet. Raises Truncated, BadReply.
+
+    Where all `promised` octets came, and a dot that is not on a line of its own, silence ends it.
+    """
     octets = bytes(peer.inbox)
     peer.inbox.clear()
+    whole = not octets and promised is not None and body.may_end_at(promised)
+    if whole and not peer.outstanding:
+        octets = yield Glance(QUIET)
+        if not octets:
+            peer.odd("msg-nofinal", f"{NO_FINAL} ({peer.command})")
+            return body.end_here()
     if not octets:
         octets = yield Receive()
         if not octets:
@@ -258,121 +294,8 @@ def piece_of(peer: Peer, body: ReceivedBody, most: int) -> Dialogue[bytes]:
     piece = body.feed(octets)
     if body.ended:
         peer.inbox += body.rest
+        if body.by_lf and not peer.bare_lf:
+            peer.odd("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
     if body.octets > most:
         raise peer.fail(BadReply, "bad-reply", f"{body.octets} octets have come, and no end")
     return piece
-
-
-Responder: TypeAlias = Generator[bytes | None, bytes, None]
-"""A mechanism's side of the client: yields responses, the first one None where the server begins.
-
-It raises ValueError where the server is not who it should be, and SaslRefusal where the server
-refuses within the mechanism; it is sent b"" where +OK came, which is no proof to a mechanism
-that wants one.
-"""
-
-
-class SaslRefusal(Exception):  # noqa: N818  # it is an answer rather than an error
-    """The server refuses by the mechanism's own means, such as "e=" of SCRAM (RFC 5802)."""
-
-
-def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
-    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command.
-
-    Its reader raises Insecure too: the server did not prove itself, so nothing more is sent to it.
-    It raises MechanismRefused in place of Denied where no response was sent.
-    """
-    first = next(responder)
-    request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
-    if initial and first is not None:
-        response = _base64(first) or b"="
-        request = request[:-2] + b" " + response + b"\r\n"
-        shown, first = f"AUTH {mechanism} ***\r\n", None
-
-    def read(peer: Peer) -> Dialogue[Status]:
-        held, refused = first, MechanismRefused if shown == f"AUTH {mechanism}\r\n" else Denied
-        while (challenge := (yield from _challenge(peer))) is not None:
-            try:
-                response = held
-                if response is None:
-                    response = yield from computed(partial(_respond, responder, challenge))
-            except SaslRefusal as said:
-                yield from _refused_within(peer, str(said))
-            except ValueError as doubt:
-                yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
-                raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
-            if response is None:
-                yield from _give_up(peer)
-            held, refused = None, Denied
-            yield Send(_base64(response or b"") + b"\r\n")
-            peer.note(">", "***")
-        status = yield from peer.status()
-        if not status.ok:
-            raise peer.fail(refused, "refused", status.text, status.code)
-        _conclude(peer, responder)
-        return status
-
-    return Operation(request, read, shown.encode())
-
-
-def _respond(responder: Responder, challenge: bytes) -> bytes | None:
-    """Return the response to a challenge, None where the mechanism has no more of them."""
-    try:
-        return responder.send(challenge) or b""
-    except StopIteration:
-        return None
-
-
-def _give_up(peer: Peer) -> Dialogue[NoReturn]:
-    yield from peer.send(b"*\r\n")
-    yield from peer.status()
-    text = "given up: more challenges than the mechanism has"
-    raise peer.fail(Denied, "auth-failed", text)
-
-
-def _refused_within(peer: Peer, said: str) -> Dialogue[NoReturn]:
-    """Hear the -ERR behind a refusal by the mechanism; the server may also hang up or fall silent.
-
-    Raises Denied, in any of the three cases. Raises Insecure: the server says +OK all the same.
-    """
-    text, code, others = said, "", []
-    try:
-        yield Send(b"\r\n")
-        status = yield from peer.status()
-    except RemoteError as end:
-        others = [end.text]
-    else:
-        if status.ok:
-            unproven = f"the server said +OK behind its own refusal: {said}"
-            raise peer.fail(Insecure, "auth-unproven", unproven)
-        text, code = f"{status.text} ({said})".strip(), status.code
-    denied = peer.fail(Denied, "refused", text, code)
-    denied.others += others
-    raise denied
-
-
-def _conclude(peer: Peer, responder: Responder) -> None:
-    """Tell a mechanism that the server is done. Raises Insecure: its proof is missing."""
-    try:
-        responder.send(b"")
-    except StopIteration:
-        return
-    except ValueError as doubt:
-        raise peer.fail(Insecure, "auth-unproven", str(doubt)) from None
-
-
-def _challenge(peer: Peer) -> Dialogue[bytes | None]:
-    """Return the next challenge, None where the status line comes instead."""
-    line = yield from peer.line(peek=True)
-    if not line.startswith(b"+") or line[:3].upper() == b"+OK":
-        return None
-    yield from peer.line()
-    peer.note("<", "+ ***")
-    try:
-        return binascii.a2b_base64(line[1:].strip())
-    except binascii.Error:
-        raise peer.fail(BadReply, "bad-reply", "a challenge that is no base64") from None
-
-
-def _base64(octets: bytes) -> bytes:
-    return binascii.b2a_base64(octets, newline=False)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.protocol.failures import BadReply, Denied, Lost
+from restante.protocol.noise import without_noise
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ T = TypeVar("T")
 LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
 LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
 MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their octets
+
+_OF_MAIL = ("TOP", "RETR")  # commands whose replies hold lines that others wrote
 
 HIDDEN = "***"  # what is shown in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
@@ -84,6 +87,11 @@ Step: TypeAlias = Send | Receive | Glance | StartTls | Chunk | Compute
 Dialogue: TypeAlias = Generator[Step, bytes, T]
 
 _STATUS = re.compile(rb"(\+OK|-ERR)(?:[ \t]+(?:\[([A-Za-z0-9/_.-]+)\] ?)?(.*)|)", re.DOTALL)
+_LIKE_A_STATUS = re.compile(
+    rb"(\+OK|-ERR)(?![A-Za-z0-9])[ \t.,:;!-]*(?:\[([A-Za-z0-9/_.-]+)\][ \t:,]*)?(.*)",
+    re.DOTALL | re.IGNORECASE,
+)
+MOST_EMPTY = 3  # empty lines that are passed over before a reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +104,7 @@ class Status:
     ok: bool
     code: str  # upper case, "" where there is none
     text: str
+    odd: bool = False  # it was not written as RFC 1939 has it
 
     @property
     def line(self) -> str:
@@ -106,17 +115,18 @@ class Status:
 
 
 def parse_status(line: bytes) -> Status | None:
-    """Return what a status line says, None when it is none. Lower case is taken too."""
-    found = _STATUS.fullmatch(line.rstrip(b"\r\n")) or _STATUS.fullmatch(_upper(line))
+    """Return what a status line says, None when it is none.
+
+    Lower case, a comma or a colon behind the indicator, and noise before it are taken too.
+    """
+    line = line.rstrip(b"\r\n")
+    found, odd = _STATUS.fullmatch(line), False
+    if found is None:
+        found, odd = _LIKE_A_STATUS.fullmatch(without_noise(line)), True
     if found is None:
         return None
     code = (found[2] or b"").decode("ascii").upper()
-    return Status(found[1] == b"+OK", code, readable(found[3] or b"").strip())
-
-
-def _upper(line: bytes) -> bytes:
-    indicator, space, text = line.rstrip(b"\r\n").partition(b" ")
-    return indicator.upper() + space + text
+    return Status(found[1].upper() == b"+OK", code, readable(found[3] or b"").strip(), odd)
 
 
 def readable(octets: bytes) -> str:
@@ -137,8 +147,11 @@ class Peer:
     outstanding: int = 0  # commands sent whose replies have not been read
     bare_lf: bool = False  # its lines end with LF alone
     broken: bool = False  # there is no place to go on from
+    multi: str = ""  # the command whose reply ended last, where that was one of many lines
+    oddities: dict[str, str] = field(default_factory=dict)  # what was read all the same: id, text
     secrets: list[str] = field(default_factory=list)  # what no text may show
     trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets
+    notice: Callable[[str, str], None] | None = None  # gets each oddity
 
     def keep_secret(self, *secrets: str) -> None:
         """Never show these, in no case of letters, not even where the server says them.
@@ -172,6 +185,37 @@ class Peer:
         text = self.redacted(readable(octets).rstrip("\r\n"))
         return f"{text[:most]}..." if len(text) > most else text
 
+    def odd(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
+        """Remember something that is wrong and can be read all the same; the first of its kind."""
+        if id not in self.oddities:
+            self.oddities[id] = self.redacted(text)
+            self.note("<", f"({id}: {text})")
+            if self.notice is not None:
+                self.notice(id, self.oddities[id])
+
+    def check_inbox(self) -> None:
+        """Make sure that nothing came unasked; noise is passed over. Raises BadReply.
+
+        Behind the end of a reply of many lines it is the rest of it: not-stuffed; else desync.
+        """
+        came = without_noise(bytes(self.inbox))
+        if self.inbox and not came:
+            behind = self.multi or self.command
+            self.odd("odd-reply", f"an empty line or noise came behind the answer to {behind}")
+            self.inbox.clear()
+        if came:
+            extra = self.excerpt(came, 60).partition("\n")[0].rstrip("\r")
+            raise self.unasked(extra)
+
+    def unasked(self, extra: str) -> RemoteError:
+        """Return the error of a line that no command asked for."""
+        if self.multi and not extra.startswith(("+OK", "-ERR")):
+            text = f'the answer to {self.multi} goes on behind its end: "{extra}"'
+            return self.fail(BadReply, "not-stuffed", text)
+        behind = f"the answer to {self.command}" if self.command else "the greeting"
+        text = f'more replies than commands: behind {behind} came "{extra}"'
+        return self.fail(BadReply, "desync", text)
+
     def note(self, direction: str, text: str) -> None:
         """Tell the trace what went which way."""
         if self.trace is not None:
@@ -189,7 +233,12 @@ class Peer:
         )
 
     def send(self, octets: bytes, shown: bytes | None = None) -> Dialogue[None]:
-        """Send a command, which `command` remembers without its secrets."""
+        """Send a command, which `command` remembers without its secrets. Raises BadReply.
+
+        What came before it is no answer to it.
+        """
+        if self.inbox:
+            self.check_inbox()
         self.command = readable((octets if shown is None else shown).rstrip(b"\r\n"))
         self.note(">", self.command)
         yield Send(octets)
@@ -219,11 +268,23 @@ class Peer:
     def status(self) -> Dialogue[Status]:
         """Return the next status line, be it +OK or -ERR. Raises Lost, BadReply: it is neither."""
         line = yield from self.line()
+        for _ in range(MOST_EMPTY):
+            if line.strip():
+                break
+            self.odd("odd-reply", f"an empty line came before the answer to {self.command}")
+            line = yield from self.line()
         status = parse_status(line)
         if status is None:
             self.note("<", self.excerpt(line))
+            if self.multi.upper().startswith(_OF_MAIL):
+                raise self.unasked(self.excerpt(line))
             raise self.fail(BadReply, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"')
+        self.multi = ""
         self.bare_lf = not line.endswith(b"\r\n")
+        if status.odd:
+            self.odd("odd-reply", f'a reply begins "{self.excerpt(line)}"')
+        if self.bare_lf:
+            self.odd("lf-ends", f'the line "{self.excerpt(line)}" ends with LF alone')
         self.note("<", status.line)
         return status
 
@@ -239,11 +300,15 @@ class Peer:
         lines: list[str] = []
         octets = 0
         while (line := (yield from self.line()).rstrip(b"\r\n")) != b".":
+            if line.strip() == b".":
+                self.odd("odd-list", f"the last line of {self.command} has blanks around its dot")
+                break
             octets += len(line) + 2
             if octets > most or len(lines) >= MOST_LINES:
                 text = f"a list of {len(lines)} lines and {octets} octets, and no end"
                 raise self.fail(BadReply, "bad-reply", text)
             lines.append(readable(line[1:] if line.startswith(b".") else line))
+        self.multi = self.command
         self.note("<", f"({len(lines)} lines)")
         return lines
 
@@ -303,6 +368,8 @@ def pipelined(
     held = next(to_come, None)
     while held is not None or waiting:
         batch = bytearray()
+        if not waiting and peer.inbox:
+            peer.check_inbox()
         while held is not None and (not waiting or under_way + len(held.request) <= window):
             batch += held.request
             under_way += len(held.request)

@@ -30,7 +30,46 @@ MAIL = (
         admin="see how the server makes unique-ids",
     ),
     Explanation(
-        "top-missing", 1, "The server has no TOP, or TOP fails.",
+        "list-empty", 1, "The server refuses LIST or STAT where the mailbox is empty.",
+        why="some programs take the refusal for a fault, each time that there is no mail",
+        admin="answer +OK and an empty list: RFC 1939 section 5",
+        you="nothing: the mailbox is empty",
+    ),
+    Explanation(
+        "odd-list", 1, "A line of LIST or UIDL is not written as RFC 1939 has it.",
+        why="it was read all the same; some programs stop there, or leave messages out",
+        admin="one message a line, a number, one space, the size or the unique-id",
+    ),
+    Explanation(
+        "odd-reply", 1, "A reply is not written as RFC 1939 has it.",
+        why="it was read all the same; some mail programs do not understand it",
+        admin='each reply is one line that begins with "+OK" or "-ERR" and a space',
+    ),
+    Explanation(
+        "lf-ends", 1, "The server ends lines with LF alone.",
+        why="it was read all the same; many programs wait for CR LF until their time is over",
+        admin="end every line with CR LF: RFC 1939 section 3",
+    ),
+    Explanation(
+        "top-body", 1, "The server sends the body where TOP asked for no line of it.",
+        why="a list of messages takes as long as fetching all of them",
+        admin="let TOP n 0 end at the empty line behind the header: RFC 1939 section 7",
+    ),
+    Explanation(
+        "capa-lost", 1, "The server breaks off at CAPA; without CAPA it works.",
+        why="CAPA came after the server, or something before the server does not let it through; "
+        "mail programs that ask for it fail",
+        admin="answer CAPA by -ERR at least, and go on",
+        you="--no-capa leaves it out, which saves the first try",
+    ),
+    Explanation(
+        "quit-noreply", 1, "The server does not answer QUIT.",
+        why="nothing was to be removed, so nothing is lost; a program that deletes mail waits, and "
+        "does not learn whether it is gone",
+        admin="see what the server waits for at the end of a session",
+    ),
+    Explanation(
+        "top-missing", 11, "The server has no TOP, or TOP fails.",
         why="programs that show headers first must fetch every message whole",
         admin="let the server offer TOP; RFC 1939 section 7",
     ),

@@ -1,0 +1,59 @@
+"""Headers of a server that has no TOP: whole messages, of which only the header is kept."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from restante.protocol.dialogue import LISTING_LIMIT
+from restante.protocol.failures import Denied
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from restante.client.blocking import Maildrop
+
+MOST_OCTETS = 1_000_000  # of a message that a list fetches for its header
+MOST_IN_ALL = 50_000_000  # octets that a list fetches
+
+_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
+
+
+def header_of(drop: Maildrop, number: int) -> bytes:
+    """Return a message's header, by RETR where the server has no TOP. Raises RemoteError."""
+    (head,) = drop.headers([number])
+    if isinstance(head, bytes):
+        return head
+    if head.id != "top-missing":
+        raise head
+    return by_retr(drop, number)
+
+
+def by_retr(drop: Maildrop, number: int, keep: int = LISTING_LIMIT) -> bytes:
+    """Fetch a message and return its header, `keep` octets of it at most."""
+    kept, ended = bytearray(), False
+    for piece in drop.retrieve(number):
+        if ended or len(kept) > keep:
+            continue
+        searched = max(0, len(kept) - len(b"\n\r"))
+        kept += piece
+        if end := _END_OF_HEADER.search(kept, searched):
+            ended = True
+            del kept[end.end() :]
+    return bytes(kept[:keep])
+
+
+def headers_by_retr(
+    drop: Maildrop, numbers: Iterable[int], keep: int
+) -> Iterator[tuple[int, bytes | Denied]]:
+    """Fetch messages for their headers, as far as the bounds reach; pass over the others."""
+    left = MOST_IN_ALL
+    for number in numbers:
+        size = drop[number].size
+        if size > min(MOST_OCTETS, left):
+            continue
+        left -= size
+        try:
+            yield number, by_retr(drop, number, keep)
+        except Denied as denied:
+            yield number, denied
