@@ -124,3 +124,13 @@ def test_many_log_in_at_once(service: Callable[[str], PamAuthenticator]) -> None
     results = asyncio.run(all_at_once())
     assert results[::2] == [Identity("ann")] * 20
     assert all(isinstance(result, CredentialsError) for result in results[1::2])
+
+
+def test_a_message_that_is_not_utf_8(
+    service: Callable[[str], PamAuthenticator], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What a module says in another encoding is no error, and no traceback on the screen."""
+    (tmp_path / "said").write_bytes(b"Gr\xfc\xdfe\n")
+    accounts = service(f"pam_permit.so\nauth optional pam_echo.so file={tmp_path}/said")
+    assert verify(accounts, "ann", "Straße 7") == Identity("ann")
+    assert capfd.readouterr().err == ""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import ctypes
+import io
 import re
+import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +18,8 @@ from restante.protocol.errors import Pop3Error
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Offer
 from restante.protocol.state import Session, State
+from restante.server import observe, process
+from restante.server.record import LimitLog
 from restante.storage.api import GoneError, RemainError, StoreError
 from server.doubles import Chunks, ScriptedStore
 from support.live import Client, Live, serving
@@ -202,3 +209,29 @@ def test_trouble_before_a_login_is_logged_with_the_user_who_it_is_said_to_be(
             said = [client.say(command) for command in commands]
         assert said[-1].startswith(b"-ERR [SYS/TEMP] Logins cannot be checked now")
         live.wait_for_log('event=trouble address=127.0.0.1 user=bob error="no database"')
+
+
+def test_what_cannot_be_raised_is_an_event(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An exception in a C library's callback, or in a thread, is a line of the log."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    lines = io.StringIO()
+    log, writer = observe.start("text", lines)
+
+    async def report() -> None:
+        process.report_incidents(log, LimitLog(log))
+
+    def fail(*_: object) -> int:
+        raise DETAIL
+
+    asyncio.run(report())
+    ctypes.CFUNCTYPE(ctypes.c_int)(fail)()
+    thread = threading.Thread(target=fail, name="one")
+    thread.start()
+    thread.join()
+    writer.close()
+    assert lines.getvalue().count("event=incident") == 2
+    assert "a thread ended: one" in lines.getvalue()
+    assert capfd.readouterr().err == ""

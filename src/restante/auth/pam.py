@@ -47,7 +47,10 @@ class PamAuthenticator(PasswordsOnly):
             raise CredentialsError("no name, or a NUL in the password")
         name = _in_system(user)
         asked = pam.PamAuthenticator()
-        if asked.authenticate(name, password.reveal(), self._service, resetcreds=False):
+        # A module's messages are in any encoding, and one that fails in the C library's callback
+        # would be a traceback. Latin-1 takes every octet.
+        said = name.encode(), password.reveal(), self._service.encode()
+        if asked.authenticate(*said, encoding="latin-1", resetcreds=False):
             return Identity(name)
         if asked.code in _NOT_ABOUT_CREDENTIALS:
             raise UnavailableError(f"PAM service {self._service}: {asked.reason}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
+import functools
 import os
 import re
 import stat
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.names import prepared, spellings
 from restante.storage.api import StoreError
+from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,10 @@ class FolderRecipients:
             place = self._layout.folder(name)
         except StoreError:
             return None
-        return await asyncio.to_thread(self._owner, name, place)
+        try:
+            return await DISK.run(str(place), functools.partial(self._owner, name, place))
+        except StoreError as error:
+            raise UnavailableError(str(error)) from error
 
     def _owner(self, name: str, place: Path) -> str | None:
         root = self._layout.root

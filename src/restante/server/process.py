@@ -89,7 +89,11 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def report_incidents(log: FilteringBoundLogger, limits: LimitLog) -> None:
-    """Tell the log of what goes wrong in the running loop, where nobody else would."""
+    """Tell the log of what goes wrong where nobody else would.
+
+    That is in the running loop, in a thread, and in a function that a C library calls: Python would
+    print a traceback.
+    """
 
     def report(_: object, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -98,4 +102,14 @@ def report_incidents(log: FilteringBoundLogger, limits: LimitLog) -> None:
         else:
             log.error("incident", what=context["message"], exc_info=error)
 
+    def report_unraisable(args: sys.UnraisableHookArgs) -> None:
+        what = args.err_msg or "an exception that could not be raised"
+        log.error("incident", what=what, exc_info=args.exc_value)
+
+    def report_thread(args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread else ""
+        log.error("incident", what=f"a thread ended: {name}", exc_info=args.exc_value)
+
     asyncio.get_running_loop().set_exception_handler(report)
+    sys.unraisablehook = report_unraisable
+    threading.excepthook = report_thread
