@@ -39,7 +39,7 @@ class Wire:
 class Waiting(Throttle):
     """A delay that does not end by itself."""
 
-    async def wait(self, address: str, user: str) -> None:
+    async def _wait(self, pair: str, ahead: int) -> None:
         await asyncio.Event().wait()
 
     def suspects(self, address: str, user: str) -> bool:
@@ -126,7 +126,7 @@ class Noting(Throttle):
         super().__init__()
         self._noted = noted
 
-    def note_failure(self, address: str, user: str) -> None:
+    def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:
         self._noted.append(user)
 
 

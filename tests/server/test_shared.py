@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -13,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.server import shared
-from restante.server.refusals import LoginDelayError
+from restante.server.refusals import GuessesError, LoginDelayError
 from restante.server.shared import Counts, Notes
 from restante.server.shared_limits import Shared
-from restante.server.throttle import MEMORY
+from restante.server.throttle import MEMORY, MOST_AT_ONCE, Throttle
 from restante.server.turn import Turn
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of other threads
@@ -212,6 +213,39 @@ def test_a_failed_login_is_suspect_everywhere_for_a_while(now: list[float]) -> N
     assert other._known("192.0.2.1", "ann") == (1, now[0])
     other.forget("192.0.2.1", "ann")
     assert not throttle.suspects("192.0.2.1", "ann")
+
+
+def test_guesses_are_counted_everywhere() -> None:
+    """Guesses at one worker make those at another wait, and a worker that dies frees its places."""
+    everybody = Shared(2, 10)
+    one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
+
+    async def guess(throttle: Throttle, number: int) -> None:
+        async with throttle.turn("192.0.2.1", "ann", b"%d" % number):
+            await asyncio.Event().wait()
+
+    async def eight() -> None:
+        tasks = [asyncio.create_task(guess(one, number)) for number in range(MOST_AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(GuessesError):
+            await guess(other, 8)
+        everybody.wipe(0)
+        last = asyncio.create_task(guess(other, 8))
+        await asyncio.sleep(0)
+        assert not last.done()
+        for task in (*tasks, last):
+            task.cancel()
+
+    asyncio.run(eight())
+
+
+def test_an_old_password_is_known_everywhere() -> None:
+    """A wrong password that failed at one worker is no guess at another."""
+    everybody = Shared(2, 10)
+    one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
+    for throttle in (one, other, one):
+        throttle.note_failure("192.0.2.1", "ann", b"old")
+    assert one._known("192.0.2.1", "ann")[0] == 1
 
 
 def test_the_delay_after_a_login_ends(now: list[float]) -> None:

@@ -3,105 +3,178 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
-from restante.server import throttle
+from restante.server import failures, throttle
+from restante.server.failures import Failures
 from restante.server.limits import Addresses, Crowd
-from restante.server.throttle import Throttle, origin
+from restante.server.origin import origin
+from restante.server.refusals import GuessesError
+from restante.server.throttle import MOST_AT_ONCE, Tables, Throttle
+from support.clocked import Loop
 from support.live import serving
+
+ANN = ("192.0.2.1", "ann")
+
+
+class Guesser:
+    """Logins on a clock of their own: what each of them said, and how long it waited."""
+
+    def __init__(self, throttle: Throttle, loop: Loop) -> None:
+        self.throttle = throttle
+        self.loop = loop
+        self.waited: dict[str, float] = {}
+        self.refused: list[str] = []
+
+    async def guess(self, said: str, address: str = ANN[0], *, digest: bool = False) -> None:
+        """Say a password, "right" or another; by a digest that is another one each time."""
+        begun = self.loop.time()
+        secret = b"" if digest else said.partition(":")[0].encode()
+        try:
+            async with self.throttle.turn(address, "ann", secret):
+                self.waited[said] = self.loop.time() - begun
+                await asyncio.sleep(0.01)  # the proof: others may go on meanwhile
+                if said.startswith("right"):
+                    self.throttle.forget(address, "ann", secret)
+                else:
+                    self.throttle.note_failure(address, "ann", secret)
+        except GuessesError:
+            self.refused.append(said)
+
+    def all_at_once(self, *passwords: str, digest: bool = False) -> list[float]:
+        """Say them all at once; return how long each one waited that was not refused."""
+        tasks = [self.loop.create_task(self.guess(said, digest=digest)) for said in passwords]
+        self.loop.turn()
+        while not all(task.done() for task in tasks):
+            self.loop.advance(0.02, 0.02)
+        return [self.waited[said] for said in passwords if said in self.waited]
 
 
 @pytest.fixture
-def waited(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    delays: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        delays.append(seconds)
-
-    monkeypatch.setattr(throttle.asyncio, "sleep", sleep)  # type: ignore[attr-defined]
-    return delays
+def guesser() -> Iterator[Guesser]:
+    loop = Loop()
+    yield Guesser(Throttle(clock=loop.time), loop)
+    loop.close()
 
 
-def test_each_failure_doubles_the_delay_up_to_five_seconds(waited: list[float]) -> None:
-    guesses = Throttle()
-    for _ in range(12):
-        asyncio.run(guesses.wait("192.0.2.1", "ann"))
-        guesses.note_failure("192.0.2.1", "ann")
-    assert [round(seconds, 2) for seconds in waited] == [0.25, 0.5, 1, 2, 4, 5, 5, 5, 5, 5, 5]
+def test_each_failure_doubles_the_delay_up_to_five_seconds(guesser: Guesser) -> None:
+    """One after the other, guesses wait for the failures before them."""
+    waited = []
+    for number in range(8):
+        waited += guesser.all_at_once(f"guess{number}")  # the next one comes at once
+    assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5], abs=0.05)
 
 
-def test_a_stranger_delays_neither_the_owner_nor_other_accounts(waited: list[float]) -> None:
-    guesses = Throttle()
+def test_right_one_behind_guessers(guesser: Guesser) -> None:
+    """The right password waits five seconds at most, whatever else is tried beside it."""
+    guesses = [f"guess{number}" for number in range(7)]
+    waited = guesser.all_at_once(*guesses, "right")
+    assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5], abs=0.05)
+    assert not guesser.refused
+
+
+def test_guesses_in_parallel(guesser: Guesser) -> None:
+    """Of 95 guesses at once eight are proved, in turn, and the others are refused."""
+    waited = guesser.all_at_once(*(f"guess{number}" for number in range(95)))
+    assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5], abs=0.05)
+    assert len(guesser.refused) == 95 - MOST_AT_ONCE
+
+
+def test_guesses_by_digest(guesser: Guesser) -> None:
+    """Where each proof is another one, as with SCRAM, each is a guess."""
+    waited = guesser.all_at_once(*(f"old:{number}" for number in range(10)), digest=True)
+    assert len(waited) == MOST_AT_ONCE
+    assert max(waited) <= 5.01
+
+
+@pytest.mark.parametrize("connections", [1, 10, 90])
+def test_one_old_password(guesser: Guesser, connections: int) -> None:
+    """One old password, however often it is said, is one guess, and takes one place."""
+    for number in range(connections):
+        guesser.loop.create_task(guesser.guess(f"old:{number}"))
+    guesser.loop.turn()
+    guesser.loop.advance(0.2, 0.01)
+    assert guesser.all_at_once("right") == pytest.approx([0], abs=0.3)
+    assert not guesser.refused
+    assert max(guesser.waited.values()) <= 5.1
+
+
+def test_old_password_again_and_again(guesser: Guesser) -> None:
+    """A telephone with an old password makes nobody wait but itself."""
+    for number in range(20):
+        guesser.all_at_once(f"old:{number}")
+    assert guesser.all_at_once("right") == [0]
+
+
+def test_right_one_lets_the_others_go_on(guesser: Guesser) -> None:
+    """Once one has logged in, those that wait beside it wait no more."""
+    waited = guesser.all_at_once(*(f"right:{number}" for number in range(8)), digest=True)
+    assert max(waited) < 0.1
+
+
+def test_digests_only(guesser: Guesser) -> None:
+    """The tables know neither names nor passwords."""
+    guesser.all_at_once("hunter2")
+    kept = repr(vars(guesser.throttle._failed)) + repr(vars(guesser.throttle._tried))
+    assert "hunter2" not in kept
+    assert "ann" not in kept
+
+
+def test_nothing_is_kept(guesser: Guesser) -> None:
+    """After the last one nothing of those that waited is left, cancelled ones included."""
+    tasks = [guesser.loop.create_task(guesser.guess(f"guess{number}")) for number in range(8)]
+    guesser.loop.turn()
+    for task in tasks[::2]:
+        task.cancel()
+    guesser.loop.advance(30, 0.1)
+    assert not guesser.throttle._waiting
+    assert not guesser.throttle._same
+    assert not guesser.throttle._places._count
+
+
+def test_a_stranger_delays_neither_the_owner_nor_other_accounts(guesser: Guesser) -> None:
     for _ in range(5):
-        guesses.note_failure("192.0.2.1", "ann")
-    asyncio.run(guesses.wait("192.0.2.2", "ann"))
-    asyncio.run(guesses.wait("192.0.2.1", "bob"))
-    assert waited == []
+        guesser.throttle.note_failure(*ANN)
+    guesser.loop.create_task(guesser.guess("right", "192.0.2.2"))
+    guesser.loop.turn()
+    assert guesser.waited == {"right": 0}
+    assert not guesser.throttle.suspects(ANN[0], "bob")
 
 
-def test_who_knows_the_password_is_forgiven(waited: list[float]) -> None:
-    guesses = Throttle()
-    guesses.note_failure("192.0.2.1", "ann")
-    guesses.forget("192.0.2.1", "ann")
-    asyncio.run(guesses.wait("192.0.2.1", "ann"))
-    assert waited == []
+def test_who_knows_the_password_is_forgiven(guesser: Guesser) -> None:
+    guesser.throttle.note_failure(*ANN)
+    guesser.throttle.forget(*ANN)
+    assert guesser.all_at_once("right") == [0]
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", ""])
-def test_loopback_is_left_out_unless_it_is_to_count(waited: list[float], address: str) -> None:
+def test_loopback_is_left_out_unless_it_is_to_count(address: str) -> None:
     left_out, counted = Throttle(), Throttle(count_loopback=True)
     for guesses in (left_out, counted):
         guesses.note_failure(address, "ann")
-        asyncio.run(guesses.wait(address, "ann"))
-    assert len(waited) == 1
+    assert not left_out.suspects(address, "ann")
+    assert counted.suspects(address, "ann")
 
 
-def test_failures_are_forgotten_after_a_while(
-    waited: list[float],
-) -> None:
-    guesses = Throttle()
+def test_failures_are_forgotten_after_a_while(guesser: Guesser) -> None:
     for _ in range(6):
-        guesses.note_failure("192.0.2.1", "ann")
-    assert guesses.suspects("192.0.2.1", "ann")
-    ((pair, (failures, last)),) = guesses._failures.items()
-    guesses._failures[pair] = failures, last - throttle.MEMORY
-    asyncio.run(guesses.wait("192.0.2.1", "ann"))
-    assert waited == []
-    assert not guesses.suspects("192.0.2.1", "ann")
-    guesses.note_failure("192.0.2.1", "ann")
-    assert guesses._known("192.0.2.1", "ann")[0] == 1
-
-
-def test_who_guesses_on_many_connections_has_one_guess_at_a_time(waited: list[float]) -> None:
-    """X9: else each wait would end in as many guesses as there are connections."""
-    guesses = Throttle()
-    guesses.note_failure("192.0.2.1", "ann")
-    under_way, most = 0, 0
-
-    async def guess() -> None:
-        nonlocal under_way, most
-        async with guesses.turn("192.0.2.1", "ann"):
-            under_way += 1
-            most = max(most, under_way)
-            await asyncio.to_thread(int)  # the proof: others may go on meanwhile
-            guesses.note_failure("192.0.2.1", "ann")
-            under_way -= 1
-
-    async def many() -> None:
-        await asyncio.gather(*(guess() for _ in range(5)))
-
-    asyncio.run(many())
-    assert most == 1
-    assert [round(seconds, 2) for seconds in waited] == [0.25, 0.5, 1, 2, 4]
+        guesser.throttle.note_failure(*ANN)
+    assert guesser.throttle.suspects(*ANN)
+    guesser.loop.now += throttle.MEMORY
+    assert not guesser.throttle.suspects(*ANN)
+    assert guesser.all_at_once("right") == [0]
 
 
 def test_never_too_many_failures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "MOST_PAIRS", 10)
-    guesses = Throttle()
+    monkeypatch.setattr(failures, "MOST", 10)
+    tables = Tables()
+    guesses = Throttle(tables=tables)
     for number in range(50):
-        guesses.note_failure("192.0.2.1", f"user{number}")
-    assert len(guesses._failures) == 10
+        guesses.note_failure("192.0.2.1", f"user{number}", b"%d" % number)
+    assert [len(cast("Failures", table)) for table in (tables.failed, tables.tried)] == [10, 10]
 
 
 @pytest.mark.parametrize(
@@ -159,13 +232,30 @@ def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
 
 def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "FIRST_DELAY", 0)
-    guesses = Throttle(count_loopback=True)
+    tables = Tables()
+    guesses = Throttle(count_loopback=True, tables=tables)
     with serving(throttle=guesses) as live, live.connect() as client:
         client.read_line()
-        for name in ("ann", "Ann", "aNN"):
+        for number, name in enumerate(("ann", "Ann", "aNN")):
             client.say(f"USER {name}")
-            client.say("PASS hunter2")
-    assert [failures for failures, _ in guesses._failures.values()] == [3]
+            client.say(f"PASS hunter{number}")
+    notes = cast("Failures", tables.failed)._notes.values()
+    assert [number for number, _ in notes] == [3]
+
+
+def test_too_many_guesses_are_told_so() -> None:
+    """A client that is one guess too many hears that waiting helps."""
+    tables = Tables(places=Crowd(0))
+    with serving(throttle=Throttle(count_loopback=True, tables=tables)) as live:
+        live.add("ann", "secret")
+        with live.connect() as client:
+            client.read_line()
+            client.say("USER ann")
+            assert client.say("PASS secret") == (
+                b"-ERR [SYS/TEMP] Too many logins of this account from your address, "
+                b"try again later.\r\n"
+            )
+        live.wait_for_log("event=trouble address=127.0.0.1 user=ann")
 
 
 def test_a_failed_login_has_a_line_in_the_log() -> None:

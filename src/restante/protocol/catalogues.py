@@ -65,6 +65,9 @@ GERMAN = {
         "Dieses Verfahren geht auf dieser Verbindung nicht."
     ),
     "Too many connections, try again later.": "Zu viele Verbindungen, bitte später wieder.",
+    "Too many logins of this account from your address, try again later.": (
+        "Zu viele Anmeldungen dieses Kontos von Ihrer Adresse, bitte später wieder."
+    ),
     "Too many sessions of this account, try again later.": (
         "Zu viele Sitzungen dieses Kontos, bitte später wieder."
     ),
@@ -148,6 +151,9 @@ FRENCH = {
         "Ce mécanisme est impossible sur cette connexion."
     ),
     "Too many connections, try again later.": "Trop de connexions, réessayez plus tard.",
+    "Too many logins of this account from your address, try again later.": (
+        "Trop de connexions à ce compte depuis votre adresse, réessayez plus tard."
+    ),
     "Too many sessions of this account, try again later.": (
         "Trop de sessions de ce compte, réessayez plus tard."
     ),
@@ -227,6 +233,9 @@ SPANISH = {
         "Este mecanismo no es posible en esta conexión."
     ),
     "Too many connections, try again later.": "Demasiadas conexiones, inténtelo más tarde.",
+    "Too many logins of this account from your address, try again later.": (
+        "Demasiados accesos a esta cuenta desde su dirección, inténtelo más tarde."
+    ),
     "Too many sessions of this account, try again later.": (
         "Demasiadas sesiones de esta cuenta, inténtelo más tarde."
     ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from restante.server.origin import origin
 from restante.server.refusals import LoginDelayError
-from restante.server.throttle import origin
 from restante.server.wire import is_loopback
 
 
@@ -54,6 +54,10 @@ class Crowd:
         self._count[kind] -= 1
         if self._count[kind] <= 0:
             del self._count[kind]
+
+    def count(self, kind: str) -> int:
+        """Return how many there are."""
+        return self._count.get(kind, 0)
 
 
 class Addresses:

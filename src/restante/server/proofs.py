@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import secrets
@@ -62,16 +63,20 @@ class Proofs:
                 if known is not None:
                     return known
                 verify = self._service.authenticator.verify
+                said = need.password.reveal()
                 return self._guarded(
-                    need.user, "password", lambda: verify(need.user, need.password)
+                    need.user, "password", lambda: verify(need.user, need.password), said
                 )
             case VerifyDigest():
                 method = "CRAM-MD5" if need.keyed else "APOP"
                 return self._guarded(need.user, method, lambda: self._verify_digest(need))
             case VerifyToken():
-                return self._guarded(need.user, "token", lambda: self._verify_token(need))
+                said = need.token.reveal()
+                return self._guarded(need.user, "token", lambda: self._verify_token(need), said)
             case VerifyCertificate():
-                return self._guarded(need.user, "EXTERNAL", lambda: self._verify_certificate(need))
+                said = "\0".join(self._certified()).encode(errors="surrogatepass")
+                proof = functools.partial(self._verify_certificate, need)
+                return self._guarded(need.user, "EXTERNAL", proof, said)
             case ScramFirst():
                 return self._guarded_challenge(need)
             case ScramFinal():
@@ -100,18 +105,24 @@ class Proofs:
             return None
         return recalls.recall(need.user, need.password)
 
-    async def _guarded(self, user: str, method: str, prove: Callable[[], Awaitable[Any]]) -> Any:
-        """Prove something, but slowly for who failed before; tell the log of a failure."""
+    async def _guarded(
+        self, user: str, method: str, prove: Callable[[], Awaitable[Any]], said: bytes = b""
+    ) -> Any:
+        """Prove something, but slowly for who failed before; tell the log of a failure.
+
+        `said` is what is proved, where the same is said each time. Raises GuessesError.
+        """
         throttle, address = self._service.throttle, self._wire.address
-        name = user.lower()  # who guesses is not to begin anew with Ann, aNn, and anN
-        async with throttle.turn(address, name):
+        # Who guesses is not to begin anew with Ann, aNn, and anN.
+        name = user.lower()
+        async with throttle.turn(address, name, said):
             try:
                 met = await prove()
             except CredentialsError as error:
-                throttle.note_failure(address, name)
+                throttle.note_failure(address, name, said)
                 self._tell_failure(user, method, error.reason)
                 raise REFUSALS.get(method, CredentialsError)(error.reason) from error
-            throttle.forget(address, name)
+            throttle.forget(address, name, said)
             return met
 
     def _tell_failure(self, user: str, method: str, reason: str) -> None:
@@ -141,7 +152,7 @@ class Proofs:
         return await self._keys().identify(name)
 
     async def _verify_certificate(self, need: VerifyCertificate) -> Identity:
-        names = map(prepared, self._wire.tls.client_names() if self._wire.tls is not None else ())
+        names = map(prepared, self._certified())
         said = need.user.lower()
         fitting = sorted(
             (name for name in names if said in ("", name.lower())),
@@ -156,6 +167,10 @@ class Proofs:
         async with self._service.throttle.turn(self._wire.address, need.user.lower()):
             self._exchange = await self._scram_first(need)
             return self._exchange
+
+    def _certified(self) -> tuple[str, ...]:
+        """Return the names in the client's certificate."""
+        return self._wire.tls.client_names() if self._wire.tls is not None else ()
 
     async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
         keys = await self._keys().scram_keys(need.mechanism, need.user)

@@ -34,7 +34,11 @@ class CrowdError(Exception):
     """The user has too many sessions at once."""
 
 
-def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # it is a table
+class GuessesError(Exception):
+    """Too many logins of one account are under way from one address."""
+
+
+def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911, PLR0912  # it is a table
     """Return what to tell the peer; None for an error that nobody foresaw."""
     match error:
         case Refused():
@@ -50,6 +54,9 @@ def refusal(error: BaseException) -> Refused | None:  # noqa: C901, PLR0911  # i
         case CrowdError():
             text = "Too many sessions of this account, try again later."
             return Refused(text, ResponseCode.IN_USE)
+        case GuessesError():
+            text = "Too many logins of this account from your address, try again later."
+            return Refused(text, ResponseCode.SYS_TEMP)
         case LockedError():
             return Refused("Another program holds this maildrop.", ResponseCode.IN_USE)
         case BusyError():

@@ -107,6 +107,12 @@ class Counts:
                 at = self._column * self._rows + row
                 self._counts[at] = max(0, self._counts[at] - 1)
 
+    def count(self, name: str) -> int:
+        """Return how many there are."""
+        with self._turn:
+            row = self._keys.find(self._keys.of(name))
+            return 0 if row is None else self._total(row)
+
     def wipe(self, column: int) -> None:
         """Forget what a process counted which has ended."""
         with self._turn:

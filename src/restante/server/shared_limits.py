@@ -5,13 +5,13 @@ What they count and note lies in memory that the supervisor makes before it fork
 
 from __future__ import annotations
 
+import secrets
 import time
 
-from restante.server import throttle
 from restante.server.limits import Crowd, LoginDelay
 from restante.server.refusals import LoginDelayError
 from restante.server.shared import Counts, Notes
-from restante.server.throttle import Throttle, origin
+from restante.server.throttle import MOST_AT_ONCE, Tables, Throttle
 
 ROOM = 4  # rows for each connection that there may be: a bucket is hardly ever full
 NOTES = 131_072  # failures, and logins, remembered at once
@@ -31,6 +31,10 @@ class SharedCrowd(Crowd):
     def leave(self, kind: str) -> None:
         """Count one out."""
         self._counts.leave(kind)
+
+    def count(self, kind: str) -> int:
+        """Return how many there are."""
+        return self._counts.count(kind)
 
 
 class SharedLoginDelay(LoginDelay):
@@ -54,33 +58,6 @@ class SharedLoginDelay(LoginDelay):
             self._logins.put(user, time.monotonic() + seconds)
 
 
-class SharedThrottle(Throttle):
-    """The delays after failed logins, whichever worker they went to."""
-
-    def __init__(self, failed: Notes, *, count_loopback: bool = False) -> None:
-        super().__init__(count_loopback=count_loopback)
-        self._failed = failed
-
-    def forget(self, address: str, user: str) -> None:
-        """Forget the failures of who proved to know the password."""
-        if self._any():
-            self._failed.drop(_pair(address, user))
-
-    def _known(self, address: str, user: str) -> tuple[int, float]:
-        if not self._any():
-            return 0, 0.0
-        failures, last = self._failed.get(_pair(address, user)) or (0, 0.0)
-        return (failures, last) if last > time.monotonic() - throttle.MEMORY else (0, 0.0)
-
-    def _add(self, address: str, user: str, now: float) -> None:
-        self._failed.add(_pair(address, user), now, now - throttle.MEMORY)
-
-    def _any(self) -> bool:
-        """Tell whether anybody failed lately: mostly nobody did, and all is said."""
-        latest = self._failed.latest()
-        return latest > 0 and latest > time.monotonic() - throttle.MEMORY
-
-
 class Shared:
     """All that workers share of limits; made before the first one is forked.
 
@@ -91,14 +68,17 @@ class Shared:
         self._everyone = Counts(1, columns)
         self._addresses = Counts(connections * ROOM, columns)
         self._users = Counts(connections * ROOM, columns)
+        self._guesses = Counts(connections * ROOM, columns)
         self._failed = Notes(NOTES)
+        self._tried = Notes(NOTES)
+        self._key = secrets.token_bytes(32)
         self._logins = Notes(NOTES)
 
     def take(self, column: int) -> None:
         """Count in this column from now on, in a process that was just forked."""
         for counts in self._counts():
             counts.take(column)
-        for notes in (self._failed, self._logins):
+        for notes in (self._failed, self._tried, self._logins):
             notes.take()
 
     def wipe(self, column: int) -> None:
@@ -120,15 +100,17 @@ class Shared:
 
     def throttle(self, *, count_loopback: bool) -> Throttle:
         """Return the delays after failed logins."""
-        return SharedThrottle(self._failed, count_loopback=count_loopback)
+        tables = Tables(
+            failed=self._failed,
+            tried=self._tried,
+            places=SharedCrowd(MOST_AT_ONCE, self._guesses),
+            key=self._key,
+        )
+        return Throttle(count_loopback=count_loopback, tables=tables)
 
     def login_delay(self) -> LoginDelay:
         """Return the delays after logins."""
         return SharedLoginDelay(self._logins)
 
     def _counts(self) -> tuple[Counts, ...]:
-        return self._everyone, self._addresses, self._users
-
-
-def _pair(address: str, user: str) -> str:
-    return f"{origin(address)} {user}"
+        return self._everyone, self._addresses, self._users, self._guesses

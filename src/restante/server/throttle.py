@@ -1,102 +1,180 @@
 """Slows down who guesses passwords, without keeping out whose account it is.
 
 A delay belongs to the pair of address and account: a stranger's failures cost nobody else anything.
+No login waits longer than five seconds for the others: those that wait beside it make its own delay
+longer, up to that, and where there are too many it is refused at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
+import hashlib
+import secrets
 import time
-from ipaddress import IPv6Address, ip_address, ip_network
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
+from restante.server.failures import Failures
+from restante.server.limits import Crowd
+from restante.server.origin import origin
+from restante.server.refusals import GuessesError
 from restante.server.wire import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+
+    from restante.server.failures import FailureTable, Note
 
 FIRST_DELAY = 0.25  # seconds after the first failure; each one doubles it
-LONGEST_DELAY = 5.0  # seconds
+LONGEST_DELAY = 5.0  # seconds, in all
 MEMORY = 15 * 60  # seconds after which a failure is forgotten
-MOST_PAIRS = 100_000  # remembered at once; then the oldest go
-
-IPV6_PREFIX = 64  # bits: what one customer has of IPv6
+MOST_AT_ONCE = 8  # guesses of a pair that wait, or are proved
 
 
-@functools.lru_cache
-def origin(address: str) -> str:
-    """Return what counts as one origin: an IPv4 address, or the /64 of an IPv6 address."""
-    if ":" not in address:
-        return address
-    ip = ip_address(address.partition("%")[0])
-    assert isinstance(ip, IPv6Address)
-    if ip.ipv4_mapped:
-        return str(ip.ipv4_mapped)
-    return str(ip_network((ip, IPV6_PREFIX), strict=False))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What a throttle remembers; workers share it."""
+
+    failed: FailureTable = field(default_factory=Failures)  # by pair
+    tried: FailureTable = field(default_factory=Failures)  # by pair and password
+    places: Crowd = field(default_factory=lambda: Crowd(MOST_AT_ONCE))  # guesses, by pair
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
 
 class Throttle:
-    """Failed logins, and how long the next one must wait for them."""
+    """Failed logins, and how long the next one must wait for them.
 
-    def __init__(self, *, count_loopback: bool = False) -> None:
+    Names and passwords are kept as digests with a key that only this process has, and those that
+    were forked from it. The same wrong password once more is no guess: a telephone that has an old
+    one takes no place, and makes nobody wait but itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        count_loopback: bool = False,
+        tables: Tables | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        tables = tables or Tables()
         self._count_loopback = count_loopback
-        self._failures: dict[tuple[str, str], tuple[int, float]] = {}  # how many, the last one when
-        self._turns = WeakValueDictionary[tuple[str, str], asyncio.Lock]()  # of who waits or proves
+        self._failed = tables.failed
+        self._tried = tables.tried
+        self._places = tables.places
+        self._key = tables.key
+        self._clock = clock
+        self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
+        self._same: dict[str, asyncio.Event] = {}  # by pair and password: set when it is proved
 
     @contextlib.asynccontextmanager
-    async def turn(self, address: str, user: str) -> AsyncIterator[None]:
-        """Wait as long as the failures of this pair ask for; then nobody else of it has a turn.
+    async def turn(self, address: str, user: str, secret: bytes = b"") -> AsyncIterator[None]:
+        """Wait as long as the failures of this pair, and those who try beside it, ask for.
 
-        Else all who wait would guess in the same moment, as often as there are connections.
+        `secret` is what is said to be the account's, b"" where each proof of it is another one.
+        Raises GuessesError: too many wait already.
         """
-        if not self.suspects(address, user):
+        if not self._counts(address):
             yield
             return
-        async with self._turns.setdefault((origin(address), user), asyncio.Lock()):
-            await self.wait(address, user)
+        pair, tried = self._names(address, user, secret)
+        while secret and tried in self._same:
+            await self._same[tried].wait()
+        failures, last = self._lately(self._tried, tried)
+        if secret and failures:
+            await asyncio.sleep(max(0.0, last + _delay(failures) - self._now()))
             yield
+            return
+        ahead = self._places.count(pair)
+        if not self._places.enter(pair):
+            raise GuessesError("too many logins of this account are under way from this address")
+        proved = self._same[tried] = asyncio.Event()
+        try:
+            await self._wait(pair, ahead)
+            yield
+        finally:
+            self._places.leave(pair)
+            proved.set()
+            if self._same.get(tried) is proved:
+                del self._same[tried]
 
-    async def wait(self, address: str, user: str) -> None:
-        """Wait as long as the failures of this pair ask for."""
-        failures, last = self._known(address, user)
-        if failures:
-            delay = min(LONGEST_DELAY, FIRST_DELAY * 2 ** min(failures - 1, 10))
-            await asyncio.sleep(max(0.0, last + delay - time.monotonic()))
+    async def _wait(self, pair: str, ahead: int) -> None:
+        """Wait for the failures of a pair, and as if those ahead were to fail.
+
+        Once one of them has logged in, the wait is over.
+        """
+        failures, last = self._lately(self._failed, pair)
+        now = self._now()
+        delay = _delay(failures + ahead) if ahead else last + _delay(failures) - now
+        if delay <= 0:
+            return
+        logged_in = asyncio.Event()
+        waiting = self._waiting.setdefault(pair, set())
+        waiting.add(logged_in)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(logged_in.wait(), delay)
+        finally:
+            waiting.discard(logged_in)
+            if not waiting:
+                self._waiting.pop(pair, None)
 
     def suspects(self, address: str, user: str) -> bool:
         """Tell whether this pair has failed lately."""
+        latest = self._failed.latest()  # mostly nobody failed, and all is said
+        if not latest or latest <= self._now() - MEMORY:
+            return False
         return self._known(address, user)[0] > 0
 
-    def note_failure(self, address: str, user: str) -> None:
+    def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:
         """Remember a wrong password."""
-        if is_loopback(address) and not self._count_loopback:
+        if not self._counts(address):
             return
-        self._add(address, user, time.monotonic())
+        now = self._now()
+        pair, tried = self._names(address, user, secret)
+        if not secret or not self._lately(self._tried, tried)[0]:
+            self._failed.add(pair, now, now - MEMORY)
+        if secret:
+            self._tried.add(tried, now, now - MEMORY)
 
-    def forget(self, address: str, user: str) -> None:
-        """Forget the failures of who proved to know the password."""
-        self._failures.pop((origin(address), user), None)
+    def forget(self, address: str, user: str, secret: bytes = b"") -> None:
+        """Forget the failures of who proved to know the password; who waits beside goes on."""
+        if not self._counts(address):
+            return
+        pair, tried = self._names(address, user, secret)
+        if self._failed.latest():
+            self._failed.drop(pair)
+            self._tried.drop(tried)
+        for event in self._waiting.get(pair, ()):
+            event.set()
 
-    def _known(self, address: str, user: str) -> tuple[int, float]:
-        """Return how many failures there were lately, and when the last one was."""
-        if not self._failures:  # mostly nobody failed
-            return 0, 0.0
-        failures, last = self._failures.get((origin(address), user), (0, 0.0))
-        return (failures, last) if last > time.monotonic() - MEMORY else (0, 0.0)
+    def _known(self, address: str, user: str) -> Note:
+        """Return how many failures of a pair there were lately, and when the last one was."""
+        return self._lately(self._failed, self._names(address, user)[0])
 
-    def _add(self, address: str, user: str, now: float) -> None:
-        pair = origin(address), user
-        failures, _ = self._known(address, user)
-        self._failures.pop(pair, None)  # so that the latest one is the last
-        self._failures[pair] = failures + 1, now
-        self._forget_old(now)
+    def _lately(self, table: FailureTable, name: str) -> Note:
+        failures, last = table.get(name) or (0, 0.0)
+        return (failures, last) if last > self._now() - MEMORY else (0, 0.0)
 
-    def _forget_old(self, now: float) -> None:
-        while self._failures:
-            oldest = next(iter(self._failures))
-            if len(self._failures) <= MOST_PAIRS and now - self._failures[oldest][1] < MEMORY:
-                return
-            del self._failures[oldest]
+    def _now(self) -> float:
+        return self._clock() if self._clock is not None else time.monotonic()
+
+    def _counts(self, address: str) -> bool:
+        return self._count_loopback or not is_loopback(address)
+
+    def _names(self, address: str, user: str, secret: bytes = b"") -> tuple[str, str]:
+        """Return the digests of a pair, and of it with what it said; a token may name nobody."""
+        name = user.encode(errors="surrogatepass") or secret
+        said = origin(address).encode() + b"\0" + name
+        digest = hashlib.blake2b(said, digest_size=16, key=self._key)
+        pair = digest.hexdigest()
+        digest.update(b"\0" + secret)
+        return pair, digest.hexdigest()
+
+
+def _delay(failures: int) -> float:
+    """Return the seconds to wait after so many failures."""
+    if not failures:
+        return 0.0
+    delay: float = FIRST_DELAY * 2 ** min(failures - 1, 10)
+    return min(LONGEST_DELAY, delay)

@@ -1,0 +1,56 @@
+"""How often something failed, and when that was last: the tables of the throttle."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+MOST = 100_000  # names at once; then the oldest go
+
+Note: TypeAlias = tuple[int, float]
+
+
+class FailureTable(Protocol):
+    """How often something failed, and when that was last."""
+
+    def latest(self) -> float:
+        """Return when anything failed last; 0 for never."""
+
+    def get(self, name: str) -> Note | None:
+        """Return what is known of a name."""
+
+    def add(self, name: str, time: float, since: float) -> None:
+        """Note a failure, one more than before, where that was after `since`."""
+
+    def drop(self, name: str) -> None:
+        """Forget a name."""
+
+
+class Failures:
+    """A table of failures in this process; where it is full the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._notes: dict[str, Note] = {}  # the latest one is the last
+        self._latest = 0.0
+
+    def latest(self) -> float:
+        """Return when anything failed last; 0 for never."""
+        return self._latest
+
+    def get(self, name: str) -> Note | None:
+        """Return what is known of a name."""
+        return self._notes.get(name)
+
+    def add(self, name: str, time: float, since: float) -> None:  # the same as of Notes
+        """Note a failure, one more than before, where that was after `since`."""
+        number, last = self._notes.pop(name, (0, 0.0))
+        self._notes[name] = (number + 1 if last >= since else 1), time
+        self._latest = time
+        while len(self._notes) > MOST or next(iter(self._notes.values()))[1] < since:
+            del self._notes[next(iter(self._notes))]
+
+    def drop(self, name: str) -> None:
+        """Forget a name."""
+        self._notes.pop(name, None)
+
+    def __len__(self) -> int:
+        return len(self._notes)

@@ -1,0 +1,78 @@
+"""Disk calls that hang: other users log in, and the server ends in its time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.live import wait_until
+from support.process import Served
+from support.process import serving as serving_process
+
+PATIENCE = 30  # seconds
+SITE = """
+import os, sys, time
+if len(sys.argv) > 1 and sys.argv[1] == "serve":
+    from restante.storage.maildir.store import MaildirStore
+    original = MaildirStore._try_open
+    def _try_open(self, owner, folder):
+        if owner == "stuck":
+            time.sleep(3600)
+        return original(self, owner, folder)
+    MaildirStore._try_open = _try_open
+"""
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """Serve, with a disk that hangs for the user "stuck"."""
+    (tmp_path / "sitecustomize.py").write_text(SITE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    settings = tmp_path / "restante.toml"
+    settings.write_text("[timeouts]\nstop = 1\n[limits]\nsessions_per_user = 50\n")
+    with serving_process(tmp_path, "--config", settings) as served:
+        yield served
+
+
+def test_a_stuck_user_stalls_no_other(served: Served) -> None:
+    """However many logins of one user hang, another one logs in, and SIGTERM ends the server."""
+    served.add("stuck", "secret")
+    served.add("ann", "secret", b"Subject: a\n\n")
+    hanging = [served.connect() for _ in range(12)]
+    for client in hanging:
+        client.read_line()
+        client.send(b"USER stuck\r\nPASS secret\r\n")
+    with served.connect() as client:
+        client.log_in("ann", "secret")
+        assert client.say("RETR 1").startswith(b"+OK")
+        client.read_lines()
+        assert client.say("QUIT") == b"+OK Logging out.\r\n"
+    served.process.send_signal(signal.SIGTERM)
+    begun = time.monotonic()
+    assert served.process.wait(PATIENCE) == 0
+    assert time.monotonic() - begun < PATIENCE / 2
+    for client in hanging:
+        client.close()
+
+
+def test_a_stuck_user_is_told_so(served: Served) -> None:
+    """Logins that find no thread hear that waiting may help, and the log says why."""
+    served.add("stuck", "secret")
+    hanging = [served.connect() for _ in range(2)]
+    with served.connect() as client:
+        for other in (*hanging, client):
+            other.read_line()
+            other.send(b"USER stuck\r\nPASS secret\r\n")
+            other.read_line()
+        client.socket.settimeout(PATIENCE)
+        assert client.read_line() == (
+            b"-ERR [SYS/TEMP] The mail store does not answer now, try again later.\r\n"
+        )
+    told = "the disk does not answer: this user's threads wait for it"
+    wait_until(lambda: told in served.log.read_text())
+    for other in hanging:
+        other.close()
