@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified
+from restante.diagnosis import encryption, hearing
 from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.run import examine
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
-from support.broken import SILENCE, broken
+from support.broken import CLOSE, SILENCE, broken
 
 OPTIONS = Options(reply_seconds=2, total_seconds=20)
 
@@ -170,3 +171,42 @@ def test_a_handshake_that_fails_without_a_known_reason_gives_the_librarys_words(
     with broken(implicit=picky) as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("tls-failed", 5)
+
+
+OPENINGS = {
+    "alert 70": (b"\x15\x03\x01\x00\x02\x02\x46", "tls-old"),
+    "alert 40": (b"\x15\x03\x01\x00\x02\x02\x28", "tls-failed"),
+    "alert 80": (b"\x15\x03\x01\x00\x02\x02\x50", "tls-failed"),
+    "no TLS": (b"hello\r\n", "wrong-protocol"),
+    "POP3": (b"+OK ready\r\n", "plain-on-tls"),
+}
+
+
+@pytest.mark.parametrize(("answer", "name"), OPENINGS.values(), ids=list(OPENINGS))
+def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
+    """The verdict hangs on what came, not on the words or settings of the local library."""
+    with broken(greeting=answer + CLOSE) as running:
+        report = ask(running.port)
+    assert report.id == name
+
+
+def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old version is found without a library that speaks it."""
+    monkeypatch.setattr(encryption, "_ancient", unverified)
+    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
+        assert hearing.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
+        report = ask(running.port)
+    assert report.id == "tls-old"
+    assert report.failure is not None
+    assert "TLSv1.1 at most" in report.failure.evidence
+
+
+def test_a_server_that_local_settings_refuse() -> None:
+    """A server that speaks TLS 1.2 is not old, though the settings here want TLS 1.3."""
+    modern = trusting()
+    modern.minimum_version = ssl.TLSVersion.TLSv1_3
+    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_2)) as running:
+        report = ask(running.port, options={"context": modern})
+    assert report.id == "tls-failed"
+    assert report.failure is not None
+    assert "settings here refuse" in report.failure.evidence

@@ -31,6 +31,21 @@ _VERIFY_CODES = {
 }
 """By OpenSSL's X509_V_ERR numbers."""
 
+_ALERTS = {
+    40: ("tls-weak", "the server found nothing to agree upon (alert 40, handshake_failure)"),
+    70: ("tls-old", "the server speaks neither TLS 1.2 nor 1.3 (alert 70, protocol_version)"),
+    71: (
+        "tls-weak",
+        "the server wants more than was offered (alert 71, insufficient_security)",
+    ),
+}
+"""By the numbers of RFC 8446 section 6, as they come from the server before anything is agreed."""
+
+_RECORDS = (0x14, 0x15, 0x16, 0x17)  # what a record of TLS begins with
+_ALERT, _HANDSHAKE, _SERVER_HELLO = 0x15, 0x16, 2
+TLS_1_2 = b"\x03\x03"
+ENOUGH = 16  # octets of an answer that show what it is
+
 _REASONS = {
     "WRONG_VERSION_NUMBER": "plain-on-tls",
     "HTTP_REQUEST": "plain-on-tls",
@@ -47,6 +62,27 @@ _REASONS = {
     "BAD_DH_VALUE": "tls-weak",
     "WRONG_SIGNATURE_TYPE": "tls-weak",
 }
+
+
+def hello_version(answer: bytes) -> bytes:
+    """Return the version of a ServerHello, b"" where it is none. RFC 5246 section 7.4.1.3."""
+    hello = answer[:1] == bytes([_HANDSHAKE]) and answer[5:6] == bytes([_SERVER_HELLO])
+    return answer[9:11] if hello else b""
+
+
+def _observed(answer: bytes) -> tuple[str, str]:
+    """Return an id and a text for what a server's first octets show, "" and "" for nothing.
+
+    This is read off the wire, so it is the same with every version and setting of OpenSSL.
+    """
+    if answer and answer[0] not in _RECORDS:
+        return "plain-on-tls", "the answer does not begin as TLS does"
+    if answer[:1] == bytes([_ALERT]) and len(answer) > 6:
+        return _ALERTS.get(answer[6], ("", ""))
+    version = hello_version(answer)
+    if version and version < TLS_1_2:
+        return "tls-old", "the server chose a version before TLS 1.2"
+    return "", ""
 
 
 @cache
@@ -78,16 +114,20 @@ class TlsLayer:
         except ValueError as error:  # a name that no certificate can have
             raise Insecure("tls-failed", f"{name!r}: {error}", phase="tls") from None
         self.ended = False
+        self._answer = b""  # its beginning
 
     def handshake(self, octets: bytes) -> bool:
         """Go on with the handshake; True when it is done. Raises Insecure."""
         self._in.write(octets)
+        self._answer = (
+            (self._answer + octets)[:ENOUGH] if len(self._answer) < ENOUGH else self._answer
+        )
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
             return False
         except (ssl.SSLError, ssl.CertificateError) as error:
-            raise _insecure(error) from None
+            raise _insecure(error, self._answer) from None
         return True
 
     def receive(self, octets: bytes) -> bytes:
@@ -156,11 +196,14 @@ class TlsLayer:
         return ("tls-unique", unique) if unique and not self._object.session_reused else None
 
 
-def _insecure(error: Exception) -> Insecure:
+def _insecure(error: Exception, answer: bytes = b"") -> Insecure:
     """Return the error in Restante's words; `certificate` is filled in by who looks at it again."""
     if isinstance(error, ssl.SSLCertVerificationError):
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
         return Insecure(trouble, error.verify_message or str(error), phase="tls")
     reason = getattr(error, "reason", None) or ""
+    name, text = _observed(answer)
+    if name:
+        return Insecure(name, text, phase="tls")
     text = reason.replace("_", " ").lower() or str(error)
     return Insecure(_REASONS.get(reason, "tls-failed"), text, phase="tls")

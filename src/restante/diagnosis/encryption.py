@@ -25,6 +25,8 @@ _ABOUT_TRUST = {
     "tls-expired", "tls-notyet", "tls-selfsigned", "tls-unknown-ca", "tls-chain", "tls-wronghost",
 }  # fmt: skip
 
+OLD = ("SSLv3", "TLSv1", "TLSv1.1")  # versions out of use: RFC 8996
+
 
 @dataclass(slots=True)
 class Seen:
@@ -35,6 +37,7 @@ class Seen:
     cipher: str = ""
     greets: str = ""  # what the server says behind a certificate that is not believed
     other: RemoteError | None = None  # it is no POP3 server
+    lenient: bool = False  # only with settings that take whatever there is
 
 
 def implicit(work: Work) -> None:
@@ -139,6 +142,10 @@ def look(work: Work) -> Seen:
                 wire.close()
         if seen.version:
             break
+        seen.lenient = True
+    if not seen.version and work.target.tls == "implicit":
+        seconds = min(reach.A_MOMENT, work.left)
+        seen.version = hearing.old_version(work.address, work.target.port, seconds)
     return seen
 
 
@@ -159,8 +166,7 @@ def _ancient() -> ssl.SSLContext:
 def _explain(work: Work, step: Step, error: Insecure, seen: Seen) -> None:
     """Write down what the certificate says, and name the missing link."""
     facts = seen.facts
-    if error.id in ("tls-old", "tls-weak") and not seen.version:
-        error.id = "tls-failed"  # nothing that is still to be had would do either
+    _judge_version(error, seen)
     if facts is None:
         if seen.version:
             step.details.append(("it speaks", f"{seen.version} {seen.cipher}"))
@@ -185,6 +191,21 @@ def _explain(work: Work, step: Step, error: Insecure, seen: Seen) -> None:
         step.details.append(("it has", f"{seen.version} {seen.cipher}; key {facts.key}"))
     if seen.greets:
         step.details.append(("behind it", f"a POP3 server answers: {seen.greets}"))
+
+
+def _judge_version(error: Insecure, seen: Seen) -> None:
+    """Judge a handshake that failed by what a second look agreed upon, not by a library's words."""
+    if error.id not in ("tls-failed", "tls-old", "tls-weak"):
+        return
+    if seen.version in OLD:
+        error.id, error.text = "tls-old", f"the server speaks {seen.version} at most"
+    elif error.id == "tls-weak" and not seen.version:
+        error.id = "tls-failed"  # nothing that is still to be had would do either
+    elif error.id == "tls-old" and seen.version:
+        error.id = "tls-failed"
+        error.text = f"the server speaks {seen.version}, and the settings here refuse that"
+    elif error.id == "tls-failed" and seen.version and seen.lenient:
+        error.id = "tls-weak"
 
 
 def _evidence(work: Work, error: Insecure, seen: Seen, facts: certificate.Facts) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import ssl
 import time
 
 from restante.client.session import protocol_of
-from restante.client.tls import unverified
+from restante.client.tls import hello_version, unverified
 
 GREETING = 0.7  # seconds in which most servers have said who they are
 ENOUGH = 512  # octets that tell which protocol it is
+_OLD_VERSIONS = {b"\x03\x00": "SSLv3", b"\x03\x01": "TLSv1", b"\x03\x02": "TLSv1.1"}
 _RECORD = (b"\x16\x03", b"\x15\x03")  # TLS: a handshake, an alert
 
 
@@ -36,6 +38,31 @@ def answers_tls(address: str, port: int, seconds: float) -> bytes:
             return _line(sock, seconds)
     except OSError:
         return b""
+
+
+def old_version(address: str, port: int, seconds: float) -> str:
+    """Return the version before TLS 1.2 that a port speaks, "" for none.
+
+    The opening is written by hand, for many a library speaks none of these versions any more.
+    """
+    try:
+        with socket.create_connection((address, port), seconds) as sock:
+            sock.sendall(_old_opening())
+            answer = _line(sock, seconds)
+    except OSError:
+        return ""
+    return _OLD_VERSIONS.get(hello_version(answer), "")
+
+
+def _old_opening() -> bytes:
+    """Return a ClientHello of TLS 1.1. RFC 4346 section 7.4.1.2."""
+    ciphers = bytes.fromhex("c013c014c009c00a002f003500330039000a")
+    extensions = bytes.fromhex("000a00080006001d00170018000b00020100")  # curves and their form
+    said = b"\x03\x02" + secrets.token_bytes(32) + b"\0"
+    said += len(ciphers).to_bytes(2) + ciphers + b"\1\0"
+    said += len(extensions).to_bytes(2) + extensions
+    hello = b"\1" + len(said).to_bytes(3) + said
+    return b"\x16\x03\x01" + len(hello).to_bytes(2) + hello
 
 
 def kind(address: str, port: int, seconds: float) -> str:
