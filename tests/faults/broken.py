@@ -13,6 +13,7 @@ from restante.storage.api import Store
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.quota import Change
 from restante.storage.mbox import MboxStore
 
 
@@ -35,7 +36,7 @@ class _Lying(MaildirMaildrop):
 
 class _Unsynced(MaildirMaildrop):
     def _remove(self, indexes: Sequence[int]) -> None:
-        self._unlink_all(set(indexes))
+        self._unlink_all(set(indexes), Change())
 
 
 class _Greedy(MaildirMaildrop):

@@ -10,7 +10,7 @@ import time
 
 from restante.protocol.body import size_on_wire
 from restante.storage.files import give_to_owner, open_folder_for_now
-from restante.storage.maildir.names import unique_id
+from restante.storage.maildir.quota import Change
 
 STALE = 36 * 60 * 60  # seconds
 MOST_STALE = 1000  # files that one delivery looks at
@@ -20,7 +20,7 @@ _count = itertools.count()
 
 
 def deliver(maildrop: int, message: bytes) -> str:
-    """Write a message to tmp/, move it to new/ and return its unique-id. Raises OSError."""
+    """Write a message to tmp/, move it to new/ and return its base name. Raises OSError."""
     name = _new_name(message)
     with open_folder_for_now("tmp", maildrop) as tmp, open_folder_for_now("new", maildrop) as new:
         try:
@@ -31,7 +31,10 @@ def deliver(maildrop: int, message: bytes) -> str:
             _take_back(name, tmp, new)
             raise
         _remove_stale(tmp)
-    return unique_id(name)
+    change = Change()
+    change.add(name, len(message))
+    change.write(maildrop)
+    return name
 
 
 def _take_back(name: str, *folders: int) -> None:

@@ -11,12 +11,14 @@ from restante.storage.files import store_error
 from restante.storage.maildir import names
 from restante.storage.maildir.identity import Evidence, print_of
 from restante.storage.maildir.listing import list_messages
+from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from restante.storage.maildir.held import Held
     from restante.storage.maildir.identity import Print
     from restante.storage.maildir.listing import Entry, Folders
 
@@ -50,7 +52,7 @@ def due_messages(
     ]
 
 
-def remove(folders: Folders, due: list[Expired], maildrop: Path) -> list[Due]:
+def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
     """Remove these messages for good, under all their names, and return those that are gone now.
 
     One that cannot be removed keeps no other from it, and one that another program moves meanwhile
@@ -58,14 +60,16 @@ def remove(folders: Folders, due: list[Expired], maildrop: Path) -> list[Due]:
     """
     evidence = Evidence(time.time_ns(), {each.entry.inode: each.print for each in due})
     wanted = {place: each.entry for place, each in enumerate(due)}
-    problems = unlink_all(wanted, folders, evidence)
+    change = Change()
+    problems = unlink_all(wanted, held.folders, evidence, change)
+    change.write(held.root)
     removed = [each.message for place, each in enumerate(due) if place not in problems]
     errors = [why for why in problems.values() if not isinstance(why, FileNotFoundError)]
     failed = errors[0] if errors else None
     try:
         if removed or failed:
-            os.fsync(folders.new)
-            os.fsync(folders.cur)
+            os.fsync(held.folders.new)
+            os.fsync(held.folders.cur)
     except OSError as error:
         failed = failed or error
     if failed is not None:

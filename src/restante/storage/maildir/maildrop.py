@@ -21,6 +21,7 @@ from restante.storage.files import (
 from restante.storage.maildir import sizes
 from restante.storage.maildir.identity import Evidence, Verdict, belongs
 from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
+from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
 from restante.storage.snapshots import GRAIN
 from restante.storage.threads import DISK
@@ -143,7 +144,11 @@ class MaildirMaildrop:
     def _remove(self, indexes: Sequence[int]) -> None:
         with as_store_error("messages cannot be removed", self._folder):
             self._held.check_place()
-            failed = self._unlink_all(set(indexes))
+            change = Change()
+            try:
+                failed = self._unlink_all(set(indexes), change)
+            finally:
+                change.write(self._held.root)
         with as_store_error("a removal may not last", self._folder):
             os.fsync(self._held.folders.new)
             os.fsync(self._held.folders.cur)
@@ -152,7 +157,7 @@ class MaildirMaildrop:
             told = store_error("some messages could not be removed", why, self._folder)
             raise RemainError(told.text, sorted(failed), path=told.path) from why
 
-    def _unlink_all(self, indexes: set[int]) -> dict[int, OSError]:
+    def _unlink_all(self, indexes: set[int], change: Change) -> dict[int, OSError]:
         """Remove messages' files, and return which may still be there, and why.
 
         The folders are read once where names may have changed since the session began, and again
@@ -163,7 +168,7 @@ class MaildirMaildrop:
             indexes = indexes - self._look_again(indexes, failed)
         for _ in range(MOST_LOOKS):
             wanted = {index: self._entries[index] for index in sorted(indexes)}
-            problems = unlink_all(wanted, self._held.folders, self._evidence)
+            problems = unlink_all(wanted, self._held.folders, self._evidence, change)
             missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
             indexes = missing - failed.keys()
             failed = {i: problems[i] for i in problems.keys() - indexes} | failed

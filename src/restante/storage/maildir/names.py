@@ -15,6 +15,7 @@ LONGEST_UID = 70  # characters: RFC 1939 section 7
 LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
 HASHED = "sha256-"  # begins what is made for names that do not fit
 
+_STORED_SIZE = re.compile(r",S=([0-9]{1,18})(?=,|$)")
 _WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
 MOST_DIGITS = 18  # of a time
 _TIME = re.compile(r"[0-9]{1,18}")
@@ -56,6 +57,17 @@ def wire_size(base: str) -> int | None:
     """Return the octets with CR LF line ends that the field W= gives, or None."""
     found = _WIRE_SIZE.search(base)
     return int(found[1]) if found else None
+
+
+def stored_size(base: str) -> int | None:
+    """Return the octets of the message as it is stored that the field S= gives, or None."""
+    found = _STORED_SIZE.search(base)
+    return int(found[1]) if found else None
+
+
+def is_trashed(name: str) -> bool:
+    """Tell whether a mail program has marked a file's message as deleted: the flag T."""
+    return "T" in name.partition(":2,")[2]
 
 
 def delivered(base: str) -> int:

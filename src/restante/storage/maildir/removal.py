@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from restante.storage.maildir.identity import Evidence
     from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.quota import Change
 
 MOST_OPEN = 64  # files that have more names, held open at once
 
@@ -35,9 +36,9 @@ class Linked(NamedTuple):
 
 
 def unlink_all(
-    wanted: Mapping[int, Entry], folders: Folders, evidence: Evidence
+    wanted: Mapping[int, Entry], folders: Folders, evidence: Evidence, change: Change
 ) -> dict[int, OSError]:
-    """Remove messages' files, and return why that failed, by the message's place.
+    """Remove messages' files, note them as a change, and return why that failed, by place.
 
     FileNotFoundError: the file does not have the name that is known, and nothing was removed.
     """
@@ -46,7 +47,7 @@ def unlink_all(
     try:
         for place, entry in wanted.items():
             try:
-                file = _unlink(entry, folders, evidence)
+                file = _unlink(entry, folders, evidence, change)
             except OSError as error:
                 error.filename = entry.path
                 failed[place] = error
@@ -60,7 +61,7 @@ def unlink_all(
         _close(linked)
 
 
-def _unlink(entry: Entry, folders: Folders, evidence: Evidence) -> int:
+def _unlink(entry: Entry, folders: Folders, evidence: Evidence, change: Change) -> int:
     """Remove the known name of a file; return the file, open, where it has more, else -1.
 
     Raises OSError.
@@ -69,8 +70,10 @@ def _unlink(entry: Entry, folders: Folders, evidence: Evidence) -> int:
     file = os.open(entry.name, _BY_NAME, dir_fd=folder)
     linked = False
     try:
-        if _is_there(entry, os.fstat(file), evidence):
+        status = os.fstat(file)
+        if _is_there(entry, status, evidence):
             os.unlink(entry.name, dir_fd=folder)
+            change.remove(entry.name, status.st_size)
             linked = os.fstat(file).st_nlink > 0
     finally:
         if not linked:

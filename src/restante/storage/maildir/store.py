@@ -17,7 +17,7 @@ from restante.storage.maildir.listing import Folders
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.opening import look
 from restante.storage.maildir.snapshot import Stamp
-from restante.storage.maildir.uidlist import naming
+from restante.storage.maildir.uidlist import naming, unlisted
 from restante.storage.pace import Pace
 from restante.storage.snapshots import Snapshots
 from restante.storage.threads import DISK
@@ -114,7 +114,7 @@ class MaildirStore:
             undo.callback(held.release)
             unique_id = naming(self._others, held.root)
             due = expiry.due_messages(held.folders, days, unique_id, held.owner)
-            return expiry.remove(held.folders, due, folder) if due else []
+            return expiry.remove(held, due, folder) if due else []
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
@@ -157,7 +157,7 @@ class MaildirStore:
         with as_store_error("a message cannot be delivered", folder):
             root = self._open_or_make(owner, folder)
             try:
-                return delivery.deliver(root, message)
+                return unlisted(self._others, delivery.deliver(root, message))
             finally:
                 let_go(root)
 
