@@ -188,3 +188,17 @@ def test_end_of_process() -> None:
         "asyncio.run(main())\n"
     )
     assert subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode == 0
+
+
+def test_fork() -> None:
+    """A forked process has none of the threads, and makes its own."""
+    script = """
+import asyncio, os
+from restante.storage.threads import DISK
+asyncio.run(DISK.run("ann", os.getpid))
+child = os.fork()
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+assert asyncio.run(DISK.run("ann", os.getpid)) == os.getpid()
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -8,6 +8,7 @@ for each user, and keep a process from ending.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -77,6 +78,10 @@ class Threads:
         self._most = most
         self._most_each = most_each
         self._patience = patience
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget all threads: a process that was just forked has none of them."""
         self._changed = threading.Condition()
         self._waiting: deque[_Call[Any]] = deque()
         self._running: Counter[str] = Counter()
@@ -158,3 +163,5 @@ class Threads:
 
 DISK = Threads()
 """The threads of this process."""
+
+os.register_at_fork(after_in_child=DISK.begin_anew)
