@@ -150,7 +150,7 @@ def _store(config: Config, log: FilteringBoundLogger) -> Store:
         return MaildirStore(layout, _others(unique_ids), note_made)
     if unique_ids != OWN:
         raise ConfigError(["mail.unique_ids: works with Maildirs only; leave it out for an mbox"])
-    return MboxStore(layout)
+    return MboxStore(layout, lambda path, problem: log.warning("mbox", path=path, problem=problem))
 
 
 def _others(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 CALLS = (
     "open", "close", "write", "pwrite", "fsync", "rename", "unlink", "link", "ftruncate", "utime",
-    "fchown", "fchmod",
+    "fchown", "fchmod", "symlink",
 )  # fmt: skip
 MOST = 1000  # calls
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from restante.storage.api import BusyError, LockedError, StoreError
-from restante.storage.mbox import lock, maildrop
+from restante.storage.mbox import dotlock, lock, maildrop
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.mbox.place import Place
 from storage.contract import whole
@@ -86,8 +86,8 @@ def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
 
     box.uids()
     make_dotlock(box.file)
-    unlocked = lambda *_, **__: contextlib.nullcontext()  # noqa: E731
-    monkeypatch.setattr("restante.storage.mbox.store.held", unlocked)
+    unlocked = lambda *_: contextlib.nullcontext()  # noqa: E731
+    monkeypatch.setattr("restante.storage.mbox.store.held_to_read", unlocked)
     box.use(session)
     monkeypatch.undo()
     Path(f"{box.file}.lock").unlink()
@@ -101,10 +101,10 @@ def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
     file, again = place.open(), place.open()
     assert file is not None
     assert again is not None
-    dotlock = Path(f"{box.file}.lock")
+    theirs_too = Path(f"{box.file}.lock")
     with lock.held(place, file):
-        assert dotlock.read_bytes().startswith(b"%d\n" % os.getpid())
-        command = [dotlockfile, "-l", "-r", "0", str(dotlock)]
+        assert theirs_too.read_bytes().startswith(b"%d\n" % os.getpid())
+        command = [dotlockfile, "-l", "-r", "0", str(theirs_too)]
         assert subprocess.run(command, check=False, timeout=PATIENCE).returncode != 0
         with box.file.open("r+b") as other, pytest.raises(BlockingIOError):
             fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,12 +139,12 @@ def test_a_session_hinders_nobody_who_delivers(box: Box) -> None:
 @pytest.mark.parametrize("text", [b"", b"99999999\n", b"0"])
 def test_a_dotlock_is_stale_when_it_is_old(box: Box, text: bytes) -> None:
     box.write(ONE)
-    dotlock = Path(f"{box.file}.lock")
-    dotlock.write_bytes(text)
+    old_lock = Path(f"{box.file}.lock")
+    old_lock.write_bytes(text)
     with pytest.raises(BusyError):
         box.uids()
-    old = time.time() - lock.STALE - 10
-    os.utime(dotlock, (old, old))
+    old = time.time() - dotlock.STALE - 10
+    os.utime(old_lock, (old, old))
     assert box.texts() == [ONE]
     assert box.beside() == []
 

@@ -111,10 +111,10 @@ def test_a_removal_that_fails_leaves_all(
     def failing(*args: object, **options: object) -> object:
         if call == "write" and b"restante" in bytes(args[1]):  # type: ignore[call-overload]
             return real(*args)
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, call, failing)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match="Input/output error"):
         box.remove(0)
     monkeypatch.undo()
     assert box.file.read_bytes() == old
@@ -152,6 +152,7 @@ def test_an_mbox_whose_owner_cannot_be_kept_is_not_rewritten(
 def test_a_folder_that_may_not_be_written_to_is_told_clearly(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A2: reading needs no file beside the mbox; removal does, and says what to do."""
     real = os.open
 
     def refused(name: str, flags: int, *args: int, **options: int) -> int:
@@ -161,9 +162,11 @@ def test_a_folder_that_may_not_be_written_to_is_told_clearly(
 
     box.write(ONE)
     monkeypatch.setattr(os, "open", refused)
+    assert box.texts() == [ONE]
     with pytest.raises(StoreError, match="group that may") as caught:
-        box.uids()
+        box.remove(0)
     assert caught.value.permanent
+    assert box.texts() == [ONE]
 
 
 def link(box: Box) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import re
 
 import pytest
@@ -32,11 +34,18 @@ def test_a_link_in_place_of_an_mbox_is_named(box: Box) -> None:
         box.uids()
 
 
-def test_a_file_beside_an_mbox_is_named(box: Box) -> None:
+def test_a_file_beside_an_mbox_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.write(letter(1))
     lock = box.root / ".ann.restante"
-    lock.symlink_to("elsewhere")
-    with pytest.raises(StoreError, match="symbolic links" + ending_in(lock)):
+    real = os.open
+
+    def failing(name: str, flags: int, *args: int, **options: int) -> int:
+        if name == lock.name:
+            raise OSError(errno.EIO, "Input/output error", name)
+        return real(name, flags, *args, **options)
+
+    monkeypatch.setattr(os, "open", failing)
+    with pytest.raises(StoreError, match="output error" + ending_in(lock)):
         box.uids()
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.api import Due
+from restante.storage.api import Due, PartlyExpiredError, RemainError
 from restante.storage.mbox import fromline, messages
 from restante.storage.mbox.reading import read_at
+from restante.storage.mbox.rewrite import rewrite
 
 if TYPE_CHECKING:
     from restante.storage.mbox.opening import Snapshot
+    from restante.storage.mbox.place import Place
 
 DAY = 24 * 60 * 60  # seconds
 
@@ -30,3 +32,15 @@ def due_messages(file: int, now: Snapshot, days: int) -> dict[int, Due]:
         age = int((moment - came) // DAY)
         found[index] = Due(now.contents.uids[index], age, entry.end - entry.text)
     return found
+
+
+def remove(place: Place, file: int, now: Snapshot, due: dict[int, Due]) -> Snapshot:
+    """Remove these messages from a locked mbox, and return what it holds then.
+
+    Raises PartlyExpiredError, OSError, StoreError.
+    """
+    try:
+        return rewrite(place, file, now, set(due))
+    except RemainError as error:
+        gone = [message for index, message in due.items() if index not in error.remaining]
+        raise PartlyExpiredError(error.text, gone, path=error.path) from error

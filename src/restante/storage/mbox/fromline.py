@@ -57,15 +57,16 @@ def time_of(line: bytes) -> float | None:
 
 
 def places(file: int, begin: int, size: int) -> Iterator[int]:
-    """Return where From-lines begin in a file from `begin`, itself a line's start. Raises OSError.
+    """Return where From-lines begin in a file from `begin`, itself a line's start, up to `size`.
 
-    The file is read in blocks that overlap, so that no line is cut.
+    The file is read in blocks that overlap, so that no line is cut; what is behind `size`, since
+    another program writes without a lock, or a delivery was cut off, is not there. Raises OSError.
     """
-    if length(read_at(file, LONGEST, begin)):
+    if begin < size and length(read_at(file, LONGEST, begin)):
         yield begin
     place = begin
     while place < size:
-        block = read_at(file, BLOCK + LONGEST, place)
+        block = read_at(file, min(BLOCK + LONGEST, size - place), place)
         found = block.find(_START, 0, BLOCK + len(_START) - 1)
         while found >= 0:
             if length(block[found + 1 : found + 1 + LONGEST]):

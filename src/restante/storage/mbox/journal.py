@@ -1,18 +1,25 @@
 """What is under way in an mbox, so that what a killed process began can be undone.
 
-While a message is written at the end of an mbox, a file beside it says from where on, and how much
-it will be. The file goes before anybody is told that the message is there. So whoever finds it,
-with the mbox locked, finds a message that nobody was promised, whole or in part, and cuts it off;
-unless another program has added a message since, or might have: then all stays as it is.
+While a message is written at the end of an mbox, a file beside it says from where on, how much it
+will be, and how it begins: with a line that no other message has. The file goes before anybody is
+told that the message is there. So whoever finds it, with the mbox locked, finds a message that
+nobody was promised, whole or in part, and cuts it off; unless another program has added a message
+since, or might have: then all stays as it is.
+
+Only a file counts that nobody else can have written: a stranger's would have mail cut off.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.mbox import fromline
+from restante.storage.files import let_go
+from restante.storage.mbox import fromline, header
+from restante.storage.mbox.beside import READ, is_ours, make_lasting, remove
 from restante.storage.mbox.reading import read_at
 
 if TYPE_CHECKING:
@@ -20,9 +27,17 @@ if TYPE_CHECKING:
 
     from restante.storage.mbox.place import Place
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_NO_FILE_OF_OURS = frozenset({errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
 _SHORT = 4096  # octets: more than the file ever has
+_NUMBERS = re.compile(rb"([0-9]{1,18}) ([0-9]{1,18})\n")
+
+
+class Begun(NamedTuple):
+    """A delivery that did not come to its end."""
+
+    size: int  # of the mbox before
+    octets: int  # that were to be written
+    head: bytes  # with which they begin: the From-line and the store's own line
 
 
 @contextlib.contextmanager
@@ -31,7 +46,7 @@ def appending(place: Place, file: int, octets: bytes) -> Iterator[int]:
 
     Whoever writes them syncs them in the block; then the journal goes, durably, for it would have
     them cut off after a power cut. Where anything fails, the file is cut to what it was. Raises
-    OSError.
+    OSError, StoreError.
     """
     size = os.fstat(file).st_size
     try:
@@ -46,9 +61,9 @@ def appending(place: Place, file: int, octets: bytes) -> Iterator[int]:
 
 def _begin(place: Place, size: int, octets: bytes) -> None:
     """Write the journal, durably. This makes the name of a new mbox last as well."""
-    head = octets[: fromline.LONGEST].lstrip(b"\n").split(b"\n")[:2]  # with the store's own line
-    with open(os.open(place.journal, _NEW, 0o600, dir_fd=place.folder), "wb") as file:
-        file.write(b"\n".join([b"%d %d" % (size, len(octets)), *head]))
+    lines = octets[: fromline.LONGEST + header.LONGEST_OWN].lstrip(b"\n").split(b"\n")[:2]
+    with open(make_lasting(place, place.journal), "wb") as file:
+        file.write(b"\n".join([b"%d %d" % (size, len(octets)), *lines, b""]))
         file.flush()
         os.fsync(file.fileno())
     os.fsync(place.folder)
@@ -65,25 +80,67 @@ def _take_back(place: Place, file: int, size: int) -> None:
 
 def undo(place: Place, file: int) -> None:
     """Undo in a locked mbox what a killed process began. Raises OSError."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(place.new_file, dir_fd=place.folder)
-    try:
-        journal = os.open(place.journal, _READ, dir_fd=place.folder)
-    except FileNotFoundError:
+    remove(place, place.new_file)
+    begun = _read(place, file)
+    if begun is None:
         return
-    with open(journal, "rb") as opened:
-        numbers, _, head = opened.read(_SHORT).partition(b"\n")
-    size, _, octets = numbers.partition(b" ")
-    if size.isdigit() and octets.isdigit() and head:
-        _cut(file, int(size), int(octets), head)
+    if _is_left(file, begun):
+        cut = os.fstat(file).st_size - begun.size
+        os.ftruncate(file, begun.size)
+        os.fsync(file)
+        place.report(
+            f"a delivery that was cut off left {cut} octets at the end of the mbox: they were"
+            " removed; the sender was not told that the message is there, and sends it again"
+        )
     os.unlink(place.journal, dir_fd=place.folder)
 
 
-def _cut(file: int, size: int, octets: int, head: bytes) -> None:
-    added = os.fstat(file).st_size - size
-    if not 0 < added <= octets:
-        return
-    text = read_at(file, added, size).lstrip(b"\n")
-    if head.startswith(text) or (text.startswith(head) and not fromline.anywhere(text[4:])):
-        os.ftruncate(file, size)
-        os.fsync(file)
+def promised_end(place: Place, file: int) -> int | None:
+    """Return where a locked mbox ends that cannot be mended now; None: where the file ends.
+
+    Raises OSError.
+    """
+    begun = _read(place, file)
+    return begun.size if begun is not None and _is_left(file, begun) else None
+
+
+def _read(place: Place, file: int) -> Begun | None:
+    """Return what the journal says; None where there is none, or none that can be believed."""
+    try:
+        journal = os.open(place.journal, READ, dir_fd=place.folder)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _NO_FILE_OF_OURS:
+            return None
+        raise
+    try:
+        if not is_ours(os.fstat(journal), os.fstat(file)):
+            return None
+        text = read_at(journal, _SHORT, 0)
+    finally:
+        let_go(journal)
+    numbers = _NUMBERS.match(text)
+    if numbers is None:
+        return Begun(0, 0, b"")  # it was not written to its end, so nothing else was written
+    return Begun(int(numbers[1]), int(numbers[2]), text[numbers.end() :])
+
+
+def _is_left(file: int, begun: Begun) -> bool:
+    """Tell whether a message that nobody was promised is at the end of the file, and nothing else.
+
+    Its first two lines must be the very ones; of a message that is shorter, all that is there.
+    """
+    added = os.fstat(file).st_size - begun.size
+    if not 0 < added <= begun.octets or not _is_head(begun.head):
+        return False
+    text = read_at(file, added, begun.size).lstrip(b"\n")
+    if text.startswith(begun.head):
+        return not fromline.anywhere(text[4:])
+    return begun.head.startswith(text)
+
+
+def _is_head(text: bytes) -> bool:
+    line = fromline.length(text)
+    own = header.own(text[line:])
+    return bool(line and own.line and line + own.octets == len(text))

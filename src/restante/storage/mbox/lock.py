@@ -3,6 +3,10 @@
 The session's lock is held from login to QUIT, on a file of this store's own, and hinders nobody who
 delivers. The mbox itself is locked only while it is read or written: by a record lock and then by a
 dotlock, in the order that Debian's policy wants (section 11.6).
+
+To read must need no space and no writable disk. So where a file cannot be made, the session's lock
+is a kernel lock (flock) on the mbox itself, and a reader only sees to it that nobody else has the
+dotlock, before and after.
 """
 
 from __future__ import annotations
@@ -11,14 +15,17 @@ import contextlib
 import errno
 import fcntl
 import os
+import stat
 import struct
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
 from restante.storage.files import let_go
-from restante.storage.mbox import journal
+from restante.storage.mbox import journal, moving
+from restante.storage.mbox.beside import IN_THE_WAY, UNWRITABLE, is_strangers
+from restante.storage.mbox.dotlock import HeldError, is_held, remove_dotlock, take_dotlock
+from restante.storage.mbox.dotlock import lock_at_once as _flock
 from restante.storage.mbox.place import same_file
 
 if TYPE_CHECKING:
@@ -26,76 +33,153 @@ if TYPE_CHECKING:
 
     from restante.storage.mbox.place import Place
 
-STALE = 5 * 60  # seconds: nobody holds a dotlock for so long
-OURS = b"restante"
+__all__ = ["HeldError", "SessionLock", "held", "held_to_read"]
 
-_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
-_NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class HeldError(Exception):
-    """Another program holds one of the mbox's locks."""
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_NOT_TO_BE_MADE = UNWRITABLE | IN_THE_WAY
 
 
 class SessionLock:
     """An exclusive lock on a maildrop that the kernel frees when its holder dies."""
 
-    def __init__(self, place: Place, file: int) -> None:
+    def __init__(self, place: Place, file: int, name: str) -> None:
         self._place = place
         self._file = file
+        self._name = name  # of the file to remove; "" for none
 
     @classmethod
     def take(cls, place: Place) -> SessionLock | None:
-        """Take the lock; None while another session has it. Raises OSError."""
-        with _folder_writable():
-            file = os.open(place.session_lock, _NEW, 0o600, dir_fd=place.folder)
+        """Take the lock; None while another session has it. Raises OSError, StoreError."""
+        name = place.session_lock
+        file = _open_session_lock(place)
+        if file is None:
+            name, file = "", place.open()
+        if file is None:
+            return cls(place, -1, "")  # there is no mail, so there is nothing to lock
         try:
-            taken = _flock(file) and same_file(place.folder, place.session_lock, file)
+            taken = _flock(file) and same_file(place.folder, name or place.name, file)
         except BaseException:
             let_go(file)
             raise
         if taken:
-            return cls(place, file)
+            return cls(place, file, name)
         let_go(file)
         return None
 
     def release(self) -> None:
         """Give it back. The file goes while it is locked: who waits sees that and makes another."""
-        with contextlib.suppress(OSError):
-            os.unlink(self._place.session_lock, dir_fd=self._place.folder)
+        if self._name:
+            with contextlib.suppress(OSError):
+                os.unlink(self._name, dir_fd=self._place.folder)
         let_go(self._file)
 
 
+def _open_session_lock(place: Place) -> int | None:
+    """Open the file that a session locks; None where it cannot be made, or is not for that."""
+    try:
+        file = os.open(place.session_lock, _OPEN, 0o600, dir_fd=place.folder)
+    except OSError as error:
+        if error.errno in _NOT_TO_BE_MADE:
+            return None
+        raise
+    try:
+        status = os.fstat(file)
+        usable = stat.S_ISREG(status.st_mode) and not is_strangers(place, status)
+    except BaseException:
+        let_go(file)
+        raise
+    if usable:
+        return file
+    let_go(file)
+    return None
+
+
 @contextlib.contextmanager
-def held(place: Place, file: int, *, stays_open: bool = False) -> Iterator[None]:
-    """Hold both locks of an open mbox, in which nothing is left half done.
+def held(place: Place, file: int) -> Iterator[None]:
+    """Hold both locks of an open mbox to write it, in which nothing is left half done.
+
+    Raises HeldError, OSError, StoreError.
+    """
+    with _record_locked(place, file, stays_open=False):
+        with _folder_writable():
+            dotlock = take_dotlock(place, file)
+        try:
+            journal.undo(place, file)
+            moving.finish(place, file)
+            yield
+        finally:
+            remove_dotlock(place, dotlock)
+
+
+@contextlib.contextmanager
+def held_to_read(place: Place, file: int) -> Iterator[int | None]:
+    """Hold the locks of an open mbox to read it, and return where its mail ends.
+
+    That is None for the file's end, and a place before it where a killed delivery wrote something
+    that cannot be cut off now. Raises HeldError, OSError, StoreError.
+    """
+    with _record_locked(place, file, stays_open=True) as writable:
+        try:
+            dotlock = take_dotlock(place, file)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            if is_held(place, file):
+                raise HeldError from error
+            moving.check(place, file)
+            yield journal.promised_end(place, file)
+            if is_held(place, file):
+                raise HeldError from error
+            return
+        try:
+            yield _mended(place, file) if writable else journal.promised_end(place, file)
+        finally:
+            remove_dotlock(place, dotlock)
+
+
+def _mended(place: Place, file: int) -> int | None:
+    """Undo what a killed process began; where the disk refuses, return where the mail ends."""
+    try:
+        journal.undo(place, file)
+        moving.finish(place, file)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        moving.check(place, file)
+        return journal.promised_end(place, file)
+    return None
+
+
+@contextlib.contextmanager
+def _record_locked(place: Place, file: int, *, stays_open: bool) -> Iterator[bool]:
+    """Hold the record lock, and return whether it is one for writing.
 
     A lock that cannot be given back ends with the file; so that is an error only where the file
-    `stays_open`. Raises HeldError, OSError, StoreError.
+    `stays_open`.
     """
-    if not _record_lock(file):
-        raise HeldError
+    writable = _record_lock(file)
     try:
         if not place.is_at(file):
             raise HeldError
-        dotlock = _take_dotlock(place)
-        try:
-            journal.undo(place, file)
-            yield
-        finally:
-            _remove_dotlock(place, dotlock)
+        yield writable
     finally:
         with contextlib.nullcontext() if stays_open else contextlib.suppress(OSError):
             _call_record_lock(file, fcntl.F_UNLCK)
 
 
 def _record_lock(file: int) -> bool:
-    """Lock the whole file; return False when another program has locked some of it."""
+    """Lock the whole file; return False where it is open for reading only. Raises HeldError."""
     try:
-        _call_record_lock(file, fcntl.F_WRLCK)
+        try:
+            _call_record_lock(file, fcntl.F_WRLCK)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            _call_record_lock(file, fcntl.F_RDLCK)
+            return False
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
+            raise HeldError from error
         raise
     return True
 
@@ -110,97 +194,8 @@ def _call_record_lock(file: int, kind: int) -> None:
         whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
         fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
     else:
-        fcntl.lockf(file, fcntl.LOCK_UN if kind == fcntl.F_UNLCK else _AT_ONCE)
-
-
-def _take_dotlock(place: Place) -> int:
-    """Make the dotlock, and return it open. Raises HeldError.
-
-    It appears locked and with its text, so that a later process can tell that its maker died.
-    """
-    with _folder_writable():
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(place.new_dotlock, dir_fd=place.folder)  # of a process that was killed
-        file = os.open(place.new_dotlock, _NEW | os.O_EXCL, 0o644, dir_fd=place.folder)
-    try:
-        _fill_and_link(place, file)
-    except BaseException:
-        os.close(file)
-        raise
-    return file
-
-
-def _remove_dotlock(place: Place, dotlock: int) -> None:
-    """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
-
-    So a disk that fails only now is no news.
-    """
-    with contextlib.suppress(OSError):
-        if same_file(place.folder, place.dotlock, dotlock):
-            os.unlink(place.dotlock, dir_fd=place.folder)
-    let_go(dotlock)
-
-
-def _fill_and_link(place: Place, file: int) -> None:
-    if not _flock(file):
-        raise HeldError
-    os.write(file, b"%d\n%s\n" % (os.getpid(), OURS))
-    for _ in range(2):
-        try:
-            os.link(
-                place.new_dotlock,
-                place.dotlock,
-                src_dir_fd=place.folder,
-                dst_dir_fd=place.folder,
-                follow_symlinks=False,
-            )
-        except FileExistsError:
-            if not _remove_stale(place):
-                raise HeldError from None
-            continue
-        os.unlink(place.new_dotlock, dir_fd=place.folder)
-        return
-    raise HeldError
-
-
-def _remove_stale(place: Place) -> bool:
-    """Remove a dotlock whose maker died; return whether the way may be free now."""
-    try:
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(place.dotlock, flags, dir_fd=place.folder)
-    except FileNotFoundError:
-        return True
-    except OSError:  # a link or a pipe, or not to be read: age alone tells
-        return _remove_if_old(place)
-    try:
-        if OURS in os.read(file, 100).split() and _flock(file):
-            if same_file(place.folder, place.dotlock, file):
-                os.unlink(place.dotlock, dir_fd=place.folder)
-            return True
-    finally:
-        os.close(file)
-    return _remove_if_old(place)
-
-
-def _remove_if_old(place: Place) -> bool:
-    """Remove a dotlock that is too old, by the clock of the disk: that may be another machine's."""
-    try:
-        made = os.stat(place.dotlock, dir_fd=place.folder, follow_symlinks=False).st_mtime
-        now = os.stat(place.new_dotlock, dir_fd=place.folder, follow_symlinks=False).st_mtime
-        if now - made < STALE or time.time() - made < STALE:
-            return False
-        os.unlink(place.dotlock, dir_fd=place.folder)
-    except FileNotFoundError:
-        pass
-    return True
-
-
-def _flock(file: int) -> bool:
-    try:
-        fcntl.flock(file, _AT_ONCE)
-    except BlockingIOError:
-        return False
-    return True
+        kinds = {fcntl.F_WRLCK: fcntl.LOCK_EX, fcntl.F_RDLCK: fcntl.LOCK_SH}
+        fcntl.lockf(file, kinds[kind] | fcntl.LOCK_NB if kind in kinds else fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager

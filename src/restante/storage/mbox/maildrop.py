@@ -9,11 +9,11 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restante.storage.api import GoneError, LockedError, StoreError
+from restante.storage.api import GoneError, LockedError, RemainError, StoreError
 from restante.storage.files import as_store_error, close_now, let_go, read_at_hand
 from restante.storage.mbox import messages
 from restante.storage.mbox.chunks import MboxChunks
-from restante.storage.mbox.lock import HeldError, held
+from restante.storage.mbox.lock import HeldError, held, held_to_read
 from restante.storage.mbox.opening import look
 from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.rewrite import rewrite
@@ -68,7 +68,10 @@ class MboxMaildrop:
         return DISK.run(str(self._place.path), work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed."""
+        """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed.
+
+        Raises RemainError: some are, on a full disk.
+        """
         deadline = time.monotonic() + PATIENCE
         work = functools.partial(self._try_remove, indexes)
         while indexes and not await DISK.run(str(self._place.path), work):
@@ -138,8 +141,8 @@ class MboxMaildrop:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with held(self._place, file, stays_open=True):
-                    return look(file, None)
+                with held_to_read(self._place, file) as end:
+                    return look(file, None, end)
             except HeldError:
                 if time.monotonic() > deadline:
                     raise LockedError("another program holds the mbox") from None
@@ -148,7 +151,7 @@ class MboxMaildrop:
     def _try_remove(self, indexes: Sequence[int]) -> bool:
         """Remove messages; return False when another program holds the mbox."""
         with self._errors("messages cannot be removed"):
-            file = self._place.open()
+            file = self._place.open(to_write=True)
             try:
                 if file is not None:
                     with held(self._place, file):
@@ -174,7 +177,12 @@ class MboxMaildrop:
             raise StoreError("another program changes the mbox without its locks")
         self._learn(None)
         if removed:
-            self._learn(rewrite(self._place, file, now, removed))
+            try:
+                self._learn(rewrite(self._place, file, now, removed))
+            except RemainError as error:
+                uids = {now.contents.uids[index] for index in error.remaining}
+                left = [i for i in indexes if self.contents.uids[i] in uids]
+                raise RemainError(error.text, left, path=error.path) from error
 
     def _places(self, now: Snapshot, indexes: Sequence[int]) -> set[int]:
         """Return where messages are now.

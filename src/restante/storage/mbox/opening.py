@@ -51,10 +51,15 @@ class Snapshot:
 NOTHING = Snapshot(None, trusted=False, entries=(), contents=Contents((), ()))
 
 
-def look(file: int, known: Snapshot | None) -> Snapshot:
-    """Return what a locked mbox holds now. Raises StoreError, OSError."""
+def look(file: int, known: Snapshot | None, end: int | None = None) -> Snapshot:
+    """Return what a locked mbox holds now, up to `end` where that is not its file's end.
+
+    Raises StoreError, OSError.
+    """
     begun = time.time_ns()
     stamp = Stamp.of(os.fstat(file))
+    if end is not None:
+        stamp, begun = stamp._replace(size=end), 0  # nothing to rely on later
     if known is not None and known.trusted and known.stamp == stamp:
         return known
     entries = _grown(file, stamp, known) or messages.scan(file, stamp.size)

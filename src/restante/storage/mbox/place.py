@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.storage.api import StoreError
-from restante.storage.files import open_below
+from restante.storage.files import is_missing, open_below
+from restante.storage.mbox.beside import UNWRITABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
 _WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # so that who looks for unread mail is not misled
+
+
+class FolderMissingError(OSError):
+    """There is no folder for an mbox, so there is no mbox, and the disk cannot be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,7 @@ class Place:
     folder: int
     name: str
     path: Path
+    report: Callable[[str], None] = lambda _: None  # what the administrator should know
 
     @property
     def session_lock(self) -> str:
@@ -51,15 +59,29 @@ class Place:
         """The name of the file that says what is being written."""
         return f".{self.name}.restante.journal"
 
-    def open(self) -> int | None:
-        """Open the mbox to read it and to lock it; None where there is none.
+    @property
+    def move(self) -> str:
+        """The name of the link that says how far a removal in place came."""
+        return f".{self.name}.restante.move"
+
+    @property
+    def new_move(self) -> str:
+        """The name of such a link that is being made."""
+        return f".{self.name}.restante.move.new"
+
+    def open(self, *, to_write: bool = False) -> int | None:
+        """Open the mbox to lock it and to read it, or `to_write` it; None where there is none.
 
         Raises OSError. Raises StoreError: it is a link, or no file, or has a second name.
         """
         try:
-            file = self._open(self.name)
+            file = self._open(os.O_RDWR)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            if to_write or error.errno not in _READ_ONLY:
+                raise
+            file = self._open(os.O_RDONLY)
         try:
             check(os.fstat(file))
         except BaseException:
@@ -71,27 +93,33 @@ class Place:
         """Tell whether this open file is what the name means now. Raises OSError."""
         return same_file(self.folder, self.name, file)
 
-    def _open(self, name: str) -> int:
-        flags = os.O_RDWR | _FILE
+    def _open(self, way: int) -> int:
+        flags = way | _FILE
         try:
-            return os.open(name, flags | _WITHOUT_TRACE, dir_fd=self.folder)
+            return os.open(self.name, flags | _WITHOUT_TRACE, dir_fd=self.folder)
         except PermissionError:  # only the owner may leave no trace
-            return os.open(name, flags, dir_fd=self.folder)
+            return os.open(self.name, flags, dir_fd=self.folder)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
                 raise StoreError("the mbox is a link or no file", permanent=True) from error
             raise
 
 
-def open_place(path: Path, root: Path) -> Place:
+def open_place(path: Path, root: Path, report: Callable[[str], None]) -> Place:
     """Open the folder of an mbox, made when it is missing, but never the mail folder itself.
 
-    That may be a disk that is not mounted yet. Raises OSError. Raises StoreError: only a lock may
-    have such a name.
+    That may be a disk that is not mounted yet. Raises OSError. Raises FolderMissingError: it cannot
+    be made. Raises StoreError: only a lock may have such a name.
     """
     if path.name.endswith(".lock"):
         raise StoreError(f"{path.name} would be the lock of another mbox", permanent=True)
-    return Place(open_below(root, path.parent), path.name, path)
+    try:
+        folder = open_below(root, path.parent)
+    except OSError as error:
+        if error.errno in UNWRITABLE and is_missing(path.parent):
+            raise FolderMissingError(error.errno, error.strerror, error.filename) from error
+        raise
+    return Place(folder, path.name, path, report)
 
 
 def same_file(folder: int, name: str, file: int) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING
 from restante.protocol.maildrop import Contents
 from restante.storage.api import StoreError
 from restante.storage.files import let_go
-from restante.storage.mbox import fromline, header, messages
+from restante.storage.mbox import fromline, header, messages, moving
+from restante.storage.mbox.beside import FULL, make_temporary, remove
 from restante.storage.mbox.opening import Snapshot, Stamp
 from restante.storage.mbox.reading import read_at
 
@@ -22,16 +22,46 @@ if TYPE_CHECKING:
 
 BLOCK = 1024 * 1024  # octets
 
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
 
 def rewrite(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapshot:
     """Write a locked mbox anew without the messages of these indexes; durable on return.
 
-    Owner, mode and times stay. Returns what it holds then. Raises OSError, StoreError: the old file
-    is as it was, unless only the last step failed, which makes it durable.
+    Owner, mode and times stay. Where the disk is full, the messages are taken out of the file as it
+    is. Returns what it holds then. Raises OSError, StoreError: the old file is as it was, unless
+    only the last step failed, which makes it durable. Raises RemainError: some are gone.
     """
-    new = os.open(place.new_file, _NEW, 0o600, dir_fd=place.folder)
+    try:
+        after = _write_anew(place, file, now, removed)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        return _shrink(place, file, now, removed)
+    os.fsync(place.folder)
+    return after
+
+
+def _shrink(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapshot:
+    """Take messages out of the file, which needs no room, unless others need new lines then."""
+    left = [index for index in range(len(now.entries)) if index not in removed]
+    room = sum(now.entries[index].next - now.entries[index].start for index in left)
+    full = StoreError(
+        f"the disk is full, and these messages cannot be removed without room: free {room} octets"
+    )
+    if any(_own_line(now, index) for index in left):
+        raise full
+    after = _left(now, removed, _moved(now, removed), os.fstat(file))
+    try:
+        moving.remove(place, file, now.entries, removed)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise full from error
+    return replace(after, stamp=Stamp.of(os.fstat(file)))
+
+
+def _write_anew(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapshot:
+    """Let a new file take the old one's place; that lasts once the folder is synced."""
+    name, new = make_temporary(place, place.new_file, 0o600)
     try:
         _make_alike(new, file)
         for octets in _kept(file, now, removed):
@@ -40,14 +70,12 @@ def rewrite(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapsh
         old = os.fstat(file)
         os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
         os.fsync(new)
-        os.rename(place.new_file, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
+        os.rename(name, place.name, src_dir_fd=place.folder, dst_dir_fd=place.folder)
     except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(place.new_file, dir_fd=place.folder)
+        remove(place, name)
         raise
     finally:
         let_go(new)
-    os.fsync(place.folder)
     return after
 
 
@@ -102,6 +130,14 @@ def _after(file: int, now: Snapshot, removed: set[int]) -> Snapshot:
     entries = _moved(now, removed)
     if any(_own_line(now, index) for index in left):
         entries = messages.scan(file, status.st_size)
+    return _left(now, removed, entries, status)
+
+
+def _left(
+    now: Snapshot, removed: set[int], entries: list[Entry], status: os.stat_result
+) -> Snapshot:
+    """Return what is there without the removed messages. Raises StoreError: not the same ones."""
+    left = [index for index in range(len(now.entries)) if index not in removed]
     contents = Contents(
         tuple(now.contents.sizes[index] for index in left),
         tuple(now.contents.uids[index] for index in left),

@@ -6,32 +6,38 @@ import asyncio
 import contextlib
 import functools
 import os
+import stat
 import time
 from typing import TYPE_CHECKING
 
 from restante.storage.api import BusyError, LockedError, StoreError
 from restante.storage.files import as_store_error, is_missing, let_go
 from restante.storage.mbox import delivery, expiry, messages
-from restante.storage.mbox.lock import HeldError, SessionLock, held
+from restante.storage.mbox.lock import HeldError, SessionLock, held, held_to_read
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
 from restante.storage.mbox.opening import NOTHING, Snapshot, Stamp, look
-from restante.storage.mbox.place import open_place
-from restante.storage.mbox.rewrite import rewrite
+from restante.storage.mbox.place import FolderMissingError, Place, open_place
 from restante.storage.pace import Pace
 from restante.storage.snapshots import Snapshots
 from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restante.storage.api import Due
     from restante.storage.layout import Layout
-    from restante.storage.mbox.place import Place
 
 
 class MboxStore:
     """One mbox for each user, where the layout says; a user without one has no mail."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(
+        self, layout: Layout, report: Callable[[str, str], None] = lambda _path, _problem: None
+    ) -> None:
+        """`report` is called with a path and what the administrator should know of it."""
         self._layout = layout
+        self._report = report
+        self._open_to_all: set[str] = set()  # folders that were reported
         self._snapshots: Snapshots[Snapshot] = Snapshots()
         self._pace = Pace()
 
@@ -79,7 +85,7 @@ class MboxStore:
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
         """Remove the messages that came at least so many days ago, and return them.
 
-        A dry run changes nothing. Raises BusyError, StoreError.
+        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
         try:
             return await DISK.run(
@@ -99,17 +105,30 @@ class MboxStore:
             if lock is None:
                 raise BusyError("a session holds the mbox")
             undo.callback(lock.release)
-            file = place.open()
+            if dry_run:
+                return self._due_to_read(owner, place, days, undo)
+            file = place.open(to_write=True)
             if file is None:
                 return []
             undo.callback(let_go, file)
             undo.enter_context(held(place, file))
             now = look(file, self._snapshots.get(owner))
             due = expiry.due_messages(file, now, days)
-            if due and not dry_run:
+            if due:
                 self._learn(owner, None)
-                self._learn(owner, rewrite(place, file, now, set(due)))
+                self._learn(owner, expiry.remove(place, file, now, due))
             return list(due.values())
+
+    def _due_to_read(
+        self, owner: str, place: Place, days: int, undo: contextlib.ExitStack
+    ) -> list[Due]:
+        file = place.open()
+        if file is None:
+            return []
+        undo.callback(let_go, file)
+        end = undo.enter_context(held_to_read(place, file))
+        now = look(file, self._snapshots.get(owner), end)
+        return list(expiry.due_messages(file, now, days).values())
 
     def _try_open(self, owner: str) -> MboxMaildrop | None:
         with self._errors("an mbox cannot be opened", owner):
@@ -122,7 +141,13 @@ class MboxStore:
         """
         with contextlib.ExitStack() as undo:
             begun = time.monotonic()
-            place = self._place(owner, undo)
+            try:
+                place = self._place(owner, undo)
+            except FolderMissingError:
+                place = Place(-1, "", self._layout.folder(owner))
+                return MboxMaildrop(
+                    place, None, NOTHING, undo, functools.partial(self._learn, owner)
+                )
             lock = SessionLock.take(place)
             if lock is None:
                 return None
@@ -137,11 +162,17 @@ class MboxStore:
             learn = functools.partial(self._learn, owner)
             return MboxMaildrop(place, file, snapshot, undo, learn)
 
+    def _nothing(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
+        """Return the maildrop of a user for whom there is no folder, and none can be made."""
+        place = Place(-1, "", self._layout.folder(owner))
+        return MboxMaildrop(place, None, NOTHING, undo, functools.partial(self._learn, owner))
+
     def _look(self, owner: str, place: Place, file: int | None) -> Snapshot:
         if file is None:
             return NOTHING
-        with held(place, file, stays_open=True):
-            snapshot = look(file, self._snapshots.get(owner))
+        self._check_folder(place)
+        with held_to_read(place, file) as end:
+            snapshot = look(file, self._snapshots.get(owner), end)
         self._snapshots.keep(owner, snapshot)
         return snapshot
 
@@ -155,10 +186,11 @@ class MboxStore:
         errors = self._errors("a message cannot be delivered", owner)
         with errors, contextlib.ExitStack() as undo:
             place = self._place(owner, undo)
-            file = place.open()
+            self._check_folder(place)
+            file = place.open(to_write=True)
             if file is None:
                 delivery.make(place, owner)
-                file = place.open()
+                file = place.open(to_write=True)
             if file is None:
                 raise HeldError  # it went in this moment: try again
             undo.callback(let_go, file)
@@ -171,9 +203,24 @@ class MboxStore:
         return as_store_error(what, self._layout.folder(owner), beside=True)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
-        place = open_place(self._layout.folder(owner), self._layout.root)
+        path = self._layout.folder(owner)
+        place = open_place(
+            path, self._layout.root, lambda problem: self._report(str(path), problem)
+        )
         undo.callback(let_go, place.folder)
         return place
+
+    def _check_folder(self, place: Place) -> None:
+        """Report a folder, once, where every user may take away an mbox. Raises OSError."""
+        folder = str(place.path.parent)
+        mode = os.fstat(place.folder).st_mode
+        if mode & stat.S_IWOTH and not mode & stat.S_ISVTX and folder not in self._open_to_all:
+            self._open_to_all.add(folder)
+            self._report(
+                folder,
+                "every user of this machine may remove and replace mboxes in this folder:"
+                " run `chmod o-w` on it, or `chmod +t`",
+            )
 
 
 def _release(maildrop: MboxMaildrop | None) -> None:

@@ -1,0 +1,153 @@
+"""The dotlock of an mbox, `ann.lock`: the lock that all mail programs know.
+
+Debian's policy, section 11.6. It needs a name and no octets: its text only lets a later process
+know that its maker died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.files import let_go
+from restante.storage.mbox.beside import FULL, READ, is_strangers, make_temporary, remove
+from restante.storage.mbox.place import same_file
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.place import Place
+
+STALE = 5 * 60  # seconds: nobody holds a dotlock for so long
+OURS = b"restante"
+
+_AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
+
+
+class HeldError(Exception):
+    """Another program holds one of the mbox's locks."""
+
+
+def take_dotlock(place: Place, file: int) -> int:
+    """Make the dotlock of an open mbox, and return it open. Raises HeldError, OSError.
+
+    It appears locked and with its text, so that a later process can tell that its maker died. Where
+    something that is no lock has its name and cannot be removed, it is left: that keeps others out
+    as well.
+    """
+    name, lock = make_temporary(place, place.new_dotlock, 0o644)
+    try:
+        _sign(lock)
+        _link(place, name, file, os.fstat(lock).st_mtime)
+    except BaseException:
+        let_go(lock)
+        raise
+    finally:
+        remove(place, name)
+    return lock
+
+
+def remove_dotlock(place: Place, dotlock: int) -> None:
+    """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
+
+    So a disk that fails only now is no news.
+    """
+    with contextlib.suppress(OSError):
+        if same_file(place.folder, place.dotlock, dotlock):
+            os.unlink(place.dotlock, dir_fd=place.folder)
+    let_go(dotlock)
+
+
+def is_held(place: Place, file: int, now: float | None = None) -> bool:
+    """Tell whether another program has the dotlock of an open mbox. Raises OSError.
+
+    `now`: the time by the clock of the disk, in seconds since 1970; that may be another machine's.
+    """
+    status = _status(place)
+    if status is None or is_strangers(place, status, os.fstat(file)):
+        return False
+    if stat.S_ISREG(status.st_mode) and _is_of_dead_process(place):
+        return False
+    clocks = (time.time(), time.time() if now is None else now)
+    return any(abs(clock - status.st_mtime) < STALE for clock in clocks)
+
+
+def lock_at_once(file: int) -> bool:
+    """Take a kernel lock on a file; return False while another has it. Raises OSError."""
+    try:
+        fcntl.flock(file, _AT_ONCE)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(lock: int) -> None:
+    """Say whose lock it is; without room for that, by a bit of its mode that nobody else sets."""
+    if not lock_at_once(lock):
+        raise HeldError
+    try:
+        os.write(lock, b"%d\n%s\n" % (os.getpid(), OURS))
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        os.fchmod(lock, 0o644 | stat.S_ISVTX)
+
+
+def _link(place: Place, name: str, file: int, now: float) -> None:
+    """Give our lock the name of the dotlock, in place of one that nobody holds."""
+    folder = place.folder
+    for _ in range(2):
+        try:
+            os.link(
+                name, place.dotlock, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False
+            )
+        except FileExistsError:
+            if is_held(place, file, now):
+                raise HeldError from None
+            if not _remove_dead(place):
+                return
+        else:
+            return
+    raise HeldError
+
+
+def _remove_dead(place: Place) -> bool:
+    """Remove what has the dotlock's name and is no lock; return whether that may be free now."""
+    try:
+        status = _status(place)
+        if status and stat.S_ISDIR(status.st_mode):
+            os.rmdir(place.dotlock, dir_fd=place.folder)
+        elif status:
+            os.unlink(place.dotlock, dir_fd=place.folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EPERM, errno.EACCES):
+            return False
+        raise
+    return True
+
+
+def _is_of_dead_process(place: Place) -> bool:
+    """Tell whether the dotlock is one of ours whose process has died."""
+    try:
+        lock = os.open(place.dotlock, READ, dir_fd=place.folder)
+    except OSError:  # gone, or not to be read: age alone tells
+        return False
+    try:
+        ours = OURS in os.read(lock, 100).split() or os.fstat(lock).st_mode & stat.S_ISVTX
+        return bool(ours) and lock_at_once(lock)
+    except IsADirectoryError:
+        return False
+    finally:
+        let_go(lock)
+
+
+def _status(place: Place) -> os.stat_result | None:
+    try:
+        return os.stat(place.dotlock, dir_fd=place.folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,269 @@
+"""Files that others made beside an mbox, in a spool that everybody may write to. C4, C5, C6."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.storage.api import StoreError
+from restante.storage.layout import Layout
+from restante.storage.mbox import MboxStore
+from restante.storage.mbox.maildrop import MboxMaildrop
+from storage.mbox.box import FROM, Box, letter
+from storage.mbox.killing import killed_at_each_call
+
+ONE, TWO, THREE = letter(1), letter(2), letter(3)
+STRANGER, ANN = 4242, 4243
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def spool(box: Box, problems: list[str]) -> Box:
+    """Return an mbox in a folder of mode 1777."""
+    box.root.chmod(0o1777)
+    box.write(ONE, TWO)
+    if os.geteuid() == 0:
+        os.chown(box.file, ANN, ANN)
+    box.store = MboxStore(Layout(box.root), lambda _, problem: problems.append(problem))
+    return box
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def make_full_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "file").touch()
+
+
+def make_link(path: Path) -> None:
+    path.symlink_to("ann")
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def make_hard_link(path: Path) -> None:
+    (path.parent / "other").write_bytes(b"55 99999\nF")
+    os.link(path.parent / "other", path)
+
+
+def make_empty(path: Path) -> None:
+    path.touch()
+
+
+def make_huge(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 400 * 1024 * 1024)
+
+
+def make_unreadable(path: Path) -> None:
+    path.touch(0o000)
+
+
+def make_lie(path: Path) -> None:
+    path.write_bytes(b"55 99999\nF")
+
+
+def make_future(path: Path) -> None:
+    path.touch()
+    os.utime(path, (2**32, 2**32))
+
+
+MAKERS = [
+    make_pipe,
+    make_folder,
+    make_full_folder,
+    make_link,
+    make_loop,
+    make_hard_link,
+    make_empty,
+    make_huge,
+    make_unreadable,
+    make_lie,
+    make_future,
+]
+NAMES = [".ann.restante" + end for end in ("", ".lock", ".new", ".journal", ".move", ".move.new")]
+
+
+@pytest.mark.parametrize("name", [*NAMES, "ann.lock"])
+@pytest.mark.parametrize("make", MAKERS)
+@as_root
+def test_strangers_file(spool: Box, name: str, make: Callable[[Path], None]) -> None:
+    """Nothing that a stranger makes keeps ann out, changes her mail, or is believed."""
+    make(spool.root / name)
+    os.chown(spool.root / name, STRANGER, STRANGER, follow_symlinks=False)
+    assert spool.texts() == [ONE, TWO]
+    spool.deliver(THREE)
+    assert spool.texts() == [ONE, TWO, THREE]
+    spool.remove(0)
+    assert spool.texts() == [TWO, THREE]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("make", MAKERS)
+def test_own_file(box: Box, name: str, make: Callable[[Path], None]) -> None:
+    """Nor does what ann, or a program of hers, makes there."""
+    box.write(ONE, TWO)
+    make(box.root / name)
+    assert box.texts() == [ONE, TWO]
+    box.deliver(THREE)
+    assert box.texts() == [ONE, TWO, THREE]
+    box.remove(0)
+    assert box.texts() == [TWO, THREE]
+
+
+@pytest.mark.parametrize("make", [make_folder, make_full_folder, make_pipe, make_link])
+def test_dotlock_that_is_no_file(box: Box, make: Callable[[Path], None]) -> None:
+    """What is no file is a lock for five minutes, and then no longer."""
+    box.write(ONE)
+    make(box.root / "ann.lock")
+    with pytest.raises(StoreError, match="another program"):
+        box.uids()
+    os.utime(box.root / "ann.lock", (1, 1), follow_symlinks=False)
+    assert box.texts() == [ONE]
+    box.deliver(TWO)
+    assert box.texts() == [ONE, TWO]
+
+
+def test_dotlock_of_the_future(box: Box) -> None:
+    """A lock that bears a time far ahead does not last until then."""
+    box.write(ONE)
+    make_future(box.root / "ann.lock")
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640])
+@as_root
+def test_strangers_journal(spool: Box, mode: int, problems: list[str]) -> None:
+    """A journal cuts mail off only where nobody else can have written it."""
+    before = spool.file.read_bytes()
+    journal = spool.root / ".ann.restante.journal"
+    lines = FROM + b"X-Restante-Mbox: 1.2.3\n"
+    spool.file.write_bytes(before + lines)
+    journal.write_bytes(b"%d 99999\n" % len(before) + lines)
+    journal.chmod(mode)
+    os.chown(journal, STRANGER, STRANGER)
+    assert len(spool.uids()) == 3
+    os.chown(journal, 0, 0)
+    journal.chmod(mode | 0o020)
+    assert len(spool.uids()) == 3
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    "head", [b"F", b"", FROM, FROM[:-1], FROM + b"Message-ID: <2@example.com>\n"]
+)
+def test_journal_with_less_than_a_head(box: Box, head: bytes) -> None:
+    """A journal names a message by its From-line and a line that no other message has."""
+    box.write(ONE, TWO)
+    before = box.file.read_bytes()
+    start = len(before) - len(FROM + TWO + b"\n")
+    (box.root / ".ann.restante.journal").write_bytes(b"%d 99999\n" % start + head)
+    assert box.texts() == [ONE, TWO]
+    assert box.file.read_bytes() == before
+    assert box.beside() == []
+
+
+def test_cut_is_reported(box: Box) -> None:
+    """What is cut off of an mbox stands in the log, with its octets."""
+    box.write(ONE)
+    size = box.file.stat().st_size
+    cut, told = 0, []
+    for _ in killed_at_each_call(lambda: MboxStore(Layout(box.root)) and box.deliver(TWO)):
+        added = box.file.stat().st_size - size
+        problems: list[tuple[str, str]] = []
+        box.store = MboxStore(
+            Layout(box.root), lambda *problem, told=problems: told.append(problem)
+        )
+        if len(box.texts()) == 1 and added:
+            cut += 1
+            assert [path for path, _ in problems] == [str(box.file)]
+            assert f"left {added} octets" in problems[0][1]
+            told += problems
+        else:
+            assert problems == []
+        box.write(ONE)
+    assert cut == len(told) > 0
+
+
+@as_root
+def test_strangers_session_lock(spool: Box) -> None:
+    """A stranger who holds our lock's file keeps nobody out; a session still does."""
+    lock = spool.root / ".ann.restante"
+    with lock.open("w") as theirs:
+        os.chown(lock, STRANGER, STRANGER)
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+
+        async def session(_: MboxMaildrop) -> None:
+            with pytest.raises(StoreError, match="another session"):
+                await MboxStore(Layout(spool.root)).acquire("ann", 0)
+
+        spool.use(session)
+        assert spool.texts() == [ONE, TWO]
+    assert lock.exists()
+
+
+@as_root
+def test_server_without_root(spool: Box) -> None:
+    """A server that may not remove a stranger's files reads and removes mail, and says what to do.
+
+    Its spool belongs to root, and has mode 1777.
+    """
+    for name in [*NAMES, "ann.lock"]:
+        (spool.root / name).touch(0o600)
+        os.chown(spool.root / name, STRANGER, STRANGER)
+    for folder in (spool.root, *spool.root.parents):
+        if folder.stat().st_mode & 0o077 == 0:
+            folder.chmod(0o711)
+    spool.root.chmod(0o1777)
+    with as_user(ANN):
+        assert spool.texts() == [ONE, TWO]
+        with pytest.raises(
+            StoreError, match=r"restante.journal is in the way.*remove it"
+        ) as caught:
+            spool.deliver(THREE)
+        assert not caught.value.permanent
+        spool.remove(0)
+        assert spool.texts() == [TWO]
+
+
+@contextlib.contextmanager
+def as_user(user: int) -> Iterator[None]:
+    os.setegid(user)
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o777, True), (0o1777, False), (0o775, False)])
+def test_folder_open_to_all(box: Box, problems: list[str], mode: int, told: bool) -> None:
+    """A folder in which everybody may take mboxes away is reported once."""
+    box.write(ONE)
+    box.root.chmod(mode)
+    box.store = MboxStore(Layout(box.root), lambda _, problem: problems.append(problem))
+    box.deliver(TWO)
+    assert box.texts() == [ONE, TWO]
+    assert box.texts() == [ONE, TWO]
+    assert [("chmod" in problem) for problem in problems] == [True] * told

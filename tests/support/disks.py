@@ -1,0 +1,49 @@
+"""Disks of a test's own: small ones that can be filled, and made read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.programs import need
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str = "2m") -> Iterator[Path]:
+    """Mount a small disk in memory, as root only; else the test is skipped."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk")
+    need("mount")
+    folder.mkdir(exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody mount a disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill(folder: Path) -> None:
+    """Leave no octet of room on a disk."""
+    with contextlib.suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
+        for block in (65536, 4096, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"x" * block):
+                    pass
+
+
+def make_read_only(folder: Path) -> None:
+    """Let nothing more be written to a disk."""
+    subprocess.run(["mount", "-o", "remount,ro", folder], check=True)
+
+
+def free_octets(folder: Path) -> int:
+    """Return how much room there is."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
