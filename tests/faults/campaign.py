@@ -23,13 +23,19 @@ from faults.boxes import BOXES
 from faults.broken import BROKEN
 from faults.promise import BreachError
 from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
-from faults.shim import Call, Fault, Plan, Shim
+from faults.shim import STATES, Call, Fault, Plan, Shim
 from faults.trial import Bench, try_delivery, try_session
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
 TRIES = 3  # at a plan that did not come about
 HARMLESS = ("read", "stat", "fstat", "readdir", "fdopendir", "closedir", "close", "fcntl", "flock")
 OCTETS = ("read", "write", "send")
+DISKS = {
+    Fault.FULL: (errno.ENOSPC, errno.EDQUOT),
+    Fault.NO_NAMES: (errno.EDQUOT, errno.ENOSPC),
+    Fault.READ_ONLY: (errno.EROFS, errno.EROFS),
+}
+FEWER = 4  # unless all is tried, the disk fills at each so many-th call
 
 
 class Task(msgspec.Struct):
@@ -80,6 +86,13 @@ def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
             yield Plan(number, Fault.TORN)
 
 
+def disks_of(calls: int, *, whole: bool) -> Iterator[Plan]:
+    """Return the disks that fill, or become read-only, before any call or from the first on."""
+    for number in range(1, calls + 1, 1 if whole else FEWER):
+        for fault, errors in DISKS.items():
+            yield Plan(number, fault, errors[number // FEWER % 2])
+
+
 def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
     """Try everything on one scenario, or a share of it."""
     result = Result()
@@ -91,10 +104,12 @@ def campaign(bench: Bench, scenario: Session | Delivery, task: Task) -> Result:
         for number, call in enumerate(calls, 1)
         for plan in faults_of(number, call, whole=task.whole)
     ]
+    plans += disks_of(len(calls), whole=task.whole)
     for plan in plans[task.share :: task.shares]:
         for _ in range(TRIES):
             befallen = _attempt(bench, scenario, plan, result)
-            if len(befallen) >= plan.at and befallen[plan.at - 1].fault is plan.fault:
+            came = len(befallen) >= plan.at
+            if came and (plan.fault in STATES or befallen[plan.at - 1].fault is plan.fault):
                 name = plan.fault.name.lower()
                 result.tried[f"{name} {errno.errorcode[plan.error]}" if plan.error else name] += 1
                 break

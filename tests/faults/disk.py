@@ -21,11 +21,16 @@ DELETED = " (deleted)"  # the kernel adds it to the path of an open file that ha
 Contents = Mapping[str, bytes | None]  # by path below the root; None: it is a folder
 
 
+class Target(bytes):
+    """Where a symbolic link leads, in the place of a file's octets."""
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Node:
     """A file or a folder, under whatever names."""
 
     folder: bool = False
+    target: Target | None = None  # of a symbolic link, which lasts with its name
 
 
 Place = tuple[Node, str]  # a name in a folder
@@ -51,7 +56,8 @@ class Disk:
         while left:
             prefix, folder = left.pop()
             for name, node in inside.get(folder, ()):
-                found[prefix + name] = None if node.folder else self.octets.get(node, b"")
+                octets = node.target or self.octets.get(node, b"")
+                found[prefix + name] = None if node.folder else octets
                 left.append((f"{prefix}{name}/", node))
         return found
 
@@ -116,8 +122,9 @@ class History:
         self._lasting: set[int] = set()  # places in that list
         for path in sorted(root.rglob("*")):
             place = self._place(str(path.relative_to(root)), self._old)
-            self._old.names[place] = node = Node(folder=path.is_dir())
-            if not node.folder:
+            target = Target(os.fsencode(path.readlink())) if path.is_symlink() else None
+            self._old.names[place] = node = Node(path.is_dir(), target)
+            if not node.folder and target is None:
                 self._old.octets[node] = path.read_bytes()
         self._now = self._old.copy()
 
@@ -146,6 +153,8 @@ class History:
                 return Written(self._node(call.path), 0, None)
             case "mkdir":
                 return Named(Node(folder=True), None, self._place(call.path))
+            case "symlink":
+                return Named(Node(target=Target(call.data)), None, self._place(call.path))
             case "unlink" | "rmdir":
                 return Named(self._node(call.path), self._place(call.path), None)
             case "link":

@@ -18,6 +18,7 @@ from restante.storage.layout import Layout
 from restante.storage.mbox import MboxStore, maildrop, store
 
 JOURNAL = f".{OWNER}.restante.journal"
+MOVE = f".{OWNER}.restante.move"
 
 _FROM = b"From bob@example.com Fri Jul 14 02:40:00 2017\n"
 _FROM_LINE = re.compile(rb"^(From \S+ [A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9:]{16}\n)", re.MULTILINE)
@@ -31,6 +32,7 @@ class Mbox:
 
     format = "mbox"
     names_say_sizes = False
+    removes_without_names = False
     removals = Lasting(frozenset({"write", "rename"}), re.compile(OWNER))
     deliveries = Lasting(
         frozenset({"write", "rename", "create", "unlink"}),
@@ -50,7 +52,7 @@ class Mbox:
             (root / OWNER).write_bytes(b"".join(text + b"\n" for text in texts))
 
     def messages(self, files: Mapping[str, bytes]) -> list[bytes]:
-        octets = files.get(OWNER, b"")
+        octets = _moved(files.get(OWNER, b""), files.get(MOVE, b""))
         journal = re.match(rb"([0-9]+) ([0-9]+)\n", files.get(JOURNAL, b""))
         if journal and 0 < len(octets) - int(journal[1]) <= int(journal[2]):
             octets, added = octets[: int(journal[1])], octets[int(journal[1]) :]
@@ -75,6 +77,16 @@ class Mbox:
             file.seek(0)
             file.write(b"".join(parts))
             file.truncate()
+
+
+def _moved(octets: bytes, move: bytes) -> bytes:
+    """Return an mbox as it will be once a removal in place is finished."""
+    if not move:
+        return octets
+    place, gap, end = (int(number, 16) for number in move.split()[1:4])
+    if place + gap == end > len(octets):  # it was cut already
+        return octets
+    return octets[:place] + octets[place + gap :]
 
 
 def _message(text: bytes) -> bytes:

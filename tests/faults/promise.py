@@ -46,6 +46,8 @@ class Ledger:
     doomed: frozenset[int] = frozenset()  # numbers that were marked when QUIT was said
     answer: Answer = Answer.NONE  # to that QUIT
     logged_in: bool = False
+    must_read: bool = False  # all but a removal must be granted
+    must_remove: bool = False  # that too
 
     def visit(self, talk: Talk, commands: Sequence[str], flag: Callable[[int], None]) -> None:
         """Hold a session, checking each answer; it may break off at any point.
@@ -71,6 +73,7 @@ class Ledger:
         ok, text = talk.ask(f"PASS {PASSWORD}")
         codes = ("[SYS/TEMP]", "[SYS/PERM]", "[IN-USE]")
         hold(ok or text.startswith(codes), f"a refusal without its code: {text}")
+        hold(ok or not self.must_read, f"a login that needs no room was refused: {text}")
         return ok
 
     def _say(self, talk: Talk, command: str) -> None:
@@ -80,6 +83,8 @@ class Ledger:
         ok, text = talk.ask(command)
         lines = talk.lines() if ok and (verb in ("RETR", "TOP") or command in LISTINGS) else []
         hold("incident" not in text, f"{command}: {text}")
+        must = self.must_remove if verb == "QUIT" and self.marked else self.must_read
+        hold(ok or not must, f"{command}, which needs no room, was refused: {text}")
         if verb == "QUIT":
             self.answer = Answer.DONE if ok else Answer.REFUSED
         elif ok:

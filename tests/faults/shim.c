@@ -28,7 +28,10 @@
 
 enum { MOST_CALLS = 8192, ARENA = 32 << 20, NAME = 256, MOST_FDS = 65536 };
 
-enum fault { NONE, KILL_BEFORE, KILL_AFTER, FAIL, FAIL_ON, SHORT, TORN };
+enum fault { NONE, KILL_BEFORE, KILL_AFTER, FAIL, FAIL_ON, SHORT, TORN, FULL, NO_NAMES, READ_ONLY };
+
+/* What a call does to the disk: nothing; a change; a change that takes room, or a name. */
+enum change { READS, CHANGES, TAKES_ROOM, TAKES_NAME };
 
 /* Keep in step with Call and Plan in shim.py. */
 struct call {
@@ -50,6 +53,8 @@ static struct shared {
     int32_t error;
     int32_t count; /* calls so far */
     int64_t used;  /* octets of the arena */
+    int64_t room;  /* octets that were freed on a disk that is full */
+    int64_t names; /* files that were removed from one that has no more of them */
     char root[PATH_MAX];
     struct call calls[MOST_CALLS];
     char arena[ARENA];
@@ -124,8 +129,76 @@ static const char *of_name(int folder, const char *name, char *buffer) {
     return below(buffer);
 }
 
+/* --- a disk without room, from the planned call on ----------------------------------------- */
+
+static __thread int64_t growth; /* of the file that is being written */
+
+static int is_state(void) { return shared->at && shared->fault >= FULL; }
+
+/* Say how many octets a file grows by a write, and whether that is too much. */
+static int takes_room(int fd, int64_t start, int64_t length) {
+    struct stat status;
+    growth = 0;
+    if (!armed || !is_state() || shared->fault == READ_ONLY)
+        return CHANGES;
+    inside++;
+    int error = errno, file = !fstatat(fd, "", &status, AT_EMPTY_PATH) && S_ISREG(status.st_mode);
+    growth = file ? start + length - status.st_size : 0;
+    errno = error;
+    inside--;
+    return growth > shared->room ? TAKES_ROOM : CHANGES;
+}
+
+static int takes_name(int folder, const char *name, int flags) {
+    struct stat status;
+    if (!(flags & O_CREAT))
+        return flags & (O_TRUNC | O_WRONLY | O_RDWR) ? CHANGES : READS;
+    if (!armed || !is_state())
+        return CHANGES;
+    inside++;
+    int error = errno, missing = fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW);
+    errno = error;
+    inside--;
+    return missing && !shared->names ? TAKES_NAME : CHANGES;
+}
+
+/* Return the octets that go when a name goes; -1 where nothing does. */
+static int64_t freed_by(int folder, const char *name) {
+    struct stat status;
+    if (!armed || !is_state())
+        return -1;
+    inside++;
+    int error = errno, missing = fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW);
+    errno = error;
+    inside--;
+    return missing || status.st_nlink > 1 ? -1 : S_ISREG(status.st_mode) ? status.st_size : 0;
+}
+
+static void set_free(int64_t octets, int result) {
+    if (result || octets < 0)
+        return;
+    shared->room += octets;
+    shared->names++;
+}
+
+static int strikes(int number, int disk, int change) {
+    if (!shared->at || number < shared->at)
+        return 0;
+    switch (shared->fault) {
+    case FULL:
+        return disk && change == TAKES_ROOM;
+    case NO_NAMES:
+        return disk && change >= TAKES_ROOM;
+    case READ_ONLY:
+        return disk && change;
+    case FAIL_ON:
+        return number == shared->at || (disk && (change || shared->error == EIO));
+    }
+    return number == shared->at;
+}
+
 /* Note a call; say whether it must fail, with errno set. `*call` stays NULL for one that is not
- * watched. `changes`: it would change the disk, so a full or read-only one refuses it. */
+ * watched. `changes`: what it would do to the disk, which a full or read-only one refuses. */
 static int enter(struct call **call, const char *op, int changes, const char *path,
                  const char *other) {
     *call = 0;
@@ -142,15 +215,12 @@ static int enter(struct call **call, const char *op, int changes, const char *pa
     strncpy(entry->path, path, NAME - 1);
     if (other)
         strncpy(entry->other, other, NAME - 1);
-    if (shared->at && number == shared->at)
+    if (strikes(number, disk, changes))
         entry->fault = shared->fault;
-    else if (shared->at && number > shared->at && shared->fault == FAIL_ON && disk &&
-             (changes || shared->error == EIO))
-        entry->fault = FAIL_ON;
     pthread_mutex_unlock(&turn);
     if (entry->fault == KILL_BEFORE)
         die();
-    if (entry->fault == FAIL || entry->fault == FAIL_ON) {
+    if (entry->fault == FAIL || entry->fault == FAIL_ON || entry->fault >= FULL) {
         entry->result = -1;
         entry->error = errno = shared->error;
         return 1;
@@ -201,7 +271,6 @@ static void keep(struct call *call, const void *data, int64_t length, int64_t of
 
 /* --- names ------------------------------------------------------------------------------- */
 
-#define CHANGES(flags) ((flags) & (O_CREAT | O_TRUNC | O_WRONLY | O_RDWR))
 #define MODE()                                                                                     \
     mode_t mode = 0;                                                                               \
     if (flags & (O_CREAT | O_TMPFILE)) {                                                           \
@@ -215,7 +284,7 @@ static void keep(struct call *call, const void *data, int64_t length, int64_t of
     int name(const char *path, int flags, ...) {                                                   \
         MODE();                                                                                    \
         REAL(name);                                                                                \
-        WATCHED("open", CHANGES(flags), of_name(AT_FDCWD, path, buffer), 0);                       \
+        WATCHED("open", takes_name(AT_FDCWD, path, flags), of_name(AT_FDCWD, path, buffer), 0);    \
         if (call)                                                                                  \
             call->flags = flags;                                                                   \
         PASS(real(path, flags, mode));                                                             \
@@ -227,7 +296,7 @@ OPEN(open64)
     int name(int folder, const char *path, int flags, ...) {                                       \
         MODE();                                                                                    \
         REAL(name);                                                                                \
-        WATCHED("open", CHANGES(flags), of_name(folder, path, buffer), 0);                         \
+        WATCHED("open", takes_name(folder, path, flags), of_name(folder, path, buffer), 0);        \
         if (call)                                                                                  \
             call->flags = flags;                                                                   \
         PASS(real(folder, path, flags, mode));                                                     \
@@ -241,11 +310,9 @@ OPENAT(openat64)
         WATCHED(op, changes, of_name(folder, path, buffer), 0);                                    \
         PASS(real(__VA_ARGS__));                                                                   \
     }
-ONE_NAME(mkdir, "mkdir", 1, (const char *p, mode_t m), AT_FDCWD, p, p, m)
-ONE_NAME(mkdirat, "mkdir", 1, (int f, const char *p, mode_t m), f, p, f, p, m)
+ONE_NAME(mkdir, "mkdir", TAKES_NAME, (const char *p, mode_t m), AT_FDCWD, p, p, m)
+ONE_NAME(mkdirat, "mkdir", TAKES_NAME, (int f, const char *p, mode_t m), f, p, f, p, m)
 ONE_NAME(rmdir, "rmdir", 1, (const char *p), AT_FDCWD, p, p)
-ONE_NAME(unlink, "unlink", 1, (const char *p), AT_FDCWD, p, p)
-ONE_NAME(unlinkat, "unlink", 1, (int f, const char *p, int g), f, p, f, p, g)
 ONE_NAME(stat, "stat", 0, (const char *p, struct stat *s), AT_FDCWD, p, p, s)
 ONE_NAME(stat64, "stat", 0, (const char *p, struct stat64 *s), AT_FDCWD, p, p, s)
 ONE_NAME(lstat, "stat", 0, (const char *p, struct stat *s), AT_FDCWD, p, p, s)
@@ -258,17 +325,50 @@ ONE_NAME(chown, "chown", 1, (const char *p, uid_t u, gid_t g), AT_FDCWD, p, p, u
 ONE_NAME(utimensat, "utime", 1, (int f, const char *p, const struct timespec t[2], int g), f, p, f,
          p, t, g)
 
-#define TWO_NAMES(name, op, declared, folder, path, to, new, ...)                                  \
+#define UNLINK(name, declared, folder, path, ...)                                                  \
     int name declared {                                                                            \
         REAL(name);                                                                                \
-        WATCHED(op, 1, of_name(folder, path, buffer), of_name(to, new, second));                   \
-        PASS(real(__VA_ARGS__));                                                                   \
+        int64_t octets = freed_by(folder, path);                                                   \
+        WATCHED("unlink", 1, of_name(folder, path, buffer), 0);                                    \
+        int result = real(__VA_ARGS__);                                                            \
+        leave(call, result);                                                                       \
+        set_free(octets, call ? result : -1);                                                      \
+        return result;                                                                             \
     }
-TWO_NAMES(rename, "rename", (const char *p, const char *n), AT_FDCWD, p, AT_FDCWD, n, p, n)
-TWO_NAMES(renameat, "rename", (int f, const char *p, int t, const char *n), f, p, t, n, f, p, t, n)
-TWO_NAMES(link, "link", (const char *p, const char *n), AT_FDCWD, p, AT_FDCWD, n, p, n)
-TWO_NAMES(linkat, "link", (int f, const char *p, int t, const char *n, int g), f, p, t, n, f, p, t,
-          n, g)
+UNLINK(unlink, (const char *p), AT_FDCWD, p, p)
+UNLINK(unlinkat, (int f, const char *p, int g), f, p, f, p, g)
+
+#define TWO_NAMES(name, op, changes, declared, folder, path, to, new, ...)                         \
+    int name declared {                                                                            \
+        REAL(name);                                                                                \
+        int64_t octets = changes == CHANGES ? freed_by(to, new) : -1;                              \
+        WATCHED(op, changes, of_name(folder, path, buffer), of_name(to, new, second));             \
+        int result = real(__VA_ARGS__);                                                            \
+        leave(call, result);                                                                       \
+        set_free(octets, call ? result : -1);                                                      \
+        return result;                                                                             \
+    }
+TWO_NAMES(rename, "rename", CHANGES, (const char *p, const char *n), AT_FDCWD, p, AT_FDCWD, n, p, n)
+TWO_NAMES(renameat, "rename", CHANGES, (int f, const char *p, int t, const char *n), f, p, t, n, f,
+          p, t, n)
+TWO_NAMES(link, "link", TAKES_NAME, (const char *p, const char *n), AT_FDCWD, p, AT_FDCWD, n, p, n)
+TWO_NAMES(linkat, "link", TAKES_NAME, (int f, const char *p, int t, const char *n, int g), f, p, t,
+          n, f, p, t, n, g)
+
+/* The text of a link is kept as what is written to a file. */
+#define SYMLINK(name, declared, folder, target, path, ...)                                         \
+    int name declared {                                                                            \
+        REAL(name);                                                                                \
+        WATCHED("symlink", TAKES_NAME, of_name(folder, path, buffer), 0);                          \
+        int result = real(__VA_ARGS__);                                                            \
+        keep(call, target, result ? 0 : strlen(target), 0);                                        \
+        if (call)                                                                                  \
+            call->length = strlen(target);                                                         \
+        leave(call, result);                                                                       \
+        return result;                                                                             \
+    }
+SYMLINK(symlink, (const char *t, const char *p), AT_FDCWD, t, p, t, p)
+SYMLINK(symlinkat, (const char *t, int f, const char *p), f, t, p, t, f, p)
 
 /* --- descriptors ------------------------------------------------------------------------- */
 
@@ -289,10 +389,18 @@ ONE_FD(futimens, "utime", 1, (int d, const struct timespec t[2]), d, d, t)
 #define FTRUNCATE(name, type)                                                                      \
     int name(int fd, type length) {                                                                \
         REAL(name);                                                                                \
+        struct stat status = {0};                                                                  \
+        inside++;                                                                                  \
+        fstatat(fd, "", &status, AT_EMPTY_PATH);                                                   \
+        inside--;                                                                                  \
         WATCHED("ftruncate", 1, of_fd(fd, buffer), 0);                                             \
         if (call)                                                                                  \
             call->length = length;                                                                 \
-        PASS(real(fd, length));                                                                    \
+        int result = real(fd, length);                                                             \
+        leave(call, result);                                                                       \
+        if (call && !result && status.st_size > length)                                            \
+            shared->room += status.st_size - length;                                               \
+        return result;                                                                             \
     }
 FTRUNCATE(ftruncate, off_t)
 FTRUNCATE(ftruncate64, off64_t)
@@ -379,14 +487,17 @@ static int64_t place(int fd) {
 #define WRITE(name, op, declared, fd, offset, ...)                                                 \
     ssize_t name declared {                                                                        \
         REAL(name);                                                                                \
-        WATCHED(op, 1, of_fd(fd, buffer), 0);                                                      \
-        inside = 1;                                                                                \
-        int64_t start = call ? (offset) : 0;                                                       \
-        inside = 0;                                                                                \
+        inside++;                                                                                  \
+        int64_t start = armed ? (offset) : 0;                                                      \
+        inside--;                                                                                  \
+        int change = takes_room(fd, start, n);                                                     \
+        WATCHED(op, change, of_fd(fd, buffer), 0);                                                 \
         if (call)                                                                                  \
             call->length = n;                                                                      \
         n = shortened(call, n);                                                                    \
         ssize_t result = real(__VA_ARGS__);                                                        \
+        if (call && is_state() && result > 0 && growth > 0)                                        \
+            shared->room -= growth;                                                                \
         keep(call, b, result, start);                                                              \
         leave(call, result);                                                                       \
         return result;                                                                             \

@@ -28,6 +28,13 @@ class Fault(IntEnum):
     FAIL_ON = 4  # it and all later ones that would change the disk fail; with EIO, all
     SHORT = 5  # half of the octets are read or written
     TORN = 6  # half are, and the process is killed
+    FULL = 7  # from it on, no file may grow by more than was freed since
+    NO_NAMES = 8  # nor may new files be made
+    READ_ONLY = 9  # nothing may be changed
+
+
+STATES = (Fault.FULL, Fault.NO_NAMES, Fault.READ_ONLY)
+"""What befalls no call but the disk, from a call on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Call:
     flags: int
     offset: int
     length: int  # that a file was cut to
-    data: bytes  # what was written or sent
+    data: bytes  # what was written or sent, or the target of a link
     fault: Fault
 
     @property
@@ -86,6 +93,8 @@ class _Shared(ctypes.Structure):
         ("error", ctypes.c_int32),
         ("count", ctypes.c_int32),
         ("used", ctypes.c_int64),
+        ("room", ctypes.c_int64),
+        ("names", ctypes.c_int64),
         ("root", ctypes.c_char * _PATH),
         ("calls", _Call * _MOST_CALLS),
         ("arena", ctypes.c_char * _ARENA),
@@ -104,7 +113,7 @@ class Shim:
     def plan(self, root: Path, plan: Plan) -> None:
         """Watch what the next child does below a folder, with a journal that is empty."""
         self._shared.root = os.fsencode(root)
-        self._shared.count = self._shared.used = 0
+        self._shared.count = self._shared.used = self._shared.room = self._shared.names = 0
         self._shared.fault, self._shared.error = plan.fault, plan.error
         self._shared.at = plan.at
 
@@ -140,7 +149,9 @@ class Shim:
 
 
 def _read(call: _Call, arena: int) -> Call:
-    wrote = call.op in (b"write", b"send") and call.result > 0
+    octets = max(0, call.result) if call.op in (b"write", b"send") else 0
+    if call.op == b"symlink" and call.result == 0:
+        octets = call.length
     return Call(
         call.op.decode(),
         os.fsdecode(call.path),
@@ -150,7 +161,7 @@ def _read(call: _Call, arena: int) -> Call:
         call.flags,
         call.offset,
         call.length,
-        ctypes.string_at(arena + call.data, call.result) if wrote else b"",
+        ctypes.string_at(arena + call.data, octets),
         Fault(call.fault),
     )
 

@@ -42,6 +42,7 @@ class Box(Protocol):
 
     format: str  # as the configuration calls it
     names_say_sizes: bool  # perhaps wrong ones, perhaps none
+    removes_without_names: bool  # on a disk on which no file can be made
     removals: Lasting  # what must last when QUIT is granted
     deliveries: Lasting  # what must last when a delivery is
 
@@ -69,6 +70,7 @@ class Maildir:
 
     format = "maildir"
     names_say_sizes = True
+    removes_without_names = True
     removals = Lasting(frozenset({"unlink"}), re.compile(".*"))
     deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
 
@@ -124,5 +126,6 @@ def files(root: Path) -> dict[str, bytes]:
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)
-            found[str(path.relative_to(root))] = path.read_bytes()
+            octets = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+            found[str(path.relative_to(root))] = octets
     return found

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from faults.client import Talk
-from faults.disk import Contents
+from faults.disk import Contents, Target
 from faults.host import Child
 from faults.order import check_deliveries, check_removals
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
 from faults.scenarios import Delivery, Session
 from faults.senders import by_lmtp, by_pipe
-from faults.shim import Call, Fault, Plan, Shim
+from faults.shim import STATES, Call, Fault, Plan, Shim
 from faults.stores import LONG_AGO, OWNER, Box, Letter, files
 
 KILLS = (Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.TORN)
@@ -80,6 +80,8 @@ class Bench:
             text, place = contents[path], self.root / path
             if text is None:
                 place.mkdir()
+            elif isinstance(text, Target):
+                place.symlink_to(os.fsdecode(text))
             else:
                 place.write_bytes(text)
                 os.utime(place, (LONG_AGO, LONG_AGO))
@@ -114,6 +116,11 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     """Hold a session that something befalls, and return what it called. Raises BreachError."""
     bench.fill(scenario.letters)
     ledger = bench.ledger(scenario)
+    ledger.must_read = bool(scenario.letters) and plan.fault in STATES
+    ledger.must_remove = bool(scenario.letters) and (
+        plan.fault is Fault.FULL
+        or (plan.fault is Fault.NO_NAMES and bench.box.removes_without_names)
+    )
     child = bench.child()
     bench.shim.plan(bench.root, plan)
     for commands in scenario.visits:
@@ -141,7 +148,7 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Call]:
     """Deliver a message while something befalls it, as often as a sender would."""
     bench.fill(scenario.letters)
     child = bench.child()
-    broken = plan.fault is Fault.FAIL_ON
+    broken = plan.fault in (Fault.FAIL_ON, Fault.READ_ONLY)
     bench.shim.plan(bench.root, plan)
     answers = [deliver(bench, child, scenario)]
     journal = bench.shim.journal()
