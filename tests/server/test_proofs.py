@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import io
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import pytest
@@ -125,6 +127,14 @@ class Noting(Throttle):
     def __init__(self, noted: list[str]) -> None:
         super().__init__()
         self._noted = noted
+        self.never = False  # has anybody a turn
+
+    @contextlib.asynccontextmanager
+    async def turn(self, address: str, user: str, secret: bytes = b"") -> AsyncIterator[None]:
+        if self.never:
+            await asyncio.Event().wait()
+        async with super().turn(address, user, secret):
+            yield
 
     def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:
         self._noted.append(user)
@@ -135,14 +145,20 @@ FIRST = ScramFirst("SCRAM-SHA-256", "Ann", b"n,,n=Ann,r=abc")
 
 @pytest.mark.parametrize(
     ("ending", "counted"),
-    [("cancelled", True), ("hung up", True), ("another mechanism", True), ("answered", False)],
+    [
+        ("cancelled", True),
+        ("hung up", True),
+        ("another mechanism", True),
+        ("answered, and hung up", True),
+        ("answered", False),
+    ],
 )
 def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) -> None:
     """Only a guesser asks for the challenge of a name and goes no further."""
     log, _ = observe.start("text", io.StringIO())
     service = Service(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
     noted: list[str] = []
-    service.throttle = Noting(noted)
+    throttle = service.throttle = Noting(noted)
 
     async def try_it() -> None:
         proofs = Proofs(service, cast("Any", Clear()), log)
@@ -155,6 +171,13 @@ def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) 
                 proofs.leave()
             case "another mechanism":
                 proofs.meet(Timestamp())
+            case "answered, and hung up":
+                final = ScramFinal(exchange, b"c=biws,r=x,p=y")
+                throttle.never = True
+                work = asyncio.ensure_future(cast("Any", proofs.meet(final)))
+                await asyncio.sleep(0)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
             case "answered":
                 cast("Any", proofs.meet(ScramFinal(exchange, b"c=biws,r=x,p=y"))).close()
 

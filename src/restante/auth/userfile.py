@@ -3,8 +3,8 @@
 Further fields are passwd's own and not used, but for the eighth, which holds words `key=value` as
 Dovecot has them: `scram-sha-256=` and `scram-sha-1=` (keys, made by `pop3 user`), `secret=` (for
 APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`. With a word of
-Dovecot's that restricts logins nobody logs in; others are kept and not used, and told of where they
-may be mistakes. Empty lines and lines that begin with "#" are skipped, but for `#decoys=`: the key
+Dovecot's that restricts logins nobody logs in, whatever field it stands in (`locks`). Others are
+kept and not used, and reported where they may be mistakes. Empty lines and lines that begin with "#" are skipped, but for `#decoys=`: the key
 by which the answers for unknown names are made up, the same in every process.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import hashlib
 import hmac
@@ -80,8 +81,7 @@ class Proofs:
             case ScramFirst():
                 return self._guarded_challenge(need)
             case ScramFinal():
-                user = cast(scram.Exchange, need.step).user
-                return self._guarded(user, "SCRAM", lambda: self._scram_final(need))
+                return self._guarded_answer(need)
             case Timestamp():
                 return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         return None
@@ -171,6 +171,18 @@ class Proofs:
     def _certified(self) -> tuple[str, ...]:
         """Return the names in the client's certificate."""
         return self._wire.tls.client_names() if self._wire.tls is not None else ()
+
+    async def _guarded_answer(self, need: ScramFinal) -> tuple[bytes, Identity]:
+        """Prove the answer to a challenge; a client that does not wait for that has failed."""
+        user = cast(scram.Exchange, need.step).user
+        try:
+            proved: tuple[bytes, Identity] = await self._guarded(
+                user, "SCRAM", lambda: self._scram_final(need)
+            )
+        except asyncio.CancelledError:
+            self._service.throttle.note_failure(self._wire.address, user.lower())
+            raise
+        return proved
 
     async def _scram_first(self, need: ScramFirst) -> scram.Exchange:
         keys = await self._keys().scram_keys(need.mechanism, need.user)
