@@ -7,6 +7,7 @@ import mmap
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,7 +105,9 @@ def show(  # noqa: PLR0913  # one for each option
         raise click.UsageError("choose one of --raw, --headers, --save, --save-all and --output")
     if part and (raw or headers or save_all):
         raise click.UsageError("--part goes with --save and --output, or alone")
-    with opened(read(account, given)) as drop:
+    made = read(account, given)
+    made.options = replace(made.options, message_octets=None)  # --max-size is the bound
+    with opened(made) as drop:
         drop[number]
         if headers:
             _show_header(drop, number)

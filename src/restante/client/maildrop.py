@@ -193,13 +193,20 @@ def _lacks_top(session: Session, refused: Denied) -> bool:
 def retrieve(box: Box, number: int) -> Dialogue[client.Received]:
     """Give a message's octets as chunks. Raises BadReply: it goes on behind its end (not-stuffed).
 
+    Raises LocalError where LIST says that it is larger than the options allow, and BadReply where
+    more comes all the same.
+
     Whoever asked compares its size with LIST's by `check_size`, once this is over.
     """
     session = box.session
     size = box.entries[number].size if number in box.entries else None
+    most = session.options.message_octets
+    if size and most and size > most:
+        text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
+        raise LocalError(text)
     peer = yield from _next(box, "message")
     box.retrieved = True
-    received = yield from carry_out(peer, client.retr(number, size))
+    received = yield from carry_out(peer, client.retr(number, size, most))
     check_end(session, number, received)
     return received
 

@@ -112,6 +112,7 @@ class Options:
         resolve: addresses by (host, port), in place of asking the DNS.
         utf8: say UTF8, where the server has it (RFC 6856).
         window: how many octets of commands may be under way at once.
+        message_octets: the most octets of a message to fetch, None for as many as LIST says.
         wrong_size: what to do about a message whose size is not LIST's: "warn" or "error".
         trace: called with "<" or ">" and a line, never with a secret.
         notice: called with an id and a text where a server does something wrong that hinders
@@ -133,6 +134,7 @@ class Options:
     resolve: Mapping[tuple[str, int], str] = field(default_factory=dict)
     utf8: bool = False
     window: int = 4096
+    message_octets: int | None = 256 * 1024 * 1024
     wrong_size: Literal["warn", "error"] = "warn"
     trace: Callable[[str, str], None] | None = None
     notice: Callable[[str, str], None] | None = None
@@ -155,6 +157,8 @@ class Options:
             raise _wrong(self, "wrong_size", "'warn' or 'error'")
         if not (isinstance(self.window, int) and self.window >= 0):
             raise _wrong(self, "window", "a number of octets")
+        if not (self.message_octets is None or _is_positive(self.message_octets)):
+            raise _wrong(self, "message_octets", "a number of octets over 0, or None")
         if self.mechanisms is not None:
             _check_mechanisms(self.mechanisms)
 
@@ -196,6 +200,7 @@ class Given(TypedDict, total=False):
     resolve: Mapping[tuple[str, int], str]
     utf8: bool
     window: int
+    message_octets: int | None
     wrong_size: Literal["warn", "error"]
     trace: Callable[[str, str], None] | None
     notice: Callable[[str, str], None] | None

@@ -239,19 +239,21 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
     return Operation(command("TOP", str(number), str(lines)), read)
 
 
-def retr(number: int, promised: int | None = None) -> Operation[Received]:
+def retr(number: int, promised: int | None = None, most: int | None = None) -> Operation[Received]:
     """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
 
     `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
     behind one that is shorter or longer there may be more, so that is waited for a moment.
+    No message has more than `most` octets, whatever is promised.
     Raises Truncated too: the connection ended before the message did.
     """
 
     def read(peer: Peer) -> Dialogue[Received]:
         yield from peer.ok()
         body = ReceivedBody(bare_lf=peer.bare_lf)
+        limit = min(flood_limit(promised), most or ENDLESS)
         while not body.ended:
-            piece = yield from piece_of(peer, body, flood_limit(promised), promised)
+            piece = yield from piece_of(peer, body, limit, promised)
             if piece:
                 yield Chunk(piece)
         if body.octets != promised and not peer.outstanding and not peer.inbox:
