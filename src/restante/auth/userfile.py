@@ -4,8 +4,9 @@ Further fields are passwd's own and not used, but for the eighth, which holds wo
 Dovecot has them: `scram-sha-256=` and `scram-sha-1=` (keys, made by `pop3 user`), `secret=` (for
 APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`. With a word of
 Dovecot's that restricts logins nobody logs in, whatever field it stands in (`locks`). Others are
-kept and not used, and reported where they may be mistakes. Empty lines and lines that begin with "#" are skipped, but for `#decoys=`: the key
-by which the answers for unknown names are made up, the same in every process.
+kept and not used, and reported where they may be mistakes. Empty lines and lines that begin with
+"#" are skipped, but for `#decoys=`: the key by which the answers for unknown names are made up,
+the same in every process.
 """
 
 from __future__ import annotations
