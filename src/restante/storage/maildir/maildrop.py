@@ -19,6 +19,7 @@ from restante.storage.files import (
     store_error,
 )
 from restante.storage.maildir import sizes
+from restante.storage.maildir.compressed import MAGIC, Compressed, PlainChunks
 from restante.storage.maildir.identity import Evidence, Verdict, belongs
 from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
 from restante.storage.maildir.quota import Change
@@ -62,8 +63,8 @@ class MaildirMaildrop:
         if self._pace.quick:
             try:
                 return self._open(index, lines)
-            except FileNotFoundError:
-                pass  # it was renamed
+            except (FileNotFoundError, BlockingIOError):
+                pass  # it was renamed, or the disk must move
             except OSError as error:
                 raise store_error(CANNOT_OPEN, error, self._folder) from error
         work = functools.partial(self._find_and_open, index, lines)
@@ -89,8 +90,11 @@ class MaildirMaildrop:
         with as_store_error("a maildrop cannot be closed", self._folder):
             self._held.release()
 
-    def _open(self, index: int, lines: int | None) -> Body:
-        """Read a message, or open it. Raises OSError; FileNotFoundError: it has another name."""
+    def _open(self, index: int, lines: int | None, *, wait: bool = False) -> Body:
+        """Read a message, or open it. Raises OSError; FileNotFoundError: it has another name.
+
+        Raises BlockingIOError: the disk must move, and this is not to `wait` for it.
+        """
         begun = time.monotonic()
         entry = self._entries[index]
         try:
@@ -102,11 +106,18 @@ class MaildirMaildrop:
         try:
             self._check(entry, status)
             stored = _at_hand(file, octets, lines)
+            compressed = _compressed(file, stored, octets, entry.key, wait=wait)
+        except OSError as error:
+            os.close(file)
+            error.filename = entry.path
+            raise
         except BaseException:
             os.close(file)
             raise
         finally:
             self._pace.note(begun)
+        if compressed:
+            return PlainChunks(file, compressed, f"{self._folder}/{entry.path}", self._folder)
         if stored is None:
             return FileChunks(file, octets, f"{self._folder}/{entry.path}", self._folder)
         os.close(file)
@@ -126,11 +137,11 @@ class MaildirMaildrop:
     def _find_and_open(self, index: int, lines: int | None) -> Body:
         with as_store_error(CANNOT_OPEN, self._folder):
             try:
-                return self._open(index, lines)
+                return self._open(index, lines, wait=True)
             except FileNotFoundError:
                 self._find_again()
             try:
-                return self._open(index, lines)
+                return self._open(index, lines, wait=True)
             except FileNotFoundError:
                 raise GoneError("another program took the message away") from None
 
@@ -195,6 +206,21 @@ class MaildirMaildrop:
             path = self._entries[index].path
             failed[index] = OSError(errno.EEXIST, "another file has a message's base name", path)
         return again.gone
+
+
+def _compressed(
+    file: int, stored: bytes | None, octets: int, base: str, *, wait: bool
+) -> Compressed | None:
+    """Return how a message is compressed, if it is. Raises OSError: it cannot be read."""
+    beginning = read_at_hand(file, min(octets, MAGIC)) if stored is None else stored
+    if beginning is None:
+        if not wait:
+            raise BlockingIOError(errno.EAGAIN, "the disk must move")
+        beginning = os.pread(file, MAGIC, 0)
+    compressed = Compressed.of(beginning, octets, base)
+    if compressed is not None:
+        compressed.check()
+    return compressed
 
 
 def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:

@@ -16,6 +16,7 @@ import msgspec
 from restante.protocol.body import size_on_wire
 from restante.storage.files import chunks, make_file, open_file, read_whole
 from restante.storage.maildir import names
+from restante.storage.maildir.compressed import UnreadableError, plain_chunks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,9 +120,11 @@ def _stamp(entry: Entry, folders: Folders) -> tuple[int, int]:
 
 
 def _count(entry: Entry, folders: Folders) -> int:
-    file, _ = open_file(entry.name, folders[entry.folder])
+    file, status = open_file(entry.name, folders[entry.folder])
     try:
-        return size_on_wire(chunks(file))
+        return size_on_wire(plain_chunks(file, status.st_size, entry.key))
+    except UnreadableError:
+        return size_on_wire(chunks(file))  # RETR says what is wrong with it
     finally:
         os.close(file)
 

@@ -1,0 +1,193 @@
+"""Messages that Dovecot has compressed: the content says so, not the name.
+
+Dovecot's zlib plugin compresses whole files of a Maildir. Their names have the sizes of the plain
+message: S= as it would be stored, W= on the wire. No message begins with these octets otherwise.
+"""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import functools
+import itertools
+import lzma
+import zlib
+from typing import TYPE_CHECKING, Protocol
+
+from restante.storage.api import StoreError
+from restante.storage.files import as_store_error, chunks, let_go
+from restante.storage.maildir import names
+from restante.storage.threads import DISK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MAGIC = 9  # octets at the beginning of a file that are looked at
+MOST_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
+PIECE = 256 * 1024  # octets that are made at once
+LZMA_MEMORY = 128 * 1024 * 1024  # octets
+
+
+class UnreadableError(OSError):
+    """A message that is stored in a way that cannot be read."""
+
+
+class Decompressor(Protocol):
+    """What zlib, bz2 and lzma have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end was found."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end."""
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Return at most so many octets."""
+
+
+class _Gzip:
+    """A decompressor of zlib that keeps what it has not used, as those of bz2 and lzma do."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        text: bytes = self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        return text
+
+
+_KINDS: tuple[tuple[bytes, str, Callable[[], Decompressor] | None], ...] = (
+    (b"\x1f\x8b\x08", "gzip", _Gzip),
+    (b"BZh", "bzip2", bz2.BZ2Decompressor),
+    (b"\xfd7zXZ\x00", "xz", lambda: lzma.LZMADecompressor(memlimit=LZMA_MEMORY)),
+    (b"\x28\xb5\x2f\xfd", "zstd", None),
+    (b"Dovecot-L", "lz4", None),
+    (b"CRYPTED\x03\x07", "mail_crypt", None),
+)
+_FIRST_OCTETS = frozenset(magic[:1] for magic, _, _ in _KINDS)
+_BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError)
+
+
+class Compressed:
+    """A message that is not stored as it is."""
+
+    def __init__(self, kind: str, new: Callable[[], Decompressor] | None, limit: int) -> None:
+        self._kind = kind
+        self._new = new
+        self._limit = limit
+
+    @classmethod
+    def of(cls, beginning: bytes, octets: int, base: str) -> Compressed | None:
+        """Return how a file is compressed, by its first octets; None: it is a message as it is.
+
+        A file of exactly the size in its base name, S=, is not compressed, however it begins.
+        """
+        if beginning[:1] not in _FIRST_OCTETS:
+            return None
+        stored_size = names.stored_size(base)
+        if octets == stored_size:
+            return None
+        for magic, kind, new in _KINDS:
+            if beginning.startswith(magic):
+                return cls(kind, new, min(MOST_PLAIN, stored_size or MOST_PLAIN))
+        return None
+
+    def check(self) -> None:
+        """Raise UnreadableError unless this can be read at all."""
+        if self._new is None:
+            raise UnreadableError(
+                errno.ENOTSUP, f"it is stored with {self._kind}, which is not supported"
+            )
+
+    def plain(self, stored: Iterable[bytes]) -> Iterator[bytes]:
+        """Return the plain message, of the file's octets, in pieces of a bounded size.
+
+        Raises UnreadableError.
+        """
+        self.check()
+        made = 0
+        for piece in self._pieces(stored):
+            made += len(piece)
+            if made > self._limit:
+                raise UnreadableError(
+                    errno.EFBIG, f"it is stored with {self._kind}, and has more octets than its S="
+                )
+            yield piece
+
+    def _pieces(self, stored: Iterable[bytes]) -> Iterator[bytes]:
+        assert self._new is not None
+        inner = self._new()
+        try:
+            for chunk in stored:
+                data = chunk
+                while data or not inner.eof:
+                    if inner.eof:  # one stream may follow another
+                        inner = self._new()
+                    piece = inner.decompress(data, PIECE)
+                    if piece:
+                        yield piece
+                    data = inner.unused_data if inner.eof else b""
+                    if not piece and not data:
+                        break
+        except _BROKEN as error:
+            raise self._damaged(str(error)) from error
+        if not inner.eof:
+            raise self._damaged("it breaks off")
+
+    def _damaged(self, why: str) -> UnreadableError:
+        return UnreadableError(errno.EBADMSG, f"it is stored with {self._kind}, and damaged: {why}")
+
+
+class PlainChunks:
+    """The plain message of a compressed file, piece by piece, made off the event loop."""
+
+    def __init__(self, file: int, compressed: Compressed, path: str, user: str) -> None:
+        self._file = file
+        self._path = path
+        self._user = user  # whose share of the threads it is read by
+        self._pieces = compressed.plain(chunks(file))
+
+    def __aiter__(self) -> PlainChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            with as_store_error("a message cannot be read to its end", self._path):
+                next_piece = functools.partial(next, self._pieces, b"")
+                piece: bytes = await DISK.run(self._user, next_piece)
+        except StoreError:
+            self.close()
+            raise
+        if piece:
+            return piece
+        await self.aclose()
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        """Close the file, which nothing reads."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            let_go(file)
+
+    async def aclose(self) -> None:
+        """Close the file; doing it twice is no error."""
+        self.close()
+
+
+def plain_chunks(file: int, octets: int, base: str) -> Iterator[bytes]:
+    """Return the message in a file, plain, in pieces. Raises OSError, UnreadableError."""
+    pieces = chunks(file)
+    first = next(pieces, b"")
+    compressed = Compressed.of(first, octets, base)
+    whole = itertools.chain((first,), pieces)
+    return compressed.plain(whole) if compressed else whole

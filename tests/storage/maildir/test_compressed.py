@@ -1,0 +1,174 @@
+"""Messages that Dovecot's zlib plugin has compressed go out plain, and one alone is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import bz2
+import contextlib
+import gzip
+import lzma
+import os
+import resource
+import subprocess
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.body import size_on_wire
+from restante.protocol.needs import Body
+from restante.storage.api import StoreError
+from restante.storage.maildir import compressed
+from storage.contract import whole
+from storage.maildir.box import Box
+from support.programs import need
+from verify import dovecot as site
+
+MESSAGE = b"Subject: a\n\nhello\n" + b"line\n" * 20
+LONG = b"Subject: b\n\n" + os.urandom(400_000).hex().encode() + b"\n"
+KINDS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
+SAVED = {"gz": True, "bz2": True, "zstd": False, "lz4": False}
+
+
+def read(box: Box, index: int) -> bytes:
+    """Return a message as RETR sends it, but for line ends."""
+
+    async def run() -> bytes:
+        maildrop = await box.store.acquire("ann", 0)
+        try:
+            return await whole(maildrop, index)
+        finally:
+            maildrop.release()
+
+    return asyncio.run(run())
+
+
+async def pieces(box: Box, lines: int | None = None) -> AsyncGenerator[bytes, None]:
+    """Yield a compressed message's pieces as they are made."""
+    maildrop = await box.store.acquire("ann", 0)
+    try:
+        opening = maildrop.read(0, lines)
+        body: Body = await opening if isinstance(opening, Awaitable) else opening
+        assert not isinstance(body, bytes)
+        try:
+            async for piece in body:
+                yield piece
+        finally:
+            await body.aclose()
+    finally:
+        maildrop.release()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("message", [MESSAGE, LONG, b"Subject: e\n\n"])
+@pytest.mark.parametrize("fields", [True, False])
+def test_a_compressed_message_is_read_and_counted_plain(
+    box: Box, kind: str, message: bytes, *, fields: bool
+) -> None:
+    """The name says nothing of it, and may have the plain sizes or none."""
+    size = size_on_wire([message])
+    named = f",S={len(message)},W={size}" if fields else ""
+    box.put(f"cur/1.a{named}:2,S", KINDS[kind](message))
+    box.put("new/2.b", MESSAGE)
+    assert box.sizes() == [size, size_on_wire([MESSAGE])]
+    assert [read(box, 0), read(box, 1)] == [message, MESSAGE]
+
+
+def test_one_stream_behind_another_is_one_message(box: Box) -> None:
+    box.put("new/1.a", gzip.compress(MESSAGE[:20]) + gzip.compress(MESSAGE[20:]))
+    assert read(box, 0) == MESSAGE
+
+
+def test_top_reads_no_more_than_it_needs(box: Box) -> None:
+    message = b"Subject: t\n\n" + b"line\n" * 400_000
+    box.put(f"new/1.a,S={len(message)}", gzip.compress(message))
+
+    async def run() -> bytes:
+        async with contextlib.aclosing(pieces(box, 3)) as made:
+            return await anext(made)
+
+    assert asyncio.run(run()) == message[: compressed.PIECE]
+
+
+def test_a_plain_message_that_begins_like_a_compressed_one_is_sent_as_it_is(box: Box) -> None:
+    """Its size in the name is the file's own."""
+    message = b"\x1f\x8b\x08 no gzip\n"
+    box.put(f"new/1.a,S={len(message)}", message)
+    assert read(box, 0) == message
+
+
+@pytest.mark.parametrize(
+    ("stored", "why"),
+    [
+        (gzip.compress(MESSAGE)[:-9], "damaged"),
+        (b"\x1f\x8b\x08 no gzip at all", "damaged"),
+        (b"BZh9 no bzip2 at all", "damaged"),
+        (gzip.compress(MESSAGE) + b"garbage", "damaged"),
+        (gzip.compress(MESSAGE + b"more than S= says"), "more octets"),
+        (b"CRYPTED\x03\x07" + b"x" * 300, "mail_crypt"),
+        (b"\x28\xb5\x2f\xfd" + b"x" * 300, "zstd"),
+        (b"Dovecot-LZ4\x0d\x2a\x9b\xc5" + b"x" * 300, "lz4"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_refused_alone(box: Box, stored: bytes, why: str) -> None:
+    box.put(f"new/1.a,S={len(MESSAGE)}", stored)
+    box.put("new/2.b", MESSAGE)
+    assert len(box.sizes()) == 2
+    with pytest.raises(StoreError, match=why) as refused:
+        read(box, 0)
+    assert refused.value.path is not None
+    assert refused.value.path.endswith(f"new/1.a,S={len(MESSAGE)}")
+    assert read(box, 1) == MESSAGE
+
+
+def test_a_bomb_is_cut_off_and_takes_no_memory(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compressed, "MOST_PLAIN", 64 * 1024 * 1024)
+    bomb = gzip.compress(bytes(96 * 1024 * 1024), 9)
+    box.put(f"new/1.a,S={10**17}", bomb)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert box.sizes() == [size_on_wire([bomb])]
+    made = 0
+
+    async def run() -> None:
+        nonlocal made
+        async for piece in pieces(box):
+            made += len(piece)
+
+    with pytest.raises(StoreError, match="more octets"):
+        asyncio.run(run())
+    assert made <= 64 * 1024 * 1024
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that Dovecot's processes, which are nobody's, may look into."""
+    with tempfile.TemporaryDirectory(prefix="restante-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("kind", SAVED)
+def test_what_dovecot_has_compressed_is_read_or_refused(
+    box: Box, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    program = need("doveadm")
+    plugin = f"mail_plugins = zlib\nplugin {{{{\n zlib_save = {kind}\n}}}}\n"
+    monkeypatch.setattr(site, "CONFIG", site.CONFIG + plugin)
+    with site.dovecot(folder, "secret"):
+        save: list[str | Path] = [program, "-c", folder / "dovecot.conf", "save", "-u", "ann"]
+        subprocess.run(save, input=MESSAGE, check=True, timeout=60)
+    (stored,) = (folder / "mail/ann").glob("*/*,S=*")
+    assert stored.stat().st_size < len(MESSAGE)
+    box.put(f"cur/{stored.name}", stored.read_bytes())
+    assert box.sizes() == [size_on_wire([MESSAGE])]
+    if SAVED[kind]:
+        assert read(box, 0) == MESSAGE
+    else:
+        with pytest.raises(StoreError, match=kind):
+            read(box, 0)
