@@ -37,6 +37,7 @@ class Task(msgspec.Struct):
     box: str = "maildir"
     scenarios: str = ""  # part of their names
     twice: int = 0  # of so many disks, one has the power cut off again; 0 for none
+    full: bool = False  # the disk has no room at the first session
 
 
 class Told(NamedTuple):

@@ -9,6 +9,7 @@ import stat
 
 LOCK_FILE = "restante.lock"
 
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -16,11 +17,21 @@ def try_lock(folder: int) -> int | None:
     """Lock the maildrop in an open folder; return the lock's descriptor, or None where it is held.
 
     Closing the descriptor that is returned frees the lock. The file stays: removing it would let
-    two sessions lock two files of the same name. Raises OSError.
+    two sessions lock two files of the same name. On a disk on which it can be neither made nor
+    opened to write, the folder itself is locked: to read mail needs no writable disk. Raises
+    OSError.
     """
-    lock = os.open(LOCK_FILE, _FLAGS, 0o600, dir_fd=folder)
     try:
-        _check(lock)
+        lock = os.open(LOCK_FILE, _FLAGS, 0o600, dir_fd=folder)
+        is_file = True
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
+        is_file = False
+    try:
+        if is_file:
+            _check(lock)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
