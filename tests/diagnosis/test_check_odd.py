@@ -72,7 +72,9 @@ READ_ON = faults(
     ("capa-lost", "closed", {"replies": {"CAPA": CLOSE}}, "closed"),
     ("capa-lost", "reset", {"replies": {"CAPA": RESET}}, "reset"),
     ("capa-lost", "silent", {"replies": {"CAPA": SILENCE}}, "said nothing"),
+    ("capa-lost", "refused and closed", {"replies": {"CAPA": b"-ERR what?\r\n" + CLOSE}}, "closed"),
     ("capa-lost", "noise", {"replies": {"CAPA": b"500 what?\r\n"}}, "500 what?"),
+    ("bad-reply", "words for an answer to QUIT", {"replies": {"QUIT": b"bye\r\n"}}, "bye"),
     ("quit-noreply", "silent", {"replies": {"QUIT": SILENCE}}, "nothing was to be removed"),
     ("quit-noreply", "closed", {"replies": {"QUIT": CLOSE}}, "nothing was to be removed"),
 )  # fmt: skip

@@ -84,16 +84,18 @@ def replies(octets: bytes) -> None:
 def received(octets: bytes) -> None:
     """Pieces and line ends by two octets, then a message off the wire."""
     (piece, flags), sent = choices(octets, 2)
-    newline = b"\n" if flags & 1 else b"\r\n"
+    first_line, end_of_line, _ = sent.partition(b"\n")
+    by_lf = flags & 1 or (end_of_line and not first_line.endswith(b"\r"))
+    newline = b"\n" if by_lf else b"\r\n"
     body = ReceivedBody(bare_lf=bool(flags & 1))
     message, parts = b"", cut(sent, piece)
     while parts and not body.ended:
         message += body.feed(parts.pop(0))
-    before, end, behind = (newline + sent).partition(newline + b"." + newline)
+    end = re.search(rb"\n\.\r?\n" if by_lf else rb"\r\n\.\r\n", newline + sent)
     assert body.ended == bool(end)
     if end:
-        assert body.rest + b"".join(parts) == behind
-        stuffed = before.split(newline)[1:]
+        assert body.rest + b"".join(parts) == (newline + sent)[end.end() :]
+        stuffed = (newline + sent)[: end.start()].split(newline)[1:]
         lines = [line.removeprefix(b".") for line in stuffed]
         assert message == b"".join(line + newline for line in lines)
     assert body.octets == len(message)

@@ -323,10 +323,20 @@ def quit_failed(session: Session, error: Exception) -> None:
         session.peer.odd("quit-noreply", text)
 
 
+def _is_first(error: Lost, session: Session) -> bool:
+    """Return whether a connection was lost at the command behind CAPA."""
+    login = error.phase == "login" and len(session.tried) == 1
+    return error.command.startswith("STLS") or (
+        login and error.command.startswith(("USER", "AUTH"))
+    )
+
+
 def without_capa(error: RemoteError, session: Session) -> Session | None:
     """Return a session for another try that leaves CAPA out, where the server broke off at it."""
     broke_off = isinstance(error, (Lost, Stalled)) or error.id == "bad-reply"
-    if error.phase != "capa" or error.id == "out-of-time" or not broke_off:
+    at_capa = error.phase == "capa" and broke_off and error.id != "out-of-time"
+    behind_it = isinstance(error, Lost) and session.capa_refused and _is_first(error, session)
+    if not (at_capa or behind_it) or not session.options.capa:
         return None
     again = Session(session.target, replace(session.options, capa=False), ends=session.ends)
     again.peer.odd("capa-lost", error.text)

@@ -57,6 +57,7 @@ class Session:
     tls: TlsLayer | None = None
     greeting: Status | None = None
     capabilities: dict[str, str] | None = None  # None: the server has no CAPA
+    capa_refused: bool = False  # by -ERR; some servers hang up behind it
     before_tls: dict[str, str] | None = None  # the same as it was in clear
     mechanism: str = ""  # the one that logged in, or "USER"
     tried: list[str] = field(default_factory=list)
@@ -150,7 +151,7 @@ def ask_capabilities(session: Session) -> Dialogue[None]:
     try:
         session.capabilities = yield from carry_out(session.peer, client.capa())
     except Denied:
-        session.capabilities = None
+        session.capa_refused = True
 
 
 def secure(session: Session) -> Dialogue[None]:

@@ -10,9 +10,10 @@ from restante.client import login
 from restante.client import session as sessions
 from restante.client.mechanisms import Credentials
 from restante.diagnosis import commands, reach, texts
+from restante.diagnosis.greeting import leave_capa_out
 from restante.diagnosis.work import Stop
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, RemoteError
+from restante.protocol.failures import Denied, Lost, RemoteError
 
 if TYPE_CHECKING:
     from restante.diagnosis.report import Step
@@ -31,7 +32,11 @@ def log_in(work: Work) -> None:
         try:
             if old:
                 _connect_again(work)
-            _until_free(work, step, password)
+            try:
+                _until_free(work, step, password)
+            except Lost as error:
+                leave_capa_out(work, error)
+                _until_free(work, step, password)
         except LocalError as error:
             refused = Denied("auth-unsent", str(error), phase="login")
             work.fail(step, refused)

@@ -39,6 +39,8 @@ MOST_LINES = 1_000_000  # of a list: short lines take far more memory than their
 
 _OF_MAIL = ("TOP", "RETR")  # commands whose replies hold lines that others wrote
 
+A_MOMENT = 0.05  # seconds in which more of the same is there
+
 HIDDEN = "***"  # what is shown in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
 
@@ -277,7 +279,9 @@ class Peer:
         if status is None:
             self.note("<", self.excerpt(line))
             if self.multi.upper().startswith(_OF_MAIL):
-                raise self.unasked(self.excerpt(line))
+                self.inbox += b"" if self.inbox else (yield Glance(A_MOMENT))
+                if self.inbox:  # it goes on, so it is the rest of a message
+                    raise self.unasked(self.excerpt(line))
             raise self.fail(BadReply, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"')
         self.multi = ""
         self.bare_lf = not line.endswith(b"\r\n")

@@ -51,7 +51,7 @@ class ReceivedBody:
             self.by_lf = seen[place:after] == b"\n.\n"
             self._held = b""
             return self._message(seen[: place + len(self._newline)])
-        keep = max(_overlap(seen, self._newline + b".\r\n"), _last_dot(seen))
+        keep = max(_overlap(seen, self._newline + b".\r\n"), _last_dot(seen, self._newline))
         self._held = seen[len(seen) - keep :]
         return self._message(seen[: len(seen) - keep])
 
@@ -114,7 +114,10 @@ def _overlap(seen: bytes, terminator: bytes) -> int:
     return 0
 
 
-def _last_dot(seen: bytes) -> int:
-    """Return how many octets at the end are a dot and a line end, whatever stands before them."""
+def _last_dot(seen: bytes, newline: bytes) -> int:
+    """Return how many octets at the end are a dot and a line end, with the line end before it."""
     found = _LAST_DOT.search(seen, max(0, len(seen) - len(b".\r\n")))
-    return len(found[0]) if found else 0
+    if not found:
+        return 0
+    before = len(newline) if seen.endswith(newline, 0, found.start()) else 0
+    return before + len(found[0])
