@@ -235,7 +235,7 @@ class Unreadable:
 @pytest.mark.parametrize("refuse", [False, True])
 @pytest.mark.parametrize("error", [GoneError("gone"), StoreError("EIO"), OSError(5, "EIO")])
 def test_unreadable_message(error: Exception, refuse: bool) -> None:
-    """A11: a message that cannot be read at login fails alone, and only when it is asked for."""
+    """A message that cannot be read at login fails alone, and only when it is asked for."""
 
     async def session() -> None:
         store, known = MemoryStore(), StandIns()
@@ -266,7 +266,7 @@ def test_unreadable_message(error: Exception, refuse: bool) -> None:
 
 @pytest.mark.parametrize("field", [b"To: \xc3\xbc" + b"(" * 990, b"Content-Type: \xc3\xbc/(" * 40])
 def test_field_that_no_parser_takes(field: bytes) -> None:
-    """A11: a field on which the email package fails is written without its rules."""
+    """A field on which the email package fails is written without its rules."""
     found = stand_in(field + b"\r\nSubject: a\r\n\r\n")
     assert found is not None
     assert found[1].isascii()
@@ -299,7 +299,7 @@ def test_bound_on_parsing(field: bytes, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_message_that_vanishes_from_a_maildir(tmp_path: Path) -> None:
-    """A11: another program removes a message between the listing and the look at its header."""
+    """Another program removes a message between the listing and the look at its header."""
 
     async def session() -> None:
         store = MaildirStore(Layout(tmp_path))

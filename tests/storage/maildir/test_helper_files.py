@@ -212,7 +212,7 @@ def test_what_cannot_be_removed_from_tmp_hides_nothing_else(
 
 @pytest.mark.parametrize("missing", [("tmp",), ("cur",), ("tmp", "new", "cur")])
 def test_a_login_makes_all_three_folders(box: Box, missing: tuple[str, ...]) -> None:
-    """A10: other programs take a folder without tmp for no Maildir."""
+    """Other programs take a folder without tmp for no Maildir."""
     for part in missing:
         (box.folder / part).rmdir()
     box.uids()
@@ -220,7 +220,7 @@ def test_a_login_makes_all_three_folders(box: Box, missing: tuple[str, ...]) -> 
 
 
 def test_a_login_to_a_new_user_makes_a_whole_maildir(box: Box) -> None:
-    """A10."""
+    """The same for a user without any Maildir."""
 
     async def log_in() -> None:
         (await box.store.acquire("bob", 0)).release()
