@@ -78,6 +78,13 @@ class Mbox:
             file.write(b"".join(parts))
             file.truncate()
 
+    def restored(self, root: Path) -> None:
+        move = root / MOVE
+        if move.is_symlink():
+            _, rest = os.readlink(move).split(" ", 1)
+            move.unlink()
+            move.symlink_to(f"{(root / OWNER).stat().st_ino:x} {rest}")
+
 
 def _moved(octets: bytes, move: bytes) -> bytes:
     """Return an mbox as it will be once a removal in place is finished."""

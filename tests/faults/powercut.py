@@ -10,6 +10,7 @@ while the first failure is mended.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +26,12 @@ from faults.disk import Contents, History
 from faults.order import DELIVERED, GRANTED
 from faults.promise import Answer, BreachError, Ledger
 from faults.scenarios import DELIVERIES, SESSIONS, Delivery, Session
-from faults.shim import Call, Plan, Shim
+from faults.shim import Call, Fault, Plan, Shim
 from faults.stores import Letter
 from faults.trial import Bench, check_delivered, deliver, visit
+
+NOTHING_FAILS = Plan()
+FULL = Plan(1, Fault.FULL, errno.ENOSPC)
 
 
 class Task(msgspec.Struct):
@@ -71,7 +75,12 @@ class Result:
     breaches: list[str] = field(default_factory=list)
 
 
-def cut_session(bench: Bench, scenario: Session, known: dict[bytes, bytes] | None = None) -> Result:
+def cut_session(
+    bench: Bench,
+    scenario: Session,
+    known: dict[bytes, bytes] | None = None,
+    plan: Plan = NOTHING_FAILS,
+) -> Result:
     """Cut the power at each call of a session in the folder as it is.
 
     `known`: the unique-ids that were told before, by message.
@@ -79,11 +88,12 @@ def cut_session(bench: Bench, scenario: Session, known: dict[bytes, bytes] | Non
     child = bench.child()
     ledger = replace(bench.ledger(scenario), uids=dict(known or {}))
     history = History(bench.root)
-    bench.shim.plan(bench.root, Plan())
+    bench.shim.plan(bench.root, plan)
     for commands in scenario.visits:
         visit(child, ledger, commands)
     child.ask("settle")
     journal = bench.shim.journal()
+    bench.shim.heal()
 
     def check(told: Told) -> None:
         uids = {message: uid for message, uid in ledger.uids.items() if uid in told.uids}
@@ -178,11 +188,13 @@ def _again(bench: Bench, left: Left, known: dict[bytes, bytes]) -> Iterator[Resu
     yield cut_delivery(bench, Delivery("a message", letters, b"Subject: later\n\nHello\n"))
 
 
-def cut(bench: Bench, scenario: Session | Delivery, twice: int) -> dict[str, Any]:
+def cut(
+    bench: Bench, scenario: Session | Delivery, twice: int, plan: Plan = NOTHING_FAILS
+) -> dict[str, Any]:
     """Cut the power in a scenario, and on some of the disks once more; return what came of it."""
     bench.fill(scenario.letters)
     if isinstance(scenario, Session):
-        once = cut_session(bench, scenario)
+        once = cut_session(bench, scenario, plan=plan)
     else:
         once = cut_delivery(bench, scenario)
     breaches, again = list(once.breaches), 0
@@ -200,7 +212,7 @@ def main(task: Task) -> None:
     box = BOXES.get(task.box) or BROKEN[task.box][0]
     with contextlib.closing(Bench(Shim(), box, Path(task.folder))) as bench:
         results = {
-            scenario.name: cut(bench, scenario, task.twice)
+            scenario.name: cut(bench, scenario, task.twice, FULL if task.full else NOTHING_FAILS)
             for scenario in (*SESSIONS, *DELIVERIES)
             if task.scenarios in scenario.name and scenario.suits(box) and scenario.alone
         }

@@ -64,6 +64,9 @@ class Box(Protocol):
     def flag(self, root: Path, message: bytes) -> None:
         """Change the flags of a message, as another program does."""
 
+    def restored(self, root: Path) -> None:
+        """Put right what names an inode: files were made anew as they were."""
+
 
 class Maildir:
     """A file a message."""
@@ -113,6 +116,9 @@ class Maildir:
                 base, _, flags = os.path.basename(name).partition(":2,")
                 new = f"{base}:2,{'FS' if flags == 'S' else 'S'}"
                 os.rename(root / name, root / OWNER / "cur" / new)
+
+    def restored(self, root: Path) -> None:
+        pass
 
 
 def _make(maildir: Path) -> None:

@@ -39,6 +39,15 @@ def test_wherever_the_power_fails_no_mail_is_lost_and_no_answer_was_wrong(
     assert found.again >= LEAST[box]
 
 
+@pytest.mark.parametrize("scenario", ["deletions", "a big message"])
+def test_power_cut_on_a_full_disk(shim: Path, tmp_path: Path, scenario: str) -> None:
+    """A removal in place outlives a power cut at any call, and one more while it is finished."""
+    found = cut(shim, Task(str(tmp_path), "mbox", scenario, twice=SOME, full=True))
+    assert not found.breaches, "\n".join(found.breaches[:20])
+    assert found.disks.total() >= 30
+    assert found.again >= 30
+
+
 @pytest.mark.parametrize(
     ("box", "scenario", "text"),
     [

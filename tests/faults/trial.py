@@ -85,6 +85,7 @@ class Bench:
             else:
                 place.write_bytes(text)
                 os.utime(place, (LONG_AGO, LONG_AGO))
+        self.box.restored(self.root)
 
     def ledger(self, scenario: Session) -> Ledger:
         """Return the ledger of a client that has not come yet."""
