@@ -97,6 +97,12 @@ def test_boundaries() -> None:
     assert described(headless) == [("image/png", b"")]
 
 
+def test_digest() -> None:
+    """A part of a digest is a message where it declares nothing else. RFC 2046 section 5.1.5."""
+    octets = b"Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: x\n\ny\n--b--\n"
+    assert described(octets) == [("message/rfc822", b"Subject: x\n\ny")]
+
+
 def test_bounds() -> None:
     """Parts in parts, many parts and many boundaries cost no more than their octets."""
     opened = b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n"

@@ -168,6 +168,8 @@ class _Reader:
         kind, given = parameters.parse(header.first("Content-Type"))
         placed, more = parameters.parse(header.first("Content-Disposition"))
         name = more.get("filename") or given.get("name", "")
+        if not kind and self._open and self._open[-1].subtype == "digest":
+            kind = "message/rfc822"  # RFC 2046 section 5.1.5
         inside = [multipart for multipart in self._open if multipart.subtype == "alternative"]
         return Part(
             number=len(self.parts) + 1,
