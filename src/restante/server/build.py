@@ -19,7 +19,7 @@ from restante.server.expiry import Expiry
 from restante.server.keypair import CertificateError, Pair, Profile
 from restante.server.limits import Addresses, Crowd
 from restante.server.listener import Listen
-from restante.server.sections import COURIER, OWN
+from restante.server.sections import COURIER, OWN, X_UIDL
 from restante.server.service import Service
 from restante.server.throttle import Throttle
 from restante.server.wire import Endpoint
@@ -147,10 +147,17 @@ def _store(config: Config, log: FilteringBoundLogger) -> Store:
     layout = Layout(config.mail.folder, config.mail.layout)
     unique_ids = config.mail.unique_ids
     if config.mail.format == "maildir":
+        if unique_ids == X_UIDL:
+            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" works with an mbox only'])
         return MaildirStore(layout, _others(unique_ids), note_made)
-    if unique_ids != OWN:
-        raise ConfigError(["mail.unique_ids: works with Maildirs only; leave it out for an mbox"])
-    return MboxStore(layout, lambda path, problem: log.warning("mbox", path=path, problem=problem))
+    if unique_ids not in {OWN, X_UIDL}:
+        hint = f'leave it out for an mbox, or set "{X_UIDL}"'
+        raise ConfigError([f"mail.unique_ids: works with Maildirs only; {hint}"])
+    return MboxStore(
+        layout,
+        lambda path, problem: log.warning("mbox", path=path, problem=problem),
+        x_uidl=unique_ids == X_UIDL,
+    )
 
 
 def _others(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin
 import msgspec
 
 from restante.server.address import Address, check_sealed, parse_local, parse_loopback, placed
-from restante.server.sections import COURIER, OWN, Config, Section
+from restante.server.sections import COURIER, OWN, X_UIDL, Config, Section
 from restante.storage.layout import Layout
 from restante.storage.maildir import DovecotUniqueIds
 
@@ -186,7 +186,7 @@ def _check_lmtp(place: str | None) -> None:
 
 
 def _check_unique_ids(text: str) -> None:
-    if text not in {OWN, COURIER}:
+    if text not in {OWN, COURIER, X_UIDL}:
         DovecotUniqueIds(text)
 
 

@@ -16,7 +16,7 @@ Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 MOST_WORKERS = 64
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
-OWN, COURIER = "own", "courier"  # unique-ids
+OWN, COURIER, X_UIDL = "own", "courier", "x-uidl"  # unique-ids
 
 _DEFAULTS = Settings()
 
@@ -128,7 +128,8 @@ class Mail(Section):
         utf8_headers: What a client that did not say UTF8 gets where a header is in UTF-8: the
             message "as-stored", as fetchers need it, a "surrogate" of its header, or "refuse".
         unique_ids: "own"; or what `pop3_uidl_format` was in Dovecot, "%08Xu%08Xv" if not set; or
-            "courier". Then messages keep the unique-ids that clients know from that server.
+            "courier"; or, for an mbox, "x-uidl". Then messages keep the unique-ids that clients
+            know from the server before.
     """
 
     folder: Path

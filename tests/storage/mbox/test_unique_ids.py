@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from restante.storage.mbox import MboxStore
 from storage.mbox.box import FROM, Box, letter
 
 ONE, TWO, THREE = letter(1), letter(2), letter(3)
@@ -72,3 +73,57 @@ def test_a_copy_keeps_its_own_in_the_eyes_of_another_process_too(box: Box) -> No
     box.remove(1)
     box.store = type(box.store)(box.store._layout)
     assert box.uids() == [uids[0], uids[2]]
+
+
+def with_x_uidl(text: bytes, uid: bytes) -> bytes:
+    """Return a message into which another server has written its unique-id."""
+    return text.replace(b"\n\n", b"\nX-UIDL: " + uid + b"\nStatus: RO\n\n", 1)
+
+
+@pytest.fixture
+def old(box: Box) -> Box:
+    """A box that keeps the unique-ids of another server."""
+    box.store = MboxStore(box.store._layout, x_uidl=True)
+    return box
+
+
+def test_what_another_server_wrote_stays_and_others_have_ours(old: Box) -> None:
+    """As qpopper does, which uses all of 0x21 to 0x7E."""
+    uid = b"!\"#abc~'+9"
+    old.write(with_x_uidl(ONE, uid), TWO, with_x_uidl(THREE, b"x" * 70))
+    first, second, third = old.uids()
+    assert (first, third) == (uid.decode(), "x" * 70)
+    old.remove(0)
+    assert old.uids() == [second, third]
+    old.append(ONE)
+    assert old.uids()[:2] == [second, third]
+    assert old.texts()[0] == TWO
+
+
+def test_without_the_setting_they_are_not_read(box: Box) -> None:
+    box.write(with_x_uidl(ONE, b"abc"))
+    assert box.uids() != ["abc"]
+
+
+@pytest.mark.parametrize("bad", [b"", b"a b", b"x" * 71, b"\xe9", b"a\tb", b"a\n b"])
+def test_what_is_no_unique_id_is_not_used(old: Box, bad: bytes) -> None:
+    old.write(with_x_uidl(ONE, bad), TWO)
+    first, _ = old.uids()
+    assert first.encode() != bad
+    assert " " not in first
+    assert len(first) <= 70
+
+
+def test_no_two_messages_share_one_that_a_sender_has_written(old: Box) -> None:
+    old.write(with_x_uidl(ONE, b"abc"), with_x_uidl(TWO, b"abc"), THREE)
+    first, second, third = old.uids()
+    assert first == "abc"
+    assert len({first, second, third}) == 3
+    old.append(with_x_uidl(ONE, third.encode()))
+    assert old.uids()[:3] == [first, second, third]
+    assert len(set(old.uids())) == 4
+
+
+def test_a_line_in_the_body_is_no_field(old: Box) -> None:
+    old.write(ONE + b"\nX-UIDL: abc\n")
+    assert old.uids() != ["abc"]

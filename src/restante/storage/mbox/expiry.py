@@ -11,13 +11,15 @@ from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.rewrite import rewrite
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from restante.storage.mbox.opening import Snapshot
     from restante.storage.mbox.place import Place
 
 DAY = 24 * 60 * 60  # seconds
 
 
-def due_messages(file: int, now: Snapshot, days: int) -> dict[int, Due]:
+def due_messages(file: int, now: Snapshot, days: int, uids: Sequence[str]) -> dict[int, Due]:
     """Return by index the messages of a locked mbox that are due. Raises OSError.
 
     When a message came is told by its From-line, which who delivers writes, in local time. One with
@@ -30,7 +32,7 @@ def due_messages(file: int, now: Snapshot, days: int) -> dict[int, Due]:
         if came is None or moment - came < days * DAY or not messages.is_still_there(file, entry):
             continue
         age = int((moment - came) // DAY)
-        found[index] = Due(now.contents.uids[index], age, entry.end - entry.text)
+        found[index] = Due(uids[index], age, entry.end - entry.text)
     return found
 
 

@@ -28,6 +28,7 @@ _IMAP = re.compile(rb"^X-IMAP[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _INTERNAL = re.compile(
     rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE
 )
+_X_UIDL = re.compile(rb"^X-UIDL:[ \t]*([!-~]{1,70})[ \t]*\r?$", re.MULTILINE)
 _COPY = re.compile(re.escape(OWN) + rb"copy=([0-9]{1,30})(?P<alone> alone)?\r?\n")
 _OWN = re.compile(re.escape(OWN) + rb"[^\r\n]{0,400}\r?\n")
 
@@ -85,6 +86,15 @@ def content_length(header: bytes) -> int | None:
     """Return what the header says of the body's octets, if it does."""
     found = _CONTENT_LENGTH.search(header)
     return int(found[1]) if found else None
+
+
+def x_uidl(header: bytes) -> str:
+    """Return the unique-id that another POP3 server has written into the header, "" without one.
+
+    qpopper and others do: `X-UIDL: ...`. RFC 1939 section 7: 1 to 70 characters, 0x21 to 0x7E.
+    """
+    found = _X_UIDL.search(header) if b"X-UIDL:" in header else None
+    return found[1].decode() if found else ""
 
 
 def is_internal(header: bytes) -> bool:

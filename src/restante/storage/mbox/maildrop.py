@@ -47,6 +47,7 @@ class MboxMaildrop:
         self._place = place
         self._file = file
         self._entries: list[Entry | None] = list(snapshot.entries)
+        self._uids = snapshot.contents.uids  # as they are found again, whatever clients see
         self.contents = snapshot.contents
         self._snapshot = snapshot
         self._held = held.pop_all()
@@ -134,7 +135,7 @@ class MboxMaildrop:
         self._file = file
         self._entries = [
             now.get(uid) if entry else None
-            for uid, entry in zip(self.contents.uids, self._entries, strict=True)
+            for uid, entry in zip(self._uids, self._entries, strict=True)
         ]
 
     def _look(self, file: int) -> Snapshot:
@@ -190,11 +191,11 @@ class MboxMaildrop:
         Of equal copies nobody can tell which one another program took. As many as it took are left,
         so that none goes which was not marked.
         """
-        here = [uid for uid, entry in zip(self.contents.uids, self._entries, strict=True) if entry]
+        here = [uid for uid, entry in zip(self._uids, self._entries, strict=True) if entry]
         taken = Counter(map(_digest, here))
         taken.subtract(map(_digest, now.contents.uids))
         wanted = set()
-        for uid in (self.contents.uids[index] for index in indexes if self._entries[index]):
+        for uid in (self._uids[index] for index in indexes if self._entries[index]):
             if taken[_digest(uid)] > 0:
                 taken[_digest(uid)] -= 1
             else:

@@ -15,7 +15,7 @@ from restante.storage.mbox.reading import read_at
 from restante.storage.mbox.text import CHUNK, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Entry:
     quoted: bool
     has_fields: bool  # of its own, with names that mail programs use
     pieces: tuple[bytes, ...]  # a digest for each chunk of a text that is not read in one piece
+    x_uidl: str = ""  # the unique-id that another server has written into its header
 
 
 def scan(file: int, size: int, begin: int = 0) -> list[Entry]:
@@ -68,6 +69,20 @@ def unique_ids(entries: Iterable[Entry]) -> tuple[str, ...]:
         number = max(entry.copy or 1, last.get(entry.digest, 0) + 1)
         last[entry.digest] = number
         uids.append(entry.digest if number == 1 else f"{entry.digest}-{number}")
+    return tuple(uids)
+
+
+def with_x_uidl(entries: Iterable[Entry], own: Sequence[str]) -> tuple[str, ...]:
+    """Return the unique-ids that another server has written, and else these; no two are the same.
+
+    Of several messages with the same one, the first has it.
+    """
+    taken = set(own)
+    uids = []
+    for entry, uid in zip(entries, own, strict=True):
+        old = entry.x_uidl if entry.x_uidl not in taken else ""
+        taken.add(old)
+        uids.append(old or uid)
     return tuple(uids)
 
 
@@ -128,6 +143,7 @@ def _entry(file: int, places: list[int], at: int) -> tuple[Entry, bool]:
         quoted=found.quoted,
         has_fields=own.has_fields,
         pieces=found.pieces,
+        x_uidl=header.x_uidl(first[:body]),
     ), internal
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.maildrop import Contents
@@ -38,7 +39,7 @@ class Stamp(NamedTuple):
         return max(self.modified, self.changed) + GRAIN < now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """The messages of an mbox, as a session sees them and as places in the file."""
 
@@ -46,6 +47,12 @@ class Snapshot:
     trusted: bool  # any change since shows in the stamp
     entries: tuple[Entry, ...]
     contents: Contents
+
+    @cached_property
+    def contents_with_x_uidl(self) -> Contents:
+        """The contents with the unique-ids that another server has written into the messages."""
+        uids = messages.with_x_uidl(self.entries, self.contents.uids)
+        return Contents(self.contents.sizes, uids)
 
 
 NOTHING = Snapshot(None, trusted=False, entries=(), contents=Contents((), ()))

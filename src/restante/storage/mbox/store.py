@@ -24,19 +24,28 @@ from restante.storage.threads import DISK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from restante.protocol.maildrop import Contents
     from restante.storage.api import Due
     from restante.storage.layout import Layout
 
 
 class MboxStore:
-    """One mbox for each user, where the layout says; a user without one has no mail."""
+    """One mbox for each user, where the layout says; a user without one has no mail.
+
+    With `x_uidl`, messages have the unique-ids that another server has written into them.
+    """
 
     def __init__(
-        self, layout: Layout, report: Callable[[str, str], None] = lambda _path, _problem: None
+        self,
+        layout: Layout,
+        report: Callable[[str, str], None] = lambda _path, _problem: None,
+        *,
+        x_uidl: bool = False,
     ) -> None:
         """`report` is called with a path and what the administrator should know of it."""
         self._layout = layout
         self._report = report
+        self._x_uidl = x_uidl
         self._open_to_all: set[str] = set()  # folders that were reported
         self._snapshots: Snapshots[Snapshot] = Snapshots()
         self._pace = Pace()
@@ -113,7 +122,7 @@ class MboxStore:
             undo.callback(let_go, file)
             undo.enter_context(held(place, file))
             now = look(file, self._snapshots.get(owner))
-            due = expiry.due_messages(file, now, days)
+            due = expiry.due_messages(file, now, days, self._contents(now).uids)
             if due:
                 self._learn(owner, None)
                 self._learn(owner, expiry.remove(place, file, now, due))
@@ -128,7 +137,7 @@ class MboxStore:
         undo.callback(let_go, file)
         end = undo.enter_context(held_to_read(place, file))
         now = look(file, self._snapshots.get(owner), end)
-        return list(expiry.due_messages(file, now, days).values())
+        return list(expiry.due_messages(file, now, days, self._contents(now).uids).values())
 
     def _try_open(self, owner: str) -> MboxMaildrop | None:
         with self._errors("an mbox cannot be opened", owner):
@@ -160,7 +169,13 @@ class MboxStore:
             if unchanged and (file is None or Stamp.of(os.fstat(file)) != unchanged.stamp):
                 return None
             learn = functools.partial(self._learn, owner)
-            return MboxMaildrop(place, file, snapshot, undo, learn)
+            maildrop = MboxMaildrop(place, file, snapshot, undo, learn)
+            maildrop.contents = self._contents(snapshot)
+            return maildrop
+
+    def _contents(self, snapshot: Snapshot) -> Contents:
+        """Return the messages with the unique-ids that clients see."""
+        return snapshot.contents_with_x_uidl if self._x_uidl else snapshot.contents
 
     def _nothing(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
         """Return the maildrop of a user for whom there is no folder, and none can be made."""
