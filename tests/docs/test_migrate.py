@@ -269,6 +269,48 @@ def test_couriers_unique_ids_stay(tmp_path: Path) -> None:
         assert unique_ids(new.port) == [*before, "106.f"]
 
 
+def test_unique_ids_in_an_mbox_stay(tmp_path: Path) -> None:
+    """R1939-7.4: as qpopper writes them into the header."""
+    text = textwrap.dedent(block("x-uidl")).replace("/var/mail", str(tmp_path / "mail"))
+    configuration = tmp_path / "restante.toml"
+    configuration.write_text(text)
+    from_line = "From bob@example.com Tue Nov 24 22:00:46 2026\n"
+    with serving(tmp_path, "--config", configuration) as new:
+        shutil.rmtree(new.add("ann@example.com", "secret"))
+        (tmp_path / "mail/ann@example.com").write_text(
+            f"{from_line}Subject: 1\nX-UIDL: !$'abc~+9\nStatus: RO\n\nx\n\n"
+            f"{from_line}Subject: 2\n\ny\n\n"
+        )
+        first, second = unique_ids(new.port)
+        assert first == "!$'abc~+9"
+        with Client(new.port) as client:
+            client.log_in("ann@example.com", "secret")
+            assert client.say("DELE 1").startswith(b"+OK")
+            assert client.say("QUIT").startswith(b"+OK")
+        assert unique_ids(new.port) == [second]
+
+
+def test_compressed_mail_becomes_plain_by_the_pages_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """zstd is what Restante does not read."""
+    program = need("doveadm")
+    plugin = "mail_plugins = zlib\nplugin {{\n zlib_save = zstd\n}}\n"
+    monkeypatch.setattr(site, "CONFIG", site.CONFIG + NAMESPACE + plugin)
+    option = re.search(r"`(-o plugin/zlib_save= -o maildir_copy_with_hardlinks=no)`", PAGE)
+    assert option is not None
+    with site.dovecot(folder, "secret"):
+        os.chown(folder, *site.OWNER)
+        doveadm = f"{program} -c {folder / 'dovecot.conf'}"
+        shell(f"seq 1000 | {doveadm} save -u ann@example.com", folder)
+        command = block("doveadm -o").replace("doveadm", f"{doveadm} {option[1]}", 1)
+        shell(command.replace("/srv/mail/ann@example.com", str(folder / "maildir")), folder)
+    (stored,) = (folder / "mail/ann@example.com").glob("*/*,S=*")
+    (plain,) = (folder / "maildir").glob("*/*,S=*")
+    assert stored.read_bytes().startswith(b"\x28\xb5\x2f\xfd")
+    assert plain.read_text() == "".join(f"{number}\n" for number in range(1, 1001))
+
+
 def test_the_trial_compares_servers_with_a_certificate_and_fails_without_one(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
