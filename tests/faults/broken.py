@@ -62,6 +62,19 @@ class GreedyStore(_Broken):
     maildrop = _Greedy
 
 
+class _Shortsighted(MaildirMaildrop):
+    def _unlink_all(self, indexes: set[int], _: Change) -> dict[int, OSError]:
+        for entry in (self._entries[index] for index in indexes):
+            os.unlink(entry.name, dir_fd=self._held.folders[entry.folder])
+        return {}
+
+
+class ShortsightedStore(_Broken):
+    """Removes the name of a message that it knows, and no other."""
+
+    maildrop = _Shortsighted
+
+
 class HalfStore(MaildirStore):
     """Writes messages where they are read."""
 
@@ -110,6 +123,7 @@ BROKEN: Mapping[str, tuple[Box, str, str]] = {
     "lying": (_box(LyingStore), "everything deleted", "its removal was confirmed"),
     "unsynced": (_box(UnsyncedStore), "everything deleted", "before these were synced"),
     "greedy": (_box(GreedyStore), "marks taken away", "is lost"),
+    "shortsighted": (_box(ShortsightedStore), "two names", "its removal was confirmed"),
     "half": (_box(HalfStore), "a big delivery", "nobody put there"),
     "eager": (_box(EagerStore), "by LMTP", "1 deliveries were confirmed, 0 are there"),
     "hasty": (_Hasty(), "by LMTP", "before these were synced"),

@@ -18,7 +18,14 @@ from faults.shim import CLIENT, Call
 FEW = 5  # changes of which all choices are tried
 DELETED = " (deleted)"  # the kernel adds it to the path of an open file that has no name any more
 
-Contents = Mapping[str, bytes | None]  # by path below the root; None: it is a folder
+
+class Link(str):
+    """One more name of the file at this path."""
+
+    __slots__ = ()
+
+
+Contents = Mapping[str, bytes | Link | None]  # by path below the root; None: it is a folder
 
 
 class Target(bytes):
@@ -46,18 +53,22 @@ class Disk:
     def copy(self) -> Disk:
         return Disk(self.names.copy(), self.octets.copy())
 
-    def contents(self, root: Node) -> dict[str, bytes | None]:
+    def contents(self, root: Node) -> dict[str, bytes | Link | None]:
         """Return all that can be reached."""
         inside: dict[Node, list[tuple[str, Node]]] = {}
         for (folder, name), node in self.names.items():
             inside.setdefault(folder, []).append((name, node))
-        found: dict[str, bytes | None] = {}
+        found: dict[str, bytes | Link | None] = {}
+        first: dict[Node, Link] = {}  # by file, a path
         left = [("", root)]
         while left:
             prefix, folder = left.pop()
             for name, node in inside.get(folder, ()):
                 octets = node.target or self.octets.get(node, b"")
-                found[prefix + name] = None if node.folder else octets
+                path = Link(prefix + name)
+                found[path] = None if node.folder else octets
+                if first.setdefault(node, path) is not path and not node.folder:
+                    found[path] = first[node]
                 left.append((f"{prefix}{name}/", node))
         return found
 
@@ -120,10 +131,12 @@ class History:
         self._old = Disk()
         self._changes: list[Change] = []  # since then
         self._lasting: set[int] = set()  # places in that list
+        nodes: dict[int, Node] = {}  # by inode
         for path in sorted(root.rglob("*")):
             place = self._place(str(path.relative_to(root)), self._old)
             target = Target(os.fsencode(path.readlink())) if path.is_symlink() else None
-            self._old.names[place] = node = Node(path.is_dir(), target)
+            node = nodes.setdefault(path.lstat().st_ino, Node(path.is_dir(), target))
+            self._old.names[place] = node
             if not node.folder and target is None:
                 self._old.octets[node] = path.read_bytes()
         self._now = self._old.copy()

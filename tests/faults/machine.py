@@ -102,7 +102,16 @@ class Mail(RuleBasedStateMachine):
         assert self.box
         there = sorted(self.model.there)
         if there:
-            self.box.flag(self.root, there[place % len(there)])
+            self.box.change(self.root, there[place % len(there)], "flag")
+
+    @precondition(lambda self: self.box and self.box.a_file_each)
+    @rule(place=places, how=st.sampled_from(["link", "add", "rename", "rebase"]))
+    def other_program_renames(self, place: int, how: str) -> None:
+        assert self.box
+        there = sorted(self.model.there)
+        if there:
+            self.box.change(self.root, there[place % len(there)], how)
+            self.model.renamed(there[place % len(there)])
 
     @rule(client=clients)
     def log_in(self, client: int) -> None:

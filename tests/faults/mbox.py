@@ -31,7 +31,7 @@ class Mbox:
     """A file with all messages."""
 
     format = "mbox"
-    names_say_sizes = False
+    a_file_each = False
     removes_without_names = False
     removals = Lasting(frozenset({"write", "rename"}), re.compile(OWNER))
     deliveries = Lasting(
@@ -68,7 +68,8 @@ class Mbox:
             file.seek(0, os.SEEK_END)
             file.write(_FROM + self.stored(message) + b"\n")
 
-    def flag(self, root: Path, message: bytes) -> None:
+    def change(self, root: Path, message: bytes, how: str) -> None:
+        assert how == "flag"
         with _locked(root / OWNER) as file:
             parts = _FROM_LINE.split(file.read())
             for place in range(2, len(parts), 2):

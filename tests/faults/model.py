@@ -48,6 +48,10 @@ class Model:
         self.there, self.maybe = set(shown), set()
         self.shown, self.marked = shown, set()
 
+    def renamed(self, message: bytes) -> None:
+        """Another program changed the names of a message: its unique-id may be another."""
+        self._uids.pop(message, None)
+
     def has(self, number: int) -> bool:
         """Tell whether the session may name this number."""
         return number <= len(self.shown) and number not in self.marked

@@ -49,10 +49,13 @@ class Ledger:
     must_read: bool = False  # all but a removal must be granted
     must_remove: bool = False  # that too
 
-    def visit(self, talk: Talk, commands: Sequence[str], flag: Callable[[int], None]) -> None:
+    def visit(
+        self, talk: Talk, commands: Sequence[str], change: Callable[[str, int], None]
+    ) -> None:
         """Hold a session, checking each answer; it may break off at any point.
 
-        "!flag 2" is no command: then another program flags that message.
+        "!flag 2" is no command: then another program flags that message. "!rename 2" and the like
+        change its name, and with that its unique-id.
         """
         self.marked, self.logged_in = set(), False
         try:
@@ -60,7 +63,10 @@ class Ledger:
             self.logged_in = self._log_in(talk)
             for command in commands:
                 if command.startswith("!"):
-                    flag(int(command.split()[1]))
+                    how, number = command[1:].split()
+                    change(how, int(number))
+                    if how in ("rename", "rebase"):
+                        self.uids.pop(self.messages[int(number) - 1], None)
                 else:
                     self._say(talk, command)
         except LostError:

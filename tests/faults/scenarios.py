@@ -26,12 +26,19 @@ class Session:
 
     def suits(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
-        return box.names_say_sizes or all(letter.wire_size == "right" for letter in self.letters)
+        plain = all(each.wire_size == "right" and not each.linked for each in self.letters)
+        return box.a_file_each or (plain and self.changes <= {"!flag"})
+
+    @property
+    def changes(self) -> set[str]:
+        """What another program does meanwhile."""
+        commands = (command for visit in self.visits for command in visit)
+        return {command.split()[0] for command in commands if command.startswith("!")}
 
     @property
     def alone(self) -> bool:
         """Whether no other program changes the disk meanwhile, of which no journal would tell."""
-        return not any(command.startswith("!") for visit in self.visits for command in visit)
+        return not self.changes
 
     @property
     def wrong_sizes(self) -> bool:
@@ -90,6 +97,19 @@ SESSIONS = (
         "flagged meanwhile",
         FOUR,
         [["UIDL", "!flag 1", "RETR 1", "!flag 4", "DELE 4", "QUIT"]],
+    ),
+    Session(
+        "two names",
+        [Letter(A, linked=True), Letter(B, linked=True, seen=True), Letter(C)],
+        [["UIDL", "RETR 1", "QUIT"], ["UIDL", "DELE 1", "QUIT"]],
+    ),
+    Session(
+        "linked and renamed meanwhile",
+        [Letter(A), Letter(B, linked=True), Letter(C), Letter(D, "none")],
+        [
+            ["UIDL", "!rebase 3", "RETR 3", "QUIT"],
+            ["UIDL", "!link 1", "DELE 1", "!add 1", "!rename 2", "DELE 2", "!flag 4", "QUIT"],
+        ],
     ),
     Session("a big message", [Letter(BIG), Letter(A)], [["RETR 1", "TOP 1 2", "DELE 1", "QUIT"]]),
     Session("the first login", [], [["STAT", "UIDL", "QUIT"]]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -26,6 +27,7 @@ class Letter:
     octets: bytes
     wire_size: Literal["right", "none", "wrong"] = "right"  # what its name says of it
     seen: bool = False
+    linked: bool = False  # its file has a second name, as when a program that moves it was killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Box(Protocol):
     """One kind of store, below a folder."""
 
     format: str  # as the configuration calls it
-    names_say_sizes: bool  # perhaps wrong ones, perhaps none
+    a_file_each: bool  # whose names may say sizes: perhaps wrong ones, perhaps none
     removes_without_names: bool  # on a disk on which no file can be made
     removals: Lasting  # what must last when QUIT is granted
     deliveries: Lasting  # what must last when a delivery is
@@ -61,8 +63,12 @@ class Box(Protocol):
     def put(self, root: Path, message: bytes) -> None:
         """Deliver a message, as another program does."""
 
-    def flag(self, root: Path, message: bytes) -> None:
-        """Change the flags of a message, as another program does."""
+    def change(self, root: Path, message: bytes, how: str) -> None:
+        """Change the flags or names of a message, as another program does.
+
+        `how`: "flag", or with `a_file_each` "link", "add" (link under a new base name), "rename"
+        (to a base name with a field more), or "rebase" (to another base name).
+        """
 
     def restored(self, root: Path) -> None:
         """Put right what names an inode: files were made anew as they were."""
@@ -72,7 +78,7 @@ class Maildir:
     """A file a message."""
 
     format = "maildir"
-    names_say_sizes = True
+    a_file_each = True
     removes_without_names = True
     removals = Lasting(frozenset({"unlink"}), re.compile(".*"))
     deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
@@ -93,6 +99,8 @@ class Maildir:
                 name += f",W={right if letter.wire_size == 'right' else right + 7}"
             place = f"cur/{name}:2,S" if letter.seen else f"new/{name}"
             (folder / place).write_bytes(letter.octets)
+            if letter.linked:
+                os.link(folder / place, folder / f"cur/{name}:2,F")
         for place in ("new", "cur", "."):
             os.utime(folder / place, (LONG_AGO, LONG_AGO))
 
@@ -109,16 +117,36 @@ class Maildir:
         (root / OWNER / "tmp" / name).write_bytes(message)
         os.rename(root / OWNER / "tmp" / name, root / OWNER / "new" / name)
 
-    def flag(self, root: Path, message: bytes) -> None:
+    def change(self, root: Path, message: bytes, how: str) -> None:
         _make(root / OWNER)
         for name, octets in files(root).items():
             if octets == message and name.startswith((f"{OWNER}/new/", f"{OWNER}/cur/")):
                 base, _, flags = os.path.basename(name).partition(":2,")
-                new = f"{base}:2,{'FS' if flags == 'S' else 'S'}"
-                os.rename(root / name, root / OWNER / "cur" / new)
+                new = (
+                    root
+                    / OWNER
+                    / "cur"
+                    / NEW_NAMES[how].format(
+                        base=base,
+                        flags="FS" if flags == "S" else "S",
+                        time=base.partition(".")[0],
+                        number=time.time_ns(),
+                    )
+                )
+                with contextlib.suppress(FileExistsError):
+                    (os.link if how in ("link", "add") else os.rename)(root / name, new)
 
     def restored(self, root: Path) -> None:
         pass
+
+
+NEW_NAMES = {
+    "flag": "{base}:2,{flags}",
+    "link": "{base}:2,T{flags}",
+    "add": "{base},U={number}:2,",
+    "rename": "{base},U={number}:2,{flags}",
+    "rebase": "{time}.R{number}.other:2,{flags}",
+}
 
 
 def _make(maildir: Path) -> None:
@@ -127,11 +155,17 @@ def _make(maildir: Path) -> None:
 
 
 def files(root: Path) -> dict[str, bytes]:
-    """Return all files below a folder with what they hold."""
+    """Return all files below a folder with what they hold; a message in a Maildir has one name."""
     found = {}
+    met: set[int] = set()
     for folder, _, names in os.walk(root):
         for name in names:
             path = Path(folder, name)
+            if path.parent.name in ("new", "cur"):
+                inode = path.lstat().st_ino
+                if inode in met:
+                    continue
+                met.add(inode)
             octets = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
             found[str(path.relative_to(root))] = octets
     return found

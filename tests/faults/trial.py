@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from faults.client import Talk
-from faults.disk import Contents, Target
+from faults.disk import Contents, Link, Target
 from faults.host import Child
 from faults.order import check_deliveries, check_removals
 from faults.promise import Answer, Ledger, check_delivery, check_next, hold
@@ -82,18 +82,21 @@ class Bench:
                 place.mkdir()
             elif isinstance(text, Target):
                 place.symlink_to(os.fsdecode(text))
-            else:
+            elif not isinstance(text, Link):
                 place.write_bytes(text)
                 os.utime(place, (LONG_AGO, LONG_AGO))
+        for path, text in contents.items():
+            if isinstance(text, Link):
+                os.link(self.root / text, self.root / path)
         self.box.restored(self.root)
 
     def ledger(self, scenario: Session) -> Ledger:
         """Return the ledger of a client that has not come yet."""
         return Ledger([self.box.stored(letter.octets) for letter in scenario.letters])
 
-    def flag(self, scenario: Session, number: int) -> None:
-        """Flag a message (from 1) as another program does."""
-        self.box.flag(self.root, scenario.letters[number - 1].octets)
+    def change(self, scenario: Session, how: str, number: int) -> None:
+        """Change a message (from 1) as another program does."""
+        self.box.change(self.root, scenario.letters[number - 1].octets, how)
 
     def messages(self) -> list[bytes]:
         """Return the messages that are there, as another program reads them."""
@@ -125,7 +128,7 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Call]:
     child = bench.child()
     bench.shim.plan(bench.root, plan)
     for commands in scenario.visits:
-        visit(child, ledger, commands, lambda number: bench.flag(scenario, number))
+        visit(child, ledger, commands, lambda how, number: bench.change(scenario, how, number))
     alive = child.ask("settle") is not None
     journal = bench.shim.journal()
     bench.shim.heal()
@@ -173,14 +176,14 @@ def visit(
     child: Child,
     ledger: Ledger,
     commands: Sequence[str],
-    flag: Callable[[int], None] = lambda _: None,
+    change: Callable[[str, int], None] = lambda *_: None,
 ) -> None:
     """Hold one session of a client."""
     try:
         talk = Talk(child.connect())
     except (ConnectionRefusedError, ConnectionResetError):
         return  # it was killed before
-    ledger.visit(talk, commands, flag)
+    ledger.visit(talk, commands, change)
 
 
 def _check_next(

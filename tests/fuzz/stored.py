@@ -23,7 +23,7 @@ LONGEST_NAME = 200
 MOST_FILES = 8
 OLD_SECONDS = 1  # since 1970
 OLD = OLD_SECONDS * 1_000_000_000  # nanoseconds
-NONE = frozenset[str]()
+LATER = OLD + 1
 RAM = Path("/dev/shm")  # where it is there: a fuzzer need not wear out a disk
 
 Seen = dict[str, tuple[int, bytes]]  # by unique-id: what LIST says, and the octets
@@ -33,9 +33,8 @@ Files = dict[Path, bytes | None]  # None: it is no regular file
 def maildir(octets: bytes) -> None:
     """A file of sizes, then files, each field a kind, a name and its octets; "+" comes later.
 
-    A store that knew the maildrop before and one that did not must see the same, and unique-ids
-    must stay. A base name that was ever a message's is never another's: so says maildir(5), and
-    what Restante remembers of a message relies on it.
+    A store that knew the maildrop before and one that did not must see the same, whatever names
+    and base names are used again, and by links. Unique-ids stay where nobody does such things.
     """
     sizes, *fields = octets.split(FIELD)[: MOST_FILES + 1]
     with tempfile.TemporaryDirectory(dir=RAM if RAM.is_dir() else None) as root:
@@ -47,12 +46,14 @@ def maildir(octets: bytes) -> None:
         files: Files = {}
         _put(box, files, [field for field in fields if not field.startswith(b"+")])
         before = _look(store, box, files)
-        gone = _move_on(files)
+        plain = _is_plain(files)
+        _move_on(files)
         later = [field[1:] for field in fields if field.startswith(b"+")]
-        _put(box, files, later, used=gone)
+        _put(box, files, later, LATER)
         warm = _look(store, box, files)
         cold = _look(MaildirStore(Layout(Path(root))), box, files)
-        assert len(before.keys() - warm.keys()) <= 1, "one message went"
+        if plain and _is_plain(files):
+            assert len(before.keys() - warm.keys()) <= 1, "one message went"
         assert {uid: text for uid, (_, text) in warm.items()} == {
             uid: text for uid, (_, text) in cold.items()
         }
@@ -67,41 +68,48 @@ def _signed(sizes: bytes) -> bytes:
     return f"restante sizes 1 {zlib.crc32(text):08x}\n".encode() + text
 
 
-def _put(box: Path, made: Files, fields: Iterable[bytes], used: frozenset[str] = NONE) -> None:
-    """Make files: "n" and others are messages in new and in cur; "l", "d" and "p" are none."""
+def _put(box: Path, made: Files, fields: Iterable[bytes], time: int = OLD) -> None:
+    """Make files: "n" and others are messages in new and in cur; "l", "d" and "p" are none.
+
+    "h" is one more name of the first message.
+    """
     for field in fields:
         kind, (name, _, text) = field[:1], field[1:].partition(CONTENT)
         name = name.replace(b"\0", b"_").replace(b"/", b"_")[:LONGEST_NAME]
         path = box / ("new" if kind == b"n" else "cur") / os.fsdecode(name)
         if name in (b"", b".", b"..") or path in made or path.exists():
             continue
-        if base_name(path.name) in used:
-            continue
         made[path] = None
+        messages = [other for other in made if made[other] is not None]
         if kind == b"l":
             path.symlink_to("/etc/passwd")
         elif kind == b"d":
             path.mkdir()
         elif kind == b"p":
             os.mkfifo(path)
+        elif kind == b"h" and messages:
+            os.link(messages[0], path)
+            made[path] = made[messages[0]]
         else:
             path.write_bytes(text)
-            os.utime(path, ns=(OLD, OLD))
+            os.utime(path, ns=(time, time))
             made[path] = text
 
 
-def _move_on(files: Files) -> frozenset[str]:
-    """Do what a mail reader does between two sessions: a message gets a flag, one goes.
+def _is_plain(files: Files) -> bool:
+    """Tell whether each message has one name, and no two have one base name."""
+    messages = [path for path, text in files.items() if text is not None]
+    bases = {base_name(path.name) for path in messages}
+    return len(bases) == len({path.stat().st_ino for path in messages}) == len(messages)
 
-    Returns the base name of the one that went.
-    """
-    gone = NONE
+
+def _move_on(files: Files) -> None:
+    """Do what a mail reader does between two sessions: a message gets a flag, one goes."""
     messages = [path for path, text in files.items() if text is not None]
     for place, path in enumerate(messages[:3]):
         text = files.pop(path)
         if place == 1:
             path.unlink()
-            gone = frozenset({base_name(path.name)})
             continue
         base = base_name(path.name)
         moved = path.parents[1] / "cur" / f"{base}:2,FS"
@@ -110,7 +118,6 @@ def _move_on(files: Files) -> frozenset[str]:
                 files[path.rename(moved)] = text
                 continue
         files[path] = text
-    return gone
 
 
 def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
@@ -130,8 +137,12 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
         texts = [_whole(maildrop, index) for index in range(len(contents.uids))]
     finally:
         maildrop.release()
-    there = [text for path, text in files.items() if text is not None and path.name[0] != "."]
-    assert sorted(texts) == sorted(there)
+    there = {
+        path.stat().st_ino: text
+        for path, text in files.items()
+        if text is not None and path.name[0] != "."
+    }
+    assert sorted(texts) == sorted(there.values())
     return dict(zip(contents.uids, zip(contents.sizes, texts, strict=True), strict=True))
 
 

@@ -220,9 +220,17 @@ def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
     assert known.get("a") is not None
 
 
+def messages_in(folder: Path) -> list[bytes]:
+    """Return what each file holds, once for all its names."""
+    files = [*(folder / "new").iterdir(), *(folder / "cur").iterdir()]
+    return sorted({file.stat().st_ino: file.read_bytes() for file in files}.values())
+
+
 CHANGES = st.lists(
     st.tuples(
-        st.sampled_from(["deliver", "copy", "flag", "move", "remove", "age", "look"]),
+        st.sampled_from(
+            ["deliver", "copy", "flag", "move", "remove", "age", "look", "link", "rename", "again"]
+        ),
         st.integers(0, 5),
     ),
     max_size=25,
@@ -250,6 +258,16 @@ def test_whatever_happens_a_session_sees_what_is_there(changes: list[tuple[str, 
                 file.rename(box.folder / "cur" / f"{file.name.partition(':')[0]}:2,F{which}")
             elif change == "move":
                 file.rename(box.folder / "cur" / file.name)
+            elif change == "link":
+                base = file.name.partition(":")[0]
+                link = (f"{base}:2,L{which}", f"{base},U={which}:2,", f"{which}.link")[which % 3]
+                if not (box.folder / "cur" / link).exists():
+                    os.link(file, box.folder / "cur" / link)
+            elif change == "rename":
+                file.rename(box.folder / "cur" / f"{which}{file.name}")
+            elif change == "again":
+                file.unlink()
+                box.put(f"cur/{file.name}", b"Subject: another\n\n" + b"z\n" * step)
             elif change == "remove":
                 file.unlink()
             fresh = Box.__new__(Box)
@@ -258,6 +276,7 @@ def test_whatever_happens_a_session_sees_what_is_there(changes: list[tuple[str, 
             found = at_hand(box)
             assert box.uids() == fresh.uids()
             assert box.sizes() == fresh.sizes()
+            assert sorted(box.texts()) == messages_in(box.folder)
             assert found is None or found == fresh.uids()
 
 
