@@ -80,7 +80,7 @@ class Maildir:
     format = "maildir"
     a_file_each = True
     removes_without_names = True
-    removals = Lasting(frozenset({"unlink"}), re.compile(".*"))
+    removals = Lasting(frozenset({"unlink"}), re.compile(f"{OWNER}/(new|cur)/.*"))
     deliveries = Lasting(frozenset({"write", "mkdir", "rename", "link"}), re.compile(".*"))
 
     def store(self, root: Path) -> Store:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import StoreError
+from restante.storage.api import BusyError, StoreError
 from restante.storage.files import make_file, read_whole
 from restante.storage.layout import Layout
 from restante.storage.maildir import (
@@ -227,3 +227,31 @@ def test_a_login_to_a_new_user_makes_a_whole_maildir(box: Box) -> None:
 
     asyncio.run(log_in())
     assert {"tmp", "new", "cur"} <= set(os.listdir(box.root / "bob"))
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_disk_without_room_for_a_lock_keeps_nobody_out_but_a_second_session(
+    box: Box, monkeypatch: pytest.MonkeyPatch, number: int, *, there: bool
+) -> None:
+    """A2: to read mail, and to free space, needs no space and no file."""
+    box.put("new/1.a", b"a\n")
+    if there:
+        (box.folder / "restante.lock").touch()
+    call = os.open
+
+    def no_room(name: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            raise OSError(number, os.strerror(number), name)
+        return call(name, flags, mode, dir_fd=dir_fd)
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        with pytest.raises(BusyError):
+            await box.store.acquire("ann", 0)
+        await maildrop.remove([0])
+        maildrop.release()
+
+    monkeypatch.setattr(os, "open", no_room)
+    asyncio.run(session())
+    assert box.names() == []

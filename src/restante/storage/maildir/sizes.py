@@ -153,11 +153,16 @@ def _save(known: Known, maildrop: int) -> None:
     """Write the file anew. Where that fails the next session counts again, so nothing is said."""
     text = msgspec.json.encode(known)
     try:
-        with open(make_file(_NEW_CACHE_FILE, maildrop), "wb") as new:
+        file = make_file(_NEW_CACHE_FILE, maildrop)
+    except OSError:
+        return
+    try:
+        with open(file, "wb") as new:
             new.write(_head(text) + b"\n" + text)
         os.rename(_NEW_CACHE_FILE, CACHE_FILE, src_dir_fd=maildrop, dst_dir_fd=maildrop)
     except OSError:
-        return
+        with contextlib.suppress(OSError):  # a full disk needs the room
+            os.unlink(_NEW_CACHE_FILE, dir_fd=maildrop)
 
 
 def _head(text: bytes) -> bytes:
