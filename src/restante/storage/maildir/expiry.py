@@ -83,8 +83,8 @@ def _messages(folders: Folders, owner: int) -> Iterator[tuple[Entry, os.stat_res
         try:
             folder = folders[entry.folder]
             yield entry, os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # it is gone, or nobody can tell how old it is: the others have their turn
 
 
 def _came(entry: Entry, status: os.stat_result) -> float:

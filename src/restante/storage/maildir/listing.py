@@ -232,13 +232,15 @@ def _belongs(entry: Entry, folders: Folders, owner: int) -> bool:
         return belongs(_status(entry, folders), owner)
     except FileNotFoundError:
         return False
+    except OSError:
+        return True  # RETR asks again: one bad file must not hide a maildrop
 
 
 def _inode(entry: Entry, folders: Folders) -> int:
-    """Return a file's inode, 0 where it is gone. Raises OSError."""
+    """Return a file's inode, 0 where it is gone, or nobody can tell."""
     try:
         return _status(entry, folders).st_ino
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 

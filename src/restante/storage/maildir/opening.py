@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 import os
 import stat
 import time
@@ -55,7 +56,8 @@ def look(
     settled = stamp.new.is_old(begun) and stamp.cur.is_old(begun)
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
-        updated = _updated(known, stamp, held, others)
+        with contextlib.suppress(OSError):  # of one file: the long look shows it all the same
+            updated = _updated(known, stamp, held, others)
         now = Stamp.of(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
@@ -83,7 +85,9 @@ def _listed(held: Held, others: UniqueIds | None, *, settled: bool) -> Found:
 def _prints(entries: Sequence[Entry], folders: Folders) -> Iterator[tuple[int, Print]]:
     """Look at the files, some of which came a moment ago."""
     for entry in entries:
-        status = _status(entry.name, folders[entry.folder])
+        status = None
+        with contextlib.suppress(OSError):
+            status = _status(entry.name, folders[entry.folder])
         if status is not None:
             yield entry.inode, print_of(status)
 
