@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import io
+import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +16,8 @@ from restante.server.limits import Addresses
 from restante.server.record import EVERY, LimitLog
 from restante.server.service import MOST_LINGERING
 from support.clocked import clocked
+from support.live import PATIENCE, Client
+from support.process import POP3, free_port, wait_for_port
 
 FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
 
@@ -70,3 +75,29 @@ def test_accept_fails(number: int) -> None:
     writer.close()
     assert lines.getvalue().count("event=limit_reached") == 1
     assert "incident" not in lines.getvalue()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_few_open_files(tmp_path: Path, workers: str) -> None:
+    """With few open files clients are served or told so, and the log says what to do."""
+    (tmp_path / "users").touch()
+    port, log = free_port(), tmp_path / "log"
+    command: list[str | Path] = ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", POP3, "serve"]
+    command += ["--listen", f"127.0.0.1:{port}", "--mail", tmp_path, "--workers", workers]
+    command += ["--users", tmp_path / "users"]
+    with log.open("wb") as file, subprocess.Popen(command, stderr=file) as server:
+        wait_for_port(port, server)
+        clients = [Client(port) for _ in range(150)]
+        heard = {client.read_line() for client in clients}
+        assert heard == {b"+OK POP3 server ready.\r\n", FULL}
+        for client in clients:
+            client.close()
+        with Client(port) as client:
+            assert client.read_line().startswith(b"+OK")
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(PATIENCE) == 0
+    text = log.read_text()
+    assert 'event=limit_reached limit="open files"' in text
+    assert "limits.connections" in text
+    assert text.count("event=limit_reached") <= 2 * int(workers)
+    assert "incident" not in text

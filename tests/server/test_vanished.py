@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from restante.server.listener import VANISHED
+from restante.server.sockets import VANISHED
 from support.live import serving
 
 

@@ -71,6 +71,7 @@ class FileAuthenticator:
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
+        self.at_once = HASHES_AT_ONCE  # passwords; a server has those that wait take turns
         self._key = self._own_key = secrets.token_bytes(userfile.KEY)  # for who has no account
         self._looks: dict[str, set[scram.Look]] = {}  # of keys, by mechanism
         self._remembered = Remembered(remember)

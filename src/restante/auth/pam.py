@@ -36,6 +36,7 @@ class PamAuthenticator(PasswordsOnly):
     def __init__(self, service: str) -> None:
         self._service = service
         self._threads = ThreadPoolExecutor(AT_ONCE, "pam")
+        self.at_once = AT_ONCE  # passwords; a server has those that wait take turns
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""

@@ -45,6 +45,7 @@ class PostgresqlAuthenticator(PasswordsOnly):
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
+        self.at_once = HASHES_AT_ONCE  # passwords; a server has those that wait take turns
         self._key = secrets.token_bytes(32)
         self._decoys = {"": hashes.make(Secret(b"nobody"))}  # a hash of each kind that was seen
         self._found: dict[str, None] = {}  # names that were found last

@@ -24,6 +24,7 @@ from restante.server.output import Output
 from restante.server.proofs import Proofs
 from restante.server.proxy import ProxyError
 from restante.server.record import Record
+from restante.server.sockets import LATEST_SIGN
 from restante.server.streaming import send
 from restante.server.tls import TlsError
 from restante.server.wire import Endpoint, Wire
@@ -39,8 +40,7 @@ TURN = 0.01  # seconds that the commands of one client may take while other clie
 
 PLAIN = Endpoint()
 
-WAIT = object()
-"""In place of an answer: the session must wait."""
+WAIT = object()  # in place of an answer: the session must wait
 
 
 class Connection(asyncio.Protocol):
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
         self._octets_in = 0
         self._begun = self._loop.time()
         self._login_ends = self._begun + service.settings.authorization_timeout
-        self._written = 0  # octets, when work under way was last looked at
+        self._written = 0  # octets, at the last look at work under way
         self._half_closed = False  # the peer sends no more
         self._counted = False  # among those from its address
         self._reading = True  # octets from the client are let in
@@ -110,12 +110,10 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Do no more until the client reads. Called by the transport."""
-        self._output.pause()
         self._timed = None
         if self._wire.tls is not None:  # which answers by itself: the answers would pile up
             self._read_more(now=False)
-        settings = self._service.settings
-        self._wait(self._service.write_timeout if self._logged_in else settings.login_timeout)
+        self._wait(self._output.pause(self._reader_time()))
 
     def resume_writing(self) -> None:
         """Go on. Called by the transport."""
@@ -244,10 +242,9 @@ class Connection(asyncio.Protocol):
         if self._service.stopping:
             return self._end(End.SHUTDOWN)
         try:
-            line = self._lines.take(wanted.limit)
+            line: bytes | LineTooLong | None = self._lines.take(wanted.limit)
         except LineTooLong as error:
-            self._wanted = self._timed = None
-            return error
+            line = error
         if line is None:
             return self._wait_for_line(wanted)
         self._wanted = self._timed = None
@@ -258,6 +255,8 @@ class Connection(asyncio.Protocol):
         if self._half_closed:
             return self._end(End.DISCONNECTED)
         if not self._output.full:
+            if self._output.patient:
+                self._output.expect()
             self._read_more(now=True)
             if self._timed is not wanted:  # a part of a line does not restart the clock
                 self._timed = wanted
@@ -271,8 +270,7 @@ class Connection(asyncio.Protocol):
     def _wait(self, seconds: float) -> None:
         """Give the client so many seconds; before login no more than there are left for that."""
         if self._session.state is State.AUTHORIZATION:
-            left = self._login_ends - self._loop.time()
-            seconds = max(0.0, min(seconds, left))
+            seconds = max(0.0, min(seconds, self._login_ends - self._loop.time()))
         self._deadline.set(seconds)
 
     def _read_more(self, *, now: bool) -> None:
@@ -343,8 +341,8 @@ class Connection(asyncio.Protocol):
 
     def _on_deadline(self) -> None:
         if self._output.full or self._closing:
-            if self._logged_in and self._output.moved():
-                self._wait_for_reader()
+            if self._logged_in and (more := self._output.patience(self._reader_time())):
+                self._deadline.set(more)
             else:
                 self._session.end = self._session.end or End.STALLED
                 self._transport.abort()
@@ -365,10 +363,13 @@ class Connection(asyncio.Protocol):
         if isinstance(self._need, MAY_BE_CANCELLED):
             work.cancel()
 
-    def _wait_for_reader(self) -> None:
-        """Give the peer time to take what is left to send, or if nothing is, to see the end."""
-        unsent = self._logged_in and self._transport.get_write_buffer_size()
-        self._deadline.set(self._service.write_timeout if unsent else LINGER)
+    def _reader_time(self) -> float:
+        """Return the seconds to take what is left to send, or else to see the end."""
+        unsent = self._output.full or self._transport.get_write_buffer_size()
+        if not unsent or (self._closing and not self._logged_in):
+            return LINGER
+        service = self._service
+        return service.write_timeout if self._logged_in else service.settings.login_timeout
 
     def _end(self, reason: End | None = None) -> object:
         """Send what is left to send, and close."""
@@ -381,7 +382,7 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.close()
         self._closing = True
-        self._wait_for_reader()
+        self._deadline.set(min(self._reader_time(), LATEST_SIGN))
         return WAIT
 
     def _leave(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from restante.server.connection import PLAIN, Connection
 from restante.server.process import spare_files
+from restante.server.sockets import keep_alive
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
 STOP_PATIENCE = 10  # seconds
-
-KEEP_IDLE = 60  # seconds without an octet, before the kernel asks for a sign of life
-KEEP_INTERVAL = 15  # seconds between two of these
-KEEP_COUNT = 4  # of them, without an answer
-VANISHED = KEEP_IDLE + KEEP_COUNT * KEEP_INTERVAL  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +107,6 @@ def open_sockets(address: Address) -> list[socket.socket]:
     if not opened:
         raise ListenError(f"cannot listen at {address}: no such kind of address here")
     return opened
-
-
-def keep_alive(one: socket.socket) -> None:
-    """Have the kernel notice, within two minutes, that a peer has vanished without a word.
-
-    Connections inherit it from the socket that listens. TCP_USER_TIMEOUT is for replies that nobody
-    confirms, during which the kernel asks for no sign of life.
-    """
-    one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # or macOS's
-    for option, value in (
-        (idle, KEEP_IDLE),
-        (getattr(socket, "TCP_KEEPINTVL", None), KEEP_INTERVAL),
-        (getattr(socket, "TCP_KEEPCNT", None), KEEP_COUNT),
-        (getattr(socket, "TCP_USER_TIMEOUT", None), VANISHED * 1000),
-    ):
-        if option is not None:
-            one.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _bound(family: int, name: tuple[Any, ...]) -> list[socket.socket]:

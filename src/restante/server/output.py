@@ -8,6 +8,8 @@ import sys
 import termios
 from typing import TYPE_CHECKING
 
+from restante.server.sockets import LATEST_SIGN, VANISHED, has_vanished, set_user_timeout
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,6 +33,7 @@ class Output:
         "_write",
         "full",
         "octets",
+        "patient",
         "unsent",
     )
 
@@ -42,6 +45,7 @@ class Output:
         self.unsent: int | None = None  # octets that the peer had not taken when last looked at
         self._looked = 0.0, 0  # when that was, and how many it had taken
         self._drained: asyncio.Future[None] | None = None
+        self.patient = False  # the kernel gives the peer as much time as we do
         self.full = False  # the transport holds as much as it should
         self.octets = 0  # written so far
 
@@ -68,10 +72,41 @@ class Output:
             self._drained = asyncio.get_running_loop().create_future()
             await self._drained
 
-    def pause(self) -> None:
-        """Note that the transport is full."""
+    def pause(self, seconds: float) -> float:
+        """Note that the transport is full, and return for how long to wait until it is looked at.
+
+        The peer may let so many seconds pass; else the kernel would give it up sooner.
+        """
         self.full = True
+        if not self.patient:
+            self.patient = True
+            set_user_timeout(self.file, max(seconds, VANISHED))
         self.look()
+        return min(seconds, LATEST_SIGN)
+
+    def expect(self) -> None:
+        """Note that nothing is left to send, and that the next word is the peer's."""
+        if self.patient:
+            self.patient = False
+            set_user_timeout(self.file, VANISHED)
+
+    @property
+    def file(self) -> int:
+        """The socket's descriptor; -1 where it has none."""
+        socket = self._transport.get_extra_info("socket")
+        return socket.fileno() if socket is not None else -1
+
+    def patience(self, seconds: float) -> float:
+        """Return for how long to wait on for a peer; 0 where it is to be given up.
+
+        It is where it takes too little in so many seconds, or has vanished.
+        """
+        if has_vanished(self.file):
+            return 0.0
+        left = self._looked[0] + seconds - asyncio.get_running_loop().time()
+        if self.unsent is not None and left > 0:
+            return min(left, LATEST_SIGN)
+        return min(seconds, LATEST_SIGN) if self.moved() else 0.0
 
     def resume(self) -> None:
         """Note that the transport takes more again, or never will."""
@@ -87,8 +122,7 @@ class Output:
 
     def look(self) -> int:
         """Note and return how many octets the peer has not taken yet."""
-        socket = self._transport.get_extra_info("socket")
-        in_kernel = _unconfirmed(socket.fileno()) if socket else 0
+        in_kernel = _unconfirmed(self.file)
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
         self._looked = asyncio.get_running_loop().time(), self.octets - self.unsent
         return self.unsent
@@ -112,6 +146,6 @@ def _unconfirmed(socket: int) -> int:
     It holds megabytes, and asks for more only when a third of them is gone: for a slow peer that
     may be minutes in which the transport does not move.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or socket < 0:
         return 0
     return int.from_bytes(fcntl.ioctl(socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

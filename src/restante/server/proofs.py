@@ -24,6 +24,7 @@ from restante.protocol.needs import (
     VerifyDigest,
     VerifyToken,
 )
+from restante.server.origin import origin
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -63,11 +64,9 @@ class Proofs:
                 known = self._recalled(need)
                 if known is not None:
                     return known
-                verify = self._service.authenticator.verify
                 said = need.password.reveal()
-                return self._guarded(
-                    need.user, "password", lambda: verify(need.user, need.password), said
-                )
+                proof = functools.partial(self._verify_password, need)
+                return self._guarded(need.user, "password", proof, said)
             case VerifyDigest():
                 method = "CRAM-MD5" if need.keyed else "APOP"
                 return self._guarded(need.user, method, lambda: self._verify_digest(need))
@@ -127,6 +126,13 @@ class Proofs:
 
     def _tell_failure(self, user: str, method: str, reason: str) -> None:
         self._log.warning("login_failed", user=user, method=method, reason=reason)
+
+    async def _verify_password(self, need: Verify) -> Identity:
+        verify, queue = self._service.authenticator.verify, self._service.hashing
+        if queue is None:
+            return await verify(need.user, need.password)
+        async with queue.turn(origin(self._wire.address)):
+            return await verify(need.user, need.password)
 
     async def _verify_digest(self, need: VerifyDigest) -> Identity:
         unknown: CredentialsError | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from restante.auth.api import Recalls
 from restante.protocol.settings import Offer, Settings
+from restante.server.fair import FairQueue
 from restante.server.limits import Addresses, Crowd, LoginDelay
 from restante.server.process import files_for_connections, spare_files
 from restante.server.record import LimitLog
@@ -64,6 +65,7 @@ class Service:
     stand_ins: StandIns = field(init=False, default_factory=StandIns)
     offer: Callable[[], Offer] = Offer
     at_hand: Callable[[str], Maildrop | None] | None = field(init=False)
+    hashing: FairQueue | None = field(init=False)  # of passwords, where not all are at once
     recalls: Recalls | None = field(init=False)  # the authenticator, where it remembers logins
     connections: set[Connection] = field(init=False, default_factory=set)
     turned_away: set[Connection] = field(init=False, default_factory=set)  # some of them
@@ -74,6 +76,8 @@ class Service:
     def __post_init__(self) -> None:
         self.limits = LimitLog(self.log)
         self.at_hand = self.store.at_hand if isinstance(self.store, HasAtHand) else None
+        at_once: int | None = getattr(self.authenticator, "at_once", None)
+        self.hashing = FairQueue(at_once) if at_once else None
         self.recalls = self.authenticator if isinstance(self.authenticator, Recalls) else None
 
     @property

@@ -1,0 +1,53 @@
+"""A queue in which the many who come from one place keep nobody else waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+class FairQueue:
+    """So many turns at once; those that wait get theirs in order of origin, one of each in turn."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, origin: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it while the block runs."""
+        if self._free:
+            self._free -= 1
+        else:
+            await self._wait(origin)
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _wait(self, origin: str) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(origin, deque()).append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():  # it has the turn, and does not want it
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """Give a turn to the next origin's first one, or to nobody."""
+        while self._waiting:
+            origin, queue = self._waiting.popitem(last=False)
+            mine = queue.popleft()
+            if queue:
+                self._waiting[origin] = queue  # at the end
+            if not mine.done():
+                mine.set_result(None)
+                return
+        self._free += 1
