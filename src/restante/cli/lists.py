@@ -134,4 +134,5 @@ def _head(answer: bytes | Denied | None) -> Head:
 
     if isinstance(answer, bytes):
         return head_of(answer)
-    return Head() if answer is None or _is_without_top(answer) else Head(subject=f"({answer})")
+    unknown = answer is None or _is_without_top(answer)
+    return Head(known=False) if unknown else Head(subject=f"({answer})")
