@@ -253,11 +253,12 @@ def test_every_explanation_says_what_why_and_who(row: Any) -> None:
     assert 1 <= row.exit <= 14
 
 
+@pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])
 def test_a_name_server_that_does_not_answer_is_not_a_name_that_does_not_exist(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def failing(*_: object) -> None:
-        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        raise socket.gaierror(code, "words of the local library")
 
     monkeypatch.setattr(socket, "getaddrinfo", failing)
     assert ask(110, host="mail.example.com").id == "dns-temp"

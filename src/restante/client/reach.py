@@ -71,9 +71,13 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
     raise trouble
 
 
+_NOT_ANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM)
+"""Codes of a look-up that failed; only EAI_NONAME says that there is no such name."""
+
+
 def _unresolved(host: str, error: Exception, family: int) -> Unreachable:
     number = error.errno if isinstance(error, socket.gaierror) else None
-    if number == socket.EAI_AGAIN:
+    if number in _NOT_ANSWERED:
         return Unreachable("dns-temp", f"the name {host} could not be looked up", phase="connect")
     if number in (getattr(socket, "EAI_NODATA", None), socket.EAI_ADDRFAMILY) or family:
         kind = {4: "IPv4 ", 6: "IPv6 "}.get(family, "")
