@@ -87,6 +87,7 @@ def _chosen(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
 
 
 def _bench(account: Account, target: Target) -> Bench:
+    from restante.client import reach
     from restante.client.tls import trusting
     from restante.diagnosis.conformance.bench import Bench
     from restante.diagnosis.conformance.line import Place
@@ -103,6 +104,9 @@ def _bench(account: Account, target: Target) -> Bench:
     with told():
         password = account.password() if target.user else ""
     host = account.options.resolve.get((target.host, target.port), target.host)
+    if target.looked_up:
+        with told():
+            host = reach.addresses(target, account.options)[0]  # never this machine
     return Bench(Place(host, target.port, tls, context, name, target.user, password))
 
 
