@@ -10,6 +10,7 @@ from support.authority import ROOT, make, trusting
 from support.broken import broken
 from support.command import pop3
 
+LIKE_APPLE = "\u0430\u0440\u0440\u04cf\u0435"  # Cyrillic letters
 SHARP = "xn--fa-hia.example"  # faß.example; IDNA 2003 made it fass.example
 
 
