@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from restante.client.autoconfig import LIMIT
 from restante.client.tls import trusting
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterable, Mapping
 
 REDIRECTS = 4  # that are followed to a file
@@ -55,7 +55,7 @@ class Fetching:
         except (httpcore.TimeoutException, TimeoutError):
             raise NoFileError("did not answer in time") from None
         except httpcore.ConnectError as error:
-            raise NoFileError(_reason(error)) from None
+            raise NoFileError(str(error)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError):
             raise NoFileError("the connection broke off") from None
         except (ValueError, httpcore.UnsupportedProtocol):
@@ -115,10 +115,15 @@ def _limited(pieces: Iterable[bytes]) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    text = str(error)
-    if "CERTIFICATE" in text.upper():
-        return "its certificate fails"
-    return "refused" if "refused" in text.lower() else "no such host"
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "its certificate fails"
+        case socket.gaierror() | UnicodeError():
+            return "no such host"
+        case ConnectionRefusedError():
+            return "refused"
+        case _:
+            return "the connection broke off"
 
 
 class _Backend(httpcore.NetworkBackend):
@@ -145,7 +150,7 @@ class _Backend(httpcore.NetworkBackend):
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from None
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(str(error)) from None
+            raise httpcore.ConnectError(_reason(error)) from None
         return _Stream(sock, self._ends)
 
 
@@ -194,7 +199,7 @@ class _Stream(httpcore.NetworkStream):
             raise httpcore.ConnectTimeout(str(error)) from None
         except OSError as error:
             self.close()
-            raise httpcore.ConnectError(str(error)) from None
+            raise httpcore.ConnectError(_reason(error)) from None
         return _Stream(tls, self._ends)
 
 
