@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
 import textwrap
@@ -18,7 +20,7 @@ from restante.storage.maildir import DovecotUniqueIds, uidlist
 from support import courier
 from support.command import pop3
 from support.live import Client
-from support.process import POP3, serving
+from support.process import POP3, free_port, serving, wait_for_port
 from support.programs import need
 from verify import dovecot as site
 
@@ -355,6 +357,71 @@ def test_a_passwd_file_of_dovecot_is_taken_and_useless_lines_are_told(tmp_path: 
     shell(listed, tmp_path)
     assert (tmp_path / "names").read_text() == "ann\n"
     assert "bob" in pop3("user", "list", "--users", users).err
+
+
+def test_a_password_in_clear_becomes_an_account(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    shell(block("< password").replace("/etc/restante/", ""), tmp_path)
+    assert (tmp_path / "users").read_text().startswith("ann@example.com:$argon2id$")
+
+
+def test_the_copy_keeps_times_and_names_and_leaves_out_our_files(tmp_path: Path) -> None:
+    """A second copy takes what came meanwhile, and removes what went."""
+    need("rsync")
+    old, new = tmp_path / "old", tmp_path / "mail"
+    for part in ("new", "cur", "tmp"):
+        (old / "ann" / part).mkdir(parents=True)
+    new.mkdir()
+    gone = old / "ann/new/1.a"
+    gone.write_text("1")
+    kept = old / "ann/cur/2.b:2,S"
+    kept.write_text("2")
+    os.utime(kept, (1_000_000_000, 1_000_000_000))
+    (old / "ann/dovecot-uidlist").write_text("3 V1 N2\n")
+    (old / "ann/restante.sizes").write_text("")
+    owner = f"{os.getuid()}:{os.getgid()}"
+    commands = block("rsync").replace("/var/vmail", str(old)).replace("/srv/mail", str(new))
+    commands = commands.replace("vmail:vmail", owner)
+    shell(commands, tmp_path)
+    gone.unlink()
+    shell(commands, tmp_path)
+    files = sorted(str(file.relative_to(new)) for file in new.rglob("*") if file.is_file())
+    assert files == ["ann/cur/2.b:2,S", "ann/dovecot-uidlist"]
+    assert (new / "ann/cur/2.b:2,S").stat().st_mtime == 1_000_000_000
+    assert new.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_trial_runs_beside_the_old_server(tmp_path: Path) -> None:
+    """The flags replace the addresses of the configuration, which the old server has."""
+    chain = tmp_path / "mail.pem"
+    certificate = trustme.CA().issue_cert("mail.example.com")
+    certificate.private_key_and_cert_chain_pem.write_to_path(chain)
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "users").touch()
+    with socket.create_server(("127.0.0.1", 0)) as old:
+        taken = f"127.0.0.1:{old.getsockname()[1]}"
+        (tmp_path / "restante.toml").write_text(
+            f'[server]\nlisten = ["{taken}"]\n'
+            f'[tls]\nlisten = ["{taken}"]\n'
+            f'certificates = [{{certificate = "{chain}", key = "{chain}"}}]\n'
+            f'[mail]\nfolder = "{tmp_path / "mail"}"\n[accounts]\nusers = "{tmp_path / "users"}"\n'
+        )
+        port = free_port()
+        words = shlex.split(block("runuser").replace("\\\n", ""))
+        places = {"/etc/restante/restante.toml": str(tmp_path / "restante.toml")}
+        places |= {"127.0.0.1:1110": f"127.0.0.1:{port}", "127.0.0.1:1995": "127.0.0.1:0"}
+        command = [places.get(word, word) for word in words[words.index("pop3") :]]
+        with subprocess.Popen([POP3, *command[1:]]) as process:
+            try:
+                wait_for_port(port, process)
+            finally:
+                process.kill()
+
+
+def test_every_block_of_the_page_is_tried_here() -> None:
+    tried = Path(__file__).read_text()
+    words = re.findall(r"block\([\"'](.+?)[\"']\)", tried)
+    assert [text for text in BLOCKS if not any(word in text for word in words)] == []
 
 
 def test_a_userdb_of_courier_becomes_a_file_of_accounts(tmp_path: Path) -> None:
