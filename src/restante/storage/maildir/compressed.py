@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAGIC = 9  # octets at the beginning of a file that are looked at
 MOST_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
+MOST_KEPT = 1024 * 1024  # octets of a message that is not made twice
 PIECE = 256 * 1024  # octets that are made at once
 LZMA_MEMORY = 128 * 1024 * 1024  # octets
 
@@ -182,6 +183,22 @@ class PlainChunks:
     async def aclose(self) -> None:
         """Close the file; doing it twice is no error."""
         self.close()
+
+
+def open_plain(file: int, compressed: Compressed, path: str, user: str) -> bytes | PlainChunks:
+    """Return the plain message of an open file, of which all was tried: it is not damaged.
+
+    A long one is made again as it is sent. Raises OSError, UnreadableError: the file stays open.
+    """
+    kept: list[bytes] = []
+    made = 0
+    for piece in compressed.plain(chunks(file)):
+        made += len(piece)
+        kept = [*kept, piece] if made <= MOST_KEPT else []
+    if made > MOST_KEPT:
+        return PlainChunks(file, compressed, path, user)
+    let_go(file)
+    return b"".join(kept)
 
 
 def plain_chunks(file: int, octets: int, base: str) -> Iterator[bytes]:

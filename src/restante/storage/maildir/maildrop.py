@@ -19,7 +19,7 @@ from restante.storage.files import (
     store_error,
 )
 from restante.storage.maildir import sizes
-from restante.storage.maildir.compressed import MAGIC, Compressed, PlainChunks
+from restante.storage.maildir.compressed import MAGIC, Compressed, open_plain
 from restante.storage.maildir.identity import Evidence, Verdict, belongs
 from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
 from restante.storage.maildir.quota import Change
@@ -107,6 +107,9 @@ class MaildirMaildrop:
             self._check(entry, status)
             stored = _at_hand(file, octets, lines)
             compressed = _compressed(file, stored, octets, entry.key, wait=wait)
+            if compressed:
+                path = f"{self._folder}/{entry.path}"
+                return open_plain(file, compressed, path, self._folder)
         except OSError as error:
             os.close(file)
             error.filename = entry.path
@@ -116,8 +119,6 @@ class MaildirMaildrop:
             raise
         finally:
             self._pace.note(begun)
-        if compressed:
-            return PlainChunks(file, compressed, f"{self._folder}/{entry.path}", self._folder)
         if stored is None:
             return FileChunks(file, octets, f"{self._folder}/{entry.path}", self._folder)
         os.close(file)
@@ -218,8 +219,8 @@ def _compressed(
             raise BlockingIOError(errno.EAGAIN, "the disk must move")
         beginning = os.pread(file, MAGIC, 0)
     compressed = Compressed.of(beginning, octets, base)
-    if compressed is not None:
-        compressed.check()
+    if compressed is not None and not wait:
+        raise BlockingIOError(errno.EAGAIN, "it takes a while to make it plain")
     return compressed
 
 
