@@ -147,6 +147,30 @@ def test_file_half_written(tmp_path: Path) -> None:
         asyncio.run(accounts.owner("bob"))
 
 
+@pytest.mark.parametrize("first", ["empty", "part", "comment", "missing"])
+def test_file_written_in_steps(tmp_path: Path, first: str) -> None:
+    """A name that the first of many steps takes away is unknown only a while after the last."""
+    file, now = tmp_path / "users", 1000.0
+    file.touch(0o600)
+    file.write_text(f"ann:{HASH}\nbob:{HASH}\neve:{HASH}\n")
+    accounts = FileAuthenticator(file, lambda _: None, clock=lambda: now)
+    assert asyncio.run(accounts.owner("eve")) == "eve"
+    if first == "missing":
+        os.link(file, tmp_path / "old")  # its inode is not free
+        file.unlink()
+    else:
+        file.write_text({"empty": "", "part": f"ann:{HASH}\n", "comment": "# accounts\n"}[first])
+    for text in (None, f"ann:{HASH}\n", f"ann:{HASH}\nbob:{HASH}\n"):
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(UnavailableError):
+            asyncio.run(accounts.owner("eve"))
+        now += SETTLE - 1
+    now += SETTLE
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.owner("eve"))
+
+
 def test_account_removed_by_a_new_file(tmp_path: Path) -> None:
     """A file that takes the place of another is complete: who is not in it is unknown at once."""
     file = tmp_path / "users"

@@ -18,7 +18,7 @@ from restante.auth.remembered import Remembered
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from restante.auth.account import Account
@@ -87,12 +87,9 @@ class FileAuthenticator:
             accounts = userfile.read(self._path)
         except OSError as error:
             raise self._cannot_use(error.strerror or "it cannot be read") from error
-        in_place = self._read_at[:1] == stamp[:1]
-        gone = self._accounts.keys() - accounts.known.keys() if in_place else ()
+        self._note_vanished(accounts.known, replaced=self._read_at[:1] != stamp[:1])
         self._read_at = stamp
         self._problem = ""
-        self._vanished = frozenset(gone)
-        self._vanished_until = self._clock() + SETTLE
         self._remembered.forget()
         self._accounts = accounts.known
         self._key = accounts.key or self._own_key
@@ -106,6 +103,19 @@ class FileAuthenticator:
                 self._warn(f"{self._path}: {doubt}")
         for problem in accounts.problems:
             self._warn(problem)
+
+    def _note_vanished(self, known: Mapping[str, Account], *, replaced: bool) -> None:
+        """Note the names that a change took away, unless a whole file took the place of another.
+
+        A file may be written in many steps, the first of which makes it empty or removes it.
+        """
+        now, usable = self._clock(), bool(self._accounts) and not self._problem
+        if replaced and usable:
+            self._vanished = frozenset()
+            return
+        earlier = self._vanished if not usable or now < self._vanished_until else ()
+        self._vanished = frozenset({*self._accounts, *earlier} - known.keys())
+        self._vanished_until = now + SETTLE
 
     def _cannot_use(self, reason: str) -> UnavailableError:
         """Return the error to raise; once the file was read, it is told of too, once."""
