@@ -14,11 +14,12 @@ test: .venv/test  ## run all tests
 faults: .venv/test  ## every fault and power cut at every call, and many random lives of a maildrop
 	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/faults -o faulthandler_timeout=0
 
-check: .venv/check  ## lint, types, layers
+check: .venv/check  ## lint, types, layers, English
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/words.py
 
 docs: .venv/docs  ## build the documentation into docs/_build
 	$(BIN)/python docs/generate.py

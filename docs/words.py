@@ -1,0 +1,148 @@
+"""Rejects words that give bad English away: python docs/words.py (make check does).
+
+The rules stand in CONTRIBUTING.md under "English". Code and output in the pages are skipped.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from restante.cli.main import SUBCOMMANDS, main
+
+ROOT = Path(__file__).parents[1]
+
+# What is matched, and what to write in its place.
+WORDS = {
+    r"(?<!staff )(?<!ers )(?<!ors )(?<!people )\bwho(?:ever|m|mever)?\b":
+        "name the subject: the server, clients, administrators",
+    r"\bwant(?:s|ed|ing)\b": "require; only people want, and they want 'to'",
+    r"\b(?:is|are|was|were|be) told\b": "is reported, is logged, gets an error",
+    r"\b(?:tells|hears)\b": "reports, says, gets",
+    r"\b(?:is|are) (?:no(?! longer| more)|none|nobody's)\b": "is not; invalid; unknown",
+    r"\bby then\b": "name the time",
+    r"\bso (?:many|long)\b": "name the number or the time",
+    r"\b(?:somebody|nobody|everybody)\b": "name the subject: no user, any client",
+    r"\bwherever|whence|whereto\b": "if",
+    r"\bbehind (?:it|them|this|that)\b": "after it",
+}  # fmt: skip
+GIVEAWAYS = [(re.compile(word, re.IGNORECASE), advice) for word, advice in WORDS.items()]
+
+# Pages that still have to be rewritten. Take a page out when it is done; add none.
+PAGES_TO_DO: frozenset[str] = frozenset(
+    {
+        "docs/explanation/benchmark.md",
+        "docs/explanation/core.md",
+        "docs/explanation/durability.md",
+        "docs/explanation/robustness.md",
+        "docs/explanation/speed.md",
+        "docs/explanation/storage.md",
+        "docs/explanation/toolbox.md",
+        "docs/explanation/workers.md",
+        "docs/how-to/accounts.md",
+        "docs/how-to/check.md",
+        "docs/how-to/client.md",
+        "docs/how-to/discover.md",
+        "docs/how-to/embed.md",
+        "docs/how-to/expire.md",
+        "docs/how-to/from-poplib.md",
+        "docs/how-to/install.md",
+        "docs/how-to/logins.md",
+        "docs/how-to/mail.md",
+        "docs/how-to/mbox.md",
+        "docs/how-to/migrate.md",
+        "docs/how-to/monitor.md",
+        "docs/how-to/postfix.md",
+        "docs/how-to/shell.md",
+        "docs/how-to/test-against.md",
+        "docs/how-to/tls.md",
+        "docs/how-to/utf8.md",
+        "docs/how-to/verify.md",
+        "docs/how-to/workers.md",
+        "docs/reference/log.md",
+        "docs/tutorial.md",
+    }
+)
+# Commands of pop3 whose help still has to be rewritten. The same holds for these.
+HELP_TO_DO: frozenset[str] = frozenset(
+    {
+        "check",
+        "probe",
+        "explain",
+        "stat",
+        "ls",
+        "uidl",
+        "show",
+        "top",
+        "raw",
+        "rm",
+        "verify",
+        "shell",
+        "monitor",
+        "serve",
+        "user list",
+    }
+)
+
+# Written by docs/generate.py or make bench out of the code's own texts, or a record of the past.
+SKIPPED = {
+    "CHANGELOG.md",
+    *(f"docs/reference/{name}.md" for name in (
+        "benchmark", "commands", "configuration", "rfc", "toolbox", "verdicts")),
+}  # fmt: skip
+
+
+def pages() -> Iterator[Path]:
+    """Yield the hand-written pages."""
+    for page in (*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))):
+        if "_build" not in page.parts and str(page.relative_to(ROOT)) not in SKIPPED:
+            yield page
+
+
+def prose(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a page with their numbers, without code and quotations."""
+    fenced = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced and not line.startswith("    "):
+            yield number, re.sub(r'`[^`]*`|"[^"]*"|\*[^*]*\*', "", line)
+
+
+def help_texts() -> Iterator[tuple[str, str]]:
+    """Yield the name of each command of pop3, and its help with that of its options."""
+    todo: list[tuple[str, click.Command]] = [
+        (name, main.get_command(click.Context(main), name) or main) for name in SUBCOMMANDS
+    ]
+    for name, command in todo:
+        if isinstance(command, click.Group):
+            todo += [(f"{name} {sub}", each) for sub, each in command.commands.items()]
+        options = [p.help or "" for p in command.params if isinstance(p, click.Option)]
+        yield name, "\n".join([command.help or "", *options])
+
+
+def faults(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
+    """Yield each word that gives bad English away, with its line and advice."""
+    for number, line in lines:
+        for word, advice in GIVEAWAYS:
+            for match in word.finditer(line):
+                yield f"{number}: {match[0]!r}: {advice}"
+
+
+def problems() -> Iterator[str]:
+    """Yield each such word in a text that is not on a list."""
+    texts = [
+        (str(page.relative_to(ROOT)), prose(page.read_text()), PAGES_TO_DO) for page in pages()
+    ]
+    texts += [(name, enumerate(text.splitlines(), 1), HELP_TO_DO) for name, text in help_texts()]
+    for name, lines, to_do in texts:
+        if name not in to_do:
+            yield from (f"{name}:{word}" for word in faults(lines))
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(problems()) or None)
