@@ -56,3 +56,4 @@ COMMANDS = (
 VERBS = frozenset(row.verb for row in COMMANDS)
 
 ALLOWED = {state: {row.verb: row for row in COMMANDS if state in row.states} for state in State}
+BEFORE_LOGIN, AFTER_LOGIN = ALLOWED[State.AUTHORIZATION], ALLOWED[State.TRANSACTION]

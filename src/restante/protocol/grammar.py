@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from restante.protocol.errors import BadCommand
 from restante.protocol.saslprep import account_name
 from restante.protocol.secret import Secret
 
@@ -28,21 +27,13 @@ class NoMatchError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """How arguments are written, for people, and how they are read."""
+    """How arguments are written, for people, and how they are read.
+
+    `read` returns the handler's arguments. Raises NoMatchError.
+    """
 
     usage: str
     read: Callable[[bytes | None], Arguments]
-
-    def parse(self, verb: bytes, argument: bytes | None) -> Arguments:
-        """Return the handler's arguments.
-
-        Raises BadCommand: the octets are something else; the text says how to write it.
-        """
-        try:
-            return self.read(argument)
-        except NoMatchError:
-            usage = f"{verb.decode()} {self.usage}".rstrip()
-            raise BadCommand("Write it as: {usage}", usage=usage) from None
 
 
 def _words(argument: bytes | None) -> list[bytes]:

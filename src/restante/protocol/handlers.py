@@ -23,7 +23,7 @@ from restante.protocol.needs import (
     Update,
     VerifyDigest,
 )
-from restante.protocol.replies import listing, ok
+from restante.protocol.replies import OK, listing, ok
 from restante.protocol.state import End, State
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def user(session: Session, name: str) -> bytes:
     if not session.channel.clear_text:
         raise TlsWanted(name)
     session.user = name
-    return ok()
+    return OK
 
 
 def pass_(session: Session, password: Secret) -> Reply:
@@ -116,7 +116,7 @@ def _log_in(session: Session, identity: Identity) -> Reply:
 
 def stat(session: Session) -> bytes:
     """Count the messages that are not marked. RFC 1939 section 5."""
-    return ok(f"{session.view.count} {session.view.octets}")
+    return b"+OK %d %d\r\n" % (session.view.count, session.view.octets)
 
 
 def list_(session: Session, number: int | None) -> bytes:
@@ -133,7 +133,7 @@ def uidl(session: Session, number: int | None) -> bytes:
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.uids[view.index(number)]}")
-    return ok() + view.uid_listing + body.TERMINATOR
+    return OK + view.uid_listing + body.TERMINATOR
 
 
 def retr(session: Session, number: int) -> Reply:
@@ -158,26 +158,26 @@ def top(session: Session, number: int, lines: int) -> Reply:
     """Send a message's header and so many lines of its body. RFC 1939 section 7."""
     stored = yield from Open(session.view.readable(number), lines)
     if isinstance(stored, bytes):
-        return ok() + body.top(stored, lines)
-    yield from Stream(ok(), stored, body.TopWireForm(lines))
+        return OK + body.top(stored, lines)
+    yield from Stream(OK, stored, body.TopWireForm(lines))
     return b""
 
 
 def dele(session: Session, number: int) -> bytes:
     """Mark a message; only QUIT removes it. RFC 1939 section 5."""
-    session.view.marked.add(session.view.index(number))
+    session.view.mark(number)
     return ok(session.say("Marked to be deleted."))
 
 
 def rset(session: Session) -> bytes:
     """Take all marks away. RFC 1939 section 5."""
-    session.view.marked.clear()
-    return ok()
+    session.view.unmark_all()
+    return OK
 
 
 def noop(_session: Session) -> bytes:
     """Do nothing, but restart the clock. RFC 1939 section 5."""
-    return ok()
+    return OK
 
 
 def quit_(session: Session) -> bytes:

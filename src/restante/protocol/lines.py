@@ -25,37 +25,34 @@ class LineBuffer:
     An overlong line is thrown away as it comes, so the buffer holds no more of it than its start.
     """
 
-    __slots__ = ("_octets", "_searched", "_start", "_thrown_away")
+    __slots__ = ("_searched", "_start", "_thrown_away", "octets")
 
     def __init__(self) -> None:
-        self._octets = bytearray()
+        self.octets = bytearray()  # to which the driver adds what comes
         self._searched = 0  # no line end before this place
         self._start = b""  # of an overlong line
         self._thrown_away = 0  # octets of an overlong line
 
     def __len__(self) -> int:
-        return len(self._octets)
+        return len(self.octets)
 
     def feed(self, octets: bytes) -> None:
         """Add what came."""
-        self._octets += octets
+        self.octets += octets
 
     def take(self, limit: int) -> bytes | None:
         """Take the next line with its LF, or return None while there is none.
 
         Raises LineTooLong: it has more than `limit` octets, and is gone. RFC 2449 section 4.
         """
-        end = self._octets.find(b"\n", self._searched) + 1
-        if end:
-            return self._take_line(end, limit)
-        if len(self._octets) > limit or self._thrown_away:
-            self._throw_away(limit)
-        self._searched = len(self._octets)
-        return None
-
-    def _take_line(self, end: int, limit: int) -> bytes:
-        line = bytes(self._octets[:end])
-        del self._octets[:end]
+        end = self.octets.find(b"\n", self._searched) + 1
+        if not end:
+            if len(self.octets) > limit or self._thrown_away:
+                self._throw_away(limit)
+            self._searched = len(self.octets)
+            return None
+        line = bytes(self.octets[:end])
+        del self.octets[:end]
         self._searched = 0
         if self._thrown_away or end > limit:
             start, octets = self._start or line[:limit], self._thrown_away + end
@@ -64,8 +61,8 @@ class LineBuffer:
         return line
 
     def _throw_away(self, limit: int) -> None:
-        self._start = self._start or bytes(self._octets[:limit])
-        self._thrown_away += len(self._octets)
-        self._octets.clear()
+        self._start = self._start or bytes(self.octets[:limit])
+        self._thrown_away += len(self.octets)
+        self.octets.clear()
         if self._thrown_away > ENDLESS:
             raise LineTooLong(self._start, ended=False)

@@ -46,22 +46,32 @@ class Contents:
 
 @dataclass(slots=True, eq=False)
 class View:
-    """A maildrop as one session sees it: the contents, less what it has marked as deleted."""
+    """A maildrop as one session sees it: the contents, less what it has marked as deleted.
+
+    `count` and `octets` are those of the messages that are not marked.
+    """
 
     contents: Contents
-    marked: set[int] = field(default_factory=set)
+    count: int = field(init=False)
+    octets: int = field(init=False)
+    marked: set[int] = field(init=False, default_factory=set)  # indexes
     corrections: dict[int, int] = field(default_factory=dict)  # index: size found when read
 
-    @property
-    def count(self) -> int:
-        """How many messages are not marked."""
-        return len(self.contents.sizes) - len(self.marked)
+    def __post_init__(self) -> None:
+        self.unmark_all()
 
-    @property
-    def octets(self) -> int:
-        """The size of all messages that are not marked."""
-        sizes = self.contents.sizes
-        return self.contents.octets - sum(sizes[index] for index in self.marked)
+    def mark(self, number: int) -> None:
+        """Mark a message as deleted. Raises Refused: there is none, or it is marked already."""
+        index = self.index(number)
+        self.marked.add(index)
+        self.count -= 1
+        self.octets -= self.contents.sizes[index]
+
+    def unmark_all(self) -> None:
+        """Take all marks away. RFC 1939 section 5, RSET."""
+        self.marked.clear()
+        self.count = len(self.contents.sizes)
+        self.octets = self.contents.octets
 
     @property
     def scan_listing(self) -> bytes:

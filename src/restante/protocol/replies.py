@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from restante.protocol.errors import Refused
 
+OK = b"+OK\r\n"
 LINE_LIMIT = 512  # octets of a status line, line end included: RFC 1939 section 3
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
-from restante.protocol.commands import ALLOWED, VERBS, Command
+from restante.protocol.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
 from restante.protocol.errors import BadCommand, LineTooLong, Refused, TlsWanted
 from restante.protocol.exchange import RESPONSE_LIMIT
+from restante.protocol.grammar import NoMatchError
 from restante.protocol.lines import unended
 from restante.protocol.needs import Conversation, ReadLine, Reply, Timestamp
 from restante.protocol.replies import ok, refused
 from restante.protocol.state import End, Session, State
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
+TEXT_LIMIT = COMMAND_LIMIT - 2  # without CR LF
 AUTH_LIMIT = RESPONSE_LIMIT  # the same for AUTH, which may bring a long initial response
 
 HTTP_REQUEST = re.compile(
@@ -28,9 +29,13 @@ def serve(session: Session) -> Conversation:
     A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
     """
     yield (yield from _greeting(session))
+    settings = session.settings
+    before_login = ReadLine(AUTH_LIMIT, settings.login_timeout)
+    after_login = ReadLine(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
         try:
-            verb, reply = _carry_out(session, (yield _command_line(session)))
+            line = yield before_login if session.state is State.AUTHORIZATION else after_login
+            verb, reply = _carry_out(session, line)
             if not isinstance(reply, bytes):
                 reply = yield from reply
             session.last_verb = verb
@@ -48,53 +53,49 @@ def _greeting(session: Session) -> Reply:
     return ok(f"{session.settings.greeting} {session.timestamp}")
 
 
-def _command_line(session: Session) -> ReadLine:
-    """Return the need for the next command, the same one as long as nothing about it changes."""
-    limit = AUTH_LIMIT if session.state is State.AUTHORIZATION else COMMAND_LIMIT
-    return _read_line(limit, session.patience)
-
-
-_read_line = functools.cache(ReadLine)
-
-
 def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
-    """Find the command's row, read its argument and let its handler answer."""
-    verb, argument = _split(session, line)
-    last_verb, session.last_verb = session.last_verb, b""
-    command = _find(session, verb, last_verb, line)
-    arguments = command.argument.parse(verb, argument)
+    """Find the command's row, read its argument and let its handler answer.
+
+    RFC 1939 section 3: a keyword in any case, one space, and what follows it.
+    """
+    text = line[:-2] if line.endswith(b"\r\n") else _without_lf(session, line)
+    keyword, space, argument = text.partition(b" ")
+    verb = keyword.upper()
+    if len(text) > TEXT_LIMIT and verb != b"AUTH":
+        _refuse_browsers(session, line)
+        raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
+    command = (BEFORE_LOGIN if session.state is State.AUTHORIZATION else AFTER_LOGIN).get(verb)
+    if command is None:
+        raise _not_allowed(session, verb, line)
+    if command.after and command.after != session.last_verb:
+        raise BadCommand("Send {verb} first.", verb=command.after.decode())
+    session.last_verb = b""
+    try:
+        arguments = command.argument.read(argument if space else None)
+    except NoMatchError:
+        usage = f"{verb.decode()} {command.argument.usage}".rstrip()
+        raise BadCommand("Write it as: {usage}", usage=usage) from None
     session.bad_commands = 0
     return verb, command.handler(session, *arguments)
 
 
-def _split(session: Session, line: bytes) -> tuple[bytes, bytes | None]:
-    """Return the keyword in upper case, and what follows its space. RFC 1939 section 3."""
+def _without_lf(session: Session, line: bytes) -> bytes:
+    """Return a line that ends in LF alone without it. Raises BadCommand: that is not allowed."""
     try:
-        text = unended(line, strict=session.settings.strict_line_ends)
+        return unended(line, strict=session.settings.strict_line_ends)
     except BadCommand:
         _refuse_browsers(session, line)
         raise
-    keyword, space, argument = text.partition(b" ")
-    verb = keyword.upper()
-    if len(text) > COMMAND_LIMIT - len(b"\r\n") and verb != b"AUTH":
+
+
+def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
+    """Return why a command is not allowed here and now, or not known at all."""
+    if verb not in VERBS:
         _refuse_browsers(session, line)
-        raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
-    return verb, argument if space else None
-
-
-def _find(session: Session, verb: bytes, last_verb: bytes, line: bytes) -> Command:
-    """Return the row of a command that is allowed here and now."""
-    command = ALLOWED[session.state].get(verb)
-    if command is None:
-        if verb not in VERBS:
-            _refuse_browsers(session, line)
-            raise BadCommand("Unknown command.")
-        if session.state is State.AUTHORIZATION:
-            raise BadCommand("Log in first.")
-        raise BadCommand("You are logged in already.")
-    if command.after not in (b"", last_verb):
-        raise BadCommand("Send {verb} first.", verb=command.after.decode())
-    return command
+        return BadCommand("Unknown command.")
+    if session.state is State.AUTHORIZATION:
+        return BadCommand("Log in first.")
+    return BadCommand("You are logged in already.")
 
 
 def _refuse_browsers(session: Session, line: bytes) -> None:

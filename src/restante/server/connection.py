@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
         """Greet the client. Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)
         self._wire = Wire(self._transport, self._endpoint)
-        self._output = Output(self._transport, self._wire.write)
+        self._output = Output(self._transport, self._wire)
         self._wait(self._service.settings.login_timeout)
         self._get_to_know()
         if not self._service.admit(self, self._wire.file):
@@ -94,9 +94,11 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
                 self._closing = True
                 return
-        self._lines.feed(octets)
-        self._read_on()
-        if len(self._lines) > MOST_UNREAD:
+        unread = self._lines.octets
+        unread += octets
+        if self._wanted is not None:
+            self._advance(self._next_line(self._wanted))
+        if len(unread) > MOST_UNREAD:
             self._read_more(now=False)
 
     def eof_received(self) -> bool:
@@ -118,7 +120,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on. Called by the transport."""
         self._output.resume()
-        self._read_more(now=len(self._lines) <= MOST_UNREAD)
+        self._read_more(now=len(self._lines.octets) <= MOST_UNREAD)
         self._read_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
@@ -191,73 +193,63 @@ class Connection(asyncio.Protocol):
     def _advance(self, answer: object) -> None:
         """Give the session what it asked for, and let it go on until it must wait again."""
         turn_ends = self._loop.time() + TURN
-        while (step := self._resume(answer)) is not None:
+        while answer is not WAIT:
+            try:
+                if isinstance(answer, Exception):
+                    step = self._conversation.throw(answer)
+                else:
+                    step = self._conversation.send(answer)
+            except StopIteration:
+                answer = self._end()
+                continue
+            except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
+                self._output.add(refused(self._world.refused(error)))
+                self._session.end = End.BROKEN
+                answer = self._end()
+                continue
             if isinstance(step, bytes):
                 self._output.add(step)
                 answer = None
             elif not isinstance(step, ReadLine):
                 answer = self._meet(step)
-            elif not self._lines or self._loop.time() < turn_ends:
+            elif not self._lines.octets or self._loop.time() < turn_ends:
                 answer = self._next_line(step)
-            else:
-                answer = self._pass_turn(step)
-            if answer is WAIT:
+            else:  # the other clients' commands go first
+                self._output.flush()
+                self._loop.call_soon(self._take_turn, step)
                 return
-        self._end()
-
-    def _resume(self, answer: object) -> bytes | Need[Any] | None:
-        """Run the session to its next step; return None when it is over."""
-        try:
-            if isinstance(answer, Exception):
-                return self._conversation.throw(answer)
-            return self._conversation.send(answer)
-        except StopIteration:
-            return None
-        except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
-            self._session.end = End.BROKEN
-            self._output.add(refused(self._world.refused(error)))
-            return None
 
     def _read_on(self) -> None:
         """Give the session the line it waits for, where that is possible by now."""
         if self._wanted is not None:
-            self._take_turn(self._wanted)
-
-    def _pass_turn(self, wanted: ReadLine) -> object:
-        """Let the other clients' commands go first."""
-        self._output.flush()
-        self._loop.call_soon(self._take_turn, wanted)
-        return WAIT
+            self._advance(self._next_line(self._wanted))
 
     def _take_turn(self, wanted: ReadLine) -> None:
-        line = self._next_line(wanted)
-        if line is not WAIT:
-            self._advance(line)
+        self._advance(self._next_line(wanted))
 
     def _next_line(self, wanted: ReadLine) -> object:
         """Return the next line, or LineTooLong; or WAIT for the client, or end the session."""
         self._wanted = wanted
-        if self._output.full or self._closing or self._transport.is_closing():
+        output = self._output
+        if output.full or self._closing or self._transport.is_closing():
             return WAIT
         if self._service.stopping:
             return self._end(End.SHUTDOWN)
-        try:
-            line: bytes | LineTooLong | None = self._lines.take(wanted.limit)
-        except LineTooLong as error:
-            line = error
-        if line is None:
-            return self._wait_for_line(wanted)
-        self._wanted = self._timed = None
-        return line
-
-    def _wait_for_line(self, wanted: ReadLine) -> object:
-        self._output.flush()
+        if self._lines.octets:
+            try:
+                line: bytes | LineTooLong | None = self._lines.take(wanted.limit)
+            except LineTooLong as error:
+                line = error
+            if line is not None:
+                self._wanted = self._timed = None
+                return line
+        output.flush()
         if self._half_closed:
             return self._end(End.DISCONNECTED)
-        if not self._output.full:
-            if self._output.patient:
-                self._output.expect()
-            self._read_more(now=True)
+        if not output.full:
+            if output.patient or not self._reading:
+                output.expect()
+                self._read_more(now=True)
             if self._timed is not wanted:  # a part of a line does not restart the clock
                 self._timed = wanted
                 self._wait(wanted.seconds)

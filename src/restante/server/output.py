@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from restante.server.sockets import LATEST_SIGN, VANISHED, has_vanished, set_user_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from restante.server.wire import Wire
 
 BATCH = 64 * 1024  # octets of replies that are gathered into one write
 SLOWEST = 80  # octets a second that a client must take of what waits for it
@@ -30,16 +30,16 @@ class Output:
         "_replies",
         "_size",
         "_transport",
-        "_write",
+        "_wire",
         "full",
         "octets",
         "patient",
         "unsent",
     )
 
-    def __init__(self, transport: asyncio.Transport, write: Callable[[bytes], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, wire: Wire) -> None:
         self._transport = transport
-        self._write = write
+        self._wire = wire
         self._replies: list[bytes] = []
         self._size = 0  # octets of them
         self.unsent: int | None = None  # octets that the peer had not taken when last looked at
@@ -58,11 +58,12 @@ class Output:
 
     def flush(self) -> None:
         """Hand everything over to the transport, or forget it where the peer is gone."""
-        if self._replies:
+        replies = self._replies
+        if replies:
             if not self._transport.is_closing():
                 self.octets += self._size
-                self._write(b"".join(self._replies))
-            self._replies.clear()
+                self._wire.write(replies[0] if len(replies) == 1 else b"".join(replies))
+            replies.clear()
             self._size = 0
 
     async def drain(self) -> None:

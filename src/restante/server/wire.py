@@ -13,6 +13,7 @@ from restante.server.tls import TlsLayer
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from restante.server.certificates import Certificates
     from restante.server.proxy import Header, ProxiedTls
@@ -54,28 +55,39 @@ class Wire:
     Methods that take octets raise TlsError and ProxyError: the connection is of no use.
     """
 
-    __slots__ = ("_endpoint", "_preface", "_transport", "address", "bare", "proxied_tls", "tls")
+    __slots__ = (
+        "_endpoint",
+        "_preface",
+        "_transport",
+        "address",
+        "bare",
+        "begun",
+        "implicit_tls",
+        "proxied_tls",
+        "tls",
+        "write",
+    )
 
     def __init__(self, transport: asyncio.Transport, endpoint: Endpoint) -> None:
         peer = transport.get_extra_info("peername")
         self._transport = transport
         self._endpoint = endpoint
         self.address: str = _plain(peer[0]) if peer else ""
-        self._preface = bytearray() if self._comes_from_proxy() else None
+        self.begun = not (
+            endpoint.proxies and self._comes_from_proxy()
+        )  # who the client is, is known
+        self._preface = b""  # a part of a PROXY header
+        self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
         self.tls: TlsLayer | None = None
         self.proxied_tls: ProxiedTls | None = None  # between the client and a listed proxy
         self.bare = self.begun  # what comes is for the session as it comes
+        self.write: Callable[[bytes], None] = transport.write  # octets of the session
 
     @property
     def file(self) -> int:
         """The socket's descriptor; -1 where it has none."""
         socket = self._transport.get_extra_info("socket")
         return socket.fileno() if socket is not None else -1
-
-    @property
-    def begun(self) -> bool:
-        """Whether it is known who the client is."""
-        return self._preface is None
 
     @property
     def ready(self) -> bool:
@@ -89,21 +101,15 @@ class Wire:
             return self.tls.version
         return self.proxied_tls.version if self.proxied_tls is not None else ""
 
-    @property
-    def implicit_tls(self) -> bool:
-        """Whether TLS comes before the greeting."""
-        return self._endpoint.implicit_tls
-
     def receive(self, octets: bytes) -> bytes:
         """Take octets from the socket and return those for the session."""
-        if self._preface is not None:
+        if not self.begun:
             self._preface += octets
-            header = read_header(bytes(self._preface))
+            header = read_header(self._preface)
             if header is None:
                 return b""
             self._note_client(header)
-            self._preface = None
-            self.bare = True
+            self.begun = self.bare = True
             octets = header.rest
         return octets
 
@@ -124,15 +130,12 @@ class Wire:
         finally:
             self._send(self.tls.outgoing())
 
-    def write(self, octets: bytes) -> None:
-        """Send octets of the session."""
-        self._send(self.tls.seal(octets) if self.tls is not None else octets)
-
     def start_tls(self) -> None:
         """Take all that comes from now on for TLS."""
         assert self._endpoint.certificates is not None
         self.tls = TlsLayer(self._endpoint.certificates)
         self.bare = False
+        self.write = self._seal
 
     def say_goodbye(self) -> None:
         """Tell the client, where TLS has a word for it, that nothing more comes."""
@@ -156,12 +159,17 @@ class Wire:
             certified=bool(self.tls.client_names()),
         )
 
+    def _seal(self, octets: bytes) -> None:
+        """Send octets of the session by TLS."""
+        assert self.tls is not None
+        self._send(self.tls.seal(octets))
+
     def _send(self, octets: bytes) -> None:
         if octets and not self._transport.is_closing():
             self._transport.write(octets)
 
     def _comes_from_proxy(self) -> bool:
-        if not self._endpoint.proxies or not self.address:
+        if not self.address:
             return False
         address = ip_address(self.address.partition("%")[0])
         return any(address in network for network in self._endpoint.proxies)
