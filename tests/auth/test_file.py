@@ -14,7 +14,7 @@ import pytest
 from restante.auth import hashes, locks, scram
 from restante.auth.account import with_credentials
 from restante.auth.api import CredentialsError, UnavailableError
-from restante.auth.file import HASHES_AT_ONCE, SETTLE, FileAuthenticator
+from restante.auth.file import SETTLE, FileAuthenticator
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 
@@ -499,7 +499,7 @@ def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
 
     asyncio.run(log_in_often())
     assert len(at_once) == 8
-    assert max(at_once) == HASHES_AT_ONCE == 2
+    assert max(at_once) == hashes.AT_ONCE == 2
 
 
 NFC = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
+from restante.auth import issuer as issuer_module
 from restante.auth import tokens as tokens_module
 from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.tokens import Claims, IntrospectedTokens, JwksTokens, Tokens
@@ -252,6 +254,58 @@ def test_an_issuer_that_never_answers_holds_up_nobody_but_who_brings_tokens(
 
     with silent() as url:
         asyncio.run(ask(url))
+
+
+DRIPS = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "status": (b"", b"H"),
+    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "size of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+}
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_dripping_issuer(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that comes octet by octet, in whatever part, has one deadline for its sum."""
+    monkeypatch.setattr(issuer_module, "PATIENCE", 0.3)
+    first, more = DRIPS[drip]
+    over = threading.Event()
+
+    def answer(server: socket.socket) -> None:
+        peer = server.accept()[0]
+        with peer, contextlib.suppress(OSError):
+            peer.sendall(first)
+            while not over.wait(0.02):
+                peer.sendall(more)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        request = urllib.request.Request(f"http://127.0.0.1:{server.getsockname()[1]}")
+        try:
+            with pytest.raises((OSError, ValueError)):
+                issuer_module.ask(request)
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b"{", b"[]", b"\xff"])
+def test_odd_answers(body: bytes, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is no JSON object is the issuer's fault, and no incident."""
+    monkeypatch.setattr(Issuer, "jwks", lambda _: body)
+    with pytest.raises(UnavailableError, match="no keys of the issuer"):
+        user_of(JwksTokens(issuer.url, CLAIMS), Secret(b"a.b.c"))
+
+
+def test_time_for_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that hangs, say in the DNS, holds up no login for longer than the bound."""
+    monkeypatch.setattr(tokens_module, "PATIENCE", 0.05)
+    hung = threading.Event()
+    with pytest.raises(UnavailableError, match="does not answer in time"):
+        asyncio.run(tokens_module.Errands().run(hung.wait))
+    hung.set()
 
 
 def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth import file as file_module
 from restante.auth import hashes
 from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
@@ -80,7 +79,7 @@ def test_who_logged_in_a_while_ago_does_not_wait_for_them(live: Live, hashing: H
         client.log_in("ann", "right")
         client.say("QUIT")
     with guessing(live):
-        wait_until(lambda: hashing.under_way == file_module.HASHES_AT_ONCE)
+        wait_until(lambda: hashing.under_way == hashes.AT_ONCE)
         with live.connect() as client:
             client.log_in("ann", "right")
             assert not hashing.go_on.is_set()
@@ -90,7 +89,7 @@ def test_who_comes_for_the_first_time_waits_for_no_more_than_the_queue(
     live: Live, hashing: Hashing
 ) -> None:
     with guessing(live) as guessers, live.connect() as client:
-        wait_until(lambda: hashing.under_way == file_module.HASHES_AT_ONCE)
+        wait_until(lambda: hashing.under_way == hashes.AT_ONCE)
         client.read_line()
         client.say("USER bob")
         client.send(b"PASS right\r\n")
@@ -98,4 +97,4 @@ def test_who_comes_for_the_first_time_waits_for_no_more_than_the_queue(
         assert client.read_line() == b"+OK Logged in.\r\n"
         for guesser in guessers:
             assert guesser.read_line().startswith(b"-ERR [AUTH]")
-    assert hashing.most == file_module.HASHES_AT_ONCE
+    assert hashing.most == hashes.AT_ONCE

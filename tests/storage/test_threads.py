@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 
 from restante.storage.api import StoreError
-from restante.storage.threads import Threads
+from restante.storage.threads import MOST_EACH
+from restante.threads import Threads
 
 Test = Callable[["Hung"], Awaitable[None]]
+
+
+def disk(*, most: int = 4, most_each: int = MOST_EACH, patience: float = 30) -> Threads:
+    return Threads("the disk", StoreError, most=most, most_each=most_each, patience=patience)
 
 
 class Hung:
@@ -54,7 +59,7 @@ def test_one_user() -> None:
     """Calls of one user that hang take two threads; other users have the others."""
 
     async def test(hung: Hung) -> None:
-        threads = Threads(most=4, patience=30)
+        threads = disk()
         await hang(threads, hung, "ann", 10)
         for number in range(20):
             assert await threads.run(f"user{number}", lambda: "done") == "done"
@@ -67,7 +72,7 @@ def test_own_threads_taken() -> None:
     """A user whose threads hang is told so in time."""
 
     async def test(hung: Hung) -> None:
-        threads = Threads(most=4, patience=30)
+        threads = disk()
         tasks = await hang(threads, hung, "ann", 2)
         threads._patience = 0
         with pytest.raises(StoreError, match="this user's threads wait for it") as caught:
@@ -82,7 +87,7 @@ def test_all_threads_taken() -> None:
     """Where all threads hang, a call is refused, which clients read as SYS/TEMP."""
 
     async def test(hung: Hung) -> None:
-        threads = Threads(most=2, patience=30)
+        threads = disk(most=2)
         tasks = await hang(threads, hung, "ann", 2)
         threads._patience = 0
         with pytest.raises(StoreError, match="all threads wait for it"):
@@ -99,7 +104,7 @@ def test_given_back() -> None:
     """A result that nobody waits for any more is given back."""
 
     async def test(_: Hung) -> None:
-        threads = Threads()
+        threads = disk()
         begun, go_on = threading.Event(), threading.Event()
         given_back: asyncio.Queue[str] = asyncio.Queue()
 
@@ -129,7 +134,7 @@ def test_given_back_late(monkeypatch: pytest.MonkeyPatch) -> None:
             call.future.set_result("lock")
             task.cancel()
 
-        threads, loop = Threads(), asyncio.get_running_loop()
+        threads, loop = disk(), asyncio.get_running_loop()
         monkeypatch.setattr(threads, "_submit", lambda call: loop.call_soon(answer, call))
         task = asyncio.create_task(threads.run("ann", str, given_back.append))
         await asyncio.gather(task, return_exceptions=True)
@@ -141,7 +146,7 @@ def test_given_back_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_closed_loop() -> None:
     """A result that comes after the event loop was closed is given back too."""
-    threads = Threads()
+    threads = disk()
     begun, go_on, given_back = threading.Event(), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -162,7 +167,7 @@ def test_withdrawn_call() -> None:
     """A call that was cancelled before it had a thread is never made."""
 
     async def test(hung: Hung) -> None:
-        threads = Threads(most=1, most_each=1, patience=30)
+        threads = disk(most=1, most_each=1)
         tasks = await hang(threads, hung, "ann", 1)
         made: list[int] = []
         late = asyncio.create_task(threads.run("bob", lambda: made.append(1)))
@@ -177,16 +182,38 @@ def test_withdrawn_call() -> None:
     run(test)
 
 
-def test_end_of_process() -> None:
+HANG = """
+import asyncio, threading
+from restante.auth import hashes, pam, tokens
+from restante.storage.threads import DISK
+
+hung = threading.Event()
+
+def hang(*_):
+    hung.set()
+    threading.Event().wait()
+
+async def main():
+    task = asyncio.ensure_future({call})
+    await asyncio.to_thread(hung.wait, 20)
+    assert hung.is_set() and not task.done()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "DISK.run('ann', hang)",
+        "hashes.threads().run('ann', hang)",
+        "pam.PamAuthenticator('restante')._threads.run('ann', hang)",
+        "tokens.Errands().run(hang)",
+    ],
+)
+def test_end_of_process(call: str) -> None:
     """A thread that hangs keeps no process from ending."""
-    program = (
-        "import asyncio, threading\n"
-        "from restante.storage.threads import DISK\n"
-        "async def main():\n"
-        "    asyncio.ensure_future(DISK.run('ann', threading.Event().wait))\n"
-        "    await asyncio.sleep(0.1)\n"
-        "asyncio.run(main())\n"
-    )
+    program = HANG.format(call=call)
     assert subprocess.run([sys.executable, "-c", program], timeout=20, check=False).returncode == 0
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
+import functools
 import hmac
 import os
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from restante.auth import hashes, scram, userfile
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 
 SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
-HASHES_AT_ONCE = 2  # each takes 19 MiB and a core
 NO_KEY = (
     "it has no key for decoys, so that SCRAM answers for an unknown name in another way after each "
     "restart, which tells it from an account's; `pop3 user passwd` writes one"
@@ -70,8 +68,8 @@ class FileAuthenticator:
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
-        self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
-        self.at_once = HASHES_AT_ONCE  # passwords; a server has those that wait take turns
+        self._threads = hashes.threads()
+        self.at_once = hashes.AT_ONCE  # passwords; a server has those that wait take turns
         self._key = self._own_key = secrets.token_bytes(userfile.KEY)  # for who has no account
         self._looks: dict[str, set[scram.Look]] = {}  # of keys, by mechanism
         self._remembered = Remembered(remember)
@@ -180,9 +178,8 @@ class FileAuthenticator:
         if account is not None and account.secret is not None:
             reason = reason or "it logs in by its secret"  # RFC 1939 section 13
         stored = account.hash if account and not reason else ""
-        loop = asyncio.get_running_loop()
-        right = await loop.run_in_executor(
-            self._threads, hashes.verify_any, stored or self._decoy(user), password
+        right = await self._threads.run(
+            user, functools.partial(hashes.verify_any, stored or self._decoy(user), password)
         )
         if account is None or reason or not right:
             raise CredentialsError(reason or "wrong password")

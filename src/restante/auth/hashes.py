@@ -9,11 +9,19 @@ import ctypes
 import functools
 import hmac
 import re
+from typing import TYPE_CHECKING
 
 import argon2
 
+from restante.auth.api import UnavailableError
 from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from restante.threads import Threads
+
+AT_ONCE = 2  # each takes 19 MiB and a core
+PATIENCE = 60  # seconds that a login waits for a thread
 
 _HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)  # KiB
 _SCHEME = re.compile(r"\{[A-Z0-9-]+\}")  # what Dovecot writes before a hash
@@ -27,6 +35,13 @@ _CRYPT = re.compile(
 )
 _CRYPT_LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2")
 _CRYPT_DATA = 256 * 1024  # octets: no less than any system's struct crypt_data
+
+
+def threads() -> Threads:
+    """Return threads that hash passwords. A call that finds none raises UnavailableError."""
+    from restante.threads import Threads  # asyncio is slow to import, and `pop3 user` needs none
+
+    return Threads("password hashing", UnavailableError, most=AT_ONCE, patience=PATIENCE)
 
 
 def make(password: Secret) -> str:

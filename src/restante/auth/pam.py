@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import pwd
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pam
@@ -13,11 +12,13 @@ from restante.auth.api import CredentialsError, UnavailableError
 from restante.auth.names import spellings
 from restante.auth.passwords import PasswordsOnly
 from restante.protocol.settings import Identity
+from restante.threads import Threads
 
 if TYPE_CHECKING:
     from restante.protocol.secret import Secret
 
 AT_ONCE = 16  # logins: a module may wait for the network, or for a while after a wrong password
+PATIENCE = 10  # seconds that a login waits for a thread
 
 _NOT_ABOUT_CREDENTIALS = frozenset({
     1,  # PAM_OPEN_ERR
@@ -35,13 +36,12 @@ class PamAuthenticator(PasswordsOnly):
 
     def __init__(self, service: str) -> None:
         self._service = service
-        self._threads = ThreadPoolExecutor(AT_ONCE, "pam")
+        self._threads = Threads("PAM", UnavailableError, most=AT_ONCE, patience=PATIENCE)
         self.at_once = AT_ONCE  # passwords; a server has those that wait take turns
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._verify, user, password)
+        return await self._threads.run(user, functools.partial(self._verify, user, password))
 
     def _verify(self, user: str, password: Secret) -> Identity:
         if b"\0" in password.reveal() or not user:

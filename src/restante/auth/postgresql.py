@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 import secrets
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import asyncpg
 
 from restante.auth import hashes
 from restante.auth.api import CredentialsError, UnavailableError
-from restante.auth.file import HASHES_AT_ONCE
 from restante.auth.locks import HASH, first_lock, is_locked_hash
 from restante.auth.names import spellings
 from restante.auth.passwords import PasswordsOnly
@@ -44,8 +43,8 @@ class PostgresqlAuthenticator(PasswordsOnly):
         self._query = query
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
-        self._threads = ThreadPoolExecutor(HASHES_AT_ONCE, "password")
-        self.at_once = HASHES_AT_ONCE  # passwords; a server has those that wait take turns
+        self._threads = hashes.threads()
+        self.at_once = hashes.AT_ONCE  # passwords; a server has those that wait take turns
         self._key = secrets.token_bytes(32)
         self._decoys = {"": hashes.make(Secret(b"nobody"))}  # a hash of each kind that was seen
         self._found: dict[str, None] = {}  # names that were found last
@@ -62,9 +61,8 @@ class PostgresqlAuthenticator(PasswordsOnly):
             reason = "its hash is no use"
         if not reason:
             self._note_kind(stored)
-        proof = asyncio.get_running_loop().run_in_executor(
-            self._threads, hashes.verify_any, self._decoy(user) if reason else stored, password
-        )
+        known = self._decoy(user) if reason else stored
+        proof = self._threads.run(user, functools.partial(hashes.verify_any, known, password))
         right, _ = await asyncio.gather(proof, self._check_query(row))
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")

@@ -7,10 +7,8 @@ import base64
 import json
 import math
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -19,7 +17,9 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from restante.auth import issuer
 from restante.auth.api import CredentialsError, UnavailableError
+from restante.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,7 @@ T = TypeVar("T")
 ALGORITHMS = [  # with public keys only: a secret shared with the issuer has no place in a JWKS
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
 ]  # fmt: skip
-PATIENCE = 5  # seconds for an answer over HTTP
-LARGEST_ANSWER = 1024 * 1024  # octets
+PATIENCE = 10  # seconds for an answer, with the wait for a thread
 KEYS_KEPT = 3600  # seconds
 KEYS_ASKED_AGAIN = 60  # seconds at least between two looks, when a token names a key we lack
 KEYS_MISSED = 5  # seconds at least between two looks, when the last one brought none
@@ -79,16 +78,19 @@ class Errands:
     """Asks the issuer in threads of its own, for he may let us wait: logins need the others."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="issuer")
+        self._threads = Threads("the issuer", UnavailableError, most=THREADS, patience=PATIENCE)
         self._waiting = 0
 
     async def run(self, ask: Callable[[], T]) -> T:
-        """Return an answer. Raises UnavailableError: too many wait for one."""
+        """Return an answer. Raises UnavailableError: too many wait, or it takes too long."""
         if self._waiting >= MOST_WAITING:
             raise UnavailableError("the issuer is too slow: too many tokens wait for him")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, ask)
+            async with asyncio.timeout(PATIENCE):
+                return await self._threads.run("", ask)
+        except TimeoutError as error:
+            raise UnavailableError("the issuer does not answer in time") from error
         finally:
             self._waiting -= 1
 
@@ -146,7 +148,7 @@ class JwksTokens:
     def _fetch(self) -> KeySet:
         try:
             if self._source.startswith(("https://", "http://")):
-                found: Any = _ask(urllib.request.Request(self._source))  # noqa: S310  # see above
+                found: Any = issuer.ask(urllib.request.Request(self._source))  # noqa: S310  # see above
             else:
                 found = json.loads(Path(self._source).read_bytes())
             return KeySet.import_key_set(found)
@@ -179,7 +181,7 @@ class IntrospectedTokens:
             {"Authorization": self._authorization, "Accept": "application/json"},
         )
         try:
-            said: dict[str, Any] = _ask(request)
+            said: dict[str, Any] = issuer.ask(request)
             return said
         except (OSError, ValueError) as error:
             raise UnavailableError(f"{self._url}: the issuer does not answer") from error
@@ -191,30 +193,6 @@ def _verified(token: str, keys: KeySet) -> dict[str, Any]:
         return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
     except Exception as error:  # what is no token makes joserfc raise anything
         raise ValueError("no token of the issuer's") from error
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect out of TLS, and none with the client's secret."""
-
-    def redirect_request(  # noqa: PLR0913, PLR0917  # as urllib calls it
-        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
-    ) -> urllib.request.Request | None:
-        if req.has_header("Authorization") or not newurl.startswith("https://"):
-            return None
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _ask(request: urllib.request.Request) -> Any:
-    opener = urllib.request.build_opener(_Redirects)
-    try:
-        with opener.open(request, timeout=PATIENCE) as answer:
-            found = json.loads(answer.read(LARGEST_ANSWER))
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004  # it came from the network
-    return found
 
 
 def _number(value: object) -> float:

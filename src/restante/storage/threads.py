@@ -1,167 +1,17 @@
-"""Threads that ask the disk: bounded in all and for each user, and never waited for at the end.
-
-A call to a disk may hang for ever, as on a network file system whose server is gone. Then its
-thread is lost until it comes back, but no other user waits for it. Python's own pools have no bound
-for each user, and keep a process from ending.
-"""
+"""The threads that ask the disk, of which no user has more than two."""
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
-from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from restante.storage.api import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-T = TypeVar("T")
+from restante.threads import Threads
 
 MOST = 64  # threads
 MOST_EACH = 2  # of them for one user
-PATIENCE = 10  # seconds for a thread
-IDLE = 60  # seconds after which a thread ends that has nothing to do
+PATIENCE = 10  # seconds that a call waits for a thread
 
-
-class _Call(Generic[T]):
-    """One call, from the event loop that waits for it to a thread and back."""
-
-    __slots__ = ("_give_back", "_loop", "_work", "future", "user")
-
-    def __init__(
-        self, user: str, work: Callable[[], T], give_back: Callable[[T], object] | None
-    ) -> None:
-        self.user = user
-        self._work = work
-        self._give_back = give_back
-        self._loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[T] = self._loop.create_future()
-
-    def run(self) -> None:
-        """Do the work, in a thread, and hand its result over to the event loop."""
-        result: Any = None
-        error: BaseException | None = None
-        try:
-            result = self._work()
-        except BaseException as raised:  # noqa: BLE001  # it is raised where it is waited for
-            error = raised
-        try:
-            self._loop.call_soon_threadsafe(self._settle, result, error)
-        except RuntimeError:  # the loop was closed meanwhile
-            if error is None:
-                self.undo(result)
-
-    def undo(self, result: T) -> None:
-        """Give back what nobody waits for any more."""
-        if self._give_back is not None:
-            self._give_back(result)
-
-    def _settle(self, result: T, error: BaseException | None) -> None:
-        if self.future.done():  # it was cancelled
-            if error is None:
-                self.undo(result)
-        elif error is not None:
-            self.future.set_exception(error)
-        else:
-            self.future.set_result(result)
-
-
-class Threads:
-    """So many threads, of which one user has no more than a few."""
-
-    def __init__(
-        self, most: int = MOST, most_each: int = MOST_EACH, patience: float = PATIENCE
-    ) -> None:
-        self._most = most
-        self._most_each = most_each
-        self._patience = patience
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Forget all threads: a process that was just forked has none of them."""
-        self._changed = threading.Condition()
-        self._waiting: deque[_Call[Any]] = deque()
-        self._running: Counter[str] = Counter()
-        self._threads = 0
-        self._idle = 0
-
-    async def run(
-        self, user: str, work: Callable[[], T], give_back: Callable[[T], object] | None = None
-    ) -> T:
-        """Return what `work` returns, in a thread; raise what it raises.
-
-        Where nobody waits for the result any more, `give_back` gets it. Raises StoreError: no
-        thread is free, since too many calls hang.
-        """
-        call = _Call(user, work, give_back)
-        timer = asyncio.get_running_loop().call_later(self._patience, self._withdraw, call)
-        self._submit(call)
-        try:
-            return await call.future
-        except asyncio.CancelledError:
-            with self._changed:
-                if call in self._waiting:
-                    self._waiting.remove(call)
-            if not call.future.cancelled() and not call.future.exception():
-                call.undo(call.future.result())
-            raise
-        finally:
-            timer.cancel()
-
-    def _submit(self, call: _Call[Any]) -> None:
-        with self._changed:
-            self._waiting.append(call)
-            if self._idle < len(self._waiting) and self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._serve, name="disk", daemon=True).start()
-            else:
-                self._changed.notify()
-
-    def _withdraw(self, call: _Call[Any]) -> None:
-        """Give up a call for which no thread was free."""
-        with self._changed:
-            if call not in self._waiting:
-                return
-            self._waiting.remove(call)
-            own = self._running[call.user]
-        whose = "this user's" if own >= self._most_each else "all"
-        if not call.future.done():
-            text = f"the disk does not answer: {whose} threads wait for it"
-            call.future.set_exception(StoreError(text))
-
-    def _serve(self) -> None:
-        while (call := self._next()) is not None:
-            call.run()
-            with self._changed:
-                self._running[call.user] -= 1
-                if not self._running[call.user]:
-                    del self._running[call.user]
-
-    def _next(self) -> _Call[Any] | None:
-        """Wait for a call that may begin; return None when the thread is to end."""
-        with self._changed:
-            self._idle += 1
-            found = self._changed.wait_for(self._any, IDLE)
-            self._idle -= 1
-            if not found:
-                self._threads -= 1
-                return None
-            call = next(filter(self._may_begin, self._waiting))
-            self._waiting.remove(call)
-            self._running[call.user] += 1
-            return call
-
-    def _any(self) -> bool:
-        return any(map(self._may_begin, self._waiting))
-
-    def _may_begin(self, call: _Call[Any]) -> bool:
-        return self._running[call.user] < self._most_each
-
-
-DISK = Threads()
+DISK = Threads("the disk", StoreError, most=MOST, most_each=MOST_EACH, patience=PATIENCE)
 """The threads of this process."""
 
 os.register_at_fork(after_in_child=DISK.begin_anew)
