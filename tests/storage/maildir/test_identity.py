@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from restante.protocol.body import size_on_wire
 from restante.storage.api import GoneError, RemainError
 from restante.storage.maildir import listing, opening
+from restante.storage.maildir.identity import Evidence, Verdict
 from restante.storage.maildir.listing import Entry, Folders
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from storage.contract import whole
@@ -140,6 +143,43 @@ def test_a_message_that_gets_names_for_ever_is_not_confirmed(
     monkeypatch.setattr(os, "unlink", late)
     assert not delete_first(box, nothing)
     assert next(count) < 20
+
+
+def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
+    """A1: a file is the message though its first name by time is a strange one."""
+    file = put_with_names(box, NAMES[0])
+    with contextlib.ExitStack() as undo:
+        root = os.open(box.folder, os.O_RDONLY)
+        undo.callback(os.close, root)
+        folders = Folders.open(root)
+        undo.callback(folders.close)
+        known = listing.list_messages(folders)
+        os.utime(file, (OLD, 2**32))  # of a host whose clock is ahead: it is no help
+        for name in ("new/1.early", NAMES[3], NAMES[2]):
+            os.link(file, box.folder / name)
+        file.unlink()
+        (entry,) = listing.find_again(known, folders).entries
+        assert entry.path == NAMES[2]
+        evidence = Evidence(0, {})
+        assert evidence.judge(entry, (box.folder / NAMES[2]).stat()) is Verdict.UNSURE
+
+
+@pytest.mark.parametrize("by", ["session", "expiry"])
+def test_a_name_and_an_inode_that_are_used_again_are_another_message(box: Box, by: str) -> None:
+    """A1: what was removed is not remembered for a file that comes later."""
+    file = put_with_names(box, NAMES[0])
+    os.link(file, box.folder / "kept")  # keeps the number
+    box.uids()
+    if by == "session":
+        assert delete_first(box, nothing)
+    else:
+        asyncio.run(box.store.expire("ann", 30))
+    (box.folder / "kept").write_bytes(OTHER)
+    (box.folder / "kept").rename(file)
+    assert box.sizes() == [size_on_wire([OTHER])]
+    assert box.texts() == [OTHER]
+    assert delete_first(box, nothing)
+    assert box.names() == []
 
 
 @pytest.mark.parametrize("place", ["../backup", "tmp/x", "cur/.hidden"])

@@ -153,10 +153,15 @@ def find_again(known: Sequence[Entry], folders: Folders) -> FoundAgain:
 
 
 def _renamed(entry: Entry, now: Entry) -> Entry:
-    """Return an entry with the names that it has now; the name that was known stays the first."""
+    """Return an entry with the names that it has now.
+
+    The name that was known stays the first, else comes one most like it: it shows what the file is.
+    """
+    stem = names.stem(entry.base)
     first = (entry.folder, entry.name)
     if first not in now.all_names:
-        first = (now.folder, now.name)
+        alike = (name for name in now.all_names if names.stem(names.base_name(name[1])) == stem)
+        first = next(alike, (now.folder, now.name))
     others = tuple(name for name in now.all_names if name != first) if now.others else ()
     return entry._replace(folder=first[0], name=first[1], others=others)
 

@@ -28,7 +28,7 @@ from restante.storage.snapshots import GRAIN
 from restante.storage.threads import DISK
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from restante.protocol.needs import Body
     from restante.storage.maildir.held import Held
@@ -44,8 +44,18 @@ BEGINNING = 16 * 1024  # octets in which nearly every header ends
 class MaildirMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(self, held: Held, snapshot: Snapshot, pace: Pace, begun: int) -> None:
-        """`begun`: when the session began, before its look, in nanoseconds since 1970."""
+    def __init__(
+        self,
+        held: Held,
+        snapshot: Snapshot,
+        pace: Pace,
+        begun: int,
+        learn: Callable[[Snapshot], object],
+    ) -> None:
+        """`begun`: when the session began, before its look, in nanoseconds since 1970.
+
+        `learn` is called with what is left after a removal.
+        """
         self._held = held
         self._snapshot = snapshot
         self._entries: Sequence[Entry] = snapshot.entries
@@ -53,6 +63,7 @@ class MaildirMaildrop:
         self._evidence = Evidence(begun, snapshot.prints if lately else {})
         self._folder = snapshot.folder
         self._pace = pace
+        self._learn = learn
         self.contents = snapshot.contents
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
@@ -161,6 +172,8 @@ class MaildirMaildrop:
                 failed = self._unlink_all(set(indexes), change)
             finally:
                 change.write(self._held.root)
+        # a file that comes later may have the name and the inode number of one that is gone
+        self._learn(self._snapshot.without(set(indexes) - failed.keys()))
         with as_store_error("a removal may not last", self._folder):
             os.fsync(self._held.folders.new)
             os.fsync(self._held.folders.cur)

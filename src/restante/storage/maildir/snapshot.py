@@ -6,18 +6,18 @@ A folder's time changes whenever a name is added, removed or renamed in it, by w
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from restante.protocol.maildrop import Contents
 from restante.storage.maildir.listing import NEW
 from restante.storage.maildir.sizes import CACHE_FILE
 from restante.storage.snapshots import GRAIN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from restante.protocol.maildrop import Contents
     from restante.storage.maildir.identity import Print
     from restante.storage.maildir.listing import Entry
 
@@ -121,6 +121,11 @@ class Snapshot:
         if left is None:
             return list(entries), list(sizes), list(uids)
         return [entries[i] for i in left], [sizes[i] for i in left], [uids[i] for i in left]
+
+    def without(self, gone: Collection[int]) -> Snapshot:
+        """Return the snapshot without messages that were removed, by their places."""
+        entries, sizes, uids = self.columns([i for i in range(len(self.entries)) if i not in gone])
+        return replace(self, entries=tuple(entries), contents=Contents(tuple(sizes), tuple(uids)))
 
     def still_holds(self, folder: int, now: Stamp) -> bool:
         """Tell whether NEW or CUR has surely not changed, where this is the stamp now."""

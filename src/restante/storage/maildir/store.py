@@ -61,7 +61,7 @@ class MaildirStore:
             return None
         begun = time.monotonic()
         try:
-            return self._open_unchanged(known)
+            return self._open_unchanged(owner, known)
         except OSError:
             return None  # the long way tells what is wrong
         finally:
@@ -92,9 +92,9 @@ class MaildirStore:
         A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
         folder = self._layout.folder(owner)
-        return await DISK.run(str(folder), functools.partial(self._expire, folder, days, dry_run))
+        return await DISK.run(str(folder), partial(self._expire, owner, folder, days, dry_run))
 
-    def _expire(self, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
+    def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
             try:
                 root = open_existing(self._layout.root, folder)
@@ -105,8 +105,7 @@ class MaildirStore:
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
                 unique_id = naming(self._others, root)
-                owner = folder_owner(root)
-                due = expiry.due_messages(folders, days, unique_id, owner)
+                due = expiry.due_messages(folders, days, unique_id, folder_owner(root))
                 return [each.message for each in due]
             held = Held.take(self._opening(str(folder)), root)
             if held is None:
@@ -114,6 +113,8 @@ class MaildirStore:
             undo.callback(held.release)
             unique_id = naming(self._others, held.root)
             due = expiry.due_messages(held.folders, days, unique_id, held.owner)
+            if due:
+                self._snapshots.forget(owner)
             return expiry.remove(held, due, folder) if due else []
 
     def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
@@ -132,13 +133,17 @@ class MaildirStore:
             except BaseException:
                 held.release()
                 raise
-            if snapshot.exact:
-                self._snapshots.keep(owner, snapshot)
-            else:
-                self._snapshots.forget(owner)
-            return MaildirMaildrop(held, snapshot, self._pace, now)
+            self._learn(owner, snapshot)
+            return MaildirMaildrop(held, snapshot, self._pace, now, partial(self._learn, owner))
 
-    def _open_unchanged(self, known: Snapshot) -> MaildirMaildrop | None:
+    def _learn(self, owner: str, snapshot: Snapshot) -> None:
+        """Keep what is known of an owner's Maildir, unless sizes must be counted again."""
+        if snapshot.exact:
+            self._snapshots.keep(owner, snapshot)
+        else:
+            self._snapshots.forget(owner)
+
+    def _open_unchanged(self, owner: str, known: Snapshot) -> MaildirMaildrop | None:
         held = Held.take(self._opening(known.folder))
         if held is None:
             return None
@@ -149,7 +154,7 @@ class MaildirStore:
             held.release()
             raise
         if stamp == known.stamp:
-            return MaildirMaildrop(held, known, self._pace, now)
+            return MaildirMaildrop(held, known, self._pace, now, partial(self._learn, owner))
         held.release()
         return None
 
