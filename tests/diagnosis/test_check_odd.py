@@ -220,3 +220,61 @@ def test_a_server_that_fails_with_and_without_capa() -> None:
     assert report.id == "conn-lost"
     assert report.failure is not None
     assert report.failure.facts["command"] == "CAPA"
+
+
+def test_an_empty_list_without_its_dot() -> None:
+    """LIST and UIDL of an empty mailbox that end behind their first line hinder nothing."""
+    replies = {"LIST": b"+OK 0 messages\r\n", "UIDL": b"+OK 0 messages\r\n"}
+    with broken(replies, messages=()) as running:
+        report = ask(running.port, options={"reply_seconds": 20})
+    assert report.failure is None
+    assert [warning.id for warning in report.warnings] == ["list-empty"]
+    assert "no dot" in report.warnings[0].evidence
+
+
+WORDS = faults(
+    ("uidl-missing", "of UIDL", {"replies": {"UIDL": b"-ERR [SYS/TEMP] index away\r\n"}}, "[SYS/TEMP] index away"),
+    ("top-missing", "of TOP", {"replies": {"TOP": b"-ERR [SYS/TEMP] index away\r\n"}}, "[SYS/TEMP] index away"),
+    ("odd-reply", "before the greeting", {"greeting": b"\r\n+OK\r\n"}, "before the greeting"),
+)  # fmt: skip
+
+
+@WORDS
+def test_words_of_a_warning(name: str, server: dict[str, Any], said: str) -> None:
+    """A warning has the server's words and code, and names what they answer."""
+    with broken(**server) as running:
+        report = ask(running.port)
+    assert [warning.id for warning in report.warnings] == [name]
+    assert said in report.warnings[0].evidence
+
+
+def test_a_refusal_before_the_end_of_the_session() -> None:
+    """A connection that ends behind a refusal has the refusal's words beside it."""
+    with broken({"TOP": b"-ERR too many, bye\r\n" + CLOSE}) as running:
+        report = ask(running.port)
+    assert report.id == "conn-lost"
+    assert report.failure is not None
+    assert report.failure.facts["others"] == ["TOP 1 0: too many, bye"]
+    assert ("also", "TOP 1 0: too many, bye") in report.steps[-1].details
+
+
+def test_a_mechanism_refused_for_a_while() -> None:
+    """A server that refuses AUTH with a passing reason and hangs up is not silent."""
+    replies = {
+        "CAPA": b"+OK\r\nSASL PLAIN LOGIN\r\n.\r\n",
+        "AUTH": b"-ERR too many connections, bye\r\n" + CLOSE,
+    }
+    with broken(replies) as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("auth-temp", 8)
+    assert report.failure is not None
+    assert report.failure.evidence == "too many connections, bye"
+
+
+def test_stls_that_goes_on_in_clear() -> None:
+    """A server that says +OK to STLS and speaks no TLS is not one of another port."""
+    with broken({"CAPA": b"+OK\r\nSTLS\r\nUSER\r\n.\r\n", "STLS": b"+OK go\r\n"}) as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("stls-refused", 5)
+    assert report.failure is not None
+    assert "in clear" in report.failure.evidence

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from restante.diagnosis.question import DEEP_MOST, TOTAL
 from support.asking import ask
-from support.broken import SILENCE, broken
+from support.broken import HELLO, SILENCE, broken
 
 
 class Clock:
@@ -85,3 +86,28 @@ def test_no_address_is_blamed_when_no_time_is_left_to_try_it(
 
     monkeypatch.setattr(reach, "addresses", slow_names)
     assert ask(1).id == "out-of-time"
+
+
+def test_a_deep_check_ends_with_the_time_that_was_set() -> None:
+    """What LIST says gives no more time than was asked for."""
+    replies = {"LIST": b"+OK\r\n1 200000000\r\n.\r\n", "RETR": b"+OK\r\nA: b\r\n" + SILENCE}
+    with broken(replies, messages=(HELLO,)) as running:
+        report = ask(running.port, deep=True, options={"total_seconds": 1, "reply_seconds": 9})
+    assert report.id == "out-of-time"
+    assert report.failure is not None
+    assert "of 200000000 octets of message 1 came" in report.failure.evidence
+
+
+def test_time_of_a_deep_check_is_bounded(clock: Clock) -> None:
+    """A mailbox that names endless octets gives an hour more, and no message of them is fetched."""
+
+    def late(_: str) -> bytes:
+        clock.pass_by(TOTAL + DEEP_MOST + 1)
+        return b"+OK\r\n"
+
+    lists = b"+OK\r\n1 999999999999999\r\n2 54\r\n.\r\n"
+    with broken({"LIST": lists, "RETR": late}, messages=(HELLO, HELLO)) as running:
+        report = ask(running.port, deep=True, options={"total_seconds": TOTAL})
+        assert "RETR 1" not in running.heard
+    assert report.id == "out-of-time"
+    assert "msg-large" in {warning.id for warning in report.warnings}

@@ -71,7 +71,7 @@ def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
             "30",
             "--deep",
         ]
-        where = f"pop3s://ann@127.0.0.1:{running.port}"
+        where = f"pop3://ann@localhost:{running.port}"
         ran = pop3("check", where, *options, "--json", password=None)
         suggested = json.loads(ran.out)["findings"][0]["commands"]
         assert suggested == [

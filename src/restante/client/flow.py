@@ -18,7 +18,7 @@ from restante.client import reasons
 from restante.client.tls import TlsLayer
 from restante.protocol.dialogue import Chunk, Compute, Glance, Receive, Send, StartTls
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
+from restante.protocol.failures import Denied, Insecure, Lost, RemoteError, Stalled, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -198,6 +198,11 @@ class Flow:
         while not done:
             try:
                 done = layer.handshake(octets)
+            except Insecure as error:
+                if error.id == "plain-on-tls" and session.target.tls == "starttls":
+                    error.id = "stls-refused"
+                    error.text = "the server said +OK to STLS, and went on in clear"
+                raise
             finally:
                 if out := layer.outgoing():
                     yield from self._out(out)

@@ -17,7 +17,7 @@ from restante.client.mechanisms import (
     apop_digest,
     obstacle,
 )
-from restante.client.reasons import SPECIFIC, judges_credentials, login_refusal
+from restante.client.reasons import SPECIFIC, judges_credentials, login_refusal, passing
 from restante.protocol import client, client_sasl
 from restante.protocol.dialogue import carry_out
 from restante.protocol.errors import LocalError
@@ -92,7 +92,8 @@ def _first_cause(session: Session, first: RemoteError | None, later: RemoteError
     if first is None:
         return later
     cause, other = first, later
-    if isinstance(first, Denied) and not judges_credentials(first):
+    ended = isinstance(later, (Lost, Stalled)) and isinstance(first, Denied) and passing(first)
+    if isinstance(first, Denied) and not judges_credentials(first) and not ended:
         cause, other = later, first
     elif isinstance(later, Denied) and isinstance(first, Denied):
         first_id, later_id = (
@@ -101,8 +102,7 @@ def _first_cause(session: Session, first: RemoteError | None, later: RemoteError
         )
         if first_id == "auth-failed" and later_id in SPECIFIC:
             cause, other = later, first
-    code = f"[{other.code}] " if other.code else ""
-    cause.others += [f"{other.command}: {code}{other.text}", *other.others]
+    cause.others += [other.quoted, *other.others]
     return cause
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
 
-_NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
 _PASSED_OVER = ("restante.client.", "contextlib")  # modules that only hand on what was asked for
 
 
@@ -128,7 +126,7 @@ def _sizes(peer: Peer) -> Dialogue[dict[int, int]]:
 
 def says_empty(refused: Denied) -> bool:
     """Return whether a server refuses STAT or LIST only because there are no messages."""
-    return not refused.code and bool(_NO_MAIL.search(refused.text))
+    return not refused.code and client.says_no_mail(refused.text)
 
 
 def empty_list(peer: Peer, refused: Denied, totals: client.Totals) -> dict[int, int]:

@@ -160,7 +160,8 @@ def login_refusal(error: Denied, capabilities: Mapping[str, str] | None, *, tls:
         return _CODES[error.code]
     found = _by_words(error.text, tls=tls)
     if found is None and not judges_credentials(error):
-        found = "auth-plain-refused" if not tls and _only_tls(capabilities) else "refused"
+        found = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
+        found = found or passing(error) or "refused"
     if found is None and error.code == "SYS/PERM":
         found = "sys-perm"
     if found is None and error.code != "AUTH":
@@ -183,6 +184,11 @@ def _by_words(text: str, *, tls: bool) -> str | None:
     if not tls and _CLEAR.search(text) and not _JUDGED.search(text):
         return "auth-plain-refused"
     return None
+
+
+def passing(error: Denied) -> str | None:
+    """Return the id of a refusal of a command or mechanism that will pass, None for another."""
+    return None if is_unknown_command(error.text) else _without_code(error.text)
 
 
 def _without_code(text: str) -> str | None:

@@ -13,7 +13,7 @@ from restante.diagnosis.counting import nothing_more
 from restante.mail import dates, fields
 from restante.protocol import client
 from restante.protocol.dialogue import carry_out
-from restante.protocol.failures import Denied
+from restante.protocol.failures import Denied, RemoteError
 
 if TYPE_CHECKING:
     from restante.diagnosis.report import Step
@@ -29,10 +29,10 @@ def look(work: Work) -> Box:
     with work.step("mailbox") as step:
         work.session.peer.phase = "mailbox"
         totals, sizes = _lists(work)
-        uids = _uids(work)
+        uids, unlisted = _uids(work)
         said = len(work.report.warnings)
         _compare_totals(work, step, totals, sizes)
-        _check_uids(work, step, sizes, uids)
+        _check_uids(work, step, sizes, uids, unlisted)
         box = Box(work.session, {n: Entry(n, size, uids.get(n)) for n, size in sizes.items()})
         agree = len(work.report.warnings) == said
         newest = _sample(work, step, box)
@@ -64,11 +64,12 @@ def _lists(work: Work) -> tuple[Totals, dict[int, int]]:
         return totals, maildrop.empty_list(peer, refused, totals)
 
 
-def _uids(work: Work) -> dict[int, str]:
+def _uids(work: Work) -> tuple[dict[int, str], str]:
+    """Return the unique-ids, and what the server says where it refuses them."""
     try:
-        return _carry_out(work, client.uidl())
-    except Denied:
-        return {}
+        return _carry_out(work, client.uidl()), ""
+    except Denied as refused:
+        return {}, f'UIDL is refused: "{refused.said}"'
 
 
 def _compare_totals(work: Work, step: Step, totals: Totals, sizes: dict[int, int]) -> None:
@@ -84,12 +85,14 @@ def _compare_totals(work: Work, step: Step, totals: Totals, sizes: dict[int, int
     work.warn(step, "stat-lie", text, facts)
 
 
-def _check_uids(work: Work, step: Step, sizes: dict[int, int], uids: dict[int, str]) -> None:
+def _check_uids(
+    work: Work, step: Step, sizes: dict[int, int], uids: dict[int, str], refusal: str
+) -> None:
     if not sizes:
         return
     missing = [number for number in sizes if number not in uids]
     if missing:
-        text = "UIDL is refused" if not uids else f"no unique-id for {texts.numbers(missing)}"
+        text = refusal or f"no unique-id for {texts.numbers(missing)}"
         _warn(work, step, "uidl-missing", text, missing)
     counts, peer = Counter(uids.values()), work.session.peer
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
@@ -122,7 +125,7 @@ def _sample(work: Work, step: Step, box: Box) -> float | None:
     refused = [n for n, head in zip(numbers, heads, strict=True) if isinstance(head, Denied)]
     if refused:
         denied = next(head for head in heads if isinstance(head, Denied))
-        text = f'TOP is refused for {texts.numbers(refused)}: "{denied.text}"'
+        text = f'TOP is refused for {texts.numbers(refused)}: "{denied.said}"'
         _warn(work, step, "top-missing", text, refused)
     return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
 
@@ -135,8 +138,14 @@ def _heads(work: Work, box: Box, numbers: list[int]) -> list[bytes | Denied]:
         heads = work.online.run(work.counted.watched(session.peer, ahead))
         work.online.run(nothing_more(session.peer))
         return heads
-    one_by_one = (maildrop.headers(box, [n], keep=fields.MOST_OCTETS) for n in numbers)
-    return [work.run(operation)[0] for operation in one_by_one]
+    heads = []
+    for number in numbers:
+        try:
+            heads += work.run(maildrop.headers(box, [number], keep=fields.MOST_OCTETS))
+        except RemoteError as error:
+            error.others += [head.quoted for head in heads[-1:] if isinstance(head, Denied)]
+            raise
+    return heads
 
 
 def _age(head: bytes) -> float | None:

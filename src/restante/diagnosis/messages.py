@@ -86,22 +86,26 @@ def fetch_all(
         work.online.run(nothing_more(peer, client.LINGER))
         for name, count in work.report.facts.get("more", {}).items():
             step.details.append(("but", f"{name}: {count} more"))
-        refused = [f for f in work.report.findings if f.id == "retr-refused"]
-        count = len(refused) + work.report.facts.get("more", {}).get("retr-refused", 0)
-        step.text = f"{texts.messages(len(box.entries) - count)} fetched"
-        step.text += f", {count} refused" if count else ""
+        refused, large = _count_of(work, "retr-refused"), _count_of(work, "msg-large")
+        step.text = f"{texts.messages(len(box.entries) - refused - large)} fetched"
+        step.text += f", {refused} refused" if refused else ""
+        step.text += f", {large} too large" if large else ""
         odd = len([f for f in work.report.findings if f.phase == "messages"])
         step.text += "; sizes as listed, nothing odd" if not odd else ""
 
 
 def _fetch(work: Work, step: Step, box: Box, entry: Entry) -> None:
     contents = Contents()
-    peer = work.session.peer
+    peer, most = work.session.peer, work.question.options.message_octets
+    if most and entry.size > most:
+        text = f"message {entry.number} has {texts.octets(entry.size)} by LIST; it was not fetched"
+        _warn(work, step, "msg-large", text, entry, most)
+        return
     peer.phase = "message"
     box.retrieved = True
     ended: list[client.Received] = []
     try:
-        operation = client.retr(entry.number, entry.size)
+        operation = client.retr(entry.number, entry.size, most)
         for piece in work.online.pieces(carry_out(peer, operation), ended):
             contents.feed(piece)
         maildrop.check_end(work.session, entry.number, ended[0])
@@ -151,6 +155,12 @@ def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
     if not _another(work, name):
         step.details.append(("but", f"{name}: {text}"))
         work.warn(step, name, text, {"message": entry.number, "octet": octet})
+
+
+def _count_of(work: Work, name: str) -> int:
+    """Return how many messages have an oddity or a failure of this kind."""
+    listed = len([finding for finding in work.report.findings if finding.id == name])
+    return listed + int(work.report.facts.get("more", {}).get(name, 0))
 
 
 def _another(work: Work, name: str) -> bool:

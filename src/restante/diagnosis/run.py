@@ -10,7 +10,7 @@ from restante.client import session as sessions
 from restante.client.maildrop import target_of
 from restante.client.options import combined
 from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
-from restante.diagnosis.question import DEEP_RATE, DEEP_TURN, TOTAL, Question
+from restante.diagnosis.question import DEEP_MOST, DEEP_RATE, DEEP_TURN, TOTAL, Question
 from restante.diagnosis.report import Report
 from restante.diagnosis.work import Stop, Work
 from restante.protocol.failures import BadReply, Lost, RemoteError, Stalled
@@ -89,9 +89,10 @@ def _go(work: Work, progress: Callable[[int, int], object]) -> None:
 
 
 def _more_time(work: Work, box: Box) -> None:
-    """Give a deep check time by what it has to fetch."""
-    if work.question.options.total_seconds is not None:
+    """Give a deep check time by what it has to fetch, where no time was set for it."""
+    if work.question.options.total_seconds == TOTAL:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
+        more = min(more, DEEP_MOST)
         work.limit += more
         work.more_time(more)
 

@@ -122,6 +122,8 @@ class Work:
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
         if error.others:
             facts["others"] = list(error.others)
+            if error.phase != "login":
+                step.details += [("also", other) for other in error.others]
         if isinstance(error, Denied):
             facts["said"] = error.text
         if error.certificate:
@@ -145,8 +147,10 @@ class Work:
     def _own_limit(self, error: RemoteError) -> None:
         """Name the check's own limit where it is over: the server has done nothing wrong."""
         if isinstance(error, Stalled) and self.over:
+            came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
             error.text = f"the {round(self.limit, 1):g} seconds for all of it are over"
+            error.text += f"; {came}" if came else ""
 
     def failure(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any], *commands: str

@@ -36,13 +36,14 @@ MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
 UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
-QUIET = 1.0  # seconds of silence that end a message whose terminator is not on a line of its own
+QUIET = 1.0  # seconds of silence that end a reply whose terminator does not come on its own line
 NO_FINAL = "all octets that LIST promised came; the dot behind them is not on a line of its own"
 ENDLESS = 1 << 40  # octets of a message of which nothing is promised
 
 _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
 _TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
 _AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
+_NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
 _END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 T = TypeVar("T")
@@ -185,8 +186,14 @@ def uidl() -> Operation[dict[int, str]]:
 
 def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
     def read(peer: Peer) -> Dialogue[dict[int, T]]:
-        yield from peer.ok()
-        table = {}
+        status = yield from peer.ok()
+        table: dict[int, T] = {}
+        if not peer.inbox and says_no_mail(status.text):
+            peer.inbox += yield Glance(QUIET)
+            if not peer.inbox:
+                text = f'{verb} of an empty mailbox has no dot behind "{status.line}"'
+                peer.odd("list-empty", text)
+                return table
         for line in (yield from peer.listing()):
             if not _REGULAR.match(line):
                 peer.odd("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
@@ -201,6 +208,11 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
         return table
 
     return Operation(command(verb), read)
+
+
+def says_no_mail(text: str) -> bool:
+    """Return whether a reply's text says that there are no messages."""
+    return bool(_NO_MAIL.search(text))
 
 
 def _digits(text: str) -> str:

@@ -22,14 +22,11 @@ import urllib.parse
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from restante.protocol.failures import BadReply, Denied, Lost
+from restante.protocol.failures import BadReply, Denied, Lost, RemoteError
 from restante.protocol.noise import without_noise
 from restante.protocol.text import printable
-
-if TYPE_CHECKING:
-    from restante.protocol.failures import RemoteError
 
 T = TypeVar("T")
 
@@ -273,7 +270,8 @@ class Peer:
         for _ in range(MOST_EMPTY):
             if line.strip():
                 break
-            self.odd("odd-reply", f"an empty line came before the answer to {self.command}")
+            asked = f"the answer to {self.command}" if self.command else "the greeting"
+            self.odd("odd-reply", f"an empty line came before {asked}")
             line = yield from self.line()
         status = parse_status(line)
         if status is None:
@@ -387,16 +385,19 @@ def pipelined(
             under_way -= len(operation.request)
             peer.outstanding = len(waiting)
             peer.command = readable(operation.request.rstrip(b"\r\n"))
-            results.append((yield from _answer(peer, operation)))
+            results.append((yield from _answer(peer, operation, results[-1:])))
             on_reply(results[-1])
     return results
 
 
-def _answer(peer: Peer, operation: Operation[T]) -> Dialogue[T | Denied]:
+def _answer(peer: Peer, operation: Operation[T], last: list[T | Denied]) -> Dialogue[T | Denied]:
     try:
         return (yield from operation.read(peer))
     except Denied as denied:
         return denied
+    except RemoteError as error:  # the server may have said why before it
+        error.others += [denied.quoted for denied in last if isinstance(denied, Denied)]
+        raise
 
 
 def quoted(text: str) -> str:

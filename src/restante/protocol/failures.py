@@ -71,6 +71,16 @@ class RemoteError(Pop3Error):
         return printable(f"{self.id}: {code}{self.text}{where}")
 
     @property
+    def said(self) -> str:
+        """The text with its response code, as the server said it."""
+        return f"[{self.code}] {self.text}" if self.code else self.text
+
+    @property
+    def quoted(self) -> str:
+        """The command and what was said to it, in one line."""
+        return f"{self.command}: {self.said}"
+
+    @property
     def retryable(self) -> bool:
         """Whether the same may well succeed later."""
         return self.id in RETRYABLE or self.code.upper() in {"IN-USE", "LOGIN-DELAY", "SYS/TEMP"}

@@ -30,8 +30,8 @@ MAIL = (
         admin="see how the server makes unique-ids",
     ),
     Explanation(
-        "list-empty", 1, "The server refuses LIST or STAT where the mailbox is empty.",
-        why="some programs take the refusal for a fault, each time that there is no mail",
+        "list-empty", 1, "The server answers LIST or STAT of an empty mailbox in its own way.",
+        why="a refusal or a list without its end: some programs fail, each time there is no mail",
         admin="answer +OK and an empty list: RFC 1939 section 5",
         you="nothing: the mailbox is empty",
     ),
@@ -84,6 +84,11 @@ MAIL = (
         why="fetchers take the dot for the end, lose the rest, and may take it for replies",
         admin="this is a fault of the server's program: RFC 1939 section 3; `pop3 verify` shows it",
         you="do not let a program delete mail fetched from here",
+    ),
+    Explanation(
+        "msg-large", 1, "LIST names more octets than a deep check fetches of a message.",
+        why="a wrong size, or a message of over 256 MB: most mail programs give up on it",
+        admin="compare LIST's size with the message in the store",
     ),
     Explanation(
         "retr-refused", 11, "The server lists a message, but does not give it out.",
