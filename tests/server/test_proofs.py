@@ -26,7 +26,7 @@ from restante.protocol.settings import Channel, Identity
 from restante.server import observe
 from restante.server.proofs import Proofs
 from restante.server.service import Service
-from restante.server.throttle import Throttle
+from restante.server.throttle import LONGEST_DELAY, Throttle
 from restante.storage.memory import MemoryStore
 from server.doubles import SlowAccounts
 
@@ -41,7 +41,7 @@ class Wire:
 class Waiting(Throttle):
     """A delay that does not end by itself."""
 
-    async def _wait(self, pair: str, ahead: int) -> None:
+    async def _wait(self, pair: str, ahead: int, ends: float) -> None:
         await asyncio.Event().wait()
 
     def suspects(self, address: str, user: str) -> bool:
@@ -130,10 +130,12 @@ class Noting(Throttle):
         self.never = False  # has anybody a turn
 
     @contextlib.asynccontextmanager
-    async def turn(self, address: str, user: str, secret: bytes = b"") -> AsyncIterator[None]:
+    async def turn(
+        self, address: str, user: str, secret: bytes = b"", patience: float = LONGEST_DELAY
+    ) -> AsyncIterator[None]:
         if self.never:
             await asyncio.Event().wait()
-        async with super().turn(address, user, secret):
+        async with super().turn(address, user, secret, patience):
             yield
 
     def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:

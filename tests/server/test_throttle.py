@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
 
+from restante.auth import scram
+from restante.protocol.secret import Secret
+from restante.protocol.settings import Offer
 from restante.server import failures, throttle
 from restante.server.failures import Failures
 from restante.server.limits import Addresses, Crowd
 from restante.server.origin import origin
 from restante.server.refusals import GuessesError
 from restante.server.throttle import MOST_AT_ONCE, Tables, Throttle
-from support.clocked import Loop
-from support.live import serving
+from support.clocked import ADDRESS, Loop, clocked
+from support.live import Passwords, serving
 
 ANN = ("192.0.2.1", "ann")
 
@@ -107,6 +111,48 @@ def test_old_password_again_and_again(guesser: Guesser) -> None:
     for number in range(20):
         guesser.all_at_once(f"old:{number}")
     assert guesser.all_at_once("right") == [0]
+
+
+@pytest.mark.parametrize("said", ["old", "right"])
+def test_one_password_beside_guessers(guesser: Guesser, said: str) -> None:
+    """One password in many connections waits five seconds at most each time, in all its waits."""
+    guesses = [f"guess{number}" for number in range(7)]
+    waited = guesser.all_at_once(*guesses, *(f"{said}:{number}" for number in range(20)))
+    assert len(waited) == 27
+    assert max(waited) <= 5.05
+
+
+def test_both_steps_of_scram() -> None:
+    """The challenge and the proof of SCRAM wait five seconds at most, together."""
+    accounts = ScramAccounts()
+    with clocked(
+        authenticator=accounts, offer=lambda: Offer(mechanisms=frozenset({"SCRAM-SHA-256"}))
+    ) as server:
+        for _ in range(8):
+            server.service.throttle.note_failure(ADDRESS, "ann")
+        peer = server.connect()
+        begun = server.loop.now
+        peer.say(b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=ann,r=abc") + b"\r\n")
+        while not peer.heard.splitlines()[-1].startswith(b"+ "):
+            server.loop.advance(0.1, 0.1)
+        first = base64.b64decode(peer.heard.splitlines()[-1][2:])
+        nonce = first.partition(b",")[0]
+        peer.say(base64.b64encode(b"c=biws," + nonce + b",p=AAAA") + b"\r\n")
+        while b"[AUTH]" not in peer.heard:
+            server.loop.advance(0.1, 0.1)
+        assert server.loop.now - begun <= 5.2
+
+
+class ScramAccounts(Passwords):
+    """Accounts with keys that are there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known["ann"] = "secret"
+        self._keys = scram.make("SCRAM-SHA-256", Secret(b"secret"))
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
+        return self._keys
 
 
 def test_right_one_lets_the_others_go_on(guesser: Guesser) -> None:

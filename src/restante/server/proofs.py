@@ -25,6 +25,7 @@ from restante.protocol.needs import (
     VerifyToken,
 )
 from restante.server.origin import origin
+from restante.server.throttle import LONGEST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -55,6 +56,7 @@ class Proofs:
         self._log = log
         self._no_secret = b"nobody's secret"
         self._exchange: scram.Exchange | None = None  # one whose challenge was not answered yet
+        self._waited = 0.0  # seconds, for its challenge
 
     def meet(self, need: Need[Any]) -> object:  # noqa: PLR0911  # a table in the shape of a match
         """Return what a need of proof asks for, or a promise of it; None for another need."""
@@ -105,16 +107,23 @@ class Proofs:
         return recalls.recall(need.user, need.password)
 
     async def _guarded(
-        self, user: str, method: str, prove: Callable[[], Awaitable[Any]], said: bytes = b""
+        self,
+        user: str,
+        method: str,
+        prove: Callable[[], Awaitable[Any]],
+        said: bytes = b"",
+        *,
+        waited: float = 0,
     ) -> Any:
         """Prove something, but slowly for who failed before; tell the log of a failure.
 
-        `said` is what is proved, where the same is said each time. Raises GuessesError.
+        `said` is what is proved, where the same is said each time. `waited` is in seconds, for a
+        step of the same login. Raises GuessesError.
         """
         throttle, address = self._service.throttle, self._wire.address
         # Who guesses is not to begin anew with Ann, aNn, and anN.
         name = user.lower()
-        async with throttle.turn(address, name, said):
+        async with throttle.turn(address, name, said, LONGEST_DELAY - waited):
             try:
                 met = await prove()
             except CredentialsError as error:
@@ -170,7 +179,10 @@ class Proofs:
 
     async def _guarded_challenge(self, need: ScramFirst) -> scram.Exchange:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         async with self._service.throttle.turn(self._wire.address, need.user.lower()):
+            self._waited = loop.time() - begun
             self._exchange = await self._scram_first(need)
             return self._exchange
 
@@ -183,7 +195,7 @@ class Proofs:
         user = cast(scram.Exchange, need.step).user
         try:
             proved: tuple[bytes, Identity] = await self._guarded(
-                user, "SCRAM", lambda: self._scram_final(need)
+                user, "SCRAM", lambda: self._scram_final(need), waited=self._waited
             )
         except asyncio.CancelledError:
             self._service.throttle.note_failure(self._wire.address, user.lower())

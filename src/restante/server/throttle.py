@@ -65,47 +65,57 @@ class Throttle:
         self._key = tables.key
         self._clock = clock
         self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
-        self._same: dict[str, asyncio.Event] = {}  # by pair and password: set when it is proved
+        self._same: dict[str, asyncio.Future[bool]] = {}  # by pair and password: was it right?
 
     @contextlib.asynccontextmanager
-    async def turn(self, address: str, user: str, secret: bytes = b"") -> AsyncIterator[None]:
+    async def turn(
+        self, address: str, user: str, secret: bytes = b"", patience: float = LONGEST_DELAY
+    ) -> AsyncIterator[None]:
         """Wait as long as the failures of this pair, and those who try beside it, ask for.
 
         `secret` is what is said to be the account's, b"" where each proof of it is another one.
-        Raises GuessesError: too many wait already.
+        All waits together take no more than `patience` seconds. Raises GuessesError: too many wait
+        already.
         """
         if not self._counts(address):
             yield
             return
         pair, tried = self._names(address, user, secret)
-        while secret and tried in self._same:
-            await self._same[tried].wait()
+        ends = self._now() + patience
+        while secret and tried in self._same:  # it came before, so its time ends before
+            same = self._same[tried]
+            await asyncio.wait([same])
+            if same.result():
+                yield
+                return
         failures, last = self._lately(self._tried, tried)
         if secret and failures:
-            await asyncio.sleep(max(0.0, last + _delay(failures) - self._now()))
+            await asyncio.sleep(max(0.0, min(last + _delay(failures), ends) - self._now()))
             yield
             return
         ahead = self._places.count(pair)
         if not self._places.enter(pair):
             raise GuessesError("too many logins of this account are under way from this address")
-        proved = self._same[tried] = asyncio.Event()
+        proved = self._same[tried] = asyncio.get_running_loop().create_future()
         try:
-            await self._wait(pair, ahead)
+            await self._wait(pair, ahead, ends)
             yield
         finally:
             self._places.leave(pair)
-            proved.set()
+            if not proved.done():
+                proved.set_result(False)
             if self._same.get(tried) is proved:
                 del self._same[tried]
 
-    async def _wait(self, pair: str, ahead: int) -> None:
-        """Wait for the failures of a pair, and as if those ahead were to fail.
+    async def _wait(self, pair: str, ahead: int, ends: float) -> None:
+        """Wait for the failures of a pair, and as if those ahead were to fail, until `ends`.
 
         Once one of them has logged in, the wait is over.
         """
         failures, last = self._lately(self._failed, pair)
         now = self._now()
         delay = _delay(failures + ahead) if ahead else last + _delay(failures) - now
+        delay = min(delay, ends - now)
         if delay <= 0:
             return
         logged_in = asyncio.Event()
@@ -145,6 +155,9 @@ class Throttle:
         if self._failed.latest():
             self._failed.drop(pair)
             self._tried.drop(tried)
+        same = self._same.get(tried)
+        if same is not None and not same.done():
+            same.set_result(True)
         for event in self._waiting.get(pair, ()):
             event.set()
 
