@@ -189,7 +189,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("closed", ["mail", "mail/ann", "users"])
-def test_no_permission_is_77(open_folder: Path, closed: str) -> None:
+def test_no_permission_is_75(open_folder: Path, closed: str) -> None:
     pop3 = pop3_for_nobody(open_folder / "python")
     uid, gid = NOBODY
     (open_folder / closed).chmod(0o600 if closed == "users" else 0o700)
@@ -199,6 +199,6 @@ def test_no_permission_is_77(open_folder: Path, closed: str) -> None:
         command, input=LETTER, capture_output=True, check=False, timeout=60,
         user=uid, group=gid, extra_groups=[],
     )  # fmt: skip
-    assert done.stderr.startswith(b"4.3.5 ")  # Postfix believes that, and keeps the mail
+    assert done.stderr.startswith(b"4.3.5 ")
     assert b"permission" in done.stderr.lower()
-    assert done.returncode == 77
+    assert done.returncode == 75  # an MTA keeps the mail; 77 would be final for most

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from restante.delivery.outcomes import Outcome
     from restante.server.sections import Config
 
-EX_USAGE, EX_TEMPFAIL, EX_NOPERM = 64, 75, 77  # of sysexits.h
+EX_USAGE, EX_TEMPFAIL = 64, 75  # of sysexits.h
 
 
 class PipeCommand(click.Command):
@@ -39,7 +39,7 @@ class PipeCommand(click.Command):
         try:
             return super().invoke(ctx)
         except PermissionError as error:
-            _end(EX_NOPERM, f"4.3.5 no permission: {error.filename or error.strerror}")
+            _end(EX_TEMPFAIL, f"4.3.5 no permission: {error.filename or error.strerror}")
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001
@@ -61,7 +61,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | st
     """Put the message on standard input into the maildrop of USER, a name or an address.
 
     The exit code is 0 only when the message is on the disk. Else it is 64: wrong usage; 65: too
-    big; 67: no such user; 75: try again later; 77: no permission, or a mail loop.
+    big; 67: no such user; 75: try again later; 77: a mail loop.
     """
     from restante.delivery import outcomes
     from restante.server.config import ConfigError
@@ -69,8 +69,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | st
     try:
         outcome, log = asyncio.run(_deliver(_config(file, given), user, sender))
     except ConfigError as error:
-        code = EX_NOPERM if _is_about_permission(error) else EX_TEMPFAIL
-        _end(code, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
+        _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
     if outcome is not outcomes.DELIVERED:
         told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
         _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
@@ -125,19 +124,10 @@ async def _put(office: Office, owner: str, user: str, sender: str | None, most: 
     return await office.deliver(owner, message, trace.Trace(trace.sender(sender), user), "pipe")
 
 
-def _is_about_permission(error: BaseException | None) -> bool:
-    """Tell whether this came of a file that we may not read."""
-    while error is not None:
-        if isinstance(error, PermissionError):
-            return True
-        error = error.__cause__
-    return False
-
-
 def _end(code: int, text: str) -> NoReturn:
     """End with a code, and a text that begins with a status of RFC 3463.
 
-    Postfix believes the status: no permission is 4.3.5, so it keeps the mail.
+    Postfix believes the status, and other MTAs the code.
     """
     click.echo(text, err=True)
     raise click.exceptions.Exit(code)

@@ -33,7 +33,7 @@ NO_ACCOUNTS = Outcome(451, "4.3.0", "the accounts cannot be asked, try again lat
 FULL = Outcome(452, "4.3.1", "the disk is full, try again later", EX_TEMPFAIL)
 OVER_QUOTA = Outcome(452, "4.2.2", "the maildrop is full, try again later", EX_TEMPFAIL)
 BUSY = Outcome(450, "4.2.0", "the maildrop is in use, try again later", EX_TEMPFAIL)
-FORBIDDEN = Outcome(451, "4.3.5", "no permission to write to the maildrop", EX_NOPERM)
+FORBIDDEN = Outcome(451, "4.3.5", "no permission to write to the maildrop", EX_TEMPFAIL)
 TROUBLE = Outcome(451, "4.3.0", "the maildrop cannot be written to, try again later", EX_TEMPFAIL)
 
 _BY_NUMBER = {
