@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 import os
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
+from unittest.mock import patch
 
 import restante
 from restante.auth import hashes
@@ -89,12 +91,14 @@ def count(folder: Path, lines: Sequence[str], *, warm: Sequence[str] = ()) -> Ca
     Each line comes in a packet of its own. With `warm`, those lines come first, and only the calls
     of `lines` are counted; without, those of the whole session are.
     """
-    return asyncio.run(_count(folder, lines, warm))
+    with patch.object(pace, "LONG", math.inf):  # however busy the machine is, its disk is quick
+        return asyncio.run(_count(folder, lines, warm))
 
 
 async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Calls:
     accounts = folder / "users"
     accounts.write_text(f"ann:{hashes.make(Secret(b'secret'))}\n")
+    accounts.chmod(0o600)
     authenticator = FileAuthenticator(accounts, print, remember=3600)
     for name in ("cur", "new", "tmp"):
         (folder / "mail" / "ann" / name).mkdir(parents=True)
@@ -106,9 +110,9 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
         service = Service(store=store, authenticator=authenticator, log=log)
         await authenticator.verify("ann", Secret(b"secret"))
         poll = ("USER ann", "PASS secret", "STAT", "UIDL", "RETR 1", "QUIT")
+        for name in ("cur", "new"):
+            os.utime(folder / "mail" / "ann" / name, LONG_AGO)
         for _ in range(2 * pace.ENOUGH):
-            for name in ("cur", "new"):
-                os.utime(folder / "mail" / "ann" / name, LONG_AGO)
             connection, network = _connect(service)
             for line in poll:
                 await _say(connection, network, line)

@@ -146,7 +146,7 @@ class FileAuthenticator:
         self.refresh()
         if not self._accounts:
             raise self._cannot_use("no line of it can be used")
-        account = self._find(user)
+        account = self._accounts.get(user) or self._accounts.get(user.lower())
         if account is None and self._vanished:
             self._check_vanished(spellings(user))
         return account
@@ -238,10 +238,6 @@ class FileAuthenticator:
             raise UnavailableError(f"{self._path}: the line of {name!r} cannot be used")
         self._check_vanished((name,))
         raise CredentialsError("unknown name")
-
-    def _find(self, user: str) -> Account | None:
-        account = self._accounts.get(user)
-        return account if account is not None else self._accounts.get(user.lower())
 
     def _hindrance(self, user: str, account: Account | None) -> str:
         """Return why nobody can log in by a name, whatever they prove; "" for a good one."""

@@ -29,11 +29,13 @@ class NoMatchError(Exception):
 class Grammar:
     """How arguments are written, for people, and how they are read.
 
-    `read` returns the handler's arguments. Raises NoMatchError.
+    `read` returns the handler's arguments. Raises NoMatchError. `bare` are those where nothing
+    follows the keyword, None where something must.
     """
 
     usage: str
     read: Callable[[bytes | None], Arguments]
+    bare: Arguments | None = None
 
 
 def _words(argument: bytes | None) -> list[bytes]:
@@ -63,7 +65,7 @@ def _message(argument: bytes | None) -> Arguments:
 
 
 def _message_or_nothing(argument: bytes | None) -> Arguments:
-    return _message(argument) if _words(argument) else (None,)
+    return _message(argument) if argument and _words(argument) else (None,)
 
 
 def _message_and_lines(argument: bytes | None) -> Arguments:
@@ -129,9 +131,9 @@ def _secret(argument: bytes | None) -> Arguments:
     return (Secret(argument),)
 
 
-nothing = Grammar("", _nothing)
+nothing = Grammar("", _nothing, ())
 message = Grammar("message", _message)
-message_or_nothing = Grammar("[message]", _message_or_nothing)
+message_or_nothing = Grammar("[message]", _message_or_nothing, (None,))
 message_and_lines = Grammar("message [lines]", _message_and_lines)
 name = Grammar("name", _name)
 mechanism = Grammar("[mechanism [initial-response]]", _mechanism)

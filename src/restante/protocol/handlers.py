@@ -23,10 +23,12 @@ from restante.protocol.needs import (
     Update,
     VerifyDigest,
 )
-from restante.protocol.replies import OK, listing, ok
+from restante.protocol.replies import OK, listing, ok, say
 from restante.protocol.state import End, State
 
 if TYPE_CHECKING:
+    from restante.protocol.maildrop import Contents
+    from restante.protocol.needs import Body
     from restante.protocol.secret import Secret
     from restante.protocol.settings import Identity
     from restante.protocol.state import Session
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 def capa(session: Session) -> bytes:
     """List what the server can do. RFC 2449 section 5."""
-    return listing(ok(session.say("Capability list follows")), announced(session))
+    return listing(say("Capability list follows", session.language), announced(session))
 
 
 def stls(session: Session) -> Reply:
@@ -45,7 +47,7 @@ def stls(session: Session) -> Reply:
         raise Refused("TLS is not available here.")
     if session.utf8:
         raise Refused("STLS must come before UTF8.")  # RFC 6856 section 2.1
-    session.channel = yield from StartTls(ok(session.say("Begin TLS now.")))
+    session.channel = yield from StartTls(say("Begin TLS now.", session.language))
     session.forget()
     return b""
 
@@ -53,14 +55,14 @@ def stls(session: Session) -> Reply:
 def utf8(session: Session) -> bytes:
     """Allow UTF-8 in headers. RFC 6856 section 2."""
     session.utf8 = True
-    return ok(session.say("UTF-8 it is."))
+    return say("UTF-8 it is.", session.language)
 
 
 def lang(session: Session, tag: str | None) -> bytes:
     """Choose the language of the texts, or list those there are. RFC 6856 section 3."""
     if tag is None:
         names = [f"{language.tag} {language.name}" for language in LANGUAGES.values()]
-        return listing(ok(session.say("Languages follow")), names)
+        return listing(say("Languages follow", session.language), names)
     found = session.settings.language if tag == "*" else match(tag)
     if found is None:
         raise Refused("This language is not spoken here.")
@@ -81,7 +83,8 @@ def pass_(session: Session, password: Secret) -> Reply:
     session.logins += 1
     if not session.channel.clear_text:
         raise TlsWanted
-    return (yield from _log_in(session, (yield from sasl.verified(session.user, password))))
+    identity = yield sasl.verification(session.user, password)
+    return (yield from _log_in(session, identity))
 
 
 def apop(session: Session, name: str, digest: str) -> Reply:
@@ -96,7 +99,7 @@ def apop(session: Session, name: str, digest: str) -> Reply:
 def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Reply:
     """Log in by SASL; without a mechanism, list those on offer. RFC 5034 section 4."""
     if mechanism is None:
-        return listing(ok(session.say("Mechanisms follow")), sasl.offered(session))
+        return listing(say("Mechanisms follow", session.language), sasl.offered(session))
     session.logins += 1
     row = sasl.find(session, mechanism)
     if row.server_first and initial is not None:
@@ -109,9 +112,10 @@ def _log_in(session: Session, identity: Identity) -> Reply:
     if identity.tls_required and not session.channel.tls:
         raise TlsWanted(identity.name)
     session.identity = identity
-    session.view = View((yield from Acquire(identity, utf8=session.utf8)))
+    contents: Contents = yield Acquire(identity, session.utf8)
+    session.view = View(contents)
     session.state = State.TRANSACTION
-    return ok(session.say("Logged in."))
+    return say("Logged in.", session.language)
 
 
 def stat(session: Session) -> bytes:
@@ -139,7 +143,7 @@ def uidl(session: Session, number: int | None) -> bytes:
 def retr(session: Session, number: int) -> Reply:
     """Send a whole message. RFC 1939 section 5."""
     index = session.view.readable(number)
-    stored = yield from Open(index)
+    stored: Body = yield Open(index)
     size = session.view.contents.sizes[index]
     status = ok(session.say("{octets} octets").format(octets=size))
     if isinstance(stored, bytes):
@@ -166,7 +170,7 @@ def top(session: Session, number: int, lines: int) -> Reply:
 def dele(session: Session, number: int) -> bytes:
     """Mark a message; only QUIT removes it. RFC 1939 section 5."""
     session.view.mark(number)
-    return ok(session.say("Marked to be deleted."))
+    return say("Marked to be deleted.", session.language)
 
 
 def rset(session: Session) -> bytes:
@@ -183,7 +187,7 @@ def noop(_session: Session) -> bytes:
 def quit_(session: Session) -> bytes:
     """End a session that never logged in. RFC 1939 section 4."""
     session.end = End.QUIT
-    return ok(session.say("Logging out."))
+    return say("Logging out.", session.language)
 
 
 def quit_and_update(session: Session) -> Reply:
@@ -193,6 +197,6 @@ def quit_and_update(session: Session) -> Reply:
     """
     session.state = State.UPDATE
     session.end = End.UPDATE_FAILED
-    yield from Update(tuple(sorted(session.view.marked)))
+    yield Update(tuple(sorted(session.view.marked)))
     session.end = End.QUIT
-    return ok(session.say("Logging out."))
+    return say("Logging out.", session.language)

@@ -58,7 +58,8 @@ class View:
     corrections: dict[int, int] = field(default_factory=dict)  # index: size found when read
 
     def __post_init__(self) -> None:
-        self.unmark_all()
+        self.count = len(self.contents.sizes)
+        self.octets = self.contents.octets
 
     def mark(self, number: int) -> None:
         """Mark a message as deleted. Raises Refused: there is none, or it is marked already."""

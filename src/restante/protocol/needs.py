@@ -1,6 +1,7 @@
 """All that a session may ask of the world.
 
-A handler writes `body = yield from Open(index)`; the driver, which alone touches sockets, files and
+A handler writes `body = yield from Open(index)`, or `body: Body = yield Open(index)` where it is
+asked often, which saves two calls. The driver, which alone touches sockets, files and
 clocks, meets the need with a value of its type T, or throws Refused into the session where the
 answer is no. That is the only way in which the protocol reaches the world.
 """

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from restante.protocol.body import TERMINATOR
+from restante.protocol.languages import translated
 from restante.protocol.line_ends import CRLF, to_wire
 
 if TYPE_CHECKING:
@@ -19,6 +21,12 @@ LINE_LIMIT = 512  # octets of a status line, line end included: RFC 1939 section
 def ok(text: str = "") -> bytes:
     """Return a positive status line."""
     return _status_line(f"+OK {text}" if text else "+OK")
+
+
+@functools.lru_cache  # there are few texts and languages
+def say(text: str, language: str) -> bytes:
+    """Return a positive status line with a text, which holds no places, in a language."""
+    return ok(translated(text, language))
 
 
 def refused(refusal: Refused, say: Callable[[str], str] = str) -> bytes:

@@ -61,7 +61,7 @@ def plain(exchange: Exchange) -> Login:
     if not name:
         _not_understood()
     _check_authority(acting_for, name)
-    return (yield from verified(name, Secret(fields[2])))
+    return (yield from verification(name, Secret(fields[2])))
 
 
 def login(exchange: Exchange) -> Login:
@@ -70,11 +70,14 @@ def login(exchange: Exchange) -> Login:
     password = yield from exchange.ask(b"Password:")
     if not name or not password:
         _not_understood()
-    return (yield from verified(name, Secret(password)))
+    return (yield from verification(name, Secret(password)))
 
 
-def verified(name: str, password: Secret) -> Login:
-    """Return whose name and password these are. Raises Refused: no password is like that."""
+def verification(name: str, password: Secret) -> Verify:
+    """Return the need for whose name and password these are.
+
+    Raises Refused: no password is like that.
+    """
     try:
         check_password(password.reveal())
     except TooLongError:
@@ -82,7 +85,7 @@ def verified(name: str, password: Secret) -> Login:
     except ValueError:
         text = "A password is UTF-8, without control characters."
         raise Refused(text, ResponseCode.AUTH) from None
-    return (yield from Verify(name, password))
+    return Verify(name, password)
 
 
 def cram_md5(exchange: Exchange) -> Login:

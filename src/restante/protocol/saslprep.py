@@ -19,6 +19,7 @@ _PROHIBITED = (
 
 
 LONGEST = 255  # octets of a name or a password, before and after: RFC 4616 section 2
+TOO_LONG = f"more than {LONGEST} octets"
 
 
 class TooLongError(ValueError):
@@ -30,7 +31,7 @@ def saslprep(text: str, *, query: bool = False) -> str:
 
     Only a query may have characters that were unassigned in Unicode 3.2: RFC 4013 section 2.5.
     """
-    if _is_plain(text):
+    if text.isascii() and text.isprintable():
         return text
     return _checked(_mapped(text), query=query)
 
@@ -41,9 +42,10 @@ def account_name(octets: bytes) -> str:
     Keyboards of telephones add such a blank. Raises ValueError: the name is no UTF-8, has more than
     255 octets, before or after, or holds what it must not.
     """
-    _check_length(octets)
+    if len(octets) > LONGEST:
+        raise TooLongError(TOO_LONG)
     text = octets.decode()
-    if not _is_plain(text):
+    if not (text.isascii() and text.isprintable()):  # as with most names, nothing need be done
         mapped = _mapped(text)
         _check_length(mapped.encode())  # before each character costs time: one may become 18
         text = _checked(mapped)
@@ -64,9 +66,10 @@ def check_password(octets: bytes) -> None:
     Raises TooLongError. RFC 6856 section 2.2. What else keeps it from being prepared does not keep
     it from being right.
     """
-    _check_length(octets)
+    if len(octets) > LONGEST:
+        raise TooLongError(TOO_LONG)
     text = octets.decode()
-    if not _is_plain(text):
+    if not (text.isascii() and text.isprintable()):
         mapped = _mapped(text)
         _check_length(mapped.encode())
         _check_characters(mapped)
@@ -74,12 +77,7 @@ def check_password(octets: bytes) -> None:
 
 def _check_length(octets: bytes) -> None:
     if len(octets) > LONGEST:
-        raise TooLongError(f"more than {LONGEST} octets")
-
-
-def _is_plain(text: str) -> bool:
-    """Tell whether nothing need be done, as with most names and passwords."""
-    return text.isascii() and text.isprintable()
+        raise TooLongError(TOO_LONG)
 
 
 def _mapped(text: str) -> str:

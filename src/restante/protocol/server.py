@@ -8,9 +8,10 @@ from restante.protocol.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
 from restante.protocol.errors import BadCommand, LineTooLong, Refused, TlsWanted
 from restante.protocol.exchange import RESPONSE_LIMIT
 from restante.protocol.grammar import NoMatchError
+from restante.protocol.languages import DEFAULT
 from restante.protocol.lines import unended
 from restante.protocol.needs import Conversation, ReadLine, Reply, Timestamp
-from restante.protocol.replies import ok, refused
+from restante.protocol.replies import ok, refused, say
 from restante.protocol.state import End, Session, State
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
@@ -28,8 +29,8 @@ def serve(session: Session) -> Conversation:
 
     A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
     """
-    yield (yield from _greeting(session))
     settings = session.settings
+    yield (yield from _apop_greeting(session)) if settings.apop else say(settings.greeting, DEFAULT)
     before_login = ReadLine(AUTH_LIMIT, settings.login_timeout)
     after_login = ReadLine(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
@@ -45,10 +46,8 @@ def serve(session: Session) -> Conversation:
         yield reply
 
 
-def _greeting(session: Session) -> Reply:
-    """Return the greeting; where APOP is offered it ends in a timestamp. RFC 1939 section 7."""
-    if not session.settings.apop:
-        return ok(session.settings.greeting)
+def _apop_greeting(session: Session) -> Reply:
+    """Return the greeting, which ends in a timestamp. RFC 1939 section 7."""
     session.timestamp = yield from Timestamp()
     return ok(f"{session.settings.greeting} {session.timestamp}")
 
@@ -70,10 +69,12 @@ def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
     if command.after and command.after != session.last_verb:
         raise BadCommand("Send {verb} first.", verb=command.after.decode())
     session.last_verb = b""
+    grammar = command.argument
     try:
-        arguments = command.argument.read(argument if space else None)
+        bare = None if space else grammar.bare
+        arguments = grammar.read(argument if space else None) if bare is None else bare
     except NoMatchError:
-        usage = f"{verb.decode()} {command.argument.usage}".rstrip()
+        usage = f"{verb.decode()} {grammar.usage}".rstrip()
         raise BadCommand("Write it as: {usage}", usage=usage) from None
     session.bad_commands = 0
     return verb, command.handler(session, *arguments)

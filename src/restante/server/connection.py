@@ -73,12 +73,13 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._wire = Wire(self._transport, self._endpoint)
         self._output = Output(self._transport, self._wire)
-        self._wait(self._service.settings.login_timeout)
         self._get_to_know()
         if not self._service.admit(self, self._wire.file):
             self._turn_away(End.FULL)
         elif self._wire.begun:
             self._begin()
+        else:
+            self._wait(self._service.settings.login_timeout)
 
     def data_received(self, octets: bytes) -> None:
         """Take what the client sent. Called by the event loop."""
@@ -127,7 +128,8 @@ class Connection(asyncio.Protocol):
         """Let go of everything, but only after what is being done. Called by the event loop."""
         self._gone = True
         self._deadline.end()
-        self._output.resume()
+        if self._output.full:
+            self._output.resume()
         if self._work is None:
             self._leave()
         elif isinstance(self._need, MAY_BE_CANCELLED):  # others may be in the queue for it
@@ -161,6 +163,7 @@ class Connection(asyncio.Protocol):
             self._service.turn_away(self)
             self._turn_away(End.FULL_ADDRESS)
         elif self._wire.implicit_tls:
+            self._wait(self._service.settings.login_timeout)
             self._wire.start_tls()
         else:
             self._session.channel = self._wire.channel()
@@ -261,9 +264,13 @@ class Connection(asyncio.Protocol):
 
     def _wait(self, seconds: float) -> None:
         """Give the client so many seconds; before login no more than there are left for that."""
-        if self._session.state is State.AUTHORIZATION:
-            seconds = max(0.0, min(seconds, self._login_ends - self._loop.time()))
-        self._deadline.set(seconds)
+        at = self._loop.time() + seconds
+        if self._session.state is State.AUTHORIZATION and at > self._login_ends:
+            at = self._login_ends
+        deadline = self._deadline
+        deadline.at = at
+        if at < deadline.fires_at:
+            deadline.start()
 
     def _read_more(self, *, now: bool) -> None:
         """Let the client's octets in, or keep them out for a while."""
@@ -367,12 +374,13 @@ class Connection(asyncio.Protocol):
         """Send what is left to send, and close."""
         end = self._session.end = self._session.end or reason
         self._output.flush()
-        self._wire.say_goodbye()
-        if not self._half_closed and lingers(end, self._output, crowded=self._service.is_crowded):
+        if self._wire.tls is not None:
+            self._wire.say_goodbye()
+        if end is End.QUIT or self._half_closed or not lingers(end, self._output, self._service):
+            self._transport.close()
+        else:
             self._read_more(now=True)
             self._transport.write_eof()
-        else:
-            self._transport.close()
         self._closing = True
         self._deadline.set(min(self._reader_time(), LATEST_SIGN))
         return WAIT

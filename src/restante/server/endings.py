@@ -18,6 +18,7 @@ from restante.protocol.state import End
 
 if TYPE_CHECKING:
     from restante.server.output import Output
+    from restante.server.service import Service
 
 LINGER = 2  # seconds for a peer that is hung up on to read why
 
@@ -40,7 +41,7 @@ MAY_BE_CANCELLED = (*PROOFS, Acquire)
 """Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
 
 
-def lingers(end: End | None, output: Output, *, crowded: bool) -> bool:
+def lingers(end: End | None, output: Output, service: Service) -> bool:
     """Tell whether to wait until the client has read why it is hung up on.
 
     Where many are turned away they are not waited for: who did not speak first reads it all the
@@ -48,4 +49,4 @@ def lingers(end: End | None, output: Output, *, crowded: bool) -> bool:
     """
     if end is End.SHUTDOWN:
         return output.look() > 0
-    return end in HUNG_UP_ON and not (crowded and end in {End.FULL, End.FULL_ADDRESS})
+    return end in HUNG_UP_ON and not (service.is_crowded and end in {End.FULL, End.FULL_ADDRESS})

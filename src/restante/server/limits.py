@@ -69,12 +69,10 @@ class Addresses:
 
     def enter(self, address: str) -> bool:
         """Count one in; return False, and do not count it, where it is too many."""
-        return not self._counts(address) or self._crowd.enter(origin(address))
+        counts = self._count_loopback or not is_loopback(address)
+        return not counts or self._crowd.enter(origin(address))
 
     def leave(self, address: str) -> None:
         """Count one out."""
-        if self._counts(address):
+        if self._count_loopback or not is_loopback(address):
             self._crowd.leave(origin(address))
-
-    def _counts(self, address: str) -> bool:
-        return self._count_loopback or not is_loopback(address)

@@ -173,12 +173,12 @@ def _prepare(
 
 def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
-    first = [f"{key}={event.pop(key)}" for key in ("timestamp", "level", "event")]
-    return " ".join([*first, *[f"{key}={_written(value)}" for key, value in event.items()]])
-
-
-def _written(value: object) -> str:
-    return _quoted(value) if isinstance(value, str) else str(value)
+    time, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
+    others = [
+        f"{key}={_quoted(value) if isinstance(value, str) else value}"
+        for key, value in event.items()
+    ]
+    return " ".join([f"timestamp={time} level={level} event={name}", *others])
 
 
 def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -60,7 +60,8 @@ class Proofs:
 
     def meet(self, need: Need[Any]) -> object:  # noqa: PLR0911  # a table in the shape of a match
         """Return what a need of proof asks for, or a promise of it; None for another need."""
-        self._count_cancelled(need)
+        if self._exchange is not None:
+            self._count_cancelled(need)
         match need:
             case Verify():
                 known = self._recalled(need)
@@ -89,7 +90,8 @@ class Proofs:
 
     def leave(self) -> None:
         """Count a login that was cancelled: the client is gone."""
-        self._count_cancelled(None)
+        if self._exchange is not None:
+            self._count_cancelled(None)
 
     def _count_cancelled(self, need: Need[Any] | None) -> None:
         """Count a SCRAM login that ended behind its challenge, which a guesser wants to see."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from restante.protocol.errors import Refused
     from restante.protocol.state import Session
     from restante.server.output import Output
+    from restante.server.proxy import ProxiedTls
     from restante.server.wire import Wire
 
 
@@ -76,31 +77,27 @@ class Record:
         session = self._session
         if session.refused_in_clear is not None and session.state is State.AUTHORIZATION:
             self.login_refused(session.refused_in_clear, TlsWanted(), "no TLS")
+        held = {}
+        if session.state is not State.AUTHORIZATION:  # a maildrop was opened
+            contents = session.view.contents
+            held = {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
         self._log.info(
             "session",
             user=session.identity.name if session.identity else "",
             tls=wire.tls_version,
-            **_certificate_at_proxy(wire),
+            **(_certificate_at_proxy(wire.proxied_tls) if wire.proxied_tls else {}),
             octets_in=octets_in,
             octets_out=output.octets,
-            **self._maildrop(),
+            **held,
             retrieved=session.retrieved,
             deleted=removed,
             seconds=round(seconds, 3),
             end=(session.end or End.DISCONNECTED).value,
         )
 
-    def _maildrop(self) -> dict[str, int]:
-        """Return what the maildrop held at login, nothing where none was opened."""
-        if self._session.state is State.AUTHORIZATION:
-            return {}
-        contents = self._session.view.contents
-        return {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
 
-
-def _certificate_at_proxy(wire: Wire) -> dict[str, str | bool]:
+def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:
     """Return what a proxy said of the client's certificate, nothing without one."""
-    tls = wire.proxied_tls
-    if tls is None or not tls.client_name:
+    if not tls.client_name:
         return {}
     return {"certificate": tls.client_name, "certificate_verified": tls.verified}

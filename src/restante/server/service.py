@@ -94,9 +94,13 @@ class Service:
         if self.stopping:
             self.turned_away.add(connection)
             return False
+        if self.everyone is None:
+            has_room = len(self.connections) - len(self.turned_away) <= self.most_connections
+        else:
+            has_room = file < self.most_files and self.everyone.enter("")
         if file >= self.most_files:
             self.limits.note("open files", OPEN_FILES)
-        elif self._has_room():
+        elif has_room:
             return True
         else:
             self.limits.note("limits.connections", CONNECTIONS)
@@ -117,11 +121,6 @@ class Service:
         self.turned_away.discard(connection)
         if not self.connections:
             self._empty.set()
-
-    def _has_room(self) -> bool:
-        if self.everyone is not None:
-            return self.everyone.enter("")
-        return len(self.connections) - len(self.turned_away) <= self.most_connections
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that nobody waits for, but that `stop` lets finish."""

@@ -72,7 +72,9 @@ class Wire:
         peer = transport.get_extra_info("peername")
         self._transport = transport
         self._endpoint = endpoint
-        self.address: str = _plain(peer[0]) if peer else ""
+        self.address: str = peer[0] if peer else ""
+        if self.address.startswith("::ffff:"):  # IPv4, by a socket for both
+            self.address = plain_address(self.address)
         self.begun = not (
             endpoint.proxies and self._comes_from_proxy()
         )  # who the client is, is known
@@ -185,8 +187,3 @@ def is_loopback(address: str) -> bool:
     ip = ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if ip.version == 6 else None
     return (mapped or ip).is_loopback
-
-
-def _plain(address: str) -> str:
-    """Return a socket's address; an IPv4 address that a dual socket maps into IPv6, as IPv4."""
-    return plain_address(address) if address.startswith("::ffff:") else address

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import secrets
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,11 +54,21 @@ class World:
 
     def meet(self, need: Need[Any]) -> object | Coroutine[Any, Any, object]:
         """Return what the session needs, or a coroutine that does; either may raise Refused."""
+        met: Any
         try:
-            met = self._begin(need)
+            if isinstance(need, Open):
+                assert self._maildrop is not None
+                met = self._maildrop.read(need.index, need.lines)
+            elif isinstance(need, Acquire):
+                met = self._acquire(need.identity, utf8=need.utf8)
+            elif isinstance(need, Update):
+                met = self._update(need.indexes)
+            else:
+                met = self._proofs.meet(need)
+                assert met is not None, need
         except Exception as error:  # nothing unforeseen may reach the peer
             raise self._denied(need, error) from error
-        return self._explained(need, met) if inspect.isawaitable(met) else met
+        return self._explained(need, met) if hasattr(met, "__await__") else met
 
     def refused(self, error: BaseException) -> Refused:
         """Return what to tell the peer; what only the administrator should know goes to the log."""
@@ -94,22 +103,6 @@ class World:
             except Exception as error:  # noqa: BLE001  # the session can do without
                 self.refused(error)
 
-    def _begin(self, need: Need[Any]) -> object | Awaitable[object]:
-        match need:
-            case Open():
-                assert self._maildrop is not None
-                return self._maildrop.read(need.index, need.lines)
-            case Acquire():
-                return self._acquire(need.identity, utf8=need.utf8)
-            case Update():
-                if not need.indexes and not self._session.view.corrections:
-                    self._give_back()
-                    return None
-                return self._update(need.indexes)
-        met = self._proofs.meet(need)
-        assert met is not None, need
-        return met
-
     async def _explained(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:
             return await work
@@ -133,7 +126,8 @@ class World:
         delay = identity.login_delay
         if delay is None:
             delay = self._session.offer.login_delay
-        service.login_delay.check(identity.name, delay)
+        if delay is not None:
+            service.login_delay.check(identity.name, delay)
         self._count_in(identity.name)
         as_stored = utf8 or service.headers == "as-stored"
         if as_stored and service.at_hand is not None:
@@ -157,7 +151,8 @@ class World:
     def _hold(self, maildrop: Maildrop, user: str, delay: int | None) -> Contents:
         contents = maildrop.contents
         self._maildrop = maildrop
-        self._service.login_delay.note(user, delay)
+        if delay is not None:
+            self._service.login_delay.note(user, delay)
         return contents
 
     def _count_in(self, user: str) -> None:
@@ -171,14 +166,16 @@ class World:
             raise CrowdError("the user has limits.sessions_per_user sessions already")
         self._user = user
 
-    def _give_back(self) -> None:
+    def _update(self, indexes: tuple[int, ...]) -> Awaitable[None] | None:
+        """Remove messages and give the maildrop back: at once where nothing is to be written."""
         maildrop, self._maildrop = self._maildrop, None
         assert maildrop is not None
+        if indexes or self._session.view.corrections:
+            return self._remove_and_release(maildrop, indexes)
         self._release(maildrop)
+        return None
 
-    async def _update(self, indexes: tuple[int, ...]) -> None:
-        maildrop, self._maildrop = self._maildrop, None
-        assert maildrop is not None
+    async def _remove_and_release(self, maildrop: Maildrop, indexes: tuple[int, ...]) -> None:
         try:
             if indexes:
                 await maildrop.remove(indexes)

@@ -98,8 +98,10 @@ class MaildirMaildrop:
 
         Raises StoreError, and even then it is given back.
         """
-        with as_store_error("a maildrop cannot be closed", self._folder):
+        try:
             self._held.release()
+        except OSError as error:
+            raise store_error("a maildrop cannot be closed", error, self._folder) from error
 
     def _open(self, index: int, lines: int | None, *, wait: bool = False) -> Body:
         """Read a message, or open it. Raises OSError; FileNotFoundError: it has another name.

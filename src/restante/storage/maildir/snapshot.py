@@ -56,7 +56,7 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, root: int, *, uidlist: str | None = None) -> Stamp:
         """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
-        sizes = sizes_changed(root)
+        sizes = _changed_if_there(CACHE_FILE, root)
         known = _changed_if_there(uidlist, root) if uidlist else _MISSING
         return cls(sizes, _changed("new", root), _changed("cur", root), known)
 
@@ -83,7 +83,8 @@ def _changed_if_there(name: str, root: int) -> Change:
 
 
 def _changed(name: str, root: int) -> Change:
-    return _change(os.lstat(name, dir_fd=root))
+    status = os.lstat(name, dir_fd=root)
+    return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _change(status: os.stat_result) -> Change:

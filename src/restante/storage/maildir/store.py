@@ -144,7 +144,7 @@ class MaildirStore:
             self._snapshots.forget(owner)
 
     def _open_unchanged(self, owner: str, known: Snapshot) -> MaildirMaildrop | None:
-        held = Held.take(self._opening(known.folder))
+        held = Held.take(partial(open_existing, self._layout.root, known.folder))
         if held is None:
             return None
         try:
