@@ -9,7 +9,7 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.protocol.failures import BadReply
+from restante.protocol.failures import BadReply, Denied
 from support.broken import HELLO, SILENCE, broken
 from support.command import pop3
 
@@ -139,3 +139,27 @@ def test_an_empty_mailbox_that_refuses_list() -> None:
         ran = pop3("ls", url(server.port))
     assert (ran.code, ran.out) == (0, "There are no messages.\n")
     assert "WARN list-empty" in ran.err
+
+
+def test_the_library_reads_headers_without_top() -> None:
+    """Both faces fetch a small message for its header, and keep the header alone."""
+    with broken(WITHOUT_TOP) as server:
+        with blocking.connect(url(server.port), "hunter22") as drop:
+            header = drop[1].header()
+
+        async def look() -> str:
+            async with restante.connect(url(server.port), "hunter22") as drop:
+                return str((await drop[1].header())["subject"])
+
+        assert (header["subject"], asyncio.run(look())) == ("Hello", "Hello")
+    assert header.get_content() == ""
+
+
+def test_the_library_fetches_no_large_message_for_its_header() -> None:
+    """A message over the bound is not fetched, and the refusal is raised."""
+    lists = {"LIST": b"+OK\r\n1 1000001\r\n.\r\n"}
+    with broken(WITHOUT_TOP | lists, messages=(HELLO,)) as server:
+        with blocking.connect(url(server.port), "hunter22") as drop:
+            with pytest.raises(Denied, match="top-missing"):
+                drop[1].header()
+        assert "RETR 1" not in server.heard

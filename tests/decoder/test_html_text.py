@@ -24,6 +24,9 @@ from restante.mail.html_text import text_of
         ("<table><tr><td>a<td>b</tr></table>", "a b"),
         ("<STYLE>x</StYlE>İ<B>y", "İy"),
         ("<a", "<a"),
+        ("a<pre>\nx  y\r\n\n    <b>z\n</b></pre>b  c\nd", "a\nx  y\n\n    z\nb c d"),
+        ("<PRE>1<br>  2\0</pre> e", "1\n  2\ne"),
+        ("a\0  b</pre>", "a b"),
     ],
 )
 def test_text(page: str, text: str) -> None:

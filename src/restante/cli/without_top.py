@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from restante.client.header_part import MOST_OCTETS, HeaderPart
 from restante.protocol.dialogue import LISTING_LIMIT
 from restante.protocol.failures import Denied
 
@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
     from restante.client.blocking import Maildrop
 
-MOST_OCTETS = 1_000_000  # of a message that a list fetches for its header
 MOST_IN_ALL = 50_000_000  # octets that a list fetches
-
-_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 
 def header_of(drop: Maildrop, number: int) -> bytes:
@@ -31,16 +28,10 @@ def header_of(drop: Maildrop, number: int) -> bytes:
 
 def by_retr(drop: Maildrop, number: int, keep: int = LISTING_LIMIT) -> bytes:
     """Fetch a message and return its header, `keep` octets of it at most."""
-    kept, ended = bytearray(), False
+    part = HeaderPart(keep)
     for piece in drop.retrieve(number):
-        if ended or len(kept) > keep:
-            continue
-        searched = max(0, len(kept) - len(b"\n\r"))
-        kept += piece
-        if end := _END_OF_HEADER.search(kept, searched):
-            ended = True
-            del kept[end.end() :]
-    return bytes(kept[:keep])
+        part.feed(piece)
+    return part.octets
 
 
 def headers_by_retr(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, wire
 from restante.client.flow import ending
+from restante.client.header_part import HeaderPart
 from restante.client.mechanisms import Credentials
 from restante.client.options import combined
 from restante.client.session import Session, leave
@@ -58,12 +59,18 @@ class Message(maildrop.Listed):
     def header(self) -> EmailMessage:
         """Return the header, parsed; the body is not fetched.
 
-        Any octets give a header: what cannot be parsed stays as it is. See
+        Where the server has no TOP, a message of up to 1 MB is fetched and its header kept. Any
+        octets give a header: what cannot be parsed stays as it is. See
         `restante.mail.header.header_of` for the bounds.
         """
         octets = self._drop.headers([self.number], keep=MOST_OCTETS)[0]
         if isinstance(octets, Denied):
-            raise octets
+            maildrop.check_fetch(octets, self.size)
+            part = HeaderPart(MOST_OCTETS)
+            with self.open() as pieces:
+                for piece in pieces:
+                    part.feed(piece)
+            octets = part.octets
         return header_of(octets)
 
     @contextlib.contextmanager

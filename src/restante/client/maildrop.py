@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from restante.client import login
+from restante.client import header_part, login
 from restante.client import session as sessions
 from restante.client.options import Target, parse_url
 from restante.client.reasons import is_unknown_command, named
@@ -180,6 +180,12 @@ def headers(
             if head.id == "retr-refused" and _lacks_top(session, head):
                 head.id = "top-missing"
     return heads
+
+
+def check_fetch(refused: Denied, size: int) -> None:
+    """Raise a refusal of TOP, unless the server has no TOP and the message is small enough."""
+    if refused.id != "top-missing" or size > header_part.MOST_OCTETS:
+        raise refused
 
 
 def _lacks_top(session: Session, refused: Denied) -> bool:

@@ -16,6 +16,8 @@ _BLOCKS = re.compile(
     r"|header|hr|li|main|nav|ol|option|p|pre|section|table|tbody|tfoot|thead|tr|ul"
 )
 _UNSEEN = frozenset(("script", "style", "title", "template"))
+_PREFORMATTED = frozenset(("listing", "plaintext", "pre", "textarea", "xmp"))
+_KEPT = "\0"  # before a line whose blanks count
 _START = re.compile("<(?=[A-Za-z/!?])")
 _TAG = re.compile(r"</?([A-Za-z][A-Za-z0-9:-]{0,40})")
 _PART = re.compile(r"""[^"'>]*""")
@@ -31,8 +33,15 @@ def text_of(page: str) -> str:
     """Return the text of a page, a line for each block. Raises nothing, in linear time."""
     reader = _Reader(page)
     reader.read()
-    lines = (_BLANKS.sub(" ", line).strip() for line in "".join(reader.text).split("\n"))
-    return "\n".join(filter(None, lines))
+    lines = "".join(reader.text).split("\n")
+    return "\n".join(line for line in map(_line, lines) if line is not None).strip("\n")
+
+
+def _line(line: str) -> str | None:
+    """Return a line with its blanks as they are shown, None for none: preformatted ones stay."""
+    if line.startswith(_KEPT):
+        return line.removeprefix(_KEPT).replace(_KEPT, "").replace("\xa0", " ").rstrip()
+    return _BLANKS.sub(" ", line.replace(_KEPT, "")).strip() or None
 
 
 class _Reader:
@@ -43,6 +52,7 @@ class _Reader:
         self._page, self._lower = page, page.lower() if page.isascii() else _ascii_lower(page)
         self._place = 0
         self._link = ""
+        self._preformatted = False  # line ends and blanks count
         self._endless: set[str] = set()  # elements that are not closed any more
         self._quotes = True  # attributes end where their quotes do, as far as is known
 
@@ -52,13 +62,21 @@ class _Reader:
         while self._place < len(page):
             begin = _START.search(page, self._place)
             end = begin.start() if begin else len(page)
-            self._say(page[self._place : end])
+            if end > self._place:
+                self._say(page[self._place : end])
             self._place = end
             if begin:
                 self._markup()
 
     def _say(self, text: str) -> None:
         text = _REFERENCE.sub(lambda found: html.unescape(found[0]), text).translate(_INVISIBLE)
+        text = text.replace(_KEPT, " ")
+        if self._preformatted:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+            if self.text[-1] == f"\n{_KEPT}":  # a line end behind the tag does not count
+                text = text.removeprefix("\n")
+            self.text.append(text.replace("\n", f"\n{_KEPT}"))
+            return
         self.text.append(text.replace("\n", " ").replace("\r", " "))
 
     def _markup(self) -> None:
@@ -110,6 +128,13 @@ class _Reader:
     def _tag(self, name: str, *, closing: bool, begin: int) -> None:
         if name in _UNSEEN and not closing:
             self._skip(name)
+        elif name in _PREFORMATTED:
+            self._preformatted = not closing
+            if closing and self.text:
+                self.text[-1] = self.text[-1].removesuffix(f"\n{_KEPT}")
+            self.text.append("\n" if closing else f"\n{_KEPT}")
+        elif name == "br" and self._preformatted:
+            self.text.append(f"\n{_KEPT}")
         elif _BLOCKS.fullmatch(name):
             self.text.append("\n")
         elif name in ("td", "th"):

@@ -1,0 +1,33 @@
+"""The header of a message that comes whole: where the server has no TOP."""
+
+from __future__ import annotations
+
+import re
+
+MOST_OCTETS = 1_000_000  # of a message that is fetched for its header
+
+_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
+
+
+class HeaderPart:
+    """What is kept of a message in pieces: its header, at most so many octets of it."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept = bytearray()
+        self._ended = False
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next octets."""
+        if self._ended or len(self._kept) > self._most:
+            return
+        searched = max(0, len(self._kept) - len(b"\n\r"))
+        self._kept += piece
+        if end := _END_OF_HEADER.search(self._kept, searched):
+            self._ended = True
+            del self._kept[end.end() :]
+
+    @property
+    def octets(self) -> bytes:
+        """The header as far as it came, with its empty line."""
+        return bytes(self._kept[: self._most])
