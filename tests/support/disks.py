@@ -38,6 +38,12 @@ def fill(folder: Path) -> None:
                     pass
 
 
+def take_all_names(folder: Path) -> None:
+    """Leave no file to be made on a disk, though there are free octets."""
+    options = f"remount,nr_inodes={os.statvfs(folder).f_files - os.statvfs(folder).f_ffree}"
+    subprocess.run(["mount", "-o", options, folder], check=True)
+
+
 def make_read_only(folder: Path) -> None:
     """Let nothing more be written to a disk."""
     subprocess.run(["mount", "-o", "remount,ro", folder], check=True)

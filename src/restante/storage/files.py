@@ -30,8 +30,11 @@ _WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)  # Linux only
 
 _WILL_PASS = frozenset({
     errno.EAGAIN, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOLCK,
-    errno.ENOMEM, errno.ENOSPC, errno.ESTALE, errno.ETIMEDOUT,
+    errno.ENOMEM, errno.ENOSPC, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT,
 })  # fmt: skip
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What a disk says that can be read but, at the moment, not written."""
 
 
 @contextlib.contextmanager

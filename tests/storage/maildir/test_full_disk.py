@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from restante.storage.api import BusyError, StoreError
 from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
 from storage.contract import everything
-from support.disks import fill, free_octets, make_read_only, small_disk
+from support.disks import fill, free_octets, make_read_only, small_disk, take_all_names
 
 LETTERS = {f"{number}.M1P1.host": b"%d 0123456789\n" % number * 5000 for number in range(6)}
 
@@ -54,14 +55,38 @@ def test_full_disk(disk: Path) -> None:
     assert asyncio.run(everything(store)) == {}
 
 
+@pytest.mark.parametrize("missing", [("new",), ("cur",), ("new", "cur")], ids=str)
+@pytest.mark.parametrize("state", ["read-only", "no names"])
+def test_missing_folder(disk: Path, missing: tuple[str, ...], state: str) -> None:
+    """A folder that is missing, and cannot be made, holds no messages, and keeps nobody out."""
+    store = filled(disk)
+    if "new" in missing:
+        (disk / "ann" / "cur").rmdir()
+        (disk / "ann" / "new").rename(disk / "ann" / "cur")
+    for name in missing:
+        if (disk / "ann" / name).exists():
+            shutil.rmtree(disk / "ann" / name)
+    left = {} if len(missing) == len(("new", "cur")) else LETTERS
+    if state == "read-only":
+        make_read_only(disk)
+    else:
+        take_all_names(disk)
+    assert asyncio.run(everything(store)) == left
+    assert asyncio.run(everything(store)) == left
+    if left and state == "no names":
+        asyncio.run(remove(store, 0))
+        assert len(asyncio.run(store.expire("ann", 0))) == len(LETTERS) - 1
+
+
 def test_read_only_disk(disk: Path) -> None:
     """Mail is read by one session at a time, and a removal is refused."""
     store = filled(disk)
     make_read_only(disk)
     assert asyncio.run(everything(store)) == LETTERS
     assert len(asyncio.run(store.expire("ann", 0, dry_run=True))) == len(LETTERS)
-    with pytest.raises(StoreError, match="Read-only"):
+    with pytest.raises(StoreError, match="Read-only") as refused:
         asyncio.run(remove(store, 0))
+    assert not refused.value.permanent
 
     async def two() -> None:
         maildrop = await store.acquire("ann", 0)

@@ -68,8 +68,7 @@ def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
     failed = errors[0] if errors else None
     try:
         if removed or failed:
-            os.fsync(held.folders.new)
-            os.fsync(held.folders.cur)
+            held.folders.sync()
     except OSError as error:
         failed = failed or error
     if failed is not None:

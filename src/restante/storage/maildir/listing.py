@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from restante.storage.files import open_folder, open_folder_if_there
+from restante.storage.files import UNWRITABLE, open_folder, open_folder_if_there
 from restante.storage.maildir import names
 from restante.storage.maildir.identity import belongs
 
@@ -33,8 +33,11 @@ class Folders(NamedTuple):
 
     @classmethod
     def open(cls, maildrop: int, *, make: bool = True) -> Folders:
-        """Open the folders of a maildrop, and make those that are missing. Raises OSError."""
-        open_one = open_folder if make else open_folder_if_there
+        """Open the folders of a maildrop, and make those that are missing. Raises OSError.
+
+        Where the disk cannot be written, one that is missing stays so: it holds no messages.
+        """
+        open_one = _open_or_make if make else open_folder_if_there
         new = open_one("new", maildrop)
         try:
             return cls(new, open_one("cur", maildrop))
@@ -49,9 +52,24 @@ class Folders(NamedTuple):
         finally:
             _close(self.cur)
 
+    def sync(self) -> None:
+        """Have the removal of names last. Raises OSError."""
+        for folder in self:
+            if folder >= 0:
+                os.fsync(folder)
+
     def changed_at(self) -> list[int]:
         """Return when names were last added or removed, in nanoseconds."""
         return [os.fstat(folder).st_mtime_ns for folder in self if folder >= 0]
+
+
+def _open_or_make(name: str, maildrop: int) -> int:
+    try:
+        return open_folder(name, maildrop)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        return open_folder_if_there(name, maildrop)
 
 
 def _close(folder: int) -> None:

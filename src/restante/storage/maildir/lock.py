@@ -7,9 +7,10 @@ import fcntl
 import os
 import stat
 
+from restante.storage.files import UNWRITABLE
+
 LOCK_FILE = "restante.lock"
 
-_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -25,7 +26,7 @@ def try_lock(folder: int) -> int | None:
         lock = os.open(LOCK_FILE, _FLAGS, 0o600, dir_fd=folder)
         is_file = True
     except OSError as error:
-        if error.errno not in _UNWRITABLE:
+        if error.errno not in UNWRITABLE:
             raise
         lock = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=folder)
         is_file = False

@@ -177,8 +177,7 @@ class MaildirMaildrop:
         # a file that comes later may have the name and the inode number of one that is gone
         self._learn(self._snapshot.without(set(indexes) - failed.keys()))
         with as_store_error("a removal may not last", self._folder):
-            os.fsync(self._held.folders.new)
-            os.fsync(self._held.folders.cur)
+            self._held.folders.sync()
         if failed:
             why = next(iter(failed.values()))
             told = store_error("some messages could not be removed", why, self._folder)

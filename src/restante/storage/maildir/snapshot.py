@@ -58,11 +58,11 @@ class Stamp(NamedTuple):
         """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
         sizes = _changed_if_there(CACHE_FILE, root)
         known = _changed_if_there(uidlist, root) if uidlist else _MISSING
-        return cls(sizes, _changed("new", root), _changed("cur", root), known)
+        return cls(sizes, _changed_if_there("new", root), _changed_if_there("cur", root), known)
 
     def matches(self, new: int, cur: int) -> bool:
-        """Tell whether open folders have not changed. Raises OSError."""
-        return _change(os.fstat(new)) == self.new and _change(os.fstat(cur)) == self.cur
+        """Tell whether open folders, -1 for a missing one, have not changed. Raises OSError."""
+        return _changed_folder(new) == self.new and _changed_folder(cur) == self.cur
 
     def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
         """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
@@ -85,6 +85,10 @@ def _changed_if_there(name: str, root: int) -> Change:
 def _changed(name: str, root: int) -> Change:
     status = os.lstat(name, dir_fd=root)
     return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _changed_folder(folder: int) -> Change:
+    return _change(os.fstat(folder)) if folder >= 0 else _MISSING
 
 
 def _change(status: os.stat_result) -> Change:
