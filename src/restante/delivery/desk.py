@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+FINISHING = 2  # seconds, beyond its time, for a delivery to end before the server does
+
 
 @dataclass(kw_only=True)
 class Desk:
@@ -84,7 +86,8 @@ class Desk:
                     await self._changed.wait()
         for conversation in tuple(self._conversations):
             conversation.abort()
-        await asyncio.gather(*self._work, return_exceptions=True)
+        if self._work:
+            await asyncio.wait(self._work, timeout=FINISHING)
 
 
 class TurnedAway(asyncio.Protocol):

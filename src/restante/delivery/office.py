@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from restante.delivery import outcomes, recipients, trace
 from restante.storage.api import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from structlog.typing import FilteringBoundLogger
 
     from restante.delivery.outcomes import Outcome
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from restante.storage.api import Store
 
 AT_ONCE = 4  # deliveries; more threads that wait for the disk would keep logins waiting
+SLOW = 10  # seconds after which a delivery holds up no other: its disk may hang
+PATIENCE = 300  # seconds for a delivery; MTAs wait 10 minutes (RFC 5321 section 4.5.3.2.6)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,8 +44,9 @@ class Office:
         if not _is_address(address):
             return outcomes.BAD_ADDRESS
         try:
-            owner = await recipients.find(self.recipients, address, self.delimiter)
-        except UnavailableError as error:
+            async with asyncio.timeout(PATIENCE):
+                owner = await recipients.find(self.recipients, address, self.delimiter)
+        except (UnavailableError, TimeoutError) as error:
             self.log.warning("trouble", error=str(error), code=outcomes.NO_ACCOUNTS.status)
             return outcomes.NO_ACCOUNTS
         return outcomes.UNKNOWN if owner is None else owner
@@ -51,10 +57,13 @@ class Office:
         told = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
         uid = error = ""
         try:
-            async with self._doors:
+            async with asyncio.timeout(PATIENCE), self._turn():
                 whole = trace.written(message, trace_)
                 uid = await self.store.deliver(owner, whole)
             outcome = outcomes.DELIVERED
+        except TimeoutError:
+            outcome = outcomes.TROUBLE
+            error = f"the disk did not answer within {PATIENCE} seconds"
         except trace.LoopError:
             outcome = outcomes.LOOP
         except StoreError as problem:
@@ -71,6 +80,25 @@ class Office:
         else:
             log.warning("not_delivered", reply=str(outcome), error=error)
         return outcome
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it while the block runs, but no longer than ten seconds."""
+        given_back = False
+
+        def give_back() -> None:
+            nonlocal given_back
+            if not given_back:
+                given_back = True
+                self._doors.release()
+
+        await self._doors.acquire()
+        timer = asyncio.get_running_loop().call_later(SLOW, give_back)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give_back()
 
 
 def _is_address(address: str) -> bool:
