@@ -37,8 +37,6 @@ PAGES_TO_DO: frozenset[str] = frozenset(
     {
         "docs/explanation/benchmark.md",
         "docs/explanation/core.md",
-        "docs/explanation/durability.md",
-        "docs/explanation/robustness.md",
         "docs/explanation/speed.md",
         "docs/explanation/storage.md",
         "docs/explanation/toolbox.md",
