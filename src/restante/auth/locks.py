@@ -106,7 +106,8 @@ def _words(field: str, place: int) -> Iterator[Word]:
             bare = key.strip("\"'")
             alone = field.strip().lower() == key
             if place != _GECOS or equals or alone or bare not in _ENGLISH:
-                yield Word(bare, place, bool(equals))
+                behind = place == EXTRAS + 1 and text.startswith(":")  # of one field too many
+                yield Word(bare, place + behind, bool(equals))
 
 
 def _shadow(others: Sequence[str]) -> list[int | None] | None:

@@ -88,6 +88,8 @@ def _locked_out(account: Account, others: list[str]) -> Iterator[str]:
         )
     elif word is not None and word.key in locks.LIMITS:
         yield f"cannot log in: {word.key} is not kept to here"
+    elif word is not None and word.key not in extras.extras_of(others):
+        yield f"cannot log in: {word.key} locks it, though the line has it in another form"
     elif account.lock == locks.HASH:
         yield "cannot log in: its hash is locked, by '!' or '*'"
     elif account.end is not None and account.end <= time.time():
