@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from restante.auth import hashes
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.api import CredentialsError, UnavailableError, UncertainError
 from restante.auth.postgresql import PostgresqlAuthenticator
+from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity
 from support.live import wait_until
@@ -235,6 +236,40 @@ def test_query_that_finds_nobody_any_more(database: Database) -> None:
             assert await accounts.owner("ann@example.com") == "ann"
 
     asyncio.run(through_an_empty_table())
+
+
+CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"
+
+
+def test_mail_before_any_name_was_found(database: Database) -> None:
+    """Mail to an unknown name waits until some name was found, in whatever form."""
+
+    async def ask() -> None:
+        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
+            recipients = AccountRecipients(accounts)
+            with pytest.raises(UncertainError, match="found nobody since the start"):
+                await find(recipients, "nobody@example.com", "+")
+            assert await find(recipients, "Ann+lists@example.com", "+") == "ann"
+            assert await find(recipients, "nobody@example.com", "+") is None
+
+    asyncio.run(ask())
+
+
+def test_query_that_checks_the_accounts(database: Database) -> None:
+    """An unknown name is certain while the second query returns a row, and nothing is without."""
+
+    async def ask(check: str) -> str | None:
+        made = PostgresqlAuthenticator(database.dsn, QUERY, check)
+        async with contextlib.aclosing(made) as accounts:
+            return await find(AccountRecipients(accounts), "nobody@example.com", "+")
+
+    assert asyncio.run(ask(CHECK)) is None
+    for check in ("SELECT 1 FROM accounts WHERE false", "SELECT 1 FROM nowhere"):
+        with pytest.raises(UnavailableError):
+            asyncio.run(ask(check))
+        accounts = PostgresqlAuthenticator(database.dsn, QUERY, check)
+        with pytest.raises(UnavailableError):
+            verify(accounts, ("nobody@example.com", b"secret"))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,10 @@ class UnavailableError(AuthError):
     """The accounts cannot be asked now; nothing was proved about the credentials."""
 
 
+class UncertainError(UnavailableError):
+    """A name was not found, but that proves nothing: no name was found yet."""
+
+
 class Authenticator(Protocol):
     """Knows accounts, and proves passwords without blocking the event loop.
 
@@ -85,4 +89,7 @@ class Accounts(Authenticator, Protocol):
         """Return who this is, whose name was proved by other means than a password."""
 
     async def owner(self, name: str) -> str:
-        """Return the account that gets mail to exactly this name, whether it may log in or not."""
+        """Return the account that gets mail to exactly this name, whether it may log in or not.
+
+        Raises UncertainError too: another form of the name may still be found.
+        """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from restante.auth import hashes
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.api import CredentialsError, UnavailableError, UncertainError
 from restante.auth.locks import HASH, first_lock, is_locked_hash
 from restante.auth.names import spellings
 from restante.auth.passwords import PasswordsOnly
@@ -36,11 +36,14 @@ class PostgresqlAuthenticator(PasswordsOnly):
     account where it is not NULL; so does a hash with "!" or "*" before it.
 
     A query that finds nobody, not even those whom it found last, is a fault and proves nothing.
+    `check` is a query without parameters that returns a row while the accounts are there. It is
+    asked as long as no name was found. Without it, no mail is refused in that time.
     """
 
-    def __init__(self, dsn: Secret, query: str) -> None:
+    def __init__(self, dsn: Secret, query: str, check: str | None = None) -> None:
         self._dsn = dsn
         self._query = query
+        self._check = check
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._threads = hashes.threads()
@@ -82,6 +85,8 @@ class PostgresqlAuthenticator(PasswordsOnly):
         row = await self._row(name)
         await self._check_query(row)
         if not row:
+            if not self._found and self._check is None:
+                raise UncertainError("PostgreSQL: the query has found nobody since the start")
             raise CredentialsError("unknown name")
         return _identity(name, row).name
 
@@ -100,7 +105,11 @@ class PostgresqlAuthenticator(PasswordsOnly):
 
     async def _check_query(self, row: Mapping[str, object] | None) -> None:
         """Raise UnavailableError: it found nobody, and nobody of those whom it found before."""
-        if row or not self._found:
+        if row:
+            return
+        if not self._found:
+            if self._check is not None and await self._fetch(self._check) is None:
+                raise UnavailableError("PostgreSQL: the query that checks the accounts finds none")
             return
         for name in reversed(tuple(self._found)):
             if await self._row(name):
@@ -110,12 +119,7 @@ class PostgresqlAuthenticator(PasswordsOnly):
     async def _row(self, user: str) -> Mapping[str, object] | None:
         if "\0" in user:
             return None
-        try:
-            async with asyncio.timeout(PATIENCE):
-                pool = await self._opened()
-                row: Mapping[str, object] | None = await pool.fetchrow(self._query, user)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
+        row = await self._fetch(self._query, user)
         if row is not None and "password" not in row:
             raise UnavailableError("PostgreSQL: the query returns no column named password")
         if row is not None:
@@ -123,6 +127,16 @@ class PostgresqlAuthenticator(PasswordsOnly):
             self._found[user] = None
             if len(self._found) > CANARIES:
                 del self._found[next(iter(self._found))]
+        return row
+
+    async def _fetch(self, query: str, *parameters: str) -> Mapping[str, object] | None:
+        """Return the first row. Raises UnavailableError: the database does not answer."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                pool = await self._opened()
+                row: Mapping[str, object] | None = await pool.fetchrow(query, *parameters)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
         return row
 
     def _note_kind(self, stored: str) -> None:

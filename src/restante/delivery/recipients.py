@@ -9,7 +9,7 @@ import re
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.api import CredentialsError, UnavailableError, UncertainError
 from restante.auth.names import prepared, spellings
 from restante.storage.api import StoreError
 from restante.storage.threads import DISK
@@ -95,9 +95,17 @@ def _is_maildrop(place: Path) -> bool:
 
 async def find(recipients: Recipients, address: str, delimiter: str) -> str | None:
     """Return the owner of an address's maildrop, or None. Raises UnavailableError."""
+    doubt: UncertainError | None = None
     for name in names(address, delimiter):
-        if (owner := await recipients.owner(name)) is not None:
+        try:
+            owner = await recipients.owner(name)
+        except UncertainError as error:
+            doubt = error
+            continue
+        if owner is not None:
             return owner
+    if doubt is not None:
+        raise doubt
     return None
 
 

@@ -181,7 +181,7 @@ def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
     assert section.postgresql_dsn_file is not None
     assert section.postgresql_query is not None
     dsn = Secret(_read("accounts.postgresql_dsn_file", section.postgresql_dsn_file).strip())
-    return PostgresqlAuthenticator(dsn, section.postgresql_query)
+    return PostgresqlAuthenticator(dsn, section.postgresql_query, section.postgresql_check)
 
 
 def _file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:

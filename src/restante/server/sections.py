@@ -148,6 +148,7 @@ class Accounts(Section):
         pam: The PAM service to ask, a file in /etc/pam.d.
         postgresql_dsn_file: A file with where the database is, "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: Gets the user's name as $1; returns `password`, a hash, and maybe `name`.
+        postgresql_check: Returns a row while the accounts are there; asked until a name was found.
         remember: Seconds for which a password of the file that was right is not hashed again; 0 for
             never. A change of the file ends it at once.
     """
@@ -156,6 +157,7 @@ class Accounts(Section):
     pam: str | None = None
     postgresql_dsn_file: Path | None = None
     postgresql_query: str | None = None
+    postgresql_check: str | None = None
     remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300
 
 
