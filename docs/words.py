@@ -38,7 +38,6 @@ PAGES_TO_DO: frozenset[str] = frozenset(
         "docs/explanation/benchmark.md",
         "docs/explanation/core.md",
         "docs/explanation/speed.md",
-        "docs/explanation/storage.md",
         "docs/explanation/toolbox.md",
         "docs/explanation/workers.md",
         "docs/how-to/accounts.md",
