@@ -72,6 +72,30 @@ def name_of(certificate: x509.Certificate) -> str:
     return str(certificate.subject.rfc4514_string().removeprefix("CN="))
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("days", [-1, 200])
+def test_expired_certificate_comes_last(tmp_path: Path, days: int, version: ssl.TLSVersion) -> None:
+    """A client that can use both gets the valid one, and one that cannot gets what it can use."""
+    pairs = [write(tmp_path, "first", "rsa"), write(tmp_path, "second", "ecdsa")]
+    begins, ends = (-200, days) if days < 0 else (days, 300)
+    odd = authority.make(
+        "first", key=KEYS["rsa"], begins=begins * authority.DAY, ends=ends * authority.DAY
+    )
+    pairs[0].certificate.write_bytes(odd.pem)
+    both = client("ECDHE+AESGCM", version)
+    assert name_of(shaken(Certificates(pairs), both)[0]) == "second"
+    old = client("ECDHE-RSA-AES128-GCM-SHA256")
+    assert name_of(shaken(Certificates(pairs), old)[0]) == "first"
+
+
+@pytest.mark.parametrize("name", ["mail.example.com.", "MAIL.Example.com"])
+def test_name_in_another_form(tmp_path: Path, name: str) -> None:
+    """A server name is the same in capitals and with a dot at its end."""
+    pairs = [write(tmp_path, "first", "rsa"), write(tmp_path, "mail", "ecdsa", "mail.example.com")]
+    layer = shaken(Certificates(pairs), client("ECDHE+AESGCM"), name)
+    assert name_of(layer[0]) == "mail"
+
+
 @pytest.mark.parametrize("order", [("rsa", "ecdsa"), ("ecdsa", "rsa")])
 @pytest.mark.parametrize("name", ["localhost", "unknown.example"])
 @pytest.mark.parametrize("piece", [1, 100, 9999])

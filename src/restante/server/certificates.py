@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from restante.server.fitting import RSA
-from restante.server.keypair import CertificateError, load, stamp
+from restante.server.keypair import CertificateError, is_valid, load, stamp
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +28,7 @@ class Certificates:
     """The certificates of a listener; the first one serves who asks for no name that we have.
 
     Of several certificates for one name, each with another kind of key, a client gets the first
-    that it can use.
+    that it can use; one that has expired, or is not valid yet, comes last.
 
     Where changed files cannot be used, the old ones stay, and `log` tells. Raises CertificateError.
     """
@@ -55,6 +56,8 @@ class Certificates:
         """Return the context with the certificate for a client that begins so."""
         found = self._found(hello.name.decode("ascii", errors="replace"))
         usable = [loaded for loaded in found if loaded.fitting.suits(hello)]
+        now = datetime.now(UTC)
+        usable.sort(key=lambda loaded: not is_valid(loaded.certificate, now))
         likely = [loaded for loaded in found if loaded.fitting.kind == RSA]
         return [*usable, *likely, *found][0].context
 
@@ -114,7 +117,8 @@ class Certificates:
 
     def _found(self, name: str) -> list[Loaded]:
         """Return the certificates for a name that a client asks for; at least one."""
-        found = [loaded for loaded in self._loaded if name and _matches(name.lower(), loaded.names)]
+        host = name.lower().removesuffix(".")
+        found = [loaded for loaded in self._loaded if host and _matches(host, loaded.names)]
         first = self._loaded[0]
         return found or [one for one in self._loaded if one is first or one.names & first.names]
 

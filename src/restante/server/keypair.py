@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from restante.server.fitting import fitting
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from restante.server.fitting import Fitting
@@ -82,6 +83,11 @@ def stamp(pair: Pair, client_ca: Path | None) -> Stamp:
     """Return what differs once a file is replaced, written, or let be read by others."""
     files = (pair.certificate, pair.key, client_ca)
     return tuple(_stamp(file) for file in files if file is not None)
+
+
+def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    """Tell whether a certificate is valid at a time."""
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
 def dates(certificate: x509.Certificate) -> str:
