@@ -36,7 +36,6 @@ GIVEAWAYS = [(re.compile(word, re.IGNORECASE), advice) for word, advice in WORDS
 PAGES_TO_DO: frozenset[str] = frozenset(
     {
         "docs/explanation/benchmark.md",
-        "docs/explanation/core.md",
         "docs/explanation/speed.md",
         "docs/how-to/accounts.md",
         "docs/how-to/check.md",
@@ -59,7 +58,6 @@ PAGES_TO_DO: frozenset[str] = frozenset(
         "docs/how-to/verify.md",
         "docs/how-to/workers.md",
         "docs/reference/log.md",
-        "docs/tutorial.md",
     }
 )
 # Commands of pop3 whose help still has to be rewritten. The same holds for these.
