@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from restante.protocol.body import size_on_wire
 from restante.protocol.maildrop import Contents
 from restante.protocol.needs import Body
-from restante.storage import ascii_header
+from restante.storage import ascii_header, headers
 from restante.storage.api import GoneError, StoreError, Utf8Error
 from restante.storage.headers import LONGEST_HEADER, AsciiMaildrop, StandIns, stand_in
 from restante.storage.layout import Layout
@@ -230,6 +230,24 @@ class Unreadable:
         if index == 0 and self.error is not None:
             raise self.error
         return self._inner.read(index, lines)
+
+
+def test_bound_of_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers are kept up to a sum of octets, and each session sees all of its own."""
+    monkeypatch.setattr(headers, "MOST_OCTETS", 1000)
+    known = StandIns()
+
+    async def session() -> None:
+        store = MemoryStore()
+        for number in range(20):
+            await store.deliver("ann", b"X-Number: %d\n" % number + UTF8 + BODY)
+        found = await known.of(await store.acquire("ann", 0), "ann")
+        assert len(found) == 20
+
+    asyncio.run(session())
+    kept = [stand_in[1] for stand_in in known._known.values() if stand_in]
+    assert 0 < sum(map(len, kept)) <= 1000
+    assert len(kept) < 20
 
 
 @pytest.mark.parametrize("refuse", [False, True])

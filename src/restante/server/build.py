@@ -144,12 +144,15 @@ def _store(config: Config, log: FilteringBoundLogger) -> Store:
     def note_made(user: str, folder: Path) -> None:
         log.info("maildir_made", user=user, folder=str(folder))
 
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
     layout = Layout(config.mail.folder, config.mail.layout)
     unique_ids = config.mail.unique_ids
     if config.mail.format == "maildir":
         if unique_ids == X_UIDL:
             raise ConfigError([f'mail.unique_ids: "{X_UIDL}" works with an mbox only'])
-        return MaildirStore(layout, _others(unique_ids), note_made)
+        return MaildirStore(layout, _others(unique_ids), note_made, note_skipped)
     if unique_ids not in {OWN, X_UIDL}:
         hint = f'leave it out for an mbox, or set "{X_UIDL}"'
         raise ConfigError([f"mail.unique_ids: works with Maildirs only; {hint}"])
@@ -185,6 +188,9 @@ def authenticator(config: Config, log: FilteringBoundLogger) -> Accounts:
 
 
 def _file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
     layout = Layout(config.mail.folder, config.mail.layout)
 
     def mail_of(name: str) -> Path | None:

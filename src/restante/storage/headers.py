@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LONGEST_HEADER = 1024 * 1024  # octets; who has a longer one in UTF-8 is refused
 QUICK = 16 * 1024  # octets of a header that take no thread of their own
 MOST_REMEMBERED = 100_000  # messages
+MOST_OCTETS = 16 * 1024 * 1024  # of all stand-ins that are remembered
 
 StandIn: TypeAlias = tuple[int, bytes] | None
 """How many octets of a message a stand-in takes the place of, and the stand-in; None for ASCII."""
@@ -48,6 +49,7 @@ class StandIns:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str, int], StandIn] = OrderedDict()
+        self._octets = 0  # of their headers
 
     async def of(self, maildrop: Maildrop, owner: str) -> dict[int, tuple[int, bytes]]:
         """Return the stand-ins by index, for messages that need one.
@@ -59,16 +61,30 @@ class StandIns:
             key = owner, uid, maildrop.contents.sizes[index]
             if key not in self._known:
                 try:
-                    self._known[key] = await _find(await _header(maildrop, index))
+                    known = await _find(await _header(maildrop, index))
                 except Exception:  # noqa: BLE001  # RETR meets the same error, and reports it
                     found[index] = UNREAD
                     continue
-                if len(self._known) > MOST_REMEMBERED:
-                    self._known.popitem(last=False)
-            known = self._known[key]
+                self._remember(key, known)
+            else:
+                known = self._known[key]
             if known is not None:
                 found[index] = known
         return found
+
+    def _remember(self, key: tuple[str, str, int], known: StandIn) -> None:
+        """Keep a stand-in; those found longest ago are forgotten first."""
+        if key in self._known:  # another session of the user found it meanwhile
+            return
+        self._known[key] = known
+        self._octets += _octets_of(known)
+        while len(self._known) > MOST_REMEMBERED or self._octets > MOST_OCTETS:
+            _, forgotten = self._known.popitem(last=False)
+            self._octets -= _octets_of(forgotten)
+
+
+def _octets_of(known: StandIn) -> int:
+    return len(known[1]) if known else 0
 
 
 class AsciiMaildrop:

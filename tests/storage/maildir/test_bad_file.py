@@ -83,8 +83,12 @@ def test_bad_file_that_is_new(maildir: Path) -> None:
 
 def test_expiry(maildir: Path) -> None:
     """Old mail goes, but for the message whose age nobody knows."""
-    store = MaildirStore(Layout(maildir))
+    told: list[tuple[str, str]] = []
+    store = MaildirStore(Layout(maildir), on_skipped=lambda *problem: told.append(problem))
     assert time.time() - OLD > 24 * 60 * 60
     due = asyncio.run(store.expire("ann", 1))
     assert [message.uid for message in due] == ["2.M1P1.host", "3.M1P1.host"]
     assert os.listdir(maildir / "ann" / "new") == [BAD]
+    ((user, problem),) = told
+    assert user == "ann"
+    assert problem.endswith(f"new/{BAD}")

@@ -38,18 +38,26 @@ def due_messages(
     days: int,
     unique_id: Callable[[str], str] = names.unique_id,
     owner: int = -1,
+    report: Callable[[str], object] = lambda _problem: None,
 ) -> list[Expired]:
     """Return the messages that came at least so many days ago. Raises OSError.
+
+    Those that the disk does not give up are left; `report` is called once with what is wrong.
 
     When a message came is told by its names and by its file's time; the latest of them counts, so
     old mail that is copied in is not gone the next moment. With an `owner`, only that user's.
     """
     now = time.time()
-    return [
+    skipped: list[OSError] = []
+    due = [
         Expired(entry, print_of(status), Due(unique_id(entry.key), age, status.st_size))
-        for entry, status in _messages(folders, owner)
+        for entry, status in _messages(folders, owner, skipped)
         if (age := int((now - _came(entry, status)) // DAY)) >= days
     ]
+    if skipped:
+        first = f"{skipped[0].strerror}: {skipped[0].filename}"
+        report(f"the age of {len(skipped)} messages cannot be told; the first: {first}")
+    return due
 
 
 def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
@@ -77,13 +85,18 @@ def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
     return removed
 
 
-def _messages(folders: Folders, owner: int) -> Iterator[tuple[Entry, os.stat_result]]:
+def _messages(
+    folders: Folders, owner: int, skipped: list[OSError]
+) -> Iterator[tuple[Entry, os.stat_result]]:
     for entry in list_messages(folders, owner):
         try:
             folder = folders[entry.folder]
             yield entry, os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
-        except OSError:
-            continue  # it is gone, or nobody can tell how old it is: the others have their turn
+        except FileNotFoundError:
+            continue
+        except OSError as error:  # nobody can tell how old it is: the others have their turn
+            error.filename = entry.path
+            skipped.append(error)
 
 
 def _came(entry: Entry, status: os.stat_result) -> float:

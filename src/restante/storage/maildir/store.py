@@ -38,7 +38,8 @@ class MaildirStore:
     """One Maildir for each user, in the folder that the layout names; made when it is missing.
 
     With `unique_ids`, messages in another server's list keep the unique-ids that it gave.
-    `on_made` is called with a user and a folder that was just made, in any thread.
+    `on_made` is called with a user and a folder that was just made, `on_skipped` with a user and
+    the reason why an expiry left messages. Both are called in any thread.
     """
 
     def __init__(
@@ -46,9 +47,11 @@ class MaildirStore:
         layout: Layout,
         unique_ids: UniqueIds | None = None,
         on_made: Callable[[str, Path], None] = lambda _user, _folder: None,
+        on_skipped: Callable[[str, str], None] = lambda _user, _problem: None,
     ) -> None:
         self._layout = layout
         self._on_made = on_made
+        self._on_skipped = on_skipped
         self._others = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: Snapshots[Snapshot] = Snapshots()
@@ -95,6 +98,7 @@ class MaildirStore:
         return await DISK.run(str(folder), partial(self._expire, owner, folder, days, dry_run))
 
     def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
+        report = partial(self._on_skipped, owner)
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
             try:
                 root = open_existing(self._layout.root, folder)
@@ -105,14 +109,14 @@ class MaildirStore:
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
                 unique_id = naming(self._others, root)
-                due = expiry.due_messages(folders, days, unique_id, folder_owner(root))
+                due = expiry.due_messages(folders, days, unique_id, folder_owner(root), report)
                 return [each.message for each in due]
             held = Held.take(self._opening(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
             unique_id = naming(self._others, held.root)
-            due = expiry.due_messages(held.folders, days, unique_id, held.owner)
+            due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
             if due:
                 self._snapshots.forget(owner)
             return expiry.remove(held, due, folder) if due else []
