@@ -87,7 +87,7 @@ def test_lines_that_nobody_takes_are_counted() -> None:
     log, writer = observe.start("text", stuck := Stuck())
     said = observe.MOST_WAITING * 2
     for _ in range(said):
-        log.info("session")
+        log.info("session", user="ann")
     stuck.freed.set()
     writer.close(PATIENCE)
     lines = stuck.getvalue().splitlines()

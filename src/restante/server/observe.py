@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import structlog
 
+from restante.server.log_rate import LogRate
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -53,6 +55,7 @@ class Writer:
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
         self._thread: threading.Thread | None = None
+        self.at_end: Callable[[], object] = bool  # writes the last lines
 
     def begin(self) -> None:
         """Let a thread write from now on; where processes take turns, as one of its own."""
@@ -72,6 +75,7 @@ class Writer:
 
     def close(self, patience: float = 1) -> None:
         """Write what is waiting, but wait no longer than so many seconds."""
+        self.at_end()
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join(patience)
@@ -147,7 +151,9 @@ def _prepare(
     form: Format, file: IO[str], extra: Sequence[Processor], turn: Turn | None = None
 ) -> tuple[FilteringBoundLogger, Writer]:
     render = [_printable, structlog.processors.JSONRenderer()] if form == "json" else [_as_text]
+    rate = LogRate(lambda event: writer.write(finished(event)))
     processors: list[Processor] = [
+        rate,
         structlog.processors.add_log_level,
         structlog.processors.format_exc_info,
         _cut,
@@ -156,13 +162,13 @@ def _prepare(
         *render,
     ]
 
-    def tell_lost(lines: int) -> str:
-        event: Any = {"event": "log", "lines_lost": lines}
+    def finished(event: Any) -> str:
         for process in processors:
             event = process(None, "warning", event)
         return cast(str, event)
 
-    writer = Writer(file, tell_lost, turn)
+    writer = Writer(file, lambda lines: finished({"event": "log", "lines_lost": lines}), turn)
+    writer.at_end = rate.begin_anew
     log: FilteringBoundLogger = structlog.wrap_logger(
         _Logger(writer),
         processors=processors,

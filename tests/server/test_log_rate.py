@@ -1,0 +1,111 @@
+"""A flood writes a bounded number of lines, and the log says how many it left out."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import Counter
+
+import pytest
+from structlog import DropEvent
+from structlog.typing import EventDict
+
+from restante.server import log_rate, observe
+from restante.server.log_rate import LIMITED, MINUTE, MOST_EACH, MOST_IN_ALL, LogRate
+from support.live import Client, serving
+
+
+class Rate:
+    """A rate on a clock that a test moves, and what it wrote of lines that were left out."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.told: list[EventDict] = []
+        self.rate = LogRate(self.told.append, lambda: self.now)
+
+    def lines(self, event: str, address: str, times: int, user: str = "") -> int:
+        """Return how many of so many events are written."""
+        return sum(self.passes(event, address, user) for _ in range(times))
+
+    def passes(self, event: str, address: str, user: str) -> bool:
+        try:
+            self.rate(None, "info", {"event": event, "address": address, "user": user})
+        except DropEvent:
+            return False
+        return True
+
+
+@pytest.fixture
+def rate() -> Rate:
+    return Rate()
+
+
+@pytest.mark.parametrize("event", sorted(LIMITED))
+def test_flood_of_one_address(rate: Rate, event: str) -> None:
+    """One address writes so many lines a minute, and the others are counted."""
+    assert rate.lines(event, "192.0.2.1", 1000) == MOST_EACH
+    assert rate.lines(event, "192.0.2.2", 10) == 10
+    rate.now += MINUTE
+    assert rate.lines(event, "192.0.2.1", 1) == 1
+    left_out = {"event": "log", "lines_left_out": 700, "of": event, "address": "192.0.2.1"}
+    assert rate.told == [left_out]
+
+
+def test_one_customer_of_ipv6(rate: Rate) -> None:
+    """The addresses of one /64 count as one."""
+    written = sum(rate.lines("session", f"2001:db8::{n:x}", 1) for n in range(1000))
+    assert written == MOST_EACH
+
+
+def test_many_addresses(rate: Rate) -> None:
+    """All addresses together have a bound, in lines and in memory, and the sum is exact."""
+    sent = MOST_IN_ALL + 5000
+    lines = [
+        rate.lines("session", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1) for n in range(sent)
+    ]
+    assert sum(lines) == MOST_IN_ALL
+    assert len(rate.rate._written) <= MOST_IN_ALL
+    rate.rate.begin_anew()
+    assert sum(event["lines_left_out"] for event in rate.told) == 5000
+    assert len(rate.told) <= log_rate.MOST_COUNTED + len(LIMITED)
+
+
+def test_sessions_with_a_login(rate: Rate) -> None:
+    """A session that logged in always has its line, and so has every other event."""
+    assert rate.lines("session", "192.0.2.1", 1000, user="ann") == 1000
+    assert rate.lines("delivered", "192.0.2.1", 1000) == 1000
+
+
+def test_served_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log of a server keeps the bound; what was left out is said at its end at the latest."""
+    monkeypatch.setattr(log_rate, "MOST_EACH", 5)
+    with serving() as live:
+        for _ in range(12):
+            with live.connect() as client:
+                guess(client)
+    log = live.log.getvalue()
+    assert Counter(re.findall(r"event=(session|login_failed)", log)) == {
+        "session": 5, "login_failed": 5,
+    }  # fmt: skip
+
+
+def guess(client: Client) -> None:
+    client.read_line()
+    client.say("USER ann")
+    client.say("PASS wrong")
+    client.say("QUIT")
+    client.read_all()
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_told_at_the_end(form: observe.Format, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was left out is written before the log is closed."""
+    monkeypatch.setattr(log_rate, "MOST_EACH", 2)
+    log, writer = observe.start(form, lines := io.StringIO())
+    for _ in range(5):
+        log.warning("login_failed", address="192.0.2.1", user="ann")
+    writer.close()
+    written = lines.getvalue().splitlines()
+    assert len(written) == 3
+    assert "lines_left_out" in written[-1]
+    assert "192.0.2.1" in written[-1]
