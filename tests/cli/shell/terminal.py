@@ -61,6 +61,13 @@ class Terminal:
         self.said += before + text
         return ESCAPES.sub("", before)
 
+    def see(self, text: str) -> None:
+        """Wait for characters as they are drawn: escapes may stand between them."""
+        escape = f"(?:{ESCAPES.pattern})"
+        drawn = f"{escape}*".join(map(re.escape, text))
+        self.child.expect(rf"\A(?:{escape}|[^\x1b])*?{drawn}")
+        self.said += str(self.child.after)
+
     def type(self, line: str) -> None:
         """Type a line when the prompt is there; the caller has waited for it."""
         self.child.send(line + ENTER)
