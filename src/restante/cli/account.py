@@ -7,7 +7,6 @@ import os
 import re
 import ssl
 import time
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -192,10 +191,12 @@ def _from_file(name: str) -> tuple[str, dict[str, str]]:
         return name, {}
     folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     file = folder / "restante" / "accounts.toml"
+    if not file.exists():
+        return name, {}
+    import tomllib
+
     try:
         known = tomllib.loads(file.read_text())
-    except FileNotFoundError:
-        return name, {}
     except (OSError, ValueError) as error:
         raise click.UsageError(f"{file}: {error}") from None
     entry = known.get(name)

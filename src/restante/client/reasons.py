@@ -26,8 +26,19 @@ _SYSTEM = {"SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
 """RFC 3206 section 4: it will pass, or somebody must mend it."""
 
 
-def _said(*wordings: str) -> re.Pattern[str]:
-    return re.compile("|".join(wordings), re.IGNORECASE)
+class _Wording:
+    """A regular expression that is compiled when a refusal is read: most logins need none."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Search a text for it, in any case of letters."""
+        return re.search(self._pattern, text, re.IGNORECASE)
+
+
+def _said(*wordings: str) -> _Wording:
+    return _Wording("|".join(wordings))
 
 
 _APP_PASSWORD = _said(
