@@ -115,3 +115,9 @@ def test_bounds() -> None:
         assert 1 <= len(message.read(octets).parts) <= parts.MOST_PARTS
     assert time.process_time() - begun < 20
     assert message.read(deep).parts[0].content.endswith(b"hello")
+
+
+def test_a_multipart_without_boundary_is_text() -> None:
+    """A message whose parts cannot be told apart is read as one text."""
+    found = message.read(b"Content-Type: multipart/mixed\r\n\r\nread me\r\n")
+    assert [text.text.strip() for text in found.texts()] == ["read me"]

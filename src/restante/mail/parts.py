@@ -170,6 +170,8 @@ class _Reader:
         name = more.get("filename") or given.get("name", "")
         if not kind and self._open and self._open[-1].subtype == "digest":
             kind = "message/rfc822"  # RFC 2046 section 5.1.5
+        if kind.startswith("multipart/") and not given.get("boundary"):
+            kind = "text/plain"  # it has no parts, so a person reads what is there
         inside = [multipart for multipart in self._open if multipart.subtype == "alternative"]
         return Part(
             number=len(self.parts) + 1,
