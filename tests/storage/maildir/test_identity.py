@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -243,6 +244,47 @@ def test_a_copy_under_the_same_base_name_is_neither_removed_nor_forgotten(box: B
     assert box.names() == [NAMES[1]]
     assert delete_first(box, nothing)
     assert box.names() == []
+
+
+@pytest.mark.parametrize("by", ["session", "expiry"])
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_copy_keeps_its_unique_id(box: Box, by: str, *, warm: bool) -> None:
+    """The unique-id of a message that was removed never comes again: R1939-7.3."""
+    for name in (NAMES[0], NAMES[1]):
+        os.utime(box.put(name, OTHER), (OLD, OLD))
+    box.put("cur/18.b")
+    if warm:
+        settled(box)
+    first, second, third = box.uids()
+    paths = [box.folder / name for name in NAMES[:2]]
+    paths.sort(key=lambda path: path.stat().st_ino)
+    if by == "session":
+        assert delete_first(box, nothing)
+    else:
+        paths[1].touch()
+        assert [message.uid for message in asyncio.run(box.store.expire("ann", 30))] == [first]
+    assert box.uids() == [second, third]
+    assert len(box.names()) == 2
+    assert box.texts()[0] == OTHER
+    box.restart()
+    assert box.uids() == [second, third]
+    assert delete_first(box, nothing)
+    assert box.uids() == [third]
+
+
+def test_a_message_stays_whose_copy_cannot_be_renamed(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (NAMES[0], NAMES[1]):
+        box.put(name, OTHER)
+
+    def link(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    uids = box.uids()
+    monkeypatch.setattr(os, "link", link)
+    assert not delete_first(box, nothing)
+    assert box.uids() == uids
 
 
 def test_a_message_is_read_under_its_new_base_name(box: Box) -> None:

@@ -4,7 +4,8 @@
 `courier` read its list), `listing` finds the messages, `identity` tells a message from a file that
 came later, `sizes` remembers what was counted, a `snapshot` is what a look found and `opening`
 takes it, `lock` keeps other sessions out, `held` is what a session has open, `delivery` puts a
-message in, `removal` removes some, `expiry` the old ones, and `store` puts these together.
+message in, `removal` removes some, `copies` keeps the unique-ids of others, `expiry` removes old
+ones, and `store` puts these together.
 """
 
 from restante.storage.maildir.courier import CourierUniqueIds

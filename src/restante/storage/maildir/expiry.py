@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.storage.api import Due, PartlyExpiredError
 from restante.storage.files import store_error
 from restante.storage.maildir import names
+from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, print_of
 from restante.storage.maildir.listing import list_messages
 from restante.storage.maildir.quota import Change
@@ -67,9 +68,10 @@ def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
     is left to the next round. Raises PartlyExpiredError.
     """
     evidence = Evidence(time.time_ns(), {each.entry.inode: each.print for each in due})
-    wanted = {place: each.entry for place, each in enumerate(due)}
+    problems = _keep_unique_ids(held, due)
+    wanted = {place: each.entry for place, each in enumerate(due) if place not in problems}
     change = Change()
-    problems = unlink_all(wanted, held.folders, evidence, change)
+    problems |= unlink_all(wanted, held.folders, evidence, change)
     change.write(held.root)
     removed = [each.message for place, each in enumerate(due) if place not in problems]
     errors = [why for why in problems.values() if not isinstance(why, FileNotFoundError)]
@@ -83,6 +85,17 @@ def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
         told = store_error("old mail cannot be removed", failed, maildrop)
         raise PartlyExpiredError(told.text, removed, path=told.path) from failed
     return removed
+
+
+def _keep_unique_ids(held: Held, due: list[Expired]) -> dict[int, OSError]:
+    """Rename copies of messages that are due; return which of these must stay, and why."""
+    places = {each.entry.key: place for place, each in enumerate(due) if each.entry.copied}
+    if not places:
+        return {}
+    entries = list_messages(held.folders, held.owner)
+    removed = {i: places[entry.key] for i, entry in enumerate(entries) if entry.key in places}
+    failed = keep_unique_ids(entries, removed, held.folders)
+    return {removed[place]: error for place, error in failed.items()}
 
 
 def _messages(

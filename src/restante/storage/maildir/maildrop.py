@@ -20,6 +20,7 @@ from restante.storage.files import (
 )
 from restante.storage.maildir import sizes
 from restante.storage.maildir.compressed import MAGIC, Compressed, open_plain
+from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, Verdict, belongs
 from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
 from restante.storage.maildir.quota import Change
@@ -192,6 +193,9 @@ class MaildirMaildrop:
         failed: dict[int, OSError] = {}
         if not self._is_unchanged():
             indexes = indexes - self._look_again(indexes, failed)
+        if not self._snapshot.plain:
+            failed |= keep_unique_ids(self._entries, indexes, self._held.folders)
+            indexes = indexes - failed.keys()
         for _ in range(MOST_LOOKS):
             wanted = {index: self._entries[index] for index in sorted(indexes)}
             problems = unlink_all(wanted, self._held.folders, self._evidence, change)

@@ -1,0 +1,63 @@
+"""Copies of a message under one base name: each keeps its unique-id when the first one goes.
+
+One of them has the base name for its unique-id. When it is removed, the next would take over that
+unique-id, and clients would take a message for one that they have already. So before that, the
+others get the names that their unique-ids come from.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from restante.storage.maildir import names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from restante.storage.maildir.listing import Entry, Folders
+
+
+def keep_unique_ids(
+    entries: Sequence[Entry], removed: Collection[int], folders: Folders
+) -> dict[int, OSError]:
+    """Rename copies of messages that are to be removed, by their places among all entries.
+
+    Returns which of these must stay, since a copy could not be renamed, and why.
+    """
+    failed: dict[int, OSError] = {}
+    first = {
+        entry.base: place
+        for place, entry in enumerate(entries)
+        if entry.copied and entry.key == entry.base and place in removed
+    }
+    for place, entry in enumerate(entries):
+        if first and entry.copied and entry.base in first and entry.key != entry.base:
+            if place in removed:
+                continue
+            try:
+                _rename(entry, folders)
+            except OSError as error:
+                error.filename = entry.path
+                failed[first[entry.base]] = error
+    return failed
+
+
+def _rename(entry: Entry, folders: Folders) -> None:
+    """Give a file its key for a base name, under all its names. Raises OSError.
+
+    A link and the removal of the old name never replace another file, as a rename would.
+    """
+    for folder, name in entry.all_names:
+        base = names.base_name(name)
+        if base != entry.base:
+            continue
+        where = folders[folder]
+        try:
+            if os.stat(name, dir_fd=where, follow_symlinks=False).st_ino != entry.inode:
+                continue
+            new = entry.key + name[len(base) :]
+            os.link(name, new, src_dir_fd=where, dst_dir_fd=where, follow_symlinks=False)
+            os.unlink(name, dir_fd=where)
+        except FileNotFoundError:
+            continue  # another program took it away
