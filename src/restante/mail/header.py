@@ -105,8 +105,10 @@ class _WithParameters(_Field):
             if _TOKEN.fullmatch(name):
                 quoted = text.replace("\\", "\\\\").replace('"', '\\"')
                 written.append(text and f'{name}="{quoted}"')
-        if written[0]:
-            kwds["decoded"] = "; ".join(filter(None, written))
+        if any(written):
+            kwds["decoded"] = "; ".join([written[0], *filter(None, written[1:])])
+        else:  # a raw `filename*` makes the email package raise
+            kwds["decoded"] = kwds["decoded"].partition(";")[0]
 
     @classmethod
     def value_of(cls, value: str, kwds: dict[str, Any]) -> str:
