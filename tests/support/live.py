@@ -17,10 +17,9 @@ from restante.protocol.secret import Secret
 from restante.protocol.settings import Identity, Settings
 from restante.server import observe
 from restante.server.address import Address
-from restante.server.connection import PLAIN
 from restante.server.listener import Listen, listening
 from restante.server.service import Service
-from restante.server.wire import Endpoint
+from restante.server.wire import PLAIN, Endpoint
 from restante.storage.api import Store
 from restante.storage.memory import MemoryStore
 from support import thread

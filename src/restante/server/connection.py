@@ -27,7 +27,7 @@ from restante.server.record import Record
 from restante.server.sockets import LATEST_SIGN
 from restante.server.streaming import send
 from restante.server.tls import TlsError
-from restante.server.wire import Endpoint, Wire
+from restante.server.wire import PLAIN, Endpoint, Wire
 from restante.server.world import World
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 MOST_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
 TURN = 0.01  # seconds that the commands of one client may take while other clients wait
-
-PLAIN = Endpoint()
 
 WAIT = object()  # in place of an answer: the session must wait
 

@@ -10,9 +10,10 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from restante.server.connection import PLAIN, Connection
+from restante.server.connection import Connection
 from restante.server.process import spare_files
 from restante.server.sockets import keep_alive
+from restante.server.wire import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence

@@ -49,6 +49,9 @@ class Endpoint:
         return refusing, replace(refusing, clear_text=True)
 
 
+PLAIN = Endpoint()  # where clients come without TLS
+
+
 class Wire:
     """One connection's way from the socket to the session and back.
 
