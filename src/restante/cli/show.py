@@ -209,7 +209,7 @@ def _part(message: Message, number: int) -> Part:
     return message.parts[number - 1]
 
 
-def _name_of(part: Part, number: int) -> str:
+def name_of(part: Part, number: int) -> str:
     """Return the name for the file of a part of message `number`."""
     default = f"message-{number}-part-{part.number}{EXTENSIONS.get(part.type, '')}"
     return safe_name(part.name, default)
@@ -225,7 +225,7 @@ def _save(
     name = f"message-{number}.eml"
     if part is not None:
         found = _part(message.read(octets), part)
-        name, octets = _name_of(found, number), found.content
+        name, octets = name_of(found, number), found.content
     if str(output) == "-":
         _write_raw(octets)
         return
@@ -248,7 +248,7 @@ def _save_all(octets: Octets, number: int, folder: Path) -> None:
     parts = found.others(found.texts())
     for count, part in enumerate(parts):
         try:
-            written = saving.save_in(folder, _name_of(part, number), part.content)
+            written = saving.save_in(folder, name_of(part, number), part.content)
         except OSError as error:
             raise _not_saved(folder, error, f"{count} of {len(parts)} parts were saved") from None
         click.echo(f"Saved {plain(str(written))}")

@@ -125,3 +125,22 @@ def test_an_account_alone_is_a_session_by_hand(tmp_path: Path) -> None:
         where = f"pop3://ann@127.0.0.1:{running.port}"
         ran = pop3(where, stdin=b"STAT\nquit\n", XDG_STATE_HOME=str(tmp_path))
     assert (ran.code, "< +OK 2 " in ran.out) == (0, True)
+
+
+def test_save_a_part(account: str, tmp_path: Path) -> None:
+    """A part is saved octet for octet, under its own name or a given one."""
+    played = play(account, tmp_path, "save 2.2", "save 2.2 bill", "save 2.2 bill", "save 2.9")
+    assert (tmp_path / "mai.pdf").read_bytes() == b"%PDF"
+    assert (tmp_path / "bill").read_bytes() == b"%PDF"
+    assert "saved: part 2 as mai.pdf, 4 B" in played.stdout
+    assert "File exists" in played.stderr
+    assert "message 2 has 2 parts, and no part 9" in played.stderr
+
+
+def test_ls_without_top(tmp_path: Path) -> None:
+    """A list that cannot have headers says why."""
+    with scripted(
+        lambda line: b"-ERR what?\r\n" if line.startswith("TOP") else answer(line)
+    ) as url:
+        played = play(url, tmp_path, "ls")
+    assert "The server has no TOP" in played.stdout

@@ -39,6 +39,7 @@ class Desk:
         self.screen = screen
         self.talking = False  # a reply is under way: who stops now must hang up
         self.heads: dict[int, Head] = {}
+        self.lacks_top = False  # the server refused TOP because it has none
         self._open, self._clock = open_, clock
         self._drop: Maildrop | None = None
         self._heard = clock()
@@ -127,6 +128,8 @@ class Desk:
                 some = missing[start : start + AT_ONCE]
                 for number, octets in zip(some, drop.headers(some, keep=FETCHED), strict=True):
                     self.heads[number] = _head(octets)
+                    denied = isinstance(octets, Denied) and octets.id == "top-missing"
+                    self.lacks_top = self.lacks_top or denied
             mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= LOOK_INTO]
             for start in range(0, len(mixed), AT_ONCE):
                 some = mixed[start : start + AT_ONCE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from restante.cli.lines import hanging
@@ -47,6 +48,8 @@ def ls(desk: Desk, words: Sequence[str]) -> None:
     width = shutil.get_terminal_size().columns
     for line in table(sizes, desk.heads, marked=desk.marked, width=width):
         desk.screen.say(line)
+    if desk.lacks_top:
+        desk.screen.say("The server has no TOP: rows show sizes alone. show N fetches a message.")
     if not words and len(everything) > MOST:
         desk.screen.say(f"{len(everything) - MOST} more before these: ls all, or ls 1-50")
 
@@ -92,13 +95,17 @@ def _some(desk: Desk, words: Sequence[str], usage: str) -> list[int]:
 
 
 def save(desk: Desk, words: Sequence[str]) -> None:
-    """Write a message into a new file; one that is there stays as it is."""
+    """Write a message, or a part of it, into a new file; one that is there stays as it is."""
     if not words:
-        raise Trouble("which message? save N [FILE]")
-    number, *others = desk.numbers(words[:1])
+        raise Trouble("which message? save N [FILE], or save N.PART [FILE]")
+    word, dot, part = words[0].partition(".")
+    number, *others = desk.numbers([word])
     if others:
         raise Trouble("one at a time: save N [FILE]")
     desk.glance([number])
+    if dot:
+        _save_part(desk, number, part, " ".join(words[1:]))
+        return
     name = os.path.expanduser(" ".join(words[1:])) or f"message-{number}.eml"
     if os.path.isdir(name):
         name = os.path.join(name, f"message-{number}.eml")
@@ -113,6 +120,29 @@ def save(desk: Desk, words: Sequence[str]) -> None:
         os.unlink(name)  # what came of it is not the message
         raise
     desk.screen.say(f"saved: {desk.name(number)} as {plain(name)}, {texts.octets(octets)}")
+
+
+def _save_part(desk: Desk, number: int, word: str, name: str) -> None:
+    """Write the octets of a part into a new file."""
+    from restante.cli import saving
+    from restante.cli.show import name_of
+    from restante.mail import message
+
+    octets = bytearray()
+    for piece in _pieces(desk, number):
+        octets += piece[: MOST_SHOWN - len(octets)]
+    parts = message.read(bytes(octets)).parts
+    chosen = next((part for part in parts if str(part.number) == word), None)
+    if chosen is None:
+        raise Trouble(f"message {number} has {len(parts)} parts, and no part {plain(word)}")
+    if chosen.end >= MOST_SHOWN:
+        raise Trouble(f"message {number} is too large for that: save {number}")
+    path = Path(name).expanduser()
+    if name and not path.is_dir():
+        saving.save_as(path, chosen.content)
+    else:
+        path = saving.save_in(path, name_of(chosen, number), chosen.content)
+    desk.screen.say(f"saved: part {word} as {plain(str(path))}, {texts.octets(chosen.size)}")
 
 
 def info(desk: Desk, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands

@@ -44,7 +44,7 @@ COMMANDS = {
     "ls": Command(messages.ls, "[N...|all]", "list messages", MANY),
     "show": Command(messages.show, "N...", "show a message, decoded", MANY),
     "raw": Command(messages.raw, "N...", "show a message as it is", MANY),
-    "save": Command(messages.save, "N [FILE]", "write a message into a new file", 1),
+    "save": Command(messages.save, "N[.PART] [FILE]", "write a message or part into a new file", 1),
     "rm": Command(marks.rm, "N...", "mark messages, such as 1 3-5, to be deleted", MANY),
     "undo": Command(marks.undo, "", "take all marks away; so does rset"),
     "commit": Command(marks.commit, "", "delete what is marked, now"),
