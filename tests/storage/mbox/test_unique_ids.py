@@ -100,6 +100,13 @@ def test_what_another_server_wrote_stays_and_others_have_ours(old: Box) -> None:
     assert old.texts()[0] == TWO
 
 
+@pytest.mark.parametrize("name", [b"x-uidl:", b"X-Uidl:", b"X-UIDL :"])
+def test_name_of_the_field_in_another_form(old: Box, name: bytes) -> None:
+    """The names of fields are the same in small letters: RFC 5322 section 2.2."""
+    old.write(with_x_uidl(ONE, b"abc").replace(b"X-UIDL:", name))
+    assert old.uids() == ["abc"]
+
+
 def test_without_the_setting_they_are_not_read(box: Box) -> None:
     box.write(with_x_uidl(ONE, b"abc"))
     assert box.uids() != ["abc"]

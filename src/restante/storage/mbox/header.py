@@ -28,7 +28,7 @@ _IMAP = re.compile(rb"^X-IMAP[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _INTERNAL = re.compile(
     rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE
 )
-_X_UIDL = re.compile(rb"^X-UIDL:[ \t]*([!-~]{1,70})[ \t]*\r?$", re.MULTILINE)
+_X_UIDL = re.compile(rb"^X-UIDL[ \t]*:[ \t]*([!-~]{1,70})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _COPY = re.compile(re.escape(OWN) + rb"copy=([0-9]{1,30})(?P<alone> alone)?\r?\n")
 _OWN = re.compile(re.escape(OWN) + rb"[^\r\n]{0,400}\r?\n")
 
@@ -93,7 +93,7 @@ def x_uidl(header: bytes) -> str:
 
     qpopper and others do: `X-UIDL: ...`. RFC 1939 section 7: 1 to 70 characters, 0x21 to 0x7E.
     """
-    found = _X_UIDL.search(header) if b"X-UIDL:" in header else None
+    found = _X_UIDL.search(header) if b"x-uidl" in header.lower() else None
     return found[1].decode() if found else ""
 
 
