@@ -57,7 +57,6 @@ PAGES_TO_DO: frozenset[str] = frozenset(
         "docs/how-to/utf8.md",
         "docs/how-to/verify.md",
         "docs/how-to/workers.md",
-        "docs/reference/log.md",
     }
 )
 # Commands of pop3 whose help still has to be rewritten. The same holds for these.
