@@ -58,6 +58,8 @@ def _nothing(argument: bytes | None) -> Arguments:
 
 
 def _message(argument: bytes | None) -> Arguments:
+    if argument and argument.isdigit() and len(argument) <= MOST_DIGITS:
+        return (int(argument),)
     match _words(argument):
         case [number]:
             return (_number(number),)

@@ -128,7 +128,7 @@ def list_(session: Session, number: int | None) -> bytes:
     view = session.view
     if number is not None:
         return ok(f"{number} {view.contents.sizes[view.readable(number)]}")
-    status = ok(session.say("{count} messages:").format(count=view.count))
+    status = say("{count} messages:", session.language).replace(b"{count}", b"%d" % view.count)
     return status + view.scan_listing + body.TERMINATOR
 
 
@@ -145,7 +145,7 @@ def retr(session: Session, number: int) -> Reply:
     index = session.view.readable(number)
     stored: Body = yield Open(index)
     size = session.view.contents.sizes[index]
-    status = ok(session.say("{octets} octets").format(octets=size))
+    status = say("{octets} octets", session.language).replace(b"{octets}", b"%d" % size)
     if isinstance(stored, bytes):
         reply, octets = body.whole(stored)
         reply = status + reply
@@ -154,7 +154,8 @@ def retr(session: Session, number: int) -> Reply:
         yield from Stream(status, stored, wire)
         reply, octets = b"", wire.octets
     session.retrieved += 1
-    session.view.note_size(index, octets)
+    if octets != size:
+        session.view.corrections[index] = octets  # for sessions to come
     return reply
 
 

@@ -105,11 +105,6 @@ class View:
             raise Refused("The header is in UTF-8: say UTF8 before you log in.", ResponseCode.UTF8)
         return index
 
-    def note_size(self, index: int, octets: int) -> None:
-        """Remember that a message turned out to have this size, for sessions to come."""
-        if octets != self.contents.sizes[index]:
-            self.corrections[index] = octets
-
 
 def _listing(values: Sequence[object], marked: AbstractSet[int] = frozenset()) -> bytes:
     """Return a line for each value but the marked ones: its number, a space, and itself."""

@@ -25,7 +25,7 @@ def ok(text: str = "") -> bytes:
 
 @functools.lru_cache  # there are few texts and languages
 def say(text: str, language: str) -> bytes:
-    """Return a positive status line with a text, which holds no places, in a language."""
+    """Return a positive status line with a text in a language; places in braces stay."""
     return ok(translated(text, language))
 
 

@@ -75,7 +75,7 @@ _KINDS: tuple[tuple[bytes, str, Callable[[], Decompressor] | None], ...] = (
     (b"Dovecot-L", "lz4", None),
     (b"CRYPTED\x03\x07", "mail_crypt", None),
 )
-_FIRST_OCTETS = frozenset(magic[:1] for magic, _, _ in _KINDS)
+FIRST_OCTETS = frozenset(magic[:1] for magic, _, _ in _KINDS)
 _BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, MemoryError)
 
 
@@ -93,7 +93,7 @@ class Compressed:
 
         A file of exactly the size in its base name, S=, is not compressed, however it begins.
         """
-        if beginning[:1] not in _FIRST_OCTETS:
+        if beginning[:1] not in FIRST_OCTETS:
             return None
         stored_size = names.stored_size(base)
         if octets == stored_size:

@@ -55,14 +55,14 @@ class Evidence:
 
     def judge(self, entry: Entry, status: os.stat_result) -> Verdict:
         """Tell whether a file with a message's inode, under the entry's name, is the message."""
-        same_stem = names.stem(names.base_name(entry.name)) == names.stem(entry.base)
         known = self._read.get(entry.inode) or self._prints.get(entry.inode)
+        if status.st_ctime_ns <= self._settled if known is None else known == print_of(status):
+            return Verdict.SAME
+        same_stem = names.stem(names.base_name(entry.name)) == names.stem(entry.base)
         if known is not None:
-            if known == print_of(status):
-                return Verdict.SAME
             return Verdict.UNSURE if same_stem else Verdict.OTHER
         old = status.st_mtime_ns <= self._settled
-        if status.st_ctime_ns <= self._settled or (same_stem and old):
+        if same_stem and old:
             return Verdict.SAME
         return Verdict.UNSURE if same_stem or old else Verdict.OTHER
 

@@ -19,7 +19,7 @@ from restante.storage.files import (
     store_error,
 )
 from restante.storage.maildir import sizes
-from restante.storage.maildir.compressed import MAGIC, Compressed, open_plain
+from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, Verdict, belongs
 from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
@@ -120,7 +120,9 @@ class MaildirMaildrop:
         try:
             self._check(entry, status)
             stored = _at_hand(file, octets, lines)
-            compressed = _compressed(file, stored, octets, entry.key, wait=wait)
+            compressed = None
+            if stored is None or stored[:1] in FIRST_OCTETS:
+                compressed = _compressed(file, stored, octets, entry.key, wait=wait)
             if compressed:
                 path = f"{self._folder}/{entry.path}"
                 return open_plain(file, compressed, path, self._folder)
