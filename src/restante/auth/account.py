@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from restante.auth.mail_place import MailPlace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Account:
     """An account, its password as a hash, and what holds for it alone."""
 
@@ -41,8 +42,9 @@ class Account:
             return f"locked by {self.lock}"
         return "expired" if self.end is not None and now >= self.end else ""
 
+    @functools.cached_property
     def identity(self) -> Identity:
-        """Return what a session should know."""
+        """What a session should know."""
         return Identity(self.name, self.login_delay, self.expire_days, self.tls_required)
 
     @classmethod

@@ -185,7 +185,7 @@ class FileAuthenticator:
             raise CredentialsError(reason or "wrong password")
         if self._accounts.get(account.name) is account:  # it did not change while it was hashed
             self._remembered.note(account.name, password)
-        return account.identity()
+        return account.identity
 
     def recall(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
@@ -194,7 +194,7 @@ class FileAuthenticator:
             return None
         if account.locked(self._clock()):
             return None
-        return account.identity()
+        return account.identity
 
     async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
         """Return an account's keys; for an unknown name, keys that nobody has.
@@ -227,7 +227,7 @@ class FileAuthenticator:
         reason = self._hindrance(user, account)
         if account is None or reason:
             raise CredentialsError(reason)
-        return account.identity()
+        return account.identity
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""

@@ -374,13 +374,16 @@ class Connection(asyncio.Protocol):
         self._output.flush()
         if self._wire.tls is not None:
             self._wire.say_goodbye()
-        if end is End.QUIT or self._half_closed or not lingers(end, self._output, self._service):
-            self._transport.close()
-        else:
+        hears_why = end is not End.QUIT and not self._half_closed
+        if hears_why and lingers(end, self._output, self._service):
             self._read_more(now=True)
             self._transport.write_eof()
+        else:
+            hears_why = False
+            self._transport.close()
         self._closing = True
-        self._deadline.set(min(self._reader_time(), LATEST_SIGN))
+        if hears_why or self._transport.get_write_buffer_size():  # else it is closed at once
+            self._deadline.set(min(self._reader_time(), LATEST_SIGN))
         return WAIT
 
     def _leave(self) -> None:

@@ -179,12 +179,11 @@ def _prepare(
 
 def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
-    time, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
-    others = [
-        f"{key}={_quoted(value) if isinstance(value, str) else value}"
-        for key, value in event.items()
-    ]
-    return " ".join([f"timestamp={time} level={level} event={name}", *others])
+    when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
+    text = f"timestamp={when} level={level} event={name}"
+    for key, value in event.items():
+        text += f" {key}={_quoted(value) if isinstance(value, str) else value}"
+    return text
 
 
 def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:

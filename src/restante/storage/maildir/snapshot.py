@@ -77,13 +77,9 @@ def sizes_changed(root: int) -> Change:
 
 def _changed_if_there(name: str, root: int) -> Change:
     try:
-        return _changed(name, root)
+        status = os.lstat(name, dir_fd=root)
     except FileNotFoundError:
         return _MISSING
-
-
-def _changed(name: str, root: int) -> Change:
-    status = os.lstat(name, dir_fd=root)
     return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
