@@ -163,3 +163,13 @@ def test_the_library_fetches_no_large_message_for_its_header() -> None:
             with pytest.raises(Denied, match="top-missing"):
                 drop[1].header()
         assert "RETR 1" not in server.heard
+
+
+def test_rm_says_that_quit_was_not_sent() -> None:
+    """Replies out of step end the command before anything is removed."""
+    with broken({"DELE": b"+OK\r\n+OK\r\n"}) as server:
+        ran = pop3("rm", "--yes", url(server.port), 1)
+        assert "QUIT" not in server.heard
+        assert not server.deleted
+    assert ran.code == 13
+    assert "nothing was deleted, QUIT was not sent" in ran.err

@@ -103,6 +103,8 @@ def _commit(drop: Maildrop, found: list[Message]) -> None:
     except RemoteError as error:
         if error.id == "quit-err":
             told = f"{numbers} may still be there: the server answered -ERR {plain(error.text)}"
+        elif error.phase != "quit":
+            told = f"{numbers}: nothing was deleted, QUIT was not sent ({plain(str(error))})"
         else:
             told = f"{numbers} may or may not be gone: no answer to QUIT ({plain(str(error))})"
         raise Failed(

@@ -90,7 +90,7 @@ def seconds_to_connect(session: Session) -> float:
 
 def time_over(options: Options) -> str:
     """Return what is said when the time for all of it is over."""
-    return f"the {options.total_seconds:g} seconds for all of it are over"
+    return f"the {round(options.total_seconds or 0, 2):g} seconds for all of it are over"
 
 
 def seconds_until(until: float) -> float | None:
