@@ -25,7 +25,9 @@ from support.programs import need
 from verify import dovecot as site
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/migrate.md").read_text()
-BLOCKS: list[str] = re.findall(r"(?:^    \S.*\n(?:     .*\n)*)+", PAGE, re.MULTILINE)
+BLOCKS: list[str] = re.findall(
+    r"(?:^    \S.*\n(?:     .*\n)*)+|(?<=^```toml\n)(?:(?!```).*\n)+", PAGE, re.MULTILINE
+)
 USERDB = "ann@example.com\tuid=8|gid=8|home=/srv|mail=/srv/ann|systempw={hash}\nbob\tuid=8|gid=8\n"
 
 ODD = [
@@ -362,7 +364,7 @@ def test_a_passwd_file_of_dovecot_is_taken_and_useless_lines_are_told(tmp_path: 
 def test_a_password_in_clear_becomes_an_account(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("secret\n")
     shell(block("< password").replace("/etc/restante/", ""), tmp_path)
-    assert (tmp_path / "users").read_text().startswith("ann@example.com:$argon2id$")
+    assert (tmp_path / "users").read_text().startswith("bob@example.com:$argon2id$")
 
 
 def test_the_copy_keeps_times_and_names_and_leaves_out_our_files(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+site ann@example.com

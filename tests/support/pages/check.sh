@@ -1,0 +1,3 @@
+names
+site ann@example.com
+demo

@@ -1,0 +1,2 @@
+names
+site ann@example.com

@@ -1,0 +1,2 @@
+site test@example.com
+demo
