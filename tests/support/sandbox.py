@@ -24,6 +24,7 @@ from support.blocks import Block, blocks
 PATIENCE = 300  # seconds for a block
 CLONE = Path("/root/restante")  # where the commands are typed
 NETWORK = Path("/run/restante-network")
+OUTSIDE = Path("/etc/resolv.conf.outside")
 INSTALLS = re.compile(r"apt-get |pip install|make \.venv")
 ANSWERS = {
     re.compile(rb"(?i)(password.*|again|repeat.*): ?$"): b"restante\n",
@@ -48,19 +49,20 @@ def enter(layers: str) -> None:
     run("mount", "-t", "proc", "proc", f"{root}/proc")
     for folder in ("dev", "sys"):
         run("mount", "--rbind", f"/{folder}", f"{root}/{folder}")
+    resolver = Path("/etc/resolv.conf").read_text()
     os.chroot(root)
     os.chdir(CLONE)
     NETWORK.touch()
     run("unshare", f"--net={NETWORK}", "ip", "link", "set", "lo", "up")
     run("nsenter", f"--net={NETWORK}", "ip", "address", "add", "192.0.2.25/32", "dev", "lo")
-    shutil.copy("/etc/resolv.conf", "/etc/resolv.conf.outside")
+    OUTSIDE.write_text(resolver)
 
 
 def command(text: str) -> list[str]:
     """Return a command that runs a text strictly, alone or, where it installs, with the network."""
     installs = INSTALLS.search(re.sub(r"#.*", "", text))
     if installs:
-        shutil.copy("/etc/resolv.conf.outside", "/etc/resolv.conf")
+        shutil.copy(OUTSIDE, "/etc/resolv.conf")
     else:
         Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
     alone = [] if installs else ["nsenter", f"--net={NETWORK}"]
