@@ -57,7 +57,9 @@ def test_all_pages_name_the_same_user_and_the_same_command() -> None:
     user = unit()["Service"]["User"]
     for page in ROOT.glob("docs/**/*.md"):
         text = page.read_text()
-        named = re.findall(r"-o (?!root)(\w+)|\buser=(vmail|mail)\b|sudo -u (\w+)", text)
+        named = re.findall(
+            r"\binstall .*-o (?!root)(\w+)|\buser=(vmail|mail)\b|sudo -u (\w+)", text
+        )
         assert {name for names in named for name in names if name} <= {user}, page
         assert "/usr/bin/pop3" not in text, page
 
