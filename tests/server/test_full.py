@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import observe, process
+from restante.server import failures, observe, process, shared_limits
 from restante.server.limits import Addresses
 from restante.server.record import EVERY, LimitLog
 from restante.server.service import MOST_LINGERING
+from restante.server.shared_limits import Shared
+from restante.server.throttle import Throttle
 from support.clocked import clocked
 from support.live import PATIENCE, Client
 from support.process import POP3, free_port, wait_for_port
@@ -41,6 +43,20 @@ def test_many_turned_away() -> None:
         peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
         assert {peer.heard for peer in peers} == {FULL}
         assert len(server.service.connections) <= MOST_LINGERING + 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool) -> None:
+    """Where failures are forgotten before their time, the log says so."""
+    monkeypatch.setattr(failures, "MOST", 8)
+    monkeypatch.setattr(shared_limits, "NOTES", 8)
+    throttle = Shared(1, 1).throttle(count_loopback=False) if shared else Throttle()
+    with clocked(throttle=throttle) as server:
+        for number in range(8):
+            server.service.throttle.note_failure("192.0.2.1", f"user{number}")
+        assert "limit_reached" not in server.log.getvalue()
+        server.service.throttle.note_failure("192.0.2.1", "one more")
+        assert 'limit="failed logins remembered"' in server.log.getvalue()
 
 
 def test_event_about_a_limit() -> None:

@@ -24,6 +24,8 @@ if len(sys.argv) > 1 and sys.argv[1] == "serve":
             time.sleep(3600)
         return original(self, owner, folder)
     MaildirStore._try_open = _try_open
+    from restante.storage.threads import DISK
+    DISK._patience = 0.5
 """
 
 

@@ -18,8 +18,11 @@ class FailureTable(Protocol):
     def get(self, name: str) -> Note | None:
         """Return what is known of a name."""
 
-    def add(self, name: str, time: float, since: float) -> None:
-        """Note a failure, one more than before, where that was after `since`."""
+    def add(self, name: str, time: float, since: float) -> bool:
+        """Note a failure, one more than before, where that was after `since`.
+
+        Return whether the table was full, so that another name's failures were forgotten.
+        """
 
     def drop(self, name: str) -> None:
         """Forget a name."""
@@ -40,13 +43,15 @@ class Failures:
         """Return what is known of a name."""
         return self._notes.get(name)
 
-    def add(self, name: str, time: float, since: float) -> None:  # the same as of Notes
-        """Note a failure, one more than before, where that was after `since`."""
+    def add(self, name: str, time: float, since: float) -> bool:  # the same as of Notes
+        """Note a failure; return whether the table was full."""
         number, last = self._notes.pop(name, (0, 0.0))
         self._notes[name] = (number + 1 if last >= since else 1), time
         self._latest = time
+        full = len(self._notes) > MOST and next(iter(self._notes.values()))[1] >= since
         while len(self._notes) > MOST or next(iter(self._notes.values()))[1] < since:
             del self._notes[next(iter(self._notes))]
+        return full
 
     def drop(self, name: str) -> None:
         """Forget a name."""

@@ -36,6 +36,7 @@ REMOVING = 2  # seconds, beyond its time, for a removal to end before the server
 MOST_LINGERING = 64  # connections that are turned away, and waited for until they have read why
 
 OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
+FAILED = "many addresses guess passwords: let fail2ban or a firewall keep them out"
 CONNECTIONS = "raise limits.connections, or look who has so many"
 
 
@@ -75,6 +76,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.limits = LimitLog(self.log)
+        self.throttle.on_full = lambda: self.limits.note("failed logins remembered", FAILED)
         self.at_hand = self.store.at_hand if isinstance(self.store, HasAtHand) else None
         at_once: int | None = getattr(self.authenticator, "at_once", None)
         self.hashing = FairQueue(at_once) if at_once else None

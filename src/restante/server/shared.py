@@ -158,13 +158,18 @@ class Notes:
         """Note a time."""
         self.add(name, time, time)
 
-    def add(self, name: str, time: float, since: float) -> None:
-        """Note a time, and one more than the number before, which counts if it is not older."""
+    def add(self, name: str, time: float, since: float) -> bool:
+        """Note a time, and one more than the number before, which counts if it is not older.
+
+        Return whether there was no room, so that another name was forgotten.
+        """
         key = self._keys.of(name)
+        full = False
         with self._turn:
             row = self._keys.find(key)
             if row is None:
                 row = min(self._keys.choice(key), key=self._times.__getitem__)
+                full = self._times[row] >= since > 0
                 before = 0
             else:
                 before = self._numbers[row] if self._times[row] >= since else 0
@@ -172,6 +177,7 @@ class Notes:
             self._numbers[row], self._times[row] = before + 1, time
             self._keys.put(row, key)
             self._latest[0] = max(self._latest[0], time)
+        return full
 
     def drop(self, name: str) -> None:
         """Forget what was noted."""

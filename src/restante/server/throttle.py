@@ -64,6 +64,7 @@ class Throttle:
         self._places = tables.places
         self._key = tables.key
         self._clock = clock
+        self.on_full: Callable[[], object] = bool  # called when failures are forgotten too early
         self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
         self._same: dict[str, asyncio.Future[bool]] = {}  # by pair and password: was it right?
 
@@ -142,10 +143,13 @@ class Throttle:
             return
         now = self._now()
         pair, tried = self._names(address, user, secret)
+        full = False
         if not secret or not self._lately(self._tried, tried)[0]:
-            self._failed.add(pair, now, now - MEMORY)
+            full = self._failed.add(pair, now, now - MEMORY)
         if secret:
-            self._tried.add(tried, now, now - MEMORY)
+            full |= self._tried.add(tried, now, now - MEMORY)
+        if full:
+            self.on_full()
 
     def forget(self, address: str, user: str, secret: bytes = b"") -> None:
         """Forget the failures of who proved to know the password; who waits beside goes on."""
