@@ -1,4 +1,4 @@
-"""One file that the disk does not give up hides no other message. A11."""
+"""One file that the disk does not give up hides no other message."""
 
 from __future__ import annotations
 
