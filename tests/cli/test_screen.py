@@ -76,7 +76,7 @@ def test_a_command_to_copy_stays_in_one_line(tmp_path: Path) -> None:
     root = root_file(tmp_path)
     named = make("other", issuer=ROOT, hosts=("localhost",))
     with broken(implicit=named.serving()) as running:
-        where = f"pop3s://ann@127.0.0.1:{running.port}"
+        where = f"pop3://ann@localhost:{running.port}"
         lines = looked_at("check", where, "--cacert", str(root), columns=60)
     assert any(line.endswith(f"--cacert {root}") for line in lines)
 
