@@ -18,7 +18,7 @@ from restante.server.service import MOST_LINGERING
 from restante.server.shared_limits import Shared
 from restante.server.throttle import Throttle
 from support.clocked import clocked
-from support.live import PATIENCE, Client
+from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port, wait_for_port
 
 FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
@@ -102,18 +102,25 @@ def test_few_open_files(tmp_path: Path, workers: str) -> None:
     command += ["--listen", f"127.0.0.1:{port}", "--mail", tmp_path, "--workers", workers]
     command += ["--users", tmp_path / "users"]
     with log.open("wb") as file, subprocess.Popen(command, stderr=file) as server:
-        wait_for_port(port, server)
-        clients = [Client(port) for _ in range(150)]
-        heard = {client.read_line() for client in clients}
-        assert heard == {b"+OK POP3 server ready.\r\n", FULL}
-        for client in clients:
-            client.close()
-        with Client(port) as client:
-            assert client.read_line().startswith(b"+OK")
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(PATIENCE) == 0
+        try:
+            wait_for_port(port, server)
+            clients = [Client(port) for _ in range(150)]
+            heard = {client.read_line() for client in clients}
+            assert heard == {b"+OK POP3 server ready.\r\n", FULL}
+            for client in clients:
+                client.close()
+            wait_until(lambda: _greets(port))  # once the server has seen the others leave
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(PATIENCE) == 0
+        finally:
+            server.kill()
     text = log.read_text()
     assert 'event=limit_reached limit="open files"' in text
     assert "limits.connections" in text
     assert text.count("event=limit_reached") <= 2 * int(workers)
     assert "incident" not in text
+
+
+def _greets(port: int) -> bool:
+    with Client(port) as client:
+        return client.read_line().startswith(b"+OK")
