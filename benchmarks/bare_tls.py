@@ -11,8 +11,8 @@ import ssl
 import sys
 from pathlib import Path
 
-from restante.server.certificates import Certificates
-from restante.server.keypair import Pair
+from restante.server.tls.certificate_files import CertificateFiles
+from restante.server.tls.certificates import Certificates
 
 
 class Client:
@@ -44,7 +44,7 @@ class Client:
 
 def main(port: str, folder: str) -> None:
     """Serve until SIGTERM."""
-    pair = Pair(Path(folder) / "certificate.pem", Path(folder) / "key.pem")
+    pair = CertificateFiles(Path(folder) / "certificate.pem", Path(folder) / "key.pem")
     context = Certificates([pair]).context()
     listener = socket.create_server(("127.0.0.1", int(port)), backlog=1024)
     watch = selectors.DefaultSelector()

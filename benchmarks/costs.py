@@ -19,15 +19,16 @@ import mail
 import uvloop
 
 from restante.protocol import line_ends
-from restante.protocol.body import top, whole
-from restante.protocol.settings import Identity
-from restante.server import connection, observe
-from restante.server.connection import Connection
-from restante.server.limits import Crowd
-from restante.server.service import Service
-from restante.storage import pace
-from restante.storage.layout import Layout
+from restante.protocol.server.settings import Identity
+from restante.protocol.stuffing import encode_message, encode_top
+from restante.server import event_log
+from restante.server.connection import connection
+from restante.server.connection.connection import Connection
+from restante.server.context import ServerContext
+from restante.server.limits.counters import CountLimit
+from restante.storage import disk_latency
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,7 @@ def row(what: str, microseconds: float) -> None:
     print(f"{what:<44}{microseconds:8.2f}")
 
 
-def connected(service: Service) -> Connection:
+def connected(service: ServerContext) -> Connection:
     made = Connection(service)
     made.connection_made(cast("asyncio.Transport", Network()))
     return made
@@ -97,7 +98,7 @@ def connected(service: Service) -> Connection:
 STEPS = ("connect", "USER", "PASS", "QUIT", "end, with its line in the log")
 
 
-def session(service: Service) -> list[float]:
+def session(service: ServerContext) -> list[float]:
     """Hold a session that finds nothing new, and return what its steps took, in microseconds."""
     times = [time.perf_counter()]
     client = connected(service)
@@ -110,9 +111,9 @@ def session(service: Service) -> list[float]:
     return [(b - a) * 1e6 for a, b in itertools.pairwise(times)]
 
 
-async def settled(service: Service, folder: Path) -> None:
+async def settled(service: ServerContext, folder: Path) -> None:
     """Have sessions until nothing is listed any more, as with users who come again."""
-    for _ in range(2 * pace.ENOUGH):
+    for _ in range(2 * disk_latency.ENOUGH):
         for path in (folder, *folder.iterdir()):
             if path.is_dir():
                 os.utime(path, (1e9, 1e9))
@@ -122,17 +123,17 @@ async def settled(service: Service, folder: Path) -> None:
 
 async def main() -> None:
     """Measure and print."""
-    connection.TURN = MANY  # there is nobody else to whom a turn could pass
-    pace.LONG = MANY  # nor is this disk slow, however busy the machine is
+    connection.TIME_SLICE = MANY  # there is nobody else to whom a turn could pass
+    disk_latency.LONG = MANY  # nor is this disk slow, however busy the machine is
     with tempfile.TemporaryDirectory() as name, open(os.devnull, "w") as nowhere:
         mail.maildirs(Path(name), 1, 20, OCTETS, os.getuid())
-        log, writer = observe.start("text", nowhere)
-        service = Service(
+        log, writer = event_log.configure_log("text", nowhere)
+        service = ServerContext(
             store=MaildirStore(Layout(Path(name))),
             authenticator=Everybody(),
             log=log,
-            users=Crowd(MANY),
-            most_connections=MANY,
+            users=CountLimit(MANY),
+            max_connections=MANY,
         )
         await settled(service, Path(name) / "u0")
         parts = zip(*(session(service) for _ in range(4000)), strict=True)
@@ -145,7 +146,7 @@ async def main() -> None:
     wire_forms()
 
 
-def commands(service: Service) -> None:
+def commands(service: ServerContext) -> None:
     """Clock commands of a session that is logged in."""
     client = connected(service)
     client.data_received(b"USER u0\r\n")
@@ -168,8 +169,8 @@ def wire_forms() -> None:
                     f"wire form of {octets} octets, {kind}",
                     clocked(lambda: module.to_wire(stored, True)),
                 )
-        row(f"RETR's reply of {octets} octets", clocked(lambda: whole(stored)))
-        row(f"TOP 0's reply of {octets} octets", clocked(lambda: top(stored, 0)))
+        row(f"RETR's reply of {octets} octets", clocked(lambda: encode_message(stored)))
+        row(f"TOP 0's reply of {octets} octets", clocked(lambda: encode_top(stored, 0)))
 
 
 if __name__ == "__main__":

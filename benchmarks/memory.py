@@ -15,7 +15,7 @@ import servers
 from mail import PASSWORD
 from place import OURS
 
-from restante.server import selfsigned
+from restante.server.tls import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ def encrypted(place: Place) -> None:
     """Measure 2000 silent connections with TLS, here and on a server that does nothing but TLS."""
     connections = place.many(CONNECTIONS)
     with place.mail("encrypted") as folder:
-        made = selfsigned.make(["localhost"])
+        made = self_signed.create_self_signed(["localhost"])
         (folder / "certificate.pem").write_bytes(made.certificate)
         (folder / "key.pem").write_bytes(made.key)
         (folder / "key.pem").chmod(0o600)

@@ -12,6 +12,7 @@ import load
 import mail
 import peers
 import servers
+
 from figures import Figures
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from targets import MEASURES, TARGETS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from figures import Figures
     from targets import Target
+
+    from figures import Figures
 
 
 def targets(figures: Figures) -> str:

@@ -11,7 +11,7 @@ import mail
 import servers
 from sessions import ALL, SMALL, warm_up
 
-from restante.server.sections import Server
+from restante.server.config.schema import ServerSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ ONE, TWO = "1 worker", "2 workers"
 def workers(place: Place) -> None:
     """Measure logins, polls and drains with one worker and with two."""
     cores = sorted(os.sched_getaffinity(0))
-    if "workers" not in Server.__struct_fields__ or len(cores) < 2:
+    if "workers" not in ServerSection.__struct_fields__ or len(cores) < 2:
         return
     with place.mail("workers") as folder, contextlib.ExitStack() as stack:
         running = {

@@ -13,10 +13,10 @@ import msgspec
 
 import requirements
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.protocol.capabilities import CAPABILITIES
-from restante.protocol.commands import COMMANDS, Command
-from restante.protocol.sasl import MECHANISMS
-from restante.server.sections import Config, Section
+from restante.protocol.server.capabilities import CAPABILITIES
+from restante.protocol.server.commands import COMMANDS, Command
+from restante.protocol.server.sasl import SERVER_MECHANISMS
+from restante.server.config.schema import Config, ConfigSection
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n"
@@ -25,7 +25,7 @@ NOTE = "<!-- Written by docs/generate.py. Change the code, then: make docs -->\n
 def commands() -> str:
     rows = "\n".join(_command(row) for row in COMMANDS)
     tags = "\n".join(f"| `{row.tag}` | {row.source} |" for row in CAPABILITIES)
-    mechanisms = "\n".join(f"| `{row.name}` | {row.source} |" for row in MECHANISMS.values())
+    mechanisms = "\n".join(f"| `{row.name}` | {row.source} |" for row in SERVER_MECHANISMS.values())
     return f"""{NOTE}
 # POP3 commands
 
@@ -102,7 +102,7 @@ users = "/etc/restante/users"
 {sections}"""
 
 
-def _section(name: str, section: type[Section]) -> str:
+def _section(name: str, section: type[ConfigSection]) -> str:
     opening, _, attributes = (inspect.getdoc(section) or "").partition("\n\nAttributes:\n")
     lines = re.sub(r"\n {8,}", " ", attributes).splitlines()  # one for each attribute
     told = dict(line.strip().split(": ", 1) for line in lines if line.strip())

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from restante import blocking, testing
-from restante.protocol.settings import Settings
-from restante.storage.api import BusyError
+from restante.protocol.server.settings import ProtocolSettings
+from restante.storage.interfaces import BusyError
 
 LETTER = b"Subject: a\n\nhello\n"
 
@@ -108,7 +108,7 @@ def test_with_tls_a_client_can_verify_the_certificate() -> None:
 
 
 def test_settings_are_the_servers() -> None:
-    with testing.serving(settings=Settings(greeting="Hello.")) as server:
+    with testing.serving(settings=ProtocolSettings(greeting="Hello.")) as server:
         client = poplib.POP3(server.host, server.port, timeout=20)
         assert client.getwelcome() == b"+OK Hello."
         client.quit()
@@ -163,7 +163,7 @@ def test_a_maildrop_that_is_in_use_is_refused_to_the_program_under_test() -> Non
 
 
 def test_a_server_may_give_up_on_an_idle_client() -> None:
-    with testing.serving(settings=Settings(idle_timeout=0.1)) as server:
+    with testing.serving(settings=ProtocolSettings(idle_timeout=0.1)) as server:
         server.add("ann", "secret", LETTER)
         with session(server, "ann", "secret"):
             assert server.messages("ann") == [LETTER]  # waits for the session to be over

@@ -4,12 +4,12 @@ import asyncio
 
 import structlog
 
-from restante.auth.api import CredentialsError
+from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
-from restante.server.address import Address
-from restante.server.listener import Listen, listening
-from restante.server.service import Service
+from restante.protocol.server.settings import Identity
+from restante.server.addresses import ListenAddress
+from restante.server.context import ServerContext
+from restante.server.listener import ListenConfig, serve_listeners
 from restante.storage.memory import MemoryStore
 
 
@@ -30,8 +30,10 @@ async def main() -> None:
     store = MemoryStore()
     await store.deliver("ann", b"Subject: hello\n\nfrom a program\n")
     accounts = Accounts({"ann": Secret(b"secret")})
-    service = Service(store=store, authenticator=accounts, log=structlog.get_logger())
-    async with listening(service, [Listen(Address("127.0.0.1", 1110))]) as sockets:
+    service = ServerContext(store=store, authenticator=accounts, log=structlog.get_logger())
+    async with serve_listeners(
+        service, [ListenConfig(ListenAddress("127.0.0.1", 1110))]
+    ) as sockets:
         print("POP3 at", *sockets[0].getsockname())
         await asyncio.Event().wait()  # whatever else the program does
 

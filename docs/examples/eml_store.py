@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from restante.protocol.body import size_on_wire
-from restante.protocol.maildrop import Contents
-from restante.storage.api import BusyError, GoneError, RemainError, StoreError
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.interfaces import BusyError, MessageGoneError, PartialRemovalError, StoreError
 
 
 class EmlStore:
@@ -54,22 +54,22 @@ class EmlMaildrop:
             sizes = [size_on_wire([file.read_bytes()]) for file in self._files]
         except OSError as error:
             raise StoreError(f"{folder}: {error.strerror}") from error
-        self.contents = Contents(sizes, [file.stem for file in self._files])
+        self.contents = MessageList(sizes, [file.stem for file in self._files])
 
     async def read(self, index: int, lines: int | None = None) -> bytes:
         try:
             return await asyncio.to_thread(self._files[index].read_bytes)
         except FileNotFoundError:
-            raise GoneError("the message is gone") from None
+            raise MessageGoneError("the message is gone") from None
         except OSError as error:
             raise StoreError(str(error)) from error
 
     async def remove(self, indexes: Sequence[int]) -> None:
         left = await asyncio.to_thread(_remove, {index: self._files[index] for index in indexes})
         if left:
-            raise RemainError("some messages could not be removed", left)
+            raise PartialRemovalError("some messages could not be removed", left)
 
-    async def correct(self, sizes: Mapping[int, int]) -> None:
+    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Sizes are counted at each login here, and never remembered."""
 
     def release(self) -> None:

@@ -19,16 +19,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from restante.auth.api import CredentialsError
+from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity, Settings
-from restante.server import demo, observe
-from restante.server.address import Address
-from restante.server.certificates import Certificates
-from restante.server.keypair import Pair
-from restante.server.listener import Listen, listening
-from restante.server.service import Service
-from restante.server.wire import Endpoint
+from restante.protocol.server.settings import Identity, ProtocolSettings
+from restante.server import demo, event_log
+from restante.server.addresses import ListenAddress
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.context import ServerContext
+from restante.server.listener import ListenConfig, serve_listeners
+from restante.server.tls.certificate_files import CertificateFiles
+from restante.server.tls.certificates import Certificates
 from restante.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(*, tls: bool = False, settings: Settings | None = None) -> Iterator[Server]:
+def serving(*, tls: bool = False, settings: ProtocolSettings | None = None) -> Iterator[Server]:
     """Serve while the block runs; then sessions end, and nothing is left.
 
     `settings` chooses time-outs, the greeting and the like. With `tls` there is a certificate, made
@@ -91,22 +91,26 @@ def serving(*, tls: bool = False, settings: Settings | None = None) -> Iterator[
     """
     store, accounts, lines = MemoryStore(), _Accounts(), io.StringIO()
     with contextlib.ExitStack() as stack:
-        log, writer = observe.start("text", lines)
+        log, writer = event_log.configure_log("text", lines)
         stack.callback(writer.close)
-        certificate, listens = None, [Listen(Address(HOST, 0))]
+        certificate, listens = None, [ListenConfig(ListenAddress(HOST, 0))]
         if tls:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="restante-")))
-            certificate, key = demo.certify(folder)
-            known = Certificates([Pair(certificate, key)])
-            listens = [Listen(Address(HOST, 0), Endpoint(certificates=known))]
-            listens += [Listen(Address(HOST, 0), Endpoint(certificates=known, implicit_tls=True))]
-        service = Service(
-            store=store, authenticator=accounts, log=log, settings=settings or Settings()
+            certificate, key = demo.ensure_certificate(folder)
+            known = Certificates([CertificateFiles(certificate, key)])
+            listens = [ListenConfig(ListenAddress(HOST, 0), ListenerPolicy(certificates=known))]
+            listens += [
+                ListenConfig(
+                    ListenAddress(HOST, 0), ListenerPolicy(certificates=known, implicit_tls=True)
+                )
+            ]
+        service = ServerContext(
+            store=store, authenticator=accounts, log=log, settings=settings or ProtocolSettings()
         )
         loop = stack.enter_context(_loop_in_thread())
         serve = contextlib.AsyncExitStack()
         stack.callback(lambda: _call(loop, serve.aclose()))
-        entered = serve.enter_async_context(listening(service, listens, STOP_PATIENCE))
+        entered = serve.enter_async_context(serve_listeners(service, listens, STOP_PATIENCE))
         ports = [socket.getsockname()[1] for socket in _call(loop, entered)]
         yield Server(
             host=HOST,

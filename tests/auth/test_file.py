@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
-from restante.auth import hashes, locks, scram
-from restante.auth.account import with_credentials
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth import locks, password_hashing, scram
 from restante.auth.file import SETTLE, FileAuthenticator
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.passwd_entry import replace_credentials
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
+from restante.protocol.server.settings import Identity
 
-HASH = hashes.make(Secret(b"secret"))
-OTHER = hashes.make(Secret(b"other"))
-KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
+HASH = password_hashing.hash_password(Secret(b"secret"))
+OTHER = password_hashing.hash_password(Secret(b"other"))
+KEYS = scram.create_keys("SCRAM-SHA-256", Secret(b"secret"))
 
 
 def made(file: Path, *lines: str) -> tuple[FileAuthenticator, list[str]]:
@@ -59,7 +59,7 @@ def test_an_unknown_name_costs_one_hash_as_a_known_one_does(
         checked.append(stored)
         return True  # not even a decoy that matches lets anybody in
 
-    monkeypatch.setattr(hashes, "verify", verify)
+    monkeypatch.setattr(password_hashing, "verify", verify)
     for user in ("nobody", "nobody", "someone"):
         with pytest.raises(CredentialsError):
             asyncio.run(accounts.verify(user, Secret(b"x")))
@@ -78,7 +78,7 @@ async def ask(accounts: FileAuthenticator, method: str, user: str = "ann") -> ob
         case "verify":
             return await accounts.verify(user, password)
         case "recall":
-            return accounts.recall(user, password)
+            return accounts.cached_login(user, password)
         case "scram_keys":
             return await accounts.scram_keys("SCRAM-SHA-256", user)
     return await getattr(accounts, method)(user)
@@ -270,7 +270,7 @@ def test_lock_in_any_field(tmp_path: Path, form: str, field: int, word: str) -> 
     rest = form.format(hash=HASH, word=word, keys=f"scram-sha-256={KEYS} secret=x")
     accounts, warnings = made(tmp_path / "users", f"ann:{rest}", f"bob:{HASH}")
     assert why_not(accounts, "ann") == f"locked by {word.lower()}"
-    assert accounts.recall("ann", Secret(b"secret")) is None
+    assert accounts.cached_login("ann", Secret(b"secret")) is None
     for method in ("identify", "shared_secret"):
         with pytest.raises(CredentialsError):
             asyncio.run(ask(accounts, method))
@@ -337,9 +337,9 @@ def test_account_that_expires(tmp_path: Path, line: str) -> None:
     (tmp_path / "users").write_text(f"ann:{HASH}:{line}\n")
     accounts = FileAuthenticator(tmp_path / "users", lambda _: None, 1e9, clock=lambda: now)
     asyncio.run(accounts.verify("ann", Secret(b"secret")))
-    assert accounts.recall("ann", Secret(b"secret"))
+    assert accounts.cached_login("ann", Secret(b"secret"))
     now += 86_401
-    assert accounts.recall("ann", Secret(b"secret")) is None
+    assert accounts.cached_login("ann", Secret(b"secret")) is None
     assert why_not(accounts, "ann") == "expired"
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.identify("ann"))
@@ -350,7 +350,8 @@ def test_lines_of_shadow_keep_their_dates(tmp_path: Path) -> None:
     """A new password takes no date out of a line of /etc/shadow."""
     line = f"ann:!{HASH}:10:0:99999:7::20:"
     assert (
-        with_credentials(line, OTHER, {"SCRAM-SHA-256": KEYS}) == f"ann:{OTHER}:10:0:99999:7::20:"
+        replace_credentials(line, OTHER, {"SCRAM-SHA-256": KEYS})
+        == f"ann:{OTHER}:10:0:99999:7::20:"
     )
 
 
@@ -384,13 +385,13 @@ def test_scram_does_the_same_for_all_names(
 ) -> None:
     """keys are made up for known names too."""
     made_up: list[str] = []
-    decoy = scram.decoy
+    decoy = scram.fake_keys
 
-    def counted(mechanism: str, name: str, *rest: Any) -> scram.Keys:
+    def counted(mechanism: str, name: str, *rest: Any) -> scram.ScramKeys:
         made_up.append(name)
         return decoy(mechanism, name, *rest)
 
-    monkeypatch.setattr(scram, "decoy", counted)
+    monkeypatch.setattr(scram, "fake_keys", counted)
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}::::::scram-sha-256={KEYS}", f"bob:{HASH}")
     asyncio.run(accounts.scram_keys("SCRAM-SHA-256", user))
     assert made_up == [user.lower()]
@@ -434,7 +435,7 @@ def test_how_an_unknown_name_is_written_does_not_tell_that_another_is_known(
         checked.append(stored)
         return False
 
-    monkeypatch.setattr(hashes, "verify", verify)
+    monkeypatch.setattr(password_hashing, "verify", verify)
     for user in ("Bob", "bob", "BOB", "nobody", "Nobody"):
         with pytest.raises(CredentialsError):
             asyncio.run(accounts.verify(user, Secret(b"x")))
@@ -491,7 +492,7 @@ def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
             running -= 1
         return True
 
-    monkeypatch.setattr(hashes, "verify", verify)
+    monkeypatch.setattr(password_hashing, "verify", verify)
 
     async def log_in_often() -> None:
         logins = [asyncio.create_task(accounts.verify("ann", Secret(b"secret"))) for _ in range(8)]
@@ -500,7 +501,7 @@ def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
 
     asyncio.run(log_in_often())
     assert len(at_once) == 8
-    assert max(at_once) == hashes.AT_ONCE == 2
+    assert max(at_once) == password_hashing.AT_ONCE == 2
 
 
 NFC = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
@@ -524,7 +525,7 @@ def test_a_password_is_right_as_it_was_sent_or_prepared(
     tmp_path: Path, stored: bytes, said: bytes, *, right: bool
 ) -> None:
     """R6856-2.6."""
-    accounts, _ = made(tmp_path / "users", f"ann:{hashes.make(Secret(stored))}")
+    accounts, _ = made(tmp_path / "users", f"ann:{password_hashing.hash_password(Secret(stored))}")
     verify = accounts.verify("ann", Secret(said))
     if right:
         assert asyncio.run(verify) == Identity("ann")
@@ -545,7 +546,7 @@ def test_a_second_form_is_tried_for_known_and_unknown_names_alike(
         tried.append(password.reveal())
         return True
 
-    monkeypatch.setattr(hashes, "verify", verify)
+    monkeypatch.setattr(password_hashing, "verify", verify)
     with contextlib.suppress(CredentialsError):
         asyncio.run(accounts.verify(user, Secret(NFD)))
     assert tried == [NFD, NFC]
@@ -555,8 +556,8 @@ def test_a_form_is_remembered_as_it_was_sent(tmp_path: Path) -> None:
     """R6856-2.6: what would be wrong when it is hashed is not right when it is remembered."""
     file = tmp_path / "users"
     file.touch(0o600)
-    file.write_text(f"ann:{hashes.make(Secret(NFD))}\n")
+    file.write_text(f"ann:{password_hashing.hash_password(Secret(NFD))}\n")
     accounts = FileAuthenticator(file, pytest.fail, remember=300)
     asyncio.run(accounts.verify("ann", Secret(NFD)))
-    assert accounts.recall("ann", Secret(NFD)) == Identity("ann")
-    assert accounts.recall("ann", Secret(NFC)) is None
+    assert accounts.cached_login("ann", Secret(NFD)) == Identity("ann")
+    assert accounts.cached_login("ann", Secret(NFC)) is None

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth.api import CredentialsError, UnavailableError
+from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.pam import PamAuthenticator
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
+from restante.protocol.server.settings import Identity
 
 SERVICES = Path("/etc/pam.d")
 SCRIPT = """#!/bin/sh

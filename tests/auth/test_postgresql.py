@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth import hashes
-from restante.auth.api import CredentialsError, UnavailableError, UncertainError
+from restante.auth import password_hashing
+from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.postgresql import PostgresqlAuthenticator
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
+from restante.protocol.server.settings import Identity
 from support.live import wait_until
 from support.programs import need
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
-HASH = hashes.make(Secret(b"secret"))
+HASH = password_hashing.hash_password(Secret(b"secret"))
 
 
 class Database:
@@ -144,7 +144,7 @@ def test_an_unknown_name_costs_the_work_of_the_hashes_that_there_are(
         looked_at.append(stored)
         return password.reveal() == b"secret"
 
-    monkeypatch.setattr(hashes, "verify_any", verify_any)
+    monkeypatch.setattr(password_hashing, "verify_normalised", verify_any)
 
     async def log_in() -> None:
         accounts = PostgresqlAuthenticator(database.dsn, QUERY)

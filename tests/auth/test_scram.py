@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth import hashes, scram
-from restante.auth.account import Account, with_credentials
-from restante.auth.api import PASSWORDS, CredentialsError
+from restante.auth import password_hashing, scram
 from restante.auth.file import FileAuthenticator
+from restante.auth.interfaces import PASSWORDS, CredentialsError
+from restante.auth.passwd_entry import PasswdEntry, replace_credentials
 from restante.protocol.secret import Secret
 
-HASH = hashes.make(Secret(b"secret"))
-KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
-WITH_KEYS = with_credentials("ann:", HASH, {"SCRAM-SHA-256": KEYS})
+HASH = password_hashing.hash_password(Secret(b"secret"))
+KEYS = scram.create_keys("SCRAM-SHA-256", Secret(b"secret"))
+WITH_KEYS = replace_credentials("ann:", HASH, {"SCRAM-SHA-256": KEYS})
 DECOYS = "#decoys=" + "MDEy" * 10 + "MDE="
 
 
@@ -30,22 +30,22 @@ def made(file: Path, *lines: str) -> FileAuthenticator:
 
 
 def test_keys_are_read_as_they_were_written() -> None:
-    assert scram.Keys.parse(str(KEYS)) == KEYS
+    assert scram.ScramKeys.parse(str(KEYS)) == KEYS
     assert KEYS.iterations == 310_000
-    assert Account.parse(WITH_KEYS).scram == {"SCRAM-SHA-256": KEYS}
+    assert PasswdEntry.parse(WITH_KEYS).scram == {"SCRAM-SHA-256": KEYS}
 
 
 @pytest.mark.parametrize("text", ["", "4096:abc", "1:c2FsdHNhbHRzYWx0$a2V5:a2V5", "x:y$z:w"])
 def test_what_is_no_key_is_told_of(text: str) -> None:
     with pytest.raises(ValueError, match="SCRAM keys are not as"):
-        Account.parse(f"ann:{HASH}::::::scram-sha-256={text}")
+        PasswdEntry.parse(f"ann:{HASH}::::::scram-sha-256={text}")
 
 
 def test_a_new_password_takes_the_old_keys_away_and_leaves_the_rest() -> None:
     line = f"ann:{HASH}:1000:1000:Ann::/bin/sh:quota=1G scram-sha-256={KEYS} tls=required"
-    changed = with_credentials(line, "NEW", {})
+    changed = replace_credentials(line, "NEW", {})
     assert changed == "ann:NEW:1000:1000:Ann::/bin/sh:quota=1G tls=required"
-    again = Account.parse(with_credentials(line, HASH, {"SCRAM-SHA-256": KEYS}))
+    again = PasswdEntry.parse(replace_credentials(line, HASH, {"SCRAM-SHA-256": KEYS}))
     assert again.tls_required
     assert again.scram["SCRAM-SHA-256"] == KEYS
 
@@ -71,7 +71,7 @@ def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path:
         asyncio.run(accounts.identify("nobody"))
 
 
-def answers(accounts: FileAuthenticator) -> list[scram.Keys]:
+def answers(accounts: FileAuthenticator) -> list[scram.ScramKeys]:
     names = [f"nobody{number}" for number in range(40)]
     return [asyncio.run(accounts.scram_keys("SCRAM-SHA-256", name)) for name in names]
 
@@ -79,8 +79,8 @@ def answers(accounts: FileAuthenticator) -> list[scram.Keys]:
 def test_what_is_made_up_stays_after_a_restart_and_when_accounts_come(tmp_path: Path) -> None:
     """X11, D2, R3206-6."""
     before = answers(made(tmp_path / "users", WITH_KEYS))
-    keys = {"SCRAM-SHA-256": scram.make("SCRAM-SHA-256", Secret(b"other"))}
-    bob = with_credentials("bob:", HASH, keys)
+    keys = {"SCRAM-SHA-256": scram.create_keys("SCRAM-SHA-256", Secret(b"other"))}
+    bob = replace_credentials("bob:", HASH, keys)
     assert answers(made(tmp_path / "users", bob, WITH_KEYS)) == before
     assert answers(made(tmp_path / "users", bob, WITH_KEYS.replace("ann:", "ben:"))) == before
     (tmp_path / "users").write_text(f"{WITH_KEYS}\n{DECOYS.replace('M', 'N')}\n")
@@ -90,8 +90,8 @@ def test_what_is_made_up_stays_after_a_restart_and_when_accounts_come(tmp_path: 
 
 def test_what_is_made_up_has_the_looks_of_all_accounts(tmp_path: Path) -> None:
     """X11, D2: keys from elsewhere may have other counts of iterations, and other salts."""
-    foreign = scram.Keys(b"twelve bytes", KEYS.stored_key, KEYS.server_key, 4096)
-    carl = with_credentials("carl:", HASH, {"SCRAM-SHA-256": foreign})
+    foreign = scram.ScramKeys(b"twelve bytes", KEYS.stored_key, KEYS.server_key, 4096)
+    carl = replace_credentials("carl:", HASH, {"SCRAM-SHA-256": foreign})
     made_up = answers(made(tmp_path / "users", WITH_KEYS, carl))
     assert {(keys.iterations, len(keys.salt)) for keys in made_up} == {(310_000, 16), (4096, 12)}
 
@@ -138,10 +138,10 @@ def test_a_secret_is_prepared_by_saslprep(tmp_path: Path) -> None:
     expected = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
     assert asyncio.run(accounts.shared_secret("ann")).reveal() == expected
     with pytest.raises(ValueError, match="its secret has characters that SASLprep"):
-        Account.parse("ann:::::::secret=a\N{RIGHT-TO-LEFT OVERRIDE}b")
+        PasswdEntry.parse("ann:::::::secret=a\N{RIGHT-TO-LEFT OVERRIDE}b")
 
 
 @pytest.mark.parametrize("extra", ["login_delay=soon", "expire_days=-1", "tls=maybe"])
 def test_an_extra_that_is_not_understood_is_told_of(extra: str) -> None:
     with pytest.raises(ValueError, match=extra.partition("=")[0]):
-        Account.parse(f"ann:{HASH}::::::{extra}")
+        PasswdEntry.parse(f"ann:{HASH}::::::{extra}")

@@ -10,10 +10,10 @@ import plot
 import pytest
 import report
 import sessions
-from figures import Figures
 from place import OURS, TUNED, Place
 from targets import MEASURES, TARGETS, Target
 
+from figures import Figures
 from support.programs import need
 
 

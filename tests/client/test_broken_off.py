@@ -14,10 +14,10 @@ import pytest
 import restante
 from restante.client import aio, blocking
 from restante.client.options import parse_url
-from restante.client.session import Session
+from restante.client.session import ClientSession
 from restante.client.tls import unverified
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, RemoteError
+from restante.protocol.failures import RemoteError, ServerRefused
 from support.authority import make
 from support.broken import HELLO, SECOND, SILENCE, Broken, broken
 
@@ -261,13 +261,13 @@ def test_a_message_that_was_opened_and_not_asked_for_ends_nothing() -> None:
 def test_a_message_that_is_refused_leaves_the_connection_as_it_was() -> None:
     with broken({"RETR 1": b"-ERR marked\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
-            with pytest.raises(Denied):
+            with pytest.raises(ServerRefused):
                 drop[1].read()
             assert drop[2].read() == SECOND
 
     async def read(port: int) -> bytes:
         async with restante.connect(url(port), password="pw") as drop:
-            with pytest.raises(Denied):
+            with pytest.raises(ServerRefused):
                 await drop[1].read()
             return await drop[2].read()
 
@@ -333,7 +333,7 @@ def test_a_close_that_is_cancelled_closes_the_socket() -> None:
     gate = Gate(b"+OK\r\n")
 
     async def cancelled(port: int) -> bool:
-        session = Session(parse_url(url(port)))
+        session = ClientSession(parse_url(url(port)))
         drop = await aio._open(session, "pw")
         closing = asyncio.create_task(drop.close())
         await when_asked(gate)
@@ -361,7 +361,7 @@ def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
     """What waits to be sent must not keep the socket open."""
 
     async def stuck(port: int) -> bool:
-        session = Session(parse_url(url(port)))
+        session = ClientSession(parse_url(url(port)))
         drop = await aio._open(session, "pw")
         writer = drop._wire._writer
         while not writer.transport.get_write_buffer_size():

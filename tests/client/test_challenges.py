@@ -17,10 +17,10 @@ from restante import blocking
 from restante.client import mechanisms
 from restante.client.mechanisms import Credentials
 from restante.client.options import Target
-from restante.client.session import Session
-from restante.protocol.dialogue import Status
+from restante.client.session import ClientSession
+from restante.protocol.client.connection import Status
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Insecure, RemoteError
+from restante.protocol.failures import RemoteError, SecurityError
 from support.broken import broken
 from support.false_scram import FalseScram
 
@@ -48,7 +48,7 @@ def test_timestamp_of_no_message_id(timestamp: str) -> None:
         assert not any("APOP" in line for line in server.heard)
         with blocking.connect(url(server.port), "hunter22", mechanisms=("APOP", "USER")) as drop:
             assert drop.session.mechanism == "USER"
-    session = Session(Target("host.example", 110, "none", "ann"))
+    session = ClientSession(Target("host.example", 110, "none", "ann"))
     session.greeting = Status(ok=True, code="", text=timestamp)
     assert session.timestamp == ""
 
@@ -69,7 +69,7 @@ def test_challenge_of_cram_md5(challenge: str) -> None:
     coded = base64.b64encode(challenge.encode("latin-1", "replace"))
     replies = {"CAPA": CAPA.replace(b"USER", b"SASL CRAM-MD5"), "AUTH": b"+ " + coded + b"\r\n"}
     with broken(replies) as server:
-        with pytest.raises(Insecure) as caught:
+        with pytest.raises(SecurityError) as caught:
             blocking.connect(url(server.port), "hunter22", mechanisms=("CRAM-MD5",))
         assert caught.value.id == "auth-unproven"
     assert server.heard[-1] in ("*", "AUTH CRAM-MD5")
@@ -109,7 +109,7 @@ def test_first_message_of_scram(what: bytes, lie: bytes) -> None:
     replies = FalseScram(first=lambda said: re.sub(what, lie, said))
     with broken(replies) as server, pytest.raises(RemoteError) as caught:
         blocking.connect(url(server.port), "hunter22")
-    assert isinstance(caught.value, Insecure)
+    assert isinstance(caught.value, SecurityError)
     assert caught.value.id == "auth-unproven"
     assert server.heard[3:] == ["*"]
 

@@ -11,13 +11,22 @@ from typing import Any
 
 import pytest
 
-from restante.client import aio_wire, blocking, maildrop, wire
-from restante.client.maildrop import Box, Entry
+from restante.client import asyncio_driver, blocking, maildrop, socket_driver
+from restante.client.maildrop import MaildropState, MessageInfo
 from restante.client.options import Options, parse_url
-from restante.client.session import Session
-from restante.protocol import client
-from restante.protocol.dialogue import Chunk, Dialogue, Glance, Peer, Receive, Send, Step, carry_out
-from restante.protocol.failures import BadReply, Lost, RemoteError
+from restante.client.session import ClientSession
+from restante.protocol.client import operations
+from restante.protocol.client.connection import (
+    Dialogue,
+    MessageChunk,
+    Peek,
+    Receive,
+    Send,
+    ServerPeer,
+    Step,
+    carry_out,
+)
+from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError
 from support.broken import HELLO, broken
 
 TARGET = parse_url("pop3://ann@127.0.0.1")
@@ -41,29 +50,31 @@ def steps(dialogue: Dialogue[Any], said: bytes) -> list[Step]:
 
 
 def retrieved(promised: int | None) -> list[Step]:
-    return steps(carry_out(Peer(), client.retr(1, promised)), b"+OK\r\n" + HELLO + b".\r\n")
+    return steps(
+        carry_out(ServerPeer(), operations.retr(1, promised)), b"+OK\r\n" + HELLO + b".\r\n"
+    )
 
 
 def test_a_message_as_long_as_promised_is_not_waited_behind() -> None:
-    assert retrieved(len(HELLO)) == [Send(b"RETR 1\r\n"), Receive(), Chunk(HELLO)]
+    assert retrieved(len(HELLO)) == [Send(b"RETR 1\r\n"), Receive(), MessageChunk(HELLO)]
 
 
 @pytest.mark.parametrize("promised", [None, 0, len(HELLO) - 1, len(HELLO) + 1])
 def test_a_message_of_another_length_is_waited_behind(promised: int | None) -> None:
     """Its end may be a line that was not stuffed, with the rest still on its way."""
-    assert retrieved(promised)[-1] == Glance(client.LINGER)
+    assert retrieved(promised)[-1] == Peek(operations.LINGER)
 
 
-def box() -> Box:
-    return Box(Session(TARGET), {1: Entry(1, 5, None)})
+def box() -> MaildropState:
+    return MaildropState(ClientSession(TARGET), {1: MessageInfo(1, 5, None)})
 
 
-CALLS: list[Callable[[Box], Dialogue[Any]]] = [
+CALLS: list[Callable[[MaildropState], Dialogue[Any]]] = [
     lambda box: maildrop.headers(box, [1]),
     lambda box: maildrop.retrieve(box, 1),
     lambda box: maildrop.mark(box, 1),
     maildrop.unmark,
-    lambda box: maildrop.typed(box, "NOOP"),
+    lambda box: maildrop.run_raw_command(box, "NOOP"),
     maildrop.commit,
 ]
 NAMES = ["headers", "retrieve", "mark", "unmark", "typed", "commit"]
@@ -71,12 +82,12 @@ NAMES = ["headers", "retrieve", "mark", "unmark", "typed", "commit"]
 
 @pytest.mark.parametrize("call", CALLS, ids=NAMES)
 def test_what_came_unasked_is_found_before_the_next_command(
-    call: Callable[[Box], Dialogue[Any]],
+    call: Callable[[MaildropState], Dialogue[Any]],
 ) -> None:
     opened = box()
     asked = call(opened)
-    assert next(asked) == Glance(0)
-    with pytest.raises(BadReply) as caught:
+    assert next(asked) == Peek(0)
+    with pytest.raises(MalformedReply) as caught:
         asked.send(b"+OK more\r\n")
     assert caught.value.id == "desync"
     assert "+OK more" in caught.value.text
@@ -86,22 +97,22 @@ def test_what_came_unasked_is_found_before_the_next_command(
 
 @pytest.mark.parametrize("call", CALLS, ids=NAMES)
 def test_a_server_that_said_goodbye_is_lost_in_its_own_words(
-    call: Callable[[Box], Dialogue[Any]],
+    call: Callable[[MaildropState], Dialogue[Any]],
 ) -> None:
     asked = call(box())
     next(asked)
-    with pytest.raises(Lost, match="idle for too long"):
+    with pytest.raises(ConnectionLost, match="idle for too long"):
         asked.send(b"-ERR idle for too long\r\n")
 
 
 def test_a_commit_behind_a_message_waits_for_what_may_come_behind_it() -> None:
     opened = box()
     opened.retrieved = True
-    assert next(maildrop.commit(opened)) == Glance(client.LINGER)
+    assert next(maildrop.commit(opened)) == Peek(operations.LINGER)
 
 
 def look() -> Dialogue[bytes]:
-    return (yield Glance(0))
+    return (yield Peek(0))
 
 
 def test_a_look_sees_what_the_socket_holds_and_does_not_wait() -> None:
@@ -109,7 +120,7 @@ def test_a_look_sees_what_the_socket_holds_and_does_not_wait() -> None:
         sock = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
         with sock, server:
-            held = wire.Wire(Session(TARGET), sock)
+            held = socket_driver.SocketDriver(ClientSession(TARGET), sock)
             assert not held.run(look())
             server.sendall(b"x")
             assert select.select([sock], [], [], 10)[0]
@@ -122,7 +133,7 @@ def test_a_look_under_asyncio_sees_the_same() -> None:
             streams = await asyncio.open_connection(*listener.getsockname())
             server, _ = listener.accept()
             with server:
-                held = aio_wire.AsyncWire(Session(TARGET), *streams)
+                held = asyncio_driver.AsyncioDriver(ClientSession(TARGET), *streams)
                 before = await held.run(look())
                 server.sendall(b"x")
                 sock = streams[1].get_extra_info("socket")
@@ -140,12 +151,12 @@ def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
         sock = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
         with sock, server:
-            held = wire.Wire(Session(TARGET, Options(total_seconds=9)), sock)
+            held = socket_driver.SocketDriver(ClientSession(TARGET, Options(total_seconds=9)), sock)
             held.flow.ends = time.monotonic() - 1
             server.sendall(b"+OK\r\n")
             assert select.select([sock], [], [], 10)[0]
             with pytest.raises(RemoteError, match="for all of it are over"):
-                held.run(carry_out(held.session.peer, client.noop()))
+                held.run(carry_out(held.session.peer, operations.noop()))
 
 
 def test_a_message_of_the_promised_length_with_more_behind_it_is_an_error() -> None:
@@ -154,7 +165,7 @@ def test_a_message_of_the_promised_length_with_more_behind_it_is_an_error() -> N
     listed = f"+OK\r\n1 {len(first)}\r\n.\r\n".encode()
     with broken({"RETR": reply, "LIST": listed}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
-            with pytest.raises(BadReply):
+            with pytest.raises(MalformedReply):
                 drop[1].read()
                 drop.delete(1)
     assert "DELE 1" not in server.heard

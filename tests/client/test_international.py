@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from restante.client import blocking, domain
+from restante.client import blocking
+from restante.client.discovery import mail_address
 from restante.client.options import Options, Target, parse_url
 from support.authority import ROOT, make, trusting
 from support.broken import broken
@@ -37,7 +38,7 @@ def test_hosts_of_urls(host: str, known: str) -> None:
     assert Target(host, 995, "implicit").host == known
     options = Options(server_name=host, resolve={(host, 995): "127.0.0.1"})
     assert (options.server_name, *options.resolve) == (known, (known, 995))
-    assert domain.parse(f"ann@{host}").domain == known.lower()
+    assert mail_address.parse_address(f"ann@{host}").domain == known.lower()
 
 
 @pytest.mark.parametrize("host", ["\u2260.example", "a\u200db.example", "\u0378", "ß" * 5000])
@@ -47,7 +48,7 @@ def test_names_that_cannot_be(host: str) -> None:
         with pytest.raises(ValueError, match="is no domain"):
             make_host(f"pop3s://ann@{host}")
     with pytest.raises(ValueError, match="is no domain"):
-        domain.parse(f"ann@{host}")
+        mail_address.parse_address(f"ann@{host}")
     for words in (("ls", f"pop3s://ann@{host}"), ("ls", f"ann@{host}", "--host", host)):
         ran = pop3(*words)
         assert ran.code == 2
@@ -78,4 +79,4 @@ def test_certificate_of_such_a_name() -> None:
 )
 def test_names_for_people(host: str, shown: str) -> None:
     """Punycode stands beside the letters, which could deceive."""
-    assert domain.shown(host) == shown
+    assert mail_address.shown(host) == shown

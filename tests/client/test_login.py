@@ -15,7 +15,7 @@ import restante
 from restante import blocking
 from restante.client.options import Target
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Insecure, RemoteError
+from restante.protocol.failures import RemoteError, SecurityError
 from support.authority import GOOD, trusting
 from support.broken import SILENCE, broken
 from support.command import pop3
@@ -64,7 +64,7 @@ def test_a_server_that_fails_to_prove_itself_gets_no_password(
         async with restante.connect(url(port), "hunter22"):
             pass
 
-    with broken(FalseScram(**lie)) as server, pytest.raises(Insecure) as caught:
+    with broken(FalseScram(**lie)) as server, pytest.raises(SecurityError) as caught:
         if face == "asyncio":
             asyncio.run(opened(server.port))
         else:
@@ -77,7 +77,7 @@ def test_a_server_that_fails_to_prove_itself_gets_no_password(
 def test_a_server_that_would_have_us_count_for_minutes_is_left_at_once() -> None:
     """RFC 7677 section 4 names the least number of iterations; scramp takes 10 million at most."""
     lie = FalseScram(first=lambda said: re.sub(rb"i=\d+", b"i=2000000000", said))
-    with broken(lie) as server, pytest.raises(Insecure, match="must not be > 10000000"):
+    with broken(lie) as server, pytest.raises(SecurityError, match="must not be > 10000000"):
         blocking.connect(url(server.port), "hunter22")
     assert server.heard[3:] == ["*"], "no proof was sent"
 
@@ -89,7 +89,7 @@ def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones have no tls-unique
     with broken(replies, implicit=GOOD.serving()) as server:
         where = f"pop3s://ann@localhost:{server.port}"
-        with pytest.raises(Insecure, match="auth-unproven"):
+        with pytest.raises(SecurityError, match="auth-unproven"):
             blocking.connect(where, "hunter22", context=context)
     assert "AUTH SCRAM-SHA-256-PLUS" in server.heard
     assert not any(line.startswith(SPOKEN) for line in server.heard)

@@ -16,11 +16,11 @@ from concurrent.futures import Future, as_completed
 import pytest
 import trustme
 
-from restante.client import blocking, discovery, reach
-from restante.client.discovery import GUESSES, MOST_EXCHANGERS, discover
+from restante.client import blocking, name_resolution
+from restante.client.discovery.discover import GUESSES, MOST_EXCHANGERS, discover
+from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
 from restante.client.options import Options, Target
-from restante.client.world import Internet, Nothing, Service
-from restante.protocol.failures import Unreachable
+from restante.protocol.failures import ServerUnreachable
 
 HOST = "autoconfig.example.com"
 URL = f"https://{HOST}/mail/config-v1.1.xml"
@@ -58,7 +58,7 @@ def serving(hold: Callable[[socket.socket], None]) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def https(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[Internet]:
+def https(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[NetworkSources]:
     """Give a world whose files come from a server that does as it likes behind TLS."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -73,7 +73,7 @@ def https(speak: Callable[[ssl.SSLSocket], None]) -> Iterator[Internet]:
 
     with serving(hold) as port:
         where = {HOST: f"127.0.0.1:{port}", "www.example.com": f"127.0.0.1:{port}"}
-        yield Internet(0.5, context=trusting, resolve=where, domain="example.com")
+        yield NetworkSources(0.5, context=trusting, resolve=where, domain="example.com")
 
 
 def drip(start: bytes, octet: bytes) -> Callable[[ssl.SSLSocket], None]:
@@ -94,7 +94,7 @@ def drip(start: bytes, octet: bytes) -> Callable[[ssl.SSLSocket], None]:
 def test_dripping_server(speak: Callable[[ssl.SSLSocket], None]) -> None:
     """Each octet comes in time, and the file does not: the whole question has one end."""
     begun = time.monotonic()
-    with https(speak) as world, pytest.raises(Nothing, match="in time"):
+    with https(speak) as world, pytest.raises(NotFoundError, match="in time"):
         world.fetch(URL)
     assert time.monotonic() - begun < 20  # of 100 seconds
 
@@ -103,8 +103,8 @@ def test_silent_handshake() -> None:
     """A server that never ends the handshake of TLS is given up."""
     over = threading.Event()
     with serving(lambda _: (over.wait(30), None)[1]) as port:
-        world = Internet(0.3, resolve={HOST: f"127.0.0.1:{port}"})
-        with pytest.raises(Nothing, match="in time"):
+        world = NetworkSources(0.3, resolve={HOST: f"127.0.0.1:{port}"})
+        with pytest.raises(NotFoundError, match="in time"):
             world.fetch(URL)
         over.set()
 
@@ -137,7 +137,7 @@ def test_answers_of_any_kind(octets: bytes, why: str) -> None:
     """A file is bounded, and redirects stay in the mail domain and in https."""
     with https(answer(octets)) as world:
         world.seconds = 20
-        with pytest.raises(Nothing, match=why):
+        with pytest.raises(NotFoundError, match=why):
             world.fetch(URL)
 
 
@@ -159,22 +159,22 @@ class Slow:
         self.over = threading.Event()
         self.hosts: list[str] = []
 
-    def srv(self, name: str) -> list[Service]:
-        return [Service(0, 0, 995, f"h{n}.example.com") for n in range(10_000)]
+    def srv(self, name: str) -> list[SrvRecord]:
+        return [SrvRecord(0, 0, 995, f"h{n}.example.com") for n in range(10_000)]
 
     def mx(self, domain: str) -> list[str]:
         return [f"mx{number}.example.com" for number in range(600)]
 
     def fetch(self, url: str) -> bytes:
         self.over.wait(60)
-        raise Nothing("late")
+        raise NotFoundError("late")
 
     def reachable(self, host: str, port: int) -> None:
         self.hosts.append(host)
         if host == "pop.example.com":
             return
         self.over.wait(60)
-        raise Nothing("late")
+        raise NotFoundError("late")
 
 
 def wait_for_answers(futures: Iterable[Future[object]], _seconds: float) -> None:
@@ -190,7 +190,7 @@ def test_many_records_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     before = threading.active_count()
     world = Slow()
     try:
-        monkeypatch.setattr(discovery, "wait", wait_for_answers)
+        monkeypatch.setattr("restante.client.discovery.discover.wait", wait_for_answers)
         found = discover("ann@example.com", timeout=60, world=world)
         assert threading.active_count() - before <= 6 + len(GUESSES) + MOST_EXCHANGERS
         assert len(found.findings[0].candidates) == 6
@@ -211,11 +211,11 @@ def test_hanging_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: over.wait(60))
     target = Target("pop.example.com", 995, "implicit", "ann")
     try:
-        with pytest.raises(Unreachable) as caught:
+        with pytest.raises(ServerUnreachable) as caught:
             blocking.connect(target, "pw", connect_seconds=0.2)
         assert caught.value.id == "dns-temp"
-        with pytest.raises(Unreachable):
-            reach.addresses(target, Options(connect_seconds=0.2))
+        with pytest.raises(ServerUnreachable):
+            name_resolution.addresses(target, Options(connect_seconds=0.2))
     finally:
         over.set()
 
@@ -224,14 +224,15 @@ HANGING = """
 import asyncio, socket, threading, time
 import restante
 from restante import blocking
-from restante.client import discovery
+from restante.client.discovery import sources
 from restante.protocol.failures import RemoteError
 
 def hang(*_, **__):
     time.sleep(100)
 
 socket.getaddrinfo = hang
-discovery.Internet.srv = discovery.Internet.mx = discovery.Internet.fetch = hang
+for question in ("srv", "mx", "fetch"):
+    setattr(sources.NetworkSources, question, hang)
 async def face():
     async with restante.connect("ann@example.com", "pw", total_seconds=0.5):
         pass
@@ -268,4 +269,4 @@ def test_many_addresses_few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(0, 0, 0, "", (f"203.0.113.{number}", 995)) for number in range(1, 200)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     target = Target("pop.example.com", 995, "implicit", "ann")
-    assert len(reach.addresses(target, Options())) == reach.MOST_ADDRESSES
+    assert len(name_resolution.addresses(target, Options())) == name_resolution.MOST_ADDRESSES

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from restante.client import blocking
-from restante.client.maildrop import Box, mark
+from restante.client.maildrop import MaildropState, mark
 from restante.client.options import parse_url
-from restante.client.session import Session
-from restante.protocol.dialogue import Glance, Send
-from restante.protocol.failures import Denied
+from restante.client.session import ClientSession
+from restante.protocol.client.connection import Peek, Send
+from restante.protocol.failures import ServerRefused
 from support.broken import broken
 
 
@@ -18,14 +18,14 @@ def url(port: int) -> str:
 
 
 def test_a_message_counts_as_marked_from_when_dele_is_sent_until_it_is_refused() -> None:
-    box = Box(Session(parse_url(url(110))))
+    box = MaildropState(ClientSession(parse_url(url(110))))
     marking = mark(box, 1)
-    assert next(marking) == Glance(0)
+    assert next(marking) == Peek(0)
     before = box.may_quit
     assert isinstance(marking.send(b""), Send)
     assert (before, box.may_quit) == (True, False)
     marking.send(b"")
-    with pytest.raises(Denied):
+    with pytest.raises(ServerRefused):
         marking.send(b"-ERR no\r\n")
     assert not box.marked
 
@@ -35,7 +35,7 @@ def test_a_refused_second_delete_leaves_the_message_marked() -> None:
     with broken({"DELE": lambda _: next(answers)}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             drop.delete(1)
-            with pytest.raises(Denied):
+            with pytest.raises(ServerRefused):
                 drop.delete(1)
             assert drop.marked == {1}
     assert "QUIT" not in server.heard

@@ -11,7 +11,7 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.client.options import Given, Options, combined
+from restante.client.options import OptionArgs, Options, merge
 from support.broken import broken
 from support.command import pop3
 
@@ -53,7 +53,7 @@ def test_an_option_that_cannot_be_is_refused_with_what_can(
 
 
 def test_options_by_name_change_those_of_the_object() -> None:
-    options = combined(Options(reply_seconds=7, window=1), {"window": 2})
+    options = merge(Options(reply_seconds=7, window=1), {"window": 2})
     assert (options.reply_seconds, options.window) == (7, 2)
     with broken() as server:
         where = f"pop3://ann@127.0.0.1:{server.port}"
@@ -65,9 +65,9 @@ def test_options_by_name_change_those_of_the_object() -> None:
 
 def test_options_by_name_are_those_of_the_object() -> None:
     fields = {field.name: field.type for field in dataclasses.fields(Options)}
-    named = {name: hint.__forward_arg__ for name, hint in Given.__annotations__.items()}
+    named = {name: hint.__forward_arg__ for name, hint in OptionArgs.__annotations__.items()}
     assert named == fields
-    assert typing.is_typeddict(Given)
+    assert typing.is_typeddict(OptionArgs)
 
 
 @pytest.mark.parametrize(

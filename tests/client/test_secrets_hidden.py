@@ -9,14 +9,14 @@ import pytest
 
 from restante import check
 from restante.client import blocking
-from restante.protocol import client
-from restante.protocol.by_hand import by_hand
-from restante.protocol.dialogue import Dialogue, Peer, carry_out, quoted
+from restante.protocol.client import operations
+from restante.protocol.client.connection import Dialogue, ServerPeer, carry_out, quote
+from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error
 from support.broken import CLOSE, broken
 
 LONG = "hunter22 & more"
-FORMS = (LONG, quoted(LONG), "aHVudGVyMjIgJiBtb3Jl")
+FORMS = (LONG, quote(LONG), "aHVudGVyMjIgJiBtb3Jl")
 PARTS = tuple(form[:8] for form in FORMS)  # what stands before a cut
 ECHO = " ".join(FORMS).encode()
 
@@ -34,14 +34,14 @@ def test_a_password_of_one_digit_does_not_spoil_the_counts() -> None:
 
 
 def test_stat_is_read_as_the_server_said_it() -> None:
-    peer = Peer()
+    peer = ServerPeer()
     peer.keep_secret("5")
-    asked = carry_out(peer, client.stat())
+    asked = carry_out(peer, operations.stat())
     next(asked)
     asked.send(b"")
     with pytest.raises(StopIteration) as done:
         asked.send(b"+OK 5 105\r\n")
-    assert done.value.value == client.Totals(5, 105)
+    assert done.value.value == operations.MailboxTotals(5, 105)
 
 
 CUT = b"x" * 90 + b" "  # an error's text ends in the midst of what follows it
@@ -99,9 +99,9 @@ def test_no_reply_makes_the_password_show(verb: str, reply: bytes) -> None:
     assert [part for part in PARTS if part in text] == []
 
 
-@pytest.mark.parametrize("read", [by_hand("STAT"), by_hand("NOOP")])
+@pytest.mark.parametrize("read", [raw_command("STAT"), raw_command("NOOP")])
 def test_a_status_that_is_for_showing_has_no_secret(read: Any) -> None:
-    peer = Peer()
+    peer = ServerPeer()
     peer.keep_secret(LONG)
     asked: Dialogue[Any] = carry_out(peer, read)
     next(asked)
@@ -115,16 +115,16 @@ def test_a_status_that_is_for_showing_has_no_secret(read: Any) -> None:
 @pytest.mark.parametrize("change", [str, str.upper, str.lower, str.title, str.swapcase])
 def test_a_secret_in_any_case(secret: str, change: Callable[[str], str]) -> None:
     """A server that changes the case of what it repeats shows no secret."""
-    peer = Peer()
+    peer = ServerPeer()
     peer.keep_secret(secret)
     mojibake = secret.encode().decode("latin-1")
-    for form in (secret, quoted(secret), mojibake):
+    for form in (secret, quote(secret), mojibake):
         assert peer.redacted(f"no <{change(form)}>, go") == "no <***>, go"
     assert peer.redacted("4 105") == "4 105"
 
 
 def test_a_secret_in_octets_that_are_not_utf_8() -> None:
     """One octet that is not UTF-8 makes the whole line Latin-1, and the secret another text."""
-    peer = Peer()
+    peer = ServerPeer()
     peer.keep_secret("geheim\xe4\xf6")
     assert peer.excerpt("-ERR geheim\xe4\xf6 ".encode() + b"\xff") == "-ERR *** \xff"

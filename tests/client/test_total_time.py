@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 import restante
-from restante.client import aio_wire, blocking, wire
+from restante.client import asyncio_driver, blocking, socket_driver
 from restante.client.options import parse_url
-from restante.client.session import Session
-from restante.protocol.failures import RemoteError, Unreachable
+from restante.client.session import ClientSession
+from restante.protocol.failures import RemoteError, ServerUnreachable
 from support.broken import broken
 
 
@@ -58,7 +58,7 @@ FACES = pytest.mark.parametrize("face", [connected, connected_by_asyncio])
 def test_a_connection_that_is_not_taken_ends_with_the_time_for_all(
     face: Callable[..., None],
 ) -> None:
-    with full() as port, pytest.raises(Unreachable, match=r"within (1|0\.[0-9]+) seconds"):
+    with full() as port, pytest.raises(ServerUnreachable, match=r"within (1|0\.[0-9]+) seconds"):
         face(port, total_seconds=1, connect_seconds=60)
 
 
@@ -67,9 +67,9 @@ def test_no_further_address_is_tried_when_the_time_is_over(
     face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = ["127.0.0.1"] * 1000
-    monkeypatch.setattr("restante.client.reach.addresses", lambda *_: tried)
+    monkeypatch.setattr("restante.client.name_resolution.addresses", lambda *_: tried)
     begun = time.monotonic()
-    with full() as port, pytest.raises(Unreachable, match="did not answer"):
+    with full() as port, pytest.raises(ServerUnreachable, match="did not answer"):
         face(port, total_seconds=1, connect_seconds=0.2)
     assert time.monotonic() - begun < 100  # of 200 seconds for all addresses
 
@@ -90,14 +90,14 @@ def test_a_look_up_that_took_all_the_time_leaves_none(
 
 
 def test_a_dialled_connection_ends_when_the_session_does() -> None:
-    async def dialled(session: Session) -> float:
-        line = await aio_wire.dial(session)
+    async def dialled(session: ClientSession) -> float:
+        line = await asyncio_driver.dial(session)
         line.close()
         return line.flow.ends
 
     with broken() as server:
-        session = Session(parse_url(url(server.port)), ends=time.monotonic() + 99)
-        line = wire.dial(session)
+        session = ClientSession(parse_url(url(server.port)), ends=time.monotonic() + 99)
+        line = socket_driver.dial(session)
         line.close()
         assert line.flow.ends == session.ends
         session.peer.broken = False

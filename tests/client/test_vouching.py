@@ -14,12 +14,13 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.client import domain, lookup, reach
-from restante.client.discovery import Discovery, discover
+from restante.client import name_resolution
+from restante.client.discovery import lookup, mail_address
+from restante.client.discovery.discover import Discovery, discover
+from restante.client.discovery.sources import NotFoundError, SrvRecord
 from restante.client.options import Options, Target
-from restante.client.world import Nothing, Service
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.protocol.failures import OtherDomain, Unreachable
+from restante.protocol.failures import OtherDomain, ServerUnreachable
 
 BANK = "bank.example"
 SRV = f"_pop3s._tcp.{BANK}"
@@ -31,10 +32,10 @@ class Forged:
     def __init__(self, *, srv: str = "", mx: str = "", files: dict[str, str] | None = None) -> None:
         self._srv, self._mx, self._files = srv, mx, files or {}
 
-    def srv(self, name: str) -> list[Service]:
+    def srv(self, name: str) -> list[SrvRecord]:
         if self._srv and name.startswith("_pop3s."):
-            return [Service(0, 0, 995, self._srv)]
-        raise Nothing("no such record")
+            return [SrvRecord(0, 0, 995, self._srv)]
+        raise NotFoundError("no such record")
 
     def mx(self, domain: str) -> list[str]:
         return [self._mx] if self._mx else []
@@ -43,11 +44,11 @@ class Forged:
         for start, host in self._files.items():
             if url.startswith(f"https://{start}"):
                 return autoconfig(host)
-        raise Nothing("HTTP 404")
+        raise NotFoundError("HTTP 404")
 
     def reachable(self, host: str, port: int) -> None:
         if host != self._mx or port != 995:
-            raise Nothing("refused")
+            raise NotFoundError("refused")
 
 
 def autoconfig(host: str, user: str = "%EMAILADDRESS%", kind: str = "SSL") -> bytes:
@@ -143,7 +144,7 @@ def test_a_server_that_the_domain_vouches_for_needs_no_question(world: Forged, h
 )
 def test_what_is_below_a_domain(host: str, mail: str, *, below: bool) -> None:
     """Labels count, not letters; below a public suffix nobody vouches for anybody."""
-    assert domain.is_below(host, mail) is below
+    assert mail_address.is_below(host, mail) is below
 
 
 LOCAL = [
@@ -175,21 +176,21 @@ def test_a_looked_up_name_that_leads_here_is_not_connected_to(
     """A name of the mail domain may have the addresses of this machine too."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", (address, 995))])
     target = Target("pop.bank.example", 995, "implicit", "ann", looked_up=True)
-    with pytest.raises(Unreachable) as caught:
-        reach.addresses(target, Options())
+    with pytest.raises(ServerUnreachable) as caught:
+        name_resolution.addresses(target, Options())
     assert caught.value.id == "looked-up-local"
     assert caught.value.id in EXPLANATIONS
     with pytest.raises(ConnectionRefusedError):
-        reach.connect_public("pop.bank.example", 995, float("inf"))
+        name_resolution.connect_public("pop.bank.example", 995, float("inf"))
     named = Target("pop.bank.example", 995, "implicit", "ann")
-    assert reach.addresses(named, Options()) == [address]
+    assert name_resolution.addresses(named, Options()) == [address]
 
 
 COMMAND = """
 import sys
 from restante.cli.main import main
-from restante.client import lookup
-from restante.client.discovery import discover
+from restante.client.discovery import lookup
+from restante.client.discovery.discover import discover
 sys.path.insert(0, {tests!r})
 import importlib.util
 spec = importlib.util.spec_from_file_location("vouching", {file!r})

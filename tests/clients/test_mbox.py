@@ -14,8 +14,8 @@ from clients.account import Account
 from clients.conftest import PASSWORD
 from clients.fetchers import FETCHERS, Fetcher
 from clients.odd import HEADER, MESSAGES, difference, on_the_wire
-from restante.storage.layout import Layout
 from restante.storage.mbox import MboxStore
+from restante.storage.paths import Layout
 from support.process import POP3, Served, serving
 
 FROM = b"From ann@example.com Tue Nov 24 22:00:46 2026\n"

@@ -6,7 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
-from restante.server import selfsigned
+from restante.server.tls import self_signed
 from support.process import free_port, serving, wait_for_port
 from support.programs import need
 
@@ -17,7 +17,7 @@ FINE = {"OK", "INFO", "LOW", "DEBUG"}
 def test_protocols_ciphers_and_known_attacks_are_no_worry(tmp_path: Path) -> None:
     """R2595-9.1, R8314-1."""
     testssl = need("testssl")
-    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     certificate, key, report = (tmp_path / name for name in ("certificate", "key", "report"))
     certificate.write_bytes(made.certificate)
     key.write_bytes(made.key)

@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from clients.fetchers import run
-from restante.server import selfsigned
+from restante.server.tls import self_signed
 from support.live import PATIENCE
 from support.process import Served, free_port, serving, wait_for_port
 from support.programs import need
@@ -34,7 +34,7 @@ class Secured:
 @pytest.fixture(scope="module")
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     folder = tmp_path_factory.mktemp("tls")
-    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     certificate.write_bytes(made.certificate)
     key.write_bytes(made.key)

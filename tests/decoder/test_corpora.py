@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.cli.plain import plain
-from restante.cli.rendering import lines_of
+from restante.cli.output.message_view import lines_of
+from restante.cli.output.terminal import plain
 from restante.mail import fields, message
 from restante.mail.filename import safe_name
 from restante.mail.header import header_of

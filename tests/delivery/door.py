@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from restante.delivery.listener import Listener
-from restante.delivery.settings import Settings
-from restante.server import observe
-from restante.storage.api import Store
+from restante.delivery.listener import DeliveryListener
+from restante.delivery.settings import DeliverySettings
+from restante.server import event_log
+from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE, Passwords, wait_until
 from support.thread import Stage, in_thread
@@ -126,16 +126,16 @@ def listening(
     names = Known("ann@example.com", "bob@example.com", "carl@example.com")
     file = folder / "lmtp"
     options = {"stop_patience": PATIENCE, **options}
-    settings = Settings(lmtp=file, smtp=("127.0.0.1", 0), **options)
-    listener = Listener(settings=settings, recipients=lambda _: names)
+    settings = DeliverySettings(lmtp=file, smtp=("127.0.0.1", 0), **options)
+    listener = DeliveryListener(settings=settings, recipients=lambda _: names)
     used = store or Delivered()
     odd: list[object] = []
 
     async def run(stage: Stage[Door]) -> None:
         stage.loop.set_exception_handler(lambda _, context: odd.append(context))
-        log, writer = observe.start("text", lines := io.StringIO())
+        log, writer = event_log.configure_log("text", lines := io.StringIO())
         sockets = listener.open()
-        async with listener.serving(sockets, used, Passwords(), log):
+        async with listener.serve(sockets, used, Passwords(), log):
             port = sockets[1].getsockname()[1]
             await stage.show(Door(file, port, used, lines, stage.stop))
         listener.close()

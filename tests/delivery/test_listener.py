@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from delivery.door import Known
-from restante.delivery.listener import Listener
-from restante.delivery.settings import CannotListenError, Settings
+from restante.delivery.listener import DeliveryListener
+from restante.delivery.settings import CannotListenError, DeliverySettings
 from support.process import free_port
 
 
-def listener(place: Path | tuple[str, int], **options: object) -> Listener:
-    settings = Settings(lmtp=place, **options)  # type: ignore[arg-type]
-    return Listener(settings=settings, recipients=lambda _: Known())
+def listener(place: Path | tuple[str, int], **options: object) -> DeliveryListener:
+    settings = DeliverySettings(lmtp=place, **options)  # type: ignore[arg-type]
+    return DeliveryListener(settings=settings, recipients=lambda _: Known())
 
 
 def test_a_unix_socket_is_for_its_owner_and_its_group(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_a_port_in_use_is_told_of() -> None:
 
 def test_when_the_second_place_fails_the_first_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = Settings(lmtp=tmp_path / "lmtp", smtp=taken.getsockname()[:2])
-        door = Listener(settings=settings, recipients=lambda _: Known())
+        settings = DeliverySettings(lmtp=tmp_path / "lmtp", smtp=taken.getsockname()[:2])
+        door = DeliveryListener(settings=settings, recipients=lambda _: Known())
         with pytest.raises(CannotListenError):
             door.open()
     assert not (tmp_path / "lmtp").exists()

@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from delivery.door import Delivered, Door, Peer, listening
-from restante.storage.api import BusyError, StoreError
+from restante.storage.interfaces import BusyError, StoreError
 from support.live import PATIENCE, wait_until
 
 ANN, BOB, CARL = b"ann@example.com", b"bob@example.com", b"carl@example.com"

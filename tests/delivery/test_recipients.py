@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth.api import UnavailableError
-from restante.delivery.recipients import FolderRecipients, find, names
-from restante.storage.layout import Layout
+from restante.auth.interfaces import UnavailableError
+from restante.delivery.recipients import FolderRecipients, candidate_addresses, find
+from restante.storage.paths import Layout
 
 
 class Known:
@@ -52,7 +52,10 @@ def test_an_address_belongs_to_the_nearest_name(
 
 
 def test_without_a_delimiter_there_are_no_extensions() -> None:
-    assert list(names("ann+lists@example.com", "")) == ["ann+lists@example.com", "ann+lists"]
+    assert list(candidate_addresses("ann+lists@example.com", "")) == [
+        "ann+lists@example.com",
+        "ann+lists",
+    ]
 
 
 @pytest.mark.parametrize("name", ["../ann", "..", ".", "", "a/b", "ann\n", "/etc", "ann\0"])

@@ -14,17 +14,17 @@ from typing import Any
 
 import pytest
 
-from restante.client import lookup
-from restante.client.discovery import Candidate, Discovery, Finding
-from restante.client.maildrop import Box, Entry
+from restante.client.discovery import lookup
+from restante.client.discovery.discover import Candidate, Discovery, DiscoveryNote
+from restante.client.maildrop import MaildropState, MessageInfo
 from restante.client.options import Options, Target
-from restante.client.session import Session
-from restante.client.wire import Wire
+from restante.client.session import ClientSession
+from restante.client.socket_driver import SocketDriver
+from restante.diagnosis.context import CheckContext
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import _more_time, examine
-from restante.diagnosis.work import Work
 from support.asking import OPTIONS, ask, capa, faults
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
@@ -197,9 +197,9 @@ def test_an_address_that_swallows_packets_is_a_timeout() -> None:
 def test_ipv6_that_fails_beside_ipv4_that_works_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from restante.client import reach
+    from restante.client import name_resolution
 
-    monkeypatch.setattr(reach, "addresses", lambda *_: ["::1", "127.0.0.1"])
+    monkeypatch.setattr(name_resolution, "addresses", lambda *_: ["::1", "127.0.0.1"])
     with broken() as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("ipv6-broken", 1)
@@ -237,7 +237,7 @@ def test_two_failed_logins_are_told_to_be_two() -> None:
 
 
 def test_hints_about_the_password_show_none_of_it() -> None:
-    from restante.diagnosis.login import hints
+    from restante.diagnosis.steps.login import hints
 
     text = " ".join(hints("ann@example.com", "pass\u00a0wörd "))
     assert "no-break space" in text
@@ -316,7 +316,9 @@ def test_ctrl_c_ends_a_check_with_130() -> None:
 
 
 def discovering(monkeypatch: pytest.MonkeyPatch, *found: Candidate) -> None:
-    finding = Finding("SRV _pop3s._tcp.example.com", found, 0.01, "" if found else "no such name")
+    finding = DiscoveryNote(
+        "SRV _pop3s._tcp.example.com", found, 0.01, "" if found else "no such name"
+    )
     winner = found[0] if found else None
     discovery = Discovery("ann@example.com", "example.com", (finding,), winner)
     monkeypatch.setattr(lookup, "discovered", lambda *_: discovery)
@@ -328,7 +330,9 @@ def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -
         host, port = "pop.example.com", running.port
         discovering(monkeypatch, Candidate(host, port, "starttls", "ann@example.com", source))
         options = replace(OPTIONS, resolve={(host, port): "127.0.0.1"}, insecure_plaintext=True)
-        report = examine(Question("ann@example.com", None, options, password=lambda: "hunter22"))
+        report = examine(
+            CheckRequest("ann@example.com", None, options, password=lambda: "hunter22")
+        )
     assert report.id == "ok"
     assert report.steps[0].text == f"SRV _pop3s._tcp.example.com -> {host}:{port}"
     assert "USER ann@example.com" in running.heard
@@ -338,7 +342,7 @@ def test_an_address_that_nothing_is_known_of_says_what_was_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     discovering(monkeypatch)
-    report = examine(Question("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
+    report = examine(CheckRequest("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
     assert (report.id, report.exit_code) == ("no-server", 3)
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
 
@@ -358,19 +362,19 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
 def test_a_deep_check_has_time_for_each_message() -> None:
     """However small they are, each takes a turn to the server and back."""
     target = Target("127.0.0.1", 110, "starttls", "ann")
-    question = Question("ann", target, Options(total_seconds=60))
+    question = CheckRequest("ann", target, Options(total_seconds=60))
     with socket.socket() as sock:
-        work = Work(question, Report("ann"), target)
-        work.wire = Wire(Session(work.target, question.options), sock)
+        work = CheckContext(question, Report("ann"), target)
+        work.wire = SocketDriver(ClientSession(work.target, question.options), sock)
         before = work.online.flow.ends
-        entries = {number: Entry(number, 0, None) for number in range(1, 1001)}
-        _more_time(work, Box(work.session, entries))
+        entries = {number: MessageInfo(number, 0, None) for number in range(1, 1001)}
+        _more_time(work, MaildropState(work.session, entries))
         assert work.online.flow.ends >= before + 100
 
 
 def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server has heard the password by then, and may say it in its greeting."""
-    monkeypatch.setattr("restante.diagnosis.login.RETRY", 0)
+    monkeypatch.setattr("restante.diagnosis.steps.login.RETRY", 0)
     logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
     capabilities = iter([b"+OK\r\nUSER\r\n.\r\n", b"+OK hunter22\r\nUSER\r\n.\r\n"])
     replies = {"PASS": lambda _: next(logins), "CAPA": lambda _: next(capabilities)}

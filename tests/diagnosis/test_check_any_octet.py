@@ -12,8 +12,8 @@ import pytest
 
 from restante.client.options import Options, Target
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from support.broken import CLOSE, RESET, SILENCE, broken
 
@@ -23,7 +23,7 @@ OPTIONS = Options(reply_seconds=0.15, connect_seconds=5, total_seconds=20)
 def ask(port: int, **more: Any) -> Report:
     target = Target("127.0.0.1", port, "starttls", "ann")
     options = replace(OPTIONS, **more.pop("options", {}))
-    question = Question("ann", target, options, password=lambda: "hunter22", deep=True, **more)
+    question = CheckRequest("ann", target, options, password=lambda: "hunter22", deep=True, **more)
     return examine(question)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from restante.client import blocking
 from restante.client.options import Tls
-from restante.protocol.failures import Insecure
-from restante.server import demo, selfsigned
+from restante.protocol.failures import SecurityError
+from restante.server import demo
+from restante.server.tls import self_signed
 from support.asking import ask
 from support.broken import Broken, broken
 from support.command import pop3
@@ -18,7 +19,7 @@ from support.live import PATIENCE
 
 
 def serving(folder: Path) -> ssl.SSLContext:
-    certificate, key = demo.certify(folder)
+    certificate, key = demo.ensure_certificate(folder)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
@@ -52,21 +53,21 @@ def test_its_file_is_enough(tmp_path: Path, tls: Tls) -> None:
 @pytest.mark.parametrize("organization", ["Restante demo", "Anybody"])
 def test_a_text_in_a_certificate_proves_nothing(tmp_path: Path, organization: str) -> None:
     """A certificate that certifies itself gets no password, on this machine either."""
-    made = selfsigned.make(("localhost",), ("127.0.0.1",), organization)
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",), organization)
     file = tmp_path / "demo.pem"
     file.write_bytes(made.certificate + made.key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     with broken(implicit=context) as running:
         assert ask(running.port, tls="implicit").id == "tls-selfsigned"
-        with pytest.raises(Insecure):
+        with pytest.raises(SecurityError):
             blocking.connect(f"pop3s://ann@127.0.0.1:{running.port}", "hunter22")
         assert not user_was_told(running)
 
 
 def test_strict_verification(tmp_path: Path) -> None:
     """The certificate passes the strict rules that Python has by default from 3.13 on."""
-    trusting = ssl.create_default_context(cafile=str(demo.certify(tmp_path)[0]))
+    trusting = ssl.create_default_context(cafile=str(demo.ensure_certificate(tmp_path)[0]))
     trusting.verify_flags |= ssl.VERIFY_X509_STRICT
     with broken(implicit=serving(tmp_path)) as running:
         where = f"pop3s://ann@127.0.0.1:{running.port}"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from restante.client.options import Target
-from restante.diagnosis.question import Question
+from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from support.asking import OPTIONS, PASS, ask, capa, faults
 from support.broken import CLOSE, RESET, SILENCE, broken
@@ -71,6 +71,6 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any],
 def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
     with broken() as running:
         target = Target("127.0.0.1", running.port, "starttls", user)
-        report = examine(Question("ann", target, OPTIONS, password=lambda: "hunter22"))
+        report = examine(CheckRequest("ann", target, OPTIONS, password=lambda: "hunter22"))
     assert (report.id, report.exit_code) == ("auth-unsent", 7)
     assert running.heard == ["CAPA"]

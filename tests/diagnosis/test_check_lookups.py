@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from restante.client import lookup
-from restante.client.discovery import Candidate, Discovery
+from restante.client.discovery import lookup
+from restante.client.discovery.discover import Candidate, Discovery
 from restante.client.options import Options, Target
-from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 from restante.protocol.failures import OtherDomain
 from support.authority import ROOT, make, trusting
@@ -31,7 +31,7 @@ def ask(
         asked.append(error)
         return answer
 
-    question = Question("ann@example.com", confirm=confirm)
+    question = CheckRequest("ann@example.com", confirm=confirm)
     if password is not None:
         question.password = lambda: password
     report = examine(question)
@@ -84,7 +84,7 @@ def test_names_of_a_certificate(host: str, user: str, name: str, *, suggested: b
                 resolve={(at, running.port): "127.0.0.1"},
             )
             target = Target(at, running.port, "implicit", user)
-            report = examine(Question("x", target, options, password=lambda: "hunter22"))
+            report = examine(CheckRequest("x", target, options, password=lambda: "hunter22"))
             assert report.id == "tls-wronghost"
             assert report.failure is not None
             said = " ".join(report.failure.commands)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from restante.diagnosis.question import DEEP_MOST, TOTAL
+from restante.diagnosis.request import DEEP_MOST, TOTAL
 from support.asking import ask
 from support.broken import HELLO, SILENCE, broken
 
@@ -78,13 +78,13 @@ def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
 def test_no_address_is_blamed_when_no_time_is_left_to_try_it(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from restante.client import reach
+    from restante.client import name_resolution
 
     def slow_names(*_: object) -> list[str]:
         clock.pass_by(60)
         return ["127.0.0.1"]
 
-    monkeypatch.setattr(reach, "addresses", slow_names)
+    monkeypatch.setattr(name_resolution, "addresses", slow_names)
     assert ask(1).id == "out-of-time"
 
 

@@ -12,10 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from restante.client.options import Options, Target, Tls
 from restante.client.tls import unverified
-from restante.diagnosis import encryption, hearing
-from restante.diagnosis.question import Question
+from restante.diagnosis import port_probe
 from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
+from restante.diagnosis.steps import tls
 from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
 from support.broken import CLOSE, SILENCE, broken
 
@@ -27,7 +28,7 @@ def ask(port: int, tls: Tls = "implicit", *, host: str = "localhost", **more: An
     target = Target(host, port, tls, "ann@example.com")
     options = replace(options, resolve={(host, port): "127.0.0.1"})
     password: Callable[[], str] = lambda: "hunter22"  # noqa: E731
-    return examine(Question("ann", target, options, password=password, **more))
+    return examine(CheckRequest("ann", target, options, password=password, **more))
 
 
 FAULTS: list[tuple[str, Callable[[], Certified], str]] = [
@@ -192,9 +193,9 @@ def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
 
 def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old version is found without a library that speaks it."""
-    monkeypatch.setattr(encryption, "_ancient", unverified)
+    monkeypatch.setattr(tls, "_ancient", unverified)
     with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
-        assert hearing.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
+        assert port_probe.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
         report = ask(running.port)
     assert report.id == "tls-old"
     assert report.failure is not None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from examples.eml_store import EmlStore
-from restante.storage.api import RemainError, Store
+from restante.storage.interfaces import PartialRemovalError, Store
 from storage.contract import *  # noqa: F403
 from storage.contract import LETTER, run
 
@@ -30,7 +30,7 @@ def test_what_cannot_be_removed_is_named(store: Store, monkeypatch: pytest.Monke
             unlink(file, missing_ok=missing_ok)
 
         monkeypatch.setattr(Path, "unlink", refuse)
-        with pytest.raises(RemainError) as caught:
+        with pytest.raises(PartialRemovalError) as caught:
             await maildrop.remove([0, 1])
         assert caught.value.remaining == [0]
         maildrop.release()

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from faults.mbox import Mbox
 from faults.stores import Box, Maildir
-from restante.storage.api import Store
-from restante.storage.layout import Layout
+from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.quota import Change
 from restante.storage.mbox import MboxStore
+from restante.storage.paths import Layout
 
 
 class _Broken(MaildirStore):

@@ -23,13 +23,13 @@ from typing import Any, NoReturn
 from delivery.door import Known
 from faults.shim import Shim
 from faults.stores import OWNER
-from restante.delivery.listener import Listener
-from restante.delivery.settings import Settings
-from restante.server import observe
-from restante.server.connection import Connection
-from restante.server.process import loop_factory
-from restante.server.service import Service
-from restante.storage.api import Maildrop, Store, StoreError
+from restante.delivery.listener import DeliveryListener
+from restante.delivery.settings import DeliverySettings
+from restante.server import event_log
+from restante.server.connection.connection import Connection
+from restante.server.context import ServerContext
+from restante.server.system import loop_factory
+from restante.storage.interfaces import LockedMaildrop, Store, StoreError
 from support.live import PATIENCE, Passwords
 
 PASSWORD = "secret"
@@ -58,7 +58,9 @@ class Child:
         listener.bind("")  # the kernel finds a name, which is in no folder
         listener.listen()
         self._door = Path(tempfile.mkdtemp()) / "lmtp"
-        mail = Listener(settings=Settings(lmtp=self._door), recipients=lambda _: Known(OWNER))
+        mail = DeliveryListener(
+            settings=DeliverySettings(lmtp=self._door), recipients=lambda _: Known(OWNER)
+        )
         doors = mail.open()
         self._control, theirs = socket.socketpair()
         self._control.settimeout(PATIENCE)
@@ -115,7 +117,7 @@ class Doors:
 
     control: socket.socket
     pop3: socket.socket
-    mail: Listener
+    mail: DeliveryListener
     lmtp: Sequence[socket.socket]
 
 
@@ -137,8 +139,8 @@ class Host:
         self._shim = shim
         self._doors = doors
         self._lines = io.StringIO()
-        observe.PAUSE = 0  # the lines are asked for after each fault
-        self._log, _ = observe.start("text", self._lines)
+        event_log.PAUSE = 0  # the lines are asked for after each fault
+        self._log, _ = event_log.configure_log("text", self._lines)
         self._reports = itertools.count()
         self._service = self._new()
 
@@ -148,7 +150,7 @@ class Host:
         loop.set_exception_handler(lambda _, seen: self._lines.write(f"event=incident {seen}\n"))
         server = await loop.create_unix_server(self._connection, sock=self._doors.pop3)
         orders, _ = await asyncio.open_connection(sock=self._doors.control.dup(), limit=2**24)
-        async with self._doors.mail.serving(self._doors.lmtp, self, Passwords(), self._log):
+        async with self._doors.mail.serve(self._doors.lmtp, self, Passwords(), self._log):
             await self._obey_all(orders)
         server.close()  # until here: uvloop forgets a server that nobody holds
 
@@ -156,7 +158,7 @@ class Host:
         """Put a message into the store that there is now, for the one who came by LMTP."""
         return await self._service.store.deliver(owner, message)
 
-    async def acquire(self, owner: str, patience: float) -> Maildrop:
+    async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
         """Open a maildrop of the store that there is now."""
         return await self._service.store.acquire(owner, patience)
 
@@ -177,11 +179,11 @@ class Host:
         if self._shim is not None:
             self._shim.watch(control, on=False)
 
-    def _new(self) -> Service:
+    def _new(self) -> ServerContext:
         passwords = Passwords()
         passwords.known[OWNER] = PASSWORD
         store = self._store(self._root)
-        return Service(store=store, authenticator=passwords, log=self._log, lock_patience=0)
+        return ServerContext(store=store, authenticator=passwords, log=self._log, lock_timeout=0)
 
     def _connection(self) -> Connection:
         return Connection(self._new() if self._anew else self._service)

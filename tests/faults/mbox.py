@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 from faults.promise import BreachError
 from faults.stores import OWNER, Lasting, Letter
-from restante.storage.api import Store
-from restante.storage.layout import Layout
+from restante.storage.interfaces import Store
 from restante.storage.mbox import MboxStore, maildrop, store
+from restante.storage.paths import Layout
 
 JOURNAL = f".{OWNER}.restante.journal"
 MOVE = f".{OWNER}.restante.move"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from protocol import reference
-from restante.storage.api import Store
-from restante.storage.layout import Layout
+from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 
 OWNER = "ann"
 LONG_AGO = 1_500_000_000  # seconds: folders that changed then are settled

@@ -9,15 +9,23 @@ from typing import Any
 from fuzz.target import Target, choices, cut
 from restante.client import session as client_session
 from restante.client.login import log_in
-from restante.client.mechanisms import MECHANISMS, Credentials
+from restante.client.mechanisms import CLIENT_MECHANISMS, Credentials
 from restante.client.options import Options
 from restante.client.options import Target as Server
-from restante.client.session import Session, leave, open_
-from restante.protocol import client, client_sasl, dialogue
-from restante.protocol.by_hand import by_hand
-from restante.protocol.dialogue import Chunk, Dialogue, Glance, Operation, Peer, Receive, carry_out
-from restante.protocol.failures import Denied, RemoteError
-from restante.protocol.received import ReceivedBody
+from restante.client.session import ClientSession, leave, open_
+from restante.protocol.client import connection, operations, sasl
+from restante.protocol.client.connection import (
+    Dialogue,
+    MessageChunk,
+    Operation,
+    Peek,
+    Receive,
+    ServerPeer,
+    carry_out,
+)
+from restante.protocol.client.raw_command import raw_command
+from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.unstuffing import DotUnstuffer
 
 LINE = 300  # octets of a line, where 65,536 are allowed
 LISTING = 2000  # octets of a list or of a header
@@ -27,37 +35,47 @@ PASSWORD = "correct horse battery staple"
 
 SERVER = Server("mail.example.com", 110, "none", "ann")
 
-Plan = Callable[[Session], Iterable[Dialogue[Any]]]
+Plan = Callable[[ClientSession], Iterable[Dialogue[Any]]]
 
 
-def _operations(*operations: Operation[Any]) -> Plan:
-    return lambda session: [carry_out(session.peer, operation) for operation in operations]
+def _operations(*batch: Operation[Any]) -> Plan:
+    return lambda session: [carry_out(session.peer, operation) for operation in batch]
 
 
-def _whole_session(session: Session) -> Iterable[Dialogue[Any]]:
+def _whole_session(session: ClientSession) -> Iterable[Dialogue[Any]]:
     yield open_(session)
     yield log_in(session, Credentials("ann", PASSWORD))
-    for operation in (client.stat(), client.list_(), client.uidl(), client.retr(1, 20)):
+    for operation in (
+        operations.stat(),
+        operations.list_(),
+        operations.uidl(),
+        operations.retr(1, 20),
+    ):
         yield carry_out(session.peer, operation)
     yield leave(session)
 
 
-def _pipelined(session: Session) -> Iterable[Dialogue[Any]]:
-    operations: list[Operation[Any]] = [client.top(number) for number in range(1, 6)]
-    yield dialogue.pipelined(session.peer, [*operations, client.dele(1)], 20)
+def _pipelined(session: ClientSession) -> Iterable[Dialogue[Any]]:
+    batch: list[Operation[Any]] = [operations.top(number) for number in range(1, 6)]
+    yield connection.pipelined(session.peer, [*batch, operations.dele(1)], 20)
 
 
 PLANS: tuple[Plan, ...] = (
     _whole_session,
     _pipelined,
-    _operations(client.capa(), client.stat(), client.list_(), client.uidl()),
-    _operations(client.retr(1, 20), client.retr(2), client.top(3, 4)),
-    _operations(by_hand("CAPA"), by_hand("RETR 1", LISTING), by_hand("LIST 1"), by_hand("UIDL")),
+    _operations(operations.capa(), operations.stat(), operations.list_(), operations.uidl()),
+    _operations(operations.retr(1, 20), operations.retr(2), operations.top(3, 4)),
+    _operations(
+        raw_command("CAPA"),
+        raw_command("RETR 1", LISTING),
+        raw_command("LIST 1"),
+        raw_command("UIDL"),
+    ),
     *(
         lambda session, name=name: [
-            carry_out(session.peer, client_sasl.auth(name, MECHANISMS[name](_credentials())))
+            carry_out(session.peer, sasl.auth(name, CLIENT_MECHANISMS[name](_credentials())))
         ]
-        for name in MECHANISMS
+        for name in CLIENT_MECHANISMS
     ),
 )
 
@@ -67,14 +85,14 @@ def replies(octets: bytes) -> None:
     (plan, piece), said = choices(octets, 2)
     shown: list[str] = []
     options = Options(insecure_plaintext=True, trace=lambda _, line: shown.append(line))
-    session = Session(SERVER, options)
+    session = ClientSession(SERVER, options)
     session.peer.keep_secret(PASSWORD)
     coming = iter(cut(said, piece))
     try:
         for asked in PLANS[plan % len(PLANS)](session):
             try:
                 _run(asked, session.peer, coming)
-            except Denied as denied:
+            except ServerRefused as denied:
                 shown.append(str(denied))
     except RemoteError as error:
         shown.append(str(error))
@@ -87,7 +105,7 @@ def received(octets: bytes) -> None:
     first_line, end_of_line, _ = sent.partition(b"\n")
     by_lf = flags & 1 or (end_of_line and not first_line.endswith(b"\r"))
     newline = b"\n" if by_lf else b"\r\n"
-    body = ReceivedBody(bare_lf=bool(flags & 1))
+    body = DotUnstuffer(bare_lf=bool(flags & 1))
     message, parts = b"", cut(sent, piece)
     while parts and not body.ended:
         message += body.feed(parts.pop(0))
@@ -105,15 +123,15 @@ def received(octets: bytes) -> None:
 def proof(octets: bytes) -> None:
     """A mechanism by one octet, then challenges with LF between them; %r is the client's nonce."""
     (place,), rest = choices(octets, 1)
-    name = list(MECHANISMS)[place % len(MECHANISMS)]
-    responder = MECHANISMS[name](_credentials())
+    name = list(CLIENT_MECHANISMS)[place % len(CLIENT_MECHANISMS)]
+    responder = CLIENT_MECHANISMS[name](_credentials())
     said = next(responder)
     nonce = (said or b"").rpartition(b"r=")[2]
     quick = re.sub(rb"i=(\d{4})\d{1,4}(?!\d)", rb"i=\1", rest)  # hashing takes its time on purpose
     try:
         for challenge in quick.split(b"\n"):
             responder.send(challenge.replace(b"%r", nonce))
-    except (StopIteration, ValueError, client_sasl.SaslRefusal):
+    except (StopIteration, ValueError, sasl.SaslRefusal):
         return  # what client_sasl.auth takes for an answer
 
 
@@ -121,7 +139,7 @@ def _credentials() -> Credentials:
     return Credentials("ann", PASSWORD, "mail.example.com", 995, ("tls-unique", b"data"))
 
 
-def _run(asked: Generator[Any, bytes, Any], peer: Peer, coming: Iterable[bytes]) -> None:
+def _run(asked: Generator[Any, bytes, Any], peer: ServerPeer, coming: Iterable[bytes]) -> None:
     """Carry out a dialogue with what comes; at its end the server hangs up."""
     answer: bytes | None = None
     pieces = iter(coming)
@@ -130,22 +148,22 @@ def _run(asked: Generator[Any, bytes, Any], peer: Peer, coming: Iterable[bytes])
         while True:
             step = next(asked) if answer is None else asked.send(answer)
             answer = b""
-            if isinstance(step, Receive | Glance):
+            if isinstance(step, Receive | Peek):
                 assert len(peer.inbox) <= LINE + kept
                 answer = next(pieces, b"")
                 kept = len(answer)
-            elif isinstance(step, Chunk):
+            elif isinstance(step, MessageChunk):
                 assert step.octets, "a chunk has octets"
     except StopIteration:
         return
 
 
 SMALL = (
-    (dialogue, "LINE_LIMIT", LINE),
-    (dialogue, "MOST_LINES", MOST_LINES),
-    (client, "LINE_LIMIT", LINE),
-    (client, "LISTING_LIMIT", LISTING),
-    (client, "FLOOD", FLOOD),
+    (connection, "LINE_LIMIT", LINE),
+    (connection, "MOST_LINES", MOST_LINES),
+    (operations, "LINE_LIMIT", LINE),
+    (operations, "LISTING_LIMIT", LISTING),
+    (operations, "FLOOD", FLOOD),
     (client_session, "LINE_LIMIT", LINE),
 )
 

@@ -9,8 +9,8 @@ from typing import Any, Self
 
 from fuzz.server_side import CHANNELS, QUICK, Watched
 from fuzz.target import Target, choices
-from restante.protocol.sasl import MECHANISMS
-from restante.protocol.settings import Settings
+from restante.protocol.server.sasl import SERVER_MECHANISMS
+from restante.protocol.server.settings import ProtocolSettings
 
 CALLS = 15_000  # for one command, whatever it says: 255 octets of a name are prepared character by
 CALLS_PER_OCTET = 5  # character, and those of each response are decoded
@@ -44,10 +44,10 @@ class Calls:
 def cost(octets: bytes) -> None:
     """A mechanism, its form, and how often the rest is said, by four octets; then that rest."""
     (place, form, way, times), said = choices(octets, 4)
-    name = list(MECHANISMS)[place % len(MECHANISMS)].encode()
+    name = list(SERVER_MECHANISMS)[place % len(SERVER_MECHANISMS)].encode()
     text = said * min(times * times + 1, MOST // max(1, len(said)))
     response = base64.b64encode(FORMS[form % len(FORMS)] % text)
-    watched = Watched(Settings(), CHANNELS[2])
+    watched = Watched(ProtocolSettings(), CHANNELS[2])
     commands = {
         0: [b"AUTH " + name + b" " + response],
         1: [b"AUTH " + name, response],
@@ -69,7 +69,7 @@ TARGETS = {
     "cost": Target(
         "An octet that a client sends before login costs the server a bounded number of calls.",
         cost,
-        tuple(limit for limit in QUICK if not str(limit[1]).endswith(("LIMIT", "ENDLESS"))),
+        tuple(limit for limit in QUICK if not str(limit[1]).endswith(("LIMIT", "MAX_DISCARD"))),
         20_000,
     ),
 }

@@ -8,24 +8,25 @@ from xml.parsers import expat
 
 from fuzz.target import Target, choices, cut
 from protocol import reference
-from restante.client import autoconfig, domain
+from restante.client.discovery import autoconfig, mail_address
 from restante.client.options import parse_url
-from restante.protocol import body, line_ends
-from restante.protocol.body import to_wire  # type: ignore[attr-defined]  # the one that is used
-from restante.server import client_hello, proxy
-from restante.storage import headers
+from restante.protocol import line_ends, stuffing
+from restante.protocol.stuffing import to_wire  # type: ignore[attr-defined]  # the one that is used
+from restante.server.connection import proxy_protocol
+from restante.server.tls import client_hello
+from restante.storage.utf8_downgrade import maildrop
 
-ADDRESS = domain.Address("ann", "example.com")
+ADDRESS = mail_address.MailAddress("ann", "example.com")
 
 
 def wire(octets: bytes) -> None:
     """TOP's lines and the pieces by two octets, then a message as it is stored."""
     (lines, piece), stored = choices(octets, 2)
-    whole, top = body.WireForm(), body.TopWireForm(lines)
+    whole, top = stuffing.DotStuffer(), stuffing.TopStuffer(lines)
     parts = cut(stored, piece)
     sent = b"".join(map(whole.feed, parts)) + whole.finish()
-    assert sent == reference.retr(stored) == body.whole(stored)[0]
-    assert whole.octets == reference.size(stored) == body.size_on_wire(parts)
+    assert sent == reference.retr(stored) == stuffing.encode_message(stored)[0]
+    assert whole.octets == reference.size(stored) == stuffing.size_on_wire(parts)
     whole_lines = stored.rstrip(b"\r")
     for start in (True, False):
         in_python = line_ends.to_wire(whole_lines, start)
@@ -36,17 +37,21 @@ def wire(octets: bytes) -> None:
         cut_short += top.feed(part)
         if top.complete:
             break
-    assert cut_short + top.finish() == reference.top(stored, lines) == body.top(stored, lines)
+    assert (
+        cut_short + top.finish()
+        == reference.top(stored, lines)
+        == stuffing.encode_top(stored, lines)
+    )
 
 
 def header(octets: bytes) -> None:
-    found = headers.stand_in(octets)
+    found = maildrop.downgrade(octets)
     if found is None:
         return
     replaced, written = found
     assert written.isascii()
     assert replaced == reference.size(octets)
-    assert headers.stand_in(written) is None
+    assert maildrop.downgrade(written) is None
 
 
 def settings(octets: bytes) -> None:
@@ -61,7 +66,7 @@ def settings(octets: bytes) -> None:
         assert target.host
         assert 0 < target.port < 65536
     with contextlib.suppress(ValueError):
-        address = domain.parse(text)
+        address = mail_address.parse_address(text)
         assert address.domain.isascii()
 
 
@@ -70,13 +75,13 @@ def first_octets(octets: bytes) -> None:
     (piece,), sent = choices(octets, 1)
     client_hello.newest_version(sent)
     seen = b""
-    with contextlib.suppress(proxy.ProxyError):
+    with contextlib.suppress(proxy_protocol.ProxyError):
         for part in cut(sent, piece):
             seen += part
-            found = proxy.read_header(seen)
+            found = proxy_protocol.read_header(seen)
             if found is not None:
                 assert seen.endswith(found.rest)
-                assert proxy.read_header(seen + b"more") == replace(
+                assert proxy_protocol.read_header(seen + b"more") == replace(
                     found, rest=found.rest + b"more"
                 )
                 return

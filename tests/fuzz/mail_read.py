@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from fuzz.target import Target
-from restante.cli.plain import plain
-from restante.cli.rendering import lines_of
+from restante.cli.output.message_view import lines_of
+from restante.cli.output.terminal import plain
 from restante.mail import message, parts
 from restante.mail.filename import safe_name
 from restante.mail.header import header_of

@@ -9,10 +9,10 @@ from pathlib import Path
 from fuzz.stored import OLD_SECONDS, RAM, is_unique_id
 from fuzz.target import Target, choices
 from protocol import reference
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
-from restante.storage.mbox import MboxStore, fromline
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import MboxStore, from_line
 from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.paths import Layout
 
 ADDED = b"\xfe"  # between the file and what another program adds to it later
 BLOCK = 64  # octets read at once, where a megabyte is
@@ -84,7 +84,7 @@ TARGETS = {
         "Whatever a file has, it is no mbox and left alone, or each message is there as LIST says; "
         "one that is removed takes none of the others, nor their unique-ids, with it.",
         mbox,
-        ((fromline, "BLOCK", BLOCK),),
+        ((from_line, "BLOCK", BLOCK),),
         runs=30_000,
     ),
 }

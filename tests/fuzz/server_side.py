@@ -10,43 +10,44 @@ from typing import Any
 
 from fuzz.target import Target, choices, cut
 from restante.auth import scram
-from restante.client.mechanisms import MECHANISMS as SPOKEN
+from restante.client.mechanisms import CLIENT_MECHANISMS as SPOKEN
 from restante.client.mechanisms import Credentials
-from restante.protocol import exchange, lines, server
-from restante.protocol.client_sasl import Responder
-from restante.protocol.errors import Refused, ResponseCode
-from restante.protocol.needs import (
-    Acquire,
+from restante.protocol import lines
+from restante.protocol.client.sasl import Responder
+from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.secret import Secret
+from restante.protocol.server import sasl_exchange, serve
+from restante.protocol.server.needs import (
+    CommitDeletions,
+    LockMaildrop,
     Need,
-    Open,
+    OpenMessage,
     ScramFinal,
     ScramFirst,
-    Update,
     Verify,
     VerifyCertificate,
     VerifyDigest,
     VerifyToken,
 )
-from restante.protocol.sasl import MECHANISMS
-from restante.protocol.secret import Secret
-from restante.protocol.settings import Channel, Offer, Settings
+from restante.protocol.server.sasl import SERVER_MECHANISMS
+from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from support.world import Talk, World
 
 LIMIT = 600  # octets of a line, where 65,536 are allowed
 ENDLESS = 900  # octets without a line end that end a session
 LONGEST_REPLY = 510  # octets of a line, without its end: RFC 1939 section 3
 
-OFFER = Offer(mechanisms=frozenset(MECHANISMS))
+OFFER = AuthOffer(mechanisms=frozenset(SERVER_MECHANISMS))
 BINDING = ("tls-unique", b"what only this connection has")
 CHANNELS = (
-    Channel(can_start_tls=True),
-    Channel(can_start_tls=True, clear_text=False),
-    Channel(tls=True, certified=True, bindings=frozenset({"tls-unique"})),
+    ConnectionSecurity(can_start_tls=True),
+    ConnectionSecurity(can_start_tls=True, clear_text=False),
+    ConnectionSecurity(tls=True, certified=True, bindings=frozenset({"tls-unique"})),
 )
 MAIL = (b"Subject: a\n\n.\none\r\n..two\nthree", b"", b"no header end")
 MAY_FAIL = (
     *(Verify, VerifyDigest, VerifyToken, VerifyCertificate, ScramFirst, ScramFinal),
-    *(Acquire, Open, Update),
+    *(LockMaildrop, OpenMessage, CommitDeletions),
 )
 RIGHT = b"!"  # a response that stands for what an honest client would say
 
@@ -58,7 +59,11 @@ class Watched:
     """
 
     def __init__(
-        self, settings: Settings, channel: Channel, fault: int = 0, piece: int = 0
+        self,
+        settings: ProtocolSettings,
+        channel: ConnectionSecurity,
+        fault: int = 0,
+        piece: int = 0,
     ) -> None:
         self.world = World(bindings=dict([BINDING]))
         self.world.add("ann", "secret", *MAIL)
@@ -91,10 +96,10 @@ class Watched:
 
     def _on_need(self, need: Need[Any]) -> None:
         if isinstance(need, MAY_FAIL) and next(self._needs) == self._fault:
-            raise Refused("The disk is on fire.", ResponseCode.SYS_TEMP)
-        if isinstance(need, Acquire) and need.identity.name not in self.world.mail:
-            raise Refused("No such maildrop.", ResponseCode.SYS_PERM)
-        if isinstance(need, Update):
+            raise Refusal("The disk is on fire.", ResponseCode.SYS_TEMP)
+        if isinstance(need, LockMaildrop) and need.identity.name not in self.world.mail:
+            raise Refusal("No such maildrop.", ResponseCode.SYS_PERM)
+        if isinstance(need, CommitDeletions):
             assert not self._removed, "QUIT comes once"
             self._removed += need.indexes
 
@@ -102,7 +107,7 @@ class Watched:
 def session(octets: bytes) -> None:
     """Settings and pieces by the first three octets, then what the client says."""
     (flags, piece, fault), said = choices(octets, 3)
-    settings = Settings(
+    settings = ProtocolSettings(
         apop=bool(flags & 4), strict_line_ends=bool(flags & 8), greeting="POP3 server ready."
     )
     watched = Watched(settings, CHANNELS[flags % 3], fault, piece=piece % 5)
@@ -116,8 +121,8 @@ def session(octets: bytes) -> None:
 def mechanism(octets: bytes) -> None:
     """A mechanism and its channel by two octets, then responses with LF between them."""
     (place, flags), rest = choices(octets, 2)
-    name = list(MECHANISMS)[place % len(MECHANISMS)]
-    watched = Watched(Settings(), CHANNELS[2 if flags & 1 else 0])
+    name = list(SERVER_MECHANISMS)[place % len(SERVER_MECHANISMS)]
+    watched = Watched(ProtocolSettings(), CHANNELS[2 if flags & 1 else 0])
     honest = _honest(name)
     responses = rest.split(b"\n")
     first = b""
@@ -153,18 +158,18 @@ def _response(written: bytes, honest: Responder, challenge: bytes | None) -> byt
 
 
 @functools.cache
-def _keys(mechanism: str, password: bytes) -> scram.Keys:
+def _keys(mechanism: str, password: bytes) -> scram.ScramKeys:
     return _make(mechanism, Secret(password))
 
 
-_make = scram.make
+_make = scram.create_keys
 
 QUICK = (
-    (exchange, "RESPONSE_LIMIT", LIMIT),
-    (server, "AUTH_LIMIT", LIMIT),
-    (lines, "ENDLESS", ENDLESS),
+    (sasl_exchange, "RESPONSE_LIMIT", LIMIT),
+    (serve, "AUTH_LIMIT", LIMIT),
+    (lines, "MAX_DISCARD", ENDLESS),
     (scram, "ITERATIONS", 4096),
-    (scram, "make", lambda mechanism, password: _keys(mechanism, password.reveal())),
+    (scram, "create_keys", lambda mechanism, password: _keys(mechanism, password.reveal())),
 )
 
 TARGETS = {

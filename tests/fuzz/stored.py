@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuzz.target import Target
-from restante.storage.files import FileChunks, chunks
-from restante.storage.layout import Layout
+from restante.storage.fs import FileChunks, chunks
 from restante.storage.maildir import MaildirStore
+from restante.storage.maildir.filenames import base_name
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.maildir.names import base_name
+from restante.storage.paths import Layout
 
 FIELD = b"\xfe"  # between the fields of an input
 CONTENT = b"\xfd"  # between a file's name and its octets

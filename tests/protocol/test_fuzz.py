@@ -7,16 +7,16 @@ import base64
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.protocol.commands import VERBS
-from restante.protocol.sasl import MECHANISMS
-from restante.protocol.settings import Channel, Offer, Settings
+from restante.protocol.server.commands import VERBS
+from restante.protocol.server.sasl import SERVER_MECHANISMS
+from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from support.world import Talk, World
 
-ALL = Offer(mechanisms=frozenset(MECHANISMS))
+ALL = AuthOffer(mechanisms=frozenset(SERVER_MECHANISMS))
 CHANNELS = (
-    Channel(can_start_tls=True),
-    Channel(can_start_tls=True, clear_text=False),
-    Channel(tls=True, certified=True, bindings=frozenset({"tls-unique"})),
+    ConnectionSecurity(can_start_tls=True),
+    ConnectionSecurity(can_start_tls=True, clear_text=False),
+    ConnectionSecurity(tls=True, certified=True, bindings=frozenset({"tls-unique"})),
 )
 ARGUMENTS = [b"ann", b"secret", b"1", b"0", b"99", b"de", b"*", b"=", b"", b"\xff", b"x" * 300]
 MESSAGES = [
@@ -32,7 +32,7 @@ MESSAGES = [
 
 words = st.one_of(
     st.sampled_from(sorted(VERBS)),
-    st.sampled_from(sorted(name.encode() for name in MECHANISMS)),
+    st.sampled_from(sorted(name.encode() for name in SERVER_MECHANISMS)),
     st.sampled_from(ARGUMENTS),
     st.sampled_from(MESSAGES).map(base64.b64encode),
     st.binary(max_size=40),
@@ -48,11 +48,11 @@ lines = st.builds(
 @settings(max_examples=400, deadline=None)
 @given(said=st.lists(lines, max_size=25), channel=st.sampled_from(CHANNELS), apop=st.booleans())
 def test_every_line_gets_a_reply_of_pop3_or_an_end(
-    said: list[bytes], channel: Channel, *, apop: bool
+    said: list[bytes], channel: ConnectionSecurity, *, apop: bool
 ) -> None:
     world = World(bindings={"tls-unique": b"data"})
     world.add("ann", "secret", b"Subject: a\n\n.\n", b"")
-    talk = Talk(world, Settings(apop=apop), offer=ALL, channel=channel)
+    talk = Talk(world, ProtocolSettings(apop=apop), offer=ALL, channel=channel)
     answered = talk.send()
     for line in said:
         if talk.over:

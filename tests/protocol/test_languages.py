@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import restante
-from restante.protocol.languages import DEFAULT, LANGUAGES, match
+from restante.protocol.translations.languages import DEFAULT, LANGUAGES, match
 
 SOURCES = Path(restante.__file__).parent
-SAYS = {"Refused", "BadCommand", "say"}
+SAYS = {"Refusal", "BadCommand", "translate", "say"}
 
 
 def texts() -> set[str]:
-    files = (file for layer in ("protocol", "server") for file in (SOURCES / layer).glob("*.py"))
+    files = (file for layer in ("protocol", "server") for file in (SOURCES / layer).rglob("*.py"))
     return {text for file in files for text in texts_of(ast.parse(file.read_text()))}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.protocol.errors import LineTooLong
-from restante.protocol.lines import ENDLESS, LineBuffer
+from restante.protocol.lines import MAX_DISCARD, LineBuffer
 
 LIMIT = 10
 
@@ -63,8 +63,8 @@ def test_an_overlong_line_is_not_kept() -> None:
         assert len(buffer) == 0
 
 
-@pytest.mark.parametrize("octets", [ENDLESS, ENDLESS + 1])
-@pytest.mark.parametrize("piece", [1000, ENDLESS, 2 * ENDLESS])
+@pytest.mark.parametrize("octets", [MAX_DISCARD, MAX_DISCARD + 1])
+@pytest.mark.parametrize("piece", [1000, MAX_DISCARD, 2 * MAX_DISCARD])
 def test_whether_a_line_is_endless_depends_on_its_octets_not_on_how_they_come(
     octets: int, piece: int
 ) -> None:
@@ -74,12 +74,12 @@ def test_whether_a_line_is_endless_depends_on_its_octets_not_on_how_they_come(
         for place in range(0, octets, piece):
             buffer.feed(line[place : place + piece])
             assert buffer.take(LIMIT) is None
-    assert caught.value.ended == (octets <= ENDLESS)
+    assert caught.value.ended == (octets <= MAX_DISCARD)
 
 
 def test_a_line_without_end_is_told_of_before_it_ends() -> None:
     buffer = LineBuffer()
-    buffer.feed(b"x" * ENDLESS)
+    buffer.feed(b"x" * MAX_DISCARD)
     assert buffer.take(LIMIT) is None
     buffer.feed(b"x")
     with pytest.raises(LineTooLong) as caught:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from restante.protocol import handlers
-from restante.protocol.maildrop import Contents, View
-from restante.protocol.state import Session, State
+from restante.protocol.server import handlers
+from restante.protocol.server.maildrop import MaildropView, MessageList
+from restante.protocol.server.session import Session, State
 from support.world import Talk, World
 
 
@@ -18,7 +18,7 @@ def logged_in(*messages: bytes) -> Talk:
 
 def test_sums_beyond_32_bits_are_right() -> None:
     """T9."""
-    view = View(Contents((2**31, 2**32, 2**40 + 1), ("a", "b", "c")))
+    view = MaildropView(MessageList((2**31, 2**32, 2**40 + 1), ("a", "b", "c")))
     session = Session(state=State.TRANSACTION, view=view)
     assert handlers.stat(session) == b"+OK 3 1105954078721\r\n"
     handlers.dele(session, 1)

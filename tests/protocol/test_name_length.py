@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from restante.protocol.sasl import MECHANISMS
 from restante.protocol.saslprep import LONGEST, account_name
-from restante.protocol.settings import Channel, Offer
+from restante.protocol.server.sasl import SERVER_MECHANISMS
+from restante.protocol.server.settings import AuthOffer, ConnectionSecurity
 from support.world import Talk, World
 
 NOT_UNDERSTOOD = b"-ERR [AUTH] The response is not understood.\r\n"
@@ -32,8 +32,8 @@ FORMS = [(name, form) for name, forms in RESPONSES.items() for form in forms]
 def talk() -> Talk:
     world = World()
     world.add("ann", "secret")
-    channel = Channel(tls=True, certified=True)
-    made = Talk(world, offer=Offer(mechanisms=frozenset(MECHANISMS)), channel=channel)
+    channel = ConnectionSecurity(tls=True, certified=True)
+    made = Talk(world, offer=AuthOffer(mechanisms=frozenset(SERVER_MECHANISMS)), channel=channel)
     made.send()
     return made
 

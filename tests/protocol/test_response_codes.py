@@ -7,8 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.protocol.errors import Refused, ResponseCode
-from restante.protocol.needs import Acquire, Need
+from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.server.needs import LockMaildrop, Need
 from support.world import Talk, World
 
 VERBS = b"USER PASS QUIT STAT LIST UIDL RETR TOP DELE RSET NOOP CAPA HELO [AUTH]".split()
@@ -29,8 +29,8 @@ def test_a_bracket_in_front_of_a_text_means_a_registered_code(
     world.add("ann", "secret", b"Subject: a\n\nhello\n")
 
     def refuse(need: Need[object]) -> None:
-        if locked and isinstance(need, Acquire):
-            raise Refused("Not now.", locked)
+        if locked and isinstance(need, LockMaildrop):
+            raise Refusal("Not now.", locked)
 
     said = Talk(world, on_need=refuse).send(b"\r\n".join([*before, *LOG_IN, *after, b""]))
     assert all(CODE.fullmatch(found) for found in BRACKET.findall(said)), said

@@ -7,8 +7,8 @@ import pickle
 
 import pytest
 
-from restante.protocol.needs import Verify
 from restante.protocol.secret import Secret
+from restante.protocol.server.needs import Verify
 
 
 def test_a_secret_does_not_print() -> None:

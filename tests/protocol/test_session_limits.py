@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from restante.protocol.settings import Settings
-from restante.protocol.state import End
+from restante.protocol.server.session import EndReason
+from restante.protocol.server.settings import ProtocolSettings
 from support.world import Talk, World
 
 
-def logged_in(settings: Settings | None = None) -> Talk:
+def logged_in(settings: ProtocolSettings | None = None) -> Talk:
     world = World()
     world.add("ann", "secret", b"a\n")
     talk = Talk(world, settings)
@@ -22,7 +22,7 @@ def test_thirty_bad_commands_in_a_row_end_a_session_after_login() -> None:
     talk.send(b"NOPE\r\n" * 29)
     assert talk.session.end is None
     assert talk.send(b"NOPE\r\n") == b"-ERR Unknown command.\r\n"
-    assert talk.session.end is End.BAD_COMMANDS
+    assert talk.session.end is EndReason.BAD_COMMANDS
 
 
 def test_a_good_command_starts_the_count_anew() -> None:
@@ -48,16 +48,16 @@ def test_wrong_passwords_are_not_bad_commands() -> None:
 
 
 def test_overlong_lines_are_bad_commands() -> None:
-    talk = Talk(World(), Settings(bad_commands_before_login=3))
+    talk = Talk(World(), ProtocolSettings(bad_commands_before_login=3))
     talk.send((b"x" * 300 + b"\r\n") * 3)
-    assert talk.session.end is End.BAD_COMMANDS
+    assert talk.session.end is EndReason.BAD_COMMANDS
 
 
 def test_a_line_without_end_ends_the_session_with_a_word_about_it() -> None:
     talk = logged_in()
     talk.send(b"DELE 1\r\n")
     assert talk.send(b"x" * 70_000) == b"-ERR Line too long.\r\n"
-    assert talk.session.end is End.ENDLESS_LINE
+    assert talk.session.end is EndReason.ENDLESS_LINE
     assert list(talk.world.mail["ann"]) == ["uid-1"]
 
 
@@ -65,7 +65,7 @@ def test_a_line_without_end_ends_the_session_with_a_word_about_it() -> None:
 def test_an_endless_http_request_is_known_for_what_it_is(start: bytes) -> None:
     talk = Talk(World())
     talk.send(start + b"x" * 70_000)
-    assert talk.session.end is End.HTTP
+    assert talk.session.end is EndReason.HTTP
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_refused_logins(login: bytes) -> None:
     """A connection ends after some refused logins, whatever else the client says between them."""
     world = World()
     world.add("ann", "secret")
-    talk = Talk(world, Settings(refused_logins=3))
+    talk = Talk(world, ProtocolSettings(refused_logins=3))
     talk.send((b"CAPA\r\n" + login) * 2)
     assert talk.session.end is None
     talk.send(login)
-    assert talk.session.end is End.REFUSED_LOGINS
+    assert talk.session.end is EndReason.REFUSED_LOGINS

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from protocol.test_body import texts
+from protocol.test_stuffing import texts
 from restante.protocol import line_ends
 
 try:

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from restante.protocol.dialogue import Peer
-from restante.protocol.failures import Denied
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.failures import ServerRefused
 from restante.protocol.text import printable, printable_lines, to_json
 
 I_WANT = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # Persian, with a joiner that it needs
@@ -62,9 +62,11 @@ def test_json_is_harmless_and_the_same() -> None:
 
 def test_errors_and_traces_are_harmless() -> None:
     """The text of an error is as it came; its `str`, and a trace, act on no terminal."""
-    error = Denied("refused", "no\x1b[2J\u202e", code="A\x9b", command="RETR 1\x07")
+    error = ServerRefused("refused", "no\x1b[2J\u202e", code="A\x9b", command="RETR 1\x07")
     assert str(error) == r"refused: [A\x9b] no\x1b[2J\u202e (after RETR 1\x07)"
     assert error.text == "no\x1b[2J\u202e"
     seen: list[str] = []
-    Peer(trace=lambda direction, line: seen.append(direction + line)).note("<", "+OK \x1b[2J\r\n")
+    ServerPeer(trace=lambda direction, line: seen.append(direction + line)).add_trace(
+        "<", "+OK \x1b[2J\r\n"
+    )
     assert seen == [r"<+OK \x1b[2J"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
-from restante.protocol.maildrop import Contents
-from restante.protocol.needs import Body
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
-from restante.storage.api import Maildrop
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.server.needs import Body
+from restante.protocol.server.settings import Identity
+from restante.storage.interfaces import LockedMaildrop
 from restante.storage.memory import MemoryStore
 
 
@@ -43,19 +43,19 @@ class ScriptedStore(MemoryStore):
         self.gate: asyncio.Event | None = None  # removal waits for it
         self.removing = False
 
-    async def acquire(self, owner: str, patience: float) -> Maildrop:  # type: ignore[override]
+    async def acquire(self, owner: str, patience: float) -> LockedMaildrop:  # type: ignore[override]
         if self.acquire_error:
             raise self.acquire_error
         return ScriptedMaildrop(self, await super().acquire(owner, patience))
 
 
 class ScriptedMaildrop:
-    def __init__(self, store: ScriptedStore, inner: Maildrop) -> None:
+    def __init__(self, store: ScriptedStore, inner: LockedMaildrop) -> None:
         self._store = store
         self._inner = inner
 
     @property
-    def contents(self) -> Contents:
+    def contents(self) -> MessageList:
         return self._inner.contents
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
@@ -71,8 +71,8 @@ class ScriptedMaildrop:
             raise self._store.remove_error
         await self._inner.remove(indexes)
 
-    async def correct(self, sizes: Mapping[int, int]) -> None:
-        await self._inner.correct(sizes)
+    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
+        await self._inner.correct_sizes(sizes)
 
     def release(self) -> None:
         self._inner.release()

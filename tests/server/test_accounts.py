@@ -10,16 +10,16 @@ import pytest
 import scramp
 import structlog
 
-from restante.auth import hashes, scram, userfile
-from restante.auth.account import with_credentials
+from restante.auth import passwd_file, password_hashing, scram
+from restante.auth.passwd_entry import replace_credentials
 from restante.protocol.secret import Secret
-from restante.server import build
-from restante.server.config import ConfigError, load
+from restante.server import components
+from restante.server.config.loader import ConfigError, load
 from support.live import Client, wait_until
 from support.process import serving
 
-HASH = hashes.make(Secret(b"secret"))
-KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
+HASH = password_hashing.hash_password(Secret(b"secret"))
+KEYS = scram.create_keys("SCRAM-SHA-256", Secret(b"secret"))
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ KEYS = scram.make("SCRAM-SHA-256", Secret(b"secret"))
     ],
 )
 def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
-    tmp_path: Path, scram_setting: str, keys: dict[str, scram.Keys], offered: set[str]
+    tmp_path: Path, scram_setting: str, keys: dict[str, scram.ScramKeys], offered: set[str]
 ) -> None:
     """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
-    lines = [with_credentials("ann:", HASH, keys), f"bob:{HASH}"]
+    lines = [replace_credentials("ann:", HASH, keys), f"bob:{HASH}"]
     (tmp_path / "users").write_text("".join(f"{line}\n" for line in lines))
     config = load(
         None,
@@ -46,7 +46,7 @@ def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
             "login": {"scram": scram_setting},
         },
     )
-    mechanisms = build.service(config, structlog.get_logger()).offer().mechanisms
+    mechanisms = components.build_context(config, structlog.get_logger()).offer().mechanisms
     assert {name for name in mechanisms if "SCRAM" in name and "PLUS" not in name} == offered
 
 
@@ -138,7 +138,7 @@ def refused(folder: Path) -> str:
     """Return why the accounts in a folder cannot be used."""
     flags = {"mail": {"folder": folder}, "accounts": {"users": folder / "users"}}
     with pytest.raises(ConfigError) as caught:
-        build.authenticator(load(None, flags), structlog.get_logger())
+        components.authenticator(load(None, flags), structlog.get_logger())
     return str(caught.value)
 
 
@@ -152,7 +152,7 @@ def test_only_a_file_that_is_not_there_is_to_be_made(
     def denied(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(userfile, "read", denied)
+    monkeypatch.setattr(passwd_file, "read", denied)
     told = refused(tmp_path)
     assert "Permission denied; the user that the server runs as must be able to read it" in told
     assert "pop3 user add" not in told

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from restante.cli.serve import _demo_flags
-from restante.protocol.body import size_on_wire, top
-from restante.server import config, demo
+from restante.cli.commands.serve import _demo_flags
+from restante.protocol.stuffing import encode_top, size_on_wire
+from restante.server import demo
+from restante.server.config import loader
 
 HEADER = b"""\
 Return-Path: <sender@example.com>
@@ -31,7 +32,7 @@ def new(folder: Path) -> list[Path]:
 
 def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None:
     """A2, A6."""
-    demo.prepare(tmp_path)
+    demo.ensure_mailbox(tmp_path)
     sizes = [size_on_wire([file.read_bytes()]) for file in new(tmp_path)]
     assert sizes == [3375, 3622, 3606, 3630, 3834]
     assert sum(sizes) == 18067
@@ -39,15 +40,15 @@ def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None
 
 def test_the_first_message_has_the_header_of_the_article_and_a_body(tmp_path: Path) -> None:
     """A6."""
-    demo.prepare(tmp_path)
+    demo.ensure_mailbox(tmp_path)
     first = new(tmp_path)[0].read_bytes()
-    assert top(first, 0) == HEADER.replace(b"\n", b"\r\n") + b".\r\n"
+    assert encode_top(first, 0) == HEADER.replace(b"\n", b"\r\n") + b".\r\n"
     assert first.removeprefix(HEADER).count(b"\n") >= 2
 
 
-@pytest.mark.parametrize("letter", demo.LETTERS, ids=lambda letter: letter.subject)
-def test_a_letter_is_text_of_readable_width(letter: demo.Letter) -> None:
-    text = demo.written(letter)
+@pytest.mark.parametrize("letter", demo.DEMO_MESSAGES, ids=lambda letter: letter.subject)
+def test_a_letter_is_text_of_readable_width(letter: demo.DemoMessage) -> None:
+    text = demo.render(letter)
     assert text.isascii()
     assert max(len(line) for line in text.split(b"\n")) <= 90
     assert text.endswith(b"\n")
@@ -56,19 +57,19 @@ def test_a_letter_is_text_of_readable_width(letter: demo.Letter) -> None:
 
 def test_a_person_has_ten_minutes_to_log_in(tmp_path: Path) -> None:
     """X24."""
-    assert config.load(None, _demo_flags(tmp_path)).settings().login_timeout == 600
+    assert loader.load(None, _demo_flags(tmp_path)).settings().login_timeout == 600
 
 
 def test_what_is_missing_is_put_back_and_what_is_there_is_left_alone(tmp_path: Path) -> None:
     """X24."""
-    _, users = demo.prepare(tmp_path)
+    _, users = demo.ensure_mailbox(tmp_path)
     accounts = users.read_text()
     files = new(tmp_path)
     files[0].unlink()
     files[1].rename(files[1].parent.parent / "cur" / f"{files[1].name}:2,S")
     added = files[0].parent / "9999999999.new.message"
     added.write_text("Subject: mine\n\n")
-    demo.prepare(tmp_path)
+    demo.ensure_mailbox(tmp_path)
     assert [file.name for file in new(tmp_path)] == sorted(
         file.name for file in [files[0], *files[2:], added]
     )

@@ -7,20 +7,22 @@ import socket
 
 import pytest
 
-from restante.protocol.settings import Settings
-from restante.server import observe
-from restante.server.address import Address
-from restante.server.connection import Connection
-from restante.server.listener import Listen, ListenError, listening
-from restante.server.service import Service
+from restante.protocol.server.settings import ProtocolSettings
+from restante.server import event_log
+from restante.server.addresses import ListenAddress
+from restante.server.connection.connection import Connection
+from restante.server.context import ServerContext
+from restante.server.listener import ListenConfig, ListenError, serve_listeners
 from restante.storage.memory import MemoryStore
 from support.live import Passwords
 
 
-def service() -> Service:
-    log, writer = observe.start("text")
+def service() -> ServerContext:
+    log, writer = event_log.configure_log("text")
     writer.close()
-    return Service(store=MemoryStore(), authenticator=Passwords(), log=log, settings=Settings())
+    return ServerContext(
+        store=MemoryStore(), authenticator=Passwords(), log=log, settings=ProtocolSettings()
+    )
 
 
 class Transport(asyncio.Transport):
@@ -61,7 +63,7 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
 
 def test_it_serves_ipv6_too() -> None:
     async def run() -> bytes:
-        async with listening(service(), [Listen(Address("::1", 0))]) as sockets:
+        async with serve_listeners(service(), [ListenConfig(ListenAddress("::1", 0))]) as sockets:
             port = sockets[0].getsockname()[1]
             reader, writer = await asyncio.open_connection("::1", port)
             line = await reader.readline()
@@ -74,7 +76,7 @@ def test_it_serves_ipv6_too() -> None:
 
 def test_all_addresses_means_ipv4_and_ipv6() -> None:
     async def run() -> set[int]:
-        async with listening(service(), [Listen(Address("", 0))]) as sockets:
+        async with serve_listeners(service(), [ListenConfig(ListenAddress("", 0))]) as sockets:
             return {sock.family for sock in sockets}
 
     assert asyncio.run(run()) == {socket.AF_INET, socket.AF_INET6}
@@ -82,8 +84,8 @@ def test_all_addresses_means_ipv4_and_ipv6() -> None:
 
 def test_one_address_that_is_taken_closes_the_others_too() -> None:
     async def run(taken: int) -> None:
-        addresses = [Listen(Address("127.0.0.1", port)) for port in (0, taken)]
-        async with listening(service(), addresses):
+        addresses = [ListenConfig(ListenAddress("127.0.0.1", port)) for port in (0, taken)]
+        async with serve_listeners(service(), addresses):
             pytest.fail("it should not listen")
 
     with (

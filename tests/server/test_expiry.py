@@ -9,15 +9,15 @@ from typing import cast
 
 import pytest
 
-from restante.auth.account import Account
-from restante.auth.api import UnavailableError
 from restante.auth.file import FileAuthenticator
-from restante.server import expiry, observe
-from restante.server.expiry import Expiry
-from restante.storage.api import BusyError, Due, PartlyExpiredError, StoreError
+from restante.auth.interfaces import UnavailableError
+from restante.auth.passwd_entry import PasswdEntry
+from restante.server import event_log, expiry
+from restante.server.expiry import MailExpiry
+from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
 from support.thread import PATIENCE
 
-OLD = Due("1.old", 9, 12)
+OLD = ExpiredMessage("1.old", 9, 12)
 
 
 class Accounts:
@@ -30,8 +30,8 @@ class Accounts:
         if self.errors:
             raise self.errors.pop(0)
 
-    def accounts(self) -> list[Account]:
-        return [Account(name, "") for name in ("ann", "bob", "cy")]
+    def accounts(self) -> list[PasswdEntry]:
+        return [PasswdEntry(name, "") for name in ("ann", "bob", "cy")]
 
 
 class Mail:
@@ -41,7 +41,7 @@ class Mail:
         self.error = error
         self.asked: list[str] = []
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
         self.asked.append(owner)
         if owner == "bob" and self.error:
             raise self.error
@@ -50,10 +50,10 @@ class Mail:
 
 def held(
     mail: Mail, until: Callable[[str], bool], accounts: Accounts | None = None
-) -> tuple[Expiry, str]:
+) -> tuple[MailExpiry, str]:
     """Let it run until the log satisfies; return it, and what it logged."""
-    log, writer = observe.start("text", lines := io.StringIO())
-    made = Expiry(mail, cast(FileAuthenticator, accounts or Accounts()), 7, log)
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+    made = MailExpiry(mail, cast(FileAuthenticator, accounts or Accounts()), 7, log)
 
     async def run() -> None:
         task = asyncio.ensure_future(made.run())

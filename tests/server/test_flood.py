@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth import hashes
+from restante.auth import password_hashing
 from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
 from support.live import PATIENCE, Client, Live, serving, wait_until
@@ -38,20 +38,20 @@ class Hashing:
         return False
 
 
-hashes_verify = hashes.verify
+hashes_verify = password_hashing.verify
 
 
 @pytest.fixture
 def hashing(monkeypatch: pytest.MonkeyPatch) -> Hashing:
     made = Hashing()
-    monkeypatch.setattr(hashes, "verify", made.verify)
+    monkeypatch.setattr(password_hashing, "verify", made.verify)
     return made
 
 
 @pytest.fixture
 def live(hashing: Hashing, tmp_path: Path) -> Iterator[Live]:
     users = tmp_path / "users"
-    stored = hashes.make(Secret(b"right"))
+    stored = password_hashing.hash_password(Secret(b"right"))
     users.touch(0o600)
     users.write_text(f"ann:{stored}\nbob:{stored}\n")
     accounts = FileAuthenticator(users, pytest.fail, remember=300)
@@ -79,7 +79,7 @@ def test_who_logged_in_a_while_ago_does_not_wait_for_them(live: Live, hashing: H
         client.log_in("ann", "right")
         client.say("QUIT")
     with guessing(live):
-        wait_until(lambda: hashing.under_way == hashes.AT_ONCE)
+        wait_until(lambda: hashing.under_way == password_hashing.AT_ONCE)
         with live.connect() as client:
             client.log_in("ann", "right")
             assert not hashing.go_on.is_set()
@@ -89,7 +89,7 @@ def test_who_comes_for_the_first_time_waits_for_no_more_than_the_queue(
     live: Live, hashing: Hashing
 ) -> None:
     with guessing(live) as guessers, live.connect() as client:
-        wait_until(lambda: hashing.under_way == hashes.AT_ONCE)
+        wait_until(lambda: hashing.under_way == password_hashing.AT_ONCE)
         client.read_line()
         client.say("USER bob")
         client.send(b"PASS right\r\n")
@@ -97,4 +97,4 @@ def test_who_comes_for_the_first_time_waits_for_no_more_than_the_queue(
         assert client.read_line() == b"+OK Logged in.\r\n"
         for guesser in guessers:
             assert guesser.read_line().startswith(b"-ERR [AUTH]")
-    assert hashing.most == hashes.AT_ONCE
+    assert hashing.most == password_hashing.AT_ONCE

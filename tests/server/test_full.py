@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import failures, observe, process, shared_limits
-from restante.server.limits import Addresses
-from restante.server.record import EVERY, LimitLog
-from restante.server.service import MOST_LINGERING
-from restante.server.shared_limits import Shared
-from restante.server.throttle import Throttle
+from restante.server import event_log, system
+from restante.server.connection.session_log import EVERY, LimitLog
+from restante.server.context import MOST_LINGERING
+from restante.server.limits import failures, shared_limits
+from restante.server.limits.counters import AddressLimit
+from restante.server.limits.shared_limits import Shared
+from restante.server.limits.throttle import Throttle
 from support.clocked import clocked
 from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port, wait_for_port
@@ -26,7 +27,7 @@ FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
 
 def test_address_over_its_limit() -> None:
     """A connection over the limit of its address takes no place of the total, not for a moment."""
-    with clocked(most_connections=3, addresses=Addresses(1)) as server:
+    with clocked(max_connections=3, addresses=AddressLimit(1)) as server:
         first = server.connect(address="192.0.2.1")
         for _ in range(50):
             assert server.connect(address="192.0.2.1").heard == FULL
@@ -38,7 +39,7 @@ def test_address_over_its_limit() -> None:
 
 def test_many_turned_away() -> None:
     """Where many are turned away they are told so, and not waited for."""
-    with clocked(most_connections=1) as server:
+    with clocked(max_connections=1) as server:
         server.connect()
         peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
         assert {peer.heard for peer in peers} == {FULL}
@@ -62,7 +63,7 @@ def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool
 def test_event_about_a_limit() -> None:
     """A limit is told of once a minute, with what to do and how often it was met."""
     lines = io.StringIO()
-    log, writer = observe.start("text", lines)
+    log, writer = event_log.configure_log("text", lines)
     now = 0.0
     limits = LimitLog(log, lambda: now)
     for _ in range(5):
@@ -79,10 +80,10 @@ def test_event_about_a_limit() -> None:
 def test_accept_fails(number: int) -> None:
     """An accept that fails for want of descriptors is an event with advice, and no incident."""
     lines = io.StringIO()
-    log, writer = observe.start("text", lines)
+    log, writer = event_log.configure_log("text", lines)
 
     async def fail() -> None:
-        process.report_incidents(log, LimitLog(log))
+        system.report_incidents(log, LimitLog(log))
         error = OSError(number, "too many")
         for _ in range(3):
             asyncio.get_running_loop().call_exception_handler({"message": "x", "exception": error})

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from restante.auth.api import UnavailableError
-from restante.protocol import commands
+from restante.auth.interfaces import UnavailableError
 from restante.protocol.errors import Pop3Error
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Offer
-from restante.protocol.state import Session, State
-from restante.server import observe, process
-from restante.server.record import LimitLog
-from restante.storage.api import GoneError, RemainError, StoreError
+from restante.protocol.server import commands
+from restante.protocol.server.session import Session, State
+from restante.protocol.server.settings import AuthOffer
+from restante.server import event_log, system
+from restante.server.connection.session_log import LimitLog
+from restante.storage.interfaces import MessageGoneError, PartialRemovalError, StoreError
 from server.doubles import Chunks, ScriptedStore
 from support.live import Client, Live, serving
 
@@ -153,7 +153,7 @@ def test_a_core_that_breaks_ends_its_session_only(
             b"-ERR [SYS/TEMP] The mail store does not answer now, try again later.",
         ),
         (StoreError("bad", permanent=True), b"-ERR [SYS/PERM] The mail store needs its admin"),
-        (GoneError("gone"), b"-ERR Message is gone: another program took it away."),
+        (MessageGoneError("gone"), b"-ERR Message is gone: another program took it away."),
     ],
 )
 def test_a_foreseen_error_says_whether_waiting_helps(
@@ -174,7 +174,7 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
         client.log_in("ann", "hunter2")
         client.say("DELE 1")
         client.say("DELE 2")
-        store.remove_error = RemainError("in part", [1])
+        store.remove_error = PartialRemovalError("in part", [1])
         assert client.say("QUIT") == b"-ERR [SYS/TEMP] Some deleted messages not removed.\r\n"
         assert client.read_all() == b""
     live.wait_for_log('end="update failed"', "deleted=1")
@@ -202,7 +202,7 @@ def test_trouble_before_a_login_is_logged_with_the_user_who_it_is_said_to_be(
         async def verify(self, user: str, password: Secret) -> None:
             raise UnavailableError("no database")
 
-    offer = Offer(mechanisms=frozenset({"PLAIN"}))
+    offer = AuthOffer(mechanisms=frozenset({"PLAIN"}))
     with serving(authenticator=Away(), offer=lambda: offer) as live:
         with live.connect() as client:
             client.read_line()
@@ -218,10 +218,10 @@ def test_what_cannot_be_raised_is_an_event(
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
     lines = io.StringIO()
-    log, writer = observe.start("text", lines)
+    log, writer = event_log.configure_log("text", lines)
 
     async def report() -> None:
-        process.report_incidents(log, LimitLog(log))
+        system.report_incidents(log, LimitLog(log))
 
     def fail(*_: object) -> int:
         raise DETAIL

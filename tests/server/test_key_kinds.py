@@ -13,12 +13,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from restante.server.certificates import Certificates
-from restante.server.client_hello import LONGEST_HELLO, Hello, read_hello
-from restante.server.fitting import fitting
-from restante.server.keypair import CertificateError, Pair
-from restante.server.tls import TlsError, TlsLayer
-from restante.server.wire import Endpoint
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.tls.certificate_files import CertificateError, CertificateFiles
+from restante.server.tls.certificates import Certificates
+from restante.server.tls.client_hello import LONGEST_HELLO, Hello, read_hello
+from restante.server.tls.key_fitting import fitting
+from restante.server.tls.layer import ServerTlsLayer, TlsError
 from support import authority
 from support.live import serving
 from support.programs import need
@@ -31,10 +31,10 @@ KEYS: dict[str, authority.Key] = {
 }
 
 
-def write(folder: Path, name: str, kind: str, *hosts: str) -> Pair:
+def write(folder: Path, name: str, kind: str, *hosts: str) -> CertificateFiles:
     """Write a certificate of one kind, and return its files."""
     made = authority.make(name, hosts=hosts or ("localhost",), key=KEYS[kind])
-    pair = Pair(folder / f"{name}.pem", folder / f"{name}.key")
+    pair = CertificateFiles(folder / f"{name}.pem", folder / f"{name}.key")
     pair.certificate.write_bytes(made.pem)
     pair.key.write_bytes(authority.key_of(made))
     return pair
@@ -51,11 +51,11 @@ def client(ciphers: str, newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2) -> ssl
 
 def shaken(
     certificates: Certificates, context: ssl.SSLContext, name: str = "localhost", piece: int = 9999
-) -> tuple[x509.Certificate, TlsLayer]:
+) -> tuple[x509.Certificate, ServerTlsLayer]:
     """Shake hands, and return the certificate that the client got, and the server's side."""
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     end = context.wrap_bio(to_client, to_server, server_hostname=name)
-    layer = TlsLayer(certificates)
+    layer = ServerTlsLayer(certificates)
     for _ in range(3):
         with contextlib.suppress(ssl.SSLWantReadError):
             end.do_handshake()
@@ -133,7 +133,7 @@ def test_signatures_decide(tmp_path: Path, signatures: str, kind: str, version: 
         if version == "-tls1_2":
             return
         pairs[0] = write(tmp_path, "p384", "p384")
-    endpoint = Endpoint(certificates=Certificates(pairs), implicit_tls=True)
+    endpoint = ListenerPolicy(certificates=Certificates(pairs), implicit_tls=True)
     with serving(endpoint=endpoint) as live:
         done = subprocess.run(
             [openssl, "s_client", "-connect", f"127.0.0.1:{live.port}", version,
@@ -165,7 +165,7 @@ def test_names_come_first(tmp_path: Path) -> None:
 
 def test_both_kinds_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A renewed certificate of one kind is sent, with its own channel binding."""
-    monkeypatch.setattr("restante.server.certificates.CHECK_EVERY", 0)
+    monkeypatch.setattr("restante.server.tls.certificates.CHECK_EVERY", 0)
     pairs = [write(tmp_path, kind, kind) for kind in ("rsa", "ecdsa")]
     certificates = Certificates(pairs)
     old, _ = shaken(certificates, client("ECDHE+aECDSA+AESGCM"))
@@ -258,7 +258,7 @@ def test_a_name_that_is_not_ascii_is_one_event(
 ) -> None:
     """The client gets an alert, the log one line, and the screen no traceback."""
     pairs = [write(tmp_path, "first", "rsa"), write(tmp_path, "second", "ecdsa", "b.example")]
-    endpoint = Endpoint(certificates=Certificates(pairs), implicit_tls=True)
+    endpoint = ListenerPolicy(certificates=Certificates(pairs), implicit_tls=True)
     sent = records(hello_of().replace(b"mail.example.com", b"m\xc3\xa4il.example.co"), 9999)
     with serving(endpoint=endpoint) as live:
         with live.connect() as one:

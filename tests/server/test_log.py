@@ -7,7 +7,7 @@ import json
 import re
 import threading
 
-from restante.server import observe
+from restante.server import event_log
 from support.live import PATIENCE, serving
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -53,7 +53,7 @@ def test_an_empty_maildrop_can_be_told_from_none() -> None:
 
 
 def test_json_is_one_object_a_line() -> None:
-    log, writer = observe.start("json", lines := io.StringIO())
+    log, writer = event_log.configure_log("json", lines := io.StringIO())
     log.info("session", user='a "b"\n', octets_in=5)
     log.warning("trouble")
     writer.close()
@@ -65,7 +65,7 @@ def test_json_is_one_object_a_line() -> None:
 
 def test_text_keeps_an_event_in_its_line() -> None:
     """D8."""
-    log, writer = observe.start("text", lines := io.StringIO())
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
     log.info("session", user="a\nlevel=info event=forged", end='"')
     writer.close()
     assert lines.getvalue().count("\n") == 1
@@ -84,8 +84,8 @@ class Stuck(io.StringIO):
 
 
 def test_lines_that_nobody_takes_are_counted() -> None:
-    log, writer = observe.start("text", stuck := Stuck())
-    said = observe.MOST_WAITING * 2
+    log, writer = event_log.configure_log("text", stuck := Stuck())
+    said = event_log.MOST_WAITING * 2
     for _ in range(said):
         log.info("session", user="ann")
     stuck.freed.set()
@@ -99,7 +99,7 @@ def test_lines_that_nobody_takes_are_counted() -> None:
 
 def test_a_long_value_is_cut() -> None:
     """A value that a peer chose takes no more of the log than others."""
-    log, writer = observe.start("text", lines := io.StringIO())
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
     log.warning("event", user="x" * 50_000)
     writer.close()
     assert len(lines.getvalue()) < 1200

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity, Offer
-from restante.server.limits import Crowd
-from restante.server.wire import Endpoint
-from restante.storage.api import LockedError, StoreError
+from restante.protocol.server.settings import AuthOffer, Identity
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.limits.counters import CountLimit
+from restante.storage.interfaces import LockedError, StoreError
 from server.doubles import ScriptedStore
 from support.live import Live, serving
 
@@ -31,7 +31,7 @@ def refused(user: str, code: str, reason: str) -> str:
 
 def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
     """X10."""
-    with serving(lock_patience=0) as live:
+    with serving(lock_timeout=0) as live:
         live.add("bob", "secret")
         with live.connect() as first:
             first.log_in("bob", "secret")
@@ -40,7 +40,7 @@ def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
 
 
 def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
-    with serving(users=Crowd(1)) as live:
+    with serving(users=CountLimit(1)) as live:
         live.add("bob", "secret")
         with live.connect() as first:
             first.log_in("bob", "secret")
@@ -51,7 +51,7 @@ def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
 
 def test_a_login_refused_because_it_came_too_soon_after_another() -> None:
     """R2449-8.1."""
-    with serving(offer=lambda: Offer(login_delay=600)) as live:
+    with serving(offer=lambda: AuthOffer(login_delay=600)) as live:
         assert log_in(live, "bob").startswith(b"+OK")
         assert log_in(live, "bob").startswith(b"-ERR [LOGIN-DELAY]")
         reason = '"the user logged in less than 600 seconds ago"'
@@ -106,8 +106,8 @@ def test_a_client_without_tls_is_told_of_once_when_it_gives_up(
     commands: list[str], user: str
 ) -> None:
     """X13."""
-    offer = Offer(mechanisms=frozenset({"PLAIN"}))
-    with serving(endpoint=Endpoint(clear_text="never"), offer=lambda: offer) as live:
+    offer = AuthOffer(mechanisms=frozenset({"PLAIN"}))
+    with serving(endpoint=ListenerPolicy(clear_text="never"), offer=lambda: offer) as live:
         with live.connect() as client:
             client.read_line()
             assert all(client.say(command) for command in commands)

@@ -10,7 +10,7 @@ import pytest
 from structlog import DropEvent
 from structlog.typing import EventDict
 
-from restante.server import log_rate, observe
+from restante.server import event_log, log_rate
 from restante.server.log_rate import LIMITED, MINUTE, MOST_EACH, MOST_IN_ALL, LogRate
 from support.live import Client, serving
 
@@ -98,10 +98,10 @@ def guess(client: Client) -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_told_at_the_end(form: observe.Format, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_told_at_the_end(form: event_log.Format, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was left out is written before the log is closed."""
     monkeypatch.setattr(log_rate, "MOST_EACH", 2)
-    log, writer = observe.start(form, lines := io.StringIO())
+    log, writer = event_log.configure_log(form, lines := io.StringIO())
     for _ in range(5):
         log.warning("login_failed", address="192.0.2.1", user="ann")
     writer.close()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import observe
-from restante.server.observe import Writer
-from restante.server.turn import Turn
+from restante.server import event_log
+from restante.server.event_log import LogWriter
+from restante.server.limits.process_lock import ProcessLock
 from support.live import wait_until
 from support.workers import value, working
 
@@ -23,7 +23,7 @@ PATIENCE = 60  # seconds; then a process ends whatever it waits for
 def test_lines_of_several_processes_stay_whole_however_long_they_are() -> None:
     """A pipe takes no more than 4096 octets at once for sure."""
     read, write = os.pipe()
-    turn = Turn()
+    turn = ProcessLock()
     pids = [_fork_writer(write, turn, letter) for letter in "abc"]
     os.close(write)
     with open(read) as pipe:
@@ -32,13 +32,13 @@ def test_lines_of_several_processes_stay_whole_however_long_they_are() -> None:
     assert sorted(lines) == sorted(letter * 9000 for letter in "abc" for _ in range(100))
 
 
-def _fork_writer(file: int, turn: Turn, letter: str) -> int:
+def _fork_writer(file: int, turn: ProcessLock, letter: str) -> int:
     pid = os.fork()
     if pid:
         return pid
     try:
         signal.alarm(PATIENCE)
-        writer = Writer(open(file, "w"), str, turn)  # noqa: SIM115
+        writer = LogWriter(open(file, "w"), str, turn)  # noqa: SIM115
         writer.begin()
         for _ in range(100):
             writer.write(letter * 9000)
@@ -50,13 +50,13 @@ def _fork_writer(file: int, turn: Turn, letter: str) -> int:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observe, "PATIENCE", 0)
+    monkeypatch.setattr(event_log, "PATIENCE", 0)
 
 
 def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -> None:
     read, write = os.pipe()
     with open(read) as pipe, open(write, "w") as file:
-        writer = Writer(file, "lost {}".format)
+        writer = LogWriter(file, "lost {}".format)
         for _ in range(1000):
             writer.write("x" * 999)
         os.set_blocking(read, False)
@@ -67,18 +67,18 @@ def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -
 
 
 def test_without_a_thread_nobody_waits_for_another_process_to_write() -> None:
-    turn = Turn()
+    turn = ProcessLock()
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
-        turn.renew()
-        turn.take_within(0)
+        turn.after_fork()
+        turn.acquire(0)
         os.write(write, b".")
         signal.alarm(PATIENCE)
         signal.pause()
     os.read(read, 1)
     file = io.StringIO()
-    writer = Writer(file, str, turn)
+    writer = LogWriter(file, str, turn)
     writer.write("a line")
     assert file.getvalue() == ""
     assert writer._lost == 1
@@ -99,7 +99,7 @@ def test_each_line_tells_its_process(tmp_path: Path) -> None:
 
 
 def test_one_process_alone_does_not_tell_which_it_is() -> None:
-    log, writer = observe.start("text", lines := io.StringIO())
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
     log.info("session")
     writer.close()
     assert "pid=" not in lines.getvalue()

@@ -16,10 +16,10 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet
 
-from restante.auth import hashes, scram
-from restante.auth.account import with_credentials
+from restante.auth import password_hashing, scram
+from restante.auth.passwd_entry import replace_credentials
 from restante.protocol.secret import Secret
-from restante.server import selfsigned
+from restante.server.tls import self_signed
 from support.live import Client, wait_until
 from support.process import Served, free_port, serving, wait_for_port
 
@@ -52,16 +52,16 @@ def token(user: str, **claims: object) -> str:
 
 
 def accounts() -> str:
-    keys = {"SCRAM-SHA-256": scram.make("SCRAM-SHA-256", PASSWORD)}
-    stored = hashes.make(PASSWORD)
-    strict = with_credentials("strict:::::::tls=required", stored, keys)
-    return f"{with_credentials('ann:', stored, keys)}\n{strict}\nold:::::::secret=tanstaaf\n"
+    keys = {"SCRAM-SHA-256": scram.create_keys("SCRAM-SHA-256", PASSWORD)}
+    stored = password_hashing.hash_password(PASSWORD)
+    strict = replace_credentials("strict:::::::tls=required", stored, keys)
+    return f"{replace_credentials('ann:', stored, keys)}\n{strict}\nold:::::::secret=tanstaaf\n"
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("logins")
-    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     (folder / "certificate.pem").write_bytes(made.certificate)
     (folder / "key.pem").write_bytes(made.key)
     (folder / "jwks.json").write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
@@ -227,7 +227,7 @@ def test_an_account_that_wants_tls_is_refused_without_even_here(served: Served) 
 def test_certificates_are_loaded_again_on_a_hangup_signal(served: Served) -> None:
     import signal
 
-    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     (served.mail.parent / "certificate.pem").write_bytes(made.certificate)
     (served.mail.parent / "key.pem").write_bytes(made.key)
     served.process.send_signal(signal.SIGHUP)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import selfsigned
-from restante.server.keypair import Pair
+from restante.server.tls import self_signed
+from restante.server.tls.certificate_files import CertificateFiles
 from support.live import wait_until
 from support.process import Served, serving
 
@@ -67,8 +67,8 @@ def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
 def test_a_certificate_that_cannot_be_used_is_told_and_nothing_is_called_reloaded(
     tmp_path: Path, workers: str
 ) -> None:
-    made = selfsigned.make(("localhost",))
-    pair = Pair(tmp_path / "mail.pem", tmp_path / "mail.key")
+    made = self_signed.create_self_signed(("localhost",))
+    pair = CertificateFiles(tmp_path / "mail.pem", tmp_path / "mail.key")
     pair.certificate.write_bytes(made.certificate)
     pair.key.write_bytes(made.key)
     config = tmp_path / "restante.toml"

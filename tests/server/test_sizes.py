@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from support.live import serving
 
 

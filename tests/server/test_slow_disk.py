@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from restante.storage.layout import Layout
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from support.live import Client, Live, serving
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -72,7 +72,7 @@ def fetch_and_remove_everything(live: Live) -> None:
 
 
 def fetch_until_the_disk_is_trusted(live: Live, client: Client) -> None:
-    while not live.service.store._pace.quick:  # type: ignore[attr-defined]
+    while not live.service.store._pace.is_fast:  # type: ignore[attr-defined]
         client.say("RETR 1")
         client.read_lines()
 

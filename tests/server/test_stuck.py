@@ -24,7 +24,7 @@ if len(sys.argv) > 1 and sys.argv[1] == "serve":
             time.sleep(3600)
         return original(self, owner, folder)
     MaildirStore._try_open = _try_open
-    from restante.storage.threads import DISK
+    from restante.storage.disk_threads import DISK
     DISK._patience = 0.5
 """
 

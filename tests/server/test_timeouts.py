@@ -6,11 +6,11 @@ import socket
 import threading
 import time
 
-from restante.protocol.settings import Settings
+from restante.protocol.server.settings import ProtocolSettings
 from support.live import Client, Live, serving
 
 LETTER = b"Subject: a\n\nhello\n"
-SHORT = Settings(login_timeout=0.4, idle_timeout=0.4)
+SHORT = ProtocolSettings(login_timeout=0.4, idle_timeout=0.4)
 
 
 def session_lines(live: Live) -> list[str]:
@@ -56,7 +56,7 @@ def test_a_byte_now_and_then_buys_no_time() -> None:
 
 def test_every_command_starts_the_clock_anew() -> None:
     """R1939-3.11."""
-    with serving(settings=Settings(login_timeout=1, idle_timeout=1)) as live:
+    with serving(settings=ProtocolSettings(login_timeout=1, idle_timeout=1)) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as client:
             client.log_in("ann", "secret")
@@ -106,7 +106,7 @@ def test_a_peer_that_reads_slowly_but_steadily_is_not_given_up() -> None:
 
 def test_a_second_session_waits_for_the_lock_then_hears_in_use_and_may_try_again() -> None:
     """X10, D1, R1939-4.4, R2449-8.1, T3."""
-    with serving(lock_patience=0.3) as live:
+    with serving(lock_timeout=0.3) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as first, live.connect() as second:
             first.log_in("ann", "secret")

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.server import selfsigned
-from restante.server.certificates import Certificates
-from restante.server.client_hello import newest_version
-from restante.server.keypair import Pair
-from restante.server.tls import TlsError, TlsLayer
+from restante.server.tls import self_signed
+from restante.server.tls.certificate_files import CertificateFiles
+from restante.server.tls.certificates import Certificates
+from restante.server.tls.client_hello import newest_version
+from restante.server.tls.layer import ServerTlsLayer, TlsError
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     folder: Path = tmp_path_factory.mktemp("tls")
-    made = selfsigned.make(("localhost",))
+    made = self_signed.create_self_signed(("localhost",))
     (folder / "certificate").write_bytes(made.certificate)
     (folder / "key").write_bytes(made.key)
-    return Certificates([Pair(folder / "certificate", folder / "key")])
+    return Certificates([CertificateFiles(folder / "certificate", folder / "key")])
 
 
 def client_hello() -> bytes:
@@ -41,7 +41,7 @@ HELLO = client_hello()
 @settings(max_examples=200, deadline=None)
 @given(octets=st.binary(max_size=600))
 def test_noise_in_place_of_a_handshake(certificates: Certificates, octets: bytes) -> None:
-    layer = TlsLayer(certificates)
+    layer = ServerTlsLayer(certificates)
     with contextlib.suppress(TlsError):
         assert layer.receive(octets) == b""
     layer.outgoing()
@@ -56,7 +56,7 @@ def test_a_client_hello_that_is_broken_or_cut(
     broken = HELLO[:place] + bytes([octet]) + HELLO[place + 1 :]
     for octets in (broken, broken[:end]):
         newest_version(octets)
-        layer = TlsLayer(certificates)
+        layer = ServerTlsLayer(certificates)
         with contextlib.suppress(TlsError):
             layer.receive(octets)
         layer.outgoing()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from restante.protocol.settings import Settings
+from restante.protocol.server.settings import ProtocolSettings
 from support.clocked import clocked
 
 
 def test_reading_stops() -> None:
     """While output is full nothing is read over TLS, and the time before login holds."""
-    with clocked(Settings(login_timeout=60)) as server:
+    with clocked(ProtocolSettings(login_timeout=60)) as server:
         peer = server.connect()
         peer.connection._wire.tls = cast("Any", _Tls())
         peer.fill(100_000)

@@ -10,13 +10,13 @@ from ipaddress import ip_network
 import pytest
 
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity, Settings
-from restante.server.wire import Endpoint
+from restante.protocol.server.settings import Identity, ProtocolSettings
+from restante.server.connection.transport import ListenerPolicy
 from restante.storage.memory import MemoryMaildrop, MemoryStore
 from support.clocked import Peer, clocked
 from support.live import Passwords
 
-SETTINGS = Settings(login_timeout=60, authorization_timeout=180, refused_logins=1000)
+SETTINGS = ProtocolSettings(login_timeout=60, authorization_timeout=180, refused_logins=1000)
 
 WAYS_TO_STAY: dict[str, Callable[[int], bytes]] = {
     "CAPA": lambda _: b"CAPA\r\n",
@@ -124,8 +124,8 @@ def test_slow_reader(octets_a_second: int, stays: bool) -> None:
         assert peer.aborted is not stays
 
 
-def _proxied() -> Endpoint:
-    return Endpoint(proxies=(ip_network("192.0.2.0/24"),))
+def _proxied() -> ListenerPolicy:
+    return ListenerPolicy(proxies=(ip_network("192.0.2.0/24"),))
 
 
 def _log_in(peer: Peer) -> None:

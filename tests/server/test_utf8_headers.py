@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.server.service import Headers
+from restante.server.context import Utf8HeaderPolicy
 from support.live import Client, Live, serving
 
 PLAIN = b"Subject: a\n\nhello\n"
@@ -29,8 +29,8 @@ def unique_ids(client: Client) -> list[bytes]:
 
 @pytest.mark.parametrize("headers", ["as-stored", "surrogate", "refuse"])
 @pytest.mark.parametrize("utf8", [False, True])
-def test_what_is_sent_has_the_size_that_is_listed(headers: Headers, *, utf8: bool) -> None:
-    with serving(headers=headers) as live:
+def test_what_is_sent_has_the_size_that_is_listed(headers: Utf8HeaderPolicy, *, utf8: bool) -> None:
+    with serving(utf8_headers=headers) as live:
         live.add("ann", "secret", PLAIN, UTF8)
         with opened(live, utf8=utf8) as client:
             before = unique_ids(client)

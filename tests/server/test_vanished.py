@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from restante.server.sockets import VANISHED
+from restante.server.connection.keepalive import VANISHED
 from support.live import serving
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.server import selfsigned
+from restante.server.tls import self_signed
 from support.live import wait_until
 from support.workers import Workers, log_in, value, working
 
@@ -89,7 +89,7 @@ def test_what_one_worker_removes_or_gets_the_other_sees(two: Workers) -> None:
 
 
 def test_a_tls_session_begun_at_one_worker_goes_on_at_the_other(tmp_path: Path) -> None:
-    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.write_bytes(made.certificate)
     key.write_bytes(made.key)

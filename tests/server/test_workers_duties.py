@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import pytest
 
-from restante.server import process
+from restante.server import system
 from support.live import wait_until
 from support.process import POP3, free_port
 from support.workers import working
@@ -47,8 +47,8 @@ def test_old_mail_is_removed_by_one_worker_only(tmp_path: Path) -> None:
 PROGRAM = """
     import asyncio, contextlib, socket, sys
     from pathlib import Path
-    from restante.server import config
-    from restante.server.run import run
+    from restante.server.config import loader
+    from restante.server.app import run
 
     class Echo:
         '''Tells each who connects which process it is.'''
@@ -59,7 +59,7 @@ PROGRAM = """
             return [self.socket]
 
         @contextlib.asynccontextmanager
-        async def serving(self, sockets, store, accounts, log):
+        async def serve(self, sockets, store, accounts, log):
             if "fails" in sys.argv:
                 with contextlib.suppress(FileExistsError):
                     Path("failed").touch(exist_ok=False)
@@ -76,7 +76,7 @@ PROGRAM = """
         def close(self):
             print("close", flush=True)
 
-    known = config.load(None, {{
+    known = loader.load(None, {{
         "server": {{"listen": ["127.0.0.1:0"], "workers": {workers}}},
         "mail": {{"folder": Path("mail")}},
         "accounts": {{"users": Path("users")}},
@@ -142,10 +142,10 @@ def test_auto_is_a_worker_for_each_core_that_may_be_used() -> None:
     cores = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(cores)})
-        assert process.cores() == 1
+        assert system.available_cores() == 1
     finally:
         os.sched_setaffinity(0, cores)
-    assert process.cores() == len(cores)
+    assert system.available_cores() == len(cores)
 
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])

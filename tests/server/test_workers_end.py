@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.server.supervisor import Pauses
+from restante.server.processes.supervisor import RestartBackoff
 from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port
 from support.workers import log_in, runs, value, working
@@ -72,7 +72,7 @@ def test_a_worker_that_crashes_again_and_again_is_replaced_each_time(tmp_path: P
 
 
 def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:
-    pauses = Pauses()
+    pauses = RestartBackoff()
     assert [pauses.after(0, lived=1) for _ in range(5)] == [0, 0.1, 0.2, 0.4, 0.8]
     assert pauses.after(1, lived=1) == 0
     assert [pauses.after(0, lived=1) for _ in range(30)][-1] == 10

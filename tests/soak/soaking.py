@@ -106,7 +106,7 @@ def soaking(folder: Path, clients: int, hold: float, patience: float) -> Iterato
     users.chmod(0o600)
     config = folder / "config.toml"
     config.write_text(CONFIG.format(patience))
-    certificate, key = demo.certify(folder)
+    certificate, key = demo.ensure_certificate(folder)
     tls_port = free_port()
     flags: list[str | Path] = ["--config", config, "--tls-listen", f"127.0.0.1:{tls_port}"]
     flags += ["--certificate", certificate, "--key", key]

@@ -7,8 +7,8 @@ import socket
 import struct
 from types import GeneratorType
 
-from restante.protocol.server import serve
-from restante.server.connection import Connection
+from restante.protocol.server.serve import serve
+from restante.server.connection.connection import Connection
 from support.live import Client, Live, serving, wait_until
 
 BIG = b"Subject: a\n\n" + b"x" * 400_000

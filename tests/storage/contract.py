@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import reference
-from restante.storage.api import BusyError, GoneError, Maildrop, Store
+from restante.storage.interfaces import BusyError, LockedMaildrop, MessageGoneError, Store
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ def run(test: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return asyncio.run(test())
 
 
-async def whole(maildrop: Maildrop, index: int, lines: int | None = None) -> bytes:
+async def whole(maildrop: LockedMaildrop, index: int, lines: int | None = None) -> bytes:
     body = maildrop.read(index, lines)
     if inspect.isawaitable(body):
         body = await body
@@ -201,7 +201,7 @@ def test_what_is_gone_already_cannot_be_read_and_is_no_error_to_remove(store: St
         second = await store.deliver("ann", b"two\n")
         maildrop = await store.acquire("ann", 0)
         await maildrop.remove([0])
-        with pytest.raises(GoneError):
+        with pytest.raises(MessageGoneError):
             await whole(maildrop, 0)
         await maildrop.remove([0])
         assert await whole(maildrop, 1) == b"two\n"
@@ -241,7 +241,7 @@ def test_a_correction_of_a_size_never_makes_it_wrong(store: Store) -> None:
     async def test() -> None:
         await store.deliver("ann", LETTER)
         maildrop = await store.acquire("ann", 0)
-        await maildrop.correct({0: reference.size(LETTER)})
+        await maildrop.correct_sizes({0: reference.size(LETTER)})
         maildrop.release()
         maildrop = await store.acquire("ann", 0)
         assert list(maildrop.contents.sizes) == [reference.size(LETTER)]

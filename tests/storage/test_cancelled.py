@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import Store
-from restante.storage.layout import Layout
+from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
 from restante.storage.memory import MemoryStore
+from restante.storage.paths import Layout
 from support.live import serving, wait_until
 
 LETTER = b"From: a@example.com\nSubject: a\n\nhello\n"

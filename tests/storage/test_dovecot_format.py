@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from restante.storage.dovecot_format import DovecotFormat, Message
+from restante.storage.dovecot_format import DovecotFormat, FormatValues
 
 NAME = b"1764.M1P2.mail-7.Example,S=18"
-MESSAGE = Message(27, 1795574427, NAME, b"4a5b6c", b"0123456789abcdef")
+MESSAGE = FormatValues(27, 1795574427, NAME, b"4a5b6c", b"0123456789abcdef")
 
 
 @pytest.mark.parametrize(

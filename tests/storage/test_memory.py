@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.storage.api import Store
+from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from storage.contract import *  # noqa: F403
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from restante.client.options import Options, Target
-from restante.diagnosis.question import Question
 from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
 
 OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
@@ -21,7 +21,7 @@ def ask(port: int, *, host: str = "127.0.0.1", **more: Any) -> Report:
     options = replace(OPTIONS, **more.pop("options", {}))
     target = Target(host, port, more.pop("tls", "starttls"), "ann@example.com")
     password: Callable[[], str] = more.pop("password", lambda: "hunter22")
-    report = examine(Question("ann", target, options, password=password, **more))
+    report = examine(CheckRequest("ann", target, options, password=password, **more))
     assert "hunter22" not in str(report.as_json())
     return report
 

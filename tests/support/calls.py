@@ -16,15 +16,15 @@ from typing import Any
 from unittest.mock import patch
 
 import restante
-from restante.auth import hashes
+from restante.auth import password_hashing
 from restante.auth.file import FileAuthenticator
 from restante.protocol.secret import Secret
-from restante.server import observe
-from restante.server.connection import Connection
-from restante.server.service import Service
-from restante.storage import pace
-from restante.storage.layout import Layout
+from restante.server import event_log
+from restante.server.connection.connection import Connection
+from restante.server.context import ServerContext
+from restante.storage import disk_latency
 from restante.storage.maildir import MaildirStore, identity
+from restante.storage.paths import Layout
 from support.thread import PATIENCE
 
 SOURCES = os.path.dirname(restante.__file__)
@@ -92,7 +92,9 @@ def count(folder: Path, lines: Sequence[str], *, warm: Sequence[str] = ()) -> Ca
     of `lines` are counted; without, those of the whole session are.
     """
     with (
-        patch.object(pace, "LONG", math.inf),  # however busy the machine is, its disk is quick
+        patch.object(
+            disk_latency, "LONG", math.inf
+        ),  # however busy the machine is, its disk is quick
         patch.object(identity, "TICK", 0),  # the messages are no longer new
     ):
         return asyncio.run(_count(folder, lines, warm))
@@ -100,7 +102,7 @@ def count(folder: Path, lines: Sequence[str], *, warm: Sequence[str] = ()) -> Ca
 
 async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Calls:
     accounts = folder / "users"
-    accounts.write_text(f"ann:{hashes.make(Secret(b'secret'))}\n")
+    accounts.write_text(f"ann:{password_hashing.hash_password(Secret(b'secret'))}\n")
     accounts.chmod(0o600)
     authenticator = FileAuthenticator(accounts, print, remember=3600)
     for name in ("cur", "new", "tmp"):
@@ -109,13 +111,13 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
     for _ in range(3):
         await store.deliver("ann", MESSAGE)
     with io.StringIO() as written:
-        log, writer = observe.start("text", written)
-        service = Service(store=store, authenticator=authenticator, log=log)
+        log, writer = event_log.configure_log("text", written)
+        service = ServerContext(store=store, authenticator=authenticator, log=log)
         await authenticator.verify("ann", Secret(b"secret"))
         poll = ("USER ann", "PASS secret", "STAT", "UIDL", "RETR 1", "QUIT")
         for name in ("cur", "new"):
             os.utime(folder / "mail" / "ann" / name, LONG_AGO)
-        for _ in range(2 * pace.ENOUGH):
+        for _ in range(2 * disk_latency.ENOUGH):
             connection, network = _connect(service)
             for line in poll:
                 await _say(connection, network, line)
@@ -142,7 +144,7 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
     return calls
 
 
-def _connect(service: Service) -> tuple[Connection, Network]:
+def _connect(service: ServerContext) -> tuple[Connection, Network]:
     network = Network()
     connection = Connection(service)
     connection.connection_made(network)

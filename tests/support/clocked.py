@@ -8,18 +8,18 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from restante.protocol.settings import Settings
-from restante.server import observe
-from restante.server.connection import Connection
-from restante.server.service import Service
-from restante.server.wire import Endpoint
+from restante.protocol.server.settings import ProtocolSettings
+from restante.server import event_log
+from restante.server.connection.connection import Connection
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.context import ServerContext
 from restante.storage.memory import MemoryStore
 from support.live import Passwords
 
 T = TypeVar("T")
 
 ADDRESS = "192.0.2.1"
-CLEAR = Endpoint(clear_text="always")
+CLEAR = ListenerPolicy(clear_text="always")
 
 
 class Loop(asyncio.SelectorEventLoop):
@@ -56,7 +56,9 @@ class Loop(asyncio.SelectorEventLoop):
 class Peer(asyncio.Transport):
     """A client's end, and the transport to it."""
 
-    def __init__(self, loop: Loop, service: Service, endpoint: Endpoint, address: str) -> None:
+    def __init__(
+        self, loop: Loop, service: ServerContext, endpoint: ListenerPolicy, address: str
+    ) -> None:
         super().__init__({"peername": (address, 40000)})
         self._loop = loop
         self.heard = b""
@@ -114,12 +116,12 @@ class Peer(asyncio.Transport):
 class Clocked:
     """A server without sockets."""
 
-    def __init__(self, loop: Loop, service: Service, log: io.StringIO) -> None:
+    def __init__(self, loop: Loop, service: ServerContext, log: io.StringIO) -> None:
         self.loop = loop
         self.service = service
         self.log = log
 
-    def connect(self, endpoint: Endpoint = CLEAR, address: str = ADDRESS) -> Peer:
+    def connect(self, endpoint: ListenerPolicy = CLEAR, address: str = ADDRESS) -> Peer:
         return Peer(self.loop, self.service, endpoint, address)
 
     def ended(self) -> list[str]:
@@ -129,10 +131,10 @@ class Clocked:
 
 
 @contextlib.contextmanager
-def clocked(settings: Settings | None = None, **options: Any) -> Iterator[Clocked]:
+def clocked(settings: ProtocolSettings | None = None, **options: Any) -> Iterator[Clocked]:
     """Serve on a loop of one's own time; "ann" has the password "secret"."""
     lines = io.StringIO()
-    log, writer = observe._prepare("text", lines, [])
+    log, writer = event_log._prepare("text", lines, [])
     writer._write_soon = lambda line: writer._write([line])  # type: ignore[method-assign]
     loop = Loop()
     passwords = Passwords()
@@ -140,11 +142,11 @@ def clocked(settings: Settings | None = None, **options: Any) -> Iterator[Clocke
     parts: dict[str, Any] = {
         "store": MemoryStore(),
         "authenticator": passwords,
-        "settings": settings or Settings(),
+        "settings": settings or ProtocolSettings(),
         **options,
     }
     try:
-        yield Clocked(loop, loop.do(lambda: Service(log=log, **parts)), lines)
+        yield Clocked(loop, loop.do(lambda: ServerContext(log=log, **parts)), lines)
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from restante.protocol.dialogue import Chunk, Dialogue, Receive, Send
+from restante.protocol.client.connection import Dialogue, MessageChunk, Receive, Send
 from support.world import Talk
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Joined:
                     self._coming += self.talk.send(step.octets)
                 elif isinstance(step, Receive):
                     answer = self._take()
-                elif isinstance(step, Chunk):
+                elif isinstance(step, MessageChunk):
                     self.chunks.append(step.octets)
                 step = dialogue.send(answer)
         except StopIteration as done:

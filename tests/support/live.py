@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 from restante.auth import scram
-from restante.auth.api import CredentialsError
+from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity, Settings
-from restante.server import observe
-from restante.server.address import Address
-from restante.server.listener import Listen, listening
-from restante.server.service import Service
-from restante.server.wire import PLAIN, Endpoint
-from restante.storage.api import Store
+from restante.protocol.server.settings import Identity, ProtocolSettings
+from restante.server import event_log
+from restante.server.addresses import ListenAddress
+from restante.server.connection.transport import PLAIN, ListenerPolicy
+from restante.server.context import ServerContext
+from restante.server.listener import ListenConfig, serve_listeners
+from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support import thread
 from support.thread import Stage, in_thread
@@ -42,9 +42,9 @@ class Passwords:
             raise CredentialsError
         return Identity(user, tls_required=user in self.tls_required)
 
-    async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
+    async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
         password = Secret(self.known[user].encode())
-        return await asyncio.to_thread(scram.make, mechanism.removesuffix("-PLUS"), password)
+        return await asyncio.to_thread(scram.create_keys, mechanism.removesuffix("-PLUS"), password)
 
     async def identify(self, user: str) -> Identity:
         if user not in self.known:
@@ -57,7 +57,7 @@ class Live:
     """A running server."""
 
     port: int
-    service: Service
+    service: ServerContext
     loop: asyncio.AbstractEventLoop
     passwords: Passwords
     log: io.StringIO
@@ -136,21 +136,21 @@ def wait_until(condition: Callable[[], object]) -> None:
 @contextlib.contextmanager
 def serving(
     store: Store | None = None,
-    settings: Settings | None = None,
+    settings: ProtocolSettings | None = None,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     stop_patience: float = PATIENCE,
-    endpoint: Endpoint = PLAIN,
+    endpoint: ListenerPolicy = PLAIN,
     **options: Any,
 ) -> Iterator[Live]:
     """Serve while the block runs; what goes wrong in the server's thread is raised at its end."""
 
     async def run(stage: Stage[Live]) -> None:
-        log, writer = observe.start("text", lines := io.StringIO())
+        log, writer = event_log.configure_log("text", lines := io.StringIO())
         passwords = Passwords()
-        parts = {"store": store or MemoryStore(), "settings": settings or Settings()}
-        service = Service(log=log, **{"authenticator": passwords, **parts, **options})
-        listens = [Listen(Address("127.0.0.1", 0), endpoint)]
-        async with listening(service, listens, stop_patience) as sockets:
+        parts = {"store": store or MemoryStore(), "settings": settings or ProtocolSettings()}
+        service = ServerContext(log=log, **{"authenticator": passwords, **parts, **options})
+        listens = [ListenConfig(ListenAddress("127.0.0.1", 0), endpoint)]
+        async with serve_listeners(service, listens, stop_patience) as sockets:
             port = sockets[0].getsockname()[1]
             await stage.show(Live(port, service, stage.loop, passwords, lines, stage.stop))
         writer.close()

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from restante.auth import scram
-from restante.auth.api import CredentialsError
-from restante.protocol.errors import Refused, ResponseCode
-from restante.protocol.needs import (
+from restante.auth.interfaces import CredentialsError
+from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.secret import Secret
+from restante.protocol.server.needs import (
     Need,
+    NewTimestamp,
     ScramFinal,
     ScramFirst,
-    Timestamp,
     Verify,
     VerifyCertificate,
     VerifyDigest,
     VerifyToken,
 )
-from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
+from restante.protocol.server.settings import Identity
 
 TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"  # the example of RFC 1939 section 7
 
@@ -29,7 +29,7 @@ TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"  # the example of RFC 1939 secti
 def meet(need: Need[Any], passwords: Mapping[str, str], bindings: Mapping[str, bytes]) -> object:
     """Tokens are "token of NAME", and every client has ann's certificate."""
     match need:
-        case Timestamp():
+        case NewTimestamp():
             return TIMESTAMP
         case ScramFirst():
             return _scram_first(need, passwords, bindings)
@@ -50,8 +50,8 @@ def meet(need: Need[Any], passwords: Mapping[str, str], bindings: Mapping[str, b
     return Identity(need.user)
 
 
-def wrong() -> Refused:
-    return Refused("Name or password is wrong.", ResponseCode.AUTH)
+def wrong() -> Refusal:
+    return Refusal("Name or password is wrong.", ResponseCode.AUTH)
 
 
 def _digest(need: VerifyDigest, secret: bytes) -> str:
@@ -62,17 +62,17 @@ def _digest(need: VerifyDigest, secret: bytes) -> str:
 
 def _scram_first(
     need: ScramFirst, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
-) -> scram.Exchange:
+) -> scram.ScramServer:
     try:
         password = Secret(passwords.get(need.user, "unknown").encode())
-        keys = scram.make(need.mechanism.removesuffix("-PLUS"), password)
-        return scram.Exchange(need.mechanism, need.user, keys, need.message, bindings)
+        keys = scram.create_keys(need.mechanism.removesuffix("-PLUS"), password)
+        return scram.ScramServer(need.mechanism, need.user, keys, need.message, bindings)
     except CredentialsError:
         raise wrong() from None
 
 
 def _scram_final(need: ScramFinal) -> tuple[bytes, Identity]:
-    assert isinstance(need.step, scram.Exchange)
+    assert isinstance(need.step, scram.ScramServer)
     try:
         return need.step.finish(need.message), Identity(need.step.user)
     except CredentialsError:

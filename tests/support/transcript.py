@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from restante.protocol.settings import Offer, Settings
+from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
 
@@ -34,11 +34,11 @@ class Transcript:
     offer: dict[str, Any] = field(default_factory=dict)
     steps: list[tuple[int, str, bytes]] = field(default_factory=list)  # line, kind, octets
 
-    def make_settings(self) -> Settings:
-        return Settings(**self.settings)
+    def make_settings(self) -> ProtocolSettings:
+        return ProtocolSettings(**self.settings)
 
-    def make_offer(self) -> Offer:
-        return Offer(**self.offer)
+    def make_offer(self) -> AuthOffer:
+        return AuthOffer(**self.offer)
 
 
 def names() -> list[str]:

@@ -6,22 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from restante.protocol.body import size_on_wire
-from restante.protocol.errors import LineTooLong, Refused, ResponseCode
+from restante.protocol.errors import LineTooLong, Refusal, ResponseCode
 from restante.protocol.lines import LineBuffer
-from restante.protocol.maildrop import Contents
-from restante.protocol.needs import (
-    Acquire,
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.server.needs import (
+    CommitDeletions,
+    LockMaildrop,
     Need,
-    Open,
+    OpenMessage,
     ReadLine,
-    StartTls,
-    Stream,
-    Update,
+    SendMultiline,
+    StartServerTls,
 )
-from restante.protocol.server import serve
-from restante.protocol.settings import Channel, Offer, Settings
-from restante.protocol.state import Session
+from restante.protocol.server.serve import serve
+from restante.protocol.server.session import Session
+from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
+from restante.protocol.stuffing import size_on_wire
 from support import proofs
 
 
@@ -55,22 +55,24 @@ class Pieces:
 class Talk:
     """One session over no network: octets in, octets out.
 
-    `on_need` sees each need first, and may raise Refused in its place. `piece` makes bodies come in
+    `on_need` sees each need first, and may raise Refusal in its place. `piece` makes bodies come in
     pieces of so many octets.
     """
 
     def __init__(
         self,
         world: World,
-        settings: Settings | None = None,
+        settings: ProtocolSettings | None = None,
         on_need: Callable[[Need[Any]], None] = lambda _: None,
         *,
         piece: int = 0,
-        offer: Offer | None = None,
-        channel: Channel | None = None,
+        offer: AuthOffer | None = None,
+        channel: ConnectionSecurity | None = None,
     ) -> None:
         self.world = world
-        self.session = Session(settings or Settings(), offer or Offer(), channel or Channel())
+        self.session = Session(
+            settings or ProtocolSettings(), offer or AuthOffer(), channel or ConnectionSecurity()
+        )
         self.over = False
         self._on_need = on_need
         self._piece = piece
@@ -116,7 +118,7 @@ class Talk:
                         self._wanted = step
                         return
                     answer = self._meet(step)
-                except Refused as refusal:
+                except Refusal as refusal:
                     answer = refusal
         except StopIteration:
             self.over = True
@@ -125,27 +127,27 @@ class Talk:
     def _meet(self, need: Need[Any]) -> object:
         world = self.world
         match need:
-            case StartTls():
+            case StartServerTls():
                 self._out += need.status
                 self._lines = LineBuffer()
-                return Channel(tls=True, can_start_tls=True)
-            case Acquire():
+                return ConnectionSecurity(tls=True, can_start_tls=True)
+            case LockMaildrop():
                 if need.identity.name in world.locked:
-                    raise Refused("Another session holds this maildrop.", ResponseCode.IN_USE)
+                    raise Refusal("Another session holds this maildrop.", ResponseCode.IN_USE)
                 world.locked.add(need.identity.name)
                 box = world.mail[need.identity.name]
-                return Contents(tuple(size_on_wire([m]) for m in box.values()), tuple(box))
-            case Open():
+                return MessageList(tuple(size_on_wire([m]) for m in box.values()), tuple(box))
+            case OpenMessage():
                 stored = self._box()[self.session.view.contents.uids[need.index]]
                 return Pieces(stored, self._piece) if self._piece else stored
-            case Stream():
+            case SendMultiline():
                 assert isinstance(need.body, Pieces)
                 self._out += need.status
                 for piece in need.body.pieces:
                     self._out += need.wire.feed(piece)
                 self._out += need.wire.finish()
                 return None
-            case Update():
+            case CommitDeletions():
                 for index in need.indexes:
                     del self._box()[self.session.view.contents.uids[index]]
                 self._release()

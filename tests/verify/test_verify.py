@@ -12,11 +12,11 @@ import pytest
 
 import requirements
 from restante.client.tls import unverified
-from restante.diagnosis.conformance import suite
-from restante.diagnosis.conformance.bench import Bench
-from restante.diagnosis.conformance.delivery import DeliveryError, Lmtp
-from restante.diagnosis.conformance.line import Place
-from restante.server import selfsigned
+from restante.conformance import suite
+from restante.conformance.context import ConformanceContext
+from restante.conformance.delivery import DeliveryError, Lmtp
+from restante.conformance.raw_connection import ServerUnderTest
+from restante.server.tls import self_signed
 from support.authority import GOOD, root_file
 from support.command import pop3
 from support.live import Live
@@ -38,7 +38,7 @@ QUICK = [check for check in suite.CHECKS if check.name not in SLOW]
 
 
 def certified(folder: Path) -> list[str | Path]:
-    made = selfsigned.make(("localhost",), ("127.0.0.1",))
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     (folder / "cert.pem").write_bytes(made.certificate)
     (folder / "key.pem").write_bytes(made.key)
     return ["--certificate", folder / "cert.pem", "--key", folder / "key.pem"]
@@ -113,8 +113,10 @@ class InMemory:
 def failing(live: Live, answer: Alter = unchanged, ask: Alter = unchanged) -> set[str]:
     """Return the names of the checks that fail behind a proxy with a fault."""
     with faulty(live.port, answer, ask) as port:
-        place = Place("127.0.0.1", port, "none", unverified(), "localhost", "ann", "hunter22")
-        found = suite.run(Bench(place, InMemory(live)), QUICK)
+        place = ServerUnderTest(
+            "127.0.0.1", port, "none", unverified(), "localhost", "ann", "hunter22"
+        )
+        found = suite.run(ConformanceContext(place, InMemory(live)), QUICK)
     return {result.check.name for result in found.results if result.verdict == "fail"}
 
 
@@ -190,9 +192,11 @@ def test_what_was_put_in_is_removed_when_the_run_breaks_off(live: Live) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    place = Place("127.0.0.1", live.port, "none", unverified(), "localhost", "ann", "hunter22")
+    place = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified(), "localhost", "ann", "hunter22"
+    )
     with pytest.raises(KeyboardInterrupt):
-        suite.run(Bench(place, InMemory(live)), QUICK, interrupt)
+        suite.run(ConformanceContext(place, InMemory(live)), QUICK, interrupt)
     with live.connect() as client:
         client.log_in("ann", "hunter22")
         assert client.say("STAT").startswith(b"+OK 2 ")

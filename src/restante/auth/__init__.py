@@ -1,1 +1,11 @@
-"""Who may log in. `api` says what an authenticator is; `file` is one on a file of accounts."""
+"""Accounts, and how clients authenticate.
+
+`interfaces` has the protocols that a backend implements. The backends are `file` (a file of
+accounts), `pam` and `postgresql`; `oauth` and `issuer` verify bearer tokens. `passwd_file` and
+`passwd_entry` parse the file, `dovecot_fields` and `locks` its extra fields. `usernames` prepares
+names, `password_hashing` and `scram` hold the cryptography, and `login_cache` remembers logins.
+
+Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
+in trouble raises UnavailableError and never says that a name is unknown. A lock locks every
+mechanism, and mail for a locked account is still accepted.
+"""

@@ -10,18 +10,18 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
-from restante.auth import hashes, scram, userfile
-from restante.auth.api import PASSWORDS, CredentialsError, UnavailableError
-from restante.auth.names import spellings
-from restante.auth.remembered import Remembered
+from restante.auth import passwd_file, password_hashing, scram
+from restante.auth.interfaces import PASSWORDS, CredentialsError, UnavailableError
+from restante.auth.login_cache import LoginCache
+from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from restante.auth.account import Account
-    from restante.protocol.settings import Identity
+    from restante.auth.passwd_entry import PasswdEntry
+    from restante.protocol.server.settings import Identity
 
 
 SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
@@ -61,19 +61,21 @@ class FileAuthenticator:
         self._problem = ""  # why it cannot be used, as it was told last
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
-        self._accounts: dict[str, Account] = {}
-        self._in_lower_case: dict[str, Account] = {}
+        self._accounts: dict[str, PasswdEntry] = {}
+        self._in_lower_case: dict[str, PasswdEntry] = {}
         self._useless: frozenset[str] = frozenset()
         self._mechanisms = PASSWORDS
         self.longest_login_delay: int | None = None  # seconds, of accounts that have their own
         self.shortest_expire_days: int | None = None  # the same
         self._read_at: tuple[int, ...] = ()
-        self._threads = hashes.threads()
-        self.at_once = hashes.AT_ONCE  # passwords; a server has those that wait take turns
-        self._key = self._own_key = secrets.token_bytes(userfile.KEY)  # for who has no account
-        self._looks: dict[str, set[scram.Look]] = {}  # of keys, by mechanism
-        self._remembered = Remembered(remember)
-        self._nobody = hashes.make(Secret(secrets.token_bytes(16)))
+        self._threads = password_hashing.threads()
+        self.at_once = (
+            password_hashing.AT_ONCE
+        )  # passwords; a server has those that wait take turns
+        self._key = self._own_key = secrets.token_bytes(passwd_file.KEY)  # for who has no account
+        self._looks: dict[str, set[scram.ScramParameters]] = {}  # of keys, by mechanism
+        self._remembered = LoginCache(remember)
+        self._nobody = password_hashing.hash_password(Secret(secrets.token_bytes(16)))
 
     def refresh(self) -> None:
         """Read the file if it has changed. Raises UnavailableError: it cannot be read."""
@@ -82,13 +84,13 @@ class FileAuthenticator:
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             if stamp == self._read_at:
                 return
-            accounts = userfile.read(self._path)
+            accounts = passwd_file.read(self._path)
         except OSError as error:
             raise self._cannot_use(error.strerror or "it cannot be read") from error
         self._note_vanished(accounts.known, replaced=self._read_at[:1] != stamp[:1])
         self._read_at = stamp
         self._problem = ""
-        self._remembered.forget()
+        self._remembered.clear()
         self._accounts = accounts.known
         self._key = accounts.key or self._own_key
         self._in_lower_case = {name.lower(): a for name, a in accounts.known.items()}
@@ -97,12 +99,12 @@ class FileAuthenticator:
         if self._looks and not accounts.key:
             self._warn(f"{self._path}: {NO_KEY}")
         if self._mail_of:
-            for doubt in userfile.mail_doubts(self._accounts.values(), self._mail_of):
+            for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
                 self._warn(f"{self._path}: {doubt}")
         for problem in accounts.problems:
             self._warn(problem)
 
-    def _note_vanished(self, known: Mapping[str, Account], *, replaced: bool) -> None:
+    def _note_vanished(self, known: Mapping[str, PasswdEntry], *, replaced: bool) -> None:
         """Note the names that a change took away, unless a whole file took the place of another.
 
         A file may be written in many steps, the first of which makes it empty or removes it.
@@ -132,7 +134,7 @@ class FileAuthenticator:
             if able and all(mechanism in a.scram for a in able)
         }
         self._looks = {
-            mechanism: {scram.Look.of(a.scram[mechanism]) for a in having}
+            mechanism: {scram.ScramParameters.of(a.scram[mechanism]) for a in having}
             for mechanism in scram.HASHES
             if (having := [a for a in self._accounts.values() if mechanism in a.scram])
         }
@@ -141,14 +143,14 @@ class FileAuthenticator:
         days = (a.expire_days for a in self._accounts.values())
         self.shortest_expire_days = min((d for d in days if d is not None), default=None)
 
-    def _ask(self, user: str) -> Account | None:
+    def _ask(self, user: str) -> PasswdEntry | None:
         """Return the account of a name. Raises UnavailableError: nobody can say now."""
         self.refresh()
         if not self._accounts:
             raise self._cannot_use("no line of it can be used")
         account = self._accounts.get(user) or self._accounts.get(user.lower())
         if account is None and self._vanished:
-            self._check_vanished(spellings(user))
+            self._check_vanished(candidate_names(user))
         return account
 
     def _check_vanished(self, names: Iterable[str]) -> None:
@@ -163,11 +165,11 @@ class FileAuthenticator:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
         return self._mechanisms
 
-    def mechanisms_of_some(self) -> frozenset[str]:
+    def mechanisms_any(self) -> frozenset[str]:
         """Return the mechanisms that at least one account can use."""
         return PASSWORDS.union(self._looks)
 
-    def accounts(self) -> list[Account]:
+    def accounts(self) -> list[PasswdEntry]:
         """Return all accounts as the file had them when it was last read."""
         return list(self._accounts.values())
 
@@ -179,32 +181,35 @@ class FileAuthenticator:
             reason = reason or "it logs in by its secret"  # RFC 1939 section 13
         stored = account.hash if account and not reason else ""
         right = await self._threads.run(
-            user, functools.partial(hashes.verify_any, stored or self._decoy(user), password)
+            user,
+            functools.partial(
+                password_hashing.verify_normalised, stored or self._decoy(user), password
+            ),
         )
         if account is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
         if self._accounts.get(account.name) is account:  # it did not change while it was hashed
-            self._remembered.note(account.name, password)
+            self._remembered.add(account.name, password)
         return account.identity
 
-    def recall(self, user: str, password: Secret) -> Identity | None:
+    def cached_login(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
         account = self._ask(user)
-        if account is None or not self._remembered.matches(account.name, password):
+        if account is None or not self._remembered.check(account.name, password):
             return None
         if account.locked(self._clock()):
             return None
         return account.identity
 
-    async def scram_keys(self, mechanism: str, user: str) -> scram.Keys:
+    async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
         """Return an account's keys; for an unknown name, keys that nobody has.
 
         Raises UnavailableError.
         """
         account = self._ask(user)
         mechanism = mechanism.removesuffix("-PLUS")
-        looks = self._looks.get(mechanism, {scram.Look()})
-        made_up = scram.decoy(mechanism, user.lower(), self._key, looks)  # for known names too:
+        looks = self._looks.get(mechanism, {scram.ScramParameters()})
+        made_up = scram.fake_keys(mechanism, user.lower(), self._key, looks)  # for known names too:
         if account is not None and mechanism in account.scram:  # time must not tell them apart
             return account.scram[mechanism]
         twin = self._in_lower_case.get(user.lower())
@@ -234,16 +239,16 @@ class FileAuthenticator:
         self._ask(name)
         if name in self._accounts:
             return name
-        if name in self._useless and not userfile.name_problem(name):
+        if name in self._useless and not passwd_file.name_problem(name):
             raise UnavailableError(f"{self._path}: the line of {name!r} cannot be used")
         self._check_vanished((name,))
         raise CredentialsError("unknown name")
 
-    def _hindrance(self, user: str, account: Account | None) -> str:
+    def _hindrance(self, user: str, account: PasswdEntry | None) -> str:
         """Return why nobody can log in by a name, whatever they prove; "" for a good one."""
         if account is not None:
             return account.locked(self._clock())
-        useless = any(name in self._useless for name in spellings(user))
+        useless = any(name in self._useless for name in candidate_names(user))
         return "its line is no use" if useless else "unknown name"
 
     def _decoy(self, user: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.auth.hashes import without_scheme
+from restante.auth.password_hashing import without_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

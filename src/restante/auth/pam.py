@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pam
 
-from restante.auth.api import CredentialsError, UnavailableError
-from restante.auth.names import spellings
-from restante.auth.passwords import PasswordsOnly
-from restante.protocol.settings import Identity
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.usernames import candidate_names
+from restante.protocol.server.settings import Identity
 from restante.threads import Threads
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _NOT_ABOUT_CREDENTIALS = frozenset({
 })  # fmt: skip
 
 
-class PamAuthenticator(PasswordsOnly):
+class PamAuthenticator(PasswordOnlyAccounts):
     """Proves passwords by a PAM service: a file in /etc/pam.d. Both its auth and account count."""
 
     def __init__(self, service: str) -> None:
@@ -63,7 +63,7 @@ def _in_system(user: str) -> str:
 
     To try both with PAM would count as a failure with modules that lock accounts, and take longer.
     """
-    names = spellings(user)
+    names = candidate_names(user)
     known = [name for name in names if _is_user(name)] if len(names) > 1 else []
     return known[0] if known else user
 

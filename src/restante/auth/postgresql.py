@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from restante.auth import hashes
-from restante.auth.api import CredentialsError, UnavailableError, UncertainError
+from restante.auth import password_hashing
+from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.locks import HASH, first_lock, is_locked_hash
-from restante.auth.names import spellings
-from restante.auth.passwords import PasswordsOnly
+from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
-from restante.protocol.settings import Identity
+from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ CANARIES = 3  # names found last, of which one is asked for again where nobody w
 KINDS = 16  # of hashes, one of each kept
 
 
-class PostgresqlAuthenticator(PasswordsOnly):
+class PostgresqlAuthenticator(PasswordOnlyAccounts):
     """Proves passwords by the hash that a query finds.
 
     The query gets the user's name as $1: as it was said, then in lower case. It returns at most one
@@ -46,10 +46,14 @@ class PostgresqlAuthenticator(PasswordsOnly):
         self._check = check
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
-        self._threads = hashes.threads()
-        self.at_once = hashes.AT_ONCE  # passwords; a server has those that wait take turns
+        self._threads = password_hashing.threads()
+        self.at_once = (
+            password_hashing.AT_ONCE
+        )  # passwords; a server has those that wait take turns
         self._key = secrets.token_bytes(32)
-        self._decoys = {"": hashes.make(Secret(b"nobody"))}  # a hash of each kind that was seen
+        self._decoys = {
+            "": password_hashing.hash_password(Secret(b"nobody"))
+        }  # a hash of each kind that was seen
         self._found: dict[str, None] = {}  # names that were found last
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -60,12 +64,14 @@ class PostgresqlAuthenticator(PasswordsOnly):
         found, row = await self._find(user)
         stored = str(row["password"]) if row else ""
         reason = _hindrance(row)
-        if not reason and hashes.problem(stored) is not None:
+        if not reason and password_hashing.unsupported_reason(stored) is not None:
             reason = "its hash is no use"
         if not reason:
             self._note_kind(stored)
         known = self._decoy(user) if reason else stored
-        proof = self._threads.run(user, functools.partial(hashes.verify_any, known, password))
+        proof = self._threads.run(
+            user, functools.partial(password_hashing.verify_normalised, known, password)
+        )
         right, _ = await asyncio.gather(proof, self._check_query(row))
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
@@ -100,7 +106,7 @@ class PostgresqlAuthenticator(PasswordsOnly):
 
         Known or not, a name costs the same queries.
         """
-        rows = [(name, await self._row(name)) for name in spellings(user)]
+        rows = [(name, await self._row(name)) for name in candidate_names(user)]
         return next((found for found in rows if found[1]), (user, None))
 
     async def _check_query(self, row: Mapping[str, object] | None) -> None:

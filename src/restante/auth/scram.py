@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import scramp
 
-from restante.auth.api import CredentialsError
+from restante.auth.interfaces import CredentialsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -24,7 +24,7 @@ HASHES = ("SCRAM-SHA-256", "SCRAM-SHA-1")
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class ScramKeys:
     """What the server stores to check a client's proof: it cannot be used to log in."""
 
     salt: bytes
@@ -38,7 +38,7 @@ class Keys:
         return f"{self.iterations}:{salt}${stored}:{server}"
 
     @classmethod
-    def parse(cls, text: str) -> Keys:
+    def parse(cls, text: str) -> ScramKeys:
         """Read what str() wrote. Raises ValueError."""
         head, _, keys = text.partition("$")
         iterations, _, salt = head.partition(":")
@@ -54,7 +54,7 @@ class Keys:
         return cls(octets[0], octets[1], octets[2], int(iterations))
 
 
-def make(mechanism: str, password: Secret) -> Keys:
+def create_keys(mechanism: str, password: Secret) -> ScramKeys:
     """Return new keys for a password. Takes its time: call it in a thread.
 
     Raises ValueError: the password is not what SASLprep allows.
@@ -65,23 +65,25 @@ def make(mechanism: str, password: Secret) -> Keys:
         )
     except (scramp.ScramException, UnicodeDecodeError) as error:
         raise ValueError("the password has characters that SCRAM cannot take") from error
-    return Keys(salt, stored, server, iterations)
+    return ScramKeys(salt, stored, server, iterations)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Look:
+class ScramParameters:
     """What all the world sees of keys, but for the salt itself."""
 
     iterations: int = ITERATIONS
     salt: int = SALT  # octets
 
     @classmethod
-    def of(cls, keys: Keys) -> Look:
+    def of(cls, keys: ScramKeys) -> ScramParameters:
         """Return how keys look."""
         return cls(keys.iterations, len(keys.salt))
 
 
-def decoy(mechanism: str, user: str, key: bytes, looks: Collection[Look]) -> Keys:
+def fake_keys(
+    mechanism: str, user: str, key: bytes, looks: Collection[ScramParameters]
+) -> ScramKeys:
     """Return keys that nobody has, always the same for a name: nothing tells that it is unknown.
 
     They have one of these looks, and another one only when it is gone, or a new one comes.
@@ -94,7 +96,7 @@ def decoy(mechanism: str, user: str, key: bytes, looks: Collection[Look]) -> Key
 
     look = max(looks, key=lambda look: derived(f"look {look.iterations} {look.salt}"))
     octets = 32 if "256" in mechanism else 20
-    return Keys(
+    return ScramKeys(
         derived("salt", look.salt),
         derived("stored", octets),
         derived("server", octets),
@@ -115,7 +117,7 @@ class _Header:
         return self._said + expected.removeprefix(bytes(self._plain))
 
 
-class Exchange:
+class ScramServer:
     """One login by SCRAM, from the client's first message to the server's last.
 
     `user` is the name in that message, who acts for nobody else. `bindings` holds the data of each
@@ -123,7 +125,12 @@ class Exchange:
     """
 
     def __init__(
-        self, mechanism: str, user: str, keys: Keys, message: bytes, bindings: Mapping[str, bytes]
+        self,
+        mechanism: str,
+        user: str,
+        keys: ScramKeys,
+        message: bytes,
+        bindings: Mapping[str, bytes],
     ) -> None:
         self.user = user
         stored = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)

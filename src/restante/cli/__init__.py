@@ -1,4 +1,9 @@
-"""The command `pop3`. A module a subcommand; each only parses, calls and prints.
+"""The command `pop3`.
 
-Nothing heavy is imported here at module level: `pop3 --help` answers at once.
+`main` loads a command of `commands` when it runs. `options` has the options that commands share,
+`output` what they print, `shell` the interactive session, `errors` the messages and exit codes.
+
+Always: a command parses, calls and prints; what it knows stands in `diagnosis`, `client` or
+`server`. Text of other people is printed through `output.terminal` only. Nothing heavy is imported
+at module level, so that `pop3 --help` answers at once.
 """

@@ -8,28 +8,28 @@ from typing import Any
 import click
 
 from restante import __version__
-from restante.cli.trouble import INTERRUPTED, Failed
+from restante.cli.errors import INTERRUPTED, CommandFailed
 
 SUBCOMMANDS = {
-    "check": "restante.cli.check:check",
-    "probe": "restante.cli.check:probe",
-    "discover": "restante.cli.discover:discover",
-    "explain": "restante.cli.explain:explain",
-    "stat": "restante.cli.lists:stat",
-    "ls": "restante.cli.lists:ls",
-    "uidl": "restante.cli.lists:uidl",
-    "show": "restante.cli.show:show",
-    "top": "restante.cli.by_hand:top",
-    "raw": "restante.cli.by_hand:raw",
-    "rm": "restante.cli.rm:rm",
-    "verify": "restante.cli.verify:verify",
+    "check": "restante.cli.commands.check:check",
+    "probe": "restante.cli.commands.check:probe",
+    "discover": "restante.cli.commands.discover:discover",
+    "explain": "restante.cli.commands.explain:explain",
+    "stat": "restante.cli.commands.ls:stat",
+    "ls": "restante.cli.commands.ls:ls",
+    "uidl": "restante.cli.commands.ls:uidl",
+    "show": "restante.cli.commands.show:show",
+    "top": "restante.cli.commands.raw:top",
+    "raw": "restante.cli.commands.raw:raw",
+    "rm": "restante.cli.commands.rm:rm",
+    "verify": "restante.cli.commands.verify:verify",
     "shell": "restante.cli.shell.command:shell",
-    "completion": "restante.cli.completion:completion",
-    "monitor": "restante.cli.monitor:monitor",
-    "expire": "restante.cli.expire:expire",
-    "serve": "restante.cli.serve:serve",
-    "deliver": "restante.cli.deliver:deliver",
-    "user": "restante.cli.user:user",
+    "completion": "restante.cli.commands.completion:completion",
+    "monitor": "restante.cli.commands.monitor:monitor",
+    "expire": "restante.cli.commands.expire:expire",
+    "serve": "restante.cli.commands.serve:serve",
+    "deliver": "restante.cli.commands.deliver:deliver",
+    "user": "restante.cli.commands.user:user",
 }
 
 
@@ -52,7 +52,7 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except click.Abort:
-            raise Failed("Interrupted.", INTERRUPTED) from None
+            raise CommandFailed("Interrupted.", INTERRUPTED) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
         """Return a subcommand."""

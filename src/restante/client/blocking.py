@@ -20,39 +20,45 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Self, Unpack
 
-from restante.client import maildrop, wire
-from restante.client.flow import ending
+from restante.client import maildrop, socket_driver
 from restante.client.header_part import HeaderPart
+from restante.client.io import ending
 from restante.client.mechanisms import Credentials
-from restante.client.options import combined
-from restante.client.session import Session, leave
+from restante.client.options import merge
+from restante.client.session import ClientSession, leave
 from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
-from restante.protocol.dialogue import LISTING_LIMIT
+from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, Lost, RemoteError, Stalled, Unreachable
+from restante.protocol.failures import (
+    ConnectionLost,
+    RemoteError,
+    ReplyTimeout,
+    ServerRefused,
+    ServerUnreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from email.message import EmailMessage
 
-    from restante.client.maildrop import Box, Entry
-    from restante.client.options import Given, Options, Target
-    from restante.protocol.client import Received
-    from restante.protocol.dialogue import Status
+    from restante.client.maildrop import MaildropState, MessageInfo
+    from restante.client.options import OptionArgs, Options, Target
+    from restante.protocol.client.connection import Status
+    from restante.protocol.client.operations import MessageEnd
 
 
 class Message(maildrop.Listed):
     """One message of an open maildrop: its number, size and uid, and what can be fetched."""
 
-    def __init__(self, drop: Maildrop, entry: Entry) -> None:
+    def __init__(self, drop: Maildrop, entry: MessageInfo) -> None:
         super().__init__(entry)
         self._drop = drop
 
     def top(self, lines: int = 0) -> bytes:
         """Return the header and so many lines of the body."""
         head = self._drop.headers([self.number], lines)[0]
-        if isinstance(head, Denied):
+        if isinstance(head, ServerRefused):
             raise head
         return head
 
@@ -64,7 +70,7 @@ class Message(maildrop.Listed):
         `restante.mail.header.header_of` for the bounds.
         """
         octets = self._drop.headers([self.number], keep=MOST_OCTETS)[0]
-        if isinstance(octets, Denied):
+        if isinstance(octets, ServerRefused):
             maildrop.check_fetch(octets, self.size)
             part = HeaderPart(MOST_OCTETS)
             with self.open() as pieces:
@@ -91,7 +97,7 @@ class Message(maildrop.Listed):
 class Maildrop:
     """An open maildrop. Iterate over it, or index it by message number."""
 
-    def __init__(self, line: wire.Wire, box: Box) -> None:
+    def __init__(self, line: socket_driver.SocketDriver, box: MaildropState) -> None:
         self._wire, self._box = line, box
 
     def __len__(self) -> int:
@@ -104,17 +110,17 @@ class Maildrop:
         return Message(self, maildrop.entry_of(self._box, number))
 
     @property
-    def session(self) -> Session:
+    def session(self) -> ClientSession:
         """What is known of the connection: greeting, capabilities, TLS, mechanism."""
         return self._box.session
 
     def headers(
         self, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
-    ) -> list[bytes | Denied]:
+    ) -> list[bytes | ServerRefused]:
         """Return the heads of messages, in one go where the server pipelines.
 
         Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
-        BadReply.
+        MalformedReply.
         """
         return self._wire.run(maildrop.headers(self._box, numbers, lines, keep))
 
@@ -122,7 +128,7 @@ class Maildrop:
         self,
         number: int,
         progress: Callable[[int], object] = lambda _: None,
-        ended: list[Received] | None = None,
+        ended: list[MessageEnd] | None = None,
     ) -> Generator[bytes, None, None]:
         """Yield a message's octets in chunks; `progress` hears how many have come."""
         octets = 0
@@ -140,7 +146,7 @@ class Maildrop:
 
         The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
         """
-        yield from self._wire.pieces(maildrop.typed(self._box, line), ended)
+        yield from self._wire.pieces(maildrop.run_raw_command(self._box, line), ended)
 
     def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
@@ -165,7 +171,10 @@ class Maildrop:
                 self._wire.close()
 
     def close(self) -> None:
-        """Leave, and delete nothing. Raises BadReply: what came last was cut (not-stuffed)."""
+        """Leave, and delete nothing.
+
+        Raises MalformedReply: what came last was cut (not-stuffed).
+        """
         try:
             if self._box.may_quit:
                 self._wire.flow.patience_at_most(maildrop.QUIT_SECONDS)
@@ -194,7 +203,7 @@ def connect(
     account: str | Target,
     password: str = "",
     options: Options | None = None,
-    **given: Unpack[Given],
+    **given: Unpack[OptionArgs],
 ) -> Maildrop:
     """Return the open maildrop of an account: a URL, or an address that is looked up.
 
@@ -202,10 +211,10 @@ def connect(
     `restante.client.options.Options`. Raises Pop3Error, as the module says;
     ValueError for an account or an option that is none, TypeError for an option there is not.
     """
-    options = combined(options, given)
+    options = merge(options, given)
     ends = ending(options)
     target = maildrop.target_of(account, ends - time.monotonic())
-    session = Session(target, options, ends=ends)
+    session = ClientSession(target, options, ends=ends)
     try:
         return _open(session, password)
     except RemoteError as error:
@@ -214,13 +223,13 @@ def connect(
             raise
         try:
             return _open(without, password)
-        except (Lost, Stalled, Unreachable) as later:
+        except (ConnectionLost, ReplyTimeout, ServerUnreachable) as later:
             error.others.append(str(later))
             raise error from None
 
 
-def _open(session: Session, password: str) -> Maildrop:
-    line = wire.dial(session)
+def _open(session: ClientSession, password: str) -> Maildrop:
+    line = socket_driver.dial(session)
     try:
         credentials = Credentials(session.target.user, password)
         return Maildrop(line, line.run(maildrop.open_(session, credentials)))

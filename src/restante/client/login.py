@@ -7,34 +7,41 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from restante.client.error_ids import SPECIFIC, judges_credentials, login_error_id, passing
 from restante.client.mechanisms import (
     CLEAR,
-    MECHANISMS,
+    CLIENT_MECHANISMS,
     NAMELESS,
     NO_NAME,
     TOKENS,
     Credentials,
     apop_digest,
-    obstacle,
+    unusable_reason,
 )
-from restante.client.reasons import SPECIFIC, judges_credentials, login_refusal, passing
-from restante.protocol import client, client_sasl
-from restante.protocol.dialogue import carry_out
+from restante.protocol.client import operations, sasl
+from restante.protocol.client.connection import carry_out
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import BadReply, Denied, Insecure, Lost, RemoteError, Stalled
+from restante.protocol.failures import (
+    ConnectionLost,
+    MalformedReply,
+    RemoteError,
+    ReplyTimeout,
+    SecurityError,
+    ServerRefused,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from restante.client.session import Session
-    from restante.protocol.dialogue import Dialogue, Operation, Status
+    from restante.client.session import ClientSession
+    from restante.protocol.client.connection import Dialogue, Operation, Status
 
 _NEVER = frozenset("\r\n\0")  # RFC 4616 section 2; a line end would begin another command
 ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
 
 
-def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
-    """Log in. Raises Denied with the reason; Insecure: every way would show the password.
+def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
+    """Log in. Raises ServerRefused with the reason; Insecure: every way would show the password.
 
     Where a way that does not say the password is refused, one that says it is tried too, if the
     connection is safe: some servers offer SCRAM and have no keys for every account. A server that
@@ -52,14 +59,14 @@ def log_in(session: Session, credentials: Credentials) -> Dialogue[None]:
     if not ways:
         raise _no_way(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
-        with contextlib.suppress(Denied):  # the login goes on without it
-            yield from carry_out(peer, client.utf8())
+        with contextlib.suppress(ServerRefused):  # the login goes on without it
+            yield from carry_out(peer, operations.utf8())
     yield from _try(session, credentials, ways, spare)
     peer.phase = "mailbox"
 
 
 def _try(
-    session: Session, credentials: Credentials, ways: list[str], spare: list[str]
+    session: ClientSession, credentials: Credentials, ways: list[str], spare: list[str]
 ) -> Dialogue[None]:
     """Try ways until one logs in. Raises the first real cause, with the others as its details.
 
@@ -72,7 +79,7 @@ def _try(
         session.tried.append(way)
         try:
             yield from _go(session, credentials, way)
-        except Denied as denied:
+        except ServerRefused as denied:
             judged = judges_credentials(denied)
             session.refused += [way] if judged else []
             if not judged and not ways:
@@ -80,24 +87,30 @@ def _try(
             cause = _first_cause(session, cause, denied)
             if not ways or session.peer.broken or denied.code not in ("", "AUTH"):
                 raise cause from None
-        except (Lost, Stalled, BadReply) as error:
+        except (ConnectionLost, ReplyTimeout, MalformedReply) as error:
             raise _first_cause(session, cause, error) from None
         else:
             session.mechanism = way
             return
 
 
-def _first_cause(session: Session, first: RemoteError | None, later: RemoteError) -> RemoteError:
+def _first_cause(
+    session: ClientSession, first: RemoteError | None, later: RemoteError
+) -> RemoteError:
     """Return which of two failures tells why nobody is logged in; the other is its detail."""
     if first is None:
         return later
     cause, other = first, later
-    ended = isinstance(later, (Lost, Stalled)) and isinstance(first, Denied) and passing(first)
-    if isinstance(first, Denied) and not judges_credentials(first) and not ended:
+    ended = (
+        isinstance(later, (ConnectionLost, ReplyTimeout))
+        and isinstance(first, ServerRefused)
+        and passing(first)
+    )
+    if isinstance(first, ServerRefused) and not judges_credentials(first) and not ended:
         cause, other = later, first
-    elif isinstance(later, Denied) and isinstance(first, Denied):
+    elif isinstance(later, ServerRefused) and isinstance(first, ServerRefused):
         first_id, later_id = (
-            login_refusal(denied, session.capabilities, tls=session.tls is not None)
+            login_error_id(denied, session.capabilities, tls=session.tls is not None)
             for denied in (first, later)
         )
         if first_id == "auth-failed" and later_id in SPECIFIC:
@@ -106,7 +119,7 @@ def _first_cause(session: Session, first: RemoteError | None, later: RemoteError
     return cause
 
 
-def _placed(session: Session, credentials: Credentials) -> Credentials:
+def _placed(session: ClientSession, credentials: Credentials) -> Credentials:
     """Return credentials with what mechanisms want to know of the connection."""
     return replace(
         credentials,
@@ -130,7 +143,7 @@ def _check_octets(credentials: Credentials) -> None:
         raise LocalError(text) from None
 
 
-def _keep_secret(session: Session, credentials: Credentials) -> None:
+def _keep_secret(session: ClientSession, credentials: Credentials) -> None:
     password = credentials.password
     if not password:
         return
@@ -140,19 +153,21 @@ def _keep_secret(session: Session, credentials: Credentials) -> None:
     session.peer.secrets.append(coded)
 
 
-def _ways(session: Session, credentials: Credentials) -> tuple[list[str], list[str]]:
+def _ways(session: ClientSession, credentials: Credentials) -> tuple[list[str], list[str]]:
     """Return what to try, in order: at most one that proves the password, one that says it.
 
     The second list is what to try where the server does not know those.
     """
     if session.options.mechanisms:
         return _wanted(session.options.mechanisms, credentials), []
-    offered = [name for name in MECHANISMS if name in session.mechanisms]
+    offered = [name for name in CLIENT_MECHANISMS if name in session.mechanisms]
     if session.options.token:
         ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
         return (ways[:1], ways[1:]) if session.secret else ([], [])
     offered = [name for name in offered if name not in TOKENS and name != "EXTERNAL"]
-    proving = [name for name in offered if name not in CLEAR and not obstacle(credentials, name)]
+    proving = [
+        name for name in offered if name not in CLEAR and not unusable_reason(credentials, name)
+    ]
     if session.timestamp:
         proving.append("APOP")
     saying: list[str] = []
@@ -169,14 +184,14 @@ def _ways(session: Session, credentials: Credentials) -> tuple[list[str], list[s
 
 def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
     """Return those of the mechanisms asked for that are possible. Raises LocalError: none is."""
-    obstacles = {name.upper(): obstacle(credentials, name.upper()) for name in mechanisms}
+    obstacles = {name.upper(): unusable_reason(credentials, name.upper()) for name in mechanisms}
     possible = [name for name, why in obstacles.items() if not why]
     if not possible:
         raise LocalError("; ".join(f"{name}: {why}" for name, why in obstacles.items()))
     return possible
 
 
-def _saying(session: Session, credentials: Credentials, offered: list[str]) -> list[str]:
+def _saying(session: ClientSession, credentials: Credentials, offered: list[str]) -> list[str]:
     """Return the ways that say the password: USER first where the server has it, else last.
 
     Raises LocalError: none can say it.
@@ -185,8 +200,8 @@ def _saying(session: Session, credentials: Credentials, offered: list[str]) -> l
     capabilities = session.capabilities
     has_user = capabilities is None or "USER" in capabilities or not clear
     try:
-        client.user(credentials.user)
-        client.pass_(credentials.password)
+        operations.user(credentials.user)
+        operations.pass_(credentials.password)
     except LocalError:
         if not clear:
             raise
@@ -194,33 +209,33 @@ def _saying(session: Session, credentials: Credentials, offered: list[str]) -> l
     return ["USER", *clear] if has_user else [*clear, "USER"]
 
 
-def _no_way(session: Session) -> Insecure | Denied:
+def _no_way(session: ClientSession) -> SecurityError | ServerRefused:
     peer = session.peer
     if not session.secret:
         text = "every way to log in here would show the password; it was not sent"
-        return Insecure("stls-missing", text, phase="login")
+        return SecurityError("stls-missing", text, phase="login")
     text = f"no way to log in that both ends know: the server has {session.mechanisms}"
-    return Denied("auth-failed", text, phase="login", command=peer.command)
+    return ServerRefused("auth-failed", text, phase="login", command=peer.command)
 
 
-def _go(session: Session, credentials: Credentials, way: str) -> Dialogue[None]:
+def _go(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[None]:
     peer = session.peer
     if way in ("USER", *CLEAR) and not session.secret:
         raise _no_way(session)
     if way == "USER":
-        yield from carry_out(peer, client.user(credentials.user))
-        yield from carry_out(peer, client.pass_(credentials.password))
+        yield from carry_out(peer, operations.user(credentials.user))
+        yield from carry_out(peer, operations.pass_(credentials.password))
     elif way == "APOP":
         digest = apop_digest(session.timestamp, credentials.password)
-        yield from carry_out(peer, client.apop(credentials.user, digest))
+        yield from carry_out(peer, operations.apop(credentials.user, digest))
     else:
         yield from carry_out(peer, _auth(session, credentials, way))
 
 
-def _auth(session: Session, credentials: Credentials, way: str) -> Operation[Status]:
+def _auth(session: ClientSession, credentials: Credentials, way: str) -> Operation[Status]:
     """Return AUTH; a response goes along only where it is wanted and the line has room."""
     if session.options.initial_response:
-        with_it = client_sasl.auth(way, MECHANISMS[way](credentials), initial=True)
+        with_it = sasl.auth(way, CLIENT_MECHANISMS[way](credentials), initial=True)
         if len(with_it.request) <= ROOM:
             return with_it
-    return client_sasl.auth(way, MECHANISMS[way](credentials))
+    return sasl.auth(way, CLIENT_MECHANISMS[way](credentials))

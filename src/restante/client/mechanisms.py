@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.protocol.client_sasl import SaslRefusal
+from restante.protocol.client.sasl import SaslRefusal
 from restante.protocol.saslprep import saslprep
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import scramp
 
-    from restante.protocol.client_sasl import Responder
+    from restante.protocol.client.sasl import Responder
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -136,7 +136,7 @@ def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClien
     )
 
 
-MECHANISMS: dict[str, Begin] = {
+CLIENT_MECHANISMS: dict[str, Begin] = {
     "SCRAM-SHA-256-PLUS": scram("SCRAM-SHA-256-PLUS"),
     "SCRAM-SHA-256": scram("SCRAM-SHA-256"),
     "SCRAM-SHA-1-PLUS": scram("SCRAM-SHA-1-PLUS"),
@@ -156,7 +156,7 @@ NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it
 NO_NAME = "no name to log in with: put it into the URL, as in pop3s://ann@host"
 
 
-def obstacle(credentials: Credentials, mechanism: str) -> str:
+def unusable_reason(credentials: Credentials, mechanism: str) -> str:
     """Return why a mechanism cannot carry these credentials, "" where it can."""
     if not credentials.user and mechanism not in NAMELESS:
         return NO_NAME

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
-from restante.client.domain import ascii_host
+from restante.client.discovery.mail_address import ascii_host
 
 if TYPE_CHECKING:
     import ssl
@@ -86,7 +86,7 @@ def parse_url(url: str) -> Target:
     return Target(host, port, tls, unquote(user))
 
 
-def shown(account: str) -> str:
+def redact_account(account: str) -> str:
     """Return an account as it may be shown, with stars where somebody typed a password."""
     return re.sub(r"^((?:\w+://)?[^:/]*):(?!//).*@", r"\1:***@", account, flags=re.DOTALL)
 
@@ -174,15 +174,15 @@ def _wrong(options: Options, name: str, wanted: str) -> ValueError:
 def _check_mechanisms(names: Sequence[str]) -> None:
     if isinstance(names, str):
         raise ValueError(f"mechanisms is {names!r}: write ({names!r},)")  # noqa: TRY004  # see Options
-    from restante.client.mechanisms import MECHANISMS
+    from restante.client.mechanisms import CLIENT_MECHANISMS
 
-    known = (*MECHANISMS, "APOP", "USER")
+    known = (*CLIENT_MECHANISMS, "APOP", "USER")
     for name in names:
         if name.upper() not in known:
             raise ValueError(f"{name} is no mechanism known here: {', '.join(known)}")
 
 
-class Given(TypedDict, total=False):
+class OptionArgs(TypedDict, total=False):
     """Options by name, as `connect` and `check` take them."""
 
     connect_seconds: float
@@ -206,7 +206,7 @@ class Given(TypedDict, total=False):
     notice: Callable[[str, str], None] | None
 
 
-def combined(options: Options | None, given: Given) -> Options:
+def merge(options: Options | None, given: OptionArgs) -> Options:
     """Return options with what is given by name in place of theirs.
 
     Raises TypeError: there is no such option. Raises ValueError: one has a value that cannot be.

@@ -10,22 +10,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client.options import Options, Target
-from restante.protocol import client
-from restante.protocol.dialogue import (
+from restante.protocol.client import operations
+from restante.protocol.client.connection import (
     LINE_LIMIT,
-    Peer,
     Receive,
-    StartTls,
+    ServerPeer,
+    StartClientTls,
     Status,
     carry_out,
-    readable,
+    is_printable,
 )
-from restante.protocol.failures import BadReply, Denied, Insecure
-from restante.protocol.noise import without_noise
+from restante.protocol.client.noise import without_noise
+from restante.protocol.failures import MalformedReply, SecurityError, ServerRefused
 
 if TYPE_CHECKING:
-    from restante.client.tls import TlsLayer
-    from restante.protocol.dialogue import Dialogue
+    from restante.client.tls import ClientTlsLayer
+    from restante.protocol.client.connection import Dialogue
 
 _PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
 _TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
@@ -48,13 +48,13 @@ _OTHER_PROTOCOLS = (
 
 
 @dataclass(slots=True)
-class Session:
+class ClientSession:
     """What the client knows of a connection."""
 
     target: Target
     options: Options = field(default_factory=Options)
-    peer: Peer = field(default_factory=Peer)
-    tls: TlsLayer | None = None
+    peer: ServerPeer = field(default_factory=ServerPeer)
+    tls: ClientTlsLayer | None = None
     greeting: Status | None = None
     capabilities: dict[str, str] | None = None  # None: the server has no CAPA
     capa_refused: bool = False  # by -ERR; some servers hang up behind it
@@ -95,8 +95,8 @@ class Session:
         return (self.capabilities or {}).get("SASL", "").upper().split()
 
 
-def greet(session: Session) -> Dialogue[Status]:
-    """Read the greeting. Raises BadReply at once where its first octets are no POP3's."""
+def greet(session: ClientSession) -> Dialogue[Status]:
+    """Read the greeting. Raises MalformedReply at once where its first octets are no POP3's."""
     peer = session.peer
     peer.phase = "greeting"
     fresh = True
@@ -110,21 +110,21 @@ def greet(session: Session) -> Dialogue[Status]:
         if len(peer.inbox) > LINE_LIMIT:
             break  # reading the line says what is wrong with it
     _check_protocol(peer)
-    session.greeting = yield from client.greeting(peer)
+    session.greeting = yield from operations.greeting(peer)
     return session.greeting
 
 
-def _check_protocol(peer: Peer) -> None:
+def _check_protocol(peer: ServerPeer) -> None:
     said = without_noise(bytes(peer.inbox))
     start = said[:4].upper()
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
         return
-    heard = readable(said[:200]).splitlines()[0]
+    heard = is_printable(said[:200]).splitlines()[0]
     kind = protocol_of(said)
     if kind == "TLS":
-        raise peer.fail(BadReply, "tls-on-plain", "the port speaks TLS from the first octet")
+        raise peer.error(MalformedReply, "tls-on-plain", "the port speaks TLS from the first octet")
     text = f'it says "{heard[:100]}"'
-    raise peer.fail(BadReply, "wrong-protocol", f"this is {_article(kind)} server; {text}")
+    raise peer.error(MalformedReply, "wrong-protocol", f"this is {_article(kind)} server; {text}")
 
 
 def protocol_of(octets: bytes) -> str:
@@ -142,23 +142,23 @@ def _article(kind: str) -> str:
     return f"a {kind}" if kind in ("ManageSieve", "VNC") else f"an {kind}"
 
 
-def ask_capabilities(session: Session) -> Dialogue[None]:
+def ask_capabilities(session: ClientSession) -> Dialogue[None]:
     """Ask for CAPA, unless it is left out; an -ERR means that the server has none. RFC 2449."""
     session.peer.phase = "capa"
     session.capabilities = None
     if not session.options.capa:
         return
     try:
-        session.capabilities = yield from carry_out(session.peer, client.capa())
-    except Denied:
+        session.capabilities = yield from carry_out(session.peer, operations.capa())
+    except ServerRefused:
         session.capa_refused = True
 
 
-def secure(session: Session) -> Dialogue[None]:
+def secure(session: ClientSession) -> Dialogue[None]:
     """Begin TLS by STLS, where that is wanted and there. RFC 2595 section 4.
 
-    Raises Insecure: there is no STLS and a password may not go in clear, or somebody put words
-    behind its +OK. Raises Denied: STLS was refused.
+    Raises SecurityError: there is no STLS and a password may not go in clear, or somebody put words
+    behind its +OK. Raises ServerRefused: STLS was refused.
     """
     peer = session.peer
     peer.phase = "tls"
@@ -172,34 +172,34 @@ def secure(session: Session) -> Dialogue[None]:
         _check_clear(session, "the server does not offer STLS")
         return
     try:
-        yield from carry_out(peer, client.stls())
-    except Denied as refused:
+        yield from carry_out(peer, operations.stls())
+    except ServerRefused as refused:
         if known:
             raise
         _check_clear(session, f'the server refused STLS: "{refused.text}"')
         return
     if peer.inbox:
         text = f"{len(peer.inbox)} octets in clear came behind the +OK of STLS: an attack"
-        raise peer.fail(Insecure, "stls-injection", text)
-    yield StartTls()
+        raise peer.error(SecurityError, "stls-injection", text)
+    yield StartClientTls()
     session.before_tls = session.capabilities
     yield from ask_capabilities(session)
 
 
-def _check_clear(session: Session, why: str) -> None:
+def _check_clear(session: ClientSession, why: str) -> None:
     if not session.secret:
         text = f"{why}: the password would travel in clear; it was not sent"
-        raise session.peer.fail(Insecure, "stls-missing", text)
+        raise session.peer.error(SecurityError, "stls-missing", text)
 
 
-def open_(session: Session) -> Dialogue[None]:
+def open_(session: ClientSession) -> Dialogue[None]:
     """Go from the greeting to where a login may begin."""
     yield from greet(session)
     yield from ask_capabilities(session)
     yield from secure(session)
 
 
-def leave(session: Session) -> Dialogue[Status]:
+def leave(session: ClientSession) -> Dialogue[Status]:
     """QUIT: what was marked is removed. RFC 1939 section 6."""
     session.peer.phase = "quit"
-    return (yield from carry_out(session.peer, client.quit_()))
+    return (yield from carry_out(session.peer, operations.quit_()))

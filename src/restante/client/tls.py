@@ -7,7 +7,7 @@ import ssl
 from functools import cache
 from typing import TYPE_CHECKING
 
-from restante.protocol.failures import Insecure
+from restante.protocol.failures import SecurityError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-class TlsLayer:
+class ClientTlsLayer:
     """One connection's TLS, client's side. Feed it what comes; send what `outgoing` gives."""
 
     def __init__(self, options: Options, host: str) -> None:
@@ -112,12 +112,12 @@ class TlsLayer:
         try:
             self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
         except ValueError as error:  # a name that no certificate can have
-            raise Insecure("tls-failed", f"{name!r}: {error}", phase="tls") from None
+            raise SecurityError("tls-failed", f"{name!r}: {error}", phase="tls") from None
         self.ended = False
         self._answer = b""  # its beginning
 
     def handshake(self, octets: bytes) -> bool:
-        """Go on with the handshake; True when it is done. Raises Insecure."""
+        """Go on with the handshake; True when it is done. Raises SecurityError."""
         self._in.write(octets)
         self._answer = (
             (self._answer + octets)[:ENOUGH] if len(self._answer) < ENOUGH else self._answer
@@ -131,7 +131,7 @@ class TlsLayer:
         return True
 
     def receive(self, octets: bytes) -> bytes:
-        """Return what octets from the server say in plain. Raises Insecure."""
+        """Return what octets from the server say in plain. Raises SecurityError."""
         self._in.write(octets)
         plain = []
         try:
@@ -196,14 +196,14 @@ class TlsLayer:
         return ("tls-unique", unique) if unique and not self._object.session_reused else None
 
 
-def _insecure(error: Exception, answer: bytes = b"") -> Insecure:
+def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
     """Return the error in Restante's words; `certificate` is filled in by who looks at it again."""
     if isinstance(error, ssl.SSLCertVerificationError):
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
-        return Insecure(trouble, error.verify_message or str(error), phase="tls")
+        return SecurityError(trouble, error.verify_message or str(error), phase="tls")
     reason = getattr(error, "reason", None) or ""
     name, text = _observed(answer)
     if name:
-        return Insecure(name, text, phase="tls")
+        return SecurityError(name, text, phase="tls")
     text = reason.replace("_", " ").lower() or str(error)
-    return Insecure(_REASONS.get(reason, "tls-failed"), text, phase="tls")
+    return SecurityError(_REASONS.get(reason, "tls-failed"), text, phase="tls")

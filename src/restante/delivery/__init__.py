@@ -1,6 +1,10 @@
-"""How mail gets in: LMTP and SMTP beside POP3, and the pipe command.
+"""Mail in: LMTP and SMTP listeners, and what `pop3 deliver` shares with them.
 
-`recipients` says whose an address is, `trace` puts a delivery's lines on top of a message, `office`
-puts a message into a maildrop and says how that went; `conversation` speaks LMTP and SMTP,
-`listener` opens the sockets.
+`listener` opens the sockets, `lmtp` and `handler` speak the protocols on top of aiosmtpd,
+`sessions` keeps the live connections, `data` reads a message. `recipients` resolves an address to
+a user, `trace_headers` adds Return-Path and Delivered-To, `deliverer` stores the message, and
+`replies` has every reply and exit code.
+
+Always: a message is acknowledged only after it is durable. A momentary problem never gets a
+permanent reply.
 """

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restante.delivery.desk import Desk
-from restante.delivery.office import Office
-from restante.delivery.reading import Room
+from restante.delivery.data import MemoryBudget
+from restante.delivery.deliverer import Deliverer
+from restante.delivery.sessions import DeliverySessions
 from restante.delivery.settings import CannotListenError
 
 if TYPE_CHECKING:
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from restante.auth.api import Authenticator
+    from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
-    from restante.delivery.settings import Settings
-    from restante.storage.api import Store
+    from restante.delivery.settings import DeliverySettings
+    from restante.storage.interfaces import Store
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
 ROOM = 4  # messages of the greatest size that may be in memory at once
 
 
 @dataclass(kw_only=True)
-class Listener:
+class DeliveryListener:
     """Listens for mail beside POP3; `recipients` makes of the accounts what knows the names."""
 
-    settings: Settings
+    settings: DeliverySettings
     recipients: Callable[[Authenticator], Recipients]
     unknown_hint: str = ""
     _made: list[tuple[Path, int]] = field(init=False, default_factory=list)  # files, their inodes
@@ -51,7 +51,7 @@ class Listener:
         return found
 
     @contextlib.asynccontextmanager
-    async def serving(
+    async def serve(
         self,
         sockets: Sequence[socket.socket],
         store: Store,
@@ -81,17 +81,19 @@ class Listener:
                     file.unlink()
         self._made.clear()
 
-    def _desk(self, store: Store, recipients: Recipients, log: FilteringBoundLogger) -> Desk:
+    def _desk(
+        self, store: Store, recipients: Recipients, log: FilteringBoundLogger
+    ) -> DeliverySessions:
         settings = self.settings
-        office = Office(
+        office = Deliverer(
             store=store,
             recipients=recipients,
             log=log,
             delimiter=settings.delimiter,
         )
-        return Desk(
+        return DeliverySessions(
             office=office,
-            room=Room(ROOM * settings.message_size),
+            room=MemoryBudget(ROOM * settings.message_size),
             message_size=settings.message_size,
             most_connections=settings.connections,
             host=socket.gethostname(),

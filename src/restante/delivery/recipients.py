@@ -9,17 +9,17 @@ import re
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from restante.auth.api import CredentialsError, UnavailableError, UncertainError
-from restante.auth.names import prepared, spellings
-from restante.storage.api import StoreError
-from restante.storage.threads import DISK
+from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+from restante.auth.usernames import candidate_names, saslprep_or_same
+from restante.storage.disk_threads import DISK
+from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from restante.auth.api import Accounts
-    from restante.storage.layout import Layout
+    from restante.auth.interfaces import AccountDirectory
+    from restante.storage.paths import Layout
 
 _QUOTED = re.compile(r"\\(.)")
 
@@ -37,7 +37,7 @@ class Recipients(Protocol):
 class AccountRecipients:
     """Those who have an account, in a file or a database."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: AccountDirectory) -> None:
         self._accounts = accounts
 
     async def owner(self, name: str) -> str | None:
@@ -96,7 +96,7 @@ def _is_maildrop(place: Path) -> bool:
 async def find(recipients: Recipients, address: str, delimiter: str) -> str | None:
     """Return the owner of an address's maildrop, or None. Raises UnavailableError."""
     doubt: UncertainError | None = None
-    for name in names(address, delimiter):
+    for name in candidate_addresses(address, delimiter):
         try:
             owner = await recipients.owner(name)
         except UncertainError as error:
@@ -109,7 +109,7 @@ async def find(recipients: Recipients, address: str, delimiter: str) -> str | No
     return None
 
 
-def names(address: str, delimiter: str) -> Iterator[str]:
+def candidate_addresses(address: str, delimiter: str) -> Iterator[str]:
     """Return the names that an address may stand for, the nearest first.
 
     The whole address; without the extension that begins at the first `delimiter` of its local part;
@@ -127,5 +127,5 @@ def names(address: str, delimiter: str) -> Iterator[str]:
 
 
 def _forms(name: str) -> Iterator[str]:
-    yield from spellings(name)
-    yield from spellings(prepared(name))
+    yield from candidate_names(name)
+    yield from candidate_names(saslprep_or_same(name))

@@ -14,7 +14,7 @@ class CannotListenError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class DeliverySettings:
     """Where mail comes in, and what is taken. The reference of the configuration explains them."""
 
     lmtp: Path | tuple[str, int] | None = None

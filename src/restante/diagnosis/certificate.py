@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from restante.diagnosis import texts
+from restante.diagnosis import wording
 
 if TYPE_CHECKING:
     import ssl
@@ -18,7 +18,7 @@ SOON = dt.timedelta(days=14)  # before a certificate's end, when a renewal is ov
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class CertificateSummary:
     """The parts of a certificate that tell why it is not believed."""
 
     subject: str
@@ -52,7 +52,7 @@ class Facts:
             )
         if now > self.ends:
             return f"expired {_span(now - self.ends)} ago, on {self.ends:%Y-%m-%d}"
-        return f"{texts.counted(self.days_left, 'day')} left"
+        return f"{wording.counted(self.days_left, 'day')} left"
 
     def as_json(self) -> dict[str, Any]:
         """Return the same for programs."""
@@ -70,10 +70,10 @@ class Facts:
 
 
 def _span(span: dt.timedelta) -> str:
-    return texts.counted(span.days, "day") if span.days else texts.age(span.total_seconds())
+    return wording.counted(span.days, "day") if span.days else wording.age(span.total_seconds())
 
 
-def read(chain: Sequence[bytes]) -> Facts | None:
+def summarise(chain: Sequence[bytes]) -> CertificateSummary | None:
     """Return what the first certificate of a chain (DER) says; None where it cannot be read."""
     from cryptography import x509
 
@@ -85,8 +85,8 @@ def read(chain: Sequence[bytes]) -> Facts | None:
         return None
 
 
-def _facts(certificate: x509.Certificate, sent: int) -> Facts:
-    return Facts(
+def _facts(certificate: x509.Certificate, sent: int) -> CertificateSummary:
+    return CertificateSummary(
         _name(certificate.subject),
         _name(certificate.issuer),
         _names(certificate),
@@ -149,7 +149,7 @@ def _fetchable(certificate: x509.Certificate) -> bool:
     return any(entry.access_method == wanted for entry in access.value)
 
 
-def link_missing(facts: Facts, context: ssl.SSLContext) -> bool:
+def link_missing(facts: CertificateSummary, context: ssl.SSLContext) -> bool:
     """Return whether the server left an intermediate out, rather than has an unknown authority.
 
     Only its own certificate came, and it says where its issuer's can be had, or the issuer is of an

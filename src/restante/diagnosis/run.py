@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING, Unpack
 from restante.client import maildrop
 from restante.client import session as sessions
 from restante.client.maildrop import target_of
-from restante.client.options import combined
-from restante.diagnosis import encryption, greeting, login, mailbox, messages, reach
-from restante.diagnosis.question import DEEP_MOST, DEEP_RATE, DEEP_TURN, TOTAL, Question
+from restante.client.options import merge
+from restante.diagnosis.context import CheckAborted, CheckContext
 from restante.diagnosis.report import Report
-from restante.diagnosis.work import Stop, Work
-from restante.protocol.failures import BadReply, Lost, RemoteError, Stalled
+from restante.diagnosis.request import DEEP_MOST, DEEP_RATE, DEEP_TURN, TOTAL, CheckRequest
+from restante.diagnosis.steps import connect, greeting, login, mailbox, messages, tls
+from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError, ReplyTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restante.client.maildrop import Box
-    from restante.client.options import Given, Target
+    from restante.client.maildrop import MaildropState
+    from restante.client.options import OptionArgs, Target
 
 _PLACEHOLDER = "to be discovered"
 
 
 def check(
-    account: str | Target, password: str = "", *, deep: bool = False, **options: Unpack[Given]
+    account: str | Target, password: str = "", *, deep: bool = False, **options: Unpack[OptionArgs]
 ) -> Report:
     """Return whether an account works and, if not, why. Nothing is changed.
 
@@ -35,26 +35,26 @@ def check(
     """
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None
-    question = Question(
-        str(account), target, combined(None, options), password=lambda: password, deep=deep
+    question = CheckRequest(
+        str(account), target, merge(None, options), password=lambda: password, deep=deep
     )
     return examine(question)
 
 
 def examine(
-    question: Question, progress: Callable[[int, int], object] = lambda _done, _all: None
+    question: CheckRequest, progress: Callable[[int, int], object] = lambda _done, _all: None
 ) -> Report:
     """Carry out a check and return its report. `progress` hears octets done and in all."""
     from restante.client.options import Target
 
     report = Report(question.account)
     target = question.target or Target(_PLACEHOLDER, 995, "implicit", question.account)
-    work = Work(question, report, target)
+    work = CheckContext(question, report, target)
     work.limit = question.options.total_seconds or float("inf")
     work.ends = work.began + work.limit
     try:
         _go(work, progress)
-    except Stop:
+    except CheckAborted:
         _left_out(work)
     finally:
         if work.wire is not None:
@@ -64,22 +64,22 @@ def examine(
     return report
 
 
-def _go(work: Work, progress: Callable[[int, int], object]) -> None:
+def _go(work: CheckContext, progress: Callable[[int, int], object]) -> None:
     if work.question.target is None:
-        reach.discover(work)
-    reach.connect(work)
+        connect.discover(work)
+    connect.connect(work)
     if work.target.tls == "implicit":
-        encryption.implicit(work)
+        tls.implicit_tls_step(work)
     greeting.patient(work)
     greeting.greet(work)
     work.online.flow.patience(work.question.options.reply_seconds)
     greeting.capabilities(work)
-    encryption.by_stls(work)
+    tls.stls_step(work)
     if work.session.before_tls is not None:
         greeting.capabilities(work)
     if work.question.password is not None:
         login.log_in(work)
-        box = mailbox.look(work)
+        box = mailbox.inspect(work)
         if work.question.deep:
             _more_time(work, box)
             messages.fetch_all(work, box, progress)
@@ -88,7 +88,7 @@ def _go(work: Work, progress: Callable[[int, int], object]) -> None:
         _say_goodbye(work)
 
 
-def _more_time(work: Work, box: Box) -> None:
+def _more_time(work: CheckContext, box: MaildropState) -> None:
     """Give a deep check time by what it has to fetch, where no time was set for it."""
     if work.question.options.total_seconds == TOTAL:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
@@ -97,7 +97,7 @@ def _more_time(work: Work, box: Box) -> None:
         work.more_time(more)
 
 
-def _leave(work: Work, box: Box) -> None:
+def _leave(work: CheckContext, box: MaildropState) -> None:
     """QUIT where that removes nothing. Some servers hide what was fetched once QUIT was said."""
     if box.retrieved:
         return
@@ -105,10 +105,10 @@ def _leave(work: Work, box: Box) -> None:
         work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
         try:
             work.online.run(sessions.leave(work.session))
-        except (Lost, Stalled) as error:
+        except (ConnectionLost, ReplyTimeout) as error:
             step.text = f"QUIT is not answered: {error.text}; nothing was to be removed"
             work.warn(step, "quit-noreply", step.text)
-        except BadReply as error:
+        except MalformedReply as error:
             if error.id == "not-stuffed":
                 raise
             step.text = error.text
@@ -120,7 +120,7 @@ def _leave(work: Work, box: Box) -> None:
         work.report.steps.remove(step)
 
 
-def _say_goodbye(work: Work) -> None:
+def _say_goodbye(work: CheckContext) -> None:
     """QUIT without a login: nobody minds what becomes of it."""
     work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
     try:
@@ -129,7 +129,7 @@ def _say_goodbye(work: Work) -> None:
         work.trace("<", f"({error})")
 
 
-def _left_out(work: Work) -> None:
+def _left_out(work: CheckContext) -> None:
     """Say what was not tried, where the password would have been next."""
     failed = work.report.failure
     if failed is None or work.question.password is None or work.report.logged_in:

@@ -45,7 +45,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class HeaderFields:
     """Fields in their order, and where the body begins in the octets that were read."""
 
     fields: tuple[Field, ...] = ()
@@ -64,7 +64,7 @@ class Header:
 
 def split(
     octets: Octets, start: int = 0, is_end: Callable[[bytes], bool] = lambda _: False
-) -> Header:
+) -> HeaderFields:
     """Return the header that begins at an octet.
 
     It ends at an empty line, at a line for which `is_end` holds (a boundary), and where text begins
@@ -83,7 +83,7 @@ def split(
         line = bytes(octets[place : min(end, place + 256)])
         if line in (b"\r\n", b"\n") or is_end(line):
             keep(place)
-            return Header(tuple(fields), end if line[:1] in (b"\r", b"\n") else place)
+            return HeaderFields(tuple(fields), end if line[:1] in (b"\r", b"\n") else place)
         if line[:1] not in (b" ", b"\t") or begin < 0:
             found = _FIELD.match(line)
             if found:
@@ -91,13 +91,13 @@ def split(
                 begin, name = place + found.end(), found[1].decode("ascii")
             elif not (line.startswith(_MBOX) or (name and _is_field(octets, end))):
                 keep(place)
-                return Header(tuple(fields), place)
+                return HeaderFields(tuple(fields), place)
             else:
                 keep(place)
                 begin = -1
         place = end
     keep(place)
-    return Header(tuple(fields), _end(octets, place) if place < len(octets) else len(octets))
+    return HeaderFields(tuple(fields), _end(octets, place) if place < len(octets) else len(octets))
 
 
 def _is_field(octets: Octets, place: int) -> bool:

@@ -31,7 +31,7 @@ _BLANKS = re.compile(r"[ \t\r\f\xa0]+")
 
 def text_of(page: str) -> str:
     """Return the text of a page, a line for each block. Raises nothing, in linear time."""
-    reader = _Reader(page)
+    reader = _HtmlReader(page)
     reader.read()
     lines = "".join(reader.text).split("\n")
     return "\n".join(line for line in map(_line, lines) if line is not None).strip("\n")
@@ -44,7 +44,7 @@ def _line(line: str) -> str | None:
     return _BLANKS.sub(" ", line.replace(_KEPT, "")).strip() or None
 
 
-class _Reader:
+class _HtmlReader:
     """The place in a page, and the text so far."""
 
     def __init__(self, page: str) -> None:

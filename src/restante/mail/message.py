@@ -11,7 +11,7 @@ from restante.mail.fields import LONGEST_FIELD, split
 if TYPE_CHECKING:
     import datetime as dt
 
-    from restante.mail.fields import Header, Octets
+    from restante.mail.fields import HeaderFields, Octets
     from restante.mail.parts import Part
 
 SHOWN = ("From", "Reply-To", "To", "Cc", "Date", "Subject", "Message-ID")  # to a reader, in order
@@ -41,10 +41,10 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class DecodedMessage:
     """A message that was read."""
 
-    header: Header
+    header: HeaderFields
     parts: list[Part]
 
     def fields(self) -> list[tuple[str, str]]:
@@ -83,9 +83,9 @@ class Message:
         return [part for part in self.parts if part.number not in seen]
 
 
-def read(octets: Octets) -> Message:
+def read(octets: Octets) -> DecodedMessage:
     """Read a message. Raises nothing, whatever it has."""
-    return Message(*parts.find(octets))
+    return DecodedMessage(*parts.find(octets))
 
 
 def summary(octets: bytes) -> Summary:

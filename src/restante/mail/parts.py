@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 
 from restante.mail import parameters, transfer
-from restante.mail.fields import Header, Octets, split
+from restante.mail.fields import HeaderFields, Octets, split
 
 DEEPEST = 30  # multiparts in each other; one below that is one part
 MOST_PARTS = 1000  # of a message, multiparts counted; all that follows belongs to the last
@@ -73,15 +73,15 @@ class _Open:
     number: int
 
 
-def find(octets: Octets) -> tuple[Header, list[Part]]:
+def find(octets: Octets) -> tuple[HeaderFields, list[Part]]:
     """Return the header of a message and its parts. Raises nothing."""
-    reader = _Reader(octets)
+    reader = _PartReader(octets)
     header = reader.begin(0)
     reader.read()
-    return header, reader.parts or [reader.part(Header((), 0), header.body, len(octets))]
+    return header, reader.parts or [reader.part(HeaderFields((), 0), header.body, len(octets))]
 
 
-class _Reader:
+class _PartReader:
     """One pass over a message: the multiparts that are open, and the part that has begun."""
 
     def __init__(self, octets: Octets) -> None:
@@ -89,11 +89,11 @@ class _Reader:
         self._octets = octets
         self._open: list[_Open] = []
         self._levels: dict[bytes, list[int]] = {}  # by boundary, places in `_open`
-        self._begun: Header | None = None  # of the part that has begun
+        self._begun: HeaderFields | None = None  # of the part that has begun
         self._sections = 0
         self._place = 0  # behind what was read
 
-    def begin(self, place: int) -> Header:
+    def begin(self, place: int) -> HeaderFields:
         """Read the header of a message or part: a multipart is opened, anything else begun."""
         header = split(self._octets, place, self._is_delimiter)
         self._place, self._begun = header.body, header
@@ -163,7 +163,7 @@ class _Reader:
             self.parts.append(self.part(self._begun, self._begun.body, end))
         self._begun = None
 
-    def part(self, header: Header, begin: int, end: int) -> Part:
+    def part(self, header: HeaderFields, begin: int, end: int) -> Part:
         """Return a part that has these fields."""
         kind, given = parameters.parse(header.first("Content-Type"))
         placed, more = parameters.parse(header.first("Content-Disposition"))

@@ -6,7 +6,7 @@ Pop3Error
 ├── Refused              the server says no; the peer reads -ERR and the session goes on
 │   ├── BadCommand       ... to what no client should have sent, so it is counted
 │   │   └── LineTooLong  ... because the line has more octets than its limit
-│   └── TlsWanted        ... to a login in clear text
+│   └── TlsRequired        ... to a login in clear text
 └── LocalError           our side asked for what the protocol forbids
 """
 
@@ -30,7 +30,7 @@ class Pop3Error(Exception):
     """The root of all errors that Restante raises about POP3."""
 
 
-class Refused(Pop3Error):  # noqa: N818  # it is an answer rather than an error
+class Refusal(Pop3Error):  # noqa: N818  # it is an answer rather than an error
     """The server says no: it becomes an -ERR reply, and the session goes on.
 
     `text` may hold places in braces which `values` fill, so that a language can translate it.
@@ -46,7 +46,7 @@ class Refused(Pop3Error):  # noqa: N818  # it is an answer rather than an error
         return self.text.format(**self.values)
 
 
-class BadCommand(Refused):
+class BadCommand(Refusal):
     """No command, or not here, or with a wrong argument: too many in a row end the session."""
 
 
@@ -63,7 +63,7 @@ class LineTooLong(BadCommand):
         self.ended = ended
 
 
-class TlsWanted(Refused):
+class TlsRequired(Refusal):
     """A login in clear text is not allowed here; `user` is whose, where that was said by then."""
 
     def __init__(self, user: str = "") -> None:

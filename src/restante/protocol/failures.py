@@ -5,7 +5,7 @@ RemoteError
 │   └── MechanismRefused  ... to AUTH, before anything of the name or password was sent
 ├── Lost            the connection ended where something should have come
 ├── Stalled         nothing came in time
-├── BadReply        what came is no POP3, or not what was asked for
+├── MalformedReply        what came is no POP3, or not what was asked for
 ├── Truncated       a message ended before its end; nothing of it may be taken for whole
 ├── Unreachable     no connection: the name, the network, the port
 ├── OtherDomain     the server of an address is of another domain, and nobody confirmed it
@@ -86,34 +86,34 @@ class RemoteError(Pop3Error):
         return self.id in RETRYABLE or self.code.upper() in {"IN-USE", "LOGIN-DELAY", "SYS/TEMP"}
 
 
-class Denied(RemoteError):  # noqa: N818  # it is an answer rather than an error
+class ServerRefused(RemoteError):  # noqa: N818  # it is an answer rather than an error
     """The server answered -ERR. The connection goes on."""
 
 
-class MechanismRefused(Denied):
+class MechanismRefused(ServerRefused):
     """The server refused AUTH before it had a name or password: it may not know the mechanism."""
 
 
-class Lost(RemoteError):  # noqa: N818  # the connection is
+class ConnectionLost(RemoteError):  # noqa: N818  # the connection is
     """The connection ended where something should have come."""
 
 
-class Stalled(RemoteError):  # noqa: N818  # the server is
+class ReplyTimeout(RemoteError):  # noqa: N818  # the server is
     """Nothing came in time."""
 
 
-class BadReply(RemoteError):  # noqa: N818  # the reply is
+class MalformedReply(RemoteError):  # noqa: N818  # the reply is
     """What came is no POP3, or no answer to what was asked.
 
     There is no place to go on from, except where only a message's size is another (list-size).
     """
 
 
-class Truncated(RemoteError):  # noqa: N818  # the message is
+class TruncatedReply(RemoteError):  # noqa: N818  # the message is
     """A message broke off before its end: what came of it is not the message."""
 
 
-class Unreachable(RemoteError):  # noqa: N818  # the server is
+class ServerUnreachable(RemoteError):  # noqa: N818  # the server is
     """There is no connection: the name does not resolve, or nothing answers."""
 
 
@@ -140,5 +140,5 @@ class OtherDomain(RemoteError):  # noqa: N818  # the server is of one
         self.remedy = ""
 
 
-class Insecure(RemoteError):  # noqa: N818  # the connection is
+class SecurityError(RemoteError):  # the connection is
     """There is no TLS, or the server did not prove who it is. No password was sent."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from restante.protocol.errors import BadCommand, LineTooLong
 
-ENDLESS = 65536  # octets of a line, beyond which nobody waits for its end
+MAX_DISCARD = 65536  # octets of a line, beyond which nobody waits for its end
 
 
-def unended(line: bytes, *, strict: bool) -> bytes:
+def strip_line_end(line: bytes, *, strict: bool) -> bytes:
     """Return a line without its end, and no octet less.
 
     Raises BadCommand: it ends in LF alone, which is too little where `strict` holds.
@@ -57,12 +57,12 @@ class LineBuffer:
         if self._thrown_away or end > limit:
             start, octets = self._start or line[:limit], self._thrown_away + end
             self._start, self._thrown_away = b"", 0
-            raise LineTooLong(start, ended=octets <= ENDLESS)
+            raise LineTooLong(start, ended=octets <= MAX_DISCARD)
         return line
 
     def _throw_away(self, limit: int) -> None:
         self._start = self._start or bytes(self.octets[:limit])
         self._thrown_away += len(self.octets)
         self.octets.clear()
-        if self._thrown_away > ENDLESS:
+        if self._thrown_away > MAX_DISCARD:
             raise LineTooLong(self._start, ended=False)

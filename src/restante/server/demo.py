@@ -8,10 +8,10 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.auth import account, hashes, scram, userfile
-from restante.protocol.body import size_on_wire
+from restante.auth import passwd_entry, passwd_file, password_hashing, scram
 from restante.protocol.secret import Secret
-from restante.server import selfsigned
+from restante.protocol.stuffing import size_on_wire
+from restante.server.tls import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ Subject: {subject}
 """
 
 
-class Letter(NamedTuple):
+class DemoMessage(NamedTuple):
     """One message: its octets on the wire, and what makes it differ from the others."""
 
     octets: int
@@ -49,29 +49,29 @@ class Letter(NamedTuple):
     opening: str
 
 
-LETTERS = (
-    Letter(
+DEMO_MESSAGES = (
+    DemoMessage(
         3375, 1424693977, "13:19:37", "04:19:35", "10315142CF8", "78AF5C73C263AF24BA943DEEBB142316",
         "Just a test message",
         "This is the first message of your demo maildrop, and TOP 1 showed you its header.",
     ),
-    Letter(
+    DemoMessage(
         3622, 1424694577, "13:29:37", "04:29:35", "2A7F5142CF9", "0D3B5E91A7C24F688E10B5D2C94A7F03",
         "What a server may answer",
         "A reply begins with +OK when it went well, and with -ERR when it did not.",
     ),
-    Letter(
+    DemoMessage(
         3606, 1424695177, "13:39:37", "04:39:35", "3C90E142CFA", "5F21C8D07B6E4A93B1D4E6A2087C39F5",
         "Nothing is deleted yet",
         "DELE only marks a message. RSET takes all marks away, and so does hanging up.",
     ),
-    Letter(
+    DemoMessage(
         3630, 1424695777, "13:49:37", "04:49:35", "4E11B142CFB", "A94D0F6E2C8B4175930E7B1FD65C2A88",
         "The end of a message",
         "A line with nothing but a dot ends it. Here is one that belongs to the text:\n.\n"
         "On the wire it had two dots, and your mail program took one away.",
     ),
-    Letter(
+    DemoMessage(
         3834, 1424696377, "13:59:37", "04:59:35", "5B82D142CFC", "C6E27A14F3D94B0588A1D07E9B3F5C62",
         "Goodbye",
         "QUIT is what removes the marked messages. After that they are gone for good.",
@@ -85,7 +85,7 @@ wait, you ask how many there are, you look at one, you take it home, and you say
 be kept."""
 
 
-def prepare(folder: Path) -> tuple[Path, Path]:
+def ensure_mailbox(folder: Path) -> tuple[Path, Path]:
     """Make the demo account in a folder, or what is missing of it.
 
     Returns the mail folder and the file of accounts. Mail that came since stays. Raises OSError.
@@ -99,34 +99,34 @@ def prepare(folder: Path) -> tuple[Path, Path]:
         for part in ("new", "cur")
         for file in (maildir / part).iterdir()
     }
-    for letter in LETTERS:
+    for letter in DEMO_MESSAGES:
         name = f"{letter.delivered}.{letter.queue_id}.demo,W={letter.octets}"
         if name not in there:
-            (maildir / "tmp" / name).write_bytes(written(letter))
+            (maildir / "tmp" / name).write_bytes(render(letter))
             (maildir / "tmp" / name).rename(maildir / "new" / name)
-    with userfile.changing(users) as lines:
-        if userfile.find(lines, ACCOUNT) is None:
-            keys = {"SCRAM-SHA-256": scram.make("SCRAM-SHA-256", Secret(PASSWORD))}
-            stored = hashes.make(Secret(PASSWORD))
-            lines.append(account.with_credentials(f"{ACCOUNT}:", stored, keys))
+    with passwd_file.edit(users) as lines:
+        if passwd_file.index_of(lines, ACCOUNT) is None:
+            keys = {"SCRAM-SHA-256": scram.create_keys("SCRAM-SHA-256", Secret(PASSWORD))}
+            stored = password_hashing.hash_password(Secret(PASSWORD))
+            lines.append(passwd_entry.replace_credentials(f"{ACCOUNT}:", stored, keys))
     return mail, users
 
 
-def certify(folder: Path) -> tuple[Path, Path]:
+def ensure_certificate(folder: Path) -> tuple[Path, Path]:
     """Return the files of a certificate for this machine and of its key, made when missing.
 
     It certifies itself, so a client believes it only with its file: `--cacert`. Raises OSError.
     """
     certificate, key = folder / CERTIFICATE, folder / "key.pem"
     if not (certificate.exists() and key.exists()):
-        made = selfsigned.make(("localhost",), ("127.0.0.1", "::1"), "Restante demo")
+        made = self_signed.create_self_signed(("localhost",), ("127.0.0.1", "::1"), "Restante demo")
         key.touch(mode=0o600)
         key.write_bytes(made.key)
         certificate.write_bytes(made.certificate)
     return certificate, key
 
 
-def written(letter: Letter) -> bytes:
+def render(letter: DemoMessage) -> bytes:
     """Return a message as it is stored, with as much text as its size asks for."""
     text = f"{_HEADER.format(**letter._asdict())}\n{letter.opening}\n\n".encode()
     missing = letter.octets - size_on_wire([text])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from restante.auth.api import UnavailableError
-from restante.storage.api import BusyError, PartlyExpiredError, StoreError
+from restante.auth.interfaces import UnavailableError
+from restante.storage.interfaces import BusyError, PartlyExpiredError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.file import FileAuthenticator
-    from restante.storage.api import Due, Expires
+    from restante.storage.interfaces import ExpiredMessage, Expires
 
 ROUND = 60 * 60  # seconds
 
 
-class Expiry:
+class MailExpiry:
     """Looks after the mail of all accounts in a file; `days` holds for those without their own."""
 
     def __init__(
@@ -51,7 +51,7 @@ class Expiry:
             await asyncio.sleep(ROUND)
 
     async def _remove(self) -> None:
-        async for user, removed in self.look(dry_run=False):
+        async for user, removed in self.expire_all(dry_run=False):
             self._log.info(
                 "expired",
                 user=user,
@@ -59,7 +59,9 @@ class Expiry:
                 octets=sum(message.octets for message in removed),
             )
 
-    async def look(self, *, dry_run: bool) -> AsyncIterator[tuple[str, Sequence[Due]]]:
+    async def expire_all(
+        self, *, dry_run: bool
+    ) -> AsyncIterator[tuple[str, Sequence[ExpiredMessage]]]:
         """Remove what is due, unless it is a dry run, and tell it user by user.
 
         A maildrop that somebody holds, or that cannot be read, is left for the next time.
@@ -79,7 +81,7 @@ class Expiry:
             if due:
                 yield account.name, due
 
-    async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[Due]:
+    async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
         try:
             return await self._store.expire(user, days, dry_run=dry_run)

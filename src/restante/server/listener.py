@@ -10,28 +10,28 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from restante.server.connection import Connection
-from restante.server.process import spare_files
-from restante.server.sockets import keep_alive
-from restante.server.wire import PLAIN
+from restante.server.connection.connection import Connection
+from restante.server.connection.keepalive import keep_alive
+from restante.server.connection.transport import PLAIN
+from restante.server.system import spare_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from restante.server.address import Address
-    from restante.server.service import Service
-    from restante.server.wire import Endpoint
+    from restante.server.addresses import ListenAddress
+    from restante.server.connection.transport import ListenerPolicy
+    from restante.server.context import ServerContext
 
 BACKLOG = 1024  # connections that the kernel holds until they are accepted
 STOP_PATIENCE = 10  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Listen:
+class ListenConfig:
     """An address, and what those find who connect to it."""
 
-    address: Address
-    endpoint: Endpoint = PLAIN
+    address: ListenAddress
+    endpoint: ListenerPolicy = PLAIN
 
 
 class ListenError(Exception):
@@ -39,25 +39,25 @@ class ListenError(Exception):
 
 
 @contextlib.asynccontextmanager
-async def listening(
-    service: Service, addresses: Iterable[Listen], stop_patience: float = STOP_PATIENCE
+async def serve_listeners(
+    service: ServerContext, addresses: Iterable[ListenConfig], stop_patience: float = STOP_PATIENCE
 ) -> AsyncIterator[list[socket.socket]]:
     """Serve at these addresses while the block runs, which gets the sockets; then stop gracefully.
 
     Raises ListenError.
     """
     try:
-        async with accepting(service, addresses) as sockets:
+        async with accept_connections(service, addresses) as sockets:
             yield sockets
     finally:
         await service.stop(stop_patience)
 
 
 @contextlib.asynccontextmanager
-async def accepting(
-    service: Service,
-    addresses: Iterable[Listen],
-    opened: Mapping[Address, Sequence[socket.socket]] | None = None,
+async def accept_connections(
+    service: ServerContext,
+    addresses: Iterable[ListenConfig],
+    opened: Mapping[ListenAddress, Sequence[socket.socket]] | None = None,
 ) -> AsyncIterator[list[socket.socket]]:
     """Take connections while the block runs; their sessions go on behind it.
 
@@ -86,7 +86,7 @@ def backlog() -> int:
     return max(1, min(BACKLOG, spare_files() // 2))
 
 
-def open_sockets(address: Address) -> list[socket.socket]:
+def open_sockets(address: ListenAddress) -> list[socket.socket]:
     """Return a listening socket for each address that the host's name stands for.
 
     Raises ListenError.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from structlog import DropEvent
 
-from restante.server.origin import origin
+from restante.server.limits.networks import client_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class LogRate:
             return event
         if self._clock() >= self._ends:
             self.begin_anew()
-        key = name, origin(event.get("address", ""))
+        key = name, client_network(event.get("address", ""))
         if self._in_all[name] >= MOST_IN_ALL or self._written[key] >= MOST_EACH:
             known = key if key in self._written else (name, OTHERS)
             self._left_out[known] += 1

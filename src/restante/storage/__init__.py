@@ -1,6 +1,10 @@
 """Where mail lies.
 
-`api` says what a store is; `maildir`, `mbox` and `memory` are some. `layout` names a user's place,
-`files` opens what others may change meanwhile, `pace` tells whether the disk is quick, `snapshots`
-keeps what was found, and `headers` puts stand-ins in the place of headers in UTF-8.
+`interfaces` says what a store is; `maildir`, `mbox` and `memory` are the stores, and do not know
+each other. `paths` names a user's place, `fs` opens files that others may change meanwhile,
+`disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it,
+`snapshot_cache` keeps what was found. `utf8_downgrade` serves clients that did not ask for UTF-8.
+
+Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
+docs/explanation/durability.md.
 """

@@ -42,7 +42,7 @@ _WHOLE = frozenset({"M", "R", "E", "reverse", "hexlify", *_HASHES})
 _PLACES = {"uid": 0, "uidvalidity": 1}
 
 
-class Message(NamedTuple):
+class FormatValues(NamedTuple):
     """What Dovecot knows of a message."""
 
     uid: int = 0
@@ -68,7 +68,7 @@ class Variable(NamedTuple):
         cut = self.offset or (self.width and not self.pad) or any(self.numbers)
         return not cut and _WHOLE.issuperset(self.modifiers)
 
-    def __call__(self, message: Message) -> bytes:
+    def __call__(self, message: FormatValues) -> bytes:
         """Return its text for a message."""
         value = getattr(message, self.name)
         text = value if isinstance(value, bytes) else b"%d" % value
@@ -164,7 +164,7 @@ class DovecotFormat:
         self.by_name = names <= {"filename", "guid"} and any(v.whole for v in variables)
         """Whether the name of its file alone gives a message a unique-id of its own."""
 
-    def __call__(self, message: Message) -> str:
+    def __call__(self, message: FormatValues) -> str:
         """Return a message's unique-id, whatever its length and characters."""
         if self._template is not None:
             return self._template.format(message.uid, message.uidvalidity)

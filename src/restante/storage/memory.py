@@ -6,9 +6,9 @@ import asyncio
 import itertools
 from typing import TYPE_CHECKING
 
-from restante.protocol.body import size_on_wire
-from restante.protocol.maildrop import Contents
-from restante.storage.api import BusyError, GoneError
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.interfaces import BusyError, MessageGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,24 +53,24 @@ class MemoryMaildrop:
     def __init__(self, box: _Box) -> None:
         self._box = box
         self._held = True
-        self.contents = Contents(
+        self.contents = MessageList(
             tuple(size_on_wire([message]) for message in box.messages.values()),
             tuple(box.messages),
         )
 
     def read(self, index: int, lines: int | None = None) -> bytes:  # noqa: ARG002  # the whole is at hand
-        """Return a message. Raises GoneError."""
+        """Return a message. Raises MessageGoneError."""
         try:
             return self._box.messages[self.contents.uids[index]]
         except KeyError:
-            raise GoneError("the message is gone") from None
+            raise MessageGoneError("the message is gone") from None
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages."""
         for index in indexes:
             self._box.messages.pop(self.contents.uids[index], None)
 
-    async def correct(self, sizes: Mapping[int, int]) -> None:
+    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Do nothing: sizes here are counted, never remembered."""
 
     def release(self) -> None:

@@ -9,18 +9,18 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from cli.shell.terminal import PASSWORD, answer, scripted
-from restante.cli import units
-from restante.cli.heads import head_of
+from restante.cli.output import units
+from restante.cli.output.message_summary import head_of
 from restante.cli.shell import letter
 from restante.cli.shell.completer import ShellCompleter
-from restante.cli.shell.desk import Desk
+from restante.cli.shell.dispatch import dispatch
 from restante.cli.shell.prompt import idle_text
-from restante.cli.shell.screen import Screen
-from restante.cli.shell.secrets import without_secrets
-from restante.cli.shell.table import obey
+from restante.cli.shell.redaction import without_secrets
+from restante.cli.shell.screen import ShellScreen
+from restante.cli.shell.session import ShellSession
 from restante.client import blocking
-from restante.diagnosis import texts
-from restante.protocol.failures import Lost
+from restante.diagnosis import wording
+from restante.protocol.failures import ConnectionLost
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from restante.protocol.failures import Lost
     ],
 )
 def test_sizes_are_short(octets: int, short: str, long: str) -> None:
-    assert (units.short_size(octets), texts.octets(octets)) == (short, long)
+    assert (units.short_size(octets), wording.octets(octets)) == (short, long)
 
 
 def test_a_date_of_this_year_has_its_time_and_one_of_another_its_year() -> None:
@@ -89,25 +89,25 @@ def test_who_is_idle_for_long_is_warned(seconds: float, text: str) -> None:
 def test_the_idle_time_counts_from_the_last_reply() -> None:
     now = [100.0]
     with scripted(answer) as url:
-        screen = Screen(interactive=False)
-        desk = Desk(lambda: blocking.connect(url, PASSWORD), screen, lambda: now[0])
+        screen = ShellScreen(interactive=False)
+        desk = ShellSession(lambda: blocking.connect(url, PASSWORD), screen, lambda: now[0])
         assert desk.idle == 0  # not connected
         desk.connect()
         now[0] = 800
         assert desk.idle == 700
-        obey(desk, "NOOP")
+        dispatch(desk, "NOOP")
         assert desk.idle == 0
         desk.hang_up()
 
 
 def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
     with scripted(lambda line: None if line.startswith("TOP") else answer(line)) as url:
-        desk = Desk(lambda: blocking.connect(url, PASSWORD), Screen(interactive=True))
+        desk = ShellSession(lambda: blocking.connect(url, PASSWORD), ShellScreen(interactive=True))
         desk.connect()
         completer = ShellCompleter(desk)
         assert list(completer.get_completions(Document("show "), CompleteEvent()))
-        with pytest.raises(Lost):
-            obey(desk, "NOOP")
+        with pytest.raises(ConnectionLost):
+            dispatch(desk, "NOOP")
         desk.hang_up()
 
 

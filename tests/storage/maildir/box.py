@@ -8,20 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from restante.storage.layout import Layout
+from restante.storage.disk_latency import DiskLatency
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.pace import Pace
+from restante.storage.paths import Layout
 from storage.contract import whole
 
 T = TypeVar("T")
 
 
-class Quick(Pace):
+class Quick(DiskLatency):
     """A disk that answers at once, however busy the machine is."""
 
     @property
-    def quick(self) -> bool:
+    def is_fast(self) -> bool:
         return True
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import StoreError
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from storage.contract import whole
 
 BAD, OLD = "1.M1P1.host", 1_000_000_000
@@ -45,7 +45,7 @@ def broken(call: Any) -> Any:
 @pytest.mark.parametrize("owner", [-1, 0])
 def test_login(maildir: Path, monkeypatch: pytest.MonkeyPatch, owner: int) -> None:
     """The login works, UIDL shows all, and RETR of the bad message alone fails."""
-    monkeypatch.setattr("restante.storage.maildir.held.folder_owner", lambda _: owner)
+    monkeypatch.setattr("restante.storage.maildir.locked_folder.folder_owner", lambda _: owner)
     store = MaildirStore(Layout(maildir))
 
     async def session() -> None:

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from restante.storage import files
-from restante.storage.api import BusyError, GoneError, RemainError, StoreError
-from restante.storage.layout import Layout
+from restante.storage import fs
+from restante.storage.interfaces import BusyError, MessageGoneError, PartialRemovalError, StoreError
 from restante.storage.maildir import MaildirStore
-from restante.storage.maildir.listing import Folders, find_again, list_messages
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.scan import Folders, list_messages, relocate
+from restante.storage.paths import Layout
 from storage.contract import BIG, whole
 from storage.maildir.box import Box
 
@@ -48,7 +48,7 @@ def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: B
             box.put(name)
         maildrop = await box.store.acquire("ann", 0)
         vanishing.unlink()
-        with pytest.raises(GoneError):
+        with pytest.raises(MessageGoneError):
             await whole(maildrop, 0)
         await maildrop.remove([0, 1])
         maildrop.release()
@@ -67,7 +67,7 @@ def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) 
         texts = [await whole(maildrop, 0), await whole(maildrop, 1)]
         gone = texts.index(b"one\n")
         first.unlink()
-        with pytest.raises(GoneError):
+        with pytest.raises(MessageGoneError):
             await whole(maildrop, gone)
         second.rename(box.folder / "cur" / "1.a:2,F")
         assert await whole(maildrop, 1 - gone) == b"two\n"
@@ -87,7 +87,7 @@ def test_a_removal_is_not_confirmed_where_another_file_has_the_base_name(box: Bo
         maildrop = await box.store.acquire("ann", 0)
         marked.rename(box.folder / "cur" / "1.a:2,S")
         box.put("cur/1.a:2,", b"another\n")
-        with pytest.raises(RemainError) as caught:
+        with pytest.raises(PartialRemovalError) as caught:
             await maildrop.remove([0, 1])
         assert caught.value.remaining == [0]
         maildrop.release()
@@ -104,7 +104,7 @@ def test_a_message_that_moves_on_while_it_is_looked_for_is_removed_all_the_same(
     names = [f"1.a:2,{flags}" for flags in ("", "F", "FS")]
 
     def moving(*arguments: Any) -> Any:
-        found = find_again(*arguments)
+        found = relocate(*arguments)
         if len(names) > 1:
             (folder / names.pop(0)).rename(folder / names[0])
         return found
@@ -113,7 +113,7 @@ def test_a_message_that_moves_on_while_it_is_looked_for_is_removed_all_the_same(
         box.put("cur/1.a:2,S").rename(folder / names[0])
         maildrop = await box.store.acquire("ann", 0)
         (folder / names.pop(0)).rename(folder / names[0])
-        monkeypatch.setattr(f"{MaildirMaildrop.__module__}.find_again", moving)
+        monkeypatch.setattr(f"{MaildirMaildrop.__module__}.relocate", moving)
         await maildrop.remove([0])
         maildrop.release()
 
@@ -129,14 +129,14 @@ def test_the_folders_are_read_once_for_all_messages_that_are_gone(
 
     def counting(*arguments: Any) -> Any:
         looks.append(arguments)
-        return find_again(*arguments)
+        return relocate(*arguments)
 
     async def session() -> None:
         files = [box.put(f"new/{number}.a") for number in range(20)]
         maildrop = await box.store.acquire("ann", 0)
         for file in files[::2]:
             file.unlink()
-        monkeypatch.setattr(f"{MaildirMaildrop.__module__}.find_again", counting)
+        monkeypatch.setattr(f"{MaildirMaildrop.__module__}.relocate", counting)
         await maildrop.remove(range(20))
         maildrop.release()
 
@@ -161,7 +161,7 @@ def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
     async def session() -> None:
         maildrop = await box.store.acquire("ann", 0)
         monkeypatch.setattr(os, "unlink", unlink)
-        with pytest.raises(RemainError) as caught:
+        with pytest.raises(PartialRemovalError) as caught:
             await maildrop.remove([1, 2, 3])
         monkeypatch.undo()
         assert caught.value.remaining == [1, 3]
@@ -239,7 +239,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_message_is_told_of(
         with pytest.raises(StoreError, match="to its end"):  # a loop is one thing
             async for chunk in body:  # type: ignore[union-attr]
                 received += len(chunk)
-        assert received == files.CHUNK
+        assert received == fs.CHUNK
         await body.aclose()  # type: ignore[union-attr]
         maildrop.release()
 
@@ -249,7 +249,7 @@ def test_a_disk_that_fails_in_the_middle_of_a_message_is_told_of(
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from restante.storage.layout import Layout
+from restante.storage.paths import Layout
 from restante.storage.maildir import MaildirStore
 
 async def hold():

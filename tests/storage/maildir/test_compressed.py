@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.protocol.body import size_on_wire
-from restante.protocol.needs import Body
-from restante.storage.api import StoreError
+from restante.protocol.server.needs import Body
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.interfaces import StoreError
 from restante.storage.maildir import compressed
 from storage.contract import whole
 from storage.maildir.box import Box

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import Store
-from restante.storage.layout import Layout
+from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from storage.contract import *  # noqa: F403
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import BusyError, Due, PartlyExpiredError, StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.expiry import DAY
+from restante.storage.paths import Layout
 
 NOW = 1_800_000_000
 
@@ -34,7 +34,7 @@ def put(maildir: Path, name: str, age: float, folder: str = "cur") -> Path:
     return file
 
 
-def expire(maildir: Path, days: int, *, dry_run: bool = False) -> list[Due]:
+def expire(maildir: Path, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
     store = MaildirStore(Layout(maildir.parent))
     return asyncio.run(store.expire(maildir.name, days, dry_run=dry_run))
 
@@ -46,7 +46,10 @@ def test_a_message_goes_when_it_is_so_many_days_old_and_not_a_second_earlier(
     older = put(maildir, f"{NOW - 8 * DAY}.b:2,S", 8 * DAY, "new")
     young = put(maildir, f"{NOW - 7 * DAY + 1}.c", 7 * DAY - 1)
     found = expire(maildir, 7)
-    assert found == [Due(f"{NOW - 8 * DAY}.b", 8, 12), Due(f"{NOW - 7 * DAY}.a", 7, 12)]
+    assert found == [
+        ExpiredMessage(f"{NOW - 8 * DAY}.b", 8, 12),
+        ExpiredMessage(f"{NOW - 7 * DAY}.a", 7, 12),
+    ]
     assert not old.exists()
     assert not older.exists()
     assert young.exists()
@@ -61,9 +64,9 @@ def test_the_later_of_name_and_file_counts(maildir: Path, by_name: int, by_file:
 
 def test_a_dry_run_lists_the_same_and_removes_nothing(maildir: Path) -> None:
     file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
-    assert expire(maildir, 7, dry_run=True) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
+    assert expire(maildir, 7, dry_run=True) == [ExpiredMessage(f"{NOW - 9 * DAY}.a", 9, 12)]
     assert file.exists()
-    assert expire(maildir, 7) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
+    assert expire(maildir, 7) == [ExpiredMessage(f"{NOW - 9 * DAY}.a", 9, 12)]
 
 
 @pytest.mark.parametrize("missing", ["new", "cur"])
@@ -72,7 +75,7 @@ def test_a_dry_run_makes_no_folder_that_is_missing(maildir: Path, missing: str) 
     put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY, there)
     (maildir / missing).rmdir()
     before = sorted(maildir.rglob("*"))
-    assert expire(maildir, 7, dry_run=True) == [Due(f"{NOW - 9 * DAY}.a", 9, 12)]
+    assert expire(maildir, 7, dry_run=True) == [ExpiredMessage(f"{NOW - 9 * DAY}.a", 9, 12)]
     assert sorted(maildir.rglob("*")) == before
 
 
@@ -113,7 +116,7 @@ def test_what_is_gone_is_told_though_it_may_not_last(
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(PartlyExpiredError, match=f"Input/output error: {maildir}$") as caught:
         expire(maildir, 7)
-    assert caught.value.removed == [Due(file.name, 9, 12)]
+    assert caught.value.removed == [ExpiredMessage(file.name, 9, 12)]
 
 
 def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.files import FileChunks, open_file
-from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, sizes
-from restante.storage.maildir.listing import Folders
+from restante.storage.fs import FileChunks, open_file
+from restante.storage.interfaces import StoreError
+from restante.storage.maildir import MaildirStore, size_cache
+from restante.storage.maildir.scan import Folders
+from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -96,7 +96,7 @@ def test_a_size_that_was_guessed_because_the_disk_failed_is_not_remembered(
     for folder in (box.folder / "new", box.folder / "cur", box.folder):
         os.utime(folder, (1, 1))
     with monkeypatch.context() as patched:
-        patched.setattr(sizes, "open_file", fail)
+        patched.setattr(size_cache, "open_file", fail)
         assert box.sizes() == [0]
     assert box.sizes() == [21]
 

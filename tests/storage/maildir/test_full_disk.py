@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import BusyError, StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from storage.contract import everything
 from support.disks import fill, free_octets, make_read_only, small_disk, take_all_names
 

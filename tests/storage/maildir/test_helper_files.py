@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import BusyError, StoreError
-from restante.storage.files import make_file, read_whole
-from restante.storage.layout import Layout
+from restante.storage.fs import make_file, read_whole
+from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import (
     CourierUniqueIds,
     DovecotUniqueIds,
     MaildirStore,
     delivery,
-    sizes,
+    size_cache,
     uidlist,
 )
+from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
 SECRET = b"a file of another user\n"
@@ -136,15 +136,15 @@ def test_a_file_of_sizes_is_read_no_further_than_it_is_of_use(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C6: it has a record for each message, and the longest one is known."""
-    monkeypatch.setattr(sizes, "SPARE", 1)
+    monkeypatch.setattr(size_cache, "SPARE", 1)
     uid = "u" * 70
-    known: sizes.Known = {uid: (10**18, 10**18, 2 * 10**18)}
+    known: size_cache.Known = {uid: (10**18, 10**18, 2 * 10**18)}
     root = os.open(box.folder, os.O_RDONLY)
     try:
-        sizes._save(known, root)
-        assert sizes._load(root, 1) == known
-        sizes._save(known | {"v" * 70: known[uid]}, root)
-        assert sizes._load(root, 1) == {}
+        size_cache._save(known, root)
+        assert size_cache._load(root, 1) == known
+        size_cache._save(known | {"v" * 70: known[uid]}, root)
+        assert size_cache._load(root, 1) == {}
     finally:
         os.close(root)
 

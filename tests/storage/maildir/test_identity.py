@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from restante.protocol.body import size_on_wire
-from restante.storage.api import GoneError, RemainError
-from restante.storage.maildir import listing, opening
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.interfaces import MessageGoneError, PartialRemovalError
+from restante.storage.maildir import refresh, scan
 from restante.storage.maildir.identity import Evidence, Verdict
-from restante.storage.maildir.listing import Entry, Folders
 from restante.storage.maildir.maildrop import MaildirMaildrop
+from restante.storage.maildir.scan import Folders, MaildirEntry
 from storage.contract import whole
 from storage.maildir.box import Box
 from storage.maildir.test_snapshots import at_hand, settled
@@ -45,13 +45,13 @@ def delete_first(box: Box, act: Callable[[], object], *, read: bool = False) -> 
     """Delete the first message while `act` happens; tell whether the removal was confirmed."""
 
     async def session() -> bool:
-        maildrop = box.store.at_hand("ann") or await box.store.acquire("ann", 0)
+        maildrop = box.store.open_cached("ann") or await box.store.acquire("ann", 0)
         try:
             if read:
                 assert await whole(maildrop, 0) == TEXT
             act()
             await maildrop.remove([0])
-        except RemainError as error:
+        except PartialRemovalError as error:
             return 0 not in error.remaining
         finally:
             maildrop.release()
@@ -154,12 +154,12 @@ def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
         undo.callback(os.close, root)
         folders = Folders.open(root)
         undo.callback(folders.close)
-        known = listing.list_messages(folders)
+        known = scan.list_messages(folders)
         os.utime(file, (OLD, 2**32))  # of a host whose clock is ahead: it is no help
         for name in ("new/1.early", NAMES[3], NAMES[2]):
             os.link(file, box.folder / name)
         file.unlink()
-        (entry,) = listing.find_again(known, folders).entries
+        (entry,) = scan.relocate(known, folders).entries
         assert entry.path == NAMES[2]
         evidence = Evidence(0, {})
         assert evidence.judge(entry, (box.folder / NAMES[2]).stat()) is Verdict.UNSURE
@@ -298,7 +298,7 @@ def test_a_message_is_read_under_its_new_base_name(box: Box) -> None:
         (box.folder / NAMES[2]).rename(box.folder / NAMES[3])
         assert await whole(maildrop, 0) == TEXT
         (box.folder / NAMES[3]).unlink()
-        with pytest.raises(GoneError):
+        with pytest.raises(MessageGoneError):
             await whole(maildrop, 0)
         maildrop.release()
 
@@ -376,14 +376,14 @@ def test_a_file_system_that_numbers_files_in_its_own_way_works(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its folders list other inode numbers than its files have."""
-    look = listing._look
+    look = scan._look
 
-    def odd(folders: Folders) -> Iterator[Entry]:
+    def odd(folders: Folders) -> Iterator[MaildirEntry]:
         for entry in look(folders):
             yield entry._replace(inode=entry.inode + 1_000_000)
 
-    monkeypatch.setattr(listing, "_look", odd)
-    monkeypatch.setattr(opening, "_updated", lambda *_: None)
+    monkeypatch.setattr(scan, "_look", odd)
+    monkeypatch.setattr(refresh, "_updated", lambda *_: None)
     for name in ("new/1.a", "new/2.b"):
         box.put(name)
     assert len(box.texts()) == 2

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import StoreError
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from storage.contract import whole
 from storage.maildir.box import Quick
 
@@ -57,7 +57,7 @@ class Homes:
         """Read Ann's first message, delete it, and return it."""
 
         async def run() -> bytes:
-            maildrop = self.store.at_hand("ann") or await self.store.acquire("ann", 0)
+            maildrop = self.store.open_cached("ann") or await self.store.acquire("ann", 0)
             try:
                 message = await whole(maildrop, 0)
                 await maildrop.remove([0])
@@ -86,7 +86,7 @@ def test_a_warm_login_follows_no_link(homes: Homes) -> None:
     """C2: the fast path as well."""
     warm(homes)
     homes.swap()
-    assert homes.store.at_hand("ann") is None
+    assert homes.store.open_cached("ann") is None
     with pytest.raises(StoreError, match="symbolic link"):
         homes.session()
 
@@ -120,7 +120,7 @@ def warm(homes: Homes) -> None:
         for part in ("new", "cur"):
             os.utime(homes.maildir / part, (LONG_AGO, LONG_AGO))
         (await homes.store.acquire("ann", 0)).release()
-        maildrop = homes.store.at_hand("ann")
+        maildrop = homes.store.open_cached("ann")
         assert maildrop is not None
         maildrop.release()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import StoreError
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
 

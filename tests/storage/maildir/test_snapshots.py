@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.storage import pace, snapshots
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
-from restante.storage.maildir import MaildirStore, opening, snapshot
-from restante.storage.pace import Pace
+from restante.storage import disk_latency, snapshot_cache
+from restante.storage.disk_latency import DiskLatency
+from restante.storage.interfaces import StoreError
+from restante.storage.maildir import MaildirStore, refresh, snapshot
+from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
 YEAR = 365 * 24 * 3600
@@ -40,7 +40,7 @@ class Aging:
 
 def at_hand(box: Box) -> list[str] | None:
     """Return the unique-ids of the maildrop where it is opened without a thread."""
-    maildrop = box.store.at_hand("ann")
+    maildrop = box.store.open_cached("ann")
     if maildrop is None:
         return None
     try:
@@ -119,7 +119,7 @@ def test_a_size_that_was_corrected_stays_when_the_file_gets_a_flag(box: Box) -> 
 
     async def correct() -> None:
         maildrop = await box.store.acquire("ann", 0)
-        await maildrop.correct({0: 21})
+        await maildrop.correct_sizes({0: 21})
         maildrop.release()
 
     asyncio.run(correct())
@@ -135,7 +135,7 @@ def test_a_message_without_a_size_in_its_name_is_counted_and_the_others_are_not_
 ) -> None:
     box.put("cur/1.a,W=21:2,S")
     settled(box)
-    monkeypatch.setattr(opening, "_listed", lambda *_: pytest.fail("listed anew"))
+    monkeypatch.setattr(refresh, "_listed", lambda *_: pytest.fail("listed anew"))
     for number in (2, 3, 4):
         box.put(f"new/{number}.b")
         assert box.sizes() == [21] * number
@@ -156,7 +156,7 @@ def test_a_time_that_was_put_back_hides_nothing(box: Box) -> None:
 def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
     box.put("new/1.a")
     settled(box)
-    maildrop = box.store.at_hand("ann")
+    maildrop = box.store.open_cached("ann")
     assert maildrop is not None
     assert at_hand(box) is None
     maildrop.release()
@@ -168,7 +168,7 @@ def test_a_warm_session_holds_two_descriptors_until_a_message_is_read(box: Box) 
     box.put("new/1.a")
     settled(box)
     before = len(os.listdir("/proc/self/fd"))
-    maildrop = box.store.at_hand("ann")
+    maildrop = box.store.open_cached("ann")
     assert maildrop is not None
     assert len(os.listdir("/proc/self/fd")) == before + 2
     assert maildrop.read(0) == b"Subject: a\n\nhello\n"
@@ -181,7 +181,7 @@ def test_a_folder_in_place_of_the_locked_one_stays_as_it_is(box: Box, lock: bool
     """R1939-6.2: a session reads the folder that it locked, and removes nothing unlocked."""
     box.put("new/1.a", b"ours\n")
     settled(box)
-    maildrop = box.store.at_hand("ann")
+    maildrop = box.store.open_cached("ann")
     assert maildrop is not None
     box.folder.rename(box.root / "old")
     for part in ("tmp", "new", "cur"):
@@ -200,22 +200,22 @@ def test_a_folder_in_place_of_the_locked_one_stays_as_it_is(box: Box, lock: bool
 def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     box.put("new/1.a")
     settled(box)
-    box.store._pace = slow = Pace()
-    for _ in range(pace.ENOUGH):
+    box.store._pace = slow = DiskLatency()
+    for _ in range(disk_latency.ENOUGH):
         slow.note(time.monotonic() + 60)
-    monkeypatch.setattr(pace, "LONG", 0.0)
+    monkeypatch.setattr(disk_latency, "LONG", 0.0)
     assert at_hand(box) == ["1.a"]
     assert at_hand(box) is None
 
 
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
-    known = snapshots.Snapshots[snapshot.Snapshot](most=5)
-    stamp = snapshot.Stamp(*(snapshot.Change(inode, 1, 1) for inode in (1, 2, 3)))
+    known = snapshot_cache.SnapshotCache[snapshot.MaildirSnapshot](most=5)
+    stamp = snapshot.FolderStamp(*(snapshot.FolderChange(inode, 1, 1) for inode in (1, 2, 3)))
     for owner in ("a", "b", "c"):
-        known.keep(owner, snapshot.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
+        known.keep(owner, snapshot.MaildirSnapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
     known.get("a")
     for owner in ("d", "e", "f"):
-        known.keep(owner, snapshot.Snapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
+        known.keep(owner, snapshot.MaildirSnapshot("", stamp, 0, (), contents=None))  # type: ignore[arg-type]
     assert known.get("b") is None
     assert known.get("a") is not None
 
@@ -286,7 +286,7 @@ def test_one_message_more_of_many_is_worked_into_what_is_known(
     for number in range(50):
         box.put(f"cur/{number + 100}.a,W=9:2,S", b"A: b\n\nx\n")
     settled(box)
-    monkeypatch.setattr(opening, "_listed", lambda *_: pytest.fail("listed anew"))
+    monkeypatch.setattr(refresh, "_listed", lambda *_: pytest.fail("listed anew"))
     box.put("new/125.b,W=9", b"A: b\n\nx\n")
     assert box.uids()[26] == "125.b,W=9"
     assert len(box.sizes()) == 51

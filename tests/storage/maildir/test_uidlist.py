@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import StoreError
 from restante.storage.maildir import (
     CourierUniqueIds,
     DovecotUniqueIds,
     MaildirStore,
-    names,
-    opening,
+    filenames,
+    refresh,
     snapshot,
     uidlist,
 )
+from restante.storage.paths import Layout
 from storage.maildir.box import Box, Quick
 from storage.maildir.test_snapshots import at_hand, settled
 
@@ -58,7 +58,7 @@ def test_long_names_stay_unique_ids_as_dovecot_has_them(box: Box, form: str, lis
     box.put(f"cur/{name}:2,S")
     box.put("new/2.c d")
     with_list(box, HEAD + (f"1 :{name}\n".encode() if listed else b""), form)
-    assert box.uids() == [name, names.hashed("2.c d")]
+    assert box.uids() == [name, filenames.hashed_uid("2.c d")]
 
 
 def test_a_guid_in_the_list_goes_before_the_name(box: Box) -> None:
@@ -142,16 +142,16 @@ def test_a_name_that_is_anothers_unique_id_is_hashed(box: Box) -> None:
     other = box.put("new/1.a")
     box.put(f"new/{SECOND}")
     with_list(box, HEAD + b"2 :1.a\n")
-    assert box.uids() == [names.hashed(SECOND), SECOND][::-1]
+    assert box.uids() == [filenames.hashed_uid(SECOND), SECOND][::-1]
     other.unlink()
-    assert box.uids() == [names.hashed(SECOND)]
+    assert box.uids() == [filenames.hashed_uid(SECOND)]
 
 
 def test_what_looks_like_a_hash_of_ours_is_not_taken_from_the_list(box: Box) -> None:
     box.put("new/1.a")
     box.put("new/2 b")
-    with_list(box, HEAD + f"1 P{names.hashed('2 b')} :1.a\n".encode())
-    assert box.uids() == ["1.a", names.hashed("2 b")]
+    with_list(box, HEAD + f"1 P{filenames.hashed_uid('2 b')} :1.a\n".encode())
+    assert box.uids() == ["1.a", filenames.hashed_uid("2 b")]
 
 
 def test_a_unique_id_that_stands_twice_is_given_once(box: Box) -> None:
@@ -184,7 +184,7 @@ def test_unique_ids_stay_when_flags_change_and_others_come_and_go(
     box.put("cur/2.b:2,")
     with_list(box, HEAD + b"1 :1.a\n2 :2.b\n")
     aging = settled(box)
-    monkeypatch.setattr(opening, "_listed", lambda *_: pytest.fail("listed anew"))
+    monkeypatch.setattr(refresh, "_listed", lambda *_: pytest.fail("listed anew"))
     file = file.rename(box.folder / "cur/1.a:2,RS")
     assert box.uids() == [FIRST, SECOND]
     aging.age()
@@ -231,7 +231,7 @@ def test_a_list_that_changed_just_now_is_read_again_though_its_time_is_the_same(
     """A clock has a grain."""
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
-    now = snapshot.Change(1, time.time_ns(), time.time_ns())
+    now = snapshot.FolderChange(1, time.time_ns(), time.time_ns())
     monkeypatch.setattr(snapshot, "_changed_if_there", lambda *_: now)
     assert settled(box).box.uids() == [FIRST]
     file.write_bytes(HEAD + b"2 :1.a\n")
@@ -246,13 +246,13 @@ def test_a_list_that_changes_during_a_look_gives_no_unique_id_twice(
     file = with_list(box, HEAD + b"1 :1.a\n")
     settled(box)
     box.put("new/2.b")
-    naming = uidlist.naming
+    naming = uidlist.uid_function
 
     def late(form: uidlist.UniqueIds | None, maildrop: int) -> Callable[[str], str]:
         file.write_bytes(HEAD + b"1 :2.b\n")
         return naming(form, maildrop)
 
-    monkeypatch.setattr(opening, "naming", late)
+    monkeypatch.setattr(refresh, "uid_function", late)
     assert box.uids() == ["1.a", FIRST]
 
 
@@ -378,9 +378,9 @@ def test_whatever_a_list_holds_unique_ids_fit_and_none_stands_twice(
 ) -> None:
     others = DovecotUniqueIds(form)
     known = uidlist.read(others, head + b"\n".join(lines) + rest)
-    unique_id = uidlist.given(others, known)
+    unique_id = uidlist.uids_from_list(others, known)
     keys = {*known, "1.a", "2.b", "3.c d", "x", os.fsdecode(b"\xff"), FIRST}
     found = [unique_id(key) for key in keys]
-    assert all(names.can_be_kept(uid) for uid in found)
+    assert all(filenames.can_be_kept(uid) for uid in found)
     assert len(set(found)) == len(keys)
     assert all(known[key] == unique_id(key) for key in known)

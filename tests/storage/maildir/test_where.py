@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import RemainError, StoreError
-from restante.storage.files import CHUNK, FileChunks
-from restante.storage.layout import Layout
+from restante.storage.fs import CHUNK, FileChunks
+from restante.storage.interfaces import PartialRemovalError, StoreError
 from restante.storage.maildir import MaildirStore
+from restante.storage.paths import Layout
 from storage.contract import whole
 from storage.maildir.box import Box
 
@@ -53,7 +53,7 @@ def test_a_file_below_a_mail_folder_that_is_named_from_here_has_its_whole_path(
 def test_a_message_that_cannot_be_opened_is_named(box: Box, *, quick: bool) -> None:
     file = box.put("cur/1.a:2,S")
     if not quick:
-        box.store._pace = type("Slow", (), {"quick": False, "note": lambda *_: None})()
+        box.store._pace = type("Slow", (), {"is_fast": False, "note": lambda *_: None})()
 
     async def read() -> None:
         maildrop = await box.store.acquire("ann", 0)
@@ -102,7 +102,7 @@ def test_of_messages_that_cannot_be_removed_one_is_named_with_the_reason(
     async def remove() -> None:
         maildrop = await box.store.acquire("ann", 0)
         monkeypatch.setattr(os, "unlink", refuse)
-        with pytest.raises(RemainError, match=told) as caught:
+        with pytest.raises(PartialRemovalError, match=told) as caught:
             await maildrop.remove([0, 1])
         assert caught.value.remaining == [1]
         maildrop.release()

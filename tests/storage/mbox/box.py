@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from restante.storage.layout import Layout
 from restante.storage.mbox import MboxStore
 from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.paths import Layout
 from storage.contract import whole
 
 T = TypeVar("T")

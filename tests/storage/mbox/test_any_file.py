@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from protocol import reference
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
-from restante.storage.mbox import MboxStore, fromline
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import MboxStore, from_line
+from restante.storage.paths import Layout
 from storage.mbox.box import FROM, Box
 from storage.mbox.test_reading import INTERNAL, PIECES
 
@@ -43,7 +43,7 @@ def test_a_removal_takes_nothing_else_along_and_who_knows_the_file_sees_the_same
     box: Box, octets: bytes, which: Sequence[int], added: bytes
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fromline, "BLOCK", 64)
+        patch.setattr(from_line, "BLOCK", 64)
         box.file.write_bytes(FROM + octets)
         store = MboxStore(Layout(box.root))
         before = seen(box, store)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage import pace
-from restante.storage.api import GoneError, StoreError
-from restante.storage.layout import Layout
-from restante.storage.mbox import MboxStore, fromline, messages
+from restante.storage import disk_latency
+from restante.storage.interfaces import MessageGoneError, StoreError
+from restante.storage.mbox import MboxStore, from_line, scanner
 from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.paths import Layout
 from storage.contract import whole
 from storage.mbox.box import FROM, Box, letter
 
@@ -66,7 +66,7 @@ def test_messages_are_read_and_removed_wherever_another_program_put_them(
     async def session(maildrop: MboxMaildrop) -> None:
         write(box, SEEN, last)  # type: ignore[operator]
         if write is in_place:  # else the old file still has it
-            with pytest.raises(GoneError):
+            with pytest.raises(MessageGoneError):
                 await whole(maildrop, 1)
         assert await whole(maildrop, 2) == last
         assert await whole(maildrop, 0) == ONE
@@ -87,7 +87,7 @@ def test_a_message_of_the_same_length_in_the_same_place_is_never_taken_for_it(
         write(box, THREE, TWO)  # type: ignore[operator]
         os.utime(box.file, ns=(status.st_atime_ns, status.st_mtime_ns))
         if write is in_place:
-            with pytest.raises(GoneError):
+            with pytest.raises(MessageGoneError):
                 await whole(maildrop, 0)
         else:
             assert await whole(maildrop, 0) == ONE
@@ -145,13 +145,13 @@ def test_what_did_not_change_is_not_read_again(box: Box, monkeypatch: pytest.Mon
     os.utime(box.file)
     before = box.uids()
     read: list[int] = []
-    scan = messages.scan
+    scan = scanner.scan
 
-    def counted(file: int, size: int, begin: int = 0) -> list[messages.Entry]:
+    def counted(file: int, size: int, begin: int = 0) -> list[scanner.MboxEntry]:
         read.append(begin)
         return scan(file, size, begin)
 
-    monkeypatch.setattr(messages, "scan", counted)
+    monkeypatch.setattr(scanner, "scan", counted)
     box.append(THREE)
     assert box.uids()[:2] == before
     assert read == [len(FROM + ONE) + 1]  # the last message, and what was added
@@ -165,31 +165,31 @@ def test_a_settled_file_is_at_hand_until_it_changes(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box.write(ONE)
-    assert box.store.at_hand("ann") is None
-    monkeypatch.setattr("restante.storage.mbox.opening.GRAIN", -(10**12))
-    monkeypatch.setattr(pace, "LONG", 100.0)
-    for _ in range(pace.ENOUGH):
+    assert box.store.open_cached("ann") is None
+    monkeypatch.setattr("restante.storage.mbox.snapshot.CLOCK_GRANULARITY", -(10**12))
+    monkeypatch.setattr(disk_latency, "LONG", 100.0)
+    for _ in range(disk_latency.ENOUGH):
         box.uids()
     for _ in range(2):
-        maildrop = box.store.at_hand("ann")
+        maildrop = box.store.open_cached("ann")
         assert maildrop is not None
-        assert box.store.at_hand("ann") is None  # it is locked
+        assert box.store.open_cached("ann") is None  # it is locked
         assert asyncio.run(whole(maildrop, 0)) == ONE
         maildrop.release()
-    monkeypatch.setattr(pace, "LONG", -1.0)
+    monkeypatch.setattr(disk_latency, "LONG", -1.0)
     for there in (True, False):  # a slow disk is left to the threads from then on
-        maildrop = box.store.at_hand("ann")
+        maildrop = box.store.open_cached("ann")
         assert (maildrop is not None) == there
         if maildrop is not None:
             maildrop.release()
-    monkeypatch.setattr(pace, "LONG", 100.0)
-    for _ in range(pace.ENOUGH):
+    monkeypatch.setattr(disk_latency, "LONG", 100.0)
+    for _ in range(disk_latency.ENOUGH):
         box.uids()
-    maildrop = box.store.at_hand("ann")
+    maildrop = box.store.open_cached("ann")
     assert maildrop is not None
     maildrop.release()
     box.append(TWO)
-    assert box.store.at_hand("ann") is None
+    assert box.store.open_cached("ann") is None
     assert box.texts() == [ONE, TWO]
 
 
@@ -198,10 +198,10 @@ def test_a_message_on_the_border_of_a_block_is_found(
 ) -> None:
     box.write(ONE, TWO, THREE)
     for block in range(1, 250):
-        monkeypatch.setattr(fromline, "BLOCK", block)
+        monkeypatch.setattr(from_line, "BLOCK", block)
         file = os.open(box.file, os.O_RDONLY)
         try:
-            assert len(messages.scan(file, box.file.stat().st_size)) == 3
+            assert len(scanner.scan(file, box.file.stat().st_size)) == 3
         finally:
             os.close(file)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
-from restante.storage.mbox import MboxStore, lock
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import MboxStore, locks
 from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.paths import Layout
 from storage.contract import whole
 from storage.mbox.box import Box, letter
 
@@ -114,7 +114,7 @@ def test_no_file_stays_open_nor_locked_where_the_lock_cannot_be_looked_at(
     box.write(ONE)
     before = open_files()
     with monkeypatch.context() as patched:
-        patched.setattr(lock, "same_file", fail)
+        patched.setattr(locks, "same_file", fail)
         with pytest.raises(StoreError):
             box.uids()
     assert open_files() == before
@@ -126,7 +126,7 @@ def test_an_mbox_that_could_not_be_unlocked_does_not_stay_open(
 ) -> None:
     """Its lock would keep the mail of other programs out for the whole session."""
     box.write(ONE)
-    real = lock._call_record_lock
+    real = locks._call_record_lock
 
     def failing(file: int, kind: int) -> None:
         if kind == fcntl.F_UNLCK:
@@ -134,7 +134,7 @@ def test_an_mbox_that_could_not_be_unlocked_does_not_stay_open(
         real(file, kind)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lock, "_call_record_lock", failing)
+        patched.setattr(locks, "_call_record_lock", failing)
         with pytest.raises(StoreError):
             box.uids()
         box.deliver(TWO)
@@ -151,7 +151,7 @@ def test_a_search_for_a_message_that_fails_leaves_the_mbox_unlocked(
         box.write(TWO, ONE)
         before = open_files()
         with monkeypatch.context() as patched:
-            patched.setattr("restante.storage.mbox.place.same_file", fail)
+            patched.setattr("restante.storage.mbox.paths.same_file", fail)
             with pytest.raises(StoreError):
                 await whole(maildrop, 0)
         assert open_files() == before

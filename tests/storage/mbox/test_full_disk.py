@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
-from restante.storage.mbox import MboxStore, moving
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import MboxStore, in_place_removal
 from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.paths import Layout
 from storage.contract import everything
 from storage.mbox.box import FROM, Box, letter
 from storage.mbox.killing import killed_at_each_call
@@ -153,7 +153,7 @@ def test_too_little_room_to_move(box: Box, monkeypatch: pytest.MonkeyPatch) -> N
     """Where a removal in place would take too long, nothing goes, and the log says what to do."""
     box.write(*LETTERS)
     no_room(monkeypatch, box)
-    monkeypatch.setattr(moving, "MOST_STEPS", 2)
+    monkeypatch.setattr(in_place_removal, "MOST_STEPS", 2)
     with pytest.raises(StoreError, match=r"free \d+ octets") as caught:
         box.remove(0)
     assert not caught.value.permanent

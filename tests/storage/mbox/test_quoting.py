@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.storage.mbox.quoting import Unquoting, quoted
+from restante.storage.mbox.quoting import Unquoting, quote_from_lines
 
 texts = st.lists(st.sampled_from([b">", b"From ", b"Fro", b"m ", b"\n", b"x"])).map(b"".join)
 
@@ -21,7 +21,7 @@ def unquoted(*chunks: bytes) -> tuple[bytes, int, bool]:
 
 @given(texts)
 def test_what_was_quoted_is_unquoted_to_what_it_was(text: bytes) -> None:
-    lines = quoted(text)
+    lines = quote_from_lines(text)
     assert not re.search(rb"(?m)^From ", lines)
     assert unquoted(lines) == (text, len(lines) - len(text), False)
 

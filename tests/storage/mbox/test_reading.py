@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import reference
-from restante.storage.api import StoreError
-from restante.storage.mbox import fromline
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import from_line
 from storage.mbox.box import FROM, Box, letter
 
 ONE, TWO = letter(1), letter(2)
@@ -29,9 +29,9 @@ ONE, TWO = letter(1), letter(2)
     ],
 )
 def test_a_line_with_a_date_is_a_from_line(line: bytes) -> None:
-    assert fromline.length(line + b"\n") == len(line) + 1
-    assert fromline.length(line + b"\r\nX: y\n") == len(line) + 2
-    assert fromline.length(line) == len(line)
+    assert from_line.length(line + b"\n") == len(line) + 1
+    assert from_line.length(line + b"\r\nX: y\n") == len(line) + 2
+    assert from_line.length(line) == len(line)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_line_with_a_date_is_a_from_line(line: bytes) -> None:
     ],
 )
 def test_prose_is_no_from_line(line: bytes) -> None:
-    assert fromline.length(line + b"\n") == 0
+    assert from_line.length(line + b"\n") == 0
 
 
 def test_messages_are_what_stands_between_from_lines(box: Box) -> None:
@@ -234,9 +234,9 @@ DATED = b"From bob@example.com Fri Jul 14 02:40:00 2017"
         (b"x" * 5000 + b"\n" + DATED + b"\r\nSubject: a\n", True),
         (b"From bob to ann\n" * 5000, False),
         (DATED[5:] + b"\n", False),
-        (DATED + b"x" * fromline.LONGEST, False),
+        (DATED + b"x" * from_line.LONGEST, False),
     ],
 )
 def test_a_from_line_may_begin_where_a_write_was_cut_off(octets: bytes, found: bool) -> None:
     """Then it is another program's message, and nothing is cut: RFC 4155 appendix A."""
-    assert fromline.anywhere(octets) is found
+    assert from_line.anywhere(octets) is found

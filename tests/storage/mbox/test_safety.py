@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.api import StoreError
-from restante.storage.layout import Layout
+from restante.storage.interfaces import StoreError
 from restante.storage.mbox import MboxStore
+from restante.storage.paths import Layout
 from storage.mbox.box import FROM, Box, letter
 from storage.mbox.killing import killed_at_each_call
 

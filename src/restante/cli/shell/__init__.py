@@ -1,18 +1,9 @@
-"""`pop3 shell`: a session by hand, as with telnet, but with TLS, help, and a question at the end.
+"""`pop3 shell`: an interactive session with TLS, completion and help.
 
-command     the subcommand: which account, which password
-loop        line after line: what went wrong is told, and the session goes on
-table       the words one may type, and what they do
-messages    ls, show, raw, save
-marks       rm, undo, commit, quit
-typed       the article's own commands
-desk        the connection, and what is known of the messages
-heads       sender, subject and date of a message
-letter      a message as a person reads it
-screen      what is printed, and how it is asked
-prompt      the line editor: marks in the prompt, idle time, hidden passwords
-completer   what Tab offers
-history     lines kept for the next time, without secrets
-secrets     where in a line a secret begins
-units       sizes, dates and columns
+`command` is the entry, `loop` runs line after line, `dispatch` has the table of commands. `listing`
+shows messages, `deletions` stages and commits deletes, `raw_commands` sends POP3 commands as typed.
+`session` is the connection and the headers that it has fetched. `prompt`, `completer`, `history`
+and `redaction` are the line editor, `screen` prints, `letter` shows a message.
+
+Always: nothing is deleted before the user has confirmed it, and no secret is stored or shown.
 """

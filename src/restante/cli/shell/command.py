@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.account import account_options, read
-from restante.cli.trouble import INTERRUPTED, told
+from restante.cli.errors import INTERRUPTED, error_reporting
+from restante.cli.options.account import account_options, parse_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restante.cli.account import Account
-    from restante.cli.shell.desk import Desk
-    from restante.cli.shell.screen import Screen
+    from restante.cli.options.account import AccountArgs
+    from restante.cli.shell.screen import ShellScreen
+    from restante.cli.shell.session import ShellSession
     from restante.client.blocking import Maildrop
 
 
@@ -28,13 +28,13 @@ def shell(account: str, **given: Any) -> None:
 
     `pop3 ACCOUNT` does the same. A script can be piped in: it deletes only where it says commit.
     """
-    from restante.cli.shell.desk import Desk
-    from restante.cli.shell.screen import Screen, harmless_streams
+    from restante.cli.shell.screen import ShellScreen, harmless_streams
+    from restante.cli.shell.session import ShellSession
 
-    screen = Screen(interactive=sys.stdin.isatty() and sys.stdout.isatty())
+    screen = ShellScreen(interactive=sys.stdin.isatty() and sys.stdout.isatty())
     harmless_streams()
-    desk = Desk(_opener(read(account, given), screen), screen)
-    with told():
+    desk = ShellSession(_opener(parse_account(account, given), screen), screen)
+    with error_reporting():
         drop = desk.connect()
     try:
         sys.exit(_session(desk, drop))
@@ -44,17 +44,17 @@ def shell(account: str, **given: Any) -> None:
         desk.hang_up()
 
 
-def _session(desk: Desk, drop: Maildrop) -> int:
+def _session(desk: ShellSession, drop: Maildrop) -> int:
     from restante.cli.shell import loop
 
     if not desk.screen.interactive:
-        return loop.play(desk, sys.stdin)
+        return loop.run_script(desk, sys.stdin)
     from restante.cli.shell.prompt import reader
 
-    return loop.converse(desk, reader(desk, drop.session.peer.redacted))
+    return loop.run_interactive(desk, reader(desk, drop.session.peer.redacted))
 
 
-def _opener(account: Account, screen: Screen) -> Callable[[], Maildrop]:
+def _opener(account: AccountArgs, screen: ShellScreen) -> Callable[[], Maildrop]:
     """Return what opens the maildrop, as often as it is needed. The password is asked for once."""
     from restante.client import blocking
 

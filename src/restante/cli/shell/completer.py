@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from prompt_toolkit.completion import Completer, Completion, PathCompleter
 from prompt_toolkit.document import Document
 
-from restante.cli.shell.table import COMMANDS, NUMBERED
-from restante.cli.shell.typed import VERBS
-from restante.cli.units import cut
+from restante.cli.output.units import cut
+from restante.cli.shell.dispatch import COMMANDS, NUMBERED
+from restante.cli.shell.raw_commands import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prompt_toolkit.completion import CompleteEvent
 
-    from restante.cli.shell.desk import Desk
+    from restante.cli.shell.session import ShellSession
 
 MOST = 50  # messages that are offered at once, the last ones
 
@@ -24,7 +24,7 @@ MOST = 50  # messages that are offered at once, the last ones
 class ShellCompleter(Completer):
     """Completes a line from what the desk knows, and looks for what it does not."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: ShellSession) -> None:
         self._desk = desk
         self._paths = PathCompleter(expanduser=True)
 

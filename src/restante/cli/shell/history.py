@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
-from restante.cli.shell.secrets import without_secrets
+from restante.cli.shell.redaction import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

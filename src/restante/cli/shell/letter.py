@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.cli import rendering
-from restante.cli.rendering import lines_in
+from restante.cli.output import message_view
+from restante.cli.output.message_view import lines_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ def lines_of(octets: bytes) -> Iterator[str]:
     """Yield a message line by line, decoded and harmless."""
     from restante.mail import message
 
-    return rendering.lines_of(message.read(octets))
+    return message_view.lines_of(message.read(octets))
 
 
 def without_tags(page: str) -> str:

@@ -7,21 +7,21 @@ import shutil
 import warnings
 from typing import TYPE_CHECKING
 
-from restante.cli.shell import marks, messages, table
-from restante.cli.shell.screen import Leave, Trouble
+from restante.cli.shell import deletions, dispatch, listing
+from restante.cli.shell.screen import ExitShell, ShellError
 from restante.client.maildrop import SizeWarning
 from restante.protocol.errors import LocalError
-from restante.protocol.failures import Denied, RemoteError
+from restante.protocol.failures import RemoteError, ServerRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from restante.cli.shell.desk import Desk
+    from restante.cli.shell.session import ShellSession
 
 LOST = "The marks are lost with it: nothing was deleted."
 
 
-def converse(desk: Desk, read: Callable[[], str]) -> int:
+def run_interactive(desk: ShellSession, read: Callable[[], str]) -> int:
     """Obey a person until they leave, and return the exit code; `read` raises as prompts do."""
     greet(desk)
     while True:
@@ -33,44 +33,44 @@ def converse(desk: Desk, read: Callable[[], str]) -> int:
             line = "quit"
         try:
             for part in line.splitlines():  # several where somebody pasted them
-                if not attempt(desk, part):
+                if not run_line(desk, part):
                     break
-        except Leave as leave:
+        except ExitShell as leave:
             return leave.code
 
 
-def play(desk: Desk, lines: Iterable[str]) -> int:
+def run_script(desk: ShellSession, lines: Iterable[str]) -> int:
     """Obey a script, and return the exit code: 1 where a command failed."""
     well = True
     try:
         for line in lines:
-            well = attempt(desk, line) and well
-        marks.quit_(desk)
-    except Leave as leave:
+            well = run_line(desk, line) and well
+        deletions.quit_(desk)
+    except ExitShell as leave:
         return leave.code or int(not well)
     raise AssertionError("one can only leave")
 
 
-def greet(desk: Desk) -> None:
+def greet(desk: ShellSession) -> None:
     """Print the first line."""
-    start, end = messages.banner(desk), "? for help"
+    start, end = listing.banner(desk), "? for help"
     width = min(79, shutil.get_terminal_size().columns - 1)
     desk.screen.say(f"{start}  {end:>{max(0, width - len(start) - 2)}}")
 
 
-def attempt(desk: Desk, line: str) -> bool:
-    """Obey a line, tell what goes wrong, and return whether it went well. Raises Leave."""
+def run_line(desk: ShellSession, line: str) -> bool:
+    """Obey a line, tell what goes wrong, and return whether it went well. Raises ExitShell."""
     try:
         with _warned(desk):
-            table.obey(desk, line)
+            dispatch.dispatch(desk, line)
         return True
     except BrokenPipeError:  # nobody reads what is printed, so nothing more is done
         raise
     except KeyboardInterrupt:
         _stopped(desk)
-    except (Trouble, LocalError) as trouble:
+    except (ShellError, LocalError) as trouble:
         desk.screen.trouble(str(trouble))
-    except Denied as denied:
+    except ServerRefused as denied:
         code = f" [{denied.code}]" if denied.code else ""
         desk.screen.trouble(f"  < -ERR{code} {denied.text}  (to {denied.command})")
     except RemoteError as error:
@@ -82,11 +82,11 @@ def attempt(desk: Desk, line: str) -> bool:
     return False
 
 
-def _stopped(desk: Desk) -> None:
+def _stopped(desk: ShellSession) -> None:
     """Go on behind Ctrl-C: the rest of a reply would come all the same, so the line is cut."""
     screen = desk.screen
     if not screen.interactive:
-        raise Leave(130)
+        raise ExitShell(130)
     screen.say()
     if not desk.talking:
         return
@@ -95,7 +95,7 @@ def _stopped(desk: Desk) -> None:
     _again(desk)
 
 
-def _broken(desk: Desk, error: RemoteError) -> None:
+def _broken(desk: ShellSession, error: RemoteError) -> None:
     screen = desk.screen
     if not desk.connected:
         screen.trouble(f"No connection: {error.text}")
@@ -103,19 +103,19 @@ def _broken(desk: Desk, error: RemoteError) -> None:
     screen.trouble(f"The connection is over: {error.text}")
     _cut(desk)
     if not screen.interactive:
-        raise Leave(1)
-    with contextlib.suppress(Trouble):
+        raise ExitShell(1)
+    with contextlib.suppress(ShellError):
         if screen.ask("Connect again?", default=True):
             _again(desk)
 
 
-def _cut(desk: Desk) -> None:
+def _cut(desk: ShellSession) -> None:
     if desk.marked:
         desk.screen.trouble(LOST)
     desk.hang_up()
 
 
-def _again(desk: Desk) -> None:
+def _again(desk: ShellSession) -> None:
     try:
         desk.connect()
         greet(desk)
@@ -126,7 +126,7 @@ def _again(desk: Desk) -> None:
 
 
 @contextlib.contextmanager
-def _warned(desk: Desk) -> Iterator[None]:
+def _warned(desk: ShellSession) -> Iterator[None]:
     """Tell the client's warnings as lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SizeWarning)

@@ -10,21 +10,21 @@ from prompt_toolkit.layout.processors import Processor, Transformation
 
 from restante.cli.shell import history
 from restante.cli.shell.completer import ShellCompleter
-from restante.cli.shell.secrets import secret_at
+from restante.cli.shell.redaction import secret_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from prompt_toolkit.layout.processors import TransformationInput
 
-    from restante.cli.shell.desk import Desk
+    from restante.cli.shell.session import ShellSession
 
 MINUTE = 60
 WARN = 5 * MINUTE
 SHORTEST = 10 * MINUTE  # RFC 1939 section 3: a server waits at least so long
 
 
-def reader(desk: Desk, redacted: Callable[[str], str]) -> Callable[[], str]:
+def reader(desk: ShellSession, redacted: Callable[[str], str]) -> Callable[[], str]:
     """Return what reads a line; it raises KeyboardInterrupt at Ctrl-C, EOFError at Ctrl-D."""
     session: PromptSession[str] = PromptSession(
         history=history.open_(redacted),
@@ -37,7 +37,7 @@ def reader(desk: Desk, redacted: Callable[[str], str]) -> Callable[[], str]:
     return lambda: session.prompt(prompt_text(desk))
 
 
-def prompt_text(desk: Desk) -> str:
+def prompt_text(desk: ShellSession) -> str:
     """Return the prompt, which counts the marks."""
     if not desk.connected:
         return "pop3 (not connected)> "

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from restante.cli.lines import hanging
-from restante.cli.plain import plain
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import wrap_hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +21,11 @@ LONG = 1_000_000  # octets that take a while
 COLOURS = {">": "cyan", "+OK": "green", "-ERR": "red"}
 
 
-class Trouble(Exception):  # noqa: N818  # it is what a person is told
+class ShellError(Exception):  # it is what a person is told
     """What was typed cannot be done, and this text says why; "" where that was told already."""
 
 
-class Leave(Exception):  # noqa: N818  # it is how the session ends
+class ExitShell(Exception):  # noqa: N818  # it is how the session ends
     """The shell is over."""
 
     def __init__(self, code: int) -> None:
@@ -33,7 +33,7 @@ class Leave(Exception):  # noqa: N818  # it is how the session ends
         self.code = code
 
 
-class Screen:
+class ShellScreen:
     """A terminal, or the end of a pipe: then nothing is asked and nothing coloured.
 
     Lines from elsewhere go through `plain` here or where they are put together.
@@ -52,7 +52,7 @@ class Screen:
     def trouble(self, text: str) -> None:
         """Say what went wrong: in a terminal as all else, in a pipe beside what is piped."""
         head = " " * (len(text) - len(text.lstrip()))
-        for line in hanging(head, plain(text.lstrip()), wrap=self.interactive) if text else ():
+        for line in wrap_hanging(head, plain(text.lstrip()), wrap=self.interactive) if text else ():
             styled = click.style(line, fg="red") if self._coloured else line
             click.echo(styled, err=not self.interactive)
 
@@ -89,7 +89,7 @@ class Screen:
             self._showing = False
 
     def ask(self, question: str, *, default: bool = False) -> bool:
-        """Return the answer of a person; the end of input is a no. Raises Trouble: Ctrl-C."""
+        """Return the answer of a person; the end of input is a no. Raises ShellError: Ctrl-C."""
         try:
             answer = input(f"{plain(question)} {'[Y/n]' if default else '[y/N]'} ")
         except EOFError:
@@ -97,7 +97,7 @@ class Screen:
             return False
         except KeyboardInterrupt:
             self.say()
-            raise Trouble("") from None
+            raise ShellError("") from None
         answer = answer.strip().lower()
         return answer in ("y", "yes") if answer else default
 

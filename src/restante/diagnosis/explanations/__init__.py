@@ -1,10 +1,10 @@
 """What every id means, who can mend it, and how."""
 
-from restante.diagnosis.explanations.encryption import ENCRYPTION
-from restante.diagnosis.explanations.form import Explanation
+from restante.diagnosis.explanations.explanation import Explanation
 from restante.diagnosis.explanations.login import LOGIN
 from restante.diagnosis.explanations.mail import MAIL
 from restante.diagnosis.explanations.network import NETWORK
+from restante.diagnosis.explanations.tls import ENCRYPTION
 
 __all__ = ["EXPLANATIONS", "Explanation", "explain"]
 

@@ -1,6 +1,6 @@
 """Logging in."""
 
-from restante.diagnosis.explanations.form import Explanation
+from restante.diagnosis.explanations.explanation import Explanation
 
 LOGIN = (
     Explanation(

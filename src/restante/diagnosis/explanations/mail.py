@@ -1,6 +1,6 @@
 """The maildrop and its messages, and whatever breaks in between."""
 
-from restante.diagnosis.explanations.form import Explanation
+from restante.diagnosis.explanations.explanation import Explanation
 
 MAIL = (
     Explanation(

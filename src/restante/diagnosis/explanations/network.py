@@ -1,6 +1,6 @@
 """Names, connections, greetings: before anybody speaks POP3."""
 
-from restante.diagnosis.explanations.form import Explanation
+from restante.diagnosis.explanations.explanation import Explanation
 
 NETWORK = (
     Explanation(

@@ -1,11 +1,14 @@
 """The Maildir store: one folder a user, one file a message, written by any delivery agent.
 
-`names` reads file names, `uidlist` knows the unique-ids that another server gave (`dovecot` and
-`courier` read its list), `listing` finds the messages, `identity` tells a message from a file that
-came later, `sizes` remembers what was counted, a `snapshot` is what a look found and `opening`
-takes it, `lock` keeps other sessions out, `held` is what a session has open, `delivery` puts a
-message in, `removal` removes some, `copies` keeps the unique-ids of others, `expiry` removes old
-ones, and `store` puts these together.
+`store` puts the others together. `lock` keeps other sessions out, and `locked_folder` is what a
+session holds open. `scan` finds the messages, a `snapshot` is what was found, and `refresh` updates
+one. `identity` tells a message from a file that came later. `filenames` parses names, `size_cache`
+keeps sizes, `uidlist` keeps the unique-ids of other servers (`dovecot`, `courier`). `delivery`
+adds a message; `removal`, `copies` and `expiry` remove some; `quota` counts for Maildir++;
+`compressed` reads what Dovecot compressed.
+
+Always: a message is its inode, whatever its names are. Everything goes by one descriptor of the
+user's folder, and no link in it is followed.
 """
 
 from restante.storage.maildir.courier import CourierUniqueIds

@@ -14,10 +14,10 @@ import lzma
 import zlib
 from typing import TYPE_CHECKING, Protocol
 
-from restante.storage.api import StoreError
-from restante.storage.files import as_store_error, chunks, let_go
-from restante.storage.maildir import names
-from restante.storage.threads import DISK
+from restante.storage.disk_threads import DISK
+from restante.storage.fs import as_store_error, chunks, close_quietly
+from restante.storage.interfaces import StoreError
+from restante.storage.maildir import filenames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -95,7 +95,7 @@ class Compressed:
         """
         if beginning[:1] not in FIRST_OCTETS:
             return None
-        stored_size = names.stored_size(base)
+        stored_size = filenames.stored_size(base)
         if octets == stored_size:
             return None
         for magic, kind, new in _KINDS:
@@ -178,7 +178,7 @@ class PlainChunks:
         """Close the file, which nothing reads."""
         file, self._file = self._file, -1
         if file >= 0:
-            let_go(file)
+            close_quietly(file)
 
     async def aclose(self) -> None:
         """Close the file; doing it twice is no error."""
@@ -197,7 +197,7 @@ def open_plain(file: int, compressed: Compressed, path: str, user: str) -> bytes
         kept = [*kept, piece] if made <= MOST_KEPT else []
     if made > MOST_KEPT:
         return PlainChunks(file, compressed, path, user)
-    let_go(file)
+    close_quietly(file)
     return b"".join(kept)
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from restante.storage.maildir import names
+from restante.storage.maildir import filenames
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.scan import Folders, MaildirEntry
 
 
 def keep_unique_ids(
-    entries: Sequence[Entry], removed: Collection[int], folders: Folders
+    entries: Sequence[MaildirEntry], removed: Collection[int], folders: Folders
 ) -> dict[int, OSError]:
     """Rename copies of messages that are to be removed, by their places among all entries.
 
@@ -43,13 +43,13 @@ def keep_unique_ids(
     return failed
 
 
-def _rename(entry: Entry, folders: Folders) -> None:
+def _rename(entry: MaildirEntry, folders: Folders) -> None:
     """Give a file its key for a base name, under all its names. Raises OSError.
 
     A link and the removal of the old name never replace another file, as a rename would.
     """
     for folder, name in entry.all_names:
-        base = names.base_name(name)
+        base = filenames.base_name(name)
         if base != entry.base:
             continue
         where = folders[folder]

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from restante.storage.maildir import names
+from restante.storage.maildir import filenames
 from restante.storage.maildir.uidlist import lines_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,10 @@ class CourierUniqueIds:
         for line in lines if numbered else (head, *lines):
             found = pattern.fullmatch(line)
             if found:
-                yield names.base_name(os.fsdecode(found["name"])), _unique_id(**found.groupdict())
+                yield (
+                    filenames.base_name(os.fsdecode(found["name"])),
+                    _unique_id(**found.groupdict()),
+                )
 
     def unlisted(self, base: str) -> str | None:  # noqa: ARG002  # as the protocol has it
         """Return None: Courier has a number for each message that a client was told of."""

@@ -8,8 +8,8 @@ import os
 import socket
 import time
 
-from restante.protocol.body import size_on_wire
-from restante.storage.files import give_to_owner, open_folder_for_now
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.fs import chown_like_parent, open_dir_temporarily
 from restante.storage.maildir.quota import Change
 
 STALE = 36 * 60 * 60  # seconds
@@ -22,7 +22,7 @@ _count = itertools.count()
 def deliver(maildrop: int, message: bytes) -> str:
     """Write a message to tmp/, move it to new/ and return its base name. Raises OSError."""
     name = _new_name(message)
-    with open_folder_for_now("tmp", maildrop) as tmp, open_folder_for_now("new", maildrop) as new:
+    with open_dir_temporarily("tmp", maildrop) as tmp, open_dir_temporarily("new", maildrop) as new:
         try:
             _write(name, tmp, message)
             os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
@@ -54,7 +54,7 @@ def _new_name(message: bytes) -> str:
 def _write(name: str, tmp: int, message: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, 0o600, dir_fd=tmp), "wb") as file:
-        give_to_owner(file.fileno(), tmp)
+        chown_like_parent(file.fileno(), tmp)
         file.write(message)
         file.flush()
         os.fsync(file.fileno())

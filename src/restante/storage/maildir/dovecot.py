@@ -10,7 +10,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from restante.storage.dovecot_format import MOST, DovecotFormat, Message
+from restante.storage.dovecot_format import MOST, DovecotFormat, FormatValues
 from restante.storage.maildir.uidlist import lines_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class DovecotUniqueIds:
         if not self._format.by_name:
             return None
         name = os.fsencode(base)
-        return self._format(Message(filename=name, guid=name))
+        return self._format(FormatValues(filename=name, guid=name))
 
     def _listed(self, lines: Iterable[bytes], validity: int) -> Iterator[tuple[str, str]]:
         for line in lines:
@@ -60,7 +60,7 @@ class DovecotUniqueIds:
                     saved = field[1:] or base
             if saved is None:
                 # `doveadm backup` makes the digest of an mbox's header the GUID
-                uid = self._format(Message(number, validity, base, guid, guid))
+                uid = self._format(FormatValues(number, validity, base, guid, guid))
             else:
                 uid = saved.decode("latin-1")
             yield os.fsdecode(base), uid

@@ -6,22 +6,22 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.api import Due, PartlyExpiredError
-from restante.storage.files import store_error
-from restante.storage.maildir import names
+from restante.storage.fs import store_error
+from restante.storage.interfaces import ExpiredMessage, PartlyExpiredError
+from restante.storage.maildir import filenames
 from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, print_of
-from restante.storage.maildir.listing import list_messages
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
+from restante.storage.maildir.scan import list_messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from restante.storage.maildir.held import Held
     from restante.storage.maildir.identity import Print
-    from restante.storage.maildir.listing import Entry, Folders
+    from restante.storage.maildir.locked_folder import LockedMaildir
+    from restante.storage.maildir.scan import Folders, MaildirEntry
 
 DAY = 24 * 60 * 60  # seconds
 
@@ -29,15 +29,15 @@ DAY = 24 * 60 * 60  # seconds
 class Expired(NamedTuple):
     """A message that is due, its file, and the file's print when its age was found."""
 
-    entry: Entry
+    entry: MaildirEntry
     print: Print
-    message: Due
+    message: ExpiredMessage
 
 
 def due_messages(
     folders: Folders,
     days: int,
-    unique_id: Callable[[str], str] = names.unique_id,
+    unique_id: Callable[[str], str] = filenames.unique_id,
     owner: int = -1,
     report: Callable[[str], object] = lambda _problem: None,
 ) -> list[Expired]:
@@ -51,7 +51,7 @@ def due_messages(
     now = time.time()
     skipped: list[OSError] = []
     due = [
-        Expired(entry, print_of(status), Due(unique_id(entry.key), age, status.st_size))
+        Expired(entry, print_of(status), ExpiredMessage(unique_id(entry.key), age, status.st_size))
         for entry, status in _messages(folders, owner, skipped)
         if (age := int((now - _came(entry, status)) // DAY)) >= days
     ]
@@ -61,7 +61,7 @@ def due_messages(
     return due
 
 
-def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
+def remove(held: LockedMaildir, due: list[Expired], maildrop: Path) -> list[ExpiredMessage]:
     """Remove these messages for good, under all their names, and return those that are gone now.
 
     One that cannot be removed keeps no other from it, and one that another program moves meanwhile
@@ -87,7 +87,7 @@ def remove(held: Held, due: list[Expired], maildrop: Path) -> list[Due]:
     return removed
 
 
-def _keep_unique_ids(held: Held, due: list[Expired]) -> dict[int, OSError]:
+def _keep_unique_ids(held: LockedMaildir, due: list[Expired]) -> dict[int, OSError]:
     """Rename copies of messages that are due; return which of these must stay, and why."""
     places = {each.entry.key: place for place, each in enumerate(due) if each.entry.copied}
     if not places:
@@ -100,7 +100,7 @@ def _keep_unique_ids(held: Held, due: list[Expired]) -> dict[int, OSError]:
 
 def _messages(
     folders: Folders, owner: int, skipped: list[OSError]
-) -> Iterator[tuple[Entry, os.stat_result]]:
+) -> Iterator[tuple[MaildirEntry, os.stat_result]]:
     for entry in list_messages(folders, owner):
         try:
             folder = folders[entry.folder]
@@ -112,7 +112,7 @@ def _messages(
             skipped.append(error)
 
 
-def _came(entry: Entry, status: os.stat_result) -> float:
+def _came(entry: MaildirEntry, status: os.stat_result) -> float:
     """Return when a message came, in seconds since 1970."""
-    named = max(names.delivered(name) for _, name in entry.all_names)
+    named = max(filenames.delivered(name) for _, name in entry.all_names)
     return max(named, status.st_mtime)

@@ -13,12 +13,12 @@ import os
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias
 
-from restante.storage.maildir import names
+from restante.storage.maildir import filenames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from restante.storage.maildir.listing import Entry
+    from restante.storage.maildir.scan import MaildirEntry
 
 TICK = 100_000_000  # nanoseconds: the clock of a file system may be late by less than that
 
@@ -53,12 +53,12 @@ class Evidence:
         """Note what was sent to the client as the message of an inode."""
         self._read.setdefault(inode, print_of(status))
 
-    def judge(self, entry: Entry, status: os.stat_result) -> Verdict:
+    def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
         """Tell whether a file with a message's inode, under the entry's name, is the message."""
         known = self._read.get(entry.inode) or self._prints.get(entry.inode)
         if status.st_ctime_ns <= self._settled if known is None else known == print_of(status):
             return Verdict.SAME
-        same_stem = names.stem(names.base_name(entry.name)) == names.stem(entry.base)
+        same_stem = filenames.stem(filenames.base_name(entry.name)) == filenames.stem(entry.base)
         if known is not None:
             return Verdict.UNSURE if same_stem else Verdict.OTHER
         old = status.st_mtime_ns <= self._settled

@@ -7,7 +7,7 @@ import fcntl
 import os
 import stat
 
-from restante.storage.files import UNWRITABLE
+from restante.storage.fs import UNWRITABLE
 
 LOCK_FILE = "restante.lock"
 

@@ -8,34 +8,34 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from restante.protocol.body import holds_top
-from restante.storage.api import GoneError, RemainError
-from restante.storage.files import (
+from restante.protocol.stuffing import contains_top
+from restante.storage.disk_threads import DISK
+from restante.storage.fs import (
     FileChunks,
     as_store_error,
     close_now,
     open_file,
-    read_at_hand,
+    read_if_cached,
     store_error,
 )
-from restante.storage.maildir import sizes
+from restante.storage.interfaces import MessageGoneError, PartialRemovalError
+from restante.storage.maildir import size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, Verdict, belongs
-from restante.storage.maildir.listing import CUR, MOST_LOOKS, NEW, find_again, inodes_agree
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
-from restante.storage.snapshots import GRAIN
-from restante.storage.threads import DISK
+from restante.storage.maildir.scan import CUR, MOST_LOOKS, NEW, inodes_agree, relocate
+from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from restante.protocol.needs import Body
-    from restante.storage.maildir.held import Held
-    from restante.storage.maildir.listing import Entry, FoundAgain
-    from restante.storage.maildir.snapshot import Snapshot
-    from restante.storage.pace import Pace
+    from restante.protocol.server.needs import Body
+    from restante.storage.disk_latency import DiskLatency
+    from restante.storage.maildir.locked_folder import LockedMaildir
+    from restante.storage.maildir.scan import FoundAgain, MaildirEntry
+    from restante.storage.maildir.snapshot import MaildirSnapshot
 
 CANNOT_OPEN = "a message cannot be opened"
 WHOLE = 128 * 1024  # octets: a file up to this size is read in one piece
@@ -47,11 +47,11 @@ class MaildirMaildrop:
 
     def __init__(
         self,
-        held: Held,
-        snapshot: Snapshot,
-        pace: Pace,
+        held: LockedMaildir,
+        snapshot: MaildirSnapshot,
+        pace: DiskLatency,
         begun: int,
-        learn: Callable[[Snapshot], object],
+        learn: Callable[[MaildirSnapshot], object],
     ) -> None:
         """`begun`: when the session began, before its look, in nanoseconds since 1970.
 
@@ -59,8 +59,8 @@ class MaildirMaildrop:
         """
         self._held = held
         self._snapshot = snapshot
-        self._entries: Sequence[Entry] = snapshot.entries
-        lately = begun - snapshot.begun < GRAIN
+        self._entries: Sequence[MaildirEntry] = snapshot.entries
+        lately = begun - snapshot.begun < CLOCK_GRANULARITY
         self._evidence = Evidence(begun, snapshot.prints if lately else {})
         self._folder = snapshot.folder
         self._pace = pace
@@ -70,9 +70,9 @@ class MaildirMaildrop:
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message: at once when the disk is quick and its name has not changed.
 
-        Raises GoneError, StoreError.
+        Raises MessageGoneError, StoreError.
         """
-        if self._pace.quick:
+        if self._pace.is_fast:
             try:
                 return self._open(index, lines)
             except (FileNotFoundError, BlockingIOError):
@@ -83,15 +83,18 @@ class MaildirMaildrop:
         return DISK.run(self._folder, work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages, under whatever name they have now. Raises RemainError, StoreError."""
+        """Remove messages, under whatever name they have now.
+
+        Raises PartialRemovalError, StoreError.
+        """
         if indexes:
             await DISK.run(self._folder, functools.partial(self._remove, indexes))
 
-    async def correct(self, sizes_found: Mapping[int, int]) -> None:
+    async def correct_sizes(self, sizes_found: Mapping[int, int]) -> None:
         """Keep sizes in octets that were found by reading, for the next session."""
         found = {self._entries[index]: octets for index, octets in sizes_found.items()}
         with as_store_error("sizes cannot be corrected", self._folder):
-            correct = functools.partial(sizes.correct, found, self._held, len(self._entries))
+            correct = functools.partial(size_cache.correct, found, self._held, len(self._entries))
             await DISK.run(self._folder, correct)
 
     def release(self) -> None:
@@ -140,7 +143,7 @@ class MaildirMaildrop:
         os.close(file)
         return stored
 
-    def _check(self, entry: Entry, status: os.stat_result) -> None:
+    def _check(self, entry: MaildirEntry, status: os.stat_result) -> None:
         """Raise OSError unless a file is a message's; FileNotFoundError: another has its name."""
         evidence = self._evidence
         if evidence.inodes_agree and status.st_ino != entry.inode:
@@ -160,11 +163,11 @@ class MaildirMaildrop:
             try:
                 return self._open(index, lines, wait=True)
             except FileNotFoundError:
-                raise GoneError("another program took the message away") from None
+                raise MessageGoneError("another program took the message away") from None
 
     def _find_again(self) -> FoundAgain:
         """Learn the names that messages have now. Raises OSError."""
-        again = find_again(self._entries, self._held.folders)
+        again = relocate(self._entries, self._held.folders)
         self._entries = again.entries
         self._evidence.inodes_agree = inodes_agree(again.entries, self._held.folders)
         return again
@@ -184,7 +187,7 @@ class MaildirMaildrop:
         if failed:
             why = next(iter(failed.values()))
             told = store_error("some messages could not be removed", why, self._folder)
-            raise RemainError(told.text, sorted(failed), path=told.path) from why
+            raise PartialRemovalError(told.text, sorted(failed), path=told.path) from why
 
     def _unlink_all(self, indexes: set[int], change: Change) -> dict[int, OSError]:
         """Remove messages' files, and return which may still be there, and why.
@@ -233,7 +236,7 @@ def _compressed(
     file: int, stored: bytes | None, octets: int, base: str, *, wait: bool
 ) -> Compressed | None:
     """Return how a message is compressed, if it is. Raises OSError: it cannot be read."""
-    beginning = read_at_hand(file, min(octets, MAGIC)) if stored is None else stored
+    beginning = read_if_cached(file, min(octets, MAGIC)) if stored is None else stored
     if beginning is None:
         if not wait:
             raise BlockingIOError(errno.EAGAIN, "the disk must move")
@@ -250,7 +253,7 @@ def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:
     TOP is how mail programs list what there is: it must not read what nobody asked for.
     """
     if lines is not None and octets > BEGINNING:
-        beginning = read_at_hand(file, BEGINNING)
-        if beginning is not None and holds_top(beginning, lines):
+        beginning = read_if_cached(file, BEGINNING)
+        if beginning is not None and contains_top(beginning, lines):
             return beginning
-    return read_at_hand(file, octets) if octets <= WHOLE else None
+    return read_if_cached(file, octets) if octets <= WHOLE else None

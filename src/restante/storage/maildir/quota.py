@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import stat
 
-from restante.storage.files import let_go
-from restante.storage.maildir import names
+from restante.storage.fs import close_quietly
+from restante.storage.maildir import filenames
 
 QUOTA_FILE = "maildirsize"
 MOST_OCTETS = 5120  # of the file: a larger one is counted anew by the program that needs it
@@ -32,11 +32,11 @@ class Change:
 
     def remove(self, name: str, octets: int) -> None:
         """Note a removal; messages that were marked as deleted have not been counted."""
-        if not names.is_trashed(name):
+        if not filenames.is_trashed(name):
             self._count(name, octets, -1)
 
     def _count(self, name: str, octets: int, sign: int) -> None:
-        said = names.stored_size(names.base_name(name))
+        said = filenames.stored_size(filenames.base_name(name))
         self._octets += sign * (octets if said is None else said)
         self._messages += sign
 
@@ -62,7 +62,7 @@ def _append(line: bytes, maildrop: int) -> None:
     except OSError:
         return
     finally:
-        let_go(file)
+        close_quietly(file)
 
 
 def _is_quota_file(status: os.stat_result, maildrop: int) -> bool:

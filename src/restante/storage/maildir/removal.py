@@ -11,16 +11,16 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.files import let_go
+from restante.storage.fs import close_quietly
 from restante.storage.maildir.identity import Verdict
-from restante.storage.maildir.listing import MOST_LOOKS, list_names
+from restante.storage.maildir.scan import MOST_LOOKS, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from restante.storage.maildir.identity import Evidence
-    from restante.storage.maildir.listing import Entry, Folders
     from restante.storage.maildir.quota import Change
+    from restante.storage.maildir.scan import Folders, MaildirEntry
 
 MOST_OPEN = 64  # files that have more names, held open at once
 
@@ -31,12 +31,12 @@ class Linked(NamedTuple):
     """A file that still has a name somewhere."""
 
     place: int
-    entry: Entry
+    entry: MaildirEntry
     file: int  # its descriptor
 
 
 def unlink_all(
-    wanted: Mapping[int, Entry], folders: Folders, evidence: Evidence, change: Change
+    wanted: Mapping[int, MaildirEntry], folders: Folders, evidence: Evidence, change: Change
 ) -> dict[int, OSError]:
     """Remove messages' files, note them as a change, and return why that failed, by place.
 
@@ -61,7 +61,7 @@ def unlink_all(
         _close(linked)
 
 
-def _unlink(entry: Entry, folders: Folders, evidence: Evidence, change: Change) -> int:
+def _unlink(entry: MaildirEntry, folders: Folders, evidence: Evidence, change: Change) -> int:
     """Remove the known name of a file; return the file, open, where it has more, else -1.
 
     Raises OSError.
@@ -77,11 +77,11 @@ def _unlink(entry: Entry, folders: Folders, evidence: Evidence, change: Change) 
             linked = os.fstat(file).st_nlink > 0
     finally:
         if not linked:
-            let_go(file)
+            close_quietly(file)
     return file if linked else -1
 
 
-def _is_there(entry: Entry, status: os.stat_result, evidence: Evidence) -> bool:
+def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -> bool:
     """Tell whether a file is the message; if not, the message is gone, and its inode is another's.
 
     Raises FileNotFoundError: the message has another name. Raises OSError: it is not certain.
@@ -143,5 +143,5 @@ def _unlink_once(
 
 def _close(linked: list[Linked]) -> None:
     for file in linked:
-        let_go(file.file)
+        close_quietly(file.file)
     linked.clear()

@@ -10,19 +10,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from restante.protocol.maildrop import Contents
-from restante.storage.maildir.listing import NEW
-from restante.storage.maildir.sizes import CACHE_FILE
-from restante.storage.snapshots import GRAIN
+from restante.protocol.server.maildrop import MessageList
+from restante.storage.maildir.scan import NEW
+from restante.storage.maildir.size_cache import CACHE_FILE
+from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from restante.storage.maildir.identity import Print
-    from restante.storage.maildir.listing import Entry
+    from restante.storage.maildir.scan import MaildirEntry
 
 
-class Change(NamedTuple):
+class FolderChange(NamedTuple):
     """Which folder or file, and when it changed, in nanoseconds since 1970.
 
     Programs that copy folders, such as rsync, put back the first time, but none can the second.
@@ -34,13 +34,13 @@ class Change(NamedTuple):
 
     def is_old(self, now: int) -> bool:
         """Tell whether neither time is less than a grain before `now`."""
-        return max(self.modified, self.changed) + GRAIN < now
+        return max(self.modified, self.changed) + CLOCK_GRANULARITY < now
 
 
-_MISSING = Change(0, 0, 0)
+_MISSING = FolderChange(0, 0, 0)
 
 
-class Stamp(NamedTuple):
+class FolderStamp(NamedTuple):
     """When what a look depends on last changed, and that it is still the same.
 
     Anybody may change the folders at any time, and another server its list, which counts only
@@ -48,13 +48,13 @@ class Stamp(NamedTuple):
     time anew.
     """
 
-    sizes: Change
-    new: Change
-    cur: Change
-    uidlist: Change = _MISSING
+    sizes: FolderChange
+    new: FolderChange
+    cur: FolderChange
+    uidlist: FolderChange = _MISSING
 
     @classmethod
-    def of(cls, root: int, *, uidlist: str | None = None) -> Stamp:
+    def of(cls, root: int, *, uidlist: str | None = None) -> FolderStamp:
         """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
         sizes = _changed_if_there(CACHE_FILE, root)
         known = _changed_if_there(uidlist, root) if uidlist else _MISSING
@@ -67,39 +67,39 @@ class Stamp(NamedTuple):
     def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
         """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
         modified: int = getattr(self, part).modified
-        return modified + GRAIN < now
+        return modified + CLOCK_GRANULARITY < now
 
 
-def sizes_changed(root: int) -> Change:
+def sizes_changed(root: int) -> FolderChange:
     """Look at a maildrop's file of sizes, which may be missing. Raises OSError."""
     return _changed_if_there(CACHE_FILE, root)
 
 
-def _changed_if_there(name: str, root: int) -> Change:
+def _changed_if_there(name: str, root: int) -> FolderChange:
     try:
         status = os.lstat(name, dir_fd=root)
     except FileNotFoundError:
         return _MISSING
-    return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+    return FolderChange(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def _changed_folder(folder: int) -> Change:
+def _changed_folder(folder: int) -> FolderChange:
     return _change(os.fstat(folder)) if folder >= 0 else _MISSING
 
 
-def _change(status: os.stat_result) -> Change:
-    return Change(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+def _change(status: os.stat_result) -> FolderChange:
+    return FolderChange(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class MaildirSnapshot:
     """The messages of a maildrop, as a session sees them and as files."""
 
     folder: str
-    stamp: Stamp
+    stamp: FolderStamp
     begun: int  # when the look began, in nanoseconds since 1970
-    entries: tuple[Entry, ...]
-    contents: Contents
+    entries: tuple[MaildirEntry, ...]
+    contents: MessageList
     exact: bool = True  # every size is right; if not, the next session must count again
     plain: bool = True  # each file has one name, and no two have one base name
     owner: int = -1  # the user whose files alone are messages; -1 for any
@@ -116,24 +116,26 @@ class Snapshot:
 
     def columns(
         self, left: Sequence[int] | None = None
-    ) -> tuple[list[Entry], list[int], list[str]]:
+    ) -> tuple[list[MaildirEntry], list[int], list[str]]:
         """Return the files, sizes in octets and unique-ids of all messages, or of those left."""
         entries, sizes, uids = self.entries, self.contents.sizes, self.contents.uids
         if left is None:
             return list(entries), list(sizes), list(uids)
         return [entries[i] for i in left], [sizes[i] for i in left], [uids[i] for i in left]
 
-    def without(self, gone: Collection[int]) -> Snapshot:
+    def without(self, gone: Collection[int]) -> MaildirSnapshot:
         """Return the snapshot without messages that were removed, by their places."""
         entries, sizes, uids = self.columns([i for i in range(len(self.entries)) if i not in gone])
-        return replace(self, entries=tuple(entries), contents=Contents(tuple(sizes), tuple(uids)))
+        return replace(
+            self, entries=tuple(entries), contents=MessageList(tuple(sizes), tuple(uids))
+        )
 
-    def still_holds(self, folder: int, now: Stamp) -> bool:
+    def still_holds(self, folder: int, now: FolderStamp) -> bool:
         """Tell whether NEW or CUR has surely not changed, where this is the stamp now."""
         if folder == NEW:
             return self.stamp.new == now.new and self.stamp.settled("new", self.begun)
         return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
 
-    def still_names(self, now: Stamp) -> bool:
+    def still_names(self, now: FolderStamp) -> bool:
         """Tell whether the other server's list has surely not changed since."""
         return self.stamp.uidlist == now.uidlist and self.stamp.settled("uidlist", self.begun)

@@ -9,27 +9,27 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from restante.storage.api import BusyError
-from restante.storage.files import as_store_error, let_go, open_below, open_existing
+from restante.storage.disk_latency import DiskLatency
+from restante.storage.disk_threads import DISK
+from restante.storage.fs import as_store_error, close_quietly, open_dir_beneath, open_existing
+from restante.storage.interfaces import BusyError
 from restante.storage.maildir import delivery, expiry
-from restante.storage.maildir.held import Held, folder_owner
-from restante.storage.maildir.listing import Folders
+from restante.storage.maildir.locked_folder import LockedMaildir, folder_owner
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.maildir.opening import look
-from restante.storage.maildir.snapshot import Stamp
-from restante.storage.maildir.uidlist import naming, unlisted
-from restante.storage.pace import Pace
-from restante.storage.snapshots import Snapshots
-from restante.storage.threads import DISK
+from restante.storage.maildir.refresh import refresh
+from restante.storage.maildir.scan import Folders
+from restante.storage.maildir.snapshot import FolderStamp
+from restante.storage.maildir.uidlist import uid_function, unlisted
+from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from restante.storage.api import Due
-    from restante.storage.layout import Layout
-    from restante.storage.maildir.snapshot import Snapshot
+    from restante.storage.interfaces import ExpiredMessage
+    from restante.storage.maildir.snapshot import MaildirSnapshot
     from restante.storage.maildir.uidlist import UniqueIds
+    from restante.storage.paths import Layout
 
 LOCK_PAUSE = 0.05  # seconds between two tries at a lock that another session holds
 
@@ -54,13 +54,13 @@ class MaildirStore:
         self._on_skipped = on_skipped
         self._others = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
-        self._snapshots: Snapshots[Snapshot] = Snapshots()
-        self._pace = Pace()
+        self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
+        self._pace = DiskLatency()
 
-    def at_hand(self, owner: str) -> MaildirMaildrop | None:
+    def open_cached(self, owner: str) -> MaildirMaildrop | None:
         """Lock and open a Maildir of which nothing has changed; None where that might take time."""
         known = self._snapshots.get(owner)
-        if known is None or not known.trusted or not self._pace.quick:
+        if known is None or not known.trusted or not self._pace.is_fast:
             return None
         begun = time.monotonic()
         try:
@@ -89,7 +89,7 @@ class MaildirStore:
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
         """Remove the messages that came at least so many days ago, and return them.
 
         A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
@@ -97,7 +97,7 @@ class MaildirStore:
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), partial(self._expire, owner, folder, days, dry_run))
 
-    def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
+    def _expire(self, owner: str, folder: Path, days: int, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
         report = partial(self._on_skipped, owner)
         with as_store_error("old mail cannot be removed", folder), contextlib.ExitStack() as undo:
             try:
@@ -105,17 +105,17 @@ class MaildirStore:
             except FileNotFoundError:
                 return []
             if dry_run:
-                undo.callback(let_go, root)
+                undo.callback(close_quietly, root)
                 folders = Folders.open(root, make=False)
                 undo.callback(folders.close)
-                unique_id = naming(self._others, root)
+                unique_id = uid_function(self._others, root)
                 due = expiry.due_messages(folders, days, unique_id, folder_owner(root), report)
                 return [each.message for each in due]
-            held = Held.take(self._opening(str(folder)), root)
+            held = LockedMaildir.take(self._opening(str(folder)), root)
             if held is None:
                 raise BusyError("a session holds the maildrop")
             undo.callback(held.release)
-            unique_id = naming(self._others, held.root)
+            unique_id = uid_function(self._others, held.root)
             due = expiry.due_messages(held.folders, days, unique_id, held.owner, report)
             if due:
                 self._snapshots.forget(owner)
@@ -126,34 +126,34 @@ class MaildirStore:
         with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()
             root = self._open_or_make(owner, folder)
-            held = Held.take(self._opening(str(folder)), root)
+            held = LockedMaildir.take(self._opening(str(folder)), root)
             self._pace.note(begun)
             if held is None:
                 return None
             now = time.time_ns()
             try:
                 held.open()
-                snapshot = look(held, self._snapshots.get(owner), str(folder), self._others)
+                snapshot = refresh(held, self._snapshots.get(owner), str(folder), self._others)
             except BaseException:
                 held.release()
                 raise
             self._learn(owner, snapshot)
             return MaildirMaildrop(held, snapshot, self._pace, now, partial(self._learn, owner))
 
-    def _learn(self, owner: str, snapshot: Snapshot) -> None:
+    def _learn(self, owner: str, snapshot: MaildirSnapshot) -> None:
         """Keep what is known of an owner's Maildir, unless sizes must be counted again."""
         if snapshot.exact:
             self._snapshots.keep(owner, snapshot)
         else:
             self._snapshots.forget(owner)
 
-    def _open_unchanged(self, owner: str, known: Snapshot) -> MaildirMaildrop | None:
-        held = Held.take(partial(open_existing, self._layout.root, known.folder))
+    def _open_unchanged(self, owner: str, known: MaildirSnapshot) -> MaildirMaildrop | None:
+        held = LockedMaildir.take(partial(open_existing, self._layout.root, known.folder))
         if held is None:
             return None
         try:
             now = time.time_ns()
-            stamp = Stamp.of(held.root, uidlist=self._list_file)
+            stamp = FolderStamp.of(held.root, uidlist=self._list_file)
         except BaseException:
             held.release()
             raise
@@ -168,14 +168,14 @@ class MaildirStore:
             try:
                 return unlisted(self._others, delivery.deliver(root, message))
             finally:
-                let_go(root)
+                close_quietly(root)
 
     def _open_or_make(self, owner: str, folder: Path) -> int:
         """Open a user's folder, made where it is missing. Raises OSError."""
         try:
             return open_existing(self._layout.root, folder)
         except FileNotFoundError:
-            root = open_below(self._layout.root, folder)
+            root = open_dir_beneath(self._layout.root, folder)
         self._on_made(owner, folder)
         return root
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING, Protocol
 
-from restante.storage.files import read_whole
-from restante.storage.maildir import names
+from restante.storage.fs import read_whole
+from restante.storage.maildir import filenames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -38,18 +38,18 @@ class UniqueIds(Protocol):
         """Return the unique-id of a message that is not in the list, None where it has none."""
 
 
-def naming(others: UniqueIds | None, maildrop: int) -> Callable[[str], str]:
+def uid_function(others: UniqueIds | None, maildrop: int) -> Callable[[str], str]:
     """Return what makes a message's unique-id of its key. Raises OSError.
 
     A list that is missing or no list gives nothing, so all have ours. One that the disk does not
     give now is an error: with other unique-ids clients would download everything again.
     """
     if others is None:
-        return names.unique_id
-    return given(others, read(others, _text(others.list_file, maildrop)))
+        return filenames.unique_id
+    return uids_from_list(others, read(others, _text(others.list_file, maildrop)))
 
 
-def given(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
+def uids_from_list(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
     """Return what makes unique-ids: the known one of a base name, else ours, never one twice."""
     taken = frozenset(known.values())
 
@@ -58,7 +58,7 @@ def given(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
         if uid is None:
             uid = unlisted(others, key)
             if uid in taken:
-                uid = names.hashed(key)
+                uid = filenames.hashed_uid(key)
         return uid
 
     return unique_id
@@ -67,7 +67,7 @@ def given(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str], str]:
 def unlisted(others: UniqueIds | None, key: str) -> str:
     """Return the unique-id of a message that no list has."""
     uid = None if others is None else others.unlisted(key)
-    return uid if uid is not None and _fits(uid) else names.unique_id(key)
+    return uid if uid is not None and _fits(uid) else filenames.unique_id(key)
 
 
 def read(others: UniqueIds, text: bytes) -> dict[str, str]:
@@ -89,7 +89,7 @@ def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
 
 def _fits(uid: str) -> bool:
     """Tell whether another server's unique-id can be sent; what looks like ours it may not be."""
-    return names.can_be_kept(uid) and not uid.startswith(names.HASHED)
+    return filenames.can_be_kept(uid) and not uid.startswith(filenames.HASHED)
 
 
 def _text(name: str, maildrop: int) -> bytes:

@@ -1,9 +1,12 @@
 """The mbox store: one file a user, as in /var/mail, written by any delivery agent.
 
-`fromline` and `quoting` say what stands between messages and within them, `header` what other
-programs and this one add to them, and `text` what each is; `messages` finds them in a file, and
-`opening` remembers what was found. `lock` keeps others out, `journal` undoes what a killed process
-began, `rewrite` takes messages away, `delivery` puts one in, and `store` puts these together.
+`store` puts the others together. `locks` and `dotlock` keep other programs out. `scan` finds
+messages by `from_line`, `quoting` and `status_fields`; `digest` identifies one, and a `snapshot`
+is what was found. `rewrite` removes messages, `in_place_removal` does so on a full disk,
+`delivery` adds one, and `journal` undoes what a killed process began. `paths` and `helper_files`
+name the files beside it.
+
+Always: reading needs no space and no writable disk. A file that a stranger made is never believed.
 """
 
 from restante.storage.mbox.store import MboxStore

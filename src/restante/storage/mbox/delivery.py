@@ -9,20 +9,20 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.files import let_go
-from restante.storage.mbox import fromline, header, journal
-from restante.storage.mbox.quoting import quoted
-from restante.storage.mbox.reading import read_at
-from restante.storage.mbox.text import CHUNK, cut, measure
+from restante.storage.fs import close_quietly
+from restante.storage.mbox import from_line, journal, status_fields
+from restante.storage.mbox.digest import CHUNK, cut, measure
+from restante.storage.mbox.quoting import quote_from_lines
+from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
-    from restante.storage.mbox.place import Place
+    from restante.storage.mbox.paths import MboxPaths
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _count = itertools.count()
 
 
-def make(place: Place, owner: str) -> None:
+def make(place: MboxPaths, owner: str) -> None:
     """Make an empty mbox, unless there is one by now; durable with its first message.
 
     Raises OSError.
@@ -40,17 +40,17 @@ def make(place: Place, owner: str) -> None:
         if os.geteuid() == 0:
             _give(file, owner)
     finally:
-        let_go(file)
+        close_quietly(file)
 
 
-def deliver(place: Place, file: int, message: bytes) -> str:
+def deliver(place: MboxPaths, file: int, message: bytes) -> str:
     """Write a message at the end of a locked mbox and return its unique-id. Raises OSError.
 
     Where that fails, the file is cut to what it was.
     """
     octets, digest = _as_stored(message)
     size = os.fstat(file).st_size
-    last = read_at(file, min(3, size), max(0, size - 3))
+    last = pread_exactly(file, min(3, size), max(0, size - 3))
     octets = _between(last) + octets
     with journal.appending(place, file, octets) as end:
         _write(file, end, octets)
@@ -70,11 +70,11 @@ def _as_stored(message: bytes) -> tuple[bytes, str]:
     unended = bool(message) and not message.endswith(b"\n")
     words = [token]
     if unended:
-        words.append(header.UNENDED)
-    if header.without_added(message[:CHUNK], CHUNK) != message[:CHUNK]:
-        words.append(header.FIELDS)
-    head = fromline.written(message) + header.OWN + b" ".join(words) + b"\n"
-    text = quoted(message)
+        words.append(status_fields.UNENDED)
+    if status_fields.without_added(message[:CHUNK], CHUNK) != message[:CHUNK]:
+        words.append(status_fields.FIELDS)
+    head = from_line.format_from_line(message) + status_fields.OWN + b" ".join(words) + b"\n"
+    text = quote_from_lines(message)
     digest = measure(head, cut(text)).digest
     return head + text + (b"\n" if unended else b"") + b"\n", digest
 

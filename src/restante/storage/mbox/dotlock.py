@@ -14,12 +14,12 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.files import let_go
-from restante.storage.mbox.beside import FULL, READ, is_strangers, make_temporary, remove
-from restante.storage.mbox.place import same_file
+from restante.storage.fs import close_quietly
+from restante.storage.mbox.helper_files import FULL, READ, is_strangers, make_temporary, remove
+from restante.storage.mbox.paths import same_file
 
 if TYPE_CHECKING:
-    from restante.storage.mbox.place import Place
+    from restante.storage.mbox.paths import MboxPaths
 
 STALE = 5 * 60  # seconds: nobody holds a dotlock for so long
 OURS = b"restante"
@@ -27,12 +27,12 @@ OURS = b"restante"
 _AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
 
 
-class HeldError(Exception):
+class LockedByOtherError(Exception):
     """Another program holds one of the mbox's locks."""
 
 
-def take_dotlock(place: Place, file: int) -> int:
-    """Make the dotlock of an open mbox, and return it open. Raises HeldError, OSError.
+def take_dotlock(place: MboxPaths, file: int) -> int:
+    """Make the dotlock of an open mbox, and return it open. Raises LockedByOtherError, OSError.
 
     It appears locked and with its text, so that a later process can tell that its maker died. Where
     something that is no lock has its name and cannot be removed, it is left: that keeps others out
@@ -43,14 +43,14 @@ def take_dotlock(place: Place, file: int) -> int:
         _sign(lock)
         _link(place, name, file, os.fstat(lock).st_mtime)
     except BaseException:
-        let_go(lock)
+        close_quietly(lock)
         raise
     finally:
         remove(place, name)
     return lock
 
 
-def remove_dotlock(place: Place, dotlock: int) -> None:
+def remove_dotlock(place: MboxPaths, dotlock: int) -> None:
     """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
 
     So a disk that fails only now is no news.
@@ -58,10 +58,10 @@ def remove_dotlock(place: Place, dotlock: int) -> None:
     with contextlib.suppress(OSError):
         if same_file(place.folder, place.dotlock, dotlock):
             os.unlink(place.dotlock, dir_fd=place.folder)
-    let_go(dotlock)
+    close_quietly(dotlock)
 
 
-def is_held(place: Place, file: int, now: float | None = None) -> bool:
+def is_held(place: MboxPaths, file: int, now: float | None = None) -> bool:
     """Tell whether another program has the dotlock of an open mbox. Raises OSError.
 
     `now`: the time by the clock of the disk, in seconds since 1970; that may be another machine's.
@@ -87,7 +87,7 @@ def lock_at_once(file: int) -> bool:
 def _sign(lock: int) -> None:
     """Say whose lock it is; without room for that, by a bit of its mode that nobody else sets."""
     if not lock_at_once(lock):
-        raise HeldError
+        raise LockedByOtherError
     try:
         os.write(lock, b"%d\n%s\n" % (os.getpid(), OURS))
     except OSError as error:
@@ -96,7 +96,7 @@ def _sign(lock: int) -> None:
         os.fchmod(lock, 0o644 | stat.S_ISVTX)
 
 
-def _link(place: Place, name: str, file: int, now: float) -> None:
+def _link(place: MboxPaths, name: str, file: int, now: float) -> None:
     """Give our lock the name of the dotlock, in place of one that nobody holds."""
     folder = place.folder
     for _ in range(2):
@@ -106,15 +106,15 @@ def _link(place: Place, name: str, file: int, now: float) -> None:
             )
         except FileExistsError:
             if is_held(place, file, now):
-                raise HeldError from None
+                raise LockedByOtherError from None
             if not _remove_dead(place):
                 return
         else:
             return
-    raise HeldError
+    raise LockedByOtherError
 
 
-def _remove_dead(place: Place) -> bool:
+def _remove_dead(place: MboxPaths) -> bool:
     """Remove what has the dotlock's name and is no lock; return whether that may be free now."""
     try:
         status = _status(place)
@@ -131,7 +131,7 @@ def _remove_dead(place: Place) -> bool:
     return True
 
 
-def _is_of_dead_process(place: Place) -> bool:
+def _is_of_dead_process(place: MboxPaths) -> bool:
     """Tell whether the dotlock is one of ours whose process has died."""
     try:
         lock = os.open(place.dotlock, READ, dir_fd=place.folder)
@@ -143,10 +143,10 @@ def _is_of_dead_process(place: Place) -> bool:
     except IsADirectoryError:
         return False
     finally:
-        let_go(lock)
+        close_quietly(lock)
 
 
-def _status(place: Place) -> os.stat_result | None:
+def _status(place: MboxPaths) -> os.stat_result | None:
     try:
         return os.stat(place.dotlock, dir_fd=place.folder, follow_symlinks=False)
     except FileNotFoundError:

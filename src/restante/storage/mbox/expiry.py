@@ -5,21 +5,23 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.api import Due, PartlyExpiredError, RemainError
-from restante.storage.mbox import fromline, messages
-from restante.storage.mbox.reading import read_at
+from restante.storage.interfaces import ExpiredMessage, PartialRemovalError, PartlyExpiredError
+from restante.storage.mbox import from_line, scanner
+from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.rewrite import rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from restante.storage.mbox.opening import Snapshot
-    from restante.storage.mbox.place import Place
+    from restante.storage.mbox.paths import MboxPaths
+    from restante.storage.mbox.snapshot import MboxSnapshot
 
 DAY = 24 * 60 * 60  # seconds
 
 
-def due_messages(file: int, now: Snapshot, days: int, uids: Sequence[str]) -> dict[int, Due]:
+def due_messages(
+    file: int, now: MboxSnapshot, days: int, uids: Sequence[str]
+) -> dict[int, ExpiredMessage]:
     """Return by index the messages of a locked mbox that are due. Raises OSError.
 
     When a message came is told by its From-line, which who delivers writes, in local time. One with
@@ -28,21 +30,23 @@ def due_messages(file: int, now: Snapshot, days: int, uids: Sequence[str]) -> di
     moment = time.time()
     found = {}
     for index, entry in enumerate(now.entries):
-        came = fromline.time_of(read_at(file, fromline.LONGEST, entry.start))
-        if came is None or moment - came < days * DAY or not messages.is_still_there(file, entry):
+        came = from_line.time_of(pread_exactly(file, from_line.LONGEST, entry.start))
+        if came is None or moment - came < days * DAY or not scanner.is_still_there(file, entry):
             continue
         age = int((moment - came) // DAY)
-        found[index] = Due(uids[index], age, entry.end - entry.text)
+        found[index] = ExpiredMessage(uids[index], age, entry.end - entry.text)
     return found
 
 
-def remove(place: Place, file: int, now: Snapshot, due: dict[int, Due]) -> Snapshot:
+def remove(
+    place: MboxPaths, file: int, now: MboxSnapshot, due: dict[int, ExpiredMessage]
+) -> MboxSnapshot:
     """Remove these messages from a locked mbox, and return what it holds then.
 
     Raises PartlyExpiredError, OSError, StoreError.
     """
     try:
         return rewrite(place, file, now, set(due))
-    except RemainError as error:
+    except PartialRemovalError as error:
         gone = [message for index, message in due.items() if index not in error.remaining]
         raise PartlyExpiredError(error.text, gone, path=error.path) from error

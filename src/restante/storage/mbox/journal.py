@@ -17,15 +17,15 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.files import let_go
-from restante.storage.mbox import fromline, header
-from restante.storage.mbox.beside import READ, is_ours, make_lasting, remove
-from restante.storage.mbox.reading import read_at
+from restante.storage.fs import close_quietly
+from restante.storage.mbox import from_line, status_fields
+from restante.storage.mbox.helper_files import READ, is_ours, make_lasting, remove
+from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from restante.storage.mbox.place import Place
+    from restante.storage.mbox.paths import MboxPaths
 
 _NO_FILE_OF_OURS = frozenset({errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
 _SHORT = 4096  # octets: more than the file ever has
@@ -41,7 +41,7 @@ class Begun(NamedTuple):
 
 
 @contextlib.contextmanager
-def appending(place: Place, file: int, octets: bytes) -> Iterator[int]:
+def appending(place: MboxPaths, file: int, octets: bytes) -> Iterator[int]:
     """Have it known where these octets are being written: at the end of a locked mbox.
 
     Whoever writes them syncs them in the block; then the journal goes, durably, for it would have
@@ -59,9 +59,9 @@ def appending(place: Place, file: int, octets: bytes) -> Iterator[int]:
         raise
 
 
-def _begin(place: Place, size: int, octets: bytes) -> None:
+def _begin(place: MboxPaths, size: int, octets: bytes) -> None:
     """Write the journal, durably. This makes the name of a new mbox last as well."""
-    lines = octets[: fromline.LONGEST + header.LONGEST_OWN].lstrip(b"\n").split(b"\n")[:2]
+    lines = octets[: from_line.LONGEST + status_fields.LONGEST_OWN].lstrip(b"\n").split(b"\n")[:2]
     with open(make_lasting(place, place.journal), "wb") as file:
         file.write(b"\n".join([b"%d %d" % (size, len(octets)), *lines, b""]))
         file.flush()
@@ -69,7 +69,7 @@ def _begin(place: Place, size: int, octets: bytes) -> None:
     os.fsync(place.folder)
 
 
-def _take_back(place: Place, file: int, size: int) -> None:
+def _take_back(place: MboxPaths, file: int, size: int) -> None:
     """Cut a file to what it was. What fails now is left to the journal, and whoever finds that."""
     with contextlib.suppress(OSError):
         if os.fstat(file).st_size > size:
@@ -78,7 +78,7 @@ def _take_back(place: Place, file: int, size: int) -> None:
         os.unlink(place.journal, dir_fd=place.folder)
 
 
-def undo(place: Place, file: int) -> None:
+def undo(place: MboxPaths, file: int) -> None:
     """Undo in a locked mbox what a killed process began. Raises OSError."""
     remove(place, place.new_file)
     begun = _read(place, file)
@@ -95,7 +95,7 @@ def undo(place: Place, file: int) -> None:
     os.unlink(place.journal, dir_fd=place.folder)
 
 
-def promised_end(place: Place, file: int) -> int | None:
+def promised_end(place: MboxPaths, file: int) -> int | None:
     """Return where a locked mbox ends that cannot be mended now; None: where the file ends.
 
     Raises OSError.
@@ -104,7 +104,7 @@ def promised_end(place: Place, file: int) -> int | None:
     return begun.size if begun is not None and _is_left(file, begun) else None
 
 
-def _read(place: Place, file: int) -> Begun | None:
+def _read(place: MboxPaths, file: int) -> Begun | None:
     """Return what the journal says; None where there is none, or none that can be believed."""
     try:
         journal = os.open(place.journal, READ, dir_fd=place.folder)
@@ -117,9 +117,9 @@ def _read(place: Place, file: int) -> Begun | None:
     try:
         if not is_ours(os.fstat(journal), os.fstat(file)):
             return None
-        text = read_at(journal, _SHORT, 0)
+        text = pread_exactly(journal, _SHORT, 0)
     finally:
-        let_go(journal)
+        close_quietly(journal)
     numbers = _NUMBERS.match(text)
     if numbers is None:
         return Begun(0, 0, b"")  # it was not written to its end, so nothing else was written
@@ -134,13 +134,13 @@ def _is_left(file: int, begun: Begun) -> bool:
     added = os.fstat(file).st_size - begun.size
     if not 0 < added <= begun.octets or not _is_head(begun.head):
         return False
-    text = read_at(file, added, begun.size).lstrip(b"\n")
+    text = pread_exactly(file, added, begun.size).lstrip(b"\n")
     if text.startswith(begun.head):
-        return not fromline.anywhere(text[4:])
+        return not from_line.anywhere(text[4:])
     return begun.head.startswith(text)
 
 
 def _is_head(text: bytes) -> bool:
-    line = fromline.length(text)
-    own = header.own(text[line:])
+    line = from_line.length(text)
+    own = status_fields.own_fields(text[line:])
     return bool(line and own.line and line + own.octets == len(text))

@@ -9,25 +9,30 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from restante.storage.api import GoneError, LockedError, RemainError, StoreError
-from restante.storage.files import as_store_error, close_now, let_go, read_at_hand
-from restante.storage.mbox import messages
-from restante.storage.mbox.chunks import MboxChunks
-from restante.storage.mbox.lock import HeldError, held, held_to_read
-from restante.storage.mbox.opening import look
-from restante.storage.mbox.reading import read_at
+from restante.storage.disk_threads import DISK
+from restante.storage.fs import as_store_error, close_now, close_quietly, read_if_cached
+from restante.storage.interfaces import (
+    LockedError,
+    MessageGoneError,
+    PartialRemovalError,
+    StoreError,
+)
+from restante.storage.mbox import scanner
+from restante.storage.mbox.digest import CHUNK, as_sent, piece_digest
+from restante.storage.mbox.locks import LockedByOtherError, mbox_locks, mbox_read_lock
+from restante.storage.mbox.reader import MboxChunks
+from restante.storage.mbox.reading import pread_exactly
 from restante.storage.mbox.rewrite import rewrite
-from restante.storage.mbox.text import CHUNK, as_sent, piece_digest
-from restante.storage.threads import DISK
+from restante.storage.mbox.snapshot import refresh
 
 if TYPE_CHECKING:
     import contextlib
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from restante.protocol.needs import Body
-    from restante.storage.mbox.messages import Entry
-    from restante.storage.mbox.opening import Snapshot
-    from restante.storage.mbox.place import Place
+    from restante.protocol.server.needs import Body
+    from restante.storage.mbox.paths import MboxPaths
+    from restante.storage.mbox.scanner import MboxEntry
+    from restante.storage.mbox.snapshot import MboxSnapshot
 
 PAUSE = 0.05  # seconds between two tries at a lock
 PATIENCE = 30.0  # seconds for the locks of an mbox, when a session is open already
@@ -38,15 +43,15 @@ class MboxMaildrop:
 
     def __init__(
         self,
-        place: Place,
+        place: MboxPaths,
         file: int | None,
-        snapshot: Snapshot,
+        snapshot: MboxSnapshot,
         held: contextlib.ExitStack,
-        learn: Callable[[Snapshot | None], None],
+        learn: Callable[[MboxSnapshot | None], None],
     ) -> None:
         self._place = place
         self._file = file
-        self._entries: list[Entry | None] = list(snapshot.entries)
+        self._entries: list[MboxEntry | None] = list(snapshot.entries)
         self._uids = snapshot.contents.uids  # as they are found again, whatever clients see
         self.contents = snapshot.contents
         self._snapshot = snapshot
@@ -56,14 +61,14 @@ class MboxMaildrop:
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
         """Return a message: at once when the page cache holds it and it is where it was.
 
-        Raises GoneError, StoreError.
+        Raises MessageGoneError, StoreError.
         """
         with self._errors("a message cannot be read"):
             file, entry = self._entry(index)
             octets = None
             if entry.end - entry.text <= CHUNK:
-                octets = read_at_hand(file, entry.end - entry.start, entry.start)
-        if octets is not None and messages.is_same(entry, octets):
+                octets = read_if_cached(file, entry.end - entry.start, entry.start)
+        if octets is not None and scanner.is_same(entry, octets):
             return _as_sent(entry, octets)
         work = functools.partial(self._read_or_find, index)
         return DISK.run(str(self._place.path), work, close_now)
@@ -71,7 +76,7 @@ class MboxMaildrop:
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed.
 
-        Raises RemainError: some are, on a full disk.
+        Raises PartialRemovalError: some are, on a full disk.
         """
         deadline = time.monotonic() + PATIENCE
         work = functools.partial(self._try_remove, indexes)
@@ -80,7 +85,7 @@ class MboxMaildrop:
                 raise StoreError("another program holds the mbox", path=str(self._place.path))
             await asyncio.sleep(PAUSE)
 
-    async def correct(self, sizes: Mapping[int, int]) -> None:
+    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Have the file read again by the next session: a size differed, so it has changed."""
         if sizes:
             self._learn(None)
@@ -92,10 +97,10 @@ class MboxMaildrop:
     def _errors(self, what: str) -> contextlib.AbstractContextManager[None]:
         return as_store_error(what, self._place.path, beside=True)
 
-    def _entry(self, index: int) -> tuple[int, Entry]:
+    def _entry(self, index: int) -> tuple[int, MboxEntry]:
         entry = self._entries[index]
         if self._file is None or entry is None:
-            raise GoneError("another program took the message away")
+            raise MessageGoneError("another program took the message away")
         return self._file, entry
 
     def _read_or_find(self, index: int) -> Body:
@@ -112,9 +117,9 @@ class MboxMaildrop:
         """Return a message; None where something else is in its place."""
         file, entry = self._entry(index)
         if entry.end - entry.text <= CHUNK:
-            octets = read_at(file, entry.end - entry.start, entry.start)
-            return _as_sent(entry, octets) if messages.is_same(entry, octets) else None
-        first = read_at(file, CHUNK, entry.text)
+            octets = pread_exactly(file, entry.end - entry.start, entry.start)
+            return _as_sent(entry, octets) if scanner.is_same(entry, octets) else None
+        first = pread_exactly(file, CHUNK, entry.text)
         if piece_digest(first) != entry.pieces[0]:
             return None
         return MboxChunks(os.dup(file), entry, self._place.path)
@@ -124,13 +129,13 @@ class MboxMaildrop:
         self._learn(None)
         file = self._place.open()
         if file is None:
-            raise GoneError("another program took the mbox away")
+            raise MessageGoneError("another program took the mbox away")
         try:
             snapshot = self._look(file)
         except BaseException:
-            let_go(file)
+            close_quietly(file)
             raise
-        self._held.callback(let_go, file)
+        self._held.callback(close_quietly, file)
         now = dict(zip(snapshot.contents.uids, snapshot.entries, strict=True))
         self._file = file
         self._entries = [
@@ -138,13 +143,13 @@ class MboxMaildrop:
             for uid, entry in zip(self._uids, self._entries, strict=True)
         ]
 
-    def _look(self, file: int) -> Snapshot:
+    def _look(self, file: int) -> MboxSnapshot:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                with held_to_read(self._place, file) as end:
-                    return look(file, None, end)
-            except HeldError:
+                with mbox_read_lock(self._place, file) as end:
+                    return refresh(file, None, end)
+            except LockedByOtherError:
                 if time.monotonic() > deadline:
                     raise LockedError("another program holds the mbox") from None
                 time.sleep(PAUSE)
@@ -155,37 +160,37 @@ class MboxMaildrop:
             file = self._place.open(to_write=True)
             try:
                 if file is not None:
-                    with held(self._place, file):
+                    with mbox_locks(self._place, file):
                         self._remove(file, indexes)
-            except HeldError:
+            except LockedByOtherError:
                 return False
             finally:
                 if file is not None:
-                    let_go(file)
+                    close_quietly(file)
         for index in indexes:
             self._entries[index] = None
         return True
 
     def _remove(self, file: int, indexes: Sequence[int]) -> None:
         """Find the messages in the file that there is now, and write it without them."""
-        now = look(file, self._snapshot)
+        now = refresh(file, self._snapshot)
         for _ in range(2):
             removed = self._places(now, indexes)
-            if all(messages.is_still_there(file, now.entries[index]) for index in removed):
+            if all(scanner.is_still_there(file, now.entries[index]) for index in removed):
                 break
-            now = look(file, None)
+            now = refresh(file, None)
         else:
             raise StoreError("another program changes the mbox without its locks")
         self._learn(None)
         if removed:
             try:
                 self._learn(rewrite(self._place, file, now, removed))
-            except RemainError as error:
+            except PartialRemovalError as error:
                 uids = {now.contents.uids[index] for index in error.remaining}
                 left = [i for i in indexes if self.contents.uids[i] in uids]
-                raise RemainError(error.text, left, path=error.path) from error
+                raise PartialRemovalError(error.text, left, path=error.path) from error
 
-    def _places(self, now: Snapshot, indexes: Sequence[int]) -> set[int]:
+    def _places(self, now: MboxSnapshot, indexes: Sequence[int]) -> set[int]:
         """Return where messages are now.
 
         Of equal copies nobody can tell which one another program took. As many as it took are left,
@@ -203,7 +208,7 @@ class MboxMaildrop:
         return {index for index, uid in enumerate(now.contents.uids) if uid in wanted}
 
 
-def _as_sent(entry: Entry, octets: bytes) -> bytes:
+def _as_sent(entry: MboxEntry, octets: bytes) -> bytes:
     """Return a message that was read from its From-line on."""
     text = octets[entry.text - entry.start :]
     return as_sent(text, quoted=entry.quoted, has_fields=entry.has_fields)

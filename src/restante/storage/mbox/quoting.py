@@ -15,7 +15,7 @@ _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _MAYBE = re.compile(rb"(>*)((?:F(?:r(?:om?)?)?)?)")
 
 
-def quoted(message: bytes) -> bytes:
+def quote_from_lines(message: bytes) -> bytes:
     """Return a message as it is written into an mbox."""
     return _LINE.sub(rb">\1", message) if b"From " in message else message
 

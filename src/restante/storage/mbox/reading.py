@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-def read_at(file: int, octets: int, place: int) -> bytes:
+def pread_exactly(file: int, octets: int, place: int) -> bytes:
     """Return so many octets from a place, fewer only at the file's end. Raises OSError.
 
     The system may return fewer than there are, and what was asked for decides where a message ends.

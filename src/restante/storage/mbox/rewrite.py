@@ -6,29 +6,29 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from restante.protocol.maildrop import Contents
-from restante.storage.api import StoreError
-from restante.storage.files import let_go
-from restante.storage.mbox import fromline, header, messages, moving
-from restante.storage.mbox.beside import FULL, make_temporary, remove
-from restante.storage.mbox.opening import Snapshot, Stamp
-from restante.storage.mbox.reading import read_at
+from restante.protocol.server.maildrop import MessageList
+from restante.storage.fs import close_quietly
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import from_line, in_place_removal, scanner, status_fields
+from restante.storage.mbox.helper_files import FULL, make_temporary, remove
+from restante.storage.mbox.reading import pread_exactly
+from restante.storage.mbox.snapshot import FileStamp, MboxSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from restante.storage.mbox.messages import Entry
-    from restante.storage.mbox.place import Place
+    from restante.storage.mbox.paths import MboxPaths
+    from restante.storage.mbox.scanner import MboxEntry
 
 BLOCK = 1024 * 1024  # octets
 
 
-def rewrite(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapshot:
+def rewrite(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Write a locked mbox anew without the messages of these indexes; durable on return.
 
     Owner, mode and times stay. Where the disk is full, the messages are taken out of the file as it
     is. Returns what it holds then. Raises OSError, StoreError: the old file is as it was, unless
-    only the last step failed, which makes it durable. Raises RemainError: some are gone.
+    only the last step failed, which makes it durable. Raises PartialRemovalError: some are gone.
     """
     try:
         after = _write_anew(place, file, now, removed)
@@ -40,7 +40,7 @@ def rewrite(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapsh
     return after
 
 
-def _shrink(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapshot:
+def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Take messages out of the file, which needs no room, unless others need new lines then."""
     left = [index for index in range(len(now.entries)) if index not in removed]
     room = sum(now.entries[index].next - now.entries[index].start for index in left)
@@ -51,15 +51,15 @@ def _shrink(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapsh
         raise full
     after = _left(now, removed, _moved(now, removed), os.fstat(file))
     try:
-        moving.remove(place, file, now.entries, removed)
+        in_place_removal.remove(place, file, now.entries, removed)
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise full from error
-    return replace(after, stamp=Stamp.of(os.fstat(file)))
+    return replace(after, stamp=FileStamp.of(os.fstat(file)))
 
 
-def _write_anew(place: Place, file: int, now: Snapshot, removed: set[int]) -> Snapshot:
+def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Let a new file take the old one's place; that lasts once the folder is synced."""
     name, new = make_temporary(place, place.new_file, 0o600)
     try:
@@ -75,7 +75,7 @@ def _write_anew(place: Place, file: int, now: Snapshot, removed: set[int]) -> Sn
         remove(place, name)
         raise
     finally:
-        let_go(new)
+        close_quietly(new)
     return after
 
 
@@ -93,7 +93,7 @@ def _make_alike(new: int, old: int) -> None:
     os.fchmod(new, status.st_mode & 0o7777)
 
 
-def _kept(file: int, now: Snapshot, removed: set[int]) -> Iterator[bytes]:
+def _kept(file: int, now: MboxSnapshot, removed: set[int]) -> Iterator[bytes]:
     """Return the file's octets that stay, and the lines that keep messages what they are."""
     place = 0
     for index, entry in enumerate(now.entries):
@@ -101,15 +101,15 @@ def _kept(file: int, now: Snapshot, removed: set[int]) -> Iterator[bytes]:
             yield from _octets(file, place, entry.start)
             place = entry.next
         elif line := _own_line(now, index):
-            head = read_at(file, entry.text - entry.start, entry.start)
-            begin = fromline.length(head)
+            head = pread_exactly(file, entry.text - entry.start, entry.start)
+            begin = from_line.length(head)
             yield from _octets(file, place, entry.start + begin)
             yield line if head[:begin].endswith(b"\n") else b"\n" + line
-            place = entry.text - len(header.own(head[begin:]).line)
+            place = entry.text - len(status_fields.own_fields(head[begin:]).line)
     yield from _octets(file, place, os.fstat(file).st_size)
 
 
-def _own_line(now: Snapshot, index: int) -> bytes:
+def _own_line(now: MboxSnapshot, index: int) -> bytes:
     """Return what must be written into a message so that it stays what it is: mostly nothing.
 
     The second of two equal messages must stay the second when the first is gone; a message with a
@@ -119,35 +119,37 @@ def _own_line(now: Snapshot, index: int) -> bytes:
     entry = now.entries[index]
     number = int(now.contents.uids[index].partition("-")[2] or 1)
     if entry.leans or number != (entry.copy or 1):
-        return header.copy_line(number, alone=entry.leans)
+        return status_fields.copy_line(number, alone=entry.leans)
     return b""
 
 
-def _after(file: int, now: Snapshot, removed: set[int]) -> Snapshot:
+def _after(file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Return what the new file holds. Raises StoreError: not what it should, so it is not used."""
     status = os.fstat(file)
     left = [index for index in range(len(now.entries)) if index not in removed]
     entries = _moved(now, removed)
     if any(_own_line(now, index) for index in left):
-        entries = messages.scan(file, status.st_size)
+        entries = scanner.scan(file, status.st_size)
     return _left(now, removed, entries, status)
 
 
 def _left(
-    now: Snapshot, removed: set[int], entries: list[Entry], status: os.stat_result
-) -> Snapshot:
+    now: MboxSnapshot, removed: set[int], entries: list[MboxEntry], status: os.stat_result
+) -> MboxSnapshot:
     """Return what is there without the removed messages. Raises StoreError: not the same ones."""
     left = [index for index in range(len(now.entries)) if index not in removed]
-    contents = Contents(
+    contents = MessageList(
         tuple(now.contents.sizes[index] for index in left),
         tuple(now.contents.uids[index] for index in left),
     )
-    if messages.unique_ids(entries) != contents.uids:
+    if scanner.unique_ids(entries) != contents.uids:
         raise StoreError("the mbox without these messages would not hold the others as they are")
-    return Snapshot(Stamp.of(status), trusted=False, entries=tuple(entries), contents=contents)
+    return MboxSnapshot(
+        FileStamp.of(status), trusted=False, entries=tuple(entries), contents=contents
+    )
 
 
-def _moved(now: Snapshot, removed: set[int]) -> list[Entry]:
+def _moved(now: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
     """Return the messages that are left, where they are if nothing was added."""
     entries, moved = [], 0
     for index, entry in enumerate(now.entries):
@@ -168,7 +170,7 @@ def _moved(now: Snapshot, removed: set[int]) -> list[Entry]:
 
 def _octets(file: int, begin: int, end: int) -> Iterator[bytes]:
     while begin < end:
-        block = read_at(file, min(BLOCK, end - begin), begin)
+        block = pread_exactly(file, min(BLOCK, end - begin), begin)
         if not block:
             raise StoreError("the mbox became shorter while it was locked")
         yield block

@@ -10,23 +10,23 @@ import stat
 import time
 from typing import TYPE_CHECKING
 
-from restante.storage.api import BusyError, LockedError, StoreError
-from restante.storage.files import as_store_error, is_missing, let_go
-from restante.storage.mbox import delivery, expiry, messages
-from restante.storage.mbox.lock import HeldError, SessionLock, held, held_to_read
+from restante.storage.disk_latency import DiskLatency
+from restante.storage.disk_threads import DISK
+from restante.storage.fs import as_store_error, close_quietly, is_missing
+from restante.storage.interfaces import BusyError, LockedError, StoreError
+from restante.storage.mbox import delivery, expiry, scanner
+from restante.storage.mbox.locks import LockedByOtherError, SessionLock, mbox_locks, mbox_read_lock
 from restante.storage.mbox.maildrop import PATIENCE, PAUSE, MboxMaildrop
-from restante.storage.mbox.opening import NOTHING, Snapshot, Stamp, look
-from restante.storage.mbox.place import FolderMissingError, Place, open_place
-from restante.storage.pace import Pace
-from restante.storage.snapshots import Snapshots
-from restante.storage.threads import DISK
+from restante.storage.mbox.paths import FolderMissingError, MboxPaths, open_place
+from restante.storage.mbox.snapshot import NOTHING, FileStamp, MboxSnapshot, refresh
+from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restante.protocol.maildrop import Contents
-    from restante.storage.api import Due
-    from restante.storage.layout import Layout
+    from restante.protocol.server.maildrop import MessageList
+    from restante.storage.interfaces import ExpiredMessage
+    from restante.storage.paths import Layout
 
 
 class MboxStore:
@@ -47,17 +47,17 @@ class MboxStore:
         self._report = report
         self._x_uidl = x_uidl
         self._open_to_all: set[str] = set()  # folders that were reported
-        self._snapshots: Snapshots[Snapshot] = Snapshots()
-        self._pace = Pace()
+        self._snapshots: SnapshotCache[MboxSnapshot] = SnapshotCache()
+        self._pace = DiskLatency()
 
-    def at_hand(self, owner: str) -> MboxMaildrop | None:
+    def open_cached(self, owner: str) -> MboxMaildrop | None:
         """Lock and open an mbox that has not changed; None where that might take time."""
         known = self._snapshots.get(owner)
-        if known is None or not known.trusted or not self._pace.quick:
+        if known is None or not known.trusted or not self._pace.is_fast:
             return None
         try:
             return self._open(owner, known)
-        except (OSError, HeldError, StoreError):
+        except (OSError, LockedByOtherError, StoreError):
             return None  # the long way tells what is wrong
 
     async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
@@ -67,7 +67,7 @@ class MboxStore:
             try:
                 work = functools.partial(self._try_open, owner)
                 maildrop = await DISK.run(str(self._layout.folder(owner)), work, _release)
-            except HeldError:
+            except LockedByOtherError:
                 busy: BusyError = LockedError("another program holds the mbox")
             else:
                 if maildrop is not None:
@@ -86,12 +86,12 @@ class MboxStore:
                     str(self._layout.folder(owner)),
                     functools.partial(self._deliver, owner, message),
                 )
-            except HeldError:
+            except LockedByOtherError:
                 if time.monotonic() >= deadline:
                     raise StoreError("another program holds the mbox") from None
             await asyncio.sleep(PAUSE)
 
-    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[Due]:
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
         """Remove the messages that came at least so many days ago, and return them.
 
         A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
@@ -101,10 +101,10 @@ class MboxStore:
                 str(self._layout.folder(owner)),
                 functools.partial(self._expire, owner, days, dry_run),
             )
-        except HeldError:
+        except LockedByOtherError:
             raise LockedError("another program holds the mbox") from None
 
-    def _expire(self, owner: str, days: int, dry_run: bool) -> list[Due]:  # noqa: FBT001
+    def _expire(self, owner: str, days: int, dry_run: bool) -> list[ExpiredMessage]:  # noqa: FBT001
         errors = self._errors("old mail cannot be removed", owner)
         with errors, contextlib.ExitStack() as undo:
             if is_missing(self._layout.folder(owner)):
@@ -119,9 +119,9 @@ class MboxStore:
             file = place.open(to_write=True)
             if file is None:
                 return []
-            undo.callback(let_go, file)
-            undo.enter_context(held(place, file))
-            now = look(file, self._snapshots.get(owner))
+            undo.callback(close_quietly, file)
+            undo.enter_context(mbox_locks(place, file))
+            now = refresh(file, self._snapshots.get(owner))
             due = expiry.due_messages(file, now, days, self._contents(now).uids)
             if due:
                 self._learn(owner, None)
@@ -129,31 +129,31 @@ class MboxStore:
             return list(due.values())
 
     def _due_to_read(
-        self, owner: str, place: Place, days: int, undo: contextlib.ExitStack
-    ) -> list[Due]:
+        self, owner: str, place: MboxPaths, days: int, undo: contextlib.ExitStack
+    ) -> list[ExpiredMessage]:
         file = place.open()
         if file is None:
             return []
-        undo.callback(let_go, file)
-        end = undo.enter_context(held_to_read(place, file))
-        now = look(file, self._snapshots.get(owner), end)
+        undo.callback(close_quietly, file)
+        end = undo.enter_context(mbox_read_lock(place, file))
+        now = refresh(file, self._snapshots.get(owner), end)
         return list(expiry.due_messages(file, now, days, self._contents(now).uids).values())
 
     def _try_open(self, owner: str) -> MboxMaildrop | None:
         with self._errors("an mbox cannot be opened", owner):
             return self._open(owner, None)
 
-    def _open(self, owner: str, unchanged: Snapshot | None) -> MboxMaildrop | None:
+    def _open(self, owner: str, unchanged: MboxSnapshot | None) -> MboxMaildrop | None:
         """Return the maildrop; None while another session has it, or it is not `unchanged`.
 
-        Raises HeldError, OSError, StoreError.
+        Raises LockedByOtherError, OSError, StoreError.
         """
         with contextlib.ExitStack() as undo:
             begun = time.monotonic()
             try:
                 place = self._place(owner, undo)
             except FolderMissingError:
-                place = Place(-1, "", self._layout.folder(owner))
+                place = MboxPaths(-1, "", self._layout.folder(owner))
                 return MboxMaildrop(
                     place, None, NOTHING, undo, functools.partial(self._learn, owner)
                 )
@@ -163,35 +163,35 @@ class MboxStore:
             undo.callback(lock.release)
             file = place.open()
             if file is not None:
-                undo.callback(let_go, file)
+                undo.callback(close_quietly, file)
             self._pace.note(begun)
             snapshot = unchanged or self._look(owner, place, file)
-            if unchanged and (file is None or Stamp.of(os.fstat(file)) != unchanged.stamp):
+            if unchanged and (file is None or FileStamp.of(os.fstat(file)) != unchanged.stamp):
                 return None
             learn = functools.partial(self._learn, owner)
             maildrop = MboxMaildrop(place, file, snapshot, undo, learn)
             maildrop.contents = self._contents(snapshot)
             return maildrop
 
-    def _contents(self, snapshot: Snapshot) -> Contents:
+    def _contents(self, snapshot: MboxSnapshot) -> MessageList:
         """Return the messages with the unique-ids that clients see."""
         return snapshot.contents_with_x_uidl if self._x_uidl else snapshot.contents
 
     def _nothing(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
         """Return the maildrop of a user for whom there is no folder, and none can be made."""
-        place = Place(-1, "", self._layout.folder(owner))
+        place = MboxPaths(-1, "", self._layout.folder(owner))
         return MboxMaildrop(place, None, NOTHING, undo, functools.partial(self._learn, owner))
 
-    def _look(self, owner: str, place: Place, file: int | None) -> Snapshot:
+    def _look(self, owner: str, place: MboxPaths, file: int | None) -> MboxSnapshot:
         if file is None:
             return NOTHING
         self._check_folder(place)
-        with held_to_read(place, file) as end:
-            snapshot = look(file, self._snapshots.get(owner), end)
+        with mbox_read_lock(place, file) as end:
+            snapshot = refresh(file, self._snapshots.get(owner), end)
         self._snapshots.keep(owner, snapshot)
         return snapshot
 
-    def _learn(self, owner: str, snapshot: Snapshot | None) -> None:
+    def _learn(self, owner: str, snapshot: MboxSnapshot | None) -> None:
         """Keep what is known of an owner's mbox, or nothing."""
         self._snapshots.forget(owner)
         if snapshot is not None:
@@ -207,25 +207,25 @@ class MboxStore:
                 delivery.make(place, owner)
                 file = place.open(to_write=True)
             if file is None:
-                raise HeldError  # it went in this moment: try again
-            undo.callback(let_go, file)
-            undo.enter_context(held(place, file))
-            messages.check_start(file)
+                raise LockedByOtherError  # it went in this moment: try again
+            undo.callback(close_quietly, file)
+            undo.enter_context(mbox_locks(place, file))
+            scanner.check_start(file)
             return delivery.deliver(place, file, message)
 
     def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
         """Turn what goes wrong into a store's error. Raises StoreError: the name is none."""
         return as_store_error(what, self._layout.folder(owner), beside=True)
 
-    def _place(self, owner: str, undo: contextlib.ExitStack) -> Place:
+    def _place(self, owner: str, undo: contextlib.ExitStack) -> MboxPaths:
         path = self._layout.folder(owner)
         place = open_place(
             path, self._layout.root, lambda problem: self._report(str(path), problem)
         )
-        undo.callback(let_go, place.folder)
+        undo.callback(close_quietly, place.folder)
         return place
 
-    def _check_folder(self, place: Place) -> None:
+    def _check_folder(self, place: MboxPaths) -> None:
         """Report a folder, once, where every user may take away an mbox. Raises OSError."""
         folder = str(place.path.parent)
         mode = os.fstat(place.folder).st_mode

@@ -1,0 +1,80 @@
+"""The words `key=value` in the eighth field of an account's line: ours, and Dovecot's.
+
+Dovecot's documentation, "Password databases", has a list of its extra fields.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from restante.auth.locks import (
+    EXTRAS,
+    LIMITS,
+    LOCKS,
+    is_lock,
+    is_shadow,
+    lock_of,
+    words,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OWN_FIELDS = ("tls", "login_delay", "expire_days", "secret", "scram-sha-256", "scram-sha-1")
+
+_HARMLESS = re.compile(
+    r"(?:userdb|forward|event|proxy|quota)_.*|quota|nodelay|nopassword|k5principals|login_user"
+    r"|reason|port|hostip|source_ip|destuser|pass|master|ssl|starttls"  # of LOCKS and LIMITS
+)
+_SECRETS = ("secret", "pass", "password")
+
+
+def parse_extra_fields(others: list[str]) -> dict[str, str]:
+    """Return the keys and values of the eighth field; passwd's own fields are not used."""
+    if len(others) < EXTRAS - 1 or is_shadow(others):
+        return {}
+    return dict(word.partition("=")[::2] for word in others[EXTRAS - 2].split())
+
+
+def field_warnings(others: list[str]) -> Iterator[str]:
+    """Say in words what of a line's fields has no effect, though somebody may count on it.
+
+    No value is shown, nor what may be a piece of a secret with a space in it.
+    """
+    if is_shadow(others):
+        return
+    for word in words(others):
+        shown = word.key + "=" * word.value
+        if word.field != EXTRAS + 1 and _is_known(word.key) and not is_lock(word.key):
+            yield f"{shown} in field {word.field} has no effect; its place is the eighth field"
+    if lock_of(others) is None and any(word[:2] == ("nopassword", 8) for word in words(others)):
+        yield "nopassword has no effect: every login needs the password"
+    said = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
+    unknown = [text for text in said if not _is_known(text.partition("=")[0])]
+    hidden = bool(unknown) and any(_near(text.partition("=")[0], _SECRETS) for text in said)
+    for text in unknown:
+        if not any(is_lock(word.key) for word in words(["", "", "", "", "", text])):
+            yield f"{_unknown(text, hidden=hidden)}, so it has no effect"
+
+
+def _is_known(key: str) -> bool:
+    bare = key.removesuffix(":protected")
+    return key in OWN_FIELDS or is_lock(bare) or bool(_HARMLESS.fullmatch(bare))
+
+
+def _unknown(word: str, *, hidden: bool) -> str:
+    key, equals, _ = word.partition("=")
+    near = _near(key, (*OWN_FIELDS, *LOCKS, *LIMITS, "tls=required"))
+    if near and (equals or not hidden):
+        return f"{key!r} is no word that is known here (did you mean {near[0]}?)"
+    if equals and not hidden and re.fullmatch("[a-z_]+", key):
+        return f"{key!r} is no word that is known here"
+    return "the eighth field has a word that is not known here"
+
+
+@functools.lru_cache  # a mistake may be in all lines of a long file
+def _near(key: str, words: tuple[str, ...]) -> list[str]:
+    return difflib.get_close_matches(key.lower(), words, 1)

@@ -1,0 +1,222 @@
+"""The file of accounts: one line each, `name:hash`, as in a passwd-file of Dovecot or Apache.
+
+Further fields are passwd's own and not used, but for the eighth, which holds words `key=value` as
+Dovecot has them: `scram-sha-256=` and `scram-sha-1=` (keys, made by `pop3 user`), `secret=` (for
+APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`. With a word of
+Dovecot's that restricts logins nobody logs in, whatever field it stands in (`locks`). Others are
+kept and not used, and reported where they may be mistakes. Empty lines and lines that begin with
+"#" are skipped, but for `#decoys=`: the key by which the answers for unknown names are made up,
+the same in every process.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.auth import dovecot_fields, locks
+from restante.auth.locks import EXTRAS
+from restante.auth.passwd_entry import PasswdEntry
+from restante.auth.usernames import saslprep_or_same
+from restante.protocol.saslprep import saslprep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from restante.auth.locks import Word
+
+LONGEST_NAME = 255  # characters
+NOBODY = "nobody in it can log in; `pop3 user add` adds an account"
+FAKE_SALT_KEY = "#decoys="
+KEY = 32  # octets
+
+
+@dataclass(frozen=True, slots=True)
+class PasswdFile:
+    """What a file says: its accounts by name, and in words what is wrong with it."""
+
+    known: dict[str, PasswdEntry]
+    problems: list[str]
+    useless: frozenset[str]  # names whose lines were left out, also as they were perhaps meant
+    key: bytes | None  # for what is made up for unknown names
+
+
+def read(path: Path) -> PasswdFile:
+    """Read a file of accounts. Raises OSError; a bad line is told of and left out."""
+    known: dict[str, PasswdEntry] = {}
+    useless = set()
+    problems = list(_openness(path))
+    lines = read_lines(path)
+    for place, line in enumerate(lines, 1):
+        name = _name(line)
+        if not name:
+            continue
+        where = f"{path}:{place}: {name!r}"
+        try:
+            _check(name, known)
+            known[name] = PasswdEntry.parse(line if ":" in line else f"{line}:")
+        except ValueError as problem:
+            useless |= {name, saslprep_or_same(name).strip()}
+            problems.append(f"{where} cannot log in: {problem}")
+            continue
+        others = line.split(":", EXTRAS)[2:]
+        problems += [f"{where} {reason}" for reason in _locked_out(known[name], others)]
+        problems += [f"{where}: {doubt}" for doubt in dovecot_fields.field_warnings(others)]
+    if all(account.lock for account in known.values()):
+        problems.append(f"{path}: {NOBODY}")
+    return PasswdFile(known, problems, frozenset(useless), _key(lines))
+
+
+def _locked_out(account: PasswdEntry, others: list[str]) -> Iterator[str]:
+    """Say why nobody logs in to an account, unless it is plainly meant."""
+    word: Word | None = locks.lock_of(others)
+    if word is not None and word.field != EXTRAS + 1:
+        yield (
+            f"cannot log in: {word.key} in field {word.field} locks it; its place is the eighth"
+            " field"
+        )
+    elif word is not None and word.key in locks.LIMITS:
+        yield f"cannot log in: {word.key} is not kept to here"
+    elif word is not None and word.key not in dovecot_fields.parse_extra_fields(others):
+        yield f"cannot log in: {word.key} locks it, though the line has it in another form"
+    elif account.lock == locks.HASH:
+        yield "cannot log in: its hash is locked, by '!' or '*'"
+    elif account.end is not None and account.end <= time.time():
+        yield f"cannot log in: it expired on {time.strftime('%Y-%m-%d', time.gmtime(account.end))}"
+
+
+def mail_doubts(
+    accounts: Iterable[PasswdEntry], mail_of: Callable[[str], Path | None] = lambda _: None
+) -> Iterator[str]:
+    """Say whose `userdb_mail=` names another place than the one where `mail_of` finds the mail."""
+    for account in accounts:
+        doubt = account.mail.doubt(mail_of(account.name)) if account.mail else None
+        if doubt:
+            yield f"{account.name!r}: {doubt}"
+
+
+def name_problem(name: str) -> str | None:
+    """Return why no account can have this name, in words; None for a good one.
+
+    A name becomes part of a path in the mail store, so what a path takes amiss is refused here too.
+    """
+    if not name or len(name) > LONGEST_NAME:
+        return f"a name has 1 to {LONGEST_NAME} characters"
+    if not name.isprintable() or ":" in name or "/" in name:
+        return "a name has no control characters, no ':' and no '/'"
+    try:
+        prepared = saslprep(name)
+    except ValueError:
+        return "a name has no characters that SASLprep (RFC 4013) prohibits"
+    if prepared != name:
+        return f"clients' names are prepared for comparison: write it as {prepared!r}"
+    if name[0] in ".#" or name != name.strip():
+        return "a name does not begin with '.' or '#', and has no space at its ends"
+    return None
+
+
+@contextlib.contextmanager
+def edit(path: Path) -> Iterator[list[str]]:
+    """Lock a file of accounts, made when missing, and hand out its lines to be changed in place.
+
+    The lines are written back when the block ends well: to a new file, moved over the old one, so
+    that no reader ever sees half of it. Owner and mode stay. The first keys for SCRAM bring one for
+    decoys. Raises OSError.
+    """
+    with _locked(path) as file:
+        status = os.fstat(file)
+        lines = read_lines(path)
+        before = list(lines)
+        yield lines
+        if lines != before:
+            if any("scram-" in line for line in lines) and _key(lines) is None:
+                lines.append(FAKE_SALT_KEY + base64.b64encode(secrets.token_bytes(KEY)).decode())
+            _replace(path, lines, status)
+
+
+def index_of(lines: list[str], name: str) -> int | None:
+    """Return the place of an account's line."""
+    return next((i for i, line in enumerate(lines) if _name(line) == name), None)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a file of accounts, without their ends. Raises OSError."""
+    if stat.S_ISFIFO(path.stat().st_mode):  # to read it would wait for a writer
+        raise OSError(errno.EINVAL, "it is a pipe, and not a file", str(path))
+    text = path.read_text(errors="surrogateescape")
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _key(lines: list[str]) -> bytes | None:
+    for line in lines:
+        if line.startswith(FAKE_SALT_KEY):
+            with contextlib.suppress(ValueError):
+                key = binascii.a2b_base64(line.removeprefix(FAKE_SALT_KEY), strict_mode=True)
+                if len(key) >= KEY:
+                    return key
+    return None
+
+
+def _openness(path: Path) -> Iterator[str]:
+    """Tell whether strangers may read the file, who could then try passwords on their own."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        what = "change" if mode & stat.S_IWOTH else "read"
+        yield (
+            f"{path}: everybody on this machine may {what} it (mode {mode:04o}); it should be for"
+            f" the user that the server runs as, and for nobody else: chmod 600 {path}"
+        )
+
+
+def _name(line: str) -> str:
+    return "" if line.startswith("#") else line.partition(":")[0]
+
+
+def _check(name: str, known: dict[str, PasswdEntry]) -> None:
+    problem = name_problem(name)
+    if name in known:
+        problem = "the name stands further up already"
+    if problem:
+        raise ValueError(problem)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Hold a lock on the file that has this name now: it may be replaced while we wait."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(file), path.stat()):
+                yield file
+                return
+        finally:
+            os.close(file)
+
+
+def _replace(path: Path, lines: list[str], status: os.stat_result) -> None:
+    path = path.resolve()  # a link stays a link
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(handle, "w", errors="surrogateescape") as file:
+            file.writelines(f"{line}\n" for line in lines)
+            file.flush()
+            os.fchmod(handle, status.st_mode & 0o7777)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(handle, status.st_uid, status.st_gid)
+            os.fsync(handle)
+        os.rename(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,43 @@
+"""What all accounts have in common of which nothing but passwords can be checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.auth.interfaces import PASSWORDS, CredentialsError
+
+if TYPE_CHECKING:
+    from restante.auth.scram import ScramKeys
+    from restante.protocol.secret import Secret
+    from restante.protocol.server.settings import Identity
+
+
+class PasswordOnlyAccounts:
+    """Refuses every proof but a password. RFC 5034 section 6: what is not offered is not asked."""
+
+    longest_login_delay: int | None = None
+    shortest_expire_days: int | None = None
+
+    def mechanisms(self) -> frozenset[str]:
+        """Return those for which passwords are enough."""
+        return PASSWORDS
+
+    def mechanisms_any(self) -> frozenset[str]:
+        """Return the same."""
+        return PASSWORDS
+
+    async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
+        """Raise CredentialsError: there are none."""
+        raise CredentialsError(f"no keys for {mechanism}: {user!r}")
+
+    async def shared_secret(self, user: str) -> Secret:
+        """Raise CredentialsError: there is none."""
+        raise CredentialsError(f"no secret: {user!r}")
+
+    async def identify(self, user: str) -> Identity:
+        """Raise CredentialsError: nothing tells whether there is such an account."""
+        raise CredentialsError(f"no way to tell who this is: {user!r}")
+
+    async def owner(self, name: str) -> str:
+        """Raise CredentialsError: the same."""
+        raise CredentialsError(f"no way to tell who this is: {name!r}")

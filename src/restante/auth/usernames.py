@@ -1,0 +1,22 @@
+"""The ways in which a name may be written."""
+
+from __future__ import annotations
+
+from restante.protocol.saslprep import saslprep
+
+
+def candidate_names(name: str) -> tuple[str, ...]:
+    """Return the names to look for where somebody says this one: itself, then its lower case.
+
+    Telephones capitalise what people type, and mail to ANN@EXAMPLE.COM is for ann@example.com.
+    """
+    lower = name.lower()
+    return (name,) if lower == name else (name, lower)
+
+
+def saslprep_or_same(name: str) -> str:
+    """Return a name as accounts have theirs, by SASLprep; itself where that is not possible."""
+    try:
+        return saslprep(name)
+    except ValueError:
+        return name

@@ -1,0 +1,92 @@
+"""`pop3 check` and `pop3 probe`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.confirmation import confirm
+from restante.cli.options.seconds import Seconds
+from restante.protocol.text import to_json
+
+if TYPE_CHECKING:
+    from restante.diagnosis.request import CheckRequest
+
+_OUTPUT = (
+    click.option("--json", "as_json", is_flag=True, help="The whole report as JSON."),
+    click.option("-s", "--silent", is_flag=True, help="The verdict only."),
+)
+
+
+@click.command()
+@click.argument("account")
+@click.option("--deep", is_flag=True, help="Fetch every message and compare it with the lists.")
+@click.option(
+    "--wait",
+    type=Seconds(zero=True),
+    default=0,
+    metavar="SECONDS",
+    help="Wait for a locked mailbox so long.",
+)
+@account_options
+@_OUTPUT[0]
+@_OUTPUT[1]
+def check(
+    account: str, *, deep: bool, wait: float, as_json: bool, silent: bool, **given: Any
+) -> None:
+    """Say whether a mail account works and, if not, why. Nothing is changed.
+
+    ACCOUNT is user@domain, pop3s://user@host[:port], pop3://user@host (STLS), or a name from the
+    file of accounts.
+    """
+    from restante.diagnosis.request import TOTAL
+
+    made = parse_account(account, given, TOTAL)
+    question = made.question()
+    question.password, question.deep, question.wait = made.password, deep, wait
+    question.confirm = confirm
+    if wait and question.options.total_seconds == TOTAL:
+        question.options = _with_total(question, TOTAL + wait)
+    _examine(question, as_json=as_json, silent=silent)
+
+
+@click.command()
+@click.argument("server", metavar="HOST")
+@account_options
+@_OUTPUT[0]
+@_OUTPUT[1]
+def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
+    """Do the same without a login: no password is asked for.
+
+    HOST is a server's name, with a port where that is not 995, or an account as for `check`.
+    """
+    from restante.diagnosis.request import TOTAL
+
+    _examine(
+        parse_account(server, given, TOTAL, login=False).question(), as_json=as_json, silent=silent
+    )
+
+
+def _with_total(question: CheckRequest, seconds: float) -> Any:
+    from dataclasses import replace
+
+    return replace(question.options, total_seconds=seconds)
+
+
+def _examine(question: CheckRequest, *, as_json: bool, silent: bool) -> None:
+    from restante.cli.errors import error_reporting
+    from restante.cli.output import check_report
+    from restante.cli.output.progress import Progress
+    from restante.diagnosis.run import examine
+
+    if not as_json and not silent:
+        question.on_step = check_report.show_step
+    with error_reporting(), Progress("fetching") as progress:
+        report = examine(question, progress.update)
+    if as_json:
+        click.echo(to_json(report.as_json(), indent=2))
+    else:
+        check_report.show_verdict(report, login=question.password is not None, silent=silent)
+    click.get_current_context().exit(report.exit_code)

@@ -1,0 +1,137 @@
+"""`pop3 deliver`: the pipe command, for MTAs and filters."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
+
+if TYPE_CHECKING:
+    from restante.delivery.deliverer import Deliverer
+    from restante.delivery.replies import DeliveryReply
+    from restante.server.config.schema import Config
+
+EX_USAGE, EX_TEMPFAIL = 64, 75  # of sysexits.h
+
+
+class PipeCommand(click.Command):
+    """A command whose every end is a code that an MTA understands.
+
+    What nobody foresaw is EX_TEMPFAIL: an MTA takes a code it does not know for a final no.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.exit_code = EX_USAGE  # type: ignore[misc]  # click has it for the class only
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Do it."""
+        try:
+            return super().invoke(ctx)
+        except PermissionError as error:
+            _end(EX_TEMPFAIL, f"4.3.5 no permission: {error.filename or error.strerror}")
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:  # noqa: BLE001
+            _end(EX_TEMPFAIL, f"4.3.0 something went wrong: {type(error).__name__}")
+
+
+@click.command(cls=PipeCommand)
+@click.argument("user")
+@click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
+@mail_options
+@click.option(
+    "-f",
+    "--sender",
+    metavar="ADDRESS",
+    help="The envelope's sender, empty for a bounce.  [default: the message's From line or "
+    "Return-Path]",
+)
+def deliver(user: str, file: Path | None, sender: str | None, **given: Path | str | None) -> None:
+    """Put the message on standard input into the maildrop of USER, a name or an address.
+
+    The exit code is 0 only when the message is on the disk. Else it is 64: wrong usage; 65: too
+    big; 67: no such user; 75: try again later; 77: a mail loop.
+    """
+    from restante.delivery import replies
+    from restante.server.config.loader import ConfigError
+
+    try:
+        outcome, log = asyncio.run(_deliver(_config(file, given), user, sender))
+    except ConfigError as error:
+        _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
+    if outcome is not replies.DELIVERED:
+        told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
+        _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
+
+
+def _config(file: Path | None, given: dict[str, Path | str | None]) -> Config:
+    from restante.server.config import loader
+
+    flags: dict[str, dict[str, object]] = {}
+    for flag, value in given.items():
+        if value:
+            section, key = MAIL_KEYS[flag]
+            flags.setdefault(section, {})[key] = (
+                value.absolute() if isinstance(value, Path) else value
+            )
+    return loader.load(file, flags)
+
+
+async def _deliver(config: Config, user: str, sender: str | None) -> tuple[DeliveryReply, str]:
+    """Return how it ended, and what the log says of it."""
+    from restante.cli.options import delivery
+    from restante.delivery.deliverer import Deliverer
+    from restante.delivery.replies import DeliveryReply
+    from restante.server import components, event_log
+
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+    try:
+        service = components.build_context(config, log)
+        office = Deliverer(
+            store=service.store,
+            recipients=delivery.recipients(config, service.authenticator),
+            log=log,
+            delimiter=config.delivery.recipient_delimiter,
+        )
+        outcome = await office.resolve(user)
+        if not isinstance(outcome, DeliveryReply):
+            outcome = await _put(office, outcome, user, sender, config.delivery.message_size)
+    finally:
+        writer.close()
+    return outcome, lines.getvalue()
+
+
+async def _put(
+    office: Deliverer, owner: str, user: str, sender: str | None, most: int
+) -> DeliveryReply:
+    from restante.delivery import replies, trace_headers
+
+    message = sys.stdin.buffer.read(most + 1)
+    if len(message) > most:
+        return replies.TOO_BIG
+    message, named = trace_headers.strip_from_line(message)
+    if sender is None:
+        sender = named if named is not None else trace_headers.return_path(message) or ""
+    return await office.deliver(
+        owner, message, trace_headers.Envelope(trace_headers.sender(sender), user), "pipe"
+    )
+
+
+def _end(code: int, text: str) -> NoReturn:
+    """End with a code, and a text that begins with a status of RFC 3463.
+
+    Postfix believes the status, and other MTAs the code.
+    """
+    click.echo(text, err=True)
+    raise click.exceptions.Exit(code)

@@ -1,0 +1,89 @@
+"""`pop3 discover`."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.errors import error_reporting
+from restante.cli.options.seconds import Seconds
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import is_terminal, wrap_hanging
+from restante.protocol.text import to_json
+
+if TYPE_CHECKING:
+    from restante.client.discovery.discover import Candidate, Discovery, DiscoveryNote
+
+SCHEMA = "restante.discovery/1"
+NOTHING = 3
+
+
+@click.command()
+@click.argument("address")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option(
+    "-m",
+    "--max-time",
+    type=Seconds(),
+    default=10.0,
+    metavar="SECONDS",
+    help="The time for all of it.",
+)
+def discover(address: str, *, as_json: bool, max_time: float) -> None:
+    """Find the POP3 server of a mail address: DNS (RFC 6186), autoconfig, guesses."""
+    from restante.client.discovery.discover import discover
+
+    with error_reporting():
+        found = discover(address, timeout=max_time)
+    if as_json:
+        click.echo(to_json(_as_json(found), indent=2))
+    else:
+        _show(found)
+    click.get_current_context().exit(0 if found.winner else NOTHING)
+
+
+def _as_json(found: Discovery) -> dict[str, object]:
+    return {"schema": SCHEMA, **dataclasses.asdict(found)}
+
+
+def _show(found: Discovery) -> None:
+    from restante.client.discovery.lookup import is_vouched
+    from restante.client.discovery.mail_address import shown
+
+    width = max(len(finding.source) for finding in found.findings)
+    for finding in found.findings:
+        for line in _lines(finding, width):
+            click.echo(line)
+    winner = found.winner
+    if winner is None:
+        no = click.style("FAIL", fg="red", bold=True)
+        click.echo(f"{no} no-server  Nothing names a POP3 server for {plain(found.domain)}.")
+        click.echo(f"  you   pop3 check {shlex.quote(found.address)} --host NAME, if you know it")
+        return
+    ok = click.style("OK", fg="green", bold=True)
+    click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")
+    if not is_vouched(winner, found):
+        mark = click.style("WARN", fg="yellow", bold=True)
+        text = f"{shown(winner.host)} is not in {shown(found.domain)}: is it the provider's?"
+        click.echo(f"{mark} other-domain  {plain(text)}")
+        click.echo("  more  pop3 explain other-domain")
+    click.echo(f"  next  pop3 check {shlex.quote(found.address)}")
+
+
+def _lines(finding: DiscoveryNote, width: int) -> list[str]:
+    head = f"  {plain(finding.source):<{width}}  "
+    time = f"  {finding.seconds * 1000:.0f} ms"
+    if not finding.candidates:
+        return wrap_hanging(f"{head}-  ", f"{plain(finding.note)}{time}", wrap=is_terminal())
+    lines = [plain(_where(candidate)) for candidate in finding.candidates]
+    return [f"{head}{lines[0]}{time}", *(" " * len(head) + line for line in lines[1:])]
+
+
+def _where(candidate: Candidate) -> str:
+    kind = {"implicit": "TLS", "starttls": "STLS", "none": "no TLS"}[candidate.tls]
+    from restante.client.discovery.mail_address import shown
+
+    return f"{shown(candidate.host)}:{candidate.port} {kind}, as {candidate.user}"

@@ -1,0 +1,60 @@
+"""`pop3 expire`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Read the configuration from this file.",
+)
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+def expire(file: Path, *, dry_run: bool) -> None:
+    """Remove mail that is older than the configuration allows.
+
+    A server does so by itself once an hour. Ends with 1 when a maildrop could not be looked after,
+    but for one that is in use.
+    """
+    from restante.server import components, event_log
+    from restante.server.config import loader
+
+    try:
+        loaded = loader.load(file, {})
+        log, writer = event_log.configure_log(loaded.log.format)
+        expiry = components.build_expiry(loaded, components.build_context(loaded, log))
+        if expiry is None:
+            raise click.ClickException("old mail can be removed with accounts in a file only")
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["cannot go on like this:", *error.problems])) from None
+    word = "would go" if dry_run else "removed"
+
+    async def look() -> int:
+        count = 0
+        async for user, due in expiry.expire_all(dry_run=dry_run):
+            for message in due:
+                text = f"{message.uid}, {message.days} days, {message.octets} octets"
+                click.echo(f"{user}: {word}: {text}")
+            count += len(due)
+        return count
+
+    try:
+        count = asyncio.run(look())
+    finally:
+        writer.close()
+    if expiry.complete and not expiry.wanted:
+        raise click.ClickException(
+            "no mail is ever removed: set expire_days in the section [mail],"
+            " or for an account in the file of accounts"
+        )
+    click.echo(f"{count} messages {word}.")
+    if not expiry.complete:
+        raise click.exceptions.Exit(1)

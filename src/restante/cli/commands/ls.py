@@ -1,0 +1,138 @@
+"""`pop3 stat`, `pop3 ls` and `pop3 uidl`."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.options.account import account_options, exit_for, parse_account
+from restante.cli.options.maildrop import open_maildrop
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import is_terminal
+from restante.protocol.text import to_json
+
+if TYPE_CHECKING:
+    from restante.cli.output.message_summary import Head
+    from restante.client.blocking import Maildrop
+    from restante.protocol.failures import ServerRefused
+
+AT_ONCE = 100  # headers that are asked for before a bar moves
+
+json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+@click.command()
+@click.argument("account")
+@account_options
+@json_option
+def stat(account: str, *, as_json: bool, **given: Any) -> None:
+    """Tell how many messages there are, and how large they are together."""
+    from restante.diagnosis import wording
+
+    with open_maildrop(parse_account(account, given)) as drop:
+        count, size = len(drop), sum(message.size for message in drop)
+    if as_json:
+        click.echo(to_json({"messages": count, "octets": size}))
+    else:
+        click.echo(f"{wording.messages(count)}, {wording.octets(size)} ({size} octets)")
+
+
+@click.command()
+@click.argument("account")
+@account_options
+@json_option
+def uidl(account: str, *, as_json: bool, **given: Any) -> None:
+    """List the unique-id of each message."""
+    with open_maildrop(parse_account(account, given)) as drop:
+        found = {message.number: message.uid for message in drop}
+    if as_json:
+        click.echo(to_json([{"number": n, "uid": uid} for n, uid in found.items()], indent=2))
+        return
+    for number, uid in found.items():
+        click.echo(f"{number} {plain(uid) if uid is not None else '(none)'}")
+
+
+@click.command()
+@click.argument("account")
+@click.option(
+    "--retr",
+    is_flag=True,
+    help="Fetch messages up to 1 MB where the server has no TOP; it may count that as reading.",
+)
+@account_options
+@json_option
+def ls(account: str, *, retr: bool, as_json: bool, **given: Any) -> None:
+    """List the messages: size, date, sender and subject."""
+    from restante.cli.output import columns
+
+    with open_maildrop(parse_account(account, given)) as drop:
+        heads, missing = _heads(drop, retr=retr)
+        messages = list(drop)
+    if as_json:
+        listed = [
+            {"number": m.number, "size": m.size, "uid": m.uid, **heads[m.number].as_json()}
+            for m in messages
+        ]
+        click.echo(to_json(listed, indent=2))
+    else:
+        sizes = {message.number: message.size for message in messages}
+        width = shutil.get_terminal_size().columns if is_terminal() else columns.ENDLESS
+        lines = columns.table(sizes, heads, width=width)
+        for line in lines if sizes else ["There are no messages."]:
+            click.echo(line)
+    if missing:
+        _say_top_is_missing(retr=retr)
+    exit_for("list-size")
+
+
+def _heads(drop: Maildrop, *, retr: bool) -> tuple[dict[int, Head], bool]:
+    """Return what the headers say, with a bar where that takes long, and whether some are missing.
+
+    With `retr` whole messages are fetched where the server has no TOP.
+    """
+    from restante.cli.output.headers_by_retr import headers_by_retr
+    from restante.cli.output.message_summary import FETCHED
+    from restante.cli.output.progress import Progress
+
+    numbers = [message.number for message in drop]
+    found: dict[int, Head] = {}
+    missing: list[int] = []
+    with Progress("headers") as progress:
+        for start in range(0, len(numbers), AT_ONCE):
+            some = numbers[start : start + AT_ONCE]
+            for number, answer in zip(some, drop.headers(some, keep=FETCHED), strict=True):
+                missing += [number] if _is_without_top(answer) else []
+                found[number] = _head(answer)
+            if len(missing) == len(found):  # the other answers would be the same
+                missing = numbers
+                break
+            progress.update(len(found), len(numbers))
+    by_retr = headers_by_retr(drop, missing, FETCHED) if retr else ()
+    fetched = {number: _head(answer) for number, answer in by_retr}
+    heads = dict.fromkeys(numbers, _head(None)) | found | fetched
+    return heads, len(fetched) < len(missing)
+
+
+def _is_without_top(answer: bytes | ServerRefused) -> bool:
+    return not isinstance(answer, bytes) and answer.id == "top-missing"
+
+
+def _say_top_is_missing(*, retr: bool) -> None:
+    """Say why rows show a size alone, and exit with 1."""
+    why = "these messages are too large to be fetched" if retr else "--retr fetches whole messages"
+    click.echo(
+        f"WARN top-missing  the server has no TOP, so rows show sizes alone; {why}", err=True
+    )
+    click.get_current_context().exit(1)
+
+
+def _head(answer: bytes | ServerRefused | None) -> Head:
+    """Return what an answer to TOP says; where it was refused, the server's words."""
+    from restante.cli.output.message_summary import Head, head_of
+
+    if isinstance(answer, bytes):
+        return head_of(answer)
+    unknown = answer is None or _is_without_top(answer)
+    return Head(known=False) if unknown else Head(subject=f"({answer})")

@@ -1,0 +1,171 @@
+"""`pop3 monitor`: one line for Nagios and Icinga."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import error_reporting
+from restante.cli.options.account import account_options, is_stored, parse_account
+from restante.cli.output.terminal import plain
+
+if TYPE_CHECKING:
+    from restante.diagnosis.report import Report
+
+OK, WARNING, CRITICAL, UNKNOWN = range(4)
+WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
+TOTAL = 30.0  # seconds: what monitoring systems wait, and less
+PASSING = ("locked", "login-delay")  # nothing is broken, and nothing was measured
+
+MEASURES = {
+    "cert": ("days", "days left of the certificate", True),
+    "login": ("s", "seconds for the login", False),
+    "time": ("s", "seconds for all of it", False),
+    "count": ("", "messages", False),
+    "size": ("B", "octets", False),
+    "age": ("s", "seconds since the newest message came", False),
+}
+"""By name: the unit, what it is, and whether less is worse."""
+
+_THRESHOLD = re.compile(r"(cert|login|time|count|size|age)=(\d+(?:\.\d+)?)")
+
+
+class MonitorCommand(click.Command):
+    """A command whose usage errors are UNKNOWN to a monitoring system."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run as the others do."""
+        return super().main(*args, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments; an error about them exits with 3."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.exit_code = UNKNOWN  # type: ignore[misc]  # click's way is a class for each code
+            raise
+
+
+@click.command(cls=MonitorCommand)
+@click.argument("account", required=False)
+@click.option("-H", "server", metavar="HOST", help="The server, as plug-ins name it.")
+@click.option("-p", "at_port", type=int, metavar="PORT", help="Its port.")
+@click.option("-w", "warning", multiple=True, metavar="WHAT=N", help="Warn: cert=14, login=2 ...")
+@click.option("-c", "critical", multiple=True, metavar="WHAT=N", help="Critical: the same.")
+@account_options
+def monitor(
+    account: str | None,
+    *,
+    server: str | None,
+    at_port: int | None,
+    warning: tuple[str, ...],
+    critical: tuple[str, ...],
+    **given: Any,
+) -> None:
+    """Print one line for Nagios or Icinga, with performance data; the exit code is 0 to 3.
+
+    Thresholds are cert (days left), login and time (seconds), count, size (octets), age (seconds
+    since the newest message): -w cert=14 -c cert=3 -w login=2.
+    """
+    context = click.get_current_context()
+    try:
+        limits = [(WARNING, *_threshold(text)) for text in warning]
+        limits += [(CRITICAL, *_threshold(text)) for text in critical]
+        given["host"], given["port"] = given["host"] or server, given["port"] or at_port
+        if account is None and not given["host"]:
+            raise click.UsageError("name an ACCOUNT, or a host by -H")
+        login = bool(given["user"]) or (account is not None and _is_account(account, given))
+        report = _report(account or given["user"] or given["host"], given, login=login)
+    except click.ClickException as error:
+        click.echo(f"POP3 UNKNOWN - {plain(error.format_message())}")
+        context.exit(UNKNOWN)
+    state, text = judge(report, limits)
+    click.echo(f"POP3 {WORDS[state]} - {plain(text)} | {performance(report, limits)}")
+    context.exit(state)
+
+
+def _is_account(name: str, given: dict[str, Any]) -> bool:
+    """Tell whether somebody is to log in, or a server alone is named."""
+    return "@" in name or bool(given["host"]) or is_stored(name)
+
+
+def _report(account: str, given: dict[str, Any], *, login: bool) -> Report:
+    from restante.diagnosis.run import examine
+
+    made = parse_account(account, given, TOTAL, login=login)
+    question = made.question()
+    question.sample, question.mind_renewal = 1, False  # -w cert says when it is
+    question.password = made.password if login else None
+    with error_reporting():
+        return examine(question)
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    found = _THRESHOLD.fullmatch(text)
+    if not found:
+        raise click.UsageError(
+            f"{text}: write cert=14, login=2, time=5, count=100, size=N or age=N"
+        )
+    return found[1], float(found[2])
+
+
+def measured(report: Report) -> dict[str, float]:
+    """Return what was measured, by the names of the thresholds."""
+    found: dict[str, float] = {"time": report.seconds}
+    certificate = report.facts.get("tls", {}).get("certificate")
+    if certificate:
+        found["cert"] = certificate["days_left"]
+    login = next((s.seconds for s in report.steps if s.phase == "login"), None)
+    if login is not None:
+        found["login"] = login
+    mailbox = report.facts.get("mailbox")
+    if mailbox:
+        found |= {"count": mailbox["messages"], "size": mailbox["octets"]}
+        if mailbox["newest"] is not None:
+            found["age"] = mailbox["newest"]
+    return found
+
+
+def judge(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, str]:
+    """Return the state and a text for it: what failed, else what is over a threshold, else all."""
+    failure = report.failure
+    if failure is not None:
+        state = WARNING if failure.id in PASSING else CRITICAL
+        return state, f"{failure.id}: {failure.evidence}"
+    values = measured(report)
+    over = [(state, _over(name, values[name])) for state, name, limit in limits
+            if name in values and _worse(name, values[name], limit)]  # fmt: skip
+    over += [(WARNING, f"{finding.id}: {finding.evidence}") for finding in report.warnings]
+    if over:
+        worst = max(state for state, _ in over)
+        texts = dict.fromkeys(text for state, text in sorted(over, key=lambda o: -o[0]))
+        return worst, "; ".join(texts)
+    if missing := [name for _, name, _ in limits if name not in values]:
+        return UNKNOWN, f"{', '.join(dict.fromkeys(missing))}: could not be measured here"
+    done = next((s.text for s in report.steps if s.phase == "mailbox"), "the server answers")
+    return OK, done
+
+
+def _worse(name: str, value: float, limit: float) -> bool:
+    return value < limit if MEASURES[name][2] else value > limit
+
+
+def _over(name: str, value: float) -> str:
+    return f"{value:.4g} {MEASURES[name][1]}"
+
+
+def performance(report: Report, limits: list[tuple[int, str, float]]) -> str:
+    """Return the performance data: label=value[unit];warning;critical."""
+    units = {"time": "s", "login": "s", "age": "s", "size": "B"}
+    parts = []
+    for name, value in measured(report).items():
+        above = ":" if MEASURES[name][2] else ""  # "14:" is alert below 14, "14" alert above
+        bounds = [
+            next((f"{limit:g}{above}" for s, n, limit in limits if (s, n) == (state, name)), "")
+            for state in (WARNING, CRITICAL)
+        ]
+        number = f"{value:.3f}" if name in ("time", "login") else f"{value:.0f}"
+        parts.append(f"{name}={number}{units.get(name, '')};{bounds[0]};{bounds[1]}")
+    return " ".join(parts)

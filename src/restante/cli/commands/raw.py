@@ -1,0 +1,54 @@
+"""`pop3 top` and `pop3 raw`: the article's commands, one at a time."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.maildrop import open_maildrop
+from restante.cli.output.terminal import plain, plain_lines
+
+if TYPE_CHECKING:
+    from restante.protocol.client.connection import Status
+
+
+@click.command()
+@click.argument("account")
+@click.argument("number", type=click.IntRange(1))
+@click.argument("lines", type=click.IntRange(0), default=0)
+@account_options
+def top(account: str, number: int, lines: int, **given: Any) -> None:
+    """Show the header of message NUMBER and so many LINES of its body."""
+    with open_maildrop(parse_account(account, given)) as drop:
+        head = drop[number].top(lines)
+    if sys.stdout.isatty():
+        click.echo(plain_lines(head.decode(errors="replace")).rstrip("\n"))
+    else:
+        sys.stdout.buffer.write(head)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("account")
+@click.argument("command", nargs=-1, required=True)
+@account_options
+def raw(account: str, command: tuple[str, ...], **given: Any) -> None:
+    """Log in, send COMMAND as it is typed, and show the answer as it comes.
+
+    DELE marks, and nothing is removed: `pop3 rm` removes.
+    """
+    with open_maildrop(parse_account(account, given)) as drop:
+        status: list[Status] = []
+        pieces = drop.by_hand(" ".join(command), status)
+        collected = b"".join(pieces)
+    click.echo(plain(status[0].line))
+    if sys.stdout.isatty():
+        if collected:
+            click.echo(plain_lines(collected.decode(errors="replace")).rstrip("\n"))
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(collected)
+    if not status[0].ok:
+        click.get_current_context().exit(6)

@@ -1,0 +1,115 @@
+"""`pop3 rm`: deletes by unique-id, after it was looked at and agreed to."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed
+from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.maildrop import open_maildrop
+from restante.cli.output.terminal import plain
+
+if TYPE_CHECKING:
+    from restante.client.blocking import Maildrop, Message
+
+NOT_CONFIRMED = 13
+
+
+@click.command()
+@click.argument("account")
+@click.argument("messages", nargs=-1, required=True, metavar="NUMBER|UID...")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@account_options
+def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> None:
+    """Delete messages by number or unique-id, for good, after showing what they are.
+
+    A number is good for this moment only: scripts name unique-ids.
+    """
+    with open_maildrop(parse_account(account, given)) as drop:
+        found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
+        found = list({message.number: message for message in found}.values())
+        for message in found:
+            click.echo(_described(drop, message))
+        if not yes:
+            _agree(found)
+        found, refused = _mark(drop, found)
+        if found:
+            _commit(drop, found)
+    if refused:
+        raise CommandFailed("\n".join(refused), NOT_CONFIRMED)
+
+
+def _find(drop: Maildrop, wanted: str) -> Message:
+    """Return the message with this unique-id, else the one with this number."""
+    by_uid = [message for message in drop if message.uid == wanted]
+    if len(by_uid) == 1:
+        return by_uid[0]
+    if len(by_uid) > 1:
+        raise CommandFailed(
+            f"{len(by_uid)} messages have the unique-id {plain(wanted)}: name a number", 2
+        )
+    by_number = [m for m in drop if wanted.isascii() and str(m.number) == wanted.lstrip("0")]
+    if not by_number:
+        text = f"no message has the number or unique-id {plain(wanted)}; nothing was deleted"
+        raise CommandFailed(text, 2)
+    return by_number[0]
+
+
+def _described(drop: Maildrop, message: Message) -> str:
+    from restante.cli.output.message_summary import FETCHED, Head, head_of
+    from restante.diagnosis import wording
+    from restante.protocol.failures import ServerRefused
+
+    answer = drop.headers([message.number], keep=FETCHED)[0]
+    head = Head(subject=f"({answer})") if isinstance(answer, ServerRefused) else head_of(answer)
+    subject, sender = plain(head.subject) or "(no subject)", plain(head.sender)
+    return f'{message.number}  {wording.octets(message.size)}  {sender}  "{subject}"'
+
+
+def _agree(found: list[Message]) -> None:
+    from restante.diagnosis import wording
+
+    if not sys.stdin.isatty():
+        raise CommandFailed("nobody to ask: --yes deletes without asking; nothing was deleted", 2)
+    will = f"{wording.messages(len(found))} will be deleted for good. Delete?"
+    if not click.confirm(will, default=False):
+        raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
+
+
+def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str]]:
+    """Mark messages; return those marked, and a line for each one that the server refuses."""
+    from restante.protocol.failures import ServerRefused
+
+    marked, refused = [], []
+    for message in found:
+        try:
+            drop.delete(message)
+        except ServerRefused as denied:
+            refused.append(f"message {message.number} was not deleted: {plain(str(denied))}")
+        else:
+            marked.append(message)
+    return marked, refused
+
+
+def _commit(drop: Maildrop, found: list[Message]) -> None:
+    """Say what QUIT answered, whatever it was."""
+    from restante.diagnosis import wording
+    from restante.protocol.failures import RemoteError
+
+    numbers = wording.numbers([message.number for message in found])
+    try:
+        drop.commit()
+    except RemoteError as error:
+        if error.id == "quit-err":
+            told = f"{numbers} may still be there: the server answered -ERR {plain(error.text)}"
+        elif error.phase != "quit":
+            told = f"{numbers}: nothing was deleted, QUIT was not sent ({plain(str(error))})"
+        else:
+            told = f"{numbers} may or may not be gone: no answer to QUIT ({plain(str(error))})"
+        raise CommandFailed(
+            f"FAIL quit-err  {told}\n  more  pop3 explain quit-err", NOT_CONFIRMED
+        ) from None
+    click.echo(f"Deleted {numbers}; the server confirmed it.")

@@ -1,0 +1,189 @@
+"""`pop3 serve`."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from restante.cli.options.server import FILE, MAIL_KEYS, mail_options
+
+DEMO_LISTEN = "127.0.0.1:1110"
+DEMO_TLS_LISTEN = "127.0.0.1:1995"
+DEMO_SMTP = "127.0.0.1:1025"
+
+KEYS = {
+    "listen": ("server", "listen"),
+    "tls_listen": ("tls", "listen"),
+    "certificates": ("tls", "certificates"),
+    "login_delay": ("login", "delay"),
+    "workers": ("server", "workers"),
+    "lmtp": ("delivery", "lmtp"),
+    "smtp": ("delivery", "smtp"),
+    **MAIL_KEYS,
+}
+"""Flags by the keys of the configuration file that they stand for."""
+
+
+def _workers(_context: object, _parameter: object, value: str | None) -> int | str | None:
+    """Return a number, or "auto", as the configuration has it."""
+    if value is None or value == "auto":
+        return value
+    if not (value.isascii() and value.isdigit() and int(value)):
+        raise click.BadParameter(f"{value!r} is no number of processes, and not auto")
+    return int(value)
+
+
+@click.command()
+@click.option("-c", "--config", "file", type=FILE, help="Read the configuration from this file.")
+@click.option(
+    "--listen",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Listen here; may be given more than once.  [default: 127.0.0.1:110, [::1]:110]",
+)
+@click.option(
+    "--tls-listen",
+    multiple=True,
+    metavar="HOST:PORT",
+    help="Listen here with TLS; may be given more than once. Port 995 is the usual one.",
+)
+@click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
+@click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
+@mail_options
+@click.option(
+    "--lmtp",
+    metavar="FILE",
+    help="Take mail from an MTA at this Unix socket; or at a HOST:PORT of this machine.",
+)
+@click.option(
+    "--smtp",
+    metavar="HOST:PORT",
+    help="Take mail by SMTP from programs on this machine, for tests.",
+)
+@click.option(
+    "--login-delay",
+    type=click.IntRange(1, 86_400),
+    metavar="SECONDS",
+    help="Refuse a user's login for so long after the last one.",
+)
+@click.option(
+    "--workers",
+    callback=_workers,
+    metavar="N|auto",
+    help="Serve in so many processes, a core each; auto is one for each core.  [default: 1]",
+)
+@click.option(
+    "--demo",
+    type=FILE,
+    metavar="DIR",
+    help=f"Make a demo account with five messages in DIR and serve it at {DEMO_LISTEN}, "
+    f"and with TLS at {DEMO_TLS_LISTEN}; take mail for it by SMTP at {DEMO_SMTP}.",
+)
+def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
+    """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
+
+    Flags win over the configuration file.
+    """
+    from restante.cli.options import delivery
+    from restante.delivery.settings import CannotListenError
+    from restante.server import app, listener
+    from restante.server.addresses import resolve_socket_path
+    from restante.server.config import loader
+
+    if demo and given["kind"] == "mbox":
+        raise click.UsageError("--demo makes Maildirs: leave --format out")
+    flags = _demo_flags(demo) if demo else {}
+    if given["lmtp"]:
+        given["lmtp"] = resolve_socket_path(given["lmtp"], Path())
+    given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
+    for flag, value in given.items():
+        if value:
+            section, key = KEYS[flag]
+            flags.setdefault(section, {})[key] = _absolute(value)
+    try:
+        load = functools.partial(loader.load, file, flags)
+        loaded = load()
+        hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
+        tell = functools.partial(_tell_demo, demo, loaded.delivery.smtp) if demo else lambda _: None
+        app.run(loaded, tell, delivery.listeners(loaded, hint), renew=None if demo else load)
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
+    except listener.ListenError as error:
+        raise click.ClickException(str(error)) from None
+    except CannotListenError as error:
+        hint = "; --smtp HOST:PORT takes another" if demo else ""
+        raise click.ClickException(f"{error}{hint}") from None
+
+
+def _absolute(value: object) -> object:
+    """Return a value of a flag: paths are relative to where one is, not to the file's folder."""
+    match value:
+        case Path():
+            return value.absolute()
+        case tuple():
+            return list(value)
+    return value
+
+
+def _pair(certificate: Path | None, key: Path | None) -> list[dict[str, Path]]:
+    if certificate is None and key is None:
+        return []
+    if certificate is None or key is None:
+        raise click.UsageError("--certificate and --key go together")
+    return [{"certificate": certificate.absolute(), "key": key.absolute()}]
+
+
+def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
+    """Make the demo, and return the flags that serve it: ten minutes to log in suit a person."""
+    from restante.server import demo
+
+    try:
+        mail, users = demo.ensure_mailbox(folder.absolute())
+        certificate, key = demo.ensure_certificate(folder.absolute())
+    except OSError as error:
+        raise click.ClickException(f"cannot make the demo in {folder}: {error}") from None
+    return {
+        "server": {"listen": [DEMO_LISTEN]},
+        "tls": {
+            "listen": [DEMO_TLS_LISTEN],
+            "certificates": [{"certificate": certificate, "key": key}],
+        },
+        "mail": {"folder": mail},
+        "accounts": {"users": users},
+        "delivery": {"smtp": DEMO_SMTP},
+        "timeouts": {"login": 600},
+    }
+
+
+def _tell_demo(folder: Path, smtp: str | None, addresses: list[str]) -> None:
+    from restante.server import demo
+
+    host, _, port = addresses[0].rpartition(":")
+    tls = ""
+    if len(addresses) > 1:
+        file = shlex.quote(str(folder.absolute() / demo.CERTIFICATE))
+        tls = (
+            f"With TLS:\n\n    openssl s_client -quiet -connect {addresses[1]} -CAfile {file}\n"
+            f"    pop3 check pop3s://{demo.ACCOUNT}@{addresses[1]} --cacert {file}\n"
+            f"    pop3 ls pop3://{demo.ACCOUNT}@{addresses[0]} --cacert {file}\n\n"
+        )
+    click.echo(
+        f"""
+Five messages wait at {addresses[0]}. In another terminal, type:
+
+    telnet {host} {port}
+    USER {demo.ACCOUNT}
+    PASS {demo.PASSWORD.decode()}
+    LIST
+    TOP 1
+    QUIT
+
+{tls}It takes mail for {demo.ACCOUNT} too, by SMTP at {smtp}.
+
+Ctrl-C ends the server. Its log:
+"""
+    )

@@ -1,0 +1,262 @@
+"""`pop3 show`: a message, decoded; and its parts as files."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import re
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed
+from restante.cli.options.account import account_options, exit_for, parse_account
+from restante.cli.options.maildrop import open_maildrop
+from restante.cli.output.headers_by_retr import header_of
+from restante.cli.output.terminal import plain, plain_lines
+from restante.mail.filename import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.client.blocking import Maildrop
+    from restante.mail.fields import Octets
+    from restante.mail.message import DecodedMessage
+    from restante.mail.parts import Part
+
+__all__ = ["safe_name", "show"]
+
+SMALL = 1024 * 1024  # octets of a message that are kept in memory
+MOST_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
+TOO_BIG = 11  # the exit code of a message that did not come whole
+UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+EXTENSIONS = {"text/plain": ".txt", "text/html": ".html", "message/rfc822": ".eml"}
+TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
+
+
+class Size(click.ParamType[int]):
+    """Octets, or with k, M or G behind the number 1024 of them and so on."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the octets."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
+        if found is None:
+            text = f"{value!r} is not a size: write octets, or a number and k, M or G"
+            self.fail(text, param, ctx)
+        return int(found[1]) * UNITS[found[2]]
+
+
+@click.command()
+@click.argument("account")
+@click.argument("number", type=click.IntRange(1))
+@click.option("--raw", is_flag=True, help="The octets as they are; in a terminal made harmless.")
+@click.option("--headers", is_flag=True, help="The whole header only.")
+@click.option("--part", type=click.IntRange(1), metavar="N", help="Only part N, decoded.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the message, or the part, into DIR as a new file.",
+)
+@click.option(
+    "--save-all",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write every part that is not shown as text into DIR.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the message, or the part, to a new FILE.",
+)
+@click.option(
+    "--max-size",
+    type=Size(),
+    default=MOST_OCTETS,
+    show_default="256M",
+    metavar="SIZE",
+    help="The most octets of a message to fetch.",
+)
+@account_options
+def show(  # noqa: PLR0913  # one for each option
+    account: str,
+    number: int,
+    *,
+    raw: bool,
+    headers: bool,
+    part: int | None,
+    save: Path | None,
+    save_all: Path | None,
+    output: Path | None,
+    max_size: int,
+    **given: Any,
+) -> None:
+    """Show message NUMBER. Nothing is deleted."""
+    if sum(map(bool, (raw, headers, save, save_all, output))) > 1:
+        raise click.UsageError("choose one of --raw, --headers, --save, --save-all and --output")
+    if part and (raw or headers or save_all):
+        raise click.UsageError("--part goes with --save and --output, or alone")
+    made = parse_account(account, given)
+    made.options = replace(made.options, message_octets=None)  # --max-size is the bound
+    with open_maildrop(made) as drop:
+        drop[number]
+        if headers:
+            _show_header(drop, number)
+            return
+        with _fetched(drop, number, max_size) as octets:
+            if raw:
+                _write_raw(octets)
+            elif save_all:
+                _save_all(octets, number, save_all)
+            elif save or output:
+                _save(octets, number, part, save, output)
+            else:
+                _show(octets, part)
+    exit_for("list-size")
+
+
+def _show_header(drop: Maildrop, number: int) -> None:
+    from restante.mail import charset, fields
+
+    octets = header_of(drop, number)
+    header = octets[: fields.split(octets).body]
+    click.echo(plain_lines(charset.decode(header)).rstrip())
+
+
+@contextlib.contextmanager
+def _fetched(drop: Maildrop, number: int, most: int) -> Iterator[Octets]:
+    """Get the whole message; a big one lies on the disk meanwhile."""
+    from restante.cli.output.progress import Progress
+
+    size, octets = drop[number].size, 0
+    if size > most:
+        raise _too_big(number, most)
+    with tempfile.SpooledTemporaryFile(SMALL) as file, Progress("fetching") as progress:
+        pieces = drop.retrieve(number, lambda octets: progress.update(octets, size))
+        with contextlib.closing(pieces):
+            for piece in pieces:
+                octets += len(piece)
+                if octets > most:
+                    raise _too_big(number, most)
+                file.write(piece)
+        file.seek(0)
+        if octets <= SMALL:
+            yield file.read()
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            yield mapped
+
+
+def _too_big(number: int, most: int) -> CommandFailed:
+    from restante.diagnosis import wording
+
+    limit = (
+        f"message {number} has more than {wording.octets(most)}, the most that --max-size allows"
+    )
+    return CommandFailed(f"pop3: {limit}; nothing was saved. Give a larger --max-size.", TOO_BIG)
+
+
+def _write_raw(octets: Octets) -> None:
+    from restante.cli.output.message_view import lines_in
+
+    pieces = (octets[start : start + SMALL] for start in range(0, len(octets), SMALL))
+    if sys.stdout.isatty():
+        for line in lines_in(pieces):
+            click.echo(plain(line))
+        return
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _show(octets: Octets, number: int | None) -> None:
+    from restante.cli.output import message_view
+    from restante.mail import message
+
+    found = message.read(octets)
+    if number is not None:
+        _show_part(_part(found, number))
+        return
+    for line in message_view.lines_of(found):
+        click.echo(line)
+
+
+def _show_part(part: Part) -> None:
+    """Print a part: into a pipe its octets, on a terminal its text."""
+    from restante.cli.output import message_view
+    from restante.mail import message
+
+    if not sys.stdout.isatty():
+        _write_raw(part.content)
+        return
+    if not TEXTS.fullmatch(part.type):
+        how = f"--part {part.number} with --save DIR or --output FILE writes it to a file"
+        raise click.UsageError(f"{message_view.described(part)} is binary: {how}")
+    for line in message_view.text_lines(message.text_of(part)):
+        click.echo(line)
+
+
+def _part(message: DecodedMessage, number: int) -> Part:
+    if number > len(message.parts):
+        raise click.UsageError(f"the message has {len(message.parts)} parts, and no part {number}")
+    return message.parts[number - 1]
+
+
+def name_of(part: Part, number: int) -> str:
+    """Return the name for the file of a part of message `number`."""
+    default = f"message-{number}-part-{part.number}{EXTENSIONS.get(part.type, '')}"
+    return safe_name(part.name, default)
+
+
+def _save(
+    octets: Octets, number: int, part: int | None, folder: Path | None, output: Path | None
+) -> None:
+    """Write a message, or a part of it, to a new file."""
+    from restante.cli.output import files
+    from restante.mail import message
+
+    name = f"message-{number}.eml"
+    if part is not None:
+        found = _part(message.read(octets), part)
+        name, octets = name_of(found, number), found.content
+    if str(output) == "-":
+        _write_raw(octets)
+        return
+    try:
+        if output is not None:
+            files.save_as(output, octets)
+        assert folder or output
+        written = output or files.save_in(folder or Path(), name, octets)
+    except OSError as error:
+        raise _not_saved(output or folder, error, "nothing was saved") from None
+    click.echo(f"Saved {plain(str(written))}")
+
+
+def _save_all(octets: Octets, number: int, folder: Path) -> None:
+    """Write each part that is not shown as text to a new file."""
+    from restante.cli.output import files
+    from restante.mail import message
+
+    found = message.read(octets)
+    parts = found.others(found.texts())
+    for count, part in enumerate(parts):
+        try:
+            written = files.save_in(folder, name_of(part, number), part.content)
+        except OSError as error:
+            raise _not_saved(folder, error, f"{count} of {len(parts)} parts were saved") from None
+        click.echo(f"Saved {plain(str(written))}")
+    if not parts:
+        click.echo(f"Message {number} has no attachments.")
+
+
+def _not_saved(place: Path | None, error: OSError, result: str) -> click.ClickException:
+    return click.ClickException(f"{plain(str(place))}: {error.strerror}; {result}")

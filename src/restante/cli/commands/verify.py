@@ -1,0 +1,185 @@
+"""`pop3 verify`."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed, error_reporting
+from restante.cli.options.account import account_options, parse_account
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import is_terminal, wrap_hanging
+from restante.protocol.text import to_json
+
+if TYPE_CHECKING:
+    from restante.cli.options.account import AccountArgs
+    from restante.client.options import Target
+    from restante.conformance.check import Check, Result
+    from restante.conformance.context import ConformanceContext
+    from restante.conformance.delivery import Deliver
+    from restante.conformance.suite import Conformance
+
+DEVIATIONS, USAGE, UNREACHABLE, REFUSED, NO_TLS = 1, 2, 4, 7, 5
+
+_WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yellow")}
+
+
+@click.command()
+@click.argument("server", metavar="HOST", required=False)
+@click.option("--maildir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
+              help="Deliver odd messages by writing into the user's Maildir.")  # fmt: skip
+@click.option("--lmtp", metavar="ADDRESS", help="... by LMTP, at host:port or a socket's path.")
+@click.option("--deliver", "command", metavar="COMMAND", help="... by this, on standard input.")
+@click.option("--only", multiple=True, metavar="ID", help="Only checks of this requirement.")
+@click.option("--list", "listing", is_flag=True, help="List the checks, and do nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The results as JSON.")
+@account_options
+def verify(  # noqa: PLR0913  # one for each option
+    server: str | None,
+    *,
+    maildir: Path | None,
+    lmtp: str | None,
+    command: str | None,
+    only: tuple[str, ...],
+    listing: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Test whether a POP3 server does what the RFCs want; each check names its requirements.
+
+    HOST is a server's name, with a port where that is not 995, or a URL. With --user the checks
+    behind a login run too. Told how to deliver, it puts in odd messages of its own, checks them
+    octet for octet, and removes them. It deletes nothing else.
+    """
+    from restante.conformance import suite
+
+    checks = _chosen(suite.CHECKS, only)
+    if listing:
+        for check in checks:
+            click.echo(f"{' '.join(check.ids):<28} {check.title}")
+        return
+    if server is None:
+        raise click.UsageError("name the HOST to test; --list shows the checks without one")
+    account = parse_account(server, given, login=False)
+    target = account.located()
+    bench = _bench(account, target)
+    bench.deliver = _way(maildir, lmtp, command, target)
+    found = _run(bench, checks, quiet=as_json)
+    if as_json:
+        click.echo(to_json(found.as_json(), indent=2))
+    else:
+        _show_end(found)
+    click.get_current_context().exit(DEVIATIONS if found.count("fail") else 0)
+
+
+def _chosen(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
+    if not only:
+        return list(checks)
+    wanted = {text.upper() for text in only}
+    chosen = [c for c in checks if wanted & {c.name.upper(), *(i.upper() for i in c.ids)}]
+    if not chosen:
+        text = f"no check looks at {', '.join(only)}; --list shows them all"
+        raise click.UsageError(text)
+    return chosen
+
+
+def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
+    from restante.client import name_resolution
+    from restante.client.tls import trusting
+    from restante.conformance.context import ConformanceContext
+    from restante.conformance.raw_connection import ServerUnderTest
+
+    tls = target.tls
+    if account.guess:
+        from restante.diagnosis import port_probe
+
+        tls = (
+            "implicit"
+            if port_probe.identify_protocol(target.host, target.port, 2.0) == "TLS"
+            else "none"
+        )
+    elif tls == "starttls" and (target.loopback or account.options.insecure_plaintext):
+        tls = "none"  # what STLS does is tried all the same, by connections of its own
+    context = account.options.context or trusting()
+    name = account.options.server_name or target.host
+    with error_reporting():
+        password = account.password() if target.user else ""
+    host = account.options.resolve.get((target.host, target.port), target.host)
+    if target.looked_up:
+        with error_reporting():
+            host = name_resolution.addresses(target, account.options)[0]  # never this machine
+    return ConformanceContext(
+        ServerUnderTest(host, target.port, tls, context, name, target.user, password)
+    )
+
+
+def _way(
+    maildir: Path | None, lmtp: str | None, command: str | None, target: Target
+) -> Deliver | None:
+    """Return how to deliver, at most one way."""
+    from restante.conformance import delivery
+
+    if sum(way is not None for way in (maildir, lmtp, command)) > 1:
+        raise click.UsageError("one of --maildir, --lmtp and --deliver is enough")
+    if (maildir or lmtp or command) and not target.user:
+        raise click.UsageError("delivered mail is looked at after a login: add --user NAME")
+    if maildir is not None:
+        if not (maildir / "new").is_dir():
+            raise click.UsageError(f"{maildir} is no Maildir: it has no folder new")
+        return delivery.Maildir(maildir)
+    if lmtp is not None:
+        return delivery.Lmtp(lmtp, target.user)
+    return delivery.DeliveryCommand(command) if command is not None else None
+
+
+def _run(bench: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conformance:
+    from restante.conformance import suite
+    from restante.conformance.check import Deviation
+    from restante.conformance.delivery import DeliveryError
+
+    try:
+        return suite.run(bench, checks, (lambda _: None) if quiet else _show)
+    except ssl.SSLError as error:
+        text = f"TLS failed: {error.reason or error}; `pop3 probe` says more, -k goes on"
+        raise CommandFailed(text, NO_TLS) from None
+    except DeliveryError as error:
+        raise CommandFailed(
+            f"the messages could not be delivered: {plain(str(error))}", USAGE
+        ) from None
+    except OSError as error:
+        where = f"{bench.place.host} port {bench.place.port}"
+        text = f"no connection to {where}: {error.strerror or error}; `pop3 probe` says more"
+        raise CommandFailed(text, UNREACHABLE) from None
+    except Deviation as deviation:
+        text = f"cannot begin: {plain(str(deviation))}; `pop3 check` says more"
+        raise CommandFailed(text, REFUSED) from None
+    except KeyboardInterrupt:
+        raise CommandFailed("Interrupted; what was put in has been removed.", 130) from None
+
+
+def _show(result: Result) -> None:
+    word, color = _WORDS[result.verdict]
+    sign = click.style(f"{word:<4}", fg=color, bold=result.verdict == "fail")
+    wrap = is_terminal()
+    head = f"  {word:<4}  {' '.join(result.check.ids):<26} "
+    lines = wrap_hanging(head, result.check.title, wrap=wrap)
+    click.echo(f"  {sign}{lines[0][6:]}")
+    lines = lines[1:]
+    if result.evidence:
+        lines += wrap_hanging(f"        {'':<26} ", plain(result.evidence), wrap=wrap)
+    for line in lines:
+        click.echo(line)
+
+
+def _show_end(found: Conformance) -> None:
+    for problem in found.problems:
+        click.echo(f"{click.style('WARN', fg='yellow', bold=True)}  {plain(problem)}")
+    failed = found.count("fail")
+    sign, color = ("FAIL", "red") if failed else ("OK", "green")
+    click.echo(
+        f"{click.style(sign, fg=color, bold=True)}  {plain(found.server)}: "
+        f"{found.count('pass')} passed, {failed} failed, {found.count('skip')} not testable here"
+    )

@@ -1,0 +1,69 @@
+"""From errors to words and exit codes, the same for every command on mail."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import is_terminal, wrap_hanging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+INTERRUPTED = 130
+
+
+class CommandFailed(click.ClickException):
+    """A command could not do its work: an id, its exit code and what to do."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code  # type: ignore[misc]  # click's own way is a class for each code
+
+    def show(self, file: object = None) -> None:  # noqa: ARG002  # click's own signature
+        """Print it as it is; it has its own form."""
+        click.echo(self.message, err=True)
+
+
+@contextlib.contextmanager
+def error_reporting() -> Iterator[None]:
+    """Tell what goes wrong in the block in the words of `pop3 explain`, and exit with its code."""
+    from restante.protocol.errors import LocalError
+    from restante.protocol.failures import RemoteError
+
+    try:
+        yield
+    except RemoteError as error:
+        raise failed(error) from None
+    except LocalError as error:
+        raise CommandFailed(f"pop3: {plain(str(error))}", 2) from None
+    except ValueError as error:
+        raise click.UsageError(plain(str(error))) from None
+    except (KeyboardInterrupt, click.Abort):  # click's own is for its prompts
+        raise CommandFailed("Interrupted; nothing was deleted.", INTERRUPTED) from None
+
+
+def failed(error: object) -> CommandFailed:
+    """Return what is told of an error from the server or the way to it."""
+    from restante.diagnosis.explanations import EXPLANATIONS
+    from restante.protocol.failures import RemoteError
+
+    assert isinstance(error, RemoteError)
+    row = EXPLANATIONS.get(error.id)
+    code = f"[{error.code}] " if error.code else ""
+    where = f", after {error.command}" if error.command else ""
+    if row is None:
+        return CommandFailed(f"FAIL {error.id}  {plain(code + error.text + where)}", 6)
+    parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": plain(code + error.text + where)}
+    parts |= {"  also  ": plain("; ".join(error.others))} if error.others else {}
+    remedy = getattr(error, "remedy", "")
+    parts |= {"  you   ": row.you} if row.you and not remedy else {}
+    wrap = is_terminal(sys.stderr)
+    lines = [line for head, text in parts.items() for line in wrap_hanging(head, text, wrap=wrap)]
+    lines += [f"  you   {plain(remedy)}"] if remedy else []  # in one line, to be copied
+    lines.append(f"  more  pop3 explain {row.id}")
+    return CommandFailed("\n".join(lines), row.exit)

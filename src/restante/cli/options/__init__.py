@@ -1,0 +1,6 @@
+"""Options and arguments that several commands share.
+
+`account` parses ACCOUNT, `password` finds the password, `maildrop` opens the account,
+`confirmation` asks about servers of other domains, `server` has the options of `serve` and
+`deliver`, and `delivery` builds what they share.
+"""

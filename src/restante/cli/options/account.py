@@ -1,0 +1,376 @@
+"""ACCOUNT and the options that say how to get at it, the same for every command on mail."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import ssl
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from restante.cli.errors import error_reporting
+from restante.cli.options.password import password_getter, password_options
+from restante.cli.options.seconds import Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from restante.client.options import Options, Target, Tls
+    from restante.diagnosis.request import CheckRequest
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+SECONDS = Seconds()
+NOTICES = "restante.notices"  # of a click.Context: ids of warnings that were told
+
+_OPTIONS = (
+    click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
+    click.option("--host", metavar="NAME", help="The server, in place of what was discovered."),
+    click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Its port."),
+    click.option("--starttls", is_flag=True, help="TLS by STLS, on port 110 where none is given."),
+    click.option("-k", "--insecure", is_flag=True, help="Go on with a certificate that fails."),
+    click.option("--cacert", type=FILE, metavar="FILE", help="Trust the authorities in this file."),
+    click.option("--servername", metavar="NAME", help="The name the certificate must have."),
+    click.option(
+        "--insecure-plaintext",
+        is_flag=True,
+        help="Let the password go in clear where the server has no TLS.",
+    ),
+    click.option("--require-tls", is_flag=True, help="Do not log in without TLS, not here either."),
+    click.option("--no-capa", is_flag=True, help="Do not ask for CAPA: the server fails at it."),
+    click.option("--oauth", is_flag=True, help="The password is an OAuth 2 access token."),
+    click.option("--mechanism", metavar="NAME", help="Log in by this, such as USER or PLAIN."),
+    click.option("-4", "ipv4", is_flag=True, help="IPv4 only."),
+    click.option("-6", "ipv6", is_flag=True, help="IPv6 only."),
+    click.option(
+        "--resolve", multiple=True, metavar="HOST:PORT:ADDRESS", help="Do not ask the DNS for HOST."
+    ),
+    click.option(
+        "-m", "--max-time", type=SECONDS, metavar="SECONDS", help="The time for all of it."
+    ),
+    click.option(
+        "--connect-timeout", type=SECONDS, metavar="SECONDS", help="... for a connection."
+    ),
+    click.option("--timeout", type=SECONDS, metavar="SECONDS", help="... for each reply."),
+    click.option("-v", "--verbose", is_flag=True, help="Show the conversation, without secrets."),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colours.  [default: auto]",
+    ),
+)
+
+
+_REPEATED = {
+    "insecure", "cacert", "max_time", "connect_timeout", "timeout", "password_file", "netrc",
+    "keyring", "require_tls", "no_capa",
+}  # fmt: skip
+"""Options that a suggested command repeats. --password-command may have a password in it."""
+
+
+@dataclasses.dataclass(slots=True)
+class AccountArgs:
+    """An account as it was asked for on the command line."""
+
+    name: str
+    target: Target | None  # None: to be discovered
+    options: Options
+    password: Callable[[], str]
+    guess: bool
+    verify: bool
+    trust: ssl.SSLContext | None  # what a certificate is judged by, where it need not be good
+    seconds: float | None
+    verbose: bool
+    flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
+    asked: CheckRequest | None = None  # it learns the server where that is to be discovered
+
+    def question(self) -> CheckRequest:
+        """Return what `check`, `probe` and `monitor` ask about it, without a login."""
+        from restante.diagnosis.request import CheckRequest
+
+        self.asked = CheckRequest(
+            self.name,
+            self.target,
+            dataclasses.replace(self.options, notice=None),  # the report has them
+            verify=self.verify,
+            trust=self.trust,
+            guess=self.guess,
+            flags=self.flags,
+        )
+        return self.asked
+
+    def located(self) -> Target:
+        """Return where it is, discovered where that was not said, within the time for all of it.
+
+        A person at a terminal is asked about a server of another domain. Raises CommandFailed.
+        """
+        if self.target is None:
+            begun = time.monotonic()
+            self.target, asked = _discovered(self.name, self.seconds, self.flags)
+            self._spend(time.monotonic() - begun - asked)
+        return self.target
+
+    def _spend(self, seconds: float) -> None:
+        """Take the time of a look-up from what is left for all of it."""
+        if self.seconds is not None:
+            left = max(0.001, self.seconds - seconds)
+            self.options = dataclasses.replace(self.options, total_seconds=left)
+
+
+def account_options(function: F) -> F:
+    """Add all options that say how to get at an account."""
+    function = password_options(function)
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def parse_account(
+    name: str, given: dict[str, Any], total: float | None = None, *, login: bool = True
+) -> AccountArgs:
+    """Return the account that a command line means, and take its options out of `given`.
+
+    `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
+    click.UsageError: something about it cannot be.
+    """
+    name, stored = _from_file(name)
+    if stored.get("password_command") and not given["password_command"]:
+        given["password_command"] = stored["password_command"]
+    _set_color(given.pop("color"))
+    flags = tuple(_repeated(given))
+    holder: list[AccountArgs] = []
+    password = password_getter(given, lambda: _located(holder[0]))
+    target, guess = _target(name, given, flags)
+    if login and target is not None and not target.user:
+        raise click.UsageError(f"{name} is no account: write user@domain, or add -u NAME")
+    verbose = given.pop("verbose")
+    seconds = given.pop("max_time") or total
+    verify = not given.pop("insecure")
+    trust = _trust(given.pop("cacert"))
+    options = _options(given, seconds=seconds, context=trust, verbose=verbose)
+    if not verify:
+        from restante.client.tls import unverified
+
+        options = dataclasses.replace(options, context=unverified())
+    made = AccountArgs(
+        name, target, options, password, guess, verify, trust, seconds, verbose, flags
+    )
+    holder.append(made)
+    return made
+
+
+def _repeated(given: dict[str, Any]) -> Iterator[str]:
+    """Yield what suggested commands repeat and the report does not know; no secret is in it."""
+    for option in click.get_current_context().command.params:
+        value = given.get(option.name or "")
+        if option.name in _REPEATED and value:
+            yield max(option.opts, key=len)
+            if value is not True:
+                yield f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _located(account: AccountArgs) -> Target:
+    from restante.client.options import Target
+
+    asked = account.asked.target if account.asked else None
+    return account.target or asked or Target("its server", 995, "implicit", account.name)
+
+
+def is_stored(name: str) -> bool:
+    """Tell whether the file of accounts has this name. Raises click.UsageError."""
+    return bool(_from_file(name)[1])
+
+
+def _from_file(name: str) -> tuple[str, dict[str, str]]:
+    """Return what a name in the file of accounts stands for; any other name stands for itself."""
+    if "@" in name or "://" in name:
+        return name, {}
+    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    file = folder / "restante" / "accounts.toml"
+    if not file.exists():
+        return name, {}
+    import tomllib
+
+    try:
+        known = tomllib.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    entry = known.get(name)
+    if entry is None:
+        return name, {}
+    if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
+        text = f'{file}: [{name}] wants account = "user@example.com" or a URL'
+        raise click.UsageError(text)
+    return entry["account"], {key: str(value) for key, value in entry.items()}
+
+
+def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[Target | None, bool]:
+    """Return where the account is, and whether TLS is to be found out by listening."""
+    from restante.client.options import redact_account
+
+    host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
+    starttls = given.pop("starttls")
+    with error_reporting():
+        if "://" in name:
+            return _by_url(name, {"host": host, "port": port, "user": user}), False
+        if redact_account(name) != name:
+            text = "no password in an account: leave it out, and you are asked for it"
+            raise click.UsageError(f"{redact_account(name)}: {text}")
+        host, port = _bare_host(name, host, port)
+        if not host and "@" not in name:
+            text = f"{name} is no account: write user@domain, or pop3s://user@host"
+            raise click.UsageError(text)
+        if not (host or starttls or port or user):
+            return None, False
+        found = None if host else _discovered(name, given["max_time"], flags)[0]
+        return _by_options(name, found, (host, port, user), starttls=starttls)
+
+
+def _by_url(url: str, changes: dict[str, Any]) -> Target:
+    from restante.client.options import parse_url, redact_account
+
+    try:
+        target = parse_url(url)
+    except ValueError as error:
+        raise click.UsageError(f"{redact_account(url)}: {error}") from None
+    return dataclasses.replace(target, **{k: v for k, v in changes.items() if v})
+
+
+def _by_options(
+    name: str,
+    found: Target | None,
+    given: tuple[str | None, int | None, str | None],
+    *,
+    starttls: bool,
+) -> tuple[Target, bool]:
+    """Return the server that options name, with what was discovered for what they do not."""
+    from restante.client.options import PORTS, Target
+
+    host, port, user = given
+    tls: Tls = "starttls" if starttls or port == PORTS["starttls"] else "implicit"
+    guess = bool(port) and port not in (110, 995) and not starttls
+    user = user or (name if "@" in name else "")
+    tls, port = ("starttls" if guess else tls), port or PORTS[tls]
+    if found is not None:
+        return dataclasses.replace(found, port=port, tls=tls, user=user), guess
+    return Target(host or "", port, tls, user), guess
+
+
+def _bare_host(name: str, host: str | None, port: int | None) -> tuple[str | None, int | None]:
+    """Take HOST or HOST:PORT for a server, as `probe` and `-u NAME` write it."""
+    if host or "@" in name:
+        return host, port
+    found = re.fullmatch(r"(\[[^\]]+\]|[^:]+)(?::(\d+))?", name)
+    if not found:
+        return (name, port) if ":" in name else (None, port)
+    return found[1].strip("[]"), port or (int(found[2]) if found[2] else None)
+
+
+def _discovered(
+    address: str, seconds: float | None, flags: tuple[str, ...]
+) -> tuple[Target, float]:
+    """Return the server of an address, and for how long a person was asked.
+
+    Raises CommandFailed.
+    """
+    from restante.cli.options.confirmation import confirm, explicit
+    from restante.client.discovery import lookup
+    from restante.protocol.failures import OtherDomain
+
+    with error_reporting():
+        try:
+            return lookup.target_of(address, seconds or lookup.SECONDS), 0
+        except OtherDomain as error:
+            begun = time.monotonic()
+            target = cast("Target", error.target)
+            if not confirm(error):
+                error.remedy = explicit(target, flags)
+                raise
+            return target, time.monotonic() - begun
+
+
+def _options(
+    given: dict[str, Any],
+    *,
+    seconds: float | None,
+    context: ssl.SSLContext | None,
+    verbose: bool,
+) -> Options:
+    from restante.client.options import Options
+
+    if given.get("ipv4") and given.get("ipv6"):
+        raise click.UsageError("-4 and -6 exclude each other")
+    ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
+    mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
+    resolve = dict(map(_resolved, given.pop("resolve")))
+    try:
+        return Options(
+            connect_seconds=connect or 10,
+            reply_seconds=reply or 20,
+            total_seconds=seconds,
+            context=context,
+            server_name=given.pop("servername") or "",
+            insecure_plaintext=given.pop("insecure_plaintext"),
+            require_tls=given.pop("require_tls"),
+            capa=not given.pop("no_capa"),
+            mechanisms=(mechanism.upper(),) if mechanism else None,
+            token=given.pop("oauth"),
+            family=4 if ipv4 else 6 if ipv6 else 0,
+            resolve=resolve,
+            trace=_trace if verbose else None,
+            notice=_notice,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _trust(cacert: Path | None) -> ssl.SSLContext | None:
+    if cacert is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(cacert))
+    except (OSError, ssl.SSLError) as error:
+        raise click.UsageError(f"--cacert {cacert}: {error.strerror or error}") from None
+
+
+def _resolved(text: str) -> tuple[tuple[str, int], str]:
+    found = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
+    if not found:
+        raise click.UsageError(f"--resolve {text}: write it as HOST:PORT:ADDRESS")
+    return (found[1], int(found[2])), found[3]
+
+
+def _trace(direction: str, line: str) -> None:
+    from restante.cli.output.terminal import plain
+
+    click.echo(click.style(f"{direction} {plain(line)}", dim=True), err=True)
+
+
+def _notice(name: str, text: str) -> None:
+    """Say in a line what a server does wrong that hinders nothing."""
+    from restante.cli.output.terminal import plain
+
+    click.echo(f"WARN {name}  {plain(text)}; pop3 explain {name}", err=True)
+    click.get_current_context().meta.setdefault(NOTICES, set()).add(name)
+
+
+def exit_for(name: str) -> None:
+    """Exit with 1 where a warning of this name was told."""
+    context = click.get_current_context()
+    if name in context.meta.get(NOTICES, ()):
+        context.exit(1)
+
+
+def _set_color(choice: str) -> None:
+    """Colours go to terminals, and not where NO_COLOR asks for none."""
+    context = click.get_current_context()
+    if choice == "never" or (choice == "auto" and os.environ.get("NO_COLOR")):
+        context.color = False
+    elif choice == "always":
+        context.color = True

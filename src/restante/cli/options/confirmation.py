@@ -1,0 +1,46 @@
+"""The question whether a server of another domain may have the password. RFC 6186 section 6."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import is_terminal, wrap_hanging
+
+if TYPE_CHECKING:
+    from restante.client.options import Target
+    from restante.protocol.failures import OtherDomain
+
+_RISK = (
+    "The answers of the DNS can be forged, and the password goes to whoever has that name. "
+    "Compare it with what the provider says."
+)
+
+
+def confirm(error: OtherDomain) -> bool:
+    """Ask a person whether the server is the right one; False where nobody is at a terminal."""
+    if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
+        return False
+    text = f"{error.text.partition(':')[0]}. {_RISK}"
+    for line in wrap_hanging("", plain(text), wrap=True):
+        click.echo(line, err=True)
+    target = cast("Target", error.target)
+    return click.confirm(f"Log in at {plain(target.host)}?", default=False, err=True)
+
+
+def explicit(target: Target, flags: tuple[str, ...]) -> str:
+    """Return the command that was typed, with the server named in it."""
+    context = click.get_current_context()
+    words, account = ["pop3", *context.command_path.split()[1:]], context.params.get("account")
+    for parameter in context.command.params:
+        if isinstance(parameter, click.Argument):
+            value = context.params.get(parameter.name or "")
+            words += map(str, value if isinstance(value, tuple) else [value])
+    words += ["--host", target.host, "--port", str(target.port)]
+    words += ["--starttls"] if target.tls == "starttls" else []
+    words += ["--user", target.user] if target.user != account else []
+    return shlex.join([*words, *flags])

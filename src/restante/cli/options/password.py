@@ -1,0 +1,170 @@
+"""Where a password comes from: never from a flag in plain view without a warning."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from restante.cli.output.terminal import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.client.options import Target
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+VARIABLE = "POP3_PASSWORD"
+
+_OPTIONS = (
+    click.option("--password-command", metavar="COMMAND", help="The first line that this prints."),
+    click.option(
+        "--password-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="The first line of this file.",
+    ),
+    click.option("--password-stdin", is_flag=True, help="The first line of standard input."),
+    click.option("--netrc", is_flag=True, help="The password in ~/.netrc for the host."),
+    click.option("--keyring", is_flag=True, help="The one in the desktop's keyring for the host."),
+    click.option(
+        "--password",
+        metavar="PASSWORD",
+        help="The password itself. Everybody on this machine can read it: see the others.",
+    ),
+)
+
+
+def password_options(function: F) -> F:
+    """Add the options that say where a password comes from."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def password_getter(given: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
+    """Return a function that gets the password when it is needed, once.
+
+    Takes its options out of `given`. Raises click.UsageError when it is called: there is none.
+    """
+    taken = {name.name: given.pop(name.name) for name in _names()}
+    if taken["password"] is not None:
+        click.echo(
+            "warning: a password in a command can be read by everybody on this machine; "
+            f"--password-stdin, --password-command or {VARIABLE} hide it",
+            err=True,
+        )
+    found: list[str] = []
+
+    def ask() -> str:
+        if not found:
+            found.append(_get(taken, target()))
+        return found[0]
+
+    return ask
+
+
+def _names() -> list[click.Option]:
+    @password_options
+    def nothing() -> None:
+        """Hold the options."""
+
+    return list(nothing.__click_params__)  # type: ignore[attr-defined]
+
+
+def _get(taken: dict[str, Any], target: Target) -> str:
+    """Ask the first source that was named; a person comes last."""
+    sources: list[tuple[object, Callable[[], str]]] = [
+        (taken["password"] is not None, lambda: str(taken["password"])),
+        (taken["password_command"] is not None, lambda: _from_command(taken["password_command"])),
+        (taken["password_file"], lambda: _from_file(taken["password_file"])),
+        (taken["password_stdin"], lambda: _first_line(sys.stdin.buffer.readline())),
+        (VARIABLE in os.environ, lambda: os.environ[VARIABLE]),
+        (taken["netrc"], lambda: _from_netrc(target)),
+        (taken["keyring"], lambda: _from_keyring(target)),
+    ]
+    password = next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
+    if not password:
+        place = f"; {VARIABLE} is set, to nothing" if VARIABLE in os.environ else ""
+        raise click.UsageError(f"the password is empty, so it was not sent{place}")
+    return password
+
+
+def _first_line(octets: bytes) -> str:
+    try:
+        return octets.split(b"\n")[0].removesuffix(b"\r").decode()
+    except UnicodeDecodeError:
+        raise click.UsageError("the password is not UTF-8") from None
+
+
+_REASONS: dict[type[Exception], str] = {IndexError: "it is empty"}
+
+
+def _from_command(command: str) -> str:
+    try:
+        words = shlex.split(command)
+        said = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
+    except subprocess.CalledProcessError as error:
+        ended = f"exit code {error.returncode}"
+        if error.returncode < 0:
+            ended = signal.Signals(-error.returncode).name
+        raise click.UsageError(f"--password-command did not work: it ended with {ended}") from None
+    except (OSError, ValueError, IndexError) as error:
+        reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "a quote is open"
+        raise click.UsageError(f"--password-command did not work: {reason}") from None
+    return _first_line(said.stdout)
+
+
+def _from_file(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return _first_line(opened.readline())
+    except OSError as error:
+        raise click.UsageError(f"{file}: {error.strerror}") from None
+
+
+def _from_netrc(target: Target) -> str:
+    import netrc
+
+    try:
+        entry = netrc.netrc().authenticators(target.host)
+    except (OSError, netrc.NetrcParseError) as error:
+        raise click.UsageError(f"~/.netrc: {getattr(error, 'strerror', None) or error}") from None
+    if entry is None or (target.user and entry[0] and entry[0] != target.user):
+        raise click.UsageError(f"~/.netrc has no password for {_account(target)}")
+    return entry[2] or ""
+
+
+def _from_keyring(target: Target) -> str:
+    try:
+        import keyring
+    except ImportError:
+        text = "the keyring needs one more package: pip install 'restante[keyring]'"
+        raise click.UsageError(text) from None
+    found = keyring.get_password(target.host, target.user)
+    if found is None:
+        raise click.UsageError(f"the keyring has no password for {_account(target)}")
+    return str(found)
+
+
+def _account(target: Target) -> str:
+    """Return whose password is asked for, and for which host; a look-up may have named both."""
+    from restante.client.discovery.mail_address import shown
+
+    return plain(f"{target.user or 'the account'} at {shown(target.host)}")
+
+
+def _from_prompt(target: Target) -> str:
+    if not sys.stdin.isatty():
+        text = f"no password: set {VARIABLE}, or use --password-command, -file or -stdin"
+        raise click.UsageError(text)
+    text = f"Password of {_account(target)}"
+    asked: str = click.prompt(text, hide_input=True, err=True)
+    return asked

@@ -1,0 +1,104 @@
+"""How a check looks: a line for each step as it is done, then the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import columns, is_terminal, wrap_hanging
+from restante.diagnosis.explanations import EXPLANATIONS
+from restante.diagnosis.wording import milliseconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.diagnosis.report import Finding, Report, Step
+
+INDENT = 12  # columns before a step's text
+CODE = 8  # columns for the exit code
+MOST_LINES = 8  # of a step in a terminal
+
+_MARKS = {"failure": ("FAIL ", "red"), "warning": ("WARN ", "yellow")}
+
+
+def show_step(step: Step) -> None:
+    """Print a step."""
+    wrap = is_terminal()
+    mark, color = _MARKS.get(step.outcome, ("", ""))
+    head = f"  {step.phase:<{INDENT - 2}}"
+    text = plain(step.text)
+    timed = step.seconds is not None and step.outcome != "not tried"
+    time = milliseconds(step.seconds or 0) if timed else ""
+    lines = wrap_hanging(f"{head}{mark}", text, wrap=wrap, most=MOST_LINES, spare=len(time) + 1)
+    if timed:
+        lines[0] += " " * max(1, columns() - len(lines[0]) - len(time)) + time
+    if mark:
+        start = len(head) + len(mark)
+        lines[0] = head + click.style(mark, fg=color, bold=True) + lines[0][start:]
+    for line in lines:
+        click.echo(line)
+    indent = " " * (INDENT + len(mark))
+    widest = max((len(label) for label, _ in step.details), default=0) + 1
+    for label, detail in step.details:
+        for line in wrap_hanging(
+            f"{indent}{plain(label) + ':':<{widest}} ", plain(detail), wrap=wrap
+        ):
+            click.echo(line)
+
+
+def show_verdict(report: Report, *, login: bool, silent: bool) -> None:
+    """Print the verdict; where it is all that is printed, with the evidence."""
+    kinds: dict[str, list[Finding]] = {}
+    for finding in report.warnings:
+        kinds.setdefault(finding.id, []).append(finding)
+    for name, found in kinds.items():
+        more = report.facts.get("more", {}).get(name, 0)
+        what = [finding.evidence for finding in found]
+        what += [f"and {more} more"] if more else []
+        _show(found[0], "WARN", what, 1 if report.ok else None)
+    if report.failure is not None:
+        said = report.failure.facts.get("said", "")
+        what = [report.failure.evidence] if silent or said else []
+        _show(report.failure, "FAIL", what, report.exit_code)
+        return
+    works = "The account works" if login else "The server answers as it should"
+    some = f", with {'a warning' if len(kinds) == 1 else 'warnings'}"
+    text = f"{works}{some if report.warnings else ''}."
+    ok = click.style("OK", fg="green", bold=True)
+    changed = "" if report.changed else " Nothing was changed."
+    click.echo(f"{ok}  {text} ({milliseconds(report.seconds)}){changed}")
+
+
+def _show(finding: Finding, word: str, what: list[str], code: int | None) -> None:
+    row = EXPLANATIONS[finding.id]
+    color = "red" if word == "FAIL" else "yellow"
+    said = "said" if word == "FAIL" and finding.facts.get("said") else "what"
+    lines = wrap_hanging(f"{word} {row.id}  ", row.verdict, wrap=is_terminal())
+    click.echo(click.style(word, fg=color, bold=True) + lines[0].removeprefix(word))
+    lines = [*lines[1:], *_labelled(said, what), *_labelled("why", [row.why])]
+    lines += _fixes(finding)
+    for line in lines:
+        click.echo(line)
+    more = f"  more  pop3 explain {row.id}"
+    click.echo(f"{more:<{columns() - CODE}}exit {code}" if code else more)
+
+
+def _fixes(finding: Finding) -> Iterator[str]:
+    """Yield who can do what; a command stays in one line, to be copied."""
+    row = EXPLANATIONS[finding.id]
+    label = "fix"
+    for who, text in (("admin:", row.admin), ("you:", "" if finding.commands else row.you)):
+        if text:
+            yield from wrap_hanging(f"  {label:<5} {who:<6} ", text, wrap=is_terminal())
+            label = ""
+    for command in finding.commands:
+        yield f"  {label:<5} {'you:':<6} {plain(command)}"
+        label = ""
+
+
+def _labelled(label: str, texts: list[str]) -> Iterator[str]:
+    for text in texts:
+        yield from wrap_hanging(f"  {label:<5} ", plain(text), wrap=is_terminal(), most=MOST_LINES)
+        label = ""

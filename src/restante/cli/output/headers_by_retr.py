@@ -1,0 +1,50 @@
+"""Headers of a server that has no TOP: whole messages, of which only the header is kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.client.header_part import MOST_OCTETS, HeaderPart
+from restante.protocol.client.connection import LISTING_LIMIT
+from restante.protocol.failures import ServerRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from restante.client.blocking import Maildrop
+
+MOST_IN_ALL = 50_000_000  # octets that a list fetches
+
+
+def header_of(drop: Maildrop, number: int) -> bytes:
+    """Return a message's header, by RETR where the server has no TOP. Raises RemoteError."""
+    (head,) = drop.headers([number])
+    if isinstance(head, bytes):
+        return head
+    if head.id != "top-missing":
+        raise head
+    return by_retr(drop, number)
+
+
+def by_retr(drop: Maildrop, number: int, keep: int = LISTING_LIMIT) -> bytes:
+    """Fetch a message and return its header, `keep` octets of it at most."""
+    part = HeaderPart(keep)
+    for piece in drop.retrieve(number):
+        part.feed(piece)
+    return part.octets
+
+
+def headers_by_retr(
+    drop: Maildrop, numbers: Iterable[int], keep: int
+) -> Iterator[tuple[int, bytes | ServerRefused]]:
+    """Fetch messages for their headers, as far as the bounds reach; pass over the others."""
+    left = MOST_IN_ALL
+    for number in numbers:
+        size = drop[number].size
+        if size > min(MOST_OCTETS, left):
+            continue
+        left -= size
+        try:
+            yield number, by_retr(drop, number, keep)
+        except ServerRefused as denied:
+            yield number, denied

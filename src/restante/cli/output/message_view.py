@@ -1,0 +1,59 @@
+"""A message for a person: its fields, texts and parts, the same for `show` and the shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.cli.output.terminal import plain
+from restante.diagnosis import wording
+from restante.protocol.client.connection import is_printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from restante.mail.message import DecodedMessage, Text
+    from restante.mail.parts import Part
+
+LONGEST = 64 * 1024  # octets of a line that are kept until its end
+LABEL = 8  # columns of a field's name, colon counted
+
+
+def lines_of(message: DecodedMessage) -> Iterator[str]:
+    """Yield a message line by line: decoded, and harmless."""
+    for name, value in message.fields():
+        yield plain(f"{name + ':':<{LABEL}} {' '.join(value.split())}")
+    yield ""
+    shown = message.texts()
+    for text in shown:
+        yield from text_lines(text)
+    for part in message.others(shown):
+        yield f"[{described(part)}]"
+
+
+def text_lines(text: Text) -> Iterator[str]:
+    """Yield the text of a part line by line."""
+    for line in text.text.rstrip().splitlines():
+        yield plain(line.expandtabs(8))
+    if text.left_out:
+        more = wording.octets(text.left_out)
+        yield f"[{more} more of part {text.part.number} are not shown: save it]"
+
+
+def described(part: Part) -> str:
+    """Return a part in a line: its number, type, name and size."""
+    name = " ".join(plain(part.name).split()) or "without a name"
+    return f"part {part.number}: {plain(part.type)}, {name}, {wording.octets(part.size)}"
+
+
+def lines_in(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Yield the lines of what comes in pieces, not harmless yet; very long ones in several."""
+    held = b""
+    for piece in pieces:
+        *lines, held = (held + piece).split(b"\n")
+        for line in lines:
+            yield is_printable(line.removesuffix(b"\r"))
+        if len(held) > LONGEST:
+            yield is_printable(held)
+            held = b""
+    if held:
+        yield is_printable(held)

@@ -1,0 +1,38 @@
+"""Long texts in the width of a terminal."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from typing import TextIO
+
+WIDEST = 84  # columns of a line, where the terminal has as many
+
+
+def columns() -> int:
+    """Return how wide a line may be."""
+    return min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)
+
+
+def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int = 0) -> list[str]:
+    """Return a text behind its head, as lines that hang below the text's beginning.
+
+    Without `wrap` it is one line, as programs want it. A word is broken only where it would fill
+    lines by itself: it may be an address. `most` is how many lines there may be, 0 for all, and
+    `spare` how many columns stay free at the end.
+    """
+    if not wrap:
+        return [head + text]
+    width = max(24, columns() - len(head) - spare)
+    endless = max(map(len, text.split()), default=0) > 2 * width
+    lines = textwrap.wrap(text, width, break_long_words=endless, break_on_hyphens=False)
+    if most and len(lines) > most:
+        lines = [*lines[:most], "..."]
+    indent = " " * len(head)
+    return [(indent if place else head) + line for place, line in enumerate(lines or [""])]
+
+
+def is_terminal(stream: TextIO | None = None) -> bool:
+    """Return whether a person looks at a stream, by default at standard output."""
+    return (stream or sys.stdout).isatty()

@@ -1,0 +1,136 @@
+"""rm, undo, commit, quit: what is marked goes for good, or stays."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from restante.cli.shell.screen import ExitShell, ShellError
+from restante.cli.shell.session import NAMED, marked_text
+from restante.diagnosis import wording
+from restante.protocol.failures import RemoteError, ServerRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from restante.cli.shell.session import ShellSession
+
+NOT_CONFIRMED = 13  # the exit code
+
+
+def rm(desk: ShellSession, words: Sequence[str]) -> None:
+    """Mark messages."""
+    if not words:
+        raise ShellError("which messages? rm N...")
+    numbers = desk.numbers(words)
+    already = [number for number in numbers if number in desk.marked]
+    if already:
+        raise ShellError(f"marked already: {desk.names(already)}")
+    desk.look(sorted(numbers)[:NAMED])
+    with desk.wire() as drop:
+        for number in numbers:
+            drop.delete(number)
+    desk.screen.say(f"marked: {desk.names(sorted(numbers))}   (undo: rset)")
+
+
+def undo(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+    """Take all marks away."""
+    with desk.wire() as drop:
+        drop.undelete()
+    desk.screen.say("Nothing is marked.")
+
+
+def commit(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+    """Remove what is marked, without asking: the command says it all."""
+    if not desk.marked:
+        raise ShellError("nothing is marked")
+    code = carry_out(desk, showing=False)
+    if code and not desk.screen.interactive:
+        raise ExitShell(code)
+
+
+def quit_(desk: ShellSession, *, typed: bool = False) -> None:
+    """Leave; a person who marked messages is asked. Raises ExitShell, ShellError: Ctrl-C.
+
+    `typed` is the protocol's own QUIT, which is sent even where nobody needs it.
+    """
+    if desk.marked:
+        if not desk.screen.interactive:
+            raise ExitShell(_forgotten(desk))
+        if not desk.screen.ask(marked_text(desk)):
+            _roll_back(desk)
+            desk.screen.say("Nothing was deleted.")
+            raise ExitShell(0)
+        raise ExitShell(carry_out(desk, showing=typed))
+    if typed and desk.connected:
+        raise ExitShell(carry_out(desk, showing=True))
+    desk.close()
+    raise ExitShell(0)
+
+
+def _forgotten(desk: ShellSession) -> int:
+    text = (
+        f"{wording.messages(len(desk.marked))} marked and not deleted: that takes the line commit"
+    )
+    _roll_back(desk)
+    desk.screen.trouble(text)
+    return 1
+
+
+def _roll_back(desk: ShellSession) -> None:
+    try:
+        with desk.wire() as drop:
+            drop.undelete()
+    except RemoteError:
+        desk.hang_up()
+    desk.close()
+
+
+def carry_out(desk: ShellSession, *, showing: bool) -> int:
+    """QUIT, tell what became of the marked messages, and return the exit code."""
+    marked, names = desk.marked, {number: desk.name(number) for number in desk.marked}
+    uids: dict[int, str | None] = {}
+    try:
+        with desk.wire() as drop, desk.screen.showing() if showing else contextlib.nullcontext():
+            uids = {message.number: message.uid for message in drop if message.number in marked}
+            drop.commit()
+    except (RemoteError, KeyboardInterrupt) as error:
+        desk.hang_up()
+        desk.screen.trouble(_unconfirmed(error))
+        if marked:
+            _tell_rest(desk, uids, names)
+        return NOT_CONFIRMED if marked else 1
+    desk.hang_up()
+    if marked:
+        desk.screen.say(f"{wording.messages(len(marked))} deleted.")
+    return 0
+
+
+def _unconfirmed(error: BaseException) -> str:
+    if isinstance(error, ServerRefused):
+        code = f"[{error.code}] " if error.code else ""
+        return f"The server answered QUIT with -ERR {code}{error.text}"
+    if isinstance(error, RemoteError):
+        return f"QUIT was not answered: {error.text}"
+    return "Stopped before QUIT was answered."
+
+
+def _tell_rest(
+    desk: ShellSession, uids: Mapping[int, str | None], names: Mapping[int, str]
+) -> None:
+    """Look, in a new session, which of the messages are still there."""
+    desk.screen.say("Looking which messages are still there.")
+    try:
+        there = {message.uid for message in desk.connect()}
+    except RemoteError as error:
+        desk.screen.trouble(f"That is not known: {error.text}")
+        return
+    if None in there or None in uids.values():
+        desk.screen.trouble("That is not known, for the server has no unique-ids.")
+        return
+    still = [names[number] for number, uid in uids.items() if uid in there]
+    gone = [names[number] for number, uid in uids.items() if uid not in there]
+    if still:
+        desk.screen.trouble(f"still there: {', '.join(still)}")
+    if gone:
+        desk.screen.say(f"deleted: {', '.join(gone)}")

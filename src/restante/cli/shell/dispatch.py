@@ -1,0 +1,74 @@
+"""The words one may type, and what they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.cli.output.terminal import plain
+from restante.cli.shell import deletions, listing, raw_commands
+from restante.cli.shell.screen import ShellError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from restante.cli.shell.session import ShellSession
+
+
+@dataclass(frozen=True, slots=True)
+class ShellCommand:
+    """A word of the shell's own."""
+
+    action: Callable[[ShellSession, Sequence[str]], None]
+    arguments: str
+    help: str
+    numbers: int = 0  # how many of its arguments are numbers of messages
+
+
+def leave(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+    """Leave, and ask first where messages are marked."""
+    deletions.quit_(desk)
+
+
+def tell_help(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+    """Say what one may type."""
+    for name, command in COMMANDS.items():
+        desk.screen.say(f"  {f'{name} {command.arguments}':16}  {command.help}")
+    desk.screen.say(f"  {' '.join(raw_commands.VERBS)}")
+    desk.screen.say(f"  {'':16}  are sent as typed, and their replies shown")
+
+
+MANY = 1_000_000
+
+COMMANDS = {
+    "ls": ShellCommand(listing.ls, "[N...|all]", "list messages", MANY),
+    "show": ShellCommand(listing.show, "N...", "show a message, decoded", MANY),
+    "raw": ShellCommand(listing.raw, "N...", "show a message as it is", MANY),
+    "save": ShellCommand(
+        listing.save, "N[.PART] [FILE]", "write a message or part into a new file", 1
+    ),
+    "rm": ShellCommand(deletions.rm, "N...", "mark messages, such as 1 3-5, to be deleted", MANY),
+    "undo": ShellCommand(deletions.undo, "", "take all marks away; so does rset"),
+    "commit": ShellCommand(deletions.commit, "", "delete what is marked, now"),
+    "info": ShellCommand(listing.info, "", "what is known of the server and the connection"),
+    "help": ShellCommand(tell_help, "", "this; so does ?"),
+    "quit": ShellCommand(leave, "", "leave; asks before anything is deleted"),
+}
+OTHER_NAMES = {"?": "help", "exit": "quit"}
+NUMBERED = {"RETR": 1, "TOP": 1, "DELE": 1, "LIST": 1, "UIDL": 1}
+"""The article's commands whose first argument is the number of a message."""
+
+
+def dispatch(desk: ShellSession, line: str) -> None:
+    """Carry out one line. Raises ShellError, ExitShell, and what the client raises."""
+    line = line.encode(errors="replace").decode().strip()
+    word, *arguments = line.split() or ["#"]
+    if word.startswith("#"):
+        return
+    name = OTHER_NAMES.get(word.lower(), word.lower())
+    if name in COMMANDS and word != "QUIT":
+        COMMANDS[name].action(desk, arguments)
+    elif raw_commands.is_typed(word):
+        raw_commands.by_hand(desk, line)
+    else:
+        raise ShellError(f'"{plain(word)}" is no command: ? tells what is one')

@@ -1,0 +1,53 @@
+"""The article's own commands, sent as they were typed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.cli.shell import deletions
+from restante.cli.shell.letter import lines_in
+from restante.cli.shell.redaction import secret_at
+from restante.cli.shell.screen import ShellError
+from restante.protocol.client.raw_command import is_multi_line
+
+if TYPE_CHECKING:
+    from restante.cli.shell.session import ShellSession
+    from restante.protocol.client.connection import Status
+
+VERBS = (
+    "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET", "NOOP", "QUIT", "CAPA", "LANG",
+)  # fmt: skip
+"""The commands that make sense once one is logged in."""
+
+OTHERS = ("USER", "PASS", "APOP", "AUTH", "STLS", "UTF8")
+
+
+def is_typed(word: str) -> bool:
+    """Return whether a line that begins so is meant for the server."""
+    known = word.upper() in VERBS or word.upper() in OTHERS
+    return known or (word.isascii() and word.isalnum() and word.isupper())
+
+
+def by_hand(desk: ShellSession, line: str) -> None:
+    """Send a line, and show it and its reply as they are. Raises ShellError: it was refused."""
+    words = line.split()
+    verb = words[0].upper()
+    if secret_at(line) < len(line):
+        line = " ".join(words)  # so that the client sees the secret's place as well
+    if verb == "QUIT":  # with whatever behind it: a server may take it, and delete
+        deletions.quit_(desk, typed=True)
+    if verb == "DELE" and len(words) == 2 and words[1].isdecimal():
+        desk.glance([int(words[1])])  # the question at the end names the subject
+    status = _exchange(desk, line)
+    if not status.ok:
+        raise ShellError("")
+
+
+def _exchange(desk: ShellSession, line: str) -> Status:
+    ended: list[Status] = []
+    with desk.wire() as drop, desk.screen.showing():
+        for text in lines_in(drop.by_hand(line, ended)):
+            desk.screen.wire("<", text)
+        if ended[0].ok and is_multi_line(line):
+            desk.screen.wire("<", ".")
+    return ended[0]

@@ -1,0 +1,171 @@
+"""The connection of a shell, and what is known of the messages."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from restante.cli.output.message_summary import FETCHED, Head, head_of
+from restante.cli.output.units import cut, numbers_of
+from restante.cli.shell.screen import ShellError
+from restante.diagnosis import wording
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import RemoteError, ServerRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from restante.cli.shell.screen import ShellScreen
+    from restante.client.blocking import Maildrop
+
+LOOK_INTO = 32 * 1024  # octets: a message up to this size is looked into for attachments
+AT_ONCE = 100  # heads that are fetched together
+NAMED = 5  # messages that are told by their subject, before it says "and 7 more"
+
+
+class ShellSession:
+    """What a command works with: the screen, the maildrop, and the heads seen so far.
+
+    The connection is opened when it is needed, so a session goes on behind a commit.
+    """
+
+    def __init__(
+        self,
+        open_: Callable[[], Maildrop],
+        screen: ShellScreen,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.screen = screen
+        self.talking = False  # a reply is under way: who stops now must hang up
+        self.heads: dict[int, Head] = {}
+        self.lacks_top = False  # the server refused TOP because it has none
+        self._open, self._clock = open_, clock
+        self._drop: Maildrop | None = None
+        self._heard = clock()
+        self._trouble: RemoteError | None = None  # not told yet
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._drop is not None
+
+    @property
+    def marked(self) -> list[int]:
+        """The numbers of the marked messages, in order."""
+        return sorted(self._drop.marked) if self._drop else []
+
+    @property
+    def idle(self) -> float:
+        """The seconds since the server was last heard; 0 without a connection."""
+        return self._clock() - self._heard if self._drop else 0
+
+    def connect(self) -> Maildrop:
+        """Open the maildrop, of which nothing is known then. Raises RemoteError."""
+        self.heads.clear()
+        self._drop = self._open()
+        self._heard = self._clock()
+        return self._drop
+
+    @contextlib.contextmanager
+    def wire(self) -> Iterator[Maildrop]:
+        """Give the maildrop; whatever breaks the block off, except an -ERR, leaves `talking`."""
+        if self._drop is None:
+            self.screen.say("Connecting again.")
+            self.connect()
+        if self._trouble is not None:
+            raise self._trouble
+        assert self._drop is not None
+        self.talking = True
+        try:
+            yield self._drop
+        except (ServerRefused, LocalError):
+            self.talking = False
+            raise
+        finally:
+            self._heard = self._clock()
+        self.talking = False
+
+    def hang_up(self) -> None:
+        """Close the connection at once: marks are lost, and nothing is deleted."""
+        if self._drop is not None:
+            self._drop.hang_up()
+        self._drop, self._trouble, self.talking = None, None, False
+
+    def close(self) -> None:
+        """Leave as the protocol wants it, and delete nothing."""
+        drop, self._drop = self._drop, None
+        if drop is not None:
+            drop.close()
+
+    def messages(self) -> dict[int, int]:
+        """Return the octets of all messages by number."""
+        if self._drop is None:
+            with self.wire():
+                pass
+        return {message.number: message.size for message in self._drop or ()}
+
+    def numbers(self, words: Sequence[str]) -> list[int]:
+        """Return what "1 3-5" names. Raises ShellError: that is no number, or no such message."""
+        try:
+            numbers = numbers_of(words)
+        except ValueError as error:
+            raise ShellError(str(error)) from None
+        there = self.messages()
+        for number in numbers:
+            if number not in there:
+                raise ShellError(f"there is no message {number}: there are {len(there)}")
+        return numbers
+
+    def look(self, numbers: Iterable[int]) -> None:
+        """Fetch the heads that are not known yet. Raises RemoteError."""
+        sizes, marked = self.messages(), self.marked
+        missing = [n for n in numbers if n in sizes and n not in self.heads and n not in marked]
+        if not missing:
+            return
+        with self.wire() as drop:
+            for start in range(0, len(missing), AT_ONCE):
+                some = missing[start : start + AT_ONCE]
+                for number, octets in zip(some, drop.headers(some, keep=FETCHED), strict=True):
+                    self.heads[number] = _head(octets)
+                    denied = isinstance(octets, ServerRefused) and octets.id == "top-missing"
+                    self.lacks_top = self.lacks_top or denied
+            mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= LOOK_INTO]
+            for start in range(0, len(mixed), AT_ONCE):
+                some = mixed[start : start + AT_ONCE]
+                whole = drop.headers(some, LOOK_INTO, keep=2 * LOOK_INTO)
+                for number, octets in zip(some, whole, strict=True):
+                    if not isinstance(octets, ServerRefused):
+                        self.heads[number] = head_of(octets, whole=True)
+
+    def glance(self, numbers: Iterable[int]) -> None:
+        """Fetch heads if that goes without trouble: the next command tells of any."""
+        if self.connected and not self.talking:
+            try:
+                self.look(numbers)
+            except RemoteError as error:
+                self._trouble, self.talking = error, False
+
+    def name(self, number: int) -> str:
+        """Return what a message is called, such as 1 "Hello"."""
+        head = self.heads.get(number)
+        return f'{number} "{cut(head.subject, 40)}"' if head and head.subject else str(number)
+
+    def names(self, numbers: Sequence[int]) -> str:
+        """Return what messages are called; of many, the first."""
+        named = ", ".join(self.name(number) for number in numbers[:NAMED])
+        more = len(numbers) - NAMED
+        return f"{named} and {more} more" if more > 0 else named
+
+
+def _head(answer: bytes | ServerRefused) -> Head:
+    """Return what an answer to TOP says."""
+    return Head(known=False) if isinstance(answer, ServerRefused) else head_of(answer)
+
+
+def marked_text(desk: ShellSession) -> str:
+    """Return the question before marked messages are removed."""
+    marked = desk.marked
+    return (
+        f"{wording.messages(len(marked))} will be deleted for good: {desk.names(marked)}. Commit?"
+    )

@@ -1,0 +1,147 @@
+"""The asyncio driver: the same dialogues on an asyncio stream."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from restante.client import name_resolution, threads
+from restante.client.io import (
+    ClientIO,
+    Finished,
+    ReadBytes,
+    Work,
+    WriteBytes,
+    advance,
+    seconds_to_connect,
+    seconds_until,
+)
+from restante.protocol.client.connection import MessageChunk
+from restante.protocol.failures import ServerUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from restante.client.io import Flowing
+    from restante.client.session import ClientSession
+    from restante.protocol.client.connection import Dialogue
+
+T = TypeVar("T")
+
+PIECE = 64 * 1024  # octets that are read at a time
+
+
+class AsyncioDriver:
+    """A connection; `run` holds a dialogue on it."""
+
+    def __init__(
+        self, session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.session = session
+        self.flow = ClientIO(session)
+        self._reader, self._writer = reader, writer
+
+    async def begin(self) -> None:
+        """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
+        if self.session.target.tls == "implicit":
+            await self._drive(self.flow.start_tls())
+            self.session.peer.phase = "greeting"
+
+    async def run(self, dialogue: Dialogue[T]) -> T:
+        """Carry out a dialogue and return its result. Raises RemoteError."""
+        return await self._drive(self.flow.run(dialogue))
+
+    def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
+        return self._pieces(self.flow.run(dialogue), ended)
+
+    def close(self) -> None:
+        """Hang up, be there octets that the server has not taken yet."""
+        self.session.peer.broken = True
+        with contextlib.suppress(OSError):
+            self._writer.write(self.flow.farewell())
+        self._writer.close()
+        if self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
+
+    async def _drive(self, flowing: Flowing[T]) -> T:
+        ended: list[T] = []
+        async for _ in self._pieces(flowing, ended):
+            pass
+        return ended[0]
+
+    async def _pieces(self, flowing: Flowing[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+        try:
+            step = advance(flowing, None)
+            while not isinstance(step, Finished):
+                if isinstance(step, MessageChunk):
+                    yield step.octets
+                step = advance(flowing, await self._answer(step))
+            ended.append(step.value)
+        finally:
+            flowing.close()
+            if self.flow.broken_off:
+                self.close()
+
+    async def _answer(self, step: WriteBytes | ReadBytes | MessageChunk | Work) -> bytes | OSError:
+        if isinstance(step, MessageChunk):
+            return b""
+        try:
+            return await self._do(step)
+        except OSError as error:
+            return error
+
+    async def _do(self, step: WriteBytes | ReadBytes | Work) -> bytes:
+        seconds = seconds_until(step.until)
+        if seconds == 0:
+            await _turn()
+        async with asyncio.timeout(seconds):
+            if isinstance(step, Work):
+                await in_thread(step.work)
+                return b""
+            if isinstance(step, ReadBytes):
+                return await self._reader.read(PIECE)
+            self._writer.write(step.octets)
+            await self._writer.drain()
+        return b""
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do work in a thread; nobody waits for it where this is cancelled, or the loop ends."""
+    return await asyncio.wrap_future(threads.start(work))
+
+
+async def _turn() -> None:
+    """Let the event loop see once what its sockets hold, and take it."""
+    await asyncio.sleep(0)  # it looks before this is over
+    await asyncio.sleep(0)  # and reads before this is
+
+
+async def dial(session: ClientSession) -> AsyncioDriver:
+    """Return a connection to the first address that takes one. Raises RemoteError."""
+    target, options = session.target, session.options
+    trouble: ServerUnreachable | None = None
+    seconds = seconds_to_connect(session)
+    for address in await in_thread(partial(name_resolution.addresses, target, options, seconds)):
+        try:
+            seconds = seconds_to_connect(session)
+            async with asyncio.timeout(seconds):
+                streams = await asyncio.open_connection(address, target.port)
+        except OSError as error:
+            trouble = trouble or name_resolution.connect_error(address, target.port, error, seconds)
+            continue
+        except ServerUnreachable as over:
+            raise trouble or over from None
+        wire = AsyncioDriver(session, *streams)
+        try:
+            await wire.begin()
+        except BaseException:
+            wire.close()
+            raise
+        return wire
+    raise trouble or ServerUnreachable(
+        "dns-noaddr", f"{target.host} has no address", phase="connect"
+    )

@@ -1,0 +1,120 @@
+"""Mozilla's autoconfig: the settings of a mail domain as an XML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from restante.client.discovery.mail_address import ascii_domain, is_below
+from restante.protocol.text import printable
+
+if TYPE_CHECKING:
+    from restante.client.discovery.mail_address import MailAddress
+    from restante.client.options import Tls
+
+LIMIT = 256 * 1024  # octets of a file
+OWN = 2  # of the places are the mail domain's own, and come first
+LONGEST = 255  # characters of a name to log in with
+
+_SOCKETS: dict[str, Tls] = {"SSL": "implicit", "STARTTLS": "starttls", "plain": "none"}
+
+
+class NoAutoconfigError(ValueError):
+    """A file is no autoconfig, or names no POP3 server; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A POP3 server that a file names."""
+
+    host: str
+    port: int
+    tls: Tls
+    user: str
+
+
+def urls(address: MailAddress) -> dict[str, str]:
+    """Return where a domain's own file may be, and where Thunderbird's collection has one.
+
+    The address goes to the domain's own servers only; the collection hears the domain.
+    """
+    query = f"emailaddress={_quoted(str(address))}"
+    domain = address.domain
+    own = f"https://autoconfig.{domain}/mail/config-v1.1.xml?{query}"
+    known = f"https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml?{query}"
+    return {
+        f"autoconfig.{domain}": own,
+        f"autoconfig at {domain}": known,
+        "autoconfig at Thunderbird": f"https://autoconfig.thunderbird.net/v1.1/{domain}",
+    }
+
+
+def is_of(url: str, address: MailAddress) -> bool:
+    """Tell whether what an https URL answers comes from the address's own domain."""
+    from urllib.parse import urlsplit
+
+    return is_below(urlsplit(url).hostname or "", address.domain)
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="@")
+
+
+class _Tree(ET.TreeBuilder):
+    def doctype(self, *_: object) -> None:
+        """Refuse it before its entities are read, in whatever encoding it is written."""
+        raise NoAutoconfigError("it has a document type, which is refused")
+
+
+def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
+    """Return the POP3 servers that a file names, in its order.
+
+    Raises NoAutoconfigError. A document type is refused: entities could make a small file endless.
+    """
+    parser = ET.XMLParser(target=_Tree())  # noqa: S314  # without a document type there are no entities
+    try:
+        root = ET.fromstring(octets, parser)  # noqa: S314  # see above
+    except NoAutoconfigError:
+        raise
+    except (ET.ParseError, ValueError, LookupError):  # LookupError: in an unknown encoding
+        raise NoAutoconfigError("it is no XML") from None
+    if root.tag != "clientConfig":
+        raise NoAutoconfigError("it is no clientConfig")
+    servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
+    found = [made for node in servers if (made := _incoming(node, address)) is not None]
+    if not found:
+        raise NoAutoconfigError("it names no POP3 server")
+    return found
+
+
+def _incoming(node: ET.Element, address: MailAddress) -> Incoming | None:
+    try:
+        host = ascii_domain(_filled(node.findtext("hostname", ""), address))
+    except ValueError:
+        return None
+    port = _port(node.findtext("port", "").strip())
+    kind = node.findtext("socketType", "").strip()
+    user = _filled(node.findtext("username", "").strip(), address) or str(address)
+    if not port or kind not in _SOCKETS or len(user) > LONGEST or printable(user) != user:
+        return None
+    return Incoming(host, port, _SOCKETS[kind], user)
+
+
+def _port(text: str) -> int:
+    """Return a port, 0 for what is none; Python reads no number of thousands of digits."""
+    digits = text.isascii() and text.isdecimal() and len(text) <= len("65535")
+    return int(text) if digits and int(text) < 65536 else 0
+
+
+def _filled(text: str, address: MailAddress) -> str:
+    places = {
+        "%EMAILADDRESS%": str(address),
+        "%EMAILLOCALPART%": address.local,
+        "%EMAILDOMAIN%": address.domain,
+    }
+    for place, value in places.items():
+        text = text.replace(place, value)
+    return text

@@ -1,0 +1,248 @@
+"""Where the POP3 server of a mail address is: SRV records, autoconfig, and guesses.
+
+RFC 6186; Mozilla's autoconfig; names that most hosts use. All are asked side by side.
+
+Answers of the DNS can be forged, and TLS proves only that a server has the name that was looked up.
+So a server counts as vouched for where it is in the mail domain, or where a file named it that came
+by https from the mail domain. For any other a person decides: RFC 6186 section 6.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import wait
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from restante.client import threads
+from restante.client.discovery import autoconfig, mail_address
+from restante.client.discovery.sources import NetworkSources, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from restante.client.discovery.mail_address import MailAddress
+    from restante.client.discovery.sources import DiscoverySources, SrvRecord
+    from restante.client.options import Tls
+
+SECONDS = 10.0
+LATE = "did not answer in time"
+EACH = 5.0  # seconds for one question
+MOST_SERVERS = 6  # that one source may name
+MOST_EXCHANGERS = 3  # that are tried, the preferred ones
+GUESSES = ("pop.{}", "pop3.{}", "mail.{}", "{}")
+_SERVICES: tuple[tuple[str, Tls], ...] = (("_pop3s", "implicit"), ("_pop3", "starttls"))
+_BEST_FIRST: dict[Tls, int] = {"implicit": 0, "starttls": 1, "none": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A server that may be the one.
+
+    Attributes:
+        vouched: it is in the mail domain, or the mail domain named it by https.
+    """
+
+    host: str
+    port: int
+    tls: Tls
+    user: str
+    source: str
+    vouched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryNote:
+    """What one source said."""
+
+    source: str
+    candidates: tuple[Candidate, ...]
+    seconds: float
+    note: str = ""  # why there is nothing
+
+    @property
+    def late(self) -> bool:
+        """Whether nothing came in time."""
+        return self.note == LATE
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """All that was found out."""
+
+    address: str
+    domain: str
+    findings: tuple[DiscoveryNote, ...]
+    winner: Candidate | None
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+Ask: TypeAlias = "Callable[[], Iterable[Candidate]]"
+
+
+def discover(
+    address: str, timeout: float = SECONDS, world: DiscoverySources | None = None
+) -> Discovery:
+    """Return all that is known of an address's POP3 server, after `timeout` seconds at most.
+
+    Raises ValueError: it is no address.
+    """
+    parsed = mail_address.parse_address(address)
+    ends = time.monotonic() + timeout
+    world = world or NetworkSources(min(timeout, EACH), domain=parsed.domain, ends=ends)
+    findings = _ask_all(_sources(parsed, world, ends), ends)
+    return Discovery(address, parsed.domain, tuple(findings), _winner(findings))
+
+
+def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict[str, Ask]:
+    """Return the questions in the order in which their answers are believed."""
+    asked: dict[str, Ask] = {}
+    for service, tls in _SERVICES:
+        name = f"{service}._tcp.{address.domain}"
+        asked[f"SRV {name}"] = _srv(name, tls, address, world)
+    for source, url in autoconfig.urls(address).items():
+        asked[source] = _autoconfig(source, url, address, world)
+    asked["guesses"] = _guesses(address, world, ends)
+    return asked
+
+
+def _ask_all(sources: dict[str, Ask], ends: float) -> list[DiscoveryNote]:
+    """Ask all at once; a source that is late has nothing."""
+    begun = time.monotonic()
+    found = _results({name: partial(_timed, name, ask) for name, ask in sources.items()}, ends)
+    late = time.monotonic() - begun
+    return [found.get(name) or DiscoveryNote(name, (), late, LATE) for name in sources]
+
+
+def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
+    """Do all of some work side by side; return the results that there are in time."""
+    futures = {key: threads.start(do, "discover") for key, do in work.items()}
+    wait(futures.values(), max(0.0, ends - time.monotonic()))
+    return {key: future.result() for key, future in futures.items() if future.done()}
+
+
+def _timed(name: str, ask: Ask) -> DiscoveryNote:
+    begun = time.monotonic()
+    try:
+        found, note = _usable(ask()), ""
+    except NotFoundError as nothing:
+        found, note = (), str(nothing)
+    return DiscoveryNote(name, found, time.monotonic() - begun, note)
+
+
+def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return the first servers that can be. Raises NotFoundError: none of those that there are.
+
+    A look-up that leads to this machine would lead to what listens there for this machine alone.
+    """
+    usable, refused = [], ""
+    for candidate in candidates:
+        if mail_address.is_this_machine(candidate.host):
+            refused = f"it names this machine ({candidate.host}), which is refused"
+        elif not mail_address.is_name(candidate.host) or not candidate.port:
+            refused = f"it names {candidate.host}:{candidate.port}, which no server can have"
+        else:
+            usable.append(candidate)
+    if refused and not usable:
+        raise NotFoundError(refused)
+    return tuple(usable[:MOST_SERVERS])
+
+
+def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> Ask:
+    def ask() -> Iterable[Candidate]:
+        records = world.srv(name)
+        if all(not record.host for record in records):
+            raise NotFoundError('not offered: the record says "."')  # RFC 6186 section 3.4
+        source = f"SRV {name}"
+        return [
+            Candidate(r.host, r.port, tls, str(address), source, _below(r.host, address))
+            for r in ordered(records)
+        ]
+
+    return ask
+
+
+def _below(host: str, address: MailAddress) -> bool:
+    return mail_address.is_below(host, address.domain)
+
+
+def ordered(records: Sequence[SrvRecord]) -> list[SrvRecord]:
+    """Return SRV records in the order in which to try them: RFC 2782, priority, then weight."""
+    drawn = [(r.priority, -(random.random() ** (1 / max(r.weight, 0.01))), r) for r in records]  # noqa: S311  # balancing, no secret
+    return [record for _, _, record in sorted(drawn, key=lambda d: d[:2]) if record.host]
+
+
+def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySources) -> Ask:
+    own = autoconfig.is_of(url, address)
+
+    def ask() -> Iterable[Candidate]:
+        try:
+            found = autoconfig.parse(world.fetch(url), address)
+        except autoconfig.NoAutoconfigError as error:
+            raise NotFoundError(str(error)) from None
+        return [
+            Candidate(i.host, i.port, i.tls, i.user, source, own or _below(i.host, address))
+            for i in found
+        ]
+
+    return ask
+
+
+def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Ask:
+    ends -= (ends - time.monotonic()) / 10  # what answered by then is a result in time
+
+    def ask() -> Iterable[Candidate]:
+        names = [pattern.format(address.domain) for pattern in GUESSES]
+        hosts = list(dict.fromkeys([*names, *_exchangers(address, world)]))
+        tries = {host: partial(_open_ports, world, host) for host in hosts}
+        found = [
+            Candidate(host, port, tls, str(address), "guesses", _below(host, address))
+            for host, ports in _results(tries, ends).items()
+            for port, tls in ports
+        ]
+        if not found:
+            raise NotFoundError(f"nothing listens at {', '.join(hosts[: len(GUESSES)])}")
+        return sorted(found, key=lambda candidate: _BEST_FIRST[candidate.tls])
+
+    return ask
+
+
+_PORTS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
+
+
+def _exchangers(address: MailAddress, world: DiscoverySources) -> list[str]:
+    try:
+        return world.mx(address.domain)[:MOST_EXCHANGERS]
+    except NotFoundError:
+        return []
+
+
+def _open_ports(world: DiscoverySources, host: str) -> list[tuple[int, Tls]]:
+    return [(port, tls) for port, tls in _PORTS if _takes(world, host, port)]
+
+
+def _takes(world: DiscoverySources, host: str, port: int) -> bool:
+    try:
+        world.reachable(host, port)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _winner(findings: Sequence[DiscoveryNote]) -> Candidate | None:
+    """Return the first server of the most trusted source, TLS from the first octet first.
+
+    The two SRV records count as one source: RFC 6186 section 3.3. A server that the mail domain's
+    own file vouches for goes before one that only the DNS names.
+    """
+    srv = [c for f in findings[:2] for c in f.candidates]
+    groups = [srv, *(list(f.candidates) for f in findings[2:])]
+    own = groups[: 1 + autoconfig.OWN]
+    vouched = [[c for c in group if c.vouched] for group in own]
+    for group in (*vouched, *groups):
+        if group:
+            return min(group, key=lambda c: (not c.vouched, _BEST_FIRST[c.tls]))
+    return None

@@ -1,0 +1,89 @@
+"""From an address to its server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.client.discovery import mail_address
+from restante.client.options import Target
+from restante.protocol.failures import OtherDomain, ServerUnreachable
+
+if TYPE_CHECKING:
+    from restante.client.discovery.discover import Candidate, Discovery
+    from restante.client.options import Tls
+
+SECONDS = 10.0
+
+
+def target_of(address: str, seconds: float = SECONDS) -> Target:
+    """Return the server of an address, as its domain says, after so many seconds at most.
+
+    Raises ValueError: it is no address. Raises ServerUnreachable: no server is known. Raises
+    OtherDomain: nothing but the DNS or a third party names the server, and it is not in the mail
+    domain.
+    """
+    found = discovered(address, min(seconds, SECONDS))
+    target = chosen(found)
+    check_vouched(found)
+    return target
+
+
+def discovered(address: str, seconds: float) -> Discovery:
+    """Return all that is known of an address's server. Raises ValueError: it is no address."""
+    from restante.client.discovery.discover import (
+        discover,  # it is large, and most accounts are URLs
+    )
+
+    return discover(address, timeout=seconds)
+
+
+def chosen(found: Discovery) -> Target:
+    """Return what was discovered. Raises ServerUnreachable: nothing was.
+
+    A server without TLS is asked for it all the same: a password does not go in clear. Raises
+    Unreachable too where a look-up leads to this machine.
+    """
+    winner = found.winner
+    if winner is None and found.findings and all(f.late for f in found.findings):
+        text = f"no look-up for {found.domain} was answered in time"
+        raise ServerUnreachable("dns-temp", text, phase="discover")
+    if winner is None:
+        text = f"no POP3 server is known for {found.domain}: name one, as in pop3s://ann@host"
+        raise ServerUnreachable("no-server", text, phase="discover")
+    if mail_address.is_this_machine(winner.host):
+        text = f"{winner.source} names this machine ({winner.host}): nothing was sent to it"
+        raise ServerUnreachable("looked-up-local", text, phase="discover")
+    tls: Tls = "starttls" if winner.tls == "none" else winner.tls
+    return Target(winner.host, winner.port, tls, winner.user, looked_up=True)
+
+
+def check_vouched(found: Discovery) -> None:
+    """Raise OtherDomain where a password must not go to the server that was discovered.
+
+    RFC 6186 section 6: TLS proves the name that the DNS gave, and the DNS may have been forged.
+    """
+    winner = found.winner
+    if winner is None or is_vouched(winner, found):
+        return
+    target = chosen(found)
+    host, mail = mail_address.shown(winner.host), mail_address.shown(found.domain)
+    text = (
+        f"{winner.source} names {host}, which is not in {mail}: nothing was sent to it. "
+        f"If it is the right server, name it: {target}"
+    )
+    raise OtherDomain("other-domain", text, phase="discover", target=target)
+
+
+def is_vouched(server: Candidate, found: Discovery) -> bool:
+    """Tell whether a server is in the mail domain, or named by its own file."""
+    return server.vouched or mail_address.is_below(server.host, found.domain)
+
+
+def quietly(address: str, seconds: float) -> Candidate | None:
+    """Return the server of an address where one is found in time and vouched for, else None."""
+    try:
+        found = discovered(address, seconds)
+    except ValueError:
+        return None
+    winner = found.winner
+    return winner if winner is not None and is_vouched(winner, found) else None

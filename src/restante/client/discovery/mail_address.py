@@ -1,0 +1,148 @@
+"""Names of hosts and domains: as the DNS has them, as people read them, and what is below what."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+LONGEST = 253  # characters of a name in the DNS: RFC 1035 section 2.3.4
+LONGEST_TYPED = 1024  # characters of a name before it is mapped, which takes time by its length
+_THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+_REGISTRIES = frozenset(
+    {
+        "ac", "co", "com", "ed", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr",
+        "gv", "id", "ind", "info", "lg", "ltd", "me", "mil", "mod", "ne", "net", "nhs", "nic",
+        "nom", "or", "org", "plc", "pro", "sch", "school", "web",
+    }
+)  # fmt: skip
+"""Names in which registries of countries give names to anybody, such as co.uk and com.au."""
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
+_THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 6890 section 2.2.2: 0.0.0.0 connects here
+
+
+class MailAddress(NamedTuple):
+    """local@domain."""
+
+    local: str
+    domain: str  # as the DNS has it: lower case, letters beyond ASCII as xn--
+
+    def __str__(self) -> str:
+        return f"{self.local}@{self.domain}"
+
+
+def parse_address(text: str) -> MailAddress:
+    """Return the parts of an address; the last "@" divides. Raises ValueError: it is none."""
+    local, at, domain = text.strip().rpartition("@")
+    if not at or not local:
+        raise ValueError(f"{text!r} is no mail address: write it as user@example.com")
+    if any(c.isspace() or not c.isprintable() for c in local):
+        raise ValueError(f"{text!r} has a space or a control character in it")
+    return MailAddress(local, ascii_domain(domain))
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain as the DNS has it (IDNA 2008). Raises ValueError: it cannot be one."""
+    name = _encoded(domain.strip()).lower().removesuffix(".")
+    if not is_name(name):
+        raise ValueError(f"{domain!r} is no domain: names have letters, digits, - and dots")
+    return name
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a name in the DNS, in lower case and without the root's dot."""
+    return len(text) <= LONGEST and all(map(_LABEL.fullmatch, text.split(".")))
+
+
+def ascii_host(host: str) -> str:
+    """Return the name or address of a host as the DNS and certificates have it (IDNA 2008).
+
+    Names in ASCII stay as they are, but for the dot of the root. Raises ValueError: there is no
+    such name.
+    """
+    name = _encoded(host.strip())
+    return name.removesuffix(".") or host
+
+
+def _encoded(name: str) -> str:
+    """Return a name in ASCII, mapped by UTS 46 as people type it. Raises ValueError."""
+    if name.isascii():
+        return name
+    import idna
+
+    if len(name) > LONGEST_TYPED:
+        raise ValueError(f"a name of {len(name)} characters is no domain: it is too long")
+    try:
+        return idna.encode(name.lower(), uts46=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise ValueError(f"{name!r} is no domain: {error}") from None
+
+
+def shown(host: str) -> str:
+    """Return a name for people: with letters beyond ASCII both as they read it and as it is.
+
+    Letters of two alphabets look alike, and the form of the DNS does not.
+    """
+    if "xn--" not in host.lower():
+        return host
+    import idna
+
+    try:
+        return f"{host} ({idna.decode(host)})"
+    except (idna.IDNAError, UnicodeError):
+        return host
+
+
+def is_below(host: str, domain: str) -> bool:
+    """Tell whether a host is a mail domain or in it, so that both have the same owner.
+
+    Both are as `ascii_domain` returns them. Below a public suffix, such as com or co.uk, anybody
+    can have a name: https://publicsuffix.org.
+    """
+    return host == domain or (host.endswith(f".{domain}") and not _is_public(domain))
+
+
+def _is_public(domain: str) -> bool:
+    """Tell whether a domain looks like a registry's, such as com or co.uk, or like an address."""
+    first, _, last = domain.rpartition(".")
+    return not first or last.isdigit() or (len(last) == 2 and first in _REGISTRIES)
+
+
+def is_this_machine(host: str) -> bool:
+    """Tell whether a name or address is this machine, or one that nobody else can have.
+
+    That is loopback in any form, link-local, unspecified and multicast. RFC 6761 section 6.3,
+    RFC 6890.
+    """
+    name = host.lower().rstrip(".")
+    if name in _THIS_MACHINE or name.endswith(".localhost"):
+        return True
+    try:
+        ip = ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return any(map(_is_local, _meant(ip)))
+
+
+_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def _meant(ip: _Ip) -> list[_Ip]:
+    """Return an address and the IPv4 addresses that it may stand for."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return [ip]
+    inner = [ip.ipv4_mapped, ip.sixtofour]
+    if ip in _NAT64 or int(ip) >> 32 == 0:
+        inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF))
+    return [ip, *filter(None, inner)]
+
+
+def _is_local(ip: _Ip) -> bool:
+    return (
+        ip.is_loopback
+        or ip.is_unspecified
+        or ip.is_link_local
+        or ip.is_multicast
+        or (ip.version == 4 and ip in _THIS_NETWORK)
+    )

@@ -1,0 +1,133 @@
+"""What discovery asks of the world: names, files, ports. Tests make up a world of their own."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from restante.client import name_resolution
+
+if TYPE_CHECKING:
+    import ssl
+
+
+class SrvRecord(NamedTuple):
+    """An SRV record: RFC 2782."""
+
+    priority: int
+    weight: int
+    port: int
+    host: str  # "" where the service is decidedly not there
+
+
+class NotFoundError(Exception):  # it is an answer
+    """There is nothing; the text says in a few words what there is instead."""
+
+
+class DiscoverySources(Protocol):
+    """The outside. All methods raise NotFoundError."""
+
+    def srv(self, name: str) -> list[SrvRecord]:
+        """Return the SRV records of a name."""
+
+    def mx(self, domain: str) -> list[str]:
+        """Return the mail exchangers of a domain, the preferred first."""
+
+    def fetch(self, url: str) -> bytes:
+        """Return a file."""
+
+    def reachable(self, host: str, port: int) -> None:
+        """Return when the port takes a connection."""
+
+
+@dataclass(slots=True)
+class NetworkSources:
+    """The real one. `nameservers` and `dns_port` replace the system's.
+
+    Attributes:
+        seconds: the time for each question.
+        domain: the mail domain, within which redirects to a file stay.
+        ends: when the time for all questions is over, by time.monotonic().
+        resolve: addresses as "host:port" by the hosts of files, in place of asking the DNS.
+    """
+
+    seconds: float = 5.0
+    nameservers: tuple[str, ...] = ()
+    dns_port: int = 53
+    context: ssl.SSLContext | None = field(default=None)
+    resolve: dict[str, str] = field(default_factory=dict)
+    domain: str = ""
+    ends: float = float("inf")
+
+    def srv(self, name: str) -> list[SrvRecord]:
+        """Ask the DNS for SRV records."""
+        return [
+            SrvRecord(r.priority, r.weight, r.port, _name(r.target))  # type: ignore[attr-defined]
+            for r in self._ask(name, "SRV")
+        ]
+
+    def mx(self, domain: str) -> list[str]:
+        """Ask the DNS for MX records."""
+        records = sorted((r.preference, _name(r.exchange)) for r in self._ask(domain, "MX"))  # type: ignore[attr-defined]
+        return [host for _, host in records if host]
+
+    def _ask(self, name: str, kind: str) -> list[object]:
+        import dns.exception
+        import dns.resolver
+
+        try:
+            resolver = dns.resolver.Resolver(configure=not self.nameservers)
+            if self.nameservers:
+                resolver.nameservers, resolver.port = list(self.nameservers), self.dns_port
+            resolver.lifetime = self._until() - time.monotonic()
+            return list(resolver.resolve(name, kind, search=False))
+        except dns.resolver.NXDOMAIN:
+            raise NotFoundError("no such name") from None
+        except dns.resolver.NoAnswer:
+            raise NotFoundError("no such record") from None
+        except dns.exception.Timeout:
+            raise NotFoundError("the name server did not answer in time") from None
+        except dns.resolver.NoNameservers:
+            raise NotFoundError("the domain's name servers failed") from None
+        except (dns.exception.DNSException, OSError):
+            raise NotFoundError("the look-up failed") from None
+
+    def fetch(self, url: str) -> bytes:
+        """Get a file over https, of at most LIMIT octets, by https redirects only."""
+        from restante.client.discovery.https import Fetching, NoFileError
+
+        try:
+            fetching = Fetching(self.context, self._until(), self.domain, self.resolve)
+            return fetching.fetch(url)
+        except NoFileError as error:
+            raise NotFoundError(str(error)) from None
+        except OSError as error:
+            raise NotFoundError(error.strerror or "it could not be fetched") from None
+
+    def reachable(self, host: str, port: int) -> None:
+        """Try to connect, to public addresses only."""
+        try:
+            name_resolution.connect_public(host, port, self._until()).close()
+        except socket.gaierror:
+            raise NotFoundError("no such name") from None
+        except TimeoutError:
+            raise NotFoundError("did not answer") from None
+        except (OSError, UnicodeError):
+            raise NotFoundError("refused") from None
+
+    def _until(self) -> float:
+        """Return when the time for a question that begins now is over.
+
+        Raises NotFoundError: it is.
+        """
+        now = time.monotonic()
+        if now >= self.ends:
+            raise NotFoundError("did not answer in time")
+        return min(now + self.seconds, self.ends)
+
+
+def _name(name: object) -> str:
+    """Return a name out of the DNS without the dot of the root."""
+    return str(name).removesuffix(".").lower()

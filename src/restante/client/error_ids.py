@@ -1,0 +1,231 @@
+"""What a failure is called: by where it happened, the response code, and what the server said."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from restante.protocol.failures import (
+    ConnectionLost,
+    MechanismRefused,
+    RemoteError,
+    ReplyTimeout,
+    ServerRefused,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
+    ("greeting", ServerRefused): "greet-err",
+    ("greeting", ConnectionLost): "greet-closed",
+    ("greeting", ReplyTimeout): "greet-none",
+    ("tls", ServerRefused): "stls-refused",
+    ("login", ConnectionLost): "auth-noreply",
+    ("login", ReplyTimeout): "auth-noreply",
+    ("message", ServerRefused): "retr-refused",
+    ("quit", ServerRefused): "quit-err",
+}
+
+_CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
+_SYSTEM = {"SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
+"""RFC 3206 section 4: it will pass, or somebody must mend it."""
+
+
+class _Wording:
+    """A regular expression that is compiled when a refusal is read: most logins need none."""
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Search a text for it, in any case of letters."""
+        return re.search(self._pattern, text, re.IGNORECASE)
+
+
+def _said(*wordings: str) -> _Wording:
+    return _Wording("|".join(wordings))
+
+
+_APP_PASSWORD = _said(
+    r"app(?:lication)?[- ]?specific",
+    r"\bapp(?:lication)?[- ]password",
+    r"InvalidSecondFactor",
+    r"authori[sz]ation code",
+    r"generate a password",
+    r"second factor|2-step|two-factor",
+)
+_SWITCHED_OFF = _said(
+    r"(?:pop3?|protocol|access).{0,60}\b(?:disabled?|deactivated|blocked|inactive)",
+    r"(?:pop3?|protocol|access).{0,60}\bnot (?:enabled|allowed|permitted|active)",
+    r"(?:pop3?|protocol|access).{0,60}\b(?:turned|switched) off",
+    r"(?:not enabled|disabled|enable|turn on|switch on).{0,40}\bpop3?\b",
+)
+_OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
+_CLEAR = _said(r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_EXPIRED = _said(
+    r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
+    r"\bexpired (?:password|credentials?)",
+    r"(?:must|need to|have to|has to) (?:change|renew|reset) (?:your |the )?password",
+)
+_ACCOUNT_LOCKED = _said(
+    r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
+)
+_EITHER = r"(?:password|credentials?|log-?in)\b.{0,40}\bor\b|\bor\b.{0,40}(?:password|credentials?)"
+_MAILDROP = r"mail ?(?:box|drop)|session|spool"
+_TOO_MANY = _said(
+    r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
+    r"rate.?limit",
+    r"(?:address|\bIP\b|host|client).{0,30}\b(?:banned|blocked|blacklisted)",
+)
+_LOCKED = _said(
+    r"\b(?:lock(?:ed)?|in use)\b",
+    r"(?:mailbox|maildrop|lock|spool).{0,20}\bbusy",
+    r"already (?:logged in|open|in use)",
+    r"another (?:session|client|pop)",
+)
+_TOO_OFTEN = _said(
+    r"too (?:often|frequent|soon|fast)",
+    r"minimum.{0,30}interval",
+    r"login delay",
+    r"wait .{0,30}(?:before|min)",
+)
+_WORDS = (
+    ("auth-apppw", _APP_PASSWORD, None),
+    ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
+    ("auth-expired", _EXPIRED, _said(_EITHER)),
+    ("auth-locked", _ACCOUNT_LOCKED, _said(_EITHER, _MAILDROP)),
+    ("auth-toomany", _TOO_MANY, None),
+)
+"""What is meant by which wording, but where another is there too."""
+_TEMPORARY = _said(
+    r"temporar",
+    r"try (?:again )?later",
+    r"unavailable",
+    r"internal (?:server )?error|system error",
+    r"overload|timed?[- ]?out|back ?end|database|\bbusy\b",
+    r"too many",
+    r"chdir|no such file|permission denied|disk|quota",
+)
+_PASSWORD = _said(
+    r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
+)
+_WRONG = r"bad|wrong|invalid|incorrect|unknown|mismatch|failed|failure|denied|rejected"
+_CREDENTIALS = r"passw(?:or)?d|passphrase|credentials?|user ?name|users?|log-?[io]n|auth\w*"
+_JUDGED = _said(
+    rf"\b(?:{_WRONG})\b.{{0,30}}\b(?:{_CREDENTIALS})\b",
+    rf"\b(?:{_CREDENTIALS})\b.{{0,30}}\b(?:{_WRONG})\b",
+)
+_UNKNOWN_COMMAND = _said(
+    r"(?:unknown|unrecogni[sz]ed|invalid|bad|illegal|unsupported|unimplemented|undefined)"
+    r" (?:\w+ )?(?:command|verb|mechanism|method|keyword)",
+    r"no such (?:\w+ )?(?:command|verb|mechanism|method)",
+    r"(?:command|mechanism|method|AUTH\w*|USER|SASL)\b.{0,30}"
+    r"\b(?:unknown|unrecogni[sz]ed|unsupported|unimplemented|not \w+)",
+    r"not (?:supported|implemented|recogni[sz]ed|understood)",
+    r"unsupported|syntax error|what\?",
+)
+SPECIFIC = frozenset(
+    {
+        "auth-apppw", "auth-expired", "auth-locked", "auth-oauth", "auth-pop-disabled", "locked",
+        "login-delay",
+    }
+)  # fmt: skip
+"""Ids of a refused login that say more than that it was refused."""
+
+
+def is_unknown_command(text: str) -> bool:
+    """Return whether a refusal says that the server does not know the command or mechanism."""
+    return bool(_UNKNOWN_COMMAND.search(text)) and not _PASSWORD.search(text)
+
+
+def judges_credentials(denied: ServerRefused) -> bool:
+    """Return whether a refusal in the login is about name, password or account.
+
+    Otherwise the server only refused a command or a mechanism.
+    """
+    if denied.code:
+        return True
+    if is_unknown_command(denied.text):
+        return False
+    if not isinstance(denied, MechanismRefused):
+        return True
+    return bool(_JUDGED.search(denied.text)) or _by_words(denied.text, tls=True) is not None
+
+
+def assign_id(
+    error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool
+) -> RemoteError:
+    """Give an error the id that says what is behind it, where that shows only here."""
+    if error.id in _GENERAL and isinstance(error, ServerRefused) and error.phase not in _OWN_WORDS:
+        error.id = _SYSTEM.get(error.code, error.id)
+    for (phase, kind), name in _BY_PHASE.items():
+        if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
+            error.id = "sys-perm" if (phase, error.code) == ("greeting", "SYS/PERM") else name
+            return error
+    if error.phase == "login" and isinstance(error, ServerRefused) and error.id in _GENERAL:
+        error.id = login_error_id(error, capabilities, tls=tls)
+    return error
+
+
+_GENERAL = frozenset({"refused", "conn-lost", "stalled"})
+_OWN_WORDS = frozenset({"greeting", "login", "tls", "message", "quit"})
+"""Phases in which a code has a meaning of its own."""
+
+
+def login_error_id(
+    error: ServerRefused, capabilities: Mapping[str, str] | None, *, tls: bool
+) -> str:
+    """Return the id for a login that was refused. The server's own words weigh most."""
+    if error.code in _CODES:
+        return _CODES[error.code]
+    found = _by_words(error.text, tls=tls)
+    if found is None and not judges_credentials(error):
+        found = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
+        found = found or passing(error) or "refused"
+    if found is None and error.code == "SYS/PERM":
+        found = "sys-perm"
+    if found is None and error.code != "AUTH":
+        found = _without_code(error.text)
+    if found is None:
+        found = "auth-oauth" if _oauth_wanted(error, capabilities) else "auth-failed"
+    return found
+
+
+def _only_tls(capabilities: Mapping[str, str] | None) -> bool:
+    """Return whether a server offers STLS and, before it, no way to log in."""
+    return capabilities is not None and "STLS" in capabilities and "USER" not in capabilities
+
+
+def _by_words(text: str, *, tls: bool) -> str | None:
+    """Return what the text alone says."""
+    for name, wording, but in _WORDS:
+        if wording.search(text) and not (but and but.search(text)):
+            return name
+    if not tls and _CLEAR.search(text) and not _JUDGED.search(text):
+        return "auth-plain-refused"
+    return None
+
+
+def passing(error: ServerRefused) -> str | None:
+    """Return the id of a refusal of a command or mechanism that will pass, None for another."""
+    return None if is_unknown_command(error.text) else _without_code(error.text)
+
+
+def _without_code(text: str) -> str | None:
+    """Return what servers without response codes mean."""
+    if _TOO_OFTEN.search(text):
+        return "login-delay"
+    if _LOCKED.search(text):
+        return "locked"
+    return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None
+
+
+def _oauth_wanted(error: ServerRefused, capabilities: Mapping[str, str] | None) -> bool:
+    """Return whether a provider has ended passwords: it offers tokens, and no SCRAM beside them."""
+    offered = (capabilities or {}).get("SASL", "").upper().split()
+    tokens = "XOAUTH2" in offered or "OAUTHBEARER" in offered
+    used_token = "OAUTH" in error.command.upper()
+    if used_token or any(name.startswith(("SCRAM", "CRAM")) for name in offered):
+        return False
+    return tokens or bool(_OAUTH.search(error.text))

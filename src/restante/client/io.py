@@ -1,0 +1,328 @@
+"""Between dialogues and sockets: TLS, deadlines, and names for what goes wrong.
+
+A driver does four things for it: send octets, wait for octets until a time, hand chunks on, and do
+work that takes processor time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+
+from restante.client import error_ids
+from restante.client.tls import ClientTlsLayer
+from restante.protocol.client.connection import (
+    Compute,
+    MessageChunk,
+    Peek,
+    Receive,
+    Send,
+    StartClientTls,
+)
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import (
+    ConnectionLost,
+    RemoteError,
+    ReplyTimeout,
+    SecurityError,
+    ServerRefused,
+    ServerUnreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.client.options import Options
+    from restante.client.session import ClientSession
+    from restante.protocol.client.connection import Dialogue, Step
+
+T = TypeVar("T")
+
+NOW = float("-inf")  # a time that is never over, and takes none
+OVER = (
+    "this connection is over: it was closed, or a call on it failed or was broken off; "
+    "connect again"
+)
+BUSY = (
+    "a call on this connection is under way, or a message is not read to its end: "
+    "it takes one call at a time"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBytes:
+    """Octets for the socket."""
+
+    octets: bytes
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadBytes:
+    """Octets from the socket, b"" at their end; TimeoutError when none came in time."""
+
+    until: float  # by time.monotonic(), or NOW: only what is there
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Work that takes processor time; TimeoutError when it was not done in time."""
+
+    work: Callable[[], None]
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[T]):
+    """The dialogue is over, and this is its result."""
+
+    value: T
+
+
+Doing: TypeAlias = WriteBytes | ReadBytes | MessageChunk | Work
+Flowing: TypeAlias = Generator[Doing, bytes | None, T]
+
+
+def ending(options: Options) -> float:
+    """Return when the time for all of it is over that begins now, by time.monotonic()."""
+    return time.monotonic() + (options.total_seconds or float("inf"))
+
+
+def seconds_to_connect(session: ClientSession) -> float:
+    """Return how long the next address may take to take a connection. Raises ServerUnreachable."""
+    options = session.options
+    seconds = min(options.connect_seconds, session.ends - time.monotonic())
+    if seconds <= 0:
+        raise ServerUnreachable("tcp-timeout", time_over(options), phase="connect")
+    return seconds
+
+
+def time_over(options: Options) -> str:
+    """Return what is said when the time for all of it is over."""
+    return f"the {round(options.total_seconds or 0, 2):g} seconds for all of it are over"
+
+
+def seconds_until(until: float) -> float | None:
+    """Return the time until then as sockets take it, None for ever. Raises TimeoutError: past."""
+    if until == NOW:
+        return 0
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return None if left == float("inf") else left
+
+
+def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Doing | Finished[T]:
+    """Give the answer to the last step, None at first, and return the next step."""
+    try:
+        if isinstance(answer, OSError):
+            return flowing.throw(answer)
+        return flowing.send(answer)
+    except StopIteration as done:
+        return Finished(done.value)
+
+
+class ClientIO:
+    """One connection's octets, in both directions.
+
+    Attributes:
+        broken_off: a dialogue was left in the middle, so that nobody will read its reply: the
+            driver must hang up.
+    """
+
+    def __init__(self, session: ClientSession) -> None:
+        self.session = session
+        self.broken_off = False
+        self._busy = threading.Lock()  # a dialogue is under way
+        options = session.options
+        self._seconds = options.reply_seconds
+        self.ends = min(session.ends, ending(options))
+        self._until = 0.0  # when the patience with the present line is over
+
+    def run(self, dialogue: Dialogue[T]) -> Flowing[T]:
+        """Carry out a dialogue. Raises RemoteError, whose id says what is behind it.
+
+        Raises LocalError: another one is under way, or has ended where there is no place to go on
+        from. Nothing was sent then, for its reply could be taken for that of another command.
+        """
+        session = self.session
+        if session.peer.broken:
+            raise LocalError(OVER)
+        if not self._busy.acquire(blocking=False):
+            raise LocalError(BUSY)
+        sent: list[bytes] = []
+        try:
+            return (yield from self._carry_out(dialogue, sent))
+        except RemoteError as error:
+            session.peer.broken = session.peer.broken or not isinstance(error, ServerRefused)
+            raise error_ids.assign_id(
+                error, session.capabilities, tls=session.tls is not None
+            ) from None
+        except BaseException:  # a cancelled task, a signal, a message left before its end
+            if sent:
+                session.peer.broken = self.broken_off = True
+            raise
+        finally:
+            self._busy.release()
+
+    def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> Flowing[T]:
+        """Take a dialogue's steps; what it sends is added to `sent`, before it is on its way."""
+        with contextlib.closing(dialogue):
+            try:
+                step = next(dialogue)
+                while True:
+                    try:
+                        answer = yield from self._take(step, sent)
+                    except RemoteError as error:  # the dialogue may know the cause of it
+                        step = dialogue.throw(error)
+                    else:
+                        step = dialogue.send(answer)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+
+    def _take(self, step: Step, sent: list[bytes]) -> Flowing[bytes]:
+        """Take one step and return its answer."""
+        match step:
+            case Send():
+                sent.append(step.octets)
+                yield from self._send(step.octets)
+            case Receive():
+                return (yield from self._receive(fresh=step.fresh))
+            case Peek():
+                return (yield from self._glance(step.seconds))
+            case StartClientTls():
+                yield from self.start_tls()
+            case MessageChunk():
+                yield step
+            case Compute():
+                yield from self._compute(step.work)
+        return b""
+
+    def start_tls(self) -> Flowing[None]:
+        """Do the handshake. Raises SecurityError, ConnectionLost, ReplyTimeout."""
+        session = self.session
+        session.peer.phase = "tls"
+        layer = ClientTlsLayer(session.options, session.target.host)
+        octets, done = b"", False
+        until = self._deadline(session.options.connect_seconds)
+        while not done:
+            try:
+                done = layer.handshake(octets)
+            except SecurityError as error:
+                if error.id == "plain-on-tls" and session.target.tls == "starttls":
+                    error.id = "stls-refused"
+                    error.text = "the server said +OK to STLS, and went on in clear"
+                raise
+            finally:
+                if out := layer.outgoing():
+                    yield from self._out(out)
+            if not done:
+                octets = yield from self._in(until)
+                if not octets:
+                    text = "the server closed the connection in the handshake of TLS"
+                    raise session.peer.error(ConnectionLost, "conn-lost", text)
+        session.tls = layer
+        session.peer.add_trace("<", f"({layer.version} {layer.cipher})")
+        early = layer.receive(b"")
+        session.peer.inbox += early
+
+    def patience(self, seconds: float) -> None:
+        """Wait so long for each reply from now on."""
+        self._seconds = seconds
+
+    def patience_at_most(self, seconds: float) -> None:
+        """Wait no longer than that for each reply from now on."""
+        self._seconds = min(seconds, self._seconds)
+
+    def farewell(self) -> bytes:
+        """Return what TLS says before the socket is closed."""
+        return self.session.tls.goodbye() if self.session.tls else b""
+
+    def _deadline(self, seconds: float) -> float:
+        return min(time.monotonic() + seconds, self.ends)
+
+    def _send(self, octets: bytes) -> Flowing[None]:
+        tls = self.session.tls
+        try:
+            sealed = tls.seal(octets) if tls else octets
+        except ssl.SSLError:
+            raise self.session.peer.error(ConnectionLost, "conn-lost", "TLS has ended") from None
+        yield from self._out(sealed)
+
+    def _out(self, octets: bytes) -> Flowing[None]:
+        """Send. A peer that hung up may have said why, so what it said is read all the same."""
+        try:
+            yield WriteBytes(octets, self._deadline(self._seconds))
+        except TimeoutError:
+            raise self._stalled("took nothing") from None
+        except OSError:
+            return
+
+    def _receive(self, *, fresh: bool) -> Flowing[bytes]:
+        if fresh:
+            self._until = self._deadline(self._seconds)
+        return (yield from self._plain(self._until))
+
+    def _plain(self, until: float) -> Flowing[bytes]:
+        """Return octets in plain, as soon as there are any."""
+        tls = self.session.tls
+        if tls is None:
+            return (yield from self._in(until))
+        while not tls.ended:
+            raw = yield from self._in(until)
+            if not raw:
+                break
+            plain = tls.receive(raw)
+            if out := tls.outgoing():
+                yield from self._out(out)
+            if plain:
+                return plain
+        return b""
+
+    def _in(self, until: float) -> Flowing[bytes]:
+        try:
+            return (yield ReadBytes(until)) or b""
+        except TimeoutError:
+            raise self._stalled("said nothing") from None
+        except ConnectionResetError:
+            raise self._reset() from None
+        except OSError as error:
+            raise self.session.peer.error(ConnectionLost, "conn-lost", str(error)) from None
+
+    def _compute(self, work: Callable[[], None]) -> Flowing[None]:
+        """Do work that takes long, until the time for all of it is over. Raises ReplyTimeout."""
+        try:
+            yield Work(work, self.ends)
+        except TimeoutError:
+            raise self._stalled("wanted a proof that was not computed") from None
+
+    def _glance(self, seconds: float) -> Flowing[bytes]:
+        tls = self.session.tls
+        try:
+            raw = (yield ReadBytes(self._deadline(seconds) if seconds else NOW)) or b""
+        except OSError:  # TimeoutError is one
+            return b""
+        return tls.receive(raw) if tls and raw else raw
+
+    def _stalled(self, what: str) -> RemoteError:
+        peer, options = self.session.peer, self.session.options
+        name = "stalled"
+        if time.monotonic() >= self.ends:
+            name, text = "out-of-time", time_over(options)
+        else:
+            text = f"the server {what} for {self._seconds:g} seconds"
+        if peer.inbox:
+            text += f', after "{peer.excerpt(bytes(peer.inbox))}"'
+        return peer.error(ReplyTimeout, name, text)
+
+    def _reset(self) -> RemoteError:
+        peer = self.session.peer
+        at_once = peer.phase == "greeting" and not peer.inbox
+        name = "tcp-reset" if at_once else "conn-lost"
+        return peer.error(ConnectionLost, name, "the server reset the connection")

@@ -1,0 +1,6 @@
+"""`pop3 verify`: conformance checks against any POP3 server.
+
+`suite` runs the groups of `checks` in order. A check takes a ConformanceContext and raises
+Deviation or NotTestable. `raw_connection` sends octets as they are, `sample_messages` are the
+messages that `delivery` brings into the mailbox.
+"""

@@ -1,0 +1,1 @@
+"""The conformance checks, a module for each part of POP3."""

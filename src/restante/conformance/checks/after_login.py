@@ -1,0 +1,209 @@
+"""The commands on mail that change nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from restante.conformance.check import CheckGroup, NotTestable, require
+from restante.conformance.raw_connection import quote, unstuffed
+
+if TYPE_CHECKING:
+    from restante.conformance.context import ConformanceContext
+
+THEME = CheckGroup()
+
+NO_NUMBERS = ("0", "-1", "+1", "1_0", "x", "1x", "99999999", "4294967297", "9" * 40)
+
+
+@THEME.check("R1939-5.1", "STAT answers +OK and two numbers")
+def stat(bench: ConformanceContext) -> None:
+    answer = bench.session.ok("STAT")
+    require(re.match(rb"\+OK \d+ \d+(?: |\r\n)", answer), quote(answer))
+
+
+@THEME.check("R1939-5.2 T9", "STAT counts what LIST lists")
+def totals(bench: ConformanceContext) -> None:
+    line = bench.session
+    count, octets = map(int, line.ok("STAT").split()[1:3])
+    sizes = [int(entry.split()[1]) for entry in line.lines("LIST")]
+    require(
+        (count, octets) == (len(sizes), sum(sizes)), f"{count} {octets}; {len(sizes)} {sum(sizes)}"
+    )
+
+
+@THEME.check("R1939-5.2", "LIST and LIST n say the same")
+def list_one(bench: ConformanceContext) -> None:
+    line = bench.need_messages()
+    entry = line.lines("LIST")[0]
+    answer = line.ok(f"LIST {entry.split()[0]}").decode("latin-1").split()
+    require(answer[1:3] == entry.split()[:2], f"{entry}; {' '.join(answer)}")
+
+
+@THEME.check("R1939-4.5", "messages are numbered from 1 without a gap")
+def numbered(bench: ConformanceContext) -> None:
+    line = bench.need_messages()
+    found = [int(entry.split()[0]) for entry in line.lines("LIST")]
+    require(found == list(range(1, len(found) + 1)), str(found[:20]))
+
+
+@THEME.check("R1939-5.3 R1939-11.1", "RETR sends as many octets as LIST says")
+def retrieved_size(bench: ConformanceContext) -> None:
+    line = bench.need_messages()
+    for entry in line.lines("LIST")[:10]:
+        number, size = map(int, entry.split()[:2])
+        octets = len(unstuffed(line.body(f"RETR {number}")))
+        require(octets == size, f"message {number}: LIST {size}, RETR {octets}")
+
+
+@THEME.check("R1939-5.3 T5", "numbers that are none, or of no message, get -ERR")
+def no_numbers(bench: ConformanceContext) -> None:
+    line = bench.session
+    for command in ("LIST", "RETR", "TOP"):
+        for number in NO_NUMBERS:
+            asked = f"{command} {number}" + (" 0" if command == "TOP" else "")
+            answer = line.say(asked)
+            if answer.startswith(b"+OK"):
+                line.more()
+            require(answer.startswith(b"-ERR"), f"{asked}: {quote(answer)}")
+            line.ok("NOOP")  # many wrong ones in a row may end a session
+
+
+@THEME.check("R1939-5.3", "RETR without a number gets -ERR")
+def retr_alone(bench: ConformanceContext) -> None:
+    answer = bench.session.say("RETR")
+    require(answer.startswith(b"-ERR"), quote(answer))
+
+
+@THEME.check("R1939-7.1 T8", "TOP n 0 is the header and its empty line")
+def top_nothing(bench: ConformanceContext) -> None:
+    whole, top = _whole(bench), unstuffed(_top(bench, 0))
+    end = whole.find(b"\r\n\r\n")
+    wanted = whole if end < 0 else whole[: end + 4]
+    require(top == wanted, f"{len(top)} octets in place of {len(wanted)}")
+
+
+@THEME.check("R1939-7.1 T8", "TOP n k counts lines of the body, not of the header")
+def top_lines(bench: ConformanceContext) -> None:
+    whole = _whole(bench)
+    head, empty, body = whole.partition(b"\r\n\r\n")
+    if not empty:
+        raise NotTestable("message 1 has no body")
+    lines = body.split(b"\n")
+    wanted = head + empty + (lines[0] + b"\n" if len(lines) > 1 else body)
+    top = unstuffed(_top(bench, 1))
+    require(top == wanted, f"{len(top)} octets in place of {len(wanted)}")
+
+
+@THEME.check("R1939-7.1", "TOP with more lines than there are is the whole message")
+def top_everything(bench: ConformanceContext) -> None:
+    whole, top = _whole(bench), unstuffed(_top(bench, 1_000_000))
+    require(top == whole, f"{len(top)} octets in place of {len(whole)}")
+
+
+@THEME.check("R1939-7.2 R1939-7.3", "unique-ids have 1 to 70 printable characters")
+def unique_ids(bench: ConformanceContext) -> None:
+    line = bench.need_messages()
+    for entry in line.lines("UIDL"):
+        _, _, uid = entry.partition(" ")
+        good = 1 <= len(uid) <= 70 and all("!" <= c <= "~" for c in uid)
+        require(good, f'"{entry}"')
+
+
+@THEME.check("R1939-7.3 R1939-7.4", "unique-ids differ from one another")
+def different_ids(bench: ConformanceContext) -> None:
+    line = bench.need_messages(2)
+    uids = [entry.split()[1] for entry in line.lines("UIDL")]
+    twice = sorted({uid for uid in uids if uids.count(uid) > 1})
+    require(not twice, f"twice: {', '.join(twice[:3])}")
+
+
+@THEME.check("R1939-7.3", "unique-ids are the same in the next session")
+def lasting_ids(bench: ConformanceContext) -> None:
+    bench.need_messages()
+    found = []
+    for _ in range(2):
+        with bench.logged_in() as line:
+            found.append(line.lines("UIDL"))
+            line.say("QUIT")
+    require(found[0] == found[1], f"{found[0][:2]}; {found[1][:2]}")
+
+
+@THEME.check("R1939-7.2", "UIDL n says the same as UIDL")
+def one_id(bench: ConformanceContext) -> None:
+    line = bench.need_messages()
+    entry = line.lines("UIDL")[0]
+    answer = line.ok(f"UIDL {entry.split()[0]}").decode("latin-1").split()
+    require(answer[1:3] == entry.split(), f"{entry}; {' '.join(answer)}")
+
+
+@THEME.check("R1939-5.5", "NOOP answers +OK")
+def noop(bench: ConformanceContext) -> None:
+    bench.session.ok("NOOP")
+
+
+@THEME.check("R1939-5.6 T12", "RSET answers +OK, once")
+def rset(bench: ConformanceContext) -> None:
+    line = bench.session
+    line.ok("RSET")
+    more = line.more()
+    require(not more, f"and then: {quote(more)}")
+
+
+@THEME.check("R1939-3.10", "a second login in a session gets -ERR")
+def second_login(bench: ConformanceContext) -> None:
+    line = bench.session
+    for command in (f"USER {bench.place.user}", "PASS nobody-has-this-password", "AUTH PLAIN"):
+        answer = line.say(command)
+        require(answer.startswith(b"-ERR"), f"{command.split()[0]}: {quote(answer)}")
+
+
+@THEME.check("R1939-4.2 T3", "two sessions do not hold one maildrop at once")
+def locked(bench: ConformanceContext) -> None:
+    with bench.logged_in() as first, bench.connected() as second:
+        if not second.say(f"USER {bench.place.user}").startswith(b"+OK"):
+            return
+        answer = second.say(f"PASS {bench.place.password}", 15)
+        still = first.say("NOOP").startswith(b"+OK")
+        require(not (answer.startswith(b"+OK") and still), f"both are logged in: {quote(answer)}")
+
+
+@THEME.check("R2449-8.1 D1", "a locked maildrop is told with [IN-USE], where codes are announced")
+def locked_code(bench: ConformanceContext) -> None:
+    if "RESP-CODES" not in bench.before:
+        raise NotTestable("RESP-CODES is not announced")
+    with bench.logged_in(), bench.connected() as second:
+        second.say(f"USER {bench.place.user}")
+        answer = second.say(f"PASS {bench.place.password}", 15)
+        if answer.startswith(b"+OK"):
+            raise NotTestable("the maildrop is not locked")
+        require(b"[IN-USE]" in answer.upper(), quote(answer))
+
+
+@THEME.check("D4", "mail that comes in a session does not change its numbers")
+def new_mail(bench: ConformanceContext) -> None:
+    if bench.deliver is None:
+        raise NotTestable("no way to deliver was given: --maildir, --lmtp or --deliver")
+    from restante.conformance.sample_messages import letter
+
+    bench.free()
+    with bench.logged_in() as line:
+        before = line.lines("LIST")
+        bench.deliver.put(letter(bench.run, "plain").stored)
+        after = line.lines("LIST")
+        line.say("QUIT")
+    require(before == after, f"{len(before)} messages, then {len(after)}")
+
+
+def _whole(bench: ConformanceContext) -> bytes:
+    line = bench.need_messages()
+    return unstuffed(line.body("RETR 1"))
+
+
+def _top(bench: ConformanceContext, lines: int) -> bytes:
+    line = bench.session
+    answer = line.say(f"TOP 1 {lines}")
+    if not answer.startswith(b"+OK") and "TOP" not in bench.before + bench.after:
+        raise NotTestable("the server has no TOP")
+    require(answer.startswith(b"+OK"), quote(answer))
+    return line.raw_body()

@@ -1,0 +1,154 @@
+"""The greeting, CAPA and the commands before a login."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.conformance.check import CheckGroup, NotTestable, require
+from restante.conformance.raw_connection import quote
+
+if TYPE_CHECKING:
+    from restante.conformance.context import ConformanceContext
+
+THEME = CheckGroup()
+
+
+@THEME.check("R1939-3.1 R1939-3.6", "the greeting is one line that begins with +OK")
+def greeting(bench: ConformanceContext) -> None:
+    with bench.connected(secure=False) as line:
+        require(bench.greeting.startswith(b"+OK"), quote(bench.greeting))
+        more = line.more()
+        require(not more, f"more comes behind it: {quote(more)}")
+
+
+@THEME.check("R1939-7.7", "a timestamp in the greeting is a fresh one each time")
+def timestamp(bench: ConformanceContext) -> None:
+    found = []
+    for _ in range(2):
+        with bench.connected(secure=False):
+            _, opened, rest = bench.greeting.partition(b"<")
+            if not opened:
+                raise NotTestable("no timestamp: APOP is not offered")
+            found.append(rest.partition(b">")[0])
+    require(found[0] != found[1], f"the same twice: <{found[0].decode('latin-1')}>")
+    require(b"@" in found[0], f"no message-id: <{found[0].decode('latin-1')}>")
+
+
+@THEME.check("R2449-5.1", "CAPA lists the capabilities before a login")
+def capa(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        answer = line.say("CAPA")
+        if answer.startswith(b"-ERR"):
+            raise NotTestable("the server has no CAPA (RFC 2449)")
+        require(answer.startswith(b"+OK"), quote(answer))
+        bench.before = line.listed()
+    require(bench.before, "the list is empty")
+
+
+@THEME.check("R2449-3.2", "capability tags have allowed characters, and lines at most 512 octets")
+def tags(bench: ConformanceContext) -> None:
+    for entry in _capabilities(bench):
+        tag = entry.split(" ")[0]
+        require(all("!" <= c <= "\x7f" and c != "." for c in tag) and tag, f'the tag "{tag}"')
+        require(len(entry) <= 510, f"{tag}: {len(entry) + 2} octets")
+
+
+@THEME.check("R2449-9.1 T4", "capabilities are registered ones, or begin with X")
+def registered(bench: ConformanceContext) -> None:
+    known = {
+        "TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL",
+        "IMPLEMENTATION", "STLS", "AUTH-RESP-CODE", "UTF8", "LANG",
+    }  # fmt: skip
+    for entry in _capabilities(bench):
+        tag = entry.split(" ")[0].upper()
+        require(tag in known or tag.startswith("X"), f'"{tag}" is not in the registry')
+
+
+@THEME.check("R1939-3.2", "keywords are taken in any case")
+def case(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        answer = line.say("qUiT")
+        require(answer.startswith(b"+OK"), quote(answer))
+
+
+@THEME.check("R1939-3.9", "an unknown command gets -ERR, and the session goes on")
+def unknown(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        answer = line.say("XYZZY")
+        require(answer.startswith(b"-ERR"), quote(answer))
+        line.alive()
+
+
+@THEME.check("R1939-3.9", "an empty line gets -ERR, and the session goes on")
+def empty(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        answer = line.say("")
+        require(answer.startswith(b"-ERR"), quote(answer))
+        line.alive()
+
+
+@THEME.check("R1939-3.10 R1939-5.5", "commands for mail get -ERR before a login")
+def too_early(bench: ConformanceContext) -> None:
+    commands = ("STAT", "LIST", "RETR 1", "DELE 1", "NOOP", "RSET", "UIDL", "TOP 1 0")
+    for two in zip(commands[::2], commands[1::2], strict=True):  # many in a row may end a session
+        with bench.connected() as line:
+            for command in two:
+                answer = line.say(command)
+                require(answer.startswith(b"-ERR"), f"{command}: {quote(answer)}")
+
+
+@THEME.check("R1939-7.6", "PASS without USER gets -ERR")
+def password_alone(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        answer = line.say("PASS nobody-has-this-password")
+        require(answer.startswith(b"-ERR"), quote(answer))
+
+
+@THEME.check("R1939-3.4 T13", "a name of 40 characters is taken, and nothing is told about it")
+def long_name(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        name = "restante-verify-has-a-name-of-40-letters"
+        unknown, known = line.say(f"USER {name}"), line.say(f"USER {bench.place.user or 'info'}")
+        if not known.startswith(b"+OK"):
+            raise NotTestable(f"USER is refused here: {quote(known)}")
+        require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")
+
+
+@THEME.check("R2449-4.1", "a command of 255 octets is answered, not cut off")
+def longest(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        line.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
+        answer = line.status()
+        require(answer.startswith((b"+OK", b"-ERR")), quote(answer))
+        line.alive()
+
+
+@THEME.check("R2449-4.1 T10", "an overlong line is never acted upon in part")
+def overlong(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        line.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
+        heard = line.more(2.0)
+        replies = [part for part in heard.split(b"\r\n") if part.startswith((b"+OK", b"-ERR"))]
+        require(len(replies) <= 2, f"{len(replies)} replies to two lines: {quote(heard)}")
+
+
+@THEME.check("R1939-4.6", "QUIT before a login gets +OK, and the connection is closed")
+def quit_early(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        line.ok("QUIT")
+        require(line.closed(), "it stays open")
+
+
+@THEME.check("R1939-3.3 T10", "commands end at LF: a lone CR is no line end")
+def lone_cr_in_command(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        line.send(b"NOOP\rCAPA\r\n", "a line with a lone CR")
+        heard = line.more(1.0)
+        replies = sum(part.startswith((b"+OK", b"-ERR")) for part in heard.split(b"\r\n"))
+        require(replies <= 1, f"{replies} replies to one line: {quote(heard)}")
+
+
+def _capabilities(bench: ConformanceContext) -> list[str]:
+    if not bench.before:
+        raise NotTestable("the server has no CAPA")
+    return bench.before

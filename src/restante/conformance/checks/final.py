@@ -1,0 +1,82 @@
+"""What comes last: wrong passwords, and a look at every reply of the run."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from restante.conformance.check import CheckGroup, NotTestable, require
+from restante.conformance.raw_connection import quote
+
+if TYPE_CHECKING:
+    from restante.conformance.context import ConformanceContext
+
+THEME = CheckGroup()
+
+_CODES = {"LOGIN-DELAY", "IN-USE", "SYS/PERM", "SYS/TEMP", "AUTH", "UTF8"}
+
+
+@THEME.check("R1939-7.6 R3206-6", "a wrong password gets -ERR, with [AUTH] where that is announced")
+def wrong_password(bench: ConformanceContext) -> None:
+    answer = _wrong(bench, bench.place.user)
+    require(answer.startswith(b"-ERR"), quote(answer))
+    if "AUTH-RESP-CODE" in bench.before:
+        require(b"[AUTH]" in answer.upper(), quote(answer))
+
+
+@THEME.check("D2 R1939-13.1", "an unknown name is answered as a wrong password is")
+def unknown_name(bench: ConformanceContext) -> None:
+    known, unknown = _wrong(bench, bench.place.user), _wrong(bench, "restante-verify-nobody")
+    require(known == unknown, f"{quote(known)}; {quote(unknown)}")
+
+
+@THEME.check("R5034-4.8", "after a refused login the session goes on, or is closed")
+def goes_on(bench: ConformanceContext) -> None:
+    if not bench.place.user:
+        raise NotTestable("no --user")
+    with bench.logged_in() as line:
+        line.ok("QUIT")
+
+
+@THEME.check("R1939-3.5 R2449-4.2", "every status line of this run has at most 512 octets")
+def short_lines(bench: ConformanceContext) -> None:
+    for command, line in bench.heard:
+        require(len(line) <= 512, f"{command}: {len(line)} octets")
+
+
+@THEME.check("R1939-3.6", "every reply of this run begins with +OK or -ERR and ends with CR LF")
+def indicators(bench: ConformanceContext) -> None:
+    for command, line in bench.heard:
+        good = re.match(rb"(\+OK|-ERR)[ \r]", line) or line.startswith(b"+ ")
+        require(good and line.endswith(b"\r\n"), f"{command}: {quote(line)}")
+
+
+@THEME.check("R2449-6.4 R2449-3.1", "what stands in brackets is a response code of the registry")
+def codes(bench: ConformanceContext) -> None:
+    if "RESP-CODES" not in bench.before + bench.after:
+        raise NotTestable("RESP-CODES is not announced")
+    for command, line in bench.heard:
+        found = re.match(rb"(?:\+OK|-ERR) \[([^\]]*)\]", line)
+        if found:
+            code = found[1].decode("latin-1").upper()
+            known = code in _CODES or code.startswith("X")
+            require(known, f"{command}: [{code}]")
+
+
+@THEME.check("D8", "what a client sends is not sent back raw")
+def no_echo(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        line.send(b"XY\x1b[31mZZY\x07 \xff\r\n", "a command with control characters")
+        answer = line.status()
+        require(not any(c < 32 for c in answer.rstrip(b"\r\n")), quote(answer))
+
+
+def _wrong(bench: ConformanceContext, user: str) -> bytes:
+    if not user:
+        raise NotTestable("no --user")
+    bench.free()
+    with bench.connected() as line:
+        answer = line.say(f"USER {user}")
+        if answer.startswith(b"+OK"):
+            answer = line.say("PASS nobody-has-this-password")
+        return answer

@@ -1,0 +1,128 @@
+"""Whether messages come back octet for octet: only with letters of this run's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.conformance.check import CheckGroup, NotTestable, require
+from restante.conformance.raw_connection import unstuffed
+
+if TYPE_CHECKING:
+    from restante.conformance.context import ConformanceContext
+
+THEME = CheckGroup()
+
+
+@THEME.check("R1939-5.3 R1939-3.7", "a plain message comes back as it is")
+def plain(bench: ConformanceContext) -> None:
+    _compare(bench, "plain")
+
+
+@THEME.check("R1939-3.8 T1", "a message whose first octet is a dot is stuffed there")
+def dot_first(bench: ConformanceContext) -> None:
+    _need_exact(bench)
+    _compare(bench, "dot-first")
+
+
+@THEME.check("R1939-3.8", "every line that begins with a dot is stuffed")
+def dots(bench: ConformanceContext) -> None:
+    _compare(bench, "dots")
+
+
+@THEME.check("R1939-3.8 T1", "a dot behind a border of what is sent is stuffed")
+def border(bench: ConformanceContext) -> None:
+    _compare(bench, "border")
+
+
+@THEME.check("R1939-3.8", "TOP is stuffed too")
+def top_is_stuffed(bench: ConformanceContext) -> None:
+    letter = bench.letter("dots")
+    line = bench.session
+    number = bench.find(letter, line)
+    body = line.body(f"TOP {number} 1000000")
+    wanted, came = _behind_header(letter.wire), _behind_header(body)
+    require(came == wanted, _difference(came, wanted))
+
+
+@THEME.check("R1939-11.1 D9 T2", "a message without its last line end gets one, and LIST counts it")
+def no_last_line_end(bench: ConformanceContext) -> None:
+    _compare(bench, "no-last-line-end")
+
+
+@THEME.check("D9 T17", "a message stored with CR LF comes back with CR LF")
+def crlf(bench: ConformanceContext) -> None:
+    _compare(bench, "crlf")
+
+
+@THEME.check("D9 T17", "a lone CR is no line end, and stays")
+def lone_cr(bench: ConformanceContext) -> None:
+    _compare(bench, "lone-cr")
+
+
+@THEME.check("R1939-5.3 X3", "a message with an empty body comes back as it is")
+def empty_body(bench: ConformanceContext) -> None:
+    _compare(bench, "empty-body")
+
+
+@THEME.check("R1939-5.3 X3", "a message that is all header comes back as it is")
+def header_only(bench: ConformanceContext) -> None:
+    _need_exact(bench)
+    _compare(bench, "header-only")
+
+
+@THEME.check("R1939-5.3", "octets beyond ASCII come back as they are")
+def eight_bit(bench: ConformanceContext) -> None:
+    _compare(bench, "eight-bit")
+
+
+@THEME.check("R1939-5.3", "a line of 70,000 octets comes back whole")
+def long_line(bench: ConformanceContext) -> None:
+    _compare(bench, "long-line")
+
+
+@THEME.check("R1939-7.4", "two messages of the same octets have two unique-ids")
+def twins(bench: ConformanceContext) -> None:
+    letter = bench.letter("twin")
+    line = bench.session
+    numbers = bench.find_all(line).get(letter.mark, [])
+    if len(numbers) < 2:
+        raise NotTestable("the server keeps one of two messages with the same octets")
+    uids = [line.ok(f"UIDL {number}").split()[2] for number in numbers]
+    require(uids[0] != uids[1], f"both have {uids[0].decode('latin-1')}")
+
+
+def _need_exact(bench: ConformanceContext) -> None:
+    if bench.deliver is not None and not bench.deliver.exact:
+        raise NotTestable("this way of delivery adds to the message: --maildir does not")
+
+
+def _compare(bench: ConformanceContext, name: str) -> None:
+    """Retrieve a letter, compare its octets with what they must be, and their number with LIST's.
+
+    Where the way of delivery adds headers, only what is behind the header can be compared.
+    """
+    letter = bench.letter(name)
+    line = bench.session
+    number = bench.find(letter, line)
+    listed = int(line.ok(f"LIST {number}").split()[2])
+    body = line.body(f"RETR {number}")
+    octets = len(unstuffed(body))
+    wanted, came = letter.wire, body
+    if bench.deliver is not None and not bench.deliver.exact:
+        wanted, came = _behind_header(wanted), _behind_header(body)
+    require(came == wanted, _difference(came, wanted))
+    require(listed == octets, f"LIST says {listed}, RETR sends {octets} octets")
+
+
+def _behind_header(body: bytes) -> bytes:
+    return body.partition(b"\r\n\r\n")[2]
+
+
+def _difference(body: bytes, wire: bytes) -> str:
+    """Say where two bodies part."""
+    place = next(
+        (i for i, (a, b) in enumerate(zip(body, wire, strict=False)) if a != b),
+        min(len(body), len(wire)),
+    )
+    came, wanted = body[place : place + 24], wire[place : place + 24]
+    return f"at octet {place}: {came!r} in place of {wanted!r}"

@@ -1,0 +1,72 @@
+"""AUTH: the frame of SASL, without a right or wrong password in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.conformance.check import CheckGroup, NotTestable, require
+from restante.conformance.raw_connection import quote
+
+if TYPE_CHECKING:
+    from restante.conformance.context import ConformanceContext
+    from restante.conformance.raw_connection import RawConnection
+
+THEME = CheckGroup()
+
+
+@THEME.check("R5034-4.2", "a mechanism that nobody has gets -ERR")
+def unknown_mechanism(bench: ConformanceContext) -> None:
+    _offered(bench)
+    with bench.connected() as line:
+        answer = line.say("AUTH X-NOBODY-HAS-IT")
+        require(answer.startswith(b"-ERR"), quote(answer))
+
+
+@THEME.check("R5034-4.3 T14", "an empty challenge is plus, space, CR LF")
+def empty_challenge(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        answer = _begin(bench, line)
+        require(answer == b"+ \r\n", quote(answer))
+
+
+@THEME.check("R5034-4.4", "a client that gives up with * gets -ERR, and may go on")
+def given_up(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        _begin(bench, line)
+        answer = line.say("*")
+        require(answer.startswith(b"-ERR"), quote(answer))
+        line.alive()
+
+
+@THEME.check("R5034-4.6", "what is no base64 gets -ERR")
+def no_base64(bench: ConformanceContext) -> None:
+    with bench.connected() as line:
+        _begin(bench, line)
+        answer = line.say("!!!!")
+        require(answer.startswith(b"-ERR"), quote(answer))
+
+
+@THEME.check("R5034-5.1", "names of mechanisms are taken in any case")
+def any_case(bench: ConformanceContext) -> None:
+    if "PLAIN" not in _offered(bench):
+        raise NotTestable("PLAIN is not offered")
+    with bench.connected() as line:
+        answer = line.say("auth plain")
+        require(answer.startswith(b"+ "), quote(answer))
+
+
+def _offered(bench: ConformanceContext) -> list[str]:
+    for entry in bench.before:
+        tag, _, mechanisms = entry.partition(" ")
+        if tag.upper() == "SASL":
+            return mechanisms.upper().split()
+    raise NotTestable("SASL is not offered")
+
+
+def _begin(bench: ConformanceContext, line: RawConnection) -> bytes:
+    """Begin a login that ends before anybody says a password."""
+    if "PLAIN" not in _offered(bench):
+        raise NotTestable("PLAIN is not offered")
+    answer = line.say("AUTH PLAIN")
+    require(answer.startswith(b"+") and not answer.startswith(b"+OK"), quote(answer))
+    return answer

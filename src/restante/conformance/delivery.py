@@ -1,0 +1,118 @@
+"""Ways to put a message into the mailbox."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import smtplib
+import socket
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECONDS = 30.0  # for one delivery
+
+
+class DeliveryError(Exception):
+    """A message could not be delivered; the text says why."""
+
+
+class Deliver(Protocol):
+    """A way to deliver."""
+
+    exact: bool  # whether the octets arrive as they are, with no header added
+
+    def put(self, message: bytes) -> None:
+        """Deliver a message. Raises DeliveryError."""
+
+    def clean_up(self) -> None:
+        """Take back what is still there, where that can be done without the server."""
+
+
+@dataclass(slots=True)
+class Maildir:
+    """Write into a Maildir: first to tmp, then to new."""
+
+    folder: Path
+    exact: bool = True
+    _names: list[str] = field(default_factory=list)
+
+    def put(self, message: bytes) -> None:
+        """Deliver a message. Raises DeliveryError."""
+        name = f"{int(time.time())}.V{os.getpid()}Q{len(self._names):03d}.{socket.gethostname()}"
+        try:
+            temporary = self.folder / "tmp" / name
+            temporary.write_bytes(message)
+            like = (self.folder / "new").stat()
+            with contextlib.suppress(PermissionError):
+                os.chown(temporary, like.st_uid, like.st_gid)
+            self._names.append(name)
+            temporary.rename(self.folder / "new" / name)
+        except OSError as error:
+            raise DeliveryError(f"{self.folder}: {error.strerror}") from None
+
+    def clean_up(self) -> None:
+        """Remove the files that this run wrote, whatever flags they got."""
+        mine = set(self._names)
+        for part in ("tmp", "new", "cur"):
+            with contextlib.suppress(OSError):
+                for file in (self.folder / part).iterdir():
+                    if file.name.partition(":")[0].partition(",")[0] in mine:
+                        file.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class Lmtp:
+    """Hand over to an LMTP server, at host:port or a socket's path."""
+
+    address: str
+    recipient: str
+    exact: bool = False
+
+    def put(self, message: bytes) -> None:
+        """Deliver a message. Raises DeliveryError."""
+        text = message.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        try:
+            with smtplib.LMTP(*self._where()) as server:
+                server.sendmail("verify@example.com", [self.recipient], text)
+        except (OSError, smtplib.SMTPException) as error:
+            raise DeliveryError(f"LMTP at {self.address}: {error}") from None
+
+    def clean_up(self) -> None:
+        """Leave it to the POP3 server."""
+
+    def _where(self) -> tuple[str, int]:
+        """Return a host and a port, or the path of a socket and 0, as smtplib wants them."""
+        host, _, port = self.address.rpartition(":")
+        if host and "/" not in self.address and port.isdecimal():
+            return host.strip("[]"), int(port)
+        return os.path.abspath(self.address), 0
+
+
+@dataclass(slots=True)
+class DeliveryCommand:
+    """Run a command with the message on its standard input."""
+
+    command: str
+    exact: bool = False
+
+    def put(self, message: bytes) -> None:
+        """Deliver a message. Raises DeliveryError."""
+        try:
+            subprocess.run(  # noqa: S603  # it is the user's own
+                shlex.split(self.command),
+                input=message,
+                check=True,
+                timeout=SECONDS,
+                capture_output=True,
+            )
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise DeliveryError(f"{self.command}: {error}") from None
+
+    def clean_up(self) -> None:
+        """Leave it to the POP3 server."""

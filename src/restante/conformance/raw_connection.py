@@ -1,0 +1,195 @@
+"""A connection that shows every octet: nothing is made right on the way."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+
+from restante.conformance.check import Deviation
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from restante.client.options import Tls
+
+SECONDS = 6.0  # for each reply
+LIMIT = 64 * 1024 * 1024  # octets of a reply
+END = b"\r\n.\r\n"
+
+
+class ClosedError(Deviation):
+    """The server hung up where an answer was due."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUnderTest:
+    """Where the server is, and whose mail it may be tried on."""
+
+    host: str
+    port: int
+    tls: Tls
+    context: ssl.SSLContext
+    server_name: str
+    user: str = ""
+    password: str = ""
+
+
+@dataclass(slots=True)
+class RawConnection:
+    """One connection. `heard` collects every status line with the command it answers."""
+
+    sock: socket.socket
+    heard: list[tuple[str, bytes]]
+    buffer: bytearray = field(default_factory=bytearray)
+    last: str = ""
+    tls: bool = False
+
+    def send(self, octets: bytes, shown: str = "") -> None:
+        """Send octets as they are."""
+        self.last = shown or octets[:40].decode("latin-1").strip()
+        with contextlib.suppress(OSError):  # what the server said before it hung up is read
+            self.sock.sendall(octets)
+
+    def read_line(self, seconds: float = SECONDS) -> bytes:
+        """Return the next line with its end. Raises Deviation: there is none in time."""
+        self._fill(lambda: b"\n" in self.buffer, seconds)
+        end = self.buffer.index(b"\n") + 1
+        line = bytes(self.buffer[:end])
+        del self.buffer[:end]
+        return line
+
+    def status(self, seconds: float = SECONDS) -> bytes:
+        """Return the next line as a status line, and remember it."""
+        line = self.read_line(seconds)
+        self.heard.append((self.last, line))
+        return line
+
+    def say(self, command: str, seconds: float = SECONDS) -> bytes:
+        """Send a command and return its status line."""
+        self.send(command.encode() + b"\r\n", _public(command))
+        return self.status(seconds)
+
+    def ok(self, command: str) -> bytes:
+        """Send a command that must succeed and return its status line."""
+        line = self.say(command)
+        if not line.startswith(b"+OK"):
+            raise Deviation(f"{_public(command)}: {quote(line)}")
+        return line
+
+    def alive(self) -> None:
+        """See that the session goes on: any reply will do."""
+        answer = self.say("NOOP")
+        if not answer.startswith((b"+OK", b"-ERR")):
+            raise Deviation(f"the next command: {quote(answer)}")
+
+    def body(self, command: str) -> bytes:
+        """Send a command with a multi-line reply; return what follows the status line, raw."""
+        self.ok(command)
+        return self.raw_body()
+
+    def raw_body(self) -> bytes:
+        """Return the rest of a multi-line reply as it came, with its terminator."""
+
+        def ended() -> bool:
+            return self.buffer.startswith(b".\r\n") or END in self.buffer
+
+        self._fill(ended, SECONDS)
+        end = 3 if self.buffer.startswith(b".\r\n") else self.buffer.index(END) + len(END)
+        body = bytes(self.buffer[:end])
+        del self.buffer[:end]
+        return body
+
+    def lines(self, command: str) -> list[str]:
+        """Return the lines of a multi-line reply."""
+        self.ok(command)
+        return self.listed()
+
+    def listed(self) -> list[str]:
+        """Return the lines behind a status line."""
+        return [part.decode("latin-1") for part in unstuffed(self.raw_body()).split(b"\r\n")[:-1]]
+
+    def more(self, seconds: float = 0.3) -> bytes:
+        """Return what else comes within a moment."""
+        with contextlib.suppress(Deviation):
+            self._fill(lambda: False, seconds)
+        more = bytes(self.buffer)
+        self.buffer.clear()
+        return more
+
+    def closed(self, seconds: float = 5.0) -> bool:
+        """Return whether the server hangs up in time."""
+        try:
+            self._fill(lambda: False, seconds)
+        except ClosedError:
+            return True
+        except Deviation:
+            return False
+        return False
+
+    def start_tls(self, place: ServerUnderTest) -> None:
+        """Do the handshake. Raises ssl.SSLError, OSError."""
+        self.buffer.clear()
+        self.sock = place.context.wrap_socket(self.sock, server_hostname=place.server_name)
+        self.tls = True
+
+    def close(self) -> None:
+        """Hang up without a word."""
+        self.sock.close()
+
+    def _fill(self, enough: Callable[[], bool], seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not enough():
+            left = until - time.monotonic()
+            try:
+                self.sock.settimeout(max(left, 0.001))
+                octets = self.sock.recv(65536) if left > 0 else None
+            except TimeoutError:
+                octets = None
+            except OSError:
+                octets = b""
+            if octets is None:
+                raise Deviation(f"no answer to {self.last} within {seconds:g} s")
+            if not octets:
+                raise ClosedError(f"the server hung up after {self.last}")
+            self.buffer += octets
+            if len(self.buffer) > LIMIT:
+                raise Deviation(f"the answer to {self.last} has no end")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def dial(place: ServerUnderTest, heard: list[tuple[str, bytes]]) -> RawConnection:
+    """Return a connection before its greeting was read. Raises OSError."""
+    sock = socket.create_connection((place.host, place.port), SECONDS)
+    line = RawConnection(sock, heard, last="the greeting")
+    if place.tls == "implicit":
+        try:
+            line.start_tls(place)
+        except BaseException:
+            sock.close()
+            raise
+    return line
+
+
+def unstuffed(body: bytes) -> bytes:
+    """Return a multi-line reply's body without its terminator and its doubled dots."""
+    text = body[: -len(b".\r\n")]
+    return (b"\r\n" + text).replace(b"\r\n.", b"\r\n")[2:]
+
+
+def quote(octets: bytes) -> str:
+    """Return a reply for an evidence."""
+    text = octets[:120].decode("latin-1").rstrip("\r\n")
+    return f'"{text}"'
+
+
+def _public(command: str) -> str:
+    return "PASS ***" if command.upper().startswith("PASS ") else command[:60]

@@ -1,0 +1,102 @@
+"""The odd messages that a server must give back as they are."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.protocol.stuffing import encode_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MARK = "X-Restante-Verify"
+BORDER = 65_536  # octets: where many programs divide what they read
+
+
+@dataclass(frozen=True, slots=True)
+class SampleMessage:
+    """A message as it is stored, and its name in this run."""
+
+    name: str
+    mark: str  # a header line that no other message has
+    stored: bytes
+
+    @property
+    def wire(self) -> bytes:
+        """What RETR must send behind its status line, terminator included."""
+        return encode_message(self.stored)[0]
+
+    @property
+    def octets(self) -> int:
+        """What LIST must say."""
+        return encode_message(self.stored)[1]
+
+
+def new_run() -> str:
+    """Return a name that no other run has."""
+    return secrets.token_hex(8)
+
+
+def letter(run: str, name: str) -> SampleMessage:
+    """Return one of the odd messages, as a file with LF at its line ends would hold it."""
+    mark = f"{MARK}: {name}-{run}"
+    head = (
+        f"From: verify@example.com\nTo: you@example.com\nSubject: pop3 verify: {name}\n{mark}\n"
+    ).encode()
+    return SampleMessage(name, mark, _stored(name, head))
+
+
+def _stored(name: str, head: bytes) -> bytes:
+    odd: dict[str, bytes] = {
+        "plain": head + b"\nTwo lines.\nNo more.\n",
+        "dot-first": b".X-Dot: the very first octet is a dot\n" + head + b"\nBody.\n",
+        "no-last-line-end": head + b"\nThe last line has no end",
+        "dots": head + b"\n.\n..\n.x\na.\n...\n.\n",
+        "crlf": (head + b"\nOne.\nTwo.\n.\n").replace(b"\n", b"\r\n"),
+        "lone-cr": head + b"\nA\rB\r.\rC\n.\n",
+        "empty-body": head + b"\n",
+        "header-only": head,
+        "eight-bit": head + b"\nGr\xfc\xdfe \xe2\x82\xac \x80\xff\n",
+        "long-line": head + b"\n" + b"x" * 70_000 + b"\n",
+        "border": _with_border(head),
+        "twin": head + b"\nTwice the same.\n",
+    }
+    return odd[name]
+
+
+def _with_border(head: bytes) -> bytes:
+    """Return a message with a dot at the start of a line at each border of what is sent."""
+    text = head + b"\n"
+    size = len(text.replace(b"\n", b"\r\n"))
+    for _ in range(3):
+        room = BORDER - size % BORDER
+        lines = b"y" * ((room - 2) % 70)
+        while len(lines.replace(b"\n", b"\r\n")) + 72 <= room - 2:
+            lines += b"\n" + b"y" * 70
+        text += lines + b"\n" + b".a dot at a border\n"
+        size = len(text.replace(b"\n", b"\r\n"))
+    return text
+
+
+NAMES = (
+    "plain",
+    "dot-first",
+    "no-last-line-end",
+    "dots",
+    "crlf",
+    "lone-cr",
+    "empty-body",
+    "header-only",
+    "eight-bit",
+    "long-line",
+    "border",
+    "twin",
+)
+
+
+def all_letters(run: str) -> Iterable[SampleMessage]:
+    """Return all of them; the twin comes twice."""
+    made = [letter(run, name) for name in NAMES]
+    return [*made, made[-1]]

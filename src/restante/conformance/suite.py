@@ -1,0 +1,148 @@
+"""All checks in their order, and a run of them."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from restante.conformance.check import Check, Deviation, NotTestable, Result
+from restante.conformance.checks import (
+    after_login,
+    before_login,
+    deletion,
+    extensions,
+    final,
+    message_octets,
+    sasl,
+    tls,
+)
+from restante.conformance.raw_connection import ClosedError
+from restante.conformance.sample_messages import all_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from restante.conformance.context import ConformanceContext
+
+SCHEMA = "restante.verify/1"
+
+THEMES = (before_login, tls, sasl, after_login, message_octets, deletion, extensions, final)
+"""In this order: a wrong password, and what looks at all replies of a run, come last."""
+
+CHECKS: tuple[Check, ...] = tuple(check for theme in THEMES for check in theme.THEME.checks)
+
+
+@dataclass(slots=True)
+class Conformance:
+    """What a run found."""
+
+    server: str
+    results: list[Result] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)  # of the run itself, such as deliveries
+
+    def count(self, verdict: str) -> int:
+        """Return how many checks ended so."""
+        return sum(result.verdict == verdict for result in self.results)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the run for json.dumps."""
+        return {
+            "schema": SCHEMA,
+            "server": self.server,
+            "passed": self.count("pass"),
+            "failed": self.count("fail"),
+            "skipped": self.count("skip"),
+            "problems": self.problems,
+            "checks": [
+                {
+                    "ids": list(result.check.ids),
+                    "name": result.check.name,
+                    "title": result.check.title,
+                    "verdict": result.verdict,
+                    "evidence": result.evidence,
+                    "seconds": round(result.seconds, 3),
+                }
+                for result in self.results
+            ],
+        }
+
+
+def run(
+    bench: ConformanceContext,
+    checks: Iterable[Check] = CHECKS,
+    on_result: Callable[[Result], object] = lambda _: None,
+) -> Conformance:
+    """Carry out checks. What was put into the mailbox is taken out again, whatever happens.
+
+    Raises OSError, ssl.SSLError, Deviation: there is no connection, or no login, to begin with.
+    """
+    found = Conformance(f"{bench.place.host}:{bench.place.port}")
+    with bench.connected():
+        pass
+    try:
+        if bench.place.user:
+            with bench.logged_in():
+                pass
+            _deliver(bench, found)
+        for check in checks:
+            result = _carry_out(check, bench)
+            found.results.append(result)
+            on_result(result)
+    finally:
+        _clean_up(bench, found)
+    return found
+
+
+def _deliver(bench: ConformanceContext, found: Conformance) -> None:
+    """Put all letters into the mailbox, once for all checks."""
+    if bench.deliver is None:
+        return
+    with bench.logged_in() as line:
+        before = bench.count(line)
+        line.say("QUIT")
+    sent = 0
+    for letter in all_letters(bench.run):
+        bench.deliver.put(letter.stored)
+        bench.delivered[letter.name] = letter
+        sent += 1
+    try:
+        bench.wait_for(before + sent)
+    except Deviation as late:
+        found.problems.append(str(late))
+
+
+def _carry_out(check: Check, bench: ConformanceContext) -> Result:
+    begun = time.monotonic()
+    verdict, evidence = "pass", ""
+    try:
+        check.look(bench)
+    except NotTestable as why:
+        verdict, evidence = "skip", str(why)
+    except (Deviation, OSError, ssl.SSLError) as trouble:
+        verdict, evidence = "fail", str(trouble)
+        bench.free(broken=isinstance(trouble, (ClosedError, OSError)))
+    except (ValueError, IndexError) as trouble:
+        verdict, evidence = "fail", f"an answer cannot be read: {trouble}"
+        bench.free(broken=True)
+    return Result(check, verdict, evidence, time.monotonic() - begun)  # type: ignore[arg-type]
+
+
+def _clean_up(bench: ConformanceContext, found: Conformance) -> None:
+    """Take out what this run put in: through the server, and where that fails by hand."""
+    bench.free()
+    if bench.deliver is None or not bench.delivered:
+        return
+    with contextlib.suppress(Deviation, NotTestable, OSError, ValueError, IndexError):
+        with bench.logged_in() as line:
+            for numbers in bench.find_all(line).values():
+                for number in numbers:
+                    line.say(f"DELE {number}")
+            line.ok("QUIT")
+        bench.deliver.clean_up()
+        return
+    bench.deliver.clean_up()
+    if not bench.deliver.exact:
+        found.problems.append("the run's own messages may still be in the mailbox")

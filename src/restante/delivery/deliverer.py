@@ -1,0 +1,108 @@
+"""Puts messages into maildrops, and says how that went."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.auth.interfaces import UnavailableError
+from restante.delivery import recipients, replies, trace_headers
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.delivery.recipients import Recipients
+    from restante.delivery.replies import DeliveryReply
+    from restante.delivery.trace_headers import Envelope
+    from restante.storage.interfaces import Store
+
+AT_ONCE = 4  # deliveries; more threads that wait for the disk would keep logins waiting
+SLOW = 10  # seconds after which a delivery holds up no other: its disk may hang
+PATIENCE = 300  # seconds for a delivery; MTAs wait 10 minutes (RFC 5321 section 4.5.3.2.6)
+
+
+@dataclass(slots=True, kw_only=True)
+class Deliverer:
+    """What all deliveries share."""
+
+    store: Store
+    recipients: Recipients
+    log: FilteringBoundLogger
+    delimiter: str = "+"
+    _doors: asyncio.Semaphore = field(
+        init=False, default_factory=lambda: asyncio.Semaphore(AT_ONCE)
+    )
+
+    async def resolve(self, address: str) -> str | DeliveryReply:
+        """Return the owner of an address's maildrop, or why there is none."""
+        if not _is_address(address):
+            return replies.BAD_ADDRESS
+        try:
+            async with asyncio.timeout(PATIENCE):
+                owner = await recipients.find(self.recipients, address, self.delimiter)
+        except (UnavailableError, TimeoutError) as error:
+            self.log.warning("trouble", error=str(error), code=replies.NO_ACCOUNTS.status)
+            return replies.NO_ACCOUNTS
+        return replies.UNKNOWN if owner is None else owner
+
+    async def deliver(
+        self, owner: str, message: bytes, trace_: Envelope, via: str
+    ) -> DeliveryReply:
+        """Put a message into a maildrop. Only DELIVERED says that it is there, and durable."""
+        begun = time.monotonic()
+        told = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
+        uid = error = ""
+        try:
+            async with asyncio.timeout(PATIENCE), self._turn():
+                whole = trace_headers.add_trace_headers(message, trace_)
+                uid = await self.store.deliver(owner, whole)
+            outcome = replies.DELIVERED
+        except TimeoutError:
+            outcome = replies.TROUBLE
+            error = f"the disk did not answer within {PATIENCE} seconds"
+        except trace_headers.LoopError:
+            outcome = replies.LOOP
+        except StoreError as problem:
+            outcome = replies.reply_for(problem)
+            error = str(problem)
+        except Exception:
+            outcome = replies.TROUBLE
+            error = "incident"
+            self.log.exception("incident", via=via)
+        seconds = round(time.monotonic() - begun, 3)
+        log = self.log.bind(**told, octets=len(message), seconds=seconds)
+        if outcome is replies.DELIVERED:
+            log.info("delivered", uid=uid)
+        else:
+            log.warning("not_delivered", reply=str(outcome), error=error)
+        return outcome
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it while the block runs, but no longer than ten seconds."""
+        given_back = False
+
+        def give_back() -> None:
+            nonlocal given_back
+            if not given_back:
+                given_back = True
+                self._doors.release()
+
+        await self._doors.acquire()
+        timer = asyncio.get_running_loop().call_later(SLOW, give_back)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            give_back()
+
+
+def _is_address(address: str) -> bool:
+    """Tell whether this may stand in a header: nothing in it can begin another line."""
+    return bool(address) and address.isprintable()

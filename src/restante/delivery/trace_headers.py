@@ -1,0 +1,110 @@
+"""What final delivery writes on top of a message, and takes out of it. RFC 5321 section 4.4.
+
+All else of a message stays as it came, octet for octet.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import re
+from typing import NamedTuple
+
+LONGEST_HEADER = 256 * 1024  # octets that are looked at; Postfix looks at 100 KiB
+
+_FOLDED = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"  # the rest of a field, behind its name
+_HEADER_END = re.compile(rb"^\r?\n", re.MULTILINE)
+_RETURN_PATH = re.compile(rb"^return-path" + _FOLDED, re.MULTILINE | re.IGNORECASE)
+_DELIVERED_TO = re.compile(rb"^delivered-to[ \t]*:([^\n]*)", re.MULTILINE | re.IGNORECASE)
+_ON_TOP = re.compile(
+    rb"(?:(?:return-path|delivered-to|x-original-to|envelope-to)" + _FOLDED + rb")*", re.IGNORECASE
+)
+_FROM_LINE = re.compile(rb"From (\S*+)[^\n]*+\n")
+
+
+class LoopError(Exception):
+    """The message was delivered to this recipient before: it goes round in a circle."""
+
+
+class Envelope(NamedTuple):
+    """What is known of a delivery besides the message."""
+
+    sender: str  # empty for the null sender, of which bounces come
+    recipient: str  # the address, as it was given
+    received: bytes = b""  # a whole Received field, or nothing
+
+
+def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
+    """Return the message with Return-Path and Delivered-To on top, and no other Return-Path.
+
+    A Delivered-To that whoever hands the message over has just put on top, as Postfix does on
+    demand, is not doubled. Raises LoopError: the same recipient stands in one further down, below
+    the lines of other programs.
+    """
+    header = _header(message)
+    top = _ON_TOP.match(header)
+    place = top.end() if top else 0
+    recipient = _octets(trace.recipient)
+    if recipient.lower() in _recipients(header[place:]):
+        raise LoopError
+    lines = [b"Return-Path: <%b>\n" % _octets(trace.sender)]
+    if recipient.lower() not in _recipients(header[:place]):
+        lines.append(b"Delivered-To: %b\n" % recipient)
+    lines.append(trace.received)
+    rest = memoryview(message)[len(header) :]  # a big message is copied once
+    return b"".join([*lines, _RETURN_PATH.sub(b"", header), rest])
+
+
+def received(helo: str, peer: str, host: str, way: str) -> bytes:
+    """Return a Received field: who brought the message, to whom, how and now. RFC 5321 4.4.
+
+    `way` is as RFC 3848 names it, in any case.
+    """
+    name = helo if helo.isascii() and helo.isprintable() and " " not in helo else "unknown"
+    seen = f"[{peer}]" if peer else "local"
+    date = email.utils.format_datetime(email.utils.localtime())
+    return (
+        f"Received: from {name} ({seen})\n"
+        f"    by {host} (Restante) with {way.upper()};\n"
+        f"    {date}\n"
+    ).encode()
+
+
+def sender(named: str) -> str:
+    """Return an envelope's sender as programs name it, and nothing for nobody."""
+    named = named.removeprefix("<").removesuffix(">")
+    return "" if named.upper() == "MAILER-DAEMON" else named
+
+
+def strip_from_line(message: bytes) -> tuple[bytes, str | None]:
+    """Return a message without the line that begins one in an mbox, and the sender it names.
+
+    None where there is no such line.
+    """
+    line = _FROM_LINE.match(message)
+    if line is None:
+        return message, None
+    return message[line.end() :], sender(line[1].decode(errors="surrogateescape"))
+
+
+def return_path(message: bytes) -> str | None:
+    """Return the sender whom a message's own first Return-Path names, or None."""
+    match = _RETURN_PATH.search(_header(message))
+    if match is None:
+        return None
+    return match[0].partition(b":")[2].strip().strip(b"<>").decode(errors="surrogateescape")
+
+
+def _recipients(header: bytes) -> set[bytes]:
+    """Return to whom a message was delivered, in lower case."""
+    return {match[1].strip().lower() for match in _DELIVERED_TO.finditer(header)}
+
+
+def _header(message: bytes) -> bytes:
+    """Return what stands before the first empty line, or as much of it as is worth a look."""
+    end = _HEADER_END.search(message, 0, LONGEST_HEADER)
+    return message[: end.start() if end else LONGEST_HEADER]
+
+
+def _octets(address: str) -> bytes:
+    """Return an address for a line of the header: nothing in it can begin another one."""
+    return "".join(c if c.isprintable() else "?" for c in address).encode()

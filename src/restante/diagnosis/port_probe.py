@@ -1,0 +1,97 @@
+"""Listening at a port: what it says by itself, and what it answers to TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import ssl
+import time
+
+from restante.client.session import protocol_of
+from restante.client.tls import hello_version, unverified
+
+GREETING = 0.7  # seconds in which most servers have said who they are
+ENOUGH = 512  # octets that tell which protocol it is
+_OLD_VERSIONS = {b"\x03\x00": "SSLv3", b"\x03\x01": "TLSv1", b"\x03\x02": "TLSv1.1"}
+_RECORD = (b"\x16\x03", b"\x15\x03")  # TLS: a handshake, an alert
+
+
+def read_banner(address: str, port: int, seconds: float) -> bytes:
+    """Return what a port says by itself, b"" when it says nothing."""
+    try:
+        with socket.create_connection((address, port), seconds) as sock:
+            return _line(sock, seconds)
+    except OSError:
+        return b""
+
+
+def probe_tls(address: str, port: int, seconds: float) -> bytes:
+    """Return the first octets that a port answers to the opening of TLS."""
+    opening = ssl.MemoryBIO()
+    tls = unverified().wrap_bio(ssl.MemoryBIO(), opening, server_hostname="localhost")
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls.do_handshake()
+    try:
+        with socket.create_connection((address, port), seconds) as sock:
+            sock.sendall(opening.read())
+            return _line(sock, seconds)
+    except OSError:
+        return b""
+
+
+def old_version(address: str, port: int, seconds: float) -> str:
+    """Return the version before TLS 1.2 that a port speaks, "" for none.
+
+    The opening is written by hand, for many a library speaks none of these versions any more.
+    """
+    try:
+        with socket.create_connection((address, port), seconds) as sock:
+            sock.sendall(_old_opening())
+            answer = _line(sock, seconds)
+    except OSError:
+        return ""
+    return _OLD_VERSIONS.get(hello_version(answer), "")
+
+
+def _old_opening() -> bytes:
+    """Return a ClientHello of TLS 1.1. RFC 4346 section 7.4.1.2."""
+    ciphers = bytes.fromhex("c013c014c009c00a002f003500330039000a")
+    extensions = bytes.fromhex("000a00080006001d00170018000b00020100")  # curves and their form
+    said = b"\x03\x02" + secrets.token_bytes(32) + b"\0"
+    said += len(ciphers).to_bytes(2) + ciphers + b"\1\0"
+    said += len(extensions).to_bytes(2) + extensions
+    hello = b"\1" + len(said).to_bytes(3) + said
+    return b"\x16\x03\x01" + len(hello).to_bytes(2) + hello
+
+
+def identify_protocol(address: str, port: int, seconds: float) -> str:
+    """Return what a port speaks: "TLS", "POP3", "SMTP", ..., "unknown", or "" when it is silent."""
+    said = read_banner(address, port, min(seconds, GREETING))
+    if said:
+        return kind_of(said)
+    answer = probe_tls(address, port, seconds)
+    return kind_of(answer) if answer else ""
+
+
+def kind_of(octets: bytes) -> str:
+    """Return which protocol a port speaks that begins so."""
+    if octets.startswith(_RECORD):
+        return "TLS"
+    if octets.upper().startswith((b"+OK", b"-ERR")):
+        return "POP3"
+    return protocol_of(octets)
+
+
+def _line(sock: socket.socket, seconds: float) -> bytes:
+    """Return the first line that comes in time, or as much of it as does."""
+    heard = b""
+    until = time.monotonic() + seconds
+    with contextlib.suppress(OSError):
+        while len(heard) < ENOUGH and b"\n" not in heard and not heard.startswith(_RECORD):
+            sock.settimeout(max(0.01, until - time.monotonic()))
+            octets = sock.recv(ENOUGH)
+            if not octets:
+                break
+            heard += octets
+    return heard

@@ -1,0 +1,61 @@
+"""What is to be checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.client.options import Options
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+
+    from restante.client.options import Target
+    from restante.diagnosis.report import Step
+    from restante.protocol.failures import OtherDomain
+
+TOTAL = 60.0  # seconds for a whole check
+DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
+DEEP_MOST = 3600.0  # seconds that it adds at most, whatever LIST says
+DEEP_TURN = 0.5  # seconds that it adds besides: to ask and be answered from far away
+SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10.0}
+
+
+@dataclass(slots=True)
+class CheckRequest:
+    """An account, and how far to go.
+
+    Attributes:
+        account: as it was typed.
+        target: where it is, None where that is to be discovered.
+        options: how to connect; its total time is the check's.
+        password: asked for only when it is needed; None means that nobody logs in (`probe`).
+        deep: fetch every message and compare it with what was promised.
+        trust: what a certificate is judged by, where it is not to end the check.
+        verify: a certificate that proves nothing ends the check; else it is a warning.
+        guess: the port is odd and nothing was said about TLS: find out.
+        wait: seconds for a locked maildrop to come free.
+        sample: how many of the newest messages to look at by TOP.
+        mind_renewal: a certificate that ends soon is a warning.
+        flags: options that a suggested command repeats, beside those that `options` tells.
+        slow: seconds by phase, over which it is a warning.
+        confirm: asks a person whether a server of another domain is the right one; None: nobody.
+        on_step: called with each step when it is done.
+    """
+
+    account: str
+    target: Target | None = None
+    options: Options = field(default_factory=lambda: Options(total_seconds=TOTAL))
+    password: Callable[[], str] | None = None
+    deep: bool = False
+    verify: bool = True
+    trust: ssl.SSLContext | None = None
+    guess: bool = False
+    wait: float = 0
+    sample: int = 3
+    mind_renewal: bool = True
+    flags: tuple[str, ...] = ()
+    slow: dict[str, float] = field(default_factory=lambda: dict(SLOW))
+    confirm: Callable[[OtherDomain], bool] | None = None
+    on_step: Callable[[Step], object] = lambda _: None

@@ -1,0 +1,167 @@
+"""The maildrop: whether STAT, LIST and UIDL agree, and whether messages can be looked at."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from restante.client import maildrop
+from restante.client.maildrop import MaildropState, MessageInfo
+from restante.diagnosis import wording
+from restante.diagnosis.reply_sync import expect_silence
+from restante.mail import dates, fields
+from restante.protocol.client import operations
+from restante.protocol.client.connection import carry_out
+from restante.protocol.failures import RemoteError, ServerRefused
+
+if TYPE_CHECKING:
+    from restante.diagnosis.context import CheckContext
+    from restante.diagnosis.report import Step
+    from restante.protocol.client.connection import Operation, T
+    from restante.protocol.client.operations import MailboxTotals
+
+LONGEST_UID = 70  # characters: RFC 1939 section 7
+
+
+def inspect(work: CheckContext) -> MaildropState:
+    """Ask for all lists, compare them, and look at the heads of the newest messages."""
+    with work.step("mailbox") as step:
+        work.session.peer.phase = "mailbox"
+        totals, sizes = _lists(work)
+        uids, unlisted = _uids(work)
+        said = len(work.report.warnings)
+        _compare_totals(work, step, totals, sizes)
+        _check_uids(work, step, sizes, uids, unlisted)
+        box = MaildropState(
+            work.session, {n: MessageInfo(n, size, uids.get(n)) for n, size in sizes.items()}
+        )
+        agree = len(work.report.warnings) == said
+        newest = _sample(work, step, box)
+        step.text = f"{wording.messages(len(sizes))}, {wording.octets(sum(sizes.values()))}"
+        step.text += "; STAT, LIST and UIDL agree" if sizes and agree else ""
+        step.text += f"; newest {wording.age(newest)} ago" if newest is not None else ""
+        count, octets = len(sizes), sum(sizes.values())
+        work.report.facts["mailbox"] = {"messages": count, "octets": octets, "newest": newest}
+    return box
+
+
+def _carry_out(work: CheckContext, operation: Operation[T]) -> T:
+    return work.run(carry_out(work.session.peer, operation))
+
+
+def _lists(work: CheckContext) -> tuple[MailboxTotals, dict[int, int]]:
+    """Return what STAT and LIST say; some servers refuse them where there is no message."""
+    peer = work.session.peer
+    try:
+        totals = _carry_out(work, operations.stat())
+    except ServerRefused as refused:
+        if not maildrop.says_empty(refused):
+            raise
+        peer.odd("list-empty", f'STAT is refused of an empty mailbox: "{refused.text}"')
+        totals = operations.MailboxTotals(0, 0)
+    try:
+        return totals, _carry_out(work, operations.list_())
+    except ServerRefused as refused:
+        return totals, maildrop.empty_list(peer, refused, totals)
+
+
+def _uids(work: CheckContext) -> tuple[dict[int, str], str]:
+    """Return the unique-ids, and what the server says where it refuses them."""
+    try:
+        return _carry_out(work, operations.uidl()), ""
+    except ServerRefused as refused:
+        return {}, f'UIDL is refused: "{refused.said}"'
+
+
+def _compare_totals(
+    work: CheckContext, step: Step, totals: MailboxTotals, sizes: dict[int, int]
+) -> None:
+    count, octets = len(sizes), sum(sizes.values())
+    if totals.messages == count and totals.octets == octets:
+        return
+    text = (
+        f"STAT says {wording.messages(totals.messages)} of {totals.octets} octets, "
+        f"LIST {wording.messages(count)} of {octets}"
+    )
+    step.details.append(("but", text))
+    facts = {"stat": [totals.messages, totals.octets], "list": [count, octets]}
+    work.warn(step, "stat-lie", text, facts)
+
+
+def _check_uids(
+    work: CheckContext, step: Step, sizes: dict[int, int], uids: dict[int, str], refusal: str
+) -> None:
+    if not sizes:
+        return
+    missing = [number for number in sizes if number not in uids]
+    if missing:
+        text = refusal or f"no unique-id for {wording.numbers(missing)}"
+        _warn(work, step, "uidl-missing", text, missing)
+    counts, peer = Counter(uids.values()), work.session.peer
+    twice = [number for number, uid in uids.items() if counts[uid] > 1]
+    if twice:
+        text = f"{wording.numbers(twice)} share the unique-id {peer.redacted(uids[twice[0]])}"
+        _warn(work, step, "uidl-dup", text, twice)
+    bad = [number for number, uid in uids.items() if not _is_uid(uid)]
+    if bad:
+        uid = uids[bad[0]]
+        text = (
+            f"of {wording.numbers(bad)}: {len(uid)} characters, {peer.excerpt(uid.encode(), 80)!r}"
+        )
+        _warn(work, step, "uidl-bad", text, bad)
+
+
+def _is_uid(uid: str) -> bool:
+    return 0 < len(uid) <= LONGEST_UID and all("!" <= c <= "~" for c in uid)
+
+
+def _warn(work: CheckContext, step: Step, name: str, text: str, found: list[int]) -> None:
+    step.details.append(("but", text))
+    work.warn(step, name, text, {"messages": found[:100]})
+
+
+def _sample(work: CheckContext, step: Step, box: MaildropState) -> float | None:
+    """Look at the newest messages by TOP; return the age of the newest in seconds."""
+    numbers = sorted(box.entries)[-work.question.sample :]
+    if not numbers:
+        return None
+    heads = _heads(work, box, numbers)
+    work.session.peer.phase = "mailbox"
+    refused = [n for n, head in zip(numbers, heads, strict=True) if isinstance(head, ServerRefused)]
+    if refused:
+        denied = next(head for head in heads if isinstance(head, ServerRefused))
+        text = f'TOP is refused for {wording.numbers(refused)}: "{denied.said}"'
+        _warn(work, step, "top-missing", text, refused)
+    return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
+
+
+def _heads(
+    work: CheckContext, box: MaildropState, numbers: list[int]
+) -> list[bytes | ServerRefused]:
+    """Return the heads of messages; one at a time, where replies could be counted wrongly."""
+    session = box.session
+    if session.can_pipeline:
+        ahead = maildrop.headers(box, numbers, keep=fields.MOST_OCTETS)
+        heads = work.online.run(work.counted.watched(session.peer, ahead))
+        work.online.run(expect_silence(session.peer))
+        return heads
+    heads = []
+    for number in numbers:
+        try:
+            heads += work.run(maildrop.headers(box, [number], keep=fields.MOST_OCTETS))
+        except RemoteError as error:
+            error.others += [head.quoted for head in heads[-1:] if isinstance(head, ServerRefused)]
+            raise
+    return heads
+
+
+def _age(head: bytes) -> float | None:
+    """Return how many seconds ago a message came, by its newest Received, else by its Date."""
+    header = fields.split(head)
+    received = header.first("Received").rpartition(b";")[2]
+    for text in (received, header.first("Date")):
+        when = dates.parse(text.decode("ascii", "replace").strip())
+        if when is not None:
+            return max(0.001, time.time() - when.timestamp())
+    return None

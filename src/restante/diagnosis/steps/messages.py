@@ -1,0 +1,182 @@
+"""Whole messages, fetched and compared with what was promised; nothing is kept of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.client import maildrop
+from restante.diagnosis import wording
+from restante.diagnosis.reply_sync import expect_silence
+from restante.protocol.client import operations
+from restante.protocol.client.connection import carry_out
+from restante.protocol.failures import (
+    ConnectionLost,
+    RemoteError,
+    ReplyTimeout,
+    ServerRefused,
+    TruncatedReply,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.client.maildrop import MaildropState, MessageInfo
+    from restante.diagnosis.context import CheckContext
+    from restante.diagnosis.report import Step
+
+LONGEST_LINE = 998  # octets, line end not counted: RFC 5322 section 2.1.1
+MOST_TOLD = 5  # oddities of a kind
+
+
+@dataclass(slots=True)
+class MessageInspector:
+    """What is odd in a message, each with the octet where it was first seen, counted from 0."""
+
+    found: dict[str, int] = field(default_factory=dict)
+    octets: int = 0
+    _line: int = 0  # octets of the line so far
+    _last: bytes = b""
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next octets."""
+        self._look(piece)
+        self.octets += len(piece)
+        self._last = piece[-1:]
+
+    def _look(self, piece: bytes) -> None:
+        if "nul" not in self.found and (place := piece.find(b"\0")) >= 0:
+            self.found["nul"] = self.octets + place
+        if "bare-lf" not in self.found and piece.count(b"\n") != piece.count(b"\r\n"):
+            place = self._bare_lf(piece)
+            if place >= 0:
+                self.found["bare-lf"] = self.octets + place
+        if "long-line" not in self.found:
+            self._measure(piece)
+
+    def _bare_lf(self, piece: bytes) -> int:
+        place = piece.find(b"\n")
+        while place >= 0:
+            before = piece[place - 1 : place] if place else self._last
+            if before != b"\r":
+                return place
+            place = piece.find(b"\n", place + 1)
+        return -1
+
+    def _measure(self, piece: bytes) -> None:
+        begin = 0
+        while (end := piece.find(b"\n", begin)) >= 0:
+            if self._line + end - begin > LONGEST_LINE + 1:
+                self.found["long-line"] = self.octets + begin - self._line
+                return
+            begin, self._line = end + 1, 0
+        self._line += len(piece) - begin
+        if self._line > LONGEST_LINE + 1:
+            self.found["long-line"] = self.octets + len(piece) - self._line
+
+
+def fetch_all(
+    work: CheckContext,
+    box: MaildropState,
+    progress: Callable[[int, int], object] = lambda _done, _all: None,
+) -> None:
+    """Fetch every message; nothing is kept, marked or removed."""
+    if not box.entries:
+        return
+    total, done = sum(entry.size for entry in box.entries.values()), 0
+    peer = work.session.peer
+    with work.step("messages") as step:
+        for entry in box.entries.values():
+            _fetch(work, step, box, entry)
+            work.online.run(expect_silence(peer, 0))
+            done += entry.size
+            progress(done, total)
+        work.online.run(expect_silence(peer, operations.LINGER))
+        for name, count in work.report.facts.get("more", {}).items():
+            step.details.append(("but", f"{name}: {count} more"))
+        refused, large = _count_of(work, "retr-refused"), _count_of(work, "msg-large")
+        step.text = f"{wording.messages(len(box.entries) - refused - large)} fetched"
+        step.text += f", {refused} refused" if refused else ""
+        step.text += f", {large} too large" if large else ""
+        odd = len([f for f in work.report.findings if f.phase == "messages"])
+        step.text += "; sizes as listed, nothing odd" if not odd else ""
+
+
+def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInfo) -> None:
+    contents = MessageInspector()
+    peer, most = work.session.peer, work.question.options.message_octets
+    if most and entry.size > most:
+        text = (
+            f"message {entry.number} has {wording.octets(entry.size)} by LIST; it was not fetched"
+        )
+        _warn(work, step, "msg-large", text, entry, most)
+        return
+    peer.phase = "message"
+    box.retrieved = True
+    ended: list[operations.MessageEnd] = []
+    try:
+        operation = operations.retr(entry.number, entry.size, most)
+        for piece in work.online.pieces(carry_out(peer, operation), ended):
+            contents.feed(piece)
+        maildrop.check_end(work.session, entry.number, ended[0])
+    except ServerRefused as refused:
+        _refused(work, step, refused, entry)
+        return
+    except (ReplyTimeout, TruncatedReply, ConnectionLost) as error:
+        _count(error, contents, entry)
+        raise
+    if "msg-nofinal" in peer.oddities:
+        del peer.oddities["msg-nofinal"]
+        text = f"message {entry.number}: its last line has no end, so the terminator is none"
+        _warn(work, step, "msg-nofinal", text, entry, contents.octets)
+    elif not ended[0].has_size(entry.size):
+        text = maildrop.size_text(entry.number, ended[0], entry.size)
+        _warn(work, step, "list-size", text, entry, ended[0].octets)
+    for name, place in contents.found.items():
+        text = f"message {entry.number}, at octet {place}"
+        _warn(work, step, name, text, entry, place)
+
+
+def _refused(work: CheckContext, step: Step, refused: ServerRefused, entry: MessageInfo) -> None:
+    """Put down a message that the server does not give out; the others are fetched all the same."""
+    refused.id = "retr-refused"
+    refused.text = f"message {entry.number}: {refused.text}"
+    if not _another(work, refused.id):
+        work.fail(step, refused)
+
+
+def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -> None:
+    """Say how much of the message came."""
+    error.command = f"RETR {entry.number}"
+    if isinstance(error, (TruncatedReply, ConnectionLost)):
+        error.id = "msg-truncated"
+        error.text = (
+            f"{contents.octets} of {entry.size} octets of message {entry.number} came, "
+            "then the connection ended; nothing saved, nothing deleted"
+        )
+    elif contents.octets:
+        error.text += f"; {contents.octets} of {entry.size} octets of message {entry.number} came"
+
+
+def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
+    work: CheckContext, step: Step, name: str, text: str, entry: MessageInfo, octet: int
+) -> None:
+    """Put down an oddity; of each kind only the first few are told, and the others counted."""
+    if not _another(work, name):
+        step.details.append(("but", f"{name}: {text}"))
+        work.warn(step, name, text, {"message": entry.number, "octet": octet})
+
+
+def _count_of(work: CheckContext, name: str) -> int:
+    """Return how many messages have an oddity or a failure of this kind."""
+    listed = len([finding for finding in work.report.findings if finding.id == name])
+    return listed + int(work.report.facts.get("more", {}).get(name, 0))
+
+
+def _another(work: CheckContext, name: str) -> bool:
+    """Return whether enough of a kind was told; if so, count this one too."""
+    if len([f for f in work.report.findings if f.id == name]) < MOST_TOLD:
+        return False
+    more = work.report.facts.setdefault("more", {})
+    more[name] = more.get(name, 0) + 1
+    return True

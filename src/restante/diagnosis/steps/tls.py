@@ -1,0 +1,295 @@
+"""TLS: begun, verified, and where it fails, looked into without sending anything."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from restante.client import session as sessions
+from restante.client.discovery import mail_address
+from restante.client.tls import trusting, unverified
+from restante.diagnosis import certificate, port_probe, suggestions
+from restante.diagnosis.context import CheckAborted
+from restante.diagnosis.steps import connect
+from restante.diagnosis.steps.greeting import leave_capa_out
+from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError, SecurityError
+
+if TYPE_CHECKING:
+    from restante.client.options import Options
+    from restante.client.socket_driver import SocketDriver
+    from restante.diagnosis.context import CheckContext
+    from restante.diagnosis.report import Step
+
+_ABOUT_TRUST = {
+    "tls-expired", "tls-notyet", "tls-selfsigned", "tls-unknown-ca", "tls-chain", "tls-wronghost",
+}  # fmt: skip
+
+OLD = ("SSLv3", "TLSv1", "TLSv1.1")  # versions out of use: RFC 8996
+
+
+@dataclass(slots=True)
+class TlsObservation:
+    """What a look without verification found."""
+
+    facts: certificate.CertificateSummary | None = None
+    version: str = ""
+    cipher: str = ""
+    greets: str = ""  # what the server says behind a certificate that is not believed
+    other: RemoteError | None = None  # it is no POP3 server
+    lenient: bool = False  # only with settings that take whatever there is
+
+
+def implicit_tls_step(work: CheckContext) -> None:
+    """Begin TLS from the first octet."""
+    with work.step("tls") as step:
+        try:
+            work.online.begin()
+        except SecurityError as error:
+            if error.id == "plain-on-tls":
+                _name_what_speaks(work, error)
+                raise
+            _distrusted(work, step, error)
+        except ConnectionLost:
+            _name_what_speaks(work, None)
+            raise
+        report_tls(work, step)
+
+
+def stls_step(work: CheckContext) -> None:
+    """Begin TLS by STLS, where it is offered or wanted."""
+    if work.target.tls != "starttls":
+        return
+    with work.step("tls") as step:
+        try:
+            work.run(sessions.secure(work.session))
+        except SecurityError as error:
+            if error.id not in _ABOUT_TRUST | {"tls-old", "tls-weak", "tls-failed"}:
+                if error.id == "stls-missing":
+                    _suggest_implicit(work, step)
+                raise
+            _distrusted(work, step, error)
+        except RemoteError as error:
+            leave_capa_out(work, error)
+        if work.session.tls is None:
+            step.text = "none: the server does not offer STLS; to this machine a password may go"
+            if not work.target.loopback:
+                step.text = "none; --insecure-plaintext lets the password go in clear"
+            return
+        report_tls(work, step)
+
+
+def report_tls(work: CheckContext, step: Step) -> None:
+    """Say what TLS came to be, and what the certificate is."""
+    tls = work.session.tls
+    assert tls is not None
+    facts = certificate.summarise(tls.chain())
+    work.report.facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
+    step.text = tls.version
+    if facts is not None:
+        work.report.facts["tls"]["certificate"] = facts.as_json()
+        name = next(iter(facts.names), facts.subject)
+        proven = work.session.options.context is None or _verifies(work.session.options)
+        chain = "chain complete" if proven else "not verified"
+        step.text += f"; certificate {name}, {facts.validity}, {chain}"
+        if facts.ends_soon and work.question.mind_renewal:
+            text = f"it ends on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
+            work.warn(step, "tls-soon", text, {"days_left": facts.days_left})
+    if not work.question.verify:
+        _judge(work, step)
+
+
+def _verifies(options: Options) -> bool:
+    return options.context is not None and options.context.verify_mode == ssl.CERT_REQUIRED
+
+
+def _distrusted(work: CheckContext, step: Step, error: SecurityError) -> None:
+    """Look at the certificate that was not believed, and end the check."""
+    seen = inspect_unverified(work)
+    _explain(work, step, error, seen)
+    if seen.other is not None:
+        certificate_too = f"{error.id}: {error.text}"
+        step.text, step.details = "", [("certificate", certificate_too), *step.details]
+        work.fail(step, seen.other)
+        raise CheckAborted from error
+    work.fail(step, error, *_next_commands(work, error, seen))
+    raise CheckAborted from error
+
+
+def _begin(wire: SocketDriver) -> None:
+    """Go up to where a login may begin."""
+    wire.begin()
+    wire.run(sessions.open_(wire.session))
+
+
+def inspect_unverified(work: CheckContext) -> TlsObservation:
+    """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
+    seen = TlsObservation()
+    for context in (unverified(), _ancient()):
+        options = replace(work.question.options, context=context, trace=None)
+        with contextlib.suppress(RemoteError):
+            wire = connect.reconnect(work, options)
+            try:
+                _begin(wire)
+            except MalformedReply as error:
+                seen.other = error if error.id == "wrong-protocol" else None
+            finally:
+                if wire.session.tls is not None:
+                    tls = wire.session.tls
+                    seen.facts = certificate.summarise(tls.chain())
+                    seen.version, seen.cipher = tls.version, tls.cipher
+                    seen.greets = wire.session.greeting.line if wire.session.greeting else ""
+                wire.close()
+        if seen.version:
+            break
+        seen.lenient = True
+    if not seen.version and work.target.tls == "implicit":
+        seconds = min(connect.A_MOMENT, work.left)
+        seen.version = port_probe.old_version(work.address, work.target.port, seconds)
+    return seen
+
+
+def _ancient() -> ssl.SSLContext:
+    """Return settings that take whatever the library still can, to see what a server has."""
+    context = unverified()
+    with contextlib.suppress(ssl.SSLError):
+        context.set_ciphers("ALL:@SECLEVEL=0")
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    context.options |= 0x4  # OP_LEGACY_SERVER_CONNECT: it has a name only from Python 3.12 on
+    return context
+
+
+def _explain(work: CheckContext, step: Step, error: SecurityError, seen: TlsObservation) -> None:
+    """Write down what the certificate says, and name the missing link."""
+    facts = seen.facts
+    _judge_version(error, seen)
+    if facts is None:
+        if seen.version:
+            step.details.append(("it speaks", f"{seen.version} {seen.cipher}"))
+        return
+    context = work.question.trust or work.question.options.context or trusting()
+    if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
+        error.id = "tls-selfsigned"
+    if error.id in ("tls-unknown-ca", "tls-chain"):
+        error.id = "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
+    error.certificate = facts.as_json()
+    error.text = _evidence(work, error, seen, facts)
+    if error.id == "tls-wronghost":
+        step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
+        name = work.question.options.server_name or work.target.host
+        step.details.append(("you asked for", name))
+    step.details += [
+        ("subject", facts.subject),
+        ("issuer", facts.issuer),
+        ("dates", facts.validity),
+    ]
+    if error.id in ("tls-old", "tls-weak"):
+        step.details.append(("it has", f"{seen.version} {seen.cipher}; key {facts.key}"))
+    if seen.greets:
+        step.details.append(("behind it", f"a POP3 server answers: {seen.greets}"))
+
+
+def _judge_version(error: SecurityError, seen: TlsObservation) -> None:
+    """Judge a handshake that failed by what a second look agreed upon, not by a library's words."""
+    if error.id not in ("tls-failed", "tls-old", "tls-weak"):
+        return
+    if seen.version in OLD:
+        error.id, error.text = "tls-old", f"the server speaks {seen.version} at most"
+    elif error.id == "tls-weak" and not seen.version:
+        error.id = "tls-failed"  # nothing that is still to be had would do either
+    elif error.id == "tls-old" and seen.version:
+        error.id = "tls-failed"
+        error.text = f"the server speaks {seen.version}, and the settings here refuse that"
+    elif error.id == "tls-failed" and seen.version and seen.lenient:
+        error.id = "tls-weak"
+
+
+def _evidence(
+    work: CheckContext,
+    error: SecurityError,
+    seen: TlsObservation,
+    facts: certificate.CertificateSummary,
+) -> str:
+    host = work.question.options.server_name or work.target.host
+    return {
+        "tls-expired": f"certificate of {facts.subject} {facts.validity}",
+        "tls-notyet": f"certificate of {facts.subject} is {facts.validity}",
+        "tls-selfsigned": f"{facts.subject} certifies itself",
+        "tls-unknown-ca": f"{facts.subject} is certified by {facts.issuer}, not trusted here",
+        "tls-chain": f"the certificate of its issuer, {facts.issuer}, is not sent",
+        "tls-wronghost": f"certificate is for {', '.join(facts.names)}; you asked for {host}",
+        "tls-old": f"the server speaks {seen.version} at most",
+        "tls-weak": f"{seen.version} {seen.cipher}, key {facts.key}, signed with {facts.signature}",
+    }.get(error.id, error.text)
+
+
+def _next_commands(work: CheckContext, error: SecurityError, seen: TlsObservation) -> list[str]:
+    if error.id != "tls-wronghost" or seen.facts is None:
+        return []
+    names = [name for name in seen.facts.names if _is_ours(work, name.lower())]
+    mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
+    name = next(iter(mail or names), "")
+    if name and work.question.options.server_name:
+        return [suggestions.check_command(work.question, server_name=name)]
+    return [suggestions.check_command(work.question, name)] if name else []
+
+
+def _is_ours(work: CheckContext, name: str) -> bool:
+    """Tell whether a certificate's name is in a domain that the person named.
+
+    Whoever answers chose the other names, and would get the password by a command with one of them.
+    """
+    asked = work.question.options.server_name or work.target.host
+    mail = work.target.user.rpartition("@")[2].lower() or asked
+    return mail_address.is_name(name) and (
+        mail_address.is_below(name, asked)
+        or mail_address.is_below(asked, name)
+        or mail_address.is_below(name, mail)
+    )
+
+
+def _judge(work: CheckContext, step: Step) -> None:
+    """With -k: learn what verification would have said, and make it a warning."""
+    options = replace(work.question.options, context=work.question.trust, trace=None)
+    try:
+        wire = connect.reconnect(work, options)
+        try:
+            _begin(wire)
+        finally:
+            wire.close()
+    except SecurityError as error:
+        seen = TlsObservation(
+            certificate.summarise(work.session.tls.chain() if work.session.tls else ())
+        )
+        _explain(work, step, error, seen)
+        facts = {"certificate": dict(error.certificate or {})}
+        work.warn(step, error.id, error.text, facts)
+    except RemoteError as error:
+        work.trace("<", f"(a second look at the certificate failed: {error})")
+
+
+def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
+    """Say which protocol a port speaks that speaks no TLS. Raises MalformedReply."""
+    said = port_probe.read_banner(work.address, work.target.port, min(connect.A_MOMENT, work.left))
+    kind = port_probe.kind_of(said) if said else ""
+    if kind in ("", "TLS"):
+        return
+    if kind == "POP3":
+        if error is not None:
+            error.text = (
+                f"port {work.target.port} speaks POP3 in clear: {said[:80].decode('latin-1')!r}"
+            )
+        return
+    line = said.decode("latin-1").strip()[:100]
+    text = f'this is an {kind} server; it says "{line}"'
+    raise MalformedReply("wrong-protocol", text, phase="greeting")
+
+
+def _suggest_implicit(work: CheckContext, step: Step) -> None:
+    if port_probe.identify_protocol(work.address, 995, min(1.0, work.left)) == "TLS":
+        step.details.append(("but", f"port 995 of {work.target.host} speaks TLS"))

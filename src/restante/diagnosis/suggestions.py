@@ -1,0 +1,63 @@
+"""The exact commands to type next."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from restante.client.options import PORTS, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.client.options import Tls
+    from restante.diagnosis.request import CheckRequest
+
+
+def check_command(  # noqa: PLR0913  # what may be other than it was asked
+    question: CheckRequest,
+    host: str = "",
+    port: int = 0,
+    *,
+    tls: Tls | None = None,
+    server_name: str = "",
+    flags: tuple[str, ...] = (),
+) -> str:
+    """Return a command like the one that asked, with what is to be another."""
+    asked = question.target or Target("", 0, "implicit", question.account)
+    tls = tls or asked.tls
+    tls = "starttls" if tls == "none" else tls
+    wanted = Target(host or asked.host, port or asked.port or PORTS[tls], tls, asked.user)
+    verb = "probe" if question.password is None else "check"
+    options = _options(question, wanted, server_name)
+    return shlex.join(["pop3", verb, _url(wanted), *options, *question.flags, *flags])
+
+
+def _url(target: Target) -> str:
+    scheme = "pop3s" if target.tls == "implicit" else "pop3"
+    user = target.user.replace("%", "%25") + "@" if target.user else ""
+    host = f"[{target.host}]" if ":" in target.host else target.host
+    port = "" if target.port == PORTS[target.tls] else f":{target.port}"
+    return f"{scheme}://{user}{host}{port}"
+
+
+def _options(question: CheckRequest, wanted: Target, server_name: str) -> Iterator[str]:
+    """Yield the options of the command that asked, as far as they hold for another server too."""
+    options, asked = question.options, question.target
+    name = server_name or options.server_name
+    if name:
+        yield from ("--servername", name)
+    moved = options.resolve.get((asked.host, asked.port)) if asked else None
+    if moved:
+        address = f"[{moved}]" if ":" in moved else moved
+        yield from ("--resolve", f"{wanted.host}:{wanted.port}:{address}")
+    if options.family:
+        yield f"-{options.family}"
+    if options.insecure_plaintext and wanted.tls != "implicit":
+        yield "--insecure-plaintext"
+    if options.token:
+        yield "--oauth"
+    if options.mechanisms:
+        yield from ("--mechanism", options.mechanisms[0])
+    if question.deep:
+        yield "--deep"

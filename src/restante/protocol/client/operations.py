@@ -1,0 +1,319 @@
+"""The client's commands, a function each: what to send, and how to read the answer.
+
+An operation knows no state and no socket: `dialogue.carry_out` runs one, `dialogue.pipelined` many.
+All readers raise ServerRefused where the server says -ERR, and Lost or MalformedReply where it
+breaks off or talks nonsense.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from restante.protocol.client.connection import (
+    LINE_LIMIT,
+    LISTING_LIMIT,
+    MessageChunk,
+    Operation,
+    Peek,
+    Receive,
+    ServerPeer,
+    Status,
+)
+from restante.protocol.client.noise import without_noise
+from restante.protocol.errors import LocalError
+from restante.protocol.failures import MalformedReply, TruncatedReply
+from restante.protocol.unstuffing import DotUnstuffer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.client.connection import Dialogue
+
+COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
+MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
+FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
+LINGER = 0.05  # seconds in which what comes behind a message's end is on its way
+UNKEPT = 1 << 30  # octets of a body that TOP was not asked for
+QUIET = 1.0  # seconds of silence that end a reply whose terminator does not come on its own line
+NO_FINAL = "all octets that LIST promised came; the dot behind them is not on a line of its own"
+ENDLESS = 1 << 40  # octets of a message of which nothing is promised
+
+_REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
+_TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
+_AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
+_NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
+_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxTotals:
+    """STAT: so many messages, of so many octets together."""
+
+    messages: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnd:
+    """How a message came to its end."""
+
+    octets: int  # as they came, dots unstuffed
+    behind: bytes  # what came behind the terminator, where nothing was asked for: it was no end
+    lines: int
+    bare: int = 0  # lines that ended with LF alone, of a server that ends all lines so
+    dots: int = 0  # that were taken away
+
+    def has_size(self, listed: int) -> bool:
+        """Return whether this is the size that LIST promised; it counts line ends as CR LF."""
+        return listed in (self.octets, self.octets + self.bare)
+
+
+def command(verb: str, *fields: str) -> bytes:
+    """Return a command's line. Raises LocalError: a field would break out of it, or it is too long.
+
+    A line end in a name or password would begin a command of its own.
+    """
+    for field in fields:
+        if any(c in field for c in "\r\n\0"):
+            raise LocalError(f"a line end or NUL in what follows {verb}: nothing was sent")
+    line = " ".join((verb, *fields)).encode() + b"\r\n"
+    if len(line) > COMMAND_LIMIT and verb != "AUTH":
+        raise LocalError(f"{verb} with {len(line)} octets: a line holds {COMMAND_LIMIT}")
+    return line
+
+
+def _status(verb: str, *fields: str, shown: bytes | None = None) -> Operation[Status]:
+    return Operation(command(verb, *fields), ServerPeer.ok, shown)
+
+
+def greeting(peer: ServerPeer) -> Dialogue[Status]:
+    """Read the greeting. RFC 1939 section 4."""
+    return peer.ok()
+
+
+def capa() -> Operation[dict[str, str]]:
+    """CAPA: each tag in upper case, with what follows it. RFC 2449 section 5."""
+
+    def read(peer: ServerPeer) -> Dialogue[dict[str, str]]:
+        yield from peer.ok()
+        lines = yield from peer.listing(LINE_LIMIT)
+        pairs = (line.strip().partition(" ") for line in lines if line.strip())
+        return {tag.upper(): argument.strip() for tag, _, argument in pairs}
+
+    return Operation(command("CAPA"), read)
+
+
+def stls() -> Operation[Status]:
+    """STLS: TLS may begin behind its +OK. RFC 2595 section 4."""
+    return _status("STLS")
+
+
+def utf8() -> Operation[Status]:
+    """UTF8. RFC 6856 section 2."""
+    return _status("UTF8")
+
+
+def lang(tag: str) -> Operation[Status]:
+    """LANG with a tag. RFC 6856 section 3."""
+    return _status("LANG", tag)
+
+
+def user(name: str) -> Operation[Status]:
+    """USER. RFC 1939 section 7."""
+    return _status("USER", name)
+
+
+def pass_(password: str) -> Operation[Status]:
+    """PASS, whose password no trace shows. RFC 1939 section 7."""
+    return _status("PASS", password, shown=b"PASS ***\r\n")
+
+
+def apop(name: str, digest: str) -> Operation[Status]:
+    """APOP. RFC 1939 section 7."""
+    return _status("APOP", name, digest, shown=f"APOP {name} ***\r\n".encode())
+
+
+def noop() -> Operation[Status]:
+    """NOOP. RFC 1939 section 5."""
+    return _status("NOOP")
+
+
+def rset() -> Operation[Status]:
+    """RSET: nothing is marked any more. RFC 1939 section 5."""
+    return _status("RSET")
+
+
+def dele(number: int) -> Operation[Status]:
+    """DELE: the message is marked, and removed by QUIT. RFC 1939 section 5."""
+    return _status("DELE", str(number))
+
+
+def quit_() -> Operation[Status]:
+    """QUIT: what is marked is removed. RFC 1939 section 6."""
+    return _status("QUIT")
+
+
+def stat() -> Operation[MailboxTotals]:
+    """STAT. RFC 1939 section 5."""
+
+    def read(peer: ServerPeer) -> Dialogue[MailboxTotals]:
+        status = yield from peer.ok()
+        found = _TOTALS.match(status.text)
+        if not found:
+            said = peer.excerpt(status.line.encode())
+            found = _AMONG_WORDS.fullmatch(status.text)
+            if not found:
+                raise peer.error(MalformedReply, "bad-reply", f'no two numbers: "{said}"')
+            peer.odd("odd-reply", f'STAT has words between its numbers: "{said}"')
+        return MailboxTotals(int(found[1]), int(found[2]))
+
+    return Operation(command("STAT"), read)
+
+
+def list_() -> Operation[dict[int, int]]:
+    """LIST: the octets of each message by its number. RFC 1939 section 5."""
+    return _table("LIST", lambda text: int(_digits(text.split()[0])))
+
+
+def uidl() -> Operation[dict[int, str]]:
+    """UIDL: the unique-id of each message by its number. RFC 1939 section 7."""
+    return _table("UIDL", lambda text: text)
+
+
+def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
+    def read(peer: ServerPeer) -> Dialogue[dict[int, T]]:
+        status = yield from peer.ok()
+        table: dict[int, T] = {}
+        if not peer.inbox and says_no_mail(status.text):
+            peer.inbox += yield Peek(QUIET)
+            if not peer.inbox:
+                text = f'{verb} of an empty mailbox has no dot behind "{status.line}"'
+                peer.odd("list-empty", text)
+                return table
+        for line in (yield from peer.listing()):
+            if not _REGULAR.match(line):
+                peer.odd("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
+                if not line.strip():
+                    continue
+            number, *rest = line.split(None, 1)
+            try:
+                table[int(_digits(number))] = value("".join(rest).strip())
+            except (ValueError, IndexError):
+                text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
+                raise peer.error(MalformedReply, "bad-reply", text) from None
+        return table
+
+    return Operation(command(verb), read)
+
+
+def says_no_mail(text: str) -> bool:
+    """Return whether a reply's text says that there are no messages."""
+    return bool(_NO_MAIL.search(text))
+
+
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS):
+        raise ValueError("no number")
+    return text
+
+
+def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[bytes]:
+    """TOP: the header and so many lines of the body. RFC 1939 section 7.
+
+    Returns the first `keep` octets at most. Of a server that sends the body where no line of it was
+    asked for, only the header is returned. Raises MalformedReply: there is no end.
+    """
+
+    def read(peer: ServerPeer) -> Dialogue[bytes]:
+        yield from peer.ok()
+        body = DotUnstuffer(bare_lf=peer.bare_lf)
+        kept = bytearray()
+        header = 0  # its octets, once its end has come
+        while not body.ended:
+            piece = yield from next_piece(peer, body, UNKEPT if header else LISTING_LIMIT)
+            if header:
+                continue
+            searched = max(0, len(kept) - len(b"\n\r"))
+            kept += piece[: keep - len(kept)]
+            if not lines and (end := _END_OF_HEADER.search(kept, searched)):
+                header = end.end()
+                del kept[header:]
+        if header and body.octets > header + len(b"\r\n"):
+            text = f"{body.octets - header} octets of the body came with TOP {number} 0"
+            peer.odd("top-body", text)
+        peer.multi = peer.command
+        return bytes(kept)
+
+    return Operation(command("TOP", str(number), str(lines)), read)
+
+
+def retr(
+    number: int, promised: int | None = None, most: int | None = None
+) -> Operation[MessageEnd]:
+    """RETR: the message as chunks, and how it ended. RFC 1939 section 5.
+
+    `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
+    behind one that is shorter or longer there may be more, so that is waited for a moment.
+    No message has more than `most` octets, whatever is promised.
+    Raises TruncatedReply too: the connection ended before the message did.
+    """
+
+    def read(peer: ServerPeer) -> Dialogue[MessageEnd]:
+        yield from peer.ok()
+        body = DotUnstuffer(bare_lf=peer.bare_lf)
+        limit = min(max_message_octets(promised), most or ENDLESS)
+        while not body.ended:
+            piece = yield from next_piece(peer, body, limit, promised)
+            if piece:
+                yield MessageChunk(piece)
+        if body.octets != promised and not peer.outstanding and not peer.inbox:
+            peer.inbox += yield Peek(LINGER)
+        behind = b"" if peer.outstanding else bytes(peer.inbox)
+        if body.octets == promised and not without_noise(behind):
+            behind = b""  # an empty line behind a message that is whole
+        peer.multi = peer.command
+        peer.add_trace("<", f"({body.octets} octets)")
+        return MessageEnd(body.octets, behind, body.lines, body.bare, body.dots)
+
+    return Operation(command("RETR", str(number)), read)
+
+
+def max_message_octets(promised: int | None) -> int:
+    """Return how many octets may come for a message of which LIST promised so many."""
+    return ENDLESS if promised is None else 2 * promised + FLOOD
+
+
+def next_piece(
+    peer: ServerPeer, body: DotUnstuffer, most: int, promised: int | None = None
+) -> Dialogue[bytes]:
+    """Return the next octets of a message; there may be none as yet.
+
+    Raises TruncatedReply, MalformedReply.
+
+    Where all `promised` octets came, and a dot that is not on a line of its own, silence ends it.
+    """
+    octets = bytes(peer.inbox)
+    peer.inbox.clear()
+    whole = not octets and promised is not None and body.may_end_at(promised)
+    if whole and not peer.outstanding:
+        octets = yield Peek(QUIET)
+        if not octets:
+            peer.odd("msg-nofinal", f"{NO_FINAL} ({peer.command})")
+            return body.end_here()
+    if not octets:
+        octets = yield Receive()
+        if not octets:
+            text = f"the connection ended after {body.octets} octets, before the end of the message"
+            raise peer.error(TruncatedReply, "msg-truncated", text)
+    piece = body.feed(octets)
+    if body.ended:
+        peer.inbox += body.rest
+        if body.by_lf and not peer.bare_lf:
+            peer.odd("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
+    if body.octets > most:
+        raise peer.error(MalformedReply, "bad-reply", f"{body.octets} octets have come, and no end")
+    return piece

@@ -1,0 +1,98 @@
+"""A command typed by a person: any line, and its reply as it comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol.client.connection import (
+    LISTING_LIMIT,
+    MessageChunk,
+    Operation,
+    Peek,
+    ServerPeer,
+    Status,
+)
+from restante.protocol.client.operations import next_piece
+from restante.protocol.errors import LocalError
+from restante.protocol.unstuffing import DotUnstuffer
+
+if TYPE_CHECKING:
+    from restante.protocol.client.connection import Dialogue
+
+A_MOMENT = 0.25  # seconds in which lines behind a reply of one line begin to come
+REST = 1.0  # seconds for each further piece of them
+
+_ALWAYS = {"CAPA", "TOP", "RETR"}
+_WITHOUT_ARGUMENT = {"LIST", "UIDL", "LANG", "AUTH"}
+_ONE_LINE = {"DELE", "LANG", "NOOP", "PASS", "QUIT", "RSET", "STAT", "USER", "UTF8"}
+_SECRET = {"PASS": 1, "APOP": 2, "AUTH": 2}  # from which word on nothing is shown
+_CHANGES_THE_WIRE = {
+    "STLS": "TLS is begun by the program itself",
+    "AUTH": "log in with USER and PASS",
+}
+
+
+def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
+    """Return the operation of a line as it was typed: its reply's lines come as chunks, unstuffed.
+
+    Its status may be shown, and an -ERR is returned, not raised. At most `most` octets are taken.
+    Raises LocalError: a line end within it, or a command after which the other end no longer speaks
+    in lines.
+    """
+    words = line.split()
+    verb = words[0].upper() if words else ""
+    if any(c in line for c in "\r\n\0"):
+        raise LocalError("a line end or NUL in a command: nothing was sent")
+    if verb in _CHANGES_THE_WIRE and (verb != "AUTH" or len(words) > 1):
+        raise LocalError(f"{verb} cannot be typed here: {_CHANGES_THE_WIRE[verb]}")
+
+    def read(peer: ServerPeer) -> Dialogue[Status]:
+        status = peer.shown((yield from peer.status()))
+        if not status.ok or not is_multi_line(line):
+            if status.ok and line.split(maxsplit=1)[0].upper() not in _ONE_LINE:
+                yield from _what_follows(peer, most)
+            return status
+        body = DotUnstuffer(bare_lf=peer.bare_lf)
+        while not body.ended:
+            piece = yield from next_piece(peer, body, most)
+            if piece:
+                yield MessageChunk(piece)
+        peer.multi = peer.command
+        peer.add_trace("<", f"({body.lines} lines)")
+        return status
+
+    return Operation(line.encode() + b"\r\n", read, redact_command(line).encode() + b"\r\n")
+
+
+def _what_follows(peer: ServerPeer, most: int) -> Dialogue[None]:
+    """Give what comes behind a reply that should have one line, as it comes.
+
+    Some servers answer LIST with a number by a list, and commands of their own by many lines.
+    """
+    octets, seconds, last = 0, A_MOMENT, b""
+    while octets <= most:
+        came = bytes(peer.inbox) or (yield Peek(seconds))
+        peer.inbox.clear()
+        if not came:
+            return
+        octets, seconds, last = octets + len(came), REST, (last + came)[-len(b"\n.\r\n") :]
+        yield MessageChunk(came)
+        if last.endswith((b"\n.\r\n", b"\n.\n")):
+            return
+
+
+def is_multi_line(line: str) -> bool:
+    """Return whether a command's +OK goes on until a line with a dot."""
+    words = line.upper().split()
+    return bool(words) and (
+        words[0] in _ALWAYS or (words[0] in _WITHOUT_ARGUMENT and len(words) == 1)
+    )
+
+
+def redact_command(line: str) -> str:
+    """Return a line as it may be shown, kept in a history or traced."""
+    words = line.split()
+    public = _SECRET.get(words[0].upper()) if words else None
+    if public is None or len(words) <= public:
+        return line
+    return " ".join([*words[:public], "***"])

@@ -1,0 +1,135 @@
+"""AUTH as the client says it, and what the server makes of it. RFC 5034 section 4."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+from restante.protocol.client.connection import Operation, Send, ServerPeer, Status, computed
+from restante.protocol.client.operations import command
+from restante.protocol.failures import MechanismRefused, RemoteError, SecurityError, ServerRefused
+
+if TYPE_CHECKING:
+    from restante.protocol.client.connection import Dialogue
+
+Responder: TypeAlias = Generator[bytes | None, bytes, None]
+"""A mechanism's side of the client: yields responses, the first one None where the server begins.
+
+It raises ValueError where the server is not who it should be, and SaslRefusal where the server
+refuses within the mechanism; it is sent b"" where +OK came, which is no proof to a mechanism
+that wants one.
+"""
+
+
+class SaslRefusal(Exception):  # noqa: N818  # it is an answer rather than an error
+    """The server refuses by the mechanism's own means, such as "e=" of SCRAM (RFC 5802)."""
+
+
+def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
+    """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command.
+
+    Its reader raises SecurityError too: the server did not prove itself, so nothing more is sent
+    to it. It raises MechanismRefused in place of Denied where no response was sent.
+    """
+    first = next(responder)
+    request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
+    if initial and first is not None:
+        response = _base64(first) or b"="
+        request = request[:-2] + b" " + response + b"\r\n"
+        shown, first = f"AUTH {mechanism} ***\r\n", None
+
+    def read(peer: ServerPeer) -> Dialogue[Status]:
+        held, refused = (
+            first,
+            MechanismRefused if shown == f"AUTH {mechanism}\r\n" else ServerRefused,
+        )
+        while (challenge := (yield from _challenge(peer))) is not None:
+            try:
+                response = held
+                if response is None:
+                    response = yield from computed(partial(_respond, responder, challenge))
+            except SaslRefusal as said:
+                yield from _refused_within(peer, str(said))
+            except ValueError as doubt:
+                yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
+                raise peer.error(SecurityError, "auth-unproven", str(doubt)) from None
+            if response is None:
+                yield from _give_up(peer)
+            held, refused = None, ServerRefused
+            yield Send(_base64(response or b"") + b"\r\n")
+            peer.add_trace(">", "***")
+        status = yield from peer.status()
+        if not status.ok:
+            raise peer.error(refused, "refused", status.text, status.code)
+        _conclude(peer, responder)
+        return status
+
+    return Operation(request, read, shown.encode())
+
+
+def _respond(responder: Responder, challenge: bytes) -> bytes | None:
+    """Return the response to a challenge, None where the mechanism has no more of them."""
+    try:
+        return responder.send(challenge) or b""
+    except StopIteration:
+        return None
+
+
+def _give_up(peer: ServerPeer) -> Dialogue[NoReturn]:
+    yield from peer.send(b"*\r\n")
+    yield from peer.status()
+    text = "given up: more challenges than the mechanism has"
+    raise peer.error(ServerRefused, "auth-failed", text)
+
+
+def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
+    """Hear the -ERR behind a refusal by the mechanism; the server may also hang up or fall silent.
+
+    Raises ServerRefused, in any of the three cases. Raises SecurityError: the server says +OK all
+    the same.
+    """
+    text, code, others = said, "", []
+    try:
+        yield Send(b"\r\n")
+        status = yield from peer.status()
+    except RemoteError as end:
+        others = [end.text]
+    else:
+        if status.ok:
+            unproven = f"the server said +OK behind its own refusal: {said}"
+            raise peer.error(SecurityError, "auth-unproven", unproven)
+        text, code = f"{status.text} ({said})".strip(), status.code
+    denied = peer.error(ServerRefused, "refused", text, code)
+    denied.others += others
+    raise denied
+
+
+def _conclude(peer: ServerPeer, responder: Responder) -> None:
+    """Tell a mechanism that the server is done. Raises SecurityError: its proof is missing."""
+    try:
+        responder.send(b"")
+    except StopIteration:
+        return
+    except ValueError as doubt:
+        raise peer.error(SecurityError, "auth-unproven", str(doubt)) from None
+
+
+def _challenge(peer: ServerPeer) -> Dialogue[bytes | None]:
+    """Return the next challenge, None where the status line comes instead."""
+    line = yield from peer.line(peek=True)
+    if not line.startswith(b"+") or line[:3].upper() == b"+OK":
+        return None
+    yield from peer.line()
+    peer.add_trace("<", "+ ***")
+    challenge = line[1:].strip()
+    try:
+        return binascii.a2b_base64(challenge)
+    except binascii.Error:  # words for people; a mechanism that needs a challenge refuses them
+        peer.odd("odd-reply", "a challenge is not base64")
+        return challenge
+
+
+def _base64(octets: bytes) -> bytes:
+    return binascii.b2a_base64(octets, newline=False)

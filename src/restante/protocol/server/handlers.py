@@ -1,0 +1,208 @@
+"""One function a command.
+
+A handler that needs nothing returns the reply's octets; one that does is a generator of needs which
+returns them. Raising Refused makes the reply -ERR. RFC 1939 sections 4 to 7, RFC 2449.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol import stuffing
+from restante.protocol.errors import Refusal, TlsRequired
+from restante.protocol.server import sasl
+from restante.protocol.server.capabilities import capability_lines
+from restante.protocol.server.maildrop import MaildropView
+from restante.protocol.server.needs import (
+    CommitDeletions,
+    LockMaildrop,
+    OpenMessage,
+    Reply,
+    SendMultiline,
+    StartServerTls,
+    VerifyDigest,
+)
+from restante.protocol.server.sasl_exchange import SaslExchange
+from restante.protocol.server.session import EndReason, State
+from restante.protocol.status import OK, multiline_reply, ok, say
+from restante.protocol.translations.languages import LANGUAGES, match
+
+if TYPE_CHECKING:
+    from restante.protocol.secret import Secret
+    from restante.protocol.server.maildrop import MessageList
+    from restante.protocol.server.needs import Body
+    from restante.protocol.server.session import Session
+    from restante.protocol.server.settings import Identity
+
+
+def capa(session: Session) -> bytes:
+    """List what the server can do. RFC 2449 section 5."""
+    return multiline_reply(
+        say("Capability list follows", session.language), capability_lines(session)
+    )
+
+
+def stls(session: Session) -> Reply:
+    """Go over to TLS, and forget what was said in clear. RFC 2595 section 4."""
+    if session.channel.tls:
+        raise Refusal("TLS is active already.")
+    if not session.channel.can_start_tls:
+        raise Refusal("TLS is not available here.")
+    if session.utf8:
+        raise Refusal("STLS must come before UTF8.")  # RFC 6856 section 2.1
+    session.channel = yield from StartServerTls(say("Begin TLS now.", session.language))
+    session.reset_after_stls()
+    return b""
+
+
+def utf8(session: Session) -> bytes:
+    """Allow UTF-8 in headers. RFC 6856 section 2."""
+    session.utf8 = True
+    return say("UTF-8 it is.", session.language)
+
+
+def lang(session: Session, tag: str | None) -> bytes:
+    """Choose the language of the texts, or list those there are. RFC 6856 section 3."""
+    if tag is None:
+        names = [f"{language.tag} {language.name}" for language in LANGUAGES.values()]
+        return multiline_reply(say("Languages follow", session.language), names)
+    found = session.settings.language if tag == "*" else match(tag)
+    if found is None:
+        raise Refusal("This language is not spoken here.")
+    session.language = found
+    return ok(f"{found} {session.translate('Language chosen.')}")
+
+
+def user(session: Session, name: str) -> bytes:
+    """Take the name, known or not: to say so would give names away. RFC 1939 section 13."""
+    if not session.channel.clear_text:
+        raise TlsRequired(name)
+    session.user = name
+    return OK
+
+
+def pass_(session: Session, password: Secret) -> Reply:
+    """Log in: prove the password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
+    session.logins += 1
+    if not session.channel.clear_text:
+        raise TlsRequired
+    identity = yield sasl.verification(session.user, password)
+    return (yield from _log_in(session, identity))
+
+
+def apop(session: Session, name: str, digest: str) -> Reply:
+    """Log in by a digest of the greeting's timestamp and a shared secret. RFC 1939 section 7."""
+    session.logins += 1
+    if not session.timestamp:
+        raise Refusal("APOP is not offered here.")
+    proof = VerifyDigest(name, session.timestamp.encode(), digest, keyed=False)
+    return (yield from _log_in(session, (yield from proof)))
+
+
+def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Reply:
+    """Log in by SASL; without a mechanism, list those on offer. RFC 5034 section 4."""
+    if mechanism is None:
+        return multiline_reply(
+            say("Mechanisms follow", session.language), sasl.offered_mechanisms(session)
+        )
+    session.logins += 1
+    row = sasl.find_mechanism(session, mechanism)
+    if row.server_first and initial is not None:
+        raise Refusal("In this mechanism the server speaks first.")
+    return (yield from _log_in(session, (yield from row.log_in(SaslExchange(session, initial)))))
+
+
+def _log_in(session: Session, identity: Identity) -> Reply:
+    """Lock and open the maildrop of someone whose credentials were right."""
+    if identity.tls_required and not session.channel.tls:
+        raise TlsRequired(identity.name)
+    session.identity = identity
+    contents: MessageList = yield LockMaildrop(identity, session.utf8)
+    session.view = MaildropView(contents)
+    session.state = State.TRANSACTION
+    return say("Logged in.", session.language)
+
+
+def stat(session: Session) -> bytes:
+    """Count the messages that are not marked. RFC 1939 section 5."""
+    return b"+OK %d %d\r\n" % (session.view.count, session.view.octets)
+
+
+def list_(session: Session, number: int | None) -> bytes:
+    """Give the size of one message, or of all that are not marked. RFC 1939 section 5."""
+    view = session.view
+    if number is not None:
+        return ok(f"{number} {view.contents.sizes[view.require_readable(number)]}")
+    status = say("{count} messages:", session.language).replace(b"{count}", b"%d" % view.count)
+    return status + view.scan_listing + stuffing.TERMINATOR
+
+
+def uidl(session: Session, number: int | None) -> bytes:
+    """Give the unique-id of one message, or of all that are not marked. RFC 1939 section 7."""
+    view = session.view
+    if number is not None:
+        return ok(f"{number} {view.contents.uids[view.index(number)]}")
+    return OK + view.uid_listing + stuffing.TERMINATOR
+
+
+def retr(session: Session, number: int) -> Reply:
+    """Send a whole message. RFC 1939 section 5."""
+    index = session.view.require_readable(number)
+    stored: Body = yield OpenMessage(index)
+    size = session.view.contents.sizes[index]
+    status = say("{octets} octets", session.language).replace(b"{octets}", b"%d" % size)
+    if isinstance(stored, bytes):
+        reply, octets = stuffing.encode_message(stored)
+        reply = status + reply
+    else:
+        wire = stuffing.DotStuffer()
+        yield from SendMultiline(status, stored, wire)
+        reply, octets = b"", wire.octets
+    session.retrieved += 1
+    if octets != size:
+        session.view.corrections[index] = octets  # for sessions to come
+    return reply
+
+
+def top(session: Session, number: int, lines: int) -> Reply:
+    """Send a message's header and so many lines of its body. RFC 1939 section 7."""
+    stored = yield from OpenMessage(session.view.require_readable(number), lines)
+    if isinstance(stored, bytes):
+        return OK + stuffing.encode_top(stored, lines)
+    yield from SendMultiline(OK, stored, stuffing.TopStuffer(lines))
+    return b""
+
+
+def dele(session: Session, number: int) -> bytes:
+    """Mark a message; only QUIT removes it. RFC 1939 section 5."""
+    session.view.mark(number)
+    return say("Marked to be deleted.", session.language)
+
+
+def rset(session: Session) -> bytes:
+    """Take all marks away. RFC 1939 section 5."""
+    session.view.unmark_all()
+    return OK
+
+
+def noop(_session: Session) -> bytes:
+    """Do nothing, but restart the clock. RFC 1939 section 5."""
+    return OK
+
+
+def quit_(session: Session) -> bytes:
+    """End a session that never logged in. RFC 1939 section 4."""
+    session.end = EndReason.QUIT
+    return say("Logging out.", session.language)
+
+
+def quit_and_update(session: Session) -> Reply:
+    """Remove what is marked, and say so when it is durable. RFC 1939 section 6.
+
+    This is the only place that asks for a removal.
+    """
+    session.state = State.UPDATE
+    session.end = EndReason.UPDATE_FAILED
+    yield CommitDeletions(tuple(sorted(session.view.marked)))
+    session.end = EndReason.QUIT
+    return say("Logging out.", session.language)

@@ -1,0 +1,115 @@
+"""The maildrop as a session sees it. RFC 1939 section 5.
+
+Numbers are 1-based as on the wire, indexes 0-based as in Python, and sizes are octets as LIST
+counts them: line ends as CR LF, before dot-stuffing (section 11).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import Refusal, ResponseCode
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from collections.abc import Set as AbstractSet
+
+
+@dataclass(frozen=True)
+class MessageList:
+    """The messages of a maildrop as they were numbered when it was opened.
+
+    Nothing in it changes, so sessions may share one, and what is derived is derived once.
+    """
+
+    sizes: Sequence[int]  # octets
+    uids: Sequence[str]  # unique-ids, RFC 1939 section 7
+    utf8_only: frozenset[int] = frozenset()  # indexes that this session may not have: RFC 6856
+
+    @cached_property
+    def octets(self) -> int:
+        """The size of all messages together."""
+        return sum(self.sizes)
+
+    @cached_property
+    def scan_listing(self) -> bytes:
+        """The lines of LIST for all messages. RFC 1939 section 5."""
+        return _listing(self.sizes)
+
+    @cached_property
+    def uid_listing(self) -> bytes:
+        """The lines of UIDL for all messages. RFC 1939 section 7."""
+        return _listing(self.uids)
+
+
+@dataclass(slots=True, eq=False)
+class MaildropView:
+    """A maildrop as one session sees it: the contents, less what it has marked as deleted.
+
+    `count` and `octets` are those of the messages that are not marked.
+    """
+
+    contents: MessageList
+    count: int = field(init=False)
+    octets: int = field(init=False)
+    marked: set[int] = field(init=False, default_factory=set)  # indexes
+    corrections: dict[int, int] = field(default_factory=dict)  # index: size found when read
+
+    def __post_init__(self) -> None:
+        self.count = len(self.contents.sizes)
+        self.octets = self.contents.octets
+
+    def mark(self, number: int) -> None:
+        """Mark a message as deleted. Raises Refusal: there is none, or it is marked already."""
+        index = self.index(number)
+        self.marked.add(index)
+        self.count -= 1
+        self.octets -= self.contents.sizes[index]
+
+    def unmark_all(self) -> None:
+        """Take all marks away. RFC 1939 section 5, RSET."""
+        self.marked.clear()
+        self.count = len(self.contents.sizes)
+        self.octets = self.contents.octets
+
+    @property
+    def scan_listing(self) -> bytes:
+        """The lines of LIST for the messages that are not marked. RFC 1939 section 5."""
+        contents = self.contents
+        return _listing(contents.sizes, self.marked) if self.marked else contents.scan_listing
+
+    @property
+    def uid_listing(self) -> bytes:
+        """The lines of UIDL for the messages that are not marked. RFC 1939 section 7."""
+        contents = self.contents
+        return _listing(contents.uids, self.marked) if self.marked else contents.uid_listing
+
+    def index(self, number: int) -> int:
+        """Return the index of the message with this number.
+
+        Raises Refusal: there is no such message, or it is marked. RFC 1939 section 5, DELE.
+        """
+        index = number - 1
+        if not 0 <= index < len(self.contents.sizes):
+            raise Refusal("There's no message {number}.", number=number)
+        if index in self.marked:
+            raise Refusal("Message is deleted.")
+        return index
+
+    def require_readable(self, number: int) -> int:
+        """Return the index of a message that this session may have. Raises Refusal."""
+        index = self.index(number)
+        if index in self.contents.utf8_only:
+            raise Refusal("The header is in UTF-8: say UTF8 before you log in.", ResponseCode.UTF8)
+        return index
+
+
+def _listing(values: Sequence[object], marked: AbstractSet[int] = frozenset()) -> bytes:
+    """Return a line for each value but the marked ones: its number, a space, and itself."""
+    if not marked:
+        lines = [f"{number} {value}\r\n" for number, value in enumerate(values, 1)]
+    else:
+        lines = [f"{i + 1} {value}\r\n" for i, value in enumerate(values) if i not in marked]
+    return "".join(lines).encode()

@@ -1,0 +1,210 @@
+"""All that a session may ask of the world.
+
+A handler writes `body = yield from Open(index)`, or `body: Body = yield Open(index)` where it is
+asked often, which saves two calls. The driver, which alone touches sockets, files and
+clocks, meets the need with a value of its type T, or throws Refusal into the session where the
+answer is no. That is the only way in which the protocol reaches the world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.server.settings import ConnectionSecurity, Identity
+
+if TYPE_CHECKING:
+    from restante.protocol.secret import Secret
+    from restante.protocol.stuffing import DotStuffer
+
+T = TypeVar("T")
+
+
+class Chunks(Protocol):
+    """A message in chunks, open until it is closed. To the protocol it is a thing to pass on."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return the chunks in order."""
+
+    async def aclose(self) -> None:
+        """Let go of the message, read to its end or not."""
+
+
+Body: TypeAlias = bytes | Chunks
+"""A message as it is stored: whole when it is small and at hand, else in chunks."""
+
+
+class Need(Generic[T]):
+    """Something a session asks for; `yield from need` is a T."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Need[T], T, T]:
+        return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLine(Need[bytes]):
+    """The next line, with its line end.
+
+    Throws LineTooLong when it has more than `limit` octets, line end included. A driver closes the
+    session when the line is not there after `seconds`, however many octets came: RFC 1939 section
+    3. It does so too when the peer is gone.
+    """
+
+    limit: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verify(Need[Identity]):
+    """Whose name and password these are. Throws Refusal [AUTH], the same for either being wrong."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyDigest(Need[Identity]):
+    """Whose secret this digest was made with. Throws Refusal [AUTH].
+
+    The digest is MD5 of challenge and secret (RFC 1939 section 7, APOP) or, `keyed`, HMAC-MD5 of
+    the challenge (RFC 2195, CRAM-MD5), in hexadecimal digits.
+    """
+
+    user: str
+    challenge: bytes
+    digest: str
+    keyed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyToken(Need[Identity]):
+    """For whom a bearer token was issued; `user` may be empty. Throws Refusal [AUTH]. RFC 7628."""
+
+    user: str
+    token: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyCertificate(Need[Identity]):
+    """Whose certificate the client showed in TLS; `user` may be empty. Throws Refusal [AUTH]."""
+
+    user: str
+
+
+class ScramStep(Protocol):
+    """SCRAM half way, in the world's hands."""
+
+    @property
+    def challenge(self) -> bytes:
+        """The server-first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScramFirst(Need[ScramStep]):
+    """The answer to a client-first message, in which `user` is the name. Throws Refusal [AUTH].
+
+    RFC 5802 section 5.
+    """
+
+    mechanism: str
+    user: str
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScramFinal(Need[tuple[bytes, Identity]]):
+    """The server-final message for a client-final one, and who it is. Throws Refusal [AUTH]."""
+
+    step: ScramStep
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewTimestamp(Need[str]):
+    """A message-id that was never given before. RFC 1939 section 7, APOP."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartServerTls(Need[ConnectionSecurity]):
+    """TLS from here on: `status` is sent in clear, and what the client sent before is thrown away.
+
+    RFC 2595 section 4. A driver closes the session when TLS does not come about.
+    """
+
+    status: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LockMaildrop(Need[MessageList]):
+    """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
+
+    `utf8`: the client takes headers in UTF-8 (RFC 6856 section 2). Throws Refusal [IN-USE],
+    [SYS/TEMP] or [SYS/PERM]; then no lock is held.
+    """
+
+    identity: Identity
+    utf8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMessage(Need[Body]):
+    """A message, opened: when this is met, the reply may begin. Throws Refusal where it is gone.
+
+    `lines` is how many lines of the body are wanted (RFC 1939 section 7, TOP), None for all: a
+    store may give more than that, never less.
+    """
+
+    index: int
+    lines: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitDeletions(Need[None]):
+    """The UPDATE state: remove these messages for good and release the lock. RFC 1939 section 6.
+
+    When it is met, the removal is durable. Throws Refusal when some could not be removed. Either
+    way the lock is free afterwards.
+    """
+
+    indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendMultiline(Need[None]):
+    """A reply that is too long to hold in memory: the status line, then the body's wire form.
+
+    A driver which cannot read the body to its end closes the connection: the terminator says that
+    the message is whole.
+    """
+
+    status: bytes
+    body: Chunks
+    wire: DotStuffer
+
+
+NEEDS = (
+    ReadLine,
+    Verify,
+    VerifyDigest,
+    VerifyToken,
+    VerifyCertificate,
+    ScramFirst,
+    ScramFinal,
+    NewTimestamp,
+    StartServerTls,
+    LockMaildrop,
+    OpenMessage,
+    CommitDeletions,
+    SendMultiline,
+)
+"""Every need, once; a driver must meet them all."""
+
+Conversation: TypeAlias = Generator[bytes | Need[Any], Any, None]
+"""A session under way: it yields octets to send, and needs."""
+
+Reply: TypeAlias = Generator[bytes | Need[Any], Any, bytes]
+"""A command under way, which asks for something before it can answer."""

@@ -1,0 +1,244 @@
+"""The mechanisms of SASL, a function each. RFC 5034; the list of IANA's registry that is in use.
+
+Each is a generator which asks the client through an exchange and the world through needs, and
+returns whose credentials these are. Raising Refused ends it; the client may try again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+
+from restante.protocol.errors import Refusal, ResponseCode, TlsRequired
+from restante.protocol.saslprep import TooLongError, account_name, check_password
+from restante.protocol.secret import Secret
+from restante.protocol.server.needs import (
+    Need,
+    NewTimestamp,
+    ScramFinal,
+    ScramFirst,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+    VerifyToken,
+)
+from restante.protocol.server.settings import Identity
+
+if TYPE_CHECKING:
+    from restante.protocol.server.sasl_exchange import SaslExchange
+    from restante.protocol.server.session import Session
+    from restante.protocol.server.settings import ConnectionSecurity
+
+Login: TypeAlias = Generator[bytes | Need[Any], Any, Identity]
+
+LONGEST_SCRAM = 4096  # octets of a message: two names with each character escaped, and a nonce
+MOST_FIELDS = 32  # of a message with a token
+
+_SCRAM_FIRST = re.compile(  # RFC 5802 section 7, without the data of a mandatory extension
+    rb"(?:[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authority>[^,]+))?,n=(?P<name>[^,]+),r="
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One row: a mechanism and where it may be used."""
+
+    name: str
+    log_in: Callable[[SaslExchange], Login]
+    source: str
+    possible: Callable[[ConnectionSecurity], bool]
+    server_first: bool = False
+
+
+def plain(exchange: SaslExchange) -> Login:
+    """RFC 4616: authorization identity, name and password, with NUL between them."""
+    fields = (yield from exchange.initial_response()).split(b"\0")
+    if len(fields) != 3 or not fields[2]:
+        _not_understood()
+    acting_for, name = _name(fields[0]), _name(fields[1])
+    if not name:
+        _not_understood()
+    _check_authority(acting_for, name)
+    return (yield from verification(name, Secret(fields[2])))
+
+
+def login(exchange: SaslExchange) -> Login:
+    """Ask for name and password in turn, as Microsoft's draft-murchison-sasl-login has it."""
+    name = _name((yield from exchange.initial_response(b"Username:")))
+    password = yield from exchange.challenge(b"Password:")
+    if not name or not password:
+        _not_understood()
+    return (yield from verification(name, Secret(password)))
+
+
+def verification(name: str, password: Secret) -> Verify:
+    """Return the need for whose name and password these are.
+
+    Raises Refusal: no password is like that.
+    """
+    try:
+        check_password(password.reveal())
+    except TooLongError:
+        raise Refusal("A password has at most 255 octets.", ResponseCode.AUTH) from None
+    except ValueError:
+        text = "A password is UTF-8, without control characters."
+        raise Refusal(text, ResponseCode.AUTH) from None
+    return Verify(name, password)
+
+
+def cram_md5(exchange: SaslExchange) -> Login:
+    """RFC 2195: a digest of a timestamp, keyed with a secret that both ends know."""
+    challenge = (yield from NewTimestamp()).encode()
+    said, _, digest = (yield from exchange.challenge(challenge)).rpartition(b" ")
+    name = _name(said)
+    if not name or not re.fullmatch(rb"[0-9A-Za-z]{32}", digest):
+        _not_understood()
+    return (yield from VerifyDigest(name, challenge, digest.decode("ascii"), keyed=True))
+
+
+def scram(mechanism: str) -> Callable[[SaslExchange], Login]:
+    """RFC 5802 and RFC 7677: each end proves that it knows the password, and nobody says it."""
+
+    def log_in(exchange: SaslExchange) -> Login:
+        message = yield from exchange.initial_response()
+        found = _SCRAM_FIRST.match(message)
+        if not found or len(message) > LONGEST_SCRAM:
+            _not_understood()
+        name = _gs2_name(found["name"])
+        if not name:
+            _not_understood()
+        _check_authority(_gs2_name(found["authority"] or b""), name)
+        step = yield from ScramFirst(mechanism, name, message)
+        proof = yield from exchange.challenge(step.challenge)
+        if len(proof) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
+            _not_understood()
+        signature, identity = yield from ScramFinal(step, proof)
+        if (yield from exchange.challenge(signature)):  # RFC 5034 section 4: no data with +OK
+            _not_understood()
+        return identity
+
+    return log_in
+
+
+def oauthbearer(exchange: SaslExchange) -> Login:
+    """RFC 7628: a token that an issuer gave the client."""
+    header, _, message = (yield from exchange.initial_response()).partition(b"\x01")
+    found = re.fullmatch(rb"[ny],(?:a=([^,]+))?,", header)
+    if not found:
+        _not_understood()
+    return (yield from _token(exchange, _gs2_name(found[1] or b""), message))
+
+
+def xoauth2(exchange: SaslExchange) -> Login:
+    """The same as Google and Microsoft did it before there was an RFC."""
+    user, _, message = (yield from exchange.initial_response()).partition(b"\x01")
+    if not user.startswith(b"user="):
+        _not_understood()
+    return (yield from _token(exchange, _name(user.removeprefix(b"user=")), message))
+
+
+def external(exchange: SaslExchange) -> Login:
+    """RFC 4422 appendix A: the certificate that the client showed in TLS."""
+    return (yield from VerifyCertificate(_name((yield from exchange.initial_response()))))
+
+
+def _token(exchange: SaslExchange, name: str, message: bytes) -> Login:
+    parts = message.split(b"\x01", MOST_FIELDS)
+    if len(parts) > MOST_FIELDS:
+        _not_understood()
+    fields = dict(field.partition(b"=")[::2] for field in parts if field)
+    scheme, _, token = fields.get(b"auth", b"").partition(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        _not_understood()
+    try:
+        return (yield from VerifyToken(name, Secret(token.strip())))
+    except Refusal as refusal:
+        if refusal.code is ResponseCode.AUTH:  # RFC 7628 section 3.2.3: why, then an empty answer
+            yield from exchange.challenge(exchange.session.settings.refused_token.encode())
+        raise
+
+
+def _name(octets: bytes) -> str:
+    try:
+        return account_name(octets)
+    except ValueError:
+        _not_understood()
+
+
+def _gs2_name(octets: bytes) -> str:
+    """Read a name in which "," and "=" are escaped. RFC 5801 section 4, RFC 5802 section 5.1."""
+    if re.search(rb"=(?!2C|3D)", octets):
+        _not_understood()
+    return _name(octets.replace(b"=2C", b",").replace(b"=3D", b"="))
+
+
+def _check_authority(acting_for: str, name: str) -> None:
+    if acting_for not in ("", name):
+        raise Refusal("Nobody may log in as somebody else.", ResponseCode.AUTH)
+
+
+def _not_understood() -> NoReturn:
+    raise Refusal("The response is not understood.", ResponseCode.AUTH)
+
+
+def _clear_text(channel: ConnectionSecurity) -> bool:
+    return channel.clear_text
+
+
+def _tls(channel: ConnectionSecurity) -> bool:
+    return channel.tls
+
+
+def _bound(channel: ConnectionSecurity) -> bool:
+    return bool(channel.bindings)
+
+
+def _certified(channel: ConnectionSecurity) -> bool:
+    return channel.certified
+
+
+def _always(_channel: ConnectionSecurity) -> bool:
+    return True
+
+
+SERVER_MECHANISMS = {
+    row.name: row
+    for row in (
+        Mechanism("SCRAM-SHA-256-PLUS", scram("SCRAM-SHA-256-PLUS"), "RFC 7677", _bound),
+        Mechanism("SCRAM-SHA-256", scram("SCRAM-SHA-256"), "RFC 7677", _always),
+        Mechanism("SCRAM-SHA-1-PLUS", scram("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound),
+        Mechanism("SCRAM-SHA-1", scram("SCRAM-SHA-1"), "RFC 5802", _always),
+        Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _certified),
+        Mechanism("OAUTHBEARER", oauthbearer, "RFC 7628", _tls),
+        Mechanism("XOAUTH2", xoauth2, "Google's and Microsoft's documentation", _tls),
+        Mechanism("PLAIN", plain, "RFC 4616", _clear_text),
+        Mechanism("LOGIN", login, "draft-murchison-sasl-login", _clear_text),
+        Mechanism("CRAM-MD5", cram_md5, "RFC 2195", _always, server_first=True),
+    )
+}
+"""Every mechanism, in the order in which they are announced: the best first."""
+
+
+def offered_mechanisms(session: Session) -> list[str]:
+    """Return the names of the mechanisms that a session may use now."""
+    return [
+        row.name
+        for row in SERVER_MECHANISMS.values()
+        if row.name in session.offer.mechanisms
+        and row.possible(session.channel)
+        and (session.channel.announce_bindings or not row.name.endswith("-PLUS"))
+    ]
+
+
+def find_mechanism(session: Session, name: str) -> Mechanism:
+    """Return a mechanism. Raises Refusal: it is not offered, or not without TLS."""
+    row = SERVER_MECHANISMS.get(name)
+    if row is None or name not in session.offer.mechanisms:
+        raise Refusal("This mechanism is not offered; CAPA lists those that are.")
+    if not row.possible(session.channel):
+        if session.channel.tls:
+            raise Refusal("This mechanism is not possible on this connection.", ResponseCode.AUTH)
+        raise TlsRequired
+    return row

@@ -1,0 +1,52 @@
+"""The frame of SASL in POP3: challenges and responses as lines of base64. RFC 5034 section 4."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from restante.protocol.errors import Refusal
+from restante.protocol.lines import strip_line_end
+from restante.protocol.server.needs import Need, ReadLine
+
+if TYPE_CHECKING:
+    from restante.protocol.server.session import Session
+
+RESPONSE_LIMIT = 65536  # octets of a response, line end included: tokens are long
+
+Answer = Generator[bytes | Need[Any], Any, bytes]
+
+
+class SaslExchange:
+    """One AUTH command: what the client says, asked for by challenges.
+
+    All methods raise Refusal: the client cancelled, or its line is no base64 or has no proper end.
+    """
+
+    def __init__(self, session: Session, initial: bytes | None) -> None:
+        self.session = session
+        self._initial = initial  # as it came, in base64
+
+    def initial_response(self, challenge: bytes = b"") -> Answer:
+        """Return the client's first response: the one that came with AUTH, or one asked for."""
+        if self._initial is None:
+            return (yield from self.challenge(challenge))
+        return b"" if self._initial == b"=" else _decoded(self._initial)
+
+    def challenge(self, challenge: bytes) -> Answer:
+        """Send a challenge and return the response to it."""
+        yield b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n"
+        line = yield from ReadLine(RESPONSE_LIMIT, self.session.command_timeout)
+        response = strip_line_end(line, strict=self.session.settings.strict_line_ends)
+        if response == b"*":
+            raise Refusal("Authentication cancelled.")
+        return _decoded(response)
+
+
+def _decoded(text: bytes) -> bytes:
+    """Return what base64 stands for; foreign characters are not passed over."""
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error:
+        raise Refusal("That is not base64.") from None

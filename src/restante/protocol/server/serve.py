@@ -1,0 +1,131 @@
+"""The server's side of a connection, from greeting to goodbye."""
+
+from __future__ import annotations
+
+import re
+
+from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
+from restante.protocol.lines import strip_line_end
+from restante.protocol.server.arguments import NoMatchError
+from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
+from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
+from restante.protocol.server.sasl_exchange import RESPONSE_LIMIT
+from restante.protocol.server.session import EndReason, Session, State
+from restante.protocol.status import error_reply, ok, say
+from restante.protocol.translations.languages import DEFAULT
+
+COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
+TEXT_LIMIT = COMMAND_LIMIT - 2  # without CR LF
+AUTH_LIMIT = RESPONSE_LIMIT  # the same for AUTH, which may bring a long initial response
+
+HTTP_REQUEST = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT) +(?:/|\S+ HTTP/)"
+)
+"""A web page must not make a browser speak POP3: the session is closed. (GET 1 is just unknown.)"""
+
+
+def serve(session: Session) -> Conversation:
+    """Hold the whole conversation, and end it when `session.end` says why.
+
+    A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
+    """
+    settings = session.settings
+    yield (yield from _apop_greeting(session)) if settings.apop else say(settings.greeting, DEFAULT)
+    before_login = ReadLine(AUTH_LIMIT, settings.login_timeout)
+    after_login = ReadLine(COMMAND_LIMIT, settings.idle_timeout)
+    while session.end is None:
+        try:
+            line = yield before_login if session.state is State.AUTHORIZATION else after_login
+            verb, reply = _carry_out(session, line)
+            if not isinstance(reply, bytes):
+                reply = yield from reply
+            session.last_verb = verb
+        except Refusal as refusal:
+            reply = error_reply(refusal, session.translate)
+            _count(session, refusal)
+        yield reply
+
+
+def _apop_greeting(session: Session) -> Reply:
+    """Return the greeting, which ends in a timestamp. RFC 1939 section 7."""
+    session.timestamp = yield from NewTimestamp()
+    return ok(f"{session.settings.greeting} {session.timestamp}")
+
+
+def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
+    """Find the command's row, read its argument and let its handler answer.
+
+    RFC 1939 section 3: a keyword in any case, one space, and what follows it.
+    """
+    text = line[:-2] if line.endswith(b"\r\n") else _without_lf(session, line)
+    keyword, space, argument = text.partition(b" ")
+    verb = keyword.upper()
+    if len(text) > TEXT_LIMIT and verb != b"AUTH":
+        _refuse_browsers(session, line)
+        raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
+    command = (BEFORE_LOGIN if session.state is State.AUTHORIZATION else AFTER_LOGIN).get(verb)
+    if command is None:
+        raise _not_allowed(session, verb, line)
+    if command.after and command.after != session.last_verb:
+        raise BadCommand("Send {verb} first.", verb=command.after.decode())
+    session.last_verb = b""
+    grammar = command.argument
+    try:
+        bare = None if space else grammar.bare
+        arguments = grammar.read(argument if space else None) if bare is None else bare
+    except NoMatchError:
+        usage = f"{verb.decode()} {grammar.usage}".rstrip()
+        raise BadCommand("Write it as: {usage}", usage=usage) from None
+    session.bad_commands = 0
+    return verb, command.handler(session, *arguments)
+
+
+def _without_lf(session: Session, line: bytes) -> bytes:
+    """Return a line that ends in LF alone without it. Raises BadCommand: that is not allowed."""
+    try:
+        return strip_line_end(line, strict=session.settings.strict_line_ends)
+    except BadCommand:
+        _refuse_browsers(session, line)
+        raise
+
+
+def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
+    """Return why a command is not allowed here and now, or not known at all."""
+    if verb not in VERBS:
+        _refuse_browsers(session, line)
+        return BadCommand("Unknown command.")
+    if session.state is State.AUTHORIZATION:
+        return BadCommand("Log in first.")
+    return BadCommand("You are logged in already.")
+
+
+def _refuse_browsers(session: Session, line: bytes) -> None:
+    """End the session with who speaks HTTP. No method of HTTP is a command of POP3."""
+    if HTTP_REQUEST.match(line):
+        session.end = EndReason.HTTP
+        raise BadCommand("This is a POP3 server, not a web server.")
+
+
+def _count(session: Session, refusal: Refusal) -> None:
+    """Count what no client should send, and end the session when it does not stop.
+
+    A login in clear text is such a thing too, but one to be told of rather than punished. Each
+    refused login counts, for whatever reason, also one that the client cancelled.
+    """
+    session.last_verb = b""
+    settings = session.settings
+    logged_in = session.state is not State.AUTHORIZATION
+    if isinstance(refusal, TlsRequired):
+        session.refused_in_clear = session.refused_in_clear or refusal.user
+    if not logged_in and session.logins >= settings.refused_logins:
+        session.end = session.end or EndReason.REFUSED_LOGINS
+    if not isinstance(refusal, BadCommand):
+        return
+    session.bad_commands += 1
+    most = settings.bad_commands_after_login if logged_in else settings.bad_commands_before_login
+    if isinstance(refusal, LineTooLong) and not refusal.ended:
+        session.end = (
+            EndReason.HTTP if HTTP_REQUEST.match(refusal.start) else EndReason.ENDLESS_LINE
+        )
+    elif session.bad_commands >= most and session.end is None:
+        session.end = EndReason.BAD_COMMANDS

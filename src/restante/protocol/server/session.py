@@ -1,0 +1,91 @@
+"""What a session knows: where it stands, who the user is, and which maildrop is open.
+
+RFC 1939 sections 3 to 6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from restante.protocol.server.maildrop import MaildropView, MessageList
+from restante.protocol.server.settings import (
+    AuthOffer,
+    ConnectionSecurity,
+    Identity,
+    ProtocolSettings,
+)
+from restante.protocol.translations.languages import DEFAULT, translate
+
+
+class State(Enum):
+    """Where a session stands. RFC 1939 section 3."""
+
+    AUTHORIZATION = auto()
+    TRANSACTION = auto()
+    UPDATE = auto()
+
+
+class EndReason(Enum):
+    """Why a session ended, in the words of the log."""
+
+    QUIT = "quit"
+    UPDATE_FAILED = "update failed"
+    DISCONNECTED = "disconnected"
+    TIMEOUT = "timeout"
+    UNANSWERED = "no answer of the mail store"
+    STALLED = "peer reads nothing"
+    BAD_COMMANDS = "too many bad commands"
+    REFUSED_LOGINS = "too many refused logins"
+    ENDLESS_LINE = "line without end"
+    HTTP = "http request"
+    BODY_FAILED = "message could not be read to its end"
+    FULL = "too many connections"
+    FULL_ADDRESS = "too many connections from the address"
+    SHUTDOWN = "shutdown"
+    NO_PROXY = "no proxy header"
+    TLS_FAILED = "no TLS"
+    BROKEN = "internal error"
+
+
+_SETTINGS, _OFFER, _CHANNEL = ProtocolSettings(), AuthOffer(), ConnectionSecurity()
+_NO_MAIL = MaildropView(MessageList((), ()))
+
+
+@dataclass(slots=True)
+class Session:
+    """All that one connection knows. Only the handlers of commands change it."""
+
+    settings: ProtocolSettings = _SETTINGS
+    offer: AuthOffer = _OFFER
+    channel: ConnectionSecurity = _CHANNEL
+    state: State = State.AUTHORIZATION
+    user: str = ""  # the name that USER gave
+    timestamp: str = ""  # in the greeting, for APOP
+    utf8: bool = False  # RFC 6856 section 2
+    language: str = DEFAULT  # RFC 6856 section 3
+    identity: Identity | None = None
+    view: MaildropView = _NO_MAIL  # until somebody is logged in; then one of his own
+    last_verb: bytes = b""  # of the last command, where it succeeded
+    bad_commands: int = 0  # in a row
+    logins: int = 0  # that were tried
+    retrieved: int = 0  # messages that RETR sent whole
+    refused_in_clear: str | None = None  # who was to log in without TLS; "" where no name was said
+    end: EndReason | None = None  # set when the session is over
+
+    @property
+    def command_timeout(self) -> float:
+        """How many seconds the peer has for its next command. RFC 1939 section 3."""
+        if self.state is State.AUTHORIZATION:
+            return self.settings.login_timeout
+        return self.settings.idle_timeout
+
+    def translate(self, text: str) -> str:
+        """Return a text, which may hold places in braces, in the session's language."""
+        return translate(text, self.language)
+
+    def reset_after_stls(self) -> None:
+        """Forget what the client said in clear, once TLS has begun. RFC 2595 section 4."""
+        self.user = ""
+        self.utf8 = False
+        self.language = DEFAULT

@@ -1,0 +1,148 @@
+"""A message on its way to the wire: line ends, dot-stuffing and TOP's cut; chunk in, chunk out.
+
+A stored message may end its lines with LF or CR LF. On the wire every line ends with CR LF (RFC
+1939 section 3), and one that begins with "." gets one more. A lone CR is no line end: it is sent as
+it is stored, and neither stuffing nor TOP takes notice of it. A last line without an end gets one.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from restante.protocol.line_ends import CRLF
+
+try:
+    from restante.protocol.speedups import bare_line_ends, to_wire
+except ImportError:  # no compiler was there
+    from restante.protocol.line_ends import bare_line_ends, to_wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TERMINATOR = b".\r\n"
+
+_EMPTY_LINE = re.compile(rb"\n\r?\n")  # behind the line before it
+
+
+def size_on_wire(stored: Iterable[bytes]) -> int:
+    """Return the octets of a stored message, given in chunks, as LIST counts them.
+
+    RFC 1939 section 11: with line ends as CR LF, before stuffing.
+    """
+    size = 0
+    last = b""
+    for chunk in stored:
+        size += len(chunk) + bare_line_ends(chunk)
+        if last == b"\r" and chunk.startswith(b"\n"):
+            size -= 1  # a CR LF that two chunks share
+        last = chunk[-1:] or last
+    return size + len(CRLF) if size and last != b"\n" else size
+
+
+class DotStuffer:
+    """Turns a stored message, chunk by chunk, into what RETR or TOP sends after its status line.
+
+    Feed all chunks, then finish. `octets` is the size so far as LIST counts it: before stuffing,
+    without the terminator.
+    """
+
+    __slots__ = ("_at_line_start", "_held", "octets")
+
+    def __init__(self) -> None:
+        self.octets = 0
+        self._held = b""  # a last CR, until it is known whether an LF follows
+        self._at_line_start = True
+
+    @property
+    def complete(self) -> bool:
+        """Whether what was fed so far is all that is wanted."""
+        return False
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Take the next octets as they are stored and return what to send for them."""
+        if self._held:
+            chunk = self._held + chunk
+            self._held = b""
+        if chunk.endswith(b"\r"):
+            self._held = b"\r"
+            chunk = chunk[:-1]
+        return self._send(self.cut(chunk))
+
+    def finish(self) -> bytes:
+        """Return what ends the reply: the last line's end where it has none, and the terminator."""
+        if not self._held and self._at_line_start:
+            return TERMINATOR
+        return self._send(self.cut(self._held + CRLF)) + TERMINATOR
+
+    def _send(self, stored: bytes) -> bytes:
+        if not stored:
+            return b""
+        sent, size = to_wire(stored, self._at_line_start)
+        self.octets += size
+        self._at_line_start = sent.endswith(b"\n")
+        return sent
+
+    def cut(self, stored: bytes) -> bytes:
+        """Return what is wanted of the next stored octets."""
+        return stored
+
+
+class TopStuffer(DotStuffer):
+    """The same for TOP: the header, its empty line, and so many lines of the body.
+
+    RFC 1939 section 7. A header ends at the first empty line, be it the message's first; a message
+    without one is all header.
+    """
+
+    __slots__ = ("_in_header", "_lines_left", "_tail")
+
+    def __init__(self, lines: int) -> None:
+        super().__init__()
+        self._lines_left = lines
+        self._in_header = True
+        self._tail = b"\n"  # the last octets of the header so far: a message begins at a line start
+
+    @property
+    def complete(self) -> bool:
+        """Whether all lines that were asked for have been fed."""
+        return not self._in_header and self._lines_left == 0
+
+    def cut(self, stored: bytes) -> bytes:
+        """Return what is wanted of the next stored octets."""
+        place = 0
+        if self._in_header:
+            seen = self._tail + stored
+            end = _EMPTY_LINE.search(seen)
+            if end is None:
+                self._tail = seen[-2:]
+                return stored
+            self._in_header = False
+            place = end.end() - len(self._tail)
+        while self._lines_left:
+            end_of_line = stored.find(b"\n", place) + 1
+            if not end_of_line:
+                return stored
+            place = end_of_line
+            self._lines_left -= 1
+        return stored[:place]
+
+
+def encode_message(stored: bytes) -> tuple[bytes, int]:
+    """Return a whole message's wire form, terminator included, and its size as LIST counts it."""
+    if stored and not stored.endswith(b"\n"):
+        stored += CRLF
+    sent, size = to_wire(stored, True)  # noqa: FBT003  # its twin in C takes no keywords
+    return sent + TERMINATOR, size
+
+
+def encode_top(stored: bytes, lines: int) -> bytes:
+    """Return what TOP sends of a whole message, terminator included."""
+    return encode_message(TopStuffer(lines).cut(stored))[0]
+
+
+def contains_top(beginning: bytes, lines: int) -> bool:
+    """Tell whether a message's beginning holds all that TOP sends of it."""
+    wire = TopStuffer(lines)
+    wire.cut(beginning)
+    return wire.complete

@@ -1,0 +1,123 @@
+"""A message off the wire: the dots taken away, the terminator found; chunk in, chunk out.
+
+The inverse of `body`. RFC 1939 section 3.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LAST_DOT = re.compile(rb"\.\r?\n?\Z")
+
+
+class DotUnstuffer:
+    """Turns what comes behind a status line into the octets of the message.
+
+    Feed it until `ended`. Lines end with CR LF, and so does the message. Only a server whose status
+    line (`bare_lf`) or whose message's first line ended with LF alone may end its lines, and the
+    message, so.
+
+    Attributes:
+        octets: how many the message has so far.
+        lines: how many line ends; `bare` of them are LF alone, where the server ends all so.
+        dots: how many were taken away.
+        by_lf: whether LF alone ended the message.
+        rest: what came behind the terminator.
+    """
+
+    __slots__ = (
+        "_first_line", "_held", "_made_up", "_newline", "bare", "by_lf", "dots", "ended", "lines",
+        "octets", "rest",
+    )  # fmt: skip
+
+    def __init__(self, *, bare_lf: bool = False) -> None:
+        self._newline = b"\n" if bare_lf else b"\r\n"
+        self._held = self._newline  # the end of the line before the first, which is made up
+        self._made_up = len(self._newline)
+        self._first_line = not bare_lf  # it has not ended yet, so its end is unknown
+        self.ended = self.by_lf = False
+        self.octets = self.lines = self.bare = self.dots = 0
+        self.rest = b""
+
+    def feed(self, octets: bytes) -> bytes:
+        """Take the next octets and return what they are of the message."""
+        seen = self._held + octets
+        if self._first_line:
+            seen = self._look_at_first_line(seen)
+        place, after = self._terminator(seen)
+        if place >= 0:
+            self.ended = True
+            self.rest = seen[after:]
+            self.by_lf = seen[place:after] == b"\n.\n"
+            self._held = b""
+            return self._message(seen[: place + len(self._newline)])
+        keep = max(_overlap(seen, self._newline + b".\r\n"), _last_dot(seen, self._newline))
+        self._held = seen[len(seen) - keep :]
+        return self._message(seen[: len(seen) - keep])
+
+    def may_end_at(self, promised: int) -> bool:
+        """Return whether all came that was promised, and a dot with a line end behind it."""
+        found = _LAST_DOT.search(self._held)
+        if not found or not found[0].endswith(b"\n"):
+            return False
+        missing = promised - self.octets - (found.start() - self._made_up)
+        return missing in (0, len(b"\r\n"))  # LIST may count the line end that was not sent
+
+    def end_here(self) -> bytes:
+        """Take the dot that came last for the end, and return the rest of the message."""
+        held = _LAST_DOT.sub(b"", self._held)
+        self.ended, self._held = True, b""
+        return self._message(held)
+
+    def _look_at_first_line(self, seen: bytes) -> bytes:
+        end = seen.find(b"\n", self._made_up)
+        if end < 0:
+            return seen
+        self._first_line = False
+        if seen[:end].endswith(b"\r"):
+            return seen
+        self._newline = b"\n"
+        if self._made_up:
+            self._made_up = len(b"\n")
+            return seen[len(b"\r") :]
+        return seen
+
+    def _terminator(self, seen: bytes) -> tuple[int, int]:
+        """Return where the terminator begins, with the line end before it, and where it ends."""
+        place = seen.find(self._newline + b".\r\n")
+        after = place + len(self._newline) + len(b".\r\n")
+        if self._newline == b"\n":
+            other = seen.find(b"\n.\n", 0, after if place >= 0 else len(seen))
+            if other >= 0:
+                return other, other + len(b"\n.\n")
+        return place, after
+
+    def _message(self, stuffed: bytes) -> bytes:
+        lines = stuffed.replace(self._newline + b".", self._newline)
+        self.dots += len(stuffed) - len(lines)
+        if lines and self._made_up:
+            lines = lines[self._made_up :]
+            self._made_up = 0
+        self.octets += len(lines)
+        ends = lines.count(b"\n")
+        self.lines += ends
+        if self._newline == b"\n":
+            self.bare += ends - lines.count(b"\r\n")
+        return lines
+
+
+def _overlap(seen: bytes, terminator: bytes) -> int:
+    """Return how many octets at the end may begin the terminator."""
+    for size in range(min(len(seen), len(terminator) - 1), 0, -1):
+        if seen.endswith(terminator[:size]):
+            return size
+    return 0
+
+
+def _last_dot(seen: bytes, newline: bytes) -> int:
+    """Return how many octets at the end are a dot and a line end, with the line end before it."""
+    found = _LAST_DOT.search(seen, max(0, len(seen) - len(b".\r\n")))
+    if not found:
+        return 0
+    before = len(newline) if seen.endswith(newline, 0, found.start()) else 0
+    return before + len(found[0])

@@ -1,0 +1,294 @@
+"""From a configuration to the parts of a server. Raises ConfigError: files cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from restante.auth.file import FileAuthenticator
+from restante.auth.interfaces import PASSWORDS, UnavailableError
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import AuthOffer
+from restante.server.addresses import ListenAddress
+from restante.server.config.loader import ConfigError
+from restante.server.config.schema import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.context import ServerContext
+from restante.server.expiry import MailExpiry
+from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.throttle import Throttle
+from restante.server.listener import ListenConfig
+from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
+from restante.server.tls.certificate_log import CertificateLog
+from restante.server.tls.certificates import Certificates
+from restante.storage.interfaces import Expires, StoreError
+from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds, MaildirStore
+from restante.storage.mbox import MboxStore
+from restante.storage.paths import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.auth.oauth import Tokens
+    from restante.server.config.schema import Config, LimitsSection
+    from restante.server.limits.shared_limits import Shared
+    from restante.storage.interfaces import Store
+
+HINTS: Mapping[type[BaseException | None], str] = {
+    FileNotFoundError: "; `pop3 user add` makes one",
+    PermissionError: "; the user that the server runs as must be able to read it",
+}
+"""What to do about a file of accounts that cannot be read, by why."""
+
+
+def build_context(
+    config: Config, log: FilteringBoundLogger, shared: Shared | None = None
+) -> ServerContext:
+    """Return what all connections share; `shared` is what all workers do."""
+    if not config.mail.folder.is_dir():
+        raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
+    accounts = authenticator(config, log)
+    tokens = _tokens(config)
+    return ServerContext(
+        store=_store(config, log),
+        authenticator=accounts,
+        log=log,
+        settings=config.settings(),
+        lock_timeout=config.timeouts.lock,
+        write_timeout=config.timeouts.write,
+        **(_limits_of_workers(config.limits, shared) if shared else _limits(config.limits)),
+        tokens=tokens,
+        utf8_headers=config.mail.utf8_headers,
+        offer=_offers(config, accounts, tokens=tokens is not None),
+    )
+
+
+def _limits(limits: LimitsSection) -> dict[str, Any]:
+    return {
+        "max_connections": limits.connections,
+        "addresses": AddressLimit(
+            limits.connections_per_address, count_loopback=limits.count_loopback
+        ),
+        "users": CountLimit(limits.sessions_per_user),
+        "throttle": Throttle(count_loopback=limits.count_loopback),
+    }
+
+
+def _limits_of_workers(limits: LimitsSection, shared: Shared) -> dict[str, Any]:
+    crowd = shared.addresses(limits.connections_per_address)
+    return {
+        "global_limit": shared.everyone(limits.connections),
+        "addresses": AddressLimit(crowd, count_loopback=limits.count_loopback),
+        "users": shared.users(limits.sessions_per_user),
+        "throttle": shared.throttle(count_loopback=limits.count_loopback),
+        "login_delay": shared.login_delay(),
+    }
+
+
+def build_expiry(config: Config, service: ServerContext) -> MailExpiry | None:
+    """Return what removes old mail; None where nobody can say which accounts there are."""
+    accounts, store = service.authenticator, service.store
+    if isinstance(accounts, FileAuthenticator) and isinstance(store, Expires):
+        return MailExpiry(store, accounts, config.mail.expire_days, service.log)
+    if config.mail.expire_days is not None:
+        raise ConfigError(["mail.expire_days: works with accounts in a file only"])
+    return None
+
+
+def build_listeners(
+    config: Config, log: FilteringBoundLogger
+) -> tuple[list[ListenConfig], list[Certificates]]:
+    """Return where to listen, and the certificates to look after."""
+    clear_text = config.login.clear_text
+    proxies = tuple(ip_network(network) for network in config.server.proxies)
+    tls = config.tls
+    if not tls.certificates:
+        if tls.listen or tls.legacy_listen:
+            raise ConfigError(["tls.certificates: missing; TLS needs one, or --certificate, --key"])
+        plain = ListenerPolicy(clear_text=clear_text, proxies=proxies)
+        return [
+            ListenConfig(ListenAddress.parse(address), plain) for address in config.server.listen
+        ], []
+    certificate_log = CertificateLog(log)
+    modern = _certificates(config, "modern", certificate_log)
+    ways = [(config.server.listen, modern, False), (tls.listen, modern, True)]
+    known = [modern]
+    if tls.legacy_listen:
+        known.append(_certificates(config, "legacy", certificate_log))
+        ways.append((tls.legacy_listen, known[-1], True))
+    found = [
+        ListenConfig(
+            ListenAddress.parse(address),
+            ListenerPolicy(
+                certificates=certificates,
+                implicit_tls=implicit,
+                clear_text=clear_text,
+                announce_bindings=config.login.scram_plus == "always",
+                proxies=proxies,
+            ),
+        )
+        for addresses, certificates, implicit in ways
+        for address in addresses
+    ]
+    return found, known
+
+
+def reload(certificates: Iterable[Certificates]) -> None:
+    """Load all certificates again."""
+    with _certificate_errors():
+        for known in certificates:
+            known.reload()
+
+
+def _store(config: Config, log: FilteringBoundLogger) -> Store:
+    def note_made(user: str, folder: Path) -> None:
+        log.info("maildir_made", user=user, folder=str(folder))
+
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
+    layout = Layout(config.mail.folder, config.mail.layout)
+    unique_ids = config.mail.unique_ids
+    if config.mail.format == "maildir":
+        if unique_ids == X_UIDL:
+            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" works with an mbox only'])
+        return MaildirStore(layout, _others(unique_ids), note_made, note_skipped)
+    if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
+        hint = f'leave it out for an mbox, or set "{X_UIDL}"'
+        raise ConfigError([f"mail.unique_ids: works with Maildirs only; {hint}"])
+    return MboxStore(
+        layout,
+        lambda path, problem: log.warning("mbox", path=path, problem=problem),
+        x_uidl=unique_ids == X_UIDL,
+    )
+
+
+def _others(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:
+    """Return how the server before this one made unique-ids, where they are to stay."""
+    if unique_ids == RESTANTE_UIDS:
+        return None
+    return CourierUniqueIds() if unique_ids == COURIER else DovecotUniqueIds(unique_ids)
+
+
+def authenticator(config: Config, log: FilteringBoundLogger) -> AccountDirectory:
+    """Return who may log in."""
+    section = config.accounts
+    if section.users:
+        return _file(section.users, config, log)
+    if section.pam:
+        from restante.auth.pam import PamAuthenticator
+
+        return PamAuthenticator(section.pam)
+    from restante.auth.postgresql import PostgresqlAuthenticator
+
+    assert section.postgresql_dsn_file is not None
+    assert section.postgresql_query is not None
+    dsn = Secret(_read("accounts.postgresql_dsn_file", section.postgresql_dsn_file).strip())
+    return PostgresqlAuthenticator(dsn, section.postgresql_query, section.postgresql_check)
+
+
+def _file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
+    layout = Layout(config.mail.folder, config.mail.layout)
+
+    def mail_of(name: str) -> Path | None:
+        with contextlib.suppress(StoreError):
+            return layout.folder(name)
+        return None
+
+    accounts = FileAuthenticator(
+        users,
+        lambda problem: log.warning("accounts", problem=problem),
+        config.accounts.remember,
+        alarm=lambda problem: log.error("accounts", problem=problem),
+        mail_of=mail_of,
+    )
+    try:
+        accounts.refresh()
+    except UnavailableError as error:
+        hint = HINTS.get(type(error.__cause__), "")
+        raise ConfigError([f"accounts.users: {error}{hint}"]) from error
+    return accounts
+
+
+def _read(key: str, file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
+
+
+def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
+    pairs = [CertificateFiles(files.certificate, files.key) for files in config.tls.certificates]
+    with _certificate_errors():
+        return Certificates(pairs, profile, config.tls.client_ca, log)
+
+
+@contextlib.contextmanager
+def _certificate_errors() -> Iterator[None]:
+    try:
+        yield
+    except CertificateError as error:
+        raise ConfigError([f"tls.certificates: {error}"]) from error
+
+
+def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Callable[[], AuthOffer]:
+    """Return a function that says what to offer a new connection: accounts may change."""
+    always = set(PASSWORDS)
+    if config.login.cram_md5:
+        always.add("CRAM-MD5")
+    if config.tls.client_ca:
+        always.add("EXTERNAL")
+    if tokens:
+        always |= {"OAUTHBEARER", "XOAUTH2"}
+
+    @functools.lru_cache(1)
+    def offer_of(
+        known: frozenset[str], of_some: frozenset[str], delay: int | None, days: int | None
+    ) -> AuthOffer:
+        hashes = {
+            "auto": known - PASSWORDS,
+            "always": {"SCRAM-SHA-256"} | of_some - PASSWORDS,
+            "never": set[str](),
+        }[config.login.scram]
+        mechanisms = always | hashes | {f"{name}-PLUS" for name in hashes}
+        general_delay, general_days = config.login.delay, config.mail.expire_days
+        return AuthOffer(
+            mechanisms=frozenset(mechanisms),
+            login_delay=general_delay,
+            longest_login_delay=None if delay is None else max(delay, general_delay or 0),
+            expire_days=general_days,
+            shortest_expire_days=None if days is None else min(days, general_days or days),
+        )
+
+    return lambda: offer_of(
+        accounts.mechanisms(),
+        accounts.mechanisms_any(),
+        accounts.longest_login_delay,
+        accounts.shortest_expire_days,
+    )
+
+
+def _tokens(config: Config) -> Tokens | None:
+    section = config.tokens
+    if section.jwks and section.introspection:
+        raise ConfigError(["tokens: give jwks or introspection, not both"])
+    if not section.jwks and not section.introspection:
+        return None
+    from restante.auth.oauth import Claims, IntrospectedTokens, JwksTokens
+
+    claims = Claims(issuer=section.issuer, audience=section.audience, user=section.user_claim)
+    if section.jwks:
+        return JwksTokens(section.jwks, claims)
+    assert section.introspection
+    file = section.client_secret_file
+    secret = Secret(_read("tokens.client_secret_file", file).strip() if file else b"")
+    return IntrospectedTokens(section.introspection, section.client, secret, claims)

@@ -1,0 +1,243 @@
+"""The configuration file: TOML, typed, and every mistake told at once."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args, get_origin
+
+import msgspec
+
+from restante.server.addresses import (
+    ListenAddress,
+    parse_local_address,
+    parse_loopback_address,
+    require_https,
+    resolve_socket_path,
+)
+from restante.server.config.schema import COURIER, RESTANTE_UIDS, X_UIDL, Config, ConfigSection
+from restante.storage.maildir import DovecotUniqueIds
+from restante.storage.paths import Layout
+
+Decode: TypeAlias = Callable[[type[Any], Any], object]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` says why, a line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config:
+    """Read a file, if any; flags, by section and key, win over it.
+
+    Paths in the file are relative to its folder. Raises ConfigError.
+    """
+    data = _read(file) if file else {}
+    for section, values in flags.items():
+        table = data.setdefault(section, {})
+        if isinstance(table, dict):
+            table.update(values)
+    base = file.parent if file else Path()
+    _place_socket(data.get("delivery"), base)
+
+    def decode(_kind: type[Path], value: Any) -> Path:
+        if not isinstance(value, str | Path):
+            raise ValueError("Expected a path")  # noqa: TRY004  # msgspec tells of ValueErrors
+        return base / value
+
+    where = f"{file}: " if file else ""
+    problems = [*_problems(data, Config, "", decode), *_account_problems(data.get("accounts", {}))]
+    if problems:
+        raise ConfigError([where + problem for problem in problems])
+    config = msgspec.convert(data, Config, dec_hook=decode)
+    if problems := list(_useless(config)):
+        raise ConfigError([where + problem for problem in problems])
+    return config
+
+
+def _place_socket(delivery: object, base: Path) -> None:
+    """Take the file of a Unix socket as relative to the folder too."""
+    if isinstance(delivery, dict) and isinstance(delivery.get("lmtp"), str):
+        delivery["lmtp"] = resolve_socket_path(delivery["lmtp"], base)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigError([f"{file}: {error.strerror}"]) from error
+    except ValueError as error:  # bad TOML, bad UTF-8
+        raise ConfigError([f"{file}: {error}"]) from error
+
+
+def _problems(
+    data: object, section: type[ConfigSection], path: str, decode: Decode
+) -> Iterator[str]:
+    """Look at every key of a table, since msgspec itself stops at the first mistake."""
+    if not isinstance(data, dict):
+        yield f"{path}: expected a table, [{path}]"
+        return
+    fields = {field.name: field for field in msgspec.structs.fields(section)}
+    for key in data.keys() - fields.keys():
+        near = difflib.get_close_matches(key, fields, 1)
+        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(fields)}"
+        yield f"{_join(path, key)}: unknown; {hint}"
+    for key, field in fields.items():
+        name = _join(path, key)
+        if isinstance(field.type, type) and issubclass(field.type, ConfigSection):
+            if key in data or field.required:
+                yield from _problems(data.get(key, {}), field.type, name, decode)
+        elif key not in data:
+            if field.required:
+                yield f"{name}: missing; {MISSING_HINTS[name]}"
+        else:
+            yield from _problem(data[key], field.type, name, decode)
+
+
+def _account_problems(accounts: object) -> Iterator[str]:
+    """Exactly one source of accounts must be given."""
+    given = [key for key in ACCOUNT_BACKENDS if isinstance(accounts, dict) and key in accounts]
+    if not given:
+        yield f"accounts.users: missing; {MISSING_HINTS['accounts.users']}; or accounts.pam"
+    if len(given) > 1:
+        yield f"accounts: only one of {', '.join(given)} can be used"
+    if given == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
+        yield "accounts.postgresql_query: missing; the query that finds an account's hash"
+
+
+def _useless(config: Config) -> Iterator[str]:
+    """Tell of ways to log in that would be offered and never succeed with these accounts."""
+    if config.accounts.users:
+        return
+    if config.login.scram == "always":
+        yield f"login.scram: {NEEDS_FILE}"
+    for key in ("apop", "cram_md5"):
+        if getattr(config.login, key):
+            yield f"login.{key}: {NEEDS_FILE}"
+    if config.accounts.pam:
+        if config.tls.client_ca:
+            yield f"tls.client_ca: {NEEDS_NAMES}"
+        for key in ("jwks", "introspection"):
+            if getattr(config.tokens, key):
+                yield f"tokens.{key}: {NEEDS_NAMES}"
+
+
+def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[str]:
+    try:
+        found = msgspec.convert(value, kind, dec_hook=decode)
+        CHECKS.get(name, lambda _: None)(found)
+    except (msgspec.ValidationError, ValueError) as error:
+        yield f"{name}: {_told(error, kind)} (it is {value!r})"
+
+
+def _told(error: Exception, kind: object) -> str:
+    """Return a mistake in words; msgspec does not say which words it would take."""
+    if not str(error).startswith("Invalid enum value"):
+        return str(error)
+    *others, last = _choices(kind)
+    return f"Expected {', '.join(others)} or {last}" if others else f"Expected {last}"
+
+
+def _choices(kind: object) -> list[str]:
+    """Return what a type allows that has a Literal in it, in words."""
+    parts = get_args(kind)
+    if get_origin(kind) is Literal:
+        return [f'"{word}"' for word in parts]
+    inner = [choice for part in parts for choice in _choices(part)]
+    return inner + ["a number"] * (kind is int)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _check_layout(layout: str) -> None:
+    Layout(Path(), layout)
+
+
+def _check_greeting(greeting: str) -> None:
+    """RFC 1939 section 7, APOP, and RFC 2449 section 3 read a meaning into "<" and "["."""
+    if (
+        not greeting.isascii()
+        or not greeting.isprintable()
+        or set(greeting) & set("<[")
+        or len(greeting) > 200
+    ):
+        raise ValueError("Expected at most 200 ASCII characters, no '<' and no '['")
+
+
+def _check_implementation(implementation: str) -> None:
+    """RFC 2449 section 6.9: one word, or nothing for no announcement."""
+    if (
+        not implementation.isascii()
+        or not implementation.isprintable()
+        or " " in implementation
+        or len(implementation) > 200
+    ):
+        raise ValueError("Expected one word of at most 200 ASCII characters, or nothing")
+
+
+def _check_listen(addresses: Iterable[str]) -> None:
+    for address in addresses:
+        ListenAddress.parse(address)
+
+
+def _check_lmtp(place: str | None) -> None:
+    if place is not None:
+        parse_local_address(place)
+
+
+def _check_unique_ids(text: str) -> None:
+    if text not in {RESTANTE_UIDS, COURIER, X_UIDL}:
+        DovecotUniqueIds(text)
+
+
+def _check_smtp(address: str | None) -> None:
+    if address is not None:
+        parse_loopback_address(address)
+
+
+def _check_jwks(source: str | None) -> None:
+    if source is not None and "://" in source:  # a file else
+        require_https(source)
+
+
+def _check_introspection(url: str | None) -> None:
+    if url is not None:
+        require_https(url)
+
+
+def _check_networks(networks: Iterable[str]) -> None:
+    for network in networks:
+        ip_network(network)
+
+
+CHECKS: Mapping[str, Callable[[Any], None]] = {
+    "server.listen": _check_listen,
+    "server.proxies": _check_networks,
+    "tls.listen": _check_listen,
+    "tokens.jwks": _check_jwks,
+    "tokens.introspection": _check_introspection,
+    "tls.legacy_listen": _check_listen,
+    "mail.layout": _check_layout,
+    "mail.unique_ids": _check_unique_ids,
+    "delivery.lmtp": _check_lmtp,
+    "delivery.smtp": _check_smtp,
+    "server.greeting": _check_greeting,
+    "server.implementation": _check_implementation,
+}
+
+ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file")
+
+MISSING_HINTS = {
+    "mail.folder": "the folder with the maildrops, or --mail DIR",
+    "accounts.users": "the file of accounts, or --users FILE; `pop3 user add` makes one",
+}
+NEEDS_FILE = "works with accounts in a file (accounts.users) only; leave it out"
+NEEDS_NAMES = "does not work with accounts.pam, which knows no account without its password"

@@ -1,0 +1,54 @@
+"""How connections end: what they are told, and which of them are waited for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.server.needs import (
+    LockMaildrop,
+    ScramFinal,
+    ScramFirst,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+    VerifyToken,
+)
+from restante.protocol.server.session import EndReason
+
+if TYPE_CHECKING:
+    from restante.server.connection.write_buffer import WriteBuffer
+    from restante.server.context import ServerContext
+
+LINGER = 2  # seconds for a peer that is hung up on to read why
+
+HUNG_UP_ON = frozenset(
+    {
+        EndReason.BAD_COMMANDS, EndReason.REFUSED_LOGINS, EndReason.ENDLESS_LINE, EndReason.HTTP,
+        EndReason.FULL, EndReason.FULL_ADDRESS, EndReason.SHUTDOWN, EndReason.BROKEN,
+    }
+)  # fmt: skip
+"""Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
+that says why, or the last one, would be lost with it."""
+
+FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
+UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
+
+PROOFS = (Verify, VerifyDigest, VerifyToken, VerifyCertificate, ScramFirst, ScramFinal)
+"""Needs of proof, for which the client's time before login goes on."""
+
+MAY_BE_CANCELLED = (*PROOFS, LockMaildrop)
+"""Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
+
+
+def lingers(end: EndReason | None, output: WriteBuffer, service: ServerContext) -> bool:
+    """Tell whether to wait until the client has read why it is hung up on.
+
+    Where many are turned away they are not waited for: who did not speak first reads it all the
+    same.
+    """
+    if end is EndReason.SHUTDOWN:
+        return output.measure_unsent() > 0
+    return end in HUNG_UP_ON and not (
+        service.is_crowded and end in {EndReason.FULL, EndReason.FULL_ADDRESS}
+    )

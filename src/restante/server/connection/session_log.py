@@ -1,0 +1,109 @@
+"""What the log tells of one client: what it was denied, what went wrong, and how it ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from restante.protocol.errors import TlsRequired
+from restante.protocol.server.session import EndReason, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.protocol.errors import Refusal
+    from restante.protocol.server.session import Session
+    from restante.server.connection.proxy_protocol import ProxiedTls
+    from restante.server.connection.transport import ClientTransport
+    from restante.server.connection.write_buffer import WriteBuffer
+
+
+EVERY = 60  # seconds between two events about the same limit
+
+
+class LimitLog:
+    """The log of limits that are reached: one event a minute for each, with what to do."""
+
+    def __init__(
+        self, log: FilteringBoundLogger, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._clock = clock
+        self._since: dict[str, tuple[float, int]] = {}  # by limit: the last event, and how often
+
+    def note(self, limit: str, advice: str) -> None:
+        """Tell the log that somebody was turned away, or had to wait, for this limit."""
+        now = self._clock()
+        last, times = self._since.get(limit, (-math.inf, 0))
+        if now - last < EVERY:
+            self._since[limit] = last, times + 1
+            return
+        self._since[limit] = now, 0
+        self._log.warning("limit_reached", limit=limit, times=times + 1, advice=advice)
+
+
+class SessionLog:
+    """One client in the log; `log` knows its address."""
+
+    def __init__(self, log: FilteringBoundLogger, session: Session) -> None:
+        self._log = log
+        self._session = session
+        self.user = ""  # who it is or, as long as that is not proved, says it is
+
+    def login_refused(self, user: str, told: Refusal, reason: str) -> None:
+        """Tell who gets no mail, and why, where that is not for a wrong password."""
+        code = told.code.value if told.code else ""
+        self._log.warning("login_refused", user=user, code=code, reason=reason)
+
+    def store_error(self, error: BaseException, told: Refusal) -> None:
+        """Tell what really happened, of which the client only hears whether waiting helps."""
+        assert told.code is not None
+        self._log.warning("trouble", user=self.user, error=str(error), code=told.code.value)
+
+    def internal_error(self, error: BaseException, number: str) -> None:
+        """Tell all about something that nobody foresaw."""
+        self._log.error("incident", user=self.user, incident=number, exc_info=error)
+
+    def session_ended(
+        self,
+        wire: ClientTransport,
+        output: WriteBuffer,
+        *,
+        octets_in: int,
+        removed: int,
+        seconds: float,
+    ) -> None:
+        """Tell what became of the session: its one line, which is written whatever happened.
+
+        That it wanted TLS is told only now, since a client may try in clear first, and then better.
+        """
+        session = self._session
+        if session.refused_in_clear is not None and session.state is State.AUTHORIZATION:
+            self.login_refused(session.refused_in_clear, TlsRequired(), "no TLS")
+        held = {}
+        if session.state is not State.AUTHORIZATION:  # a maildrop was opened
+            contents = session.view.contents
+            held = {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
+        self._log.info(
+            "session",
+            user=session.identity.name if session.identity else "",
+            tls=wire.tls_version,
+            **(_certificate_at_proxy(wire.proxied_tls) if wire.proxied_tls else {}),
+            octets_in=octets_in,
+            octets_out=output.octets,
+            **held,
+            retrieved=session.retrieved,
+            deleted=removed,
+            seconds=round(seconds, 3),
+            end=(session.end or EndReason.DISCONNECTED).value,
+        )
+
+
+def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:
+    """Return what a proxy said of the client's certificate, nothing without one."""
+    if not tls.client_name:
+        return {}
+    return {"certificate": tls.client_name, "certificate_verified": tls.verified}

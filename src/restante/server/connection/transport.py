@@ -1,0 +1,192 @@
+"""What lies between a socket and its session: a PROXY header, TLS, or nothing."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from restante.protocol.server.settings import ConnectionSecurity
+from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
+from restante.server.tls.layer import ServerTlsLayer
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from restante.server.connection.proxy_protocol import ProxiedTls, ProxyHeader
+    from restante.server.tls.certificates import Certificates
+
+ClearText: TypeAlias = Literal["loopback", "always", "never"]
+Network: TypeAlias = IPv4Network | IPv6Network
+
+BEHIND_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
+"""What a session knows of TLS that ends at a proxy: it hides passwords, and no more.
+
+The certificate that the client showed there logs nobody in, and there is nothing to bind to.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenerPolicy:
+    """What a listener promises to those who connect to it."""
+
+    certificates: Certificates | None = None
+    implicit_tls: bool = False  # TLS from the first octet: RFC 8314 section 3
+    clear_text: ClearText = "loopback"  # from where passwords may come without TLS
+    announce_bindings: bool = False  # also where clients may want another type
+    proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
+
+    @functools.cached_property
+    def in_clear(self) -> tuple[ConnectionSecurity, ConnectionSecurity]:
+        """What sessions without TLS know of it: passwords may not be said, or may."""
+        refusing = ConnectionSecurity(
+            can_start_tls=self.certificates is not None,
+            clear_text=False,
+            announce_bindings=self.announce_bindings,
+        )
+        return refusing, replace(refusing, clear_text=True)
+
+
+PLAIN = ListenerPolicy()  # where clients come without TLS
+
+
+class ClientTransport:
+    """One connection's way from the socket to the session and back.
+
+    Methods that take octets raise TlsError and ProxyError: the connection is of no use.
+    """
+
+    __slots__ = (
+        "_endpoint",
+        "_preface",
+        "_transport",
+        "address",
+        "implicit_tls",
+        "is_plain",
+        "peer_known",
+        "proxied_tls",
+        "tls",
+        "write",
+    )
+
+    def __init__(self, transport: asyncio.Transport, endpoint: ListenerPolicy) -> None:
+        peer = transport.get_extra_info("peername")
+        self._transport = transport
+        self._endpoint = endpoint
+        self.address: str = peer[0] if peer else ""
+        if self.address.startswith("::ffff:"):  # IPv4, by a socket for both
+            self.address = plain_address(self.address)
+        self.peer_known = not (
+            endpoint.proxies and self._comes_from_proxy()
+        )  # who the client is, is known
+        self._preface = b""  # a part of a PROXY header
+        self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
+        self.tls: ServerTlsLayer | None = None
+        self.proxied_tls: ProxiedTls | None = None  # between the client and a listed proxy
+        self.is_plain = self.peer_known  # what comes is for the session as it comes
+        self.write: Callable[[bytes], None] = transport.write  # octets of the session
+
+    @property
+    def file(self) -> int:
+        """The socket's descriptor; -1 where it has none."""
+        socket = self._transport.get_extra_info("socket")
+        return socket.fileno() if socket is not None else -1
+
+    @property
+    def ready(self) -> bool:
+        """Whether the session can be spoken to: nothing that comes before it is under way."""
+        return self.peer_known and (self.tls is None or self.tls.ready)
+
+    @property
+    def tls_version(self) -> str:
+        """The version and the cipher of the client's TLS, here or at the proxy; "" without."""
+        if self.tls is not None:
+            return self.tls.version
+        return self.proxied_tls.version if self.proxied_tls is not None else ""
+
+    def receive(self, octets: bytes) -> bytes:
+        """Take octets from the socket and return those for the session."""
+        if not self.peer_known:
+            self._preface += octets
+            header = read_header(self._preface)
+            if header is None:
+                return b""
+            self._note_client(header)
+            self.peer_known = self.is_plain = True
+            octets = header.rest
+        return octets
+
+    def _note_client(self, header: ProxyHeader) -> None:
+        """Keep what a proxy says of its client; its own loopback is not this machine's."""
+        if header.address is None:
+            return
+        ours = is_loopback(self.address) or not is_loopback(header.address)
+        self.address = header.address if ours else UNKNOWN
+        self.proxied_tls = header.tls
+
+    def decrypt(self, octets: bytes) -> bytes:
+        """Return octets that came, without TLS where there is some, whose own needs are met."""
+        if self.tls is None:
+            return octets
+        try:
+            return self.tls.receive(octets)
+        finally:
+            self._send(self.tls.outgoing())
+
+    def start_tls(self) -> None:
+        """Take all that comes from now on for TLS."""
+        assert self._endpoint.certificates is not None
+        self.tls = ServerTlsLayer(self._endpoint.certificates)
+        self.is_plain = False
+        self.write = self._seal
+
+    def close_tls(self) -> None:
+        """Tell the client, where TLS has a word for it, that nothing more comes."""
+        if self.tls is not None and self.tls.ready:
+            self._send(self.tls.goodbye())
+
+    def channel(self) -> ConnectionSecurity:
+        """Return what a session should know of its channel."""
+        if self.tls is None and self.proxied_tls is not None:
+            return BEHIND_TLS
+        if self.tls is None:
+            policy = self._endpoint.clear_text
+            allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
+            return self._endpoint.in_clear[allowed]
+        bindings = frozenset(self.tls.bindings())
+        return ConnectionSecurity(
+            tls=True,
+            can_start_tls=True,
+            bindings=bindings,
+            announce_bindings=self._endpoint.announce_bindings or "tls-unique" in bindings,
+            certified=bool(self.tls.client_names()),
+        )
+
+    def _seal(self, octets: bytes) -> None:
+        """Send octets of the session by TLS."""
+        assert self.tls is not None
+        self._send(self.tls.seal(octets))
+
+    def _send(self, octets: bytes) -> None:
+        if octets and not self._transport.is_closing():
+            self._transport.write(octets)
+
+    def _comes_from_proxy(self) -> bool:
+        if not self.address:
+            return False
+        address = ip_address(self.address.partition("%")[0])
+        return any(address in network for network in self._endpoint.proxies)
+
+
+@functools.lru_cache
+def is_loopback(address: str) -> bool:
+    """Tell whether an address is this machine's own; a Unix socket's has none, and is."""
+    if not address:
+        return True
+    if address == UNKNOWN:
+        return False
+    ip = ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if ip.version == 6 else None
+    return (mapped or ip).is_loopback

@@ -1,0 +1,157 @@
+"""Replies on their way to a peer that may read slowly, or never."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sys
+import termios
+from typing import TYPE_CHECKING
+
+from restante.server.connection.keepalive import (
+    LATEST_SIGN,
+    VANISHED,
+    has_vanished,
+    set_user_timeout,
+)
+
+if TYPE_CHECKING:
+    from restante.server.connection.transport import ClientTransport
+
+BATCH = 64 * 1024  # octets of replies that are gathered into one write
+SLOWEST = 80  # octets a second that a client must take of what waits for it
+
+
+class WriteBuffer:
+    """Gathers replies into few writes, and knows whether the peer keeps up.
+
+    TCP is told not to delay (asyncio does so), so a reply in two writes would cost two packets, and
+    with some peers 40 ms.
+    """
+
+    __slots__ = (
+        "_drained",
+        "_looked",
+        "_replies",
+        "_size",
+        "_transport",
+        "_wire",
+        "is_full",
+        "octets",
+        "patient",
+        "unsent",
+    )
+
+    def __init__(self, transport: asyncio.Transport, wire: ClientTransport) -> None:
+        self._transport = transport
+        self._wire = wire
+        self._replies: list[bytes] = []
+        self._size = 0  # octets of them
+        self.unsent: int | None = None  # octets that the peer had not taken when last looked at
+        self._looked = 0.0, 0  # when that was, and how many it had taken
+        self._drained: asyncio.Future[None] | None = None
+        self.patient = False  # the kernel gives the peer as much time as we do
+        self.is_full = False  # the transport holds as much as it should
+        self.octets = 0  # written so far
+
+    def add(self, reply: bytes) -> None:
+        """Take a reply; it leaves at the next flush, or sooner."""
+        self._replies.append(reply)
+        self._size += len(reply)
+        if self._size >= BATCH:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything over to the transport, or forget it where the peer is gone."""
+        replies = self._replies
+        if replies:
+            if not self._transport.is_closing():
+                self.octets += self._size
+                self._wire.write(replies[0] if len(replies) == 1 else b"".join(replies))
+            replies.clear()
+            self._size = 0
+
+    async def drain(self) -> None:
+        """Flush, and wait until the transport takes more, or the peer is gone."""
+        self.flush()
+        if self.is_full:
+            self._drained = asyncio.get_running_loop().create_future()
+            await self._drained
+
+    def pause(self, seconds: float) -> float:
+        """Note that the transport is full, and return for how long to wait until it is looked at.
+
+        The peer may let so many seconds pass; else the kernel would give it up sooner.
+        """
+        self.is_full = True
+        if not self.patient:
+            self.patient = True
+            set_user_timeout(self.file, max(seconds, VANISHED))
+        self.measure_unsent()
+        return min(seconds, LATEST_SIGN)
+
+    def expect(self) -> None:
+        """Note that nothing is left to send, and that the next word is the peer's."""
+        if self.patient:
+            self.patient = False
+            set_user_timeout(self.file, VANISHED)
+
+    @property
+    def file(self) -> int:
+        """The socket's descriptor; -1 where it has none."""
+        socket = self._transport.get_extra_info("socket")
+        return socket.fileno() if socket is not None else -1
+
+    def patience(self, seconds: float) -> float:
+        """Return for how long to wait on for a peer; 0 where it is to be given up.
+
+        It is where it takes too little in so many seconds, or has vanished.
+        """
+        if has_vanished(self.file):
+            return 0.0
+        left = self._looked[0] + seconds - asyncio.get_running_loop().time()
+        if self.unsent is not None and left > 0:
+            return min(left, LATEST_SIGN)
+        return min(seconds, LATEST_SIGN) if self.made_progress() else 0.0
+
+    def resume(self) -> None:
+        """Note that the transport takes more again, or never will."""
+        self.is_full = False
+        if self._drained is not None and not self._drained.done():  # who waited may have been ended
+            self._drained.set_result(None)
+        self._drained = None
+
+    @property
+    def closing(self) -> bool:
+        """Whether nothing is sent any more."""
+        return self._transport.is_closing()
+
+    def measure_unsent(self) -> int:
+        """Note and return how many octets the peer has not taken yet."""
+        in_kernel = _unconfirmed(self.file)
+        self.unsent = self._transport.get_write_buffer_size() + in_kernel
+        self._looked = asyncio.get_running_loop().time(), self.octets - self.unsent
+        return self.unsent
+
+    def made_progress(self) -> bool:
+        """Tell whether the peer has taken enough since the last look; so it may at the first.
+
+        Enough is 80 octets a second, or all that waited for it.
+        """
+        waited, (begun, taken) = self.unsent, self._looked
+        unsent = self.measure_unsent()
+        if waited is None:
+            return bool(unsent)
+        now, taken_now = self._looked
+        return taken_now - taken >= min(SLOWEST * (now - begun), waited) > 0
+
+
+def _unconfirmed(socket: int) -> int:
+    """Return how many octets the kernel holds for a peer.
+
+    It holds megabytes, and asks for more only when a third of them is gone: for a slow peer that
+    may be minutes in which the transport does not move.
+    """
+    if sys.platform != "linux" or socket < 0:
+        return 0
+    return int.from_bytes(fcntl.ioctl(socket, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

@@ -1,0 +1,87 @@
+"""The one place where errors of stores and accounts become replies.
+
+RFC 2449 section 8, RFC 3206.
+"""
+
+from __future__ import annotations
+
+from restante.auth.interfaces import (
+    ClientCertificateError,
+    CredentialsError,
+    TokenError,
+    UnavailableError,
+)
+from restante.protocol.errors import Refusal, ResponseCode
+from restante.storage.interfaces import (
+    BusyError,
+    LockedError,
+    MessageGoneError,
+    PartialRemovalError,
+    StoreError,
+    Utf8Error,
+)
+
+
+class LoginDelayError(Exception):
+    """The user logged in too recently. RFC 2449 section 8.1.1."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"the user logged in less than {seconds} seconds ago")
+        self.seconds = seconds
+
+
+class TooManySessionsError(Exception):
+    """The user has too many sessions at once."""
+
+
+class GuessesError(Exception):
+    """Too many logins of one account are under way from one address."""
+
+
+def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, PLR0912  # it is a table
+    """Return what to tell the peer; None for an error that nobody foresaw."""
+    match error:
+        case Refusal():
+            return error
+        case CredentialsError():
+            return _not_proved(error)
+        case UnavailableError():
+            text = "Logins cannot be checked now, try again later."
+            return Refusal(text, ResponseCode.SYS_TEMP)
+        case LoginDelayError():
+            text = "You may log in once in {seconds} seconds."
+            return Refusal(text, ResponseCode.LOGIN_DELAY, seconds=error.seconds)
+        case TooManySessionsError():
+            text = "Too many sessions of this account, try again later."
+            return Refusal(text, ResponseCode.IN_USE)
+        case GuessesError():
+            text = "Too many logins of this account from your address, try again later."
+            return Refusal(text, ResponseCode.SYS_TEMP)
+        case LockedError():
+            return Refusal("Another program holds this maildrop.", ResponseCode.IN_USE)
+        case BusyError():
+            return Refusal("Another session holds this maildrop.", ResponseCode.IN_USE)
+        case MessageGoneError():
+            return Refusal("Message is gone: another program took it away.")
+        case Utf8Error():
+            text = "The header is in UTF-8: say UTF8 before you log in."
+            return Refusal(text, ResponseCode.UTF8)
+        case PartialRemovalError():
+            return Refusal("Some deleted messages not removed.", ResponseCode.SYS_TEMP)
+        case StoreError(permanent=True):
+            text = "The mail store needs its administrator."
+            return Refusal(text, ResponseCode.SYS_PERM)
+        case StoreError():
+            text = "The mail store does not answer now, try again later."
+            return Refusal(text, ResponseCode.SYS_TEMP)
+    return None
+
+
+def _not_proved(error: CredentialsError) -> Refusal:
+    """Return what to tell of a proof that failed: the same for all reasons."""
+    match error:
+        case TokenError():
+            return Refusal("The token is not valid for this account.", ResponseCode.AUTH)
+        case ClientCertificateError():
+            return Refusal("The certificate is not valid for this account.", ResponseCode.AUTH)
+    return Refusal("Name or password is wrong.", ResponseCode.AUTH)

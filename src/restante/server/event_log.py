@@ -1,0 +1,227 @@
+"""The log: one line an event, as `key=value` or JSON, on standard error.
+
+Lines are written by a thread of their own. Where nobody reads them, say from a pipe, they are
+thrown away and counted, rather than stop the server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import queue
+import re
+import select
+import sys
+import threading
+import time
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
+
+import structlog
+
+from restante.server.log_rate import LogRate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
+
+    from restante.server.limits.process_lock import ProcessLock
+
+Format: TypeAlias = Literal["text", "json"]
+
+MOST_WAITING = 10_000  # lines
+LONGEST_VALUE = 1024  # characters of a value
+LONGEST_TRACE = 32 * 1024  # characters of a traceback
+_WANTS_QUOTES = re.compile(r'[\s"=]')
+PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
+PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
+
+
+class LogWriter:
+    """A file that never makes its writer wait; `tell_lost` makes a line of how many were lost.
+
+    After `begin` a thread writes. Without it, as in a process that is to fork, a line is written at
+    once, and lost where that would mean to wait long. `turn` is held for each line: where several
+    processes have one file, it keeps them from writing into each other's lines.
+    """
+
+    def __init__(
+        self, file: IO[str], tell_lost: Callable[[int], str], turn: ProcessLock | None = None
+    ) -> None:
+        self._file = file
+        self._tell_lost = tell_lost
+        self._turn = turn
+        self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._lost = 0
+        self._thread: threading.Thread | None = None
+        self.at_end: Callable[[], object] = bool  # writes the last lines
+
+    def begin(self) -> None:
+        """Let a thread write from now on; where processes take turns, as one of its own."""
+        if self._turn is not None:
+            self._turn.after_fork()
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """Take a line, without its end."""
+        if self._thread is None:
+            self._write_soon(line)
+        elif self._waiting.qsize() < MOST_WAITING:
+            self._waiting.put(line)
+        else:
+            self._lost += 1
+
+    def close(self, patience: float = 1) -> None:
+        """Write what is waiting, but wait no longer than so many seconds."""
+        self.at_end()
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join(patience)
+
+    def _run(self) -> None:
+        going_on = True
+        while going_on:
+            lines, going_on = self._take()
+            with self._turn or contextlib.nullcontext():
+                self._write(lines)
+            if going_on:
+                time.sleep(PAUSE)
+
+    def _take(self) -> tuple[list[str], bool]:
+        """Wait for a line, and return all that are there, and whether more may come."""
+        lines = []
+        line = self._waiting.get()
+        while line is not None:
+            lines.append(line)
+            try:
+                line = self._waiting.get_nowait()
+            except queue.Empty:
+                return lines, True
+        return lines, False
+
+    def _write_soon(self, line: str) -> None:
+        if self._turn is not None and not self._turn.acquire(PATIENCE):
+            self._lost += 1
+            return
+        try:
+            if select.select([], [self._file], [], PATIENCE)[1]:
+                self._write([line])
+            else:
+                self._lost += 1
+        finally:
+            if self._turn is not None:
+                self._turn.release()
+
+    def _write(self, lines: list[str]) -> None:
+        lost, self._lost = self._lost, 0
+        if lost:
+            lines.append(self._tell_lost(lost))
+        try:
+            self._file.write("".join(f"{line}\n" for line in lines))
+            self._file.flush()
+        except (OSError, ValueError):
+            self._lost += len(lines)
+
+
+class _Logger:
+    """What structlog hands its finished lines to."""
+
+    def __init__(self, writer: LogWriter) -> None:
+        self.info = self.warning = self.error = writer.write
+
+
+def configure_log(
+    form: Format, file: IO[str] = sys.stderr
+) -> tuple[FilteringBoundLogger, LogWriter]:
+    """Return a log, and the writer to close at the end."""
+    log, writer = _prepare(form, file, [])
+    writer.begin()
+    return log, writer
+
+
+def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoundLogger, LogWriter]:
+    """Return a log for processes that are to be forked: each line tells its process.
+
+    Each of them begins its writer after the fork, and closes it at its end.
+    """
+    return _prepare(form, sys.stderr, [_with_pid], turn)
+
+
+def _prepare(
+    form: Format, file: IO[str], extra: Sequence[Processor], turn: ProcessLock | None = None
+) -> tuple[FilteringBoundLogger, LogWriter]:
+    render = [_printable, structlog.processors.JSONRenderer()] if form == "json" else [_as_text]
+    rate = LogRate(lambda event: writer.write(finished(event)))
+    processors: list[Processor] = [
+        rate,
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        _cut,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *extra,
+        *render,
+    ]
+
+    def finished(event: Any) -> str:
+        for process in processors:
+            event = process(None, "warning", event)
+        return cast(str, event)
+
+    writer = LogWriter(file, lambda lines: finished({"event": "log", "lines_lost": lines}), turn)
+    writer.at_end = rate.begin_anew
+    log: FilteringBoundLogger = structlog.wrap_logger(
+        _Logger(writer),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(0),
+    ).bind()  # a logger that was never bound is made anew for each line
+    return log, writer
+
+
+def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
+    """Return an event as key=value: there is a line for each session, so it must cost little."""
+    when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
+    text = f"timestamp={when} level={level} event={name}"
+    for key, value in event.items():
+        text += f" {key}={_quoted(value) if isinstance(value, str) else value}"
+    return text
+
+
+def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Cut what is too long, of a traceback its beginning: the peer chooses some of the values."""
+    for key, value in event.items():
+        if isinstance(value, str) and len(value) > LONGEST_VALUE:
+            if key == "exception":
+                event[key] = value[-LONGEST_TRACE:]
+            else:
+                event[key] = f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
+    return event
+
+
+@functools.lru_cache  # the same names and addresses come again and again
+def _quoted(text: str) -> str:
+    text = _shown(text)
+    if not _WANTS_QUOTES.search(text):
+        return text
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{text}"'
+
+
+def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event["pid"] = os.getpid()
+    return event
+
+
+def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _shown(value)
+    return event
+
+
+def _shown(text: str) -> str:
+    """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

@@ -1,0 +1,34 @@
+"""Something else that listens beside POP3, such as LMTP for delivery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import contextlib
+    import socket
+    from collections.abc import Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import Authenticator
+    from restante.storage.interfaces import Store
+
+
+class ExtraListener(Protocol):
+    """Something else that listens beside POP3: same processes, same store, same accounts."""
+
+    def open(self) -> Sequence[socket.socket]:
+        """Return listening sockets, opened once, before there are workers. Raises ListenError."""
+
+    def serve(
+        self,
+        sockets: Sequence[socket.socket],
+        store: Store,
+        accounts: Authenticator,
+        log: FilteringBoundLogger,
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        """Serve at these sockets while the block runs; at its end finish what is under way."""
+
+    def close(self) -> None:
+        """Remove what open() left behind, such as a Unix socket's file."""

@@ -1,0 +1,78 @@
+"""Limits that hold for all connections together."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from restante.server.connection.transport import is_loopback
+from restante.server.error_replies import LoginDelayError
+from restante.server.limits.networks import client_network
+
+
+class LoginDelay:
+    """How long a user waits between two logins. RFC 2449 section 6.5."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}  # by user
+
+    def check(self, user: str, seconds: int | None) -> None:
+        """Raise LoginDelayError when the user's last login is too recent."""
+        if seconds is not None and self._until.get(user, 0) > time.monotonic():
+            raise LoginDelayError(seconds)
+
+    def note(self, user: str, seconds: int | None) -> None:
+        """Remember that the user logged in just now."""
+        if seconds is None:
+            return
+        now = time.monotonic()
+        self._until.pop(user, None)
+        self._until[user] = now + seconds
+        while self._until:
+            oldest = next(iter(self._until))
+            if self._until[oldest] > now:
+                return
+            del self._until[oldest]
+
+
+class CountLimit:
+    """How many connections there are of each kind, and whether one more is too many."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._count: Counter[str] = Counter()
+
+    def acquire(self, kind: str) -> bool:
+        """Count one in; return False, and do not count it, where it is too many."""
+        if self._count[kind] >= self._most:
+            return False
+        self._count[kind] += 1
+        return True
+
+    def release(self, kind: str) -> None:
+        """Count one out."""
+        self._count[kind] -= 1
+        if self._count[kind] <= 0:
+            del self._count[kind]
+
+    def count(self, kind: str) -> int:
+        """Return how many there are."""
+        return self._count.get(kind, 0)
+
+
+class AddressLimit:
+    """Connections from each address, so many or a crowd: an IPv6 address stands for its /64."""
+
+    def __init__(self, crowd: CountLimit | int, *, count_loopback: bool = False) -> None:
+        self._crowd = CountLimit(crowd) if isinstance(crowd, int) else crowd
+        self._count_loopback = count_loopback
+
+    def acquire(self, address: str) -> bool:
+        """Count one in; return False, and do not count it, where it is too many."""
+        counts = self._count_loopback or not is_loopback(address)
+        return not counts or self._crowd.acquire(client_network(address))
+
+    def release(self, address: str) -> None:
+        """Count one out."""
+        if self._count_loopback or not is_loopback(address):
+            self._crowd.release(client_network(address))

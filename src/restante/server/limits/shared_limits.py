@@ -1,0 +1,116 @@
+"""The limits of limits.py and throttle.py, held over all workers.
+
+What they count and note lies in memory that the supervisor makes before it forks: see shared.py.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from restante.server.error_replies import LoginDelayError
+from restante.server.limits.counters import CountLimit, LoginDelay
+from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
+from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
+
+ROOM = 4  # rows for each connection that there may be: a bucket is hardly ever full
+NOTES = 131_072  # failures, and logins, remembered at once
+
+
+class SharedCountLimit(CountLimit):
+    """A crowd in all workers together."""
+
+    def __init__(self, most: int, counts: SharedCounters) -> None:
+        super().__init__(most)
+        self._counts = counts
+
+    def acquire(self, kind: str) -> bool:
+        """Count one in; return False, and do not count it, where it is too many."""
+        return self._counts.acquire(kind, self._most)
+
+    def release(self, kind: str) -> None:
+        """Count one out."""
+        self._counts.release(kind)
+
+    def count(self, kind: str) -> int:
+        """Return how many there are."""
+        return self._counts.count(kind)
+
+
+class SharedLoginDelay(LoginDelay):
+    """The delays after logins, whichever worker they went to."""
+
+    def __init__(self, logins: SharedTimestamps) -> None:
+        super().__init__()
+        self._logins = logins
+
+    def check(self, user: str, seconds: int | None) -> None:
+        """Raise LoginDelayError when the user's last login is too recent."""
+        if seconds is None:
+            return
+        until = self._logins.get(user)
+        if until is not None and until[1] > time.monotonic():
+            raise LoginDelayError(seconds)
+
+    def note(self, user: str, seconds: int | None) -> None:
+        """Remember that the user logged in just now."""
+        if seconds is not None:
+            self._logins.put(user, time.monotonic() + seconds)
+
+
+class Shared:
+    """All that workers share of limits; made before the first one is forked.
+
+    At most so many processes may have it at once, each with a column of its own.
+    """
+
+    def __init__(self, columns: int, connections: int) -> None:
+        self._everyone = SharedCounters(1, columns)
+        self._addresses = SharedCounters(connections * ROOM, columns)
+        self._users = SharedCounters(connections * ROOM, columns)
+        self._guesses = SharedCounters(connections * ROOM, columns)
+        self._failed = SharedTimestamps(NOTES)
+        self._tried = SharedTimestamps(NOTES)
+        self._key = secrets.token_bytes(32)
+        self._logins = SharedTimestamps(NOTES)
+
+    def take(self, column: int) -> None:
+        """Count in this column from now on, in a process that was just forked."""
+        for counts in self._counts():
+            counts.take(column)
+        for notes in (self._failed, self._tried, self._logins):
+            notes.take()
+
+    def wipe(self, column: int) -> None:
+        """Forget what a process counted which has ended."""
+        for counts in self._counts():
+            counts.wipe(column)
+
+    def everyone(self, most: int) -> CountLimit:
+        """Return the limit of all connections."""
+        return SharedCountLimit(most, self._everyone)
+
+    def addresses(self, most: int) -> CountLimit:
+        """Return the limit of connections from each address."""
+        return SharedCountLimit(most, self._addresses)
+
+    def users(self, most: int) -> CountLimit:
+        """Return the limit of sessions of each user."""
+        return SharedCountLimit(most, self._users)
+
+    def throttle(self, *, count_loopback: bool) -> Throttle:
+        """Return the delays after failed logins."""
+        tables = Tables(
+            failed=self._failed,
+            tried=self._tried,
+            places=SharedCountLimit(MOST_AT_ONCE, self._guesses),
+            key=self._key,
+        )
+        return Throttle(count_loopback=count_loopback, tables=tables)
+
+    def login_delay(self) -> LoginDelay:
+        """Return the delays after logins."""
+        return SharedLoginDelay(self._logins)
+
+    def _counts(self) -> tuple[SharedCounters, ...]:
+        return self._everyone, self._addresses, self._users, self._guesses

@@ -1,0 +1,192 @@
+"""Tables in memory that a process shares with those it forks.
+
+A name stands there as a digest with a secret of chance: nobody can read names from it, or choose
+names that meet in one bucket. A table keeps its size: a full bucket forgets somebody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import secrets
+from typing import TYPE_CHECKING, TypeAlias
+
+from restante.server.limits.process_lock import ProcessLock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLOTS_PER_BUCKET = 8  # rows of a bucket, where a key may stand
+KEY = 16  # octets of a key
+_NOBODY = bytes(KEY)
+
+Note: TypeAlias = tuple[int, float]
+
+
+class BucketIndex:
+    """Where in a table a name stands; `rows` is rounded up."""
+
+    def __init__(self, rows: int) -> None:
+        self._buckets = -(-rows // SLOTS_PER_BUCKET)
+        self.rows = self._buckets * SLOTS_PER_BUCKET
+        self._keys = mmap.mmap(-1, self.rows * KEY)
+        self._secret = secrets.token_bytes(32)
+
+    def of(self, name: str) -> bytes:
+        """Return the key of a name."""
+        octets = name.encode(errors="surrogatepass")
+        return hashlib.blake2b(octets, digest_size=KEY, key=self._secret).digest()
+
+    def find(self, key: bytes) -> int | None:
+        """Return the row of a key, if it has one."""
+        bucket = self._bucket(key)
+        begin = bucket * SLOTS_PER_BUCKET * KEY
+        at = self._keys.find(key, begin, begin + SLOTS_PER_BUCKET * KEY)
+        return at // KEY if at >= 0 and at % KEY == 0 else None
+
+    def choice(self, key: bytes) -> range:
+        """Return the rows where a key may stand."""
+        first = self._bucket(key) * SLOTS_PER_BUCKET
+        return range(first, first + SLOTS_PER_BUCKET)
+
+    def put(self, row: int, key: bytes) -> None:
+        """Let a row be a key's."""
+        self._keys[row * KEY : (row + 1) * KEY] = key
+
+    def clear(self, row: int) -> None:
+        """Let a row be nobody's."""
+        self.put(row, _NOBODY)
+
+    def _bucket(self, key: bytes) -> int:
+        return int.from_bytes(key[:8], "little") % self._buckets
+
+
+class SharedCounters:
+    """Counts by name, of each process apart: what one has counted goes away with it.
+
+    Nobody writes into another's column, but to wipe that of a process which has ended. So a process
+    may die anywhere in here, and the sums are right once its column is wiped.
+    """
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self._turn = ProcessLock()
+        self._keys = BucketIndex(rows)
+        self._rows = self._keys.rows
+        self._counts = memoryview(mmap.mmap(-1, columns * self._rows * 4)).cast("I")
+        self._column = 0  # of this process; each has its rows in one piece
+
+    def take(self, column: int) -> None:
+        """Count in this column from now on, in a process that was just forked."""
+        self._column = column
+        self._turn.after_fork()
+
+    def acquire(self, name: str, most: int) -> bool:
+        """Count one in; return False, and do not count it, where it is too many.
+
+        Where there is no room to count it, it is one too few rather than one too many.
+        """
+        key = self._keys.of(name)
+        with self._turn:
+            row = self._keys.find(key)
+            if row is None:
+                row = next(self._free(key), None)
+                if row is None:
+                    return True
+                self._keys.put(row, key)
+            if self._total(row) >= most:
+                return False
+            self._counts[self._column * self._rows + row] += 1
+        return True
+
+    def release(self, name: str) -> None:
+        """Count one out."""
+        key = self._keys.of(name)
+        with self._turn:
+            row = self._keys.find(key)
+            if row is not None:
+                at = self._column * self._rows + row
+                self._counts[at] = max(0, self._counts[at] - 1)
+
+    def count(self, name: str) -> int:
+        """Return how many there are."""
+        with self._turn:
+            row = self._keys.find(self._keys.of(name))
+            return 0 if row is None else self._total(row)
+
+    def wipe(self, column: int) -> None:
+        """Forget what a process counted which has ended."""
+        with self._turn:
+            nothing = memoryview(bytes(self._rows * 4)).cast("I")
+            self._counts[column * self._rows : (column + 1) * self._rows] = nothing
+
+    def _free(self, key: bytes) -> Iterator[int]:
+        """Look for a row of which nobody has counted any; its key is of no use by now."""
+        return (row for row in self._keys.choice(key) if not self._total(row))
+
+    def _total(self, row: int) -> int:
+        return sum(self._counts[row :: self._rows])
+
+
+class SharedTimestamps:
+    """A number and a time by name; where there is no room for one more, the oldest is forgotten.
+
+    Times are seconds of a clock that all processes share, as the monotonic one is.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._turn = ProcessLock()
+        self._keys = BucketIndex(rows)
+        self._numbers = memoryview(mmap.mmap(-1, self._keys.rows * 4)).cast("I")
+        self._times = memoryview(mmap.mmap(-1, self._keys.rows * 8)).cast("d")
+        self._latest = memoryview(mmap.mmap(-1, 8)).cast("d")  # of all times, also forgotten ones
+
+    def take(self) -> None:
+        """Note in a process that was just forked."""
+        self._turn.after_fork()
+
+    def latest(self) -> float:
+        """Return the latest time ever noted, 0 where there is none; it costs next to nothing."""
+        return self._latest[0]
+
+    def get(self, name: str) -> Note | None:
+        """Return what was noted last."""
+        key = self._keys.of(name)
+        with self._turn:
+            return self._get(self._keys.find(key))
+
+    def put(self, name: str, time: float) -> None:
+        """Note a time."""
+        self.add(name, time, time)
+
+    def add(self, name: str, time: float, since: float) -> bool:
+        """Note a time, and one more than the number before, which counts if it is not older.
+
+        Return whether there was no room, so that another name was forgotten.
+        """
+        key = self._keys.of(name)
+        full = False
+        with self._turn:
+            row = self._keys.find(key)
+            if row is None:
+                row = min(self._keys.choice(key), key=self._times.__getitem__)
+                full = self._times[row] >= since > 0
+                before = 0
+            else:
+                before = self._numbers[row] if self._times[row] >= since else 0
+            self._keys.clear(row)
+            self._numbers[row], self._times[row] = before + 1, time
+            self._keys.put(row, key)
+            self._latest[0] = max(self._latest[0], time)
+        return full
+
+    def drop(self, name: str) -> None:
+        """Forget what was noted."""
+        key = self._keys.of(name)
+        with self._turn:
+            row = self._keys.find(key)
+            if row is not None:
+                self._keys.clear(row)
+                self._times[row] = 0
+
+    def _get(self, row: int | None) -> Note | None:
+        return None if row is None else (self._numbers[row], self._times[row])

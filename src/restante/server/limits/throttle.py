@@ -1,0 +1,197 @@
+"""Slows down who guesses passwords, without keeping out whose account it is.
+
+A delay belongs to the pair of address and account: a stranger's failures cost nobody else anything.
+No login waits longer than five seconds for the others: those that wait beside it make its own delay
+longer, up to that, and where there are too many it is refused at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.server.connection.transport import is_loopback
+from restante.server.error_replies import GuessesError
+from restante.server.limits.counters import CountLimit
+from restante.server.limits.failures import Failures
+from restante.server.limits.networks import client_network
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from restante.server.limits.failures import FailureTable, Note
+
+FIRST_DELAY = 0.25  # seconds after the first failure; each one doubles it
+LONGEST_DELAY = 5.0  # seconds, in all
+MEMORY = 15 * 60  # seconds after which a failure is forgotten
+MOST_AT_ONCE = 8  # guesses of a pair that wait, or are proved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """What a throttle remembers; workers share it."""
+
+    failed: FailureTable = field(default_factory=Failures)  # by pair
+    tried: FailureTable = field(default_factory=Failures)  # by pair and password
+    places: CountLimit = field(default_factory=lambda: CountLimit(MOST_AT_ONCE))  # guesses, by pair
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+
+
+class Throttle:
+    """Failed logins, and how long the next one must wait for them.
+
+    Names and passwords are kept as digests with a key that only this process has, and those that
+    were forked from it. The same wrong password once more is no guess: a telephone that has an old
+    one takes no place, and makes nobody wait but itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        count_loopback: bool = False,
+        tables: Tables | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        tables = tables or Tables()
+        self._count_loopback = count_loopback
+        self._failed = tables.failed
+        self._tried = tables.tried
+        self._places = tables.places
+        self._key = tables.key
+        self._clock = clock
+        self.on_full: Callable[[], object] = bool  # called when failures are forgotten too early
+        self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
+        self._same: dict[str, asyncio.Future[bool]] = {}  # by pair and password: was it right?
+
+    @contextlib.asynccontextmanager
+    async def one_at_a_time(
+        self, address: str, user: str, secret: bytes = b"", patience: float = LONGEST_DELAY
+    ) -> AsyncIterator[None]:
+        """Wait as long as the failures of this pair, and those who try beside it, ask for.
+
+        `secret` is what is said to be the account's, b"" where each proof of it is another one.
+        All waits together take no more than `patience` seconds. Raises GuessesError: too many wait
+        already.
+        """
+        if not self._counts(address):
+            yield
+            return
+        pair, tried = self._names(address, user, secret)
+        ends = self._now() + patience
+        while secret and tried in self._same:  # it came before, so its time ends before
+            same = self._same[tried]
+            await asyncio.wait([same])
+            if same.result():
+                yield
+                return
+        failures, last = self._lately(self._tried, tried)
+        if secret and failures:
+            await asyncio.sleep(max(0.0, min(last + _delay(failures), ends) - self._now()))
+            yield
+            return
+        ahead = self._places.count(pair)
+        if not self._places.acquire(pair):
+            raise GuessesError("too many logins of this account are under way from this address")
+        proved = self._same[tried] = asyncio.get_running_loop().create_future()
+        try:
+            await self._wait(pair, ahead, ends)
+            yield
+        finally:
+            self._places.release(pair)
+            if not proved.done():
+                proved.set_result(False)
+            if self._same.get(tried) is proved:
+                del self._same[tried]
+
+    async def _wait(self, pair: str, ahead: int, ends: float) -> None:
+        """Wait for the failures of a pair, and as if those ahead were to fail, until `ends`.
+
+        Once one of them has logged in, the wait is over.
+        """
+        failures, last = self._lately(self._failed, pair)
+        now = self._now()
+        delay = _delay(failures + ahead) if ahead else last + _delay(failures) - now
+        delay = min(delay, ends - now)
+        if delay <= 0:
+            return
+        logged_in = asyncio.Event()
+        waiting = self._waiting.setdefault(pair, set())
+        waiting.add(logged_in)
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(logged_in.wait(), delay)
+        finally:
+            waiting.discard(logged_in)
+            if not waiting:
+                self._waiting.pop(pair, None)
+
+    def has_recent_failures(self, address: str, user: str) -> bool:
+        """Tell whether this pair has failed lately."""
+        latest = self._failed.latest()  # mostly nobody failed, and all is said
+        if not latest or latest <= self._now() - MEMORY:
+            return False
+        return self._known(address, user)[0] > 0
+
+    def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:
+        """Remember a wrong password."""
+        if not self._counts(address):
+            return
+        now = self._now()
+        pair, tried = self._names(address, user, secret)
+        full = False
+        if not secret or not self._lately(self._tried, tried)[0]:
+            full = self._failed.add(pair, now, now - MEMORY)
+        if secret:
+            full |= self._tried.add(tried, now, now - MEMORY)
+        if full:
+            self.on_full()
+
+    def clear(self, address: str, user: str, secret: bytes = b"") -> None:
+        """Forget the failures of who proved to know the password; who waits beside goes on."""
+        if not self._counts(address):
+            return
+        pair, tried = self._names(address, user, secret)
+        if self._failed.latest():
+            self._failed.drop(pair)
+            self._tried.drop(tried)
+        same = self._same.get(tried)
+        if same is not None and not same.done():
+            same.set_result(True)
+        for event in self._waiting.get(pair, ()):
+            event.set()
+
+    def _known(self, address: str, user: str) -> Note:
+        """Return how many failures of a pair there were lately, and when the last one was."""
+        return self._lately(self._failed, self._names(address, user)[0])
+
+    def _lately(self, table: FailureTable, name: str) -> Note:
+        failures, last = table.get(name) or (0, 0.0)
+        return (failures, last) if last > self._now() - MEMORY else (0, 0.0)
+
+    def _now(self) -> float:
+        return self._clock() if self._clock is not None else time.monotonic()
+
+    def _counts(self, address: str) -> bool:
+        return self._count_loopback or not is_loopback(address)
+
+    def _names(self, address: str, user: str, secret: bytes = b"") -> tuple[str, str]:
+        """Return the digests of a pair, and of it with what it said; a token may name nobody."""
+        name = user.encode(errors="surrogatepass") or secret
+        said = client_network(address).encode() + b"\0" + name
+        digest = hashlib.blake2b(said, digest_size=16, key=self._key)
+        pair = digest.hexdigest()
+        digest.update(b"\0" + secret)
+        return pair, digest.hexdigest()
+
+
+def _delay(failures: int) -> float:
+    """Return the seconds to wait after so many failures."""
+    if not failures:
+        return 0.0
+    delay: float = FIRST_DELAY * 2 ** min(failures - 1, 10)
+    return min(LONGEST_DELAY, delay)

@@ -1,0 +1,62 @@
+"""Signals as something to wait for, in a process that has no loop."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import signal
+import socket
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+
+
+class Signals:
+    """Notes the signals that come, while it is entered: only in the first thread of a process."""
+
+    def __init__(self) -> None:
+        self._read, self._write = socket.socketpair()
+        self._read.settimeout(0)
+        self._write.settimeout(0)
+
+    def __enter__(self) -> Self:
+        signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        for number in SIGNALS:
+            signal.signal(number, lambda *_: None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        restore_default_handlers()
+        self._read.close()
+        self._write.close()
+
+    def wait(self, seconds: float | None, files: Iterable[int]) -> set[int]:
+        """Wait for signals, for one of the files, or so long; return the signals that came."""
+        with selectors.PollSelector() as selector:
+            selector.register(self._read, selectors.EVENT_READ)
+            for file in files:
+                selector.register(file, selectors.EVENT_READ)
+            selector.select(seconds)
+        with contextlib.suppress(BlockingIOError):
+            return set(self._read.recv(4096))
+        return set()
+
+
+def restore_default_handlers() -> None:
+    """Let the signals do what they usually do."""
+    signal.set_wakeup_fd(-1)
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def blocked_signals() -> Iterator[None]:
+    """Let the signals come only after the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,228 @@
+"""Several workers on the same sockets, and a process that looks after them.
+
+The supervisor opens the sockets, so a port that is taken is told of before anything is forked, and
+a connection that nobody has accepted yet outlives the worker which might have. All workers accept
+from the same socket: whoever is free takes the next connection. With a socket for each of them
+(SO_REUSEPORT) the kernel deals connections out by a hash, also to one that is busy, and to one that
+has just died, where they would wait for its successor. docs/explanation/workers.md has the figures.
+
+The supervisor has no loop and no thread: both do not survive a fork.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from restante.server.config.loader import ConfigError
+from restante.server.listener import ListenError
+from restante.server.processes import generation as crews
+from restante.server.processes import worker as workers
+from restante.server.processes.signals import Signals
+from restante.server.system import SLACK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.server.config.schema import Config
+    from restante.server.processes.generation import Companions, Sockets, WorkerGeneration
+    from restante.server.processes.worker import WorkerHandle, WorkerResources
+
+CREWS: Final = 3  # at once: one that finishes, one that serves, one that starts
+STEADY = 10.0  # seconds; who crashes earlier crashes "at start"
+FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
+LONGEST_PAUSE = 10.0  # seconds
+
+
+class RestartBackoff:
+    """How long to wait before a worker is replaced: longer and longer if it crashes at start."""
+
+    def __init__(self) -> None:
+        self._crashes: Counter[int] = Counter()  # one after the other, by number of the worker
+
+    def after(self, number: int, lived: float) -> float:
+        """Return the seconds to wait where a worker has lived so many."""
+        crashes = 0 if lived >= STEADY else self._crashes[number]
+        self._crashes[number] = min(crashes + 1, 20)
+        return min(FIRST_PAUSE * 2 ** (crashes - 1), LONGEST_PAUSE) if crashes else 0
+
+
+class Supervisor:
+    """Keeps `count` workers running; `renew` reads the configuration again."""
+
+    def __init__(
+        self,
+        count: int,
+        inherited: WorkerResources,
+        companions: Companions,
+        renew: Callable[[], Config],
+    ) -> None:
+        self._count = count
+        self._inherited = inherited
+        self._log = inherited.log
+        self._companions = companions
+        self._renew = renew
+        self._sockets: Sockets = {}
+        self._workers: list[WorkerHandle] = []
+        self._columns = list(range(CREWS * count))  # that no worker has
+        self._due: dict[int, float] = {}  # when to start a worker, by its number
+        self._pauses = RestartBackoff()
+        self._renewing = False  # as soon as there are columns for it
+        self._settled = False  # all of the crew have been ready
+        self._stopping = False
+
+    def run(self, config: Config, on_ready: Callable[[WorkerGeneration], None]) -> None:
+        """Serve until SIGTERM or SIGINT; `on_ready` gets each crew once all of it are ready.
+
+        Raises ConfigError, ListenError.
+        """
+        self._first = config
+        self._on_ready = on_ready
+        try:
+            with Signals() as signals:
+                self._take_over(self._gather(config))
+                while self._workers or not self._stopping:
+                    pipes = [worker.tells_ready for worker in self._workers if not worker.ready]
+                    self._obey(signals.wait(self._patience(), pipes))
+                    self._bury()
+                    self._look_whether_ready()
+                    self._renew_if_due()
+                    self._start_if_due()
+                    self._kill_if_due()
+        finally:
+            self._inherited.lifeline.close()
+            crews.close(self._sockets)
+
+    def _gather(self, config: Config) -> WorkerGeneration:
+        shared = self._inherited.shared
+        return crews.build_generation(config, self._log, shared, self._sockets, self._companions)
+
+    def _take_over(self, crew: WorkerGeneration) -> None:
+        """Let this crew be the one that serves, once all of it are ready."""
+        self._crew = crew
+        self._sockets |= crew.sockets
+        self._settled = False
+        self._pauses = RestartBackoff()
+        self._due = dict.fromkeys(range(self._count), 0.0)
+        self._start_if_due()
+
+    def _obey(self, signals: set[int]) -> None:
+        if signals & {signal.SIGTERM, signal.SIGINT}:
+            self._stop()
+        elif signal.SIGHUP in signals and not self._stopping:
+            self._renewing = True
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._log.info("stopping", workers=len(self._workers))
+        self._stopping = True
+        self._renewing = False
+        self._due.clear()
+        for worker in self._workers:
+            self._end(worker, signal.SIGTERM, self._crew.config.timeouts.stop)
+
+    def _end(self, worker: WorkerHandle, number: signal.Signals, seconds: float) -> None:
+        worker.send_signal(number)
+        kill_at = time.monotonic() + seconds + SLACK
+        worker.kill_at = min(kill_at, worker.kill_at or kill_at)
+
+    def _bury(self) -> None:
+        """Look who has ended; one that was not to end has a successor."""
+        for worker in tuple(self._workers):
+            pid, status = os.waitpid(worker.pid, os.WNOHANG)
+            if not pid:
+                continue
+            os.close(worker.tells_ready)
+            self._workers.remove(worker)
+            self._inherited.shared.wipe(worker.column)
+            self._columns.append(worker.column)
+            code = os.waitstatus_to_exitcode(status)
+            as_told = worker.kill_at is not None and code in (0, -signal.SIGTERM)
+            log = self._log.info if as_told else self._log.error
+            log("worker_ended", worker=worker.pid, status=_told(code))
+            if worker.crew is self._crew and worker.kill_at is None:
+                now = time.monotonic()
+                pause = self._pauses.after(worker.number, now - worker.begun)
+                self._due[worker.number] = now + pause
+
+    def _look_whether_ready(self) -> None:
+        """Once all of the crew are ready, let others finish."""
+        crew = [worker for worker in self._workers if worker.crew is self._crew]
+        ready = [worker for worker in crew if worker.is_ready()]
+        if len(ready) < self._count or self._settled or self._stopping:
+            return
+        self._settled = True
+        for worker in self._workers:
+            if worker.crew is not self._crew and worker.kill_at is None:
+                timeouts = worker.crew.config.timeouts
+                number = workers.DRAIN if worker.ready else signal.SIGTERM
+                self._end(worker, number, timeouts.reload + timeouts.stop)
+        unused = self._sockets.keys() - self._crew.sockets.keys()
+        crews.close({address: self._sockets.pop(address) for address in unused})
+        self._on_ready(self._crew)
+
+    def _renew_if_due(self) -> None:
+        """Read the configuration again, and take a new crew; on errors the old one stays."""
+        if not self._renewing:
+            return
+        if len(self._columns) < self._count:
+            for worker in self._workers:  # those that finish must go now
+                if worker.kill_at is not None:
+                    self._end(worker, signal.SIGTERM, worker.crew.config.timeouts.stop)
+            return
+        self._renewing = False
+        try:
+            config = self._renew()
+            self._take_over(self._gather(config))
+            self._warn_of_what_stays(config)
+        except ConfigError as error:
+            for problem in error.problems:
+                self._log.error("not_reloaded", problem=problem)
+        except ListenError as error:
+            self._log.error("not_reloaded", problem=str(error))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the old crew goes on
+            self._log.error("incident", what="cannot reload", exc_info=error)
+
+    def _warn_of_what_stays(self, config: Config) -> None:
+        """Tell what a reload cannot change, since it was made for all workers before the first."""
+        server, log = self._first.server, self._first.log
+        if (config.server.workers, config.log) != (server.workers, log):
+            what = "server.workers and log change only by a restart"
+            self._log.warning("reload_is_partial", what=what)
+
+    def _start_if_due(self) -> None:
+        now = time.monotonic()
+        for number in [number for number, when in self._due.items() if when <= now]:
+            del self._due[number]
+            try:
+                worker = workers.start(self._crew, number, self._columns[0], self._inherited)
+            except OSError as error:
+                self._log.error("worker_not_started", problem=error.strerror)
+                self._due[number] = now + FIRST_PAUSE + self._pauses.after(number, 0)
+                continue
+            self._workers.append(worker)
+            self._columns.remove(worker.column)
+            self._log.info("worker_started", worker=worker.pid)
+
+    def _kill_if_due(self) -> None:
+        now = time.monotonic()
+        for worker in self._workers:
+            if worker.kill_at is not None and worker.kill_at <= now:
+                worker.send_signal(signal.SIGKILL)
+                worker.kill_at = now + LONGEST_PAUSE
+
+    def _patience(self) -> float | None:
+        """Return the seconds until something is due."""
+        times = [*self._due.values(), *(w.kill_at for w in self._workers if w.kill_at is not None)]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+
+def _told(code: int) -> str:
+    """Return how a process ended, in words."""
+    if code >= 0:
+        return f"exit {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    return names.get(-code, f"signal {-code}")

@@ -1,0 +1,177 @@
+"""A certificate and its key: from their files to what TLS wants of them, or to why not."""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from restante.server.tls.key_fitting import fitting
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from restante.server.tls.key_fitting import Fitting
+
+Profile: TypeAlias = Literal["modern", "legacy"]
+Fingerprint: TypeAlias = "tuple[tuple[int, ...] | None, ...]"
+
+MODERN: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # TLS 1.2; forward secrecy, authenticated encryption
+LEGACY: Final = "DEFAULT:@SECLEVEL=0"  # whatever OpenSSL still can, for clients that can no more
+
+_OTHER_KEY = frozenset({"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"})
+
+
+class CertificateError(Exception):
+    """A certificate cannot be used; the text names the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFiles:
+    """The files of a certificate, with its chain, and its private key; both PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedCertificate:
+    """A certificate that TLS can use."""
+
+    pair: CertificateFiles
+    certificate: x509.Certificate
+    context: ssl.SSLContext
+    names: frozenset[str]  # of hosts, in lower case; "*.example.com" stands for one label more
+    end_point: bytes  # the channel binding tls-server-end-point: RFC 5929 section 4; may be empty
+    stamp: Fingerprint  # of the files, before they were read
+    fitting: Fitting  # which clients can use it
+
+
+def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> LoadedCertificate:
+    """Return what the files hold. Raises CertificateError."""
+    seen = file_fingerprint(pair, client_ca)
+    certificate = _certificate(pair.certificate)
+    if b"PRIVATE KEY-----" not in _read(pair.key):
+        raise CertificateError(f"{pair.key}: no PEM private key")
+    context = _context(profile)
+    try:
+        context.load_cert_chain(pair.certificate, pair.key, password=_no_password)
+    except ssl.SSLError as error:
+        raise CertificateError(_reason(error, pair, certificate)) from error
+    except ValueError as error:
+        raise CertificateError(f"{pair.key}: {error}") from error
+    except OSError as error:  # one of them was there a moment ago
+        raise CertificateError(f"{pair.certificate}, {pair.key}: {error.strerror}") from error
+    if client_ca:
+        _trust(context, client_ca)
+    try:
+        names, end_point = _names(certificate), _end_point(certificate)
+    except (ValueError, x509.DuplicateExtension) as error:
+        raise CertificateError(f"{pair.certificate}: {error}") from error
+    fits = fitting(certificate, context)
+    return LoadedCertificate(pair, certificate, context, names, end_point, seen, fits)
+
+
+def file_fingerprint(pair: CertificateFiles, client_ca: Path | None) -> Fingerprint:
+    """Return what differs once a file is replaced, written, or let be read by others."""
+    files = (pair.certificate, pair.key, client_ca)
+    return tuple(_stamp(file) for file in files if file is not None)
+
+
+def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
+    """Tell whether a certificate is valid at a time."""
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def dates(certificate: x509.Certificate) -> str:
+    """Return from when to when a certificate is valid."""
+    begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return f"valid from {begins:%Y-%m-%d %H:%M} to {ends:%Y-%m-%d %H:%M} UTC"
+
+
+def _certificate(file: Path) -> x509.Certificate:
+    octets = _read(file)
+    try:
+        return x509.load_pem_x509_certificate(octets)
+    except ValueError as error:
+        raise CertificateError(f"{file}: no PEM certificate, or a broken one") from error
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise CertificateError(f"{file}: {error.strerror}") from error
+
+
+def _reason(error: ssl.SSLError, pair: CertificateFiles, certificate: x509.Certificate) -> str:
+    """Say what OpenSSL has against the files, whose key has a PEM header at least."""
+    if error.reason in _OTHER_KEY:
+        first = f"the first certificate of {pair.certificate}, {dates(certificate)}"
+        return f"{pair.key}: does not belong to {first}"
+    if not error.reason:
+        return f"{pair.key}: no PEM private key"
+    return f"{pair.certificate}: {error.reason.replace('_', ' ').lower()}"
+
+
+def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
+    try:
+        context.load_verify_locations(client_ca)
+    except ssl.SSLError as error:
+        raise CertificateError(f"{client_ca}: no PEM certificates") from error
+    except OSError as error:
+        raise CertificateError(f"{client_ca}: {error.strerror}") from error
+    context.verify_mode = ssl.CERT_OPTIONAL
+
+
+def _context(profile: Profile) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    if profile == "modern":
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(MODERN)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+        context.set_ciphers(LEGACY)
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted; store it without a password: `openssl pkey` makes one")
+
+
+def _names(certificate: x509.Certificate) -> frozenset[str]:
+    try:
+        found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(name.lower() for name in found.get_values_for_type(x509.DNSName))
+
+
+def _end_point(certificate: x509.Certificate) -> bytes:
+    """Hash a certificate as RFC 5929 section 4.1 says; where it defines nothing, return nothing."""
+    try:
+        algorithm = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        algorithm = None
+    if algorithm is None:
+        return b""
+    name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
+    return hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest()
+
+
+def _stamp(file: Path) -> tuple[int, ...] | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns

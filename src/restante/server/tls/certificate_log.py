@@ -1,0 +1,84 @@
+"""What the log tells of certificates: renewed, refused, expired, or soon to be."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cryptography import x509
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.server.tls.certificate_files import CertificateFiles, LoadedCertificate
+
+SOON: Final = dt.timedelta(days=14)
+SHORT_LIVED: Final = dt.timedelta(days=7)  # authorities have such, to be renewed every few days
+REMIND_EVERY = dt.timedelta(days=1)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+class CertificateLog:
+    """Tells each thing once, though several listeners load the same files."""
+
+    def __init__(self, log: FilteringBoundLogger, clock: Callable[[], dt.datetime] = _now) -> None:
+        self._log = log
+        self._clock = clock
+        self._known: dict[Path, x509.Certificate] = {}
+        self._refused: dict[CertificateFiles, str] = {}
+        self._reminded = clock()
+
+    def load_failed(self, pair: CertificateFiles, problem: str) -> None:
+        """Tell that changed files cannot be used, until they can or the problem is another."""
+        if self._refused.get(pair) != problem:
+            self._refused[pair] = problem
+            self._log.warning("certificates", problem=problem)
+
+    def loaded(self, loaded: LoadedCertificate) -> None:
+        """Tell which certificate took the place of another, and what is wrong with its dates."""
+        self._refused.pop(loaded.pair, None)
+        file, certificate = loaded.pair.certificate, loaded.certificate
+        before = self._known.get(file)
+        if before == certificate:
+            return
+        self._known[file] = certificate
+        if before is not None:
+            ends = certificate.not_valid_after_utc.isoformat()
+            self._log.info("certificate_renewed", certificate=str(file), ends=ends)
+        self._warn(file, certificate)
+
+    def warn_expiring(self) -> None:
+        """Tell once a day what is wrong with the dates of those in use."""
+        now = self._clock()
+        if now - self._reminded >= REMIND_EVERY:
+            self._reminded = now
+            for file, certificate in self._known.items():
+                self._warn(file, certificate)
+
+    def _warn(self, file: Path, certificate: x509.Certificate) -> None:
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        problem = _problem(begins, ends, self._clock())
+        if problem:
+            self._log.warning(
+                "certificate_dates",
+                certificate=str(file),
+                problem=problem,
+                begins=begins.isoformat(),
+                ends=ends.isoformat(),
+            )
+
+
+def _problem(begins: dt.datetime, ends: dt.datetime, now: dt.datetime) -> str | None:
+    if now < begins:
+        return "not valid yet"
+    if now > ends:
+        return "expired"
+    left, life = ends - now, ends - begins
+    if left > (life / 3 if life <= SHORT_LIVED else SOON):
+        return None
+    return f"expires in {left.days} days" if left.days > 1 else "expires in less than 2 days"

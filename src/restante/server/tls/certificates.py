@@ -1,0 +1,148 @@
+"""Certificates: loaded, chosen by name, and loaded again when their files change."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from restante.server.tls.certificate_files import CertificateError, file_fingerprint, is_valid, load
+from restante.server.tls.key_fitting import RSA
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from restante.server.tls.certificate_files import CertificateFiles, LoadedCertificate, Profile
+    from restante.server.tls.certificate_log import CertificateLog
+    from restante.server.tls.client_hello import Hello
+
+CHECK_EVERY = 1.0  # seconds between two looks at the files while clients connect
+ROUND = 60 * 60  # seconds between two looks at them anyway
+
+
+class Certificates:
+    """The certificates of a listener; the first one serves who asks for no name that we have.
+
+    Of several certificates for one name, each with another kind of key, a client gets the first
+    that it can use; one that has expired, or is not valid yet, comes last.
+
+    Where changed files cannot be used, the old ones stay, and `log` tells. Raises CertificateError.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[CertificateFiles],
+        profile: Profile = "modern",
+        client_ca: Path | None = None,
+        log: CertificateLog | None = None,
+    ) -> None:
+        self._pairs = pairs
+        self._profile = profile
+        self._client_ca = client_ca
+        self._log = log
+        self._end_points: WeakKeyDictionary[ssl.SSLContext, bytes] = WeakKeyDictionary()
+        self.reload()
+
+    @property
+    def several(self) -> bool:
+        """Whether there is a choice."""
+        return len(self._pairs) > 1
+
+    def chosen(self, hello: Hello) -> ssl.SSLContext:
+        """Return the context with the certificate for a client that begins so."""
+        found = self._found(hello.name.decode("ascii", errors="replace"))
+        usable = [loaded for loaded in found if loaded.fitting.suits(hello)]
+        now = datetime.now(UTC)
+        usable.sort(key=lambda loaded: not is_valid(loaded.certificate, now))
+        likely = [loaded for loaded in found if loaded.fitting.kind == RSA]
+        return [*usable, *likely, *found][0].context
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a new connection; its callback chooses by the name asked for."""
+        if time.monotonic() - self._looked_at >= CHECK_EVERY:
+            self.reload_changed()
+        return self._loaded[0].context
+
+    def reload_changed(self) -> None:
+        """Load again each pair whose files have changed, or could not be used when they had."""
+        self._looked_at = time.monotonic()
+        for place, loaded in enumerate(self._loaded):
+            if file_fingerprint(loaded.pair, self._client_ca) == loaded.stamp:
+                continue
+            try:
+                self._loaded[place] = self._load(loaded.pair)
+            except CertificateError as error:
+                if self._log:
+                    self._log.load_failed(loaded.pair, str(error))
+            else:
+                self._tell(self._loaded[place])
+
+    def log_expiring(self) -> None:
+        """Tell once a day of certificates that have expired, or soon will."""
+        if self._log:
+            self._log.warn_expiring()
+
+    def reload(self) -> None:
+        """Load all files again, changed or not. Raises CertificateError: then nothing changes."""
+        self._looked_at = time.monotonic()
+        loaded_now = [self._load(pair) for pair in self._pairs]
+        _check_used(loaded_now)
+        self._loaded = loaded_now
+        for loaded in self._loaded:
+            self._tell(loaded)
+
+    def end_point_binding(self, context: ssl.SSLContext) -> bytes:
+        """Return the binding data of the certificate that a connection used, if it has some."""
+        return self._end_points.get(context, b"")
+
+    def _load(self, pair: CertificateFiles) -> LoadedCertificate:
+        loaded = load(pair, self._profile, self._client_ca)
+        self._end_points[loaded.context] = loaded.end_point
+        if len(self._pairs) > 1:
+            loaded.context.sni_callback = self._choose
+        return loaded
+
+    def _tell(self, loaded: LoadedCertificate) -> None:
+        if self._log:
+            self._log.loaded(loaded)
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        contexts = [loaded.context for loaded in self._found(name or "")]
+        if connection.context not in contexts:
+            connection.context = contexts[0]
+
+    def _found(self, name: str) -> list[LoadedCertificate]:
+        """Return the certificates for a name that a client asks for; at least one."""
+        host = name.lower().removesuffix(".")
+        found = [loaded for loaded in self._loaded if host and _matches(host, loaded.names)]
+        first = self._loaded[0]
+        return found or [one for one in self._loaded if one is first or one.names & first.names]
+
+
+def _check_used(all_loaded: Sequence[LoadedCertificate]) -> None:
+    """Raise CertificateError: no client would ever get one of the certificates."""
+    for place, loaded in enumerate(all_loaded):
+        before = [one for one in all_loaded[:place] if one.fitting.kind == loaded.fitting.kind]
+        names = frozenset[str]().union(*(one.names for one in before))
+        if before and loaded.names <= names:
+            raise CertificateError(
+                f"{loaded.pair.certificate}: never used, since {before[0].pair.certificate} comes"
+                f" first and has the same names and the same kind of key ({loaded.fitting.kind})"
+            )
+
+
+async def watch_certificates(certificates: Sequence[Certificates]) -> None:
+    """Load what was renewed, though nobody connects, and tell what expires, until cancelled."""
+    while True:
+        await asyncio.sleep(ROUND)
+        for known in certificates:
+            known.reload_changed()
+            known.log_expiring()
+
+
+def _matches(name: str, names: frozenset[str]) -> bool:
+    return name in names or f"*.{name.partition('.')[2]}" in names

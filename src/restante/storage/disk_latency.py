@@ -1,0 +1,32 @@
+"""Whether the disk answers at once, so that the event loop may ask it itself."""
+
+from __future__ import annotations
+
+import time
+
+LONG = 0.005  # seconds: what takes so long does not come from memory
+ENOUGH = 3  # quick answers in a row
+
+
+class DiskLatency:
+    """How quick the folders of a store have been lately.
+
+    Opening a file that the system remembers takes a few microseconds, and handing it to a thread
+    ten times that. But nothing tells beforehand whether it is remembered. So a disk has to show, in
+    threads, that it is quick, and is asked by the event loop only as long as it stays so: a disk
+    that falls asleep, or hangs somewhere in a network, makes the others wait once, then no more.
+    """
+
+    __slots__ = ("_quick_in_row",)
+
+    def __init__(self) -> None:
+        self._quick_in_row = 0
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the next answer may be expected at once."""
+        return self._quick_in_row >= ENOUGH
+
+    def note(self, begun: float) -> None:
+        """Take note of an answer that was asked for at this time, by time.monotonic()."""
+        self._quick_in_row = 0 if time.monotonic() - begun > LONG else self._quick_in_row + 1

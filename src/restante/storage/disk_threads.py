@@ -1,0 +1,17 @@
+"""The threads that ask the disk, of which no user has more than two."""
+
+from __future__ import annotations
+
+import os
+
+from restante.storage.interfaces import StoreError
+from restante.threads import Threads
+
+MOST = 64  # threads
+MOST_EACH = 2  # of them for one user
+PATIENCE = 10  # seconds that a call waits for a thread
+
+DISK = Threads("the disk", StoreError, most=MOST, most_each=MOST_EACH, patience=PATIENCE)
+"""The threads of this process."""
+
+os.register_at_fork(after_in_child=DISK.begin_anew)

@@ -1,0 +1,314 @@
+"""Opening and reading files in a folder that its owner, or anybody's program, may change meanwhile.
+
+Nothing here follows a symbolic link or waits for a pipe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from restante.storage.disk_threads import DISK
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+CHUNK = 256 * 1024  # octets
+
+_OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_MAKE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WITHOUT_WAITING = getattr(os, "RWF_NOWAIT", None)  # Linux only
+
+
+_WILL_PASS = frozenset({
+    errno.EAGAIN, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOLCK,
+    errno.ENOMEM, errno.ENOSPC, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT,
+})  # fmt: skip
+
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What a disk says that can be read but, at the moment, not written."""
+
+
+@contextlib.contextmanager
+def as_store_error(what: str, path: Path | str, *, beside: bool = False) -> Iterator[None]:
+    """Turn the system's errors into a store's, and say in all of them which file they are about.
+
+    That is `path`, unless the system names another one, which lies in it or, else, `beside` it.
+    """
+    try:
+        yield
+    except StoreError as error:
+        error.path = error.path or str(path)
+        raise
+    except OSError as error:
+        raise store_error(what, error, path, beside=beside) from error
+
+
+def store_error(what: str, error: OSError, path: Path | str, *, beside: bool = False) -> StoreError:
+    """Return a store's error for one of the system's: what failed, and whether waiting may help."""
+    permanent = error.errno not in _WILL_PASS
+    where = str(path)
+    if isinstance(error.filename, str):
+        where = os.path.join(os.path.dirname(where) if beside else where, error.filename)
+    return StoreError(f"{what}: {error.strerror}", permanent=permanent, path=where)
+
+
+def open_folder(name: str, parent: int) -> int:
+    """Open a folder, made, durably, when it is missing; who is root gives it to its parent's owner.
+
+    Raises OSError, also for a symbolic link.
+    """
+    try:
+        return _open_folder(name, parent)
+    except FileNotFoundError:
+        made = False
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=parent)
+            made = True
+        folder = _open_folder(name, parent)
+        try:
+            if made:
+                chown_like_parent(folder, parent)
+            os.fsync(parent)
+        except BaseException:
+            close_quietly(folder)
+            raise
+        return folder
+
+
+def _open_folder(name: str, parent: int | None = None) -> int:
+    try:
+        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    except NotADirectoryError:
+        if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise OSError(
+                errno.ELOOP, f"{name} is a symbolic link, and none is followed", name
+            ) from None
+        raise
+
+
+def chown_like_parent(file: int, folder: int) -> None:
+    """Let who is root give what he made to whom the folder belongs where it lies. Raises OSError.
+
+    In a home folder, or where a pipe was run by root for once, nobody else could read it.
+    """
+    if os.geteuid() == 0:
+        owner = os.fstat(folder)
+        os.fchown(file, owner.st_uid, owner.st_gid)
+
+
+def open_existing(root: Path | str, folder: Path | str) -> int:
+    """Open a folder below a root, without making any.
+
+    The root may be a link; below it none is followed. Raises OSError.
+    """
+    first, *others = str(folder).removeprefix(str(root)).strip("/").split("/")
+    here = f"{root}/{first}"
+    opened = _open_folder(here)
+    for part in others:
+        here += f"/{part}"
+        try:
+            below = _open_folder(part, opened)
+        except OSError as error:
+            error.filename = here
+            raise
+        finally:
+            close_quietly(opened)
+        opened = below
+    return opened
+
+
+def open_folder_if_there(name: str, parent: int) -> int:
+    """Open a folder; return -1 when it is missing. Raises OSError, also for a symbolic link."""
+    try:
+        return os.open(name, _OPEN_FOLDER, dir_fd=parent)
+    except FileNotFoundError:
+        return -1
+
+
+@contextlib.contextmanager
+def open_dir_temporarily(name: str, parent: int) -> Iterator[int]:
+    """Open a folder like `open_folder`, and close it at the block's end. Raises OSError."""
+    folder = open_folder(name, parent)
+    try:
+        yield folder
+    finally:
+        close_quietly(folder)
+
+
+def is_missing(path: Path) -> bool:
+    """Tell whether there is nothing of this name. Raises OSError: nobody can tell."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def close_quietly(descriptor: int) -> None:
+    """Close what nothing was written to. That the disk fails meanwhile is no news: it is closed."""
+    with contextlib.suppress(OSError):
+        os.close(descriptor)
+
+
+def open_dir_beneath(root: Path, folder: Path) -> int:
+    """Open a folder below a root, with all between them made when it is missing.
+
+    The root is never made, and may be a link; below it none is followed. Raises OSError.
+    """
+    opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    here = root
+    for part in folder.relative_to(root).parts:
+        here /= part
+        try:
+            below = open_folder(part, opened)
+        except OSError as error:
+            error.filename = str(here)
+            raise
+        finally:
+            close_quietly(opened)
+        opened = below
+    return opened
+
+
+def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
+    """Open a regular file, and return its descriptor and its status.
+
+    Raises OSError, also for a symbolic link, a folder or a pipe.
+    """
+    file = os.open(name, _OPEN_FILE, dir_fd=folder)
+    try:
+        status = os.fstat(file)
+    except BaseException:
+        os.close(file)
+        raise
+    if not stat.S_ISREG(status.st_mode):
+        os.close(file)
+        raise OSError(errno.EINVAL, "no regular file", name)
+    return file, status
+
+
+def read_whole(name: str, folder: int, most: int) -> bytes:
+    """Return what a regular file holds, of at most so many octets.
+
+    Raises OSError, also for a symbolic link, a folder, a pipe, or a file that is longer (EFBIG).
+    """
+    file, status = open_file(name, folder)
+    try:
+        if status.st_size > most:
+            raise OSError(errno.EFBIG, "the file is too long", name)
+        parts, left = [], most + 1  # it may grow meanwhile
+        while left and (part := os.read(file, min(CHUNK, left))):
+            parts.append(part)
+            left -= len(part)
+        if not left:
+            raise OSError(errno.EFBIG, "the file is too long", name)
+        return b"".join(parts)
+    finally:
+        close_quietly(file)
+
+
+def make_file(name: str, folder: int) -> int:
+    """Make a file of this name, in place of one that was left over, and open it to be written.
+
+    What anybody made of this name meanwhile is removed, or else refused: it is never opened, so a
+    pipe stops nobody, and no link is followed. Raises OSError.
+    """
+    try:
+        return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)
+    except FileExistsError:
+        os.unlink(name, dir_fd=folder)
+    return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)
+
+
+def read_if_cached(file: int, octets: int, place: int = 0) -> bytes | None:
+    """Return so many octets from a place in a file if that needs no disk, else None.
+
+    Raises OSError.
+    """
+    if _WITHOUT_WAITING is None:
+        return None
+    buffer = bytearray(octets)
+    try:
+        found = os.preadv(file, [buffer], place, _WITHOUT_WAITING) if octets else 0
+    except (BlockingIOError, NotImplementedError):
+        return None
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return None
+        raise
+    return bytes(buffer) if found == octets else None
+
+
+def chunks(file: int) -> Iterator[bytes]:
+    """Read a file from its beginning to its end. Raises OSError."""
+    place = 0
+    while chunk := os.pread(file, CHUNK, place):
+        yield chunk
+        place += len(chunk)
+
+
+def close_now(body: object) -> None:
+    """Close a message that was opened in vain."""
+    if hasattr(body, "close"):
+        body.close()
+
+
+class FileChunks:
+    """An open file read chunk by chunk; closed at its end, or by `aclose`.
+
+    What needs the disk is read off the event loop, and other connections have their turn after each
+    chunk.
+    """
+
+    def __init__(self, file: int, octets: int, path: str, user: str = "") -> None:
+        self._file = file
+        self._path = path
+        self._user = user  # whose share of the threads it is read by
+        self._octets = octets
+        self._place = 0
+
+    def __aiter__(self) -> FileChunks:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self._next()
+        except OSError as error:
+            text = f"a message cannot be read to its end: {error.strerror}"
+            raise StoreError(text, path=self._path) from error
+        if chunk:
+            self._place += len(chunk)
+            return chunk
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def _next(self) -> bytes:
+        wanted = min(CHUNK, self._octets - self._place)
+        chunk = read_if_cached(self._file, wanted, self._place) if wanted > 0 else None
+        if chunk is None:  # the disk must move, or the file has grown
+            work = functools.partial(os.pread, self._file, CHUNK, self._place)
+            return await DISK.run(self._user, work)
+        await asyncio.sleep(0)
+        return chunk
+
+    def close(self) -> None:
+        """Close the file, which nothing reads."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            close_quietly(file)
+
+    async def aclose(self) -> None:
+        """Close the file. Raises StoreError, and even then it is closed: never do it twice."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            with as_store_error("a message cannot be closed", self._path):
+                os.close(file)

@@ -1,0 +1,90 @@
+"""What the name of a file in a Maildir says.
+
+"1424693977.M84P2712.mail,S=3350,W=3421:2,RS" is: the time of delivery, something unique, fields,
+and behind the colon the flags. All before the colon is the base name: it stays the same for ever,
+while the flags and the folder (new or cur) may change at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+
+LONGEST_UID = 70  # characters: RFC 1939 section 7
+LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
+HASHED = "sha256-"  # begins what is made for names that do not fit
+
+_STORED_SIZE = re.compile(r",S=([0-9]{1,18})(?=,|$)")
+_WIRE_SIZE = re.compile(r",W=([0-9]{1,18})(?=,|$)")
+MOST_DIGITS = 18  # of a time
+_TIME = re.compile(r"[0-9]{1,18}")
+
+
+def base_name(name: str) -> str:
+    """Return the part of a file's name that never changes."""
+    return name.partition(":")[0]
+
+
+def unique_id(base: str) -> str:
+    """Return the unique-id of a message: its base name, or a hash where that does not fit."""
+    return base if is_valid_uid(base) else hashed_uid(base)
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Tell whether this may be a unique-id.
+
+    RFC 1939 section 7: 1 to 70 characters from 0x21 to 0x7E.
+    """
+    return 1 <= len(uid) <= LONGEST_UID and uid.isascii() and uid.isprintable() and " " not in uid
+
+
+def can_be_kept(uid: str) -> bool:
+    """Tell whether a unique-id that another server gave can be sent.
+
+    It may be longer than RFC 1939 allows, as Dovecot's are where names are long: with another one,
+    clients would download the message again.
+    """
+    return 1 <= len(uid) <= LONGEST_KEPT and uid.isascii() and uid.isprintable() and " " not in uid
+
+
+def hashed_uid(base: str) -> str:
+    """Return a unique-id made of a base name that cannot be one itself."""
+    return HASHED + hashlib.sha256(os.fsencode(base)).hexdigest()[:48]
+
+
+def wire_size(base: str) -> int | None:
+    """Return the octets with CR LF line ends that the field W= gives, or None."""
+    found = _WIRE_SIZE.search(base)
+    return int(found[1]) if found else None
+
+
+def stored_size(base: str) -> int | None:
+    """Return the octets of the message as it is stored that the field S= gives, or None."""
+    found = _STORED_SIZE.search(base)
+    return int(found[1]) if found else None
+
+
+def is_trashed(name: str) -> bool:
+    """Tell whether a mail program has marked a file's message as deleted: the flag T."""
+    return "T" in name.partition(":2,")[2]
+
+
+def delivered(base: str) -> int:
+    """Return when a message was delivered, in seconds since 1970; 0 where the name does not say."""
+    found = _TIME.match(base)
+    return int(found[0]) if found else 0
+
+
+def sort_key(base: str) -> str:
+    """Return the key that sorts messages by the time of their delivery, then by name.
+
+    To compare texts takes half as long as to compare pairs, and nobody else has a turn meanwhile.
+    """
+    found = _TIME.match(base)
+    return (found[0] if found else "").zfill(MOST_DIGITS) + base
+
+
+def stem(base: str) -> str:
+    """Return what programs that add fields to a base name, such as mbsync, leave as it is."""
+    return base.partition(",")[0]

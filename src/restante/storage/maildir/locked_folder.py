@@ -1,0 +1,109 @@
+"""What a session holds of its maildrop: its folder, the lock, and the folders with messages.
+
+The maildrop's folder is opened once, and everything else is opened, listed and removed below that
+descriptor. So a folder or a link that comes in its place later changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from restante.storage.fs import close_quietly, open_folder
+from restante.storage.maildir.lock import try_lock
+from restante.storage.maildir.scan import Folders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def folder_owner(root: int) -> int:
+    """Return the user whose files alone are messages in a maildrop; -1 for any. Raises OSError."""
+    owner = os.fstat(root).st_uid
+    return -1 if owner == os.geteuid() else owner
+
+
+class LockedMaildir:
+    """A locked maildrop's descriptors, open until they are released.
+
+    Most sessions find nothing new. They read no message, so `new` and `cur` are opened on demand.
+    """
+
+    __slots__ = ("_folders", "_lock", "_reopen", "root")
+
+    def __init__(self, root: int, lock: int, reopen: Callable[[], int]) -> None:
+        self.root = root  # the maildrop's own folder
+        self._lock = lock
+        self._reopen = reopen
+        self._folders: Folders | None = None
+
+    @classmethod
+    def take(cls, reopen: Callable[[], int], root: int = -1) -> LockedMaildir | None:
+        """Lock a maildrop; return None where another session has it. Raises OSError.
+
+        `reopen` opens the maildrop's folder by its path. `root` is the folder, where it is open
+        already; it is closed unless the lock is free.
+        """
+        if root < 0:
+            root = reopen()
+        lock = None
+        try:
+            lock = try_lock(root)
+        finally:
+            if lock is None:
+                close_quietly(root)
+        return None if lock is None else cls(root, lock, reopen)
+
+    @property
+    def owner(self) -> int:
+        """The user whose files alone are messages; -1 for any: the folder is the server's own.
+
+        A user could give a folder of the own a hard link to another user's file. Raises OSError.
+        """
+        return folder_owner(self.root)
+
+    def check_place(self) -> None:
+        """Check that the path still leads to the folder that is locked.
+
+        Raises OSError: another folder has come in its place.
+        """
+        there = self._reopen()
+        try:
+            if not os.path.sameopenfile(there, self.root):
+                raise OSError(errno.ESTALE, "another folder has come in its place")
+        finally:
+            close_quietly(there)
+
+    def open(self) -> None:
+        """Open the folders now, and make those that are missing, and `tmp`. Raises OSError.
+
+        Other programs take a folder without `tmp` for no Maildir. But no session needs it, so a
+        disk on which it cannot be made keeps nobody out.
+        """
+        self._folders = self.folders
+        with contextlib.suppress(OSError):
+            close_quietly(open_folder("tmp", self.root))
+
+    @property
+    def folders(self) -> Folders:
+        """The folders with the messages. Raises OSError."""
+        if self._folders is None:
+            self._folders = Folders.open(self.root)
+        return self._folders
+
+    def release(self) -> None:
+        """Close them all; doing it twice is no error. Raises OSError: still, all are closed."""
+        opened = (*(self._folders or ()), self.root, self._lock)
+        self._lock = self.root = -1
+        self._folders = None
+        failed: OSError | None = None
+        for descriptor in opened:
+            try:
+                if descriptor >= 0:
+                    os.close(descriptor)
+            except OSError as error:  # the others must be closed too
+                failed = error
+        if failed is not None:
+            raise failed

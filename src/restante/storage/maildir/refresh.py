@@ -1,0 +1,197 @@
+"""From a maildrop's folders to a snapshot: listed anew, or what changed since the last one."""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import os
+import stat
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.protocol.server.maildrop import MessageList
+from restante.storage.maildir import filenames, size_cache
+from restante.storage.maildir.identity import belongs, print_of
+from restante.storage.maildir.scan import CUR, NEW, MaildirEntry, list_messages
+from restante.storage.maildir.snapshot import FolderStamp, MaildirSnapshot, sizes_changed
+from restante.storage.maildir.uidlist import uid_function
+from restante.storage.snapshot_cache import CLOCK_GRANULARITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from restante.storage.maildir.identity import Print
+    from restante.storage.maildir.locked_folder import LockedMaildir
+    from restante.storage.maildir.scan import Folders
+    from restante.storage.maildir.uidlist import UniqueIds
+
+FEW = 1000  # changes that are worked into an old snapshot; more are listed anew
+
+
+class ScanResult(NamedTuple):
+    """What a maildrop holds."""
+
+    entries: tuple[MaildirEntry, ...]
+    contents: MessageList
+    exact: bool  # all sizes are right
+    prints: Mapping[int, Print]  # of the files that were looked at
+    plain: bool = True  # each file has one name, and no two have one base name
+
+
+def refresh(
+    held: LockedMaildir, known: MaildirSnapshot | None, folder: str, others: UniqueIds | None = None
+) -> MaildirSnapshot:
+    """Return what the maildrop in a folder holds now. Raises OSError.
+
+    With `others`, messages in another server's list have the unique-ids that it gave.
+
+    The stamp of its folders was taken before the look, so a change meanwhile makes it out of date;
+    that of the file of sizes after it, since the look itself may have written it.
+    """
+    begun = time.time_ns()
+    list_file = others.list_file if others else None
+    stamp = FolderStamp.of(held.root, uidlist=list_file)
+    if known is not None and known.stamp == stamp and known.trusted:
+        return known
+    settled = stamp.new.is_old(begun) and stamp.cur.is_old(begun)
+    updated = None
+    if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
+        with contextlib.suppress(OSError):  # of one file: the long look shows it all the same
+            updated = _updated(known, stamp, held, others)
+        now = FolderStamp.of(held.root, uidlist=list_file)
+        if now._replace(sizes=stamp.sizes) != stamp:
+            updated = None  # names may have been missed while they moved: look long
+    entries, contents, exact, prints, plain = updated or _listed(held, others, settled=settled)
+    stamp = stamp._replace(sizes=sizes_changed(held.root))
+    if settled:  # no file has changed its name just now
+        prints = {}
+    return MaildirSnapshot(
+        folder, stamp, begun, entries, contents, exact, plain, held.owner, prints
+    )
+
+
+def _listed(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -> ScanResult:
+    unique_id = uid_function(others, held.root)
+    entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner)
+    octets: Sequence[int | None]
+    octets, exact = size_cache.sizes_of(entries, held)
+    if None in octets:  # some vanished meanwhile
+        there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
+        entries, octets = [e for e, _ in there], [size for _, size in there]
+    contents = MessageList(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
+    prints = {} if settled else dict(_prints(entries, held.folders))
+    plain = not any(entry.others or entry.copied for entry in entries)
+    return ScanResult(tuple(entries), contents, exact, prints, plain)
+
+
+def _prints(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple[int, Print]]:
+    """Look at the files, some of which came a moment ago."""
+    for entry in entries:
+        status = None
+        with contextlib.suppress(OSError):
+            status = _status(entry.name, folders[entry.folder])
+        if status is not None:
+            yield entry.inode, print_of(status)
+
+
+def _updated(
+    known: MaildirSnapshot, stamp: FolderStamp, held: LockedMaildir, others: UniqueIds | None
+) -> ScanResult | None:
+    """Return what was known with what changed since; None where that is not to be told.
+
+    Of a hundred thousand messages to which one was added, only the names in its folder are read.
+    """
+    if not known.plain or known.owner != held.owner:
+        return None  # when a name goes, another file or name may take its key
+    fresh, gone = _changed(known, stamp, held.folders)
+    if len(fresh) + len(gone[NEW]) + len(gone[CUR]) > FEW:
+        return None
+    entries, octets, uids = known.columns()
+    if gone[NEW] or gone[CUR]:
+        left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
+        entries, octets, uids = known.columns(left)
+    if any(each.status.st_nlink > 1 for each in fresh) and _shared(fresh, entries):
+        return None  # a file with several names: the long look joins them
+    added = [each.entry for each in fresh]
+    found, exact = size_cache.sizes_of_new(added, entries, held)
+    unique_id = uid_function(others if added else None, held.root)
+    for entry, size in zip(added, found, strict=True):
+        place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
+        if place < len(entries) and entries[place].key == entry.key:
+            return None  # two files of one base name: the long look tells them apart
+        if size is not None:
+            entries.insert(place, entry)
+            octets.insert(place, size)
+            uids.insert(place, unique_id(entry.key))
+    prints = _prints_now(known, fresh, gone)
+    return ScanResult(tuple(entries), MessageList(tuple(octets), tuple(uids)), exact, prints)
+
+
+class Fresh(NamedTuple):
+    """A file under a name that was not known, or that another file had."""
+
+    entry: MaildirEntry
+    status: os.stat_result
+
+
+def _changed(
+    known: MaildirSnapshot, stamp: FolderStamp, folders: Folders
+) -> tuple[list[Fresh], list[Mapping[str, int]]]:
+    """Return the fresh names of both folders, and the inodes of those gone from each, by name."""
+    fresh: list[Fresh] = []
+    gone: list[Mapping[str, int]] = [{}, {}]
+    for folder in (NEW, CUR):
+        if not known.still_holds(folder, stamp):
+            here, gone[folder] = _changes(known.names(folder), folders[folder])
+            fresh += [
+                Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in here
+            ]
+    return [each for each in fresh if belongs(each.status, known.owner)], gone
+
+
+def _prints_now(
+    known: MaildirSnapshot, fresh: Sequence[Fresh], gone: Sequence[Mapping[str, int]]
+) -> dict[int, Print]:
+    """Return the prints of files that are fresh, or were so a moment ago."""
+    old = {inode for inodes in gone for inode in inodes.values()}
+    lately = time.time_ns() - known.begun < CLOCK_GRANULARITY
+    prints = {inode: seen for inode, seen in known.prints.items() if lately and inode not in old}
+    return prints | {each.entry.inode: print_of(each.status) for each in fresh}
+
+
+def _shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
+    """Tell whether a fresh name is one more of a file that is there."""
+    inodes = {entry.inode for entry in others} | {each.entry.inode for each in fresh}
+    return len(inodes) < len(others) + len(fresh)
+
+
+def _changes(
+    known: Mapping[str, int], folder: int
+) -> tuple[list[tuple[str, int, os.stat_result]], Mapping[str, int]]:
+    """Return the names of messages that are in a folder but were not known, and the reverse.
+
+    A name that another file has now is both.
+    """
+    with os.scandir(folder) as files:
+        here = {file.name: file.inode() for file in files}
+    fresh = [name for name, inode in here.items() if known.get(name) != inode]
+    missing: Mapping[str, int] = {}
+    if len(here) - len(fresh) != len(known):
+        missing = {name: inode for name, inode in known.items() if here.get(name) != inode}
+    looked = ((name, here[name], _status(name, folder)) for name in fresh)
+    return [(name, inode, status) for name, inode, status in looked if status], missing
+
+
+def _order(entry: MaildirEntry) -> str:
+    return filenames.sort_key(entry.key)
+
+
+def _status(name: str, folder: int) -> os.stat_result | None:
+    """Return the status of a message's file; None for anything else. Raises OSError."""
+    if name.startswith("."):
+        return None
+    try:
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None

@@ -1,0 +1,275 @@
+"""Which messages a Maildir holds, while other programs deliver, flag, link and remove some.
+
+A message is a file, under all its names in `new` and `cur`: other programs change flags and base
+names, and some move a message by a hard link and the removal of the old name.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from restante.storage.fs import UNWRITABLE, open_folder, open_folder_if_there
+from restante.storage.maildir import filenames
+from restante.storage.maildir.identity import belongs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+MOST_LOOKS = 5  # at folders that change while we look
+
+NEW, CUR = 0, 1  # places in Folders
+NAMES = ("new", "cur")
+
+Name: TypeAlias = tuple[int, str]
+"""NEW or CUR, and a file's name in it."""
+
+
+class Folders(NamedTuple):
+    """The descriptors of the two folders that hold messages; -1 for one that is missing."""
+
+    new: int
+    cur: int
+
+    @classmethod
+    def open(cls, maildrop: int, *, make: bool = True) -> Folders:
+        """Open the folders of a maildrop, and make those that are missing. Raises OSError.
+
+        Where the disk cannot be written, one that is missing stays so: it holds no messages.
+        """
+        open_one = _open_or_make if make else open_folder_if_there
+        new = open_one("new", maildrop)
+        try:
+            return cls(new, open_one("cur", maildrop))
+        except BaseException:
+            _close(new)
+            raise
+
+    def close(self) -> None:
+        """Close both. Raises OSError, and even then both are closed."""
+        try:
+            _close(self.new)
+        finally:
+            _close(self.cur)
+
+    def sync(self) -> None:
+        """Have the removal of names last. Raises OSError."""
+        for folder in self:
+            if folder >= 0:
+                os.fsync(folder)
+
+    def changed_at(self) -> list[int]:
+        """Return when names were last added or removed, in nanoseconds."""
+        return [os.fstat(folder).st_mtime_ns for folder in self if folder >= 0]
+
+
+def _open_or_make(name: str, maildrop: int) -> int:
+    try:
+        return open_folder(name, maildrop)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        return open_folder_if_there(name, maildrop)
+
+
+def _close(folder: int) -> None:
+    if folder >= 0:
+        os.close(folder)
+
+
+class MaildirEntry(NamedTuple):
+    """A message's file, which its inode identifies.
+
+    `key` tells messages apart: the base name, but for copies of one name. Of a file with several
+    base names it is the first in the order of delivery.
+    """
+
+    key: str
+    folder: int  # NEW or CUR
+    name: str
+    inode: int
+    others: tuple[Name, ...] = ()  # further names of the same file
+    copied: bool = False  # another file has the same base name
+
+    @property
+    def base(self) -> str:
+        """The base name that the message was listed by."""
+        return self.key.removesuffix(f"~{self.inode}")
+
+    @property
+    def path(self) -> str:
+        """Where the file lies, in the maildrop's folder."""
+        return f"{NAMES[self.folder]}/{self.name}"
+
+    @property
+    def uid(self) -> str:
+        """The unique-id, where Dovecot gave none. RFC 1939 section 7."""
+        return filenames.unique_id(self.key)
+
+    @property
+    def all_names(self) -> tuple[Name, ...]:
+        """All names of the file in the two folders."""
+        return ((self.folder, self.name), *self.others)
+
+
+class FoundAgain(NamedTuple):
+    """The messages of a session under the names that they have now."""
+
+    entries: list[MaildirEntry]
+    gone: frozenset[int]  # places of those of which no file is left
+    unclear: frozenset[int]  # places of those whose base name another file has now
+
+
+def list_messages(folders: Folders, owner: int = -1) -> list[MaildirEntry]:
+    """Return the messages, oldest first; with an `owner`, only that user's. Raises OSError."""
+    entries = list_names(folders)
+    if owner >= 0:
+        entries = [entry for entry in entries if _belongs(entry, folders, owner)]
+    return sorted(
+        _by_key(_by_file(entries, folders)), key=lambda entry: filenames.sort_key(entry.key)
+    )
+
+
+def list_names(folders: Folders) -> list[MaildirEntry]:
+    """Return an entry for each name of a message. Raises OSError.
+
+    A file that is renamed while a folder is read may be met twice or not at all, so a look counts
+    only when nothing changed meanwhile.
+    """
+    entries: list[MaildirEntry] = []
+    for _ in range(MOST_LOOKS):
+        before = folders.changed_at()
+        entries = list(_look(folders))
+        if folders.changed_at() == before:
+            break
+    return entries
+
+
+def relocate(known: Sequence[MaildirEntry], folders: Folders) -> FoundAgain:
+    """Return the same messages by the names that they have now. Raises OSError.
+
+    Flags, base names and the folder may change at any time; the inode stays. A message without a
+    file is gone, unless a file that was not there before has its base name: that may be a copy.
+    """
+    now = list_messages(folders)
+    by_inode = {entry.inode: entry for entry in now}
+    ours = {entry.inode for entry in known}
+    strange = {
+        filenames.base_name(name)
+        for entry in now
+        if entry.inode not in ours
+        for _, name in entry.all_names
+    }
+    found, gone, unclear = list(known), set(), set()
+    for place, entry in enumerate(known):
+        here = by_inode.get(entry.inode)
+        if here is not None:
+            found[place] = _renamed(entry, here)
+        if strange and entry.base in strange:
+            unclear.add(place)
+        elif here is None:
+            gone.add(place)
+    return FoundAgain(found, frozenset(gone), frozenset(unclear))
+
+
+def _renamed(entry: MaildirEntry, now: MaildirEntry) -> MaildirEntry:
+    """Return an entry with the names that it has now.
+
+    The name that was known stays the first, else comes one most like it: it shows what the file is.
+    """
+    stem = filenames.stem(entry.base)
+    first = (entry.folder, entry.name)
+    if first not in now.all_names:
+        alike = (
+            name for name in now.all_names if filenames.stem(filenames.base_name(name[1])) == stem
+        )
+        first = next(alike, (now.folder, now.name))
+    others = tuple(name for name in now.all_names if name != first) if now.others else ()
+    return entry._replace(folder=first[0], name=first[1], others=others)
+
+
+def inodes_agree(entries: Iterable[MaildirEntry], folders: Folders) -> bool:
+    """Tell whether a folder lists the same inode numbers that its files have. Raises OSError.
+
+    Some file systems in user space and some overlays number files in their own way.
+    """
+    for entry in entries:
+        if inode := _inode(entry, folders):
+            return inode == entry.inode
+    return True
+
+
+def _look(folders: Folders) -> Iterator[MaildirEntry]:
+    """Read new before cur: what moves on meanwhile is met twice rather than missed."""
+    for folder in (NEW, CUR):
+        if folders[folder] < 0:
+            continue
+        with os.scandir(folders[folder]) as files:
+            for file in files:
+                name = file.name
+                if not name.startswith(".") and file.is_file(follow_symlinks=False):
+                    yield MaildirEntry(filenames.base_name(name), folder, name, file.inode())
+
+
+def _by_file(entries: list[MaildirEntry], folders: Folders) -> list[MaildirEntry]:
+    """Join the names of one file. Raises OSError."""
+    by_inode: dict[int, list[MaildirEntry]] = {}
+    for entry in entries:
+        by_inode.setdefault(entry.inode, []).append(entry)
+    if len(by_inode) == len(entries):
+        return entries
+    return [
+        single
+        for same in by_inode.values()
+        for single in (_files(same, folders) if same[1:] else same)
+    ]
+
+
+def _files(same: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]:
+    """Join names that the folders list with one inode, where they still have it."""
+    there: dict[int, list[MaildirEntry]] = {}
+    for entry in same:
+        if inode := _inode(entry, folders):
+            there.setdefault(inode, []).append(entry)
+    if not there:  # it moved on again: better shown than hidden
+        yield same[-1]
+    for inode, entries in there.items():
+        first, *others = sorted(entries, key=lambda entry: filenames.sort_key(entry.key))
+        yield first._replace(inode=inode, others=tuple((o.folder, o.name) for o in others))
+
+
+def _by_key(entries: list[MaildirEntry]) -> list[MaildirEntry]:
+    """Give each message a key of its own: somebody may have copied one under its base name."""
+    by_key: dict[str, list[MaildirEntry]] = {}
+    for entry in entries:
+        by_key.setdefault(entry.key, []).append(entry)
+    if len(by_key) == len(entries):
+        return entries
+    return [single for same in by_key.values() for single in (_copies(same) if same[1:] else same)]
+
+
+def _copies(same: list[MaildirEntry]) -> Iterator[MaildirEntry]:
+    for place, entry in enumerate(sorted(same, key=lambda entry: entry.inode)):
+        key = f"{entry.key}~{entry.inode}" if place else entry.key
+        yield entry._replace(key=key, copied=True)
+
+
+def _belongs(entry: MaildirEntry, folders: Folders, owner: int) -> bool:
+    try:
+        return belongs(_status(entry, folders), owner)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # RETR asks again: one bad file must not hide a maildrop
+
+
+def _inode(entry: MaildirEntry, folders: Folders) -> int:
+    """Return a file's inode, 0 where it is gone, or nobody can tell."""
+    try:
+        return _status(entry, folders).st_ino
+    except OSError:
+        return 0
+
+
+def _status(entry: MaildirEntry, folders: Folders) -> os.stat_result:
+    return os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False)

@@ -1,0 +1,78 @@
+"""What a message is and how it is sent, by the text that an mbox has of it.
+
+It is known by a digest of its From-line and its text, without what mail programs change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.mbox import from_line, status_fields
+from restante.storage.mbox.quoting import Unquoting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+CHUNK = 128 * 1024  # octets: a text up to this size is read in one piece
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is found out about a message by reading it."""
+
+    digest: str
+    size: int
+    quoted: bool
+    pieces: tuple[bytes, ...]
+
+
+def measure(head: bytes, text: Iterable[bytes]) -> Measured:
+    """Return what a message is, from its From-line with the store's own lines, and its text."""
+    line = from_line.length(head)
+    own = status_fields.own_fields(head[line:])
+    known_by = head[:line].rstrip(b"\r\n") + b"\n" + own.line
+    digest = hashlib.blake2b(known_by, digest_size=15)
+    unquoting = Unquoting()
+    digests: list[bytes] = []
+
+    def seen() -> Iterator[bytes]:
+        last = b""
+        for chunk in text:
+            if digests or len(chunk) == CHUNK:
+                digests.append(piece_digest(chunk))
+            lasting = chunk if last else status_fields.without_added(chunk, CHUNK)
+            digest.update(lasting)
+            sent = chunk if own.has_fields else lasting
+            unquoting.feed(sent)
+            last = chunk[-1:]
+            yield sent
+        if last != b"\n":
+            digest.update(b"\n")  # another program that writes the file anew adds one
+
+    size = size_on_wire(seen())
+    quoted = bool(unquoting.quotes) and not unquoting.plain
+    size -= unquoting.quotes if quoted else 0
+    return Measured(digest.hexdigest(), size, quoted, tuple(digests) if len(digests) > 1 else ())
+
+
+def piece_digest(chunk: bytes) -> bytes:
+    """Return what a chunk of a long text is known by."""
+    return hashlib.blake2b(chunk, digest_size=16).digest()
+
+
+def cut(text: bytes) -> Iterator[bytes]:
+    """Return a text in the chunks in which it would be read."""
+    return (text[place : place + CHUNK] for place in range(0, len(text), CHUNK))
+
+
+def as_sent(text: bytes, *, quoted: bool, has_fields: bool) -> bytes:
+    """Return a whole text as a client gets it: without quotes, and fields of mail programs."""
+    if not has_fields:
+        text = status_fields.without_added(text, CHUNK)
+    if not quoted:
+        return text
+    unquoting = Unquoting()
+    return unquoting.feed(text) + unquoting.finish()

@@ -1,0 +1,82 @@
+"""The line that begins a message in an mbox: "From ann@example.com Tue Nov 24 22:00:46 2026".
+
+A line is one when it begins with "From " and ends in a date as asctime writes it. An empty line
+before it is not asked for, since some programs leave it out; without a date it is somebody's prose.
+RFC 4155 appendix A.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.mbox.reading import pread_exactly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST = 1024  # octets: a longer line is none
+BLOCK = 1024 * 1024  # octets read at once
+
+_DATE = re.compile(
+    rb"From (?:[^\n]*? )?(?P<date>(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? +"
+    rb"(?P<month>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +(?P<day>[0-9]{1,2}) +"
+    rb"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::[0-9]{2})?(?: +(?:[A-Za-z]{1,5}|[+-][0-9]{4}))*"
+    rb" +(?P<year>[0-9]{4}))(?: +[+-][0-9]{4})?(?: remote from [^\n]*)?[ \t]*\r?(?:\n|\Z)"
+)
+_RETURN_PATH = re.compile(rb"Return-Path: *<([!-;=?-~]+)>", re.IGNORECASE)
+_MONTHS = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+_START = b"\nFrom "
+
+
+def length(octets: bytes) -> int:
+    """Return how many octets the From-line at the start of these has, 0 where there is none."""
+    found = _DATE.match(octets[:LONGEST])
+    if found is None or (len(octets) >= LONGEST and not found[0].endswith(b"\n")):
+        return 0
+    return found.end()
+
+
+def anywhere(octets: bytes) -> bool:
+    """Tell whether a From-line may begin in these octets, be it in the midst of a line."""
+    ends = (line[-LONGEST:] for line in octets.split(b"\n") if b"From " in line)
+    return any(_DATE.search(end) for end in ends)
+
+
+def time_of(line: bytes) -> float | None:
+    """Return when a message came, in seconds since 1970, as its From-line says in local time."""
+    found = _DATE.match(line)
+    if found is None or int(found["day"]) > 31:
+        return None
+    numbers = (int(found["year"]), _MONTHS.index(found["month"]) // 3 + 1, int(found["day"]))
+    try:
+        return time.mktime((*numbers, int(found["hour"]), int(found["minute"]), 0, 0, 0, -1))
+    except (OverflowError, ValueError):
+        return None
+
+
+def places(file: int, begin: int, size: int) -> Iterator[int]:
+    """Return where From-lines begin in a file from `begin`, itself a line's start, up to `size`.
+
+    The file is read in blocks that overlap, so that no line is cut; what is behind `size`, since
+    another program writes without a lock, or a delivery was cut off, is not there. Raises OSError.
+    """
+    if begin < size and length(pread_exactly(file, LONGEST, begin)):
+        yield begin
+    place = begin
+    while place < size:
+        block = pread_exactly(file, min(BLOCK + LONGEST, size - place), place)
+        found = block.find(_START, 0, BLOCK + len(_START) - 1)
+        while found >= 0:
+            if length(block[found + 1 : found + 1 + LONGEST]):
+                yield place + found + 1
+            found = block.find(_START, found + 1, BLOCK + len(_START) - 1)
+        place += BLOCK
+
+
+def format_from_line(message: bytes) -> bytes:
+    """Return the From-line for a message that comes now: the sender is that of Return-Path."""
+    sender = _RETURN_PATH.match(message[:LONGEST])
+    name = sender[1] if sender and len(sender[1]) < LONGEST // 2 else b"MAILER-DAEMON"
+    return b"From %s %s\n" % (name, time.asctime().encode())

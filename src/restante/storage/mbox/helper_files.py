@@ -1,0 +1,113 @@
+"""Files that this store makes beside an mbox, where others may make some too.
+
+In a spool of mode 1777 any user can make any name. So nothing here follows a link, waits for a
+pipe, or believes a file of a stranger; what is in the way is removed, or another name is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.paths import MboxPaths
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a disk without room says: no more files, or no more octets."""
+
+UNWRITABLE = FULL | {errno.EROFS, errno.EACCES, errno.EPERM}
+"""What a disk says that can be read but, at the moment, not written."""
+
+IN_THE_WAY = frozenset({errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
+"""What the system says of a name under which something else lies than a file of ours."""
+
+MAKE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+
+def make_temporary(place: MboxPaths, name: str, mode: int) -> tuple[str, int]:
+    """Make a file that lives only under the mbox's locks; return its name and descriptor.
+
+    What a killed process left under that name goes. Where it does not, the name is another one.
+    Raises OSError.
+    """
+    remove(place, name)
+    try:
+        return name, os.open(name, MAKE, mode, dir_fd=place.folder)
+    except FileExistsError:
+        other = f"{name}.{os.urandom(8).hex()}"
+        return other, os.open(other, MAKE, mode, dir_fd=place.folder)
+
+
+def make_lasting(place: MboxPaths, name: str) -> int:
+    """Make a file that the next process must find, so under this name alone. Raises OSError.
+
+    Raises StoreError: something is in the way, and cannot be removed.
+    """
+    try:
+        return os.open(name, MAKE, 0o600, dir_fd=place.folder)
+    except FileExistsError:
+        clear(place, name)
+        return os.open(name, MAKE, 0o600, dir_fd=place.folder)
+
+
+def clear(place: MboxPaths, name: str) -> None:
+    """Remove what is in the way of a file of ours; a folder with something in it is renamed.
+
+    Raises StoreError: it cannot be removed.
+    """
+    try:
+        _clear(place.folder, name)
+    except OSError as error:
+        raise StoreError(
+            f"{name} is in the way, and cannot be removed ({error.strerror}): remove it",
+            path=str(place.path.with_name(name)),
+        ) from error
+    place.report(f"{name} was in the way, and not made by Restante: it was removed")
+
+
+def _clear(folder: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=folder)
+    except (IsADirectoryError, PermissionError):  # POSIX has the latter for a folder
+        try:
+            os.rmdir(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            aside = f"{name}.{os.urandom(8).hex()}"
+            os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def remove(place: MboxPaths, name: str) -> None:
+    """Remove a file that nobody needs any more; one that stays harms nobody."""
+    with contextlib.suppress(OSError):
+        os.unlink(name, dir_fd=place.folder)
+
+
+def is_strangers(
+    place: MboxPaths, status: os.stat_result, mbox: os.stat_result | None = None
+) -> bool:
+    """Tell whether a file beside an mbox was made by somebody who has no business there.
+
+    Only a folder that everybody may write to has such files. Raises OSError.
+    """
+    if status.st_uid in (0, os.geteuid()) or (mbox and status.st_uid == mbox.st_uid):
+        return False
+    folder = os.fstat(place.folder)
+    return bool(folder.st_mode & stat.S_IWOTH) and status.st_uid != folder.st_uid
+
+
+def is_ours(status: os.stat_result, mbox: os.stat_result) -> bool:
+    """Tell whether nobody else can have written a file: the server, root or the mbox's owner did.
+
+    The last one's `pop3 deliver` may have made it.
+    """
+    trusted = status.st_uid in (0, os.geteuid(), mbox.st_uid)
+    alone = status.st_nlink == 1 and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISREG(status.st_mode) and trusted and alone

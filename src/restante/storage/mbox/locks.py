@@ -1,0 +1,213 @@
+"""The locks of an mbox: one that keeps other sessions out, and two that all mail programs know.
+
+The session's lock is held from login to QUIT, on a file of this store's own, and hinders nobody who
+delivers. The mbox itself is locked only while it is read or written: by a record lock and then by a
+dotlock, in the order that Debian's policy wants (section 11.6).
+
+To read must need no space and no writable disk. So where a file cannot be made, the session's lock
+is a kernel lock (flock) on the mbox itself, and a reader only sees to it that nobody else has the
+dotlock, before and after.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import struct
+import sys
+from typing import TYPE_CHECKING
+
+from restante.storage.fs import close_quietly
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import in_place_removal, journal
+from restante.storage.mbox.dotlock import LockedByOtherError, is_held, remove_dotlock, take_dotlock
+from restante.storage.mbox.dotlock import lock_at_once as _flock
+from restante.storage.mbox.helper_files import IN_THE_WAY, UNWRITABLE, is_strangers
+from restante.storage.mbox.paths import same_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.storage.mbox.paths import MboxPaths
+
+__all__ = ["LockedByOtherError", "SessionLock", "mbox_locks", "mbox_read_lock"]
+
+_OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_NOT_TO_BE_MADE = UNWRITABLE | IN_THE_WAY
+
+
+class SessionLock:
+    """An exclusive lock on a maildrop that the kernel frees when its holder dies."""
+
+    def __init__(self, place: MboxPaths, file: int, name: str) -> None:
+        self._place = place
+        self._file = file
+        self._name = name  # of the file to remove; "" for none
+
+    @classmethod
+    def take(cls, place: MboxPaths) -> SessionLock | None:
+        """Take the lock; None while another session has it. Raises OSError, StoreError."""
+        name = place.session_lock
+        file = _open_session_lock(place)
+        if file is None:
+            name, file = "", place.open()
+        if file is None:
+            return cls(place, -1, "")  # there is no mail, so there is nothing to lock
+        try:
+            taken = _flock(file) and same_file(place.folder, name or place.name, file)
+        except BaseException:
+            close_quietly(file)
+            raise
+        if taken:
+            return cls(place, file, name)
+        close_quietly(file)
+        return None
+
+    def release(self) -> None:
+        """Give it back. The file goes while it is locked: who waits sees that and makes another."""
+        if self._name:
+            with contextlib.suppress(OSError):
+                os.unlink(self._name, dir_fd=self._place.folder)
+        close_quietly(self._file)
+
+
+def _open_session_lock(place: MboxPaths) -> int | None:
+    """Open the file that a session locks; None where it cannot be made, or is not for that."""
+    try:
+        file = os.open(place.session_lock, _OPEN, 0o600, dir_fd=place.folder)
+    except OSError as error:
+        if error.errno in _NOT_TO_BE_MADE:
+            return None
+        raise
+    try:
+        status = os.fstat(file)
+        usable = stat.S_ISREG(status.st_mode) and not is_strangers(place, status)
+    except BaseException:
+        close_quietly(file)
+        raise
+    if usable:
+        return file
+    close_quietly(file)
+    return None
+
+
+@contextlib.contextmanager
+def mbox_locks(place: MboxPaths, file: int) -> Iterator[None]:
+    """Hold both locks of an open mbox to write it, in which nothing is left half done.
+
+    Raises LockedByOtherError, OSError, StoreError.
+    """
+    with _record_locked(place, file, stays_open=False):
+        with _folder_writable():
+            dotlock = take_dotlock(place, file)
+        try:
+            journal.undo(place, file)
+            in_place_removal.finish(place, file)
+            yield
+        finally:
+            remove_dotlock(place, dotlock)
+
+
+@contextlib.contextmanager
+def mbox_read_lock(place: MboxPaths, file: int) -> Iterator[int | None]:
+    """Hold the locks of an open mbox to read it, and return where its mail ends.
+
+    That is None for the file's end, and a place before it where a killed delivery wrote something
+    that cannot be cut off now. Raises LockedByOtherError, OSError, StoreError.
+    """
+    with _record_locked(place, file, stays_open=True) as writable:
+        try:
+            dotlock = take_dotlock(place, file)
+        except OSError as error:
+            if error.errno not in UNWRITABLE:
+                raise
+            if is_held(place, file):
+                raise LockedByOtherError from error
+            in_place_removal.check(place, file)
+            yield journal.promised_end(place, file)
+            if is_held(place, file):
+                raise LockedByOtherError from error
+            return
+        try:
+            yield _mended(place, file) if writable else journal.promised_end(place, file)
+        finally:
+            remove_dotlock(place, dotlock)
+
+
+def _mended(place: MboxPaths, file: int) -> int | None:
+    """Undo what a killed process began; where the disk refuses, return where the mail ends."""
+    try:
+        journal.undo(place, file)
+        in_place_removal.finish(place, file)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        in_place_removal.check(place, file)
+        return journal.promised_end(place, file)
+    return None
+
+
+@contextlib.contextmanager
+def _record_locked(place: MboxPaths, file: int, *, stays_open: bool) -> Iterator[bool]:
+    """Hold the record lock, and return whether it is one for writing.
+
+    A lock that cannot be given back ends with the file; so that is an error only where the file
+    `stays_open`.
+    """
+    writable = _record_lock(file)
+    try:
+        if not place.is_at(file):
+            raise LockedByOtherError
+        yield writable
+    finally:
+        with contextlib.nullcontext() if stays_open else contextlib.suppress(OSError):
+            _call_record_lock(file, fcntl.F_UNLCK)
+
+
+def _record_lock(file: int) -> bool:
+    """Lock the whole file; return False where it is open for reading only.
+
+    Raises LockedByOtherError.
+    """
+    try:
+        try:
+            _call_record_lock(file, fcntl.F_WRLCK)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            _call_record_lock(file, fcntl.F_RDLCK)
+            return False
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES):
+            raise LockedByOtherError from error
+        raise
+    return True
+
+
+def _call_record_lock(file: int, kind: int) -> None:
+    """Lock or unlock the whole file, also against others in this process where that is possible.
+
+    A lock of the usual sort would end when any descriptor of the file is closed anywhere in the
+    process; one of the open file does not. Raises OSError.
+    """
+    if sys.platform == "linux":
+        whole = struct.pack("hhqqi4x", kind, os.SEEK_SET, 0, 0, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, whole)
+    else:
+        kinds = {fcntl.F_WRLCK: fcntl.LOCK_EX, fcntl.F_RDLCK: fcntl.LOCK_SH}
+        fcntl.lockf(file, kinds[kind] | fcntl.LOCK_NB if kind in kinds else fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def _folder_writable() -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise StoreError(
+            "the folder of an mbox cannot be written to, so it cannot be locked:"
+            " the server must be in the group that may, often `mail`",
+            permanent=True,
+        ) from error

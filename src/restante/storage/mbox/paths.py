@@ -1,0 +1,139 @@
+"""Where one user's mbox lies: an open folder, and names in it. Nothing here follows a link."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.storage.fs import is_missing, open_dir_beneath
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox.helper_files import UNWRITABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+_READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
+_WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # so that who looks for unread mail is not misled
+
+
+class FolderMissingError(OSError):
+    """There is no folder for an mbox, so there is no mbox, and the disk cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class MboxPaths:
+    """A file's folder, open as a descriptor, its name, and both as the log shall name them."""
+
+    folder: int
+    name: str
+    path: Path
+    report: Callable[[str], None] = lambda _: None  # what the administrator should know
+
+    @property
+    def session_lock(self) -> str:
+        """The name of the file that a session locks."""
+        return f".{self.name}.restante"
+
+    @property
+    def dotlock(self) -> str:
+        """The name of the file that all mail programs take for a lock."""
+        return f"{self.name}.lock"
+
+    @property
+    def new_dotlock(self) -> str:
+        """The name of a dotlock that is being made."""
+        return f".{self.name}.restante.lock"
+
+    @property
+    def new_file(self) -> str:
+        """The name of an mbox that is being written anew."""
+        return f".{self.name}.restante.new"
+
+    @property
+    def journal(self) -> str:
+        """The name of the file that says what is being written."""
+        return f".{self.name}.restante.journal"
+
+    @property
+    def move(self) -> str:
+        """The name of the link that says how far a removal in place came."""
+        return f".{self.name}.restante.move"
+
+    @property
+    def new_move(self) -> str:
+        """The name of such a link that is being made."""
+        return f".{self.name}.restante.move.new"
+
+    def open(self, *, to_write: bool = False) -> int | None:
+        """Open the mbox to lock it and to read it, or `to_write` it; None where there is none.
+
+        Raises OSError. Raises StoreError: it is a link, or no file, or has a second name.
+        """
+        try:
+            file = self._open(os.O_RDWR)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            if to_write or error.errno not in _READ_ONLY:
+                raise
+            file = self._open(os.O_RDONLY)
+        try:
+            check(os.fstat(file))
+        except BaseException:
+            os.close(file)
+            raise
+        return file
+
+    def is_at(self, file: int) -> bool:
+        """Tell whether this open file is what the name means now. Raises OSError."""
+        return same_file(self.folder, self.name, file)
+
+    def _open(self, way: int) -> int:
+        flags = way | _FILE
+        try:
+            return os.open(self.name, flags | _WITHOUT_TRACE, dir_fd=self.folder)
+        except PermissionError:  # only the owner may leave no trace
+            return os.open(self.name, flags, dir_fd=self.folder)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+                raise StoreError("the mbox is a link or no file", permanent=True) from error
+            raise
+
+
+def open_place(path: Path, root: Path, report: Callable[[str], None]) -> MboxPaths:
+    """Open the folder of an mbox, made when it is missing, but never the mail folder itself.
+
+    That may be a disk that is not mounted yet. Raises OSError. Raises FolderMissingError: it cannot
+    be made. Raises StoreError: only a lock may have such a name.
+    """
+    if path.name.endswith(".lock"):
+        raise StoreError(f"{path.name} would be the lock of another mbox", permanent=True)
+    try:
+        folder = open_dir_beneath(root, path.parent)
+    except OSError as error:
+        if error.errno in UNWRITABLE and is_missing(path.parent):
+            raise FolderMissingError(error.errno, error.strerror, error.filename) from error
+        raise
+    return MboxPaths(folder, path.name, path, report)
+
+
+def same_file(folder: int, name: str, file: int) -> bool:
+    """Tell whether a name in a folder means this open file. Raises OSError."""
+    try:
+        there = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(file))
+
+
+def check(status: os.stat_result) -> None:
+    """Refuse what is no mbox of one name. Raises StoreError."""
+    if not stat.S_ISREG(status.st_mode):
+        raise StoreError("the mbox is no file", permanent=True)
+    if status.st_nlink > 1:
+        raise StoreError("the mbox has a second name, a hard link: remove one", permanent=True)

@@ -1,0 +1,183 @@
+"""The messages of an mbox: where each begins and ends, and what it is.
+
+Whoever reads or removes one compares its digest first: others may have written the file anew.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import StoreError
+from restante.storage.mbox import from_line, status_fields
+from restante.storage.mbox.digest import CHUNK, measure
+from restante.storage.mbox.reading import pread_exactly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class MboxEntry:
+    """A message in its file. Places are octets from the file's start."""
+
+    start: int  # of the From-line
+    text: int
+    end: int  # of the text
+    next: int  # where the next message begins
+    digest: str
+    copy: int | None  # which of several equal messages it is, where the file says so
+    leans: bool  # on what stands around it, and might be something else without that
+    reaches: bool  # by its Content-Length beyond its end: more mail might make that true
+    size: int  # octets on the wire
+    quoted: bool
+    has_fields: bool  # of its own, with names that mail programs use
+    pieces: tuple[bytes, ...]  # a digest for each chunk of a text that is not read in one piece
+    x_uidl: str = ""  # the unique-id that another server has written into its header
+
+
+def scan(file: int, size: int, begin: int = 0) -> list[MboxEntry]:
+    """Return the messages from `begin`, where one begins. Raises StoreError, OSError."""
+    places = [*from_line.places(file, begin, size), size]
+    if not begin:
+        check_start(file)
+    entries, at = [], 0
+    while at < len(places) - 1:
+        entry, internal = _entry(file, places, at)
+        if at or begin or not internal:
+            entries.append(entry)
+        at = bisect.bisect_left(places, entry.next)
+    return entries
+
+
+def check_start(file: int) -> None:
+    """Refuse what begins with something else than a message or empty lines. Raises StoreError."""
+    start = pread_exactly(file, CHUNK, 0).lstrip(b"\r\n")
+    if start and not from_line.length(start):
+        raise StoreError("the file is no mbox: it does not begin with a From-line", permanent=True)
+
+
+def unique_ids(entries: Iterable[MboxEntry]) -> tuple[str, ...]:
+    """Return a unique-id for each message: the digest, and a number for a copy that is equal.
+
+    RFC 1939 section 7. A number that the file says stays, whatever became of the copies before.
+    """
+    last: dict[str, int] = {}
+    uids = []
+    for entry in entries:
+        number = max(entry.copy or 1, last.get(entry.digest, 0) + 1)
+        last[entry.digest] = number
+        uids.append(entry.digest if number == 1 else f"{entry.digest}-{number}")
+    return tuple(uids)
+
+
+def with_x_uidl(entries: Iterable[MboxEntry], own: Sequence[str]) -> tuple[str, ...]:
+    """Return the unique-ids that another server has written, and else these; no two are the same.
+
+    Of several messages with the same one, the first has it.
+    """
+    taken = set(own)
+    uids = []
+    for entry, uid in zip(entries, own, strict=True):
+        old = entry.x_uidl if entry.x_uidl not in taken else ""
+        taken.add(old)
+        uids.append(old or uid)
+    return tuple(uids)
+
+
+def is_still_there(file: int, entry: MboxEntry) -> bool:
+    """Tell whether the file has the same message at the same place. Raises OSError."""
+    line = pread_exactly(file, entry.text - entry.start, entry.start)
+    if from_line.length(line) == 0:
+        return False
+    follows = pread_exactly(file, from_line.LONGEST, entry.next)
+    if follows and not from_line.length(follows):
+        return False
+    return measure(line, pieces(file, entry.text, entry.end)).digest == entry.digest
+
+
+def is_same(entry: MboxEntry, octets: bytes) -> bool:
+    """Tell whether these octets, from the From-line to the end of the text, are the message."""
+    at = entry.text - entry.start
+    return measure(octets[:at], [octets[at:]]).digest == entry.digest
+
+
+def pieces(file: int, place: int, end: int) -> Iterator[bytes]:
+    """Read a text as it is stored. Raises OSError."""
+    while place < end and (piece := pread_exactly(file, min(CHUNK, end - place), place)):
+        yield piece
+        place += len(piece)
+
+
+def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
+    """Return the message at a place, and whether it would be an IMAP server's own if first."""
+    start, following = places[at : at + 2]
+    octets = pread_exactly(file, min(CHUNK, following - start), start)
+    line = from_line.length(octets)
+    own = status_fields.own_fields(octets[line : line + 2 * status_fields.LONGEST_OWN])
+    text = start + line + own.octets
+    first = octets[text - start :]
+    body = status_fields.header_end(first)
+    length = None if own.alone else status_fields.content_length(first[:body])
+    internal = not own.alone and status_fields.is_internal(first[:body])
+    told = _told_end(file, places, at, text + body, length) if length is not None else None
+    reaches = length is not None and told is None and text + body + length > following
+    following = told or following
+    end = _text_end(file, text, following, unended=own.unended)
+    if end <= text + len(first):
+        chunks: Iterable[bytes] = [first[: end - text]]
+    else:
+        chunks = pieces(file, text, end)
+    found = measure(octets[: text - start], chunks)
+    return MboxEntry(
+        start=start,
+        text=text,
+        end=end,
+        next=following,
+        digest=found.digest,
+        copy=own.copy,
+        leans=reaches or internal,
+        reaches=reaches,
+        size=found.size,
+        quoted=found.quoted,
+        has_fields=own.has_fields,
+        pieces=found.pieces,
+        x_uidl=status_fields.x_uidl(first[:body]),
+    ), internal
+
+
+def _told_end(file: int, places: list[int], at: int, body: int, octets: int) -> int | None:
+    """Return where the next message begins if Content-Length is true: a message begins there.
+
+    What looks like From-lines before that must be older than the message's own: what it quotes came
+    before it. Else a sender could hide the mail that comes after his by a number well guessed.
+    """
+    end = body + octets
+    last = bisect.bisect_left(places, end)
+    if last == len(places) or places[last] - end > 4:
+        return None
+    between = pread_exactly(file, places[last] - end, end)
+    if between not in (b"", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n"):
+        return None
+    came = _time_of(file, places[at])
+    older = all(_time_of(file, place) < came for place in places[at + 1 : last])
+    return places[last] if older else None
+
+
+def _time_of(file: int, place: int) -> float:
+    return from_line.time_of(pread_exactly(file, from_line.LONGEST, place)) or 0.0
+
+
+def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
+    """Return where a text ends: an empty line before the next message is no part of it.
+
+    Nor is, where it is `unended`, its own last line end.
+    """
+    last = pread_exactly(file, min(3, following - text), max(text, following - 3))
+    end = following
+    if last.endswith(b"\n\r\n") or last == b"\r\n":
+        end -= 2
+    elif last.endswith(b"\n\n") or last == b"\n":
+        end -= 1
+    return end - 1 if unended and pread_exactly(file, 1, max(text, end - 1)) == b"\n" else end

@@ -1,0 +1,97 @@
+"""What an mbox held when it was last read, good for as long as the file did not change.
+
+Every change shows in the file's size or in the time of its last change, which no program can set.
+But clocks have a grain, so what changed just now is not trusted: see `storage/snapshot_cache.py`.
+Where mail was only added since, only that is read.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.protocol.server.maildrop import MessageList
+from restante.storage.mbox import scanner
+from restante.storage.snapshot_cache import CLOCK_GRANULARITY
+
+if TYPE_CHECKING:
+    from restante.storage.mbox.scanner import MboxEntry
+
+
+class FileStamp(NamedTuple):
+    """Which file it is, and when it changed."""
+
+    inode: int
+    size: int
+    modified: int  # nanoseconds since 1970, as are the others
+    changed: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileStamp:
+        """Return a file's stamp."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def settled(self, now: int) -> bool:
+        """Tell whether a change from `now` on would show."""
+        return max(self.modified, self.changed) + CLOCK_GRANULARITY < now
+
+
+@dataclass(frozen=True)
+class MboxSnapshot:
+    """The messages of an mbox, as a session sees them and as places in the file."""
+
+    stamp: FileStamp | None  # None: there is no file
+    trusted: bool  # any change since shows in the stamp
+    entries: tuple[MboxEntry, ...]
+    contents: MessageList
+
+    @cached_property
+    def contents_with_x_uidl(self) -> MessageList:
+        """The contents with the unique-ids that another server has written into the messages."""
+        uids = scanner.with_x_uidl(self.entries, self.contents.uids)
+        return MessageList(self.contents.sizes, uids)
+
+
+NOTHING = MboxSnapshot(None, trusted=False, entries=(), contents=MessageList((), ()))
+
+
+def refresh(file: int, known: MboxSnapshot | None, end: int | None = None) -> MboxSnapshot:
+    """Return what a locked mbox holds now, up to `end` where that is not its file's end.
+
+    Raises StoreError, OSError.
+    """
+    begun = time.time_ns()
+    stamp = FileStamp.of(os.fstat(file))
+    if end is not None:
+        stamp, begun = stamp._replace(size=end), 0  # nothing to rely on later
+    if known is not None and known.trusted and known.stamp == stamp:
+        return known
+    entries = _grown(file, stamp, known) or scanner.scan(file, stamp.size)
+    contents = MessageList(tuple(entry.size for entry in entries), scanner.unique_ids(entries))
+    return MboxSnapshot(stamp, stamp.settled(begun), tuple(entries), contents)
+
+
+def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[MboxEntry] | None:
+    """Return the messages if mail was added and nothing else is known to have changed.
+
+    That the last message is where it was shows that none before it went. The last one is read
+    again with what follows, since its end depends on that, and so is all behind one that by its own
+    account reaches further.
+    """
+    if known is None or known.stamp is None or not known.entries:
+        return None
+    last = known.entries[-1]
+    if known.stamp.inode != stamp.inode or known.stamp.size > stamp.size:
+        return None
+    if not scanner.is_still_there(file, last):
+        return None
+    reaching = (index for index, entry in enumerate(known.entries) if entry.reaches)
+    kept = min(next(reaching, len(known.entries)), len(known.entries) - 1)
+    begin = known.entries[kept].start
+    again = scanner.scan(file, stamp.size, begin)
+    if not again or again[0].start != begin:
+        return None
+    return [*known.entries[:kept], *again]

@@ -1,0 +1,214 @@
+"""Maildrops for clients that did not ask for UTF-8 in headers. RFC 6856 section 2.2.
+
+A message whose header is not ASCII is refused, or gets a stand-in for its header: see
+`ascii_header`. The body goes out as it is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+import re
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.interfaces import Utf8Error
+from restante.storage.utf8_downgrade.ascii_header import encode_ascii
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+
+    from restante.protocol.server.maildrop import MessageList
+    from restante.protocol.server.needs import Body, Chunks
+    from restante.storage.interfaces import LockedMaildrop
+
+LONGEST_HEADER = 1024 * 1024  # octets; who has a longer one in UTF-8 is refused
+QUICK = 16 * 1024  # octets of a header that take no thread of their own
+MOST_REMEMBERED = 100_000  # messages
+MOST_OCTETS = 16 * 1024 * 1024  # of all stand-ins that are remembered
+
+DowngradedHeader: TypeAlias = tuple[int, bytes] | None
+"""How many octets of a message a stand-in takes the place of, and the stand-in; None for ASCII."""
+
+NONE_FITS: Final = (0, b"")
+"""In place of a stand-in, where the header is too long for one."""
+
+UNREAD: Final = (-1, b"")
+"""In place of a stand-in, where the message could not be read when the maildrop was opened."""
+
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+
+
+class DowngradeCache:
+    """The stand-ins of messages, each found once and kept for as long as its size is the same.
+
+    A message's octets never change, but for what mail programs write into headers in an mbox.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
+        self._octets = 0  # of their headers
+
+    async def of(self, maildrop: LockedMaildrop, owner: str) -> dict[int, tuple[int, bytes]]:
+        """Return the stand-ins by index, for messages that need one.
+
+        A message that cannot be read, or that vanished, is UNREAD and hinders no other.
+        """
+        found = {}
+        for index, uid in enumerate(maildrop.contents.uids):
+            key = owner, uid, maildrop.contents.sizes[index]
+            if key not in self._known:
+                try:
+                    known = await _find(await _header(maildrop, index))
+                except Exception:  # noqa: BLE001  # RETR meets the same error, and reports it
+                    found[index] = UNREAD
+                    continue
+                self._remember(key, known)
+            else:
+                known = self._known[key]
+            if known is not None:
+                found[index] = known
+        return found
+
+    def _remember(self, key: tuple[str, str, int], known: DowngradedHeader) -> None:
+        """Keep a stand-in; those found longest ago are forgotten first."""
+        if key in self._known:  # another session of the user found it meanwhile
+            return
+        self._known[key] = known
+        self._octets += _octets_of(known)
+        while len(self._known) > MOST_REMEMBERED or self._octets > MOST_OCTETS:
+            _, forgotten = self._known.popitem(last=False)
+            self._octets -= _octets_of(forgotten)
+
+
+def _octets_of(known: DowngradedHeader) -> int:
+    return len(known[1]) if known else 0
+
+
+class DowngradedMaildrop:
+    """A maildrop in which the headers of some messages have stand-ins, or are refused."""
+
+    def __init__(
+        self, inner: LockedMaildrop, found: Mapping[int, tuple[int, bytes]], *, refuse: bool
+    ) -> None:
+        self._inner = inner
+        self._found = found
+        self._refuse = refuse
+        self._refused = frozenset(i for i, known in found.items() if self._is_refused(known))
+        sizes = list(inner.contents.sizes)
+        for index, known in found.items():
+            if index not in self._refused and known != UNREAD:
+                octets, header = known
+                sizes[index] += size_on_wire([header]) - octets
+        self.contents: MessageList = dataclasses.replace(
+            inner.contents, sizes=tuple(sizes), utf8_only=self._refused
+        )
+
+    def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
+        """Return a message, with its stand-in. Raises Utf8Error, StoreError."""
+        if index not in self._found:
+            return self._inner.read(index, lines)
+        if index in self._refused:
+            raise Utf8Error("the header is in UTF-8")
+        return self._read(index, lines)
+
+    def _is_refused(self, known: DowngradedHeader) -> bool:
+        return known is not None and known != UNREAD and (self._refuse or known == NONE_FITS)
+
+    async def _read(self, index: int, lines: int | None) -> Body:
+        known: DowngradedHeader = self._found[index]
+        if known == UNREAD:
+            known = await _find(await _header(self._inner, index))
+            if self._is_refused(known):
+                raise Utf8Error("the header is in UTF-8")
+        body = self._inner.read(index, lines)
+        stored = await body if inspect.isawaitable(body) else body
+        if known is None:
+            return stored
+        _, header = known
+        if isinstance(stored, bytes):
+            return header + stored[_header_length(stored) :]
+        return _Replaced(stored, header)
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        """Remove messages for good, as the store does."""
+        await self._inner.remove(indexes)
+
+    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
+        """Take note of sizes; those of stand-ins say nothing about what is stored."""
+        await self._inner.correct_sizes(
+            {i: size for i, size in sizes.items() if i not in self._found}
+        )
+
+    def release(self) -> None:
+        """Give the lock back."""
+        self._inner.release()
+
+
+class _Replaced:
+    """A message in chunks whose header has a stand-in."""
+
+    def __init__(self, stored: Chunks, header: bytes) -> None:
+        self._stored = stored
+        self._header = header
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen: bytes | None = b""
+        async for chunk in self._stored:
+            if seen is None:
+                yield chunk
+                continue
+            seen += chunk
+            if _HEADER_END.search(seen) or seen.startswith((b"\n", b"\r\n")):
+                yield self._header + seen[_header_length(seen) :]
+                seen = None
+        if seen is not None:
+            yield self._header
+
+    async def aclose(self) -> None:
+        """Let go of the message."""
+        await self._stored.aclose()
+
+
+def downgrade(header: bytes) -> DowngradedHeader:
+    """Return what takes the place of a header, with the octets on the wire of what it replaces."""
+    if header.isascii():
+        return None
+    if len(header) > LONGEST_HEADER:
+        return NONE_FITS
+    return size_on_wire([header]), encode_ascii(header)
+
+
+async def _find(header: bytes) -> DowngradedHeader:
+    """Do the same, and let others have their turn."""
+    if len(header) > QUICK and not header.isascii():
+        return await asyncio.to_thread(downgrade, header)
+    await asyncio.sleep(0)
+    return downgrade(header)
+
+
+async def _header(maildrop: LockedMaildrop, index: int) -> bytes:
+    """Return a message's header with its empty line, as it is stored."""
+    body = maildrop.read(index, 0)
+    stored = await body if inspect.isawaitable(body) else body
+    if isinstance(stored, bytes):
+        return stored[: _header_length(stored)]
+    seen = b""
+    try:
+        async for chunk in cast("AsyncIterator[bytes]", stored):
+            seen += chunk
+            if _HEADER_END.search(seen) or len(seen) > LONGEST_HEADER:
+                break
+    finally:
+        await stored.aclose()
+    return seen[: _header_length(seen)]
+
+
+def _header_length(stored: bytes) -> int:
+    """Return the octets up to the end of the first empty line, or all where there is none."""
+    if stored.startswith((b"\n", b"\r\n")):
+        return stored.index(b"\n") + 1
+    end = _HEADER_END.search(stored)
+    return end.end() if end else len(stored)

@@ -1,0 +1,355 @@
+"""Bearer tokens, checked against a local issuer: a JWKS (file, URL) and RFC 7662."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hmac
+import json
+import socket
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
+
+from restante.auth import issuer as issuer_module
+from restante.auth import oauth as tokens_module
+from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.auth.oauth import Claims, IntrospectedTokens, JwksTokens, Tokens
+from restante.protocol.secret import Secret
+
+CLAIMS = Claims(issuer="https://issuer.example.com", audience="pop3", user="email")
+
+
+class Issuer:
+    """An issuer of tokens on this machine."""
+
+    def __init__(self) -> None:
+        self.keys: list[Any] = [
+            RSAKey.generate_key(2048, {"kid": "rsa"}),
+            ECKey.generate_key("P-256", {"kid": "ec"}),
+        ]
+        self.active: dict[str, dict[str, Any]] = {}  # what introspection says of a token
+        self.asked = 0
+        self.port = 0
+
+    def token(self, key: int = 0, /, **claims: Any) -> Secret:
+        said = {
+            "iss": "https://issuer.example.com",
+            "aud": ["imap", "pop3"],
+            "email": "ann",
+            "exp": int(time.time()) + 300,
+            **claims,
+        }
+        algorithm = "RS256" if isinstance(self.keys[key], RSAKey) else "ES256"
+        header = {"alg": algorithm, "kid": self.keys[key].kid}
+        return Secret(jwt.encode(header, said, self.keys[key]).encode())
+
+    def jwks(self) -> bytes:
+        return json.dumps(KeySet(self.keys).as_dict(private=False)).encode()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def running(issuer: Issuer) -> Iterator[None]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            issuer.asked += 1
+            if self.path == "/moved":
+                self.move()
+                return
+            self.answer(issuer.jwks())
+
+        def do_POST(self) -> None:
+            if self.path == "/moved":
+                self.move()
+                return
+            form = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            token = urllib.parse.parse_qs(form)["token"][0]
+            pair = base64.b64decode(self.headers["Authorization"].removeprefix("Basic "))
+            if pair != b"restante:client secret":
+                self.send_error(401)
+                return
+            self.answer(json.dumps(issuer.active.get(token, {"active": False})).encode())
+
+        def move(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", issuer.url)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        issuer.port = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    made = Issuer()
+    with running(made):
+        yield made
+
+
+def user_of(tokens: Tokens, *wanted: Secret) -> list[str]:
+    async def ask() -> list[str]:
+        return [await tokens.user_of(token) for token in wanted]
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("key", [0, 1], ids=["RSA", "EC"])
+def test_a_token_that_the_issuer_signed_names_the_account(
+    issuer: Issuer, tmp_path: Path, key: int
+) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(issuer.jwks())
+    for source in (str(file), issuer.url):
+        assert user_of(JwksTokens(source, CLAIMS), issuer.token(key)) == ["ann"]
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"nbf": time.time() + 3600},
+        {"iss": "https://somebody.else"},
+        {"aud": "imap"},
+        {"email": ""},
+        {"email": 7},
+        {"email_verified": False},
+    ],
+)
+def test_a_token_for_another_time_place_or_nobody_is_refused(
+    issuer: Issuer, claims: dict[str, Any]
+) -> None:
+    with pytest.raises(CredentialsError):
+        user_of(JwksTokens(issuer.url, CLAIMS), issuer.token(**claims))
+
+
+def test_a_token_of_somebody_elses_key_is_refused(issuer: Issuer) -> None:
+    with pytest.raises(CredentialsError):
+        user_of(JwksTokens(issuer.url, CLAIMS), Issuer().token())
+
+
+@pytest.mark.parametrize("token", [b"", b"x", b"a.b.c", b"\xff.\xff.\xff"])
+def test_what_is_no_token_is_refused(issuer: Issuer, token: bytes) -> None:
+    with pytest.raises(CredentialsError):
+        user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
+
+
+@pytest.mark.parametrize("crit", [1, [{}]])
+def test_a_token_whose_header_is_odd_is_refused(issuer: Issuer, crit: object) -> None:
+    """RFC 7515 section 4.1.11."""
+    _, *rest = issuer.token().reveal().split(b".")
+    header = json.dumps({"alg": "RS256", "kid": "rsa", "crit": crit}).encode()
+    token = b".".join([base64.urlsafe_b64encode(header).rstrip(b"="), *rest])
+    with pytest.raises(CredentialsError):
+        user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
+
+
+def test_neither_no_signature_nor_one_with_the_public_key_is_believed(issuer: Issuer) -> None:
+    """The two classical attacks on JWT: "alg": "none", and HMAC keyed with the public key."""
+    header, claims, _ = issuer.token().reveal().split(b".")
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=") + b"." + claims + b"."
+    public = issuer.keys[0].as_pem(private=False)
+    keyed = base64.urlsafe_b64encode(b'{"alg":"HS256","kid":"rsa"}').rstrip(b"=") + b"." + claims
+    digest = hmac.digest(public, keyed, "sha256")
+    forged = keyed + b"." + base64.urlsafe_b64encode(digest).rstrip(b"=")
+    for token in (unsigned, forged, header + b"." + claims + b"."):
+        with pytest.raises(CredentialsError):
+            user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
+
+
+def test_the_keys_are_asked_for_once_and_again_when_the_issuer_has_new_ones(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokens = JwksTokens(issuer.url, CLAIMS)
+    before = issuer.asked
+    assert user_of(tokens, *[issuer.token()] * 5) == ["ann"] * 5
+    assert issuer.asked == before + 1
+    issuer.keys.append(ECKey.generate_key("P-256", {"kid": "new"}))
+    with pytest.raises(CredentialsError):
+        user_of(tokens, issuer.token(-1))
+    monkeypatch.setattr("restante.auth.oauth.KEYS_ASKED_AGAIN", -1)
+    assert user_of(tokens, issuer.token(-1)) == ["ann"]
+
+
+@pytest.mark.parametrize("source", ["/no/such/file", "http://127.0.0.1:1/"])
+def test_an_issuer_that_is_away_is_nobodys_fault(issuer: Issuer, source: str) -> None:
+    with pytest.raises(UnavailableError):
+        user_of(JwksTokens(source, CLAIMS), issuer.token())
+
+
+def test_an_issuer_that_goes_away_is_asked_once_and_the_keys_we_have_serve(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Garbage for a token makes us look for new keys, which takes seconds when he is away."""
+    tokens = JwksTokens(issuer.url, CLAIMS)
+    assert user_of(tokens, issuer.token()) == ["ann"]
+    monkeypatch.setattr(tokens_module, "KEYS_ASKED_AGAIN", -1)
+    asked = []
+
+    def away() -> KeySet:
+        asked.append(1)
+        raise UnavailableError("away")
+
+    monkeypatch.setattr(tokens, "_fetch", away)
+    for _ in range(3):
+        with pytest.raises(CredentialsError):
+            user_of(tokens, Secret(b"a.b.c"))
+    assert user_of(tokens, issuer.token()) == ["ann"]
+    assert len(asked) == 1
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[str]:
+    """Return the URL of an issuer who takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+def test_an_issuer_that_never_answers_holds_up_nobody_but_who_brings_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Logins and disk reads use the threads of the event loop."""
+    monkeypatch.setattr(tokens_module, "PATIENCE", 2)
+
+    async def ask(url: str) -> None:
+        tokens = IntrospectedTokens(url, "restante", Secret(b"x"), CLAIMS)
+        many = [asyncio.create_task(tokens.user_of(Secret(b"x"))) for _ in range(40)]
+        await asyncio.sleep(0)
+        await asyncio.to_thread(int)
+        assert not any(task.done() for task in many)
+        for task in many:
+            task.cancel()
+        await asyncio.gather(*many, return_exceptions=True)
+
+    with silent() as url:
+        asyncio.run(ask(url))
+
+
+DRIPS = {
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "status": (b"", b"H"),
+    "body": (b"HTTP/1.1 200 OK\r\n\r\n", b" "),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "size of a chunk": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+}
+
+
+@pytest.mark.parametrize("drip", DRIPS)
+def test_dripping_issuer(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that comes octet by octet, in whatever part, has one deadline for its sum."""
+    monkeypatch.setattr(issuer_module, "PATIENCE", 0.3)
+    first, more = DRIPS[drip]
+    over = threading.Event()
+
+    def answer(server: socket.socket) -> None:
+        peer = server.accept()[0]
+        with peer, contextlib.suppress(OSError):
+            peer.sendall(first)
+            while not over.wait(0.02):
+                peer.sendall(more)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        request = urllib.request.Request(f"http://127.0.0.1:{server.getsockname()[1]}")
+        try:
+            with pytest.raises((OSError, ValueError)):
+                issuer_module.ask(request)
+        finally:
+            over.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b"{", b"[]", b"\xff"])
+def test_odd_answers(body: bytes, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that is no JSON object is the issuer's fault, and no incident."""
+    monkeypatch.setattr(Issuer, "jwks", lambda _: body)
+    with pytest.raises(UnavailableError, match="no keys of the issuer"):
+        user_of(JwksTokens(issuer.url, CLAIMS), Secret(b"a.b.c"))
+
+
+def test_time_for_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that hangs, say in the DNS, holds up no login for longer than the bound."""
+    monkeypatch.setattr(tokens_module, "PATIENCE", 0.05)
+    hung = threading.Event()
+    with pytest.raises(UnavailableError, match="does not answer in time"):
+        asyncio.run(tokens_module.IssuerPool().run(hung.wait))
+    hung.set()
+
+
+def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens_module, "PATIENCE", 0.1)
+    monkeypatch.setattr(tokens_module, "MOST_WAITING", 1)
+
+    async def ask(url: str) -> list[Any]:
+        tokens = IntrospectedTokens(url, "restante", Secret(b"x"), CLAIMS)
+        two = (tokens.user_of(Secret(b"x")) for _ in range(2))
+        return await asyncio.gather(*two, return_exceptions=True)
+
+    with silent() as url:
+        first, second = asyncio.run(ask(url))
+    assert "does not answer" in str(first)
+    assert "too many tokens" in str(second)
+
+
+def test_introspection_asks_the_issuer(issuer: Issuer) -> None:
+    """RFC 7662 section 2."""
+    claims = Claims(user="username")
+    tokens = IntrospectedTokens(issuer.url, "restante", Secret(b"client secret"), claims)
+    issuer.active["good"] = {"active": True, "username": "ann"}
+    issuer.active["old"] = {"active": True, "username": "ann", "exp": 1}
+    issuer.active["odd"] = {"active": "yes", "username": "ann"}
+    assert user_of(tokens, Secret(b"good")) == ["ann"]
+    for token in (b"old", b"odd", b"unknown"):
+        with pytest.raises(CredentialsError):
+            user_of(tokens, Secret(token))
+
+
+def test_introspection_that_fails_is_nobodys_fault_and_shows_no_secret(issuer: Issuer) -> None:
+    tokens = IntrospectedTokens(issuer.url, "restante", Secret(b"wrong"), Claims())
+    with pytest.raises(UnavailableError) as caught:
+        user_of(tokens, Secret(b"good"))
+    assert "wrong" not in str(caught.value)
+    assert "good" not in str(caught.value)
+
+
+def test_a_redirect_to_where_nothing_is_sealed_is_not_followed(issuer: Issuer) -> None:
+    """Keys from there may be anybody's, and so may who would get the client's secret."""
+    moved = f"{issuer.url}/moved"
+    asked = issuer.asked
+    with pytest.raises(UnavailableError):
+        user_of(JwksTokens(moved, CLAIMS), issuer.token())
+    with pytest.raises(UnavailableError):
+        user_of(IntrospectedTokens(moved, "restante", Secret(b"x"), CLAIMS), issuer.token())
+    assert issuer.asked == asked + 1

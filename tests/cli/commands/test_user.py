@@ -1,0 +1,159 @@
+"""`pop3 user`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from restante.auth import passwd_file, password_hashing
+from restante.cli.main import main
+from restante.protocol.secret import Secret
+
+
+def pop3(*arguments: str, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)
+
+
+def add(file: Path, name: str, password: bytes) -> Result:
+    return pop3("user", "add", name, "--users", str(file), "--password-stdin", stdin=password)
+
+
+@pytest.mark.parametrize(
+    ("typed", "password"),
+    [
+        (b"secret", b"secret"),
+        (b"secret\n", b"secret"),
+        (b"secret\r\n", b"secret"),
+        (b" two  spaces \nnext line\n", b" two  spaces "),
+        ("Straße\n".encode(), "Straße".encode()),
+        ("ein\N{SOFT HYPHEN}A\N{COMBINING DIAERESIS}\n".encode(), "einÄ".encode()),  # R6856-2.6
+        ("אבג123\n".encode(), "אבג123".encode()),
+        ("p\N{GRINNING FACE}\n".encode(), "p\N{GRINNING FACE}".encode()),
+        (b"x" * 248, b"x" * 248),
+    ],
+)
+def test_the_password_is_one_line_less_its_end(
+    tmp_path: Path, typed: bytes, password: bytes
+) -> None:
+    """X20."""
+    file = tmp_path / "users"
+    result = add(file, "ann", typed)
+    assert (result.exit_code, result.stdout) == (0, "Added ann.\n")
+    assert password_hashing.verify(passwd_file.read(file).known["ann"].hash, Secret(password))
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_stdin_the_password_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    result = pop3("user", "add", "ann", "--users", str(file), stdin=b"secret\nsecret\n")
+    assert result.exit_code == 0
+    assert "secret" not in result.output
+    assert password_hashing.verify(passwd_file.read(file).known["ann"].hash, Secret(b"secret"))
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a:b", "a\nb", ".."])
+def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) -> None:
+    file = tmp_path / "users"
+    result = add(file, name, b"secret")
+    assert result.exit_code == 2
+    assert "a name" in result.output
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        b"",
+        b"\n",
+        b"x" * 249,
+        b"a\0b",
+        b"caf\xe9",  # R6856-2.6
+        b"a\tb",
+        "\N{SOFT HYPHEN}".encode(),
+        "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}".encode() * 9,  # 18 letters each
+    ],
+)
+def test_a_password_that_could_never_log_in_is_refused(tmp_path: Path, password: bytes) -> None:
+    result = add(tmp_path / "users", "ann", password)
+    assert result.exit_code == 1
+    assert "password" in result.output
+    assert not (tmp_path / "users").exists()
+
+
+def test_a_name_that_is_there_already_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    before = file.read_text()
+    result = add(file, "ann", b"other")
+    assert result.exit_code == 1
+    assert "pop3 user passwd" in result.output
+    assert file.read_text() == before
+
+
+def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    add(file, "bob", b"secret")
+    (bob,) = [line for line in passwd_file.read_lines(file) if line.startswith("bob:")]
+    users = ["--users", str(file), "--password-stdin"]
+    result = pop3("user", "passwd", "ann", *users, stdin=b"new one\n")
+    assert (result.exit_code, result.output) == (0, "Changed the password of ann.\n")
+    assert password_hashing.verify(passwd_file.read(file).known["ann"].hash, Secret(b"new one"))
+    assert bob in passwd_file.read_lines(file)
+
+
+def test_the_first_keys_for_scram_bring_one_for_decoys_which_stays(tmp_path: Path) -> None:
+    """X11."""
+    file = tmp_path / "users"
+    users = ["--users", str(file), "--password-stdin"]
+    pop3("user", "add", "ann", *users, "--no-scram", stdin=b"secret\n")
+    assert passwd_file.read(file).key is None
+    pop3("user", "passwd", "ann", *users, stdin=b"secret\n")
+    key = passwd_file.read(file).key
+    assert key is not None
+    assert len(key) == 32
+    add(file, "bob", b"secret")
+    pop3("user", "remove", "ann", "--users", str(file))
+    assert passwd_file.read(file).key == key
+    assert len(passwd_file.read_lines(file)) == 2
+
+
+def test_list_names_the_accounts_and_tells_what_is_no_use(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "bob@example.com", b"secret")
+    add(file, "ann", b"secret")
+    with file.open("a") as lines:
+        lines.write("carl:{PLAIN}hunter2\n")
+    result = pop3("user", "list", "--users", str(file))
+    assert result.stdout == "bob@example.com\nann\n"
+    assert f"{file}:4: 'carl' cannot log in" in result.stderr
+    assert "hunter2" not in result.output
+
+
+def test_remove_takes_one_account_away(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    add(file, "bob", b"secret")
+    result = pop3("user", "remove", "ann", "--users", str(file))
+    assert result.exit_code == 0
+    assert list(passwd_file.read(file).known) == ["bob"]
+
+
+@pytest.mark.parametrize("command", ["passwd", "remove"])
+def test_who_is_not_there_is_told_of(tmp_path: Path, command: str) -> None:
+    file = tmp_path / "users"
+    add(file, "ann", b"secret")
+    result = pop3("user", command, "nobody", "--users", str(file), stdin=b"x\nx\n")
+    assert result.exit_code == 1
+    assert "pop3 user add" in result.output
+
+
+@pytest.mark.parametrize("command", [["passwd", "ann"], ["remove", "ann"], ["list"]])
+def test_a_missing_file_is_told_of_and_not_made(tmp_path: Path, command: list[str]) -> None:
+    file = tmp_path / "users"
+    result = pop3("user", *command, "--users", str(file))
+    assert result.exit_code == 1
+    assert "No such file" in result.output
+    assert not file.exists()

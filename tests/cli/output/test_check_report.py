@@ -1,0 +1,105 @@
+"""What a check looks like in a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from restante.cli.output.wrapping import wrap_hanging
+from restante.cli.shell.screen import ShellScreen
+from restante.diagnosis.explanations import EXPLANATIONS
+from support.broken import broken
+from support.live import PATIENCE
+from support.process import POP3, free_port
+
+
+def looked_at(*words: str, columns: int = 80) -> list[str]:
+    """Return the lines that `pop3` prints in a terminal."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("POP3_", "COLUMNS"))}
+    child: pexpect.spawn[str] = pexpect.spawn(
+        str(POP3), list(words), env=environment | {"POP3_PASSWORD": "hunter22", "NO_COLOR": "1"},
+        dimensions=(60, columns), timeout=PATIENCE, encoding="utf-8",
+    )  # fmt: skip
+    child.expect(pexpect.EOF)
+    return (child.before or "").replace("\r", "").split("\n")
+
+
+def test_no_line_of_a_failed_check_is_wider_than_the_terminal() -> None:
+    said = b"-ERR [AUTH] " + b"the account has to be looked at by somebody, so " * 6 + b"wait\r\n"
+    with broken({"PASS": said}) as running:
+        lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}")
+    assert max(map(len, lines)) <= 80
+    assert lines[-2].endswith("exit 7")
+    assert re.fullmatch(r"  more  pop3 explain auth-failed +exit 7", lines[-2])
+
+
+def test_a_greeting_that_is_endless_does_not_fill_the_screen() -> None:
+    with broken(greeting=b"+OK " + b"z" * 3000 + b"\r\n") as running:
+        lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}")
+    assert sum("zzz" in line for line in lines) <= 8
+    assert any(line.startswith("WARN long-reply") for line in lines)
+
+
+def test_an_error_of_another_command_is_wrapped_too() -> None:
+    lines = looked_at("ls", f"pop3://ann@127.0.0.1:{free_port()}")
+    assert lines[0].startswith("FAIL tcp-refused")
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_shell_breaks_no_word(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    ShellScreen(interactive=True).trouble("  < -ERR " + "word " * 40)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert all(line.startswith("  ") and line.endswith("word") for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_failure_shows_what_the_server_said(silent: bool) -> None:
+    with broken({"PASS": b"-ERR [AUTH] Come to room 7\r\n"}) as running:
+        flags = ["-s"] if silent else []
+        lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}", *flags)
+    assert "  said  [AUTH] Come to room 7" in lines
+
+
+def test_a_command_to_copy_stays_in_one_line(tmp_path: Path) -> None:
+    from support.authority import ROOT, make, root_file
+
+    root = root_file(tmp_path)
+    named = make("other", issuer=ROOT, hosts=("localhost",))
+    with broken(implicit=named.serving()) as running:
+        where = f"pop3://ann@localhost:{running.port}"
+        lines = looked_at("check", where, "--cacert", str(root), columns=60)
+    assert any(line.endswith(f"--cacert {root}") for line in lines)
+
+
+def test_a_word_is_broken_only_where_it_is_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    address = "https://support.example.com/a/long/path"
+    assert wrap_hanging("  why   ", f"see {address} there", wrap=True) == [
+        "  why   see",
+        f"        {address}",
+        "        there",
+    ]
+    assert len(wrap_hanging("  why   ", "z" * 3000, wrap=True, most=3)) == 4
+    assert wrap_hanging("  why   ", "a " * 60, wrap=False) == ["  why   " + "a " * 60]
+
+
+def test_no_verdict_speaks_of_what_may_not_be_there() -> None:
+    assert "if one is named" not in EXPLANATIONS["tcp-refused"].you
+
+
+def test_what_is_odd_in_many_messages_is_told_once_and_counted() -> None:
+    odd = b"Subject: x\r\n\r\na\nb\r\n"
+    with broken(messages=(odd,) * 61) as running:
+        lines = looked_at("check", "--deep", f"pop3://ann@127.0.0.1:{running.port}")
+    assert sum(line.startswith("WARN bare-lf") for line in lines) == 1
+    assert any(line.strip() == "and 56 more" for line in lines)

@@ -1,0 +1,263 @@
+"""Where a mail address's server is found, in made-up worlds and once over a real network."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import dns.message
+import dns.rdatatype
+import dns.rrset
+import pytest
+import trustme
+
+from restante.client import blocking
+from restante.client.discovery import autoconfig, lookup, mail_address
+from restante.client.discovery.discover import Discovery, discover, ordered
+from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
+from restante.protocol.failures import ServerUnreachable
+from support.process import free_port
+
+XML = b"""<?xml version="1.0"?>
+<clientConfig version="1.1"><emailProvider id="example.com">
+<incomingServer type="imap"><hostname>imap.example.com</hostname></incomingServer>
+<incomingServer type="pop3"><hostname>pop.%EMAILDOMAIN%</hostname><port>110</port>
+<socketType>STARTTLS</socketType><username>%EMAILLOCALPART%</username></incomingServer>
+<incomingServer type="pop3"><hostname>pops.example.com</hostname><port>995</port>
+<socketType>SSL</socketType><username>%EMAILADDRESS%</username></incomingServer>
+</emailProvider></clientConfig>"""
+
+
+@dataclass
+class MadeUp:
+    records: dict[str, list[SrvRecord]] = field(default_factory=dict)
+    exchangers: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    ports: set[tuple[str, int]] = field(default_factory=set)
+    fetched: list[str] = field(default_factory=list)
+
+    def srv(self, name: str) -> list[SrvRecord]:
+        if name not in self.records:
+            raise NotFoundError("no such record")
+        return self.records[name]
+
+    def mx(self, domain: str) -> list[str]:
+        return self.exchangers
+
+    def fetch(self, url: str) -> bytes:
+        self.fetched.append(url)
+        for start, octets in self.files.items():
+            if url.startswith(start):
+                return octets
+        raise NotFoundError("HTTP 404")
+
+    def reachable(self, host: str, port: int) -> None:
+        if (host, port) not in self.ports:
+            raise NotFoundError("refused")
+
+
+def test_srv_records_win_and_tls_from_the_first_octet_is_preferred() -> None:
+    world = MadeUp(
+        {
+            "_pop3s._tcp.example.com": [SrvRecord(10, 1, 995, "mail.example.com")],
+            "_pop3._tcp.example.com": [SrvRecord(0, 1, 110, "old.example.com")],
+        },
+        files={"https://autoconfig.example.com/": XML},
+    )
+    found = discover("ann@example.com", world=world)
+    assert found.winner is not None
+    assert (found.winner.host, found.winner.port, found.winner.tls) == (
+        "mail.example.com",
+        995,
+        "implicit",
+    )
+    assert found.winner.user == "ann@example.com"
+    assert [len(f.candidates) for f in found.findings] == [1, 1, 2, 0, 0, 0]
+
+
+def test_a_service_that_is_not_offered_is_said_to_be_so() -> None:
+    world = MadeUp({"_pop3s._tcp.example.com": [SrvRecord(0, 0, 0, "")]})
+    found = discover("ann@example.com", world=world)
+    assert found.winner is None
+    assert "not offered" in found.findings[0].note
+
+
+def test_lower_priorities_come_first_and_weights_share() -> None:
+    records = [
+        SrvRecord(20, 1, 995, "b"),
+        SrvRecord(10, 0, 995, "none"),
+        SrvRecord(10, 100, 995, "a"),
+    ]
+    firsts = [ordered(records)[0].host for _ in range(200)]
+    assert firsts.count("a") > 150
+    assert {ordered(records)[-1].host for _ in range(20)} == {"b"}
+
+
+def test_autoconfig_gives_host_and_name_and_only_the_domain_goes_to_strangers() -> None:
+    world = MadeUp(files={"https://example.com/.well-known/": XML})
+    found = discover("ann@example.com", world=world)
+    assert found.winner is not None
+    assert (found.winner.host, found.winner.tls) == ("pops.example.com", "implicit")
+    assert found.findings[3].candidates[0].user == "ann"
+    strange = [url for url in world.fetched if "thunderbird" in url]
+    assert strange == ["https://autoconfig.thunderbird.net/v1.1/example.com"]
+
+
+def test_guesses_come_last_and_take_what_listens() -> None:
+    world = MadeUp(exchangers=["mx.example.net"], ports={("mx.example.net", 995)})
+    found = discover("ann@example.com", world=world)
+    assert found.winner is not None
+    assert found.winner.host == "mx.example.net"
+    assert found.winner.source == "guesses"
+
+
+@pytest.mark.parametrize(
+    ("octets", "why"),
+    [
+        (b"<html>", "no XML"),
+        (b"<html/>", "no clientConfig"),
+        (b'<?xml version="1.0" encoding="foo"?><clientConfig/>', "no XML"),
+        (b'<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>', "document type"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>'.encode("utf-16"), "document type"),
+        (b"<clientConfig/>", "no POP3 server"),
+        (XML.replace(b"<port>", b"<port>" + b"9" * 5000), "no POP3 server"),
+    ],
+)
+def test_a_file_that_is_no_autoconfig_is_said_to_be_so(octets: bytes, why: str) -> None:
+    with pytest.raises(autoconfig.NoAutoconfigError, match=why):
+        autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
+
+
+def test_a_domain_with_letters_beyond_ascii_is_asked_for_as_the_dns_has_it() -> None:
+    assert mail_address.parse_address("ann@Bücher.example").domain == "xn--bcher-kva.example"
+    assert mail_address.parse_address('"a@b"@example.com').domain == "example.com"
+
+
+@pytest.mark.parametrize("text", ["ann", "@example.com", "ann@", "a n@example.com", "ann@-x.de"])
+def test_what_is_no_address_is_refused_with_words(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no mail address|no domain|space"):
+        mail_address.parse_address(text)
+
+
+def test_a_slow_world_is_given_up_in_time() -> None:
+    over = threading.Event()
+
+    class Slow(MadeUp):
+        def fetch(self, url: str) -> bytes:
+            over.wait(20)
+            raise NotFoundError("late")
+
+    try:
+        found = discover("ann@example.com", timeout=0.3, world=Slow())
+    finally:
+        over.set()
+    assert "in time" in found.findings[2].note
+
+
+@contextlib.contextmanager
+def nameserver(answers: dict[tuple[str, str], str]) -> Iterator[int]:
+    """Answer questions by (name, type) over UDP on a free port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            while True:
+                try:
+                    octets, peer = sock.recvfrom(4096)
+                except OSError:
+                    return
+                if octets == b"over":
+                    return
+                query = dns.message.from_wire(octets)
+                asked = query.question[0]
+                kind = dns.rdatatype.to_text(asked.rdtype)
+                answer = dns.message.make_response(query)
+                text = answers.get((str(asked.name), kind))
+                if text:
+                    answer.answer.append(dns.rrset.from_text(asked.name, 60, "IN", kind, text))
+                sock.sendto(answer.to_wire(), peer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield sock.getsockname()[1]
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+                other.sendto(b"over", sock.getsockname())
+            thread.join(5)
+
+
+@contextlib.contextmanager
+def https(context: ssl.SSLContext, answer: bytes) -> Iterator[int]:
+    """Answer each request with the same octets."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            while True:
+                try:
+                    sock, _ = listener.accept()
+                    with context.wrap_socket(sock, server_side=True) as tls:
+                        if tls.recv(4096).startswith(b"over"):
+                            return
+                        tls.sendall(answer)
+                except OSError:
+                    continue
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            client = ssl.create_default_context()
+            client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+            with (
+                socket.create_connection(listener.getsockname()) as sock,
+                client.wrap_socket(sock) as tls,
+            ):
+                tls.sendall(b"over")
+            thread.join(5)
+
+
+def test_the_real_thing_asks_the_dns_and_https() -> None:
+    authority = trustme.CA()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("autoconfig.example.com", "xn--bcher-kva.example").configure_cert(serving)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(XML)}\r\nConnection: close\r\n\r\n".encode()
+    records = {("_pop3s._tcp.example.com.", "SRV"): "0 1 995 mail.example.com."}
+    with nameserver(records) as dns_port, https(serving, head + XML) as https_port:
+        world = NetworkSources(2, ("127.0.0.1",), dns_port, trusting)
+        assert world.srv("_pop3s._tcp.example.com") == [SrvRecord(0, 1, 995, "mail.example.com")]
+        with pytest.raises(NotFoundError, match="no such record"):
+            world.srv("_pop3._tcp.example.com")
+        world.resolve["autoconfig.example.com"] = f"localhost:{https_port}"
+        assert world.fetch("https://autoconfig.example.com/mail/config-v1.1.xml") == XML
+        world.resolve["xn--bcher-kva.example"] = f"localhost:{https_port}"
+        assert world.fetch("https://xn--bcher-kva.example/mail/config-v1.1.xml") == XML
+        world.resolve["elsewhere.example.com"] = f"localhost:{https_port}"
+        with pytest.raises(NotFoundError, match="certificate"):
+            world.fetch("https://elsewhere.example.com/mail/config-v1.1.xml")
+    world.resolve["gone.example.com"] = f"localhost:{free_port()}"
+    with pytest.raises(NotFoundError, match=r"^refused$"):
+        world.fetch("https://gone.example.com/")
+    with pytest.raises(NotFoundError, match=r"^the address of the file cannot be asked for$"):
+        world.fetch("https://" + "a" * 100_000)
+    with pytest.raises(NotFoundError, match="away from https"):
+        world.fetch("http://autoconfig.example.com/")
+
+
+def test_an_address_without_a_server_is_told_in_words_of_the_library(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
+    monkeypatch.setattr(lookup, "discovered", lambda *_: nothing)
+    with pytest.raises(ServerUnreachable) as caught:
+        blocking.connect("ann@example.invalid", "pw")
+    assert (caught.value.phase, caught.value.id) == ("discover", "no-server")
+    assert "--" not in caught.value.text
+    assert "pop3s://ann@host" in caught.value.text

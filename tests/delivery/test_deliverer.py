@@ -1,0 +1,92 @@
+"""Deliveries to disks that hang: how long they hold up others, and for how long they may."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from restante.delivery import replies
+from restante.delivery.deliverer import AT_ONCE, PATIENCE, SLOW, Deliverer
+from restante.delivery.replies import DeliveryReply
+from restante.delivery.trace_headers import Envelope
+from restante.storage.memory import MemoryStore
+from support.clocked import Loop
+
+
+class HungStore(MemoryStore):
+    """A store whose disk hangs for the users whose names begin with "hung"."""
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        if owner.startswith("hung"):
+            await asyncio.Event().wait()
+        return await super().deliver(owner, message)
+
+
+class Everybody:
+    """Recipients who are all there."""
+
+    async def owner(self, name: str) -> str:
+        if name.startswith("hung"):
+            await asyncio.Event().wait()
+        return name
+
+
+class Hung:
+    """An office on a clock of its own, where all turns are taken by two users whose disk hangs."""
+
+    def __init__(self) -> None:
+        self.loop = Loop()
+        log = structlog.wrap_logger(structlog.ReturnLogger())
+        self.office = self.loop.do(
+            lambda: Deliverer(store=HungStore(), recipients=Everybody(), log=log)
+        )
+        self.hung = [self.deliver(f"hung{number % 2}") for number in range(AT_ONCE)]
+
+    def deliver(self, owner: str) -> asyncio.Task[DeliveryReply]:
+        trace = Envelope(sender="bob@example.org", recipient=owner)
+        task = self.loop.create_task(self.office.deliver(owner, b"x", trace, "LMTP"))
+        self.loop.turn()
+        return task
+
+
+@pytest.fixture
+def hung() -> Iterator[Hung]:
+    made = Hung()
+    yield made
+    for task in asyncio.all_tasks(made.loop):
+        task.cancel()
+    made.loop.turn()
+    made.loop.close()
+
+
+def test_other_users(hung: Hung) -> None:
+    """Two users whose disk hangs hold up the others for ten seconds, not for ever."""
+    others = [hung.deliver(f"ann{number}") for number in range(20)]
+    hung.loop.advance(SLOW + 1)
+    assert [task.result() for task in others] == [replies.DELIVERED] * 20
+
+
+def test_turns_are_given_back_once(hung: Hung) -> None:
+    """After the hung ones ended there are as many turns as before."""
+    hung.loop.advance(SLOW + 1)
+    for task in hung.hung:
+        task.cancel()
+    hung.loop.turn()
+    assert hung.office._doors._value == AT_ONCE
+
+
+def test_sum(hung: Hung) -> None:
+    """The MTA hears in five minutes that a message is not delivered now."""
+    hung.loop.advance(PATIENCE + 1, 5)
+    assert [task.result() for task in hung.hung] == [replies.TROUBLE] * AT_ONCE
+
+
+def test_recipient(hung: Hung) -> None:
+    """The MTA hears in five minutes that nobody can say whether a recipient exists."""
+    found = hung.loop.create_task(hung.office.resolve("hung@example.com"))
+    hung.loop.turn()
+    hung.loop.advance(PATIENCE + 1, 5)
+    assert found.result() == replies.NO_ACCOUNTS

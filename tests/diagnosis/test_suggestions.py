@@ -1,0 +1,91 @@
+"""The command to type next is the one that was typed, with what is to be another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from restante.client.options import Options, Target
+from restante.diagnosis import suggestions
+from restante.diagnosis.request import CheckRequest
+from support.authority import make, root_file
+from support.broken import broken
+from support.command import pop3
+
+
+def question(target: Target | None, **options: object) -> CheckRequest:
+    return CheckRequest("ann@example.com", target, Options(**options), password=str)  # type: ignore[arg-type]
+
+
+ODD = Target("mail.example.com", 1995, "implicit", "ann@example.com")
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes", "command"),
+    [
+        (question(ODD), {}, "pop3 check pop3s://ann@example.com@mail.example.com:1995"),
+        (question(ODD), {"host": "x"}, "pop3 check pop3s://ann@example.com@x:1995"),
+        (question(ODD), {"port": 995}, "pop3 check pop3s://ann@example.com@mail.example.com"),
+        (
+            question(ODD, resolve={("mail.example.com", 1995): "::1"}, family=6),
+            {"host": "x"},
+            "pop3 check pop3s://ann@example.com@x:1995 --resolve 'x:1995:[::1]' -6",
+        ),
+        (
+            question(ODD, mechanisms=("USER",), token=True, server_name="a"),
+            {"server_name": "b"},
+            (
+                "pop3 check pop3s://ann@example.com@mail.example.com:1995 --servername b "
+                "--oauth --mechanism USER"
+            ),
+        ),
+        (
+            question(ODD, insecure_plaintext=True),
+            {"port": 110, "tls": "none"},
+            "pop3 check pop3://ann@example.com@mail.example.com --insecure-plaintext",
+        ),
+        (question(None), {"host": "x"}, "pop3 check pop3s://ann@example.com@x"),
+    ],
+)
+def test_a_command_keeps_what_it_does_not_change(
+    asked: CheckRequest, changes: dict[str, object], command: str
+) -> None:
+    assert suggestions.check_command(asked, **changes) == command  # type: ignore[arg-type]
+
+
+def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
+    root, file = root_file(tmp_path), tmp_path / "password"
+    file.write_text("hunter22\n")
+    from support.authority import ROOT
+
+    named = make("other", issuer=ROOT, hosts=("localhost",))
+    with broken(implicit=named.serving()) as running:
+        options: list[str | Path] = [
+            "--cacert",
+            root,
+            "--password-file",
+            file,
+            "-m",
+            "30",
+            "--deep",
+        ]
+        where = f"pop3://ann@localhost:{running.port}"
+        ran = pop3("check", where, *options, "--json", password=None)
+        suggested = json.loads(ran.out)["findings"][0]["commands"]
+        assert suggested == [
+            f"pop3 check pop3s://ann@localhost:{running.port} --deep --cacert {root} -m 30 "
+            f"--password-file {file}".replace("-m", "--max-time")
+        ]
+        again = pop3(*suggested[0].split()[1:], password=None)
+    assert again.code == 0, again.out
+
+
+def test_no_suggested_command_has_a_password_in_it() -> None:
+    with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
+        where = f"pop3://ann@127.0.0.1:{running.port}"
+        ran = pop3("check", where, "--password", "hunter22", password=None)
+        also = pop3("check", where, "--password-command", "echo hunter22", password=None)
+    assert "--wait 60" in ran.out
+    assert "hunter22" not in ran.out + ran.err + also.out + also.err

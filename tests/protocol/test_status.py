@@ -1,0 +1,45 @@
+"""Replies as octets: RFC 1939 section 3."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.status import error_reply, multiline_reply, ok
+
+
+@pytest.mark.parametrize(
+    ("reply", "octets"),
+    [
+        (ok(), b"+OK\r\n"),
+        (ok("Logged in."), b"+OK Logged in.\r\n"),
+        (error_reply(Refusal("No.")), b"-ERR No.\r\n"),
+        (error_reply(Refusal("No.", ResponseCode.IN_USE)), b"-ERR [IN-USE] No.\r\n"),
+        (error_reply(Refusal("No message {n}.", n=7)), b"-ERR No message 7.\r\n"),
+        (multiline_reply(ok("2"), ["a", ".b"]), b"+OK 2\r\na\r\n..b\r\n.\r\n"),
+        (multiline_reply(ok("2"), [".", ".."]), b"+OK 2\r\n..\r\n...\r\n.\r\n"),
+        (multiline_reply(ok("0"), []), b"+OK 0\r\n.\r\n"),
+    ],
+)
+def test_a_reply_is_written_as_the_rfc_wants_it(reply: bytes, octets: bytes) -> None:
+    """R1939-3.6, R1939-3.7, R1939-3.8, R2449-3.1."""
+    assert reply == octets
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_a_status_line_is_one_line_of_at_most_512_octets_whatever_its_text(text: str) -> None:
+    """R1939-3.5, R2449-4.2, D3, D8."""
+    for reply in (ok(text), error_reply(Refusal("{name}", ResponseCode.SYS_TEMP, name=text))):
+        assert len(reply) <= 512
+        assert reply.endswith(b"\r\n")
+        assert b"\r" not in reply[:-2]
+        assert b"\n" not in reply[:-2]
+        assert b"\0" not in reply
+        reply.decode()
+
+
+def test_a_text_that_is_cut_is_not_cut_within_a_character() -> None:
+    assert len(ok("\N{EURO SIGN}" * 300)) in (510, 511, 512)
+    ok("\N{EURO SIGN}" * 300).decode()

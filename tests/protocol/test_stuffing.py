@@ -1,0 +1,121 @@
+"""The wire form of messages: RFC 1939 sections 3, 7 and 11.
+
+R1939-3.7, R1939-3.8, R1939-7.1, R1939-11.1, D9, T1, T2, T8, T10, T17.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from protocol import reference
+from restante.protocol import stuffing
+
+# Octets that matter come often: line ends, dots, and what is near them.
+texts = (
+    st.lists(
+        st.sampled_from(
+            [b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\0", b"\xff", b"\r\n\r\n", b"\n."]
+        )
+    ).map(b"".join)
+    | st.binary()
+)
+cuts = st.lists(st.integers(0, 60))
+
+
+def pieces(text: bytes, cuts: list[int]) -> list[bytes]:
+    places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    return [text[a:b] for a, b in itertools.pairwise(places)]
+
+
+def fed(wire: stuffing.DotStuffer, chunks: list[bytes]) -> bytes:
+    return b"".join(wire.feed(chunk) for chunk in chunks) + wire.finish()
+
+
+@given(texts)
+@example(b"")
+@example(b".")
+@example(b".\n.\n..")
+@example(b"no end")
+@example(b"\r\r\n")
+@example(b"a\r.b\n")
+def test_a_whole_message_has_the_wire_form_of_the_reference(stored: bytes) -> None:
+    sent, size = stuffing.encode_message(stored)
+    assert sent == reference.retr(stored)
+    assert size == reference.size(stored)
+
+
+@given(texts)
+def test_a_client_that_undoes_the_wire_form_has_the_size_that_list_said(stored: bytes) -> None:
+    sent, size = stuffing.encode_message(stored)
+    assert len(reference.unstuffed(sent)) == size
+
+
+@given(texts, cuts)
+@example(b"a\r\n.b", [2])
+@example(b"a\r\n.b", [3])
+@example(b"a\n.b\r", [1, 2, 3])
+def test_every_split_gives_the_same_octets(stored: bytes, cuts: list[int]) -> None:
+    wire = stuffing.DotStuffer()
+    assert fed(wire, pieces(stored, cuts)) == stuffing.encode_message(stored)[0]
+    assert wire.octets == reference.size(stored)
+
+
+@given(texts, cuts)
+def test_counting_the_size_needs_no_wire_form_and_no_certain_split(
+    stored: bytes, cuts: list[int]
+) -> None:
+    assert stuffing.size_on_wire(pieces(stored, cuts)) == reference.size(stored)
+    assert stuffing.size_on_wire([b"", stored, b""]) == reference.size(stored)
+
+
+@given(texts, st.integers(0, 8))
+@example(b"\nbody", 0)
+@example(b"\r\nbody", 1)
+@example(b"a\n\n", 5)
+def test_top_cuts_where_the_reference_does(stored: bytes, lines: int) -> None:
+    assert stuffing.encode_top(stored, lines) == reference.top(stored, lines)
+
+
+@given(texts, cuts, st.integers(0, 8))
+def test_every_split_gives_the_same_top(stored: bytes, cuts: list[int], lines: int) -> None:
+    assert fed(stuffing.TopStuffer(lines), pieces(stored, cuts)) == reference.top(stored, lines)
+
+
+@given(texts, st.integers(0, 8))
+def test_top_is_complete_as_soon_as_nothing_more_is_wanted(stored: bytes, lines: int) -> None:
+    wire = stuffing.TopStuffer(lines)
+    sent = b""
+    for octet in stored:
+        if wire.complete:
+            break
+        sent += wire.feed(bytes([octet]))
+    assert sent + wire.finish() == reference.top(stored, lines)
+
+
+@given(texts, texts, st.integers(0, 8))
+@example(b"a\n\n", b"b\n", 0)
+@example(b"a\r\n\r", b"\nb\n", 0)
+def test_a_beginning_holds_what_top_wants_when_nothing_behind_it_matters(
+    beginning: bytes, rest: bytes, lines: int
+) -> None:
+    same = stuffing.encode_top(beginning, lines)
+    if stuffing.contains_top(beginning, lines):
+        assert reference.top(beginning + rest, lines) == same
+    else:
+        assert reference.top(beginning + b"x", lines) != same
+
+
+def test_top_of_a_long_message_is_complete_after_its_first_chunk() -> None:
+    wire = stuffing.TopStuffer(1)
+    assert wire.feed(b"Subject: a\n\none\ntwo\n" + b"x" * 10_000) == b"Subject: a\r\n\r\none\r\n"
+    assert wire.complete
+
+
+@pytest.mark.parametrize("length", [1, 2048, 65536, 1_000_000])
+def test_a_line_may_be_as_long_as_it_likes(length: int) -> None:
+    stored = b"Subject: long\n\n" + b"." * length + b"\n"
+    assert stuffing.encode_message(stored)[0] == reference.retr(stored)

@@ -1,0 +1,370 @@
+"""The configuration file: typed, and all mistakes told at once with file, key and what is right."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.server.settings import ProtocolSettings
+from restante.server import components, event_log
+from restante.server.addresses import ListenAddress
+from restante.server.config.loader import ConfigError, load
+
+LEAST = '[mail]\nfolder = "mail"\n[accounts]\nusers = "users"\n'
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    file = tmp_path / "restante.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file, {})
+    assert all(problem.startswith(f"{file}: ") for problem in caught.value.problems)
+    return [problem.removeprefix(f"{file}: ") for problem in caught.value.problems]
+
+
+def test_the_least_file_gives_the_defaults(tmp_path: Path) -> None:
+    """R1939-3.1, R1939-3.11, X10, X19."""
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST)
+    config = load(file, {})
+    assert config.settings() == ProtocolSettings()
+    assert config.settings().idle_timeout >= 600
+    assert config.server.listen == ("127.0.0.1:110", "[::1]:110")
+    assert config.limits.connections == 4000
+    assert config.timeouts.write == 600
+    assert config.timeouts.lock == 3
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST)
+    config = load(file, {})
+    assert config.mail.folder == tmp_path / "mail"
+    assert config.accounts.users == tmp_path / "users"
+
+
+def test_everything_can_be_set(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(
+        LEAST
+        + """
+        [server]
+        listen = ["*:1110", "[::1]:1111", "mail.example.com:110"]
+        greeting = "Hello."
+        implementation = ""
+        strict_line_ends = true
+        language = "de"
+        [login]
+        delay = 30
+        apop = true
+        [timeouts]
+        login = 600
+        idle = 1200.5
+        lock = 0
+        write = 60
+        stop = 1
+        [limits]
+        connections = 10
+        bad_commands_before_login = 12
+        bad_commands_after_login = 40
+        [log]
+        format = "json"
+        """.replace("        ", "")
+    )
+    config = load(file, {})
+    assert config.login.delay == 30
+    assert config.settings() == ProtocolSettings(
+        greeting="Hello.",
+        implementation="",
+        strict_line_ends=True,
+        language="de",
+        apop=True,
+        login_timeout=600,
+        idle_timeout=1200.5,
+        bad_commands_before_login=12,
+        bad_commands_after_login=40,
+    )
+
+
+def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST + '[server]\nlisten = ["*:110"]\ngreeting = "Hello."\n')
+    flags: dict[str, dict[str, object]] = {
+        "server": {"listen": ["127.0.0.1:1"]},
+        "mail": {"folder": Path("/srv/mail")},
+    }
+    config = load(file, flags)
+    assert config.server.listen == ("127.0.0.1:1",)
+    assert config.server.greeting == "Hello."
+    assert config.mail.folder == Path("/srv/mail")
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """T18: a time-out of less than ten minutes is among them."""
+    found = problems(
+        tmp_path,
+        """
+[server]
+lisen = ["*:110"]
+listen = ["*:110", "here"]
+strict_line_ends = "yes"
+[mail]
+layout = "{name}"
+[timeouts]
+idle = 30
+[log]
+format = "xml"
+[extra]
+""",
+    )
+    assert [line.split(":")[0] for line in sorted(found)] == sorted(
+        [
+            "server.lisen",
+            "server.listen",
+            "server.strict_line_ends",
+            "mail.folder",
+            "mail.layout",
+            "timeouts.idle",
+            "log.format",
+            "extra",
+            "accounts.users",
+        ]
+    )
+    told = "\n".join(found)
+    assert "did you mean listen?" in told
+    assert "HOST:PORT" in told
+    assert "Expected `bool`" in told
+    assert "`pop3 user add` makes one" in told
+    assert ">= 600" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[mail", "expected ']'"),
+        ("mail = 5\n[accounts]\nusers='u'", "expected a table"),
+        (LEAST + "[server]\ngreeting = 'a <b>'", "no '<'"),  # RFC 1939 section 7: APOP's timestamp
+        (LEAST + "[server]\ngreeting = '[x] hi'", "no '['"),
+        (LEAST + "[server]\nimplementation = 'a b'", "one word"),
+        (LEAST + "[server]\nlisten = ['::1:110']", "brackets"),
+        (LEAST + "[server]\nlisten = ['a:99999']", "at most 65535"),
+        (LEAST + "[server]\nlisten = ['[zz]:1']", "zz"),
+        (LEAST.replace("'mail'", "5").replace('"mail"', "5"), "Expected a path"),
+        (LEAST.replace("[accounts]", "layout='../{user}'\n[accounts]"), "below the mail folder"),
+        (LEAST.replace("[accounts]", "layout='{domain}'\n[accounts]"), "of {local} and {domain}"),
+    ],
+)
+def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
+    """R2449-3.1: the greeting's text is none that means something else."""
+    found = problems(tmp_path, text)
+    assert len(found) == 1
+    assert told.lower() in found[0].lower()
+
+
+def test_a_line_of_capabilities_cannot_be_configured_beyond_its_512_octets(tmp_path: Path) -> None:
+    """R2449-3.2, D3."""
+    longest = "x" * (512 - len("IMPLEMENTATION \r\n"))
+    assert problems(tmp_path, LEAST + f"[server]\nimplementation = '{longest}x'")
+
+
+def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load(tmp_path / "none.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1:110", ListenAddress("127.0.0.1", 110)),
+        ("[::1]:995", ListenAddress("::1", 995)),
+        ("*:110", ListenAddress("", 110)),
+        ("localhost:0", ListenAddress("localhost", 0)),
+    ],
+)
+def test_an_address_is_read_and_written(text: str, address: ListenAddress) -> None:
+    assert ListenAddress.parse(text) == address
+    assert str(address) == text
+
+
+@pytest.mark.parametrize(
+    ("lmtp", "place"),
+    [
+        ("/run/restante/lmtp", "/run/restante/lmtp"),
+        ("unix:/run/lmtp", "/run/lmtp"),
+        ("127.0.0.1:24", "127.0.0.1:24"),
+        ("[::1]:24", "[::1]:24"),
+        ("lmtp", "{folder}/lmtp"),
+        ("unix:lmtp", "{folder}/lmtp"),
+        ("run/a:24", "{folder}/run/a:24"),
+    ],
+)
+def test_mail_comes_in_where_only_this_machine_can_reach(
+    tmp_path: Path, lmtp: str, place: str
+) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(f'{LEAST}[delivery]\nlmtp = "{lmtp}"\nsmtp = "localhost:25"\n')
+    assert load(file, {}).delivery.lmtp == place.format(folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('lmtp = "0.0.0.0:24"', "delivery.lmtp: '0.0.0.0:24' can be reached from elsewhere"),
+        ('lmtp = "*:24"', "delivery.lmtp: '*:24' can be reached from elsewhere"),
+        ('lmtp = "mail.example.com:24"', "delivery.lmtp: 'mail.example.com:24' can be reached"),
+        ('lmtp = "lmtp:x"', "delivery.lmtp: 'lmtp:x' is no HOST:PORT"),
+        ('lmtp = ""', "delivery.lmtp: '' is no HOST:PORT"),
+        ('smtp = "/run/smtp"', "delivery.smtp: '/run/smtp' is no HOST:PORT"),
+        ('smtp = "192.0.2.1:25"', "delivery.smtp: '192.0.2.1:25' can be reached from elsewhere"),
+        ('socket_mode = "rw"', "delivery.socket_mode: "),
+        ("socket_mode = 432", "delivery.socket_mode: "),
+        ('recipient_delimiter = "--"', "delivery.recipient_delimiter: "),
+        ('recipients = "all"', "delivery.recipients: "),
+        ("message_size = 5", "delivery.message_size: "),
+    ],
+)
+def test_a_mistake_about_delivery_is_told(tmp_path: Path, line: str, told: str) -> None:
+    """Whoever can reach LMTP can deliver, so a network is not asked for by mistake."""
+    (problem,) = problems(tmp_path, f"{LEAST}[delivery]\n{line}\n")
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            '[server]\nworkers = "two"',
+            "server.workers: Expected a number or \"auto\" (it is 'two')",
+        ),
+        ('[login]\nscram = "on"', 'login.scram: Expected "auto", "always" or "never" (it is'),
+        ("[server]\nworkers = 0", "server.workers: Expected `int` >= 1"),
+    ],
+)
+def test_a_word_that_is_none_of_those_allowed_is_told_with_them(
+    tmp_path: Path, line: str, told: str
+) -> None:
+    (problem,) = problems(tmp_path, f"{LEAST}{line}\n")
+    assert problem.startswith(told)
+
+
+@pytest.mark.parametrize("key", ["jwks", "introspection"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.example.com/keys",
+        "http://192.0.2.1/",
+        "http://127.0.0.1.example.com/",
+        "http://localhost@issuer.example.com/",
+        "HTTP://issuer.example.com/",
+        "ftp://127.0.0.1/keys",
+        "file:///etc/keys",
+        "https://",
+        "https://[zz]/",
+    ],
+)
+def test_an_issuer_is_asked_by_https_alone(tmp_path: Path, key: str, url: str) -> None:
+    """Keys that came in clear may be anybody's, and so may who gets the client's secret."""
+    (problem,) = problems(tmp_path, f'{LEAST}[tokens]\n{key} = "{url}"\n')
+    assert problem.startswith(f"tokens.{key}: Expected an https URL")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'jwks = "/etc/restante/jwks.json"',
+        'jwks = "https://issuer.example.com/keys"',
+        'jwks = "http://127.0.0.1:8080/keys"',
+        'introspection = "https://issuer.example.com/introspect"',
+        'introspection = "http://[::1]:8080/"',
+        'introspection = "http://localhost/"',
+    ],
+)
+def test_an_issuer_on_this_machine_may_do_without_tls(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "restante.toml"
+    file.write_text(f"{LEAST}[tokens]\n{line}\n")
+    load(file, {})
+
+
+def test_introspection_is_no_file(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, f'{LEAST}[tokens]\nintrospection = "/etc/keys"\n')
+    assert problem.startswith("tokens.introspection: Expected an https URL")
+
+
+def test_unique_ids_are_own_or_what_dovecot_made(tmp_path: Path) -> None:
+    said = problems(tmp_path, LEAST.replace("[acc", 'unique_ids = "%v"\n[acc'))
+    assert len(said) == 1
+    assert said[0].startswith("mail.unique_ids: Expected what Dovecot's pop3_uidl_format is")
+    file = tmp_path / "restante.toml"
+    file.write_text(LEAST.replace("[acc", 'unique_ids = "%08Xu%08Xv"\n[acc'))
+    assert load(file, {}).mail.unique_ids == "%08Xu%08Xv"
+
+
+@pytest.mark.parametrize(
+    ("format_", "unique_ids", "accepted"),
+    [
+        ("mbox", "%v-%u", False),
+        ("mbox", "courier", False),
+        ("mbox", "x-uidl", True),
+        ("maildir", "x-uidl", False),
+        ("maildir", "courier", True),
+        ("maildir", "%{uid | hex(8)}%{uidvalidity | hex(8)}", True),
+    ],
+)
+def test_each_format_of_mail_has_its_own_unique_ids(
+    tmp_path: Path, format_: str, unique_ids: str, *, accepted: bool
+) -> None:
+    file = tmp_path / "restante.toml"
+    lines = f'format = "{format_}"\nunique_ids = "{unique_ids}"\n'
+    file.write_text(LEAST.replace("[acc", f"{lines}[acc"))
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "users").touch()
+    refused = pytest.raises(ConfigError, match=r"mail\.unique_ids: .*works with")
+    log, writer = event_log.configure_log("text")
+    try:
+        with contextlib.nullcontext() if accepted else refused:
+            components.build_context(load(file, {}), log)
+    finally:
+        writer.close()
+
+
+ELSEWHERE = {
+    "pam": 'pam = "restante"',
+    "postgresql": 'postgresql_dsn_file = "dsn"\npostgresql_query = "SELECT 1"',
+}
+
+
+@pytest.mark.parametrize("source", ELSEWHERE)
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('scram = "always"', "login.scram"),
+        ("apop = true", "login.apop"),
+        ("cram_md5 = true", "login.cram_md5"),
+    ],
+)
+def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
+    tmp_path: Path, source: str, line: str, key: str
+) -> None:
+    """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
+    text = f'[mail]\nfolder = "mail"\n[accounts]\n{ELSEWHERE[source]}\n[login]\n{line}\n'
+    needed = "works with accounts in a file (accounts.users) only; leave it out"
+    assert problems(tmp_path, text) == [f"{key}: {needed}"]
+
+
+@pytest.mark.parametrize(
+    ("section", "line"),
+    [
+        ("tls", 'client_ca = "ca.pem"'),
+        ("tokens", 'jwks = "keys.json"'),
+        ("tokens", 'introspection = "https://issuer.example/introspect"'),
+    ],
+)
+def test_pam_knows_no_account_by_a_certificate_or_a_token(
+    tmp_path: Path, section: str, line: str
+) -> None:
+    rest = f"{ELSEWHERE['pam']}\n[{section}]\n{line}\n"
+    (problem,) = problems(tmp_path, f'[mail]\nfolder = "mail"\n[accounts]\n{rest}')
+    key = line.partition(" ")[0]
+    assert problem.startswith(f"{section}.{key}: does not work with accounts.pam")

@@ -1,0 +1,221 @@
+"""What is done, and told, of each proof."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import io
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from restante.auth import scram
+from restante.auth.interfaces import CredentialsError
+from restante.protocol.secret import Secret
+from restante.protocol.server.needs import (
+    NewTimestamp,
+    ScramFinal,
+    ScramFirst,
+    Verify,
+    VerifyCertificate,
+    VerifyDigest,
+)
+from restante.protocol.server.settings import ConnectionSecurity, Identity
+from restante.server import event_log
+from restante.server.connection.authentication import ConnectionAuthenticator
+from restante.server.context import ServerContext
+from restante.server.limits.throttle import LONGEST_DELAY, Throttle
+from restante.storage.memory import MemoryStore
+from server.doubles import SlowAccounts
+
+
+class Wire:
+    """A connection of which only the address counts."""
+
+    address = "192.0.2.1"
+    tls = None
+
+
+class Waiting(Throttle):
+    """A delay that does not end by itself."""
+
+    async def _wait(self, pair: str, ahead: int, ends: float) -> None:
+        await asyncio.Event().wait()
+
+    def has_recent_failures(self, address: str, user: str) -> bool:
+        return True
+
+
+def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() -> None:
+    accounts = SlowAccounts()
+
+    async def go_away() -> None:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        service = ServerContext(
+            store=MemoryStore(), authenticator=accounts, log=log, throttle=Waiting()
+        )
+        proofs = ConnectionAuthenticator(service, cast("Any", Wire()), log)
+        work = asyncio.ensure_future(
+            cast("Any", proofs.authenticate(Verify("ann", Secret(b"secret"))))
+        )
+        await asyncio.sleep(0)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        writer.close()
+
+    asyncio.run(go_away())  # a coroutine that was never awaited would be an error
+    assert not accounts.asked
+
+
+class Certified(Wire):
+    """A connection with the certificate of one whose name could be written in fewer characters."""
+
+    class tls:  # noqa: N801  # as the wire's
+        """What is known of TLS."""
+
+        @staticmethod
+        def client_names() -> tuple[str, ...]:
+            return ("a\N{SOFT HYPHEN}nn",)
+
+
+class Everybody:
+    """Accounts for all names."""
+
+    async def identify(self, user: str) -> Identity:
+        return Identity(user)
+
+
+def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None:
+    """R6856-2.6."""
+
+    async def identities() -> list[Identity]:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        accounts = cast("Any", Everybody())
+        service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        proofs = ConnectionAuthenticator(service, cast("Any", Certified()), log)
+        met = [
+            await cast("Any", proofs.authenticate(VerifyCertificate(name))) for name in ("", "ann")
+        ]
+        writer.close()
+        return met
+
+    assert asyncio.run(identities()) == [Identity("ann")] * 2
+
+
+class Keyed:
+    """Accounts with the same made-up keys, and no secret, for all names."""
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
+        return scram.fake_keys(mechanism, user, b"key", {scram.ScramParameters()})
+
+    async def shared_secret(self, user: str) -> Secret:
+        if user == "ann":
+            return Secret(b"tanstaaf")
+        raise CredentialsError("no secret")
+
+    async def identify(self, user: str) -> Identity:
+        return Identity(user)
+
+
+class Clear(Wire):
+    """A connection without TLS."""
+
+    @staticmethod
+    def channel() -> ConnectionSecurity:
+        return ConnectionSecurity()
+
+
+class Noting(Throttle):
+    """Failures, noted by name."""
+
+    def __init__(self, noted: list[str]) -> None:
+        super().__init__()
+        self._noted = noted
+        self.never = False  # has anybody a turn
+
+    @contextlib.asynccontextmanager
+    async def one_at_a_time(
+        self, address: str, user: str, secret: bytes = b"", patience: float = LONGEST_DELAY
+    ) -> AsyncIterator[None]:
+        if self.never:
+            await asyncio.Event().wait()
+        async with super().one_at_a_time(address, user, secret, patience):
+            yield
+
+    def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:
+        self._noted.append(user)
+
+
+FIRST = ScramFirst("SCRAM-SHA-256", "Ann", b"n,,n=Ann,r=abc")
+
+
+@pytest.mark.parametrize(
+    ("ending", "counted"),
+    [
+        ("cancelled", True),
+        ("hung up", True),
+        ("another mechanism", True),
+        ("answered, and hung up", True),
+        ("answered", False),
+    ],
+)
+def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) -> None:
+    """Only a guesser asks for the challenge of a name and goes no further."""
+    log, _ = event_log.configure_log("text", io.StringIO())
+    service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
+    noted: list[str] = []
+    throttle = service.throttle = Noting(noted)
+
+    async def try_it() -> None:
+        proofs = ConnectionAuthenticator(service, cast("Any", Clear()), log)
+        exchange = await cast("Any", proofs.authenticate(FIRST))
+        assert not noted
+        match ending:
+            case "cancelled":
+                await cast("Any", proofs.authenticate(FIRST))
+            case "hung up":
+                proofs.leave()
+            case "another mechanism":
+                proofs.authenticate(NewTimestamp())
+            case "answered, and hung up":
+                final = ScramFinal(exchange, b"c=biws,r=x,p=y")
+                throttle.never = True
+                work = asyncio.ensure_future(cast("Any", proofs.authenticate(final)))
+                await asyncio.sleep(0)
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+            case "answered":
+                cast("Any", proofs.authenticate(ScramFinal(exchange, b"c=biws,r=x,p=y"))).close()
+
+    asyncio.run(try_it())
+    assert noted == ["ann"] * counted
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_digest_is_computed_for_unknown_names_too(
+    monkeypatch: pytest.MonkeyPatch, *, keyed: bool
+) -> None:
+    """The time of APOP and CRAM-MD5 does not tell who has an account."""
+    computed: list[bytes] = []
+    compare = hmac.compare_digest
+
+    def counted(first: str, second: str) -> bool:
+        computed.append(first.encode())
+        return compare(first, second)
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    log, _ = event_log.configure_log("text", io.StringIO())
+    service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
+    proofs = ConnectionAuthenticator(service, cast("Any", Clear()), log)
+
+    async def fail(user: str) -> str:
+        need = VerifyDigest(user, b"<1@host>", "0" * 32, keyed=keyed)
+        with pytest.raises(CredentialsError) as caught:
+            await cast("Any", proofs.authenticate(need))
+        return caught.value.reason
+
+    assert asyncio.run(fail("ann")) == "wrong digest"
+    assert asyncio.run(fail("nobody")) == "no secret"
+    assert len(computed) == 2

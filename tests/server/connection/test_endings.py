@@ -1,0 +1,131 @@
+"""However a connection ends, QUIT alone removes mail, and the lock is free: R1939-6.1."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import time
+
+import pytest
+
+from server.doubles import ScriptedStore, SlowAccounts
+from support.live import Client, Live, serving, wait_until
+
+LETTER = b"Subject: a\n\nhello\n"
+
+
+def reset(client: Client) -> None:
+    """Close so that the server gets a reset."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def count(live: Live) -> bytes:
+    with live.connect() as client:
+        client.log_in("ann", "secret")
+        return client.say("STAT")
+
+
+def test_after_a_half_close_what_came_whole_is_carried_out_and_answered() -> None:
+    """X2."""
+    with serving() as live:
+        live.add("ann", "secret", LETTER, LETTER)
+        with live.connect() as client:
+            client.send(b"USER ann\r\nPASS secret\r\nRETR 2\r\nDELE 1\r\nQUIT\r\n")
+            client.socket.shutdown(socket.SHUT_WR)
+            said = client.read_all()
+        assert said.endswith(b"\r\n.\r\n+OK Marked to be deleted.\r\n+OK Logging out.\r\n")
+        assert count(live) == b"+OK 1 21\r\n"
+
+
+@pytest.mark.parametrize("last", [b"", b"QUIT", b"QUI", b"QUIT\r"])
+@pytest.mark.parametrize("end", ["half-close", "close", "reset"])
+def test_without_a_whole_quit_nothing_is_removed(last: bytes, end: str) -> None:
+    """D5, X2."""
+    with serving() as live:
+        live.add("ann", "secret", LETTER)
+        client = live.connect()
+        client.log_in("ann", "secret")
+        client.say("DELE 1")
+        client.send(last)
+        if end == "half-close":
+            client.socket.shutdown(socket.SHUT_WR)
+            assert client.read_all() == b""
+        (reset if end == "reset" else Client.close)(client)
+        wait_until(lambda: not live.service.connections)
+        assert count(live) == b"+OK 1 21\r\n"
+
+
+def test_a_reset_in_the_middle_of_a_message_frees_the_lock() -> None:
+    with serving() as live:
+        live.add("ann", "secret", b"x" * 20_000_000)
+        client = live.connect()
+        client.log_in("ann", "secret")
+        client.send(b"RETR 1\r\n")
+        client.read_line()
+        reset(client)
+        assert count(live) == b"+OK 1 20000002\r\n"
+
+
+def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behind() -> None:
+    with serving() as live:
+        live.service.authenticator = accounts = SlowAccounts()
+        client = live.connect()
+        client.send(b"USER ann\r\nPASS secret\r\n")
+        wait_until(lambda: accounts.asked)
+        reset(client)
+        time.sleep(0.05)
+        live.loop.call_soon_threadsafe(accounts.gate.set)
+        wait_until(lambda: not live.service.connections)
+        assert count(live) == b"+OK 0 0\r\n"
+
+
+def test_a_client_that_leaves_while_it_waits_for_the_lock_does_not_keep_it() -> None:
+    with serving(lock_timeout=20) as live:
+        live.add("ann", "secret", LETTER)
+        first, second = live.connect(), live.connect()
+        first.log_in("ann", "secret")
+        second.read_line()
+        second.say("USER ann")
+        second.send(b"PASS secret\r\n")
+        time.sleep(0.05)
+        reset(second)
+        first.say("QUIT")
+        wait_until(lambda: not live.service.connections)
+        assert count(live) == b"+OK 1 21\r\n"
+        first.close()
+
+
+def test_an_update_is_finished_although_the_client_has_left() -> None:
+    store = ScriptedStore()
+    with serving(store=store) as live:
+        live.add("ann", "secret", LETTER)
+        store.gate = asyncio.Event()
+        client = live.connect()
+        client.log_in("ann", "secret")
+        client.send(b"DELE 1\r\nQUIT\r\n")
+        wait_until(lambda: store.removing)
+        reset(client)
+        time.sleep(0.05)
+        live.loop.call_soon_threadsafe(store.gate.set)
+        wait_until(lambda: not live.service.connections)
+        assert count(live) == b"+OK 0 0\r\n"
+        live.wait_for_log("deleted=1")
+
+
+def test_no_task_is_left_when_all_have_gone() -> None:
+    with serving() as live:
+        live.add("ann", "secret", LETTER)
+        for end in (Client.close, reset) * 5:
+            client = live.connect()
+            client.log_in("ann", "secret")
+            client.send(b"RETR 1\r\n" * 3)
+            end(client)
+
+        async def tasks() -> int:
+            return len(asyncio.all_tasks()) - 1
+
+        before = 1  # the one that serves
+        wait_until(lambda: not live.service.connections)
+        assert live.call(tasks()) == before

@@ -1,0 +1,70 @@
+"""Limits for all connections together."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.server.settings import AuthOffer
+from support.live import serving
+from support.process import serving as serving_process
+
+
+def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
+    """X19."""
+    with serving(max_connections=2) as live:
+        first, second = live.connect(), live.connect()
+        assert first.read_line().startswith(b"+OK")
+        assert second.read_line().startswith(b"+OK")
+        with live.connect() as third:
+            assert third.read_all() == (
+                b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
+            )
+        first.say("QUIT")
+        assert first.read_all() == b""
+        with live.connect() as fourth:
+            assert fourth.read_line().startswith(b"+OK")
+        for client in (first, second):
+            client.close()
+        live.wait_for_log('end="too many connections"')
+
+
+def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """R2449-6.5, R2449-8.1."""
+    now = 1000.0
+    monkeypatch.setattr("restante.server.limits.counters.time.monotonic", lambda: now)
+    with serving(offer=lambda: AuthOffer(login_delay=60)) as live:
+        live.add("ann", "secret")
+        live.add("bob", "secret")
+
+        def log_in(user: str) -> bytes:
+            with live.connect() as client:
+                client.read_line()
+                assert client.say(f"USER {user}") == b"+OK\r\n"
+                said = client.say("PASS secret")
+                client.say("QUIT")
+                return said
+
+        assert log_in("ann") == b"+OK Logged in.\r\n"
+        now += 59
+        delayed = b"-ERR [LOGIN-DELAY] You may log in once in 60 seconds.\r\n"
+        assert log_in("ann") == delayed
+        assert log_in("bob") == b"+OK Logged in.\r\n"
+        now += 2
+        assert log_in("ann") == b"+OK Logged in.\r\n"
+        now += 30
+        assert log_in("bob") == delayed
+
+
+def test_the_server_takes_all_the_open_files_that_it_may_have(tmp_path: Path) -> None:
+    """X19."""
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1000), hard))
+    try:
+        with serving_process(tmp_path) as served:
+            taken = resource.prlimit(served.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert taken == (hard, hard)

@@ -1,0 +1,51 @@
+"""Who comes in numbers keeps nobody else waiting for a hash."""
+
+from __future__ import annotations
+
+import asyncio
+
+from restante.server.limits.fair_queue import FairQueue
+
+
+def test_origins_take_turns() -> None:
+    """Of many that wait from one origin only one is before the first one from another."""
+    order: list[str] = []
+
+    async def one(queue: FairQueue, origin: str) -> None:
+        async with queue.turn(origin):
+            order.append(origin)
+            await asyncio.sleep(0)
+
+    async def many() -> None:
+        queue = FairQueue(1)
+        crowd = [asyncio.create_task(one(queue, "192.0.2.1")) for _ in range(50)]
+        await asyncio.sleep(0)
+        await one(queue, "198.51.100.1")
+        await asyncio.gather(*crowd)
+
+    asyncio.run(many())
+    assert order.index("198.51.100.1") <= 2
+    assert len(order) == 51
+
+
+def test_turns_of_the_cancelled() -> None:
+    """A turn is lost by nobody, whenever those that wait are cancelled."""
+
+    async def many() -> None:
+        queue = FairQueue(2)
+
+        async def one() -> None:
+            async with queue.turn("192.0.2.1"):
+                await asyncio.sleep(0)
+
+        for steps in range(6):
+            tasks = [asyncio.create_task(one()) for _ in range(9)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            for task in tasks[::2]:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        assert queue._free == 2
+        assert not queue._waiting
+
+    asyncio.run(many())

@@ -1,0 +1,264 @@
+"""What workers share: counts, notes and turns in memory, whoever dies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restante.server.error_replies import GuessesError, LoginDelayError
+from restante.server.limits import shared_table
+from restante.server.limits.process_lock import ProcessLock
+from restante.server.limits.shared_limits import Shared
+from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
+from restante.server.limits.throttle import MEMORY, MOST_AT_ONCE, Throttle
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of other threads
+
+PATIENCE = 60  # seconds; then a process ends whatever it waits for
+
+
+def in_process(work: Callable[[], object]) -> int:
+    """Do something in a process of its own, and return how that ended; 0 is well."""
+    return os.waitstatus_to_exitcode(os.waitpid(fork(work), 0)[1])
+
+
+def fork(work: Callable[[], object]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        signal.alarm(PATIENCE)
+        work()
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+def test_what_one_process_counts_is_too_many_for_another() -> None:
+    counts = SharedCounters(8, 2)
+    assert counts.acquire("ann", 2)
+
+    def other() -> None:
+        counts.take(1)
+        assert counts.acquire("ann", 2)
+        assert not counts.acquire("ann", 2)
+        assert counts.acquire("bob", 2)
+
+    assert in_process(other) == 0
+    assert not counts.acquire("ann", 2)
+    counts.release("ann")
+    assert counts.acquire("ann", 2)
+
+
+def test_what_a_dead_process_counted_can_be_wiped_and_nothing_else() -> None:
+    counts = SharedCounters(8, 2)
+    assert counts.acquire("ann", 2)
+
+    def dies() -> None:
+        counts.take(1)
+        counts.acquire("ann", 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_process(dies) == -signal.SIGKILL
+    assert not counts.acquire("ann", 2)
+    counts.wipe(1)
+    assert counts.acquire("ann", 2)
+    assert not counts.acquire("ann", 2)
+
+
+def test_who_dies_in_his_turn_leaves_it_free() -> None:
+    counts = SharedCounters(8, 2)
+
+    def dies() -> None:
+        counts.take(1)
+        with counts._turn:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    assert in_process(dies) == -signal.SIGKILL
+    assert counts._turn.acquire(0)
+    counts._turn.release()
+
+
+def test_of_many_processes_never_more_are_let_in_than_may_be() -> None:
+    counts = SharedCounters(8, 5)
+
+    def goes_in_and_out(column: int) -> Callable[[], None]:
+        def work() -> None:
+            counts.take(column)
+            for _ in range(2000):
+                if counts.acquire("ann", 1):
+                    row = counts._keys.find(counts._keys.of("ann"))
+                    assert row is not None
+                    assert counts._total(row) == 1
+                    counts.release("ann")
+
+        return work
+
+    pids = [fork(goes_in_and_out(column)) for column in range(1, 5)]
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 4
+    assert counts.acquire("ann", 1)
+
+
+def test_two_threads_of_two_processes_that_wait_for_two_turns_are_no_deadlock() -> None:
+    """The kernel takes it for one where locks belong to processes (fcntl's)."""
+    turns = [ProcessLock(), ProcessLock()]
+
+    def both() -> None:
+        for turn in turns:
+            turn.after_fork()
+        failed: list[BaseException] = []
+
+        def one(turn: ProcessLock) -> None:
+            try:
+                for _ in range(3000):
+                    with turn:
+                        pass
+            except BaseException as error:  # noqa: BLE001
+                failed.append(error)
+
+        threads = [threading.Thread(target=one, args=[turn]) for turn in turns]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not failed
+
+    pids = [fork(both) for _ in range(3)]
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0] * 3
+
+
+def test_a_full_table_lets_everybody_in() -> None:
+    counts = SharedCounters(shared_table.SLOTS_PER_BUCKET, 1)
+    assert all(counts.acquire(f"user{number}", 1) for number in range(100))
+    for number in range(100):
+        counts.release(f"user{number}")
+    assert counts.acquire("ann", 1)
+    assert not counts.acquire("ann", 1)
+
+
+def test_no_name_stands_in_a_table_in_clear() -> None:
+    counts, notes = SharedCounters(8, 1), SharedTimestamps(8)
+    counts.acquire("ann@example.com", 1)
+    notes.put("ann@example.com", 1)
+    for table in (counts._keys, notes._keys):
+        assert b"ann" not in bytes(table._keys)
+        assert any(bytes(table._keys))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"))))
+def test_counts_are_those_of_a_dict(steps: list[tuple[bool, str]]) -> None:
+    counts, model = SharedCounters(64, 2), dict.fromkeys("abc", 0)
+    for enters, name in steps:
+        if enters:
+            assert counts.acquire(name, 3) == (model[name] < 3)
+            model[name] = min(3, model[name] + 1)
+        else:
+            counts.release(name)
+            model[name] = max(0, model[name] - 1)
+
+
+def test_the_oldest_note_goes_where_there_is_no_room() -> None:
+    notes = SharedTimestamps(shared_table.SLOTS_PER_BUCKET)
+    times = count(1.0)
+    for number in range(shared_table.SLOTS_PER_BUCKET):
+        notes.put(f"user{number}", next(times))
+    notes.put("user0", next(times))
+    notes.put("newcomer", next(times))
+    assert notes.get("user1") is None
+    for name in (
+        "user0",
+        *(f"user{number}" for number in range(2, shared_table.SLOTS_PER_BUCKET)),
+        "newcomer",
+    ):
+        assert notes.get(name) is not None
+
+
+def test_failures_are_added_up_until_they_are_too_old() -> None:
+    notes = SharedTimestamps(8)
+    assert notes.latest() == 0
+    notes.add("ann", 10, since=0)
+    notes.add("ann", 20, since=5)
+    assert notes.get("ann") == (2, 20)
+    notes.add("ann", 50, since=30)
+    assert notes.get("ann") == (1, 50)
+    notes.drop("ann")
+    assert notes.get("ann") is None
+    assert notes.latest() == 50
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    clock = [1000.0]
+    monkeypatch.setattr("restante.server.limits.shared_limits.time.monotonic", lambda: clock[0])
+    return clock
+
+
+def test_a_failed_login_is_suspect_everywhere_for_a_while(now: list[float]) -> None:
+    everybody = Shared(2, 10)
+    throttle = everybody.throttle(count_loopback=False)
+    other = everybody.throttle(count_loopback=False)
+    assert not throttle.has_recent_failures("192.0.2.1", "ann")
+    throttle.note_failure("192.0.2.1", "ann")
+    throttle.note_failure("127.0.0.1", "bob")
+    assert other.has_recent_failures("192.0.2.1", "ann")
+    assert not other.has_recent_failures("192.0.2.2", "ann")
+    assert not other.has_recent_failures("127.0.0.1", "bob")
+    now[0] += MEMORY + 1
+    assert not other.has_recent_failures("192.0.2.1", "ann")
+    throttle.note_failure("192.0.2.1", "ann")
+    assert other._known("192.0.2.1", "ann") == (1, now[0])
+    other.clear("192.0.2.1", "ann")
+    assert not throttle.has_recent_failures("192.0.2.1", "ann")
+
+
+def test_guesses_are_counted_everywhere() -> None:
+    """Guesses at one worker make those at another wait, and a worker that dies frees its places."""
+    everybody = Shared(2, 10)
+    one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
+
+    async def guess(throttle: Throttle, number: int) -> None:
+        async with throttle.one_at_a_time("192.0.2.1", "ann", b"%d" % number):
+            await asyncio.Event().wait()
+
+    async def eight() -> None:
+        tasks = [asyncio.create_task(guess(one, number)) for number in range(MOST_AT_ONCE)]
+        await asyncio.sleep(0)
+        with pytest.raises(GuessesError):
+            await guess(other, 8)
+        everybody.wipe(0)
+        last = asyncio.create_task(guess(other, 8))
+        await asyncio.sleep(0)
+        assert not last.done()
+        for task in (*tasks, last):
+            task.cancel()
+
+    asyncio.run(eight())
+
+
+def test_an_old_password_is_known_everywhere() -> None:
+    """A wrong password that failed at one worker is no guess at another."""
+    everybody = Shared(2, 10)
+    one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
+    for throttle in (one, other, one):
+        throttle.note_failure("192.0.2.1", "ann", b"old")
+    assert one._known("192.0.2.1", "ann")[0] == 1
+
+
+def test_the_delay_after_a_login_ends(now: list[float]) -> None:
+    delay = Shared(2, 10).login_delay()
+    delay.note("ann", 60)
+    delay.note("bob", None)
+    delay.check("bob", 60)
+    delay.check("ann", None)
+    with pytest.raises(LoginDelayError):
+        delay.check("ann", 60)
+    now[0] += 60
+    delay.check("ann", 60)

@@ -1,0 +1,313 @@
+"""Slowing down who guesses: X9, and limits for each address and user."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+
+from restante.auth import scram
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import AuthOffer
+from restante.server.error_replies import GuessesError
+from restante.server.limits import failures, throttle
+from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.failures import Failures
+from restante.server.limits.networks import client_network
+from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
+from support.clocked import ADDRESS, Loop, clocked
+from support.live import Passwords, serving
+
+ANN = ("192.0.2.1", "ann")
+
+
+class Guesser:
+    """Logins on a clock of their own: what each of them said, and how long it waited."""
+
+    def __init__(self, throttle: Throttle, loop: Loop) -> None:
+        self.throttle = throttle
+        self.loop = loop
+        self.waited: dict[str, float] = {}
+        self.refused: list[str] = []
+
+    async def guess(self, said: str, address: str = ANN[0], *, digest: bool = False) -> None:
+        """Say a password, "right" or another; by a digest that is another one each time."""
+        begun = self.loop.time()
+        secret = b"" if digest else said.partition(":")[0].encode()
+        try:
+            async with self.throttle.one_at_a_time(address, "ann", secret):
+                self.waited[said] = self.loop.time() - begun
+                await asyncio.sleep(0.01)  # the proof: others may go on meanwhile
+                if said.startswith("right"):
+                    self.throttle.clear(address, "ann", secret)
+                else:
+                    self.throttle.note_failure(address, "ann", secret)
+        except GuessesError:
+            self.refused.append(said)
+
+    def all_at_once(self, *passwords: str, digest: bool = False) -> list[float]:
+        """Say them all at once; return how long each one waited that was not refused."""
+        tasks = [self.loop.create_task(self.guess(said, digest=digest)) for said in passwords]
+        self.loop.turn()
+        while not all(task.done() for task in tasks):
+            self.loop.advance(0.02, 0.02)
+        return [self.waited[said] for said in passwords if said in self.waited]
+
+
+@pytest.fixture
+def guesser() -> Iterator[Guesser]:
+    loop = Loop()
+    yield Guesser(Throttle(clock=loop.time), loop)
+    loop.close()
+
+
+def test_each_failure_doubles_the_delay_up_to_five_seconds(guesser: Guesser) -> None:
+    """One after the other, guesses wait for the failures before them."""
+    waited = []
+    for number in range(8):
+        waited += guesser.all_at_once(f"guess{number}")  # the next one comes at once
+    assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5], abs=0.05)
+
+
+def test_right_one_behind_guessers(guesser: Guesser) -> None:
+    """The right password waits five seconds at most, whatever else is tried beside it."""
+    guesses = [f"guess{number}" for number in range(7)]
+    waited = guesser.all_at_once(*guesses, "right")
+    assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5], abs=0.05)
+    assert not guesser.refused
+
+
+def test_guesses_in_parallel(guesser: Guesser) -> None:
+    """Of 95 guesses at once eight are proved, in turn, and the others are refused."""
+    waited = guesser.all_at_once(*(f"guess{number}" for number in range(95)))
+    assert waited == pytest.approx([0, 0.25, 0.5, 1, 2, 4, 5, 5], abs=0.05)
+    assert len(guesser.refused) == 95 - MOST_AT_ONCE
+
+
+def test_guesses_by_digest(guesser: Guesser) -> None:
+    """Where each proof is another one, as with SCRAM, each is a guess."""
+    waited = guesser.all_at_once(*(f"old:{number}" for number in range(10)), digest=True)
+    assert len(waited) == MOST_AT_ONCE
+    assert max(waited) <= 5.01
+
+
+@pytest.mark.parametrize("connections", [1, 10, 90])
+def test_one_old_password(guesser: Guesser, connections: int) -> None:
+    """One old password, however often it is said, is one guess, and takes one place."""
+    for number in range(connections):
+        guesser.loop.create_task(guesser.guess(f"old:{number}"))
+    guesser.loop.turn()
+    guesser.loop.advance(0.2, 0.01)
+    assert guesser.all_at_once("right") == pytest.approx([0], abs=0.3)
+    assert not guesser.refused
+    assert max(guesser.waited.values()) <= 5.1
+
+
+def test_old_password_again_and_again(guesser: Guesser) -> None:
+    """A telephone with an old password makes nobody wait but itself."""
+    for number in range(20):
+        guesser.all_at_once(f"old:{number}")
+    assert guesser.all_at_once("right") == [0]
+
+
+@pytest.mark.parametrize("said", ["old", "right"])
+def test_one_password_beside_guessers(guesser: Guesser, said: str) -> None:
+    """One password in many connections waits five seconds at most each time, in all its waits."""
+    guesses = [f"guess{number}" for number in range(7)]
+    waited = guesser.all_at_once(*guesses, *(f"{said}:{number}" for number in range(20)))
+    assert len(waited) == 27
+    assert max(waited) <= 5.05
+
+
+def test_both_steps_of_scram() -> None:
+    """The challenge and the proof of SCRAM wait five seconds at most, together."""
+    accounts = ScramAccounts()
+    with clocked(
+        authenticator=accounts, offer=lambda: AuthOffer(mechanisms=frozenset({"SCRAM-SHA-256"}))
+    ) as server:
+        for _ in range(8):
+            server.service.throttle.note_failure(ADDRESS, "ann")
+        peer = server.connect()
+        begun = server.loop.now
+        peer.say(b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=ann,r=abc") + b"\r\n")
+        while not peer.heard.splitlines()[-1].startswith(b"+ "):
+            server.loop.advance(0.1, 0.1)
+        first = base64.b64decode(peer.heard.splitlines()[-1][2:])
+        nonce = first.partition(b",")[0]
+        peer.say(base64.b64encode(b"c=biws," + nonce + b",p=AAAA") + b"\r\n")
+        while b"[AUTH]" not in peer.heard:
+            server.loop.advance(0.1, 0.1)
+        assert server.loop.now - begun <= 5.2
+
+
+class ScramAccounts(Passwords):
+    """Accounts with keys that are there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known["ann"] = "secret"
+        self._keys = scram.create_keys("SCRAM-SHA-256", Secret(b"secret"))
+
+    async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
+        return self._keys
+
+
+def test_right_one_lets_the_others_go_on(guesser: Guesser) -> None:
+    """Once one has logged in, those that wait beside it wait no more."""
+    waited = guesser.all_at_once(*(f"right:{number}" for number in range(8)), digest=True)
+    assert max(waited) < 0.1
+
+
+def test_digests_only(guesser: Guesser) -> None:
+    """The tables know neither names nor passwords."""
+    guesser.all_at_once("hunter2")
+    kept = repr(vars(guesser.throttle._failed)) + repr(vars(guesser.throttle._tried))
+    assert "hunter2" not in kept
+    assert "ann" not in kept
+
+
+def test_nothing_is_kept(guesser: Guesser) -> None:
+    """After the last one nothing of those that waited is left, cancelled ones included."""
+    tasks = [guesser.loop.create_task(guesser.guess(f"guess{number}")) for number in range(8)]
+    guesser.loop.turn()
+    for task in tasks[::2]:
+        task.cancel()
+    guesser.loop.advance(30, 0.1)
+    assert not guesser.throttle._waiting
+    assert not guesser.throttle._same
+    assert not guesser.throttle._places._count
+
+
+def test_a_stranger_delays_neither_the_owner_nor_other_accounts(guesser: Guesser) -> None:
+    for _ in range(5):
+        guesser.throttle.note_failure(*ANN)
+    guesser.loop.create_task(guesser.guess("right", "192.0.2.2"))
+    guesser.loop.turn()
+    assert guesser.waited == {"right": 0}
+    assert not guesser.throttle.has_recent_failures(ANN[0], "bob")
+
+
+def test_who_knows_the_password_is_forgiven(guesser: Guesser) -> None:
+    guesser.throttle.note_failure(*ANN)
+    guesser.throttle.clear(*ANN)
+    assert guesser.all_at_once("right") == [0]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", ""])
+def test_loopback_is_left_out_unless_it_is_to_count(address: str) -> None:
+    left_out, counted = Throttle(), Throttle(count_loopback=True)
+    for guesses in (left_out, counted):
+        guesses.note_failure(address, "ann")
+    assert not left_out.has_recent_failures(address, "ann")
+    assert counted.has_recent_failures(address, "ann")
+
+
+def test_failures_are_forgotten_after_a_while(guesser: Guesser) -> None:
+    for _ in range(6):
+        guesser.throttle.note_failure(*ANN)
+    assert guesser.throttle.has_recent_failures(*ANN)
+    guesser.loop.now += throttle.MEMORY
+    assert not guesser.throttle.has_recent_failures(*ANN)
+    assert guesser.all_at_once("right") == [0]
+
+
+def test_never_too_many_failures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "MOST", 10)
+    tables = Tables()
+    guesses = Throttle(tables=tables)
+    for number in range(50):
+        guesses.note_failure("192.0.2.1", f"user{number}", b"%d" % number)
+    assert [len(cast("Failures", table)) for table in (tables.failed, tables.tried)] == [10, 10]
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:1:a:b:c:d", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+    ],
+)
+def test_an_ipv6_address_counts_as_its_64(address: str, counted_as: str) -> None:
+    assert client_network(address) == counted_as
+
+
+def test_an_address_may_have_so_many_connections_and_no_more() -> None:
+    addresses = AddressLimit(2)
+    assert addresses.acquire("2001:db8::1")
+    assert addresses.acquire("2001:db8::2")
+    assert not addresses.acquire("2001:db8::3")
+    assert addresses.acquire("2001:db8:0:1::1")
+    addresses.release("2001:db8::1")
+    assert addresses.acquire("2001:db8::3")
+    assert all(addresses.acquire("127.0.0.1") for _ in range(9))
+
+
+def test_a_connection_too_many_from_one_address_is_told_so_and_closed() -> None:
+    with serving(addresses=AddressLimit(1, count_loopback=True)) as live:
+        with live.connect() as first, live.connect() as second:
+            assert first.read_line() == b"+OK POP3 server ready.\r\n"
+            said = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
+            assert second.read_line() == said
+            assert second.read_all() == b""
+            first.say("QUIT")
+            first.read_all()
+        with live.connect() as third:
+            assert third.read_line().startswith(b"+OK")
+        live.wait_for_log('end="too many connections from the address"')
+
+
+def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
+    with serving(users=CountLimit(1), lock_timeout=0) as live:
+        live.add("ann", "secret")
+        with live.connect() as first, live.connect() as second:
+            first.log_in("ann", "secret")
+            second.read_line()
+            second.say("USER ann")
+            said = b"-ERR [IN-USE] Too many sessions of this account, try again later.\r\n"
+            assert second.say("PASS secret") == said
+            first.say("QUIT")
+            first.read_all()
+            second.say("USER ann")
+            assert second.say("PASS secret") == b"+OK Logged in.\r\n"
+
+
+def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "FIRST_DELAY", 0)
+    tables = Tables()
+    guesses = Throttle(count_loopback=True, tables=tables)
+    with serving(throttle=guesses) as live, live.connect() as client:
+        client.read_line()
+        for number, name in enumerate(("ann", "Ann", "aNN")):
+            client.say(f"USER {name}")
+            client.say(f"PASS hunter{number}")
+    notes = cast("Failures", tables.failed)._notes.values()
+    assert [number for number, _ in notes] == [3]
+
+
+def test_too_many_guesses_are_told_so() -> None:
+    """A client that is one guess too many hears that waiting helps."""
+    tables = Tables(places=CountLimit(0))
+    with serving(throttle=Throttle(count_loopback=True, tables=tables)) as live:
+        live.add("ann", "secret")
+        with live.connect() as client:
+            client.read_line()
+            client.say("USER ann")
+            assert client.say("PASS secret") == (
+                b"-ERR [SYS/TEMP] Too many logins of this account from your address, "
+                b"try again later.\r\n"
+            )
+        live.wait_for_log("event=trouble address=127.0.0.1 user=ann")
+
+
+def test_a_failed_login_has_a_line_in_the_log() -> None:
+    with serving() as live, live.connect() as client:
+        client.read_line()
+        client.say("USER ann")
+        client.say("PASS hunter2")
+        live.wait_for_log("event=login_failed address=127.0.0.1 user=ann method=password reason=")
+        assert "hunter2" not in live.log.getvalue()

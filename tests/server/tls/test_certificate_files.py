@@ -1,0 +1,105 @@
+"""Certificates and keys that cannot be used: the text names the file, and what is wrong with it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from restante.server.tls.certificate_files import CertificateError, CertificateFiles
+from restante.server.tls.certificates import Certificates
+from support import authority
+from support.authority import Certified, key_of
+
+GOOD = authority.GOOD
+OTHER = authority.make("localhost")
+RSA = authority.make("localhost", key=rsa.generate_private_key(65537, 2048))
+SMALL = authority.make("localhost", key=rsa.generate_private_key(65537, 1024))
+
+BROKEN_KEY = b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
+BROKEN = b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
+
+
+def problem(folder: Path, certificate: bytes, key: bytes, ca: bytes | None = None) -> str:
+    pair = CertificateFiles(folder / "mail.pem", folder / "mail.key")
+    pair.certificate.write_bytes(certificate)
+    pair.key.write_bytes(key)
+    client_ca = folder / "ca.pem" if ca is not None else None
+    if client_ca and ca:
+        client_ca.write_bytes(ca)
+    with pytest.raises(CertificateError) as caught:
+        Certificates([pair], client_ca=client_ca)
+    assert "_ssl.c" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{folder}{os.sep}")
+
+
+def test_an_encrypted_key_is_called_one(tmp_path: Path) -> None:
+    locked = key_of(GOOD, serialization.BestAvailableEncryption(b"tanstaaf"))
+    assert problem(tmp_path, GOOD.pem, locked).startswith("mail.key: the key is encrypted; ")
+
+
+@pytest.mark.parametrize("other", [OTHER, RSA])
+def test_a_key_of_another_certificate_is_told_with_the_dates_of_this_one(
+    tmp_path: Path, other: Certified
+) -> None:
+    ends = f"{GOOD.certificate.not_valid_after_utc:%Y-%m-%d}"
+    said = problem(tmp_path, GOOD.pem, key_of(other))
+    assert said.startswith("mail.key: does not belong to the first certificate of ")
+    assert f"mail.pem, valid from {GOOD.certificate.not_valid_before_utc:%Y-%m-%d}" in said
+    assert f" to {ends}" in said
+
+
+@pytest.mark.parametrize("key", [b"", b"half of a k", BROKEN_KEY])
+def test_a_key_that_is_none_is_named(tmp_path: Path, key: bytes) -> None:
+    assert problem(tmp_path, GOOD.pem, key) == "mail.key: no PEM private key"
+
+
+@pytest.mark.parametrize("certificate", [b"", b"half of a certif", BROKEN, GOOD.pem + BROKEN])
+def test_a_certificate_that_is_none_is_named(tmp_path: Path, certificate: bytes) -> None:
+    said = problem(tmp_path, certificate, key_of(GOOD))
+    assert said == "mail.pem: no PEM certificate, or a broken one"
+
+
+def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
+    assert problem(tmp_path, SMALL.pem, key_of(SMALL)) == "mail.pem: ee key too small"
+
+
+def test_a_certificate_whose_extensions_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """It must be an error that callers expect, or a renewal could break each connection."""
+    junk = x509.UnrecognizedExtension(x509.AuthorityInformationAccess.oid, b"junk")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = GOOD.certificate.subject, dt.datetime.now(dt.UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + authority.DAY)
+        .add_extension(junk, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    broken = Certified(signed, key)
+    assert problem(tmp_path, broken.pem, key_of(broken)).startswith("mail.pem: ")
+
+
+@pytest.mark.parametrize("name", ["mail.pem", "mail.key"])
+def test_of_two_files_the_one_that_cannot_be_read_is_named(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_bytes = Path.read_bytes
+
+    def denied(file: Path) -> bytes:  # as for who is not root
+        if file.name == name:
+            raise PermissionError(13, "Permission denied", str(file))
+        return read_bytes(file)
+
+    monkeypatch.setattr(Path, "read_bytes", denied)
+    assert problem(tmp_path, GOOD.pem, key_of(GOOD)) == f"{name}: Permission denied"
+
+
+def test_an_authority_of_clients_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    assert problem(tmp_path, GOOD.pem, key_of(GOOD), b"nothing") == "ca.pem: no PEM certificates"
+    (tmp_path / "ca.pem").unlink()
+    missing = problem(tmp_path, GOOD.pem, key_of(GOOD), b"")
+    assert missing == "ca.pem: No such file or directory"

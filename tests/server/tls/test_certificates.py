@@ -1,0 +1,150 @@
+"""Certificates whose files change, while the server runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.server.tls import self_signed
+from restante.server.tls.certificate_files import CertificateError, CertificateFiles
+from restante.server.tls.certificates import Certificates
+
+
+def write(pair: CertificateFiles, *hosts: str) -> bytes:
+    """Write a new certificate and its key, and return the certificate."""
+    made = self_signed.create_self_signed(hosts)
+    pair.certificate.write_bytes(made.certificate)
+    pair.key.write_bytes(made.key)
+    return made.certificate
+
+
+def served(certificates: Certificates, name: str = "localhost") -> bytes:
+    """Return the certificate that a client gets who asks for a name."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    client = trusting.wrap_bio(to_client, to_server, server_hostname=name)
+    server = certificates.context().wrap_bio(to_server, to_client, server_side=True)
+    for end in (client, server, client):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    der = client.getpeercert(binary_form=True)
+    assert der
+    return ssl.DER_cert_to_PEM_cert(der).encode()
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at the files at each connection."""
+    monkeypatch.setattr("restante.server.tls.certificates.CHECK_EVERY", 0)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> CertificateFiles:
+    pair = CertificateFiles(tmp_path / "mail.pem", tmp_path / "mail.key")
+    write(pair, "localhost")
+    return pair
+
+
+class Unreadable:
+    """Lets no key be read for a while, and leaves the files as they are."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = False
+        load = ssl.SSLContext.load_cert_chain
+
+        def load_cert_chain(context: ssl.SSLContext, *files: Any, **options: Any) -> None:
+            if self.now:
+                raise PermissionError(13, "Permission denied")
+            load(context, *files, **options)
+
+        monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load_cert_chain)
+
+
+def test_a_key_that_could_not_be_read_for_a_moment_is_loaded_later(
+    pair: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable, certificates = Unreadable(monkeypatch), Certificates([pair])
+    old, new = served(certificates), write(pair, "localhost")
+    unreadable.now = True
+    assert [served(certificates) for _ in range(3)] == [old] * 3
+    unreadable.now = False
+    assert served(certificates) == new
+
+
+def test_files_are_loaded_again_though_size_and_time_are_the_old_ones(
+    pair: CertificateFiles,
+) -> None:
+    """As rsync with --inplace and --times leaves them."""
+    certificates = Certificates([pair])
+    old = pair.certificate.read_bytes()
+    before = {file: file.stat() for file in (pair.certificate, pair.key)}
+    while len(new := write(pair, "localhost")) != len(old):
+        pass
+    for file, status in before.items():
+        os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert file.stat().st_mtime_ns == status.st_mtime_ns
+    assert served(certificates) == new
+
+
+def test_a_pair_that_is_broken_keeps_no_other_from_being_renewed(
+    pair: CertificateFiles, tmp_path: Path
+) -> None:
+    other = CertificateFiles(tmp_path / "other.pem", tmp_path / "other.key")
+    kept = write(other, "other.example.com")
+    certificates = Certificates([pair, other])
+    other.key.unlink()
+    new = write(pair, "localhost")
+    assert served(certificates) == new
+    assert served(certificates, "other.example.com") == kept
+
+
+def test_an_authority_of_clients_that_changed_is_loaded(
+    pair: CertificateFiles, tmp_path: Path
+) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes(self_signed.create_self_signed(("first",)).certificate)
+    certificates = Certificates([pair], client_ca=authority)
+    authority.write_bytes(second := self_signed.create_self_signed(("second",)).certificate)
+    assert certificates.context().get_ca_certs(binary_form=True) == [
+        ssl.PEM_cert_to_DER_cert(second.decode())
+    ]
+
+
+def test_a_reload_loads_what_has_not_changed(pair: CertificateFiles) -> None:
+    certificates = Certificates([pair])
+    before = certificates.context()
+    assert certificates.context() is before
+    certificates.reload()
+    assert certificates.context() is not before
+
+
+def test_a_reload_that_fails_says_so_and_changes_nothing(
+    pair: CertificateFiles, tmp_path: Path
+) -> None:
+    other = CertificateFiles(tmp_path / "other.pem", tmp_path / "other.key")
+    write(other, "other.example.com")
+    certificates = Certificates([pair, other])
+    before = certificates.context()
+    other.key.unlink()
+    with pytest.raises(CertificateError, match=r"other\.key: No such file"):
+        certificates.reload()
+    assert certificates.context() is before
+
+
+def test_a_connection_that_began_before_a_reload_is_bound_to_its_own_certificate(
+    pair: CertificateFiles,
+) -> None:
+    """RFC 5929 section 4: SCRAM with a channel binding must not fail for it."""
+    certificates = Certificates([pair])
+    context = certificates.context()
+    binding = certificates.end_point_binding(context)
+    write(pair, "localhost")
+    certificates.reload()
+    assert certificates.end_point_binding(context) == binding != b""
+    assert certificates.end_point_binding(certificates.context()) != binding

@@ -1,0 +1,114 @@
+"""Names, unique-ids and order: R1939-7.3."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from restante.storage.maildir import filenames
+from storage.maildir.box import Box
+
+
+@pytest.mark.parametrize(
+    "moved",
+    ["cur/1.a,S=1", "cur/1.a,S=1:2,", "cur/1.a,S=1:2,S", "cur/1.a,S=1:2,FRS", "new/1.a,S=1"],
+)
+def test_a_unique_id_stays_when_flags_change_or_the_file_moves(box: Box, moved: str) -> None:
+    """T16: it does not depend on the cache, which is made anew."""
+    box.put("new/0.first")
+    file = box.put("new/1.a,S=1")
+    before = box.uids()
+    file.rename(box.folder / moved)
+    box.cache.unlink()
+    assert box.uids() == before == ["0.first", "1.a,S=1"]
+
+
+def test_a_unique_id_stays_when_others_go(box: Box) -> None:
+    files = [box.put(f"new/{number}.x") for number in range(4)]
+    before = box.uids()
+    files[1].unlink()
+    files[0].unlink()
+    assert box.uids() == before[2:]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x" * 70,
+        "1.M2P3.host,S=1,W=2",
+        "!~",
+        "1.23",
+        "12.3",
+    ],
+)
+def test_a_base_name_that_fits_is_the_unique_id(name: str) -> None:
+    """T16: nothing is joined, so nothing runs together."""
+    assert filenames.unique_id(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 71, "with space", "tab\t", "é", os.fsdecode(b"\xff\xfe"), "line\nend", "\x7f", ""],
+)
+def test_any_other_base_name_is_hashed_into_one(name: str) -> None:
+    uid = filenames.unique_id(name)
+    assert uid != name
+    assert len(uid) <= 70
+    assert uid.isascii()
+    assert uid.isprintable()
+    assert " " not in uid
+    assert uid == filenames.unique_id(name) != filenames.unique_id(name + "x")
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe", b"with space", b"line\nend", b"x" * 200, b"\xc3\xa9"]
+)
+def test_a_message_with_an_odd_name_is_a_message(box: Box, name: bytes) -> None:
+    path = os.fsencode(box.folder / "new") + b"/" + name
+    with open(path, "wb") as file:
+        file.write(b"Subject: odd\n\n")
+    assert box.texts() == [b"Subject: odd\n\n"]
+    assert box.sizes() == [16]
+    before = box.uids()
+    os.rename(path, os.fsencode(box.folder / "cur") + b"/" + name + b":2,S")
+    assert box.uids() == before
+
+
+def test_messages_are_numbered_by_the_time_in_the_name_then_by_name(box: Box) -> None:
+    """X21."""
+    for name in ("new/100.b", "cur/99.z:2,S", "new/100.a", "cur/1000.a", "new/nodigits"):
+        box.put(name)
+    assert box.uids() == ["nodigits", "99.z", "100.a", "100.b", "1000.a"]
+
+
+def test_copies_under_one_base_name_are_told_apart_for_good(box: Box) -> None:
+    """R1939-7.4."""
+    box.put("new/1.a", b"first\n")
+    box.put("cur/1.a:2,S", b"second\n")
+    box.put("cur/1.a:2,F", b"third\n")
+    before = box.uids()
+    assert len(set(before)) == 3
+    assert sorted(box.texts()) == [b"first\n", b"second\n", b"third\n"]
+    (box.folder / "cur/1.a:2,F").rename(box.folder / "cur/1.a:2,FR")
+    assert box.uids() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("1.a,W=12", 12),
+        ("1.a,S=10,W=12", 12),
+        ("1.a,W=12,S=10", 12),
+        ("1.a,S=10", None),
+        ("1.a,W=", None),
+        ("1.a,W=x", None),
+        ("1.a,W=-1", None),
+        ("1.a,W=12x", None),
+        ("1.aW=12", None),
+        ("1.a,W=" + "9" * 40, None),
+    ],
+)
+def test_the_field_w_is_the_size_on_the_wire(name: str, size: int | None) -> None:
+    """X6."""
+    assert filenames.wire_size(name) == size

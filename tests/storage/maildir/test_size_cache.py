@@ -1,0 +1,169 @@
+"""Sizes are exact, and the cache is never believed against its message: T2."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from restante.storage import fs
+from restante.storage.maildir import size_cache
+from storage.maildir.box import Box
+
+MIXED = b"Subject: a\r\n\nunix\ndos\r\nno end"
+ON_WIRE = len(b"Subject: a\r\n\r\nunix\r\ndos\r\nno end\r\n")
+
+
+def test_a_size_that_was_counted_is_not_counted_again(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a", MIXED)
+    box.put("cur/2.b,S=5:2,S", MIXED)
+    assert box.sizes() == [ON_WIRE, ON_WIRE]
+    monkeypatch.setattr(size_cache, "_count", pytest.fail)
+    assert box.sizes() == [ON_WIRE, ON_WIRE]
+
+
+def test_the_field_w_saves_all_counting(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X6."""
+    box.put(f"new/1.a,S=29,W={ON_WIRE}", MIXED)
+    monkeypatch.setattr(size_cache, "_count", pytest.fail)
+    assert box.sizes() == [ON_WIRE]
+    assert not box.cache.exists()
+
+
+def test_the_field_s_is_never_the_size_on_the_wire(box: Box) -> None:
+    """X6."""
+    box.put("new/1.a,S=5", MIXED)
+    assert box.sizes() == [ON_WIRE]
+
+
+def test_a_field_w_that_lies_is_corrected_from_the_next_session_on(box: Box) -> None:
+    """X6, D4."""
+    box.put("new/1.a,W=7", MIXED)
+
+    async def session() -> list[int]:
+        maildrop = await box.store.acquire("ann", 0)
+        listed = list(maildrop.contents.sizes)
+        await maildrop.correct_sizes({0: ON_WIRE})
+        assert list(maildrop.contents.sizes) == listed
+        maildrop.release()
+        return listed
+
+    assert asyncio.run(session()) == [7]
+    assert box.sizes() == [ON_WIRE]
+    (box.folder / "new/1.a,W=7").rename(box.folder / "cur/1.a,W=7:2,S")
+    assert box.sizes() == [ON_WIRE]
+
+
+def test_a_message_that_changed_is_counted_again(box: Box) -> None:
+    file = box.put("new/1.a", MIXED)
+    assert box.sizes() == [ON_WIRE]
+    file.write_bytes(b"shorter\n")
+    os.utime(file, ns=(1, 1))
+    box.restart()
+    assert box.sizes() == [9]
+    file.write_bytes(b"short\n\n\n")  # as long as before
+    os.utime(file, ns=(2, 2))
+    box.restart()
+    assert box.sizes() == [11]
+
+
+def test_a_cache_of_garbage_with_the_right_sum_is_made_anew(box: Box) -> None:
+    box.put("new/1.a", MIXED)
+    box.sizes()
+    good = box.cache.read_bytes()
+    for text in (b"", b"[]", b'{"1.a":[-1,0,0]}', b'{"1.a":1}', b'{"\xcd":[1,0,0]}'):
+        box.cache.write_bytes(b"restante sizes 1 %08x\n" % zlib.crc32(text) + text)
+        assert box.sizes() == [ON_WIRE], text
+        assert box.cache.read_bytes() == good
+
+
+def test_a_cache_cut_at_any_place_is_made_anew(box: Box) -> None:
+    box.put("new/1.a", MIXED)
+    box.put("new/2.b", b"")
+    box.sizes()
+    good = box.cache.read_bytes()
+    for end in range(len(good)):
+        box.cache.write_bytes(good[:end])
+        assert box.sizes() == [ON_WIRE, 0], end
+        assert box.cache.read_bytes() == good
+
+
+@pytest.mark.parametrize("octet", [0, 5, 20, 30, -1])
+def test_a_cache_with_one_wrong_octet_is_made_anew(box: Box, octet: int) -> None:
+    box.put("new/1.a", MIXED)
+    box.sizes()
+    good = bytearray(box.cache.read_bytes())
+    good[octet] ^= 1
+    box.cache.write_bytes(good)
+    assert box.sizes() == [ON_WIRE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"[]", b"{}", b'{"1.a":[-5,29,1]}', b'{"1.a":["x",1,1]}', b'{"1.a":5}', b"null", b"\xff", b""],
+)
+def test_a_cache_of_the_wrong_shape_is_made_anew_even_with_a_right_checksum(
+    box: Box, text: bytes
+) -> None:
+    box.put("new/1.a", MIXED)
+    box.cache.write_bytes(size_cache._head(text) + b"\n" + text)
+    assert box.sizes() == [ON_WIRE]
+
+
+def test_a_cache_forgets_messages_that_are_gone(box: Box) -> None:
+    file = box.put("new/1.unlikely-name")
+    box.put("new/2.b")
+    box.sizes()
+    file.unlink()
+    box.sizes()
+    box.put("new/3.c")
+    box.sizes()
+    assert b"unlikely" not in box.cache.read_bytes()
+
+
+def test_a_link_in_the_place_of_the_cache_is_not_followed(box: Box, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("precious")
+    box.cache.symlink_to(outside)
+    (box.folder / "restante.sizes.new").symlink_to(outside)
+    box.put("new/1.a", MIXED)
+    assert box.sizes() == [ON_WIRE]
+    assert outside.read_text() == "precious"
+
+
+def test_a_folder_in_the_place_of_the_cache_costs_only_time(box: Box) -> None:
+    box.cache.mkdir()
+    box.put("new/1.a", MIXED)
+    assert box.sizes() == box.sizes() == [ON_WIRE]
+
+
+def test_a_full_disk_costs_only_time(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    box.put("new/1.a", MIXED)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "rename", full)
+    assert box.sizes() == box.sizes() == [ON_WIRE]
+
+
+def test_a_message_that_cannot_be_read_is_still_listed(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.put("new/1.a", MIXED)
+    box.put("new/2.b", MIXED)
+    real = fs.open_file
+
+    def forbidden(name: str, folder: int) -> tuple[int, os.stat_result]:
+        if name == "1.a":
+            raise PermissionError(13, "Permission denied")
+        return real(name, folder)
+
+    monkeypatch.setattr(size_cache, "open_file", forbidden)
+    assert len(box.uids()) == 2
+    assert box.sizes()[1] == ON_WIRE

@@ -1,0 +1,202 @@
+"""The mbox's locks, as other programs take them and see them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import mailbox
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from restante.storage.interfaces import BusyError, LockedError, StoreError
+from restante.storage.mbox import dotlock, locks, maildrop
+from restante.storage.mbox.maildrop import MboxMaildrop
+from restante.storage.mbox.paths import MboxPaths
+from storage.contract import whole
+from storage.mbox.box import Box, letter
+from support.programs import need
+
+ONE, TWO = letter(1), letter(2)
+PATIENCE = 60  # seconds
+
+RECORD_LOCK = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_EX)
+print("locked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maildrop, "PATIENCE", 0.1)
+    monkeypatch.setattr("restante.storage.mbox.store.PATIENCE", 0.1)
+
+
+def all_are_kept_out(box: Box) -> None:
+    before = box.file.read_bytes()
+    with pytest.raises(LockedError, match="another program"):
+        box.uids()
+    with pytest.raises(StoreError, match="another program"):
+        box.deliver(TWO)
+    assert box.file.read_bytes() == before
+
+
+def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
+    box.write(ONE)
+    command = [sys.executable, "-c", RECORD_LOCK, str(box.file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"locked\n"
+        all_are_kept_out(box)
+        other.communicate(timeout=PATIENCE)
+    assert box.texts() == [ONE]
+
+
+def make_dotlock(file: Path) -> None:
+    Path(f"{file}.lock").touch()
+
+
+@pytest.mark.parametrize("command", [("dotlockfile", "-l"), ("lockfile",), ("touch",)])
+def test_a_dotlock_of_another_program_is_respected(box: Box, command: tuple[str, ...]) -> None:
+    take = [need(command[0]), *command[1:], f"{box.file}.lock"]
+    box.write(ONE)
+    subprocess.run(take, check=True, timeout=PATIENCE)
+    all_are_kept_out(box)
+    Path(f"{box.file}.lock").unlink()
+    assert box.texts() == [ONE]
+
+
+def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box.write(ONE, TWO)
+
+    async def session(maildrop: MboxMaildrop) -> None:
+        with pytest.raises(StoreError, match="another program"):
+            await maildrop.remove([0])
+
+    box.uids()
+    make_dotlock(box.file)
+    unlocked = lambda *_: contextlib.nullcontext()  # noqa: E731
+    monkeypatch.setattr("restante.storage.mbox.store.mbox_read_lock", unlocked)
+    box.use(session)
+    monkeypatch.undo()
+    Path(f"{box.file}.lock").unlink()
+    assert box.texts() == [ONE, TWO]
+
+
+def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
+    dotlockfile = need("dotlockfile")
+    box.write(ONE)
+    place = MboxPaths(os.open(box.root, os.O_RDONLY), "ann", box.file)
+    file, again = place.open(), place.open()
+    assert file is not None
+    assert again is not None
+    theirs_too = Path(f"{box.file}.lock")
+    with locks.mbox_locks(place, file):
+        assert theirs_too.read_bytes().startswith(b"%d\n" % os.getpid())
+        command = [dotlockfile, "-l", "-r", "0", str(theirs_too)]
+        assert subprocess.run(command, check=False, timeout=PATIENCE).returncode != 0
+        with box.file.open("r+b") as other, pytest.raises(BlockingIOError):
+            fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        theirs = mailbox.mbox(box.file)
+        with pytest.raises(mailbox.ExternalClashError):
+            theirs.lock()
+        theirs.close()  # to close one descriptor of the file ends no lock of another
+        with pytest.raises(locks.LockedByOtherError), locks.mbox_locks(place, again):
+            pass
+    for descriptor in (file, again, place.folder):
+        os.close(descriptor)
+    assert box.beside() == []
+
+
+def test_a_session_hinders_nobody_who_delivers(box: Box) -> None:
+    box.write(ONE)
+
+    async def session(_: MboxMaildrop) -> None:
+        assert box.beside() == [".ann.restante"]
+        theirs = mailbox.mbox(box.file)
+        theirs.lock()
+        theirs.add(mailbox.mboxMessage(TWO))
+        theirs.flush()
+        theirs.unlock()
+        theirs.close()
+
+    box.use(session)
+    assert box.texts() == [ONE, TWO]
+    assert box.beside() == []
+
+
+@pytest.mark.parametrize("text", [b"", b"99999999\n", b"0"])
+def test_a_dotlock_is_stale_when_it_is_old(box: Box, text: bytes) -> None:
+    box.write(ONE)
+    old_lock = Path(f"{box.file}.lock")
+    old_lock.write_bytes(text)
+    with pytest.raises(BusyError):
+        box.uids()
+    old = time.time() - dotlock.STALE - 10
+    os.utime(old_lock, (old, old))
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+def test_a_dotlock_of_a_process_of_ours_that_died_is_stale_at_once(box: Box) -> None:
+    box.write(ONE)
+    Path(f"{box.file}.lock").write_bytes(b"99999999\nrestante\n")
+    os.link(f"{box.file}.lock", box.root / ".ann.restante.lock")
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+def test_a_session_lock_that_was_left_over_is_nobodys(box: Box) -> None:
+    box.write(ONE)
+    (box.root / ".ann.restante").touch()
+    assert box.texts() == [ONE]
+    assert box.beside() == []
+
+
+def test_deliveries_by_many_at_once_are_all_there(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours and another program's, while a third removes what it has seen."""
+    procmail = [need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "/dev/null"]
+    monkeypatch.setattr(maildrop, "PATIENCE", PATIENCE)
+    monkeypatch.setattr("restante.storage.mbox.store.PATIENCE", PATIENCE)
+    theirs = [letter(number) for number in range(100, 120)]
+    ours = [letter(number) for number in range(200, 220)]
+    box.write()
+
+    def deliver() -> None:
+        for text in theirs:
+            subprocess.run(procmail, input=text, check=True, timeout=PATIENCE)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    got: list[bytes] = []
+
+    async def fetch() -> None:
+        opened = await box.store.acquire("ann", PATIENCE)
+        count = len(opened.contents.uids)
+        got.extend([await whole(opened, index) for index in range(count)])
+        await opened.remove(range(count))
+        opened.release()
+
+    async def work() -> None:
+        for text in ours:
+            await box.store.deliver("ann", text)
+            await fetch()
+        await asyncio.to_thread(thread.join)
+        await fetch()
+
+    asyncio.run(work())
+    assert sorted(got) == sorted(theirs + ours)
+    assert box.file.read_bytes() == b""
