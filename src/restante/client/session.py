@@ -1,6 +1,6 @@
 """One session as the client knows it, and its way from the greeting to a maildrop.
 
-All of it is dialogues: no socket, no clock. The drivers in `wire` and `aio_wire` run them.
+All of it is dialogues: no socket, no clock. `socket_driver` and `asyncio_driver` run them.
 """
 
 from __future__ import annotations

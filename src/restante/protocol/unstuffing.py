@@ -1,6 +1,6 @@
 """A message off the wire: the dots taken away, the terminator found; chunk in, chunk out.
 
-The inverse of `body`. RFC 1939 section 3.
+The inverse of `stuffing`. RFC 1939 section 3.
 """
 
 from __future__ import annotations

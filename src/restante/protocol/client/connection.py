@@ -3,12 +3,12 @@
 A dialogue is a generator. It yields a step, a driver carries it out on a socket, and its answer
 comes back, so the same dialogue runs blocking, under asyncio, and joined to a server in memory:
 
-    Send       octets to send
-    Receive    the answer is octets as they come, b"" when the server hung up
-    Glance     the same without an error: b"" when nothing is there in time
-    StartTls   the answer is None, once the handshake is done and the server is proven
-    Chunk      octets of a message, for whoever reads it
-    Compute    work that takes processor time; a driver does it where nothing else waits for it
+    Send            octets to send
+    Receive         the answer is octets as they come, b"" when the server hung up
+    Peek            the same without an error: b"" when nothing is there in time
+    StartClientTls  the answer is None, once the handshake is done and the server is proven
+    MessageChunk    octets of a message, for the caller
+    Compute         work that needs processor time; a driver does it where nothing else waits
 
 Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
 LISTING_LIMIT and MOST_LINES.
@@ -97,7 +97,7 @@ MOST_EMPTY = 3  # empty lines that are passed over before a reply
 class Status:
     """A status line: RFC 1939 section 3, with its response code by RFC 2449 section 8.
 
-    Its text is what the server said, be there a secret in it: whoever shows it asks `Peer.shown`.
+    Its text is what the server said, even if that holds a secret: `ServerPeer.shown` hides it.
     """
 
     ok: bool

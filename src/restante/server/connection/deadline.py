@@ -18,7 +18,7 @@ class Deadline:
     """Calls a function once its time has come; every command moves it, so moving must cost little.
 
     The loop's timer is left where it is when the deadline moves away, and set again when it fires
-    too early. So a later deadline is only an assignment to `at`; an earlier one needs `set`.
+    too early. So a later deadline is only an assignment to `at`; an earlier one needs `reset`.
     """
 
     __slots__ = ("_loop", "_on_time", "_timer", "at", "fires_at")

@@ -33,7 +33,7 @@ SPARE = 10_000  # records of messages that are gone, until the file is written a
 
 Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Known: TypeAlias = dict[str, tuple[Octets, int, int]]
-"""By `Entry.uid`: octets on the wire, and the size and time of the file that they were true of."""
+"""By `MaildirEntry.uid`: octets on the wire, and the size and time of the file at that moment."""
 
 
 class Sizes(NamedTuple):
