@@ -36,8 +36,6 @@ GIVEAWAYS = [(re.compile(word, re.IGNORECASE), advice) for word, advice in WORDS
 PAGES_TO_DO: frozenset[str] = frozenset(
     {
         "docs/how-to/accounts.md",
-        "docs/how-to/check.md",
-        "docs/how-to/client.md",
         "docs/how-to/discover.md",
         "docs/how-to/embed.md",
         "docs/how-to/expire.md",
