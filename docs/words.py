@@ -45,11 +45,7 @@ PAGES_TO_DO: frozenset[str] = frozenset(
         "docs/how-to/mbox.md",
         "docs/how-to/monitor.md",
         "docs/how-to/postfix.md",
-        "docs/how-to/shell.md",
-        "docs/how-to/test-against.md",
-        "docs/how-to/tls.md",
         "docs/how-to/utf8.md",
-        "docs/how-to/verify.md",
         "docs/how-to/workers.md",
     }
 )
