@@ -2,92 +2,94 @@
 
 from restante.diagnosis.explanations.explanation import Explanation
 
-_RENEW = "see why the renewal did not run; then reload the server"
+_RENEW = "Find out why the certificate was not renewed. Then reload the server."
 
 ENCRYPTION = (
     Explanation(
         "tls-expired", 5, "The server's certificate has expired.",
-        why="mail programs refuse it, or ask a question that nobody should say yes to",
+        why="Mail programs refuse it, or ask a question that users should answer with no.",
         admin=_RENEW,
-        you="wait for the administrator; is this machine's clock right?",
-        more="Some servers read a renewed file only when they are reloaded: compare the dates "
-        "above with those of the file.",
+        you="Wait for the administrator. Check this machine's clock.",
+        more="Some servers read a renewed file only when they are reloaded. Compare the dates "
+        "above with those in the file.",
     ),
     Explanation(
-        "tls-soon", 1, "The server's certificate ends soon, and was not renewed yet.",
-        why="from that hour on mail programs refuse the server",
+        "tls-soon", 1, "The server's certificate expires soon and has not been renewed.",
+        why="Mail programs refuse the server as soon as the certificate expires.",
         admin=_RENEW,
-        you="nothing yet; tell the administrator the date",
-        more="Told in its last 14 days; where it is made for days only, in the last third of them.",
+        you="Nothing yet. Report the date to the administrator.",
+        more="This is reported in the last 14 days of a certificate. For certificates that are "
+        "valid for days only, it is reported in the last third of that time.",
     ),
     Explanation(
         "tls-notyet", 5, "The server's certificate is not valid yet.",
-        why="it begins in the future: a clock is wrong, here or where it was made",
-        admin="see the clock of the machine which made the certificate",
-        you="see this machine's clock first",
+        why="Its first day is in the future. Either this clock is wrong, or the issuer's was.",
+        admin="Check the clock of the machine that issued the certificate.",
+        you="Check this machine's clock first.",
     ),
     Explanation(
-        "tls-selfsigned", 5, "The server's certificate certifies itself: nobody vouches for it.",
-        why="nothing tells it from one that an attacker made",
-        admin="get a certificate from an authority that clients know; many are free",
-        you="if it is your own server, give its certificate with --cacert FILE",
+        "tls-selfsigned", 5, "The server's certificate is self-signed: no authority confirms it.",
+        why="Clients cannot distinguish it from an attacker's certificate.",
+        admin="Get a certificate from a public authority. Many are free.",
+        you="If it is your own server, trust its certificate with --cacert FILE.",
     ),
     Explanation(
         "tls-unknown-ca", 5, "The server's certificate is from an authority not trusted here.",
-        why="a company's own authority, a proxy that reads along, or an intermediate left out",
-        admin="send the whole chain, or get a certificate from an authority that clients know",
-        you="if it is your company's authority, give its certificate with --cacert FILE",
+        why="Causes are a company's own authority, a proxy that intercepts TLS, or a missing "
+        "intermediate certificate.",
+        admin="Send the whole chain, or get a certificate from a public authority.",
+        you="If it is your company's authority, trust its certificate with --cacert FILE.",
     ),
     Explanation(
         "tls-chain", 5, "The server does not send the intermediate certificate.",
-        why="some programs find it elsewhere and work, others refuse: it works for some people",
-        admin="send the full chain: the file is often called fullchain.pem",
-        you="nothing; tell the administrator",
+        why="Some programs find it elsewhere and work. Others refuse the server.",
+        admin="Send the full chain. The file is often called fullchain.pem.",
+        you="Nothing. Report this to the administrator.",
     ),
     Explanation(
         "tls-wronghost", 5, "The server is up, but its certificate has another name.",
-        why="mail programs will warn, or refuse without a reason",
-        admin="add the name to the certificate",
-        you="compare the name that you typed with what the provider says",
-        more="A name out of the certificate is suggested only if it is in the domain of the host "
-        "or of the address: anybody can have a certificate for a name of their own.",
+        why="Mail programs warn users, or refuse to connect without a reason.",
+        admin="Add the name to the certificate.",
+        you="Compare the name that you typed with the provider's instructions.",
+        more="A name from the certificate is suggested only if it is in the domain of the host or "
+        "of the address. Anyone can get a certificate for a domain of their own.",
     ),
     Explanation(
-        "tls-old", 5, "The server speaks only versions of TLS that are no longer safe.",
-        why="TLS 1.0 and 1.1 are out of use since RFC 8996; new programs refuse them",
-        admin="let the server speak TLS 1.2 and 1.3",
-        you="nothing that is safe",
+        "tls-old", 5, "The server supports only versions of TLS that are no longer safe.",
+        why="RFC 8996 retired TLS 1.0 and 1.1. New programs refuse them.",
+        admin="Enable TLS 1.2 and 1.3 on the server.",
+        you="There is no safe workaround. Ask the administrator to upgrade.",
     ),
     Explanation(
         "tls-weak", 5, "The server's TLS is too weak: its keys, signatures or ciphers.",
-        why="new programs refuse it, so it works only with old ones",
-        admin="a key of 2048 bits (RSA) or P-256 at least, SHA-256, and ciphers of this decade",
-        you="nothing that is safe",
+        why="New programs refuse it. Only old programs can connect.",
+        admin="Use an RSA key of at least 2048 bits or a P-256 key, SHA-256, and modern ciphers.",
+        you="There is no safe workaround. Ask the administrator to upgrade.",
     ),
     Explanation(
-        "tls-failed", 5, "TLS could not be agreed upon.",
-        why="the library's own words are above",
-        admin="the server's log has its side of it",
-        you="tell the administrator the words above",
+        "tls-failed", 5, "The TLS handshake failed.",
+        why="The error of the TLS library is shown above.",
+        admin="Find the server's error in its log.",
+        you="Report the error above to the administrator.",
     ),
     Explanation(
-        "stls-missing", 5, "No TLS here: the password would travel in clear; it was not sent.",
-        why="anybody on the way could read it, and the mail",
-        admin="give the server a certificate and offer STLS, or TLS on port 995",
-        you="try pop3s:// (port 995); --insecure-plaintext sends it all the same",
-        more="Where STLS was there yesterday and is missing today, somebody on the way may have "
-        "taken it out.",
+        "stls-missing", 5, "The server offers no TLS here, so the password was not sent.",
+        why="Without TLS, an attacker on the network can read the password and the mail.",
+        admin="Give the server a certificate. Offer STLS, or TLS on port 995.",
+        you="Try pop3s:// (port 995). --insecure-plaintext sends the password unencrypted.",
+        more="If the server offered STLS yesterday and does not today, an attacker on the network "
+        "may have removed it.",
     ),
     Explanation(
-        "stls-refused", 5, "STLS is announced, but refused when it is used.",
-        why="most often the server has no certificate it can read",
-        admin="see the log: certificate and key readable, and of one pair?",
-        you="try pop3s:// (port 995)",
+        "stls-refused", 5, "The server announces STLS, but rejects the command.",
+        why="Most often the server cannot read its certificate.",
+        admin="Check the log: are certificate and key readable, and do they match?",
+        you="Try pop3s:// (port 995).",
     ),
     Explanation(
-        "stls-injection", 5, "Something was sent in clear behind the answer to STLS: an attack.",
-        why="words put there would be taken for the server's own, as if they came through TLS",
-        admin="a server or proxy that does so must be mended: the CVE-2011-0411 kind of fault",
-        you="do not log in from this network until it is explained",
+        "stls-injection", 5, "Unencrypted data followed the reply to STLS: this may be an attack.",
+        why="A client that accepts such data believes that it came from the server through TLS.",
+        admin="Upgrade the server or proxy that sends it. The fault is like CVE-2011-0411.",
+        you="Do not log in from this network until the cause is known.",
     ),
 )  # fmt: skip
