@@ -66,4 +66,4 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="pop3")
 def main() -> None:
-    """POP3: serve mail, and find out why a mail account does not work."""
+    """Serve mail over POP3, and find out why a mail account does not work."""

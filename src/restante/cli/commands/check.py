@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from restante.diagnosis.request import CheckRequest
 
 _OUTPUT = (
-    click.option("--json", "as_json", is_flag=True, help="The whole report as JSON."),
-    click.option("-s", "--silent", is_flag=True, help="The verdict only."),
+    click.option("--json", "as_json", is_flag=True, help="Print the report as JSON."),
+    click.option("-s", "--silent", is_flag=True, help="Print only the verdict."),
 )
 
 
 @click.command()
 @click.argument("account")
-@click.option("--deep", is_flag=True, help="Fetch every message and compare it with the lists.")
+@click.option("--deep", is_flag=True, help="Fetch every message and compare it with LIST.")
 @click.option(
     "--wait",
     type=Seconds(zero=True),
     default=0,
     metavar="SECONDS",
-    help="Wait for a locked mailbox so long.",
+    help="Wait up to this long if the mailbox is locked.",
 )
 @account_options
 @_OUTPUT[0]
@@ -36,10 +36,12 @@ _OUTPUT = (
 def check(
     account: str, *, deep: bool, wait: float, as_json: bool, silent: bool, **given: Any
 ) -> None:
-    """Say whether a mail account works and, if not, why. Nothing is changed.
+    """Find out whether a mail account works and, if not, why.
 
-    ACCOUNT is user@domain, pop3s://user@host[:port], pop3://user@host (STLS), or a name from the
-    file of accounts.
+    The check changes nothing on the server.
+
+    ACCOUNT is user@domain, pop3s://user@host[:port], pop3://user@host (STLS), or a name from
+    ~/.config/restante/accounts.toml.
     """
     from restante.diagnosis.request import TOTAL
 
@@ -58,9 +60,10 @@ def check(
 @_OUTPUT[0]
 @_OUTPUT[1]
 def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
-    """Do the same without a login: no password is asked for.
+    """Check a server without logging in.
 
-    HOST is a server's name, with a port where that is not 995, or an account as for `check`.
+    HOST is a server name, with a port if it is not 995, or an account such as user@domain. No
+    password is needed.
     """
     from restante.diagnosis.request import TOTAL
 

@@ -10,12 +10,12 @@ VARIABLE = "_POP3_COMPLETE"  # click answers a shell's questions where it is set
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print what makes a shell complete subcommands and options by Tab.
+    """Print a shell script that completes commands and options.
 
     \b
-    bash: put this line in ~/.bashrc
+    bash: add this line to ~/.bashrc
         eval "$(pop3 completion bash)"
-    zsh: put this line in ~/.zshrc
+    zsh: add this line to ~/.zshrc
         eval "$(pop3 completion zsh)"
     fish: run once
         pop3 completion fish > ~/.config/fish/completions/pop3.fish

@@ -35,7 +35,7 @@ class PipeCommand(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Do it."""
+        """Run the command; an unforeseen error exits with EX_TEMPFAIL."""
         try:
             return super().invoke(ctx)
         except PermissionError as error:
@@ -54,14 +54,14 @@ class PipeCommand(click.Command):
     "-f",
     "--sender",
     metavar="ADDRESS",
-    help="The envelope's sender, empty for a bounce.  [default: the message's From line or "
+    help="Set the envelope sender, empty for a bounce.  [default: the message's From line or "
     "Return-Path]",
 )
 def deliver(user: str, file: Path | None, sender: str | None, **given: Path | str | None) -> None:
-    """Put the message on standard input into the maildrop of USER, a name or an address.
+    """Deliver the message on standard input to USER.
 
-    The exit code is 0 only when the message is on the disk. Else it is 64: wrong usage; 65: too
-    big; 67: no such user; 75: try again later; 77: a mail loop.
+    USER is a name or an address. Exit codes: 0 delivered and on disk, 64 usage error, 65 message
+    too large, 67 unknown user, 75 temporary failure (retry later), 77 mail loop.
     """
     from restante.delivery import replies
     from restante.server.config.loader import ConfigError

@@ -23,17 +23,20 @@ NOTHING = 3
 
 @click.command()
 @click.argument("address")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "-m",
     "--max-time",
     type=Seconds(),
     default=10.0,
     metavar="SECONDS",
-    help="The time for all of it.",
+    help="Limit the time for the whole command.",
 )
 def discover(address: str, *, as_json: bool, max_time: float) -> None:
-    """Find the POP3 server of a mail address: DNS (RFC 6186), autoconfig, guesses."""
+    """Find the POP3 server of a mail address.
+
+    The search uses DNS SRV records (RFC 6186), autoconfig and the usual host names.
+    """
     from restante.client.discovery.discover import discover
 
     with error_reporting():

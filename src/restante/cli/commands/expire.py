@@ -17,12 +17,12 @@ import click
     type=click.Path(path_type=Path),
     help="Read the configuration from this file.",
 )
-@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--dry-run", is_flag=True, help="List the messages to remove, but remove nothing.")
 def expire(file: Path, *, dry_run: bool) -> None:
     """Remove mail that is older than the configuration allows.
 
-    A server does so by itself once an hour. Ends with 1 when a maildrop could not be looked after,
-    but for one that is in use.
+    A running server does this once an hour. Exits with 1 if a maildrop could not be processed.
+    Maildrops in use are skipped.
     """
     from restante.server import components, event_log
     from restante.server.config import loader

@@ -11,7 +11,10 @@ import click
 @click.command()
 @click.argument("id", required=False)
 def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the screen
-    """Say what an id of `pop3 check` means, who can fix it, and how. Without ID, list them all."""
+    """Explain an id of `pop3 check`, with its causes and fixes.
+
+    Without ID, list all ids.
+    """
     from restante.diagnosis.explanations import EXPLANATIONS
 
     if id is None:

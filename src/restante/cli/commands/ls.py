@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 100  # headers that are asked for before a bar moves
 
-json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
 @click.command()
@@ -28,7 +28,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @account_options
 @json_option
 def stat(account: str, *, as_json: bool, **given: Any) -> None:
-    """Tell how many messages there are, and how large they are together."""
+    """Show the number of messages and their total size."""
     from restante.diagnosis import wording
 
     with open_maildrop(parse_account(account, given)) as drop:
@@ -59,12 +59,13 @@ def uidl(account: str, *, as_json: bool, **given: Any) -> None:
 @click.option(
     "--retr",
     is_flag=True,
-    help="Fetch messages up to 1 MB where the server has no TOP; it may count that as reading.",
+    help="Fetch whole messages, up to 1 MB each, if TOP is not supported. Servers may mark them as "
+    "read.",
 )
 @account_options
 @json_option
 def ls(account: str, *, retr: bool, as_json: bool, **given: Any) -> None:
-    """List the messages: size, date, sender and subject."""
+    """List the messages with size, date, sender and subject."""
     from restante.cli.output import columns
 
     with open_maildrop(parse_account(account, given)) as drop:

@@ -36,7 +36,7 @@ class MonitorCommand(click.Command):
     """A command whose usage errors are UNKNOWN to a monitoring system."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run as the others do."""
+        """Run the command as any other click command."""
         return super().main(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -50,10 +50,22 @@ class MonitorCommand(click.Command):
 
 @click.command(cls=MonitorCommand)
 @click.argument("account", required=False)
-@click.option("-H", "server", metavar="HOST", help="The server, as plug-ins name it.")
-@click.option("-p", "at_port", type=int, metavar="PORT", help="Its port.")
-@click.option("-w", "warning", multiple=True, metavar="WHAT=N", help="Warn: cert=14, login=2 ...")
-@click.option("-c", "critical", multiple=True, metavar="WHAT=N", help="Critical: the same.")
+@click.option("-H", "server", metavar="HOST", help="Connect to this server, like --host.")
+@click.option("-p", "at_port", type=int, metavar="PORT", help="Connect to this port, like --port.")
+@click.option(
+    "-w",
+    "warning",
+    multiple=True,
+    metavar="WHAT=N",
+    help="Set a threshold for WARNING, e.g. cert=14; may be repeated.",
+)
+@click.option(
+    "-c",
+    "critical",
+    multiple=True,
+    metavar="WHAT=N",
+    help="Set a threshold for CRITICAL, e.g. cert=3; may be repeated.",
+)
 @account_options
 def monitor(
     account: str | None,
@@ -64,8 +76,9 @@ def monitor(
     critical: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Print one line for Nagios or Icinga, with performance data; the exit code is 0 to 3.
+    """Print one status line for Nagios or Icinga.
 
+    The line includes performance data. Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
     Thresholds are cert (days left), login and time (seconds), count, size (octets), age (seconds
     since the newest message): -w cert=14 -c cert=3 -w login=2.
     """

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 @click.argument("lines", type=click.IntRange(0), default=0)
 @account_options
 def top(account: str, number: int, lines: int, **given: Any) -> None:
-    """Show the header of message NUMBER and so many LINES of its body."""
+    """Show the header of a message and the first lines of its body.
+
+    NUMBER is the number of the message. LINES is the number of body lines, 0 by default.
+    """
     with open_maildrop(parse_account(account, given)) as drop:
         head = drop[number].top(lines)
     if sys.stdout.isatty():
@@ -35,9 +38,10 @@ def top(account: str, number: int, lines: int, **given: Any) -> None:
 @click.argument("command", nargs=-1, required=True)
 @account_options
 def raw(account: str, command: tuple[str, ...], **given: Any) -> None:
-    """Log in, send COMMAND as it is typed, and show the answer as it comes.
+    """Send one POP3 command as typed, and show the reply.
 
-    DELE marks, and nothing is removed: `pop3 rm` removes.
+    COMMAND is sent after the login. A message that DELE marks is not removed. Use `pop3 rm` to
+    remove messages.
     """
     with open_maildrop(parse_account(account, given)) as drop:
         status: list[Status] = []

@@ -21,12 +21,13 @@ NOT_CONFIRMED = 13
 @click.command()
 @click.argument("account")
 @click.argument("messages", nargs=-1, required=True, metavar="NUMBER|UID...")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("-y", "--yes", is_flag=True, help="Delete without asking for confirmation.")
 @account_options
 def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> None:
-    """Delete messages by number or unique-id, for good, after showing what they are.
+    """Delete messages permanently, by number or unique-id.
 
-    A number is good for this moment only: scripts name unique-ids.
+    Each message is shown before it is deleted. Message numbers change between sessions; use
+    unique-ids in scripts.
     """
     with open_maildrop(parse_account(account, given)) as drop:
         found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]

@@ -43,50 +43,54 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
     "--listen",
     multiple=True,
     metavar="HOST:PORT",
-    help="Listen here; may be given more than once.  [default: 127.0.0.1:110, [::1]:110]",
+    help="Listen on this address; may be repeated.  [default: 127.0.0.1:110, [::1]:110]",
 )
 @click.option(
     "--tls-listen",
     multiple=True,
     metavar="HOST:PORT",
-    help="Listen here with TLS; may be given more than once. Port 995 is the usual one.",
+    help="Listen with TLS on this address; may be repeated. The usual port is 995.",
 )
-@click.option("--certificate", type=FILE, metavar="FILE", help="The certificate, PEM, with chain.")
-@click.option("--key", type=FILE, metavar="FILE", help="The private key of the certificate, PEM.")
+@click.option(
+    "--certificate", type=FILE, metavar="FILE", help="Use this certificate with its chain, in PEM."
+)
+@click.option(
+    "--key", type=FILE, metavar="FILE", help="Use this private key of the certificate, in PEM."
+)
 @mail_options
 @click.option(
     "--lmtp",
     metavar="FILE",
-    help="Take mail from an MTA at this Unix socket; or at a HOST:PORT of this machine.",
+    help="Accept mail by LMTP on this Unix socket, or on HOST:PORT of this machine.",
 )
 @click.option(
     "--smtp",
     metavar="HOST:PORT",
-    help="Take mail by SMTP from programs on this machine, for tests.",
+    help="Accept mail by SMTP from programs on this machine, for tests.",
 )
 @click.option(
     "--login-delay",
     type=click.IntRange(1, 86_400),
     metavar="SECONDS",
-    help="Refuse a user's login for so long after the last one.",
+    help="Reject a user's next login for this time after the last one.",
 )
 @click.option(
     "--workers",
     callback=_workers,
     metavar="N|auto",
-    help="Serve in so many processes, a core each; auto is one for each core.  [default: 1]",
+    help='Set the number of worker processes; "auto" starts one for each CPU core.  [default: 1]',
 )
 @click.option(
     "--demo",
     type=FILE,
     metavar="DIR",
-    help=f"Make a demo account with five messages in DIR and serve it at {DEMO_LISTEN}, "
-    f"and with TLS at {DEMO_TLS_LISTEN}; take mail for it by SMTP at {DEMO_SMTP}.",
+    help=f"Create a demo account with five messages in DIR and serve it on {DEMO_LISTEN}, "
+    f"and with TLS on {DEMO_TLS_LISTEN}. Accept mail for it by SMTP on {DEMO_SMTP}.",
 )
 def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
 
-    Flags win over the configuration file.
+    Options override the configuration file.
     """
     from restante.cli.options import delivery
     from restante.delivery.settings import CannotListenError

@@ -57,26 +57,32 @@ class Size(click.ParamType[int]):
 @click.command()
 @click.argument("account")
 @click.argument("number", type=click.IntRange(1))
-@click.option("--raw", is_flag=True, help="The octets as they are; in a terminal made harmless.")
-@click.option("--headers", is_flag=True, help="The whole header only.")
-@click.option("--part", type=click.IntRange(1), metavar="N", help="Only part N, decoded.")
+@click.option(
+    "--raw",
+    is_flag=True,
+    help="Show the message undecoded. Terminals get no control characters.",
+)
+@click.option("--headers", is_flag=True, help="Show only the header, complete.")
+@click.option(
+    "--part", type=click.IntRange(1), metavar="N", help="Show or write only part N, decoded."
+)
 @click.option(
     "--save",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write the message, or the part, into DIR as a new file.",
+    help="Write the message or the part to a new file in DIR.",
 )
 @click.option(
     "--save-all",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write every part that is not shown as text into DIR.",
+    help="Write each part that is not shown as text to a new file in DIR.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write the message, or the part, to a new FILE.",
+    help="Write the message or the part to the new file FILE.",
 )
 @click.option(
     "--max-size",
@@ -84,7 +90,7 @@ class Size(click.ParamType[int]):
     default=MOST_OCTETS,
     show_default="256M",
     metavar="SIZE",
-    help="The most octets of a message to fetch.",
+    help="Reject a message of more octets than this.",
 )
 @account_options
 def show(  # noqa: PLR0913  # one for each option
@@ -100,7 +106,7 @@ def show(  # noqa: PLR0913  # one for each option
     max_size: int,
     **given: Any,
 ) -> None:
-    """Show message NUMBER. Nothing is deleted."""
+    """Show one message, decoded. Nothing is deleted."""
     if sum(map(bool, (raw, headers, save, save_all, output))) > 1:
         raise click.UsageError("choose one of --raw, --headers, --save, --save-all and --output")
     if part and (raw or headers or save_all):

@@ -22,15 +22,19 @@ users_option = click.option(
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="The file of accounts.",
+    help="Use FILE as the accounts file.",
 )
 stdin_option = click.option(
-    "--password-stdin", "stdin", is_flag=True, help="Read the password as a line of standard input."
+    "--password-stdin",
+    "stdin",
+    is_flag=True,
+    help="Read the password from the first line of standard input.",
 )
 scram_option = click.option(
     "--scram/--no-scram",
     default=True,
-    help="Store keys for SCRAM-SHA-256 beside the hash, so that clients need not say the password.",
+    help="Store SCRAM-SHA-256 keys with the hash, so that clients can log in without sending the "
+    "password.",
 )
 
 
@@ -45,7 +49,10 @@ def user() -> None:
 @stdin_option
 @scram_option
 def add(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
-    """Add an account. The file is made, for its owner only, when it is missing."""
+    """Add an account.
+
+    If the accounts file is missing, it is created and only its owner can read it.
+    """
     from restante.auth import passwd_entry, passwd_file
 
     if problem := passwd_file.name_problem(name):
@@ -81,7 +88,7 @@ def passwd(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
 @user.command("list")
 @users_option
 def list_(file: Path) -> None:
-    """List the accounts, and tell which lines of the file are no use."""
+    """List the accounts, and report invalid lines of the file."""
     from restante.auth import passwd_file
 
     with _trouble_told(file):
@@ -98,7 +105,7 @@ def list_(file: Path) -> None:
 @click.argument("name")
 @users_option
 def remove(name: str, file: Path) -> None:
-    """Remove an account. Its mail stays where it is."""
+    """Remove an account. Its mail is not deleted."""
     from restante.auth import passwd_file
 
     with _trouble_told(file):

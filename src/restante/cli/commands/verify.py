@@ -30,12 +30,19 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 @click.command()
 @click.argument("server", metavar="HOST", required=False)
 @click.option("--maildir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Deliver odd messages by writing into the user's Maildir.")  # fmt: skip
-@click.option("--lmtp", metavar="ADDRESS", help="... by LMTP, at host:port or a socket's path.")
-@click.option("--deliver", "command", metavar="COMMAND", help="... by this, on standard input.")
-@click.option("--only", multiple=True, metavar="ID", help="Only checks of this requirement.")
-@click.option("--list", "listing", is_flag=True, help="List the checks, and do nothing.")
-@click.option("--json", "as_json", is_flag=True, help="The results as JSON.")
+              help="Deliver test messages by writing to the Maildir DIR of the user.")  # fmt: skip
+@click.option("--lmtp", metavar="ADDRESS",
+              help="Deliver test messages by LMTP to host:port or a socket's path.")  # fmt: skip
+@click.option("--deliver", "command", metavar="COMMAND",
+              help="Deliver test messages by COMMAND, on its standard input.")  # fmt: skip
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="ID",
+    help="Run only the checks of this requirement; may be repeated.",
+)
+@click.option("--list", "listing", is_flag=True, help="List the checks, and exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 @account_options
 def verify(  # noqa: PLR0913  # one for each option
     server: str | None,
@@ -48,11 +55,12 @@ def verify(  # noqa: PLR0913  # one for each option
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Test whether a POP3 server does what the RFCs want; each check names its requirements.
+    """Test whether a POP3 server conforms to the RFCs.
 
-    HOST is a server's name, with a port where that is not 995, or a URL. With --user the checks
-    behind a login run too. Told how to deliver, it puts in odd messages of its own, checks them
-    octet for octet, and removes them. It deletes nothing else.
+    HOST is a server name, with a port if it is not 995, or a URL. Each check names its
+    requirements. With --user the checks that require a login run too. With --maildir, --lmtp or
+    --deliver the test delivers its own messages, compares them octet for octet, and deletes them.
+    No other message is deleted.
     """
     from restante.conformance import suite
 

@@ -29,40 +29,76 @@ SECONDS = Seconds()
 NOTICES = "restante.notices"  # of a click.Context: ids of warnings that were told
 
 _OPTIONS = (
-    click.option("-u", "--user", metavar="NAME", help="The name to log in with."),
-    click.option("--host", metavar="NAME", help="The server, in place of what was discovered."),
-    click.option("--port", type=click.IntRange(1, 65535), metavar="PORT", help="Its port."),
-    click.option("--starttls", is_flag=True, help="TLS by STLS, on port 110 where none is given."),
-    click.option("-k", "--insecure", is_flag=True, help="Go on with a certificate that fails."),
-    click.option("--cacert", type=FILE, metavar="FILE", help="Trust the authorities in this file."),
-    click.option("--servername", metavar="NAME", help="The name the certificate must have."),
+    click.option("-u", "--user", metavar="NAME", help="Log in with this user name."),
+    click.option(
+        "--host", metavar="NAME", help="Connect to this server instead of the discovered one."
+    ),
+    click.option(
+        "--port", type=click.IntRange(1, 65535), metavar="PORT", help="Connect to this port."
+    ),
+    click.option("--starttls", is_flag=True, help="Start TLS with STLS (port 110 by default)."),
+    click.option(
+        "-k", "--insecure", is_flag=True, help="Accept a certificate that fails verification."
+    ),
+    click.option(
+        "--cacert",
+        type=FILE,
+        metavar="FILE",
+        help="Trust only the certificate authorities in this PEM file.",
+    ),
+    click.option("--servername", metavar="NAME", help="Require this name in the certificate."),
     click.option(
         "--insecure-plaintext",
         is_flag=True,
-        help="Let the password go in clear where the server has no TLS.",
-    ),
-    click.option("--require-tls", is_flag=True, help="Do not log in without TLS, not here either."),
-    click.option("--no-capa", is_flag=True, help="Do not ask for CAPA: the server fails at it."),
-    click.option("--oauth", is_flag=True, help="The password is an OAuth 2 access token."),
-    click.option("--mechanism", metavar="NAME", help="Log in by this, such as USER or PLAIN."),
-    click.option("-4", "ipv4", is_flag=True, help="IPv4 only."),
-    click.option("-6", "ipv6", is_flag=True, help="IPv6 only."),
-    click.option(
-        "--resolve", multiple=True, metavar="HOST:PORT:ADDRESS", help="Do not ask the DNS for HOST."
+        help="Send the password unencrypted if the server does not offer TLS.",
     ),
     click.option(
-        "-m", "--max-time", type=SECONDS, metavar="SECONDS", help="The time for all of it."
+        "--require-tls",
+        is_flag=True,
+        help="Never log in without TLS, not even to a server on this machine.",
+    ),
+    click.option("--no-capa", is_flag=True, help="Do not send CAPA, for servers that fail at it."),
+    click.option("--oauth", is_flag=True, help="Use the password as an OAuth 2 access token."),
+    click.option(
+        "--mechanism",
+        metavar="NAME",
+        help="Use only this login mechanism, e.g. PLAIN or USER.",
+    ),
+    click.option("-4", "ipv4", is_flag=True, help="Use IPv4 only."),
+    click.option("-6", "ipv6", is_flag=True, help="Use IPv6 only."),
+    click.option(
+        "--resolve",
+        multiple=True,
+        metavar="HOST:PORT:ADDRESS",
+        help="Connect to ADDRESS for HOST:PORT, without the DNS; may be repeated.",
     ),
     click.option(
-        "--connect-timeout", type=SECONDS, metavar="SECONDS", help="... for a connection."
+        "-m",
+        "--max-time",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Limit the time for the whole command.",
     ),
-    click.option("--timeout", type=SECONDS, metavar="SECONDS", help="... for each reply."),
-    click.option("-v", "--verbose", is_flag=True, help="Show the conversation, without secrets."),
+    click.option(
+        "--connect-timeout",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Limit the time for each connection attempt.  [default: 10]",
+    ),
+    click.option(
+        "--timeout",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Limit the time for each reply.  [default: 20]",
+    ),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Show commands and replies, without secrets."
+    ),
     click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
         default="auto",
-        help="Colours.  [default: auto]",
+        help="Colour the output.  [default: auto]",
     ),
 )
 

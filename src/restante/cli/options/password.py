@@ -24,20 +24,30 @@ F = TypeVar("F", bound="Callable[..., Any]")
 VARIABLE = "POP3_PASSWORD"
 
 _OPTIONS = (
-    click.option("--password-command", metavar="COMMAND", help="The first line that this prints."),
+    click.option(
+        "--password-command",
+        metavar="COMMAND",
+        help="Run COMMAND and use its first output line as the password.",
+    ),
     click.option(
         "--password-file",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
-        help="The first line of this file.",
+        help="Read the password from the first line of FILE.",
     ),
-    click.option("--password-stdin", is_flag=True, help="The first line of standard input."),
-    click.option("--netrc", is_flag=True, help="The password in ~/.netrc for the host."),
-    click.option("--keyring", is_flag=True, help="The one in the desktop's keyring for the host."),
+    click.option(
+        "--password-stdin",
+        is_flag=True,
+        help="Read the password from the first line of standard input.",
+    ),
+    click.option("--netrc", is_flag=True, help="Read the password of the host from ~/.netrc."),
+    click.option(
+        "--keyring", is_flag=True, help="Read the password of the host from the system keyring."
+    ),
     click.option(
         "--password",
         metavar="PASSWORD",
-        help="The password itself. Everybody on this machine can read it: see the others.",
+        help="Use PASSWORD. Other local users can see it; prefer another --password option.",
     ),
 )
 

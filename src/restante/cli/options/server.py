@@ -22,14 +22,21 @@ MAIL_KEYS = {
 """These flags by the keys of the configuration file that they stand for."""
 
 _OPTIONS = (
-    click.option("--mail", type=FILE, metavar="DIR", help="The folder with the mail, DIR/NAME."),
+    click.option(
+        "--mail", type=FILE, metavar="DIR", help="Use DIR/NAME as the maildrop of the account NAME."
+    ),
     click.option(
         "--format",
         "kind",
         type=click.Choice(["maildir", "mbox"]),
-        help="Whether DIR/NAME is a Maildir or an mbox.  [default: maildir]",
+        help="Set the format of the maildrops.  [default: maildir]",
     ),
-    click.option("--users", type=FILE, metavar="FILE", help="The file of accounts: see pop3 user."),
+    click.option(
+        "--users",
+        type=FILE,
+        metavar="FILE",
+        help="Read the accounts from FILE, which `pop3 user` edits.",
+    ),
 )
 
 

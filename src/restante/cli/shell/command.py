@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 @click.argument("account")
 @account_options
 def shell(account: str, **given: Any) -> None:
-    """Talk to a server by hand: the article's commands, friendlier ones, and TLS below.
+    """Open an interactive POP3 session with help and completion.
 
-    `pop3 ACCOUNT` does the same. A script can be piped in: it deletes only where it says commit.
+    `pop3 ACCOUNT` opens it too. A script on standard input deletes marked messages only with the
+    command "commit".
     """
     from restante.cli.shell.screen import ShellScreen, harmless_streams
     from restante.cli.shell.session import ShellSession
