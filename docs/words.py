@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from restante.cli.main import SUBCOMMANDS, main
+from restante.diagnosis.explanations import EXPLANATIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,6 +88,12 @@ def help_texts() -> Iterator[tuple[str, str]]:
         yield name, "\n".join([command.help or "", *options])
 
 
+def explanations() -> Iterator[tuple[str, str]]:
+    """Yield the id of each explanation, and its sentences."""
+    for row in EXPLANATIONS.values():
+        yield row.id, f"{row.verdict}\n{row.why}\n{row.admin}\n{row.you}\n{row.more}"
+
+
 def faults(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
     """Yield each word that gives bad English away, with its line and advice."""
     for number, line in lines:
@@ -100,7 +107,8 @@ def problems() -> Iterator[str]:
     texts = [
         (str(page.relative_to(ROOT)), prose(page.read_text()), PAGES_TO_DO) for page in pages()
     ]
-    texts += [(name, enumerate(text.splitlines(), 1), frozenset()) for name, text in help_texts()]
+    for name, text in (*help_texts(), *explanations()):
+        texts.append((name, enumerate(text.splitlines(), 1), frozenset()))
     for name, lines, to_do in texts:
         if name not in to_do:
             yield from (f"{name}:{word}" for word in faults(lines))

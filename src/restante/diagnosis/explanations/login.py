@@ -10,7 +10,7 @@ LOGIN = (
         you="Use pop3s:// (port 995), or STLS on port 110.",
     ),
     Explanation(
-        "auth-failed", 7, "The name or the password is wrong; the server does not say which.",
+        "auth-failed", 7, "The name or the password is wrong. The server does not say which.",
         why="Servers give the same answer for an unknown or locked account, on purpose.",
         admin="Find the reason in the server's log.",
         you="Type the password by hand. Try the whole address, then only the part before the @.",
@@ -39,7 +39,7 @@ LOGIN = (
         you="Create an app password in the provider's security settings and use it.",
     ),
     Explanation(
-        "auth-oauth", 10, "This provider no longer accepts passwords for POP; it requires OAuth2.",
+        "auth-oauth", 10, "This provider requires OAuth2 for POP. It no longer accepts passwords.",
         why="The server offers XOAUTH2 or OAUTHBEARER, and rejected the password.",
         admin="On your own server, check the password too. It may be wrong.",
         you='Choose "OAuth2" as the login method in the mail program, or create an app password '
@@ -58,7 +58,7 @@ LOGIN = (
         you="Change the password in web mail, or as the server's reply says. Then check again.",
     ),
     Explanation(
-        "auth-locked", 7, "The account is locked or closed; the password is not the cause.",
+        "auth-locked", 7, "The account is locked or closed. The password is not the cause.",
         why="The server's reply, shown above, says so. The cause may be too many failed logins, "
         "or a decision of the administrator.",
         admin="Find out why the account was locked, and which program still uses an old password.",
@@ -71,7 +71,7 @@ LOGIN = (
         you="Stop programs that check too often or use an old password. Wait, then try once.",
     ),
     Explanation(
-        "auth-temp", 8, "The server cannot check logins now; the password may be correct.",
+        "auth-temp", 8, "The server cannot check logins now. The password may be correct.",
         why="The server's back end, a database or a directory, does not answer.",
         admin="Check the back end that stores the accounts, and the server's disk.",
         you="Do not change the password. Try again later.",
@@ -84,7 +84,7 @@ LOGIN = (
         you="Wait, then try once. Repeated attempts make a ban longer.",
     ),
     Explanation(
-        "locked", 9, "Another session has locked the mailbox; the password is correct.",
+        "locked", 9, "Another session has locked the mailbox. The password is correct.",
         why="Another program is fetching mail, or it crashed and its lock remains.",
         admin="End the stale session.",
         you="Close other mail programs and phones, or let the check wait: --wait 60.",

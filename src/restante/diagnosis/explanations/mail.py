@@ -59,7 +59,7 @@ MAIL = (
         admin="End the reply to TOP n 0 at the empty line after the header: RFC 1939 section 7.",
     ),
     Explanation(
-        "capa-lost", 1, "The connection ends at CAPA; without CAPA it works.",
+        "capa-lost", 1, "The connection ends at CAPA, but works without CAPA.",
         why="The server, or a proxy before it, does not support CAPA. Mail programs that send "
         "CAPA fail.",
         admin="Answer CAPA with -ERR at least, and keep the connection open.",
@@ -151,8 +151,8 @@ MAIL = (
         you="Try again later. Your password is not the cause.",
     ),
     Explanation(
-        "sys-perm", 14, "The server reports a permanent failure; the administrator must mend it.",
-        why="[SYS/PERM] means that waiting does not help (RFC 3206). The server's reply is shown "
+        "sys-perm", 14, "The server reports a permanent failure, so waiting does not help.",
+        why="[SYS/PERM] means that an administrator must mend it (RFC 3206). The reply is shown "
         "above.",
         admin="Check the server's log at this time: files, permissions, quota.",
         you="Report the reply above to the administrator. Your password is not the cause.",

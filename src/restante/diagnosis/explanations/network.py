@@ -31,7 +31,7 @@ NETWORK = (
         "looked-up-local", 3, "The name of the mail server leads to this machine.",
         why="An untrusted name could connect this machine to its own private services.",
         admin="Publish the server's public address.",
-        you="If the server runs on this machine, name it: pop3s://user@localhost",
+        you="If the server runs on this machine, use pop3s://user@localhost.",
     ),
     Explanation(
         "dns-noaddr", 3, "The name exists, but has no address.",
@@ -102,13 +102,13 @@ NETWORK = (
         you="Use port 995 (TLS) or 110 for POP3. IMAP uses 993 and 143, SMTP 25, 465 and 587.",
     ),
     Explanation(
-        "tls-on-plain", 6, "The port requires TLS from the first octet; TLS was not used.",
+        "tls-on-plain", 6, "The port requires TLS from the first octet, but TLS was not used.",
         why="Client and server each wait for the other.",
         admin="Nothing. The server works.",
         you='Choose "SSL/TLS" in the mail program, not "STARTTLS" or "none".',
     ),
     Explanation(
-        "plain-on-tls", 6, "The port uses POP3 without TLS; the client started TLS.",
+        "plain-on-tls", 6, "The port uses POP3 without TLS, but the client started TLS.",
         why="The server sends an unencrypted greeting, so the TLS handshake fails.",
         admin="If this is port 995, enable TLS on it and give the listener its certificate.",
         you='Choose "STARTTLS" with this port, or "SSL/TLS" with port 995.',

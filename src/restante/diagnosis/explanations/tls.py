@@ -58,13 +58,13 @@ ENCRYPTION = (
         "tls-old", 5, "The server supports only versions of TLS that are no longer safe.",
         why="RFC 8996 retired TLS 1.0 and 1.1. New programs refuse them.",
         admin="Enable TLS 1.2 and 1.3 on the server.",
-        you="There is no safe workaround. Ask the administrator to upgrade.",
+        you="Ask the administrator to upgrade. No workaround is safe.",
     ),
     Explanation(
         "tls-weak", 5, "The server's TLS is too weak: its keys, signatures or ciphers.",
         why="New programs refuse it. Only old programs can connect.",
         admin="Use an RSA key of at least 2048 bits or a P-256 key, SHA-256, and modern ciphers.",
-        you="There is no safe workaround. Ask the administrator to upgrade.",
+        you="Ask the administrator to upgrade. No workaround is safe.",
     ),
     Explanation(
         "tls-failed", 5, "The TLS handshake failed.",
