@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from support.calls import count
 
 LOGIN = ("USER ann", "PASS secret")
+IN_PYTHON = find_spec("restante.protocol.speedups") is None  # no compiler was there
 
 
 def test_a_poll(tmp_path: Path) -> None:
@@ -28,5 +30,5 @@ def test_retr(tmp_path: Path) -> None:
     """RETR passes through few functions in few modules."""
     calls = count(tmp_path, ["RETR 2"], warm=(*LOGIN, "RETR 1"))
     assert calls.replies.startswith(b"+OK 618 octets\r\nSubject: hello\r\n")
-    assert len(calls.functions) <= 29
-    assert len(calls.modules) <= 14
+    assert len(calls.functions) <= 29 + IN_PYTHON  # to_wire
+    assert len(calls.modules) <= 14 + IN_PYTHON  # line_ends

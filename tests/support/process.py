@@ -59,12 +59,19 @@ class Served:
         return self.process.wait(PATIENCE)
 
 
+_given: set[int] = set()  # by free_port
+
+
 def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that is free now, and that this process has not been given before."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        with socket.socket(family) as probe:
+            probe.bind((host, 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 @contextlib.contextmanager
