@@ -27,7 +27,13 @@ TRACE = {
 TRY_AGAIN = (75, 77)  # of sysexits.h; where a permission is missing, Postfix keeps the mail too
 
 _BEFORE = (b"LHLO me", b"MAIL FROM:<bob@example.com>", b"RCPT TO:<ann>", b"DATA")
-_LAZY = ("cli.deliver", "cli.mail_in", "delivery.office", "delivery.trace", "server.build")
+_LAZY = (
+    "cli.commands.deliver",
+    "cli.options.delivery",
+    "delivery.deliverer",
+    "delivery.trace_headers",
+    "server.components",
+)
 
 
 def by_lmtp(connection: socket.socket, message: bytes) -> Answer:
