@@ -227,9 +227,9 @@ def test_query_that_finds_nobody_any_more(database: Database) -> None:
             try:
                 for _ in range(2):
                     for name in ("ann@example.com", "nobody@example.com"):
-                        with pytest.raises(UnavailableError, match="finds nobody"):
+                        with pytest.raises(UnavailableError, match="finds no account"):
                             await accounts.owner(name)
-                        with pytest.raises(UnavailableError, match="finds nobody"):
+                        with pytest.raises(UnavailableError, match="finds no account"):
                             await accounts.verify(name, Secret(b"secret"))
             finally:
                 database.execute("UPDATE accounts SET active = NOT active")

@@ -35,8 +35,8 @@ class FileAuthenticator:
     """Proves passwords by a file of accounts.
 
     `warn` is called with words about each fault of the file when it is read, `alarm` with words
-    about a file of which nothing can be used. A proof is remembered for so many seconds, and
-    forgotten at once when the file changes. `mail_of` is as for `userfile.mail_doubts`.
+    about a file of which nothing can be used. A login is remembered for `remember` seconds, and
+    forgotten at once when the file changes. `mail_of` is as for `passwd_file.mail_doubts`.
 
     Nothing permanent follows from a file that is missing, unreadable or without a usable line: all
     methods raise UnavailableError then. The same holds for a line that cannot be used, and for a
@@ -72,7 +72,7 @@ class FileAuthenticator:
         self.at_once = (
             password_hashing.AT_ONCE
         )  # passwords; a server has those that wait take turns
-        self._key = self._own_key = secrets.token_bytes(passwd_file.KEY)  # for who has no account
+        self._key = self._own_key = secrets.token_bytes(passwd_file.KEY)  # for unknown names
         self._looks: dict[str, set[scram.ScramParameters]] = {}  # of keys, by mechanism
         self._remembered = LoginCache(remember)
         self._nobody = password_hashing.hash_password(Secret(secrets.token_bytes(16)))
@@ -118,7 +118,7 @@ class FileAuthenticator:
         self._vanished_until = now + SETTLE
 
     def _cannot_use(self, reason: str) -> UnavailableError:
-        """Return the error to raise; once the file was read, it is told of too, once."""
+        """Return the error to raise. After the file was read once, the log gets it too, once."""
         problem = f"{self._path}: {reason}"
         if self._read_at and problem != self._problem:
             self._alarm(f"{problem}; until that is mended, logins and mail have to wait")

@@ -35,7 +35,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
     another, `name`. A column that is named as a lock of Dovecot's, such as `nologin`, locks the
     account where it is not NULL; so does a hash with "!" or "*" before it.
 
-    A query that finds nobody, not even those whom it found last, is a fault and proves nothing.
+    A query that no longer finds any account, not even the last ones, is a fault and proves nothing.
     `check` is a query without parameters that returns a row while the accounts are there. It is
     asked as long as no name was found. Without it, no mail is refused in that time.
     """
@@ -110,7 +110,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         return next((found for found in rows if found[1]), (user, None))
 
     async def _check_query(self, row: Mapping[str, object] | None) -> None:
-        """Raise UnavailableError: it found nobody, and nobody of those whom it found before."""
+        """Raise UnavailableError: the query finds none of the accounts that it found before."""
         if row:
             return
         if not self._found:
@@ -120,7 +120,9 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         for name in reversed(tuple(self._found)):
             if await self._row(name):
                 return
-        raise UnavailableError("PostgreSQL: the query finds nobody, not even whom it found before")
+        raise UnavailableError(
+            "PostgreSQL: the query finds no account, not even the ones that it found before"
+        )
 
     async def _row(self, user: str) -> Mapping[str, object] | None:
         if "\0" in user:

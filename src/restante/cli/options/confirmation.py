@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from restante.protocol.failures import OtherDomain
 
 _RISK = (
-    "The answers of the DNS can be forged, and the password goes to whoever has that name. "
+    "The answers of the DNS can be forged, and the password goes to the owner of that name. "
     "Compare it with what the provider says."
 )
 

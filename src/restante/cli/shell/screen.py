@@ -21,7 +21,7 @@ LONG = 1_000_000  # octets that take a while
 COLOURS = {">": "cyan", "+OK": "green", "-ERR": "red"}
 
 
-class ShellError(Exception):  # it is what a person is told
+class ShellError(Exception):
     """What was typed cannot be done, and this text says why; "" where that was told already."""
 
 

@@ -16,7 +16,7 @@ SECONDS = 10.0
 
 
 def target_of(address: str, seconds: float = SECONDS) -> Target:
-    """Return the server of an address, as its domain says, after so many seconds at most.
+    """Return the server of an address, as its domain names it, within `seconds`.
 
     Raises ValueError: it is no address. Raises ServerUnreachable: no server is known. Raises
     OtherDomain: nothing but the DNS or a third party names the server, and it is not in the mail
