@@ -9,7 +9,7 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.protocol.failures import MalformedReply, ServerRefused
+from restante.protocol.errors import MalformedReplyError, ServerRefusedError
 from support.broken import HELLO, SILENCE, broken
 from support.command import pop3
 
@@ -64,7 +64,7 @@ def test_the_last_reply_goes_on(words: tuple[str | int, ...]) -> None:
 def test_the_library_hears_of_it_when_it_leaves() -> None:
     """Both faces raise at the end of the block what the last reply hid."""
     with broken(NOT_STUFFED, messages=(HELLO,)) as server:
-        with pytest.raises(MalformedReply, match="not-stuffed"):
+        with pytest.raises(MalformedReplyError, match="not-stuffed"):
             with blocking.connect(url(server.port), "hunter22") as drop:
                 drop[1].top()
 
@@ -72,7 +72,7 @@ def test_the_library_hears_of_it_when_it_leaves() -> None:
             async with restante.connect(url(server.port), "hunter22") as drop:
                 await drop[1].top()
 
-        with pytest.raises(MalformedReply, match="not-stuffed"):
+        with pytest.raises(MalformedReplyError, match="not-stuffed"):
             asyncio.run(look())
 
 
@@ -160,7 +160,7 @@ def test_the_library_fetches_no_large_message_for_its_header() -> None:
     lists = {"LIST": b"+OK\r\n1 1000001\r\n.\r\n"}
     with broken(WITHOUT_TOP | lists, messages=(HELLO,)) as server:
         with blocking.connect(url(server.port), "hunter22") as drop:
-            with pytest.raises(ServerRefused, match="top-missing"):
+            with pytest.raises(ServerRefusedError, match="top-missing"):
                 drop[1].header()
         assert "RETR 1" not in server.heard
 

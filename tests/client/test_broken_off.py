@@ -16,8 +16,7 @@ from restante.client import aio, blocking
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.client.tls import unverified
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
 from support.authority import make
 from support.broken import HELLO, SECOND, SILENCE, Broken, broken
 
@@ -261,13 +260,13 @@ def test_a_message_that_was_opened_and_not_asked_for_ends_nothing() -> None:
 def test_a_message_that_is_refused_leaves_the_connection_as_it_was() -> None:
     with broken({"RETR 1": b"-ERR marked\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
-            with pytest.raises(ServerRefused):
+            with pytest.raises(ServerRefusedError):
                 drop[1].read()
             assert drop[2].read() == SECOND
 
     async def read(port: int) -> bytes:
         async with restante.connect(url(port), password="pw") as drop:
-            with pytest.raises(ServerRefused):
+            with pytest.raises(ServerRefusedError):
                 await drop[1].read()
             return await drop[2].read()
 

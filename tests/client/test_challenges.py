@@ -19,8 +19,7 @@ from restante.client.mechanisms import Credentials
 from restante.client.options import Target
 from restante.client.session import ClientSession
 from restante.protocol.client.connection import Status
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import RemoteError, SecurityError
+from restante.protocol.errors import LocalError, RemoteError, SecurityError
 from support.broken import broken
 from support.false_scram import FalseScram
 

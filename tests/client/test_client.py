@@ -12,7 +12,7 @@ import pytest
 import restante
 from restante.client import blocking
 from restante.client.maildrop import SizeWarning
-from restante.protocol.failures import RemoteError
+from restante.protocol.errors import RemoteError
 from support.broken import CLOSE, HELLO, RESET, SECOND, SILENCE, broken
 from support.live import Live, serving
 

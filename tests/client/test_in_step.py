@@ -26,7 +26,7 @@ from restante.protocol.client.connection import (
     Step,
     carry_out,
 )
-from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError
+from restante.protocol.errors import ConnectionLostError, MalformedReplyError, RemoteError
 from support.broken import HELLO, broken
 
 TARGET = parse_url("pop3://ann@127.0.0.1")
@@ -87,7 +87,7 @@ def test_what_came_unasked_is_found_before_the_next_command(
     opened = box()
     asked = call(opened)
     assert next(asked) == Peek(0)
-    with pytest.raises(MalformedReply) as caught:
+    with pytest.raises(MalformedReplyError) as caught:
         asked.send(b"+OK more\r\n")
     assert caught.value.id == "desync"
     assert "+OK more" in caught.value.text
@@ -101,7 +101,7 @@ def test_a_server_that_said_goodbye_is_lost_in_its_own_words(
 ) -> None:
     asked = call(box())
     next(asked)
-    with pytest.raises(ConnectionLost, match="idle for too long"):
+    with pytest.raises(ConnectionLostError, match="idle for too long"):
         asked.send(b"-ERR idle for too long\r\n")
 
 
@@ -165,7 +165,7 @@ def test_a_message_of_the_promised_length_with_more_behind_it_is_an_error() -> N
     listed = f"+OK\r\n1 {len(first)}\r\n.\r\n".encode()
     with broken({"RETR": reply, "LIST": listed}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
-            with pytest.raises(MalformedReply):
+            with pytest.raises(MalformedReplyError):
                 drop[1].read()
                 drop.delete(1)
     assert "DELE 1" not in server.heard

@@ -14,8 +14,7 @@ import pytest
 import restante
 from restante import blocking
 from restante.client.options import Target
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import RemoteError, SecurityError
+from restante.protocol.errors import LocalError, RemoteError, SecurityError
 from support.authority import GOOD, trusting
 from support.broken import SILENCE, broken
 from support.command import pop3

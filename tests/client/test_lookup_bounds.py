@@ -20,7 +20,7 @@ from restante.client import blocking, name_resolution
 from restante.client.discovery.discover import GUESSES, MOST_EXCHANGERS, discover
 from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
 from restante.client.options import Options, Target
-from restante.protocol.failures import ServerUnreachable
+from restante.protocol.errors import ServerUnreachableError
 
 HOST = "autoconfig.example.com"
 URL = f"https://{HOST}/mail/config-v1.1.xml"
@@ -211,10 +211,10 @@ def test_hanging_name_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: over.wait(60))
     target = Target("pop.example.com", 995, "implicit", "ann")
     try:
-        with pytest.raises(ServerUnreachable) as caught:
+        with pytest.raises(ServerUnreachableError) as caught:
             blocking.connect(target, "pw", connect_seconds=0.2)
         assert caught.value.id == "dns-temp"
-        with pytest.raises(ServerUnreachable):
+        with pytest.raises(ServerUnreachableError):
             name_resolution.addresses(target, Options(connect_seconds=0.2))
     finally:
         over.set()
@@ -225,7 +225,7 @@ import asyncio, socket, threading, time
 import restante
 from restante import blocking
 from restante.client.discovery import sources
-from restante.protocol.failures import RemoteError
+from restante.protocol.errors import RemoteError
 
 def hang(*_, **__):
     time.sleep(100)

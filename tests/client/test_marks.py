@@ -9,7 +9,7 @@ from restante.client.maildrop import MaildropState, mark
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client.connection import Peek, Send
-from restante.protocol.failures import ServerRefused
+from restante.protocol.errors import ServerRefusedError
 from support.broken import broken
 
 
@@ -25,7 +25,7 @@ def test_a_message_counts_as_marked_from_when_dele_is_sent_until_it_is_refused()
     assert isinstance(marking.send(b""), Send)
     assert (before, box.may_quit) == (True, False)
     marking.send(b"")
-    with pytest.raises(ServerRefused):
+    with pytest.raises(ServerRefusedError):
         marking.send(b"-ERR no\r\n")
     assert not box.marked
 
@@ -35,7 +35,7 @@ def test_a_refused_second_delete_leaves_the_message_marked() -> None:
     with broken({"DELE": lambda _: next(answers)}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             drop.delete(1)
-            with pytest.raises(ServerRefused):
+            with pytest.raises(ServerRefusedError):
                 drop.delete(1)
             assert drop.marked == {1}
     assert "QUIT" not in server.heard

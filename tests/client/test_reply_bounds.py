@@ -10,8 +10,7 @@ import pytest
 import restante
 from restante import blocking
 from restante.client.options import Options
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import MalformedReply
+from restante.protocol.errors import LocalError, MalformedReplyError
 from support.broken import Broken, broken
 from support.command import pop3
 
@@ -61,7 +60,7 @@ def test_message_beyond_its_promise(face: Face) -> None:
     """A message that LIST called small ends at the bound, whatever comes."""
     endless = b"+OK\r\n" + PIECE * 100
     with broken({**listing(50), "RETR": endless}) as server:
-        with pytest.raises(MalformedReply, match="and no end"):
+        with pytest.raises(MalformedReplyError, match="and no end"):
             face(server, 50_000)
     whole = b"+OK\r\n" + PIECE * 50 + b".\r\n"
     with broken({**listing(50_000), "RETR": whole}) as server:
@@ -91,6 +90,6 @@ def test_reply_without_end(command: str, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("restante.protocol.client.operations.LISTING_LIMIT", 100_000)
     lines = b"".join(b"%d 10\r\n" % number for number in range(1, 20_000))
     with broken({**listing(10), command: b"+OK\r\n" + lines}) as server:
-        with pytest.raises(MalformedReply, match="and no end"):
+        with pytest.raises(MalformedReplyError, match="and no end"):
             with blocking.connect(url(server), "hunter22") as drop:
                 drop[1].top()

@@ -13,7 +13,7 @@ import restante
 from restante.client import blocking
 from restante.client.maildrop import SizeWarning
 from restante.protocol.client import operations
-from restante.protocol.failures import MalformedReply, ServerRefused
+from restante.protocol.errors import MalformedReplyError, ServerRefusedError
 from support.broken import HELLO, SECOND, broken
 
 WRONG = {"LIST": b"+OK\r\n1 5\r\n2 45\r\n.\r\n"}
@@ -49,13 +49,15 @@ def test_a_warning_about_a_size_points_at_who_asked_for_the_message() -> None:
 def test_a_wrong_size_ends_nothing_but_the_message() -> None:
     with broken(WRONG) as server:
         with blocking.connect(url(server.port), "pw", wrong_size="error") as drop:
-            with pytest.raises(MalformedReply, match=r"list-size: message 1 .* \(after RETR 1\)"):
+            with pytest.raises(
+                MalformedReplyError, match=r"list-size: message 1 .* \(after RETR 1\)"
+            ):
                 drop[1].read()
             assert drop[2].read() == SECOND
 
     async def read(port: int) -> bytes:
         async with restante.connect(url(port), password="pw", wrong_size="error") as drop:
-            with pytest.raises(MalformedReply, match="list-size"):
+            with pytest.raises(MalformedReplyError, match="list-size"):
                 await drop[1].read()
             return await drop[2].read()
 
@@ -84,7 +86,7 @@ def test_a_head_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -
     header = b"Subject: large\r\nX-Large: " + b"y" * 3000 + b"\r\n\r\n"
     with broken(messages=[header, HELLO]) as server:
         with blocking.connect(url(server.port), "pw") as drop:
-            with pytest.raises(MalformedReply, match="and no end"):
+            with pytest.raises(MalformedReplyError, match="and no end"):
                 drop[1].top()
 
 
@@ -93,7 +95,7 @@ def test_a_refused_top_is_named_as_a_refused_message_is() -> None:
         with blocking.connect(url(server.port), "pw") as drop:
             head, refused = drop.headers([1, 2])
             assert isinstance(head, bytes)
-            assert isinstance(refused, ServerRefused)
+            assert isinstance(refused, ServerRefusedError)
             assert (refused.id, refused.code) == ("retr-refused", "SYS/TEMP")
-            with pytest.raises(ServerRefused, match="retr-refused"):
+            with pytest.raises(ServerRefusedError, match="retr-refused"):
                 drop[2].header()

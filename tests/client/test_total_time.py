@@ -15,7 +15,7 @@ import restante
 from restante.client import asyncio_driver, blocking, socket_driver
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
-from restante.protocol.failures import RemoteError, ServerUnreachable
+from restante.protocol.errors import RemoteError, ServerUnreachableError
 from support.broken import broken
 
 
@@ -58,7 +58,10 @@ FACES = pytest.mark.parametrize("face", [connected, connected_by_asyncio])
 def test_a_connection_that_is_not_taken_ends_with_the_time_for_all(
     face: Callable[..., None],
 ) -> None:
-    with full() as port, pytest.raises(ServerUnreachable, match=r"within (1|0\.[0-9]+) seconds"):
+    with (
+        full() as port,
+        pytest.raises(ServerUnreachableError, match=r"within (1|0\.[0-9]+) seconds"),
+    ):
         face(port, total_seconds=1, connect_seconds=60)
 
 
@@ -69,7 +72,7 @@ def test_no_further_address_is_tried_when_the_time_is_over(
     tried = ["127.0.0.1"] * 1000
     monkeypatch.setattr("restante.client.name_resolution.addresses", lambda *_: tried)
     begun = time.monotonic()
-    with full() as port, pytest.raises(ServerUnreachable, match="did not answer"):
+    with full() as port, pytest.raises(ServerUnreachableError, match="did not answer"):
         face(port, total_seconds=1, connect_seconds=0.2)
     assert time.monotonic() - begun < 100  # of 200 seconds for all addresses
 

@@ -20,7 +20,7 @@ from restante.client.discovery.discover import Discovery, discover
 from restante.client.discovery.sources import NotFoundError, SrvRecord
 from restante.client.options import Options, Target
 from restante.diagnosis.explanations import EXPLANATIONS
-from restante.protocol.failures import OtherDomain, ServerUnreachable
+from restante.protocol.errors import OtherDomainError, ServerUnreachableError
 
 BANK = "bank.example"
 SRV = f"_pop3s._tcp.{BANK}"
@@ -78,10 +78,10 @@ def found(world: Forged, address: str = f"ann@{BANK}") -> Discovery:
 def test_a_server_of_another_domain_gets_no_password(
     world: Forged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library raises OtherDomain, and `check` fails with the command that goes on."""
+    """The library raises OtherDomainError, and `check` fails with the command that goes on."""
     monkeypatch.setattr(lookup, "discovered", lambda address, seconds: found(world, address))
     monkeypatch.setattr(socket, "create_connection", never)
-    with pytest.raises(OtherDomain) as caught:
+    with pytest.raises(OtherDomainError) as caught:
         blocking.connect(f"ann@{BANK}", "hunter22")
     assert caught.value.id in EXPLANATIONS
 
@@ -89,7 +89,7 @@ def test_a_server_of_another_domain_gets_no_password(
         async with restante.connect(f"ann@{BANK}", "hunter22"):
             pass
 
-    with pytest.raises(OtherDomain) as caught:
+    with pytest.raises(OtherDomainError) as caught:
         asyncio.run(opened())
     target = caught.value.target
     assert isinstance(target, Target)
@@ -176,7 +176,7 @@ def test_a_looked_up_name_that_leads_here_is_not_connected_to(
     """A name of the mail domain may have the addresses of this machine too."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", (address, 995))])
     target = Target("pop.bank.example", 995, "implicit", "ann", looked_up=True)
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(ServerUnreachableError) as caught:
         name_resolution.addresses(target, Options())
     assert caught.value.id == "looked-up-local"
     assert caught.value.id in EXPLANATIONS

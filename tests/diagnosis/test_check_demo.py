@@ -9,7 +9,7 @@ import pytest
 
 from restante.client import blocking
 from restante.client.options import Tls
-from restante.protocol.failures import SecurityError
+from restante.protocol.errors import SecurityError
 from restante.server import demo
 from restante.server.tls import self_signed
 from support.asking import ask

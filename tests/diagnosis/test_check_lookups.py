@@ -10,7 +10,7 @@ from restante.client.options import Options, Target
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
 from restante.diagnosis.run import examine
-from restante.protocol.failures import OtherDomain
+from restante.protocol.errors import OtherDomainError
 from support.authority import ROOT, make, trusting
 from support.broken import broken
 
@@ -25,9 +25,9 @@ def ask(
     winner = Candidate(host, 1, "implicit", "ann@example.com", "SRV")
     discovery = Discovery("ann@example.com", "example.com", (), winner)
     monkeypatch.setattr(lookup, "discovered", lambda *_: discovery)
-    asked: list[OtherDomain] = []
+    asked: list[OtherDomainError] = []
 
-    def confirm(error: OtherDomain) -> bool:
+    def confirm(error: OtherDomainError) -> bool:
         asked.append(error)
         return answer
 

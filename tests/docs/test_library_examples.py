@@ -31,7 +31,7 @@ from typing import BinaryIO
 import restante
 from restante import blocking
 from restante.client.aio import Maildrop
-from restante.protocol.failures import RemoteError
+from restante.protocol.errors import RemoteError
 """
 
 

@@ -24,7 +24,7 @@ from restante.protocol.client.connection import (
     carry_out,
 )
 from restante.protocol.client.raw_command import raw_command
-from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.errors import RemoteError, ServerRefusedError
 from restante.protocol.unstuffing import DotUnstuffer
 
 LINE = 300  # octets of a line, where 65,536 are allowed
@@ -92,7 +92,7 @@ def replies(octets: bytes) -> None:
         for asked in PLANS[plan % len(PLANS)](session):
             try:
                 _run(asked, session.peer, coming)
-            except ServerRefused as denied:
+            except ServerRefusedError as denied:
                 shown.append(str(denied))
     except RemoteError as error:
         shown.append(str(error))

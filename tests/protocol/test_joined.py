@@ -18,8 +18,7 @@ from restante.protocol.client.connection import (
     pipelined,
 )
 from restante.protocol.client.raw_command import is_multi_line, raw_command, redact_command
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import ServerRefused
+from restante.protocol.errors import LocalError, ServerRefusedError
 from restante.protocol.server.sasl import SERVER_MECHANISMS as SERVED
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from restante.protocol.unstuffing import DotUnstuffer
@@ -71,7 +70,7 @@ def test_the_client_knows_all_that_the_server_has() -> None:
 def test_a_wrong_password_is_denied_and_the_session_goes_on(name: str) -> None:
     joined, peer = join()
     wrong = Credentials("ann", "wrong", "mail.example.com", 995, BINDING, server_has_plus=True)
-    with pytest.raises(ServerRefused) as caught:
+    with pytest.raises(ServerRefusedError) as caught:
         joined.run(carry_out(peer, sasl.auth(name, CLIENT_MECHANISMS[name](wrong))))
     assert caught.value.code == "AUTH"
     assert "TOP" in joined.run(carry_out(peer, operations.capa()))
@@ -125,7 +124,12 @@ def test_no_more_than_the_window_is_under_way(
     joined.sent.clear()
     batch: list[Operation[bytes]] = [operations.top(n) for n in (1, 9, 2, 3)]
     answers = joined.run(pipelined(peer, batch, window))
-    assert [isinstance(answer, ServerRefused) for answer in answers] == [False, True, False, False]
+    assert [isinstance(answer, ServerRefusedError) for answer in answers] == [
+        False,
+        True,
+        False,
+        False,
+    ]
     assert max(map(len, joined.sent)) <= max(window, len(b"TOP 1 0\r\n"))
     assert peer.outstanding == 0
 

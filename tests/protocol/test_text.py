@@ -7,7 +7,7 @@ import json
 import pytest
 
 from restante.protocol.client.connection import ServerPeer
-from restante.protocol.failures import ServerRefused
+from restante.protocol.errors import ServerRefusedError
 from restante.protocol.text import printable, printable_lines, to_json
 
 I_WANT = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # Persian, with a joiner that it needs
@@ -62,7 +62,7 @@ def test_json_is_harmless_and_the_same() -> None:
 
 def test_errors_and_traces_are_harmless() -> None:
     """The text of an error is as it came; its `str`, and a trace, act on no terminal."""
-    error = ServerRefused("refused", "no\x1b[2J\u202e", code="A\x9b", command="RETR 1\x07")
+    error = ServerRefusedError("refused", "no\x1b[2J\u202e", code="A\x9b", command="RETR 1\x07")
     assert str(error) == r"refused: [A\x9b] no\x1b[2J\u202e (after RETR 1\x07)"
     assert error.text == "no\x1b[2J\u202e"
     seen: list[str] = []

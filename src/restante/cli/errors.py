@@ -32,8 +32,7 @@ class CommandFailed(click.ClickException):
 @contextlib.contextmanager
 def error_reporting() -> Iterator[None]:
     """Tell what goes wrong in the block in the words of `pop3 explain`, and exit with its code."""
-    from restante.protocol.errors import LocalError
-    from restante.protocol.failures import RemoteError
+    from restante.protocol.errors import LocalError, RemoteError
 
     try:
         yield
@@ -50,7 +49,7 @@ def error_reporting() -> Iterator[None]:
 def failed(error: object) -> CommandFailed:
     """Return what is told of an error from the server or the way to it."""
     from restante.diagnosis.explanations import EXPLANATIONS
-    from restante.protocol.failures import RemoteError
+    from restante.protocol.errors import RemoteError
 
     assert isinstance(error, RemoteError)
     row = EXPLANATIONS.get(error.id)

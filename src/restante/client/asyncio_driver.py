@@ -19,7 +19,7 @@ from restante.client.io import (
     seconds_until,
 )
 from restante.protocol.client.connection import MessageChunk
-from restante.protocol.failures import ServerUnreachable
+from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -47,7 +47,7 @@ class AsyncioDriver:
         """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
         if self.session.target.tls == "implicit":
             await self._drive(self.flow.start_tls())
-            self.session.peer.phase = "greeting"
+            self.session.peer.phase = Phase.GREETING
 
     async def run(self, dialogue: Dialogue[T]) -> T:
         """Carry out a dialogue and return its result. Raises RemoteError."""
@@ -123,7 +123,7 @@ async def _turn() -> None:
 async def dial(session: ClientSession) -> AsyncioDriver:
     """Return a connection to the first address that takes one. Raises RemoteError."""
     target, options = session.target, session.options
-    trouble: ServerUnreachable | None = None
+    trouble: ServerUnreachableError | None = None
     seconds = seconds_to_connect(session)
     for address in await in_thread(partial(name_resolution.addresses, target, options, seconds)):
         try:
@@ -133,7 +133,7 @@ async def dial(session: ClientSession) -> AsyncioDriver:
         except OSError as error:
             trouble = trouble or name_resolution.connect_error(address, target.port, error, seconds)
             continue
-        except ServerUnreachable as over:
+        except ServerUnreachableError as over:
             raise trouble or over from None
         wire = AsyncioDriver(session, *streams)
         try:
@@ -142,6 +142,6 @@ async def dial(session: ClientSession) -> AsyncioDriver:
             wire.close()
             raise
         return wire
-    raise trouble or ServerUnreachable(
-        "dns-noaddr", f"{target.host} has no address", phase="connect"
+    raise trouble or ServerUnreachableError(
+        "dns-noaddr", f"{target.host} has no address", phase=Phase.CONNECT
     )

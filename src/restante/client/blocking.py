@@ -8,7 +8,7 @@
         drop.delete(drop[1])
         drop.commit()                # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.failures`), whose `id` says what is wrong, or
+All of it raises RemoteError (`restante.protocol.errors`), whose `id` says what is wrong, or
 LocalError (`restante.protocol.errors`), where nothing could be sent. A maildrop takes one call at a
 time: another one from a second thread, while a message is read, or behind a failure, is a
 LocalError too.
@@ -29,13 +29,13 @@ from restante.client.session import ClientSession, leave
 from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import (
-    ConnectionLost,
+from restante.protocol.errors import (
+    ConnectionLostError,
+    LocalError,
     RemoteError,
-    ReplyTimeout,
-    ServerRefused,
-    ServerUnreachable,
+    ReplyTimeoutError,
+    ServerRefusedError,
+    ServerUnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Message(maildrop.Listed):
     def top(self, lines: int = 0) -> bytes:
         """Return the header and so many lines of the body."""
         head = self._drop.headers([self.number], lines)[0]
-        if isinstance(head, ServerRefused):
+        if isinstance(head, ServerRefusedError):
             raise head
         return head
 
@@ -70,7 +70,7 @@ class Message(maildrop.Listed):
         `restante.mail.header.header_of` for the bounds.
         """
         octets = self._drop.headers([self.number], keep=MOST_OCTETS)[0]
-        if isinstance(octets, ServerRefused):
+        if isinstance(octets, ServerRefusedError):
             maildrop.check_fetch(octets, self.size)
             part = HeaderPart(MOST_OCTETS)
             with self.open() as pieces:
@@ -116,11 +116,11 @@ class Maildrop:
 
     def headers(
         self, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
-    ) -> list[bytes | ServerRefused]:
+    ) -> list[bytes | ServerRefusedError]:
         """Return the heads of messages, in one go where the server pipelines.
 
         Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
-        MalformedReply.
+        MalformedReplyError.
         """
         return self._wire.run(maildrop.headers(self._box, numbers, lines, keep))
 
@@ -173,7 +173,7 @@ class Maildrop:
     def close(self) -> None:
         """Leave, and delete nothing.
 
-        Raises MalformedReply: what came last was cut (not-stuffed).
+        Raises MalformedReplyError: what came last was cut (not-stuffed).
         """
         try:
             if self._box.may_quit:
@@ -223,7 +223,7 @@ def connect(
             raise
         try:
             return _open(without, password)
-        except (ConnectionLost, ReplyTimeout, ServerUnreachable) as later:
+        except (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError) as later:
             error.others.append(str(later))
             raise error from None
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from restante.protocol.failures import (
-    ConnectionLost,
-    MechanismRefused,
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MechanismRefusedError,
     RemoteError,
-    ReplyTimeout,
-    ServerRefused,
+    ReplyTimeoutError,
+    ServerRefusedError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
-    ("greeting", ServerRefused): "greet-err",
-    ("greeting", ConnectionLost): "greet-closed",
-    ("greeting", ReplyTimeout): "greet-none",
-    ("tls", ServerRefused): "stls-refused",
-    ("login", ConnectionLost): "auth-noreply",
-    ("login", ReplyTimeout): "auth-noreply",
-    ("message", ServerRefused): "retr-refused",
-    ("quit", ServerRefused): "quit-err",
+    ("greeting", ServerRefusedError): "greet-err",
+    ("greeting", ConnectionLostError): "greet-closed",
+    ("greeting", ReplyTimeoutError): "greet-none",
+    ("tls", ServerRefusedError): "stls-refused",
+    ("login", ConnectionLostError): "auth-noreply",
+    ("login", ReplyTimeoutError): "auth-noreply",
+    ("message", ServerRefusedError): "retr-refused",
+    ("quit", ServerRefusedError): "quit-err",
 }
 
 _CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
@@ -139,7 +139,7 @@ def is_unknown_command(text: str) -> bool:
     return bool(_UNKNOWN_COMMAND.search(text)) and not _PASSWORD.search(text)
 
 
-def judges_credentials(denied: ServerRefused) -> bool:
+def judges_credentials(denied: ServerRefusedError) -> bool:
     """Return whether a refusal in the login is about name, password or account.
 
     Otherwise the server only refused a command or a mechanism.
@@ -148,7 +148,7 @@ def judges_credentials(denied: ServerRefused) -> bool:
         return True
     if is_unknown_command(denied.text):
         return False
-    if not isinstance(denied, MechanismRefused):
+    if not isinstance(denied, MechanismRefusedError):
         return True
     return bool(_JUDGED.search(denied.text)) or _by_words(denied.text, tls=True) is not None
 
@@ -157,13 +157,17 @@ def assign_id(
     error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool
 ) -> RemoteError:
     """Give an error the id that says what is behind it, where that shows only here."""
-    if error.id in _GENERAL and isinstance(error, ServerRefused) and error.phase not in _OWN_WORDS:
+    if (
+        error.id in _GENERAL
+        and isinstance(error, ServerRefusedError)
+        and error.phase not in _OWN_WORDS
+    ):
         error.id = _SYSTEM.get(error.code, error.id)
     for (phase, kind), name in _BY_PHASE.items():
         if error.phase == phase and isinstance(error, kind) and error.id in _GENERAL:
             error.id = "sys-perm" if (phase, error.code) == ("greeting", "SYS/PERM") else name
             return error
-    if error.phase == "login" and isinstance(error, ServerRefused) and error.id in _GENERAL:
+    if error.phase == "login" and isinstance(error, ServerRefusedError) and error.id in _GENERAL:
         error.id = login_error_id(error, capabilities, tls=tls)
     return error
 
@@ -174,7 +178,7 @@ _OWN_WORDS = frozenset({"greeting", "login", "tls", "message", "quit"})
 
 
 def login_error_id(
-    error: ServerRefused, capabilities: Mapping[str, str] | None, *, tls: bool
+    error: ServerRefusedError, capabilities: Mapping[str, str] | None, *, tls: bool
 ) -> str:
     """Return the id for a login that was refused. The server's own words weigh most."""
     if error.code in _CODES:
@@ -207,7 +211,7 @@ def _by_words(text: str, *, tls: bool) -> str | None:
     return None
 
 
-def passing(error: ServerRefused) -> str | None:
+def passing(error: ServerRefusedError) -> str | None:
     """Return the id of a refusal of a command or mechanism that will pass, None for another."""
     return None if is_unknown_command(error.text) else _without_code(error.text)
 
@@ -221,7 +225,7 @@ def _without_code(text: str) -> str | None:
     return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None
 
 
-def _oauth_wanted(error: ServerRefused, capabilities: Mapping[str, str] | None) -> bool:
+def _oauth_wanted(error: ServerRefusedError, capabilities: Mapping[str, str] | None) -> bool:
     """Return whether a provider has ended passwords: it offers tokens, and no SCRAM beside them."""
     offered = (capabilities or {}).get("SASL", "").upper().split()
     tokens = "XOAUTH2" in offered or "OAUTHBEARER" in offered

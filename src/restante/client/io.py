@@ -24,14 +24,15 @@ from restante.protocol.client.connection import (
     Send,
     StartClientTls,
 )
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import (
-    ConnectionLost,
+from restante.protocol.errors import (
+    ConnectionLostError,
+    LocalError,
+    Phase,
     RemoteError,
-    ReplyTimeout,
+    ReplyTimeoutError,
     SecurityError,
-    ServerRefused,
-    ServerUnreachable,
+    ServerRefusedError,
+    ServerUnreachableError,
 )
 
 if TYPE_CHECKING:
@@ -94,11 +95,14 @@ def ending(options: Options) -> float:
 
 
 def seconds_to_connect(session: ClientSession) -> float:
-    """Return how long the next address may take to take a connection. Raises ServerUnreachable."""
+    """Return the seconds that connecting to the next address may take.
+
+    Raises ServerUnreachableError: the time for the whole call is over.
+    """
     options = session.options
     seconds = min(options.connect_seconds, session.ends - time.monotonic())
     if seconds <= 0:
-        raise ServerUnreachable("tcp-timeout", time_over(options), phase="connect")
+        raise ServerUnreachableError("tcp-timeout", time_over(options), phase=Phase.CONNECT)
     return seconds
 
 
@@ -159,7 +163,7 @@ class ClientIO:
         try:
             return (yield from self._carry_out(dialogue, sent))
         except RemoteError as error:
-            session.peer.broken = session.peer.broken or not isinstance(error, ServerRefused)
+            session.peer.broken = session.peer.broken or not isinstance(error, ServerRefusedError)
             raise error_ids.assign_id(
                 error, session.capabilities, tls=session.tls is not None
             ) from None
@@ -205,9 +209,9 @@ class ClientIO:
         return b""
 
     def start_tls(self) -> Flowing[None]:
-        """Do the handshake. Raises SecurityError, ConnectionLost, ReplyTimeout."""
+        """Do the handshake. Raises SecurityError, ConnectionLostError, ReplyTimeoutError."""
         session = self.session
-        session.peer.phase = "tls"
+        session.peer.phase = Phase.TLS
         layer = ClientTlsLayer(session.options, session.target.host)
         octets, done = b"", False
         until = self._deadline(session.options.connect_seconds)
@@ -226,7 +230,7 @@ class ClientIO:
                 octets = yield from self._in(until)
                 if not octets:
                     text = "the server closed the connection in the handshake of TLS"
-                    raise session.peer.error(ConnectionLost, "conn-lost", text)
+                    raise session.peer.error(ConnectionLostError, "conn-lost", text)
         session.tls = layer
         session.peer.add_trace("<", f"({layer.version} {layer.cipher})")
         early = layer.receive(b"")
@@ -252,7 +256,9 @@ class ClientIO:
         try:
             sealed = tls.seal(octets) if tls else octets
         except ssl.SSLError:
-            raise self.session.peer.error(ConnectionLost, "conn-lost", "TLS has ended") from None
+            raise self.session.peer.error(
+                ConnectionLostError, "conn-lost", "TLS has ended"
+            ) from None
         yield from self._out(sealed)
 
     def _out(self, octets: bytes) -> Flowing[None]:
@@ -293,10 +299,10 @@ class ClientIO:
         except ConnectionResetError:
             raise self._reset() from None
         except OSError as error:
-            raise self.session.peer.error(ConnectionLost, "conn-lost", str(error)) from None
+            raise self.session.peer.error(ConnectionLostError, "conn-lost", str(error)) from None
 
     def _compute(self, work: Callable[[], None]) -> Flowing[None]:
-        """Do work that takes long, until the time for all of it is over. Raises ReplyTimeout."""
+        """Do long work within the time for the whole call. Raises ReplyTimeoutError."""
         try:
             yield Work(work, self.ends)
         except TimeoutError:
@@ -319,10 +325,10 @@ class ClientIO:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.inbox:
             text += f', after "{peer.excerpt(bytes(peer.inbox))}"'
-        return peer.error(ReplyTimeout, name, text)
+        return peer.error(ReplyTimeoutError, name, text)
 
     def _reset(self) -> RemoteError:
         peer = self.session.peer
         at_once = peer.phase == "greeting" and not peer.inbox
         name = "tcp-reset" if at_once else "conn-lost"
-        return peer.error(ConnectionLost, name, "the server reset the connection")
+        return peer.error(ConnectionLostError, name, "the server reset the connection")

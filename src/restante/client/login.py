@@ -20,14 +20,15 @@ from restante.client.mechanisms import (
 )
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import carry_out
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import (
-    ConnectionLost,
-    MalformedReply,
+from restante.protocol.errors import (
+    ConnectionLostError,
+    LocalError,
+    MalformedReplyError,
+    Phase,
     RemoteError,
-    ReplyTimeout,
+    ReplyTimeoutError,
     SecurityError,
-    ServerRefused,
+    ServerRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -41,15 +42,17 @@ ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 
 
 
 def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
-    """Log in. Raises ServerRefused with the reason; Insecure: every way would show the password.
+    """Log in. Raises ServerRefusedError with the reason.
+
+    Raises SecurityError: every mechanism would show the password.
 
     Where a way that does not say the password is refused, one that says it is tried too, if the
     connection is safe: some servers offer SCRAM and have no keys for every account. A server that
-    failed to prove itself is told nothing more: that is Insecure too (auth-unproven). Raises
+    failed to prove itself is sent nothing more: a SecurityError, too (auth-unproven). Raises
     LocalError: there is no name, or nothing here can carry the name and the password.
     """
     peer = session.peer
-    peer.phase = "login"
+    peer.phase = Phase.LOGIN
     credentials = _placed(session, credentials)
     _check_octets(credentials)
     _keep_secret(session, credentials)
@@ -59,10 +62,10 @@ def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
     if not ways:
         raise _no_way(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
-        with contextlib.suppress(ServerRefused):  # the login goes on without it
+        with contextlib.suppress(ServerRefusedError):  # the login goes on without it
             yield from carry_out(peer, operations.utf8())
     yield from _try(session, credentials, ways, spare)
-    peer.phase = "mailbox"
+    peer.phase = Phase.MAILBOX
 
 
 def _try(
@@ -79,7 +82,7 @@ def _try(
         session.tried.append(way)
         try:
             yield from _go(session, credentials, way)
-        except ServerRefused as denied:
+        except ServerRefusedError as denied:
             judged = judges_credentials(denied)
             session.refused += [way] if judged else []
             if not judged and not ways:
@@ -87,7 +90,7 @@ def _try(
             cause = _first_cause(session, cause, denied)
             if not ways or session.peer.broken or denied.code not in ("", "AUTH"):
                 raise cause from None
-        except (ConnectionLost, ReplyTimeout, MalformedReply) as error:
+        except (ConnectionLostError, ReplyTimeoutError, MalformedReplyError) as error:
             raise _first_cause(session, cause, error) from None
         else:
             session.mechanism = way
@@ -102,13 +105,13 @@ def _first_cause(
         return later
     cause, other = first, later
     ended = (
-        isinstance(later, (ConnectionLost, ReplyTimeout))
-        and isinstance(first, ServerRefused)
+        isinstance(later, (ConnectionLostError, ReplyTimeoutError))
+        and isinstance(first, ServerRefusedError)
         and passing(first)
     )
-    if isinstance(first, ServerRefused) and not judges_credentials(first) and not ended:
+    if isinstance(first, ServerRefusedError) and not judges_credentials(first) and not ended:
         cause, other = later, first
-    elif isinstance(later, ServerRefused) and isinstance(first, ServerRefused):
+    elif isinstance(later, ServerRefusedError) and isinstance(first, ServerRefusedError):
         first_id, later_id = (
             login_error_id(denied, session.capabilities, tls=session.tls is not None)
             for denied in (first, later)
@@ -209,13 +212,13 @@ def _saying(session: ClientSession, credentials: Credentials, offered: list[str]
     return ["USER", *clear] if has_user else [*clear, "USER"]
 
 
-def _no_way(session: ClientSession) -> SecurityError | ServerRefused:
+def _no_way(session: ClientSession) -> SecurityError | ServerRefusedError:
     peer = session.peer
     if not session.secret:
         text = "every way to log in here would show the password; it was not sent"
-        return SecurityError("stls-missing", text, phase="login")
+        return SecurityError("stls-missing", text, phase=Phase.LOGIN)
     text = f"no way to log in that both ends know: the server has {session.mechanisms}"
-    return ServerRefused("auth-failed", text, phase="login", command=peer.command)
+    return ServerRefusedError("auth-failed", text, phase=Phase.LOGIN, command=peer.command)
 
 
 def _go(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[None]:

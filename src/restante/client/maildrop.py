@@ -15,13 +15,14 @@ from restante.client.session import ClientSession
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT, Peek, carry_out, pipelined
 from restante.protocol.client.raw_command import raw_command
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import (
-    ConnectionLost,
-    MalformedReply,
+from restante.protocol.errors import (
+    ConnectionLostError,
+    LocalError,
+    MalformedReplyError,
+    Phase,
     RemoteError,
-    ReplyTimeout,
-    ServerRefused,
+    ReplyTimeoutError,
+    ServerRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -83,9 +84,12 @@ class MaildropState:
 def target_of(account: str | Target, seconds: float | None = None) -> Target:
     """Return where an account's maildrop is: a URL says it, an address is looked up.
 
-    The look-up takes so many seconds at most. Raises ValueError: it is neither. Raises
-    ServerUnreachable: nothing is known of its domain. Raises OtherDomain: only the DNS names the
-    server.
+    The look-up takes at most `seconds`.
+
+    Raises:
+        ValueError: it is neither a URL nor an address.
+        ServerUnreachableError: nothing is known of its domain.
+        OtherDomainError: only the DNS names the server.
     """
     if isinstance(account, Target):
         return account
@@ -106,12 +110,12 @@ def open_(session: ClientSession, credentials: Credentials) -> Dialogue[Maildrop
 def load(session: ClientSession) -> Dialogue[MaildropState]:
     """List the messages of a session that is logged in."""
     peer = session.peer
-    peer.phase = "mailbox"
+    peer.phase = Phase.MAILBOX
     sizes = yield from _sizes(peer)
     uids: dict[int, str] = {}
     try:
         uids = yield from carry_out(peer, operations.uidl())
-    except ServerRefused:
+    except ServerRefusedError:
         peer.add_trace("<", "(no unique-ids)")
     entries = {
         number: MessageInfo(number, size, uids.get(number)) for number, size in sizes.items()
@@ -120,30 +124,30 @@ def load(session: ClientSession) -> Dialogue[MaildropState]:
 
 
 def _sizes(peer: ServerPeer) -> Dialogue[dict[int, int]]:
-    """Return LIST's sizes. Raises ServerRefused: it is refused, and STAT does not say why."""
+    """Return LIST's sizes. Raises ServerRefusedError: it is refused, and STAT does not say why."""
     try:
         return (yield from carry_out(peer, operations.list_()))
-    except ServerRefused as refused:
+    except ServerRefusedError as refused:
         try:
             totals = yield from carry_out(peer, operations.stat())
-        except ServerRefused as again:
+        except ServerRefusedError as again:
             if not says_empty(again):
                 raise refused from None
             totals = operations.MailboxTotals(0, 0)
         return empty_list(peer, refused, totals)
 
 
-def says_empty(refused: ServerRefused) -> bool:
+def says_empty(refused: ServerRefusedError) -> bool:
     """Return whether a server refuses STAT or LIST only because there are no messages."""
     return not refused.code and operations.says_no_mail(refused.text)
 
 
 def empty_list(
-    peer: ServerPeer, refused: ServerRefused, totals: operations.MailboxTotals
+    peer: ServerPeer, refused: ServerRefusedError, totals: operations.MailboxTotals
 ) -> dict[int, int]:
     """Return no sizes where LIST is refused of an empty mailbox.
 
-    Raises ServerRefused: it has messages.
+    Raises ServerRefusedError: it has messages.
     """
     if totals.messages or refused.code:
         raise refused
@@ -151,18 +155,20 @@ def empty_list(
     return {}
 
 
-def _next(box: MaildropState, phase: str, seconds: float = 0) -> Dialogue[ServerPeer]:
+def _next(box: MaildropState, phase: Phase, seconds: float = 0) -> Dialogue[ServerPeer]:
     """Begin a command in a phase. What came since the last reply nobody asked for.
 
-    Raises MalformedReply.
+    Raises MalformedReplyError.
 
-    Raises ConnectionLost: it was an -ERR, by which a server takes its leave.
+    Raises ConnectionLostError: it was an -ERR, by which a server takes its leave.
     """
     peer = box.session.peer
     peer.inbox += yield Peek(seconds)
     extra = peer.excerpt(bytes(peer.inbox))
     if extra.startswith("-ERR"):
-        raise peer.error(ConnectionLost, "conn-lost", f'the server ended the session: "{extra}"')
+        raise peer.error(
+            ConnectionLostError, "conn-lost", f'the server ended the session: "{extra}"'
+        )
     peer.check_inbox()
     peer.phase = phase
     return peer
@@ -170,41 +176,42 @@ def _next(box: MaildropState, phase: str, seconds: float = 0) -> Dialogue[Server
 
 def headers(
     box: MaildropState, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
-) -> Dialogue[list[bytes | ServerRefused]]:
+) -> Dialogue[list[bytes | ServerRefusedError]]:
     """Return the heads of messages by TOP; in one go where the server takes commands ahead.
 
-    Of each the first `keep` octets are kept. Raises MalformedReply: one, or all together, have more
-    octets than a list may have.
+    Of each the first `keep` octets are kept.
+
+    Raises MalformedReplyError: one, or all together, have more octets than LISTING_LIMIT.
     """
     session = box.session
     batch = [operations.top(number, lines, keep) for number in numbers]
     kept = 0
 
-    def count(head: bytes | ServerRefused) -> None:
+    def count(head: bytes | ServerRefusedError) -> None:
         nonlocal kept
         kept += len(head) if isinstance(head, bytes) else 0
         if kept > LISTING_LIMIT:
             text = f"heads of {kept} octets together: ask for fewer, or keep less of each"
-            raise peer.error(MalformedReply, "bad-reply", text)
+            raise peer.error(MalformedReplyError, "bad-reply", text)
 
     window = session.options.window if session.can_pipeline else 0
-    peer = yield from _next(box, "message")
+    peer = yield from _next(box, Phase.MESSAGE)
     heads = yield from pipelined(peer, batch, window, count)
     for head in heads:
-        if isinstance(head, ServerRefused):
+        if isinstance(head, ServerRefusedError):
             assign_id(head, session.capabilities, tls=session.tls is not None)
             if head.id == "retr-refused" and _lacks_top(session, head):
                 head.id = "top-missing"
     return heads
 
 
-def check_fetch(refused: ServerRefused, size: int) -> None:
+def check_fetch(refused: ServerRefusedError, size: int) -> None:
     """Raise a refusal of TOP, unless the server has no TOP and the message is small enough."""
     if refused.id != "top-missing" or size > header_part.MOST_OCTETS:
         raise refused
 
 
-def _lacks_top(session: ClientSession, refused: ServerRefused) -> bool:
+def _lacks_top(session: ClientSession, refused: ServerRefusedError) -> bool:
     """Return whether the server has no TOP at all, rather than no such message."""
     known = session.capabilities
     return is_unknown_command(refused.text) or (known is not None and "TOP" not in known)
@@ -213,12 +220,12 @@ def _lacks_top(session: ClientSession, refused: ServerRefused) -> bool:
 def retrieve(box: MaildropState, number: int) -> Dialogue[operations.MessageEnd]:
     """Give a message's octets as chunks.
 
-    Raises MalformedReply: it goes on behind its end (not-stuffed).
+    The caller then compares its size with LIST's by `check_size`.
 
-    Raises LocalError where LIST says that it is larger than the options allow, and MalformedReply
-    where more comes all the same.
-
-    Whoever asked compares its size with LIST's by `check_size`, once this is over.
+    Raises:
+        LocalError: LIST says that it is larger than the options allow.
+        MalformedReplyError: more comes than the options allow, or it goes on after its end
+            (not-stuffed).
     """
     session = box.session
     size = box.entries[number].size if number in box.entries else None
@@ -226,7 +233,7 @@ def retrieve(box: MaildropState, number: int) -> Dialogue[operations.MessageEnd]
     if size and most and size > most:
         text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
         raise LocalError(text)
-    peer = yield from _next(box, "message")
+    peer = yield from _next(box, Phase.MESSAGE)
     box.retrieved = True
     received = yield from carry_out(peer, operations.retr(number, size, most))
     check_end(session, number, received)
@@ -236,7 +243,7 @@ def retrieve(box: MaildropState, number: int) -> Dialogue[operations.MessageEnd]
 def check_size(box: MaildropState, number: int, received: operations.MessageEnd) -> None:
     """Compare a message's size with LIST's. The connection is in step whatever comes of it.
 
-    Raises MalformedReply: it is another (list-size), and the options want an error. Where they
+    Raises MalformedReplyError: it is another (list-size), and the options want an error. Where they
     want a warning, their `notice` hears it; without one a SizeWarning names the line outside of
     this package that asked.
     """
@@ -245,7 +252,7 @@ def check_size(box: MaildropState, number: int, received: operations.MessageEnd)
         return
     text = size_text(number, received, size)
     if box.session.options.wrong_size == "error":
-        raise MalformedReply("list-size", text, phase="message", command=f"RETR {number}")
+        raise MalformedReplyError("list-size", text, phase=Phase.MESSAGE, command=f"RETR {number}")
     if box.session.options.notice is not None:
         box.session.options.notice("list-size", text)
     else:
@@ -272,13 +279,13 @@ def _frames_inside() -> int:
 
 
 def check_end(session: ClientSession, number: int, received: operations.MessageEnd) -> None:
-    """Make sure that a message's end was its end. Raises MalformedReply."""
+    """Make sure that a message's end was its end. Raises MalformedReplyError."""
     if received.behind:
         text = (
             f"message {number} goes on behind line {received.lines}, "
             "which the server took for its end: a dot was not stuffed"
         )
-        raise session.peer.error(MalformedReply, "not-stuffed", text)
+        raise session.peer.error(MalformedReplyError, "not-stuffed", text)
 
 
 def mark(box: MaildropState, number: int) -> Dialogue[None]:
@@ -287,19 +294,19 @@ def mark(box: MaildropState, number: int) -> Dialogue[None]:
     It counts as marked from the command on: the server may have heard it, come a reply or not.
     """
     operation = operations.dele(number)
-    peer = yield from _next(box, "mailbox")
+    peer = yield from _next(box, Phase.MAILBOX)
     before = frozenset(box.marked)
     box.marked.add(number)
     try:
         yield from carry_out(peer, operation)
-    except ServerRefused:
+    except ServerRefusedError:
         box.marked &= before
         raise
 
 
 def unmark(box: MaildropState) -> Dialogue[None]:
     """Take all marks away. RFC 1939 section 5."""
-    peer = yield from _next(box, "mailbox")
+    peer = yield from _next(box, Phase.MAILBOX)
     yield from carry_out(peer, operations.rset())
     box.marked.clear()
 
@@ -323,13 +330,13 @@ def run_raw_command(box: MaildropState, line: str) -> Dialogue[Status]:
 def commit(box: MaildropState) -> Dialogue[None]:
     """QUIT, and so remove what is marked.
 
-    Raises ServerRefused: some of it is still there (quit-err).
-
-    Raises MalformedReply or ConnectionLost before QUIT: replies and commands are not in step, or
-    the server has ended the session; nothing is removed.
+    Raises:
+        ServerRefusedError: some of it is still there (quit-err).
+        MalformedReplyError, ConnectionLostError: before QUIT, replies and commands were not in
+            step, or the server had ended the session; nothing is removed.
     """
     try:
-        yield from _next(box, "quit", operations.LINGER if box.retrieved else 0)
+        yield from _next(box, Phase.QUIT, operations.LINGER if box.retrieved else 0)
         yield from sessions.leave(box.session)
     finally:
         box.session.peer.broken = True
@@ -340,14 +347,14 @@ def quit_failed(session: ClientSession, error: Exception) -> None:
 
     Raises it where it shows that the reply before it was cut (not-stuffed).
     """
-    if isinstance(error, MalformedReply) and error.id == "not-stuffed":
+    if isinstance(error, MalformedReplyError) and error.id == "not-stuffed":
         raise error
-    if isinstance(error, ReplyTimeout):
+    if isinstance(error, ReplyTimeoutError):
         text = f"{error.text}; nothing was to be removed"
         session.peer.odd("quit-noreply", text)
 
 
-def _is_first(error: ConnectionLost, session: ClientSession) -> bool:
+def _is_first(error: ConnectionLostError, session: ClientSession) -> bool:
     """Return whether a connection was lost at the command behind CAPA."""
     login = error.phase == "login" and len(session.tried) == 1
     return error.command.startswith("STLS") or (
@@ -357,10 +364,14 @@ def _is_first(error: ConnectionLost, session: ClientSession) -> bool:
 
 def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | None:
     """Return a session for another try that leaves CAPA out, where the server broke off at it."""
-    broke_off = isinstance(error, (ConnectionLost, ReplyTimeout)) or error.id == "bad-reply"
+    broke_off = (
+        isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
+    )
     at_capa = error.phase == "capa" and broke_off and error.id != "out-of-time"
     behind_it = (
-        isinstance(error, ConnectionLost) and session.capa_refused and _is_first(error, session)
+        isinstance(error, ConnectionLostError)
+        and session.capa_refused
+        and _is_first(error, session)
     )
     if not (at_capa or behind_it) or not session.options.capa:
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import threads
 from restante.client.discovery import mail_address
-from restante.protocol.failures import ServerUnreachable
+from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from restante.client.options import Options, Target
@@ -21,15 +21,15 @@ FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 def addresses(target: Target, options: Options, seconds: float | None = None) -> list[str]:
     """Return the addresses of a host, in the order in which to try them, after so many seconds.
 
-    Raises ServerUnreachable. A host that was looked up is never this machine: whoever answers the
-    look-up could reach what listens on loopback alone.
+    A host that was looked up is never this machine: a forged answer could otherwise reach what
+    listens on loopback alone. Raises ServerUnreachableError.
     """
     seconds = options.connect_seconds if seconds is None else seconds
     try:
         return threads.start(partial(_addresses, target, options), "resolve").result(seconds)
     except TimeoutError:
         text = f"the name {target.host} could not be looked up within {seconds:.3g} seconds"
-        raise ServerUnreachable("dns-temp", text, phase="connect") from None
+        raise ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT) from None
 
 
 def _addresses(target: Target, options: Options) -> list[str]:
@@ -42,7 +42,7 @@ def _addresses(target: Target, options: Options) -> list[str]:
         public = [address for address in found if not mail_address.is_this_machine(address)]
         if not public:
             text = f"{target.host} was looked up, and leads to this machine ({found[0]})"
-            raise ServerUnreachable("looked-up-local", text, phase="connect")
+            raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
         found = public
     return found[:MOST_ADDRESSES]
 
@@ -76,27 +76,35 @@ _NOT_ANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EA
 """Codes of a look-up that failed; only EAI_NONAME says that there is no such name."""
 
 
-def _unresolved(host: str, error: Exception, family: int) -> ServerUnreachable:
+def _unresolved(host: str, error: Exception, family: int) -> ServerUnreachableError:
     number = error.errno if isinstance(error, socket.gaierror) else None
     if number in _NOT_ANSWERED:
-        return ServerUnreachable(
-            "dns-temp", f"the name {host} could not be looked up", phase="connect"
+        return ServerUnreachableError(
+            "dns-temp", f"the name {host} could not be looked up", phase=Phase.CONNECT
         )
     if number in (getattr(socket, "EAI_NODATA", None), socket.EAI_ADDRFAMILY) or family:
         kind = {4: "IPv4 ", 6: "IPv6 "}.get(family, "")
-        return ServerUnreachable("dns-noaddr", f"{host} has no {kind}address", phase="connect")
-    return ServerUnreachable("dns-nxdomain", f"there is no host {host}", phase="connect")
+        return ServerUnreachableError(
+            "dns-noaddr", f"{host} has no {kind}address", phase=Phase.CONNECT
+        )
+    return ServerUnreachableError("dns-nxdomain", f"there is no host {host}", phase=Phase.CONNECT)
 
 
-def connect_error(address: str, port: int, error: OSError, seconds: float) -> ServerUnreachable:
+def connect_error(
+    address: str, port: int, error: OSError, seconds: float
+) -> ServerUnreachableError:
     """Return the error for an address that took no connection."""
     where = f"{address} port {port}"
     if isinstance(error, ConnectionRefusedError):
-        return ServerUnreachable("tcp-refused", f"{where} refused the connection", phase="connect")
+        return ServerUnreachableError(
+            "tcp-refused", f"{where} refused the connection", phase=Phase.CONNECT
+        )
     if isinstance(error, ConnectionResetError):
-        return ServerUnreachable("tcp-reset", f"{where} reset the connection", phase="connect")
+        return ServerUnreachableError(
+            "tcp-reset", f"{where} reset the connection", phase=Phase.CONNECT
+        )
     if isinstance(error, TimeoutError):
         text = f"{where} did not answer within {seconds:.3g} seconds"
-        return ServerUnreachable("tcp-timeout", text, phase="connect")
+        return ServerUnreachableError("tcp-timeout", text, phase=Phase.CONNECT)
     text = f"{where}: {error.strerror or error}"
-    return ServerUnreachable("tcp-unreachable", text, phase="connect")
+    return ServerUnreachableError("tcp-unreachable", text, phase=Phase.CONNECT)

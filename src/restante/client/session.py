@@ -21,7 +21,7 @@ from restante.protocol.client.connection import (
     is_printable,
 )
 from restante.protocol.client.noise import without_noise
-from restante.protocol.failures import MalformedReply, SecurityError, ServerRefused
+from restante.protocol.errors import MalformedReplyError, Phase, SecurityError, ServerRefusedError
 
 if TYPE_CHECKING:
     from restante.client.tls import ClientTlsLayer
@@ -96,9 +96,9 @@ class ClientSession:
 
 
 def greet(session: ClientSession) -> Dialogue[Status]:
-    """Read the greeting. Raises MalformedReply at once where its first octets are no POP3's."""
+    """Read the greeting. Raises MalformedReplyError as soon as its octets are not POP3."""
     peer = session.peer
-    peer.phase = "greeting"
+    peer.phase = Phase.GREETING
     fresh = True
     while b"\n" not in peer.inbox:
         _check_protocol(peer)
@@ -122,9 +122,13 @@ def _check_protocol(peer: ServerPeer) -> None:
     heard = is_printable(said[:200]).splitlines()[0]
     kind = protocol_of(said)
     if kind == "TLS":
-        raise peer.error(MalformedReply, "tls-on-plain", "the port speaks TLS from the first octet")
+        raise peer.error(
+            MalformedReplyError, "tls-on-plain", "the port speaks TLS from the first octet"
+        )
     text = f'it says "{heard[:100]}"'
-    raise peer.error(MalformedReply, "wrong-protocol", f"this is {_article(kind)} server; {text}")
+    raise peer.error(
+        MalformedReplyError, "wrong-protocol", f"this is {_article(kind)} server; {text}"
+    )
 
 
 def protocol_of(octets: bytes) -> str:
@@ -144,13 +148,13 @@ def _article(kind: str) -> str:
 
 def ask_capabilities(session: ClientSession) -> Dialogue[None]:
     """Ask for CAPA, unless it is left out; an -ERR means that the server has none. RFC 2449."""
-    session.peer.phase = "capa"
+    session.peer.phase = Phase.CAPA
     session.capabilities = None
     if not session.options.capa:
         return
     try:
         session.capabilities = yield from carry_out(session.peer, operations.capa())
-    except ServerRefused:
+    except ServerRefusedError:
         session.capa_refused = True
 
 
@@ -158,10 +162,10 @@ def secure(session: ClientSession) -> Dialogue[None]:
     """Begin TLS by STLS, where that is wanted and there. RFC 2595 section 4.
 
     Raises SecurityError: there is no STLS and a password may not go in clear, or somebody put words
-    behind its +OK. Raises ServerRefused: STLS was refused.
+    behind its +OK. Raises ServerRefusedError: STLS was refused.
     """
     peer = session.peer
-    peer.phase = "tls"
+    peer.phase = Phase.TLS
     if session.target.tls != "starttls":
         if session.tls is None and session.options.require_tls:
             _check_clear(session, "TLS is required, and this account is used without it")
@@ -173,7 +177,7 @@ def secure(session: ClientSession) -> Dialogue[None]:
         return
     try:
         yield from carry_out(peer, operations.stls())
-    except ServerRefused as refused:
+    except ServerRefusedError as refused:
         if known:
             raise
         _check_clear(session, f'the server refused STLS: "{refused.text}"')
@@ -201,5 +205,5 @@ def open_(session: ClientSession) -> Dialogue[None]:
 
 def leave(session: ClientSession) -> Dialogue[Status]:
     """QUIT: what was marked is removed. RFC 1939 section 6."""
-    session.peer.phase = "quit"
+    session.peer.phase = Phase.QUIT
     return (yield from carry_out(session.peer, operations.quit_()))

@@ -18,7 +18,7 @@ from restante.client.io import (
     seconds_until,
 )
 from restante.protocol.client.connection import MessageChunk
-from restante.protocol.failures import ServerUnreachable
+from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,7 +45,7 @@ class SocketDriver:
         """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
         if self.session.target.tls == "implicit":
             self._drive(self.flow.start_tls())
-            self.session.peer.phase = "greeting"
+            self.session.peer.phase = Phase.GREETING
 
     def run(self, dialogue: Dialogue[T]) -> T:
         """Carry out a dialogue and return its result. Raises RemoteError."""
@@ -110,7 +110,7 @@ class SocketDriver:
 def dial(session: ClientSession) -> SocketDriver:
     """Return a connection to the first address that takes one. Raises RemoteError."""
     target, options = session.target, session.options
-    trouble: ServerUnreachable | None = None
+    trouble: ServerUnreachableError | None = None
     for address in name_resolution.addresses(target, options, seconds_to_connect(session)):
         try:
             seconds = seconds_to_connect(session)
@@ -118,7 +118,7 @@ def dial(session: ClientSession) -> SocketDriver:
         except OSError as error:
             trouble = trouble or name_resolution.connect_error(address, target.port, error, seconds)
             continue
-        except ServerUnreachable as over:
+        except ServerUnreachableError as over:
             raise trouble or over from None
         wire = SocketDriver(session, sock)
         try:
@@ -127,6 +127,6 @@ def dial(session: ClientSession) -> SocketDriver:
             sock.close()
             raise
         return wire
-    raise trouble or ServerUnreachable(
-        "dns-noaddr", f"{target.host} has no address", phase="connect"
+    raise trouble or ServerUnreachableError(
+        "dns-noaddr", f"{target.host} has no address", phase=Phase.CONNECT
     )

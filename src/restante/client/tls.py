@@ -7,7 +7,7 @@ import ssl
 from functools import cache
 from typing import TYPE_CHECKING
 
-from restante.protocol.failures import SecurityError
+from restante.protocol.errors import Phase, SecurityError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ class ClientTlsLayer:
         try:
             self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
         except ValueError as error:  # a name that no certificate can have
-            raise SecurityError("tls-failed", f"{name!r}: {error}", phase="tls") from None
+            raise SecurityError("tls-failed", f"{name!r}: {error}", phase=Phase.TLS) from None
         self.ended = False
         self._answer = b""  # its beginning
 
@@ -200,10 +200,10 @@ def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
     """Return the error in Restante's words; `certificate` is filled in by who looks at it again."""
     if isinstance(error, ssl.SSLCertVerificationError):
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
-        return SecurityError(trouble, error.verify_message or str(error), phase="tls")
+        return SecurityError(trouble, error.verify_message or str(error), phase=Phase.TLS)
     reason = getattr(error, "reason", None) or ""
     name, text = _observed(answer)
     if name:
-        return SecurityError(name, text, phase="tls")
+        return SecurityError(name, text, phase=Phase.TLS)
     text = reason.replace("_", " ").lower() or str(error)
-    return SecurityError(_REASONS.get(reason, "tls-failed"), text, phase="tls")
+    return SecurityError(_REASONS.get(reason, "tls-failed"), text, phase=Phase.TLS)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from restante.diagnosis.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
-from restante.protocol.failures import ConnectionLost, RemoteError, ReplyTimeout, ServerRefused
+from restante.protocol.errors import (
+    ConnectionLostError,
+    RemoteError,
+    ReplyTimeoutError,
+    ServerRefusedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +129,7 @@ class CheckContext:
             facts["others"] = list(error.others)
             if error.phase != "login":
                 step.details += [("also", other) for other in error.others]
-        if isinstance(error, ServerRefused):
+        if isinstance(error, ServerRefusedError):
             facts["said"] = error.text
         if error.certificate:
             facts["certificate"] = dict(error.certificate)
@@ -135,18 +140,18 @@ class CheckContext:
 
     def _say_what_came(self, error: RemoteError) -> None:
         """Tell a reply that broke off from one that never came."""
-        if self.wire is None or not isinstance(error, (ReplyTimeout, ConnectionLost)):
+        if self.wire is None or not isinstance(error, (ReplyTimeoutError, ConnectionLostError)):
             return
         peer = self.session.peer
         came = self.counted.missing(peer)
-        if isinstance(error, ReplyTimeout) and self.counted.unended(peer):
+        if isinstance(error, ReplyTimeoutError) and self.counted.unended(peer):
             error.id, error.text = "no-end", came
         elif came and not self.counted.unended(peer):
             error.text += f"; {came}"
 
     def _own_limit(self, error: RemoteError) -> None:
         """Name the check's own limit where it is over: the server has done nothing wrong."""
-        if isinstance(error, ReplyTimeout) and self.over:
+        if isinstance(error, ReplyTimeoutError) and self.over:
             came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
             error.text = f"the {round(self.limit, 1):g} seconds for all of it are over"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.protocol.client.connection import Peek, Receive, Send, is_printable
-from restante.protocol.failures import RemoteError
+from restante.protocol.errors import RemoteError
 
 if TYPE_CHECKING:
     from restante.protocol.client.connection import Dialogue, ServerPeer, T
@@ -57,7 +57,7 @@ class ReplyTracker:
     def in_sync(self, peer: ServerPeer, dialogue: Dialogue[T]) -> Dialogue[T]:
         """The same, and nothing may have come unasked when something is said, nor at the end.
 
-        Raises MalformedReply: desync, not-stuffed. It is not for commands that go ahead of replies.
+        Not for pipelined commands. Raises MalformedReplyError: desync, not-stuffed.
         """
         result = yield from self.watched(peer, dialogue, strict=True)
         yield from expect_silence(peer)
@@ -83,6 +83,9 @@ class ReplyTracker:
 
 
 def expect_silence(peer: ServerPeer, seconds: float = A_MOMENT) -> Dialogue[None]:
-    """See that nothing came behind the last reply. Raises MalformedReply: desync, not-stuffed."""
+    """Check that nothing came after the last reply.
+
+    Raises MalformedReplyError: desync, not-stuffed.
+    """
     peer.inbox += yield Peek(seconds)
     peer.check_inbox()

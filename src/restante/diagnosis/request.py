@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from restante.client.options import Target
     from restante.diagnosis.report import Step
-    from restante.protocol.failures import OtherDomain
+    from restante.protocol.errors import OtherDomainError
 
 TOTAL = 60.0  # seconds for a whole check
 DEEP_RATE = 50_000  # octets a second: what --deep adds to the time for each message
@@ -57,5 +57,5 @@ class CheckRequest:
     mind_renewal: bool = True
     flags: tuple[str, ...] = ()
     slow: dict[str, float] = field(default_factory=lambda: dict(SLOW))
-    confirm: Callable[[OtherDomain], bool] | None = None
+    confirm: Callable[[OtherDomainError], bool] | None = None
     on_step: Callable[[Step], object] = lambda _: None

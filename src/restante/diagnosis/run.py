@@ -13,7 +13,12 @@ from restante.diagnosis.context import CheckAborted, CheckContext
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import DEEP_MOST, DEEP_RATE, DEEP_TURN, TOTAL, CheckRequest
 from restante.diagnosis.steps import connect, greeting, login, mailbox, messages, tls
-from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError, ReplyTimeout
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    RemoteError,
+    ReplyTimeoutError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,10 +110,10 @@ def _leave(work: CheckContext, box: MaildropState) -> None:
         work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
         try:
             work.online.run(sessions.leave(work.session))
-        except (ConnectionLost, ReplyTimeout) as error:
+        except (ConnectionLostError, ReplyTimeoutError) as error:
             step.text = f"QUIT is not answered: {error.text}; nothing was to be removed"
             work.warn(step, "quit-noreply", step.text)
-        except MalformedReply as error:
+        except MalformedReplyError as error:
             if error.id == "not-stuffed":
                 raise
             step.text = error.text

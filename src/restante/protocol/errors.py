@@ -1,18 +1,181 @@
-"""What can go wrong, as one tree, and the response codes that tell clients why.
-
-What a client meets is in `failures`.
+"""What can go wrong, as one tree. Every error is raised on one side of a connection only.
 
 Pop3Error
-├── Refused              the server says no; the peer reads -ERR and the session goes on
-│   ├── BadCommand       ... to what no client should have sent, so it is counted
-│   │   └── LineTooLong  ... because the line has more octets than its limit
-│   └── TlsRequired        ... to a login in clear text
-└── LocalError           our side asked for what the protocol forbids
+├── LocalError                         our own side asked for what cannot be sent
+├── RemoteError                        a client: the server, or the way to it, failed
+│   ├── ServerRefusedError             ... the server answered -ERR; the session goes on
+│   │   └── MechanismRefusedError      ... to AUTH, before it was sent a name or password
+│   ├── ServerUnreachableError         ... no connection: the name, the network, the port
+│   ├── SecurityError                  ... no TLS, or the server did not prove its identity
+│   ├── OtherDomainError               ... the server of an address is in another domain
+│   ├── ConnectionLostError            ... the connection ended before the end of a reply
+│   ├── ReplyTimeoutError              ... no reply came in time
+│   ├── MalformedReplyError            ... a reply is not POP3, or not what the command asked for
+│   └── TruncatedReplyError            ... the connection ended within a message
+└── Refusal                            a server: it answers -ERR and the session goes on
+    ├── BadCommand                     ... to a command that no client should send; it is counted
+    │   └── LineTooLong                ... because the line has more octets than its limit
+    └── TlsRequired                    ... to a login in clear text
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from restante.protocol.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Pop3Error(Exception):
+    """The root of all errors that Restante raises about POP3."""
+
+
+class LocalError(Pop3Error):
+    """Our own side asked for something that cannot be sent, such as a line end in a password.
+
+    Nothing was sent. A call on a connection that is over, or that has another call under way,
+    raises it too.
+    """
+
+
+class Phase(StrEnum):
+    """The part of a session in which something failed."""
+
+    DISCOVER = "discover"
+    CONNECT = "connect"
+    TLS = "tls"
+    GREETING = "greeting"
+    CAPA = "capa"
+    LOGIN = "login"
+    MAILBOX = "mailbox"
+    MESSAGE = "message"
+    QUIT = "quit"
+
+
+RETRYABLE = frozenset(
+    {
+        "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
+        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled",
+        "sys-temp", "tcp-reset", "tcp-timeout",
+    }
+)  # fmt: skip
+"""Ids of failures that may well be gone when the client tries again later."""
+
+
+class RemoteError(Pop3Error):
+    """The server, or the way to it, failed.
+
+    Attributes:
+        id: the name of the failure, such as "auth-failed"; `pop3 explain` has its text.
+        text: what happened, in words; for an -ERR, the server's text as it came. `str` of the
+            error is safe to show on a terminal.
+        code: the response code without brackets, such as "SYS/TEMP", or "".
+        phase: the `Phase` of the session, None for an error that was raised outside of one.
+        command: the last command, without secrets.
+        certificate: the fields of the server's certificate, if that is the cause.
+        others: the other failures before or after this one, a line each.
+    """
+
+    def __init__(  # noqa: PLR0913  # an error with all that is known of it
+        self,
+        id: str,  # noqa: A002  # the field's name in toolbox and JSON alike
+        text: str,
+        *,
+        code: str = "",
+        phase: Phase | None = None,
+        command: str = "",
+        certificate: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__(id, text)
+        self.id = id
+        self.text = text
+        self.code = code
+        self.phase = phase
+        self.command = command
+        self.certificate = certificate
+        self.others: list[str] = []
+
+    def __str__(self) -> str:
+        code = f"[{self.code}] " if self.code else ""
+        where = f" (after {self.command})" if self.command else ""
+        return printable(f"{self.id}: {code}{self.text}{where}")
+
+    @property
+    def said(self) -> str:
+        """The server's text after its response code in brackets."""
+        return f"[{self.code}] {self.text}" if self.code else self.text
+
+    @property
+    def quoted(self) -> str:
+        """The command and the server's answer to it, in one line."""
+        return f"{self.command}: {self.said}"
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may well succeed later."""
+        return self.id in RETRYABLE or self.code.upper() in {"IN-USE", "LOGIN-DELAY", "SYS/TEMP"}
+
+
+class ServerRefusedError(RemoteError):
+    """The server answered -ERR. The connection can be used further."""
+
+
+class MechanismRefusedError(ServerRefusedError):
+    """The server refused AUTH before it had a name or password: it may not know the mechanism."""
+
+
+class ConnectionLostError(RemoteError):
+    """The connection ended before the end of a reply, or instead of one."""
+
+
+class ReplyTimeoutError(RemoteError):
+    """The server did not send a reply, or the rest of one, in time."""
+
+
+class MalformedReplyError(RemoteError):
+    """A reply is not POP3, or it does not answer the command.
+
+    The connection cannot be used further, except if only the size of a message differs from LIST's
+    (list-size).
+    """
+
+
+class TruncatedReplyError(RemoteError):
+    """The connection ended within a message. The octets that came are not the whole message."""
+
+
+class ServerUnreachableError(RemoteError):
+    """There is no connection: the name does not resolve, or no server answers at the port."""
+
+
+class OtherDomainError(RemoteError):
+    """The server that was found for an address is in another domain. Nothing was sent to it.
+
+    DNS answers can be forged, so the user must confirm that the server is the right one.
+
+    Attributes:
+        target: the server, a `restante.client.options.Target`. Connect to it to confirm it.
+        remedy: the command to continue with, if a command of `pop3` failed.
+    """
+
+    def __init__(
+        self,
+        id: str,  # noqa: A002  # see RemoteError
+        text: str,
+        *,
+        phase: Phase = Phase.DISCOVER,
+        target: object = None,
+    ) -> None:
+        super().__init__(id, text, phase=phase)
+        self.target = target
+        self.remedy = ""
+
+
+class SecurityError(RemoteError):
+    """There is no TLS, or the server did not prove its identity. The password was not sent."""
 
 
 class ResponseCode(StrEnum):
@@ -21,19 +184,15 @@ class ResponseCode(StrEnum):
     AUTH = "AUTH"  # RFC 3206 section 5: the credentials are the problem
     IN_USE = "IN-USE"  # RFC 2449 section 8.1.2: another session holds the maildrop
     LOGIN_DELAY = "LOGIN-DELAY"  # RFC 2449 section 8.1.1: logged in too recently
-    SYS_PERM = "SYS/PERM"  # RFC 3206 section 4: somebody must mend it
+    SYS_PERM = "SYS/PERM"  # RFC 3206 section 4: an administrator must repair it
     SYS_TEMP = "SYS/TEMP"  # RFC 3206 section 4: likely to pass
-    UTF8 = "UTF8"  # RFC 6856 section 2.2: the command UTF8 is wanted first
-
-
-class Pop3Error(Exception):
-    """The root of all errors that Restante raises about POP3."""
+    UTF8 = "UTF8"  # RFC 6856 section 2.2: the command UTF8 is required first
 
 
 class Refusal(Pop3Error):  # noqa: N818  # it is an answer rather than an error
-    """The server says no: it becomes an -ERR reply, and the session goes on.
+    """The server refuses: it sends an -ERR reply, and the session goes on.
 
-    `text` may hold places in braces which `values` fill, so that a language can translate it.
+    `text` may have fields in braces. `values` fill them, so that a language can translate the text.
     """
 
     def __init__(self, text: str, code: ResponseCode | None = None, **values: object) -> None:
@@ -47,14 +206,14 @@ class Refusal(Pop3Error):  # noqa: N818  # it is an answer rather than an error
 
 
 class BadCommand(Refusal):
-    """No command, or not here, or with a wrong argument: too many in a row end the session."""
+    """An unknown command, a wrong argument, or a wrong state. Too many in a row end the session."""
 
 
 class LineTooLong(BadCommand):
-    """A line had more octets than its limit; the rest was thrown away, never acted upon.
+    """A line had more octets than its limit; the rest was discarded, and nothing was acted upon.
 
-    `start` holds its first octets; `ended` is False when no line end came within reason, which
-    leaves no place from which to go on.
+    `start` holds its first octets. `ended` is False if no line end came within MAX_DISCARD octets:
+    then the session cannot go on.
     """
 
     def __init__(self, start: bytes, *, ended: bool) -> None:
@@ -64,12 +223,8 @@ class LineTooLong(BadCommand):
 
 
 class TlsRequired(Refusal):
-    """A login in clear text is not allowed here; `user` is whose, where that was said by then."""
+    """A login in clear text is not allowed here; `user` is the name, or "" if it is not known."""
 
     def __init__(self, user: str = "") -> None:
         super().__init__("No logins in clear text here: use STLS or port 995.", ResponseCode.AUTH)
         self.user = user
-
-
-class LocalError(Pop3Error):
-    """Our own side asked for something that the protocol forbids."""

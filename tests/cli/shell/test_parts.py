@@ -20,7 +20,7 @@ from restante.cli.shell.screen import ShellScreen
 from restante.cli.shell.session import ShellSession
 from restante.client import blocking
 from restante.diagnosis import wording
-from restante.protocol.failures import ConnectionLost
+from restante.protocol.errors import ConnectionLostError
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
         desk.connect()
         completer = ShellCompleter(desk)
         assert list(completer.get_completions(Document("show "), CompleteEvent()))
-        with pytest.raises(ConnectionLost):
+        with pytest.raises(ConnectionLostError):
             dispatch(desk, "NOOP")
         desk.hang_up()
 

@@ -19,7 +19,7 @@ from restante.client import blocking
 from restante.client.discovery import autoconfig, lookup, mail_address
 from restante.client.discovery.discover import Discovery, discover, ordered
 from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
-from restante.protocol.failures import ServerUnreachable
+from restante.protocol.errors import ServerUnreachableError
 from support.process import free_port
 
 XML = b"""<?xml version="1.0"?>
@@ -256,7 +256,7 @@ def test_an_address_without_a_server_is_told_in_words_of_the_library(
 ) -> None:
     nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
     monkeypatch.setattr(lookup, "discovered", lambda *_: nothing)
-    with pytest.raises(ServerUnreachable) as caught:
+    with pytest.raises(ServerUnreachableError) as caught:
         blocking.connect("ann@example.invalid", "pw")
     assert (caught.value.phase, caught.value.id) == ("discover", "no-server")
     assert "--" not in caught.value.text

@@ -16,7 +16,7 @@ from restante.protocol.text import to_json
 if TYPE_CHECKING:
     from restante.cli.output.message_summary import Head
     from restante.client.blocking import Maildrop
-    from restante.protocol.failures import ServerRefused
+    from restante.protocol.errors import ServerRefusedError
 
 AT_ONCE = 100  # headers that are asked for before a bar moves
 
@@ -116,7 +116,7 @@ def _heads(drop: Maildrop, *, retr: bool) -> tuple[dict[int, Head], bool]:
     return heads, len(fetched) < len(missing)
 
 
-def _is_without_top(answer: bytes | ServerRefused) -> bool:
+def _is_without_top(answer: bytes | ServerRefusedError) -> bool:
     return not isinstance(answer, bytes) and answer.id == "top-missing"
 
 
@@ -129,7 +129,7 @@ def _say_top_is_missing(*, retr: bool) -> None:
     click.get_current_context().exit(1)
 
 
-def _head(answer: bytes | ServerRefused | None) -> Head:
+def _head(answer: bytes | ServerRefusedError | None) -> Head:
     """Return what an answer to TOP says; where it was refused, the server's words."""
     from restante.cli.output.message_summary import Head, head_of
 

@@ -62,10 +62,12 @@ def _find(drop: Maildrop, wanted: str) -> Message:
 def _described(drop: Maildrop, message: Message) -> str:
     from restante.cli.output.message_summary import FETCHED, Head, head_of
     from restante.diagnosis import wording
-    from restante.protocol.failures import ServerRefused
+    from restante.protocol.errors import ServerRefusedError
 
     answer = drop.headers([message.number], keep=FETCHED)[0]
-    head = Head(subject=f"({answer})") if isinstance(answer, ServerRefused) else head_of(answer)
+    head = (
+        Head(subject=f"({answer})") if isinstance(answer, ServerRefusedError) else head_of(answer)
+    )
     subject, sender = plain(head.subject) or "(no subject)", plain(head.sender)
     return f'{message.number}  {wording.octets(message.size)}  {sender}  "{subject}"'
 
@@ -82,13 +84,13 @@ def _agree(found: list[Message]) -> None:
 
 def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str]]:
     """Mark messages; return those marked, and a line for each one that the server refuses."""
-    from restante.protocol.failures import ServerRefused
+    from restante.protocol.errors import ServerRefusedError
 
     marked, refused = [], []
     for message in found:
         try:
             drop.delete(message)
-        except ServerRefused as denied:
+        except ServerRefusedError as denied:
             refused.append(f"message {message.number} was not deleted: {plain(str(denied))}")
         else:
             marked.append(message)
@@ -98,7 +100,7 @@ def _mark(drop: Maildrop, found: list[Message]) -> tuple[list[Message], list[str
 def _commit(drop: Maildrop, found: list[Message]) -> None:
     """Say what QUIT answered, whatever it was."""
     from restante.diagnosis import wording
-    from restante.protocol.failures import RemoteError
+    from restante.protocol.errors import RemoteError
 
     numbers = wording.numbers([message.number for message in found])
     try:

@@ -317,12 +317,12 @@ def _discovered(
     """
     from restante.cli.options.confirmation import confirm, explicit
     from restante.client.discovery import lookup
-    from restante.protocol.failures import OtherDomain
+    from restante.protocol.errors import OtherDomainError
 
     with error_reporting():
         try:
             return lookup.target_of(address, seconds or lookup.SECONDS), 0
-        except OtherDomain as error:
+        except OtherDomainError as error:
             begun = time.monotonic()
             target = cast("Target", error.target)
             if not confirm(error):

@@ -13,7 +13,7 @@ from restante.cli.output.wrapping import is_terminal, wrap_hanging
 
 if TYPE_CHECKING:
     from restante.client.options import Target
-    from restante.protocol.failures import OtherDomain
+    from restante.protocol.errors import OtherDomainError
 
 _RISK = (
     "The answers of the DNS can be forged, and the password goes to the owner of that name. "
@@ -21,7 +21,7 @@ _RISK = (
 )
 
 
-def confirm(error: OtherDomain) -> bool:
+def confirm(error: OtherDomainError) -> bool:
     """Ask a person whether the server is the right one; False where nobody is at a terminal."""
     if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
         return False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.client.header_part import MOST_OCTETS, HeaderPart
 from restante.protocol.client.connection import LISTING_LIMIT
-from restante.protocol.failures import ServerRefused
+from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,7 +36,7 @@ def by_retr(drop: Maildrop, number: int, keep: int = LISTING_LIMIT) -> bytes:
 
 def headers_by_retr(
     drop: Maildrop, numbers: Iterable[int], keep: int
-) -> Iterator[tuple[int, bytes | ServerRefused]]:
+) -> Iterator[tuple[int, bytes | ServerRefusedError]]:
     """Fetch messages for their headers, as far as the bounds reach; pass over the others."""
     left = MOST_IN_ALL
     for number in numbers:
@@ -46,5 +46,5 @@ def headers_by_retr(
         left -= size
         try:
             yield number, by_retr(drop, number, keep)
-        except ServerRefused as denied:
+        except ServerRefusedError as denied:
             yield number, denied

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from restante.cli.shell.screen import ExitShell, ShellError
 from restante.cli.shell.session import NAMED, marked_text
 from restante.diagnosis import wording
-from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.errors import RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,7 +107,7 @@ def carry_out(desk: ShellSession, *, showing: bool) -> int:
 
 
 def _unconfirmed(error: BaseException) -> str:
-    if isinstance(error, ServerRefused):
+    if isinstance(error, ServerRefusedError):
         code = f"[{error.code}] " if error.code else ""
         return f"The server answered QUIT with -ERR {code}{error.text}"
     if isinstance(error, RemoteError):

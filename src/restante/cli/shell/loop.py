@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from restante.cli.shell import deletions, dispatch, listing
 from restante.cli.shell.screen import ExitShell, ShellError
 from restante.client.maildrop import SizeWarning
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +69,7 @@ def run_line(desk: ShellSession, line: str) -> bool:
         _stopped(desk)
     except (ShellError, LocalError) as trouble:
         desk.screen.trouble(str(trouble))
-    except ServerRefused as denied:
+    except ServerRefusedError as denied:
         code = f" [{denied.code}]" if denied.code else ""
         desk.screen.trouble(f"  < -ERR{code} {denied.text}  (to {denied.command})")
     except RemoteError as error:

@@ -10,8 +10,7 @@ from restante.cli.output.message_summary import FETCHED, Head, head_of
 from restante.cli.output.units import cut, numbers_of
 from restante.cli.shell.screen import ShellError
 from restante.diagnosis import wording
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -79,7 +78,7 @@ class ShellSession:
         self.talking = True
         try:
             yield self._drop
-        except (ServerRefused, LocalError):
+        except (ServerRefusedError, LocalError):
             self.talking = False
             raise
         finally:
@@ -128,14 +127,14 @@ class ShellSession:
                 some = missing[start : start + AT_ONCE]
                 for number, octets in zip(some, drop.headers(some, keep=FETCHED), strict=True):
                     self.heads[number] = _head(octets)
-                    denied = isinstance(octets, ServerRefused) and octets.id == "top-missing"
+                    denied = isinstance(octets, ServerRefusedError) and octets.id == "top-missing"
                     self.lacks_top = self.lacks_top or denied
             mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= LOOK_INTO]
             for start in range(0, len(mixed), AT_ONCE):
                 some = mixed[start : start + AT_ONCE]
                 whole = drop.headers(some, LOOK_INTO, keep=2 * LOOK_INTO)
                 for number, octets in zip(some, whole, strict=True):
-                    if not isinstance(octets, ServerRefused):
+                    if not isinstance(octets, ServerRefusedError):
                         self.heads[number] = head_of(octets, whole=True)
 
     def glance(self, numbers: Iterable[int]) -> None:
@@ -158,9 +157,9 @@ class ShellSession:
         return f"{named} and {more} more" if more > 0 else named
 
 
-def _head(answer: bytes | ServerRefused) -> Head:
+def _head(answer: bytes | ServerRefusedError) -> Head:
     """Return what an answer to TOP says."""
-    return Head(known=False) if isinstance(answer, ServerRefused) else head_of(answer)
+    return Head(known=False) if isinstance(answer, ServerRefusedError) else head_of(answer)
 
 
 def marked_text(desk: ShellSession) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.client.discovery import mail_address
 from restante.client.options import Target
-from restante.protocol.failures import OtherDomain, ServerUnreachable
+from restante.protocol.errors import OtherDomainError, Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from restante.client.discovery.discover import Candidate, Discovery
@@ -18,9 +18,11 @@ SECONDS = 10.0
 def target_of(address: str, seconds: float = SECONDS) -> Target:
     """Return the server of an address, as its domain names it, within `seconds`.
 
-    Raises ValueError: it is no address. Raises ServerUnreachable: no server is known. Raises
-    OtherDomain: nothing but the DNS or a third party names the server, and it is not in the mail
-    domain.
+    Raises:
+        ValueError: it is not an address.
+        ServerUnreachableError: no server is known.
+        OtherDomainError: only the DNS or a third party names the server, and it is not in the mail
+            domain.
     """
     found = discovered(address, min(seconds, SECONDS))
     target = chosen(found)
@@ -38,7 +40,7 @@ def discovered(address: str, seconds: float) -> Discovery:
 
 
 def chosen(found: Discovery) -> Target:
-    """Return what was discovered. Raises ServerUnreachable: nothing was.
+    """Return what was discovered. Raises ServerUnreachableError: nothing was.
 
     A server without TLS is asked for it all the same: a password does not go in clear. Raises
     Unreachable too where a look-up leads to this machine.
@@ -46,19 +48,19 @@ def chosen(found: Discovery) -> Target:
     winner = found.winner
     if winner is None and found.findings and all(f.late for f in found.findings):
         text = f"no look-up for {found.domain} was answered in time"
-        raise ServerUnreachable("dns-temp", text, phase="discover")
+        raise ServerUnreachableError("dns-temp", text, phase=Phase.DISCOVER)
     if winner is None:
         text = f"no POP3 server is known for {found.domain}: name one, as in pop3s://ann@host"
-        raise ServerUnreachable("no-server", text, phase="discover")
+        raise ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
     if mail_address.is_this_machine(winner.host):
         text = f"{winner.source} names this machine ({winner.host}): nothing was sent to it"
-        raise ServerUnreachable("looked-up-local", text, phase="discover")
+        raise ServerUnreachableError("looked-up-local", text, phase=Phase.DISCOVER)
     tls: Tls = "starttls" if winner.tls == "none" else winner.tls
     return Target(winner.host, winner.port, tls, winner.user, looked_up=True)
 
 
 def check_vouched(found: Discovery) -> None:
-    """Raise OtherDomain where a password must not go to the server that was discovered.
+    """Raise OtherDomainError where a password must not go to the server that was discovered.
 
     RFC 6186 section 6: TLS proves the name that the DNS gave, and the DNS may have been forged.
     """
@@ -71,7 +73,7 @@ def check_vouched(found: Discovery) -> None:
         f"{winner.source} names {host}, which is not in {mail}: nothing was sent to it. "
         f"If it is the right server, name it: {target}"
     )
-    raise OtherDomain("other-domain", text, phase="discover", target=target)
+    raise OtherDomainError("other-domain", text, phase=Phase.DISCOVER, target=target)
 
 
 def is_vouched(server: Candidate, found: Discovery) -> bool:

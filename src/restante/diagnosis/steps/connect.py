@@ -14,7 +14,12 @@ from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver
 from restante.diagnosis import port_probe, suggestions, wording
 from restante.diagnosis.context import CheckAborted
-from restante.protocol.failures import OtherDomain, ReplyTimeout, ServerUnreachable
+from restante.protocol.errors import (
+    OtherDomainError,
+    Phase,
+    ReplyTimeoutError,
+    ServerUnreachableError,
+)
 
 if TYPE_CHECKING:
     from restante.client.discovery.discover import Discovery
@@ -45,7 +50,7 @@ def _check_vouched(work: CheckContext, step: Step, found: Discovery) -> None:
     """Ask about a server of another domain, where a password is to go to it."""
     try:
         lookup.check_vouched(found)
-    except OtherDomain as error:
+    except OtherDomainError as error:
         question, begun = work.question, time.monotonic()
         if question.password is None or (question.confirm and question.confirm(error)):
             step.details.append(("note", f"{work.target.host} is not in {found.domain}"))
@@ -65,7 +70,7 @@ def connect(work: CheckContext) -> None:
         try:
             seconds = min(work.question.options.connect_seconds, work.left)
             found = name_resolution.addresses(work.target, work.question.options, seconds)
-        except ServerUnreachable as error:
+        except ServerUnreachableError as error:
             _unresolved(work, step, error)
             raise CheckAborted from error
         socks, troubles = _try_all(work, step, found)
@@ -88,7 +93,7 @@ def session_options(work: CheckContext) -> Options:
 
 
 def reconnect(work: CheckContext, options: Options, target: Target | None = None) -> SocketDriver:
-    """Return one more connection to the same address. Raises ServerUnreachable."""
+    """Return one more connection to the same address. Raises ServerUnreachableError."""
     target = target or work.target
     seconds = min(options.connect_seconds, work.left)
     try:
@@ -101,15 +106,15 @@ def reconnect(work: CheckContext, options: Options, target: Target | None = None
 
 def _try_all(
     work: CheckContext, step: Step, found: list[str]
-) -> tuple[dict[str, socket.socket], dict[str, ServerUnreachable]]:
+) -> tuple[dict[str, socket.socket], dict[str, ServerUnreachableError]]:
     socks: dict[str, socket.socket] = {}
-    troubles: dict[str, ServerUnreachable] = {}
+    troubles: dict[str, ServerUnreachableError] = {}
     said = []
     port = work.target.port
     for address in found:
         if work.over:
             if not socks and not troubles:
-                raise ReplyTimeout("out-of-time", "", phase="connect")
+                raise ReplyTimeoutError("out-of-time", "", phase=Phase.CONNECT)
             break
         seconds = min(work.question.options.connect_seconds, work.left)
         begun = time.monotonic()
@@ -129,7 +134,7 @@ def _check_ipv6(
     work: CheckContext,
     step: Step,
     socks: dict[str, socket.socket],
-    troubles: dict[str, ServerUnreachable],
+    troubles: dict[str, ServerUnreachableError],
 ) -> None:
     """Tell where IPv6 fails and IPv4 works."""
     failed = [address for address in troubles if ipaddress.ip_address(address).version == 6]
@@ -139,7 +144,7 @@ def _check_ipv6(
         work.warn(step, "ipv6-broken", text, {"addresses": failed})
 
 
-def _unresolved(work: CheckContext, step: Step, error: ServerUnreachable) -> None:
+def _unresolved(work: CheckContext, step: Step, error: ServerUnreachableError) -> None:
     """Tell what the mail domain offers instead of a name that does not resolve."""
     next_commands = []
     user = work.target.user or work.question.account
@@ -154,7 +159,7 @@ def _unresolved(work: CheckContext, step: Step, error: ServerUnreachable) -> Non
     work.fail(step, error, *next_commands)
 
 
-def _nobody(work: CheckContext, step: Step, troubles: dict[str, ServerUnreachable]) -> None:
+def _nobody(work: CheckContext, step: Step, troubles: dict[str, ServerUnreachableError]) -> None:
     """Tell why no address took a connection, and which port beside it does."""
     error = next(iter(troubles.values()))
     next_commands = []

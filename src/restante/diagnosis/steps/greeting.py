@@ -9,7 +9,7 @@ from restante.client import session as sessions
 from restante.diagnosis import port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
-from restante.protocol.failures import MalformedReply, RemoteError, ReplyTimeout
+from restante.protocol.errors import MalformedReplyError, Phase, RemoteError, ReplyTimeoutError
 
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
@@ -27,7 +27,7 @@ def greet(work: CheckContext) -> None:
     with work.step("greeting") as step:
         try:
             greeting = work.run(sessions.greet(work.session))
-        except ReplyTimeout as error:
+        except ReplyTimeoutError as error:
             greeting = _silent(work, step, error)
         except RemoteError as error:
             if error.code in _CODES:
@@ -55,7 +55,7 @@ def patient(work: CheckContext) -> None:
         work.online.flow.patience(seconds)
 
 
-def _silent(work: CheckContext, step: Step, error: ReplyTimeout) -> Status:
+def _silent(work: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
     """Find out whether a silent port speaks TLS or something else; if not, wait on.
 
     Raises CheckAborted.
@@ -70,14 +70,14 @@ def _silent(work: CheckContext, step: Step, error: ReplyTimeout) -> Status:
         if kind not in ("", "POP3", "unknown"):
             line = answer.decode("latin-1").splitlines()[0][:100]
             text = f'this is an {kind} server; it says "{line}"'
-            work.fail(step, MalformedReply("wrong-protocol", text, phase="greeting"))
+            work.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = work.session.options
     work.online.flow.patience(max(0.1, options.reply_seconds - FIRST_WAIT))
     work.session.peer.broken = False  # nothing was asked yet, so no reply can be mistaken
     try:
         return work.run(sessions.greet(work.session))
-    except ReplyTimeout as later:
+    except ReplyTimeoutError as later:
         later.text = f"accepted, and then silent for {options.reply_seconds:g} seconds"
         raise
 
@@ -91,7 +91,7 @@ def _speaks_tls(work: CheckContext) -> bool:
 
 def _say_tls(work: CheckContext, step: Step, error: RemoteError) -> None:
     text = f"port {work.target.port} answers TLS from the first octet"
-    tls = MalformedReply("tls-on-plain", text, phase="greeting", command=error.command)
+    tls = MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING, command=error.command)
     command = suggestions.check_command(work.question, port=work.target.port, tls="implicit")
     work.fail(step, tls, command)
 

@@ -13,8 +13,13 @@ from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import ConnectionLost, RemoteError, ServerRefused
+from restante.protocol.errors import (
+    ConnectionLostError,
+    LocalError,
+    Phase,
+    RemoteError,
+    ServerRefusedError,
+)
 
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
@@ -35,11 +40,11 @@ def log_in(work: CheckContext) -> None:
                 _connect_again(work)
             try:
                 _until_free(work, step, password)
-            except ConnectionLost as error:
+            except ConnectionLostError as error:
                 leave_capa_out(work, error)
                 _until_free(work, step, password)
         except LocalError as error:
-            refused = ServerRefused("auth-unsent", str(error), phase="login")
+            refused = ServerRefusedError("auth-unsent", str(error), phase=Phase.LOGIN)
             work.fail(step, refused)
             raise CheckAborted from error
         except RemoteError as error:
@@ -97,7 +102,7 @@ def _explain(work: CheckContext, step: Step, error: RemoteError, password: str) 
     step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
     step.details += [("also", other) for other in error.others]
     failed = work.session.refused
-    if error.code in ("", "AUTH") and isinstance(error, ServerRefused) and len(failed) > 1:
+    if error.code in ("", "AUTH") and isinstance(error, ServerRefusedError) and len(failed) > 1:
         text = f"that makes {len(failed)} failed logins for fail2ban; --mechanism tries one only"
         step.details.append(("note", text))
     if found := _URL.search(error.text):

@@ -13,7 +13,7 @@ from restante.diagnosis.reply_sync import expect_silence
 from restante.mail import dates, fields
 from restante.protocol.client import operations
 from restante.protocol.client.connection import carry_out
-from restante.protocol.failures import RemoteError, ServerRefused
+from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
 
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
@@ -27,7 +27,7 @@ LONGEST_UID = 70  # characters: RFC 1939 section 7
 def inspect(work: CheckContext) -> MaildropState:
     """Ask for all lists, compare them, and look at the heads of the newest messages."""
     with work.step("mailbox") as step:
-        work.session.peer.phase = "mailbox"
+        work.session.peer.phase = Phase.MAILBOX
         totals, sizes = _lists(work)
         uids, unlisted = _uids(work)
         said = len(work.report.warnings)
@@ -55,14 +55,14 @@ def _lists(work: CheckContext) -> tuple[MailboxTotals, dict[int, int]]:
     peer = work.session.peer
     try:
         totals = _carry_out(work, operations.stat())
-    except ServerRefused as refused:
+    except ServerRefusedError as refused:
         if not maildrop.says_empty(refused):
             raise
         peer.odd("list-empty", f'STAT is refused of an empty mailbox: "{refused.text}"')
         totals = operations.MailboxTotals(0, 0)
     try:
         return totals, _carry_out(work, operations.list_())
-    except ServerRefused as refused:
+    except ServerRefusedError as refused:
         return totals, maildrop.empty_list(peer, refused, totals)
 
 
@@ -70,7 +70,7 @@ def _uids(work: CheckContext) -> tuple[dict[int, str], str]:
     """Return the unique-ids, and what the server says where it refuses them."""
     try:
         return _carry_out(work, operations.uidl()), ""
-    except ServerRefused as refused:
+    except ServerRefusedError as refused:
         return {}, f'UIDL is refused: "{refused.said}"'
 
 
@@ -127,10 +127,12 @@ def _sample(work: CheckContext, step: Step, box: MaildropState) -> float | None:
     if not numbers:
         return None
     heads = _heads(work, box, numbers)
-    work.session.peer.phase = "mailbox"
-    refused = [n for n, head in zip(numbers, heads, strict=True) if isinstance(head, ServerRefused)]
+    work.session.peer.phase = Phase.MAILBOX
+    refused = [
+        n for n, head in zip(numbers, heads, strict=True) if isinstance(head, ServerRefusedError)
+    ]
     if refused:
-        denied = next(head for head in heads if isinstance(head, ServerRefused))
+        denied = next(head for head in heads if isinstance(head, ServerRefusedError))
         text = f'TOP is refused for {wording.numbers(refused)}: "{denied.said}"'
         _warn(work, step, "top-missing", text, refused)
     return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
@@ -138,7 +140,7 @@ def _sample(work: CheckContext, step: Step, box: MaildropState) -> float | None:
 
 def _heads(
     work: CheckContext, box: MaildropState, numbers: list[int]
-) -> list[bytes | ServerRefused]:
+) -> list[bytes | ServerRefusedError]:
     """Return the heads of messages; one at a time, where replies could be counted wrongly."""
     session = box.session
     if session.can_pipeline:
@@ -151,7 +153,9 @@ def _heads(
         try:
             heads += work.run(maildrop.headers(box, [number], keep=fields.MOST_OCTETS))
         except RemoteError as error:
-            error.others += [head.quoted for head in heads[-1:] if isinstance(head, ServerRefused)]
+            error.others += [
+                head.quoted for head in heads[-1:] if isinstance(head, ServerRefusedError)
+            ]
             raise
     return heads
 

@@ -10,12 +10,13 @@ from restante.diagnosis import wording
 from restante.diagnosis.reply_sync import expect_silence
 from restante.protocol.client import operations
 from restante.protocol.client.connection import carry_out
-from restante.protocol.failures import (
-    ConnectionLost,
+from restante.protocol.errors import (
+    ConnectionLostError,
+    Phase,
     RemoteError,
-    ReplyTimeout,
-    ServerRefused,
-    TruncatedReply,
+    ReplyTimeoutError,
+    ServerRefusedError,
+    TruncatedReplyError,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
         )
         _warn(work, step, "msg-large", text, entry, most)
         return
-    peer.phase = "message"
+    peer.phase = Phase.MESSAGE
     box.retrieved = True
     ended: list[operations.MessageEnd] = []
     try:
@@ -119,10 +120,10 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
         for piece in work.online.pieces(carry_out(peer, operation), ended):
             contents.feed(piece)
         maildrop.check_end(work.session, entry.number, ended[0])
-    except ServerRefused as refused:
+    except ServerRefusedError as refused:
         _refused(work, step, refused, entry)
         return
-    except (ReplyTimeout, TruncatedReply, ConnectionLost) as error:
+    except (ReplyTimeoutError, TruncatedReplyError, ConnectionLostError) as error:
         _count(error, contents, entry)
         raise
     if "msg-nofinal" in peer.oddities:
@@ -137,7 +138,9 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
         _warn(work, step, name, text, entry, place)
 
 
-def _refused(work: CheckContext, step: Step, refused: ServerRefused, entry: MessageInfo) -> None:
+def _refused(
+    work: CheckContext, step: Step, refused: ServerRefusedError, entry: MessageInfo
+) -> None:
     """Put down a message that the server does not give out; the others are fetched all the same."""
     refused.id = "retr-refused"
     refused.text = f"message {entry.number}: {refused.text}"
@@ -148,7 +151,7 @@ def _refused(work: CheckContext, step: Step, refused: ServerRefused, entry: Mess
 def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -> None:
     """Say how much of the message came."""
     error.command = f"RETR {entry.number}"
-    if isinstance(error, (TruncatedReply, ConnectionLost)):
+    if isinstance(error, (TruncatedReplyError, ConnectionLostError)):
         error.id = "msg-truncated"
         error.text = (
             f"{contents.octets} of {entry.size} octets of message {entry.number} came, "

@@ -14,7 +14,13 @@ from restante.diagnosis import certificate, port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
-from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError, SecurityError
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    Phase,
+    RemoteError,
+    SecurityError,
+)
 
 if TYPE_CHECKING:
     from restante.client.options import Options
@@ -51,7 +57,7 @@ def implicit_tls_step(work: CheckContext) -> None:
                 _name_what_speaks(work, error)
                 raise
             _distrusted(work, step, error)
-        except ConnectionLost:
+        except ConnectionLostError:
             _name_what_speaks(work, None)
             raise
         report_tls(work, step)
@@ -132,7 +138,7 @@ def inspect_unverified(work: CheckContext) -> TlsObservation:
             wire = connect.reconnect(work, options)
             try:
                 _begin(wire)
-            except MalformedReply as error:
+            except MalformedReplyError as error:
                 seen.other = error if error.id == "wrong-protocol" else None
             finally:
                 if wire.session.tls is not None:
@@ -274,7 +280,7 @@ def _judge(work: CheckContext, step: Step) -> None:
 
 
 def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
-    """Say which protocol a port speaks that speaks no TLS. Raises MalformedReply."""
+    """Say which protocol a port speaks that speaks no TLS. Raises MalformedReplyError."""
     said = port_probe.read_banner(work.address, work.target.port, min(connect.A_MOMENT, work.left))
     kind = port_probe.kind_of(said) if said else ""
     if kind in ("", "TLS"):
@@ -287,7 +293,7 @@ def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
         return
     line = said.decode("latin-1").strip()[:100]
     text = f'this is an {kind} server; it says "{line}"'
-    raise MalformedReply("wrong-protocol", text, phase="greeting")
+    raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 
 
 def _suggest_implicit(work: CheckContext, step: Step) -> None:

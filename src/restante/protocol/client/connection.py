@@ -25,7 +25,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from restante.protocol.client.noise import without_noise
-from restante.protocol.failures import ConnectionLost, MalformedReply, RemoteError, ServerRefused
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    Phase,
+    RemoteError,
+    ServerRefusedError,
+)
 from restante.protocol.text import printable
 
 T = TypeVar("T")
@@ -141,7 +147,7 @@ class ServerPeer:
     """What is known of the server, and what it has sent that nobody has read yet."""
 
     inbox: bytearray = field(default_factory=bytearray)
-    phase: str = "greeting"
+    phase: Phase = Phase.GREETING
     command: str = ""  # the last one, as it may be shown
     outstanding: int = 0  # commands sent whose replies have not been read
     bare_lf: bool = False  # its lines end with LF alone
@@ -193,7 +199,7 @@ class ServerPeer:
                 self.notice(id, self.oddities[id])
 
     def check_inbox(self) -> None:
-        """Make sure that nothing came unasked; noise is passed over. Raises MalformedReply.
+        """Make sure that nothing came unasked; noise is passed over. Raises MalformedReplyError.
 
         Behind the end of a reply of many lines it is the rest of it: not-stuffed; else desync.
         """
@@ -210,10 +216,10 @@ class ServerPeer:
         """Return the error of a line that no command asked for."""
         if self.multi and not extra.startswith(("+OK", "-ERR")):
             text = f'the answer to {self.multi} goes on behind its end: "{extra}"'
-            return self.error(MalformedReply, "not-stuffed", text)
+            return self.error(MalformedReplyError, "not-stuffed", text)
         behind = f"the answer to {self.command}" if self.command else "the greeting"
         text = f'more replies than commands: behind {behind} came "{extra}"'
-        return self.error(MalformedReply, "desync", text)
+        return self.error(MalformedReplyError, "desync", text)
 
     def add_trace(self, direction: str, text: str) -> None:
         """Tell the trace what went which way."""
@@ -222,7 +228,7 @@ class ServerPeer:
 
     def error(self, kind: type[RemoteError], id: str, text: str, code: str = "") -> RemoteError:  # noqa: A002  # see RemoteError
         """Return an error that knows where it happened."""
-        self.broken = self.broken or not issubclass(kind, ServerRefused)
+        self.broken = self.broken or not issubclass(kind, ServerRefusedError)
         return kind(
             id,
             self.redacted(text),
@@ -232,9 +238,9 @@ class ServerPeer:
         )
 
     def send(self, octets: bytes, shown: bytes | None = None) -> Dialogue[None]:
-        """Send a command, which `command` remembers without its secrets. Raises MalformedReply.
+        """Send a command, and remember it in `command` without its secrets.
 
-        What came before it is no answer to it.
+        Raises MalformedReplyError: octets that came before it cannot be its reply.
         """
         if self.inbox:
             self.check_inbox()
@@ -245,12 +251,14 @@ class ServerPeer:
     def line(self, *, peek: bool = False) -> Dialogue[bytes]:
         """Return the next line with its LF; with `peek` it stays there.
 
-        Raises ConnectionLost, MalformedReply.
+        Raises ConnectionLostError, MalformedReplyError.
         """
         searched, fresh = 0, True
         while (end := self.inbox.find(b"\n", searched) + 1) == 0:
             if len(self.inbox) > LINE_LIMIT:
-                raise self.error(MalformedReply, "bad-reply", f"a line of over {LINE_LIMIT} octets")
+                raise self.error(
+                    MalformedReplyError, "bad-reply", f"a line of over {LINE_LIMIT} octets"
+                )
             searched = len(self.inbox)
             octets = yield Receive(fresh)
             if not octets:
@@ -265,12 +273,14 @@ class ServerPeer:
     def lost(self) -> RemoteError:
         """Return the error of a connection that ended here."""
         came = f' after "{self.excerpt(bytes(self.inbox))}"' if self.inbox else ""
-        return self.error(ConnectionLost, "conn-lost", f"the server closed the connection{came}")
+        return self.error(
+            ConnectionLostError, "conn-lost", f"the server closed the connection{came}"
+        )
 
     def status(self) -> Dialogue[Status]:
         """Return the next status line, be it +OK or -ERR.
 
-        Raises ConnectionLost, MalformedReply: it is neither.
+        Raises ConnectionLostError, MalformedReplyError: it is neither.
         """
         line = yield from self.line()
         for _ in range(MOST_EMPTY):
@@ -287,7 +297,7 @@ class ServerPeer:
                 if self.inbox:  # it goes on, so it is the rest of a message
                     raise self.unasked(self.excerpt(line))
             raise self.error(
-                MalformedReply, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"'
+                MalformedReplyError, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"'
             )
         self.multi = ""
         self.bare_lf = not line.endswith(b"\r\n")
@@ -299,10 +309,10 @@ class ServerPeer:
         return status
 
     def ok(self) -> Dialogue[Status]:
-        """Return the next status line. Raises ServerRefused: it is -ERR."""
+        """Return the next status line. Raises ServerRefusedError: it is -ERR."""
         status = yield from self.status()
         if not status.ok:
-            raise self.error(ServerRefused, "refused", status.text, status.code)
+            raise self.error(ServerRefusedError, "refused", status.text, status.code)
         return status
 
     def listing(self, most: int = LISTING_LIMIT) -> Dialogue[list[str]]:
@@ -316,7 +326,7 @@ class ServerPeer:
             octets += len(line) + 2
             if octets > most or len(lines) >= MOST_LINES:
                 text = f"a list of {len(lines)} lines and {octets} octets, and no end"
-                raise self.error(MalformedReply, "bad-reply", text)
+                raise self.error(MalformedReplyError, "bad-reply", text)
             lines.append(is_printable(line[1:] if line.startswith(b".") else line))
         self.multi = self.command
         self.add_trace("<", f"({len(lines)} lines)")
@@ -364,14 +374,14 @@ def pipelined(
     peer: ServerPeer,
     operations: Iterable[Operation[T]],
     window: int,
-    on_reply: Callable[[T | ServerRefused], Any] = lambda _: None,
-) -> Dialogue[list[T | ServerRefused]]:
-    """Send commands ahead of their replies, and return what each reply said, an -ERR as Denied.
+    on_reply: Callable[[T | ServerRefusedError], Any] = lambda _: None,
+) -> Dialogue[list[T | ServerRefusedError]]:
+    """Send commands ahead of their replies, and return what each reply said, or its error for -ERR.
 
     At most `window` octets of commands are under way, so that neither end waits for the other for
     ever: RFC 2449 section 6.6.
     """
-    results: list[T | ServerRefused] = []
+    results: list[T | ServerRefusedError] = []
     waiting: deque[Operation[T]] = deque()
     under_way = 0
     to_come = iter(operations)
@@ -399,14 +409,14 @@ def pipelined(
 
 
 def _answer(
-    peer: ServerPeer, operation: Operation[T], last: list[T | ServerRefused]
-) -> Dialogue[T | ServerRefused]:
+    peer: ServerPeer, operation: Operation[T], last: list[T | ServerRefusedError]
+) -> Dialogue[T | ServerRefusedError]:
     try:
         return (yield from operation.read(peer))
-    except ServerRefused as denied:
+    except ServerRefusedError as denied:
         return denied
     except RemoteError as error:  # the server may have said why before it
-        error.others += [denied.quoted for denied in last if isinstance(denied, ServerRefused)]
+        error.others += [denied.quoted for denied in last if isinstance(denied, ServerRefusedError)]
         raise
 
 

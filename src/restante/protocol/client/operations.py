@@ -1,8 +1,8 @@
 """The client's commands, a function each: what to send, and how to read the answer.
 
-An operation knows no state and no socket: `dialogue.carry_out` runs one, `dialogue.pipelined` many.
-All readers raise ServerRefused where the server says -ERR, and Lost or MalformedReply where it
-breaks off or talks nonsense.
+An operation knows no state and no socket: `pipeline.carry_out` runs one, `pipeline.pipelined` many.
+All readers raise ServerRefusedError for -ERR, ConnectionLostError if the connection ends, and
+MalformedReplyError if the reply is not POP3.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from restante.protocol.client.connection import (
     Status,
 )
 from restante.protocol.client.noise import without_noise
-from restante.protocol.errors import LocalError
-from restante.protocol.failures import MalformedReply, TruncatedReply
+from restante.protocol.errors import LocalError, MalformedReplyError, TruncatedReplyError
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -167,7 +166,7 @@ def stat() -> Operation[MailboxTotals]:
             said = peer.excerpt(status.line.encode())
             found = _AMONG_WORDS.fullmatch(status.text)
             if not found:
-                raise peer.error(MalformedReply, "bad-reply", f'no two numbers: "{said}"')
+                raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{said}"')
             peer.odd("odd-reply", f'STAT has words between its numbers: "{said}"')
         return MailboxTotals(int(found[1]), int(found[2]))
 
@@ -204,7 +203,7 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
                 table[int(_digits(number))] = value("".join(rest).strip())
             except (ValueError, IndexError):
                 text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
-                raise peer.error(MalformedReply, "bad-reply", text) from None
+                raise peer.error(MalformedReplyError, "bad-reply", text) from None
         return table
 
     return Operation(command(verb), read)
@@ -225,7 +224,7 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
     """TOP: the header and so many lines of the body. RFC 1939 section 7.
 
     Returns the first `keep` octets at most. Of a server that sends the body where no line of it was
-    asked for, only the header is returned. Raises MalformedReply: there is no end.
+    asked for, only the header is returned. Raises MalformedReplyError: there is no end.
     """
 
     def read(peer: ServerPeer) -> Dialogue[bytes]:
@@ -259,7 +258,7 @@ def retr(
     `promised` is the size by LIST: a message that goes on far beyond it is taken for endless, and
     behind one that is shorter or longer there may be more, so that is waited for a moment.
     No message has more than `most` octets, whatever is promised.
-    Raises TruncatedReply too: the connection ended before the message did.
+    Raises TruncatedReplyError too: the connection ended before the message did.
     """
 
     def read(peer: ServerPeer) -> Dialogue[MessageEnd]:
@@ -292,7 +291,7 @@ def next_piece(
 ) -> Dialogue[bytes]:
     """Return the next octets of a message; there may be none as yet.
 
-    Raises TruncatedReply, MalformedReply.
+    Raises TruncatedReplyError, MalformedReplyError.
 
     Where all `promised` octets came, and a dot that is not on a line of its own, silence ends it.
     """
@@ -308,12 +307,14 @@ def next_piece(
         octets = yield Receive()
         if not octets:
             text = f"the connection ended after {body.octets} octets, before the end of the message"
-            raise peer.error(TruncatedReply, "msg-truncated", text)
+            raise peer.error(TruncatedReplyError, "msg-truncated", text)
     piece = body.feed(octets)
     if body.ended:
         peer.inbox += body.rest
         if body.by_lf and not peer.bare_lf:
             peer.odd("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
     if body.octets > most:
-        raise peer.error(MalformedReply, "bad-reply", f"{body.octets} octets have come, and no end")
+        raise peer.error(
+            MalformedReplyError, "bad-reply", f"{body.octets} octets have come, and no end"
+        )
     return piece

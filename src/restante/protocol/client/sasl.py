@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from restante.protocol.client.connection import Operation, Send, ServerPeer, Status, computed
 from restante.protocol.client.operations import command
-from restante.protocol.failures import MechanismRefused, RemoteError, SecurityError, ServerRefused
+from restante.protocol.errors import (
+    MechanismRefusedError,
+    RemoteError,
+    SecurityError,
+    ServerRefusedError,
+)
 
 if TYPE_CHECKING:
     from restante.protocol.client.connection import Dialogue
@@ -30,8 +35,8 @@ class SaslRefusal(Exception):  # noqa: N818  # it is an answer rather than an er
 def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Operation[Status]:
     """AUTH. RFC 5034 section 4; with `initial` the first response goes along with the command.
 
-    Its reader raises SecurityError too: the server did not prove itself, so nothing more is sent
-    to it. It raises MechanismRefused in place of Denied where no response was sent.
+    Its reader also raises SecurityError: the server did not prove its identity, and nothing more
+    is sent to it. It raises MechanismRefusedError if the -ERR came before a response was sent.
     """
     first = next(responder)
     request, shown = command("AUTH", mechanism), f"AUTH {mechanism}\r\n"
@@ -43,7 +48,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
     def read(peer: ServerPeer) -> Dialogue[Status]:
         held, refused = (
             first,
-            MechanismRefused if shown == f"AUTH {mechanism}\r\n" else ServerRefused,
+            MechanismRefusedError if shown == f"AUTH {mechanism}\r\n" else ServerRefusedError,
         )
         while (challenge := (yield from _challenge(peer))) is not None:
             try:
@@ -57,7 +62,7 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
                 raise peer.error(SecurityError, "auth-unproven", str(doubt)) from None
             if response is None:
                 yield from _give_up(peer)
-            held, refused = None, ServerRefused
+            held, refused = None, ServerRefusedError
             yield Send(_base64(response or b"") + b"\r\n")
             peer.add_trace(">", "***")
         status = yield from peer.status()
@@ -81,14 +86,13 @@ def _give_up(peer: ServerPeer) -> Dialogue[NoReturn]:
     yield from peer.send(b"*\r\n")
     yield from peer.status()
     text = "given up: more challenges than the mechanism has"
-    raise peer.error(ServerRefused, "auth-failed", text)
+    raise peer.error(ServerRefusedError, "auth-failed", text)
 
 
 def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
-    """Hear the -ERR behind a refusal by the mechanism; the server may also hang up or fall silent.
+    """Read the -ERR after a refusal by the mechanism; the server may also hang up or fall silent.
 
-    Raises ServerRefused, in any of the three cases. Raises SecurityError: the server says +OK all
-    the same.
+    Raises ServerRefusedError in each of the three cases, and SecurityError for +OK.
     """
     text, code, others = said, "", []
     try:
@@ -101,7 +105,7 @@ def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
             unproven = f"the server said +OK behind its own refusal: {said}"
             raise peer.error(SecurityError, "auth-unproven", unproven)
         text, code = f"{status.text} ({said})".strip(), status.code
-    denied = peer.error(ServerRefused, "refused", text, code)
+    denied = peer.error(ServerRefusedError, "refused", text, code)
     denied.others += others
     raise denied
 
