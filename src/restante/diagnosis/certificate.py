@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from restante.diagnosis import wording
+from restante.net import certificate_dates
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Sequence
 
     from cryptography import x509
-
-SOON = dt.timedelta(days=14)  # before a certificate's end, when a renewal is overdue
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,9 @@ class CertificateSummary:
 
     @property
     def ends_soon(self) -> bool:
-        """Whether it should have been renewed: one is made for days only, most for months."""
-        life = (self.ends - self.begins) / 3
-        return dt.timedelta(0) < self.ends - dt.datetime.now(dt.UTC) < min(SOON, life)
+        """Whether it is valid, and should have been renewed by now."""
+        now = dt.datetime.now(dt.UTC)
+        return certificate_dates.ends_soon(self.begins, self.ends, now)
 
     @property
     def validity(self) -> str:

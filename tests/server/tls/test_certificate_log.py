@@ -96,8 +96,9 @@ def problems(told: list[EventDict]) -> list[str]:
         (-76 * DAY, 13.5 * DAY, ["expires in 13 days"]),
         (-89 * DAY, DAY, ["expires in less than 2 days"]),
         (-75 * DAY, 15 * DAY, []),
-        (-DAY, 9.5 * DAY, ["expires in 9 days"]),
-        (-3.5 * DAY, 3 * DAY, []),  # it lives for less than a week
+        (-20 * DAY, 9.5 * DAY, ["expires in 9 days"]),
+        (-DAY, 9.5 * DAY, []),  # a third of its life is less than that
+        (-3.5 * DAY, 3 * DAY, []),
         (-5 * DAY, 1.5 * DAY, ["expires in less than 2 days"]),
     ],
 )

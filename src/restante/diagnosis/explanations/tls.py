@@ -18,8 +18,8 @@ ENCRYPTION = (
         why="Mail programs refuse the server as soon as the certificate expires.",
         admin=_RENEW,
         you="Nothing yet. Report the date to the administrator.",
-        more="This is reported in the last 14 days of a certificate. For certificates that are "
-        "valid for days only, it is reported in the last third of that time.",
+        more="This is reported in the last 14 days of a certificate, or in the last third of its "
+        "life if that is shorter.",
     ),
     Explanation(
         "tls-notyet", 5, "The server's certificate is not valid yet.",

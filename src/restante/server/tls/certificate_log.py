@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from restante.net.certificate_dates import ends_soon
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
 
     from restante.server.tls.certificate_files import CertificateFiles, LoadedCertificate
 
-SOON: Final = dt.timedelta(days=14)
-SHORT_LIVED: Final = dt.timedelta(days=7)  # authorities have such, to be renewed every few days
 REMIND_EVERY = dt.timedelta(days=1)
 
 
@@ -78,7 +78,7 @@ def _problem(begins: dt.datetime, ends: dt.datetime, now: dt.datetime) -> str | 
         return "not valid yet"
     if now > ends:
         return "expired"
-    left, life = ends - now, ends - begins
-    if left > (life / 3 if life <= SHORT_LIVED else SOON):
+    if not ends_soon(begins, ends, now):
         return None
-    return f"expires in {left.days} days" if left.days > 1 else "expires in less than 2 days"
+    days = (ends - now).days
+    return f"expires in {days} days" if days > 1 else "expires in less than 2 days"

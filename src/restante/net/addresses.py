@@ -1,0 +1,49 @@
+"""Hosts and ports as people write them, and which hosts are this machine."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+
+HIGHEST_PORT = 65535
+_LOOPBACK_NAMES = ("localhost", "ip6-localhost")
+
+
+def parse_host_port(text: str) -> tuple[str, int]:
+    """Return the parts of "127.0.0.1:110", "[::1]:110", "mail.example.com:110" or "*:110".
+
+    Raises ValueError: it is none of these.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
+        raise ValueError(f"{text!r} is no HOST:PORT, such as 127.0.0.1:110, [::1]:110 or *:110")
+    if int(port) > HIGHEST_PORT:
+        raise ValueError(f"{text!r}: a port is at most {HIGHEST_PORT}")
+    if host.startswith("[") and host.endswith("]"):
+        host = str(ipaddress.IPv6Address(host[1:-1]))
+    elif ":" in host:
+        raise ValueError(f"{text!r}: an IPv6 address is written in brackets, [::1]:110")
+    return host, int(port)
+
+
+def format_host(host: str) -> str:
+    """Return a host as it stands before a port and in URLs: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def format_host_port(host: str, port: int) -> str:
+    """Return HOST:PORT, with an IPv6 address in brackets. RFC 3986 section 3.2.2."""
+    return f"{format_host(host)}:{port}"
+
+
+@functools.lru_cache
+def is_loopback(host: str) -> bool:
+    """Return whether a name or address is this machine's own. RFC 6890 section 2.2."""
+    if host.lower() in _LOOPBACK_NAMES:
+        return True
+    try:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if ip.version == 6 else None
+    return (mapped or ip).is_loopback

@@ -1,0 +1,53 @@
+"""TLS over buffers in memory: octets in, octets out, whoever moves them."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+
+PIECE = 64 * 1024  # octets that are taken out of TLS at a time
+
+
+class TlsLayer:
+    """One connection's TLS. Its two sides add the handshake and their errors.
+
+    `outgoing` returns what is to be sent: ask for it after each call that takes octets.
+    """
+
+    __slots__ = ("_in", "_object", "_out", "ended")
+
+    def __init__(
+        self, context: ssl.SSLContext, *, server_side: bool = False, server_name: str | None = None
+    ) -> None:
+        """Prepare a connection. Raises ValueError: no certificate can have the server's name."""
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._object = context.wrap_bio(
+            self._in, self._out, server_side=server_side, server_hostname=server_name
+        )
+        self.ended = False  # the peer said that it sends no more
+
+    def _read(self, plain: list[bytes]) -> None:
+        """Add all to `plain` that has come. Raises ssl.SSLError: what follows is broken."""
+        try:
+            while piece := self._object.read(PIECE):
+                plain.append(piece)
+            self.ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            self.ended = True
+
+    def seal(self, octets: bytes) -> bytes:
+        """Return what to send for octets in plain."""
+        self._object.write(octets)
+        return self._out.read()
+
+    def outgoing(self) -> bytes:
+        """Return what TLS itself has to send: its side of a handshake, an alert."""
+        return self._out.read()
+
+    def goodbye(self) -> bytes:
+        """Return what tells the peer that nothing more comes."""
+        with contextlib.suppress(ssl.SSLError):
+            self._object.unwrap()
+        return self._out.read()
