@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
 from restante.client.discovery.mail_address import ascii_host
+from restante.net.addresses import format_host_port, is_loopback
 
 if TYPE_CHECKING:
     import ssl
@@ -49,19 +49,8 @@ class Target:
 
     def __str__(self) -> str:
         scheme = "pop3s" if self.tls == "implicit" else "pop3"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{scheme}://{self.user + '@' if self.user else ''}{host}:{self.port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host's name or address is this machine's own."""
-    if host.lower() in ("localhost", "ip6-localhost"):
-        return True
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
+        user = f"{self.user}@" if self.user else ""
+        return f"{scheme}://{user}{format_host_port(self.host, self.port)}"
 
 
 def parse_url(url: str) -> Target:

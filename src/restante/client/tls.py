@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from functools import cache
 from typing import TYPE_CHECKING
 
+from restante.net.tls_layer import TlsLayer
 from restante.protocol.errors import Phase, SecurityError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from restante.client.options import Options
-
-PIECE = 64 * 1024  # octets that are taken out of TLS at a time
 
 _VERIFY_CODES = {
     9: "tls-notyet",
@@ -102,18 +100,15 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-class ClientTlsLayer:
+class ClientTlsLayer(TlsLayer):
     """One connection's TLS, client's side. Feed it what comes; send what `outgoing` gives."""
 
     def __init__(self, options: Options, host: str) -> None:
-        context = options.context or trusting()
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         name = options.server_name or host
         try:
-            self._object = context.wrap_bio(self._in, self._out, server_hostname=name)
-        except ValueError as error:  # a name that no certificate can have
+            super().__init__(options.context or trusting(), server_name=name)
+        except ValueError as error:
             raise SecurityError("tls-failed", f"{name!r}: {error}", phase=Phase.TLS) from None
-        self.ended = False
         self._answer = b""  # its beginning
 
     def handshake(self, octets: bytes) -> bool:
@@ -133,35 +128,14 @@ class ClientTlsLayer:
     def receive(self, octets: bytes) -> bytes:
         """Return what octets from the server say in plain. Raises SecurityError."""
         self._in.write(octets)
-        plain = []
+        plain: list[bytes] = []
         try:
-            while piece := self._object.read(PIECE):
-                plain.append(piece)
-            self.ended = True
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            self.ended = True
+            self._read(plain)
         except ssl.SSLError as error:
             if not plain:
                 raise _insecure(error) from None
             self.ended = True
         return b"".join(plain)
-
-    def seal(self, octets: bytes) -> bytes:
-        """Return what to send for octets in plain."""
-        self._object.write(octets)
-        return self._out.read()
-
-    def outgoing(self) -> bytes:
-        """Return what TLS itself has to send."""
-        return self._out.read()
-
-    def goodbye(self) -> bytes:
-        """Return what tells the server that nothing more comes."""
-        with contextlib.suppress(ssl.SSLError):
-            self._object.unwrap()
-        return self._out.read()
 
     @property
     def version(self) -> str:

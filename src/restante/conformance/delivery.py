@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from restante.net.addresses import parse_host_port
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -88,9 +90,9 @@ class Lmtp:
 
     def _where(self) -> tuple[str, int]:
         """Return a host and a port, or the path of a socket and 0, as smtplib wants them."""
-        host, _, port = self.address.rpartition(":")
-        if host and "/" not in self.address and port.isdecimal():
-            return host.strip("[]"), int(port)
+        with contextlib.suppress(ValueError):
+            if "/" not in self.address:
+                return parse_host_port(self.address)
         return os.path.abspath(self.address), 0
 
 

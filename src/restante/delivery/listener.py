@@ -17,6 +17,7 @@ from restante.delivery.data import MemoryBudget
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.sessions import DeliverySessions
 from restante.delivery.settings import CannotListenError
+from restante.net.addresses import format_host_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -163,5 +164,4 @@ def _written(opened: socket.socket) -> str:
     name = opened.getsockname()
     if isinstance(name, str):
         return f"unix:{name}"
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return format_host_port(*name[:2])

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from restante.client.options import PORTS, Target
+from restante.net.addresses import format_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,9 +37,8 @@ def check_command(  # noqa: PLR0913  # what may be other than it was asked
 def _url(target: Target) -> str:
     scheme = "pop3s" if target.tls == "implicit" else "pop3"
     user = target.user.replace("%", "%25") + "@" if target.user else ""
-    host = f"[{target.host}]" if ":" in target.host else target.host
     port = "" if target.port == PORTS[target.tls] else f":{target.port}"
-    return f"{scheme}://{user}{host}{port}"
+    return f"{scheme}://{user}{format_host(target.host)}{port}"
 
 
 def _options(question: CheckRequest, wanted: Target, server_name: str) -> Iterator[str]:
@@ -49,8 +49,7 @@ def _options(question: CheckRequest, wanted: Target, server_name: str) -> Iterat
         yield from ("--servername", name)
     moved = options.resolve.get((asked.host, asked.port)) if asked else None
     if moved:
-        address = f"[{moved}]" if ":" in moved else moved
-        yield from ("--resolve", f"{wanted.host}:{wanted.port}:{address}")
+        yield from ("--resolve", f"{wanted.host}:{wanted.port}:{format_host(moved)}")
     if options.family:
         yield f"-{options.family}"
     if options.insecure_plaintext and wanted.tls != "implicit":

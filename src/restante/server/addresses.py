@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-HIGHEST_PORT = 65535
+from restante.net.addresses import format_host_port, is_loopback, parse_host_port
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,20 +23,11 @@ class ListenAddress:
 
         Raises ValueError: it is none of these.
         """
-        host, colon, port = text.rpartition(":")
-        if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):
-            raise ValueError(f"{text!r} is no HOST:PORT, such as 127.0.0.1:110, [::1]:110 or *:110")
-        if int(port) > HIGHEST_PORT:
-            raise ValueError(f"{text!r}: a port is at most {HIGHEST_PORT}")
-        if host.startswith("[") and host.endswith("]"):
-            host = str(ipaddress.IPv6Address(host[1:-1]))
-        elif ":" in host:
-            raise ValueError(f"{text!r}: an IPv6 address is written in brackets, [::1]:110")
-        return cls("" if host == "*" else host, int(port))
+        host, port = parse_host_port(text)
+        return cls("" if host == "*" else host, port)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host or "*"
-        return f"{host}:{self.port}"
+        return format_host_port(self.host or "*", self.port)
 
 
 def resolve_socket_path(text: str, folder: Path) -> str:
@@ -59,7 +49,7 @@ def parse_local_address(text: str) -> Path | ListenAddress:
 def parse_loopback_address(text: str) -> ListenAddress:
     """Read a HOST:PORT that only this machine can reach. Raises ValueError."""
     address = ListenAddress.parse(text)
-    if not _is_loopback(address.host):
+    if not is_loopback(address.host):
         raise ValueError(f"{text!r} can be reached from elsewhere; 127.0.0.1 and [::1] cannot")
     return address
 
@@ -73,13 +63,6 @@ def require_https(url: str) -> None:
         host = urlsplit(url).hostname
         if host and url.startswith("https://"):
             return
-        if host and url.startswith("http://") and _is_loopback(host):
+        if host and url.startswith("http://") and is_loopback(host):
             return
     raise ValueError("Expected an https URL; http only on this machine, as http://127.0.0.1:8080/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -9,12 +9,12 @@ import signal
 import sys
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.net.addresses import format_host_port
 from restante.server import components, event_log
 from restante.server.background import background_tasks
 from restante.server.config.loader import ConfigError
 from restante.server.config.schema import MOST_WORKERS
 from restante.server.listener import serve_listeners
-from restante.server.processes.generation import format_address
 from restante.server.system import (
     SLACK,
     available_cores,
@@ -142,7 +142,7 @@ async def _serve(
         found = await stack.enter_async_context(
             serve_listeners(service, listens, config.timeouts.stop)
         )
-        addresses = [format_address(socket.getsockname()) for socket in found]
+        addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
         _announce(config, addresses, service.log, has_tls=bool(certificates))
         on_ready(addresses)
         async with background_tasks(expiry, certificates):

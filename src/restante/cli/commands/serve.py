@@ -164,9 +164,10 @@ def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _tell_demo(folder: Path, smtp: str | None, addresses: list[str]) -> None:
+    from restante.net.addresses import parse_host_port
     from restante.server import demo
 
-    host, _, port = addresses[0].rpartition(":")
+    host, port = parse_host_port(addresses[0])
     tls = ""
     if len(addresses) > 1:
         file = shlex.quote(str(folder.absolute() / demo.CERTIFICATE))

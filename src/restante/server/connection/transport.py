@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from restante.protocol.server.settings import ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
+from restante.server.limits.networks import is_local_client
 from restante.server.tls.layer import ServerTlsLayer
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class ClientTransport:
         """Keep what a proxy says of its client; its own loopback is not this machine's."""
         if header.address is None:
             return
-        ours = is_loopback(self.address) or not is_loopback(header.address)
+        ours = is_local_client(self.address) or not is_local_client(header.address)
         self.address = header.address if ours else UNKNOWN
         self.proxied_tls = header.tls
 
@@ -153,7 +154,7 @@ class ClientTransport:
             return BEHIND_TLS
         if self.tls is None:
             policy = self._endpoint.clear_text
-            allowed = policy == "always" or (policy == "loopback" and is_loopback(self.address))
+            allowed = policy == "always" or (policy == "loopback" and is_local_client(self.address))
             return self._endpoint.in_clear[allowed]
         bindings = frozenset(self.tls.bindings())
         return ConnectionSecurity(
@@ -178,15 +179,3 @@ class ClientTransport:
             return False
         address = ip_address(self.address.partition("%")[0])
         return any(address in network for network in self._endpoint.proxies)
-
-
-@functools.lru_cache
-def is_loopback(address: str) -> bool:
-    """Tell whether an address is this machine's own; a Unix socket's has none, and is."""
-    if not address:
-        return True
-    if address == UNKNOWN:
-        return False
-    ip = ip_address(address.partition("%")[0])
-    mapped = ip.ipv4_mapped if ip.version == 6 else None
-    return (mapped or ip).is_loopback

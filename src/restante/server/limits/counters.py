@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from restante.server.connection.transport import is_loopback
 from restante.server.error_replies import LoginDelayError
-from restante.server.limits.networks import client_network
+from restante.server.limits.networks import client_network, is_local_client
 
 
 class LoginDelay:
@@ -69,10 +68,10 @@ class AddressLimit:
 
     def acquire(self, address: str) -> bool:
         """Count one in; return False, and do not count it, where it is too many."""
-        counts = self._count_loopback or not is_loopback(address)
+        counts = self._count_loopback or not is_local_client(address)
         return not counts or self._crowd.acquire(client_network(address))
 
     def release(self, address: str) -> None:
         """Count one out."""
-        if self._count_loopback or not is_loopback(address):
+        if self._count_loopback or not is_local_client(address):
             self._crowd.release(client_network(address))

@@ -15,11 +15,10 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from restante.server.connection.transport import is_loopback
 from restante.server.error_replies import GuessesError
 from restante.server.limits.counters import CountLimit
 from restante.server.limits.failures import Failures
-from restante.server.limits.networks import client_network
+from restante.server.limits.networks import client_network, is_local_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -177,7 +176,7 @@ class Throttle:
         return self._clock() if self._clock is not None else time.monotonic()
 
     def _counts(self, address: str) -> bool:
-        return self._count_loopback or not is_loopback(address)
+        return self._count_loopback or not is_local_client(address)
 
     def _names(self, address: str, user: str, secret: bytes = b"") -> tuple[str, str]:
         """Return the digests of a pair, and of it with what it said; a token may name nobody."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from restante.net.addresses import format_host_port
 from restante.server import components
 from restante.server.listener import open_sockets
 
@@ -47,7 +48,7 @@ class WorkerGeneration:
     def addresses(self) -> list[str]:
         """Return where it listens, in the order of the configuration."""
         opened = (socket for listen in self.listens for socket in self.sockets[listen.address])
-        return [format_address(socket.getsockname()) for socket in opened]
+        return [format_host_port(*socket.getsockname()[:2]) for socket in opened]
 
 
 def build_generation(
@@ -82,12 +83,6 @@ def close(sockets: Mapping[ListenAddress, Sequence[socket.socket]]) -> None:
     for several in sockets.values():
         for one in several:
             one.close()
-
-
-def format_address(name: tuple[str, int]) -> str:
-    """Return the name of a socket as people write it."""
-    host, port = name[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _open(listens: Sequence[ListenConfig], opened: Sockets) -> Sockets:

@@ -6,16 +6,15 @@ go over to TLS after STLS, tell which versions a client offered, and cost little
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
+from restante.net.tls_layer import TlsLayer
 from restante.server.tls.client_hello import OLD_VERSIONS, begins_tls, newest_version, read_hello
 
 if TYPE_CHECKING:
     from restante.server.tls.certificates import Certificates
 
-PIECE = 64 * 1024  # octets that are taken out of TLS at a time
 HANDSHAKE = b"\x16"
 ILLEGAL_PARAMETER = b"\x15\x03\x03\0\2\2\x2f"  # fatal alerts: RFC 8446 section 6
 DECODE_ERROR = b"\x15\x03\x03\0\2\2\x32"
@@ -26,20 +25,17 @@ class TlsError(Exception):
     """TLS could not be agreed upon, or was broken; the text says why, for the log."""
 
 
-class ServerTlsLayer:
+class ServerTlsLayer(TlsLayer):
     """One connection's TLS, server's side. Feed it what comes; send what `outgoing` gives."""
 
-    __slots__ = ("_certificates", "_choosing", "_first", "_in", "_object", "_out", "ended", "ready")
+    __slots__ = ("_certificates", "_choosing", "_first", "ready")
 
     def __init__(self, certificates: Certificates) -> None:
+        super().__init__(certificates.context(), server_side=True)
         self._certificates = certificates
-        self._in = ssl.MemoryBIO()
-        self._out = ssl.MemoryBIO()
-        self._object = certificates.context().wrap_bio(self._in, self._out, server_side=True)
         self._first = b""
         self._choosing = certificates.several  # until the ClientHello is there
         self.ready = False  # the handshake is done
-        self.ended = False  # the client said that it sends no more
 
     def receive(self, octets: bytes) -> bytes:
         """Take octets from the client and return what they say in plain. Raises TlsError."""
@@ -54,10 +50,8 @@ class ServerTlsLayer:
                 self._object.do_handshake()
                 self.ready = True
                 self._first = b""
-            while piece := self._object.read(PIECE):
-                plain.append(piece)
-            self.ended = True
-        except ssl.SSLWantReadError:
+            self._read(plain)
+        except ssl.SSLWantReadError:  # in the middle of the handshake
             pass
         except ssl.SSLZeroReturnError:
             self.ended = True
@@ -86,21 +80,6 @@ class ServerTlsLayer:
         self._choosing = False
         self._object.context = self._certificates.chosen(hello)
         return True
-
-    def seal(self, octets: bytes) -> bytes:
-        """Return what to send for octets in plain."""
-        self._object.write(octets)
-        return self._out.read()
-
-    def outgoing(self) -> bytes:
-        """Return what TLS itself has to send: its side of a handshake, an alert."""
-        return self._out.read()
-
-    def goodbye(self) -> bytes:
-        """Return what tells the client that nothing more comes."""
-        with contextlib.suppress(ssl.SSLError):
-            self._object.unwrap()
-        return self._out.read()
 
     @property
     def version(self) -> str:
