@@ -8,6 +8,8 @@ offer login_delay 60           a field of Offer
 S: +OK ...                     "..." at the end stands for any text
 C: USER ann
 C<"a\\x00b\\n"                 raw octets, as they are
+C<"NOOP " "x" * 99 "\\n"       the same, in parts that may be repeated
+by lmtp                        what the client speaks, where it is not POP3
 closed                         the server hangs up, with nothing more to say
 """
 
@@ -32,6 +34,7 @@ class Transcript:
     mailboxes: dict[str, tuple[str, list[bytes]]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     offer: dict[str, Any] = field(default_factory=dict)
+    by: str = ""
     steps: list[tuple[int, str, bytes]] = field(default_factory=list)  # line, kind, octets
 
     def make_settings(self) -> ProtocolSettings:
@@ -41,14 +44,14 @@ class Transcript:
         return AuthOffer(**self.offer)
 
 
-def names() -> list[str]:
-    return sorted(path.stem for path in FOLDER.glob("*.txt"))
+def names(folder: Path = FOLDER) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.txt"))
 
 
-def read(name: str) -> Transcript:
+def read(name: str, folder: Path = FOLDER) -> Transcript:
     transcript = Transcript()
     messages: list[bytes] = []
-    for number, line in enumerate((FOLDER / f"{name}.txt").read_text().splitlines(), 1):
+    for number, line in enumerate((folder / f"{name}.txt").read_text().splitlines(), 1):
         if not line or line.startswith("#"):
             continue
         if line.startswith("  "):
@@ -65,12 +68,19 @@ def read(name: str) -> Transcript:
             said = "+ " if line == "S: +" else line[3:]  # an empty challenge: editors trim spaces
             transcript.steps.append((number, line[0], said.encode()))
         elif line.startswith("C<"):
-            transcript.steps.append((number, "raw", ast.literal_eval("b" + line[2:])))
+            transcript.steps.append((number, "raw", _raw(line[2:])))
+        elif line.startswith("by "):
+            transcript.by = line[3:]
         elif line == "closed":
             transcript.steps.append((number, "closed", b""))
         else:
             raise AssertionError(f"{name}.txt:{number}: not understood: {line}")
     return transcript
+
+
+def _raw(written: str) -> bytes:
+    parts = re.findall(r'("(?:[^"\\]|\\.)*")(?: \* (\d+))?', written)
+    return b"".join(ast.literal_eval("b" + part) * int(times or 1) for part, times in parts)
 
 
 def _message(line: str) -> bytes:
