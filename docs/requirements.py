@@ -1,7 +1,7 @@
-"""Which tests prove which requirement.
+"""The requirements, and the tests that prove each one.
 
-A test proves those whose ids its docstring names; so does a whole module by its own docstring, and
-a transcript by its comments.
+The docstring of a test names the ids of the requirements that it proves. The docstring of a module
+names those of all its tests, and the comments of a transcript those of the transcript.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import msgspec
 
 DOCS = Path(__file__).parent
 TESTS = DOCS.parent / "tests"
-ID = re.compile(r"\b(?:[ADTX]\d{1,2}|R\d{4}(?:-\d+(?:\.\d+)*)?)\b")
+ID = re.compile(
+    r"(?<![\w/-])(?:rfc\d{4}-s\d+(?:\.\d+)*|session|implied|policy|known-bug)/[a-z0-9]+(?:-[a-z0-9]+)*"
+)
 NOTE = "<!-- Written by docs/generate.py. Change docs/requirements.toml or the tests, then: make docs -->\n"
 
 
 class Requirement(msgspec.Struct, forbid_unknown_fields=True):
-    """What must hold, and why no test proves it, if none does."""
+    """A requirement, and the reason if no test proves it."""
 
     text: str
     advice: str = ""  # to whom
@@ -32,7 +34,7 @@ class Requirement(msgspec.Struct, forbid_unknown_fields=True):
         if self.advice:
             return f"Advice to {self.advice}."
         if self.toolbox:
-            return "Toolbox: it concerns a client only."
+            return "For clients only."
         return "Not built yet." if self.planned else ""
 
 
@@ -43,9 +45,9 @@ def chapters() -> dict[str, dict[str, Requirement]]:
 
 
 def proofs(tests: Path = TESTS) -> dict[str, dict[str, list[str]]]:
-    """Return for each id that is named the files that name it, each with its tests.
+    """Return the files that name each id, with their tests.
 
-    A file without tests proves as a whole.
+    A file without tests proves the requirement as a whole.
     """
     found: dict[str, dict[str, list[str]]] = {}
     for file in sorted(tests.rglob("*.*")):
@@ -80,9 +82,13 @@ def page() -> str:
     return f"""{NOTE}
 # Requirements and their tests
 
-Everything that Restante must do, where that comes from, and which tests prove it; files are below
-`tests`. `R1939-3.1` is the first requirement from section 3 of RFC 1939. A file without names of
-tests proves as a whole. Transcripts are played on the core in memory and over real sockets.
+This page lists every requirement of Restante, its source, and the tests that prove it. Files are below
+`tests`; a file without names of tests proves the requirement as a whole. Transcripts run on the core in
+memory and over real sockets.
+
+The id of a requirement names its source: `rfc1939-s3/unknown-command` is from section 3 of RFC 1939.
+`implied/` follows from the RFCs, `policy/` is a decision of Restante, `known-bug/` is a bug of another
+server, and `session/` is the example session.
 
 {body}
 """

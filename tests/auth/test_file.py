@@ -1,4 +1,4 @@
-"""Logging in by a file of accounts: R1939-4.1."""
+"""Logging in by a file of accounts: rfc1939-s4/login."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_right_password_proves_who_it_is(tmp_path: Path) -> None:
     [("ann", b"wrong"), ("nobody", b"secret"), ("ann", b""), ("Ann", b"wrong"), ("", b"secret")],
 )
 def test_all_else_is_refused_alike(tmp_path: Path, user: str, password: bytes) -> None:
-    """D2, R3206-6."""
+    """implied/no-user-enumeration, rfc3206-s6/auth-on-refusal."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     with pytest.raises(CredentialsError) as caught:
         asyncio.run(accounts.verify(user, Secret(password)))
@@ -51,7 +51,7 @@ def test_all_else_is_refused_alike(tmp_path: Path, user: str, password: bytes) -
 def test_an_unknown_name_costs_one_hash_as_a_known_one_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D2."""
+    """implied/no-user-enumeration."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}", f"bob:{OTHER}")
     checked: list[str] = []
 
@@ -211,7 +211,7 @@ def why_not(accounts: FileAuthenticator, user: str, password: bytes = b"secret")
 
 
 def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
-    """D2: nobody else is."""
+    """implied/no-user-enumeration: nobody else is."""
     accounts, _ = made(
         tmp_path / "users",
         f"ann:{HASH}",
@@ -426,7 +426,9 @@ def test_the_exact_name_comes_first_and_capitals_in_the_file_want_to_be_said(
 def test_how_an_unknown_name_is_written_does_not_tell_that_another_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D2: Bob is known, bob is not; both are checked against the same hash, and have one salt."""
+    """implied/no-user-enumeration: Bob is known, bob is not; both are checked against the same
+    hash, and have one salt.
+    """
     bob = f"Bob:{OTHER}::::::scram-sha-256={KEYS}"
     accounts, _ = made(tmp_path / "users", *(f"ann{n}:{HASH}" for n in range(9)), bob)
     checked: list[str] = []
@@ -475,7 +477,7 @@ def test_a_missing_file_proves_nothing_about_a_password(tmp_path: Path) -> None:
 def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """X18."""
+    """policy/argon2."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     at_once: list[int] = []
     running = 0
@@ -524,7 +526,7 @@ NFD = "A\N{COMBINING DIAERESIS}".encode()
 def test_a_password_is_right_as_it_was_sent_or_prepared(
     tmp_path: Path, stored: bytes, said: bytes, *, right: bool
 ) -> None:
-    """R6856-2.6."""
+    """rfc6856-s2/saslprep."""
     accounts, _ = made(tmp_path / "users", f"ann:{password_hashing.hash_password(Secret(stored))}")
     verify = accounts.verify("ann", Secret(said))
     if right:
@@ -538,7 +540,9 @@ def test_a_password_is_right_as_it_was_sent_or_prepared(
 def test_a_second_form_is_tried_for_known_and_unknown_names_alike(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """D2, R6856-2.6: it is even where the first was right, be it by a decoy."""
+    """implied/no-user-enumeration, rfc6856-s2/saslprep: it is even where the first was right, be it
+    by a decoy.
+    """
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     tried: list[bytes] = []
 
@@ -553,7 +557,9 @@ def test_a_second_form_is_tried_for_known_and_unknown_names_alike(
 
 
 def test_a_form_is_remembered_as_it_was_sent(tmp_path: Path) -> None:
-    """R6856-2.6: what would be wrong when it is hashed is not right when it is remembered."""
+    """rfc6856-s2/saslprep: what would be wrong when it is hashed is not right when it is
+    remembered.
+    """
     file = tmp_path / "users"
     file.touch(0o600)
     file.write_text(f"ann:{password_hashing.hash_password(Secret(NFD))}\n")

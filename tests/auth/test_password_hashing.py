@@ -35,7 +35,7 @@ SALTS = [
 
 @pytest.mark.parametrize("salt", SALTS)
 def test_a_crypt_hash_of_another_program_is_taken(salt: str) -> None:
-    """X18."""
+    """policy/argon2."""
     stored = crypted(salt)
     assert password_hashing.unsupported_reason(stored) is None
     assert password_hashing.verify(stored, RIGHT)
@@ -53,7 +53,7 @@ def test_the_name_of_a_scheme_before_a_hash_is_skipped(scheme: str, salt: str) -
 
 
 def test_a_new_hash_is_argon2id_of_19_mib_2_passes_1_lane() -> None:
-    """X18."""
+    """policy/argon2."""
     stored = password_hashing.hash_password(RIGHT)
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert password_hashing.unsupported_reason(stored) is None

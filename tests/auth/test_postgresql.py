@@ -122,7 +122,7 @@ def test_the_row_says_which_account_it_is(database: Database) -> None:
     ],
 )
 def test_all_else_is_refused_alike(database: Database, user: str, password: bytes) -> None:
-    """D2."""
+    """implied/no-user-enumeration."""
     with pytest.raises(CredentialsError, match="wrong name or password"):
         verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, password))
 
@@ -160,7 +160,7 @@ def test_an_unknown_name_costs_the_work_of_the_hashes_that_there_are(
 def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D2."""
+    """implied/no-user-enumeration."""
     asked: list[str] = []
     ask = PostgresqlAuthenticator._row
 

@@ -1,4 +1,4 @@
-"""Keys for SCRAM in the file of accounts: X11."""
+"""Keys for SCRAM in the file of accounts: policy/scram-keys."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path: Path) -> None:
-    """X11, D2."""
+    """policy/scram-keys, implied/no-user-enumeration."""
     accounts = made(tmp_path / "users", WITH_KEYS)
     first = asyncio.run(accounts.scram_keys("SCRAM-SHA-256", "nobody"))
     again = asyncio.run(accounts.scram_keys("SCRAM-SHA-256-PLUS", "nobody"))
@@ -77,7 +77,7 @@ def answers(accounts: FileAuthenticator) -> list[scram.ScramKeys]:
 
 
 def test_what_is_made_up_stays_after_a_restart_and_when_accounts_come(tmp_path: Path) -> None:
-    """X11, D2, R3206-6."""
+    """policy/scram-keys, implied/no-user-enumeration, rfc3206-s6/auth-on-refusal."""
     before = answers(made(tmp_path / "users", WITH_KEYS))
     keys = {"SCRAM-SHA-256": scram.create_keys("SCRAM-SHA-256", Secret(b"other"))}
     bob = replace_credentials("bob:", HASH, keys)
@@ -89,7 +89,9 @@ def test_what_is_made_up_stays_after_a_restart_and_when_accounts_come(tmp_path: 
 
 
 def test_what_is_made_up_has_the_looks_of_all_accounts(tmp_path: Path) -> None:
-    """X11, D2: keys from elsewhere may have other counts of iterations, and other salts."""
+    """policy/scram-keys, implied/no-user-enumeration: keys from elsewhere may have other counts of
+    iterations, and other salts.
+    """
     foreign = scram.ScramKeys(b"twelve bytes", KEYS.stored_key, KEYS.server_key, 4096)
     carl = replace_credentials("carl:", HASH, {"SCRAM-SHA-256": foreign})
     made_up = answers(made(tmp_path / "users", WITH_KEYS, carl))
@@ -98,7 +100,7 @@ def test_what_is_made_up_has_the_looks_of_all_accounts(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ["", "#decoys=\n", "#decoys=AAAA\n", "#decoys=?\n"])
 def test_a_file_without_a_key_for_decoys_is_told_of(tmp_path: Path, line: str) -> None:
-    """X11: what it has keys for SCRAM from was not `pop3 user` as it is now."""
+    """policy/scram-keys: what it has keys for SCRAM from was not `pop3 user` as it is now."""
     (tmp_path / "users").touch(0o600)
     (tmp_path / "users").write_text(f"{WITH_KEYS}\n{line}")
     warnings: list[str] = []
@@ -122,7 +124,7 @@ def test_what_holds_for_one_account_alone_is_read(tmp_path: Path) -> None:
 
 
 def test_an_account_with_a_secret_logs_in_by_it_and_not_by_a_password(tmp_path: Path) -> None:
-    """R1939-13.1, X12."""
+    """rfc1939-s13/password-or-apop, policy/apop-off."""
     accounts = made(
         tmp_path / "users", f"ann:{HASH}::::::secret=tanstaaf", "bob:::::::secret=x", f"c:{HASH}"
     )
@@ -133,7 +135,7 @@ def test_an_account_with_a_secret_logs_in_by_it_and_not_by_a_password(tmp_path: 
 
 
 def test_a_secret_is_prepared_by_saslprep(tmp_path: Path) -> None:
-    """R6856-2.6."""
+    """rfc6856-s2/saslprep."""
     accounts = made(tmp_path / "users", "ann:::::::secret=A\N{COMBINING DIAERESIS}")
     expected = "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}".encode()
     assert asyncio.run(accounts.shared_secret("ann")).reveal() == expected

@@ -68,7 +68,7 @@ def alarmed(gate: Gate) -> Iterator[None]:
 
 
 def test_a_delete_that_was_cancelled_deletes_nothing() -> None:
-    """R1939-6.1."""
+    """rfc1939-s6/only-quit-removes."""
     gate = Gate(b"+OK\r\n")
 
     async def cancelled(port: int) -> None:
@@ -86,7 +86,7 @@ def test_a_delete_that_was_cancelled_deletes_nothing() -> None:
 
 
 def test_a_delete_that_a_signal_broke_off_deletes_nothing() -> None:
-    """R1939-6.1."""
+    """rfc1939-s6/only-quit-removes."""
     gate = Gate(b"+OK\r\n")
     with broken({"DELE": gate}) as server:
         drop = blocking.connect(url(server.port), "pw")

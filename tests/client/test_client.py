@@ -47,7 +47,7 @@ def test_asyncio_reads_the_same(live: Live) -> None:
 
 
 def test_only_commit_deletes(live: Live) -> None:
-    """R1939-6.1."""
+    """rfc1939-s6/only-quit-removes."""
     with blocking.connect(url(live.port), "secret") as drop:
         drop.delete(drop[1])
     with blocking.connect(url(live.port), "secret") as drop:

@@ -11,7 +11,7 @@ import pytest
 from clients.account import Account
 from support.process import Served, serving
 
-PASSWORD = "open sesame"  # T13: a password may have spaces
+PASSWORD = "open sesame"  # known-bug/password-spaces: a password may have spaces
 
 OpenAccount: TypeAlias = Callable[..., Account]
 

@@ -30,7 +30,7 @@ MESSAGES = {
 
 
 def on_the_wire(stored: bytes) -> bytes:
-    """Return what a client must get, less dot-stuffing and the terminator: D9."""
+    """Return what a client must get, less dot-stuffing and the terminator: implied/line-ends."""
     return b"".join(line + b"\r\n" for line in reference.wire_lines(stored))
 
 

@@ -27,7 +27,7 @@ def curl(account: Account, home: Path, path: str, *options: str) -> bytes:
 def test_curl_lists_every_message_with_the_octets_that_it_gets(
     open_account: OpenAccount, tmp_path: Path
 ) -> None:
-    """R1939-5.2, R1939-11.1, D9."""
+    """rfc1939-s5/list, rfc1939-s11/size, implied/line-ends."""
     account = open_account(*MESSAGES.values())
     sizes = [len(on_the_wire(message)) for message in MESSAGES.values()]
     lines = [f"{number} {size}" for number, size in enumerate(sizes, 1)]

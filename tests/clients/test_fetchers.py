@@ -1,4 +1,6 @@
-"""Programs that fetch mail, one after another, from `pop3 serve`. T13: the password has spaces."""
+"""Programs that fetch mail, one after another, from `pop3 serve`. known-bug/password-spaces: the
+password has spaces.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def fetched(
 def test_a_program_gets_a_message_octet_for_octet(
     fetched: dict[str, bytes], fetcher: Fetcher, name: str
 ) -> None:
-    """D9, R1939-5.3, T17."""
+    """implied/line-ends, rfc1939-s5/retr, known-bug/stored-crlf."""
     wanted = on_the_wire(MESSAGES[name]).replace(b"\r\n", fetcher.line_end)
     changed = fetcher.changes.get(name, bytes)(wanted)
     assert difference(fetched[name], wanted, changed) == ""
@@ -58,7 +60,7 @@ def test_a_program_gets_a_message_octet_for_octet(
 def test_what_is_fetched_and_deleted_is_gone_from_the_maildir(
     fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path
 ) -> None:
-    """R1939-6.2."""
+    """rfc1939-s6/quit-removes-marked."""
     account = open_account(*LETTERS)
     assert len(fetcher.fetch(account, tmp_path, delete=True)) == len(LETTERS)
     assert account.mail() == {}
@@ -79,7 +81,7 @@ def test_what_is_fetched_and_kept_stays_in_the_maildir_as_it_was(
 def test_a_second_poll_fetches_only_what_came_since_whatever_was_flagged_or_moved(
     fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path
 ) -> None:
-    """R1939-7.3, T16."""
+    """rfc1939-s7/unique-id, known-bug/unique-id-collision."""
     account = open_account(*LETTERS)
 
     def poll() -> list[bytes]:

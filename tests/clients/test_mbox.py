@@ -55,7 +55,7 @@ def deliver(served: Served, user: str, *messages: bytes) -> None:
 def test_a_program_gets_every_message_octet_for_octet(
     fetcher: Fetcher, served: Served, tmp_path: Path
 ) -> None:
-    """D9, R1939-5.3."""
+    """implied/line-ends, rfc1939-s5/retr."""
     known = account(served)
     names = [name for name in MESSAGES if name not in fetcher.cannot]
     deliver(served, known.user, *(MESSAGES[name] for name in names))
@@ -70,7 +70,7 @@ def test_a_program_gets_every_message_octet_for_octet(
 def test_what_is_fetched_and_deleted_is_gone_from_the_mbox(
     fetcher: Fetcher, served: Served, tmp_path: Path
 ) -> None:
-    """R1939-6.2."""
+    """rfc1939-s6/quit-removes-marked."""
     known = account(served)
     known.maildir.write_bytes(b"".join(FROM + letter + b"\n" for letter in LETTERS))
     assert len(fetcher.fetch(known, tmp_path, delete=True)) == len(LETTERS)

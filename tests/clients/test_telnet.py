@@ -1,6 +1,7 @@
 """The article's session, typed into telnet in a terminal, at the server that `make serve` starts.
 
-A1, A2, A3, A4, A5, A6.
+session/greeting, session/list, session/top-header, session/dele, session/bare-ok,
+session/demo-messages.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ FINE = {"OK", "INFO", "LOW", "DEBUG"}
 
 
 def test_protocols_ciphers_and_known_attacks_are_no_worry(tmp_path: Path) -> None:
-    """R2595-9.1, R8314-1."""
+    """rfc2595-s9/weak-ciphers, rfc8314-s4/tls-1-2."""
     testssl = need("testssl")
     made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     certificate, key, report = (tmp_path / name for name in ("certificate", "key", "report"))

@@ -50,7 +50,7 @@ def read(
 @settings(deadline=None)
 @given(TEXT, st.lists(st.integers(0, 1000), max_size=5), st.sampled_from([4, 5, 7, 16, 2**16]))
 def test_what_was_sent_is_what_pop3_gives_back(text: bytes, cuts: list[int], limit: int) -> None:
-    """But for a lone LF, which POP3 cannot tell from a line end (D9)."""
+    """But for a lone LF, which POP3 cannot tell from a line end (implied/line-ends)."""
     text = text + b"\r\n" if text and not text.endswith(b"\r\n") else text
     got = read(sent(text), *cuts, limit=limit)
     assert isinstance(got, bytes)

@@ -148,7 +148,7 @@ def of_system(number: int) -> StoreError:
 def test_a_recipient_whose_maildrop_fails_is_told_to_come_again_and_the_others_have_theirs(
     tmp_path: Path, error: Exception, reply: bytes
 ) -> None:
-    """T19: the reason is for the log."""
+    """known-bug/exception-text: the reason is for the log."""
     with listening(tmp_path) as door, door.connect() as peer:
         door.store.first = fail(error)
         peer.begin(ANN, BOB, CARL)

@@ -147,7 +147,7 @@ def test_unique_ids_stay_where_the_page_says_so_and_only_there(
 def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
-    """R1939-7.4, R1939-7.5."""
+    """rfc1939-s7/unique-id-not-reused, rfc1939-s7/user."""
     monkeypatch.setattr(site, "CONFIG", site.CONFIG.replace("%08Xu%08Xv", form) + SAVED[form])
     with site.dovecot(folder, "secret") as old:
         theirs = site.maildir(folder, "ann@example.com")
@@ -189,7 +189,7 @@ def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
 def test_unique_ids_stay_when_dovecots_mail_becomes_a_maildir(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, formats: list[str]
 ) -> None:
-    """R1939-7.4."""
+    """rfc1939-s7/unique-id-not-reused."""
     program = need("doveadm")
     form, line = formats
     other = site.CONFIG.replace("= maildir:", f"= {kind}:") + NAMESPACE
@@ -230,7 +230,7 @@ FORMS = [
 def test_every_format_makes_what_dovecot_makes_of_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R1939-7.4: each account of this Dovecot has a format of its own."""
+    """rfc1939-s7/unique-id-not-reused: each account of this Dovecot has a format of its own."""
     accounts = "driver = passwd-file\n  args = {folder}/users\n"
     config = re.sub(r"(?s)driver = static.*?\n(?=}})", accounts, site.CONFIG)
     monkeypatch.setattr(site, "CONFIG", config)
@@ -252,7 +252,9 @@ def test_every_format_makes_what_dovecot_makes_of_it(
 
 
 def test_couriers_unique_ids_stay(tmp_path: Path) -> None:
-    """R1939-7.4: Debian's own courierpop3d gives them, also for messages that came meanwhile."""
+    """rfc1939-s7/unique-id-not-reused: Debian's own courierpop3d gives them, also for messages that
+    came meanwhile.
+    """
     command = courier.need_courier()
     theirs = tmp_path / "mail" / "ann@example.com"
     configuration = tmp_path / "restante.toml"
@@ -274,7 +276,7 @@ def test_couriers_unique_ids_stay(tmp_path: Path) -> None:
 
 
 def test_unique_ids_in_an_mbox_stay(tmp_path: Path) -> None:
-    """R1939-7.4: as qpopper writes them into the header."""
+    """rfc1939-s7/unique-id-not-reused: as qpopper writes them into the header."""
     text = textwrap.dedent(block("x-uidl")).replace("/var/mail", str(tmp_path / "mail"))
     configuration = tmp_path / "restante.toml"
     configuration.write_text(text)

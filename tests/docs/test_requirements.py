@@ -1,4 +1,4 @@
-"""Every requirement has a test that names it, or a reason why there is none: X25."""
+"""Every requirement has a test that names it, or a reason why there is none: policy/tested."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ def test_an_id_looks_like_one() -> None:
 
 def test_only_docstrings_of_tests_and_comments_of_transcripts_are_claims(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text(
-        '"""All: R1939-3.1."""\n'
-        "# X1\n"
+        '"""All: rfc1939-s3/greeting."""\n'
+        "# policy/order\n"
         "def test_one():\n"
-        '    """D1, R1939-6.2. Again D1."""\n'
-        '    say("X2")\n'
+        '    """implied/numbers, rfc1939-s6/quit-unlocks. Again implied/numbers."""\n'
+        '    say("policy/demo")\n'
         "def helper():\n"
-        '    """X3."""\n'
+        '    """policy/throttle."""\n'
     )
-    (tmp_path / "conftest.py").write_text('"""X4."""\n')
-    (tmp_path / "talk.txt").write_text("# T1: a dot.\nC: T2\n")
+    (tmp_path / "conftest.py").write_text('"""policy/cleartext."""\n')
+    (tmp_path / "talk.txt").write_text("# known-bug/first-dot: a dot.\nC: known-bug/capa\n")
     assert requirements.proofs(tmp_path) == {
-        "R1939-3.1": {"test_a.py": []},
-        "D1": {"test_a.py": ["test_one"]},
-        "R1939-6.2": {"test_a.py": ["test_one"]},
-        "T1": {"talk.txt": []},
+        "rfc1939-s3/greeting": {"test_a.py": []},
+        "implied/numbers": {"test_a.py": ["test_one"]},
+        "rfc1939-s6/quit-unlocks": {"test_a.py": ["test_one"]},
+        "known-bug/first-dot": {"talk.txt": []},
     }

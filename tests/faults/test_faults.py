@@ -1,6 +1,7 @@
 """The promise of docs/explanation/durability.md, held against every fault at every call.
 
-R1939-3.12, R1939-6.1, R1939-6.2, D5, D6. A longer run by hand: `make faults`.
+rfc1939-s3/timeout-keeps-mail, rfc1939-s6/only-quit-removes, rfc1939-s6/quit-removes-marked,
+implied/broken-connection, implied/durable-quit. A longer run by hand: `make faults`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The whole command, `pop3 serve`, killed again and again while mail comes and goes.
 
-R1939-6.1, R1939-6.2, D5, D6. Here the kill falls where it will: tests/faults/test_faults.py has one
-at each call.
+rfc1939-s6/only-quit-removes, rfc1939-s6/quit-removes-marked, implied/broken-connection,
+implied/durable-quit. Here the kill falls where it will: tests/faults/test_faults.py has one at each
+call.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Random lives of a maildrop against a model: clients, deliveries, other programs, kills.
 
-R1939-4.2, R1939-6.1, R1939-6.2, R1939-7.3, D4, T3. A longer run by hand: `make faults`.
+rfc1939-s4/exclusive-lock, rfc1939-s6/only-quit-removes, rfc1939-s6/quit-removes-marked,
+rfc1939-s7/unique-id, implied/stable-session, known-bug/two-sessions. A longer run by hand: `make
+faults`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The promise of docs/explanation/durability.md, held when the power fails at any call.
 
-R1939-6.1, R1939-6.2, D5, D6.
+rfc1939-s6/only-quit-removes, rfc1939-s6/quit-removes-marked, implied/broken-connection,
+implied/durable-quit.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def test_apop_proves_the_password_by_the_greeting() -> None:
 
 
 def test_apop_prepares_the_password() -> None:
-    """R6856-2.6."""
+    """rfc6856-s2/saslprep."""
     composed = apop_digest(TIMESTAMP, "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}")
     assert apop_digest(TIMESTAMP, "A\N{COMBINING DIAERESIS}") == composed
     assert apop_digest(TIMESTAMP, "a\tb") == hashlib.md5(f"{TIMESTAMP}a\tb".encode()).hexdigest()
@@ -196,7 +196,7 @@ def test_what_is_no_status_line_is_none(line: bytes) -> None:
     st.integers(1, 5),
 )
 def test_unstuffing_undoes_stuffing_in_any_pieces(parts: list[bytes], piece: int) -> None:
-    """R1939-3.8."""
+    """rfc1939-s3/dot-stuffing."""
     from restante.protocol.stuffing import encode_message
 
     wire, octets = encode_message(b"".join(parts))

@@ -63,7 +63,7 @@ def test_a_catalogue_is_complete_and_holds_nothing_else(tag: str) -> None:
 def test_a_translation_has_the_places_of_its_text(tag: str) -> None:
     for text, translation in LANGUAGES[tag].texts.items():
         assert places(translation) == places(text), text
-        assert not translation.startswith("[")  # R2449-3.1: it would be a response code
+        assert not translation.startswith("[")  # rfc2449-s3/response-code
 
 
 @pytest.mark.parametrize(

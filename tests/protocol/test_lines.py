@@ -1,4 +1,4 @@
-"""Lines out of octets: R2449-4.1, X7, T10."""
+"""Lines out of octets: rfc2449-s4/command-length, policy/bad-commands, known-bug/long-lines."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def logged_in(*messages: bytes) -> Talk:
 
 
 def test_sums_beyond_32_bits_are_right() -> None:
-    """T9."""
+    """known-bug/large-sums."""
     view = MaildropView(MessageList((2**31, 2**32, 2**40 + 1), ("a", "b", "c")))
     session = Session(state=State.TRANSACTION, view=view)
     assert handlers.stat(session) == b"+OK 3 1105954078721\r\n"
@@ -27,7 +27,7 @@ def test_sums_beyond_32_bits_are_right() -> None:
 
 
 def test_every_one_of_a_thousand_messages_is_listed_and_sent() -> None:
-    """T15."""
+    """known-bug/many-messages."""
     talk = logged_in(*(b"%d\n" % number for number in range(1, 1001)))
     for command in (b"LIST\r\n", b"UIDL\r\n"):
         lines = talk.send(command).split(b"\r\n")[1:-2]
@@ -37,7 +37,7 @@ def test_every_one_of_a_thousand_messages_is_listed_and_sent() -> None:
 
 
 def test_an_empty_message_is_a_status_line_and_the_terminator() -> None:
-    """X3."""
+    """policy/empty-message."""
     talk = logged_in(b"")
     assert talk.send(b"STAT\r\n") == b"+OK 1 0\r\n"
     assert talk.send(b"RETR 1\r\n") == b"+OK 0 octets\r\n.\r\n"

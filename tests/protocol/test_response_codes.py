@@ -24,7 +24,7 @@ LOG_IN = [b"USER ann", b"PASS secret"]
 def test_a_bracket_in_front_of_a_text_means_a_registered_code(
     before: list[bytes], after: list[bytes], locked: ResponseCode | None
 ) -> None:
-    """R2449-3.1, R2449-6.4."""
+    """rfc2449-s3/response-code, rfc2449-s6.4/resp-codes."""
     world = World()
     world.add("ann", "secret", b"Subject: a\n\nhello\n")
 

@@ -1,4 +1,6 @@
-"""What no client should send, counted: X7, X8, R1939-3.9."""
+"""What no client should send, counted: policy/bad-commands, policy/bad-command-limit,
+rfc1939-s3/unknown-command.
+"""
 
 from __future__ import annotations
 

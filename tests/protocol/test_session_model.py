@@ -1,7 +1,9 @@
 """A session against a model: whatever is asked in whatever order, the answers agree.
 
-R1939-4.2, R1939-4.5, R1939-5.1, R1939-5.2, R1939-5.3, R1939-5.4, R1939-5.5, R1939-5.6, R1939-6.1,
-R1939-6.2, R1939-7.1, R1939-7.2, X3, X22, T6, T7, T12.
+rfc1939-s4/exclusive-lock, rfc1939-s4/numbering, rfc1939-s5/stat, rfc1939-s5/list, rfc1939-s5/retr,
+rfc1939-s5/dele, rfc1939-s5/noop, rfc1939-s5/rset, rfc1939-s6/only-quit-removes,
+rfc1939-s6/quit-removes-marked, rfc1939-s7/top, rfc1939-s7/uidl, policy/empty-message,
+policy/number-replies, known-bug/marked-visible, known-bug/delete-early, known-bug/extra-reply.
 """
 
 from __future__ import annotations

@@ -24,13 +24,17 @@ from restante.protocol.status import error_reply, multiline_reply, ok
     ],
 )
 def test_a_reply_is_written_as_the_rfc_wants_it(reply: bytes, octets: bytes) -> None:
-    """R1939-3.6, R1939-3.7, R1939-3.8, R2449-3.1."""
+    """rfc1939-s3/status-words, rfc1939-s3/multiline-end, rfc1939-s3/dot-stuffing,
+    rfc2449-s3/response-code.
+    """
     assert reply == octets
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_status_line_is_one_line_of_at_most_512_octets_whatever_its_text(text: str) -> None:
-    """R1939-3.5, R2449-4.2, D3, D8."""
+    """rfc1939-s3/status-length, rfc2449-s4/status-length, implied/long-names, implied/no-injection,
+    rfc2449-s3/printable-text.
+    """
     for reply in (ok(text), error_reply(Refusal("{name}", ResponseCode.SYS_TEMP, name=text))):
         assert len(reply) <= 512
         assert reply.endswith(b"\r\n")

@@ -1,6 +1,8 @@
 """The wire form of messages: RFC 1939 sections 3, 7 and 11.
 
-R1939-3.7, R1939-3.8, R1939-7.1, R1939-11.1, D9, T1, T2, T8, T10, T17.
+rfc1939-s3/multiline-end, rfc1939-s3/dot-stuffing, rfc1939-s7/top, rfc1939-s11/size,
+implied/line-ends, known-bug/first-dot, known-bug/last-line-end, known-bug/top-lines,
+known-bug/long-lines, known-bug/stored-crlf.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The worst clients there are: X7, R2449-6.6. Memory is read from the real process."""
+"""The worst clients there are: policy/bad-commands, rfc2449-s6.6/pipelining. Memory is read from
+the real process.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +145,7 @@ def test_a_slow_reader_gets_every_octet(live: Live) -> None:
 
 
 def test_control_characters_in_a_name_reach_neither_reply_nor_log(live: Live) -> None:
-    """D8."""
+    """implied/no-injection."""
     with live.connect() as client:
         client.read_line()
         client.send(b"USER a\x1b[31m\x07\r\nUSER x\rlevel=info event=forged\r\nQUIT\r\n")

@@ -35,7 +35,9 @@ KEYS = scram.create_keys("SCRAM-SHA-256", Secret(b"secret"))
 def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
     tmp_path: Path, scram_setting: str, keys: dict[str, scram.ScramKeys], offered: set[str]
 ) -> None:
-    """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
+    """policy/scram-keys: who prefers a mechanism for which nobody has keys fails with the right
+    password.
+    """
     lines = [replace_credentials("ann:", HASH, keys), f"bob:{HASH}"]
     (tmp_path / "users").write_text("".join(f"{line}\n" for line in lines))
     config = load(
@@ -105,7 +107,7 @@ def scram_over(client: Client, user: str, password: str) -> bytes:
 
 
 def test_the_log_tells_why_a_login_fails_and_the_client_hears_the_same(tmp_path: Path) -> None:
-    """D2."""
+    """implied/no-user-enumeration."""
     keys = f"scram-sha-256={KEYS}"
     lines = [f"ann:{HASH}::::::{keys}", f"away:{HASH}::::::nologin=y {keys}", "bad:x"]
     (tmp_path / "users").touch(0o600)

@@ -31,7 +31,7 @@ def new(folder: Path) -> list[Path]:
 
 
 def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None:
-    """A2, A6."""
+    """session/list, session/demo-messages."""
     demo.ensure_mailbox(tmp_path)
     sizes = [size_on_wire([file.read_bytes()]) for file in new(tmp_path)]
     assert sizes == [3375, 3622, 3606, 3630, 3834]
@@ -39,7 +39,7 @@ def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None
 
 
 def test_the_first_message_has_the_header_of_the_article_and_a_body(tmp_path: Path) -> None:
-    """A6."""
+    """session/demo-messages."""
     demo.ensure_mailbox(tmp_path)
     first = new(tmp_path)[0].read_bytes()
     assert encode_top(first, 0) == HEADER.replace(b"\n", b"\r\n") + b".\r\n"
@@ -56,12 +56,12 @@ def test_a_letter_is_text_of_readable_width(letter: demo.DemoMessage) -> None:
 
 
 def test_a_person_has_ten_minutes_to_log_in(tmp_path: Path) -> None:
-    """X24."""
+    """policy/demo."""
     assert loader.load(None, _demo_flags(tmp_path)).settings().login_timeout == 600
 
 
 def test_what_is_missing_is_put_back_and_what_is_there_is_left_alone(tmp_path: Path) -> None:
-    """X24."""
+    """policy/demo."""
     _, users = demo.ensure_mailbox(tmp_path)
     accounts = users.read_text()
     files = new(tmp_path)

@@ -82,7 +82,7 @@ def held(
 def test_what_goes_wrong_in_one_maildrop_is_told_and_keeps_no_other_from_its_turn(
     error: Exception, line: str
 ) -> None:
-    """T19."""
+    """known-bug/exception-text."""
     made, log = held(Mail(error), lambda log: "user=cy" in log)
     assert line in log
     assert "event=expired user=ann messages=1 octets=12" in log
@@ -104,7 +104,7 @@ def test_what_went_before_a_removal_failed_is_told_too() -> None:
 def test_a_round_that_fails_is_told_and_the_next_one_comes(
     monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
 ) -> None:
-    """T19."""
+    """known-bug/exception-text."""
     monkeypatch.setattr(expiry, "ROUND", 0.01)
     made, log = held(Mail(), lambda log: "user=cy" in log, Accounts(error))
     assert line in log

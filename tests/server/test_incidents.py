@@ -1,4 +1,6 @@
-"""What nobody foresaw: the peer gets a number, the log the rest, others nothing. T19."""
+"""What nobody foresaw: the peer gets a number, the log the rest, others nothing.
+known-bug/exception-text.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,7 @@ def test_accounts_that_break(live: Live, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_store_that_breaks_at_opening(live: Live, store: ScriptedStore) -> None:
-    """R1939-4.3."""
+    """rfc1939-s4/failed-open."""
     store.acquire_error = DETAIL
     with live.connect() as client:
         client.read_line()
@@ -83,7 +85,7 @@ def test_a_store_that_breaks_at_reading(live: Live, store: ScriptedStore, comman
 
 
 def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> None:
-    """R1939-6.2, R1939-6.3."""
+    """rfc1939-s6/quit-removes-marked, rfc1939-s6/quit-unlocks."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         client.say("DELE 1")
@@ -99,7 +101,7 @@ def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> No
 def test_a_body_that_breaks_before_its_first_octet_is_an_error_and_no_more(
     live: Live, store: ScriptedStore, error: Exception
 ) -> None:
-    """T20."""
+    """known-bug/early-ok."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.body = body = Chunks([], error)
@@ -159,7 +161,7 @@ def test_a_core_that_breaks_ends_its_session_only(
 def test_a_foreseen_error_says_whether_waiting_helps(
     live: Live, store: ScriptedStore, error: Pop3Error, reply: bytes
 ) -> None:
-    """R3206-4, X4."""
+    """rfc3206-s4/sys, policy/moved-files."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.read_error = error
@@ -169,7 +171,7 @@ def test_a_foreseen_error_says_whether_waiting_helps(
 
 
 def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) -> None:
-    """R1939-6.2, R1939-6.3, T7."""
+    """rfc1939-s6/quit-removes-marked, rfc1939-s6/quit-unlocks, known-bug/delete-early."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         client.say("DELE 1")
@@ -183,7 +185,7 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
 def test_trouble_is_logged_with_user_and_file_of_which_the_client_hears_nothing(
     live: Live, store: ScriptedStore
 ) -> None:
-    """X4."""
+    """policy/moved-files."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.read_error = StoreError("a message cannot be opened", path="/srv/mail/ann/cur/1.a")

@@ -64,7 +64,7 @@ def test_json_is_one_object_a_line() -> None:
 
 
 def test_text_keeps_an_event_in_its_line() -> None:
-    """D8."""
+    """implied/no-injection."""
     log, writer = event_log.configure_log("text", lines := io.StringIO())
     log.info("session", user="a\nlevel=info event=forged", end='"')
     writer.close()

@@ -30,7 +30,7 @@ def refused(user: str, code: str, reason: str) -> str:
 
 
 def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
-    """X10."""
+    """policy/lock-wait."""
     with serving(lock_timeout=0) as live:
         live.add("bob", "secret")
         with live.connect() as first:
@@ -50,7 +50,7 @@ def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
 
 
 def test_a_login_refused_because_it_came_too_soon_after_another() -> None:
-    """R2449-8.1."""
+    """rfc2449-s8.1/response-codes."""
     with serving(offer=lambda: AuthOffer(login_delay=600)) as live:
         assert log_in(live, "bob").startswith(b"+OK")
         assert log_in(live, "bob").startswith(b"-ERR [LOGIN-DELAY]")
@@ -78,7 +78,7 @@ def test_a_login_refused_because_the_maildrop_cannot_be_opened(*, permanent: boo
 
 
 def test_a_login_refused_for_what_nobody_foresaw_names_the_incident() -> None:
-    """T19."""
+    """known-bug/exception-text."""
     store = ScriptedStore()
     store.acquire_error = RuntimeError("a detail")
     with serving(store=store) as live:
@@ -105,7 +105,7 @@ def test_a_login_that_succeeds_is_not_among_them() -> None:
 def test_a_client_without_tls_is_told_of_once_when_it_gives_up(
     commands: list[str], user: str
 ) -> None:
-    """X13."""
+    """policy/cleartext."""
     offer = AuthOffer(mechanisms=frozenset({"PLAIN"}))
     with serving(endpoint=ListenerPolicy(clear_text="never"), offer=lambda: offer) as live:
         with live.connect() as client:

@@ -100,7 +100,7 @@ def test_capa_on_tls_before_login_shows_all_that_applies(served: Served) -> None
 
 
 def test_poplib_logs_in_by_apop(served: Served) -> None:
-    """X12."""
+    """policy/apop-off."""
     pop = poplib.POP3("127.0.0.1", served.port)
     assert pop.apop("old", "tanstaaf") == b"+OK Logged in."
     pop.quit()
@@ -113,7 +113,7 @@ def test_poplib_logs_in_by_apop(served: Served) -> None:
 
 
 def test_each_timestamp_is_a_new_one(served: Served) -> None:
-    """R1939-7.7, R2195-2."""
+    """rfc1939-s7/apop, rfc2195-s2/cram-md5."""
     greetings = set()
     for _ in range(5):
         with served.connect() as client:
@@ -208,7 +208,7 @@ def sessions(served: Served) -> list[str]:
 
 
 def test_an_account_that_wants_tls_is_refused_without_even_here(served: Served) -> None:
-    """R2595-2.3."""
+    """rfc2595-s2.3/reject-cleartext."""
     with served.connect() as client:
         client.read_line()
         client.say("USER strict")

@@ -10,7 +10,7 @@ from support.live import serving
 
 
 def test_a_wrong_size_harms_no_reply_and_is_right_in_the_next_session(tmp_path: Path) -> None:
-    """X6, D4."""
+    """policy/w-size, implied/stable-session."""
     new = tmp_path / "ann" / "new"
     new.mkdir(parents=True)
     (new.parent / "cur").mkdir()

@@ -18,7 +18,7 @@ BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 500_000
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_idle_sessions_without_a_word(tmp_path: Path, number: int) -> None:
-    """R1939-6.1, T12."""
+    """rfc1939-s6/only-quit-removes, known-bug/extra-reply."""
     with serving_process(tmp_path) as served:
         maildir = served.add("ann", "secret", b"Subject: a\n\n")
         with served.connect() as idle, served.connect() as client:

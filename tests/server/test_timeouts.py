@@ -25,7 +25,7 @@ def wait_for_end(live: Live, count: int = 1) -> str:
 
 
 def test_a_client_that_says_nothing_is_left_without_a_word() -> None:
-    """R1939-3.12, T12, T18."""
+    """rfc1939-s3/timeout-keeps-mail, known-bug/extra-reply, known-bug/short-timeout."""
     with serving(settings=SHORT) as live, live.connect() as client:
         assert client.read_all() == b"+OK POP3 server ready.\r\n"
         assert "end=timeout" in wait_for_end(live)
@@ -55,7 +55,7 @@ def test_a_byte_now_and_then_buys_no_time() -> None:
 
 
 def test_every_command_starts_the_clock_anew() -> None:
-    """R1939-3.11."""
+    """rfc1939-s3/idle-timeout."""
     with serving(settings=ProtocolSettings(login_timeout=1, idle_timeout=1)) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as client:
@@ -67,7 +67,7 @@ def test_every_command_starts_the_clock_anew() -> None:
 
 
 def test_a_session_that_times_out_removes_nothing() -> None:
-    """R1939-3.12, R1939-6.1."""
+    """rfc1939-s3/timeout-keeps-mail, rfc1939-s6/only-quit-removes."""
     with serving(settings=SHORT) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as client:
@@ -80,7 +80,7 @@ def test_a_session_that_times_out_removes_nothing() -> None:
 
 
 def test_a_peer_that_reads_nothing_is_given_up() -> None:
-    """X19."""
+    """policy/connection-limits."""
     with serving(write_timeout=0.3) as live:
         live.add("ann", "secret", b"x" * 30_000_000)
         with live.connect() as client:
@@ -105,7 +105,9 @@ def test_a_peer_that_reads_slowly_but_steadily_is_not_given_up() -> None:
 
 
 def test_a_second_session_waits_for_the_lock_then_hears_in_use_and_may_try_again() -> None:
-    """X10, D1, R1939-4.4, R2449-8.1, T3."""
+    """policy/lock-wait, implied/password-before-lock, rfc1939-s4/retry-login,
+    rfc2449-s8.1/response-codes, known-bug/two-sessions.
+    """
     with serving(lock_timeout=0.3) as live:
         live.add("ann", "secret", LETTER)
         with live.connect() as first, live.connect() as second:

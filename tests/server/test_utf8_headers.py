@@ -1,4 +1,6 @@
-"""The three ways with headers in UTF-8, over a socket: R6856-2.2, R6856-2.3, X15."""
+"""The three ways with headers in UTF-8, over a socket: rfc6856-s2/downgrade, rfc6856-s2/list-size,
+policy/utf8-headers.
+"""
 
 from __future__ import annotations
 

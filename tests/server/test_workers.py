@@ -56,7 +56,7 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_else_notices(two: Worker
 
 
 def test_one_session_a_maildrop_holds_over_workers(two: Workers) -> None:
-    """R1939-4.2."""
+    """rfc1939-s4/exclusive-lock."""
     two.served.add("ann", "secret", LETTER)
     with ExitStack() as stack:
         first, second = two.at_each(stack, two.greeted).values()

@@ -25,7 +25,7 @@ LETTER = b"Subject: a\n\nhello\n"
 def test_a_signal_to_the_supervisor_ends_all_sessions(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    """R1939-6.1, T12."""
+    """rfc1939-s6/only-quit-removes, known-bug/extra-reply."""
     with working(tmp_path) as workers, ExitStack() as stack:
         maildir = workers.served.add("ann", "secret", LETTER)
         first, second = workers.at_each(stack, workers.greeted).values()

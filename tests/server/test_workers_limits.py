@@ -39,7 +39,7 @@ def test_connections_from_one_address_are_counted_in_all_workers(tmp_path: Path)
 
 
 def test_all_connections_are_counted_in_all_workers(tmp_path: Path) -> None:
-    """X19."""
+    """policy/connection-limits."""
     with working(tmp_path, "[limits]\nconnections = 3\n") as workers, ExitStack() as stack:
         kept = [greeted_at_last(workers, stack) for _ in range(3)]
         assert not any(greets(workers) for _ in range(10))
@@ -84,7 +84,7 @@ def test_sessions_of_a_user_are_counted_in_all_workers(tmp_path: Path) -> None:
 
 
 def test_the_delay_between_logins_holds_in_all_workers(tmp_path: Path) -> None:
-    """R2449-6.5, R2449-8.1."""
+    """rfc2449-s6.5/login-delay, rfc2449-s8.1/response-codes."""
     with working(tmp_path, "[login]\ndelay = 3600\n") as workers, ExitStack() as stack:
         workers.served.add("ann", "secret")
         first, second = at_both(workers, stack)
@@ -95,7 +95,7 @@ def test_the_delay_between_logins_holds_in_all_workers(tmp_path: Path) -> None:
 
 
 def test_who_failed_at_one_worker_waits_at_the_other(tmp_path: Path) -> None:
-    """X9."""
+    """policy/throttle."""
     with working(tmp_path, "[limits]\ncount_loopback = true\n") as workers, ExitStack() as stack:
         workers.served.add("ann", "secret")
         first, second = at_both(workers, stack)
@@ -107,7 +107,7 @@ def test_who_failed_at_one_worker_waits_at_the_other(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_nobodys_gets_the_same_answer_of_all_workers(tmp_path: Path) -> None:
-    """R3206-6: else the salt would tell which names exist."""
+    """rfc3206-s6/auth-on-refusal: else the salt would tell which names exist."""
     with working(tmp_path, '[login]\nscram = "always"\n') as workers, ExitStack() as stack:
         workers.served.add("ann", "secret")
         told = set()

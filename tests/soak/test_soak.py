@@ -1,6 +1,7 @@
 """A few hundred clients of all kinds for half a minute; `make soak` has thousands for minutes.
 
-R1939-6.1, R1939-6.3, D5, T3.
+rfc1939-s6/only-quit-removes, rfc1939-s6/quit-unlocks, implied/broken-connection,
+known-bug/two-sessions.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:
 def test_a_message_comes_back_octet_for_octet_with_its_exact_size(
     store: Store, message: bytes
 ) -> None:
-    """R1939-11.1, T2."""
+    """rfc1939-s11/size, known-bug/last-line-end."""
 
     async def test() -> None:
         await store.deliver("ann", message)
@@ -107,7 +107,7 @@ LISTED = [
 @pytest.mark.parametrize("lines", [0, 1, 100, 4000, 10_000])
 @pytest.mark.parametrize("message", LISTED, ids=lambda message: repr(message[:14]))
 def test_what_top_wants_is_there(store: Store, message: bytes, lines: int) -> None:
-    """R1939-7.1."""
+    """rfc1939-s7/top."""
 
     async def test() -> None:
         await store.deliver("ann", message)
@@ -132,7 +132,7 @@ def test_messages_are_numbered_in_the_order_of_delivery(store: Store) -> None:
 
 
 def test_unique_ids_fit_the_rfc_and_differ_even_for_identical_copies(store: Store) -> None:
-    """R1939-7.3, R1939-7.4."""
+    """rfc1939-s7/unique-id, rfc1939-s7/unique-id-not-reused."""
 
     async def test() -> None:
         for _ in range(5):
@@ -157,7 +157,7 @@ def test_users_do_not_see_each_others_mail(store: Store) -> None:
 
 
 def test_what_comes_during_a_session_is_for_the_next(store: Store) -> None:
-    """D4."""
+    """implied/stable-session."""
 
     async def test() -> None:
         first = await store.deliver("ann", LETTER)
@@ -212,7 +212,7 @@ def test_what_is_gone_already_cannot_be_read_and_is_no_error_to_remove(store: St
 
 
 def test_a_second_session_is_kept_out_until_the_first_ends(store: Store) -> None:
-    """R1939-4.2, T3."""
+    """rfc1939-s4/exclusive-lock, known-bug/two-sessions."""
 
     async def test() -> None:
         maildrop = await store.acquire("ann", 0)

@@ -1,4 +1,4 @@
-"""Formats of Dovecot's `pop3_uidl_format`, and what they make: R1939-7.1.
+"""Formats of Dovecot's `pop3_uidl_format`, and what they make: rfc1939-s7/top.
 
 tests/docs/test_migrate.py has Dovecot itself make the same.
 """

@@ -1,4 +1,4 @@
-"""What a check is, and what comes of it."""
+"""A conformance check, its result, and its outcomes."""
 
 from __future__ import annotations
 
@@ -13,27 +13,36 @@ if TYPE_CHECKING:
 Verdict: TypeAlias = Literal["pass", "fail", "skip"]
 
 
-class Deviation(Exception):  # noqa: N818  # it is what is looked for
-    """The server does something else than it must; the text is the evidence."""
+class Deviation(Exception):  # noqa: N818  # the result of a check
+    """The server deviates from a requirement; the text is the evidence."""
 
 
-class NotTestable(Exception):  # noqa: N818  # it is no error
-    """Nothing can be said about it here; the text says why."""
+class NotTestable(Exception):  # noqa: N818  # not an error
+    """The check cannot run here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: the requirements it looks at, a sentence, and the function that looks."""
+    """One check: the ids of its requirements, a sentence, the function that runs it, its name.
+
+    The first id names the section of an RFC.
+    """
 
     ids: tuple[str, ...]
     title: str
     look: Callable[[ConformanceContext], None]
     name: str
 
+    @property
+    def source(self) -> str:
+        """The section of the RFC, such as "RFC 1939 section 3"."""
+        rfc, _, section = self.ids[0].partition("/")[0].partition("-s")
+        return f"RFC {rfc.removeprefix('rfc')} section {section}"
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a check."""
+    """The result of a check."""
 
     check: Check
     verdict: Verdict
@@ -42,7 +51,7 @@ class Result:
 
 
 class CheckGroup:
-    """A group of checks, in the order in which they stand."""
+    """A group of checks, in their order in the module."""
 
     def __init__(self) -> None:
         self.checks: list[Check] = []
@@ -50,7 +59,7 @@ class CheckGroup:
     def check(
         self, ids: str, title: str
     ) -> Callable[[Callable[[ConformanceContext], None]], Callable[[ConformanceContext], None]]:
-        """Add the function below as a check of these requirements, divided by spaces."""
+        """Add the decorated function as a check of these requirements, separated by spaces."""
 
         def add(look: Callable[[ConformanceContext], None]) -> Callable[[ConformanceContext], None]:
             self.checks.append(Check(tuple(ids.split()), title, look, look.__name__))
@@ -60,6 +69,6 @@ class CheckGroup:
 
 
 def require(condition: object, evidence: str) -> None:
-    """Raise Deviation where a condition does not hold."""
+    """Raise Deviation if a condition is false."""
     if not condition:
         raise Deviation(evidence)

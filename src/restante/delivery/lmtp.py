@@ -5,7 +5,7 @@ What is different here from aiosmtpd's own:
 for each
   recipient, as RFC 2033 section 4.2 wants it, also when nothing is delivered
 - replies carry the codes of RFC 2034 and none of the peer's octets as they came; an exception goes
-  to the log, and the peer hears a number (T19)
+  to the log, and the peer hears a number (known-bug/exception-text)
 - who shuts the sending side is still answered, and a delivery under way is carried to its end
 """
 

@@ -1,4 +1,4 @@
-"""`pop3 expire`, and the same by the server itself: R2449-6.7."""
+"""`pop3 expire`, and the same by the server itself: rfc2449-s6.7/expire."""
 
 from __future__ import annotations
 

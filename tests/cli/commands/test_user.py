@@ -28,7 +28,7 @@ def add(file: Path, name: str, password: bytes) -> Result:
         (b"secret\r\n", b"secret"),
         (b" two  spaces \nnext line\n", b" two  spaces "),
         ("Straße\n".encode(), "Straße".encode()),
-        ("ein\N{SOFT HYPHEN}A\N{COMBINING DIAERESIS}\n".encode(), "einÄ".encode()),  # R6856-2.6
+        ("ein\N{SOFT HYPHEN}A\N{COMBINING DIAERESIS}\n".encode(), "einÄ".encode()),
         ("אבג123\n".encode(), "אבג123".encode()),
         ("p\N{GRINNING FACE}\n".encode(), "p\N{GRINNING FACE}".encode()),
         (b"x" * 248, b"x" * 248),
@@ -37,7 +37,7 @@ def add(file: Path, name: str, password: bytes) -> Result:
 def test_the_password_is_one_line_less_its_end(
     tmp_path: Path, typed: bytes, password: bytes
 ) -> None:
-    """X20."""
+    """policy/password-input."""
     file = tmp_path / "users"
     result = add(file, "ann", typed)
     assert (result.exit_code, result.stdout) == (0, "Added ann.\n")
@@ -69,7 +69,7 @@ def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) ->
         b"\n",
         b"x" * 249,
         b"a\0b",
-        b"caf\xe9",  # R6856-2.6
+        b"caf\xe9",  # rfc6856-s2/saslprep
         b"a\tb",
         "\N{SOFT HYPHEN}".encode(),
         "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}".encode() * 9,  # 18 letters each
@@ -105,7 +105,7 @@ def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_the_first_keys_for_scram_bring_one_for_decoys_which_stays(tmp_path: Path) -> None:
-    """X11."""
+    """policy/scram-keys."""
     file = tmp_path / "users"
     users = ["--users", str(file), "--password-stdin"]
     pop3("user", "add", "ann", *users, "--no-scram", stdin=b"secret\n")

@@ -33,7 +33,7 @@ def test_every_row_names_its_source(row: object) -> None:
 @pytest.mark.parametrize("verb", sorted(VERBS))
 @pytest.mark.parametrize("state", [State.AUTHORIZATION, State.TRANSACTION])
 def test_a_command_works_only_in_the_states_of_its_rows(verb: bytes, state: State) -> None:
-    """R1939-3.10, R1939-5.5."""
+    """rfc1939-s3/wrong-state, rfc1939-s5/noop."""
     world = World()
     world.add("ann", "secret", b"Subject: a\n\nhello\n")
     talk = Talk(world)
@@ -52,12 +52,12 @@ def test_a_command_works_only_in_the_states_of_its_rows(verb: bytes, state: Stat
 
 
 def test_a_keyword_has_three_or_four_letters() -> None:
-    """R1939-3.2."""
+    """rfc1939-s3/keyword-case."""
     assert all(verb.isalnum() and len(verb) in (3, 4) for verb in VERBS)
 
 
 def test_a_tag_has_only_characters_that_a_tag_may_have() -> None:
-    """R2449-3.2."""
+    """rfc2449-s3/capability-tag."""
     assert all(re.fullmatch(r"[\x21-\x2d\x2f-\x7f]+", row.tag) for row in CAPABILITIES)
 
 
@@ -68,7 +68,7 @@ def test_a_capability_that_names_a_command_has_one() -> None:
 
 
 def test_only_registered_capabilities_are_announced() -> None:
-    """R2449-9.1, T4."""
+    """rfc2449-s9/registered, known-bug/capa."""
     registered = (
         "TOP USER SASL RESP-CODES LOGIN-DELAY PIPELINING EXPIRE UIDL IMPLEMENTATION STLS"
         " AUTH-RESP-CODE UTF8 LANG"

@@ -1,6 +1,7 @@
 """Whatever goes wrong at whichever need, only a completed QUIT removes mail.
 
-R1939-3.12, R1939-4.3, R1939-6.1, D5, T7.
+rfc1939-s3/timeout-keeps-mail, rfc1939-s4/failed-open, rfc1939-s6/only-quit-removes,
+implied/broken-connection, known-bug/delete-early.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def needs_of_a_session(piece: int) -> list[Need[Any]]:
 
 @pytest.mark.parametrize("piece", [0, 3], ids=["whole", "in pieces"])
 def test_a_session_that_goes_well_removes_what_was_marked(piece: int) -> None:
-    """A5, R1939-6.2, R1939-6.3."""
+    """session/bare-ok, rfc1939-s6/quit-removes-marked, rfc1939-s6/quit-unlocks."""
     world = full_world()
     talk = Talk(world, piece=piece)
     said = talk.send(SESSION)

@@ -44,7 +44,9 @@ def challenge(said: bytes) -> bytes:
 
 
 def test_the_best_mechanisms_are_announced_first_and_what_needs_tls_only_there() -> None:
-    """R5034-3.1, R5034-4.12, R2595-4.4, X13."""
+    """rfc5034-s3/sasl-capability, rfc5034-s4/plain-under-tls, rfc2595-s4/capa-may-differ,
+    policy/cleartext.
+    """
     assert b"\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL" in (
         talk().send(b"CAPA\r\n")
     )
@@ -56,7 +58,9 @@ def test_the_best_mechanisms_are_announced_first_and_what_needs_tls_only_there()
     [b"USER ann", b"AUTH PLAIN", b"AUTH LOGIN", b"AUTH PLAIN " + b64(b"\0ann\0secret")],
 )
 def test_a_password_in_clear_is_refused_before_it_is_asked_for(command: bytes) -> None:
-    """R2595-2.2, R2595-2.3, R5034-4.12, X13."""
+    """rfc2595-s2.2/require-tls, rfc2595-s2.3/reject-cleartext, rfc5034-s4/plain-under-tls,
+    policy/cleartext.
+    """
     said = b"-ERR [AUTH] No logins in clear text here: use STLS or port 995.\r\n"
     session = talk(CLEAR)
     assert session.send(command + b"\r\n") == said
@@ -83,7 +87,7 @@ def test_a_plain_message_that_is_none_is_refused(message: bytes) -> None:
 
 @pytest.mark.parametrize("message", [b"\0ann\0secret", b"ann\0ann\0secret"])
 def test_plain_takes_the_own_name_as_authority(message: bytes) -> None:
-    """R2595-6.1."""
+    """rfc2595-s6/plain."""
     assert talk().send(b"AUTH PLAIN " + b64(message) + b"\r\n") == LOGGED_IN
 
 
@@ -97,14 +101,14 @@ def test_plain_takes_the_own_name_as_authority(message: bytes) -> None:
     ],
 )
 def test_the_name_to_act_for_is_prepared_by_saslprep(authority: str, said: bytes) -> None:
-    """R5034-4.9."""
+    """rfc5034-s4/authorization-id."""
     message = b64(f"{authority}\0ann\0secret".encode())
     assert talk().send(b"AUTH PLAIN " + message + b"\r\n") == said
 
 
 @pytest.mark.parametrize("password", [b"p\xfcss", b"a\tb", "a\N{LINE SEPARATOR}b".encode()])
 def test_what_can_be_no_password_is_refused_however_it_is_said(password: bytes) -> None:
-    """R6856-2.6."""
+    """rfc6856-s2/saslprep."""
     said = b"-ERR [AUTH] A password is UTF-8, without control characters.\r\n"
     session = talk()
     session.send(b"USER ann\r\n")
@@ -116,7 +120,9 @@ def test_what_can_be_no_password_is_refused_however_it_is_said(password: bytes) 
 
 @pytest.mark.parametrize("password", ["p\N{GRINNING FACE}", "אבג123", "a\N{NO-BREAK SPACE}b"])
 def test_a_password_may_be_what_only_a_name_may_not(password: str) -> None:
-    """R6856-2.6: unassigned when SASLprep was made, of both directions, a space of another kind."""
+    """rfc6856-s2/saslprep: unassigned when SASLprep was made, of both directions, a space of
+    another kind.
+    """
     session = talk()
     session.world.add("ann", password)
     message = b64(f"\0ann\0{password}".encode())
@@ -124,7 +130,7 @@ def test_a_password_may_be_what_only_a_name_may_not(password: str) -> None:
 
 
 def test_plain_takes_fields_of_255_octets() -> None:
-    """R2595-6.1, T21: the line has far more than 255 octets then."""
+    """rfc2595-s6/plain, known-bug/auth-list: the line has far more than 255 octets then."""
     session = talk()
     name, password = "a" * 255, "b" * 255
     session.world.add(name, password)
@@ -133,7 +139,7 @@ def test_plain_takes_fields_of_255_octets() -> None:
 
 
 def test_only_auth_may_be_a_long_line() -> None:
-    """R2449-4.1."""
+    """rfc2449-s4/command-length."""
     assert talk().send(b"USER " + b"a" * 300 + b"\r\n") == b"-ERR Line too long.\r\n"
 
 
@@ -141,7 +147,9 @@ def test_only_auth_may_be_a_long_line() -> None:
 @pytest.mark.parametrize("plus", [True, False])
 @pytest.mark.parametrize("user", ["ann", "b,o=b"])
 def test_scram_logs_in_and_proves_the_server_too(name: str, user: str, *, plus: bool) -> None:
-    """R5802-5.1, R5802-6.1, R5034-4.11: the server's proof is a challenge with an empty answer."""
+    """rfc5802-s5.1/attributes, rfc5802-s6/channel-binding, rfc5034-s4/final-challenge: the server's
+    proof is a challenge with an empty answer.
+    """
     session = talk(TLS if plus else CLEAR)
     mechanism = f"{name}-PLUS" if plus else name
     password = session.world.passwords[user]
@@ -186,7 +194,7 @@ def proved(session: Talk, mechanism: str, header: bytes, name: bytes) -> bytes:
 def test_scram_prepares_the_name_and_takes_it_as_authority(
     mechanism: str, header: str, name: str
 ) -> None:
-    """R5802-5.1, R5802-6.1."""
+    """rfc5802-s5.1/attributes, rfc5802-s6/channel-binding."""
     plus = mechanism.endswith("-PLUS")
     session = talk(TLS if plus else CLEAR)
     assert challenge(proved(session, mechanism, header.encode(), name.encode()))[:2] == b"v="
@@ -197,7 +205,7 @@ def test_scram_prepares_the_name_and_takes_it_as_authority(
     ("user", "password"), [("ann", "wrong"), ("nobody", "secret")], ids=["password", "name"]
 )
 def test_scram_refuses_a_wrong_proof_and_the_client_may_try_again(user: str, password: str) -> None:
-    """R5034-4.8: neither the challenge nor the refusal tells whether there is such a user."""
+    """rfc5034-s4/failure: neither challenge nor rejection reveals whether the user exists."""
     session = talk(CLEAR)
     client = scramp.ScramClient(["SCRAM-SHA-256"], user, password)
     first = b64(client.get_client_first().encode())
@@ -217,7 +225,7 @@ def test_scram_refuses_a_wrong_proof_and_the_client_may_try_again(user: str, pas
     ],
 )
 def test_a_scram_message_that_must_fail_fails(message: bytes) -> None:
-    """R5802-5.1, R5802-6.1."""
+    """rfc5802-s5.1/attributes, rfc5802-s6/channel-binding."""
     said = talk().send(b"AUTH SCRAM-SHA-256\r\n" + b64(message) + b"\r\n")
     assert said == b"+ \r\n" + WRONG
 
@@ -239,13 +247,13 @@ def test_a_scram_message_that_must_fail_fails(message: bytes) -> None:
     ],
 )
 def test_a_scram_message_that_is_none_is_not_understood(message: bytes) -> None:
-    """R5802-5.1: names are written so and so, and mandatory extensions are refused."""
+    """rfc5802-s5.1/attributes: names are escaped, and mandatory extensions rejected."""
     said = talk().send(b"AUTH SCRAM-SHA-256\r\n" + b64(message) + b"\r\n")
     assert said == b"+ \r\n-ERR [AUTH] The response is not understood.\r\n"
 
 
 def test_scram_is_for_nobody_else() -> None:
-    """R5802-5.1, as in PLAIN."""
+    """rfc5802-s5.1/attributes, as in PLAIN."""
     said = talk().send(b"AUTH SCRAM-SHA-256 " + b64(b"n,a=bob,n=ann,r=abc") + b"\r\n")
     assert said == b"-ERR [AUTH] Nobody may log in as somebody else.\r\n"
 
@@ -261,7 +269,7 @@ def test_the_example_of_rfc_7677_is_understood() -> None:
 
 
 def test_cram_md5_proves_a_shared_secret() -> None:
-    """R2195-2, R5034-4.5: the server speaks first."""
+    """rfc2195-s2/cram-md5, rfc5034-s4/initial-response: the server speaks first."""
     session = talk(CLEAR)
     assert session.send(b"AUTH CRAM-MD5 YW5u\r\n") == (
         b"-ERR In this mechanism the server speaks first.\r\n"
@@ -279,7 +287,9 @@ def test_a_cram_md5_response_that_is_wrong_is_refused(response: bytes) -> None:
 
 
 def test_apop_is_the_example_of_rfc_1939() -> None:
-    """R1939-7.7, X12: the timestamp in the greeting and the digest are those of section 7."""
+    """rfc1939-s7/apop, policy/apop-off: the timestamp in the greeting and the digest are those of
+    section 7.
+    """
     session = Talk(World(), ProtocolSettings(apop=True))
     session.world.add("mrose", "tanstaaf")
     assert session.send() == f"+OK POP3 server ready. {TIMESTAMP}\r\n".encode()
@@ -296,7 +306,7 @@ XOAUTH = b"user=ann\x01auth=Bearer token of ann\x01\x01"
 
 @pytest.mark.parametrize(("mechanism", "message"), [(b"OAUTHBEARER", OAUTH), (b"XOAUTH2", XOAUTH)])
 def test_tokens_log_in_on_one_line_or_two(mechanism: bytes, message: bytes) -> None:
-    """R7628-3, T21."""
+    """rfc7628-s3/tokens, known-bug/auth-list."""
     assert talk().send(b"AUTH " + mechanism + b" " + b64(message) + b"\r\n") == LOGGED_IN
     session = talk()
     assert session.send(b"AUTH " + mechanism + b"\r\n") == b"+ \r\n"
@@ -306,7 +316,7 @@ def test_tokens_log_in_on_one_line_or_two(mechanism: bytes, message: bytes) -> N
 @pytest.mark.parametrize("octets", [5000, 48_000])
 @pytest.mark.parametrize("lines", [1, 2])
 def test_a_token_may_be_long(octets: int, lines: int) -> None:
-    """R5034-4.7, T21: a response has up to 64 KiB."""
+    """rfc5034-s4/response-length, known-bug/auth-list: a response has up to 64 KiB."""
     message = b"user=ann\x01auth=Bearer " + b"x" * octets + b"\x01\x01"
     session = talk()
     command = b"AUTH XOAUTH2" + (b" " if lines == 1 else b"\r\n") + b64(message) + b"\r\n"
@@ -361,7 +371,9 @@ def test_a_line_without_end_in_the_middle_of_an_exchange_closes_the_session() ->
 
 
 def test_starttls_forgets_what_was_said_before_it() -> None:
-    """R2595-4.2, R2595-4.3, R5034-4.10, T11: name, language, and what came behind the command."""
+    """rfc2595-s4/stls, rfc2595-s4/stls-discards, rfc5034-s4/security-layer, known-bug/tls-scope:
+    name, language, and what came behind the command.
+    """
     session = talk(ConnectionSecurity(can_start_tls=True))
     session.send(b"USER ann\r\nLANG de\r\n")
     assert session.send(b"STLS\r\nPASS secret\r\n") == b"+OK Jetzt TLS beginnen.\r\n"
@@ -373,7 +385,7 @@ def test_starttls_forgets_what_was_said_before_it() -> None:
 
 
 def test_stls_is_announced_only_where_it_may_be_said() -> None:
-    """R2595-4.1."""
+    """rfc2595-s4/stls-announced."""
     session = talk(ConnectionSecurity(can_start_tls=True))
     assert b"\r\nSTLS\r\n" in session.send(b"CAPA\r\n")
     session.send(b"USER ann\r\nPASS secret\r\n")
@@ -381,7 +393,7 @@ def test_stls_is_announced_only_where_it_may_be_said() -> None:
 
 
 def test_stls_after_utf8_is_refused() -> None:
-    """R6856-2.5, X23."""
+    """rfc6856-s2/stls-after-utf8, policy/stls-after-utf8."""
     session = talk(ConnectionSecurity(can_start_tls=True))
     session.send(b"UTF8\r\n")
     assert session.send(b"STLS\r\n") == b"-ERR STLS must come before UTF8.\r\n"
@@ -399,7 +411,7 @@ def test_stls_after_utf8_is_refused() -> None:
 def test_what_differs_from_user_to_user_is_announced_as_such(
     offer: dict[str, Any], before: bytes, after: bytes
 ) -> None:
-    """R2449-6.5, R2449-6.7."""
+    """rfc2449-s6.5/login-delay, rfc2449-s6.7/expire."""
     session = Talk(World(), offer=AuthOffer(**offer))
     session.world.add("ann", "secret")
     assert b"\r\n" + before + b"\r\n" in session.send(b"CAPA\r\n")

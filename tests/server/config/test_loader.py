@@ -25,7 +25,7 @@ def problems(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_the_least_file_gives_the_defaults(tmp_path: Path) -> None:
-    """R1939-3.1, R1939-3.11, X10, X19."""
+    """rfc1939-s3/greeting, rfc1939-s3/idle-timeout, policy/lock-wait, policy/connection-limits."""
     file = tmp_path / "restante.toml"
     file.write_text(LEAST)
     config = load(file, {})
@@ -102,7 +102,7 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
-    """T18: a time-out of less than ten minutes is among them."""
+    """known-bug/short-timeout: a time-out of less than ten minutes is among them."""
     found = problems(
         tmp_path,
         """
@@ -157,14 +157,14 @@ format = "xml"
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
-    """R2449-3.1: the greeting's text is none that means something else."""
+    """rfc2449-s3/response-code: the greeting's text is none that means something else."""
     found = problems(tmp_path, text)
     assert len(found) == 1
     assert told.lower() in found[0].lower()
 
 
 def test_a_line_of_capabilities_cannot_be_configured_beyond_its_512_octets(tmp_path: Path) -> None:
-    """R2449-3.2, D3."""
+    """rfc2449-s3/capability-tag, implied/long-names."""
     longest = "x" * (512 - len("IMPLEMENTATION \r\n"))
     assert problems(tmp_path, LEAST + f"[server]\nimplementation = '{longest}x'")
 
@@ -347,7 +347,9 @@ ELSEWHERE = {
 def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
     tmp_path: Path, source: str, line: str, key: str
 ) -> None:
-    """X11: who prefers a mechanism for which nobody has keys fails with the right password."""
+    """policy/scram-keys: who prefers a mechanism for which nobody has keys fails with the right
+    password.
+    """
     text = f'[mail]\nfolder = "mail"\n[accounts]\n{ELSEWHERE[source]}\n[login]\n{line}\n'
     needed = "works with accounts in a file (accounts.users) only; leave it out"
     assert problems(tmp_path, text) == [f"{key}: {needed}"]

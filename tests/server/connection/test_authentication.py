@@ -88,7 +88,7 @@ class Everybody:
 
 
 def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None:
-    """R6856-2.6."""
+    """rfc6856-s2/saslprep."""
 
     async def identities() -> list[Identity]:
         log, writer = event_log.configure_log("text", io.StringIO())

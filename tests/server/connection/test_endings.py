@@ -1,4 +1,6 @@
-"""However a connection ends, QUIT alone removes mail, and the lock is free: R1939-6.1."""
+"""However a connection ends, QUIT alone removes mail, and the lock is free:
+rfc1939-s6/only-quit-removes.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ def count(live: Live) -> bytes:
 
 
 def test_after_a_half_close_what_came_whole_is_carried_out_and_answered() -> None:
-    """X2."""
+    """policy/half-close."""
     with serving() as live:
         live.add("ann", "secret", LETTER, LETTER)
         with live.connect() as client:
@@ -42,7 +44,7 @@ def test_after_a_half_close_what_came_whole_is_carried_out_and_answered() -> Non
 @pytest.mark.parametrize("last", [b"", b"QUIT", b"QUI", b"QUIT\r"])
 @pytest.mark.parametrize("end", ["half-close", "close", "reset"])
 def test_without_a_whole_quit_nothing_is_removed(last: bytes, end: str) -> None:
-    """D5, X2."""
+    """implied/broken-connection, policy/half-close."""
     with serving() as live:
         live.add("ann", "secret", LETTER)
         client = live.connect()

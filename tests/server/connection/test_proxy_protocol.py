@@ -171,7 +171,7 @@ def test_a_trusted_proxy_names_the_client_whose_address_counts(header: bytes) ->
         with live.connect() as client:
             client.send(header)
             assert client.read_line() == b"+OK POP3 server ready.\r\n"
-            # The client is no longer this machine, so its password may not come in clear: X13.
+            # The client is not this machine, so a cleartext password is rejected: policy/cleartext.
             assert client.say("USER ann").startswith(b"-ERR [AUTH] No logins in clear text")
             client.say("QUIT")
         live.wait_for_log(f"address={found.address} ")

@@ -13,7 +13,7 @@ from support.process import serving as serving_process
 
 
 def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
-    """X19."""
+    """policy/connection-limits."""
     with serving(max_connections=2) as live:
         first, second = live.connect(), live.connect()
         assert first.read_line().startswith(b"+OK")
@@ -32,7 +32,7 @@ def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
 
 
 def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R2449-6.5, R2449-8.1."""
+    """rfc2449-s6.5/login-delay, rfc2449-s8.1/response-codes."""
     now = 1000.0
     monkeypatch.setattr("restante.server.limits.counters.time.monotonic", lambda: now)
     with serving(offer=lambda: AuthOffer(login_delay=60)) as live:
@@ -59,7 +59,7 @@ def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_server_takes_all_the_open_files_that_it_may_have(tmp_path: Path) -> None:
-    """X19."""
+    """policy/connection-limits."""
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1000), hard))
     try:

@@ -1,4 +1,4 @@
-"""Slowing down who guesses: X9, and limits for each address and user."""
+"""Slowing down who guesses: policy/throttle, and limits for each address and user."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def starting(known: CertificateFiles) -> Iterator[Live]:
 def test_with_implicit_tls_the_handshake_comes_first_and_then_the_greeting(
     live: Live, known: CertificateFiles
 ) -> None:
-    """R8314-3.2, R8314-4: the log names the version and the cipher."""
+    """rfc8314-s3.2/port-995, rfc8314-s4/log-tls: the log names the version and the cipher."""
     with connect(live, trusting(known)) as client:
         client.log_in("ann", "secret")
         assert client.say("RETR 1") == b"+OK 1000016 octets\r\n"
@@ -86,7 +86,7 @@ def test_with_implicit_tls_the_handshake_comes_first_and_then_the_greeting(
 def test_stls_goes_over_to_tls_without_another_greeting(
     starting: Live, known: CertificateFiles
 ) -> None:
-    """R2595-4.2."""
+    """rfc2595-s4/stls."""
     with starting.connect() as client:
         client.read_line()
         assert client.say("STLS") == b"+OK Begin TLS now.\r\n"
@@ -103,7 +103,7 @@ def test_stls_goes_over_to_tls_without_another_greeting(
 def test_what_came_in_clear_behind_stls_is_thrown_away(
     starting: Live, known: CertificateFiles, behind: bytes
 ) -> None:
-    """R2595-4.3, T11."""
+    """rfc2595-s4/stls-discards, known-bug/tls-scope."""
     with starting.connect() as client:
         client.read_line()
         client.send(b"STLS\r\n" + behind)
@@ -156,7 +156,7 @@ def test_a_client_that_never_ends_its_handshake_is_timed_out(known: CertificateF
 
 
 def test_a_half_closed_client_still_gets_its_replies(live: Live, known: CertificateFiles) -> None:
-    """X2, on TLS: close_notify says that no more comes."""
+    """policy/half-close, on TLS: close_notify says that no more comes."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     tls = trusting(known).wrap_bio(incoming, outgoing, server_hostname="localhost")
     with live.connect() as client:
@@ -181,7 +181,7 @@ def test_a_half_closed_client_still_gets_its_replies(live: Live, known: Certific
 
 
 def test_old_versions_are_refused_and_the_log_says_who_offers_them(live: Live) -> None:
-    """R8314-1, R2595-2.5, R2595-9.1: TLS 1.2 at least."""
+    """rfc8314-s4/tls-1-2, rfc2595-s2.5/check-handshake, rfc2595-s9/weak-ciphers."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -273,7 +273,7 @@ def test_bindings_are_announced_where_clients_know_ours(
         client.read_line()
         client.say("AUTH")
         assert (b"SCRAM-SHA-256-PLUS\r\n" in client.read_lines()) == announced
-        # "You cannot bind": that is a lie to the client only where we said that we can. R5802-6.1.
+        # rfc5802-s6/channel-binding: "you cannot bind" contradicts an offer that includes -PLUS.
         hello = base64.b64encode(b"y,,n=ann,r=abc").decode()
         assert client.say(f"AUTH SCRAM-SHA-256 {hello}").startswith(b"-ERR" if announced else b"+ ")
 
@@ -289,7 +289,7 @@ def test_bindings_are_announced_where_clients_know_ours(
 def test_scram_is_bound_to_the_channel(
     live: Live, known: CertificateFiles, version: ssl.TLSVersion, binding: str
 ) -> None:
-    """R5802-6.1: with what the client computes from its own end."""
+    """rfc5802-s6/channel-binding: with what the client computes from its own end."""
     context = trusting(known)
     context.maximum_version = version
     with connect(live, context) as client:
@@ -319,7 +319,7 @@ def log_in_by_scram(client: Client, scram: scramp.ScramClient) -> bytes:
 def test_a_client_certificate_logs_in_by_external_and_no_other_does(
     tmp_path: Path, known: CertificateFiles
 ) -> None:
-    """R2595-4.2: it is still AUTHORIZATION with a certificate."""
+    """rfc2595-s4/stls: it is still AUTHORIZATION with a certificate."""
     anns, strangers = pair(tmp_path, "ann"), pair(tmp_path, "stranger")
     endpoint = ListenerPolicy(
         certificates=Certificates([known], client_ca=anns.certificate), implicit_tls=True

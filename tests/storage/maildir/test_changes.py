@@ -23,7 +23,7 @@ from storage.maildir.box import Box
 
 
 def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
-    """X4."""
+    """policy/moved-files."""
 
     async def session() -> None:
         first, second = box.put("new/1.a", b"one\n"), box.put("new/2.b", b"two\n")
@@ -40,7 +40,7 @@ def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
 
 
 def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: Box) -> None:
-    """X4."""
+    """policy/moved-files."""
 
     async def session() -> None:
         vanishing = box.put("new/1.a")
@@ -58,7 +58,7 @@ def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: B
 
 
 def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) -> None:
-    """R1939-6.2."""
+    """rfc1939-s6/quit-removes-marked."""
 
     async def session() -> None:
         first = box.put("cur/1.a:2,S", b"one\n")
@@ -79,7 +79,9 @@ def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) 
 
 
 def test_a_removal_is_not_confirmed_where_another_file_has_the_base_name(box: Box) -> None:
-    """R1939-6.1: two files with one base name, and there was one when the session began."""
+    """rfc1939-s6/only-quit-removes: two files with one base name, and there was one when the
+    session began.
+    """
 
     async def session() -> None:
         marked = box.put("new/1.a", b"one\n")
@@ -99,7 +101,7 @@ def test_a_removal_is_not_confirmed_where_another_file_has_the_base_name(box: Bo
 def test_a_message_that_moves_on_while_it_is_looked_for_is_removed_all_the_same(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R1939-6.1: a mail reader sets flags just then."""
+    """rfc1939-s6/only-quit-removes: a mail reader sets flags just then."""
     folder = box.folder / "cur"
     names = [f"1.a:2,{flags}" for flags in ("", "F", "FS")]
 
@@ -148,7 +150,7 @@ def test_the_folders_are_read_once_for_all_messages_that_are_gone(
 def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R1939-6.2."""
+    """rfc1939-s6/quit-removes-marked."""
     for number in range(4):
         box.put(f"new/{number}.x")
     real = os.unlink
@@ -174,7 +176,7 @@ def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
 def test_a_removal_is_on_the_disk_before_it_is_told_of(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D6."""
+    """implied/durable-quit."""
     box.put("new/1.a")
     box.put("cur/2.b:2,S")
     events: list[str] = []
@@ -204,7 +206,7 @@ def test_a_removal_is_on_the_disk_before_it_is_told_of(
 def test_a_removal_that_may_not_last_is_not_confirmed(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """D6."""
+    """implied/durable-quit."""
     box.put("new/1.a")
 
     def fail(_: int) -> None:
@@ -262,7 +264,7 @@ asyncio.run(hold())
 
 
 def test_another_process_is_kept_out_and_a_killed_one_holds_nothing(box: Box) -> None:
-    """R1939-4.2, T3."""
+    """rfc1939-s4/exclusive-lock, known-bug/two-sessions."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(box.root)], stdout=subprocess.PIPE
     ) as holder:
@@ -330,7 +332,7 @@ def test_a_delivery_is_complete_private_and_on_the_disk(
 
 
 def test_ten_thousand_messages_open(box: Box) -> None:
-    """T15."""
+    """known-bug/many-messages."""
     for number in range(10_000):
         (box.folder / "new" / f"{number}.x,W=9").touch()
     uids = box.uids()

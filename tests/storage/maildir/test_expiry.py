@@ -1,4 +1,4 @@
-"""Old mail goes when it is due, and nothing else does: R2449-6.7."""
+"""Old mail goes when it is due, and nothing else does: rfc2449-s6.7/expire."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:
 
 
 def test_what_is_no_message_stays(maildir: Path) -> None:
-    """X5."""
+    """policy/not-messages."""
     odd = [put(maildir, ".1.hidden", 99 * DAY), put(maildir, "1.draft", 99 * DAY, "tmp")]
     (maildir / "cur" / "1.link").symlink_to(odd[0])
     assert expire(maildir, 7) == []

@@ -1,4 +1,4 @@
-"""Names, unique-ids and order: R1939-7.3."""
+"""Names, unique-ids and order: rfc1939-s7/unique-id."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.maildir.box import Box
     ["cur/1.a,S=1", "cur/1.a,S=1:2,", "cur/1.a,S=1:2,S", "cur/1.a,S=1:2,FRS", "new/1.a,S=1"],
 )
 def test_a_unique_id_stays_when_flags_change_or_the_file_moves(box: Box, moved: str) -> None:
-    """T16: it does not depend on the cache, which is made anew."""
+    """known-bug/unique-id-collision: it does not depend on the cache, which is made anew."""
     box.put("new/0.first")
     file = box.put("new/1.a,S=1")
     before = box.uids()
@@ -43,7 +43,7 @@ def test_a_unique_id_stays_when_others_go(box: Box) -> None:
     ],
 )
 def test_a_base_name_that_fits_is_the_unique_id(name: str) -> None:
-    """T16: nothing is joined, so nothing runs together."""
+    """known-bug/unique-id-collision: nothing is joined, so nothing runs together."""
     assert filenames.unique_id(name) == name
 
 
@@ -76,14 +76,14 @@ def test_a_message_with_an_odd_name_is_a_message(box: Box, name: bytes) -> None:
 
 
 def test_messages_are_numbered_by_the_time_in_the_name_then_by_name(box: Box) -> None:
-    """X21."""
+    """policy/order."""
     for name in ("new/100.b", "cur/99.z:2,S", "new/100.a", "cur/1000.a", "new/nodigits"):
         box.put(name)
     assert box.uids() == ["nodigits", "99.z", "100.a", "100.b", "1000.a"]
 
 
 def test_copies_under_one_base_name_are_told_apart_for_good(box: Box) -> None:
-    """R1939-7.4."""
+    """rfc1939-s7/unique-id-not-reused."""
     box.put("new/1.a", b"first\n")
     box.put("cur/1.a:2,S", b"second\n")
     box.put("cur/1.a:2,F", b"third\n")
@@ -110,5 +110,5 @@ def test_copies_under_one_base_name_are_told_apart_for_good(box: Box) -> None:
     ],
 )
 def test_the_field_w_is_the_size_on_the_wire(name: str, size: int | None) -> None:
-    """X6."""
+    """policy/w-size."""
     assert filenames.wire_size(name) == size

@@ -1,4 +1,4 @@
-"""A Maildir on a full or read-only disk: reading and freeing need no room. A2."""
+"""A Maildir on a full or read-only disk: reading and freeing need no room. policy/full-disk."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ def test_a_login_to_a_new_user_makes_a_whole_maildir(box: Box) -> None:
 def test_a_disk_without_room_for_a_lock_keeps_nobody_out_but_a_second_session(
     box: Box, monkeypatch: pytest.MonkeyPatch, number: int, *, there: bool
 ) -> None:
-    """A2: to read mail, and to free space, needs no space and no file."""
+    """policy/full-disk: to read mail, and to free space, needs no space and no file."""
     box.put("new/1.a", b"a\n")
     if there:
         (box.folder / "restante.lock").touch()

@@ -1,4 +1,6 @@
-"""A message is its file, under all its names: R1939-6.1, R1939-6.2, R1939-7.3."""
+"""A message is its file, under all its names: rfc1939-s6/only-quit-removes,
+rfc1939-s6/quit-removes-marked, rfc1939-s7/unique-id.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ def nothing() -> None:
 
 @pytest.mark.parametrize("names", list(permutations(NAMES[:3], 2)), ids=str)
 def test_a_file_with_two_names_is_one_message(box: Box, names: tuple[str, str]) -> None:
-    """A1: it is listed once, and removed under both."""
+    """policy/one-file-one-message: it is listed once, and removed under both."""
     put_with_names(box, *names)
     assert box.uids() == [min(Path(name).name.partition(":")[0] for name in names)]
     assert box.texts() == [TEXT]
@@ -75,7 +77,7 @@ def test_a_file_with_two_names_is_one_message(box: Box, names: tuple[str, str]) 
 
 
 def test_a_file_with_many_names_is_removed_beside_others(box: Box) -> None:
-    """A1: a warm store and a cold one see the same."""
+    """policy/one-file-one-message: a warm store and a cold one see the same."""
     put_with_names(box, *NAMES)
     box.put("cur/50.b:2,S", OTHER)
     settled(box)
@@ -91,7 +93,9 @@ def test_a_file_with_many_names_is_removed_beside_others(box: Box) -> None:
 def test_names_that_change_in_mid_session_are_removed(
     box: Box, names: tuple[str, ...], start: tuple[str, ...], *, warm: bool, read: bool
 ) -> None:
-    """A1: confirmed means that no name is left, in whatever order names come and go."""
+    """policy/one-file-one-message: confirmed means that no name is left, in whatever order names
+    come and go.
+    """
     file = put_with_names(box, *start)
     inode = file.stat().st_ino
     other = box.put("cur/50.b:2,S", OTHER)
@@ -116,7 +120,7 @@ def test_names_that_change_in_mid_session_are_removed(
 def test_a_name_that_comes_during_the_removal_is_removed(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A1: another program links just before the last name goes."""
+    """policy/one-file-one-message: another program links just before the last name goes."""
     put_with_names(box, NAMES[0])
     unlink = os.unlink
     more = [box.folder / name for name in NAMES[1:3]]
@@ -147,7 +151,9 @@ def test_a_message_that_gets_names_for_ever_is_not_confirmed(
 
 
 def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
-    """A1: a file is the message though its first name by time is a strange one."""
+    """policy/one-file-one-message: a file is the message though its first name by time is a strange
+    one.
+    """
     file = put_with_names(box, NAMES[0])
     with contextlib.ExitStack() as undo:
         root = os.open(box.folder, os.O_RDONLY)
@@ -167,7 +173,7 @@ def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
 
 @pytest.mark.parametrize("by", ["session", "expiry"])
 def test_a_name_and_an_inode_that_are_used_again_are_another_message(box: Box, by: str) -> None:
-    """A1: what was removed is not remembered for a file that comes later."""
+    """policy/one-file-one-message: a removed name does not count for a later file."""
     file = put_with_names(box, NAMES[0])
     os.link(file, box.folder / "kept")  # keeps the number
     box.uids()
@@ -200,7 +206,9 @@ def test_a_name_elsewhere_stays(box: Box, place: str) -> None:
 def test_a_new_file_is_never_taken_for_the_message(
     box: Box, name: str, *, warm: bool, read: bool
 ) -> None:
-    """A1: under the same name or another, and though it may have the same inode number."""
+    """policy/one-file-one-message: under the same name or another, and though it may have the same
+    inode number.
+    """
     file = put_with_names(box, NAMES[0])
     if warm:
         settled(box)
@@ -249,7 +257,7 @@ def test_a_copy_under_the_same_base_name_is_neither_removed_nor_forgotten(box: B
 @pytest.mark.parametrize("by", ["session", "expiry"])
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_copy_keeps_its_unique_id(box: Box, by: str, *, warm: bool) -> None:
-    """The unique-id of a message that was removed never comes again: R1939-7.3."""
+    """The unique-id of a message that was removed never comes again: rfc1939-s7/unique-id."""
     for name in (NAMES[0], NAMES[1]):
         os.utime(box.put(name, OTHER), (OLD, OLD))
     box.put("cur/18.b")
@@ -345,7 +353,7 @@ def test_a_file_that_takes_a_known_name_is_listed_with_its_own_inode(box: Box) -
 
 @pytest.mark.parametrize("warm", [True, False])
 def test_expiry_removes_a_message_under_all_its_names(box: Box, *, warm: bool) -> None:
-    """A1: and counts it once."""
+    """policy/one-file-one-message: and counts it once."""
     put_with_names(box, *NAMES[:3])
     if warm:
         settled(box)

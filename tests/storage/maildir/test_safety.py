@@ -18,7 +18,7 @@ from storage.maildir.box import Box
 def test_links_folders_pipes_sockets_and_dot_files_are_no_messages(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """X5."""
+    """policy/not-messages."""
     (tmp_path / "outside").write_text("Subject: secret\n\n")
     for part in ("new", "cur"):
         folder = box.folder / part
@@ -73,7 +73,7 @@ def test_a_folder_that_is_a_link_is_refused(box: Box, tmp_path: Path, part: str)
 
 
 def test_a_maildrop_that_could_not_be_opened_is_not_left_locked(box: Box) -> None:
-    """R1939-4.3."""
+    """rfc1939-s4/failed-open."""
     box.put("new/1.a")
     (box.folder / "cur").rename(box.folder / "elsewhere")
     (box.folder / "cur").symlink_to("elsewhere")

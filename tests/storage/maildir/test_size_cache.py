@@ -1,4 +1,4 @@
-"""Sizes are exact, and the cache is never believed against its message: T2."""
+"""Sizes are exact, and the cache is never believed against its message: known-bug/last-line-end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_size_that_was_counted_is_not_counted_again(
 
 
 def test_the_field_w_saves_all_counting(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
-    """X6."""
+    """policy/w-size."""
     box.put(f"new/1.a,S=29,W={ON_WIRE}", MIXED)
     monkeypatch.setattr(size_cache, "_count", pytest.fail)
     assert box.sizes() == [ON_WIRE]
@@ -36,13 +36,13 @@ def test_the_field_w_saves_all_counting(box: Box, monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_field_s_is_never_the_size_on_the_wire(box: Box) -> None:
-    """X6."""
+    """policy/w-size."""
     box.put("new/1.a,S=5", MIXED)
     assert box.sizes() == [ON_WIRE]
 
 
 def test_a_field_w_that_lies_is_corrected_from_the_next_session_on(box: Box) -> None:
-    """X6, D4."""
+    """policy/w-size, implied/stable-session."""
     box.put("new/1.a,W=7", MIXED)
 
     async def session() -> list[int]:

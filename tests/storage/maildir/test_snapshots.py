@@ -178,7 +178,9 @@ def test_a_warm_session_holds_two_descriptors_until_a_message_is_read(box: Box) 
 
 @pytest.mark.parametrize("lock", [True, False])
 def test_a_folder_in_place_of_the_locked_one_stays_as_it_is(box: Box, lock: bool) -> None:
-    """R1939-6.2: a session reads the folder that it locked, and removes nothing unlocked."""
+    """rfc1939-s6/quit-removes-marked: a session reads the folder that it locked, and removes
+    nothing unlocked.
+    """
     box.put("new/1.a", b"ours\n")
     settled(box)
     maildrop = box.store.open_cached("ann")

@@ -1,4 +1,6 @@
-"""Unique-ids that another server gave stay for those who move from it: R1939-7.3, R1939-7.4."""
+"""Unique-ids that another server gave stay for those who move from it: rfc1939-s7/unique-id,
+rfc1939-s7/unique-id-not-reused.
+"""
 
 from __future__ import annotations
 

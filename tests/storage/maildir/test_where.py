@@ -88,7 +88,7 @@ def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.Monkey
 def test_of_messages_that_cannot_be_removed_one_is_named_with_the_reason(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R1939-6.3."""
+    """rfc1939-s6/quit-unlocks."""
     box.put("new/1.a")
     file = box.put("new/2.b")
     told = "some messages could not be removed: " + os.strerror(errno.EACCES) + ending_in(file)

@@ -1,4 +1,6 @@
-"""Other programs at work on the mbox while a session is open, and between sessions. X4."""
+"""Other programs at work on the mbox while a session is open, and between sessions.
+policy/moved-files.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ SEEN = ONE.replace(b"\n\n", b"\nStatus: RO\n\n", 1)
 
 
 def test_mail_that_came_during_a_session_is_kept(box: Box) -> None:
-    """D4."""
+    """implied/stable-session."""
     box.write(ONE, TWO)
 
     async def session(maildrop: MboxMaildrop) -> None:

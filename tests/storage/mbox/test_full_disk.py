@@ -1,4 +1,6 @@
-"""An mbox on a full, read-only or over-quota disk: reading and freeing need no room. A2."""
+"""An mbox on a full, read-only or over-quota disk: reading and freeing need no room.
+policy/full-disk.
+"""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_missing_empty_line_between_messages_hides_none(box: Box) -> None:
 
 
 def test_a_file_may_end_without_a_line_end(box: Box) -> None:
-    """T2: the size counts the line end that it gets on the wire."""
+    """known-bug/last-line-end: the size counts the line end that it gets on the wire."""
     box.file.write_bytes(FROM + ONE + b"\n" + FROM + TWO[:-1])
     assert box.texts() == [ONE, TWO[:-1]]
     assert box.sizes() == [reference.size(ONE), reference.size(TWO)]
@@ -202,7 +202,7 @@ odd_messages = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(odd_messages, min_size=1, max_size=4))
 def test_whatever_is_delivered_comes_back_octet_for_octet(box: Box, messages: list[bytes]) -> None:
-    """R1939-11.1: also what looks like the mbox's own lines."""
+    """rfc1939-s11/size: also what looks like the mbox's own lines."""
     box.file.unlink(missing_ok=True)
     uids = [box.deliver(message) for message in messages]
     assert box.texts() == messages

@@ -26,7 +26,7 @@ def another(box: Box) -> Box:
 
 
 def test_a_kill_at_any_call_of_a_removal_leaves_the_old_or_the_new_file(box: Box) -> None:
-    """D5, D6."""
+    """implied/broken-connection, implied/durable-quit."""
     box.write(ONE, ONE, TWO, THREE)
     old = box.file.read_bytes()
     box.remove(0, 2)
@@ -152,7 +152,7 @@ def test_an_mbox_whose_owner_cannot_be_kept_is_not_rewritten(
 def test_a_folder_that_may_not_be_written_to_is_told_clearly(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A2: reading needs no file beside the mbox; removal does, and says what to do."""
+    """policy/full-disk: reading requires no file beside the mbox, and removal does."""
     real = os.open
 
     def refused(name: str, flags: int, *args: int, **options: int) -> int:

@@ -1,4 +1,6 @@
-"""Unique-ids stay the same, whatever else changes in the file. R1939-7.3, R1939-7.4."""
+"""Unique-ids stay the same, whatever else changes in the file. rfc1939-s7/unique-id,
+rfc1939-s7/unique-id-not-reused.
+"""
 
 from __future__ import annotations
 

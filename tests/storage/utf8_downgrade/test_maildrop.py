@@ -1,4 +1,6 @@
-"""Headers in UTF-8 for clients that did not ask for them: R6856-2.2, X15."""
+"""Headers in UTF-8 for clients that did not ask for them: rfc6856-s2/downgrade,
+policy/utf8-headers.
+"""
 
 from __future__ import annotations
 
@@ -159,7 +161,7 @@ def test_whatever_stands_in_a_field_becomes_one_field_in_ascii(name: str, text: 
 
 
 def test_a_header_that_is_too_long_to_be_rewritten_is_refused() -> None:
-    """R6856-2.2."""
+    """rfc6856-s2/downgrade."""
 
     async def session(*, refuse: bool) -> None:
         store = MemoryStore()
@@ -185,7 +187,7 @@ async def read_all(body: object) -> bytes:
 
 @pytest.mark.parametrize("size", [1, 2, 7, 100, 10_000])
 def test_a_message_in_pieces_has_the_size_that_is_listed(size: int) -> None:
-    """R6856-2.3."""
+    """rfc6856-s2/list-size."""
     inner = InPieces(UTF8 + BODY, size)
 
     async def fetch() -> tuple[int, bytes]:

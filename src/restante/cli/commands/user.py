@@ -169,7 +169,7 @@ def _ask(*, stdin: bool) -> bytes:
 
 
 def _prepared(typed: bytes) -> bytes:
-    """Return a password as all ways to type it are compared: R6856-2.6."""
+    """Return a password as all ways to type it are compared: rfc6856-s2/saslprep."""
     from restante.protocol.saslprep import check_password, saslprep
 
     try:

@@ -38,8 +38,8 @@ _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yello
 @click.option(
     "--only",
     multiple=True,
-    metavar="ID",
-    help="Run only the checks of this requirement; may be repeated.",
+    metavar="NAME",
+    help="Run only this check, or the checks of this requirement; may be repeated.",
 )
 @click.option("--list", "listing", is_flag=True, help="List the checks, and exit.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
@@ -67,10 +67,10 @@ def verify(  # noqa: PLR0913  # one for each option
     checks = _chosen(suite.CHECKS, only)
     if listing:
         for check in checks:
-            click.echo(f"{' '.join(check.ids):<28} {check.title}")
+            click.echo(f"{check.name:<18}  {check.source:<20}  {check.title}")
         return
     if server is None:
-        raise click.UsageError("name the HOST to test; --list shows the checks without one")
+        raise click.UsageError("missing argument HOST, the server to test; --list shows the checks")
     account = parse_account(server, given, login=False)
     target = account.located()
     bench = _bench(account, target)
@@ -86,12 +86,12 @@ def verify(  # noqa: PLR0913  # one for each option
 def _chosen(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
     if not only:
         return list(checks)
-    wanted = {text.upper() for text in only}
-    chosen = [c for c in checks if wanted & {c.name.upper(), *(i.upper() for i in c.ids)}]
-    if not chosen:
-        text = f"no check looks at {', '.join(only)}; --list shows them all"
+    names = {text.lower() for text in only}
+    known = {name for check in checks for name in (check.name, *check.ids)}
+    if unknown := sorted(names - known):
+        text = f"unknown check or requirement: {', '.join(unknown)}; --list shows all checks"
         raise click.UsageError(text)
-    return chosen
+    return [check for check in checks if names & {check.name, *check.ids}]
 
 
 def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
@@ -110,7 +110,7 @@ def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
             else "none"
         )
     elif tls == "starttls" and (target.loopback or account.options.insecure_plaintext):
-        tls = "none"  # what STLS does is tried all the same, by connections of its own
+        tls = "none"  # the checks of STLS use connections of their own
     context = account.options.context or trusting()
     name = account.options.server_name or target.host
     with error_reporting():
@@ -127,16 +127,16 @@ def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
 def _way(
     maildir: Path | None, lmtp: str | None, command: str | None, target: Target
 ) -> Deliver | None:
-    """Return how to deliver, at most one way."""
+    """Return the way to deliver test messages, if any. Raises click.UsageError."""
     from restante.conformance import delivery
 
     if sum(way is not None for way in (maildir, lmtp, command)) > 1:
-        raise click.UsageError("one of --maildir, --lmtp and --deliver is enough")
+        raise click.UsageError("--maildir, --lmtp and --deliver exclude one another; use one")
     if (maildir or lmtp or command) and not target.user:
-        raise click.UsageError("delivered mail is looked at after a login: add --user NAME")
+        raise click.UsageError("--maildir, --lmtp and --deliver require a login; add --user NAME")
     if maildir is not None:
         if not (maildir / "new").is_dir():
-            raise click.UsageError(f"{maildir} is no Maildir: it has no folder new")
+            raise click.UsageError(f'{maildir} is not a Maildir, because it has no folder "new"')
         return delivery.Maildir(maildir)
     if lmtp is not None:
         return delivery.Lmtp(lmtp, target.user)
@@ -151,33 +151,33 @@ def _run(bench: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conf
     try:
         return suite.run(bench, checks, (lambda _: None) if quiet else _show)
     except ssl.SSLError as error:
-        text = f"TLS failed: {error.reason or error}; `pop3 probe` says more, -k goes on"
+        text = f"TLS failed: {error.reason or error}; `pop3 probe` shows why, and -k ignores it"
         raise CommandFailed(text, NO_TLS) from None
     except DeliveryError as error:
         raise CommandFailed(
-            f"the messages could not be delivered: {plain(str(error))}", USAGE
+            f"cannot deliver the test messages: {plain(str(error))}", USAGE
         ) from None
     except OSError as error:
         where = f"{bench.place.host} port {bench.place.port}"
-        text = f"no connection to {where}: {error.strerror or error}; `pop3 probe` says more"
+        text = f"cannot connect to {where}: {error.strerror or error}; `pop3 probe` shows why"
         raise CommandFailed(text, UNREACHABLE) from None
     except Deviation as deviation:
-        text = f"cannot begin: {plain(str(deviation))}; `pop3 check` says more"
+        text = f"cannot start the test: {plain(str(deviation))}; `pop3 check` shows why"
         raise CommandFailed(text, REFUSED) from None
     except KeyboardInterrupt:
-        raise CommandFailed("Interrupted; what was put in has been removed.", 130) from None
+        raise CommandFailed("Interrupted. The test messages have been deleted.", 130) from None
 
 
 def _show(result: Result) -> None:
     word, color = _WORDS[result.verdict]
     sign = click.style(f"{word:<4}", fg=color, bold=result.verdict == "fail")
     wrap = is_terminal()
-    head = f"  {word:<4}  {' '.join(result.check.ids):<26} "
+    head = f"  {word:<4}  {result.check.source:<20}  "
     lines = wrap_hanging(head, result.check.title, wrap=wrap)
     click.echo(f"  {sign}{lines[0][6:]}")
     lines = lines[1:]
     if result.evidence:
-        lines += wrap_hanging(f"        {'':<26} ", plain(result.evidence), wrap=wrap)
+        lines += wrap_hanging(f"        {'':<20}  ", plain(result.evidence), wrap=wrap)
     for line in lines:
         click.echo(line)
 
@@ -189,5 +189,5 @@ def _show_end(found: Conformance) -> None:
     sign, color = ("FAIL", "red") if failed else ("OK", "green")
     click.echo(
         f"{click.style(sign, fg=color, bold=True)}  {plain(found.server)}: "
-        f"{found.count('pass')} passed, {failed} failed, {found.count('skip')} not testable here"
+        f"{found.count('pass')} passed, {failed} failed, {found.count('skip')} not testable"
     )

@@ -16,13 +16,13 @@ THEME = CheckGroup()
 NO_NUMBERS = ("0", "-1", "+1", "1_0", "x", "1x", "99999999", "4294967297", "9" * 40)
 
 
-@THEME.check("R1939-5.1", "STAT answers +OK and two numbers")
+@THEME.check("rfc1939-s5/stat", "STAT replies +OK and two numbers")
 def stat(bench: ConformanceContext) -> None:
     answer = bench.session.ok("STAT")
     require(re.match(rb"\+OK \d+ \d+(?: |\r\n)", answer), quote(answer))
 
 
-@THEME.check("R1939-5.2 T9", "STAT counts what LIST lists")
+@THEME.check("rfc1939-s5/list known-bug/large-sums", "STAT agrees with LIST on count and octets")
 def totals(bench: ConformanceContext) -> None:
     line = bench.session
     count, octets = map(int, line.ok("STAT").split()[1:3])
@@ -32,7 +32,7 @@ def totals(bench: ConformanceContext) -> None:
     )
 
 
-@THEME.check("R1939-5.2", "LIST and LIST n say the same")
+@THEME.check("rfc1939-s5/list", "LIST n agrees with LIST")
 def list_one(bench: ConformanceContext) -> None:
     line = bench.need_messages()
     entry = line.lines("LIST")[0]
@@ -40,14 +40,14 @@ def list_one(bench: ConformanceContext) -> None:
     require(answer[1:3] == entry.split()[:2], f"{entry}; {' '.join(answer)}")
 
 
-@THEME.check("R1939-4.5", "messages are numbered from 1 without a gap")
+@THEME.check("rfc1939-s4/numbering", "messages are numbered from 1 without a gap")
 def numbered(bench: ConformanceContext) -> None:
     line = bench.need_messages()
     found = [int(entry.split()[0]) for entry in line.lines("LIST")]
     require(found == list(range(1, len(found) + 1)), str(found[:20]))
 
 
-@THEME.check("R1939-5.3 R1939-11.1", "RETR sends as many octets as LIST says")
+@THEME.check("rfc1939-s5/retr rfc1939-s11/size", "RETR sends as many octets as LIST gives")
 def retrieved_size(bench: ConformanceContext) -> None:
     line = bench.need_messages()
     for entry in line.lines("LIST")[:10]:
@@ -56,7 +56,10 @@ def retrieved_size(bench: ConformanceContext) -> None:
         require(octets == size, f"message {number}: LIST {size}, RETR {octets}")
 
 
-@THEME.check("R1939-5.3 T5", "numbers that are none, or of no message, get -ERR")
+@THEME.check(
+    "rfc1939-s5/retr known-bug/number-zero",
+    "LIST, RETR and TOP reject invalid and unknown numbers with -ERR",
+)
 def no_numbers(bench: ConformanceContext) -> None:
     line = bench.session
     for command in ("LIST", "RETR", "TOP"):
@@ -69,13 +72,16 @@ def no_numbers(bench: ConformanceContext) -> None:
             line.ok("NOOP")  # many wrong ones in a row may end a session
 
 
-@THEME.check("R1939-5.3", "RETR without a number gets -ERR")
+@THEME.check("rfc1939-s5/retr", "RETR without a number gets -ERR")
 def retr_alone(bench: ConformanceContext) -> None:
     answer = bench.session.say("RETR")
     require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R1939-7.1 T8", "TOP n 0 is the header and its empty line")
+@THEME.check(
+    "rfc1939-s7/top known-bug/top-lines",
+    "TOP n 0 sends the header and its empty line only",
+)
 def top_nothing(bench: ConformanceContext) -> None:
     whole, top = _whole(bench), unstuffed(_top(bench, 0))
     end = whole.find(b"\r\n\r\n")
@@ -83,7 +89,7 @@ def top_nothing(bench: ConformanceContext) -> None:
     require(top == wanted, f"{len(top)} octets in place of {len(wanted)}")
 
 
-@THEME.check("R1939-7.1 T8", "TOP n k counts lines of the body, not of the header")
+@THEME.check("rfc1939-s7/top known-bug/top-lines", "TOP n k counts body lines, not header lines")
 def top_lines(bench: ConformanceContext) -> None:
     whole = _whole(bench)
     head, empty, body = whole.partition(b"\r\n\r\n")
@@ -95,13 +101,13 @@ def top_lines(bench: ConformanceContext) -> None:
     require(top == wanted, f"{len(top)} octets in place of {len(wanted)}")
 
 
-@THEME.check("R1939-7.1", "TOP with more lines than there are is the whole message")
+@THEME.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")
 def top_everything(bench: ConformanceContext) -> None:
     whole, top = _whole(bench), unstuffed(_top(bench, 1_000_000))
     require(top == whole, f"{len(top)} octets in place of {len(whole)}")
 
 
-@THEME.check("R1939-7.2 R1939-7.3", "unique-ids have 1 to 70 printable characters")
+@THEME.check("rfc1939-s7/uidl rfc1939-s7/unique-id", "unique-ids have 1 to 70 printable characters")
 def unique_ids(bench: ConformanceContext) -> None:
     line = bench.need_messages()
     for entry in line.lines("UIDL"):
@@ -110,7 +116,10 @@ def unique_ids(bench: ConformanceContext) -> None:
         require(good, f'"{entry}"')
 
 
-@THEME.check("R1939-7.3 R1939-7.4", "unique-ids differ from one another")
+@THEME.check(
+    "rfc1939-s7/unique-id rfc1939-s7/unique-id-not-reused",
+    "unique-ids differ from one another",
+)
 def different_ids(bench: ConformanceContext) -> None:
     line = bench.need_messages(2)
     uids = [entry.split()[1] for entry in line.lines("UIDL")]
@@ -118,7 +127,7 @@ def different_ids(bench: ConformanceContext) -> None:
     require(not twice, f"twice: {', '.join(twice[:3])}")
 
 
-@THEME.check("R1939-7.3", "unique-ids are the same in the next session")
+@THEME.check("rfc1939-s7/unique-id", "unique-ids are the same in the next session")
 def lasting_ids(bench: ConformanceContext) -> None:
     bench.need_messages()
     found = []
@@ -129,7 +138,7 @@ def lasting_ids(bench: ConformanceContext) -> None:
     require(found[0] == found[1], f"{found[0][:2]}; {found[1][:2]}")
 
 
-@THEME.check("R1939-7.2", "UIDL n says the same as UIDL")
+@THEME.check("rfc1939-s7/uidl", "UIDL n agrees with UIDL")
 def one_id(bench: ConformanceContext) -> None:
     line = bench.need_messages()
     entry = line.lines("UIDL")[0]
@@ -137,12 +146,12 @@ def one_id(bench: ConformanceContext) -> None:
     require(answer[1:3] == entry.split(), f"{entry}; {' '.join(answer)}")
 
 
-@THEME.check("R1939-5.5", "NOOP answers +OK")
+@THEME.check("rfc1939-s5/noop", "NOOP replies +OK")
 def noop(bench: ConformanceContext) -> None:
     bench.session.ok("NOOP")
 
 
-@THEME.check("R1939-5.6 T12", "RSET answers +OK, once")
+@THEME.check("rfc1939-s5/rset known-bug/extra-reply", "RSET replies +OK, once")
 def rset(bench: ConformanceContext) -> None:
     line = bench.session
     line.ok("RSET")
@@ -150,7 +159,7 @@ def rset(bench: ConformanceContext) -> None:
     require(not more, f"and then: {quote(more)}")
 
 
-@THEME.check("R1939-3.10", "a second login in a session gets -ERR")
+@THEME.check("rfc1939-s3/wrong-state", "a second login in a session gets -ERR")
 def second_login(bench: ConformanceContext) -> None:
     line = bench.session
     for command in (f"USER {bench.place.user}", "PASS nobody-has-this-password", "AUTH PLAIN"):
@@ -158,7 +167,10 @@ def second_login(bench: ConformanceContext) -> None:
         require(answer.startswith(b"-ERR"), f"{command.split()[0]}: {quote(answer)}")
 
 
-@THEME.check("R1939-4.2 T3", "two sessions do not hold one maildrop at once")
+@THEME.check(
+    "rfc1939-s4/exclusive-lock known-bug/two-sessions",
+    "two sessions cannot lock the same maildrop",
+)
 def locked(bench: ConformanceContext) -> None:
     with bench.logged_in() as first, bench.connected() as second:
         if not second.say(f"USER {bench.place.user}").startswith(b"+OK"):
@@ -168,7 +180,10 @@ def locked(bench: ConformanceContext) -> None:
         require(not (answer.startswith(b"+OK") and still), f"both are logged in: {quote(answer)}")
 
 
-@THEME.check("R2449-8.1 D1", "a locked maildrop is told with [IN-USE], where codes are announced")
+@THEME.check(
+    "rfc2449-s8.1/response-codes implied/password-before-lock",
+    "a login to a locked maildrop gets [IN-USE], if RESP-CODES is announced",
+)
 def locked_code(bench: ConformanceContext) -> None:
     if "RESP-CODES" not in bench.before:
         raise NotTestable("RESP-CODES is not announced")
@@ -180,7 +195,10 @@ def locked_code(bench: ConformanceContext) -> None:
         require(b"[IN-USE]" in answer.upper(), quote(answer))
 
 
-@THEME.check("D4", "mail that comes in a session does not change its numbers")
+@THEME.check(
+    "rfc1939-s4/numbering implied/stable-session",
+    "new mail during a session does not change its list",
+)
 def new_mail(bench: ConformanceContext) -> None:
     if bench.deliver is None:
         raise NotTestable("no way to deliver was given: --maildir, --lmtp or --deliver")

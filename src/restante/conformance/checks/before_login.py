@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 THEME = CheckGroup()
 
 
-@THEME.check("R1939-3.1 R1939-3.6", "the greeting is one line that begins with +OK")
+@THEME.check(
+    "rfc1939-s3/greeting rfc1939-s3/status-words",
+    "the greeting is one line that begins with +OK",
+)
 def greeting(bench: ConformanceContext) -> None:
     with bench.connected(secure=False) as line:
         require(bench.greeting.startswith(b"+OK"), quote(bench.greeting))
@@ -21,7 +24,7 @@ def greeting(bench: ConformanceContext) -> None:
         require(not more, f"more comes behind it: {quote(more)}")
 
 
-@THEME.check("R1939-7.7", "a timestamp in the greeting is a fresh one each time")
+@THEME.check("rfc1939-s7/apop", "the timestamp in the greeting is new for each connection")
 def timestamp(bench: ConformanceContext) -> None:
     found = []
     for _ in range(2):
@@ -34,7 +37,7 @@ def timestamp(bench: ConformanceContext) -> None:
     require(b"@" in found[0], f"no message-id: <{found[0].decode('latin-1')}>")
 
 
-@THEME.check("R2449-5.1", "CAPA lists the capabilities before a login")
+@THEME.check("rfc2449-s5/capa", "CAPA lists the capabilities before login")
 def capa(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = line.say("CAPA")
@@ -45,7 +48,10 @@ def capa(bench: ConformanceContext) -> None:
     require(bench.before, "the list is empty")
 
 
-@THEME.check("R2449-3.2", "capability tags have allowed characters, and lines at most 512 octets")
+@THEME.check(
+    "rfc2449-s3/capability-tag",
+    "capability tags have valid characters, and lines at most 512 octets",
+)
 def tags(bench: ConformanceContext) -> None:
     for entry in _capabilities(bench):
         tag = entry.split(" ")[0]
@@ -53,7 +59,7 @@ def tags(bench: ConformanceContext) -> None:
         require(len(entry) <= 510, f"{tag}: {len(entry) + 2} octets")
 
 
-@THEME.check("R2449-9.1 T4", "capabilities are registered ones, or begin with X")
+@THEME.check("rfc2449-s9/registered known-bug/capa", "capabilities are registered or begin with X")
 def registered(bench: ConformanceContext) -> None:
     known = {
         "TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL",
@@ -64,14 +70,17 @@ def registered(bench: ConformanceContext) -> None:
         require(tag in known or tag.startswith("X"), f'"{tag}" is not in the registry')
 
 
-@THEME.check("R1939-3.2", "keywords are taken in any case")
+@THEME.check("rfc1939-s3/keyword-case", "keywords may be in any case")
 def case(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = line.say("qUiT")
         require(answer.startswith(b"+OK"), quote(answer))
 
 
-@THEME.check("R1939-3.9", "an unknown command gets -ERR, and the session goes on")
+@THEME.check(
+    "rfc1939-s3/unknown-command",
+    "an unknown command gets -ERR, and the session continues",
+)
 def unknown(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = line.say("XYZZY")
@@ -79,7 +88,7 @@ def unknown(bench: ConformanceContext) -> None:
         line.alive()
 
 
-@THEME.check("R1939-3.9", "an empty line gets -ERR, and the session goes on")
+@THEME.check("rfc1939-s3/unknown-command", "an empty line gets -ERR, and the session continues")
 def empty(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = line.say("")
@@ -87,7 +96,7 @@ def empty(bench: ConformanceContext) -> None:
         line.alive()
 
 
-@THEME.check("R1939-3.10 R1939-5.5", "commands for mail get -ERR before a login")
+@THEME.check("rfc1939-s3/wrong-state rfc1939-s5/noop", "commands for mail get -ERR before login")
 def too_early(bench: ConformanceContext) -> None:
     commands = ("STAT", "LIST", "RETR 1", "DELE 1", "NOOP", "RSET", "UIDL", "TOP 1 0")
     for two in zip(commands[::2], commands[1::2], strict=True):  # many in a row may end a session
@@ -97,14 +106,17 @@ def too_early(bench: ConformanceContext) -> None:
                 require(answer.startswith(b"-ERR"), f"{command}: {quote(answer)}")
 
 
-@THEME.check("R1939-7.6", "PASS without USER gets -ERR")
+@THEME.check("rfc1939-s7/pass", "PASS without USER gets -ERR")
 def password_alone(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = line.say("PASS nobody-has-this-password")
         require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R1939-3.4 T13", "a name of 40 characters is taken, and nothing is told about it")
+@THEME.check(
+    "rfc1939-s3/argument-length known-bug/password-spaces",
+    "USER accepts an unknown name of 40 characters like a known one",
+)
 def long_name(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         name = "restante-verify-has-a-name-of-40-letters"
@@ -114,7 +126,7 @@ def long_name(bench: ConformanceContext) -> None:
         require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")
 
 
-@THEME.check("R2449-4.1", "a command of 255 octets is answered, not cut off")
+@THEME.check("rfc2449-s4/command-length", "a command of 255 octets gets a reply")
 def longest(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         line.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
@@ -123,7 +135,10 @@ def longest(bench: ConformanceContext) -> None:
         line.alive()
 
 
-@THEME.check("R2449-4.1 T10", "an overlong line is never acted upon in part")
+@THEME.check(
+    "rfc2449-s4/command-length known-bug/long-lines",
+    "a line of 70,000 octets is not executed in parts",
+)
 def overlong(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         line.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
@@ -132,14 +147,14 @@ def overlong(bench: ConformanceContext) -> None:
         require(len(replies) <= 2, f"{len(replies)} replies to two lines: {quote(heard)}")
 
 
-@THEME.check("R1939-4.6", "QUIT before a login gets +OK, and the connection is closed")
+@THEME.check("rfc1939-s4/quit", "QUIT before login gets +OK and closes the connection")
 def quit_early(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         line.ok("QUIT")
         require(line.closed(), "it stays open")
 
 
-@THEME.check("R1939-3.3 T10", "commands end at LF: a lone CR is no line end")
+@THEME.check("rfc1939-s3/command-line known-bug/long-lines", "a lone CR does not end a command")
 def lone_cr_in_command(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         line.send(b"NOOP\rCAPA\r\n", "a line with a lone CR")

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 THEME = CheckGroup()
 
 
-@THEME.check("R1939-5.4 T6", "a marked message is gone from STAT, LIST, UIDL, RETR and TOP")
+@THEME.check(
+    "rfc1939-s5/dele known-bug/marked-visible",
+    "a marked message is gone from STAT, LIST, UIDL, RETR and TOP",
+)
 def marked(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
     with bench.logged_in() as line:
@@ -32,7 +35,10 @@ def marked(bench: ConformanceContext) -> None:
         line.ok("QUIT")
 
 
-@THEME.check("R1939-4.5 T6", "numbers do not move up when a message is marked")
+@THEME.check(
+    "rfc1939-s4/numbering known-bug/marked-visible",
+    "marking a message does not change other numbers",
+)
 def numbers_stay(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
     with bench.logged_in() as line:
@@ -45,7 +51,7 @@ def numbers_stay(bench: ConformanceContext) -> None:
         line.ok("QUIT")
 
 
-@THEME.check("R1939-5.6", "RSET takes the marks away")
+@THEME.check("rfc1939-s5/rset", "RSET removes all marks")
 def reset(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
     with bench.logged_in() as line:
@@ -59,7 +65,10 @@ def reset(bench: ConformanceContext) -> None:
         bench.find(letter, line)
 
 
-@THEME.check("R1939-6.1 T7 D5", "hanging up removes nothing, not even behind half a QUIT")
+@THEME.check(
+    "rfc1939-s6/only-quit-removes known-bug/delete-early implied/broken-connection",
+    "a disconnect removes no message, even in the middle of QUIT",
+)
 def hung_up(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
     for ending in (b"", b"QUI"):
@@ -70,7 +79,10 @@ def hung_up(bench: ConformanceContext) -> None:
         bench.find(letter, line)
 
 
-@THEME.check("R1939-6.2 T7", "QUIT removes what was marked, and only that")
+@THEME.check(
+    "rfc1939-s6/quit-removes-marked known-bug/delete-early",
+    "QUIT removes the marked messages and no others",
+)
 def removed(bench: ConformanceContext) -> None:
     letter = bench.letter("eight-bit")
     with bench.logged_in() as line:
@@ -82,7 +94,7 @@ def removed(bench: ConformanceContext) -> None:
         require(bench.count(line) == count - 1, f"{count} messages became {bench.count(line)}")
 
 
-@THEME.check("R1939-6.3", "QUIT closes the connection and lets go of the maildrop")
+@THEME.check("rfc1939-s6/quit-unlocks", "QUIT closes the connection and unlocks the maildrop")
 def closed(bench: ConformanceContext) -> None:
     with bench.logged_in() as line:
         line.ok("QUIT")
@@ -91,7 +103,10 @@ def closed(bench: ConformanceContext) -> None:
         line.ok("QUIT")
 
 
-@THEME.check("R1939-5.4 T5", "DELE of a number that is none gets -ERR and marks nothing")
+@THEME.check(
+    "rfc1939-s5/dele known-bug/number-zero",
+    "DELE with an invalid number gets -ERR and marks nothing",
+)
 def no_number(bench: ConformanceContext) -> None:
     with bench.logged_in() as line:
         count = bench.count(line)

@@ -16,7 +16,10 @@ ONLY_BEFORE = ("STLS",)
 """What may be announced before a login only, by its registration."""
 
 
-@THEME.check("R2449-5.2 R5034-3.1 T4", "what CAPA lists before a login it lists after it")
+@THEME.check(
+    "rfc2449-s5/same-after-login rfc5034-s3/sasl-capability known-bug/capa",
+    "CAPA lists the same capabilities before and after login",
+)
 def both_states(bench: ConformanceContext) -> None:
     if not bench.before:
         raise NotTestable("the server has no CAPA (RFC 2449)")
@@ -26,7 +29,10 @@ def both_states(bench: ConformanceContext) -> None:
     require(not lost, f"lost: {', '.join(lost)}")
 
 
-@THEME.check("R2449-5.2 T4", "what is there before a login is announced there")
+@THEME.check(
+    "rfc2449-s5/same-after-login known-bug/capa",
+    "capabilities for use before login are announced before login",
+)
 def announced_early(bench: ConformanceContext) -> None:
     after = {entry.split(" ")[0].upper() for entry in bench.after}
     before = {entry.split(" ")[0].upper() for entry in bench.before}
@@ -34,7 +40,7 @@ def announced_early(bench: ConformanceContext) -> None:
     require(not late, f"only after it: {', '.join(late)}")
 
 
-@THEME.check("R2449-6.6", "commands sent ahead are answered in their order")
+@THEME.check("rfc2449-s6.6/pipelining", "pipelined commands are answered in order")
 def pipelining(bench: ConformanceContext) -> None:
     if "PIPELINING" not in bench.before + bench.after:
         raise NotTestable("PIPELINING is not announced")
@@ -45,7 +51,7 @@ def pipelining(bench: ConformanceContext) -> None:
     require(signs == [b"+", b"+", b"-", b"+"], " ".join(map(quote, answers)))
 
 
-@THEME.check("R6856-2.1", "UTF8 is taken before a login, where it is announced")
+@THEME.check("rfc6856-s2/utf8", "UTF8 is accepted before login, if announced")
 def utf8(bench: ConformanceContext) -> None:
     if not any(entry.upper().startswith("UTF8") for entry in bench.before):
         raise NotTestable("UTF8 is not announced")
@@ -55,7 +61,7 @@ def utf8(bench: ConformanceContext) -> None:
     require(answer.startswith(b"-ERR"), f"after a login: {quote(answer)}")
 
 
-@THEME.check("R6856-3.1", "LANG lists languages, and takes *")
+@THEME.check("rfc6856-s3/lang", "LANG lists languages and accepts *")
 def lang(bench: ConformanceContext) -> None:
     if not any(entry.upper() == "LANG" for entry in bench.before):
         raise NotTestable("LANG is not announced")
@@ -66,7 +72,7 @@ def lang(bench: ConformanceContext) -> None:
         require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R2449-6.7", "EXPIRE has a number of days or NEVER")
+@THEME.check("rfc2449-s6.7/expire", "EXPIRE has a number of days or NEVER")
 def expire(bench: ConformanceContext) -> None:
     found = [entry.split()[1:] for entry in bench.before if entry.upper().startswith("EXPIRE")]
     if not found:

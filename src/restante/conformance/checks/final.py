@@ -16,7 +16,10 @@ THEME = CheckGroup()
 _CODES = {"LOGIN-DELAY", "IN-USE", "SYS/PERM", "SYS/TEMP", "AUTH", "UTF8"}
 
 
-@THEME.check("R1939-7.6 R3206-6", "a wrong password gets -ERR, with [AUTH] where that is announced")
+@THEME.check(
+    "rfc1939-s7/pass rfc3206-s6/auth-on-refusal",
+    "a wrong password gets -ERR, with [AUTH] if AUTH-RESP-CODE is announced",
+)
 def wrong_password(bench: ConformanceContext) -> None:
     answer = _wrong(bench, bench.place.user)
     require(answer.startswith(b"-ERR"), quote(answer))
@@ -24,13 +27,16 @@ def wrong_password(bench: ConformanceContext) -> None:
         require(b"[AUTH]" in answer.upper(), quote(answer))
 
 
-@THEME.check("D2 R1939-13.1", "an unknown name is answered as a wrong password is")
+@THEME.check(
+    "rfc1939-s13/password-or-apop implied/no-user-enumeration",
+    "an unknown name gets the same reply as a wrong password",
+)
 def unknown_name(bench: ConformanceContext) -> None:
     known, unknown = _wrong(bench, bench.place.user), _wrong(bench, "restante-verify-nobody")
     require(known == unknown, f"{quote(known)}; {quote(unknown)}")
 
 
-@THEME.check("R5034-4.8", "after a refused login the session goes on, or is closed")
+@THEME.check("rfc5034-s4/failure", "after a rejected login the session continues or is closed")
 def goes_on(bench: ConformanceContext) -> None:
     if not bench.place.user:
         raise NotTestable("no --user")
@@ -38,20 +44,29 @@ def goes_on(bench: ConformanceContext) -> None:
         line.ok("QUIT")
 
 
-@THEME.check("R1939-3.5 R2449-4.2", "every status line of this run has at most 512 octets")
+@THEME.check(
+    "rfc1939-s3/status-length rfc2449-s4/status-length",
+    "every status line of this run has at most 512 octets",
+)
 def short_lines(bench: ConformanceContext) -> None:
     for command, line in bench.heard:
         require(len(line) <= 512, f"{command}: {len(line)} octets")
 
 
-@THEME.check("R1939-3.6", "every reply of this run begins with +OK or -ERR and ends with CR LF")
+@THEME.check(
+    "rfc1939-s3/status-words",
+    "every reply of this run begins with +OK or -ERR and ends with CR LF",
+)
 def indicators(bench: ConformanceContext) -> None:
     for command, line in bench.heard:
         good = re.match(rb"(\+OK|-ERR)[ \r]", line) or line.startswith(b"+ ")
         require(good and line.endswith(b"\r\n"), f"{command}: {quote(line)}")
 
 
-@THEME.check("R2449-6.4 R2449-3.1", "what stands in brackets is a response code of the registry")
+@THEME.check(
+    "rfc2449-s6.4/resp-codes rfc2449-s3/response-code",
+    "every text in brackets is a registered response code",
+)
 def codes(bench: ConformanceContext) -> None:
     if "RESP-CODES" not in bench.before + bench.after:
         raise NotTestable("RESP-CODES is not announced")
@@ -63,7 +78,10 @@ def codes(bench: ConformanceContext) -> None:
             require(known, f"{command}: [{code}]")
 
 
-@THEME.check("D8", "what a client sends is not sent back raw")
+@THEME.check(
+    "rfc2449-s3/printable-text implied/no-injection",
+    "control characters from the client are not sent back",
+)
 def no_echo(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         line.send(b"XY\x1b[31mZZY\x07 \xff\r\n", "a command with control characters")

@@ -13,28 +13,34 @@ if TYPE_CHECKING:
 THEME = CheckGroup()
 
 
-@THEME.check("R1939-5.3 R1939-3.7", "a plain message comes back as it is")
+@THEME.check("rfc1939-s5/retr rfc1939-s3/multiline-end", "a plain message is returned unchanged")
 def plain(bench: ConformanceContext) -> None:
     _compare(bench, "plain")
 
 
-@THEME.check("R1939-3.8 T1", "a message whose first octet is a dot is stuffed there")
+@THEME.check(
+    "rfc1939-s3/dot-stuffing known-bug/first-dot",
+    "a dot is stuffed at the first octet of a message",
+)
 def dot_first(bench: ConformanceContext) -> None:
     _need_exact(bench)
     _compare(bench, "dot-first")
 
 
-@THEME.check("R1939-3.8", "every line that begins with a dot is stuffed")
+@THEME.check("rfc1939-s3/dot-stuffing", "every line that begins with a dot is stuffed")
 def dots(bench: ConformanceContext) -> None:
     _compare(bench, "dots")
 
 
-@THEME.check("R1939-3.8 T1", "a dot behind a border of what is sent is stuffed")
+@THEME.check(
+    "rfc1939-s3/dot-stuffing known-bug/first-dot",
+    "a dot is stuffed at the border of two chunks",
+)
 def border(bench: ConformanceContext) -> None:
     _compare(bench, "border")
 
 
-@THEME.check("R1939-3.8", "TOP is stuffed too")
+@THEME.check("rfc1939-s3/dot-stuffing", "TOP stuffs dots, too")
 def top_is_stuffed(bench: ConformanceContext) -> None:
     letter = bench.letter("dots")
     line = bench.session
@@ -44,43 +50,58 @@ def top_is_stuffed(bench: ConformanceContext) -> None:
     require(came == wanted, _difference(came, wanted))
 
 
-@THEME.check("R1939-11.1 D9 T2", "a message without its last line end gets one, and LIST counts it")
+@THEME.check(
+    "rfc1939-s11/size implied/line-ends known-bug/last-line-end",
+    "a message without a last line end gets one, and LIST counts it",
+)
 def no_last_line_end(bench: ConformanceContext) -> None:
     _compare(bench, "no-last-line-end")
 
 
-@THEME.check("D9 T17", "a message stored with CR LF comes back with CR LF")
+@THEME.check(
+    "rfc1939-s3/multiline-end implied/line-ends known-bug/stored-crlf",
+    "a message stored with CR LF is returned with CR LF",
+)
 def crlf(bench: ConformanceContext) -> None:
     _compare(bench, "crlf")
 
 
-@THEME.check("D9 T17", "a lone CR is no line end, and stays")
+@THEME.check(
+    "rfc1939-s3/multiline-end implied/line-ends known-bug/stored-crlf",
+    "a lone CR in a message is returned unchanged",
+)
 def lone_cr(bench: ConformanceContext) -> None:
     _compare(bench, "lone-cr")
 
 
-@THEME.check("R1939-5.3 X3", "a message with an empty body comes back as it is")
+@THEME.check(
+    "rfc1939-s5/retr policy/empty-message",
+    "a message with an empty body is returned unchanged",
+)
 def empty_body(bench: ConformanceContext) -> None:
     _compare(bench, "empty-body")
 
 
-@THEME.check("R1939-5.3 X3", "a message that is all header comes back as it is")
+@THEME.check(
+    "rfc1939-s5/retr policy/empty-message",
+    "a message without a body is returned unchanged",
+)
 def header_only(bench: ConformanceContext) -> None:
     _need_exact(bench)
     _compare(bench, "header-only")
 
 
-@THEME.check("R1939-5.3", "octets beyond ASCII come back as they are")
+@THEME.check("rfc1939-s5/retr", "octets above 127 are returned unchanged")
 def eight_bit(bench: ConformanceContext) -> None:
     _compare(bench, "eight-bit")
 
 
-@THEME.check("R1939-5.3", "a line of 70,000 octets comes back whole")
+@THEME.check("rfc1939-s5/retr", "a line of 70,000 octets is returned whole")
 def long_line(bench: ConformanceContext) -> None:
     _compare(bench, "long-line")
 
 
-@THEME.check("R1939-7.4", "two messages of the same octets have two unique-ids")
+@THEME.check("rfc1939-s7/unique-id-not-reused", "two identical messages have two unique-ids")
 def twins(bench: ConformanceContext) -> None:
     letter = bench.letter("twin")
     line = bench.session

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 THEME = CheckGroup()
 
 
-@THEME.check("R5034-4.2", "a mechanism that nobody has gets -ERR")
+@THEME.check("rfc5034-s4/unknown-mechanism", "AUTH with an unknown mechanism gets -ERR")
 def unknown_mechanism(bench: ConformanceContext) -> None:
     _offered(bench)
     with bench.connected() as line:
@@ -22,14 +22,17 @@ def unknown_mechanism(bench: ConformanceContext) -> None:
         require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R5034-4.3 T14", "an empty challenge is plus, space, CR LF")
+@THEME.check(
+    "rfc5034-s4/challenge known-bug/empty-challenge",
+    "an empty challenge is plus, space, CR LF",
+)
 def empty_challenge(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = _begin(bench, line)
         require(answer == b"+ \r\n", quote(answer))
 
 
-@THEME.check("R5034-4.4", "a client that gives up with * gets -ERR, and may go on")
+@THEME.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
 def given_up(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         _begin(bench, line)
@@ -38,7 +41,7 @@ def given_up(bench: ConformanceContext) -> None:
         line.alive()
 
 
-@THEME.check("R5034-4.6", "what is no base64 gets -ERR")
+@THEME.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
 def no_base64(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         _begin(bench, line)
@@ -46,7 +49,7 @@ def no_base64(bench: ConformanceContext) -> None:
         require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R5034-5.1", "names of mechanisms are taken in any case")
+@THEME.check("rfc5034-s5/case", "names of mechanisms may be in any case")
 def any_case(bench: ConformanceContext) -> None:
     if "PLAIN" not in _offered(bench):
         raise NotTestable("PLAIN is not offered")

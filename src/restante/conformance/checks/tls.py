@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 THEME = CheckGroup()
 
 
-@THEME.check("R2595-4.1", "STLS is announced where it works, and only there")
+@THEME.check("rfc2595-s4/stls-announced", "STLS is announced only where it works")
 def announced(bench: ConformanceContext) -> None:
     with _clear(bench) as line:
         line.start_tls(bench.place)
@@ -26,7 +26,7 @@ def announced(bench: ConformanceContext) -> None:
         require("STLS" not in inside, "CAPA still lists STLS within TLS")
 
 
-@THEME.check("R2595-4.2", "STLS within TLS gets -ERR")
+@THEME.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
 def twice(bench: ConformanceContext) -> None:
     with _clear(bench) as line:
         line.start_tls(bench.place)
@@ -34,7 +34,10 @@ def twice(bench: ConformanceContext) -> None:
         require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R2595-4.3 T11", "what came in clear behind STLS is thrown away")
+@THEME.check(
+    "rfc2595-s4/stls-discards known-bug/tls-scope",
+    "cleartext commands after STLS are discarded",
+)
 def injection(bench: ConformanceContext) -> None:
     with _offered(bench) as line:
         line.send(b"STLS\r\nXYZZY\r\n", "STLS with a command behind it")
@@ -50,7 +53,7 @@ def injection(bench: ConformanceContext) -> None:
         require(not heard, f"answered within TLS: {quote(heard)}")
 
 
-@THEME.check("R2595-4.3", "a name given before STLS is forgotten")
+@THEME.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
 def name_forgotten(bench: ConformanceContext) -> None:
     with _offered(bench) as line:
         line.say(f"USER {bench.place.user or 'info'}")
@@ -61,13 +64,13 @@ def name_forgotten(bench: ConformanceContext) -> None:
         require(answer.startswith(b"-ERR") and b"[AUTH]" not in answer, quote(answer))
 
 
-@THEME.check("R2595-4.2 T11", "STLS after a login gets -ERR")
+@THEME.check("rfc2595-s4/stls known-bug/tls-scope", "STLS after login gets -ERR")
 def too_late(bench: ConformanceContext) -> None:
     answer = bench.session.say("STLS")
     require(answer.startswith(b"-ERR"), quote(answer))
 
 
-@THEME.check("R8314-1", "TLS 1.0 and 1.1 are refused")
+@THEME.check("rfc8314-s4/tls-1-2", "TLS 1.0 and 1.1 are rejected")
 def old_versions(bench: ConformanceContext) -> None:
     if bench.place.tls != "implicit" and "STLS" not in bench.in_clear:
         raise NotTestable("no TLS")
