@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Tls: TypeAlias = Literal["implicit", "starttls", "none"]
 
 PORTS: Mapping[str, int] = {"implicit": 995, "starttls": 110, "none": 110}
+USUAL_PORTS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))  # best first
 _SCHEMES: Mapping[str, Tls] = {"pop3s": "implicit", "pops": "implicit", "pop3": "starttls"}
 _SCHEMES = {**_SCHEMES, "pop": "starttls"}
 

@@ -9,10 +9,11 @@ import email.utils
 import re
 from typing import NamedTuple
 
+from restante.protocol.message_header import find_body
+
 LONGEST_HEADER = 256 * 1024  # octets that are looked at; Postfix looks at 100 KiB
 
 _FOLDED = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"  # the rest of a field, behind its name
-_HEADER_END = re.compile(rb"^\r?\n", re.MULTILINE)
 _RETURN_PATH = re.compile(rb"^return-path" + _FOLDED, re.MULTILINE | re.IGNORECASE)
 _DELIVERED_TO = re.compile(rb"^delivered-to[ \t]*:([^\n]*)", re.MULTILINE | re.IGNORECASE)
 _ON_TOP = re.compile(
@@ -100,9 +101,10 @@ def _recipients(header: bytes) -> set[bytes]:
 
 
 def _header(message: bytes) -> bytes:
-    """Return what stands before the first empty line, or as much of it as is worth a look."""
-    end = _HEADER_END.search(message, 0, LONGEST_HEADER)
-    return message[: end.start() if end else LONGEST_HEADER]
+    """Return a message's header, or as much of it as is worth a look."""
+    beginning = message[:LONGEST_HEADER]
+    body = find_body(beginning)
+    return beginning[:body] if body >= 0 else beginning
 
 
 def _octets(address: str) -> bytes:

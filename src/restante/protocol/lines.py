@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from restante.protocol.errors import BadCommand, LineTooLong
 
+COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MAX_DISCARD = 65536  # octets of a line, beyond which nobody waits for its end
 
 

@@ -7,10 +7,10 @@ it is stored, and neither stuffing nor TOP takes notice of it. A last line witho
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from restante.protocol.line_ends import CRLF
+from restante.protocol.message_header import EMPTY_LINE
 
 try:
     from restante.protocol.speedups import bare_line_ends, to_wire
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 TERMINATOR = b".\r\n"
-
-_EMPTY_LINE = re.compile(rb"\n\r?\n")  # behind the line before it
 
 
 def size_on_wire(stored: Iterable[bytes]) -> int:
@@ -113,7 +111,7 @@ class TopStuffer(DotStuffer):
         place = 0
         if self._in_header:
             seen = self._tail + stored
-            end = _EMPTY_LINE.search(seen)
+            end = EMPTY_LINE.search(seen)
             if end is None:
                 self._tail = seen[-2:]
                 return stored

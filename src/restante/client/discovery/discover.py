@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from restante.client import threads
 from restante.client.discovery import autoconfig, mail_address
 from restante.client.discovery.sources import NetworkSources, NotFoundError
+from restante.client.options import USUAL_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -210,9 +211,6 @@ def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Ask:
     return ask
 
 
-_PORTS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
-
-
 def _exchangers(address: MailAddress, world: DiscoverySources) -> list[str]:
     try:
         return world.mx(address.domain)[:MOST_EXCHANGERS]
@@ -221,7 +219,7 @@ def _exchangers(address: MailAddress, world: DiscoverySources) -> list[str]:
 
 
 def _open_ports(world: DiscoverySources, host: str) -> list[tuple[int, Tls]]:
-    return [(port, tls) for port, tls in _PORTS if _takes(world, host, port)]
+    return [(port, tls) for port, tls in USUAL_PORTS if _takes(world, host, port)]
 
 
 def _takes(world: DiscoverySources, host: str, port: int) -> bool:

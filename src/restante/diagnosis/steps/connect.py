@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import name_resolution
 from restante.client.discovery import lookup
+from restante.client.options import USUAL_PORTS
 from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver
 from restante.diagnosis import port_probe, suggestions, wording
@@ -23,11 +24,10 @@ from restante.protocol.errors import (
 
 if TYPE_CHECKING:
     from restante.client.discovery.discover import Discovery
-    from restante.client.options import Options, Target, Tls
+    from restante.client.options import Options, Target
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
 
-SIBLINGS: tuple[tuple[int, Tls], ...] = ((995, "implicit"), (110, "starttls"))
 A_MOMENT = 2.0  # seconds for a look beside the way
 
 
@@ -163,7 +163,7 @@ def _nobody(work: CheckContext, step: Step, troubles: dict[str, ServerUnreachabl
     """Tell why no address took a connection, and which port beside it does."""
     error = next(iter(troubles.values()))
     next_commands = []
-    for port, tls in SIBLINGS:
+    for port, tls in USUAL_PORTS:
         if port == work.target.port:
             continue
         address = next((a for a in troubles if _takes(a, port, min(A_MOMENT, work.left))), None)

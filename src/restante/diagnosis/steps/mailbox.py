@@ -14,14 +14,13 @@ from restante.mail import dates, fields
 from restante.protocol.client import operations
 from restante.protocol.client.connection import carry_out
 from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
+from restante.protocol.unique_id import is_valid_uid
 
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
     from restante.protocol.client.connection import Operation, T
     from restante.protocol.client.operations import MailboxTotals
-
-LONGEST_UID = 70  # characters: RFC 1939 section 7
 
 
 def inspect(work: CheckContext) -> MaildropState:
@@ -103,17 +102,13 @@ def _check_uids(
     if twice:
         text = f"{wording.numbers(twice)} share the unique-id {peer.redacted(uids[twice[0]])}"
         _warn(work, step, "uidl-dup", text, twice)
-    bad = [number for number, uid in uids.items() if not _is_uid(uid)]
+    bad = [number for number, uid in uids.items() if not is_valid_uid(uid)]
     if bad:
         uid = uids[bad[0]]
         text = (
             f"of {wording.numbers(bad)}: {len(uid)} characters, {peer.excerpt(uid.encode(), 80)!r}"
         )
         _warn(work, step, "uidl-bad", text, bad)
-
-
-def _is_uid(uid: str) -> bool:
-    return 0 < len(uid) <= LONGEST_UID and all("!" <= c <= "~" for c in uid)
 
 
 def _warn(work: CheckContext, step: Step, name: str, text: str, found: list[int]) -> None:

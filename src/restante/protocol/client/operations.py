@@ -23,6 +23,7 @@ from restante.protocol.client.connection import (
 )
 from restante.protocol.client.noise import without_noise
 from restante.protocol.errors import LocalError, MalformedReplyError, TruncatedReplyError
+from restante.protocol.lines import COMMAND_LIMIT
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from restante.protocol.client.connection import Dialogue
 
-COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
 LINGER = 0.05  # seconds in which what comes behind a message's end is on its way

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
-from restante.protocol.lines import strip_line_end
+from restante.protocol.lines import COMMAND_LIMIT, strip_line_end
 from restante.protocol.server.arguments import NoMatchError
 from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
 from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
@@ -14,7 +14,6 @@ from restante.protocol.server.session import EndReason, Session, State
 from restante.protocol.status import error_reply, ok, say
 from restante.protocol.translations.languages import DEFAULT
 
-COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
 TEXT_LIMIT = COMMAND_LIMIT - 2  # without CR LF
 AUTH_LIMIT = RESPONSE_LIMIT  # the same for AUTH, which may bring a long initial response
 

@@ -11,7 +11,8 @@ import hashlib
 import os
 import re
 
-LONGEST_UID = 70  # characters: RFC 1939 section 7
+from restante.protocol.unique_id import is_valid_uid
+
 LONGEST_KEPT = 480  # characters of what another server gave: a reply has 512 octets
 HASHED = "sha256-"  # begins what is made for names that do not fit
 
@@ -29,14 +30,6 @@ def base_name(name: str) -> str:
 def unique_id(base: str) -> str:
     """Return the unique-id of a message: its base name, or a hash where that does not fit."""
     return base if is_valid_uid(base) else hashed_uid(base)
-
-
-def is_valid_uid(uid: str) -> bool:
-    """Tell whether this may be a unique-id.
-
-    RFC 1939 section 7: 1 to 70 characters from 0x21 to 0x7E.
-    """
-    return 1 <= len(uid) <= LONGEST_UID and uid.isascii() and uid.isprintable() and " " not in uid
 
 
 def can_be_kept(uid: str) -> bool:

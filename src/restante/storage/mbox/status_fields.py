@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from restante.protocol.message_header import find_body
+
 OWN = b"X-Restante-Mbox: "
 UNENDED = b"unended"
 FIELDS = b"fields"
 LONGEST_OWN = 512  # octets
 
-_END = re.compile(rb"\n\r?\n")
 _ADDED = re.compile(
     rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase|Content-Length|Lines"
     rb"|X-Mozilla-Status2?|X-Mozilla-Keys|X-Evolution|X-Evolution-Source)[ \t]*:"
@@ -64,10 +65,8 @@ def own_fields(text: bytes) -> OwnFields:
 
 def header_end(text: bytes) -> int:
     """Return where the body begins, behind the first empty line; all of it where there is none."""
-    if text.startswith((b"\n", b"\r\n")):
-        return text.index(b"\n") + 1
-    found = _END.search(text)
-    return found.end() if found else len(text)
+    body = find_body(text)
+    return body if body >= 0 else len(text)
 
 
 def without_added(text: bytes, most: int) -> bytes:

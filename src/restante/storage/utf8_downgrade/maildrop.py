@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import inspect
-import re
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
+from restante.protocol.message_header import find_body
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import Utf8Error
 from restante.storage.utf8_downgrade.ascii_header import encode_ascii
@@ -37,8 +37,6 @@ NONE_FITS: Final = (0, b"")
 
 UNREAD: Final = (-1, b"")
 """In place of a stand-in, where the message could not be read when the maildrop was opened."""
-
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
 
 
 class DowngradeCache:
@@ -161,8 +159,9 @@ class _Replaced:
                 yield chunk
                 continue
             seen += chunk
-            if _HEADER_END.search(seen) or seen.startswith((b"\n", b"\r\n")):
-                yield self._header + seen[_header_length(seen) :]
+            body = find_body(seen)
+            if body >= 0:
+                yield self._header + seen[body:]
                 seen = None
         if seen is not None:
             yield self._header
@@ -199,7 +198,7 @@ async def _header(maildrop: LockedMaildrop, index: int) -> bytes:
     try:
         async for chunk in cast("AsyncIterator[bytes]", stored):
             seen += chunk
-            if _HEADER_END.search(seen) or len(seen) > LONGEST_HEADER:
+            if find_body(seen) >= 0 or len(seen) > LONGEST_HEADER:
                 break
     finally:
         await stored.aclose()
@@ -208,7 +207,5 @@ async def _header(maildrop: LockedMaildrop, index: int) -> bytes:
 
 def _header_length(stored: bytes) -> int:
     """Return the octets up to the end of the first empty line, or all where there is none."""
-    if stored.startswith((b"\n", b"\r\n")):
-        return stored.index(b"\n") + 1
-    end = _HEADER_END.search(stored)
-    return end.end() if end else len(stored)
+    body = find_body(stored)
+    return body if body >= 0 else len(stored)

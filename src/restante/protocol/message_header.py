@@ -1,0 +1,18 @@
+"""Where a stored message's header ends: RFC 5322 section 2.1, with CR LF or LF alone."""
+
+from __future__ import annotations
+
+import re
+
+EMPTY_LINE = re.compile(rb"\n\r?\n")  # with the end of the line before it
+
+
+def find_body(octets: bytes) -> int:
+    """Return where the body begins, behind the first empty line; -1 if there is no such line.
+
+    The empty line may be the message's first.
+    """
+    if octets.startswith((b"\n", b"\r\n")):
+        return octets.index(b"\n") + 1
+    found = EMPTY_LINE.search(octets)
+    return found.end() if found else -1
