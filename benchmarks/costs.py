@@ -26,6 +26,7 @@ from restante.server.connection import connection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.limits.counters import CountLimit
+from restante.server.limits.server_limits import ServerLimits
 from restante.storage import disk_latency
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
@@ -132,8 +133,7 @@ async def main() -> None:
             store=MaildirStore(Layout(Path(name))),
             authenticator=Everybody(),
             log=log,
-            users=CountLimit(MANY),
-            max_connections=MANY,
+            limits=ServerLimits(connections=CountLimit(MANY), users=CountLimit(MANY)),
         )
         await settled(service, Path(name) / "u0")
         parts = zip(*(session(service) for _ in range(4000)), strict=True)

@@ -195,14 +195,14 @@ class Host:
                 self._lines.seek(0)
                 self._lines.truncate()
             case "settle":
-                while self._service.connections or self._service._background:  # noqa: ASYNC110  # nothing tells of it
+                while self._service.connections or self._service.connections.background:  # noqa: ASYNC110  # nothing tells of it
                     await asyncio.sleep(0.001)
             case "deliver":
                 try:
                     return {"uid": await self._service.store.deliver(OWNER, message)}
                 except StoreError as error:
                     return {"error": str(error)}
-        sessions = len(self._service.connections) + len(self._service._background)
+        sessions = len(self._service.connections) + len(self._service.connections.background)
         files = list(self._open_files())
         return {"log": await self._log_until_now(), "open": files, "sessions": sessions}
 

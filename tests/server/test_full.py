@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from restante.server import event_log, system
-from restante.server.connection.session_log import EVERY, LimitLog
-from restante.server.context import MOST_LINGERING
 from restante.server.limits import failures, shared_limits
-from restante.server.limits.counters import AddressLimit
+from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.limit_log import EVERY, LimitLog
+from restante.server.limits.server_limits import MOST_LINGERING, ServerLimits
 from restante.server.limits.shared_limits import Shared
 from restante.server.limits.throttle import Throttle
 from support.clocked import clocked
@@ -27,7 +27,8 @@ FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
 
 def test_address_over_its_limit() -> None:
     """A connection over the limit of its address takes no place of the total, not for a moment."""
-    with clocked(max_connections=3, addresses=AddressLimit(1)) as server:
+    limits = ServerLimits(connections=CountLimit(3), addresses=AddressLimit(1))
+    with clocked(limits=limits) as server:
         first = server.connect(address="192.0.2.1")
         for _ in range(50):
             assert server.connect(address="192.0.2.1").heard == FULL
@@ -39,7 +40,7 @@ def test_address_over_its_limit() -> None:
 
 def test_many_turned_away() -> None:
     """Where many are turned away they are told so, and not waited for."""
-    with clocked(max_connections=1) as server:
+    with clocked(limits=ServerLimits(connections=CountLimit(1))) as server:
         server.connect()
         peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
         assert {peer.heard for peer in peers} == {FULL}
@@ -52,11 +53,11 @@ def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool
     monkeypatch.setattr(failures, "MOST", 8)
     monkeypatch.setattr(shared_limits, "NOTES", 8)
     throttle = Shared(1, 1).throttle(count_loopback=False) if shared else Throttle()
-    with clocked(throttle=throttle) as server:
+    with clocked(limits=ServerLimits(throttle=throttle)) as server:
         for number in range(8):
-            server.service.throttle.note_failure("192.0.2.1", f"user{number}")
+            server.service.limits.throttle.note_failure("192.0.2.1", f"user{number}")
         assert "limit_reached" not in server.log.getvalue()
-        server.service.throttle.note_failure("192.0.2.1", "one more")
+        server.service.limits.throttle.note_failure("192.0.2.1", "one more")
         assert 'limit="failed logins remembered"' in server.log.getvalue()
 
 

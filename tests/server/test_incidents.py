@@ -21,7 +21,7 @@ from restante.protocol.server import commands
 from restante.protocol.server.session import Session, State
 from restante.protocol.server.settings import AuthOffer
 from restante.server import event_log, system
-from restante.server.connection.session_log import LimitLog
+from restante.server.limits.limit_log import LimitLog
 from restante.storage.interfaces import MessageGoneError, PartialRemovalError, StoreError
 from server.doubles import Chunks, ScriptedStore
 from support.live import Client, Live, serving
@@ -58,7 +58,7 @@ def test_accounts_that_break(live: Live, monkeypatch: pytest.MonkeyPatch) -> Non
     async def verify(user: str, password: Secret) -> None:
         raise DETAIL
 
-    monkeypatch.setattr(live.service, "authenticator", type("X", (), {"verify": verify}))
+    monkeypatch.setattr(live.passwords, "verify", verify)
     with live.connect() as client:
         client.read_line()
         client.say("USER ann")

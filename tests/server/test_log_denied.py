@@ -8,6 +8,7 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer, Identity
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.limits.counters import CountLimit
+from restante.server.limits.server_limits import ServerLimits
 from restante.storage.interfaces import LockedError, StoreError
 from server.doubles import ScriptedStore
 from support.live import Live, serving
@@ -40,7 +41,7 @@ def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
 
 
 def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
-    with serving(users=CountLimit(1)) as live:
+    with serving(limits=ServerLimits(users=CountLimit(1))) as live:
         live.add("bob", "secret")
         with live.connect() as first:
             first.log_in("bob", "secret")

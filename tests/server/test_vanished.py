@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from typing import cast
 
 import pytest
 
+from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import VANISHED
 from support.live import serving
 
@@ -19,7 +21,7 @@ def test_accepted_sockets() -> None:
 
         async def options() -> list[int]:
             (connection,) = live.service.connections
-            with socket.socket(fileno=os.dup(connection._wire.file)) as one:
+            with socket.socket(fileno=os.dup(cast(Connection, connection)._wire.file)) as one:
                 keep = one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
                 names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
                 tcp = [one.getsockopt(socket.IPPROTO_TCP, name) for name in names]

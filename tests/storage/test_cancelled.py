@@ -77,7 +77,7 @@ def test_stop_during_login(store: Store, gate: Gate) -> None:
         client.say("USER ann")
         client.send(b"PASS secret\r\n")
         wait_until(gate.reached.is_set)
-        live.call(live.service.stop(0))
+        live.call(live.service.connections.stop(0))
         gate.go_on.set()
         live.call(_acquired(store))
         client.close()

@@ -124,7 +124,7 @@ async def _serve(
     renew: LoadConfig | None,
 ) -> None:
     loop = asyncio.get_running_loop()
-    report_incidents(service.log, service.limits)
+    report_incidents(service.log, service.limit_log)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)

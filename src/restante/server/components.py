@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from restante.auth.file import FileAuthenticator
 from restante.auth.interfaces import PASSWORDS, UnavailableError
@@ -18,6 +18,7 @@ from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.expiry import MailExpiry
 from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import Throttle
 from restante.server.listener import ListenConfig
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
@@ -62,33 +63,32 @@ def build_context(
         settings=config.settings(),
         lock_timeout=config.timeouts.lock,
         write_timeout=config.timeouts.write,
-        **(_limits_of_workers(config.limits, shared) if shared else _limits(config.limits)),
+        limits=_limits_of_workers(config.limits, shared) if shared else _limits(config.limits),
         tokens=tokens,
         utf8_headers=config.mail.utf8_headers,
         offer=_offers(config, accounts, tokens=tokens is not None),
     )
 
 
-def _limits(limits: LimitsSection) -> dict[str, Any]:
-    return {
-        "max_connections": limits.connections,
-        "addresses": AddressLimit(
-            limits.connections_per_address, count_loopback=limits.count_loopback
-        ),
-        "users": CountLimit(limits.sessions_per_user),
-        "throttle": Throttle(count_loopback=limits.count_loopback),
-    }
+def _limits(limits: LimitsSection) -> ServerLimits:
+    most = limits.connections_per_address
+    return ServerLimits(
+        connections=CountLimit(limits.connections),
+        addresses=AddressLimit(most, count_loopback=limits.count_loopback),
+        users=CountLimit(limits.sessions_per_user),
+        throttle=Throttle(count_loopback=limits.count_loopback),
+    )
 
 
-def _limits_of_workers(limits: LimitsSection, shared: Shared) -> dict[str, Any]:
+def _limits_of_workers(limits: LimitsSection, shared: Shared) -> ServerLimits:
     crowd = shared.addresses(limits.connections_per_address)
-    return {
-        "global_limit": shared.everyone(limits.connections),
-        "addresses": AddressLimit(crowd, count_loopback=limits.count_loopback),
-        "users": shared.users(limits.sessions_per_user),
-        "throttle": shared.throttle(count_loopback=limits.count_loopback),
-        "login_delay": shared.login_delay(),
-    }
+    return ServerLimits(
+        connections=shared.everyone(limits.connections),
+        addresses=AddressLimit(crowd, count_loopback=limits.count_loopback),
+        users=shared.users(limits.sessions_per_user),
+        throttle=shared.throttle(count_loopback=limits.count_loopback),
+        login_delay=shared.login_delay(),
+    )
 
 
 def build_expiry(config: Config, service: ServerContext) -> MailExpiry | None:

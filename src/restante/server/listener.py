@@ -50,7 +50,7 @@ async def serve_listeners(
         async with accept_connections(service, addresses) as sockets:
             yield sockets
     finally:
-        await service.stop(stop_patience)
+        await service.connections.stop(stop_patience)
 
 
 @contextlib.asynccontextmanager

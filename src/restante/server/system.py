@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger
 
-    from restante.server.connection.session_log import LimitLog
+    from restante.server.limits.limit_log import LimitLog
 
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 NO_ROOM = "raise the limits of open files and memory of the system, or lower limits.connections"

@@ -26,6 +26,7 @@ from restante.protocol.server.settings import ConnectionSecurity, Identity
 from restante.server import event_log
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.context import ServerContext
+from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import LONGEST_DELAY, Throttle
 from restante.storage.memory import MemoryStore
 from server.doubles import SlowAccounts
@@ -53,9 +54,8 @@ def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() 
 
     async def go_away() -> None:
         log, writer = event_log.configure_log("text", io.StringIO())
-        service = ServerContext(
-            store=MemoryStore(), authenticator=accounts, log=log, throttle=Waiting()
-        )
+        limits = ServerLimits(throttle=Waiting())
+        service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log, limits=limits)
         proofs = ConnectionAuthenticator(service, cast("Any", Wire()), log)
         work = asyncio.ensure_future(
             cast("Any", proofs.authenticate(Verify("ann", Secret(b"secret"))))
@@ -166,7 +166,7 @@ def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) 
     log, _ = event_log.configure_log("text", io.StringIO())
     service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
     noted: list[str] = []
-    throttle = service.throttle = Noting(noted)
+    throttle = service.limits.throttle = Noting(noted)
 
     async def try_it() -> None:
         proofs = ConnectionAuthenticator(service, cast("Any", Clear()), log)

@@ -71,8 +71,8 @@ def test_a_reset_in_the_middle_of_a_message_frees_the_lock() -> None:
 
 
 def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behind() -> None:
-    with serving() as live:
-        live.service.authenticator = accounts = SlowAccounts()
+    accounts = SlowAccounts()
+    with serving(authenticator=accounts) as live:
         client = live.connect()
         client.send(b"USER ann\r\nPASS secret\r\n")
         wait_until(lambda: accounts.asked)

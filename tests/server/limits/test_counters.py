@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.server.settings import AuthOffer
+from restante.server.limits.counters import CountLimit
+from restante.server.limits.server_limits import ServerLimits
 from support.live import serving
 from support.process import serving as serving_process
 
 
 def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
     """policy/connection-limits."""
-    with serving(max_connections=2) as live:
+    with serving(limits=ServerLimits(connections=CountLimit(2))) as live:
         first, second = live.connect(), live.connect()
         assert first.read_line().startswith(b"+OK")
         assert second.read_line().startswith(b"+OK")

@@ -17,6 +17,7 @@ from restante.server.limits import failures, throttle
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.networks import client_network
+from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
 from support.clocked import ADDRESS, Loop, clocked
 from support.live import Passwords, serving
@@ -129,7 +130,7 @@ def test_both_steps_of_scram() -> None:
         authenticator=accounts, offer=lambda: AuthOffer(mechanisms=frozenset({"SCRAM-SHA-256"}))
     ) as server:
         for _ in range(8):
-            server.service.throttle.note_failure(ADDRESS, "ann")
+            server.service.limits.throttle.note_failure(ADDRESS, "ann")
         peer = server.connect()
         begun = server.loop.now
         peer.say(b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=ann,r=abc") + b"\r\n")
@@ -248,7 +249,7 @@ def test_an_address_may_have_so_many_connections_and_no_more() -> None:
 
 
 def test_a_connection_too_many_from_one_address_is_told_so_and_closed() -> None:
-    with serving(addresses=AddressLimit(1, count_loopback=True)) as live:
+    with serving(limits=ServerLimits(addresses=AddressLimit(1, count_loopback=True))) as live:
         with live.connect() as first, live.connect() as second:
             assert first.read_line() == b"+OK POP3 server ready.\r\n"
             said = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
@@ -262,7 +263,7 @@ def test_a_connection_too_many_from_one_address_is_told_so_and_closed() -> None:
 
 
 def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
-    with serving(users=CountLimit(1), lock_timeout=0) as live:
+    with serving(limits=ServerLimits(users=CountLimit(1)), lock_timeout=0) as live:
         live.add("ann", "secret")
         with live.connect() as first, live.connect() as second:
             first.log_in("ann", "secret")
@@ -280,7 +281,7 @@ def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.M
     monkeypatch.setattr(throttle, "FIRST_DELAY", 0)
     tables = Tables()
     guesses = Throttle(count_loopback=True, tables=tables)
-    with serving(throttle=guesses) as live, live.connect() as client:
+    with serving(limits=ServerLimits(throttle=guesses)) as live, live.connect() as client:
         client.read_line()
         for number, name in enumerate(("ann", "Ann", "aNN")):
             client.say(f"USER {name}")
@@ -292,7 +293,8 @@ def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.M
 def test_too_many_guesses_are_told_so() -> None:
     """A client that is one guess too many hears that waiting helps."""
     tables = Tables(places=CountLimit(0))
-    with serving(throttle=Throttle(count_loopback=True, tables=tables)) as live:
+    throttle = Throttle(count_loopback=True, tables=tables)
+    with serving(limits=ServerLimits(throttle=throttle)) as live:
         live.add("ann", "secret")
         with live.connect() as client:
             client.read_line()

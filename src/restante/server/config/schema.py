@@ -9,8 +9,9 @@ import msgspec
 
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.connection.transport import ClearText
-from restante.server.context import MAX_PER_ADDRESS, MAX_PER_USER, Utf8HeaderPolicy
+from restante.server.context import Utf8HeaderPolicy
 from restante.server.event_log import Format
+from restante.server.limits.server_limits import MAX_CONNECTIONS, MAX_PER_ADDRESS, MAX_PER_USER
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 MOST_WORKERS = 64
@@ -224,7 +225,7 @@ class LimitsSection(ConfigSection):
         refused_logins: Of one connection, for whatever reason; then it is closed.
     """
 
-    connections: Count = 4000
+    connections: Count = MAX_CONNECTIONS
     connections_per_address: Count = MAX_PER_ADDRESS
     sessions_per_user: Count = MAX_PER_USER
     count_loopback: bool = False

@@ -101,12 +101,12 @@ class ConnectionAuthenticator:
         exchange, self._exchange = self._exchange, None
         if exchange is None or (isinstance(need, ScramFinal) and need.step is exchange):
             return
-        self._service.throttle.note_failure(self._wire.address, exchange.user.lower())
+        self._service.limits.throttle.note_failure(self._wire.address, exchange.user.lower())
 
     def _recalled(self, need: Verify) -> Identity | None:
         """Return who it is where the same was proved lately, and nothing speaks against it."""
         recalls = self._service.login_cache
-        suspects = self._service.throttle.has_recent_failures
+        suspects = self._service.limits.throttle.has_recent_failures
         if recalls is None or suspects(self._wire.address, need.user.lower()):
             return None
         return recalls.cached_login(need.user, need.password)
@@ -125,7 +125,7 @@ class ConnectionAuthenticator:
         `said` is what is proved, where the same is said each time. `waited` is in seconds, for a
         step of the same login. Raises GuessesError.
         """
-        throttle, address = self._service.throttle, self._wire.address
+        throttle, address = self._service.limits.throttle, self._wire.address
         # Who guesses is not to begin anew with Ann, aNn, and anN.
         name = user.lower()
         async with throttle.one_at_a_time(address, name, said, LONGEST_DELAY - waited):
@@ -142,7 +142,7 @@ class ConnectionAuthenticator:
         self._log.warning("login_failed", user=user, method=method, reason=reason)
 
     async def _verify_password(self, need: Verify) -> Identity:
-        verify, queue = self._service.authenticator.verify, self._service.hashing
+        verify, queue = self._service.authenticator.verify, self._service.hash_queue
         if queue is None:
             return await verify(need.user, need.password)
         async with queue.turn(client_network(self._wire.address)):
@@ -186,7 +186,9 @@ class ConnectionAuthenticator:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        async with self._service.throttle.one_at_a_time(self._wire.address, need.user.lower()):
+        async with self._service.limits.throttle.one_at_a_time(
+            self._wire.address, need.user.lower()
+        ):
             self._waited = loop.time() - begun
             self._exchange = await self._scram_first(need)
             return self._exchange
@@ -203,7 +205,7 @@ class ConnectionAuthenticator:
                 user, "SCRAM", lambda: self._scram_final(need), waited=self._waited
             )
         except asyncio.CancelledError:
-            self._service.throttle.note_failure(self._wire.address, user.lower())
+            self._service.limits.throttle.note_failure(self._wire.address, user.lower())
             raise
         return proved
 

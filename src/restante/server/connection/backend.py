@@ -86,12 +86,12 @@ class SessionBackend:
         """Give the maildrop back, whatever became of the session."""
         self._proofs.leave()
         if self._user:
-            self._service.users.release(self._user)
+            self._service.limits.users.release(self._user)
         maildrop, self._maildrop = self._maildrop, None
         if maildrop is None:
             return
         if self._session.view.corrections:
-            self._service.in_background(self._correct_and_release(maildrop))
+            self._service.connections.spawn(self._correct_and_release(maildrop))
         else:
             self._release(maildrop)
 
@@ -127,7 +127,7 @@ class SessionBackend:
         if delay is None:
             delay = self._session.offer.login_delay
         if delay is not None:
-            service.login_delay.check(identity.name, delay)
+            service.limits.login_delay.check(identity.name, delay)
         self._count_in(identity.name)
         as_stored = utf8 or service.utf8_headers == "as-stored"
         if as_stored and service.open_cached is not None:
@@ -154,7 +154,7 @@ class SessionBackend:
         contents = maildrop.contents
         self._maildrop = maildrop
         if delay is not None:
-            self._service.login_delay.note(user, delay)
+            self._service.limits.login_delay.note(user, delay)
         return contents
 
     def _count_in(self, user: str) -> None:
@@ -165,9 +165,9 @@ class SessionBackend:
         if user == self._user:
             return
         if self._user:
-            self._service.users.release(self._user)
+            self._service.limits.users.release(self._user)
             self._user = ""
-        if not self._service.users.acquire(user):
+        if not self._service.limits.users.acquire(user):
             raise TooManySessionsError("the user has limits.sessions_per_user sessions already")
         self._user = user
 

@@ -74,6 +74,7 @@ class Connection(asyncio.Protocol):
         self._login_ends = self._begun + service.settings.authorization_timeout
         self._written = 0  # octets, at the last look at work under way
         self._half_closed = False  # the peer sends no more
+        self._admitted = False  # among all connections
         self._counted = False  # among those from its address
         self._reading = True  # octets from the client are let in
         self._closing = False  # no more is read or done
@@ -85,7 +86,11 @@ class Connection(asyncio.Protocol):
         self._wire = ClientTransport(self._transport, self._endpoint)
         self._output = WriteBuffer(self._transport, self._wire)
         self._get_to_know()
-        if not self._service.admit(self, self._wire.file):
+        self._service.connections.add(self)
+        self._admitted = not self._service.connections.stopping and self._service.limits.admit(
+            self._wire.file
+        )
+        if not self._admitted:
             self._turn_away(EndReason.FULL)
         elif self._wire.peer_known:
             self._begin()
@@ -171,9 +176,8 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         """Count the client in, and greet it, where TLS does not come before that."""
-        self._counted = self._service.addresses.acquire(self._wire.address)
+        self._counted = self._service.limits.addresses.acquire(self._wire.address)
         if not self._counted:
-            self._service.turn_away(self)
             self._turn_away(EndReason.FULL_ADDRESS)
         elif self._wire.implicit_tls:
             self._wait(self._service.settings.login_timeout)
@@ -183,6 +187,10 @@ class Connection(asyncio.Protocol):
             self._advance(None)
 
     def _turn_away(self, why: EndReason) -> None:
+        if self._admitted:
+            self._admitted = False
+            self._service.limits.connections.release("")
+        self._service.limits.rejected += 1
         if not self._wire.implicit_tls:
             self._output.add(error_reply(FULL))
         self._end(why)
@@ -249,7 +257,7 @@ class Connection(asyncio.Protocol):
         output = self._output
         if output.is_full or self._closing or self._transport.is_closing():
             return WAIT
-        if self._service.stopping:
+        if self._service.connections.stopping:
             return self._end(EndReason.SHUTDOWN)
         if self._lines.octets:
             try:
@@ -405,9 +413,13 @@ class Connection(asyncio.Protocol):
         """Close the session, which removes no mail, and write its line to the log."""
         self._conversation.close()
         self._world.release()
-        self._service.leave(self)
+        self._service.connections.remove(self)
+        if self._admitted:
+            self._service.limits.connections.release("")
+        else:
+            self._service.limits.rejected -= 1
         if self._counted:
-            self._service.addresses.release(self._wire.address)
+            self._service.limits.addresses.release(self._wire.address)
         self._record.session_ended(
             self._wire,
             self._output,

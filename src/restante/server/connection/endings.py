@@ -50,5 +50,5 @@ def lingers(end: EndReason | None, output: WriteBuffer, service: ServerContext) 
     if end is EndReason.SHUTDOWN:
         return output.measure_unsent() > 0
     return end in HUNG_UP_ON and not (
-        service.is_crowded and end in {EndReason.FULL, EndReason.FULL_ADDRESS}
+        service.limits.is_crowded and end in {EndReason.FULL, EndReason.FULL_ADDRESS}
     )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import time
 from typing import TYPE_CHECKING
 
 from restante.protocol.errors import TlsRequired
 from restante.protocol.server.session import EndReason, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from structlog.typing import FilteringBoundLogger
 
     from restante.protocol.errors import Refusal
@@ -19,30 +15,6 @@ if TYPE_CHECKING:
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
-
-
-EVERY = 60  # seconds between two events about the same limit
-
-
-class LimitLog:
-    """The log of limits that are reached: one event a minute for each, with what to do."""
-
-    def __init__(
-        self, log: FilteringBoundLogger, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._log = log
-        self._clock = clock
-        self._since: dict[str, tuple[float, int]] = {}  # by limit: the last event, and how often
-
-    def note(self, limit: str, advice: str) -> None:
-        """Tell the log that somebody was turned away, or had to wait, for this limit."""
-        now = self._clock()
-        last, times = self._since.get(limit, (-math.inf, 0))
-        if now - last < EVERY:
-            self._since[limit] = last, times + 1
-            return
-        self._since[limit] = now, 0
-        self._log.warning("limit_reached", limit=limit, times=times + 1, advice=advice)
 
 
 class SessionLog:

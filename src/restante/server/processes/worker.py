@@ -135,7 +135,7 @@ async def _serve(
 ) -> None:
     """Serve until told to finish or to stop, or until there is no supervisor."""
     service, timeouts = crew.service, crew.config.timeouts
-    system.report_incidents(service.log, service.limits)
+    system.report_incidents(service.log, service.limit_log)
     stop, finish = _ends(lifeline)
     try:
         async with _duties(crew, number), accept_connections(service, crew.listens, crew.sockets):
@@ -143,10 +143,10 @@ async def _serve(
             await finish.wait()
         if not stop.is_set():
             await asyncio.sleep(GRACE)
-            await _first(stop.wait(), service.emptied(timeouts.reload))
+            await _first(stop.wait(), service.connections.drain(timeouts.reload))
     finally:
         service.log.info("stopping", connections=len(service.connections))
-        await service.stop(timeouts.stop)
+        await service.connections.stop(timeouts.stop)
 
 
 def _ends(lifeline: int) -> tuple[asyncio.Event, asyncio.Event]:

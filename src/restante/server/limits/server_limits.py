@@ -1,0 +1,67 @@
+"""All limits of a server in one object, and the admission of connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.server.limits.counters import AddressLimit, CountLimit, LoginDelay
+from restante.server.limits.throttle import Throttle
+from restante.server.system import files_for_connections, spare_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_CONNECTIONS = 4000
+MAX_PER_ADDRESS = 100  # connections; many people may share one address
+MAX_PER_USER = 10  # sessions; all but one of them wait for the maildrop
+MOST_LINGERING = 64  # connections that are rejected, and waited for until they have read why
+
+OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
+FAILED = "many addresses guess passwords: let fail2ban or a firewall keep them out"
+CONNECTIONS = "raise limits.connections, or look who has so many"
+
+
+def _nowhere(_limit: str, _advice: str) -> None:
+    pass
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerLimits:
+    """What holds for all connections together. Workers share the tables of these limits.
+
+    A connection that is admitted gives its place in `connections` back at its end.
+    """
+
+    connections: CountLimit = field(default_factory=lambda: CountLimit(MAX_CONNECTIONS))
+    addresses: AddressLimit = field(default_factory=lambda: AddressLimit(MAX_PER_ADDRESS))
+    users: CountLimit = field(default_factory=lambda: CountLimit(MAX_PER_USER))
+    throttle: Throttle = field(default_factory=Throttle)
+    login_delay: LoginDelay = field(default_factory=LoginDelay)
+    most_files: int = field(default_factory=files_for_connections)
+    most_lingering: int = field(default_factory=lambda: min(MOST_LINGERING, spare_files() // 2))
+    rejected: int = field(init=False, default=0)  # connections that are not closed yet
+    _note: Callable[[str, str], object] = field(init=False, default=_nowhere)
+
+    def report_to(self, note: Callable[[str, str], object]) -> None:
+        """Call `note` with the name of each limit that is reached, and with advice."""
+        self._note = note
+        self.throttle.on_full = lambda: note("failed logins remembered", FAILED)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether so many connections are rejected that the server waits for none of them."""
+        return self.rejected > self.most_lingering
+
+    def admit(self, file: int) -> bool:
+        """Count a connection in, or return False: there are too many, or too few files.
+
+        `file` is its descriptor, the lowest that was free: so it shows how many are left.
+        """
+        if file >= self.most_files:
+            self._note("open files", OPEN_FILES)
+        elif self.connections.acquire(""):
+            return True
+        else:
+            self._note("limits.connections", CONNECTIONS)
+        return False

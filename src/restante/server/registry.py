@@ -1,0 +1,85 @@
+"""The live connections of one process, and how they end when it stops.
+
+POP3 and delivery each have a registry. A connection adds itself when it is made, and removes itself
+once nothing of it is left: no lock, no work under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator
+
+T = TypeVar("T")
+
+FINISHING = 2  # seconds, beyond its time, for a removal or a delivery to end before the server does
+
+
+class Stoppable(Protocol):
+    """A connection, as the registry knows it."""
+
+    def stop(self) -> None:
+        """End after the reply under way; an idle connection ends now."""
+
+    def abort(self) -> None:
+        """End now, but let work end that must not be cut off."""
+
+
+class ConnectionRegistry:
+    """Connections and background work; `stop` ends them all within a bounded time."""
+
+    __slots__ = ("_connections", "_empty", "background", "stopping")
+
+    def __init__(self) -> None:
+        self._connections: set[Stoppable] = set()
+        self._empty = asyncio.Event()
+        self.background: set[asyncio.Task[Any]] = set()  # that no connection waits for
+        self.stopping = False
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Stoppable]:
+        return iter(tuple(self._connections))
+
+    def add(self, connection: Stoppable) -> None:
+        """Count a connection in. If `stopping` is true, it must reject its client."""
+        self._connections.add(connection)
+
+    def remove(self, connection: Stoppable) -> None:
+        """Count a connection out."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._empty.set()
+
+    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start work that must end even if its connection does not wait for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
+        return task
+
+    async def stop(self, patience: float) -> None:
+        """End connections: idle ones now, others after their reply, all after `patience` seconds.
+
+        What is being removed or delivered by then has 2 seconds more to end.
+        """
+        self.stopping = True
+        for connection in self:
+            connection.stop()
+        await self.drain(patience)
+        for connection in self:
+            connection.abort()
+        await self.drain(FINISHING)
+        if self.background:
+            await asyncio.wait(self.background, timeout=FINISHING)
+
+    async def drain(self, patience: float) -> None:
+        """Wait until no connection is left, but no longer than `patience` seconds."""
+        if self._connections:
+            self._empty.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), patience)
