@@ -33,24 +33,6 @@ WORDS = {
 }  # fmt: skip
 GIVEAWAYS = [(re.compile(word, re.IGNORECASE), advice) for word, advice in WORDS.items()]
 
-# Pages that still have to be rewritten. Take a page out when it is done; add none.
-PAGES_TO_DO: frozenset[str] = frozenset(
-    {
-        "docs/how-to/accounts.md",
-        "docs/how-to/discover.md",
-        "docs/how-to/embed.md",
-        "docs/how-to/expire.md",
-        "docs/how-to/from-poplib.md",
-        "docs/how-to/install.md",
-        "docs/how-to/logins.md",
-        "docs/how-to/mbox.md",
-        "docs/how-to/monitor.md",
-        "docs/how-to/postfix.md",
-        "docs/how-to/utf8.md",
-        "docs/how-to/workers.md",
-    }
-)
-
 # Written by docs/generate.py or make bench out of the code's own texts, or a record of the past.
 SKIPPED = {
     "CHANGELOG.md",
@@ -103,15 +85,12 @@ def faults(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
 
 
 def problems() -> Iterator[str]:
-    """Yield each such word in a text that is not on a list."""
-    texts = [
-        (str(page.relative_to(ROOT)), prose(page.read_text()), PAGES_TO_DO) for page in pages()
-    ]
+    """Yield each such word of all texts."""
+    texts = [(str(page.relative_to(ROOT)), prose(page.read_text())) for page in pages()]
     for name, text in (*help_texts(), *explanations()):
-        texts.append((name, enumerate(text.splitlines(), 1), frozenset()))
-    for name, lines, to_do in texts:
-        if name not in to_do:
-            yield from (f"{name}:{word}" for word in faults(lines))
+        texts.append((name, enumerate(text.splitlines(), 1)))
+    for name, lines in texts:
+        yield from (f"{name}:{word}" for word in faults(lines))
 
 
 if __name__ == "__main__":
