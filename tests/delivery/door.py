@@ -16,7 +16,8 @@ from restante.delivery.settings import DeliverySettings
 from restante.server import event_log
 from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
-from support.live import PATIENCE, Passwords, wait_until
+from support.live import PATIENCE, wait_until
+from support.passwords import Passwords
 from support.thread import Stage, in_thread
 
 

@@ -30,7 +30,8 @@ from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.system import loop_factory
 from restante.storage.interfaces import LockedMaildrop, Store, StoreError
-from support.live import PATIENCE, Passwords
+from support.live import PATIENCE
+from support.passwords import Passwords
 
 PASSWORD = "secret"
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import base64
-import functools
 import inspect
 import itertools
 from typing import Any
 
 from fuzz.target import Target, choices, cut
-from restante.auth import scram
 from restante.client.mechanisms import CLIENT_MECHANISMS as SPOKEN
 from restante.client.mechanisms import Credentials
 from restante.protocol import lines
 from restante.protocol.client.sasl import Responder
 from restante.protocol.errors import Refusal, ResponseCode
-from restante.protocol.secret import Secret
 from restante.protocol.server import sasl_exchange, serve
 from restante.protocol.server.needs import (
     CommitDeletions,
@@ -157,19 +154,10 @@ def _response(written: bytes, honest: Responder, challenge: bytes | None) -> byt
         return b""
 
 
-@functools.cache
-def _keys(mechanism: str, password: bytes) -> scram.ScramKeys:
-    return _make(mechanism, Secret(password))
-
-
-_make = scram.create_keys
-
 QUICK = (
     (sasl_exchange, "RESPONSE_LIMIT", LIMIT),
     (serve, "AUTH_LIMIT", LIMIT),
     (lines, "MAX_DISCARD", ENDLESS),
-    (scram, "ITERATIONS", 4096),
-    (scram, "create_keys", lambda mechanism, password: _keys(mechanism, password.reveal())),
 )
 
 TARGETS = {

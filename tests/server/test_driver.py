@@ -14,7 +14,7 @@ from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.listener import ListenConfig, ListenError, serve_listeners
 from restante.storage.memory import MemoryStore
-from support.live import Passwords
+from support.passwords import Passwords
 
 
 def service() -> ServerContext:

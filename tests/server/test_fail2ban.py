@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from support.live import Passwords, serving
+from support.live import serving
+from support.passwords import Passwords
 from support.programs import need
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from restante.protocol.server.settings import Identity, ProtocolSettings
 from restante.server.connection.transport import ListenerPolicy
 from restante.storage.memory import MemoryMaildrop, MemoryStore
 from support.clocked import Peer, clocked
-from support.live import Passwords
+from support.passwords import Passwords
 
 SETTINGS = ProtocolSettings(login_timeout=60, authorization_timeout=180, refused_logins=1000)
 

@@ -14,7 +14,7 @@ from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.storage.memory import MemoryStore
-from support.live import Passwords
+from support.passwords import Passwords
 
 T = TypeVar("T")
 

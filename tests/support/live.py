@@ -11,10 +11,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-from restante.auth import scram
-from restante.auth.interfaces import CredentialsError
-from restante.protocol.secret import Secret
-from restante.protocol.server.settings import Identity, ProtocolSettings
+from restante.protocol.server.settings import ProtocolSettings
 from restante.server import event_log
 from restante.server.addresses import ListenAddress
 from restante.server.connection.transport import PLAIN, ListenerPolicy
@@ -23,33 +20,12 @@ from restante.server.listener import ListenConfig, serve_listeners
 from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support import thread
+from support.passwords import Passwords
 from support.thread import Stage, in_thread
 
 T = TypeVar("T")
 
 PATIENCE = thread.PATIENCE
-
-
-class Passwords:
-    """Accounts in a dict: no time is lost on hashing."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, str] = {}
-        self.tls_required: set[str] = set()
-
-    async def verify(self, user: str, password: Secret) -> Identity:
-        if password.reveal().decode(errors="replace") != self.known.get(user):
-            raise CredentialsError
-        return Identity(user, tls_required=user in self.tls_required)
-
-    async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
-        password = Secret(self.known[user].encode())
-        return await asyncio.to_thread(scram.create_keys, mechanism.removesuffix("-PLUS"), password)
-
-    async def identify(self, user: str) -> Identity:
-        if user not in self.known:
-            raise CredentialsError
-        return Identity(user)
 
 
 @dataclass

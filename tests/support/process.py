@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import signal
 import socket
 import subprocess
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from restante.auth import passwd_entry, passwd_file
 from support.live import PATIENCE, Client
+from support.passwords import quick_hash, quick_keys
 
 POP3 = Path(sys.executable).parent / "pop3"
 
@@ -30,9 +33,10 @@ class Served:
 
     def add(self, user: str, password: str, *messages: bytes) -> Path:
         """Add an account with messages, and return its Maildir."""
-        command: list[str | Path] = [POP3, "user", "add", user, "--password-stdin"]
-        command += ["--users", self.users]
-        subprocess.run(command, input=password.encode() + b"\n", check=True, capture_output=True)
+        hashed = quick_hash(password.encode())
+        keys = {"SCRAM-SHA-256": quick_keys("SCRAM-SHA-256", password.encode())}
+        with passwd_file.edit(self.users) as lines:
+            lines.append(passwd_entry.replace_credentials(f"{user}:", hashed, keys))
         maildir = self.mail / user
         for part in ("tmp", "new", "cur"):
             (maildir / part).mkdir(parents=True)
@@ -50,7 +54,7 @@ class Served:
         return int(line.split()[1]) * 1024
 
     def forget_peak(self) -> None:
-        """Let VmHWM begin anew: to hash a password takes 19 MiB for a moment."""
+        """Let VmHWM begin anew."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def stop(self) -> int:
@@ -59,19 +63,26 @@ class Served:
         return self.process.wait(PATIENCE)
 
 
-_given: set[int] = set()  # by free_port
+_PORTS = range(10_000, 30_000)  # below those that the system gives to whoever asks for any
+_held: list[socket.socket] = []
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that is free now, and that this process has not been given before."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Return a port on which nobody listens, and that no other test gets while this process lives.
+
+    It is reserved by a name in the kernel, for between here and the server's start another process
+    could take it; and no client's end and no server on "any port" ever has a port of this range.
+    """
     while True:
-        with socket.socket(family) as probe:
-            probe.bind((host, 0))
-            port: int = probe.getsockname()[1]
-        if port not in _given:
-            _given.add(port)
+        port = random.choice(_PORTS)
+        name = socket.socket(socket.AF_UNIX)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with contextlib.suppress(OSError), socket.socket(family) as probe:
+            name.bind(f"\0restante-test-port-{port}")
+            probe.bind((host, port))
+            _held.append(name)
             return port
+        name.close()
 
 
 @contextlib.contextmanager

@@ -54,14 +54,14 @@ class ScramKeys:
         return cls(octets[0], octets[1], octets[2], int(iterations))
 
 
-def create_keys(mechanism: str, password: Secret) -> ScramKeys:
+def create_keys(mechanism: str, password: Secret, *, iterations: int = ITERATIONS) -> ScramKeys:
     """Return new keys for a password. Takes its time: call it in a thread.
 
     Raises ValueError: the password is not what SASLprep allows.
     """
     try:
-        salt, stored, server, iterations = scramp.ScramMechanism(mechanism).make_auth_info(
-            password.reveal().decode(), ITERATIONS, secrets.token_bytes(SALT)
+        salt, stored, server, _ = scramp.ScramMechanism(mechanism).make_auth_info(
+            password.reveal().decode(), iterations, secrets.token_bytes(SALT)
         )
     except (scramp.ScramException, UnicodeDecodeError) as error:
         raise ValueError("the password has characters that SCRAM cannot take") from error

@@ -20,7 +20,8 @@ from restante.server.limits.networks import client_network
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
 from support.clocked import ADDRESS, Loop, clocked
-from support.live import Passwords, serving
+from support.live import serving
+from support.passwords import Passwords
 
 ANN = ("192.0.2.1", "ann")
 
