@@ -138,7 +138,7 @@ def test_a_cancelled_call_hangs_up_at_once() -> None:
             calling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await calling
-            return drop._wire._writer.is_closing()
+            return drop._driver._writer.is_closing()
 
     with broken({"RSET": gate}) as server:
         assert asyncio.run(cancelled(server.port))
@@ -322,7 +322,7 @@ def test_a_maildrop_that_is_closed_says_so_under_asyncio_too() -> None:
 def test_a_connection_whose_tls_is_over_is_lost() -> None:
     with behind_tls() as server:
         drop = blocking.connect(url(server.port, "pop3s"), "pw", context=unverified())
-        drop._wire.flow.farewell()
+        drop._driver._io.tls_close_notify()
         with pytest.raises(RemoteError, match="conn-lost"):
             drop.undelete()
         drop.close()
@@ -339,7 +339,7 @@ def test_a_close_that_is_cancelled_closes_the_socket() -> None:
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-        return drop._wire._writer.is_closing()
+        return drop._driver._writer.is_closing()
 
     with broken({"QUIT": gate}) as server:
         assert asyncio.run(cancelled(server.port))
@@ -352,7 +352,7 @@ def test_a_close_that_a_signal_broke_off_closes_the_socket() -> None:
         drop = blocking.connect(url(server.port), "pw")
         with alarmed(gate), pytest.raises(Alarm):
             drop.close()
-        assert drop._wire.socket.fileno() == -1
+        assert drop._driver.socket.fileno() == -1
         gate.open.set()
 
 
@@ -362,7 +362,7 @@ def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
     async def stuck(port: int) -> bool:
         session = ClientSession(parse_url(url(port)))
         drop = await aio._open(session, "pw")
-        writer = drop._wire._writer
+        writer = drop._driver._writer
         while not writer.transport.get_write_buffer_size():
             writer.write(b"NOOP\r\n" * 100_000)
         drop.hang_up()

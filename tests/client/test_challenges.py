@@ -18,7 +18,7 @@ from restante.client import mechanisms
 from restante.client.mechanisms import Credentials
 from restante.client.options import Target
 from restante.client.session import ClientSession
-from restante.protocol.client.connection import Status
+from restante.protocol.client.replies import Status
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
 from support.broken import broken
 from support.false_scram import FalseScram

@@ -9,7 +9,7 @@ import pytest
 
 import restante
 from restante.client import aio, blocking
-from restante.protocol.client.connection import Status
+from restante.protocol.client.replies import Status
 from support.broken import broken
 
 

@@ -16,16 +16,16 @@ from restante.client.maildrop import MaildropState, MessageInfo
 from restante.client.options import Options, parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client import operations
-from restante.protocol.client.connection import (
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.effects import (
+    ClientEffect,
     Dialogue,
     MessageChunk,
     Peek,
     Receive,
     Send,
-    ServerPeer,
-    Step,
-    carry_out,
 )
+from restante.protocol.client.pipeline import carry_out
 from restante.protocol.errors import ConnectionLostError, MalformedReplyError, RemoteError
 from support.broken import HELLO, broken
 
@@ -36,9 +36,9 @@ def url(port: int) -> str:
     return f"pop3://ann@127.0.0.1:{port}"
 
 
-def steps(dialogue: Dialogue[Any], said: bytes) -> list[Step]:
+def steps(dialogue: Dialogue[Any], said: bytes) -> list[ClientEffect]:
     """Return the steps of a dialogue; `said` is the answer to its first Receive."""
-    found: list[Step] = []
+    found: list[ClientEffect] = []
     answer: bytes | None = None
     try:
         while True:
@@ -49,7 +49,7 @@ def steps(dialogue: Dialogue[Any], said: bytes) -> list[Step]:
         return found
 
 
-def retrieved(promised: int | None) -> list[Step]:
+def retrieved(promised: int | None) -> list[ClientEffect]:
     return steps(
         carry_out(ServerPeer(), operations.retr(1, promised)), b"+OK\r\n" + HELLO + b".\r\n"
     )
@@ -112,7 +112,7 @@ def test_a_commit_behind_a_message_waits_for_what_may_come_behind_it() -> None:
 
 
 def look() -> Dialogue[bytes]:
-    return (yield Peek(0))
+    return (yield from Peek(0))
 
 
 def test_a_look_sees_what_the_socket_holds_and_does_not_wait() -> None:
@@ -152,7 +152,7 @@ def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
         server, _ = listener.accept()
         with sock, server:
             held = socket_driver.SocketDriver(ClientSession(TARGET, Options(total_seconds=9)), sock)
-            held.flow.ends = time.monotonic() - 1
+            held._io.ends = time.monotonic() - 1
             server.sendall(b"+OK\r\n")
             assert select.select([sock], [], [], 10)[0]
             with pytest.raises(RemoteError, match="for all of it are over"):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.client import blocking
-from restante.client.discovery import mail_address
+from restante.client import blocking, mail_address
 from restante.client.options import Options, Target, parse_url
 from support.authority import ROOT, make, trusting
 from support.broken import broken

@@ -8,7 +8,7 @@ from restante.client import blocking
 from restante.client.maildrop import MaildropState, mark
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
-from restante.protocol.client.connection import Peek, Send
+from restante.protocol.client.effects import Peek, Send
 from restante.protocol.errors import ServerRefusedError
 from support.broken import broken
 

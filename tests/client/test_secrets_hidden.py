@@ -10,7 +10,9 @@ import pytest
 from restante import check
 from restante.client import blocking
 from restante.protocol.client import operations
-from restante.protocol.client.connection import Dialogue, ServerPeer, carry_out, quote
+from restante.protocol.client.connection import ServerPeer, quote
+from restante.protocol.client.effects import Dialogue
+from restante.protocol.client.pipeline import carry_out
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error
 from support.broken import CLOSE, broken
@@ -119,8 +121,8 @@ def test_a_secret_in_any_case(secret: str, change: Callable[[str], str]) -> None
     peer.keep_secret(secret)
     mojibake = secret.encode().decode("latin-1")
     for form in (secret, quote(secret), mojibake):
-        assert peer.redacted(f"no <{change(form)}>, go") == "no <***>, go"
-    assert peer.redacted("4 105") == "4 105"
+        assert peer.redact(f"no <{change(form)}>, go") == "no <***>, go"
+    assert peer.redact("4 105") == "4 105"
 
 
 def test_a_secret_in_octets_that_are_not_utf_8() -> None:

@@ -14,8 +14,8 @@ import pytest
 
 import restante
 from restante import blocking
-from restante.client import name_resolution
-from restante.client.discovery import lookup, mail_address
+from restante.client import mail_address, name_resolution
+from restante.client.discovery import lookup
 from restante.client.discovery.discover import Discovery, discover
 from restante.client.discovery.sources import NotFoundError, SrvRecord
 from restante.client.options import Options, Target

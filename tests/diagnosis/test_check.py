@@ -366,10 +366,10 @@ def test_a_deep_check_has_time_for_each_message() -> None:
     with socket.socket() as sock:
         work = CheckContext(question, Report("ann"), target)
         work.wire = SocketDriver(ClientSession(work.target, question.options), sock)
-        before = work.online.flow.ends
+        before = work.online._io.ends
         entries = {number: MessageInfo(number, 0, None) for number in range(1, 1001)}
         _more_time(work, MaildropState(work.session, entries))
-        assert work.online.flow.ends >= before + 100
+        assert work.online._io.ends >= before + 100
 
 
 def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,15 +14,9 @@ from restante.client.options import Options
 from restante.client.options import Target as Server
 from restante.client.session import ClientSession, leave, open_
 from restante.protocol.client import connection, operations, sasl
-from restante.protocol.client.connection import (
-    Dialogue,
-    MessageChunk,
-    Operation,
-    Peek,
-    Receive,
-    ServerPeer,
-    carry_out,
-)
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.effects import Dialogue, MessageChunk, Peek, Receive
+from restante.protocol.client.pipeline import Operation, carry_out, pipelined
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import RemoteError, ServerRefusedError
 from restante.protocol.unstuffing import DotUnstuffer
@@ -57,7 +51,7 @@ def _whole_session(session: ClientSession) -> Iterable[Dialogue[Any]]:
 
 def _pipelined(session: ClientSession) -> Iterable[Dialogue[Any]]:
     batch: list[Operation[Any]] = [operations.top(number) for number in range(1, 6)]
-    yield connection.pipelined(session.peer, [*batch, operations.dele(1)], 20)
+    yield pipelined(session.peer, [*batch, operations.dele(1)], 20)
 
 
 PLANS: tuple[Plan, ...] = (
@@ -149,7 +143,7 @@ def _run(asked: Generator[Any, bytes, Any], peer: ServerPeer, coming: Iterable[b
             step = next(asked) if answer is None else asked.send(answer)
             answer = b""
             if isinstance(step, Receive | Peek):
-                assert len(peer.inbox) <= LINE + kept
+                assert len(peer.unread) <= LINE + kept
                 answer = next(pieces, b"")
                 kept = len(answer)
             elif isinstance(step, MessageChunk):

@@ -8,7 +8,8 @@ from xml.parsers import expat
 
 from fuzz.target import Target, choices, cut
 from protocol import reference
-from restante.client.discovery import autoconfig, mail_address
+from restante.client import mail_address
+from restante.client.discovery import autoconfig
 from restante.client.options import parse_url
 from restante.protocol import line_ends, stuffing
 from restante.protocol.stuffing import to_wire  # type: ignore[attr-defined]  # the one that is used

@@ -10,14 +10,10 @@ from hypothesis import strategies as st
 
 from restante.client.mechanisms import CLIENT_MECHANISMS, Credentials, apop_digest
 from restante.protocol.client import operations, sasl
-from restante.protocol.client.connection import (
-    Operation,
-    ServerPeer,
-    carry_out,
-    parse_status,
-    pipelined,
-)
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.pipeline import Operation, carry_out, pipelined
 from restante.protocol.client.raw_command import is_multi_line, raw_command, redact_command
+from restante.protocol.client.replies import parse_status
 from restante.protocol.errors import LocalError, ServerRefusedError
 from restante.protocol.server.sasl import SERVER_MECHANISMS as SERVED
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
@@ -37,7 +33,7 @@ def join(*, piece: int = 0, apop: bool = False) -> tuple[Joined, ServerPeer]:
     offer = AuthOffer(mechanisms=frozenset(SERVED))
     joined = Joined(Talk(world, ProtocolSettings(apop=apop), offer=offer, channel=channel), piece)
     peer = ServerPeer()
-    joined.run(operations.greeting(peer))
+    joined.run(peer.read_ok())
     return joined, peer
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from restante.protocol.client.connection import Dialogue, MessageChunk, Receive, Send
+from restante.protocol.client.effects import Dialogue, MessageChunk, Receive, Send
 from support.world import Talk
 
 T = TypeVar("T")

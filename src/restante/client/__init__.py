@@ -2,9 +2,10 @@
 
 `blocking` and `aio` are the two faces. Both drive the same generators: `session` and `login` up to
 an open maildrop, `maildrop` after that. `io` adds TLS, deadlines and errors to them,
-`socket_driver` and `asyncio_driver` move the octets. `options` says which account and how to reach
-it, `discovery` finds its server, `mechanisms` has the client's side of SASL.
+`socket_driver` and `asyncio_driver` move the octets, `reply_sync` counts replies for `pop3 check`.
+`options` has the account and how to reach it, `mail_address` parses an address, `discovery` finds
+its server, `mechanisms` has the client's side of SASL.
 
-Always: no secret goes to a server that is not proven, or that the user did not name. Nothing is
-deleted without commit(). Every deadline includes lookups and computing.
+Always: a secret is sent only to a server that proved its identity, or if the user allows clear
+text. Only commit() deletes messages. Every deadline includes lookups and computing.
 """

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from restante.client.maildrop import MaildropState, MessageInfo
     from restante.client.options import OptionArgs, Options, Target
-    from restante.protocol.client.connection import Status
     from restante.protocol.client.operations import MessageEnd
+    from restante.protocol.client.replies import Status
 
 
 AT_ONCE = 16 * 1024  # octets of a header that are read in the event loop
@@ -102,8 +102,8 @@ class Message(maildrop.Listed):
 class Maildrop:
     """An open maildrop. Iterate over it, or index it by message number."""
 
-    def __init__(self, line: asyncio_driver.AsyncioDriver, box: MaildropState) -> None:
-        self._wire, self._box = line, box
+    def __init__(self, driver: asyncio_driver.AsyncioDriver, box: MaildropState) -> None:
+        self._driver, self._box = driver, box
 
     def __len__(self) -> int:
         return len(self._box.entries)
@@ -130,7 +130,7 @@ class Maildrop:
         Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
         MalformedReplyError.
         """
-        return await self._wire.run(maildrop.headers(self._box, numbers, lines, keep))
+        return await self._driver.run(maildrop.headers(self._box, numbers, lines, keep))
 
     async def retrieve(
         self,
@@ -142,7 +142,7 @@ class Maildrop:
         octets = 0
         ended = [] if ended is None else ended
         dialogue = maildrop.retrieve(self._box, number)
-        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+        async with contextlib.aclosing(self._driver.pieces(dialogue, ended)) as pieces:
             async for piece in pieces:
                 octets += len(piece)
                 progress(octets)
@@ -152,19 +152,19 @@ class Maildrop:
     async def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
         number = message if isinstance(message, int) else message.number
-        await self._wire.run(maildrop.mark(self._box, number))
+        await self._driver.run(maildrop.mark(self._box, number))
 
     async def undelete(self) -> None:
         """Take all marks away."""
-        await self._wire.run(maildrop.unmark(self._box))
+        await self._driver.run(maildrop.unmark(self._box))
 
     async def commit(self) -> None:
         """Remove what is marked, and hang up. Raises RemoteError: not all of it is gone."""
         try:
-            await self._wire.run(maildrop.commit(self._box))
+            await self._driver.run(maildrop.commit(self._box))
         finally:
             if self.session.peer.broken:  # else it was refused, for another call is under way
-                self._wire.close()
+                self._driver.close()
 
     async def close(self) -> None:
         """Leave, and delete nothing.
@@ -173,9 +173,9 @@ class Maildrop:
         """
         try:
             if self._box.may_quit:
-                self._wire.flow.patience_at_most(maildrop.QUIT_SECONDS)
+                self._driver.limit_reply_timeout(maildrop.QUIT_SECONDS)
                 try:
-                    await self._wire.run(leave(self.session))
+                    await self._driver.run(leave(self.session))
                 except (RemoteError, LocalError) as error:
                     maildrop.quit_failed(self.session, error)
         finally:
@@ -183,7 +183,7 @@ class Maildrop:
 
     def hang_up(self) -> None:
         """Close the connection at once."""
-        self._wire.close()
+        self._driver.close()
 
     async def by_hand(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
         """Send a line as a person typed it, and yield what its reply says behind the status line.
@@ -191,7 +191,7 @@ class Maildrop:
         The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
         """
         dialogue = maildrop.run_raw_command(self._box, line)
-        async with contextlib.aclosing(self._wire.pieces(dialogue, ended)) as pieces:
+        async with contextlib.aclosing(self._driver.pieces(dialogue, ended)) as pieces:
             async for piece in pieces:
                 yield piece
 

@@ -12,21 +12,21 @@ from restante.client.io import (
     ClientIO,
     Finished,
     ReadBytes,
-    Work,
+    RunWork,
     WriteBytes,
     advance,
     seconds_to_connect,
     seconds_until,
 )
-from restante.protocol.client.connection import MessageChunk
+from restante.protocol.client.effects import MessageChunk
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from restante.client.io import Flowing
+    from restante.client.io import IOEffect, IOSteps
     from restante.client.session import ClientSession
-    from restante.protocol.client.connection import Dialogue
+    from restante.protocol.client.effects import Dialogue
 
 T = TypeVar("T")
 
@@ -40,71 +40,78 @@ class AsyncioDriver:
         self, session: ClientSession, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self.session = session
-        self.flow = ClientIO(session)
+        self._io = ClientIO(session)
         self._reader, self._writer = reader, writer
 
     async def begin(self) -> None:
         """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
         if self.session.target.tls == "implicit":
-            await self._drive(self.flow.start_tls())
-            self.session.peer.phase = Phase.GREETING
+            await self._drive(self._io.start_tls())
 
     async def run(self, dialogue: Dialogue[T]) -> T:
         """Carry out a dialogue and return its result. Raises RemoteError."""
-        return await self._drive(self.flow.run(dialogue))
+        return await self._drive(self._io.run(dialogue))
 
     def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
         """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
-        return self._pieces(self.flow.run(dialogue), ended)
+        return self._pieces(self._io.run(dialogue), ended)
+
+    def set_reply_timeout(self, seconds: float) -> None:
+        """Wait `seconds` for each reply from now on."""
+        self._io.set_reply_timeout(seconds)
+
+    def limit_reply_timeout(self, seconds: float) -> None:
+        """Wait at most `seconds` for each reply from now on."""
+        self._io.limit_reply_timeout(seconds)
 
     def close(self) -> None:
         """Hang up, be there octets that the server has not taken yet."""
         self.session.peer.broken = True
         with contextlib.suppress(OSError):
-            self._writer.write(self.flow.farewell())
+            self._writer.write(self._io.tls_close_notify())
         self._writer.close()
         if self._writer.transport.get_write_buffer_size():
             self._writer.transport.abort()
 
-    async def _drive(self, flowing: Flowing[T]) -> T:
+    async def _drive(self, steps: IOSteps[T]) -> T:
         ended: list[T] = []
-        async for _ in self._pieces(flowing, ended):
+        async for _ in self._pieces(steps, ended):
             pass
         return ended[0]
 
-    async def _pieces(self, flowing: Flowing[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
-        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+    async def _pieces(self, steps: IOSteps[T], ended: list[T]) -> AsyncGenerator[bytes, None]:
+        """Carry the effects out; to leave in the middle of a reply closes the connection."""
         try:
-            step = advance(flowing, None)
-            while not isinstance(step, Finished):
-                if isinstance(step, MessageChunk):
-                    yield step.octets
-                step = advance(flowing, await self._answer(step))
-            ended.append(step.value)
+            effect = advance(steps, None)
+            while not isinstance(effect, Finished):
+                if isinstance(effect, MessageChunk):
+                    yield effect.octets
+                effect = advance(steps, await self._answer(effect))
+            ended.append(effect.value)
         finally:
-            flowing.close()
-            if self.flow.broken_off:
+            steps.close()
+            if self._io.broken_off:
                 self.close()
 
-    async def _answer(self, step: WriteBytes | ReadBytes | MessageChunk | Work) -> bytes | OSError:
-        if isinstance(step, MessageChunk):
+    async def _answer(self, effect: IOEffect) -> bytes | OSError:
+        if isinstance(effect, MessageChunk):
             return b""
         try:
-            return await self._do(step)
+            return await self._do(effect)
         except OSError as error:
             return error
 
-    async def _do(self, step: WriteBytes | ReadBytes | Work) -> bytes:
-        seconds = seconds_until(step.until)
+    async def _do(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
+        seconds = seconds_until(effect.until)
         if seconds == 0:
             await _turn()
         async with asyncio.timeout(seconds):
-            if isinstance(step, Work):
-                await in_thread(step.work)
+            if isinstance(effect, RunWork):
+                await in_thread(effect.work)
                 return b""
-            if isinstance(step, ReadBytes):
+            if isinstance(effect, ReadBytes):
                 return await self._reader.read(PIECE)
-            self._writer.write(step.octets)
+            self._writer.write(effect.octets)
             await self._writer.drain()
         return b""
 

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from restante.client.maildrop import MaildropState, MessageInfo
     from restante.client.options import OptionArgs, Options, Target
-    from restante.protocol.client.connection import Status
     from restante.protocol.client.operations import MessageEnd
+    from restante.protocol.client.replies import Status
 
 
 class Message(maildrop.Listed):
@@ -97,8 +97,8 @@ class Message(maildrop.Listed):
 class Maildrop:
     """An open maildrop. Iterate over it, or index it by message number."""
 
-    def __init__(self, line: socket_driver.SocketDriver, box: MaildropState) -> None:
-        self._wire, self._box = line, box
+    def __init__(self, driver: socket_driver.SocketDriver, box: MaildropState) -> None:
+        self._driver, self._box = driver, box
 
     def __len__(self) -> int:
         return len(self._box.entries)
@@ -122,7 +122,7 @@ class Maildrop:
         Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
         MalformedReplyError.
         """
-        return self._wire.run(maildrop.headers(self._box, numbers, lines, keep))
+        return self._driver.run(maildrop.headers(self._box, numbers, lines, keep))
 
     def retrieve(
         self,
@@ -134,7 +134,7 @@ class Maildrop:
         octets = 0
         ended = [] if ended is None else ended
         dialogue = maildrop.retrieve(self._box, number)
-        with contextlib.closing(self._wire.pieces(dialogue, ended)) as pieces:
+        with contextlib.closing(self._driver.pieces(dialogue, ended)) as pieces:
             for piece in pieces:
                 octets += len(piece)
                 progress(octets)
@@ -146,16 +146,16 @@ class Maildrop:
 
         The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
         """
-        yield from self._wire.pieces(maildrop.run_raw_command(self._box, line), ended)
+        yield from self._driver.pieces(maildrop.run_raw_command(self._box, line), ended)
 
     def delete(self, message: Message | int) -> None:
         """Mark a message; `commit` removes it."""
         number = message if isinstance(message, int) else message.number
-        self._wire.run(maildrop.mark(self._box, number))
+        self._driver.run(maildrop.mark(self._box, number))
 
     def undelete(self) -> None:
         """Take all marks away."""
-        self._wire.run(maildrop.unmark(self._box))
+        self._driver.run(maildrop.unmark(self._box))
 
     @property
     def marked(self) -> frozenset[int]:
@@ -165,10 +165,10 @@ class Maildrop:
     def commit(self) -> None:
         """Remove what is marked, and hang up. Raises RemoteError: not all of it is gone."""
         try:
-            self._wire.run(maildrop.commit(self._box))
+            self._driver.run(maildrop.commit(self._box))
         finally:
             if self.session.peer.broken:  # else it was refused, for another call is under way
-                self._wire.close()
+                self._driver.close()
 
     def close(self) -> None:
         """Leave, and delete nothing.
@@ -177,9 +177,9 @@ class Maildrop:
         """
         try:
             if self._box.may_quit:
-                self._wire.flow.patience_at_most(maildrop.QUIT_SECONDS)
+                self._driver.limit_reply_timeout(maildrop.QUIT_SECONDS)
                 try:
-                    self._wire.run(leave(self.session))
+                    self._driver.run(leave(self.session))
                 except (RemoteError, LocalError) as error:
                     maildrop.quit_failed(self.session, error)
         finally:
@@ -187,7 +187,7 @@ class Maildrop:
 
     def hang_up(self) -> None:
         """Close the connection at once."""
-        self._wire.close()
+        self._driver.close()
 
     def __enter__(self) -> Self:
         return self

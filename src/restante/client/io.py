@@ -1,7 +1,7 @@
-"""Between dialogues and sockets: TLS, deadlines, and names for what goes wrong.
+"""Between dialogues and sockets: TLS, deadlines, and the ids of errors.
 
-A driver does four things for it: send octets, wait for octets until a time, hand chunks on, and do
-work that takes processor time.
+`ClientIO` carries out the effects of a dialogue by four simpler ones with deadlines, which a driver
+does on its socket: write octets, read octets, hand a chunk on, and run work in a thread.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.client import error_ids
 from restante.client.tls import ClientTlsLayer
-from restante.protocol.client.connection import (
+from restante.protocol.client.effects import (
     Compute,
     MessageChunk,
     Peek,
@@ -24,6 +24,7 @@ from restante.protocol.client.connection import (
     Send,
     StartClientTls,
 )
+from restante.protocol.effects import Effect
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from restante.client.options import Options
     from restante.client.session import ClientSession
-    from restante.protocol.client.connection import Dialogue, Step
+    from restante.protocol.client.effects import ClientEffect, Dialogue
 
 T = TypeVar("T")
 
@@ -56,23 +57,23 @@ BUSY = (
 
 
 @dataclass(frozen=True, slots=True)
-class WriteBytes:
-    """Octets for the socket."""
+class WriteBytes(Effect[bytes]):
+    """Write octets to the socket; the result is b"". Throws OSError."""
 
     octets: bytes
     until: float
 
 
 @dataclass(frozen=True, slots=True)
-class ReadBytes:
-    """Octets from the socket, b"" at their end; TimeoutError when none came in time."""
+class ReadBytes(Effect[bytes]):
+    """Return octets from the socket, b"" at their end. Throws OSError, such as TimeoutError."""
 
     until: float  # by time.monotonic(), or NOW: only what is there
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """Work that takes processor time; TimeoutError when it was not done in time."""
+class RunWork(Effect[bytes]):
+    """Run work that needs processor time; the result is b"". Throws TimeoutError."""
 
     work: Callable[[], None]
     until: float
@@ -85,8 +86,10 @@ class Finished(Generic[T]):
     value: T
 
 
-Doing: TypeAlias = WriteBytes | ReadBytes | MessageChunk | Work
-Flowing: TypeAlias = Generator[Doing, bytes | None, T]
+IOEffect: TypeAlias = WriteBytes | ReadBytes | RunWork | MessageChunk
+
+IOSteps: TypeAlias = Generator[IOEffect, Any, T]
+"""A dialogue under way on a connection; T is its result."""
 
 
 def ending(options: Options) -> float:
@@ -121,12 +124,12 @@ def seconds_until(until: float) -> float | None:
     return None if left == float("inf") else left
 
 
-def advance(flowing: Flowing[T], answer: bytes | OSError | None) -> Doing | Finished[T]:
-    """Give the answer to the last step, None at first, and return the next step."""
+def advance(steps: IOSteps[T], answer: bytes | OSError | None) -> IOEffect | Finished[T]:
+    """Send the answer to the last effect, None at first, and return the next effect."""
     try:
         if isinstance(answer, OSError):
-            return flowing.throw(answer)
-        return flowing.send(answer)
+            return steps.throw(answer)
+        return steps.send(answer)
     except StopIteration as done:
         return Finished(done.value)
 
@@ -148,7 +151,7 @@ class ClientIO:
         self.ends = min(session.ends, ending(options))
         self._until = 0.0  # when the patience with the present line is over
 
-    def run(self, dialogue: Dialogue[T]) -> Flowing[T]:
+    def run(self, dialogue: Dialogue[T]) -> IOSteps[T]:
         """Carry out a dialogue. Raises RemoteError, whose id says what is behind it.
 
         Raises LocalError: another one is under way, or has ended where there is no place to go on
@@ -174,41 +177,41 @@ class ClientIO:
         finally:
             self._busy.release()
 
-    def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> Flowing[T]:
-        """Take a dialogue's steps; what it sends is added to `sent`, before it is on its way."""
+    def _carry_out(self, dialogue: Dialogue[T], sent: list[bytes]) -> IOSteps[T]:
+        """Carry out a dialogue's effects; `sent` gets what it sends, before it is on its way."""
         with contextlib.closing(dialogue):
             try:
-                step = next(dialogue)
+                effect = next(dialogue)
                 while True:
                     try:
-                        answer = yield from self._take(step, sent)
+                        answer = yield from self._fulfil(effect, sent)
                     except RemoteError as error:  # the dialogue may know the cause of it
-                        step = dialogue.throw(error)
+                        effect = dialogue.throw(error)
                     else:
-                        step = dialogue.send(answer)
+                        effect = dialogue.send(answer)
             except StopIteration as done:
                 result: T = done.value
                 return result
 
-    def _take(self, step: Step, sent: list[bytes]) -> Flowing[bytes]:
-        """Take one step and return its answer."""
-        match step:
+    def _fulfil(self, effect: ClientEffect, sent: list[bytes]) -> IOSteps[bytes]:
+        """Carry one effect out and return its result."""
+        match effect:
             case Send():
-                sent.append(step.octets)
-                yield from self._send(step.octets)
+                sent.append(effect.octets)
+                yield from self._send(effect.octets)
             case Receive():
-                return (yield from self._receive(fresh=step.fresh))
+                return (yield from self._receive(fresh=effect.fresh))
             case Peek():
-                return (yield from self._glance(step.seconds))
+                return (yield from self._peek(effect.seconds))
             case StartClientTls():
                 yield from self.start_tls()
             case MessageChunk():
-                yield step
+                yield effect
             case Compute():
-                yield from self._compute(step.work)
+                yield from self._compute(effect.work)
         return b""
 
-    def start_tls(self) -> Flowing[None]:
+    def start_tls(self) -> IOSteps[None]:
         """Do the handshake. Raises SecurityError, ConnectionLostError, ReplyTimeoutError."""
         session = self.session
         session.peer.phase = Phase.TLS
@@ -234,24 +237,28 @@ class ClientIO:
         session.tls = layer
         session.peer.add_trace("<", f"({layer.version} {layer.cipher})")
         early = layer.receive(b"")
-        session.peer.inbox += early
+        session.peer.unread += early
 
-    def patience(self, seconds: float) -> None:
-        """Wait so long for each reply from now on."""
+    def set_reply_timeout(self, seconds: float) -> None:
+        """Wait `seconds` for each reply from now on."""
         self._seconds = seconds
 
-    def patience_at_most(self, seconds: float) -> None:
-        """Wait no longer than that for each reply from now on."""
+    def limit_reply_timeout(self, seconds: float) -> None:
+        """Wait at most `seconds` for each reply from now on."""
         self._seconds = min(seconds, self._seconds)
 
-    def farewell(self) -> bytes:
-        """Return what TLS says before the socket is closed."""
+    def extend(self, seconds: float) -> None:
+        """Give the whole call `seconds` more."""
+        self.ends += seconds
+
+    def tls_close_notify(self) -> bytes:
+        """Return the octets by which TLS ends, b"" without TLS."""
         return self.session.tls.goodbye() if self.session.tls else b""
 
     def _deadline(self, seconds: float) -> float:
         return min(time.monotonic() + seconds, self.ends)
 
-    def _send(self, octets: bytes) -> Flowing[None]:
+    def _send(self, octets: bytes) -> IOSteps[None]:
         tls = self.session.tls
         try:
             sealed = tls.seal(octets) if tls else octets
@@ -261,21 +268,21 @@ class ClientIO:
             ) from None
         yield from self._out(sealed)
 
-    def _out(self, octets: bytes) -> Flowing[None]:
+    def _out(self, octets: bytes) -> IOSteps[None]:
         """Send. A peer that hung up may have said why, so what it said is read all the same."""
         try:
-            yield WriteBytes(octets, self._deadline(self._seconds))
+            yield from WriteBytes(octets, self._deadline(self._seconds))
         except TimeoutError:
             raise self._stalled("took nothing") from None
         except OSError:
             return
 
-    def _receive(self, *, fresh: bool) -> Flowing[bytes]:
+    def _receive(self, *, fresh: bool) -> IOSteps[bytes]:
         if fresh:
             self._until = self._deadline(self._seconds)
         return (yield from self._plain(self._until))
 
-    def _plain(self, until: float) -> Flowing[bytes]:
+    def _plain(self, until: float) -> IOSteps[bytes]:
         """Return octets in plain, as soon as there are any."""
         tls = self.session.tls
         if tls is None:
@@ -291,9 +298,9 @@ class ClientIO:
                 return plain
         return b""
 
-    def _in(self, until: float) -> Flowing[bytes]:
+    def _in(self, until: float) -> IOSteps[bytes]:
         try:
-            return (yield ReadBytes(until)) or b""
+            return (yield from ReadBytes(until))
         except TimeoutError:
             raise self._stalled("said nothing") from None
         except ConnectionResetError:
@@ -301,17 +308,17 @@ class ClientIO:
         except OSError as error:
             raise self.session.peer.error(ConnectionLostError, "conn-lost", str(error)) from None
 
-    def _compute(self, work: Callable[[], None]) -> Flowing[None]:
+    def _compute(self, work: Callable[[], None]) -> IOSteps[None]:
         """Do long work within the time for the whole call. Raises ReplyTimeoutError."""
         try:
-            yield Work(work, self.ends)
+            yield from RunWork(work, self.ends)
         except TimeoutError:
             raise self._stalled("wanted a proof that was not computed") from None
 
-    def _glance(self, seconds: float) -> Flowing[bytes]:
+    def _peek(self, seconds: float) -> IOSteps[bytes]:
         tls = self.session.tls
         try:
-            raw = (yield ReadBytes(self._deadline(seconds) if seconds else NOW)) or b""
+            raw = yield from ReadBytes(self._deadline(seconds) if seconds else NOW)
         except OSError:  # TimeoutError is one
             return b""
         return tls.receive(raw) if tls and raw else raw
@@ -323,12 +330,12 @@ class ClientIO:
             name, text = "out-of-time", time_over(options)
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
-        if peer.inbox:
-            text += f', after "{peer.excerpt(bytes(peer.inbox))}"'
+        if peer.unread:
+            text += f', after "{peer.excerpt(bytes(peer.unread))}"'
         return peer.error(ReplyTimeoutError, name, text)
 
     def _reset(self) -> RemoteError:
         peer = self.session.peer
-        at_once = peer.phase == "greeting" and not peer.inbox
+        at_once = peer.phase == "greeting" and not peer.unread
         name = "tcp-reset" if at_once else "conn-lost"
         return peer.error(ConnectionLostError, name, "the server reset the connection")

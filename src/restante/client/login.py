@@ -19,7 +19,6 @@ from restante.client.mechanisms import (
     unusable_reason,
 )
 from restante.protocol.client import operations, sasl
-from restante.protocol.client.connection import carry_out
 from restante.protocol.errors import (
     ConnectionLostError,
     LocalError,
@@ -35,7 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.client.session import ClientSession
-    from restante.protocol.client.connection import Dialogue, Operation, Status
+    from restante.protocol.client.effects import Dialogue
+    from restante.protocol.client.pipeline import Operation
+    from restante.protocol.client.replies import Status
 
 _NEVER = frozenset("\r\n\0")  # RFC 4616 section 2; a line end would begin another command
 ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
@@ -63,7 +64,7 @@ def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
         raise _no_way(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
         with contextlib.suppress(ServerRefusedError):  # the login goes on without it
-            yield from carry_out(peer, operations.utf8())
+            yield from session.carry_out(operations.utf8())
     yield from _try(session, credentials, ways, spare)
     peer.phase = Phase.MAILBOX
 
@@ -166,7 +167,7 @@ def _ways(session: ClientSession, credentials: Credentials) -> tuple[list[str], 
     offered = [name for name in CLIENT_MECHANISMS if name in session.mechanisms]
     if session.options.token:
         ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
-        return (ways[:1], ways[1:]) if session.secret else ([], [])
+        return (ways[:1], ways[1:]) if session.cleartext_allowed else ([], [])
     offered = [name for name in offered if name not in TOKENS and name != "EXTERNAL"]
     proving = [
         name for name in offered if name not in CLEAR and not unusable_reason(credentials, name)
@@ -174,7 +175,7 @@ def _ways(session: ClientSession, credentials: Credentials) -> tuple[list[str], 
     if session.timestamp:
         proving.append("APOP")
     saying: list[str] = []
-    if session.secret:
+    if session.cleartext_allowed:
         try:
             saying = _saying(session, credentials, offered)
         except LocalError:  # a line holds no such password, and a proof needs no such line
@@ -214,7 +215,7 @@ def _saying(session: ClientSession, credentials: Credentials, offered: list[str]
 
 def _no_way(session: ClientSession) -> SecurityError | ServerRefusedError:
     peer = session.peer
-    if not session.secret:
+    if not session.cleartext_allowed:
         text = "every way to log in here would show the password; it was not sent"
         return SecurityError("stls-missing", text, phase=Phase.LOGIN)
     text = f"no way to log in that both ends know: the server has {session.mechanisms}"
@@ -222,17 +223,16 @@ def _no_way(session: ClientSession) -> SecurityError | ServerRefusedError:
 
 
 def _go(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[None]:
-    peer = session.peer
-    if way in ("USER", *CLEAR) and not session.secret:
+    if way in ("USER", *CLEAR) and not session.cleartext_allowed:
         raise _no_way(session)
     if way == "USER":
-        yield from carry_out(peer, operations.user(credentials.user))
-        yield from carry_out(peer, operations.pass_(credentials.password))
+        yield from session.carry_out(operations.user(credentials.user))
+        yield from session.carry_out(operations.pass_(credentials.password))
     elif way == "APOP":
         digest = apop_digest(session.timestamp, credentials.password)
-        yield from carry_out(peer, operations.apop(credentials.user, digest))
+        yield from session.carry_out(operations.apop(credentials.user, digest))
     else:
-        yield from carry_out(peer, _auth(session, credentials, way))
+        yield from session.carry_out(_auth(session, credentials, way))
 
 
 def _auth(session: ClientSession, credentials: Credentials, way: str) -> Operation[Status]:

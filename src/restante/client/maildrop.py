@@ -13,7 +13,9 @@ from restante.client.error_ids import assign_id, is_unknown_command
 from restante.client.options import Target, parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client import operations
-from restante.protocol.client.connection import LISTING_LIMIT, Peek, carry_out, pipelined
+from restante.protocol.client.connection import LISTING_LIMIT
+from restante.protocol.client.effects import Peek
+from restante.protocol.client.pipeline import pipelined
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from restante.client.mechanisms import Credentials
-    from restante.protocol.client.connection import Dialogue, ServerPeer, Status
+    from restante.protocol.client.connection import ServerPeer
+    from restante.protocol.client.effects import Dialogue
+    from restante.protocol.client.replies import Status
 
 
 QUIT_SECONDS = 2.0  # for the answer to a QUIT that removes nothing
@@ -109,32 +113,30 @@ def open_(session: ClientSession, credentials: Credentials) -> Dialogue[Maildrop
 
 def load(session: ClientSession) -> Dialogue[MaildropState]:
     """List the messages of a session that is logged in."""
-    peer = session.peer
-    peer.phase = Phase.MAILBOX
-    sizes = yield from _sizes(peer)
+    sizes = yield from _sizes(session)
     uids: dict[int, str] = {}
     try:
-        uids = yield from carry_out(peer, operations.uidl())
+        uids = yield from session.carry_out(operations.uidl())
     except ServerRefusedError:
-        peer.add_trace("<", "(no unique-ids)")
+        session.peer.add_trace("<", "(no unique-ids)")
     entries = {
         number: MessageInfo(number, size, uids.get(number)) for number, size in sizes.items()
     }
     return MaildropState(session, entries)
 
 
-def _sizes(peer: ServerPeer) -> Dialogue[dict[int, int]]:
+def _sizes(session: ClientSession) -> Dialogue[dict[int, int]]:
     """Return LIST's sizes. Raises ServerRefusedError: it is refused, and STAT does not say why."""
     try:
-        return (yield from carry_out(peer, operations.list_()))
+        return (yield from session.carry_out(operations.list_()))
     except ServerRefusedError as refused:
         try:
-            totals = yield from carry_out(peer, operations.stat())
+            totals = yield from session.carry_out(operations.stat())
         except ServerRefusedError as again:
             if not says_empty(again):
                 raise refused from None
             totals = operations.MailboxTotals(0, 0)
-        return empty_list(peer, refused, totals)
+        return empty_list(session, refused, totals)
 
 
 def says_empty(refused: ServerRefusedError) -> bool:
@@ -143,7 +145,7 @@ def says_empty(refused: ServerRefusedError) -> bool:
 
 
 def empty_list(
-    peer: ServerPeer, refused: ServerRefusedError, totals: operations.MailboxTotals
+    session: ClientSession, refused: ServerRefusedError, totals: operations.MailboxTotals
 ) -> dict[int, int]:
     """Return no sizes where LIST is refused of an empty mailbox.
 
@@ -151,26 +153,25 @@ def empty_list(
     """
     if totals.messages or refused.code:
         raise refused
-    peer.odd("list-empty", f'LIST is refused of an empty mailbox: "{refused.text}"')
+    session.note_oddity("list-empty", f'LIST is refused of an empty mailbox: "{refused.text}"')
     return {}
 
 
-def _next(box: MaildropState, phase: Phase, seconds: float = 0) -> Dialogue[ServerPeer]:
-    """Begin a command in a phase. What came since the last reply nobody asked for.
+def _next(box: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
+    """Check that nothing came since the last reply; in `seconds` it may still come.
 
-    Raises MalformedReplyError.
-
-    Raises ConnectionLostError: it was an -ERR, by which a server takes its leave.
+    Raises:
+        MalformedReplyError: it was not asked for.
+        ConnectionLostError: it was an -ERR, by which the server ends the session.
     """
     peer = box.session.peer
-    peer.inbox += yield Peek(seconds)
-    extra = peer.excerpt(bytes(peer.inbox))
+    peer.unread += yield from Peek(seconds)
+    extra = peer.excerpt(bytes(peer.unread))
     if extra.startswith("-ERR"):
         raise peer.error(
             ConnectionLostError, "conn-lost", f'the server ended the session: "{extra}"'
         )
-    peer.check_inbox()
-    peer.phase = phase
+    peer.check_unread()
     return peer
 
 
@@ -195,7 +196,7 @@ def headers(
             raise peer.error(MalformedReplyError, "bad-reply", text)
 
     window = session.options.window if session.can_pipeline else 0
-    peer = yield from _next(box, Phase.MESSAGE)
+    peer = yield from _next(box)
     heads = yield from pipelined(peer, batch, window, count)
     for head in heads:
         if isinstance(head, ServerRefusedError):
@@ -233,9 +234,9 @@ def retrieve(box: MaildropState, number: int) -> Dialogue[operations.MessageEnd]
     if size and most and size > most:
         text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
         raise LocalError(text)
-    peer = yield from _next(box, Phase.MESSAGE)
+    yield from _next(box)
     box.retrieved = True
-    received = yield from carry_out(peer, operations.retr(number, size, most))
+    received = yield from box.session.carry_out(operations.retr(number, size, most))
     check_end(session, number, received)
     return received
 
@@ -294,11 +295,11 @@ def mark(box: MaildropState, number: int) -> Dialogue[None]:
     It counts as marked from the command on: the server may have heard it, come a reply or not.
     """
     operation = operations.dele(number)
-    peer = yield from _next(box, Phase.MAILBOX)
+    yield from _next(box)
     before = frozenset(box.marked)
     box.marked.add(number)
     try:
-        yield from carry_out(peer, operation)
+        yield from box.session.carry_out(operation)
     except ServerRefusedError:
         box.marked &= before
         raise
@@ -306,16 +307,16 @@ def mark(box: MaildropState, number: int) -> Dialogue[None]:
 
 def unmark(box: MaildropState) -> Dialogue[None]:
     """Take all marks away. RFC 1939 section 5."""
-    peer = yield from _next(box, Phase.MAILBOX)
-    yield from carry_out(peer, operations.rset())
+    yield from _next(box)
+    yield from box.session.carry_out(operations.rset())
     box.marked.clear()
 
 
 def run_raw_command(box: MaildropState, line: str) -> Dialogue[Status]:
     """Carry out a line that a person typed, and keep count of what it marks and fetches."""
     operation = raw_command(line)
-    peer = yield from _next(box, box.session.peer.phase)
-    status = yield from carry_out(peer, operation)
+    yield from _next(box)
+    status = yield from box.session.carry_out(operation)
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
         if verb == "DELE":  # what is marked by no number nobody knows: call it 0
@@ -336,7 +337,7 @@ def commit(box: MaildropState) -> Dialogue[None]:
             step, or the server had ended the session; nothing is removed.
     """
     try:
-        yield from _next(box, Phase.QUIT, operations.LINGER if box.retrieved else 0)
+        yield from _next(box, operations.LINGER if box.retrieved else 0)
         yield from sessions.leave(box.session)
     finally:
         box.session.peer.broken = True
@@ -351,7 +352,7 @@ def quit_failed(session: ClientSession, error: Exception) -> None:
         raise error
     if isinstance(error, ReplyTimeoutError):
         text = f"{error.text}; nothing was to be removed"
-        session.peer.odd("quit-noreply", text)
+        session.peer.note_oddity("quit-noreply", text)
 
 
 def _is_first(error: ConnectionLostError, session: ClientSession) -> bool:
@@ -376,7 +377,7 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
     if not (at_capa or behind_it) or not session.options.capa:
         return None
     again = ClientSession(session.target, replace(session.options, capa=False), ends=session.ends)
-    again.peer.odd("capa-lost", error.text)
+    again.peer.note_oddity("capa-lost", error.text)
     return again
 
 

@@ -7,8 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from restante.client import threads
-from restante.client.discovery import mail_address
+from restante.client import mail_address, threads
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:

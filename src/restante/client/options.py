@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
-from restante.client.discovery.mail_address import ascii_host
+from restante.client.mail_address import ascii_host
 from restante.net.addresses import format_host_port, is_loopback
 
 if TYPE_CHECKING:

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.client.options import Options, Target
 from restante.protocol.client import operations
-from restante.protocol.client.connection import (
-    LINE_LIMIT,
-    Receive,
-    ServerPeer,
-    StartClientTls,
-    Status,
-    carry_out,
-    is_printable,
-)
-from restante.protocol.client.noise import without_noise
+from restante.protocol.client.connection import LINE_LIMIT, ServerPeer
+from restante.protocol.client.effects import Receive, StartClientTls
+from restante.protocol.client.pipeline import carry_out
+from restante.protocol.client.replies import Status, strip_noise
 from restante.protocol.errors import MalformedReplyError, Phase, SecurityError, ServerRefusedError
+from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from restante.client.tls import ClientTlsLayer
-    from restante.protocol.client.connection import Dialogue
+    from restante.protocol.client.effects import Dialogue
+    from restante.protocol.client.pipeline import Operation
+
+T = TypeVar("T")
 
 _PART = "[!-;=?A-~]+"  # ASCII that is seen, but for "<", ">" and "@"
 _TIMESTAMP = re.compile(f"<{_PART}@{_PART}>")
@@ -68,9 +68,54 @@ class ClientSession:
         self.peer.trace = self.options.trace
         self.peer.notice = self.options.notice
 
+    def carry_out(self, operation: Operation[T]) -> Dialogue[T]:
+        """Send one command and return what its reply says. Raises what its reader raises."""
+        return carry_out(self.peer, operation)
+
     @property
-    def secret(self) -> bool:
-        """Whether a password may go as it is."""
+    def oddities(self) -> Mapping[str, str]:
+        """What was wrong in replies that could be read all the same: ids and texts."""
+        return self.peer.oddities
+
+    def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
+        """Add an oddity, if it is the first one with its id."""
+        self.peer.note_oddity(id, text)
+
+    def take_oddity(self, id: str) -> str | None:  # noqa: A002  # see RemoteError
+        """Remove an oddity and return its text, None if there is none with this id."""
+        return self.peer.oddities.pop(id, None)
+
+    def redact(self, text: str) -> str:
+        """Return a text without the secrets of this session."""
+        return self.peer.redact(text)
+
+    def excerpt(self, octets: bytes, most: int = 100) -> str:
+        """Return the first `most` characters of the server's octets, without secrets."""
+        return self.peer.excerpt(octets, most)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the server has sent octets that no reply has used."""
+        return bool(self.peer.unread)
+
+    def continue_waiting(self) -> None:
+        """Allow calls again after a ReplyTimeoutError of the greeting.
+
+        No command was sent, so that no late reply can be taken for another's.
+        """
+        self.peer.broken = False
+
+    def inherit_secrets(self, other: ClientSession) -> None:
+        """Hide the secrets of another session, too: the server may repeat them in its greeting."""
+        self.peer.secrets += other.peer.secrets
+
+    def inherit_oddities(self, other: ClientSession) -> None:
+        """Add the oddities of another session with the same server."""
+        self.peer.oddities |= other.peer.oddities
+
+    @property
+    def cleartext_allowed(self) -> bool:
+        """Whether a password may be sent as it is."""
         free = self.options.insecure_plaintext or self.target.loopback
         return self.tls is not None or (free and not self.options.require_tls)
 
@@ -100,26 +145,26 @@ def greet(session: ClientSession) -> Dialogue[Status]:
     peer = session.peer
     peer.phase = Phase.GREETING
     fresh = True
-    while b"\n" not in peer.inbox:
+    while b"\n" not in peer.unread:
         _check_protocol(peer)
-        octets = yield Receive(fresh)
+        octets = yield from Receive(fresh)
         if not octets:
-            raise peer.lost()
-        peer.inbox += octets
+            raise peer.connection_lost()
+        peer.unread += octets
         fresh = False
-        if len(peer.inbox) > LINE_LIMIT:
+        if len(peer.unread) > LINE_LIMIT:
             break  # reading the line says what is wrong with it
     _check_protocol(peer)
-    session.greeting = yield from operations.greeting(peer)
+    session.greeting = yield from peer.read_ok()
     return session.greeting
 
 
 def _check_protocol(peer: ServerPeer) -> None:
-    said = without_noise(bytes(peer.inbox))
+    said = strip_noise(bytes(peer.unread))
     start = said[:4].upper()
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
         return
-    heard = is_printable(said[:200]).splitlines()[0]
+    heard = decode_text(said[:200]).splitlines()[0]
     kind = protocol_of(said)
     if kind == "TLS":
         raise peer.error(
@@ -148,12 +193,11 @@ def _article(kind: str) -> str:
 
 def ask_capabilities(session: ClientSession) -> Dialogue[None]:
     """Ask for CAPA, unless it is left out; an -ERR means that the server has none. RFC 2449."""
-    session.peer.phase = Phase.CAPA
     session.capabilities = None
     if not session.options.capa:
         return
     try:
-        session.capabilities = yield from carry_out(session.peer, operations.capa())
+        session.capabilities = yield from session.carry_out(operations.capa())
     except ServerRefusedError:
         session.capa_refused = True
 
@@ -171,27 +215,27 @@ def secure(session: ClientSession) -> Dialogue[None]:
             _check_clear(session, "TLS is required, and this account is used without it")
         return
     known = session.capabilities is not None
-    not_asked = session.target.loopback and session.secret
+    not_asked = session.target.loopback and session.cleartext_allowed
     if "STLS" not in (session.capabilities or {}) and (known or not_asked):
         _check_clear(session, "the server does not offer STLS")
         return
     try:
-        yield from carry_out(peer, operations.stls())
+        yield from session.carry_out(operations.stls())
     except ServerRefusedError as refused:
         if known:
             raise
         _check_clear(session, f'the server refused STLS: "{refused.text}"')
         return
-    if peer.inbox:
-        text = f"{len(peer.inbox)} octets in clear came behind the +OK of STLS: an attack"
+    if peer.unread:
+        text = f"{len(peer.unread)} octets in clear came behind the +OK of STLS: an attack"
         raise peer.error(SecurityError, "stls-injection", text)
-    yield StartClientTls()
+    yield from StartClientTls()
     session.before_tls = session.capabilities
     yield from ask_capabilities(session)
 
 
 def _check_clear(session: ClientSession, why: str) -> None:
-    if not session.secret:
+    if not session.cleartext_allowed:
         text = f"{why}: the password would travel in clear; it was not sent"
         raise session.peer.error(SecurityError, "stls-missing", text)
 
@@ -205,5 +249,4 @@ def open_(session: ClientSession) -> Dialogue[None]:
 
 def leave(session: ClientSession) -> Dialogue[Status]:
     """QUIT: what was marked is removed. RFC 1939 section 6."""
-    session.peer.phase = Phase.QUIT
-    return (yield from carry_out(session.peer, operations.quit_()))
+    return (yield from session.carry_out(operations.quit_()))

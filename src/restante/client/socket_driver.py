@@ -11,21 +11,21 @@ from restante.client.io import (
     ClientIO,
     Finished,
     ReadBytes,
-    Work,
+    RunWork,
     WriteBytes,
     advance,
     seconds_to_connect,
     seconds_until,
 )
-from restante.protocol.client.connection import MessageChunk
+from restante.protocol.client.effects import MessageChunk
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from restante.client.io import Flowing
+    from restante.client.io import IOEffect, IOSteps
     from restante.client.session import ClientSession
-    from restante.protocol.client.connection import Dialogue
+    from restante.protocol.client.effects import Dialogue
 
 T = TypeVar("T")
 
@@ -37,36 +37,47 @@ class SocketDriver:
 
     def __init__(self, session: ClientSession, sock: socket.socket) -> None:
         self.session = session
-        self.flow = ClientIO(session)
+        self._io = ClientIO(session)
         self.socket = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def begin(self) -> None:
         """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
         if self.session.target.tls == "implicit":
-            self._drive(self.flow.start_tls())
-            self.session.peer.phase = Phase.GREETING
+            self._drive(self._io.start_tls())
 
     def run(self, dialogue: Dialogue[T]) -> T:
         """Carry out a dialogue and return its result. Raises RemoteError."""
-        return self._drive(self.flow.run(dialogue))
+        return self._drive(self._io.run(dialogue))
 
     def pieces(self, dialogue: Dialogue[T], ended: list[T]) -> Generator[bytes, None, None]:
         """Yield the chunks of a dialogue; its result is appended to `ended`. Raises RemoteError."""
-        ended.append((yield from self._pieces(self.flow.run(dialogue))))
+        ended.append((yield from self._pieces(self._io.run(dialogue))))
+
+    def set_reply_timeout(self, seconds: float) -> None:
+        """Wait `seconds` for each reply from now on."""
+        self._io.set_reply_timeout(seconds)
+
+    def limit_reply_timeout(self, seconds: float) -> None:
+        """Wait at most `seconds` for each reply from now on."""
+        self._io.limit_reply_timeout(seconds)
+
+    def extend(self, seconds: float) -> None:
+        """Give the whole call `seconds` more."""
+        self._io.extend(seconds)
 
     def close(self) -> None:
         """Hang up."""
         self.session.peer.broken = True
         with contextlib.suppress(OSError):
             self.socket.settimeout(1)
-            self.socket.sendall(self.flow.farewell())
+            self.socket.sendall(self._io.tls_close_notify())
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)  # another thread may wait for a reply
         self.socket.close()
 
-    def _drive(self, flowing: Flowing[T]) -> T:
-        with contextlib.closing(self._pieces(flowing)) as pieces:
+    def _drive(self, steps: IOSteps[T]) -> T:
+        with contextlib.closing(self._pieces(steps)) as pieces:
             try:
                 while True:
                     next(pieces)
@@ -74,36 +85,36 @@ class SocketDriver:
                 result: T = done.value
                 return result
 
-    def _pieces(self, flowing: Flowing[T]) -> Generator[bytes, None, T]:
-        """Take the steps; whoever leaves in the middle of a reply hangs up."""
+    def _pieces(self, steps: IOSteps[T]) -> Generator[bytes, None, T]:
+        """Carry the effects out; to leave in the middle of a reply closes the connection."""
         try:
-            step = advance(flowing, None)
-            while not isinstance(step, Finished):
-                if isinstance(step, MessageChunk):
-                    yield step.octets
-                step = advance(flowing, self._answer(step))
-            return step.value
+            effect = advance(steps, None)
+            while not isinstance(effect, Finished):
+                if isinstance(effect, MessageChunk):
+                    yield effect.octets
+                effect = advance(steps, self._answer(effect))
+            return effect.value
         finally:
-            flowing.close()
-            if self.flow.broken_off:
+            steps.close()
+            if self._io.broken_off:
                 self.close()
 
-    def _answer(self, step: WriteBytes | ReadBytes | MessageChunk | Work) -> bytes | OSError:
-        if isinstance(step, MessageChunk):
+    def _answer(self, effect: IOEffect) -> bytes | OSError:
+        if isinstance(effect, MessageChunk):
             return b""
         try:
-            return self._do(step)
+            return self._do(effect)
         except OSError as error:
             return error
 
-    def _do(self, step: WriteBytes | ReadBytes | Work) -> bytes:
-        if isinstance(step, Work):
-            threads.start(step.work, "compute").result(seconds_until(step.until))
+    def _do(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
+        if isinstance(effect, RunWork):
+            threads.start(effect.work, "compute").result(seconds_until(effect.until))
             return b""
-        self.socket.settimeout(seconds_until(step.until))
-        if isinstance(step, ReadBytes):
+        self.socket.settimeout(seconds_until(effect.until))
+        if isinstance(effect, ReadBytes):
             return self.socket.recv(PIECE)
-        self.socket.sendall(step.octets)
+        self.socket.sendall(effect.octets)
         return b""
 
 

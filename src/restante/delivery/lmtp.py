@@ -114,7 +114,7 @@ class SmtpConnection(SMTP):
         self._ended = True
         if self.delivering or self.transport is None:
             return
-        transport = cast(asyncio.Transport, self.transport)
+        transport = cast("asyncio.Transport", self.transport)
         if transport.get_write_buffer_size():
             transport.abort()  # a peer that reads nothing would keep us waiting
         else:
@@ -129,7 +129,7 @@ class SmtpConnection(SMTP):
     def abort(self) -> None:
         """End the connection at once."""
         if self.transport is not None:
-            cast(asyncio.Transport, self.transport).abort()
+            cast("asyncio.Transport", self.transport).abort()
 
     def _timeout_cb(self) -> None:
         if self.delivering:
@@ -154,7 +154,7 @@ class SmtpConnection(SMTP):
 
     async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
         """Take a message and put it into each recipient's maildrop."""
-        letter = cast(DeliveryEnvelope, self.envelope)
+        letter = cast("DeliveryEnvelope", self.envelope)
         if await self.check_helo_needed():
             return
         if not letter.owners or arg:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from restante.diagnosis.reply_sync import ReplyTracker
+from restante.client.reply_sync import ReplyTracker
 from restante.diagnosis.report import Finding, Report, Step
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from restante.client.session import ClientSession
     from restante.client.socket_driver import SocketDriver
     from restante.diagnosis.request import CheckRequest
-    from restante.protocol.client.connection import Dialogue, T
+    from restante.protocol.client.effects import Dialogue, T
 
 MOST_TRACE = 2000  # lines of a trace that are kept
 
@@ -61,7 +61,7 @@ class CheckContext:
 
     def run(self, dialogue: Dialogue[T]) -> T:
         """Hold a dialogue in which replies are counted. Raises RemoteError: desync among others."""
-        return self.online.run(self.counted.in_sync(self.session.peer, dialogue))
+        return self.online.run(self.counted.in_sync(self.session, dialogue))
 
     @property
     def left(self) -> float:
@@ -76,7 +76,7 @@ class CheckContext:
     def more_time(self, seconds: float) -> None:
         """Let the check go on for so many seconds more."""
         self.ends += seconds
-        self.online.flow.ends += seconds
+        self.online.extend(seconds)
 
     def trace(self, direction: str, line: str) -> None:
         """Keep a line of the conversation."""
@@ -108,7 +108,7 @@ class CheckContext:
     def _name_oddities(self, step: Step) -> None:
         """Make warnings of what was read although it was wrong."""
         known = {finding.id for finding in self.report.findings}
-        found = self.session.peer.oddities if self.wire is not None else {}
+        found = self.session.oddities if self.wire is not None else {}
         for name, text in found.items():
             if name not in known:
                 step.details.append(("but", text))
@@ -142,11 +142,11 @@ class CheckContext:
         """Tell a reply that broke off from one that never came."""
         if self.wire is None or not isinstance(error, (ReplyTimeoutError, ConnectionLostError)):
             return
-        peer = self.session.peer
-        came = self.counted.missing(peer)
-        if isinstance(error, ReplyTimeoutError) and self.counted.unended(peer):
+        came = self.counted.missing(self.session)
+        unended = self.counted.is_unended(self.session)
+        if isinstance(error, ReplyTimeoutError) and unended:
             error.id, error.text = "no-end", came
-        elif came and not self.counted.unended(peer):
+        elif came and not unended:
             error.text += f"; {came}"
 
     def _own_limit(self, error: RemoteError) -> None:

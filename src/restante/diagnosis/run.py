@@ -77,7 +77,7 @@ def _go(work: CheckContext, progress: Callable[[int, int], object]) -> None:
         tls.implicit_tls_step(work)
     greeting.patient(work)
     greeting.greet(work)
-    work.online.flow.patience(work.question.options.reply_seconds)
+    work.online.set_reply_timeout(work.question.options.reply_seconds)
     greeting.capabilities(work)
     tls.stls_step(work)
     if work.session.before_tls is not None:
@@ -107,7 +107,7 @@ def _leave(work: CheckContext, box: MaildropState) -> None:
     if box.retrieved:
         return
     with work.step("quit") as step:
-        work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
+        work.online.limit_reply_timeout(maildrop.QUIT_SECONDS)
         try:
             work.online.run(sessions.leave(work.session))
         except (ConnectionLostError, ReplyTimeoutError) as error:
@@ -127,7 +127,7 @@ def _leave(work: CheckContext, box: MaildropState) -> None:
 
 def _say_goodbye(work: CheckContext) -> None:
     """QUIT without a login: nobody minds what becomes of it."""
-    work.online.flow.patience_at_most(maildrop.QUIT_SECONDS)
+    work.online.limit_reply_timeout(maildrop.QUIT_SECONDS)
     try:
         work.online.run(sessions.leave(work.session))
     except RemoteError as error:

@@ -74,3 +74,11 @@ def _category(character: str) -> str:
     if not character or (_SEARCH_UNSEEN(character) and character not in _SELECTORS):
         return ""
     return unicodedata.category(character)
+
+
+def decode_text(octets: bytes) -> str:
+    """Return text from a peer: UTF-8, else Latin-1, which accepts every octet."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")

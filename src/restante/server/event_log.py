@@ -167,7 +167,7 @@ def _prepare(
     def finished(event: Any) -> str:
         for process in processors:
             event = process(None, "warning", event)
-        return cast(str, event)
+        return cast("str", event)
 
     writer = LogWriter(file, lambda lines: finished({"event": "log", "lines_lost": lines}), turn)
     writer.at_end = rate.begin_anew

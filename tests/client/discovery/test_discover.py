@@ -15,8 +15,8 @@ import dns.rrset
 import pytest
 import trustme
 
-from restante.client import blocking
-from restante.client.discovery import autoconfig, lookup, mail_address
+from restante.client import blocking, mail_address
+from restante.client.discovery import autoconfig, lookup
 from restante.client.discovery.discover import Discovery, discover, ordered
 from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
 from restante.protocol.errors import ServerUnreachableError

@@ -12,7 +12,7 @@ from restante.cli.options.maildrop import open_maildrop
 from restante.cli.output.terminal import plain, plain_lines
 
 if TYPE_CHECKING:
-    from restante.protocol.client.connection import Status
+    from restante.protocol.client.replies import Status
 
 
 @click.command()

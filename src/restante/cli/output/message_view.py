@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.cli.output.terminal import plain
 from restante.diagnosis import wording
-from restante.protocol.client.connection import is_printable
+from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,9 +51,9 @@ def lines_in(pieces: Iterable[bytes]) -> Iterator[str]:
     for piece in pieces:
         *lines, held = (held + piece).split(b"\n")
         for line in lines:
-            yield is_printable(line.removesuffix(b"\r"))
+            yield decode_text(line.removesuffix(b"\r"))
         if len(held) > LONGEST:
-            yield is_printable(held)
+            yield decode_text(held)
             held = b""
     if held:
-        yield is_printable(held)
+        yield decode_text(held)

@@ -52,7 +52,7 @@ def _session(desk: ShellSession, drop: Maildrop) -> int:
         return loop.run_script(desk, sys.stdin)
     from restante.cli.shell.prompt import reader
 
-    return loop.run_interactive(desk, reader(desk, drop.session.peer.redacted))
+    return loop.run_interactive(desk, reader(desk, drop.session.redact))
 
 
 def _opener(account: AccountArgs, screen: ShellScreen) -> Callable[[], Maildrop]:

@@ -12,7 +12,7 @@ from restante.protocol.client.raw_command import is_multi_line
 
 if TYPE_CHECKING:
     from restante.cli.shell.session import ShellSession
-    from restante.protocol.client.connection import Status
+    from restante.protocol.client.replies import Status
 
 VERBS = (
     "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET", "NOOP", "QUIT", "CAPA", "LANG",

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from restante.client.discovery.mail_address import ascii_domain, is_below
+from restante.client.mail_address import ascii_domain, is_below
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
-    from restante.client.discovery.mail_address import MailAddress
+    from restante.client.mail_address import MailAddress
     from restante.client.options import Tls
 
 LIMIT = 256 * 1024  # octets of a file

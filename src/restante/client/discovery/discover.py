@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from restante.client import threads
-from restante.client.discovery import autoconfig, mail_address
+from restante.client import mail_address, threads
+from restante.client.discovery import autoconfig
 from restante.client.discovery.sources import NetworkSources, NotFoundError
 from restante.client.options import USUAL_PORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from restante.client.discovery.mail_address import MailAddress
     from restante.client.discovery.sources import DiscoverySources, SrvRecord
+    from restante.client.mail_address import MailAddress
     from restante.client.options import Tls
 
 SECONDS = 10.0

@@ -11,8 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
-from restante.client import name_resolution
-from restante.client.discovery import mail_address
+from restante.client import mail_address, name_resolution
 from restante.client.discovery.autoconfig import LIMIT
 from restante.client.tls import trusting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.client.discovery import mail_address
+from restante.client import mail_address
 from restante.client.options import Target
 from restante.protocol.errors import OtherDomainError, Phase, ServerUnreachableError
 

@@ -14,7 +14,7 @@ from restante.protocol.errors import MalformedReplyError, Phase, RemoteError, Re
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
-    from restante.protocol.client.connection import Status
+    from restante.protocol.client.replies import Status
 
 LONGEST = 512  # octets of a reply's first line, with CR LF: RFC 1939 section 3
 FIRST_WAIT = 4.0  # seconds of silence after which the port is asked whether it speaks TLS
@@ -52,7 +52,7 @@ def patient(work: CheckContext) -> None:
     session = work.session
     if session.tls is None:
         seconds = min(FIRST_WAIT, session.options.reply_seconds)
-        work.online.flow.patience(seconds)
+        work.online.set_reply_timeout(seconds)
 
 
 def _silent(work: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
@@ -60,7 +60,7 @@ def _silent(work: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
 
     Raises CheckAborted.
     """
-    if work.session.tls is None and not work.session.peer.inbox:
+    if work.session.tls is None and not work.session.has_unread:
         seconds = min(connect.A_MOMENT * 2, work.left)
         answer = port_probe.probe_tls(work.address, work.target.port, seconds)
         kind = port_probe.kind_of(answer) if answer else ""
@@ -73,8 +73,8 @@ def _silent(work: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
             work.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = work.session.options
-    work.online.flow.patience(max(0.1, options.reply_seconds - FIRST_WAIT))
-    work.session.peer.broken = False  # nothing was asked yet, so no reply can be mistaken
+    work.online.set_reply_timeout(max(0.1, options.reply_seconds - FIRST_WAIT))
+    work.session.continue_waiting()
     try:
         return work.run(sessions.greet(work.session))
     except ReplyTimeoutError as later:
@@ -131,7 +131,7 @@ def leave_capa_out(work: CheckContext, error: RemoteError) -> None:
         raise error from None
     work.online.close()
     work.wire = wire
-    work.session.peer.oddities |= without.peer.oddities
+    work.session.inherit_oddities(without)
 
 
 def changed(before: dict[str, str] | None, after: dict[str, str] | None) -> str:

@@ -90,10 +90,10 @@ def _until_free(work: CheckContext, step: Step, password: str) -> None:
 
 def _connect_again(work: CheckContext) -> None:
     """Connect anew: some servers hang up after a refusal."""
-    heard = work.session.peer.secrets  # by the server, which may say them in its greeting
+    before = work.session
     work.online.close()
     work.wire = connect.reconnect(work, work.session.options)
-    work.session.peer.secrets += heard
+    work.session.inherit_secrets(before)
     work.online.begin()
     work.run(sessions.open_(work.session))
 

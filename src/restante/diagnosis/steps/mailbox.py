@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING
 
 from restante.client import maildrop
 from restante.client.maildrop import MaildropState, MessageInfo
+from restante.client.reply_sync import expect_silence
 from restante.diagnosis import wording
-from restante.diagnosis.reply_sync import expect_silence
 from restante.mail import dates, fields
 from restante.protocol.client import operations
-from restante.protocol.client.connection import carry_out
-from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
+from restante.protocol.errors import RemoteError, ServerRefusedError
 from restante.protocol.unique_id import is_valid_uid
 
 if TYPE_CHECKING:
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
-    from restante.protocol.client.connection import Operation, T
+    from restante.protocol.client.effects import T
     from restante.protocol.client.operations import MailboxTotals
+    from restante.protocol.client.pipeline import Operation
 
 
 def inspect(work: CheckContext) -> MaildropState:
     """Ask for all lists, compare them, and look at the heads of the newest messages."""
     with work.step("mailbox") as step:
-        work.session.peer.phase = Phase.MAILBOX
         totals, sizes = _lists(work)
         uids, unlisted = _uids(work)
         said = len(work.report.warnings)
@@ -46,23 +45,23 @@ def inspect(work: CheckContext) -> MaildropState:
 
 
 def _carry_out(work: CheckContext, operation: Operation[T]) -> T:
-    return work.run(carry_out(work.session.peer, operation))
+    return work.run(work.session.carry_out(operation))
 
 
 def _lists(work: CheckContext) -> tuple[MailboxTotals, dict[int, int]]:
     """Return what STAT and LIST say; some servers refuse them where there is no message."""
-    peer = work.session.peer
+    session = work.session
     try:
         totals = _carry_out(work, operations.stat())
     except ServerRefusedError as refused:
         if not maildrop.says_empty(refused):
             raise
-        peer.odd("list-empty", f'STAT is refused of an empty mailbox: "{refused.text}"')
+        session.note_oddity("list-empty", f'STAT is refused of an empty mailbox: "{refused.text}"')
         totals = operations.MailboxTotals(0, 0)
     try:
         return totals, _carry_out(work, operations.list_())
     except ServerRefusedError as refused:
-        return totals, maildrop.empty_list(peer, refused, totals)
+        return totals, maildrop.empty_list(session, refused, totals)
 
 
 def _uids(work: CheckContext) -> tuple[dict[int, str], str]:
@@ -97,17 +96,16 @@ def _check_uids(
     if missing:
         text = refusal or f"no unique-id for {wording.numbers(missing)}"
         _warn(work, step, "uidl-missing", text, missing)
-    counts, peer = Counter(uids.values()), work.session.peer
+    counts, session = Counter(uids.values()), work.session
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
-        text = f"{wording.numbers(twice)} share the unique-id {peer.redacted(uids[twice[0]])}"
+        text = f"{wording.numbers(twice)} share the unique-id {session.redact(uids[twice[0]])}"
         _warn(work, step, "uidl-dup", text, twice)
     bad = [number for number, uid in uids.items() if not is_valid_uid(uid)]
     if bad:
         uid = uids[bad[0]]
-        text = (
-            f"of {wording.numbers(bad)}: {len(uid)} characters, {peer.excerpt(uid.encode(), 80)!r}"
-        )
+        shown = session.excerpt(uid.encode(), 80)
+        text = f"of {wording.numbers(bad)}: {len(uid)} characters, {shown!r}"
         _warn(work, step, "uidl-bad", text, bad)
 
 
@@ -122,7 +120,6 @@ def _sample(work: CheckContext, step: Step, box: MaildropState) -> float | None:
     if not numbers:
         return None
     heads = _heads(work, box, numbers)
-    work.session.peer.phase = Phase.MAILBOX
     refused = [
         n for n, head in zip(numbers, heads, strict=True) if isinstance(head, ServerRefusedError)
     ]
@@ -140,8 +137,8 @@ def _heads(
     session = box.session
     if session.can_pipeline:
         ahead = maildrop.headers(box, numbers, keep=fields.MOST_OCTETS)
-        heads = work.online.run(work.counted.watched(session.peer, ahead))
-        work.online.run(expect_silence(session.peer))
+        heads = work.online.run(work.counted.track(session, ahead))
+        work.online.run(expect_silence(session))
         return heads
     heads = []
     for number in numbers:

@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.client import maildrop
+from restante.client.reply_sync import expect_silence
 from restante.diagnosis import wording
-from restante.diagnosis.reply_sync import expect_silence
 from restante.protocol.client import operations
-from restante.protocol.client.connection import carry_out
 from restante.protocol.errors import (
     ConnectionLostError,
-    Phase,
     RemoteError,
     ReplyTimeoutError,
     ServerRefusedError,
@@ -85,14 +83,14 @@ def fetch_all(
     if not box.entries:
         return
     total, done = sum(entry.size for entry in box.entries.values()), 0
-    peer = work.session.peer
+    session = work.session
     with work.step("messages") as step:
         for entry in box.entries.values():
             _fetch(work, step, box, entry)
-            work.online.run(expect_silence(peer, 0))
+            work.online.run(expect_silence(session, 0))
             done += entry.size
             progress(done, total)
-        work.online.run(expect_silence(peer, operations.LINGER))
+        work.online.run(expect_silence(session, operations.LINGER))
         for name, count in work.report.facts.get("more", {}).items():
             step.details.append(("but", f"{name}: {count} more"))
         refused, large = _count_of(work, "retr-refused"), _count_of(work, "msg-large")
@@ -105,19 +103,18 @@ def fetch_all(
 
 def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInfo) -> None:
     contents = MessageInspector()
-    peer, most = work.session.peer, work.question.options.message_octets
+    session, most = work.session, work.question.options.message_octets
     if most and entry.size > most:
         text = (
             f"message {entry.number} has {wording.octets(entry.size)} by LIST; it was not fetched"
         )
         _warn(work, step, "msg-large", text, entry, most)
         return
-    peer.phase = Phase.MESSAGE
     box.retrieved = True
     ended: list[operations.MessageEnd] = []
     try:
         operation = operations.retr(entry.number, entry.size, most)
-        for piece in work.online.pieces(carry_out(peer, operation), ended):
+        for piece in work.online.pieces(session.carry_out(operation), ended):
             contents.feed(piece)
         maildrop.check_end(work.session, entry.number, ended[0])
     except ServerRefusedError as refused:
@@ -126,8 +123,7 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
     except (ReplyTimeoutError, TruncatedReplyError, ConnectionLostError) as error:
         _count(error, contents, entry)
         raise
-    if "msg-nofinal" in peer.oddities:
-        del peer.oddities["msg-nofinal"]
+    if session.take_oddity("msg-nofinal"):
         text = f"message {entry.number}: its last line has no end, so the terminator is none"
         _warn(work, step, "msg-nofinal", text, entry, contents.octets)
     elif not ended[0].has_size(entry.size):

@@ -7,8 +7,8 @@ import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from restante.client import mail_address
 from restante.client import session as sessions
-from restante.client.discovery import mail_address
 from restante.client.tls import trusting, unverified
 from restante.diagnosis import certificate, port_probe, suggestions
 from restante.diagnosis.context import CheckAborted

@@ -1,7 +1,10 @@
 """The client's side of POP3.
 
-`operations` has one operation a command, `connection` reads the replies, `raw_command` sends what a
-user typed, `sasl` runs AUTH, `noise` names the oddities of servers that are read with a warning.
+`effects` are the requests to a driver, `connection` is what is known of the server and reads its
+replies, `replies` parses status lines. `operations` has one operation for each command, `sasl` runs
+AUTH, `raw_command` sends a line that a user typed. `pipeline` carries operations out, one after the
+other or ahead of their replies.
 
-Always: every reply is bounded. A reply that cannot be told from the next one is an error.
+Always: every reply is bounded. A reply that could belong to another command is an error. No error
+or trace shows a secret.
 """

@@ -1,14 +1,4 @@
-"""The client's side of a conversation: steps that a driver takes, and the reading of replies.
-
-A dialogue is a generator. It yields a step, a driver carries it out on a socket, and its answer
-comes back, so the same dialogue runs blocking, under asyncio, and joined to a server in memory:
-
-    Send            octets to send
-    Receive         the answer is octets as they come, b"" when the server hung up
-    Peek            the same without an error: b"" when nothing is there in time
-    StartClientTls  the answer is None, once the handshake is done and the server is proven
-    MessageChunk    octets of a message, for the caller
-    Compute         work that needs processor time; a driver does it where nothing else waits
+"""What the client knows of a connection, and the reading of replies.
 
 Whatever the server does, what is kept here is bounded: a line by LINE_LIMIT, a list by
 LISTING_LIMIT and MOST_LINES.
@@ -19,12 +9,11 @@ from __future__ import annotations
 import binascii
 import re
 import urllib.parse
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING
 
-from restante.protocol.client.noise import without_noise
+from restante.protocol.client.effects import Peek, Receive, Send
+from restante.protocol.client.replies import Status, parse_status, strip_noise
 from restante.protocol.errors import (
     ConnectionLostError,
     MalformedReplyError,
@@ -32,9 +21,12 @@ from restante.protocol.errors import (
     RemoteError,
     ServerRefusedError,
 )
-from restante.protocol.text import printable
+from restante.protocol.text import decode_text, printable
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.protocol.client.effects import Dialogue
 
 LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
 LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
@@ -48,111 +40,22 @@ HIDDEN = "***"  # what is shown in place of a secret
 SHORT = 6  # characters: a shorter secret is hidden as a word, lest half of each text vanish
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Octets to send."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Receive:
-    """More octets. `fresh` says that a new line or chunk begins, so the time for it does too."""
-
-    fresh: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Peek:
-    """What is there already, or comes within so many seconds; with 0 it takes no time."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class StartClientTls:
-    """TLS, now; what was received in clear behind this point must be thrown away."""
-
-
-@dataclass(frozen=True, slots=True)
-class MessageChunk:
-    """The next octets of a message."""
-
-    octets: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Work that takes long because the server wanted it so. It returns nothing and never raises."""
-
-    work: Callable[[], None]
-
-
-Step: TypeAlias = Send | Receive | Peek | StartClientTls | MessageChunk | Compute
-Dialogue: TypeAlias = Generator[Step, bytes, T]
-
-_STATUS = re.compile(rb"(\+OK|-ERR)(?:[ \t]+(?:\[([A-Za-z0-9/_.-]+)\] ?)?(.*)|)", re.DOTALL)
-_LIKE_A_STATUS = re.compile(
-    rb"(\+OK|-ERR)(?![A-Za-z0-9])[ \t.,:;!-]*(?:\[([A-Za-z0-9/_.-]+)\][ \t:,]*)?(.*)",
-    re.DOTALL | re.IGNORECASE,
-)
 MOST_EMPTY = 3  # empty lines that are passed over before a reply
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """A status line: RFC 1939 section 3, with its response code by RFC 2449 section 8.
-
-    Its text is what the server said, even if that holds a secret: `ServerPeer.shown` hides it.
-    """
-
-    ok: bool
-    code: str  # upper case, "" where there is none
-    text: str
-    odd: bool = False  # it was not written as RFC 1939 has it
-
-    @property
-    def line(self) -> str:
-        """The line again, as it is best shown."""
-        code = f" [{self.code}]" if self.code else ""
-        text = f" {self.text}" if self.text else ""
-        return f"{'+OK' if self.ok else '-ERR'}{code}{text}"
-
-
-def parse_status(line: bytes) -> Status | None:
-    """Return what a status line says, None when it is none.
-
-    Lower case, a comma or a colon behind the indicator, and noise before it are taken too.
-    """
-    line = line.rstrip(b"\r\n")
-    found, odd = _STATUS.fullmatch(line), False
-    if found is None:
-        found, odd = _LIKE_A_STATUS.fullmatch(without_noise(line)), True
-    if found is None:
-        return None
-    code = (found[2] or b"").decode("ascii").upper()
-    return Status(found[1].upper() == b"+OK", code, is_printable(found[3] or b"").strip(), odd)
-
-
-def is_printable(octets: bytes) -> str:
-    """Return text from a server: UTF-8, else Latin-1, which takes every octet."""
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return octets.decode("latin-1")
 
 
 @dataclass(slots=True)
 class ServerPeer:
     """What is known of the server, and what it has sent that nobody has read yet."""
 
-    inbox: bytearray = field(default_factory=bytearray)
+    unread: bytearray = field(default_factory=bytearray)
     phase: Phase = Phase.GREETING
     command: str = ""  # the last one, as it may be shown
     outstanding: int = 0  # commands sent whose replies have not been read
     bare_lf: bool = False  # its lines end with LF alone
     broken: bool = False  # there is no place to go on from
-    multi: str = ""  # the command whose reply ended last, where that was one of many lines
+    multiline_command: str = (
+        ""  # the command whose reply ended last, where that was one of many lines
+    )
     oddities: dict[str, str] = field(default_factory=dict)  # what was read all the same: id, text
     secrets: list[str] = field(default_factory=list)  # what no text may show
     trace: Callable[[str, str], None] | None = None  # gets "<" or ">", and a line without secrets
@@ -170,7 +73,7 @@ class ServerPeer:
             forms += [form for word in forms for form in (word.upper(), word.lower())]
             self.secrets += dict.fromkeys(forms)  # upper() may make two letters of one
 
-    def redacted(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Return a text without the secrets."""
         for secret in self.secrets:
             form = re.escape(secret)
@@ -178,44 +81,46 @@ class ServerPeer:
             text = re.sub(whole, HIDDEN, text, flags=re.IGNORECASE)
         return text
 
-    def shown(self, status: Status) -> Status:
+    def redact_status(self, status: Status) -> Status:
         """Return a status as it may be shown."""
-        return replace(status, text=self.redacted(status.text))
+        return replace(status, text=self.redact(status.text))
 
     def excerpt(self, octets: bytes, most: int = 100) -> str:
         """Return the beginning of what the server said, for an error's text.
 
         The secrets are taken out first: half of one would not be found.
         """
-        text = self.redacted(is_printable(octets).rstrip("\r\n"))
+        text = self.redact(decode_text(octets).rstrip("\r\n"))
         return f"{text[:most]}..." if len(text) > most else text
 
-    def odd(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
+    def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
         """Remember something that is wrong and can be read all the same; the first of its kind."""
         if id not in self.oddities:
-            self.oddities[id] = self.redacted(text)
+            self.oddities[id] = self.redact(text)
             self.add_trace("<", f"({id}: {text})")
             if self.notice is not None:
                 self.notice(id, self.oddities[id])
 
-    def check_inbox(self) -> None:
+    def check_unread(self) -> None:
         """Make sure that nothing came unasked; noise is passed over. Raises MalformedReplyError.
 
         Behind the end of a reply of many lines it is the rest of it: not-stuffed; else desync.
         """
-        came = without_noise(bytes(self.inbox))
-        if self.inbox and not came:
-            behind = self.multi or self.command
-            self.odd("odd-reply", f"an empty line or noise came behind the answer to {behind}")
-            self.inbox.clear()
+        came = strip_noise(bytes(self.unread))
+        if self.unread and not came:
+            behind = self.multiline_command or self.command
+            self.note_oddity(
+                "odd-reply", f"an empty line or noise came behind the answer to {behind}"
+            )
+            self.unread.clear()
         if came:
             extra = self.excerpt(came, 60).partition("\n")[0].rstrip("\r")
-            raise self.unasked(extra)
+            raise self.unexpected_line(extra)
 
-    def unasked(self, extra: str) -> RemoteError:
+    def unexpected_line(self, extra: str) -> RemoteError:
         """Return the error of a line that no command asked for."""
-        if self.multi and not extra.startswith(("+OK", "-ERR")):
-            text = f'the answer to {self.multi} goes on behind its end: "{extra}"'
+        if self.multiline_command and not extra.startswith(("+OK", "-ERR")):
+            text = f'the answer to {self.multiline_command} goes on behind its end: "{extra}"'
             return self.error(MalformedReplyError, "not-stuffed", text)
         behind = f"the answer to {self.command}" if self.command else "the greeting"
         text = f'more replies than commands: behind {behind} came "{extra}"'
@@ -224,17 +129,17 @@ class ServerPeer:
     def add_trace(self, direction: str, text: str) -> None:
         """Tell the trace what went which way."""
         if self.trace is not None:
-            self.trace(direction, printable(self.redacted(text.rstrip("\r\n"))))
+            self.trace(direction, printable(self.redact(text.rstrip("\r\n"))))
 
     def error(self, kind: type[RemoteError], id: str, text: str, code: str = "") -> RemoteError:  # noqa: A002  # see RemoteError
         """Return an error that knows where it happened."""
         self.broken = self.broken or not issubclass(kind, ServerRefusedError)
         return kind(
             id,
-            self.redacted(text),
+            self.redact(text),
             code=code,
             phase=self.phase,
-            command=self.redacted(self.command),
+            command=self.redact(self.command),
         )
 
     def send(self, octets: bytes, shown: bytes | None = None) -> Dialogue[None]:
@@ -242,182 +147,97 @@ class ServerPeer:
 
         Raises MalformedReplyError: octets that came before it cannot be its reply.
         """
-        if self.inbox:
-            self.check_inbox()
-        self.command = is_printable((octets if shown is None else shown).rstrip(b"\r\n"))
+        if self.unread:
+            self.check_unread()
+        self.command = decode_text((octets if shown is None else shown).rstrip(b"\r\n"))
         self.add_trace(">", self.command)
-        yield Send(octets)
+        yield from Send(octets)
 
-    def line(self, *, peek: bool = False) -> Dialogue[bytes]:
+    def read_line(self, *, peek: bool = False) -> Dialogue[bytes]:
         """Return the next line with its LF; with `peek` it stays there.
 
         Raises ConnectionLostError, MalformedReplyError.
         """
         searched, fresh = 0, True
-        while (end := self.inbox.find(b"\n", searched) + 1) == 0:
-            if len(self.inbox) > LINE_LIMIT:
+        while (end := self.unread.find(b"\n", searched) + 1) == 0:
+            if len(self.unread) > LINE_LIMIT:
                 raise self.error(
                     MalformedReplyError, "bad-reply", f"a line of over {LINE_LIMIT} octets"
                 )
-            searched = len(self.inbox)
-            octets = yield Receive(fresh)
+            searched = len(self.unread)
+            octets = yield from Receive(fresh)
             if not octets:
-                raise self.lost()
-            self.inbox += octets
+                raise self.connection_lost()
+            self.unread += octets
             fresh = False
-        line = bytes(self.inbox[:end])
+        line = bytes(self.unread[:end])
         if not peek:
-            del self.inbox[:end]
+            del self.unread[:end]
         return line
 
-    def lost(self) -> RemoteError:
+    def connection_lost(self) -> RemoteError:
         """Return the error of a connection that ended here."""
-        came = f' after "{self.excerpt(bytes(self.inbox))}"' if self.inbox else ""
+        came = f' after "{self.excerpt(bytes(self.unread))}"' if self.unread else ""
         return self.error(
             ConnectionLostError, "conn-lost", f"the server closed the connection{came}"
         )
 
-    def status(self) -> Dialogue[Status]:
+    def read_status(self) -> Dialogue[Status]:
         """Return the next status line, be it +OK or -ERR.
 
         Raises ConnectionLostError, MalformedReplyError: it is neither.
         """
-        line = yield from self.line()
+        line = yield from self.read_line()
         for _ in range(MOST_EMPTY):
             if line.strip():
                 break
             asked = f"the answer to {self.command}" if self.command else "the greeting"
-            self.odd("odd-reply", f"an empty line came before {asked}")
-            line = yield from self.line()
+            self.note_oddity("odd-reply", f"an empty line came before {asked}")
+            line = yield from self.read_line()
         status = parse_status(line)
         if status is None:
             self.add_trace("<", self.excerpt(line))
-            if self.multi.upper().startswith(_OF_MAIL):
-                self.inbox += b"" if self.inbox else (yield Peek(A_MOMENT))
-                if self.inbox:  # it goes on, so it is the rest of a message
-                    raise self.unasked(self.excerpt(line))
+            if self.multiline_command.upper().startswith(_OF_MAIL):
+                self.unread += b"" if self.unread else (yield from Peek(A_MOMENT))
+                if self.unread:  # it goes on, so it is the rest of a message
+                    raise self.unexpected_line(self.excerpt(line))
             raise self.error(
                 MalformedReplyError, "bad-reply", f'no reply of POP3: "{self.excerpt(line)}"'
             )
-        self.multi = ""
+        self.multiline_command = ""
         self.bare_lf = not line.endswith(b"\r\n")
         if status.odd:
-            self.odd("odd-reply", f'a reply begins "{self.excerpt(line)}"')
+            self.note_oddity("odd-reply", f'a reply begins "{self.excerpt(line)}"')
         if self.bare_lf:
-            self.odd("lf-ends", f'the line "{self.excerpt(line)}" ends with LF alone')
+            self.note_oddity("lf-ends", f'the line "{self.excerpt(line)}" ends with LF alone')
         self.add_trace("<", status.line)
         return status
 
-    def ok(self) -> Dialogue[Status]:
+    def read_ok(self) -> Dialogue[Status]:
         """Return the next status line. Raises ServerRefusedError: it is -ERR."""
-        status = yield from self.status()
+        status = yield from self.read_status()
         if not status.ok:
             raise self.error(ServerRefusedError, "refused", status.text, status.code)
         return status
 
-    def listing(self, most: int = LISTING_LIMIT) -> Dialogue[list[str]]:
+    def read_lines(self, most: int = LISTING_LIMIT) -> Dialogue[list[str]]:
         """Return the lines of a multi-line reply behind its status line, unstuffed."""
         lines: list[str] = []
         octets = 0
-        while (line := (yield from self.line()).rstrip(b"\r\n")) != b".":
+        while (line := (yield from self.read_line()).rstrip(b"\r\n")) != b".":
             if line.strip() == b".":
-                self.odd("odd-list", f"the last line of {self.command} has blanks around its dot")
+                self.note_oddity(
+                    "odd-list", f"the last line of {self.command} has blanks around its dot"
+                )
                 break
             octets += len(line) + 2
             if octets > most or len(lines) >= MOST_LINES:
                 text = f"a list of {len(lines)} lines and {octets} octets, and no end"
                 raise self.error(MalformedReplyError, "bad-reply", text)
-            lines.append(is_printable(line[1:] if line.startswith(b".") else line))
-        self.multi = self.command
+            lines.append(decode_text(line[1:] if line.startswith(b".") else line))
+        self.multiline_command = self.command
         self.add_trace("<", f"({len(lines)} lines)")
         return lines
-
-
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[T]):
-    """One command: what is sent, and how its reply is read."""
-
-    request: bytes
-    read: Callable[[ServerPeer], Dialogue[T]]
-    shown: bytes | None = None
-
-
-def carry_out(peer: ServerPeer, operation: Operation[T]) -> Dialogue[T]:
-    """Send one command and return what its reply says. Raises what its reader raises."""
-    yield from peer.send(operation.request, operation.shown)
-    return (yield from operation.read(peer))
-
-
-def computed(work: Callable[[], T]) -> Dialogue[T]:
-    """Return the result of work that takes long. Raises what it raises.
-
-    A driver without threads need not know the step: then the work is done here.
-    """
-    results: list[T] = []
-    failures: list[Exception] = []
-
-    def run() -> None:
-        try:
-            results.append(work())
-        except Exception as error:  # noqa: BLE001  # it is raised below
-            failures.append(error)
-
-    yield Compute(run)
-    if not results and not failures:
-        run()
-    if failures:
-        raise failures[0]
-    return results[0]
-
-
-def pipelined(
-    peer: ServerPeer,
-    operations: Iterable[Operation[T]],
-    window: int,
-    on_reply: Callable[[T | ServerRefusedError], Any] = lambda _: None,
-) -> Dialogue[list[T | ServerRefusedError]]:
-    """Send commands ahead of their replies, and return what each reply said, or its error for -ERR.
-
-    At most `window` octets of commands are under way, so that neither end waits for the other for
-    ever: RFC 2449 section 6.6.
-    """
-    results: list[T | ServerRefusedError] = []
-    waiting: deque[Operation[T]] = deque()
-    under_way = 0
-    to_come = iter(operations)
-    held = next(to_come, None)
-    while held is not None or waiting:
-        batch = bytearray()
-        if not waiting and peer.inbox:
-            peer.check_inbox()
-        while held is not None and (not waiting or under_way + len(held.request) <= window):
-            batch += held.request
-            under_way += len(held.request)
-            waiting.append(held)
-            held = next(to_come, None)
-        if batch:
-            peer.add_trace(">", is_printable(bytes(batch)).rstrip().replace("\r\n", ", "))
-            yield Send(bytes(batch))
-        while waiting and (held is None or under_way + len(held.request) > window // 2):
-            operation = waiting.popleft()
-            under_way -= len(operation.request)
-            peer.outstanding = len(waiting)
-            peer.command = is_printable(operation.request.rstrip(b"\r\n"))
-            results.append((yield from _answer(peer, operation, results[-1:])))
-            on_reply(results[-1])
-    return results
-
-
-def _answer(
-    peer: ServerPeer, operation: Operation[T], last: list[T | ServerRefusedError]
-) -> Dialogue[T | ServerRefusedError]:
-    try:
-        return (yield from operation.read(peer))
-    except ServerRefusedError as denied:
-        return denied
-    except RemoteError as error:  # the server may have said why before it
-        error.others += [denied.quoted for denied in last if isinstance(denied, ServerRefusedError)]
-        raise
 
 
 def quote(text: str) -> str:

@@ -11,25 +11,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from restante.protocol.client.connection import (
-    LINE_LIMIT,
-    LISTING_LIMIT,
-    MessageChunk,
-    Operation,
-    Peek,
-    Receive,
-    ServerPeer,
-    Status,
-)
-from restante.protocol.client.noise import without_noise
-from restante.protocol.errors import LocalError, MalformedReplyError, TruncatedReplyError
+from restante.protocol.client.connection import LINE_LIMIT, LISTING_LIMIT, ServerPeer
+from restante.protocol.client.effects import MessageChunk, Peek, Receive
+from restante.protocol.client.pipeline import Operation
+from restante.protocol.client.replies import Status, strip_noise
+from restante.protocol.errors import LocalError, MalformedReplyError, Phase, TruncatedReplyError
 from restante.protocol.lines import COMMAND_LIMIT
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restante.protocol.client.connection import Dialogue
+    from restante.protocol.client.effects import Dialogue
 
 MOST_DIGITS = 18  # of a number in a reply: what fits 64 bits
 FLOOD = 16 * 1024 * 1024  # octets beyond twice the promised ones that no wrong count explains
@@ -85,35 +78,32 @@ def command(verb: str, *fields: str) -> bytes:
     return line
 
 
-def _status(verb: str, *fields: str, shown: bytes | None = None) -> Operation[Status]:
-    return Operation(command(verb, *fields), ServerPeer.ok, shown)
-
-
-def greeting(peer: ServerPeer) -> Dialogue[Status]:
-    """Read the greeting. RFC 1939 section 4."""
-    return peer.ok()
+def _status(
+    verb: str, *fields: str, shown: bytes | None = None, phase: Phase = Phase.MAILBOX
+) -> Operation[Status]:
+    return Operation(command(verb, *fields), ServerPeer.read_ok, shown, phase)
 
 
 def capa() -> Operation[dict[str, str]]:
     """CAPA: each tag in upper case, with what follows it. RFC 2449 section 5."""
 
     def read(peer: ServerPeer) -> Dialogue[dict[str, str]]:
-        yield from peer.ok()
-        lines = yield from peer.listing(LINE_LIMIT)
+        yield from peer.read_ok()
+        lines = yield from peer.read_lines(LINE_LIMIT)
         pairs = (line.strip().partition(" ") for line in lines if line.strip())
         return {tag.upper(): argument.strip() for tag, _, argument in pairs}
 
-    return Operation(command("CAPA"), read)
+    return Operation(command("CAPA"), read, phase=Phase.CAPA)
 
 
 def stls() -> Operation[Status]:
     """STLS: TLS may begin behind its +OK. RFC 2595 section 4."""
-    return _status("STLS")
+    return _status("STLS", phase=Phase.TLS)
 
 
 def utf8() -> Operation[Status]:
     """UTF8. RFC 6856 section 2."""
-    return _status("UTF8")
+    return _status("UTF8", phase=Phase.LOGIN)
 
 
 def lang(tag: str) -> Operation[Status]:
@@ -123,17 +113,18 @@ def lang(tag: str) -> Operation[Status]:
 
 def user(name: str) -> Operation[Status]:
     """USER. RFC 1939 section 7."""
-    return _status("USER", name)
+    return _status("USER", name, phase=Phase.LOGIN)
 
 
 def pass_(password: str) -> Operation[Status]:
     """PASS, whose password no trace shows. RFC 1939 section 7."""
-    return _status("PASS", password, shown=b"PASS ***\r\n")
+    return _status("PASS", password, shown=b"PASS ***\r\n", phase=Phase.LOGIN)
 
 
 def apop(name: str, digest: str) -> Operation[Status]:
     """APOP. RFC 1939 section 7."""
-    return _status("APOP", name, digest, shown=f"APOP {name} ***\r\n".encode())
+    shown = f"APOP {name} ***\r\n".encode()
+    return _status("APOP", name, digest, shown=shown, phase=Phase.LOGIN)
 
 
 def noop() -> Operation[Status]:
@@ -153,21 +144,21 @@ def dele(number: int) -> Operation[Status]:
 
 def quit_() -> Operation[Status]:
     """QUIT: what is marked is removed. RFC 1939 section 6."""
-    return _status("QUIT")
+    return _status("QUIT", phase=Phase.QUIT)
 
 
 def stat() -> Operation[MailboxTotals]:
     """STAT. RFC 1939 section 5."""
 
     def read(peer: ServerPeer) -> Dialogue[MailboxTotals]:
-        status = yield from peer.ok()
+        status = yield from peer.read_ok()
         found = _TOTALS.match(status.text)
         if not found:
             said = peer.excerpt(status.line.encode())
             found = _AMONG_WORDS.fullmatch(status.text)
             if not found:
                 raise peer.error(MalformedReplyError, "bad-reply", f'no two numbers: "{said}"')
-            peer.odd("odd-reply", f'STAT has words between its numbers: "{said}"')
+            peer.note_oddity("odd-reply", f'STAT has words between its numbers: "{said}"')
         return MailboxTotals(int(found[1]), int(found[2]))
 
     return Operation(command("STAT"), read)
@@ -185,17 +176,17 @@ def uidl() -> Operation[dict[int, str]]:
 
 def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
     def read(peer: ServerPeer) -> Dialogue[dict[int, T]]:
-        status = yield from peer.ok()
+        status = yield from peer.read_ok()
         table: dict[int, T] = {}
-        if not peer.inbox and says_no_mail(status.text):
-            peer.inbox += yield Peek(QUIET)
-            if not peer.inbox:
+        if not peer.unread and says_no_mail(status.text):
+            peer.unread += yield from Peek(QUIET)
+            if not peer.unread:
                 text = f'{verb} of an empty mailbox has no dot behind "{status.line}"'
-                peer.odd("list-empty", text)
+                peer.note_oddity("list-empty", text)
                 return table
-        for line in (yield from peer.listing()):
+        for line in (yield from peer.read_lines()):
             if not _REGULAR.match(line):
-                peer.odd("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
+                peer.note_oddity("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
                 if not line.strip():
                     continue
             number, *rest = line.split(None, 1)
@@ -228,7 +219,7 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
     """
 
     def read(peer: ServerPeer) -> Dialogue[bytes]:
-        yield from peer.ok()
+        yield from peer.read_ok()
         body = DotUnstuffer(bare_lf=peer.bare_lf)
         kept = bytearray()
         header = 0  # its octets, once its end has come
@@ -243,11 +234,11 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
                 del kept[header:]
         if header and body.octets > header + len(b"\r\n"):
             text = f"{body.octets - header} octets of the body came with TOP {number} 0"
-            peer.odd("top-body", text)
-        peer.multi = peer.command
+            peer.note_oddity("top-body", text)
+        peer.multiline_command = peer.command
         return bytes(kept)
 
-    return Operation(command("TOP", str(number), str(lines)), read)
+    return Operation(command("TOP", str(number), str(lines)), read, phase=Phase.MESSAGE)
 
 
 def retr(
@@ -262,23 +253,23 @@ def retr(
     """
 
     def read(peer: ServerPeer) -> Dialogue[MessageEnd]:
-        yield from peer.ok()
+        yield from peer.read_ok()
         body = DotUnstuffer(bare_lf=peer.bare_lf)
         limit = min(max_message_octets(promised), most or ENDLESS)
         while not body.ended:
             piece = yield from next_piece(peer, body, limit, promised)
             if piece:
-                yield MessageChunk(piece)
-        if body.octets != promised and not peer.outstanding and not peer.inbox:
-            peer.inbox += yield Peek(LINGER)
-        behind = b"" if peer.outstanding else bytes(peer.inbox)
-        if body.octets == promised and not without_noise(behind):
+                yield from MessageChunk(piece)
+        if body.octets != promised and not peer.outstanding and not peer.unread:
+            peer.unread += yield from Peek(LINGER)
+        behind = b"" if peer.outstanding else bytes(peer.unread)
+        if body.octets == promised and not strip_noise(behind):
             behind = b""  # an empty line behind a message that is whole
-        peer.multi = peer.command
+        peer.multiline_command = peer.command
         peer.add_trace("<", f"({body.octets} octets)")
         return MessageEnd(body.octets, behind, body.lines, body.bare, body.dots)
 
-    return Operation(command("RETR", str(number)), read)
+    return Operation(command("RETR", str(number)), read, phase=Phase.MESSAGE)
 
 
 def max_message_octets(promised: int | None) -> int:
@@ -295,24 +286,24 @@ def next_piece(
 
     Where all `promised` octets came, and a dot that is not on a line of its own, silence ends it.
     """
-    octets = bytes(peer.inbox)
-    peer.inbox.clear()
+    octets = bytes(peer.unread)
+    peer.unread.clear()
     whole = not octets and promised is not None and body.may_end_at(promised)
     if whole and not peer.outstanding:
-        octets = yield Peek(QUIET)
+        octets = yield from Peek(QUIET)
         if not octets:
-            peer.odd("msg-nofinal", f"{NO_FINAL} ({peer.command})")
+            peer.note_oddity("msg-nofinal", f"{NO_FINAL} ({peer.command})")
             return body.end_here()
     if not octets:
-        octets = yield Receive()
+        octets = yield from Receive()
         if not octets:
             text = f"the connection ended after {body.octets} octets, before the end of the message"
             raise peer.error(TruncatedReplyError, "msg-truncated", text)
     piece = body.feed(octets)
     if body.ended:
-        peer.inbox += body.rest
+        peer.unread += body.rest
         if body.by_lf and not peer.bare_lf:
-            peer.odd("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
+            peer.note_oddity("lf-ends", f"lines end with LF alone in the answer to {peer.command}")
     if body.octets > most:
         raise peer.error(
             MalformedReplyError, "bad-reply", f"{body.octets} octets have come, and no end"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.protocol.client.connection import (
-    LISTING_LIMIT,
-    MessageChunk,
-    Operation,
-    Peek,
-    ServerPeer,
-    Status,
-)
+from restante.protocol.client.connection import LISTING_LIMIT, ServerPeer
+from restante.protocol.client.effects import MessageChunk, Peek
 from restante.protocol.client.operations import next_piece
+from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import LocalError
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
-    from restante.protocol.client.connection import Dialogue
+    from restante.protocol.client.effects import Dialogue
+    from restante.protocol.client.replies import Status
 
 A_MOMENT = 0.25  # seconds in which lines behind a reply of one line begin to come
 REST = 1.0  # seconds for each further piece of them
@@ -47,7 +43,7 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
         raise LocalError(f"{verb} cannot be typed here: {_CHANGES_THE_WIRE[verb]}")
 
     def read(peer: ServerPeer) -> Dialogue[Status]:
-        status = peer.shown((yield from peer.status()))
+        status = peer.redact_status((yield from peer.read_status()))
         if not status.ok or not is_multi_line(line):
             if status.ok and line.split(maxsplit=1)[0].upper() not in _ONE_LINE:
                 yield from _what_follows(peer, most)
@@ -56,12 +52,13 @@ def raw_command(line: str, most: int = LISTING_LIMIT) -> Operation[Status]:
         while not body.ended:
             piece = yield from next_piece(peer, body, most)
             if piece:
-                yield MessageChunk(piece)
-        peer.multi = peer.command
+                yield from MessageChunk(piece)
+        peer.multiline_command = peer.command
         peer.add_trace("<", f"({body.lines} lines)")
         return status
 
-    return Operation(line.encode() + b"\r\n", read, redact_command(line).encode() + b"\r\n")
+    shown = redact_command(line).encode() + b"\r\n"
+    return Operation(line.encode() + b"\r\n", read, shown, phase=None)
 
 
 def _what_follows(peer: ServerPeer, most: int) -> Dialogue[None]:
@@ -71,12 +68,12 @@ def _what_follows(peer: ServerPeer, most: int) -> Dialogue[None]:
     """
     octets, seconds, last = 0, A_MOMENT, b""
     while octets <= most:
-        came = bytes(peer.inbox) or (yield Peek(seconds))
-        peer.inbox.clear()
+        came = bytes(peer.unread) or (yield from Peek(seconds))
+        peer.unread.clear()
         if not came:
             return
         octets, seconds, last = octets + len(came), REST, (last + came)[-len(b"\n.\r\n") :]
-        yield MessageChunk(came)
+        yield from MessageChunk(came)
         if last.endswith((b"\n.\r\n", b"\n.\n")):
             return
 

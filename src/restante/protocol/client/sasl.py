@@ -7,17 +7,21 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-from restante.protocol.client.connection import Operation, Send, ServerPeer, Status, computed
+from restante.protocol.client.effects import Send, compute
 from restante.protocol.client.operations import command
+from restante.protocol.client.pipeline import Operation
 from restante.protocol.errors import (
     MechanismRefusedError,
+    Phase,
     RemoteError,
     SecurityError,
     ServerRefusedError,
 )
 
 if TYPE_CHECKING:
-    from restante.protocol.client.connection import Dialogue
+    from restante.protocol.client.connection import ServerPeer
+    from restante.protocol.client.effects import Dialogue
+    from restante.protocol.client.replies import Status
 
 Responder: TypeAlias = Generator[bytes | None, bytes, None]
 """A mechanism's side of the client: yields responses, the first one None where the server begins.
@@ -54,24 +58,24 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
             try:
                 response = held
                 if response is None:
-                    response = yield from computed(partial(_respond, responder, challenge))
+                    response = yield from compute(partial(_respond, responder, challenge))
             except SaslRefusal as said:
                 yield from _refused_within(peer, str(said))
             except ValueError as doubt:
-                yield Send(b"*\r\n")  # and no wait for an answer, which it might never give
+                yield from Send(b"*\r\n")  # and no wait for an answer, which it might never give
                 raise peer.error(SecurityError, "auth-unproven", str(doubt)) from None
             if response is None:
                 yield from _give_up(peer)
             held, refused = None, ServerRefusedError
-            yield Send(_base64(response or b"") + b"\r\n")
+            yield from Send(_base64(response or b"") + b"\r\n")
             peer.add_trace(">", "***")
-        status = yield from peer.status()
+        status = yield from peer.read_status()
         if not status.ok:
             raise peer.error(refused, "refused", status.text, status.code)
         _conclude(peer, responder)
         return status
 
-    return Operation(request, read, shown.encode())
+    return Operation(request, read, shown.encode(), Phase.LOGIN)
 
 
 def _respond(responder: Responder, challenge: bytes) -> bytes | None:
@@ -84,7 +88,7 @@ def _respond(responder: Responder, challenge: bytes) -> bytes | None:
 
 def _give_up(peer: ServerPeer) -> Dialogue[NoReturn]:
     yield from peer.send(b"*\r\n")
-    yield from peer.status()
+    yield from peer.read_status()
     text = "given up: more challenges than the mechanism has"
     raise peer.error(ServerRefusedError, "auth-failed", text)
 
@@ -96,8 +100,8 @@ def _refused_within(peer: ServerPeer, said: str) -> Dialogue[NoReturn]:
     """
     text, code, others = said, "", []
     try:
-        yield Send(b"\r\n")
-        status = yield from peer.status()
+        yield from Send(b"\r\n")
+        status = yield from peer.read_status()
     except RemoteError as end:
         others = [end.text]
     else:
@@ -122,16 +126,16 @@ def _conclude(peer: ServerPeer, responder: Responder) -> None:
 
 def _challenge(peer: ServerPeer) -> Dialogue[bytes | None]:
     """Return the next challenge, None where the status line comes instead."""
-    line = yield from peer.line(peek=True)
+    line = yield from peer.read_line(peek=True)
     if not line.startswith(b"+") or line[:3].upper() == b"+OK":
         return None
-    yield from peer.line()
+    yield from peer.read_line()
     peer.add_trace("<", "+ ***")
     challenge = line[1:].strip()
     try:
         return binascii.a2b_base64(challenge)
     except binascii.Error:  # words for people; a mechanism that needs a challenge refuses them
-        peer.odd("odd-reply", "a challenge is not base64")
+        peer.note_oddity("odd-reply", "a challenge is not base64")
         return challenge
 
 

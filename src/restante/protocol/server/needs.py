@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
+from restante.protocol.effects import Effect
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.settings import ConnectionSecurity, Identity
 
@@ -36,13 +37,10 @@ Body: TypeAlias = bytes | Chunks
 """A message as it is stored: whole when it is small and at hand, else in chunks."""
 
 
-class Need(Generic[T]):
-    """Something a session asks for; `yield from need` is a T."""
+class Need(Effect[T]):
+    """An effect of the server: something a session asks for."""
 
     __slots__ = ()
-
-    def __iter__(self) -> Generator[Need[T], T, T]:
-        return (yield self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ class ConnectionAuthenticator:
 
     async def _guarded_answer(self, need: ScramFinal) -> tuple[bytes, Identity]:
         """Prove the answer to a challenge; a client that does not wait for that has failed."""
-        user = cast(scram.ScramServer, need.step).user
+        user = cast("scram.ScramServer", need.step).user
         try:
             proved: tuple[bytes, Identity] = await self._guarded(
                 user, "SCRAM", lambda: self._scram_final(need), waited=self._waited
@@ -217,7 +217,7 @@ class ConnectionAuthenticator:
         return scram.ScramServer(need.mechanism, need.user, keys, need.message, bindings)
 
     async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:
-        exchange = cast(scram.ScramServer, need.step)
+        exchange = cast("scram.ScramServer", need.step)
         try:
             signature = exchange.finish(need.message)
         except CredentialsError:

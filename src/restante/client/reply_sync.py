@@ -1,0 +1,98 @@
+"""Replies, counted: octets that no command asked for, and the missing end of a reply."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from restante.protocol.client.effects import Peek, Receive, Send
+from restante.protocol.errors import RemoteError
+from restante.protocol.text import decode_text
+
+if TYPE_CHECKING:
+    from restante.client.session import ClientSession
+    from restante.protocol.client.connection import ServerPeer
+    from restante.protocol.client.effects import Dialogue
+
+T = TypeVar("T")
+
+A_MOMENT = 0.005  # seconds in which octets that no command asked for arrive, if they come
+LAST = 200  # octets that are kept of the last ones
+
+
+@dataclass(slots=True)
+class ReplyTracker:
+    """The octets that came since the last command.
+
+    Attributes:
+        octets: their number.
+        last: the last of them, at most LAST octets.
+    """
+
+    octets: int = 0
+    last: bytes = b""
+
+    def track(
+        self, session: ClientSession, dialogue: Dialogue[T], *, strict: bool = False
+    ) -> Dialogue[T]:
+        """Carry out a dialogue and remember what comes; `strict` is for `in_sync`."""
+        peer = session.peer
+        asked = peer.command
+        self._begin(peer)
+        try:
+            effect = next(dialogue)
+            while True:
+                if strict and isinstance(effect, Send):
+                    yield from expect_silence(session)
+                if peer.command != asked:
+                    self._begin(peer)
+                asked = peer.command
+                try:
+                    answer = yield effect
+                except RemoteError as error:
+                    effect = dialogue.throw(error)
+                    continue
+                if isinstance(effect, Receive):
+                    self.octets += len(answer)
+                    self.last = (self.last + answer)[-LAST:]
+                effect = dialogue.send(answer)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+    def in_sync(self, session: ClientSession, dialogue: Dialogue[T]) -> Dialogue[T]:
+        """Carry out a dialogue, and check before each command and at the end that nothing came.
+
+        Not for pipelined commands. Raises MalformedReplyError: desync, not-stuffed.
+        """
+        result = yield from self.track(session, dialogue, strict=True)
+        yield from expect_silence(session)
+        return result
+
+    def _begin(self, peer: ServerPeer) -> None:
+        self.octets, self.last = len(peer.unread), bytes(peer.unread[-LAST:])
+
+    def is_unended(self, session: ClientSession) -> bool:
+        """Return whether the octets of the reply are one line without its end."""
+        return 0 < self.octets == len(session.peer.unread)
+
+    def missing(self, session: ClientSession) -> str:
+        """Return in words what came of a reply and what did not; "" if nothing came."""
+        if not self.octets:
+            return ""
+        peer = session.peer
+        what = f"the answer to {peer.command}" if peer.command else "the greeting"
+        line = peer.redact(decode_text(self.last).rstrip("\r\n").rpartition("\n")[2])[-60:]
+        if self.is_unended(session):
+            return f'{what} has no line end: "{line}" came, and nothing behind it'
+        came = f"{self.octets} octets of {what} came"
+        return f'{came}, the last line "{line}", and not its end, a line with a dot'
+
+
+def expect_silence(session: ClientSession, seconds: float = A_MOMENT) -> Dialogue[None]:
+    """Check that nothing comes after the last reply within `seconds`.
+
+    Raises MalformedReplyError: desync, not-stuffed.
+    """
+    session.peer.unread += yield from Peek(seconds)
+    session.peer.check_unread()

@@ -1,0 +1,89 @@
+"""What a dialogue of the client asks of its driver.
+
+The same dialogue runs on a blocking socket, under asyncio, and joined to a server in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from restante.protocol.effects import Effect
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Effect[None]):
+    """Send octets. Throws ConnectionLostError or ReplyTimeoutError."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Receive(Effect[bytes]):
+    """Return octets as they come, b"" if the server has closed the connection.
+
+    `fresh`: a new line or chunk begins, and the reply timeout with it. Throws ConnectionLostError
+    or ReplyTimeoutError.
+    """
+
+    fresh: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Peek(Effect[bytes]):
+    """Return octets that come within `seconds`, b"" if none do. It throws nothing.
+
+    With 0 it returns only what has come already.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StartClientTls(Effect[None]):
+    """Do the TLS handshake and verify the server. Throws SecurityError among others."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageChunk(Effect[None]):
+    """Give the next octets of a message to the caller."""
+
+    octets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Compute(Effect[None]):
+    """Do work that needs much processor time, where it delays nothing else. It never raises."""
+
+    work: Callable[[], None]
+
+
+ClientEffect: TypeAlias = Send | Receive | Peek | StartClientTls | MessageChunk | Compute
+
+Dialogue: TypeAlias = Generator[ClientEffect, Any, T]
+"""A part of a conversation under way; T is its result."""
+
+
+def compute(work: Callable[[], T]) -> Dialogue[T]:
+    """Return the result of work that needs much processor time. Raises what the work raises.
+
+    A driver that ignores `Compute` need not have threads: then the work is done here.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except Exception as error:  # noqa: BLE001  # it is raised below
+            errors.append(error)
+
+    yield from Compute(run)
+    if not results and not errors:
+        run()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,95 @@
+"""Operations, and how they are carried out: one after the other, or ahead of their replies."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from restante.protocol.client.effects import Send
+from restante.protocol.errors import Phase, RemoteError, ServerRefusedError
+from restante.protocol.text import decode_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from restante.protocol.client.connection import ServerPeer
+    from restante.protocol.client.effects import Dialogue
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[T]):
+    """One command: the octets to send, and the reader of its reply.
+
+    Attributes:
+        request: the command with its line end.
+        read: returns what the reply says.
+        shown: the command without its secrets, None if it has none.
+        phase: the part of the session that an error names; None for the present one.
+    """
+
+    request: bytes
+    read: Callable[[ServerPeer], Dialogue[T]]
+    shown: bytes | None = None
+    phase: Phase | None = Phase.MAILBOX
+
+
+def carry_out(peer: ServerPeer, operation: Operation[T]) -> Dialogue[T]:
+    """Send one command and return what its reply says. Raises what its reader raises."""
+    peer.phase = operation.phase or peer.phase
+    yield from peer.send(operation.request, operation.shown)
+    return (yield from operation.read(peer))
+
+
+def pipelined(
+    peer: ServerPeer,
+    operations: Iterable[Operation[T]],
+    window: int,
+    on_reply: Callable[[T | ServerRefusedError], Any] = lambda _: None,
+) -> Dialogue[list[T | ServerRefusedError]]:
+    """Send commands ahead of their replies, and return what each reply says, or its -ERR.
+
+    At most `window` octets of commands are unanswered at a time. So the two ends never wait for
+    each other: RFC 2449 section 6.6.
+    """
+    results: list[T | ServerRefusedError] = []
+    waiting: deque[Operation[T]] = deque()
+    under_way = 0
+    to_come = iter(operations)
+    held = next(to_come, None)
+    while held is not None or waiting:
+        batch = bytearray()
+        if not waiting and held is not None:
+            peer.phase = held.phase or peer.phase
+            peer.check_unread()
+        while held is not None and (not waiting or under_way + len(held.request) <= window):
+            batch += held.request
+            under_way += len(held.request)
+            waiting.append(held)
+            held = next(to_come, None)
+        if batch:
+            peer.add_trace(">", decode_text(bytes(batch)).rstrip().replace("\r\n", ", "))
+            yield from Send(bytes(batch))
+        while waiting and (held is None or under_way + len(held.request) > window // 2):
+            operation = waiting.popleft()
+            under_way -= len(operation.request)
+            peer.outstanding = len(waiting)
+            peer.phase = operation.phase or peer.phase
+            peer.command = decode_text(operation.request.rstrip(b"\r\n"))
+            results.append((yield from _read_reply(peer, operation, results[-1:])))
+            on_reply(results[-1])
+    return results
+
+
+def _read_reply(
+    peer: ServerPeer, operation: Operation[T], last: list[T | ServerRefusedError]
+) -> Dialogue[T | ServerRefusedError]:
+    try:
+        return (yield from operation.read(peer))
+    except ServerRefusedError as refused:
+        return refused
+    except RemoteError as error:  # the server may have given the reason in the reply before
+        error.others += [reply.quoted for reply in last if isinstance(reply, ServerRefusedError)]
+        raise
