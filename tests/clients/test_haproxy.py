@@ -62,8 +62,7 @@ def client_of(port: int, certificate: Path | None = None) -> Client:
     if certificate:
         context.load_cert_chain(certificate)
     client = Client(port)
-    client.socket = context.wrap_socket(client.socket)
-    client._file = client.socket.makefile("rb")
+    client.start_tls(context)
     return client
 
 

@@ -83,8 +83,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def over_tls(served: Served) -> Client:
     client = Client(served.tls_port)
     context = ssl.create_default_context(cafile=served.mail.parent / "certificate.pem")
-    client.socket = context.wrap_socket(client.socket, server_hostname="localhost")
-    client._file = client.socket.makefile("rb")
+    client.start_tls(context, "localhost")
     client.read_line()
     return client
 

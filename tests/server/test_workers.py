@@ -99,10 +99,7 @@ def test_a_tls_session_begun_at_one_worker_goes_on_at_the_other(tmp_path: Path) 
         begun: ssl.SSLSession | None = None
         for client in workers.at_each(stack, workers.greeted).values():
             assert client.say("STLS").startswith(b"+OK")
-            client.socket = secured = context.wrap_socket(
-                client.socket, server_hostname="localhost", session=begun
-            )
-            client._file = secured.makefile("rb")
+            secured = client.start_tls(context, "localhost", begun)
             assert secured.session_reused == (begun is not None)
             assert client.say("QUIT").startswith(b"+OK")
             begun = secured.session

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import socket
+import ssl
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
@@ -90,6 +91,14 @@ class Client:
         self.read_line()
         self.say(f"USER {user}")
         assert self.say(f"PASS {password}") == b"+OK Logged in.\r\n"
+
+    def start_tls(
+        self, context: ssl.SSLContext, host: str | None = None, begun: ssl.SSLSession | None = None
+    ) -> ssl.SSLSocket:
+        """Begin TLS, where a session of it was begun before by its ticket."""
+        secured = context.wrap_socket(self.socket, server_hostname=host, session=begun)
+        self.socket, self._file = secured, secured.makefile("rb")
+        return secured
 
     def close(self) -> None:
         self._file.close()

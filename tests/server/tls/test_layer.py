@@ -41,8 +41,7 @@ def trusting(*pairs: CertificateFiles) -> ssl.SSLContext:
 
 
 def go_over_to_tls(client: Client, context: ssl.SSLContext, name: str = "localhost") -> Client:
-    client.socket = context.wrap_socket(client.socket, server_hostname=name)
-    client._file = client.socket.makefile("rb")
+    client.start_tls(context, name)
     return client
 
 
