@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.options.account import account_options, exit_for, parse_account
+from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.connection import exit_for
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import error_reporting
-from restante.cli.options.account import account_options, is_stored, parse_account
+from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account_file import is_stored
 from restante.cli.output.terminal import plain
 
 if TYPE_CHECKING:

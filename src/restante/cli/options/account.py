@@ -3,104 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import ssl
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from restante.cli.errors import error_reporting
+from restante.cli.options.account_file import find_account
+from restante.cli.options.connection import (
+    CONNECTION_OPTIONS,
+    client_options,
+    set_color,
+    trust_context,
+)
 from restante.cli.options.password import password_getter, password_options
-from restante.cli.options.seconds import Seconds
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
     from restante.client.options import Options, Target, Tls
     from restante.diagnosis.request import CheckRequest
 
 F = TypeVar("F", bound="Callable[..., Any]")
-
-FILE = click.Path(path_type=Path, dir_okay=False)
-SECONDS = Seconds()
-NOTICES = "restante.notices"  # of a click.Context: ids of warnings that were told
-
-_OPTIONS = (
-    click.option("-u", "--user", metavar="NAME", help="Log in with this user name."),
-    click.option(
-        "--host", metavar="NAME", help="Connect to this server instead of the discovered one."
-    ),
-    click.option(
-        "--port", type=click.IntRange(1, 65535), metavar="PORT", help="Connect to this port."
-    ),
-    click.option("--starttls", is_flag=True, help="Start TLS with STLS (port 110 by default)."),
-    click.option(
-        "-k", "--insecure", is_flag=True, help="Accept a certificate that fails verification."
-    ),
-    click.option(
-        "--cacert",
-        type=FILE,
-        metavar="FILE",
-        help="Trust only the certificate authorities in this PEM file.",
-    ),
-    click.option("--servername", metavar="NAME", help="Require this name in the certificate."),
-    click.option(
-        "--insecure-plaintext",
-        is_flag=True,
-        help="Send the password unencrypted if the server does not offer TLS.",
-    ),
-    click.option(
-        "--require-tls",
-        is_flag=True,
-        help="Never log in without TLS, not even to a server on this machine.",
-    ),
-    click.option("--no-capa", is_flag=True, help="Do not send CAPA, for servers that fail at it."),
-    click.option("--oauth", is_flag=True, help="Use the password as an OAuth 2 access token."),
-    click.option(
-        "--mechanism",
-        metavar="NAME",
-        help="Use only this login mechanism, e.g. PLAIN or USER.",
-    ),
-    click.option("-4", "ipv4", is_flag=True, help="Use IPv4 only."),
-    click.option("-6", "ipv6", is_flag=True, help="Use IPv6 only."),
-    click.option(
-        "--resolve",
-        multiple=True,
-        metavar="HOST:PORT:ADDRESS",
-        help="Connect to ADDRESS for HOST:PORT, without the DNS; may be repeated.",
-    ),
-    click.option(
-        "-m",
-        "--max-time",
-        type=SECONDS,
-        metavar="SECONDS",
-        help="Limit the time for the whole command.",
-    ),
-    click.option(
-        "--connect-timeout",
-        type=SECONDS,
-        metavar="SECONDS",
-        help="Limit the time for each connection attempt.  [default: 10]",
-    ),
-    click.option(
-        "--timeout",
-        type=SECONDS,
-        metavar="SECONDS",
-        help="Limit the time for each reply.  [default: 20]",
-    ),
-    click.option(
-        "-v", "--verbose", is_flag=True, help="Show commands and replies, without secrets."
-    ),
-    click.option(
-        "--color",
-        type=click.Choice(["auto", "always", "never"]),
-        default="auto",
-        help="Colour the output.  [default: auto]",
-    ),
-)
 
 
 _REPEATED = {
@@ -162,7 +88,7 @@ class AccountArgs:
 def account_options(function: F) -> F:
     """Add all options that say how to get at an account."""
     function = password_options(function)
-    for option in reversed(_OPTIONS):
+    for option in reversed(CONNECTION_OPTIONS):
         function = option(function)
     return function
 
@@ -175,10 +101,10 @@ def parse_account(
     `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
     click.UsageError: something about it cannot be.
     """
-    name, stored = _from_file(name)
+    name, stored = find_account(name)
     if stored.get("password_command") and not given["password_command"]:
         given["password_command"] = stored["password_command"]
-    _set_color(given.pop("color"))
+    set_color(given.pop("color"))
     flags = tuple(_repeated(given))
     holder: list[AccountArgs] = []
     password = password_getter(given, lambda: _located(holder[0]))
@@ -188,8 +114,8 @@ def parse_account(
     verbose = given.pop("verbose")
     seconds = given.pop("max_time") or total
     verify = not given.pop("insecure")
-    trust = _trust(given.pop("cacert"))
-    options = _options(given, seconds=seconds, context=trust, verbose=verbose)
+    trust = trust_context(given.pop("cacert"))
+    options = client_options(given, seconds=seconds, context=trust, verbose=verbose)
     if not verify:
         from restante.client.tls import unverified
 
@@ -216,34 +142,6 @@ def _located(account: AccountArgs) -> Target:
 
     asked = account.asked.target if account.asked else None
     return account.target or asked or Target("its server", 995, "implicit", account.name)
-
-
-def is_stored(name: str) -> bool:
-    """Tell whether the file of accounts has this name. Raises click.UsageError."""
-    return bool(_from_file(name)[1])
-
-
-def _from_file(name: str) -> tuple[str, dict[str, str]]:
-    """Return what a name in the file of accounts stands for; any other name stands for itself."""
-    if "@" in name or "://" in name:
-        return name, {}
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    file = folder / "restante" / "accounts.toml"
-    if not file.exists():
-        return name, {}
-    import tomllib
-
-    try:
-        known = tomllib.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{file}: {error}") from None
-    entry = known.get(name)
-    if entry is None:
-        return name, {}
-    if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
-        text = f'{file}: [{name}] wants account = "user@example.com" or a URL'
-        raise click.UsageError(text)
-    return entry["account"], {key: str(value) for key, value in entry.items()}
 
 
 def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[Target | None, bool]:
@@ -329,84 +227,3 @@ def _discovered(
                 error.remedy = explicit(target, flags)
                 raise
             return target, time.monotonic() - begun
-
-
-def _options(
-    given: dict[str, Any],
-    *,
-    seconds: float | None,
-    context: ssl.SSLContext | None,
-    verbose: bool,
-) -> Options:
-    from restante.client.options import Options
-
-    if given.get("ipv4") and given.get("ipv6"):
-        raise click.UsageError("-4 and -6 exclude each other")
-    ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
-    mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
-    resolve = dict(map(_resolved, given.pop("resolve")))
-    try:
-        return Options(
-            connect_seconds=connect or 10,
-            reply_seconds=reply or 20,
-            total_seconds=seconds,
-            context=context,
-            server_name=given.pop("servername") or "",
-            insecure_plaintext=given.pop("insecure_plaintext"),
-            require_tls=given.pop("require_tls"),
-            capa=not given.pop("no_capa"),
-            mechanisms=(mechanism.upper(),) if mechanism else None,
-            token=given.pop("oauth"),
-            family=4 if ipv4 else 6 if ipv6 else 0,
-            resolve=resolve,
-            trace=_trace if verbose else None,
-            notice=_notice,
-        )
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
-
-
-def _trust(cacert: Path | None) -> ssl.SSLContext | None:
-    if cacert is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=str(cacert))
-    except (OSError, ssl.SSLError) as error:
-        raise click.UsageError(f"--cacert {cacert}: {error.strerror or error}") from None
-
-
-def _resolved(text: str) -> tuple[tuple[str, int], str]:
-    found = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
-    if not found:
-        raise click.UsageError(f"--resolve {text}: write it as HOST:PORT:ADDRESS")
-    return (found[1], int(found[2])), found[3]
-
-
-def _trace(direction: str, line: str) -> None:
-    from restante.cli.output.terminal import plain
-
-    click.echo(click.style(f"{direction} {plain(line)}", dim=True), err=True)
-
-
-def _notice(name: str, text: str) -> None:
-    """Say in a line what a server does wrong that hinders nothing."""
-    from restante.cli.output.terminal import plain
-
-    click.echo(f"WARN {name}  {plain(text)}; pop3 explain {name}", err=True)
-    click.get_current_context().meta.setdefault(NOTICES, set()).add(name)
-
-
-def exit_for(name: str) -> None:
-    """Exit with 1 where a warning of this name was told."""
-    context = click.get_current_context()
-    if name in context.meta.get(NOTICES, ()):
-        context.exit(1)
-
-
-def _set_color(choice: str) -> None:
-    """Colours go to terminals, and not where NO_COLOR asks for none."""
-    context = click.get_current_context()
-    if choice == "never" or (choice == "auto" and os.environ.get("NO_COLOR")):
-        context.color = False
-    elif choice == "always":
-        context.color = True

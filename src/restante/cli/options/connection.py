@@ -1,0 +1,184 @@
+"""The options of a connection: server, TLS, login mechanism, time limits and what is shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.options.seconds import Seconds
+
+if TYPE_CHECKING:
+    from restante.client.options import Options
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+SECONDS = Seconds()
+NOTICES = "restante.notices"  # of a click.Context: ids of warnings that were shown
+
+CONNECTION_OPTIONS = (
+    click.option("-u", "--user", metavar="NAME", help="Log in with this user name."),
+    click.option(
+        "--host", metavar="NAME", help="Connect to this server instead of the discovered one."
+    ),
+    click.option(
+        "--port", type=click.IntRange(1, 65535), metavar="PORT", help="Connect to this port."
+    ),
+    click.option("--starttls", is_flag=True, help="Start TLS with STLS (port 110 by default)."),
+    click.option(
+        "-k", "--insecure", is_flag=True, help="Accept a certificate that fails verification."
+    ),
+    click.option(
+        "--cacert",
+        type=FILE,
+        metavar="FILE",
+        help="Trust only the certificate authorities in this PEM file.",
+    ),
+    click.option("--servername", metavar="NAME", help="Require this name in the certificate."),
+    click.option(
+        "--insecure-plaintext",
+        is_flag=True,
+        help="Send the password unencrypted if the server does not offer TLS.",
+    ),
+    click.option(
+        "--require-tls",
+        is_flag=True,
+        help="Never log in without TLS, not even to a server on this machine.",
+    ),
+    click.option("--no-capa", is_flag=True, help="Do not send CAPA, for servers that fail at it."),
+    click.option("--oauth", is_flag=True, help="Use the password as an OAuth 2 access token."),
+    click.option(
+        "--mechanism",
+        metavar="NAME",
+        help="Use only this login mechanism, e.g. PLAIN or USER.",
+    ),
+    click.option("-4", "ipv4", is_flag=True, help="Use IPv4 only."),
+    click.option("-6", "ipv6", is_flag=True, help="Use IPv6 only."),
+    click.option(
+        "--resolve",
+        multiple=True,
+        metavar="HOST:PORT:ADDRESS",
+        help="Connect to ADDRESS for HOST:PORT, without the DNS; may be repeated.",
+    ),
+    click.option(
+        "-m",
+        "--max-time",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Limit the time for the whole command.",
+    ),
+    click.option(
+        "--connect-timeout",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Limit the time for each connection attempt.  [default: 10]",
+    ),
+    click.option(
+        "--timeout",
+        type=SECONDS,
+        metavar="SECONDS",
+        help="Limit the time for each reply.  [default: 20]",
+    ),
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Show commands and replies, without secrets."
+    ),
+    click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        help="Colour the output.  [default: auto]",
+    ),
+)
+
+
+def client_options(
+    given: dict[str, Any],
+    *,
+    seconds: float | None,
+    context: ssl.SSLContext | None,
+    verbose: bool,
+) -> Options:
+    """Return the client's options, and take those of the command line out of `given`.
+
+    `seconds` is the time for the whole command. `context` judges the server's certificate, None for
+    the system's authorities. Raises click.UsageError: an option is invalid.
+    """
+    from restante.client.options import Options
+
+    if given.get("ipv4") and given.get("ipv6"):
+        raise click.UsageError("-4 and -6 exclude each other")
+    ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
+    mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
+    resolve = dict(map(_parse_resolve, given.pop("resolve")))
+    try:
+        return Options(
+            connect_seconds=connect or 10,
+            reply_seconds=reply or 20,
+            total_seconds=seconds,
+            context=context,
+            server_name=given.pop("servername") or "",
+            insecure_plaintext=given.pop("insecure_plaintext"),
+            require_tls=given.pop("require_tls"),
+            capa=not given.pop("no_capa"),
+            mechanisms=(mechanism.upper(),) if mechanism else None,
+            token=given.pop("oauth"),
+            family=4 if ipv4 else 6 if ipv6 else 0,
+            resolve=resolve,
+            trace=_trace if verbose else None,
+            notice=_notice,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
+    """Return a context that trusts only the authorities in a PEM file, None without a file.
+
+    Raises click.UsageError: the file cannot be read or is not PEM.
+    """
+    if cacert is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(cacert))
+    except (OSError, ssl.SSLError) as error:
+        raise click.UsageError(f"--cacert {cacert}: {error.strerror or error}") from None
+
+
+def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:
+    found = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
+    if not found:
+        raise click.UsageError(f"--resolve {text}: write it as HOST:PORT:ADDRESS")
+    return (found[1], int(found[2])), found[3]
+
+
+def _trace(direction: str, line: str) -> None:
+    from restante.cli.output.terminal import plain
+
+    click.echo(click.style(f"{direction} {plain(line)}", dim=True), err=True)
+
+
+def _notice(name: str, text: str) -> None:
+    """Show a warning about the server in one line."""
+    from restante.cli.output.terminal import plain
+
+    click.echo(f"WARN {name}  {plain(text)}; pop3 explain {name}", err=True)
+    click.get_current_context().meta.setdefault(NOTICES, set()).add(name)
+
+
+def exit_for(name: str) -> None:
+    """Exit with 1 if a warning with this id was shown."""
+    context = click.get_current_context()
+    if name in context.meta.get(NOTICES, ()):
+        context.exit(1)
+
+
+def set_color(choice: str) -> None:
+    """Colour the output always, never, or on terminals if NO_COLOR is not set."""
+    context = click.get_current_context()
+    if choice == "never" or (choice == "auto" and os.environ.get("NO_COLOR")):
+        context.color = False
+    elif choice == "always":
+        context.color = True
