@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
@@ -30,6 +31,23 @@ def test_ls_without_top() -> None:
     assert len(plain.out.splitlines()) == 3
     assert "retr-refused" not in plain.out
     assert "Hello" in fetched.out
+
+
+def test_ls_with_a_refused_header() -> None:
+    """The refused message has the server's words in its row, the others are listed, exit code 1."""
+    with broken({"TOP 2 0": b"-ERR no way, Jose\r\n"}) as server:
+        rows, data = pop3("ls", url(server.port)), pop3("ls", "--json", url(server.port))
+    assert (rows.code, data.code) == (1, 1)
+    assert len(rows.out.splitlines()) == 3
+    assert "no way, Jose" in rows.out
+    assert rows.out.count("Hello") == 1
+    assert rows.err == (
+        "WARN retr-refused  the server refused 1 of 2 headers; pop3 explain retr-refused\n"
+    )
+    first, second = json.loads(data.out)
+    assert "error" not in first
+    assert second["subject"] == ""
+    assert second["error"].startswith("retr-refused: no way, Jose")
 
 
 def test_ls_retr_is_bounded() -> None:

@@ -85,7 +85,12 @@ def ls(account: str, *, retr: bool, as_json: bool, **given: Any) -> None:
         for line in lines if sizes else ["There are no messages."]:
             click.echo(line)
     if missing:
-        _say_top_is_missing(retr=retr)
+        _warn_top_missing(retr=retr)
+    refused = sum(1 for head in heads.values() if head.error)
+    if refused:
+        _warn_refused(refused, len(messages))
+    if missing or refused:
+        click.get_current_context().exit(1)
     exit_for("list-size")
 
 
@@ -121,20 +126,25 @@ def _is_without_top(answer: bytes | ServerRefusedError) -> bool:
     return not isinstance(answer, bytes) and answer.id == "top-missing"
 
 
-def _say_top_is_missing(*, retr: bool) -> None:
-    """Say why rows show a size alone, and exit with 1."""
+def _warn_top_missing(*, retr: bool) -> None:
+    """Say why rows show a size alone."""
     why = "these messages are too large to be fetched" if retr else "--retr fetches whole messages"
     click.echo(
         f"WARN top-missing  the server has no TOP, so rows show sizes alone; {why}", err=True
     )
-    click.get_current_context().exit(1)
+
+
+def _warn_refused(refused: int, messages: int) -> None:
+    """Say how many rows show the server's refusal in place of a subject."""
+    text = f"the server refused {refused} of {messages} headers; pop3 explain retr-refused"
+    click.echo(f"WARN retr-refused  {text}", err=True)
 
 
 def _head(answer: bytes | ServerRefusedError | None) -> Head:
-    """Return what an answer to TOP says; where it was refused, the server's words."""
+    """Return what an answer to TOP says; for a refusal, the server's words."""
     from restante.cli.output.message_summary import Head, head_of
 
     if isinstance(answer, bytes):
         return head_of(answer)
     unknown = answer is None or _is_without_top(answer)
-    return Head(known=False) if unknown else Head(subject=f"({answer})")
+    return Head(known=False) if unknown else Head(error=str(answer))

@@ -65,10 +65,8 @@ def _described(drop: Maildrop, message: Message) -> str:
     from restante.protocol.errors import ServerRefusedError
 
     answer = drop.headers([message.number], keep=FETCHED)[0]
-    head = (
-        Head(subject=f"({answer})") if isinstance(answer, ServerRefusedError) else head_of(answer)
-    )
-    subject, sender = plain(head.subject) or "(no subject)", plain(head.sender)
+    head = Head(error=str(answer)) if isinstance(answer, ServerRefusedError) else head_of(answer)
+    subject, sender = plain(head.title) or "(no subject)", plain(head.sender)
     return f'{message.number}  {wording.octets(message.size)}  {sender}  "{subject}"'
 
 

@@ -39,7 +39,7 @@ def table(
             yield (start + mark).rstrip()
             continue
         files = f"  {head.files}" if head.files else ""
-        subject = cut(head.subject, max(20, room - len(files) - len(mark))) or "(no subject)"
+        subject = cut(head.title, max(20, room - len(files) - len(mark))) or "(no subject)"
         day = date(head.date) if head.date else head.date_text
         middle = f"{padded(day, DATE)}  {padded(head.sender or NOBODY, second)}"
         yield f"{start}{middle}  {mark}{subject}{files}".rstrip()

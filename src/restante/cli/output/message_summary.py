@@ -23,11 +23,18 @@ class Head:
     known: bool = True  # the server gave the header
     mixed: bool = False  # it may have attachments
     attachments: int | None = None  # None where nobody has looked
+    error: str = ""  # why the server did not give the header
 
     def as_json(self) -> dict[str, Any]:
-        """Return the same for programs."""
+        """Return sender, subject and date for JSON, and the error if there is one."""
         date = self.date.isoformat() if self.date else None
-        return {"from": self.sender, "subject": self.subject, "date": date}
+        found = {"from": self.sender, "subject": self.subject, "date": date}
+        return found | ({"error": self.error} if self.error else {})
+
+    @property
+    def title(self) -> str:
+        """The subject, or the reason why there is none."""
+        return f"({self.error})" if self.error else self.subject
 
     @property
     def files(self) -> str:
