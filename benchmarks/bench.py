@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import encryption
 import load
 import memory
 import patience
@@ -34,6 +35,7 @@ GROUPS = {
     "fairness": patience.fairness,
     "crowd": patience.crowd,
     "huge": patience.huge,
+    "tls": encryption.tls,
     "encrypted": memory.encrypted,
     "bounded": memory.bounded,
     "workers": workers.workers,
@@ -43,7 +45,7 @@ GROUPS = {
 def _present() -> list[str]:
     missing = peers.missing()
     others = [name for name in ("Courier", "Twisted") if name not in missing]
-    return [TUNED, SHARED, INSTALLED, *others]
+    return [SHARED, TUNED, INSTALLED, *others]
 
 
 def main() -> None:

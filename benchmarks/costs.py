@@ -1,7 +1,7 @@
 """Where the time goes in one process: what commands, and the parts of a session, cost the server.
 
 A transport that is none takes the place of the network, so that only our own code, and the system's
-calls for files, are clocked. `make bench-costs` prints microseconds, the median of many runs.
+calls for files, are clocked. `make bench-costs` prints microseconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from restante.protocol.secret import Secret
 
@@ -49,17 +49,26 @@ MANY = 1_000_000  # more than any limit here
 class Network:
     """A transport to nowhere."""
 
+    writes = 0
+
     def get_extra_info(self, name: str) -> object:
         return ("127.0.0.1", 1) if name == "peername" else None
 
     def write(self, _octets: bytes) -> None:
         """Send nothing."""
+        self.writes += 1
 
     def is_closing(self) -> bool:
         return False
 
     def close(self) -> None:
         """Close nothing."""
+
+    def pause_reading(self) -> None:
+        """Go on."""
+
+    def resume_reading(self) -> None:
+        """Go on."""
 
     def get_write_buffer_size(self) -> int:
         return 0
@@ -71,8 +80,13 @@ class Everybody:
     async def verify(self, user: str, _password: Secret) -> Identity:
         return Identity(user)
 
-    def recall(self, user: str, _password: Secret) -> Identity:
+    def cached_login(self, user: str, _password: Secret) -> Identity:
         return Identity(user)
+
+
+def fastest(taken: Iterable[float]) -> float:
+    """Return the limit of the fastest tenth: what others do on the machine only ever adds time."""
+    return statistics.quantiles(taken, n=10)[0]
 
 
 def clocked(work: Callable[[], object], times: int = 200) -> float:
@@ -83,19 +97,20 @@ def clocked(work: Callable[[], object], times: int = 200) -> float:
         for _ in range(times):
             work()
         taken.append((time.perf_counter() - begun) / times * 1e6)
-    return statistics.median(taken)
+    return fastest(taken)
 
 
 def row(what: str, microseconds: float) -> None:
     print(f"{what:<44}{microseconds:8.2f}")
 
 
-def connected(service: ServerContext) -> Connection:
+def connected(service: ServerContext, network: Network | None = None) -> Connection:
     made = Connection(service)
-    made.connection_made(cast("asyncio.Transport", Network()))
+    made.connection_made(cast("asyncio.Transport", network or Network()))
     return made
 
 
+SESSION = (b"USER u0\r\n", b"PASS secret\r\n", b"QUIT\r\n")
 STEPS = ("connect", "USER", "PASS", "QUIT", "end, with its line in the log")
 
 
@@ -104,7 +119,7 @@ def session(service: ServerContext) -> list[float]:
     times = [time.perf_counter()]
     client = connected(service)
     times.append(time.perf_counter())
-    for line in (b"USER u0\r\n", b"PASS secret\r\n", b"QUIT\r\n"):
+    for line in SESSION:
         client.data_received(line)
         times.append(time.perf_counter())
     client.connection_lost(None)
@@ -118,8 +133,14 @@ async def settled(service: ServerContext, folder: Path) -> None:
         for path in (folder, *folder.iterdir()):
             if path.is_dir():
                 os.utime(path, (1e9, 1e9))
-        session(service)
-        await asyncio.sleep(0.05)
+        network = Network()
+        client = connected(service, network)
+        for line in SESSION:
+            said = network.writes
+            client.data_received(line)
+            while network.writes == said:  # a thread is at it
+                await asyncio.sleep(0.001)
+        client.connection_lost(None)
 
 
 async def main() -> None:
@@ -137,7 +158,7 @@ async def main() -> None:
         )
         await settled(service, Path(name) / "u0")
         parts = zip(*(session(service) for _ in range(4000)), strict=True)
-        medians = [statistics.median(part) for part in parts]
+        medians = [fastest(part) for part in parts]
         row("a session: login and QUIT", sum(medians))
         for step, median in zip(STEPS, medians, strict=True):
             row(f"  {step}", median)

@@ -35,6 +35,14 @@ class Figures:
         found = self.ratios(what, server, peer)
         return statistics.median(found) if found else None
 
+    def middle_half(self, what: str, server: str, peer: str) -> tuple[float, float] | None:
+        """Return between which values half of the ratios lie; None for fewer than two."""
+        found = self.ratios(what, server, peer)
+        if len(found) < 2:
+            return None
+        low, _, high = statistics.quantiles(found, n=4, method="inclusive")
+        return low, high
+
     def servers(self, what: str) -> list[str]:
         """Return of whom there are such numbers."""
         return [server for found, server in self._found if found == what]

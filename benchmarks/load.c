@@ -1,7 +1,7 @@
 /* A load for POP3 servers, lean enough not to be the limit: one thread, epoll, every reply checked.
  *
  *   load PORT SCENARIO [users=N] [messages=N] [connections=N] [seconds=S] [sessions=N] [pause=MS]
- *        [exact=0] [spin=1]
+ *        [exact=0] [spin=1] [tls=1] [resume=1]
  *
  * Users are u0, u1, ..., their password is "secret". Each connection has users of its own, so no two
  * sessions want one maildrop at once. It ends after so many seconds or sessions, and prints a line
@@ -11,6 +11,9 @@
  *
  * With spin=1 it never sleeps, for when it has a core of its own: to wake another core costs a server
  * on the same machine more than many a command, and no client on a network makes it pay that.
+ *
+ * With tls=1 it speaks TLS from the first octet and takes any certificate; each session has a full
+ * handshake. With resume=1 as well, a connection's later sessions show the ticket of the one before.
  *
  * Three scenarios are of another kind:
  *   storm     opens all connections at once, each for one session; being turned away is counted
@@ -24,7 +27,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "session.h"
 
@@ -36,7 +38,7 @@ static double seconds = 1, pause_ms;
 static struct sockaddr_in server;
 static struct session *all;
 static double *times;
-static int begun, over, clocked, refused, spin;
+static int begun, over, clocked, refused, spin, tls, resume;
 static double rested;               /* seconds of its core in which it had nothing to do */
 
 static double processor(void) {
@@ -59,6 +61,8 @@ static void read_option(const char *option) {
     else if (value >= 0 && !strcmp(key, "pause")) pause_ms = value;
     else if (value >= 0 && !strcmp(key, "exact")) exact = (int)value;
     else if (value >= 0 && !strcmp(key, "spin")) spin = (int)value;
+    else if (value >= 0 && !strcmp(key, "tls")) tls = (int)value;
+    else if (value >= 0 && !strcmp(key, "resume")) resume = (int)value;
     else {
         fprintf(stderr, "load: what is %s?\n", option);
         exit(2);
@@ -85,8 +89,7 @@ static void finish(struct session *s) {
     if (s->refused) refused++;
     else if (!is("fairness") || s != all) times[clocked++] = s->clocked;
     if (is("idle")) return;
-    close(s->fd);
-    s->fd = -1;
+    end(s);
     if (s->user + connections < users) s->user += connections;
     else s->user %= connections;
 }
@@ -100,6 +103,7 @@ static void prepare(void) {
     if (is("idle") || is("storm")) most = connections;
     if (most > MOST_TIMES) most = MOST_TIMES;
     may_refuse = is("storm");
+    if (tls) use_tls(resume);
     times = malloc(MOST_TIMES * sizeof *times);
     all = calloc((size_t)connections, sizeof *all);
     for (int i = 0; i < connections; i++) {
@@ -142,15 +146,16 @@ static void report(double took) {
     double cpu = processor() - rested;
     qsort(times, (size_t)clocked, sizeof *times, earlier);
     printf("{\"sessions\": %d, \"refused\": %d, \"seconds\": %.4f, \"octets\": %ld, "
-           "\"replies\": %ld, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f, \"cpu\": %.4f}\n",
-           clocked, refused, took, octets, replies, milliseconds(0.5), milliseconds(0.99),
+           "\"replies\": %ld, \"resumed\": %ld, \"p50\": %.3f, \"p99\": %.3f, \"max\": %.3f, "
+           "\"cpu\": %.4f}\n",
+           clocked, refused, took, octets, replies, resumed, milliseconds(0.5), milliseconds(0.99),
            milliseconds(1), cpu);
 }
 
 int main(int count, char **arguments) {
     if (count < 3) {
         fputs("load PORT SCENARIO [users=N] [messages=N] [connections=N] [seconds=S] "
-              "[sessions=N] [pause=MS] [exact=0] [spin=1]\n", stderr);
+              "[sessions=N] [pause=MS] [exact=0] [spin=1] [tls=1] [resume=1]\n", stderr);
         return 2;
     }
     scenario = arguments[2];

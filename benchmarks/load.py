@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from servers import Running
 
 SOURCES = Path(__file__).parent
-PROGRAMS = {"load": ("load.c", "session.c", "script.c"), "canned": ("canned.c",)}
+PROGRAMS = {
+    "load": ("load.c", "session.c", "script.c", "tls.c", "-lssl", "-lcrypto"),
+    "canned": ("canned.c",),
+}
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -29,6 +32,7 @@ class Result(msgspec.Struct, frozen=True):
         seconds: How long it took.
         octets: All that the server sent.
         replies: All that were checked.
+        resumed: How many TLS handshakes were short, because the server accepted a ticket.
         p50: Milliseconds by the scenario's clock; p99 and max likewise.
         cpu: Seconds of the processor that the load itself used.
         server_cpu: Seconds of the processor that the server used meanwhile.
@@ -43,6 +47,7 @@ class Result(msgspec.Struct, frozen=True):
     p99: float
     max: float
     cpu: float
+    resumed: int = 0
     server_cpu: float = 0.0
 
     @property
@@ -59,11 +64,11 @@ class Result(msgspec.Struct, frozen=True):
 def build(folder: Path) -> None:
     """Compile both programs into a folder.
 
-    Raises RuntimeError: when there is no C compiler.
+    Raises RuntimeError: there is no C compiler. Raises CalledProcessError: no headers of OpenSSL.
     """
     compiler = shutil.which("cc")
     if compiler is None:
-        raise RuntimeError("the load generator wants a C compiler: install gcc and libc6-dev")
+        raise RuntimeError("the load generator requires a C compiler: install gcc and libc6-dev")
     folder.mkdir(parents=True, exist_ok=True)
     for name, sources in PROGRAMS.items():
         command = [compiler, "-std=gnu11", "-O2", "-Wall", "-Wextra", "-o", str(folder / name)]
@@ -106,4 +111,5 @@ def _command(
     program: Path, cores: set[int] | None, server: Running, scenario: str, options: dict[str, float]
 ) -> list[str]:
     words = [f"{key}={float(value):.9g}" for key, value in options.items()]
-    return [*held(cores), str(program), str(server.port), scenario, *words]
+    port = server.tls_port if options.get("tls") else server.port
+    return [*held(cores), str(program), str(port), scenario, *words]

@@ -10,12 +10,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mail
 import servers
 from mail import PASSWORD
 from place import OURS
-
-from restante.server.tls import self_signed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +28,8 @@ def encrypted(place: Place) -> None:
     """Measure 2000 silent connections with TLS, here and on a server that does nothing but TLS."""
     connections = place.many(CONNECTIONS)
     with place.mail("encrypted") as folder:
-        made = self_signed.create_self_signed(["localhost"])
-        (folder / "certificate.pem").write_bytes(made.certificate)
-        (folder / "key.pem").write_bytes(made.key)
-        (folder / "key.pem").chmod(0o600)
-        with _restante(place, folder, connections) as (server, port):
-            whole = _cost(server, port, connections, log_in=True)
+        with place.serving(OURS, folder, users=connections, messages=1, octets=700) as server:
+            whole = _cost(server, server.tls_port, connections, log_in=True)
         with _bare(place, folder) as server:
             bare = _cost(server, server.port, connections, log_in=False)
     place.figures.note("idle TLS, whole", OURS, whole)
@@ -45,23 +38,12 @@ def encrypted(place: Place) -> None:
 
 
 @contextlib.contextmanager
-def _restante(place: Place, folder: Path, users: int) -> Iterator[tuple[Running, int]]:
-    box, port = folder / "mail", servers.free_port()
-    mail.maildirs(box, users, 1, 700, 0)
-    tls = (
-        f'[tls]\nlisten = ["127.0.0.1:{port}"]\n[[tls.certificates]]\n'
-        f'certificate = "{folder}/certificate.pem"\nkey = "{folder}/key.pem"\n'
-    )
-    with servers.restante(folder / "restante", box, {place.server_core}, more=tls) as server:
-        yield server, port
-
-
-@contextlib.contextmanager
 def _bare(place: Place, folder: Path) -> Iterator[Running]:
     port, home = servers.free_port(), folder / "bare"
     home.mkdir()
+    servers.certified(home)
     program = Path(__file__).parent / "bare_tls.py"
-    command = [sys.executable, str(program), str(port), str(folder)]
+    command = [sys.executable, str(program), str(port), str(home)]
     with servers.running(command, home, port, {place.server_core}) as process:
         yield servers.Running("OpenSSL alone", port, process.pid)
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import mail
-from place import INSTALLED, OURS, SETTLED, SHARED, TUNED
+from place import INSTALLED, OURS, SETTLED, SHARED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def fairness(place: Place) -> None:
     with place.mail("fairness") as folder, contextlib.ExitStack() as stack:
         running = [
             stack.enter_context(place.serving(name, folder, users=2, messages=4, octets=BIG))
-            for name in (OURS, TUNED)
+            for name in (OURS, SHARED)
         ]
         for _ in range(place.rounds(5)):
             for server in running:
@@ -41,10 +41,10 @@ def fairness(place: Place) -> None:
 def crowd(place: Place) -> None:
     """Let 1000 clients come at once, twice; then let 2000 stay."""
     with place.mail("crowd") as folder:
-        for name in (OURS, TUNED, INSTALLED):
+        for name in (OURS, SHARED, INSTALLED):
             with place.serving(name, folder, users=place.many(CROWD), messages=1, octets=700) as it:
                 _storms(place, it)
-        for name in (OURS, TUNED, SHARED):
+        for name in (OURS, SHARED):
             users = place.many(CROWD)
             with place.serving(name, folder, users=users, messages=1, octets=700) as server:
                 place.figures.note("idle", name, _idle(place, server))
@@ -72,10 +72,10 @@ def huge(place: Place) -> None:
     """Open a maildrop of 100,000 messages: for the first time, unchanged, with one more."""
     messages = place.many(HUGE)
     with place.mail("huge") as folder:
-        for name in (OURS, TUNED):
+        for name in (OURS, SHARED):
             mail.maildirs(place.box(name, folder), 1, messages, 700, place.owner(name))
         for round_ in range(place.rounds(3)):
-            for name in (OURS, TUNED):
+            for name in (OURS, SHARED):
                 box = place.box(name, folder) / "u0"
                 _forget(box)
                 time.sleep(SETTLED)

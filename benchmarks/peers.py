@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mail import PASSWORD
-from servers import Running, crypted, free_port, running
+from servers import Running, certified, crypted, free_port, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,9 @@ state_dir = {folder}/run
 log_path = {folder}/log
 protocols = pop3
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
 disable_plaintext_auth = no
 default_internal_user = {user}
 default_login_user = {login}
@@ -49,7 +51,7 @@ service pop3-login {{
     port = {port}
   }}
   inet_listener pop3s {{
-    port = 0
+    port = {tls_port}
   }}
 }}
 service pop3 {{
@@ -100,7 +102,8 @@ def dovecot(folder: Path, mail: Path, core: int, name: str) -> Iterator[Running]
         (folder / part).mkdir(parents=True)
     os.chown(folder / "home", NOBODY, NOBODY)
     folder.chmod(0o755)
-    port, root = free_port(), os.getuid() == 0
+    port, tls_port, root = free_port(), free_port(), os.getuid() == 0
+    certificate, key = certified(folder)
     stored = f"{{SHA512-CRYPT}}{crypted()}" if name == "Dovecot as installed" else _salted()
     boxes = sorted(mail.iterdir())
     (folder / "users").write_text("".join(f"{box.name}:{stored}::::::\n" for box in boxes))
@@ -109,6 +112,9 @@ def dovecot(folder: Path, mail: Path, core: int, name: str) -> Iterator[Running]
             folder=folder,
             mail=mail,
             port=port,
+            tls_port=tls_port,
+            certificate=certificate,
+            key=key,
             uid=NOBODY,
             user="dovecot" if root else _me(),
             login="dovenull" if root else _me(),
@@ -117,7 +123,7 @@ def dovecot(folder: Path, mail: Path, core: int, name: str) -> Iterator[Running]
     )
     command = ["dovecot", "-F", "-c", str(folder / "dovecot.conf")]
     with running(command, folder, port, {core}) as process:
-        yield Running(name, port, process.pid)
+        yield Running(name, port, process.pid, tls_port)
 
 
 def _salted() -> str:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from servers import Running
 
-OURS, TUNED, SHARED = "Restante", "Dovecot tuned", "Dovecot shared"
-INSTALLED = "Dovecot as installed"
+OURS = "Restante"
+SHARED = "Dovecot shared"  # the strongest configuration, which the targets name
+TUNED, INSTALLED = "Dovecot tuned", "Dovecot as installed"
 SETTLED = 2.2  # seconds; servers do not trust what they know of a folder that changed just now
 
 

@@ -11,7 +11,10 @@ from targets import MEASURES
 if TYPE_CHECKING:
     from figures import Figures
 
-PANELS = ("login", "poll", "drain", "pipelined", "top", "dele", "poll 1000", "drain 1000", "25 MB")
+PANELS = (
+    "login", "poll", "drain", "pipelined", "top", "dele", "poll 1000", "drain 1000",
+    "login TLS", "login resumed", "poll resumed", "drain TLS", "25 MB",
+)  # fmt: skip
 OURS, LIMIT, OTHER = "#c2410c", "#cbd5e1", "#64748b"  # Restante, the canned server, the rest
 WIDTH, LEFT, RIGHT = 760, 150, 90  # pixels; names stand left of the bars, numbers right
 BAR, GAP, HEAD = 14, 4, 30

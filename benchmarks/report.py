@@ -23,8 +23,8 @@ def targets(figures: Figures) -> str:
 def _target(figures: Figures, target: Target) -> Sequence[str]:
     what, ours, peer = target.what, target.ours, target.peer
     theirs = figures.median(what, peer)
-    ratio, ratios = figures.ratio(what, ours, peer), figures.ratios(what, ours, peer)
-    spread = f" ({min(ratios):.2f} - {max(ratios):.2f})" if len(ratios) > 1 else ""
+    ratio, half = figures.ratio(what, ours, peer), figures.middle_half(what, ours, peer)
+    spread = f" ({half[0]:.2f} - {half[1]:.2f})" if half else ""
     return (
         f"{MEASURES[what].title}, {MEASURES[what].unit}",
         number(figures.median(what, ours)),

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from mail import PASSWORD
 
+from restante.server.tls import self_signed
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -28,6 +30,7 @@ class Running:
     name: str
     port: int
     pid: int
+    tls_port: int = 0  # where TLS comes first; 0 without
 
     def memory(self) -> int:
         """Return the octets that its processes hold together, shared pages divided."""
@@ -54,20 +57,27 @@ def _proportional(pid: int) -> int:
 
 
 def _used(pid: int) -> float:
+    """Return the seconds of a process, to the nanosecond, and of the children it waited for."""
     with contextlib.suppress(OSError):
         told = Path(f"/proc/{pid}/stat").read_text()
-        times = told.rpartition(")")[2].split()[11:15]  # its own, and of children it waited for
-        return sum(map(int, times)) / _TICKS
+        ended = sum(map(int, told.rpartition(")")[2].split()[13:15])) / _TICKS
+        return ended + time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
     return 0.0
 
 
 @contextlib.contextmanager
 def restante(
-    folder: Path, mail: Path, cores: set[int], *, workers: int = 1, more: str = ""
+    folder: Path,
+    mail: Path,
+    cores: set[int] | None,
+    *,
+    workers: int = 1,
+    program: Path = Path(sys.executable).parent / "pop3",
 ) -> Iterator[Running]:
-    """Run Restante, with sha512-crypt passwords, lock, limits and log on."""
+    """Run Restante, with TLS, sha512-crypt passwords, lock, limits and log on."""
     folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
+    port, tls_port = free_port(), free_port()
+    certificate, key = certified(folder)
     users, config = folder / "users", folder / "restante.toml"
     stored = crypted()
     users.write_text("".join(f"{box.name}:{stored}\n" for box in sorted(mail.iterdir())))
@@ -75,11 +85,13 @@ def restante(
     several = f"workers = {workers}" if workers > 1 else ""
     config.write_text(
         f'[server]\nlisten = ["127.0.0.1:{port}"]\n{several}\n'
-        f'[mail]\nfolder = "{mail}"\n[accounts]\nusers = "{users}"\n{more}'
+        f'[mail]\nfolder = "{mail}"\n[accounts]\nusers = "{users}"\n'
+        f'[tls]\nlisten = ["127.0.0.1:{tls_port}"]\n'
+        f'[[tls.certificates]]\ncertificate = "{certificate}"\nkey = "{key}"\n'
     )
-    command = [str(Path(sys.executable).parent / "pop3"), "serve", "--config", str(config)]
+    command = [str(program), "serve", "--config", str(config)]
     with running(command, folder, port, cores) as process:
-        yield Running("Restante", port, process.pid)
+        yield Running("Restante", port, process.pid, tls_port)
 
 
 @contextlib.contextmanager
@@ -142,6 +154,16 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """Return the files of a certificate with a P-256 key, and of its key, made in a folder."""
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    made = self_signed.create_self_signed(["localhost"])
+    certificate.write_bytes(made.certificate)
+    key.touch(0o600)
+    key.write_bytes(made.key)
+    return certificate, key
 
 
 def crypted() -> str:

@@ -43,6 +43,13 @@ void begin(struct session *s, const struct sockaddr_in *server) {
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     int failed = connect(s->fd, (const struct sockaddr *)server, sizeof *server);
     if (failed && errno != EINPROGRESS) fail(s, "connect", strerror(errno), 100);
+    s->tls = tls_begin(s->fd, &s->ticket);
+}
+
+void end(struct session *s) {
+    tls_end(s->tls);
+    close(s->fd);
+    s->tls = NULL, s->fd = -1;
 }
 
 static void send_batch(struct session *s) {
@@ -56,7 +63,7 @@ static void send_batch(struct session *s) {
     }
     if (s->batch == s->script->from) s->clocked = now();
     /* A batch fits into the socket's buffer, unless the server does not read. */
-    if (send(s->fd, text, (size_t)length, MSG_NOSIGNAL) != length) {
+    if (tls_send(s->tls, s->fd, text, (size_t)length) != length) {
         fail(s, "cannot send", strerror(errno), 100);
     }
     s->left = b->replies;
@@ -137,7 +144,7 @@ static int advance(struct session *s) {
 /* Read into the room, behind what is left of the last time. Return the end of it all. */
 static char *receive(struct session *s) {
     memcpy(room, s->rest, (size_t)s->rest_length);
-    ssize_t n = recv(s->fd, room + s->rest_length, ROOM, 0);
+    ssize_t n = tls_recv(s->tls, s->fd, room + s->rest_length, ROOM);
     if (n > 0) {
         octets += n;
         return room + s->rest_length + n;

@@ -6,12 +6,15 @@
 #include <stddef.h>
 
 #include "script.h"
+#include "tls.h"
 
 enum { LONGEST_LINE = 4096 };
 
 struct session {
     const struct script *script;
     int fd, user;
+    struct tls *tls;            /* NULL in clear */
+    void *ticket;               /* to resume TLS with; the next session's too */
     int batch, left;            /* where in the script; replies that are still to come */
     int in_body, lines;         /* whether the first line of a reply is past; lines since then */
     int refused;                /* the server did not let it in */
@@ -33,6 +36,9 @@ _Noreturn void fail(const struct session *s, const char *what, const char *line,
 
 /* Open a connection; the greeting is then awaited. */
 void begin(struct session *s, const struct sockaddr_in *server);
+
+/* Close a connection. */
+void end(struct session *s);
 
 /* Take what the server sent, and answer it. Return 1 when the session is over. */
 int hear(struct session *s);

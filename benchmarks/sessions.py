@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import servers
-from place import OURS, SETTLED, TUNED
+from place import OURS, SETTLED, SHARED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -20,47 +20,69 @@ if TYPE_CHECKING:
 
 SMALL = {"users": 100, "messages": 20, "octets": 7000}
 LARGE = {"users": 4, "messages": 1000, "octets": 23_000}
-SCENARIOS = ("login", "poll", "drain", "pipelined", "top", "dele")
 ALL = ("login", "poll", "drain")  # what every server can do
+ROUNDS = 15
+
+
+class Scenario(NamedTuple):
+    """What clients do.
+
+    Attributes:
+        name: The load's name for it.
+        suffix: What the measure's name has behind that.
+        options: More options of the load.
+    """
+
+    name: str
+    suffix: str = ""
+    options: Mapping[str, float] = {}
+
+    @property
+    def measure(self) -> str:
+        """The name of the measure."""
+        return self.name + self.suffix
+
+
+OF_SMALL = tuple(map(Scenario, ("login", "poll", "drain", "pipelined", "top", "dele")))
+OF_LARGE = (Scenario("poll", " 1000"), Scenario("drain", " 1000"))
 
 
 def small(place: Place, peers: list[str]) -> None:
     """Measure 100 users with 20 messages of 7 kB, on all servers."""
     sizes = {**SMALL, "users": 16} if place.short else SMALL
     with place.mail("small") as folder, contextlib.ExitStack() as stack:
-        running = _start(place, stack, folder, (OURS, *peers), sizes)
+        running = start(place, stack, folder, (OURS, *peers), sizes)
         for server in running:
             _first_logins(place, server, sizes)
         warm_up(place, running, sizes)
         running.append(_canned(place, stack, folder, sizes))
-        for round_ in range(place.rounds(5)):
-            for scenario in SCENARIOS:
+        for round_ in range(place.rounds(ROUNDS)):
+            for scenario in OF_SMALL:
                 for server in running:
-                    if _takes_part(server.name, scenario, round_):
+                    if _takes_part(server.name, scenario.name, round_):
                         measure(place, server, scenario, sizes)
+            running.reverse()
 
 
 def _takes_part(name: str, scenario: str, round_: int) -> bool:
     """Tell whether to measure: what decides about targets always, the rest less often."""
-    if name in {OURS, TUNED}:
+    if name in {OURS, SHARED}:
         return True
-    return scenario in ALL and (name == "canned" or round_ < 2)
+    return scenario in ALL and (name == "canned" or round_ < 3)
 
 
 def large(place: Place) -> None:
     """Measure 4 users with 1000 messages of 23 kB."""
     with place.mail("large") as folder, contextlib.ExitStack() as stack:
-        running = _start(place, stack, folder, (OURS, TUNED), LARGE)
+        running = start(place, stack, folder, (OURS, SHARED), LARGE)
         warm_up(place, running, LARGE)
-        for _ in range(place.rounds(5)):
-            for scenario in ("poll", "drain"):
-                for server in running:
-                    measure(place, server, scenario, LARGE, " 1000")
+        take_turns(place, running, OF_LARGE, LARGE)
 
 
-def _start(
+def start(
     place: Place, stack: ExitStack, folder: Path, names: Iterable[str], sizes: dict[str, int]
 ) -> list[Running]:
+    """Start servers, each over mail of its own, until the stack is closed."""
     return [stack.enter_context(place.serving(name, folder, **sizes)) for name in names]
 
 
@@ -90,16 +112,31 @@ def warm_up(place: Place, running: list[Running], sizes: dict[str, int]) -> None
     time.sleep(SETTLED)
 
 
-def measure(
-    place: Place, server: Running, scenario: str, sizes: dict[str, int], suffix: str = ""
+def take_turns(
+    place: Place, running: list[Running], scenarios: Iterable[Scenario], sizes: dict[str, int]
 ) -> None:
-    """Measure one scenario of one server, and keep what was found."""
+    """Measure in short rounds; each server goes first in every other one."""
+    for _ in range(place.rounds(ROUNDS)):
+        for scenario in scenarios:
+            for server in running:
+                measure(place, server, scenario, sizes)
+        running.reverse()
+
+
+def measure(place: Place, server: Running, scenario: Scenario, sizes: dict[str, int]) -> None:
+    """Measure one scenario of one server, and keep what was found.
+
+    Raises RuntimeError: the server accepts no TLS tickets.
+    """
     found = place.load(
-        server, scenario, users=sizes["users"], messages=sizes["messages"],
-        connections=min(8, sizes["users"]), seconds=place.seconds(1.5),
+        server, scenario.name, users=sizes["users"], messages=sizes["messages"],
+        connections=min(8, sizes["users"]), seconds=place.seconds(0.5),
         exact=server.name != "Twisted",  # which tells the size of the file
+        **scenario.options,
     )  # fmt: skip
-    _note(place, server.name, scenario + suffix, found)
+    if "resume" in scenario.options and found.sessions and not found.resumed:
+        raise RuntimeError(f"{server.name} accepts no TLS tickets")
+    _note(place, server.name, scenario.measure, found)
 
 
 def _note(place: Place, name: str, what: str, found: Result) -> None:
@@ -109,3 +146,5 @@ def _note(place: Place, name: str, what: str, found: Result) -> None:
     place.figures.note(f"{what}, load", name, found.cpu / found.seconds)
     if found.sessions:
         place.figures.note(f"{what}, processor", name, found.server_cpu / found.sessions * 1e3)
+        cost = found.server_cpu * 1e3 / (found.octets / 2**20)
+        place.figures.note(f"{what}, ms a MiB", name, cost)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import load
+import mail
 import pytest
 from load import Result
-from servers import Running, canned
+from servers import Running, canned, restante
 
 from support.broken import CLOSE, HELLO, SECOND, Reply, broken
 from support.process import serving
@@ -52,6 +54,17 @@ def test_logins_and_drains_of_a_real_server_are_counted(tmp_path: Path, run: Run
     assert drains.octets > 4 * len(HELLO + SECOND)
     assert 0 < drains.p50 <= drains.p99 <= drains.max
     assert used > 0
+
+
+def test_tickets_shorten_handshakes(tmp_path: Path, run: Run) -> None:
+    """With resume=1 every session of a connection after its first one shows a ticket."""
+    box = tmp_path / "mail"
+    mail.maildirs(box, users=2, messages=2, octets=700, owner=os.getuid())
+    with restante(tmp_path / "server", box, None) as server:
+        full = run(server, "login", users=2, connections=2, sessions=6, tls=1)
+        short = run(server, "poll", users=2, connections=2, sessions=6, tls=1, resume=1)
+    assert (full.sessions, full.resumed) == (6, 0)
+    assert (short.sessions, short.resumed) == (6, 4)
 
 
 @pytest.mark.parametrize(
