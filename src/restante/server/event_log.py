@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import queue
 import re
@@ -15,16 +16,16 @@ import select
 import sys
 import threading
 import time
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Literal, TypeAlias, cast
 
 import structlog
 
 from restante.server.log_rate import LogRate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from structlog.typing import EventDict, FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger
 
     from restante.server.limits.process_lock import ProcessLock
 
@@ -125,18 +126,69 @@ class LogWriter:
             self._lost += len(lines)
 
 
-class _Logger:
-    """What structlog hands its finished lines to."""
+class _Finisher:
+    """Makes a line of each event, and writes it unless there are too many of its kind."""
 
-    def __init__(self, writer: LogWriter) -> None:
-        self.info = self.warning = self.error = writer.write
+    def __init__(self, writer: LogWriter, render: Callable[[EventDict], str], *, pid: bool) -> None:
+        self.rate = LogRate(lambda event: writer.write(self.finish("warning", event)))
+        self._write = writer.write
+        self._render = render
+        self._pid = pid
+        self._second = 0, ""  # since 1970, and as text
+
+    def log(self, level: str, event: EventDict) -> None:
+        """Write an event."""
+        if self.rate.admits(event):
+            self._write(self.finish(level, event))
+
+    def finish(self, level: str, event: EventDict) -> str:
+        """Return the line of an event, with the time in the form of RFC 3339."""
+        event["level"] = level
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(None, level, event)
+        now = time.time()
+        second, text = self._second
+        if int(now) != second:  # a second's text serves all its lines; log() may run in any thread
+            second = int(now)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = second, text
+        event["timestamp"] = f"{text}.{int((now - second) * 1e6):06}Z"
+        if self._pid:
+            event["pid"] = os.getpid()
+        return self._render(event)
+
+
+class _EventLogger(structlog.BoundLoggerBase):
+    """structlog's logger, but events go straight to the finisher.
+
+    structlog's own way, through a chain of processors, took 14 % of the time of a short session:
+    each session writes one line.
+    """
+
+    _logger: _Finisher
+
+    def info(self, event: str, **values: object) -> None:
+        """Log what happens every day."""
+        self._logger.log("info", {**self._context, **values, "event": event})
+
+    def warning(self, event: str, **values: object) -> None:
+        """Log what an administrator should know."""
+        self._logger.log("warning", {**self._context, **values, "event": event})
+
+    def error(self, event: str, **values: object) -> None:
+        """Log what somebody must mend."""
+        self._logger.log("error", {**self._context, **values, "event": event})
+
+    def exception(self, event: str, **values: object) -> None:
+        """Log an error with the exception that is being handled."""
+        self.error(event, **{"exc_info": True, **values})
 
 
 def configure_log(
     form: Format, file: IO[str] = sys.stderr
 ) -> tuple[FilteringBoundLogger, LogWriter]:
     """Return a log, and the writer to close at the end."""
-    log, writer = _prepare(form, file, [])
+    log, writer = _prepare(form, file)
     writer.begin()
     return log, writer
 
@@ -146,57 +198,46 @@ def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoun
 
     Each of them begins its writer after the fork, and closes it at its end.
     """
-    return _prepare(form, sys.stderr, [_with_pid], turn)
+    return _prepare(form, sys.stderr, turn, pid=True)
 
 
 def _prepare(
-    form: Format, file: IO[str], extra: Sequence[Processor], turn: ProcessLock | None = None
+    form: Format, file: IO[str], turn: ProcessLock | None = None, *, pid: bool = False
 ) -> tuple[FilteringBoundLogger, LogWriter]:
-    render = [_printable, structlog.processors.JSONRenderer()] if form == "json" else [_as_text]
-    rate = LogRate(lambda event: writer.write(finished(event)))
-    processors: list[Processor] = [
-        rate,
-        structlog.processors.add_log_level,
-        structlog.processors.format_exc_info,
-        _cut,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        *extra,
-        *render,
-    ]
-
-    def finished(event: Any) -> str:
-        for process in processors:
-            event = process(None, "warning", event)
-        return cast("str", event)
-
-    writer = LogWriter(file, lambda lines: finished({"event": "log", "lines_lost": lines}), turn)
-    writer.at_end = rate.begin_anew
-    log: FilteringBoundLogger = structlog.wrap_logger(
-        _Logger(writer),
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(0),
-    ).bind()  # a logger that was never bound is made anew for each line
-    return log, writer
+    writer = LogWriter(
+        file, lambda n: finisher.finish("warning", {"event": "log", "lines_lost": n}), turn
+    )
+    finisher = _Finisher(writer, _as_json if form == "json" else _as_text, pid=pid)
+    writer.at_end = finisher.rate.begin_anew
+    log = structlog.wrap_logger(finisher, processors=[], wrapper_class=_EventLogger)
+    bound = log.bind()  # a logger that was never bound is made anew for each line
+    return cast("FilteringBoundLogger", bound), writer
 
 
-def _as_text(_logger: Any, _method: str, event: EventDict) -> str:
+def _as_text(event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
     when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
-    text = f"timestamp={when} level={level} event={name}"
+    words = [f"timestamp={when} level={level} event={name}"]
     for key, value in event.items():
-        text += f" {key}={_quoted(value) if isinstance(value, str) else value}"
-    return text
+        if isinstance(value, str):
+            value = _quoted(value if len(value) <= LONGEST_VALUE else _cut(key, value))  # noqa: PLW2901
+        words.append(f"{key}={value}")
+    return " ".join(words)
 
 
-def _cut(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _as_json(event: EventDict) -> str:
+    """Return an event as one JSON object."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _shown(value if len(value) <= LONGEST_VALUE else _cut(key, value))
+    return json.dumps(event, default=repr)
+
+
+def _cut(key: str, value: str) -> str:
     """Cut what is too long, of a traceback its beginning: the peer chooses some of the values."""
-    for key, value in event.items():
-        if isinstance(value, str) and len(value) > LONGEST_VALUE:
-            if key == "exception":
-                event[key] = value[-LONGEST_TRACE:]
-            else:
-                event[key] = f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
-    return event
+    if key == "exception":
+        return value[-LONGEST_TRACE:]
+    return f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
 
 
 @functools.lru_cache  # the same names and addresses come again and again
@@ -206,18 +247,6 @@ def _quoted(text: str) -> str:
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{text}"'
-
-
-def _with_pid(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    event["pid"] = os.getpid()
-    return event
-
-
-def _printable(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = _shown(value)
-    return event
 
 
 def _shown(text: str) -> str:

@@ -6,13 +6,10 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from structlog import DropEvent
-
 from restante.server.limits.networks import client_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from structlog.typing import EventDict
 
@@ -41,21 +38,21 @@ class LogRate:
         self._in_all: Counter[str] = Counter()  # by event
         self._left_out: Counter[tuple[str, str]] = Counter()
 
-    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
-        """Return the event. Raises DropEvent: there were too many of its kind."""
+    def admits(self, event: EventDict) -> bool:
+        """Return whether to write an event; if not, there were too many of its kind."""
         name = event["event"]
         if name not in LIMITED or (name == "session" and event.get("user")):
-            return event
+            return True
         if self._clock() >= self._ends:
             self.begin_anew()
         key = name, client_network(event.get("address", ""))
         if self._in_all[name] >= MOST_IN_ALL or self._written[key] >= MOST_EACH:
             known = key if key in self._written else (name, OTHERS)
             self._left_out[known] += 1
-            raise DropEvent
+            return False
         self._in_all[name] += 1
         self._written[key] += 1
-        return event
+        return True
 
     def begin_anew(self) -> None:
         """Write how many lines were left out, and let a new minute begin."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 
 from restante.server.error_replies import LoginDelayError
 from restante.server.limits.networks import client_network, is_local_client
@@ -39,20 +38,21 @@ class CountLimit:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._count: Counter[str] = Counter()
+        self._count: dict[str, int] = {}
 
     def acquire(self, kind: str) -> bool:
         """Count one in; return False, and do not count it, where it is too many."""
-        if self._count[kind] >= self._most:
+        count = self._count.get(kind, 0)
+        if count >= self._most:
             return False
-        self._count[kind] += 1
+        self._count[kind] = count + 1
         return True
 
     def release(self, kind: str) -> None:
         """Count one out."""
-        self._count[kind] -= 1
-        if self._count[kind] <= 0:
-            del self._count[kind]
+        count = self._count.pop(kind)
+        if count > 1:
+            self._count[kind] = count - 1
 
     def count(self, kind: str) -> int:
         """Return how many there are."""
