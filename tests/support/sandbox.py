@@ -31,6 +31,7 @@ ANSWERS = {
     re.compile(rb"\[y/N\] ?$"): b"y\n",
     re.compile(rb"pop3> $"): b"quit\n",
 }
+QUICK = {"PIP_NO_COMPILE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 ALONE = {"TERM": "dumb", "SSL_CERT_FILE": "/etc/restante-authority.pem"}
 
 
@@ -65,9 +66,10 @@ def command(text: str) -> list[str]:
         shutil.copy(OUTSIDE, "/etc/resolv.conf")
     else:
         Path("/etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
-    alone = [] if installs else ["nsenter", f"--net={NETWORK}"]
-    alone += [] if installs else ["env", *(f"{name}={value}" for name, value in ALONE.items())]
-    return [*alone, "bash", "-euo", "pipefail", "-c", text]
+    environment = QUICK if installs else ALONE
+    inside = [] if installs else ["nsenter", f"--net={NETWORK}"]
+    inside += ["env", *(f"{name}={value}" for name, value in environment.items())]
+    return [*inside, "bash", "-euo", "pipefail", "-c", text]
 
 
 class Run:

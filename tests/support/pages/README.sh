@@ -1,3 +1,1 @@
-# The block of the page finds all installed: it runs without the network.
-make .venv/install
 mkdir -p /srv/mail

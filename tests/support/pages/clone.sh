@@ -1,0 +1,2 @@
+# Pages that work in the clone find it installed.
+make .venv/install
