@@ -167,12 +167,12 @@ TARGETS = {
         "keeps no more than a line or a list.",
         replies,
         SMALL,
-        200_000,
+        40_000,
     ),
     "received": Target(
         "A message off the wire is what its sender stuffed, in whatever pieces it comes.",
         received,
-        runs=200_000,
+        runs=50_000,
     ),
     "proof": Target(
         "Whatever challenges a server sends, a mechanism responds, or says at once why not.",

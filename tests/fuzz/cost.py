@@ -70,6 +70,6 @@ TARGETS = {
         "An octet that a client sends before login costs the server a bounded number of calls.",
         cost,
         tuple(limit for limit in QUICK if not str(limit[1]).endswith(("LIMIT", "MAX_DISCARD"))),
-        20_000,
+        10_000,
     ),
 }

@@ -101,16 +101,18 @@ TARGETS = {
     "wire": Target(
         "RETR, TOP and LIST say of a message what a slow and naive reading says, in any pieces.",
         wire,
-        runs=200_000,
+        runs=50_000,
     ),
-    "header": Target("A header in whatever octets has a stand-in in ASCII.", header, runs=100_000),
+    "header": Target("A header in whatever octets has a stand-in in ASCII.", header, runs=50_000),
     "settings": Target(
         "A file of settings, a URL or an address is understood, or refused with ValueError; none "
         "with a document type is understood.",
         settings,
+        runs=50_000,
     ),
     "first_octets": Target(
         "What comes before a greeting is understood, waited for, or refused.",
         first_octets,
+        runs=50_000,
     ),
 }

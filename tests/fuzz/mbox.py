@@ -85,6 +85,6 @@ TARGETS = {
         "one that is removed takes none of the others, nor their unique-ids, with it.",
         mbox,
         ((from_line, "BLOCK", BLOCK),),
-        runs=30_000,
+        runs=10_000,
     ),
 }

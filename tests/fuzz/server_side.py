@@ -166,7 +166,7 @@ TARGETS = {
         "octets, no mail removed but by QUIT, no lock left, no more kept than a line.",
         session,
         QUICK,
-        200_000,
+        50_000,
     ),
     "mechanism": Target(
         "Whatever responses a client gives to a mechanism, it is logged in or hears -ERR.",

@@ -27,7 +27,7 @@ class Target:
     promise: str
     run: Callable[[bytes], None]
     limits: tuple[tuple[object, str, object], ...] = ()
-    runs: int = 100_000
+    runs: int = 25_000
 
     @contextlib.contextmanager
     def limited(self) -> Iterator[None]:
