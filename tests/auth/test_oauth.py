@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +24,7 @@ from restante.auth import issuer as issuer_module
 from restante.auth import oauth as tokens_module
 from restante.auth.interfaces import CredentialsError, UnavailableError
 from restante.auth.oauth import Claims, IntrospectedTokens, JwksTokens, Tokens
+from restante.net.http import HttpError
 from restante.protocol.secret import Secret
 
 CLAIMS = Claims(issuer="https://issuer.example.com", audience="pop3", user="email")
@@ -282,10 +282,9 @@ def test_dripping_issuer(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=answer, args=(server,))
         thread.start()
-        request = urllib.request.Request(f"http://127.0.0.1:{server.getsockname()[1]}")
         try:
-            with pytest.raises((OSError, ValueError)):
-                issuer_module.ask(request)
+            with pytest.raises(HttpError, match="in time"):
+                issuer_module.get(f"http://127.0.0.1:{server.getsockname()[1]}")
         finally:
             over.set()
             thread.join()
@@ -297,6 +296,27 @@ def test_odd_answers(body: bytes, issuer: Issuer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Issuer, "jwks", lambda _: body)
     with pytest.raises(UnavailableError, match="no keys of the issuer"):
         user_of(JwksTokens(issuer.url, CLAIMS), Secret(b"a.b.c"))
+
+
+def test_hung_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that asks the issuer is free again in time, though the DNS never answers."""
+    monkeypatch.setattr(issuer_module, "PATIENCE", 0.1)
+    hung = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: hung.wait() and [])
+    tokens = IntrospectedTokens("https://issuer.example.com/", "restante", Secret(b"x"), CLAIMS)
+
+    async def ask() -> list[Any]:
+        many = (tokens.user_of(Secret(b"x")) for _ in range(tokens_module.THREADS * 3))
+        return await asyncio.gather(*many, return_exceptions=True)
+
+    try:
+        answers = asyncio.run(ask())
+        lookups = [thread for thread in threading.enumerate() if thread.name == "resolve"]
+    finally:
+        hung.set()
+    assert {type(answer) for answer in answers} == {UnavailableError}
+    assert all(str(answer).endswith("the issuer does not answer") for answer in answers)
+    assert len(lookups) == 1
 
 
 def test_time_for_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from restante.client import blocking, mail_address
 from restante.client.options import Options, Target, parse_url
+from restante.net import host_names
 from support.authority import ROOT, make, trusting
 from support.broken import broken
 from support.command import pop3
@@ -78,4 +79,4 @@ def test_certificate_of_such_a_name() -> None:
 )
 def test_names_for_people(host: str, shown: str) -> None:
     """Punycode stands beside the letters, which could deceive."""
-    assert mail_address.shown(host) == shown
+    assert host_names.shown(host) == shown

@@ -8,7 +8,6 @@ import json
 import math
 import time
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -19,6 +18,7 @@ from joserfc.jwk import KeySet
 
 from restante.auth import issuer
 from restante.auth.interfaces import CredentialsError, UnavailableError
+from restante.net.http import HttpError
 from restante.threads import Threads
 
 if TYPE_CHECKING:
@@ -148,11 +148,11 @@ class JwksTokens:
     def _fetch(self) -> KeySet:
         try:
             if self._source.startswith(("https://", "http://")):
-                found: Any = issuer.ask(urllib.request.Request(self._source))  # noqa: S310  # see above
+                found: Any = issuer.get(self._source)
             else:
                 found = json.loads(Path(self._source).read_bytes())
             return KeySet.import_key_set(found)
-        except (OSError, ValueError, JoseError, KeyError, TypeError) as error:
+        except (HttpError, OSError, ValueError, JoseError, KeyError, TypeError) as error:
             raise UnavailableError(f"{self._source}: no keys of the issuer") from error
 
 
@@ -175,15 +175,10 @@ class IntrospectedTokens:
 
     def _introspect(self, token: Secret) -> dict[str, Any]:
         form = {"token": token.reveal(), "token_type_hint": "access_token"}
-        request = urllib.request.Request(  # noqa: S310  # the URL is the administrator's
-            self._url,
-            urllib.parse.urlencode(form).encode(),
-            {"Authorization": self._authorization, "Accept": "application/json"},
-        )
+        headers = [("Authorization", self._authorization), ("Accept", "application/json")]
         try:
-            said: dict[str, Any] = issuer.ask(request)
-            return said
-        except (OSError, ValueError) as error:
+            return issuer.post(self._url, urllib.parse.urlencode(form).encode(), headers)
+        except (HttpError, ValueError) as error:
             raise UnavailableError(f"{self._url}: the issuer does not answer") from error
 
 

@@ -7,7 +7,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from restante.client import name_resolution, threads
+from restante.client import name_resolution
 from restante.client.io import (
     ClientIO,
     Finished,
@@ -18,6 +18,7 @@ from restante.client.io import (
     seconds_to_connect,
     seconds_until,
 )
+from restante.net import daemon_threads
 from restante.protocol.client.effects import MessageChunk
 from restante.protocol.errors import Phase, ServerUnreachableError
 
@@ -118,7 +119,7 @@ class AsyncioDriver:
 
 async def in_thread(work: Callable[[], T]) -> T:
     """Do work in a thread; nobody waits for it where this is cancelled, or the loop ends."""
-    return await asyncio.wrap_future(threads.start(work))
+    return await asyncio.wrap_future(daemon_threads.start(work))
 
 
 async def _turn() -> None:

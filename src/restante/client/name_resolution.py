@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import socket
-import time
-from functools import partial
 from typing import TYPE_CHECKING
 
-from restante.client import mail_address, threads
+from restante.client import mail_address
+from restante.net import connecting
 from restante.protocol.errors import Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
     from restante.client.options import Options, Target
 
-MOST_ADDRESSES = 6  # of a host that are tried
 FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 def addresses(target: Target, options: Options, seconds: float | None = None) -> list[str]:
     """Return the addresses of a host, in the order in which to try them, after so many seconds.
 
-    A host that was looked up is never this machine: a forged answer could otherwise reach what
-    listens on loopback alone. Raises ServerUnreachableError.
+    Raises ServerUnreachableError. A host that was looked up is never this machine: whoever answers
+    the look-up could reach what listens on loopback alone.
     """
     seconds = options.connect_seconds if seconds is None else seconds
+    host = options.resolve.get((target.host, target.port), target.host)
     try:
-        return threads.start(partial(_addresses, target, options), "resolve").result(seconds)
+        found = connecting.resolve(host, target.port, seconds, FAMILIES[options.family])
     except TimeoutError:
         text = f"the name {target.host} could not be looked up within {seconds:.3g} seconds"
         raise ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT) from None
-
-
-def _addresses(target: Target, options: Options) -> list[str]:
-    host = options.resolve.get((target.host, target.port), target.host)
-    try:
-        found = _resolved(host, target.port, FAMILIES[options.family])
     except (socket.gaierror, UnicodeError) as error:
         raise _unresolved(target.host, error, options.family) from None
     if target.looked_up and host == target.host:
@@ -43,13 +36,7 @@ def _addresses(target: Target, options: Options) -> list[str]:
             text = f"{target.host} was looked up, and leads to this machine ({found[0]})"
             raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
         found = public
-    return found[:MOST_ADDRESSES]
-
-
-def _resolved(host: str, port: int, family: int) -> list[str]:
-    """Return the addresses of a host. Raises OSError, UnicodeError."""
-    found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return found[: connecting.MOST_ADDRESSES]
 
 
 def connect_public(host: str, port: int, ends: float) -> socket.socket:
@@ -57,18 +44,9 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
 
     Raises OSError, TimeoutError, UnicodeError.
     """
-    found = [a for a in _resolved(host, port, 0) if not mail_address.is_this_machine(a)]
-    trouble: OSError = ConnectionRefusedError(f"{host} is this machine: refused")
-    tried = found[:MOST_ADDRESSES]
-    for place, address in enumerate(tried):
-        left = ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        try:
-            return socket.create_connection((address, port), left / (len(tried) - place))
-        except OSError as error:
-            trouble = error
-    raise trouble
+    found = connecting.resolve(host, port, connecting.seconds_until(ends))
+    public = [address for address in found if not mail_address.is_this_machine(address)]
+    return connecting.connect(public, port, ends)
 
 
 _NOT_ANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 from urllib.parse import unquote
 
-from restante.client.mail_address import ascii_host
 from restante.net.addresses import format_host_port, is_loopback
+from restante.net.host_names import ascii_host
 
 if TYPE_CHECKING:
     import ssl

@@ -6,7 +6,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, TypeVar
 
-from restante.client import name_resolution, threads
+from restante.client import name_resolution
 from restante.client.io import (
     ClientIO,
     Finished,
@@ -17,6 +17,7 @@ from restante.client.io import (
     seconds_to_connect,
     seconds_until,
 )
+from restante.net import daemon_threads
 from restante.protocol.client.effects import MessageChunk
 from restante.protocol.errors import Phase, ServerUnreachableError
 
@@ -109,7 +110,7 @@ class SocketDriver:
 
     def _do(self, effect: WriteBytes | ReadBytes | RunWork) -> bytes:
         if isinstance(effect, RunWork):
-            threads.start(effect.work, "compute").result(seconds_until(effect.until))
+            daemon_threads.start(effect.work, "compute").result(seconds_until(effect.until))
             return b""
         self.socket.settimeout(seconds_until(effect.until))
         if isinstance(effect, ReadBytes):

@@ -1,6 +1,9 @@
 """What server, client and toolbox share about the network.
 
-`addresses` reads and writes HOST:PORT and recognises this machine, `tls_layer` is TLS over buffers
-in memory, `certificate_dates` says when a certificate ends soon, `https` is the one HTTP client.
-Nothing here imports another package of Restante.
+`addresses` reads and writes HOST:PORT and recognises this machine, `host_names` has the form of
+names in the DNS, `connecting` resolves and connects in a given time, in `daemon_threads`. `http` is
+the one HTTP client, `tls_layer` is TLS over buffers in memory, and `certificate_dates` says when a
+certificate ends soon.
+
+Always: nothing here imports another package of Restante, and every wait has an end.
 """

@@ -54,7 +54,7 @@ def _as_json(found: Discovery) -> dict[str, object]:
 
 def _show(found: Discovery) -> None:
     from restante.client.discovery.lookup import is_vouched
-    from restante.client.mail_address import shown
+    from restante.net.host_names import shown
 
     width = max(len(finding.source) for finding in found.findings)
     for finding in found.findings:
@@ -87,6 +87,6 @@ def _lines(finding: DiscoveryNote, width: int) -> list[str]:
 
 def _where(candidate: Candidate) -> str:
     kind = {"implicit": "TLS", "starttls": "STLS", "none": "no TLS"}[candidate.tls]
-    from restante.client.mail_address import shown
+    from restante.net.host_names import shown
 
     return f"{shown(candidate.host)}:{candidate.port} {kind}, as {candidate.user}"

@@ -166,7 +166,7 @@ def _from_keyring(target: Target) -> str:
 
 def _account(target: Target) -> str:
     """Return whose password is asked for, and for which host; a look-up may have named both."""
-    from restante.client.mail_address import shown
+    from restante.net.host_names import shown
 
     return plain(f"{target.user or 'the account'} at {shown(target.host)}")
 

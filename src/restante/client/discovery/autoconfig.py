@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from restante.client.mail_address import ascii_domain, is_below
+from restante.client.mail_address import is_below
+from restante.net.host_names import ascii_domain
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from restante.client import mail_address, threads
+from restante.client import mail_address
 from restante.client.discovery import autoconfig
 from restante.client.discovery.sources import NetworkSources, NotFoundError
 from restante.client.options import USUAL_PORTS
+from restante.net import daemon_threads, host_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,7 +121,7 @@ def _ask_all(sources: dict[str, Ask], ends: float) -> list[DiscoveryNote]:
 
 def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
     """Do all of some work side by side; return the results that there are in time."""
-    futures = {key: threads.start(do, "discover") for key, do in work.items()}
+    futures = {key: daemon_threads.start(do, "discover") for key, do in work.items()}
     wait(futures.values(), max(0.0, ends - time.monotonic()))
     return {key: future.result() for key, future in futures.items() if future.done()}
 
@@ -143,7 +144,7 @@ def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     for candidate in candidates:
         if mail_address.is_this_machine(candidate.host):
             refused = f"it names this machine ({candidate.host}), which is refused"
-        elif not mail_address.is_name(candidate.host) or not candidate.port:
+        elif not host_names.is_name(candidate.host) or not candidate.port:
             refused = f"it names {candidate.host}:{candidate.port}, which no server can have"
         else:
             usable.append(candidate)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import mail_address
 from restante.client.options import Target
+from restante.net import host_names
 from restante.protocol.errors import OtherDomainError, Phase, ServerUnreachableError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def check_vouched(found: Discovery) -> None:
     if winner is None or is_vouched(winner, found):
         return
     target = chosen(found)
-    host, mail = mail_address.shown(winner.host), mail_address.shown(found.domain)
+    host, mail = host_names.shown(winner.host), host_names.shown(found.domain)
     text = (
         f"{winner.source} names {host}, which is not in {mail}: nothing was sent to it. "
         f"If it is the right server, name it: {target}"

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from restante.client import name_resolution
+from restante.client.discovery.autoconfig import LIMIT
+from restante.client.mail_address import is_below
+from restante.client.tls import trusting
+from restante.net.addresses import parse_host_port
+from restante.net.connecting import connect
 
 if TYPE_CHECKING:
     import ssl
@@ -96,15 +101,27 @@ class NetworkSources:
 
     def fetch(self, url: str) -> bytes:
         """Get a file over https, of at most LIMIT octets, by https redirects only."""
-        from restante.client.discovery.https import Fetching, NoFileError
+        from restante.net.http import HttpClient, HttpError
 
         try:
-            fetching = Fetching(self.context, self._until(), self.domain, self.resolve)
-            return fetching.fetch(url)
-        except NoFileError as error:
+            client = HttpClient(
+                context=self.context or trusting(),
+                ends=self._until(),
+                largest=LIMIT,
+                connect=self._connect,
+                may_lead_to=lambda host: bool(self.domain) and is_below(host, self.domain),
+            )
+            return client.get(url)
+        except HttpError as error:
             raise NotFoundError(str(error)) from None
         except OSError as error:
             raise NotFoundError(error.strerror or "it could not be fetched") from None
+
+    def _connect(self, host: str, port: int, ends: float) -> socket.socket:
+        if host in self.resolve:
+            host, port = parse_host_port(self.resolve[host])
+            return connect([host], port, ends)
+        return name_resolution.connect_public(host, port, ends)
 
     def reachable(self, host: str, port: int) -> None:
         """Try to connect, to public addresses only."""

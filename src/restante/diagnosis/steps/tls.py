@@ -14,6 +14,7 @@ from restante.diagnosis import certificate, port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
 from restante.diagnosis.steps.greeting import leave_capa_out
+from restante.net import host_names
 from restante.protocol.errors import (
     ConnectionLostError,
     MalformedReplyError,
@@ -252,7 +253,7 @@ def _is_ours(work: CheckContext, name: str) -> bool:
     """
     asked = work.question.options.server_name or work.target.host
     mail = work.target.user.rpartition("@")[2].lower() or asked
-    return mail_address.is_name(name) and (
+    return host_names.is_name(name) and (
         mail_address.is_below(name, asked)
         or mail_address.is_below(asked, name)
         or mail_address.is_below(name, mail)

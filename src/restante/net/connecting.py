@@ -1,0 +1,76 @@
+"""Connections to a host by its name, in a given time, whatever the DNS and the network do."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.net import daemon_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from concurrent.futures import Future
+
+MOST_ADDRESSES = 6  # of a host that are tried
+
+
+class _Question(NamedTuple):
+    host: str
+    port: int
+    family: int
+
+
+_lock = threading.Lock()
+_under_way: dict[_Question, Future[list[str]]] = {}
+
+
+def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[str]:
+    """Return the addresses of a host, in the order in which to try them.
+
+    A lookup cannot be interrupted, so it runs in a daemon thread. There is one thread for each host
+    and port: while a lookup hangs, others for the same host wait for it. Raises TimeoutError,
+    OSError, UnicodeError.
+    """
+    question = _Question(host, port, family)
+    with _lock:
+        answer = _under_way.get(question)
+        if answer is None:
+            ask = functools.partial(_ask, question)
+            answer = _under_way[question] = daemon_threads.start(ask, "resolve")
+    return answer.result(min(max(0.0, seconds), threading.TIMEOUT_MAX))
+
+
+def _ask(question: _Question) -> list[str]:
+    try:
+        found = socket.getaddrinfo(*question, socket.SOCK_STREAM)
+    finally:
+        with _lock:
+            del _under_way[question]
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
+    """Return a connection to the first address that takes one, before `ends` (time.monotonic).
+
+    The addresses share the time that is left. Raises OSError, TimeoutError.
+    """
+    tried = addresses[:MOST_ADDRESSES]
+    error: OSError = ConnectionRefusedError("no address: refused")
+    for place, address in enumerate(tried):
+        seconds = seconds_until(ends) / (len(tried) - place)
+        try:
+            return socket.create_connection((address, port), seconds)
+        except OSError as refused:
+            error = refused
+    raise error
+
+
+def seconds_until(ends: float) -> float:
+    """Return the seconds until a time of time.monotonic(). Raises TimeoutError: it is past."""
+    seconds = ends - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("the time is over")
+    return min(seconds, threading.TIMEOUT_MAX)

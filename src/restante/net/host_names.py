@@ -1,0 +1,61 @@
+"""Names of hosts and domains in the form of the DNS: RFC 1035, IDNA 2008."""
+
+from __future__ import annotations
+
+import re
+
+LONGEST = 253  # characters of a name in the DNS: RFC 1035 section 2.3.4
+LONGEST_TYPED = 1024  # characters of a name before it is mapped, which takes time by its length
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+
+
+def ascii_domain(domain: str) -> str:
+    """Return a domain as the DNS has it (IDNA 2008). Raises ValueError: it cannot be one."""
+    name = _encoded(domain.strip()).lower().removesuffix(".")
+    if not is_name(name):
+        raise ValueError(f"{domain!r} is no domain: names have letters, digits, - and dots")
+    return name
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be a name in the DNS, in lower case and without the root's dot."""
+    return len(text) <= LONGEST and all(map(_LABEL.fullmatch, text.split(".")))
+
+
+def ascii_host(host: str) -> str:
+    """Return the name or address of a host as the DNS and certificates have it (IDNA 2008).
+
+    Names in ASCII stay as they are, but for the dot of the root. Raises ValueError: there is no
+    such name.
+    """
+    name = _encoded(host.strip())
+    return name.removesuffix(".") or host
+
+
+def _encoded(name: str) -> str:
+    """Return a name in ASCII, mapped by UTS 46 as people type it. Raises ValueError."""
+    if name.isascii():
+        return name
+    import idna
+
+    if len(name) > LONGEST_TYPED:
+        raise ValueError(f"a name of {len(name)} characters is no domain: it is too long")
+    try:
+        return idna.encode(name.lower(), uts46=True).decode()
+    except (idna.IDNAError, UnicodeError) as error:
+        raise ValueError(f"{name!r} is no domain: {error}") from None
+
+
+def shown(host: str) -> str:
+    """Return a name for people: with letters beyond ASCII both as they read it and as it is.
+
+    Letters of two alphabets look alike, and the form of the DNS does not.
+    """
+    if "xn--" not in host.lower():
+        return host
+    import idna
+
+    try:
+        return f"{host} ({idna.decode(host)})"
+    except (idna.IDNAError, UnicodeError):
+        return host

@@ -1,0 +1,218 @@
+"""The one HTTP client: small answers, one deadline for all of it, one policy for redirects.
+
+Redirects lead to https only, and to hosts that the caller allows. A POST, which carries a secret,
+follows none. Without TLS only this machine is asked. Nothing is unpacked, and the proxies of the
+environment are not used.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+
+from restante.net.addresses import format_host, is_loopback
+from restante.net.connecting import seconds_until
+from restante.net.host_names import ascii_domain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from urllib.parse import SplitResult
+
+REDIRECTS = 4  # that are followed
+_MOVED = (301, 302, 303, 307, 308)
+_PIECE = 16 * 1024  # octets
+
+
+class HttpError(Exception):
+    """There is no answer; the text says in a few words why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpClient:
+    """How an answer is fetched. Its methods raise HttpError.
+
+    Attributes:
+        context: TLS settings.
+        ends: when the time for all of it is over, by time.monotonic().
+        largest: the most octets of an answer.
+        connect: returns a connection to a host and a port before a time. It raises OSError.
+        may_lead_to: says whether a redirect may lead from the first host to another one.
+    """
+
+    context: ssl.SSLContext
+    ends: float
+    largest: int
+    connect: Callable[[str, int, float], socket.socket]
+    may_lead_to: Callable[[str], bool]
+
+    def get(self, url: str) -> bytes:
+        """Return what is at a URL, by way of redirects."""
+        return self._ask("GET", url)
+
+    def post(self, url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
+        """Send a form and return the answer."""
+        kind = ("Content-Type", "application/x-www-form-urlencoded")
+        return self._ask("POST", url, [kind, *headers], form)
+
+    def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]] = (),
+        content: bytes | None = None,
+    ) -> bytes:
+        backend = _Backend(self.connect, self.ends)
+        try:
+            with httpcore.ConnectionPool(self.context, network_backend=backend) as pool:
+                return self._follow(pool, method, url, headers, content)
+        except (httpcore.TimeoutException, TimeoutError):
+            raise HttpError("did not answer in time") from None
+        except httpcore.ConnectError as error:
+            raise HttpError(str(error)) from None
+        except (httpcore.NetworkError, httpcore.ProtocolError):
+            raise HttpError("the connection broke off") from None
+        except (ValueError, httpcore.UnsupportedProtocol):
+            raise HttpError("the address of the file cannot be asked for") from None
+
+    def _follow(
+        self,
+        pool: httpcore.ConnectionPool,
+        method: str,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        content: bytes | None,
+    ) -> bytes:
+        parts = first = _parsed(url)
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+            raise HttpError("it leads away from https")
+        for _ in range(REDIRECTS):
+            sent = [("Host", parts.netloc), ("Accept-Encoding", "identity"), *headers]
+            with pool.stream(method, parts.geturl(), headers=sent, content=content) as answer:
+                location = _location(answer)
+                if not location or method != "GET":
+                    return self._content(answer)
+            parts = _parsed(urljoin(parts.geturl(), location))
+            if parts.scheme != "https":
+                raise HttpError("it leads away from https")
+            host = parts.hostname or ""
+            if host != first.hostname and not self.may_lead_to(host):
+                raise HttpError(f"it leads to {host}, which is of another domain")
+        raise HttpError("too many redirects")
+
+    def _content(self, answer: httpcore.Response) -> bytes:
+        if answer.status != 200:
+            raise HttpError(f"HTTP {answer.status}")
+        octets = bytearray()
+        for piece in answer.iter_stream():
+            octets += piece
+            if len(octets) > self.largest:
+                raise HttpError(f"it has over {self.largest // 1024} KiB")
+        return bytes(octets)
+
+
+def _parsed(url: str) -> SplitResult:
+    """Return a URL whose host is in the form of the DNS. Raises ValueError: it has none."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = host if ":" in host else ascii_domain(host)
+    port = f":{parts.port}" if parts.port else ""
+    return parts._replace(netloc=f"{format_host(host)}{port}", fragment="")
+
+
+def _location(answer: httpcore.Response) -> str:
+    """Return where a redirect leads, "" for an answer that is none."""
+    if answer.status not in _MOVED:
+        return ""
+    found = (value for name, value in answer.headers if name.lower() == b"location")
+    return next(found, b"").decode("latin-1")
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return "its certificate fails"
+        case socket.gaierror() | UnicodeError():
+            return "no such host"
+        case ConnectionRefusedError():
+            return "refused"
+        case _:
+            return "the connection broke off"
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Connections of which every step ends when the whole time is over."""
+
+    def __init__(self, connect: Callable[[str, int, float], socket.socket], ends: float) -> None:
+        self._connect, self._ends = connect, ends
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ARG002  # of httpcore; there is one end for all
+        local_address: str | None = None,  # noqa: ARG002  # see above
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002  # see above
+    ) -> httpcore.NetworkStream:
+        """Connect."""
+        try:
+            return _Stream(self._connect(host.strip("[]"), port, self._ends), self._ends)
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(str(error)) from None
+        except (OSError, UnicodeError) as error:
+            raise httpcore.ConnectError(_reason(error)) from None
+
+
+class _Stream(httpcore.NetworkStream):
+    """A socket with one end for all that is done on it."""
+
+    def __init__(self, sock: socket.socket, ends: float) -> None:
+        self._sock, self._ends = sock, ends
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002  # see above
+        """Return what comes next."""
+        try:
+            self._sock.settimeout(seconds_until(self._ends))
+            return self._sock.recv(min(max_bytes, _PIECE))
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from None
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from None
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002  # see above
+        """Send, in pieces: a time-out of a socket holds for each of TLS's records again."""
+        left = memoryview(buffer)
+        try:
+            while left:
+                self._sock.settimeout(seconds_until(self._ends))
+                left = left[self._sock.send(left[:_PIECE]) :]
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from None
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._sock.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002  # see above
+    ) -> httpcore.NetworkStream:
+        """Begin TLS; the socket's time is that of the whole handshake."""
+        try:
+            self._sock.settimeout(seconds_until(self._ends))
+            tls = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname)
+        except TimeoutError as error:
+            self.close()
+            raise httpcore.ConnectTimeout(str(error)) from None
+        except OSError as error:
+            self.close()
+            raise httpcore.ConnectError(_reason(error)) from None
+        return _Stream(tls, self._ends)

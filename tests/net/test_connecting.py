@@ -1,0 +1,70 @@
+"""Names and connections have an end, whatever the DNS does."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from restante.net import connecting
+
+
+def found(*addresses: str) -> list[Any]:
+    """Return what getaddrinfo would."""
+    return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in addresses]
+
+
+def test_one_thread_for_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a lookup hangs, others for the same host wait for it."""
+    go_on, asked = threading.Event(), []
+
+    def lookup(host: str, *_: object) -> list[Any]:
+        asked.append(host)
+        go_on.wait()
+        return found("192.0.2.1", "192.0.2.1", "192.0.2.2")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    for _ in range(20):
+        with pytest.raises(TimeoutError):
+            connecting.resolve("a.example", 110, 0)
+    assert asked == ["a.example"]
+    go_on.set()
+    assert connecting.resolve("a.example", 110, 60) == ["192.0.2.1", "192.0.2.2"]
+
+
+def test_errors_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lookup after one that failed asks again."""
+    answers = [socket.gaierror("first"), socket.gaierror("second")]
+
+    def lookup(*_: object) -> list[Any]:
+        raise answers.pop(0)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    for text in ("first", "second"):
+        with pytest.raises(socket.gaierror, match=text):
+            connecting.resolve("b.example", 110, 60)
+
+
+def test_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each address has its part of the time, and no more than six are tried."""
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    tried = []
+
+    def refuse(address: tuple[str, int], timeout: float) -> socket.socket:
+        tried.append((address[0], timeout))
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(ConnectionRefusedError):
+        connecting.connect([f"192.0.2.{number}" for number in range(9)], 110, 106.0)
+    assert tried[0] == ("192.0.2.0", 1.0)
+    assert len(tried) == connecting.MOST_ADDRESSES
+
+
+def test_no_time_is_left() -> None:
+    """Behind its end nothing is connected to."""
+    with pytest.raises(TimeoutError):
+        connecting.connect(["192.0.2.1"], 110, time.monotonic() - 1)
