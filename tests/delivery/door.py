@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from restante.delivery.listener import DeliveryListener
-from restante.delivery.settings import DeliverySettings
 from restante.server import event_log
+from restante.server.config.schema import DeliverySection
 from restante.storage.interfaces import Store
 from restante.storage.memory import MemoryStore
 from support.live import PATIENCE, wait_until
@@ -126,9 +126,11 @@ def listening(
     """Listen while the block runs; what the loop is told of as odd is an error."""
     names = Known("ann@example.com", "bob@example.com", "carl@example.com")
     file = folder / "lmtp"
-    options = {"stop_patience": PATIENCE, **options}
-    settings = DeliverySettings(lmtp=file, smtp=("127.0.0.1", 0), **options)
-    listener = DeliveryListener(settings=settings, recipients=lambda _: names)
+    patience = options.pop("patience", PATIENCE)
+    settings = DeliverySection(lmtp=str(file), smtp="127.0.0.1:0", **options)
+    listener = DeliveryListener(
+        settings=settings, recipients=lambda _: names, patience=patience, stop_patience=PATIENCE
+    )
     used = store or Delivered()
     odd: list[object] = []
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from delivery.door import Known
-from restante.delivery.listener import DeliveryListener
-from restante.delivery.settings import CannotListenError, DeliverySettings
+from restante.delivery.listener import DeliveryListener, DeliveryListenError
+from restante.server.config.schema import DeliverySection
 from support.process import free_port
 
 
-def listener(place: Path | tuple[str, int], **options: object) -> DeliveryListener:
-    settings = DeliverySettings(lmtp=place, **options)  # type: ignore[arg-type]
+def listener(place: Path | str, **options: object) -> DeliveryListener:
+    settings = DeliverySection(lmtp=str(place), **options)  # type: ignore[arg-type]
     return DeliveryListener(settings=settings, recipients=lambda _: Known())
 
 
@@ -35,7 +35,7 @@ def test_a_unix_socket_is_for_its_owner_and_its_group(tmp_path: Path) -> None:
 
 
 def test_its_permissions_can_be_chosen(tmp_path: Path) -> None:
-    door = listener(tmp_path / "lmtp", socket_mode=0o600)
+    door = listener(tmp_path / "lmtp", socket_mode="0600")
     (opened,) = door.open()
     assert stat.S_IMODE((tmp_path / "lmtp").stat().st_mode) == 0o600
     opened.close()
@@ -56,7 +56,7 @@ def test_what_a_killed_server_left_behind_is_replaced(tmp_path: Path) -> None:
 def test_a_socket_in_use_is_not_taken_away(tmp_path: Path) -> None:
     first, second = listener(tmp_path / "lmtp"), listener(tmp_path / "lmtp")
     (opened,) = first.open()
-    with pytest.raises(CannotListenError, match="another server listens there"):
+    with pytest.raises(DeliveryListenError, match="another server listens there"):
         second.open()
     second.close()
     assert (tmp_path / "lmtp").exists()
@@ -66,7 +66,7 @@ def test_a_socket_in_use_is_not_taken_away(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_socket_is_not_taken_away(tmp_path: Path) -> None:
     (tmp_path / "lmtp").write_text("precious")
-    with pytest.raises(CannotListenError, match="no socket"):
+    with pytest.raises(DeliveryListenError, match="no socket"):
         listener(tmp_path / "lmtp").open()
     assert (tmp_path / "lmtp").read_text() == "precious"
 
@@ -92,7 +92,7 @@ def test_a_socket_that_another_server_made_meanwhile_stays(tmp_path: Path) -> No
 def test_a_place_that_cannot_be_used_is_told_of(
     tmp_path: Path, place: Path, options: dict[str, object], told: str
 ) -> None:
-    with pytest.raises(CannotListenError, match=told) as caught:
+    with pytest.raises(DeliveryListenError, match=told) as caught:
         listener(tmp_path / place, **options).open()
     assert str(tmp_path / place) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -101,20 +101,21 @@ def test_a_place_that_cannot_be_used_is_told_of(
 def test_a_port_in_use_is_told_of() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(CannotListenError, match=f"mail at 127.0.0.1:{port}: .* in use"):
-            listener(("127.0.0.1", port)).open()
+        with pytest.raises(DeliveryListenError, match=f"mail at 127.0.0.1:{port}: .* in use"):
+            listener(f"127.0.0.1:{port}").open()
 
 
 def test_when_the_second_place_fails_the_first_is_given_up(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = DeliverySettings(lmtp=tmp_path / "lmtp", smtp=taken.getsockname()[:2])
+        port = taken.getsockname()[1]
+        settings = DeliverySection(lmtp=str(tmp_path / "lmtp"), smtp=f"127.0.0.1:{port}")
         door = DeliveryListener(settings=settings, recipients=lambda _: Known())
-        with pytest.raises(CannotListenError):
+        with pytest.raises(DeliveryListenError):
             door.open()
     assert not (tmp_path / "lmtp").exists()
 
 
 def test_a_port_of_ipv6_is_possible() -> None:
-    (opened,) = listener(("::1", free_port("::1"))).open()
+    (opened,) = listener(f"[::1]:{free_port('::1')}").open()
     assert opened.family == socket.AF_INET6
     opened.close()

@@ -24,8 +24,8 @@ from delivery.door import Known
 from faults.shim import Shim
 from faults.stores import OWNER
 from restante.delivery.listener import DeliveryListener
-from restante.delivery.settings import DeliverySettings
 from restante.server import event_log
+from restante.server.config.schema import DeliverySection
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
 from restante.server.system import loop_factory
@@ -60,7 +60,7 @@ class Child:
         listener.listen()
         self._door = Path(tempfile.mkdtemp()) / "lmtp"
         mail = DeliveryListener(
-            settings=DeliverySettings(lmtp=self._door), recipients=lambda _: Known(OWNER)
+            settings=DeliverySection(lmtp=str(self._door)), recipients=lambda _: Known(OWNER)
         )
         doors = mail.open()
         self._control, theirs = socket.socketpair()

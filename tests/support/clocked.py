@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -56,9 +57,7 @@ class Loop(asyncio.SelectorEventLoop):
 class Peer(asyncio.Transport):
     """A client's end, and the transport to it."""
 
-    def __init__(
-        self, loop: Loop, service: ServerContext, endpoint: ListenerPolicy, address: str
-    ) -> None:
+    def __init__(self, loop: Loop, connect: Callable[[], Any], address: str) -> None:
         super().__init__({"peername": (address, 40000)})
         self._loop = loop
         self.heard = b""
@@ -66,7 +65,7 @@ class Peer(asyncio.Transport):
         self.reading = True
         self.closed = False
         self.aborted = False
-        self.connection = loop.do(Connection, service, endpoint)
+        self.connection = loop.do(connect)
         loop.do(self.connection.connection_made, self)
 
     def say(self, octets: bytes) -> bytes:
@@ -122,7 +121,8 @@ class Clocked:
         self.log = log
 
     def connect(self, endpoint: ListenerPolicy = CLEAR, address: str = ADDRESS) -> Peer:
-        return Peer(self.loop, self.service, endpoint, address)
+        connect = functools.partial(Connection, self.service, endpoint)
+        return Peer(self.loop, connect, address)
 
     def ended(self) -> list[str]:
         """Return why sessions ended."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
 from restante.delivery import recipients, replies, trace_headers
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import BusyError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
 AT_ONCE = 4  # deliveries; more threads that wait for the disk would keep logins waiting
 SLOW = 10  # seconds after which a delivery holds up no other: its disk may hang
 PATIENCE = 300  # seconds for a delivery; MTAs wait 10 minutes (RFC 5321 section 4.5.3.2.6)
+
+_BY_NUMBER = {
+    errno.ENOSPC: replies.FULL,
+    errno.EDQUOT: replies.OVER_QUOTA,
+    errno.EACCES: replies.FORBIDDEN,
+    errno.EPERM: replies.FORBIDDEN,
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +77,7 @@ class Deliverer:
         except trace_headers.LoopError:
             outcome = replies.LOOP
         except StoreError as problem:
-            outcome = replies.reply_for(problem)
+            outcome = reply_for(problem)
             error = str(problem)
         except Exception:
             outcome = replies.TROUBLE
@@ -106,3 +114,15 @@ class Deliverer:
 def _is_address(address: str) -> bool:
     """Tell whether this may stand in a header: nothing in it can begin another line."""
     return bool(address) and address.isprintable()
+
+
+def reply_for(error: StoreError) -> DeliveryReply:
+    """Return what to say of a store's error: never its own text, which is for the log.
+
+    None of them is final: it is the administrator who mends them, and the MTA keeps the mail.
+    """
+    if isinstance(error, BusyError):
+        return replies.BUSY
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) else None
+    return _BY_NUMBER.get(number or 0, replies.TROUBLE)

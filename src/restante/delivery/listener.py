@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
 import socket
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from restante.delivery.data import MemoryBudget
+from restante.delivery.connection import DeliveryConnection
 from restante.delivery.deliverer import Deliverer
+from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
-from restante.delivery.settings import CannotListenError
 from restante.net.addresses import format_host_port
+from restante.server.addresses import ListenAddress, parse_local_address, parse_loopback_address
+from restante.server.listener import STOP_PATIENCE, ListenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -26,28 +29,38 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import Authenticator
     from restante.delivery.recipients import Recipients
-    from restante.delivery.settings import DeliverySettings
+    from restante.server.config.schema import DeliverySection
     from restante.storage.interfaces import Store
 
 BACKLOG = 128  # connections that the kernel holds until they are accepted
-ROOM = 4  # messages of the greatest size that may be in memory at once
+PATIENCE = 300  # seconds for a client's next command: RFC 5321 section 4.5.3.2.7
+
+
+class DeliveryListenError(ListenError):
+    """The server cannot listen for mail at an address; the text says why."""
 
 
 @dataclass(kw_only=True)
 class DeliveryListener:
     """Listens for mail beside POP3; `recipients` makes of the accounts what knows the names."""
 
-    settings: DeliverySettings
+    settings: DeliverySection
     recipients: Callable[[Authenticator], Recipients]
-    unknown_hint: str = ""
+    unknown_hint: str = ""  # follows the reply about an unknown recipient
+    patience: float = PATIENCE  # seconds
+    stop_patience: float = STOP_PATIENCE  # seconds
     _made: list[tuple[Path, int]] = field(init=False, default_factory=list)  # files, their inodes
 
     def open(self) -> Sequence[socket.socket]:
-        """Return listening sockets, for LMTP and then for SMTP. Raises CannotListenError."""
-        ways = [self.settings.lmtp, self.settings.smtp]
+        """Return listening sockets, for LMTP and then for SMTP. Raises DeliveryListenError."""
+        places: list[Path | ListenAddress] = []
+        if self.settings.lmtp:
+            places.append(parse_local_address(self.settings.lmtp))
+        if self.settings.smtp:
+            places.append(parse_loopback_address(self.settings.smtp))
         with contextlib.ExitStack() as undo:
             undo.callback(self.close)
-            found = [undo.enter_context(self._open(way)) for way in ways if way is not None]
+            found = [undo.enter_context(self._open(place)) for place in places]
             undo.pop_all()
         return found
 
@@ -60,19 +73,18 @@ class DeliveryListener:
         log: FilteringBoundLogger,
     ) -> AsyncIterator[None]:
         """Take mail at these sockets while the block runs; then finish what is under way."""
-        desk = self._desk(store, self.recipients(accounts), log)
-        lmtp_first = self.settings.lmtp is not None
+        sessions = self._sessions(store, self.recipients(accounts), log)
+        dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
         servers: list[asyncio.Server] = []
         try:
-            for index, opened in enumerate(sockets):
-                protocol = desk.lmtp if lmtp_first and index == 0 else desk.smtp
-                servers.append(await _serve(protocol, opened))
-                log.info("listening", address=_written(opened), way=protocol.__name__)
+            for dialect, opened in zip(dialects, sockets, strict=False):
+                servers.append(await _serve(sessions, dialect, opened))
+                log.info("listening", address=_written(opened), way=dialect.name.lower())
             yield
         finally:
             for server in servers:
                 server.close()
-            await desk.stop(self.settings.stop_patience)
+            await sessions.connections.stop(self.stop_patience)
 
     def close(self) -> None:
         """Remove the files of Unix sockets that are ours."""
@@ -82,34 +94,29 @@ class DeliveryListener:
                     file.unlink()
         self._made.clear()
 
-    def _desk(
+    def _sessions(
         self, store: Store, recipients: Recipients, log: FilteringBoundLogger
     ) -> DeliverySessions:
-        settings = self.settings
-        office = Deliverer(
+        deliverer = Deliverer(
             store=store,
             recipients=recipients,
             log=log,
-            delimiter=settings.delimiter,
+            delimiter=self.settings.recipient_delimiter,
         )
         return DeliverySessions(
-            office=office,
-            room=MemoryBudget(ROOM * settings.message_size),
-            message_size=settings.message_size,
-            most_connections=settings.connections,
+            deliverer=deliverer,
+            settings=self.settings,
             host=socket.gethostname(),
-            patience=settings.patience,
-            received=settings.received,
+            patience=self.patience,
             unknown_hint=self.unknown_hint,
         )
 
-    def _open(self, where: Path | tuple[str, int]) -> socket.socket:
+    def _open(self, place: Path | ListenAddress) -> socket.socket:
         try:
-            return self._open_file(where) if isinstance(where, Path) else _open_port(where)
+            return self._open_file(place) if isinstance(place, Path) else _open_port(place)
         except (OSError, LookupError) as error:
-            told = (error.strerror if isinstance(error, OSError) else None) or error
-            shown = where if isinstance(where, Path) else f"{where[0]}:{where[1]}"
-            raise CannotListenError(f"cannot listen for mail at {shown}: {told}") from error
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise DeliveryListenError(f"cannot listen for mail at {place}: {reason}") from error
 
     def _open_file(self, file: Path) -> socket.socket:
         _clear(file)
@@ -119,7 +126,7 @@ class DeliveryListener:
             self._made.append((file, file.lstat().st_ino))
             if self.settings.socket_group:
                 shutil.chown(file, group=self.settings.socket_group)
-            file.chmod(self.settings.socket_mode)
+            file.chmod(int(self.settings.socket_mode, 8))
             opened.listen(BACKLOG)  # only now can anybody connect
         except BaseException:
             opened.close()
@@ -127,21 +134,31 @@ class DeliveryListener:
         return opened
 
 
-async def _serve(protocol: Callable[[], asyncio.Protocol], opened: socket.socket) -> asyncio.Server:
+async def _serve(
+    sessions: DeliverySessions, dialect: Dialect, opened: socket.socket
+) -> asyncio.Server:
     loop = asyncio.get_running_loop()
+    connect = functools.partial(DeliveryConnection, sessions, dialect)
     if opened.family != socket.AF_UNIX:
-        return await loop.create_server(protocol, sock=opened, backlog=BACKLOG)
+        return await loop.create_server(connect, sock=opened, backlog=BACKLOG)
     keep: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
-    return await loop.create_unix_server(protocol, sock=opened, backlog=BACKLOG, **keep)
+    return await loop.create_unix_server(connect, sock=opened, backlog=BACKLOG, **keep)
 
 
-def _open_port(where: tuple[str, int]) -> socket.socket:
-    family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
-    return socket.create_server(where, family=family, backlog=BACKLOG)
+def _open_port(address: ListenAddress) -> socket.socket:
+    opened = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address.host, address.port))
+        opened.listen(BACKLOG)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
 
 
 def _clear(file: Path) -> None:
-    """Remove a socket's file that a server left behind which was killed.
+    """Remove the socket file that a killed server left behind.
 
     Raises OSError: it is something else, or a server listens there.
     """
@@ -162,6 +179,4 @@ def _clear(file: Path) -> None:
 
 def _written(opened: socket.socket) -> str:
     name = opened.getsockname()
-    if isinstance(name, str):
-        return f"unix:{name}"
-    return format_host_port(*name[:2])
+    return f"unix:{name}" if isinstance(name, str) else format_host_port(*name[:2])

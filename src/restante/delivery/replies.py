@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 from typing import NamedTuple
-
-from restante.storage.interfaces import BusyError, StoreError
 
 EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL, EX_NOPERM = 0, 64, 65, 67, 75, 77
 """The codes of sysexits.h that MTAs understand."""
@@ -42,21 +39,7 @@ TROUBLE = DeliveryReply(
     451, "4.3.0", "the maildrop cannot be written to, try again later", EX_TEMPFAIL
 )
 
-_BY_NUMBER = {
-    errno.ENOSPC: FULL,
-    errno.EDQUOT: OVER_QUOTA,
-    errno.EACCES: FORBIDDEN,
-    errno.EPERM: FORBIDDEN,
-}
 
-
-def reply_for(error: StoreError) -> DeliveryReply:
-    """Return what to say of a store's error: never its own text, which is for the log.
-
-    None of them is final: it is the administrator who mends them, and the MTA keeps the mail.
-    """
-    if isinstance(error, BusyError):
-        return BUSY
-    cause = error.__cause__
-    number = cause.errno if isinstance(cause, OSError) else None
-    return _BY_NUMBER.get(number or 0, TROUBLE)
+def incident_reply(number: str) -> DeliveryReply:
+    """Return what a client hears of an error of ours: the number under which the log has it."""
+    return DeliveryReply(451, "4.3.0", f"something went wrong (incident {number})", EX_TEMPFAIL)

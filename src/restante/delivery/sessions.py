@@ -1,100 +1,88 @@
-"""What the conversations of one process share, and how they end."""
+"""What the connections of one process share: settings, memory, and the way to the mail store."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import secrets
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from restante.delivery.lmtp import LmtpConnection, SmtpConnection
+from restante.delivery import trace_headers
+from restante.delivery.protocol.message import MemoryBudget
+from restante.delivery.protocol.session import Dialect
+from restante.delivery.replies import DeliveryReply, incident_reply
+from restante.delivery.trace_headers import Envelope
+from restante.server.registry import ConnectionRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterable
+    from collections.abc import Sequence
 
-    from restante.delivery.data import MemoryBudget
     from restante.delivery.deliverer import Deliverer
-    from restante.delivery.replies import DeliveryReply
+    from restante.delivery.protocol.session import DeliverySession, Transaction
+    from restante.server.config.schema import DeliverySection
 
-T = TypeVar("T")
-
-FINISHING = 2  # seconds, beyond its time, for a delivery to end before the server does
+MESSAGES = 4  # of the greatest size that may be in memory at once
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class DeliverySessions:
-    """Where peers bring mail."""
+    """Meets the needs of all sessions that are not the socket's."""
 
-    office: Deliverer
-    room: MemoryBudget
-    message_size: int  # octets
-    most_connections: int
-    host: str
-    patience: float  # seconds for a peer's next command
-    received: bool = False  # whether to write a Received line by LMTP too
-    unknown_hint: str = ""  # what else to say of an unknown recipient
-    _stopping: bool = field(init=False, default=False)
-    _conversations: set[SmtpConnection] = field(init=False, default_factory=set)
-    _work: set[asyncio.Task[Any]] = field(init=False, default_factory=set)
-    _changed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    deliverer: Deliverer
+    settings: DeliverySection
+    host: str  # this machine's name
+    patience: float  # seconds for a client's next command, or the next part of a message
+    unknown_hint: str = ""  # follows the reply about an unknown recipient
+    connections: ConnectionRegistry = field(default_factory=ConnectionRegistry)
 
-    def lmtp(self) -> asyncio.Protocol:
-        """Return what talks to a new peer by LMTP."""
-        return LmtpConnection(self) if self._has_room() else RejectConnection()
+    @cached_property
+    def memory(self) -> MemoryBudget:
+        """What all messages under way may take."""
+        return MemoryBudget(MESSAGES * self.settings.message_size)
 
-    def smtp(self) -> asyncio.Protocol:
-        """Return what talks to a new peer by SMTP."""
-        return SmtpConnection(self) if self._has_room() else RejectConnection()
+    async def resolve(self, address: str, session: DeliverySession) -> str | DeliveryReply:
+        """Return the owner of an address's maildrop, or the reply that rejects it."""
+        owner = await self.deliverer.resolve(address)
+        if isinstance(owner, DeliveryReply):
+            self._log_rejected(session.transaction.sender, address, owner)
+        return owner
 
-    def _has_room(self) -> bool:
-        return len(self._conversations) < self.most_connections
-
-    def add(self, conversation: SmtpConnection) -> None:
-        """Count a conversation in."""
-        self._conversations.add(conversation)
-        if self._stopping:
-            conversation.say_goodbye()
-
-    def remove(self, conversation: SmtpConnection) -> None:
-        """Count a conversation out."""
-        self._conversations.discard(conversation)
-        self._changed.set()
-
-    def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Begin work that is carried to its end, whether its peer stays or not."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
-        return task
-
-    def log_rejected(self, sender: str, recipients: Iterable[str], outcome: DeliveryReply) -> None:
-        """Write to the log that a message or a recipient was not taken."""
-        for recipient in recipients:
-            self.office.log.info(
-                "not_taken", sender=sender, recipient=recipient, reply=str(outcome)
+    async def deliver(
+        self, message: bytes, session: DeliverySession, peer: str
+    ) -> Sequence[DeliveryReply]:
+        """Deliver a message to each recipient, and return what became of it, in their order."""
+        sender = session.transaction.sender or ""
+        received = self._received(session, peer)
+        via = session.dialect.name.lower()
+        return await asyncio.gather(
+            *(
+                self.deliverer.deliver(owner, message, Envelope(sender, address, received), via)
+                for address, owner in session.transaction.recipients
             )
+        )
 
-    async def stop(self, patience: float) -> None:
-        """End all conversations: a message that came whole is delivered and answered first."""
-        self._stopping = True
-        for conversation in tuple(self._conversations):
-            conversation.say_goodbye()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                while self._conversations:
-                    self._changed.clear()
-                    await self._changed.wait()
-        for conversation in tuple(self._conversations):
-            conversation.abort()
-        if self._work:
-            await asyncio.wait(self._work, timeout=FINISHING)
+    def log_rejected(self, transaction: Transaction, reply: DeliveryReply) -> None:
+        """Log for each recipient that its message was rejected."""
+        for address, _ in transaction.recipients:
+            self._log_rejected(transaction.sender, address, reply)
 
+    def log_incident(self, error: BaseException, session: DeliverySession) -> DeliveryReply:
+        """Log an error of ours under a number, and return the reply, which has only the number."""
+        incident = secrets.token_hex(4)
+        via = session.dialect.name.lower()
+        self.deliverer.log.error("incident", incident=incident, via=via, exc_info=error)
+        return incident_reply(incident)
 
-class RejectConnection(asyncio.Protocol):
-    """A peer for whom there is no room."""
+    def _log_rejected(self, sender: str | None, address: str, reply: DeliveryReply) -> None:
+        self.deliverer.log.info(
+            "not_taken", sender=sender or "", recipient=address, reply=str(reply)
+        )
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Say so."""
-        told = cast("asyncio.WriteTransport", transport)  # uvloop's is of no such class
-        told.write(b"421 4.3.2 too many connections, come back later\r\n")
-        told.close()
+    def _received(self, session: DeliverySession, peer: str) -> bytes:
+        """Return a Received field, which SMTP requires: RFC 5321 section 4.4."""
+        if session.dialect is Dialect.LMTP and not self.settings.received:
+            return b""
+        extended = session.extended and session.dialect is Dialect.SMTP
+        way = "esmtp" if extended else session.dialect.name
+        return trace_headers.received(session.client, peer, self.host, way)

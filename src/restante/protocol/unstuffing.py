@@ -15,7 +15,7 @@ class DotUnstuffer:
 
     Feed it until `ended`. Lines end with CR LF, and so does the message. Only a server whose status
     line (`bare_lf`) or whose message's first line ended with LF alone may end its lines, and the
-    message, so.
+    message, so; and nobody if `strict`, as for a client that delivers.
 
     Attributes:
         octets: how many the message has so far.
@@ -30,11 +30,11 @@ class DotUnstuffer:
         "octets", "rest",
     )  # fmt: skip
 
-    def __init__(self, *, bare_lf: bool = False) -> None:
+    def __init__(self, *, bare_lf: bool = False, strict: bool = False) -> None:
         self._newline = b"\n" if bare_lf else b"\r\n"
         self._held = self._newline  # the end of the line before the first, which is made up
         self._made_up = len(self._newline)
-        self._first_line = not bare_lf  # it has not ended yet, so its end is unknown
+        self._first_line = not (bare_lf or strict)  # its end will tell how lines end
         self.ended = self.by_lf = False
         self.octets = self.lines = self.bare = self.dots = 0
         self.rest = b""

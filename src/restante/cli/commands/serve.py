@@ -93,7 +93,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     Options override the configuration file.
     """
     from restante.cli.options import delivery
-    from restante.delivery.settings import CannotListenError
+    from restante.delivery.listener import DeliveryListenError
     from restante.server import app, listener
     from restante.server.addresses import resolve_socket_path
     from restante.server.config import loader
@@ -117,9 +117,9 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
     except listener.ListenError as error:
-        raise click.ClickException(str(error)) from None
-    except CannotListenError as error:
-        hint = "; --smtp HOST:PORT takes another" if demo else ""
+        hint = ""
+        if demo and isinstance(error, DeliveryListenError):
+            hint = "; choose another address with --smtp HOST:PORT"
         raise click.ClickException(f"{error}{hint}") from None
 
 

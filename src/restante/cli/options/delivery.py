@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from restante.delivery.recipients import AccountRecipients, FolderRecipients
-from restante.delivery.settings import DeliverySettings
-from restante.server.addresses import parse_local_address, parse_loopback_address
 from restante.server.config.loader import ConfigError
 from restante.storage.paths import Layout
 
@@ -29,24 +26,12 @@ def listeners(config: Config, unknown_hint: str = "") -> list[DeliveryListener]:
     from restante.delivery.listener import DeliveryListener
 
     _check(config)
-    lmtp = parse_local_address(section.lmtp) if section.lmtp else None
-    smtp = parse_loopback_address(section.smtp) if section.smtp else None
-    settings = DeliverySettings(
-        lmtp=lmtp if lmtp is None or isinstance(lmtp, Path) else (lmtp.host, lmtp.port),
-        smtp=(smtp.host, smtp.port) if smtp else None,
-        socket_mode=int(section.socket_mode, 8),
-        socket_group=section.socket_group,
-        delimiter=section.recipient_delimiter,
-        received=section.received,
-        message_size=section.message_size,
-        connections=section.connections,
-        stop_patience=config.timeouts.stop,
-    )
     return [
         DeliveryListener(
-            settings=settings,
+            settings=section,
             recipients=lambda accounts: recipients(config, accounts),
             unknown_hint=unknown_hint,
+            stop_patience=config.timeouts.stop,
         )
     ]
 

@@ -1,0 +1,95 @@
+"""A message as it comes after DATA: RFC 5321 section 4.5.2, without a limit to the line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from restante.delivery.replies import NO_ROOM, TOO_BIG, DeliveryReply
+from restante.protocol.unstuffing import DotUnstuffer
+
+_LINE_END = re.compile(rb"(?<!\r)\r\n")
+
+
+@dataclass(slots=True)
+class MemoryBudget:
+    """How much mail may be in memory at once, in octets."""
+
+    left: int
+
+    def take(self, octets: int) -> bool:
+        """Take so much, if there is so much."""
+        if octets > self.left:
+            return False
+        self.left -= octets
+        return True
+
+    def give_back(self, octets: int) -> None:
+        """Give back what was taken."""
+        self.left += octets
+
+
+class MessageReceiver:
+    """Takes what comes, chunk by chunk, and keeps it as Unix programs store it: LF ends a line.
+
+    Feed it until `ended`; then `result` is the message or the reply that rejects it, and `rest`
+    what came behind it. A rejected message is read to its end, and not kept. What is kept has taken
+    its size from the budget until `release`.
+
+    A CR before CR LF stays with it, so that POP3 gives back the same octets: a stored CR LF is a
+    line end like a stored LF. A lone CR or LF is kept as it is, and ends nothing: else a message
+    could smuggle another one in behind it.
+    """
+
+    def __init__(self, budget: MemoryBudget, limit: int) -> None:
+        self._unstuffer = DotUnstuffer(strict=True)
+        self._budget = budget
+        self._limit = limit  # octets of the message, line ends as CR LF: RFC 1870 section 3
+        self._message = bytearray()  # a client may send single octets, too small for a list
+        self._after_cr = False  # the last piece ended with one
+        self._problem: DeliveryReply | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the line with the dot has come."""
+        return self._unstuffer.ended
+
+    @property
+    def rest(self) -> bytes:
+        """What came behind that line."""
+        return self._unstuffer.rest
+
+    @property
+    def result(self) -> bytes | DeliveryReply:
+        """The message, or why it is rejected."""
+        return self._problem or bytes(self._message)
+
+    def feed(self, octets: bytes) -> None:
+        """Take the next octets."""
+        piece = self._with_lf(self._unstuffer.feed(octets))
+        if self._problem is None and self._unstuffer.octets > self._limit:
+            self._reject(TOO_BIG)
+        elif self._problem is None and not self._budget.take(len(piece)):
+            self._reject(NO_ROOM)
+        if self._problem is None:
+            self._message += piece
+
+    def release(self) -> None:
+        """Give back what the message took of the budget; more than once is no error."""
+        self._budget.give_back(len(self._message))
+        self._message.clear()
+
+    def _reject(self, reply: DeliveryReply) -> None:
+        self._problem = reply
+        self.release()
+
+    def _with_lf(self, piece: bytes) -> bytes:
+        """Return a piece, which never ends within CR LF, with LF for CR LF."""
+        kept = b""
+        if self._after_cr and piece.startswith(b"\r\n"):
+            kept, piece = b"\r\n", piece[2:]
+        if kept or piece:
+            self._after_cr = piece.endswith(b"\r")
+        if b"\r\r\n" in piece:
+            return kept + _LINE_END.sub(b"\n", piece)
+        return kept + piece.replace(b"\r\n", b"\n")
