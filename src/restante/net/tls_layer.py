@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 
-PIECE = 64 * 1024  # octets that are taken out of TLS at a time
+RECORD = 16 * 1024  # octets in a record at most: RFC 8446 section 5.1
 
 
 class TlsLayer:
@@ -27,11 +27,18 @@ class TlsLayer:
         self.ended = False  # the peer said that it sends no more
 
     def _read(self, plain: list[bytes]) -> None:
-        """Add all to `plain` that has come. Raises ssl.SSLError: what follows is broken."""
+        """Add all to `plain` that has come. Raises ssl.SSLError: what follows is broken.
+
+        A read takes a whole record, so OpenSSL holds nothing back once the buffer is empty. To read
+        on until it says so would cost an exception for each command.
+        """
         try:
-            while piece := self._object.read(PIECE):
+            while self._in.pending:
+                piece = self._object.read(RECORD)
+                if not piece:
+                    self.ended = True
+                    break
                 plain.append(piece)
-            self.ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:

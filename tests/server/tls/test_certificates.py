@@ -23,17 +23,28 @@ def write(pair: CertificateFiles, *hosts: str) -> bytes:
     return made.certificate
 
 
-def served(certificates: Certificates, name: str = "localhost") -> bytes:
-    """Return the certificate that a client gets who asks for a name."""
+TRUSTING = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+TRUSTING.check_hostname, TRUSTING.verify_mode = False, ssl.CERT_NONE
+
+
+def shake_hands(
+    certificates: Certificates, name: str = "localhost", begun: ssl.SSLSession | None = None
+) -> ssl.SSLObject:
+    """Return the client's side of a connection, on which the server said something."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    client = trusting.wrap_bio(to_client, to_server, server_hostname=name)
+    client = TRUSTING.wrap_bio(to_client, to_server, server_hostname=name, session=begun)
     server = certificates.context().wrap_bio(to_server, to_client, server_side=True)
-    for end in (client, server, client):
+    for end in (client, server, client, server):
         with contextlib.suppress(ssl.SSLWantReadError):
             end.do_handshake()
-    der = client.getpeercert(binary_form=True)
+    server.write(b"+OK")
+    assert client.read() == b"+OK"  # tickets come before it
+    return client
+
+
+def served(certificates: Certificates, name: str = "localhost") -> bytes:
+    """Return the certificate that a client gets who asks for a name."""
+    der = shake_hands(certificates, name).getpeercert(binary_form=True)
     assert der
     return ssl.DER_cert_to_PEM_cert(der).encode()
 
@@ -148,3 +159,13 @@ def test_a_connection_that_began_before_a_reload_is_bound_to_its_own_certificate
     certificates.reload()
     assert certificates.end_point_binding(context) == binding != b""
     assert certificates.end_point_binding(certificates.context()) != binding
+
+
+def test_tickets_end_with_their_certificate(pair: CertificateFiles) -> None:
+    """A client that resumes would be bound to a certificate that the server no longer has."""
+    certificates = Certificates([pair])
+    begun = shake_hands(certificates).session
+    assert begun is not None
+    assert shake_hands(certificates, begun=begun).session_reused
+    write(pair, "localhost")
+    assert not shake_hands(certificates, begun=begun).session_reused

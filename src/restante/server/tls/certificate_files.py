@@ -134,6 +134,7 @@ def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
 def _context(profile: Profile) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.num_tickets = 1  # each costs time, and a mail program has one connection at a time
     if profile == "modern":
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(MODERN)

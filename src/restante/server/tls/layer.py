@@ -57,7 +57,7 @@ class ServerTlsLayer(TlsLayer):
             self.ended = True
         except ssl.SSLError as error:
             raise TlsError(self._reason(error)) from error
-        return b"".join(plain)
+        return plain[0] if len(plain) == 1 else b"".join(plain)
 
     def _choose(self) -> bool:
         """Choose the certificate by the ClientHello; return False while only a part is there.
@@ -93,9 +93,10 @@ class ServerTlsLayer(TlsLayer):
         tls-unique has no meaning in TLS 1.3, and none that is safe in a session that was resumed.
         """
         found = {}
-        unique = self._object.get_channel_binding("tls-unique")
-        if unique and self._object.version() == "TLSv1.2" and not self._object.session_reused:
-            found["tls-unique"] = unique
+        if self._object.version() == "TLSv1.2" and not self._object.session_reused:
+            unique = self._object.get_channel_binding("tls-unique")
+            if unique:
+                found["tls-unique"] = unique
         end_point = self._certificates.end_point_binding(self._object.context)
         if end_point:
             found["tls-server-end-point"] = end_point
