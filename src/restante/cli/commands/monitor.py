@@ -88,7 +88,7 @@ def monitor(
         limits = [(WARNING, *_threshold(text)) for text in warning]
         limits += [(CRITICAL, *_threshold(text)) for text in critical]
         given["host"], given["port"] = given["host"] or server, given["port"] or at_port
-        if account is None and not given["host"]:
+        if not account and not given["host"]:
             raise click.UsageError("name an ACCOUNT, or a host by -H")
         login = bool(given["user"]) or (account is not None and _is_account(account, given))
         report = _report(account or given["user"] or given["host"], given, login=login)

@@ -1,0 +1,196 @@
+"""What `pop3` shows: help, reports of `check` as text and JSON, and failures with their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from golden.command import ran
+from golden.recording import compare, sections
+from restante.cli.main import main
+from support.authority import DAY, GOOD, HOSTS, make, root_file
+from support.broken import CLOSE, HELLO, SILENCE, broken
+from support.process import free_port
+
+
+def commands(group: click.Group, *names: str) -> Iterator[tuple[str, ...]]:
+    context = click.Context(group)
+    yield names
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from commands(command, *names, name)
+        else:
+            yield (*names, name)
+
+
+def test_help() -> None:
+    """What each command says of itself, as a terminal of 100 columns shows it."""
+    compare("toolbox/help.txt", "\n".join(ran([*c, "--help"], {}) for c in commands(main)))
+
+
+URL = "pop3://ann@127.0.0.1:{port}"
+TLS = "pop3s://ann@127.0.0.1:{port}"
+
+
+def replies(**changed: bytes) -> dict[str, Any]:
+    return {"replies": changed}
+
+
+ODD = b"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nFrom: Eve <eve@example.com>\r\n\r\na\0b\nc\r\n"
+EXPIRED = make("localhost", issuer=GOOD.issuer, hosts=HOSTS, begins=-30 * DAY, ends=-3 * DAY)
+
+CHECKS: dict[str, tuple[list[str], dict[str, Any]]] = {
+    "ok": ([URL], {}),
+    "ok, deep": ([URL, "--deep"], {}),
+    "ok, silent": ([URL, "-s"], {}),
+    "ok, no mail": ([URL], {"messages": ()}),
+    "odd mail": ([URL, "--deep"], {"messages": (ODD, HELLO)}),
+    "ok, by TLS": ([TLS, "--cacert", "{root}"], {"implicit": GOOD.serving()}),
+    "ok, by STLS": ([URL, "--cacert", "{root}"], {"stls": GOOD.serving()}),
+    "certificate of another authority": ([TLS], {"implicit": GOOD.serving()}),
+    "certificate expired": ([TLS, "--cacert", "{root}"], {"implicit": EXPIRED.serving()}),
+    "certificate of another name": ([TLS, "--cacert", "{root}", "--servername", "mail.example"],
+                                    {"implicit": GOOD.serving()}),
+    "TLS to a port without": ([TLS], {}),
+    "TLS required, none there": ([URL, "--require-tls"], {}),
+    "wrong password": ([URL], replies(PASS=b"-ERR [AUTH] no\r\n")),
+    "wrong password, no code": ([URL], replies(PASS=b"-ERR invalid password\r\n")),
+    "wrong user": ([URL], replies(USER=b"-ERR no such user\r\n")),
+    "locked": ([URL], replies(PASS=b"-ERR [IN-USE] locked\r\n")),
+    "login delay": ([URL], replies(PASS=b"-ERR [LOGIN-DELAY] wait\r\n")),
+    "temporary": ([URL], replies(PASS=b"-ERR [SYS/TEMP] disk\r\n")),
+    "permanent": ([URL], replies(PASS=b"-ERR [SYS/PERM] gone\r\n")),
+    "greeting refuses": ([URL], {"greeting": b"-ERR [SYS/TEMP] too many\r\n"}),
+    "greeting closes": ([URL], {"greeting": CLOSE}),
+    "SMTP": ([URL], {"greeting": b"220 mail ESMTP\r\n" + SILENCE}),
+    "closes in STAT": ([URL], replies(STAT=CLOSE)),
+    "stalls in LIST": ([URL], replies(LIST=b"+OK\r\n1 54\r\n" + SILENCE)),
+    "no numbers": ([URL], replies(STAT=b"+OK none\r\n")),
+    "one reply too many": ([URL], replies(STAT=b"+OK 2 99\r\n+OK\r\n")),
+    "STAT contradicts": ([URL], replies(STAT=b"+OK 3 100\r\n")),
+    "no UIDL": ([URL], replies(UIDL=b"-ERR no\r\n")),
+    "UIDL twice": ([URL], replies(UIDL=b"+OK\r\n1 a\r\n2 a\r\n.\r\n")),
+    "no TOP": ([URL], replies(TOP=b"-ERR no\r\n")),
+    "QUIT refuses": ([URL], replies(QUIT=b"-ERR disk full\r\n")),
+    "size wrong": ([URL, "--deep"], replies(LIST=b"+OK\r\n1 5\r\n2 45\r\n.\r\n",
+                                            STAT=b"+OK 2 50\r\n")),
+    "not stuffed": ([URL], replies(TOP=b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n")),
+    "SCRAM that proves nothing": ([URL], replies(
+        CAPA=b"+OK\r\nSASL SCRAM-SHA-256\r\n.\r\n", AUTH=b"-ERR [AUTH] no\r\n")),
+    "only an unknown mechanism": ([URL], replies(CAPA=b"+OK\r\nSASL NTLM\r\n.\r\n")),
+}  # fmt: skip
+
+
+AS_JSON = {
+    "ok", "ok, deep", "odd mail", "ok, by TLS", "certificate of another authority",
+    "certificate expired", "wrong password", "locked", "greeting refuses", "closes in STAT",
+    "STAT contradicts", "size wrong",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_check(form: str, tmp_path: Path) -> None:
+    """Reports as a person or a program gets them, and what the server heard of each."""
+    root = root_file(tmp_path)
+    parts = []
+    for title, (arguments, server) in CHECKS.items():
+        if form == "json" and title not in AS_JSON:
+            continue
+        with broken(**server) as running:
+            given = [word.format(port=running.port, root=root) for word in arguments]
+            given += ["--timeout", "0.4", *(["--json"] if form == "json" else [])]
+            said = ran(["check", *given], {running.port: "PORT", root: "ROOT", tmp_path: "DIR"})
+            heard = ", ".join(line for line in running.heard if line.isprintable())
+        parts.append((title, f"{said}the server heard: {heard}"))
+    compare(f"toolbox/check_{form}.txt", sections(parts))
+
+
+MAIL = [
+    "stat", "ls", "ls --json", "ls --full", "uidl", "show 1", "show 2 --raw",
+    "show 1 --headers", "show 1 --save", "show 3", "show 1 --raw --headers", "show 0",
+    "show 1 --part 2", "top 1 1", "top 9", "raw STAT", "raw XYZ", "raw", "rm 1",
+    "rm 1 --yes", "rm uid2 --yes", "rm 9 --yes", "rm", "shell", "monitor",
+    "monitor -w count=1", "monitor -c count=1", "monitor -w size", "monitor -w age=1",
+    "probe", "probe --json", "check --mechanism X", "check --port 0", "check --resolve x",
+    "check --cacert /nowhere", "check --user", "check --max-time x", "check --color pink",
+    "check --xyz", "check -4 -6", "check --oauth --mechanism PLAIN", "ls -v", "check -v",
+]  # fmt: skip
+
+PLACES = ["pop3://ann@127.0.0.1:{free}", "pop3s://", "imap://ann@host", "ann@", "@example.com", "",
+          "pop3://ann:secret@127.0.0.1:{free}", "pop3://ann@127.0.0.1:99999", "ann@-bad-.example",
+          "pop3://127.0.0.1:{free}", "http://127.0.0.1/"]  # fmt: skip
+
+
+def test_mail(tmp_path: Path) -> None:
+    """The commands on mail, right and wrong, and what the server heard of each."""
+    parts = []
+    for words in MAIL:
+        name, *rest = words.split()
+        with broken(messages=(ODD, HELLO)) as running:
+            found = {running.port: "PORT", tmp_path: "DIR"}
+            said = ran([name, URL.format(port=running.port), *rest], found)
+            heard = ", ".join(line for line in running.heard if line.isprintable())
+        parts.append((words, f"{said}the server heard: {heard}"))
+    compare("toolbox/mail.txt", sections(parts))
+
+
+def test_places(tmp_path: Path) -> None:
+    """Accounts that name no server, or one that does not answer."""
+    free = free_port()
+    parts = []
+    for place in PLACES:
+        for name in ("check", "ls", "monitor"):
+            account = place.format(free=free)
+            parts.append(ran([name, account, "--max-time", "5"], {free: "PORT", tmp_path: "DIR"}))
+    compare("toolbox/places.txt", "\n".join(parts))
+
+
+LOCAL = [
+    [], ["xyz"], ["--xyz"], ["explain"], ["explain", "tls-name"], ["explain", "xyz"],
+    ["discover"], ["discover", "ann"], ["discover", "ann@"], ["completion"], ["completion", "bash"],
+    ["completion", "xyz"], ["verify"], ["verify", "127.0.0.1:{free}"], ["verify", "--only", "xyz"],
+    ["verify", "127.0.0.1:{free}", "--maildir", "{dir}"],
+    ["verify", "127.0.0.1:{free}", "-u", "ann", "--maildir", "{dir}"],
+    ["verify", "127.0.0.1:{free}", "--lmtp", "a", "--deliver", "b"],
+    ["serve", "--certificate", "a"], ["serve", "--demo", "{dir}", "--format", "mbox"],
+    ["serve", "--workers", "x"], ["serve", "--login-delay", "0"],
+    ["serve", "--config", "{dir}/none"], ["serve"],
+    ["serve", "--mail", "{dir}/none", "--users", "{dir}/users"],
+    ["serve", "--mail", "{dir}", "--users", "{dir}/none"],
+    ["serve", "--mail", "{dir}", "--users", "{dir}/users", "--listen", "x"],
+    ["serve", "--mail", "{dir}", "--users", "{dir}/users", "--listen", "192.0.2.1:1"],
+    ["serve", "--mail", "{dir}", "--users", "{dir}/users", "--tls-listen", "127.0.0.1:{free}"],
+    ["serve", "--mail", "{dir}", "--users", "{dir}/users", "--listen", "127.0.0.1:{free}",
+     "--certificate", "{dir}/users", "--key", "{dir}/users"],
+    ["expire"], ["expire", "--config", "{dir}/none"], ["expire", "--config", "{dir}/conf"],
+    ["deliver"], ["deliver", "ann"], ["deliver", "ann", "--config", "{dir}/conf"],
+    ["deliver", "no", "--config", "{dir}/conf"], ["deliver", "ann", "--config", "{dir}/none"],
+    ["deliver", "../ann", "--config", "{dir}/conf"],
+    ["deliver", "ann", "-f", "x", "--mail", "{dir}"],
+    ["user"], ["user", "list"], ["user", "list", "--users", "{dir}/users"],
+    ["user", "add", "bob", "--users", "{dir}/users", "--password-stdin"],
+    ["user", "add", "bob", "--users", "{dir}/users", "--password-stdin"],
+    ["user", "add", "a b", "--users", "{dir}/users", "--password-stdin"],
+    ["user", "passwd", "carl", "--users", "{dir}/users", "--password-stdin"],
+    ["user", "remove", "carl", "--users", "{dir}/users"],
+    ["user", "remove", "bob", "--users", "{dir}/users"],
+    ["user", "xyz"],
+]  # fmt: skip
+
+
+def test_local(tmp_path: Path) -> None:
+    """Commands that need no server, and the mistakes of those that are servers."""
+    (tmp_path / "users").write_text("ann:$argon2id$v=19$m=8,t=1,p=1$YWFhYWFhYWE$AAAA\n")
+    (tmp_path / "users").chmod(0o600)
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "conf").write_text("[mail]\nfolder = 'mail'\n[accounts]\nusers = 'users'\n")
+    free = free_port()
+    found = {tmp_path: "DIR", free: "PORT"}
+    given = [[word.format(free=free, dir=tmp_path) for word in words] for words in LOCAL]
+    parts = [ran(words, found, "Subject: x\n\nhello\n") for words in given]
+    compare("toolbox/local.txt", "\n".join(parts))
