@@ -1,10 +1,14 @@
-"""Restante: POP3, the server, the toolbox and the library they stand on.
+"""Restante: a POP3 server, a toolbox, and the library that both are built on.
 
     async with restante.connect("pop3s://ann@example.com", password="...") as drop: ...
     with restante.blocking.connect("pop3s://ann@example.com", password="...") as box: ...
     report = restante.check("ann@example.com", password="...")
 
-`import restante` and `import restante.protocol` load nothing outside the standard library.
+The API is what `docs/reference/api.md` lists: the names in `__all__` here and in `blocking`,
+`testing`, `server`, `storage` and `auth`, and the types that they name. All other modules are not
+API: any version may change them.
+
+`import restante` loads nothing else; each name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -12,26 +16,89 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from restante import blocking as blocking
-    from restante.client.aio import connect as connect
-    from restante.diagnosis.run import check as check
+    from restante import blocking
+    from restante.client.aio import Maildrop, Message, connect
+    from restante.client.maildrop import SizeWarning
+    from restante.client.options import Options, Target
+    from restante.diagnosis.report import Report
+    from restante.diagnosis.run import check
+    from restante.protocol.errors import (
+        BadCommand,
+        ConnectionLostError,
+        LineTooLong,
+        LocalError,
+        MalformedReplyError,
+        MechanismRefusedError,
+        OtherDomainError,
+        Phase,
+        Pop3Error,
+        Refusal,
+        RemoteError,
+        ReplyTimeoutError,
+        SecurityError,
+        ServerRefusedError,
+        ServerUnreachableError,
+        TlsRequired,
+        TruncatedReplyError,
+    )
 
 __version__ = "0.1.0"
 
-_LATE = {"connect": "restante.client.aio", "check": "restante.diagnosis.run"}
+__all__ = [
+    "BadCommand",
+    "ConnectionLostError",
+    "LineTooLong",
+    "LocalError",
+    "Maildrop",
+    "MalformedReplyError",
+    "MechanismRefusedError",
+    "Message",
+    "Options",
+    "OtherDomainError",
+    "Phase",
+    "Pop3Error",
+    "Refusal",
+    "RemoteError",
+    "ReplyTimeoutError",
+    "Report",
+    "SecurityError",
+    "ServerRefusedError",
+    "ServerUnreachableError",
+    "SizeWarning",
+    "Target",
+    "TlsRequired",
+    "TruncatedReplyError",
+    "__version__",
+    "blocking",
+    "check",
+    "connect",
+]
+
+_MODULES = {
+    "Maildrop": "restante.client.aio",
+    "Message": "restante.client.aio",
+    "Options": "restante.client.options",
+    "Report": "restante.diagnosis.report",
+    "SizeWarning": "restante.client.maildrop",
+    "Target": "restante.client.options",
+    "check": "restante.diagnosis.run",
+    "connect": "restante.client.aio",
+}  # the errors are in restante.protocol.errors
 
 
 def __getattr__(name: str) -> object:
-    """Load a function, or the module `blocking`, when it is first asked for."""
+    """Load a name of `__all__` when it is first used. Raises AttributeError."""
     import importlib
 
-    if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
+    if name not in __all__:
+        raise AttributeError(f"module 'restante' has no attribute '{name}'")
     if name == "blocking":
         return importlib.import_module("restante.blocking")
-    raise AttributeError(f"module 'restante' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_MODULES.get(name, "restante.protocol.errors")), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:
-    """Return the names there are, loaded or not."""
-    return sorted({*globals(), *_LATE, "blocking"})
+    """Return all names, loaded or not."""
+    return sorted({*globals(), *__all__})

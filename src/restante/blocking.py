@@ -1,4 +1,7 @@
-"""`restante.blocking.connect`: the client without async."""
+"""The client without asyncio.
+
+with restante.blocking.connect("pop3s://ann@example.com", password="...") as box: ...
+"""
 
 from restante.client.blocking import Maildrop, Message, connect
 

@@ -45,49 +45,60 @@ STOP_PATIENCE = 1  # seconds for a reply under way, when the block ends
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """A running server. Its methods may be called from any thread, while it serves."""
+    """A running server. Its methods may be called from any thread, while it serves.
+
+    Attributes:
+        host: "127.0.0.1".
+        port: the port for clear text. With `tls=True` it offers STLS.
+        tls_port: the port for TLS from the first octet, None without TLS.
+        certificate: a PEM file with which clients can verify TLS, None without TLS.
+    """
 
     host: str
-    port: int  # in clear; with `tls`, STLS is offered here
-    tls_port: int | None  # where TLS comes first, with `tls`
-    certificate: Path | None  # PEM, for host and for "localhost"; who trusts it can verify TLS
+    port: int
+    tls_port: int | None
+    certificate: Path | None
     _loop: asyncio.AbstractEventLoop = field(repr=False)
     _store: MemoryStore = field(repr=False)
     _accounts: _Accounts = field(repr=False)
     _log: io.StringIO = field(repr=False)
 
     def add(self, user: str, password: str, *messages: bytes) -> None:
-        """Add an account, or give it another password, and deliver these messages to it."""
+        """Add the account `user`, or change its `password`, and deliver `messages` to it.
+
+        A message is octets, with line ends LF or CR LF.
+        """
         self._accounts.passwords[user] = Secret(password.encode())
         for message in messages:
             self.deliver(user, message)
 
     def deliver(self, user: str, message: bytes) -> str:
-        """Put a message into a maildrop, and return its unique-id; sessions under way lack it.
+        """Deliver the octets of `message` to `user`, and return the unique-id.
 
-        Lines may end with LF or CR LF: clients get CR LF.
+        Sessions under way do not see it. Line ends may be LF or CR LF: clients get CR LF.
         """
         return _call(self._loop, self._store.deliver(user, message))
 
     def messages(self, user: str) -> list[bytes]:
-        """Return what is in a maildrop, as it was delivered, once no session holds it.
+        """Return the octets of the messages of `user`, as they were delivered.
 
-        Raises BusyError: one still does after 10 seconds.
+        Waits until no session holds the maildrop. Raises `restante.storage.BusyError` after 10
+        seconds.
         """
         return _call(self._loop, _everything(self._store, user))
 
     @property
     def log(self) -> str:
-        """What the server has logged; the line for a session comes a moment after its end."""
+        """The server's log as text. The line for a session comes a moment after its end."""
         return self._log.getvalue()
 
 
 @contextlib.contextmanager
 def serving(*, tls: bool = False, settings: ProtocolSettings | None = None) -> Iterator[Server]:
-    """Serve while the block runs; then sessions end, and nothing is left.
+    """Give a server that runs while the block runs. At its end all sessions end.
 
-    `settings` chooses time-outs, the greeting and the like. With `tls` there is a certificate, made
-    for this server alone.
+    `tls` adds STLS and a port for TLS, with a certificate for this server alone. `settings` has
+    timeouts, the greeting and so on. Raises OSError: no port is free.
     """
     store, accounts, lines = MemoryStore(), _Accounts(), io.StringIO()
     with contextlib.ExitStack() as stack:

@@ -295,7 +295,7 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
         (["check", "ann"], "is no account"),
         (["check", "pop3://ann:secret@host"], "no password in a URL"),
         (["check", "imap://ann@host"], "write it as pop3s://"),
-        (["check", "pop3s://ann@host:99999"], "is no port"),
+        (["check", "pop3s://ann@host:99999"], "is not a port"),
         (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
         (["check", "ann@example.com", "--cacert", "/no/such"], "--cacert /no/such"),
         (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),

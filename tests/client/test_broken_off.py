@@ -282,7 +282,7 @@ def behind_tls() -> Iterator[Broken]:
 
 ENDINGS: list[tuple[str, Callable[[blocking.Maildrop], object]]] = [
     ("commit", lambda drop: drop.commit()),
-    ("hang_up", lambda drop: drop.hang_up()),
+    ("abort", lambda drop: drop.abort()),
     ("close", lambda drop: drop.close()),
     ("left early", lambda drop: next(drop.retrieve(1))),
 ]
@@ -365,7 +365,7 @@ def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
         writer = drop._driver._writer
         while not writer.transport.get_write_buffer_size():
             writer.write(b"NOOP\r\n" * 100_000)
-        drop.hang_up()
+        drop.abort()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         closed: bool = writer.transport.get_extra_info("socket").fileno() == -1
@@ -378,5 +378,5 @@ def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
 def test_an_exception_while_nothing_was_sent_leaves_the_connection_as_it_was() -> None:
     with broken() as server, blocking.connect(url(server.port), "pw") as drop:
         with pytest.raises(LocalError, match="line end"):
-            list(drop.by_hand("NOOP\r\nDELE 1", []))
+            list(drop.raw_command("NOOP\r\nDELE 1", []))
         assert drop[1].read() == HELLO

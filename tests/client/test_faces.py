@@ -30,8 +30,8 @@ def test_a_line_is_sent_by_hand_and_its_marks_are_counted_under_asyncio_too() ->
     async def typed(port: int) -> None:
         async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
             ended: list[Status] = []
-            assert b"".join([piece async for piece in drop.by_hand("LIST", ended)])
-            assert [piece async for piece in drop.by_hand("DELE 1", ended)] == []
+            assert b"".join([piece async for piece in drop.raw_command("LIST", ended)])
+            assert [piece async for piece in drop.raw_command("DELE 1", ended)] == []
             assert [status.ok for status in ended] == [True, True]
             assert drop.marked == {1}
 

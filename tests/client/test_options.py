@@ -16,11 +16,11 @@ from support.broken import broken
 from support.command import pop3
 
 MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
-    ({"nonsense": 4}, TypeError, "no option nonsense: there are .*reply_seconds"),
+    ({"nonsense": 4}, TypeError, "unknown option nonsense: known are .*reply_seconds"),
     ({"family": 5}, ValueError, "family is 5: it is 4 or 6, or 0 for both"),
     ({"wrong_size": "fail"}, ValueError, "wrong_size is 'fail': it is 'warn' or 'error'"),
     ({"mechanisms": "PLAIN"}, ValueError, r"mechanisms is 'PLAIN': write \('PLAIN',\)"),
-    ({"mechanisms": ("PLAN",)}, ValueError, "PLAN is no mechanism known here: .*PLAIN.*USER"),
+    ({"mechanisms": ("PLAN",)}, ValueError, "unknown mechanism PLAN: known are .*PLAIN.*USER"),
     ({"connect_seconds": 0}, ValueError, "connect_seconds is 0: it is a number over 0"),
     ({"reply_seconds": -1}, ValueError, "reply_seconds is -1: it is a number over 0"),
     ({"reply_seconds": None}, ValueError, "reply_seconds is None: it is a number over 0"),
@@ -59,7 +59,7 @@ def test_options_by_name_change_those_of_the_object() -> None:
         where = f"pop3://ann@127.0.0.1:{server.port}"
         with blocking.connect(where, "pw", Options(window=1), reply_seconds=3) as drop:
             assert drop.session.options == Options(window=1, reply_seconds=3)
-        with pytest.raises(TypeError, match="no option nonsense"):
+        with pytest.raises(TypeError, match="unknown option nonsense"):
             blocking.connect(where, "pw", Options(), nonsense=4)  # type: ignore[call-arg]
 
 
@@ -73,7 +73,7 @@ def test_options_by_name_are_those_of_the_object() -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("--mechanism", "PLAN"), "PLAN is no mechanism"),
+        (("--mechanism", "PLAN"), "unknown mechanism PLAN"),
         (("--timeout", "-1"), "--timeout"),
         (("--connect-timeout", "0"), "--connect-timeout"),
         (("--max-time", "0"), "--max-time"),

@@ -71,7 +71,7 @@ CALLS: dict[str, Callable[[blocking.Maildrop], object]] = {
 
 def _by_hand(drop: blocking.Maildrop, line: str) -> str:
     ended: list[Any] = []
-    list(drop.by_hand(line, ended))
+    list(drop.raw_command(line, ended))
     return f"{ended[0].line} {ended[0]!r}"
 
 

@@ -8,4 +8,34 @@ names, `password_hashing` and `scram` hold the cryptography, and `login_cache` r
 Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
 in trouble raises UnavailableError and never says that a name is unknown. A lock locks every
 mechanism, and mail for a locked account is still accepted.
+
+API: the names in `__all__`. The modules are not API.
 """
+
+from restante.auth.interfaces import (
+    AccountDirectory,
+    Authenticator,
+    AuthError,
+    CachesLogins,
+    ClientCertificateError,
+    CredentialsError,
+    TokenError,
+    UnavailableError,
+    UncertainError,
+)
+from restante.protocol.secret import Secret
+from restante.protocol.server.settings import Identity
+
+__all__ = [
+    "AccountDirectory",
+    "AuthError",
+    "Authenticator",
+    "CachesLogins",
+    "ClientCertificateError",
+    "CredentialsError",
+    "Identity",
+    "Secret",
+    "TokenError",
+    "UnavailableError",
+    "UncertainError",
+]

@@ -1,4 +1,4 @@
-"""What an authenticator is, and the errors it raises."""
+"""The interfaces of an authenticator, and the errors that they raise."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from restante.protocol.server.settings import Identity
 
 PASSWORDS = frozenset({"PLAIN", "LOGIN"})
-"""The mechanisms of SASL for which it is enough that passwords can be checked."""
+"""The SASL mechanisms that only require `Authenticator.verify`."""
 
 
 class AuthError(Exception):
-    """A login did not come about."""
+    """A login failed."""
 
 
 class CredentialsError(AuthError):
-    """The name or the password is wrong. Its text does not tell which: RFC 1939 section 13.
+    """The name or the password is wrong. Its text does not say which: RFC 1939 section 13.
 
     Attributes:
-        reason: which it was, in a few words, for the administrator's log and nobody else.
+        reason: which it was, in a few words, for the log only.
     """
 
     def __init__(self, reason: str = "wrong name or password") -> None:
@@ -30,67 +30,78 @@ class CredentialsError(AuthError):
 
 
 class TokenError(CredentialsError):
-    """A token does not prove who this is."""
+    """A token is invalid, or belongs to another user."""
 
 
 class ClientCertificateError(CredentialsError):
-    """A client's certificate does not."""
+    """A client's certificate does not identify the user."""
 
 
 class UnavailableError(AuthError):
-    """The accounts cannot be asked now; nothing was proved about the credentials."""
+    """The accounts cannot be read now. The credentials may be right."""
 
 
 class UncertainError(UnavailableError):
-    """A name was not found, but that proves nothing: no name was found yet."""
+    """A name was not found, and no other name was ever found: the lookup may be broken."""
 
 
 class Authenticator(Protocol):
-    """Knows accounts, and proves passwords without blocking the event loop.
+    """Verifies passwords without blocking the event loop.
 
-    Users are found by what they said, then by its lower case: `restante.auth.usernames`. An
-    identity     has the name of the account. All methods raise CredentialsError and
-    UnavailableError.
+    All methods may raise CredentialsError and UnavailableError.
     """
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return whose name and password these are.
+        """Return the identity of `user`, if `password` is right. `user` is as the client sent it.
 
-        Takes as long for an unknown name as for a wrong password.
+        An unknown name should take as long as a wrong password. Raises CredentialsError,
+        UnavailableError.
         """
 
 
 @runtime_checkable
 class CachesLogins(Protocol):
-    """An authenticator that remembers for a while which passwords were right."""
+    """An authenticator that remembers correct passwords for a short time."""
 
     def cached_login(self, user: str, password: Secret) -> Identity | None:
-        """Return whose these are where that was proved a short while ago, else None."""
+        """Return the identity of `user`, if `password` was right a short time ago, else None."""
 
 
 class AccountDirectory(Authenticator, Protocol):
-    """An authenticator that also knows what can be proved without the password being said."""
+    """An authenticator for SCRAM, APOP, tokens and the like, and for delivery.
 
-    longest_login_delay: int | None  # seconds, of accounts that have their own
-    shortest_expire_days: int | None  # the same
+    Attributes:
+        longest_login_delay: in seconds, of the accounts that set one; None if none does.
+        shortest_expire_days: of the accounts that set one; None if none does.
+    """
+
+    longest_login_delay: int | None
+    shortest_expire_days: int | None
 
     def mechanisms(self) -> frozenset[str]:
-        """Return the mechanisms of SASL for which every account has what they need."""
+        """Return the SASL mechanisms that every account can use."""
 
     def mechanisms_any(self) -> frozenset[str]:
-        """Return those for which at least one account has."""
+        """Return the SASL mechanisms that at least one account can use."""
 
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
-        """Return an account's keys for SCRAM; for an unknown name, keys that nobody has."""
+        """Return the keys of `user` for a SCRAM `mechanism`. RFC 5802.
+
+        An unknown name gets fake keys, which no password has. Raises UnavailableError.
+        """
 
     async def shared_secret(self, user: str) -> Secret:
-        """Return the secret that was given to an account for APOP and CRAM-MD5."""
+        """Return the secret of `user` for APOP and CRAM-MD5. Raises CredentialsError."""
 
     async def identify(self, user: str) -> Identity:
-        """Return who this is, whose name was proved by other means than a password."""
+        """Return the identity of `user`, after a token or certificate was verified.
+
+        Raises CredentialsError: the account does not exist, or may not log in.
+        """
 
     async def owner(self, name: str) -> str:
-        """Return the account that gets mail to exactly this name, whether it may log in or not.
+        """Return the account that gets mail for `name`, also if its login is disabled.
 
-        Raises UncertainError too: another form of the name may still be found.
+        Raises CredentialsError: there is none. Raises UncertainError: another form of the name may
+        still be found.
         """

@@ -6,4 +6,6 @@
 Always: a command parses, calls and prints; what it knows stands in `diagnosis`, `client` or
 `server`. Text of other people is printed through `output.terminal` only. Nothing heavy is imported
 at module level, so that `pop3 --help` answers at once.
+
+Not API: any version may change it.
 """

@@ -8,4 +8,7 @@ its server, `mechanisms` has the client's side of SASL.
 
 Always: a secret is sent only to a server that proved its identity, or if the user allows clear
 text. Only commit() deletes messages. Every deadline includes lookups and computing.
+
+Not API, except for the names that `restante` and `restante.blocking` export: any version may change
+the rest.
 """

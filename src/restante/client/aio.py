@@ -6,8 +6,8 @@
         await drop.delete(drop[1])
         await drop.commit()          # leaving without it deletes nothing
 
-All of it raises RemoteError (`restante.protocol.errors`), whose `id` says what is wrong, or
-LocalError (`restante.protocol.errors`), where nothing could be sent. It may be cancelled anywhere:
+Every call raises RemoteError, whose `id` says what is wrong, or LocalError if nothing could be
+sent: see `restante.protocol.errors`. It may be cancelled anywhere:
 the connection is closed then, and nothing is removed. A maildrop takes one call at a time: another
 one at once, or behind a failure, is a LocalError too.
 """
@@ -51,26 +51,35 @@ if TYPE_CHECKING:
 AT_ONCE = 16 * 1024  # octets of a header that are read in the event loop
 
 
-class Message(maildrop.Listed):
-    """One message of an open maildrop: its number, size and uid, and what can be fetched."""
+class Message(maildrop.BaseMessage):
+    """One message of an open maildrop.
+
+    Attributes:
+        number: its number in this session, from 1. RFC 1939 section 4.
+        size: its octets, as LIST counts them.
+        uid: its unique-id, None if the server has no UIDL. RFC 1939 section 7.
+    """
 
     def __init__(self, drop: Maildrop, entry: MessageInfo) -> None:
         super().__init__(entry)
         self._drop = drop
 
     async def top(self, lines: int = 0) -> bytes:
-        """Return the header and so many lines of the body."""
+        """Return the header and the first `lines` lines of the body, as octets with CR LF ends.
+
+        RFC 1939 section 7, TOP. Raises ServerRefusedError, or another RemoteError.
+        """
         head = (await self._drop.headers([self.number], lines))[0]
         if isinstance(head, ServerRefusedError):
             raise head
         return head
 
     async def header(self) -> EmailMessage:
-        """Return the header, parsed; the body is not fetched.
+        """Return the parsed header; the body is not fetched.
 
-        Where the server has no TOP, a message of up to 1 MB is fetched and its header kept. Any
-        octets give a header: what cannot be parsed stays as it is. See
-        `restante.mail.header.header_of` for the bounds.
+        If the server has no TOP, a message of up to 1,000,000 octets is fetched and its header
+        kept. Any octets give a header: fields that cannot be parsed stay as they are. The first
+        256 KiB are parsed. Raises ServerRefusedError, or another RemoteError.
         """
         octets = (await self._drop.headers([self.number], keep=MOST_OCTETS))[0]
         if isinstance(octets, ServerRefusedError):
@@ -86,51 +95,59 @@ class Message(maildrop.Listed):
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Give the message in chunks, exact octets; its size is compared with LIST's at the end.
+        """Give the message as chunks of octets, exactly as the server sends it, without stuffing.
 
-        Leaving before the end breaks the connection off, for the rest would come all the same.
+        At the end its size is compared with LIST's. To leave the block earlier closes the
+        connection, since the rest of the message would still come. Raises RemoteError;
+        TruncatedReplyError if the connection ends within the message.
         """
         async with contextlib.aclosing(self._drop.retrieve(self.number)) as chunks:
             yield chunks
 
     async def read(self) -> bytes:
-        """Return the whole message."""
+        """Return the octets of the whole message. Raises what `open` raises."""
         async with self.open() as chunks:
             return b"".join([chunk async for chunk in chunks])
 
 
 class Maildrop:
-    """An open maildrop. Iterate over it, or index it by message number."""
+    """An open maildrop. Iterate over it, or index it by message number, from 1.
 
-    def __init__(self, driver: asyncio_driver.AsyncioDriver, box: MaildropState) -> None:
-        self._driver, self._box = driver, box
+    One call at a time is allowed. `len()` is the number of messages.
+    """
+
+    def __init__(self, driver: asyncio_driver.AsyncioDriver, state: MaildropState) -> None:
+        self._driver, self._state = driver, state
 
     def __len__(self) -> int:
-        return len(self._box.entries)
+        return len(self._state.entries)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        for entry in list(self._box.entries.values()):
+        for entry in list(self._state.entries.values()):
             yield Message(self, entry)
 
     __iter__ = None  # it is `async for`; without this, `for` would ask for message 0
 
     def __getitem__(self, number: int) -> Message:
-        return Message(self, maildrop.entry_of(self._box, number))
+        return Message(self, maildrop.entry_of(self._state, number))
 
     @property
     def session(self) -> ClientSession:
-        """What is known of the connection: greeting, capabilities, TLS, mechanism."""
-        return self._box.session
+        """The connection's greeting, capabilities, TLS and login mechanism."""
+        return self._state.session
 
     async def headers(
         self, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
     ) -> list[bytes | ServerRefusedError]:
-        """Return the heads of messages, in one go where the server pipelines.
+        """Return the headers of messages and the first `lines` lines of their bodies, in octets.
 
-        Of each the first `keep` octets are kept; all together have 64 MiB at most, else it raises
-        MalformedReplyError.
+        `numbers` are message numbers. The commands are pipelined if the server allows it. The
+        first `keep` octets of each are kept. A message that the server refuses has its error in
+        the list.
+
+        Raises RemoteError; MalformedReplyError if all together have more than 64 MiB.
         """
-        return await self._driver.run(maildrop.headers(self._box, numbers, lines, keep))
+        return await self._driver.run(maildrop.headers(self._state, numbers, lines, keep))
 
     async def retrieve(
         self,
@@ -138,67 +155,79 @@ class Maildrop:
         progress: Callable[[int], object] = lambda _: None,
         ended: list[MessageEnd] | None = None,
     ) -> AsyncGenerator[bytes, None]:
-        """Yield a message's octets in chunks; `progress` hears how many have come."""
+        """Yield the octets of message `number` in chunks.
+
+        `progress` is called with the number of octets so far. `ended` gets the `MessageEnd`.
+        Raises RemoteError; LocalError if LIST says that the message is larger than
+        `Options.message_octets`.
+        """
         octets = 0
         ended = [] if ended is None else ended
-        dialogue = maildrop.retrieve(self._box, number)
+        dialogue = maildrop.retrieve(self._state, number)
         async with contextlib.aclosing(self._driver.pieces(dialogue, ended)) as pieces:
             async for piece in pieces:
                 octets += len(piece)
                 progress(octets)
                 yield piece
-        maildrop.check_size(self._box, number, ended[-1])
+        maildrop.check_size(self._state, number, ended[-1])
 
     async def delete(self, message: Message | int) -> None:
-        """Mark a message; `commit` removes it."""
+        """Mark `message`, or the one with this number; `commit` removes it.
+
+        RFC 1939 section 5, DELE. Raises ServerRefusedError, or another RemoteError.
+        """
         number = message if isinstance(message, int) else message.number
-        await self._driver.run(maildrop.mark(self._box, number))
+        await self._driver.run(maildrop.mark(self._state, number))
 
     async def undelete(self) -> None:
-        """Take all marks away."""
-        await self._driver.run(maildrop.unmark(self._box))
+        """Remove all marks. RFC 1939 section 5, RSET. Raises RemoteError."""
+        await self._driver.run(maildrop.unmark(self._state))
 
     async def commit(self) -> None:
-        """Remove what is marked, and hang up. Raises RemoteError: not all of it is gone."""
+        """Remove the marked messages by QUIT, and close the connection. RFC 1939 section 6.
+
+        Raises RemoteError: some marked messages may still be there.
+        """
         try:
-            await self._driver.run(maildrop.commit(self._box))
+            await self._driver.run(maildrop.commit(self._state))
         finally:
             if self.session.peer.broken:  # else it was refused, for another call is under way
                 self._driver.close()
 
     async def close(self) -> None:
-        """Leave, and delete nothing.
+        """Close the connection, and delete nothing. QUIT is sent if nothing is marked.
 
-        Raises MalformedReplyError: what came last was cut (not-stuffed).
+        Raises MalformedReplyError: the last reply was cut (not-stuffed).
         """
         try:
-            if self._box.may_quit:
+            if self._state.may_quit:
                 self._driver.limit_reply_timeout(maildrop.QUIT_SECONDS)
                 try:
                     await self._driver.run(leave(self.session))
                 except (RemoteError, LocalError) as error:
                     maildrop.quit_failed(self.session, error)
         finally:
-            self.hang_up()
+            self.abort()
 
-    def hang_up(self) -> None:
-        """Close the connection at once."""
+    def abort(self) -> None:
+        """Close the connection at once. Nothing is deleted."""
         self._driver.close()
 
-    async def by_hand(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
-        """Send a line as a person typed it, and yield what its reply says behind the status line.
+    async def raw_command(self, line: str, ended: list[Status]) -> AsyncGenerator[bytes, None]:
+        """Send `line` as it is, and yield the octets of its reply after the status line.
 
-        The status is appended to `ended`; -ERR is one too. A DELE counts as marked.
+        The status is appended to `ended`, also for -ERR. DELE marks a message as `delete` does.
+        Raises RemoteError; LocalError for a line end in `line`, for STLS and for AUTH.
         """
-        dialogue = maildrop.run_raw_command(self._box, line)
+        dialogue = maildrop.run_raw_command(self._state, line)
         async with contextlib.aclosing(self._driver.pieces(dialogue, ended)) as pieces:
             async for piece in pieces:
                 yield piece
 
     @property
     def marked(self) -> frozenset[int]:
-        """The numbers of the messages that `commit` would remove."""
-        return frozenset(self._box.marked)
+        """The numbers of the messages that `commit` removes."""
+        return frozenset(self._state.marked)
 
 
 @contextlib.asynccontextmanager
@@ -208,11 +237,20 @@ async def connect(
     options: Options | None = None,
     **given: Unpack[OptionArgs],
 ) -> AsyncIterator[Maildrop]:
-    """Give the open maildrop of an account: a URL, or an address that is looked up.
+    """Give the open maildrop of an account. It is closed at the end of the block.
 
-    Options are given as an object or by name, which goes first: see
-    `restante.client.options.Options`. Raises Pop3Error, as the module says;
-    ValueError for an account or an option that is none, TypeError for an option there is not.
+    Args:
+        account: `pop3s://user@host[:port]`, `pop3://user@host[:port]`, a `Target`, or a mail
+            address, whose server is looked up.
+        password: the password, or a token with `Options.token`.
+        options: see `Options`.
+        given: options by name, which replace those of `options`.
+
+    Raises:
+        RemoteError: the server, or the way to it, failed.
+        LocalError: the name or the password cannot be sent.
+        ValueError: the account or an option is invalid.
+        TypeError: an option is unknown.
     """
     options = merge(options, given)
     ends = ending(options)
@@ -233,7 +271,7 @@ async def connect(
     try:
         yield drop
     except BaseException:
-        drop.hang_up()
+        drop.abort()
         raise
     await drop.close()
 

@@ -54,7 +54,7 @@ class MessageInfo:
     uid: str | None  # None where the server has no UIDL
 
 
-class Listed:
+class BaseMessage:
     """What both faces' messages have.
 
     Attributes:
@@ -157,14 +157,14 @@ def empty_list(
     return {}
 
 
-def _next(box: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
+def _next(state: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
     """Check that nothing came since the last reply; in `seconds` it may still come.
 
     Raises:
         MalformedReplyError: it was not asked for.
         ConnectionLostError: it was an -ERR, by which the server ends the session.
     """
-    peer = box.session.peer
+    peer = state.session.peer
     peer.unread += yield from Peek(seconds)
     extra = peer.excerpt(bytes(peer.unread))
     if extra.startswith("-ERR"):
@@ -176,7 +176,7 @@ def _next(box: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
 
 
 def headers(
-    box: MaildropState, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
+    state: MaildropState, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
 ) -> Dialogue[list[bytes | ServerRefusedError]]:
     """Return the heads of messages by TOP; in one go where the server takes commands ahead.
 
@@ -184,7 +184,7 @@ def headers(
 
     Raises MalformedReplyError: one, or all together, have more octets than LISTING_LIMIT.
     """
-    session = box.session
+    session = state.session
     batch = [operations.top(number, lines, keep) for number in numbers]
     kept = 0
 
@@ -196,7 +196,7 @@ def headers(
             raise peer.error(MalformedReplyError, "bad-reply", text)
 
     window = session.options.window if session.can_pipeline else 0
-    peer = yield from _next(box)
+    peer = yield from _next(state)
     heads = yield from pipelined(peer, batch, window, count)
     for head in heads:
         if isinstance(head, ServerRefusedError):
@@ -218,7 +218,7 @@ def _lacks_top(session: ClientSession, refused: ServerRefusedError) -> bool:
     return is_unknown_command(refused.text) or (known is not None and "TOP" not in known)
 
 
-def retrieve(box: MaildropState, number: int) -> Dialogue[operations.MessageEnd]:
+def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEnd]:
     """Give a message's octets as chunks.
 
     The caller then compares its size with LIST's by `check_size`.
@@ -228,34 +228,34 @@ def retrieve(box: MaildropState, number: int) -> Dialogue[operations.MessageEnd]
         MalformedReplyError: more comes than the options allow, or it goes on after its end
             (not-stuffed).
     """
-    session = box.session
-    size = box.entries[number].size if number in box.entries else None
+    session = state.session
+    size = state.entries[number].size if number in state.entries else None
     most = session.options.message_octets
     if size and most and size > most:
         text = f"message {number} has {size} octets; message_octets allows {most}: not fetched"
         raise LocalError(text)
-    yield from _next(box)
-    box.retrieved = True
-    received = yield from box.session.carry_out(operations.retr(number, size, most))
+    yield from _next(state)
+    state.retrieved = True
+    received = yield from state.session.carry_out(operations.retr(number, size, most))
     check_end(session, number, received)
     return received
 
 
-def check_size(box: MaildropState, number: int, received: operations.MessageEnd) -> None:
+def check_size(state: MaildropState, number: int, received: operations.MessageEnd) -> None:
     """Compare a message's size with LIST's. The connection is in step whatever comes of it.
 
     Raises MalformedReplyError: it is another (list-size), and the options want an error. Where they
     want a warning, their `notice` hears it; without one a SizeWarning names the line outside of
     this package that asked.
     """
-    size = box.entries[number].size if number in box.entries else received.octets
+    size = state.entries[number].size if number in state.entries else received.octets
     if received.has_size(size):
         return
     text = size_text(number, received, size)
-    if box.session.options.wrong_size == "error":
+    if state.session.options.wrong_size == "error":
         raise MalformedReplyError("list-size", text, phase=Phase.MESSAGE, command=f"RETR {number}")
-    if box.session.options.notice is not None:
-        box.session.options.notice("list-size", text)
+    if state.session.options.notice is not None:
+        state.session.options.notice("list-size", text)
     else:
         warnings.warn(text, SizeWarning, stacklevel=_frames_inside())
 
@@ -289,46 +289,46 @@ def check_end(session: ClientSession, number: int, received: operations.MessageE
         raise session.peer.error(MalformedReplyError, "not-stuffed", text)
 
 
-def mark(box: MaildropState, number: int) -> Dialogue[None]:
+def mark(state: MaildropState, number: int) -> Dialogue[None]:
     """Mark a message, to be removed by `commit`. RFC 1939 section 5.
 
     It counts as marked from the command on: the server may have heard it, come a reply or not.
     """
     operation = operations.dele(number)
-    yield from _next(box)
-    before = frozenset(box.marked)
-    box.marked.add(number)
+    yield from _next(state)
+    before = frozenset(state.marked)
+    state.marked.add(number)
     try:
-        yield from box.session.carry_out(operation)
+        yield from state.session.carry_out(operation)
     except ServerRefusedError:
-        box.marked &= before
+        state.marked &= before
         raise
 
 
-def unmark(box: MaildropState) -> Dialogue[None]:
+def unmark(state: MaildropState) -> Dialogue[None]:
     """Take all marks away. RFC 1939 section 5."""
-    yield from _next(box)
-    yield from box.session.carry_out(operations.rset())
-    box.marked.clear()
+    yield from _next(state)
+    yield from state.session.carry_out(operations.rset())
+    state.marked.clear()
 
 
-def run_raw_command(box: MaildropState, line: str) -> Dialogue[Status]:
+def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     """Carry out a line that a person typed, and keep count of what it marks and fetches."""
     operation = raw_command(line)
-    yield from _next(box)
-    status = yield from box.session.carry_out(operation)
+    yield from _next(state)
+    status = yield from state.session.carry_out(operation)
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
         if verb == "DELE":  # what is marked by no number nobody knows: call it 0
-            box.marked.add(int(argument) if argument.strip().isdecimal() else 0)
+            state.marked.add(int(argument) if argument.strip().isdecimal() else 0)
         elif verb == "RSET":
-            box.marked.clear()
-        box.retrieved = box.retrieved or verb == "RETR"
-        box.session.peer.broken = box.session.peer.broken or verb == "QUIT"
+            state.marked.clear()
+        state.retrieved = state.retrieved or verb == "RETR"
+        state.session.peer.broken = state.session.peer.broken or verb == "QUIT"
     return status
 
 
-def commit(box: MaildropState) -> Dialogue[None]:
+def commit(state: MaildropState) -> Dialogue[None]:
     """QUIT, and so remove what is marked.
 
     Raises:
@@ -337,10 +337,10 @@ def commit(box: MaildropState) -> Dialogue[None]:
             step, or the server had ended the session; nothing is removed.
     """
     try:
-        yield from _next(box, operations.LINGER if box.retrieved else 0)
-        yield from sessions.leave(box.session)
+        yield from _next(state, operations.LINGER if state.retrieved else 0)
+        yield from sessions.leave(state.session)
     finally:
-        box.session.peer.broken = True
+        state.session.peer.broken = True
 
 
 def quit_failed(session: ClientSession, error: Exception) -> None:
@@ -381,8 +381,8 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
     return again
 
 
-def entry_of(box: MaildropState, number: int) -> MessageInfo:
+def entry_of(state: MaildropState, number: int) -> MessageInfo:
     """Return a message by its number. Raises LocalError: there is none."""
-    if number not in box.entries:
-        raise LocalError(f"there is no message {number}: there are {len(box.entries)}")
-    return box.entries[number]
+    if number not in state.entries:
+        raise LocalError(f"there is no message {number}: there are {len(state.entries)}")
+    return state.entries[number]

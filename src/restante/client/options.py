@@ -1,4 +1,4 @@
-"""Which account, and how to get at it."""
+"""The account, and the options of a connection."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ _SCHEMES = {**_SCHEMES, "pop": "starttls"}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server, how to speak to it, and whose maildrop is wanted.
+    """A server and the user of a maildrop on it.
 
     Attributes:
-        host: a name or an address; letters beyond ASCII become those of the DNS (IDNA 2008).
-        looked_up: the DNS or a file on the network named it, and no person. Then it is never this
-            machine: no address of loopback is connected to, and no password goes in clear.
+        host: a name or an address. Letters beyond ASCII become those of the DNS (IDNA 2008).
+        port: 1 to 65535.
+        tls: "implicit" for TLS from the first octet, "starttls" for STLS, or "none".
+        user: the name to log in with, "" if it is not known.
+        looked_up: the DNS or a file on the network named the host, and no person. Then it is never
+            this machine: no loopback address is connected to, and no password is sent in clear
+            text.
 
-    Raises ValueError: there is no such name.
+    Raises ValueError: the host is not a valid name.
     """
 
     host: str
@@ -45,7 +49,7 @@ class Target:
 
     @property
     def loopback(self) -> bool:
-        """Whether a person named this machine as the server."""
+        """Whether the server is this machine, and a person named it."""
         return not self.looked_up and is_loopback(self.host)
 
     def __str__(self) -> str:
@@ -55,10 +59,11 @@ class Target:
 
 
 def parse_url(url: str) -> Target:
-    """Return what pop3s://user@host:port or pop3://user@host names; the last "@" divides.
+    """Return the target of a `url`: pop3s://user@host:port or pop3://user@host:port.
 
-    pop://user;AUTH=mech@host is taken too (RFC 2384). Raises ValueError, which says what is wrong;
-    a password in a URL is refused, for it would stay in histories and process lists.
+    The last "@" ends the user. pop://user;AUTH=mech@host is accepted too (RFC 2384). Raises
+    ValueError: it is not such a URL, or it has a password, which would stay in histories and
+    process lists.
     """
     found = re.fullmatch(r"(\w+)://(?:(.*)@)?(\[[^\]]*\]|[^@:/]*)(?::(\d*))?/?", url, re.DOTALL)
     if not found or found[1].lower() not in _SCHEMES:
@@ -72,41 +77,43 @@ def parse_url(url: str) -> Target:
         raise ValueError("the URL names no host")
     port = int(found[4]) if found[4] else PORTS[tls]
     if not 0 < port < 65536:
-        raise ValueError(f"{port} is no port: ports are 1 to 65535")
+        raise ValueError(f"{port} is not a port: ports are 1 to 65535")
     return Target(host, port, tls, unquote(user))
 
 
 def redact_account(account: str) -> str:
-    """Return an account as it may be shown, with stars where somebody typed a password."""
+    """Return an account with stars in place of a password."""
     return re.sub(r"^((?:\w+://)?[^:/]*):(?!//).*@", r"\1:***@", account, flags=re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a client goes about it. The defaults are safe. Raises ValueError: a value cannot be.
+    """The options of a connection. The defaults are safe.
 
     Attributes:
-        connect_seconds: the time for each address to take a connection, and for TLS.
-        reply_seconds: the time for the server's next reply, or the next octets of a message.
-        total_seconds: the time for all of it, None for no end.
-        context: TLS settings; None makes ones that verify the certificate and the name.
-        server_name: the name that the certificate must have, where it is not the host's.
-        insecure_plaintext: a password may go without TLS where the server has none. It permits
-            and does not force: an offered STLS is used. To this machine it may always.
-        require_tls: TLS must be there, to this machine too; nothing of the login goes without it.
-        capa: ask for CAPA; False leaves it out, for servers that hang up or fall silent at it.
-        mechanisms: what may be used to log in, best first; None means what is best.
+        connect_seconds: the time limit for each address to accept a connection, and for TLS.
+        reply_seconds: the time limit for each reply, and for the next octets of a message.
+        total_seconds: the time limit for the whole session, None for none.
+        context: TLS settings. None verifies the certificate and the name.
+        server_name: the name that the certificate must have, "" for the host's.
+        insecure_plaintext: allow a password without TLS if the server does not offer TLS. An
+            offered STLS is still used. To this machine it is always allowed.
+        require_tls: require TLS, also to this machine. Nothing of the login is sent without it.
+        capa: send CAPA. False omits it, for servers that disconnect or do not reply.
+        mechanisms: the login mechanisms to try, best first. None chooses the best.
         token: the password is an OAuth 2 token.
-        initial_response: send the first response along with AUTH, where the line has room.
+        initial_response: send the first response with AUTH, if the line has room.
         family: 4 or 6 for only that version of IP, 0 for both.
-        resolve: addresses by (host, port), in place of asking the DNS.
-        utf8: say UTF8, where the server has it (RFC 6856).
-        window: how many octets of commands may be under way at once.
-        message_octets: the most octets of a message to fetch, None for as many as LIST says.
-        wrong_size: what to do about a message whose size is not LIST's: "warn" or "error".
+        resolve: addresses by (host, port), which replace those of the DNS.
+        utf8: send UTF8, if the server supports it (RFC 6856).
+        window: the most octets of commands that may be unanswered, for pipelining.
+        message_octets: the most octets of a message to fetch, None for no limit but LIST's size.
+        wrong_size: "warn" or "error" for a message whose size differs from LIST's.
         trace: called with "<" or ">" and a line, never with a secret.
-        notice: called with an id and a text where a server does something wrong that hinders
-            nothing, once for each id; `pop3 explain` has the ids.
+        notice: called with an id and a text, once for each id, if a server breaks the protocol and
+            its replies can be read all the same. `pop3 explain` has the ids.
+
+    Raises ValueError: a value is invalid.
     """
 
     connect_seconds: float = 10
@@ -169,11 +176,11 @@ def _check_mechanisms(names: Sequence[str]) -> None:
     known = (*CLIENT_MECHANISMS, "APOP", "USER")
     for name in names:
         if name.upper() not in known:
-            raise ValueError(f"{name} is no mechanism known here: {', '.join(known)}")
+            raise ValueError(f"unknown mechanism {name}: known are {', '.join(known)}")
 
 
 class OptionArgs(TypedDict, total=False):
-    """Options by name, as `connect` and `check` take them."""
+    """The attributes of `Options`, by name, for `connect` and `check`."""
 
     connect_seconds: float
     reply_seconds: float
@@ -197,12 +204,12 @@ class OptionArgs(TypedDict, total=False):
 
 
 def merge(options: Options | None, given: OptionArgs) -> Options:
-    """Return options with what is given by name in place of theirs.
+    """Return `options`, None for the defaults, with the values in `given` instead of theirs.
 
-    Raises TypeError: there is no such option. Raises ValueError: one has a value that cannot be.
+    Raises TypeError: an option is unknown. Raises ValueError: a value is invalid.
     """
     known = [row.name for row in fields(Options)]
     for name in given:
         if name not in known:
-            raise TypeError(f"there is no option {name}: there are {', '.join(known)}")
+            raise TypeError(f"unknown option {name}: known are {', '.join(known)}")
     return replace(options or Options(), **given)

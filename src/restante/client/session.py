@@ -49,27 +49,42 @@ _OTHER_PROTOCOLS = (
 
 @dataclass(slots=True)
 class ClientSession:
-    """What the client knows of a connection."""
+    """What the client knows of a connection.
+
+    Attributes:
+        target: the server and the user.
+        options: the options of the connection.
+        peer: what the server has sent, and how it may be shown.
+        tls: the TLS layer with `version` and `cipher`, None without TLS.
+        greeting: the greeting's status line, None before it came.
+        capabilities: the arguments of each capability; None if the server has no CAPA.
+        capa_refused: CAPA was refused by -ERR; some servers disconnect after it.
+        before_tls: the capabilities before STLS, None without STLS.
+        mechanism: the mechanism of the login, "USER" for USER and PASS, "" before the login.
+        tried: the mechanisms that were tried.
+        refused: those of them whose credentials the server refused.
+        ends: the end of the time limit for the whole session, by `time.monotonic()`.
+    """
 
     target: Target
     options: Options = field(default_factory=Options)
     peer: ServerPeer = field(default_factory=ServerPeer)
     tls: ClientTlsLayer | None = None
     greeting: Status | None = None
-    capabilities: dict[str, str] | None = None  # None: the server has no CAPA
-    capa_refused: bool = False  # by -ERR; some servers hang up behind it
-    before_tls: dict[str, str] | None = None  # the same as it was in clear
-    mechanism: str = ""  # the one that logged in, or "USER"
+    capabilities: dict[str, str] | None = None
+    capa_refused: bool = False
+    before_tls: dict[str, str] | None = None
+    mechanism: str = ""
     tried: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)  # of these, by which credentials were refused
-    ends: float = float("inf")  # when the time for all of it is over, by time.monotonic()
+    refused: list[str] = field(default_factory=list)
+    ends: float = float("inf")
 
     def __post_init__(self) -> None:
         self.peer.trace = self.options.trace
         self.peer.notice = self.options.notice
 
     def carry_out(self, operation: Operation[T]) -> Dialogue[T]:
-        """Send one command and return what its reply says. Raises what its reader raises."""
+        """Carry out an `operation`: send it and return what its reply says. Raises RemoteError."""
         return carry_out(self.peer, operation)
 
     @property
@@ -78,19 +93,19 @@ class ClientSession:
         return self.peer.oddities
 
     def note_oddity(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
-        """Add an oddity, if it is the first one with its id."""
+        """Add an oddity with an `id` and a `text`, if it is the first one with this id."""
         self.peer.note_oddity(id, text)
 
     def take_oddity(self, id: str) -> str | None:  # noqa: A002  # see RemoteError
-        """Remove an oddity and return its text, None if there is none with this id."""
+        """Remove the oddity with this `id` and return its text, None if there is none."""
         return self.peer.oddities.pop(id, None)
 
     def redact(self, text: str) -> str:
-        """Return a text without the secrets of this session."""
+        """Return `text` without the secrets of this session."""
         return self.peer.redact(text)
 
     def excerpt(self, octets: bytes, most: int = 100) -> str:
-        """Return the first `most` characters of the server's octets, without secrets."""
+        """Return the first `most` characters of the server's `octets`, without secrets."""
         return self.peer.excerpt(octets, most)
 
     @property
@@ -106,11 +121,11 @@ class ClientSession:
         self.peer.broken = False
 
     def inherit_secrets(self, other: ClientSession) -> None:
-        """Hide the secrets of another session, too: the server may repeat them in its greeting."""
+        """Hide the secrets of an `other` session too: the server may repeat them."""
         self.peer.secrets += other.peer.secrets
 
     def inherit_oddities(self, other: ClientSession) -> None:
-        """Add the oddities of another session with the same server."""
+        """Add the oddities of an `other` session with the same server."""
         self.peer.oddities |= other.peer.oddities
 
     @property
@@ -121,22 +136,22 @@ class ClientSession:
 
     @property
     def timestamp(self) -> str:
-        """The greeting's timestamp for APOP, "" where it has none. RFC 1939 section 7.
+        """The greeting's timestamp for APOP, "" if it has none. RFC 1939 section 7.
 
-        It must be a msg-id of RFC 822: other octets give parts of the password away, by collisions
-        of MD5 (CVE-2007-1558).
+        It must be a msg-id of RFC 822. With other octets, collisions of MD5 reveal parts of the
+        password (CVE-2007-1558).
         """
         found = _TIMESTAMP.search(self.greeting.text) if self.greeting else None
         return found[0] if found else ""
 
     @property
     def can_pipeline(self) -> bool:
-        """Whether commands may go ahead of replies: RFC 2449 section 6.6."""
+        """Whether the server allows pipelining. RFC 2449 section 6.6."""
         return "PIPELINING" in (self.capabilities or {})
 
     @property
     def mechanisms(self) -> list[str]:
-        """The mechanisms that CAPA lists now."""
+        """The SASL mechanisms in the capabilities."""
         return (self.capabilities or {}).get("SASL", "").upper().split()
 
 

@@ -3,4 +3,6 @@
 `suite` runs the groups of `checks` in order. A check takes a ConformanceContext and raises
 Deviation or NotTestable. `raw_connection` sends octets as they are, `sample_messages` are the
 messages that `delivery` brings into the mailbox.
+
+Not API: any version may change it.
 """

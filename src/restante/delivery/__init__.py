@@ -7,4 +7,6 @@ a user, `trace_headers` adds Return-Path and Delivered-To, `deliverer` stores th
 
 Always: a message is acknowledged only after it is durable. A momentary problem never gets a
 permanent reply.
+
+Not API: any version may change it.
 """

@@ -6,4 +6,6 @@ every id. `port_probe` identifies what answers on a port, `suggestions` writes t
 next.
 
 Always: the verdict is the first real cause, with the server's own words. A check changes nothing.
+
+Not API, except for `restante.check` and its `Report`: any version may change the rest.
 """

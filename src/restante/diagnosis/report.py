@@ -1,4 +1,4 @@
-"""What a check found, as data: the screen, `--json`, `monitor` and the library show the same."""
+"""The result of a check as data, for the screen, `--json`, `monitor` and the library."""
 
 from __future__ import annotations
 
@@ -17,53 +17,81 @@ Outcome: TypeAlias = Literal["ok", "warning", "failure", "not tried"]
 
 @dataclass(slots=True)
 class Step:
-    """One phase of a check."""
+    """One phase of a check.
 
-    phase: str  # discover, connect, tls, greeting, capa, login, mailbox, messages, quit
+    Attributes:
+        phase: discover, connect, tls, greeting, capa, login, mailbox, messages or quit.
+        outcome: "ok", "warning", "failure" or "not tried".
+        text: the result in one line.
+        seconds: how long it took, None if it was not tried.
+        details: more lines, each a label and a text.
+    """
+
+    phase: str
     outcome: Outcome
-    text: str  # what was seen, in a line
+    text: str
     seconds: float | None = None
-    details: list[tuple[str, str]] = field(default_factory=list)  # more lines: a label, a text
+    details: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong."""
+    """Something that is wrong with an account.
+
+    Attributes:
+        id: its name, such as "auth-failed"; `pop3 explain` has its text.
+        phase: the phase of the step that found it.
+        severity: "warning" or "failure".
+        evidence: what was seen, with the server's own words.
+        facts: the evidence for programs.
+        commands: commands of `pop3` to run next.
+    """
 
     id: str
     phase: str
     severity: Literal["warning", "failure"]
     evidence: str
-    facts: Mapping[str, Any] = field(default_factory=dict)  # the same for programs
-    commands: tuple[str, ...] = ()  # what to type next
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Report:
-    """All that a check saw."""
+    """The result of a check.
+
+    Attributes:
+        account: as it was given.
+        steps: the phases, in order.
+        findings: what is wrong.
+        facts: capabilities, addresses, certificate, mailbox and so on, for programs.
+        trace: the session, each "<" or ">" and a line without secrets.
+        seconds: how long the check took.
+        changed: always False: a check changes nothing.
+        logged_in: whether the login succeeded.
+    """
 
     account: str
     steps: list[Step] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
-    trace: list[tuple[str, str]] = field(default_factory=list)  # "<" or ">", and a line
+    trace: list[tuple[str, str]] = field(default_factory=list)
     seconds: float = 0.0
-    changed: bool = False  # whether anything was
+    changed: bool = False
     logged_in: bool = False
 
     @property
     def failure(self) -> Finding | None:
-        """What ended the check, None where nothing did."""
+        """The finding that ended the check, None if none did."""
         return next((f for f in self.findings if f.severity == "failure"), None)
 
     @property
     def warnings(self) -> list[Finding]:
-        """What is wrong and does not hinder."""
+        """The findings that did not end the check."""
         return [f for f in self.findings if f.severity == "warning"]
 
     @property
     def ok(self) -> bool:
-        """Whether the account works, warnings or not."""
+        """Whether the account works, with warnings or without."""
         return self.failure is None
 
     @property
@@ -80,7 +108,7 @@ class Report:
         return 1 if self.warnings else 0
 
     def as_json(self) -> dict[str, Any]:
-        """Return the report for json.dumps, by the schema restante.check/1."""
+        """Return the report as a dict for `json.dumps`, in the schema restante.check/1."""
         return {
             "schema": SCHEMA,
             "account": self.account,

@@ -34,9 +34,17 @@ def check(
 ) -> Report:
     """Return whether an account works and, if not, why. Nothing is changed.
 
-    The account is a URL or an address; `options` are those of `restante.client.options.Options`.
-    What is wrong is in the report, not raised. Raises ValueError: the account or an option is none.
-    Raises TypeError: there is no such option.
+    Args:
+        account: a URL, a mail address or a `Target`, as for `connect`.
+        password: the password, or a token with `token=True`.
+        deep: fetch every message, and compare its octets with LIST's.
+        options: those of `Options`, by name. `total_seconds` is 60 by default.
+
+    What is wrong with the account is in the report, not raised.
+
+    Raises:
+        ValueError: the account or an option is invalid.
+        TypeError: an option is unknown.
     """
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None

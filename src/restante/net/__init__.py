@@ -6,4 +6,6 @@ the one HTTP client, `tls_layer` is TLS over buffers in memory, and `certificate
 certificate ends soon.
 
 Always: nothing here imports another package of Restante, and every wait has an end.
+
+Not API: any version may change it.
 """

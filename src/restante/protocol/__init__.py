@@ -13,4 +13,7 @@ each command. Both sides share `errors` (one tree), `lines`, `status` (status li
 
 Always: a driver does all that a conversation asks for, in order. Closing a generator removes no
 mail. `server` and `client` do not import each other.
+
+Not API, except for the names that `restante`, `restante.auth` and `restante.storage` export: any
+version may change the rest.
 """

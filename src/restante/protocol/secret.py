@@ -1,4 +1,4 @@
-"""A value that never shows."""
+"""A value that is never shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import hmac
 class Secret:
     """A password or token. It prints as stars, compares in constant time and cannot be pickled.
 
-    `reveal` is the one way in, so that a search for the word finds every use.
+    `octets` is the value. Only `reveal` returns it, so that a search for the word finds every use.
     """
 
     __slots__ = ("_octets",)
@@ -17,7 +17,7 @@ class Secret:
         self._octets = octets
 
     def reveal(self) -> bytes:
-        """Return the octets as the peer sent them."""
+        """Return the octets of the value."""
         return self._octets
 
     def __eq__(self, other: object) -> bool:

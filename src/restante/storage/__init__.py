@@ -7,4 +7,42 @@ each other. `paths` names a user's place, `fs` opens files that others may chang
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
+
+API: the names in `__all__`. The modules are not API.
 """
+
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.server.needs import Body
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.interfaces import (
+    BusyError,
+    ExpiredMessage,
+    Expires,
+    LockedError,
+    LockedMaildrop,
+    MessageGoneError,
+    OpensCached,
+    PartialRemovalError,
+    PartlyExpiredError,
+    Store,
+    StoreError,
+    Utf8Error,
+)
+
+__all__ = [
+    "Body",
+    "BusyError",
+    "ExpiredMessage",
+    "Expires",
+    "LockedError",
+    "LockedMaildrop",
+    "MessageGoneError",
+    "MessageList",
+    "OpensCached",
+    "PartialRemovalError",
+    "PartlyExpiredError",
+    "Store",
+    "StoreError",
+    "Utf8Error",
+    "size_on_wire",
+]

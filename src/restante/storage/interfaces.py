@@ -1,7 +1,7 @@
-"""What a mail store is: two protocols and the errors they raise.
+"""The interfaces of a mail store, and the errors that they raise.
 
-The promise that every store keeps: what was not marked and confirmed by a QUIT is never lost; what
-was confirmed is gone, and `remove` returns only when that is durable.
+Every store keeps this promise: a message is never lost unless a QUIT confirmed its removal, and
+`remove` and `deliver` return only when their work is durable.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 
 class StoreError(Exception):
-    """The store cannot do what was asked. `permanent`: somebody must mend it; waiting is no use.
+    """The store failed. Clients get [SYS/TEMP] or [SYS/PERM], and only the log gets the text.
 
-    `path` says which file or folder it was about, "" where none. So its text is for the log alone.
+    Attributes:
+        text: what failed.
+        permanent: an administrator must repair it; a retry does not help.
+        path: the file or folder, "" for none.
     """
 
     def __init__(self, text: str, *, permanent: bool = False, path: str = "") -> None:
@@ -36,19 +39,23 @@ class BusyError(StoreError):
 
 
 class LockedError(BusyError):
-    """Another program, such as a mail reader, holds the locks that all mail programs know."""
+    """Another program, such as a mail reader, holds a lock of the maildrop."""
 
 
 class MessageGoneError(StoreError):
-    """The message is not there any more: another program took it away."""
+    """The message is no longer there: another program removed it."""
 
 
 class Utf8Error(StoreError):
-    """The message's header is in UTF-8, and the client did not ask for that. RFC 6856."""
+    """The message's header is in UTF-8, and the client did not send UTF8. RFC 6856."""
 
 
 class PartialRemovalError(StoreError):
-    """Some messages could not be removed; `remaining` has their indexes, the others are gone."""
+    """Some messages could not be removed.
+
+    Attributes:
+        remaining: the indexes of the messages that are still there.
+    """
 
     def __init__(self, text: str, remaining: Sequence[int], *, path: str = "") -> None:
         super().__init__(text, path=path)
@@ -56,15 +63,25 @@ class PartialRemovalError(StoreError):
 
 
 class ExpiredMessage(NamedTuple):
-    """A message that is due to be removed."""
+    """A message that is old enough to be removed.
+
+    Attributes:
+        uid: its unique-id.
+        days: whole days since it came.
+        octets: its size as stored.
+    """
 
     uid: str
-    days: int  # since it came
-    octets: int  # as it is stored
+    days: int
+    octets: int
 
 
 class PartlyExpiredError(StoreError):
-    """Some old messages could not be removed, or not durably; `removed` has those that are gone."""
+    """Some old messages could not be removed, or not durably.
+
+    Attributes:
+        removed: the messages that are gone.
+    """
 
     def __init__(self, text: str, removed: Sequence[ExpiredMessage], *, path: str = "") -> None:
         super().__init__(text, path=path)
@@ -72,39 +89,41 @@ class PartlyExpiredError(StoreError):
 
 
 class LockedMaildrop(Protocol):
-    """One user's mail, locked for one session. Indexes are 0-based places in `contents`."""
+    """One user's mail, locked for one session. An index is a place in `contents`, from 0."""
 
     @property
     def contents(self) -> MessageList:
-        """The messages as they were when it was opened; mail that comes later is not in it."""
+        """The messages at the time of `acquire`; mail that comes later is not in it."""
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
-        """Return a message as it is stored, already opened: at once where that blocks nobody.
+        """Return the octets of message `index` as they are stored, or its chunks, opened.
 
-        With `lines`, at least the header and so many lines of the body; the rest may be left out.
-        Raises MessageGoneError, StoreError, here or when awaited; the chunks of a Body may raise
-        StoreError.
+        With `lines`, the result has at least the header and the first `lines` lines of the body;
+        None is the whole message. A result that needs no slow call may be returned without an
+        awaitable. Raises MessageGoneError or StoreError, here or when awaited. The chunks of a
+        `Body` may raise StoreError.
         """
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages for good; durable on return. One that is gone already is no error.
+        """Remove the messages with these `indexes`. On return the removal is durable.
 
-        Raises PartialRemovalError: some could not be removed.
+        A message that is gone already counts as removed. Raises PartialRemovalError: some could
+        not be removed.
         """
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
-        """Take note of sizes in octets which turned out to differ, for the next session."""
+        """Remember `sizes` in octets by index, which differed from `contents`. Raises nothing."""
 
     def release(self) -> None:
-        """Give the lock back. Never blocks; doing it twice is no error."""
+        """Release the lock. Never blocks and raises nothing; a second call does nothing."""
 
 
 @runtime_checkable
 class OpensCached(Protocol):
-    """A store that can open at once what it knows and what has not changed."""
+    """A store that can open a maildrop at once, if it knows it and nothing has changed."""
 
     def open_cached(self, owner: str) -> LockedMaildrop | None:
-        """Lock and open a maildrop without waiting; None where that is not possible.
+        """Lock and open the maildrop of `owner` without blocking; None if that is not possible.
 
         Raises StoreError.
         """
@@ -112,12 +131,12 @@ class OpensCached(Protocol):
 
 @runtime_checkable
 class Expires(Protocol):
-    """A store that can tell when messages came, and remove old ones."""
+    """A store that knows when messages came, and can remove old ones."""
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that came at least so many days ago, and return them.
+        """Remove the messages of `owner` that came at least `days` days ago, and return them.
 
-        A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
+        With `dry_run` nothing changes. Raises BusyError, PartlyExpiredError, StoreError.
         """
 
 
@@ -125,11 +144,16 @@ class Store(Protocol):
     """All maildrops of a server."""
 
     async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
-        """Lock and open a user's maildrop, waiting at most `patience` seconds for the lock.
+        """Lock and open the maildrop of `owner`, and wait at most `patience` seconds for the lock.
 
-        Raises BusyError: another session still holds it. Raises LockedError: another program does.
-        Raises StoreError: it cannot be opened.
+        Raises:
+            BusyError: another session holds it.
+            LockedError: another program holds it.
+            StoreError: it cannot be opened.
         """
 
     async def deliver(self, owner: str, message: bytes) -> str:
-        """Put a message in and return its unique-id; durable on return. Raises StoreError."""
+        """Store the octets of `message` for `owner`, and return its unique-id.
+
+        On return the message is durable. Raises StoreError.
+        """

@@ -45,7 +45,7 @@ def raw(account: str, command: tuple[str, ...], **given: Any) -> None:
     """
     with open_maildrop(parse_account(account, given)) as drop:
         status: list[Status] = []
-        pieces = drop.by_hand(" ".join(command), status)
+        pieces = drop.raw_command(" ".join(command), status)
         collected = b"".join(pieces)
     click.echo(plain(status[0].line))
     if sys.stdout.isatty():

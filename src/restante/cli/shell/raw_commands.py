@@ -46,7 +46,7 @@ def by_hand(desk: ShellSession, line: str) -> None:
 def _exchange(desk: ShellSession, line: str) -> Status:
     ended: list[Status] = []
     with desk.wire() as drop, desk.screen.showing():
-        for text in lines_in(drop.by_hand(line, ended)):
+        for text in lines_in(drop.raw_command(line, ended)):
             desk.screen.wire("<", text)
         if ended[0].ok and is_multi_line(line):
             desk.screen.wire("<", ".")

@@ -88,7 +88,7 @@ class ShellSession:
     def hang_up(self) -> None:
         """Close the connection at once: marks are lost, and nothing is deleted."""
         if self._drop is not None:
-            self._drop.hang_up()
+            self._drop.abort()
         self._drop, self._trouble, self.talking = None, None, False
 
     def close(self) -> None:

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MailboxTotals:
-    """STAT: so many messages, of so many octets together."""
+    """The reply to STAT: the number of messages, and their octets together."""
 
     messages: int
     octets: int
@@ -51,16 +51,24 @@ class MailboxTotals:
 
 @dataclass(frozen=True, slots=True)
 class MessageEnd:
-    """How a message came to its end."""
+    """How a message ended.
 
-    octets: int  # as they came, dots unstuffed
-    behind: bytes  # what came behind the terminator, where nothing was asked for: it was no end
+    Attributes:
+        octets: its octets as they came, without dot-stuffing.
+        behind: octets that came after the terminator unasked: it was not the end.
+        lines: its lines.
+        bare: its lines that ended with LF alone, if the server ends all lines so.
+        dots: the dots that unstuffing removed.
+    """
+
+    octets: int
+    behind: bytes
     lines: int
-    bare: int = 0  # lines that ended with LF alone, of a server that ends all lines so
-    dots: int = 0  # that were taken away
+    bare: int = 0
+    dots: int = 0
 
     def has_size(self, listed: int) -> bool:
-        """Return whether this is the size that LIST promised; it counts line ends as CR LF."""
+        """Return whether LIST's size, `listed` octets, is right. It counts line ends as CR LF."""
         return listed in (self.octets, self.octets + self.bare)
 
 

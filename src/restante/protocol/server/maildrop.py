@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MessageList:
-    """The messages of a maildrop as they were numbered when it was opened.
+    """The messages of a maildrop, in the order of their numbers, at the time of its opening.
 
-    Nothing in it changes, so sessions may share one, and what is derived is derived once.
+    It never changes, so that sessions may share one.
+
+    Attributes:
+        sizes: octets with CR LF line ends, without dot-stuffing. RFC 1939 section 11.
+        uids: the unique-ids, 1 to 70 characters from "!" to "~". RFC 1939 section 7.
+        utf8_only: indexes of messages that require UTF8. RFC 6856.
     """
 
-    sizes: Sequence[int]  # octets
-    uids: Sequence[str]  # unique-ids, RFC 1939 section 7
-    utf8_only: frozenset[int] = frozenset()  # indexes that this session may not have: RFC 6856
+    sizes: Sequence[int]
+    uids: Sequence[str]
+    utf8_only: frozenset[int] = frozenset()
 
     @cached_property
     def octets(self) -> int:

@@ -7,20 +7,35 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolSettings:
-    """What an administrator may choose about the protocol; times are seconds."""
+    """What an administrator may choose about the protocol.
+
+    Attributes:
+        greeting: the text of the greeting.
+        implementation: the text of IMPLEMENTATION in CAPA, "" for none. RFC 2449 section 6.9.
+        login_timeout: seconds for each command before the login.
+        authorization_timeout: seconds for all that comes before the login, TLS included.
+        idle_timeout: seconds for each command after the login. RFC 1939 section 3: at least 600.
+        strict_line_ends: reject commands that end with LF alone.
+        bad_commands_before_login: bad commands in a row that end the session.
+        bad_commands_after_login: the same after the login.
+        refused_logins: failed logins that end the connection.
+        apop: offer APOP. The greeting then ends in a timestamp. RFC 1939 section 7.
+        language: the language of replies, for `LANG *`. RFC 6856 section 3.
+        refused_token: the JSON that a client gets for an invalid token. RFC 7628 section 3.2.2.
+    """
 
     greeting: str = "POP3 server ready."
     implementation: str = "Restante"
-    login_timeout: float = 60  # for each command
-    authorization_timeout: float = 180  # for all that comes before the login, TLS included
-    idle_timeout: float = 600  # RFC 1939 section 3: at least ten minutes
+    login_timeout: float = 60
+    authorization_timeout: float = 180
+    idle_timeout: float = 600
     strict_line_ends: bool = False
     bad_commands_before_login: int = 10
     bad_commands_after_login: int = 30
-    refused_logins: int = 25  # of one connection
-    apop: bool = False  # RFC 1939 section 7; the greeting then ends in a timestamp
-    language: str = "en"  # what LANG * stands for: RFC 6856 section 3
-    refused_token: str = '{"status":"invalid_token"}'  # noqa: S105  # RFC 7628 section 3.2.2
+    refused_logins: int = 25
+    apop: bool = False
+    language: str = "en"
+    refused_token: str = '{"status":"invalid_token"}'  # noqa: S105  # a reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +63,16 @@ class ConnectionSecurity:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who has proved to be whom: the name of the account, and what holds for it alone."""
+    """An authenticated account.
+
+    Attributes:
+        name: the name of the account, which the store gets.
+        login_delay: seconds between two logins, None for the server's setting.
+        expire_days: days that a message stays, None for the server's setting.
+        tls_required: reject the login without TLS.
+    """
 
     name: str
-    login_delay: int | None = None  # seconds; None is what holds for all
-    expire_days: int | None = None  # the same
+    login_delay: int | None = None
+    expire_days: int | None = None
     tls_required: bool = False
