@@ -8,14 +8,14 @@ import pickle
 import pytest
 
 from restante.protocol.secret import Secret
-from restante.protocol.server.needs import Verify
+from restante.protocol.server.needs import Authenticate, AuthMethod
 
 
 def test_a_secret_does_not_print() -> None:
     secret = Secret(b"hunter2")
     for shown in (str(secret), repr(secret), f"{secret}", f"{secret!r}", "%s" % secret):  # noqa: UP031
         assert "hunter2" not in shown
-    assert "hunter2" not in repr(Verify("ann", secret))
+    assert "hunter2" not in repr(Authenticate(AuthMethod.PASSWORD, "ann", secret))
 
 
 def test_a_secret_does_not_leave_the_process() -> None:

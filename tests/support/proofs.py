@@ -10,18 +10,15 @@ from typing import Any
 from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
 from restante.protocol.errors import Refusal, ResponseCode
+from restante.protocol.secret import Secret
 from restante.protocol.server.needs import (
+    Authenticate,
+    AuthMethod,
     Need,
     NewTimestamp,
-    ScramFinal,
-    ScramFirst,
-    Verify,
-    VerifyCertificate,
-    VerifyDigest,
-    VerifyToken,
+    StartScram,
 )
 from restante.protocol.server.settings import Identity
-from support.passwords import quick_keys
 
 TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"  # the example of RFC 1939 section 7
 
@@ -31,48 +28,46 @@ def meet(need: Need[Any], passwords: Mapping[str, str], bindings: Mapping[str, b
     match need:
         case NewTimestamp():
             return TIMESTAMP
-        case ScramFirst():
-            return _scram_first(need, passwords, bindings)
-        case ScramFinal():
-            return _scram_final(need)
-        case VerifyCertificate():
-            return Identity(need.user or "ann")
-        case Verify():
-            proved = passwords.get(need.user) == need.password.reveal().decode(errors="replace")
-        case VerifyToken():
-            proved = need.token.reveal() == f"token of {need.user}".encode()
-        case VerifyDigest():
-            proved = _digest(need, passwords.get(need.user, "").encode()) == need.digest
-        case _:
-            raise AssertionError(f"nobody meets {need}")
-    if not proved:
-        raise wrong()
-    return Identity(need.user)
+        case StartScram():
+            return _start_scram(need, passwords, bindings)
+        case Authenticate():
+            if need.method is AuthMethod.CERTIFICATE:
+                return Identity(need.user or "ann")
+            if not _is_right(need, passwords.get(need.user)):
+                raise wrong()
+            return Identity(need.user)
+    raise AssertionError(f"nobody meets {need}")
 
 
 def wrong() -> Refusal:
     return Refusal("Name or password is wrong.", ResponseCode.AUTH)
 
 
-def _digest(need: VerifyDigest, secret: bytes) -> str:
-    if need.keyed:
-        return hmac.new(secret, need.challenge, "md5").hexdigest()
-    return hashlib.md5(need.challenge + secret).hexdigest()
+def _is_right(need: Authenticate, password: str | None) -> bool:
+    said, secret = need.response.reveal(), (password or "").encode()
+    match need.method:
+        case AuthMethod.PASSWORD:
+            return password == said.decode(errors="replace")
+        case AuthMethod.TOKEN:
+            return said == f"token of {need.user}".encode()
+        case AuthMethod.SCRAM:
+            assert isinstance(need.challenge, scram.ScramServer)
+            try:
+                return need.challenge.finish(said) == need.challenge.signature
+            except CredentialsError:
+                return False
+    assert isinstance(need.challenge, bytes)
+    if need.method is AuthMethod.CRAM_MD5:
+        return hmac.new(secret, need.challenge, "md5").hexdigest().encode() == said
+    return hashlib.md5(need.challenge + secret).hexdigest().encode() == said
 
 
-def _scram_first(
-    need: ScramFirst, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
+def _start_scram(
+    need: StartScram, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
 ) -> scram.ScramServer:
     try:
-        keys = quick_keys(need.mechanism, passwords.get(need.user, "unknown").encode())
+        password = Secret(passwords.get(need.user, "unknown").encode())
+        keys = scram.create_keys(need.mechanism.removesuffix("-PLUS"), password)
         return scram.ScramServer(need.mechanism, need.user, keys, need.message, bindings)
-    except CredentialsError:
-        raise wrong() from None
-
-
-def _scram_final(need: ScramFinal) -> tuple[bytes, Identity]:
-    assert isinstance(need.step, scram.ScramServer)
-    try:
-        return need.step.finish(need.message), Identity(need.step.user)
     except CredentialsError:
         raise wrong() from None

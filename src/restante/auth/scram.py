@@ -134,6 +134,7 @@ class ScramServer:
     ) -> None:
         self.user = user
         stored = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
+        self.signature = b""  # the server-final message, once the client is authenticated
         self._server: Any = scramp.ScramMechanism(mechanism).make_server(
             lambda _: stored, channel_binding=_chosen(message, bindings)
         )
@@ -142,7 +143,7 @@ class ScramServer:
             self._server.set_client_first(f"{flag},,{bare}")
             header = f"{flag},{authority},".encode()
             self._server.gs2_header = _Header(self._server.gs2_header, header)
-            self.challenge = self._server.get_server_first().encode()
+            self.challenge: bytes = self._server.get_server_first().encode()
         except (scramp.ScramException, ValueError) as error:
             raise CredentialsError("SCRAM: not understood") from error
 
@@ -152,8 +153,8 @@ class ScramServer:
             self._server.set_client_final(message.decode())
         except (scramp.ScramException, UnicodeDecodeError) as error:
             raise CredentialsError(_reason(error)) from error
-        final: str = self._server.get_server_final()
-        return final.encode()
+        self.signature = self._server.get_server_final().encode()
+        return self.signature
 
 
 def _chosen(message: bytes, bindings: Mapping[str, bytes]) -> tuple[str, bytes] | None:

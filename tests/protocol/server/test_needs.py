@@ -24,7 +24,7 @@ MESSAGES = (b"Subject: a\n\none\n", b"Subject: b\n\ntwo\n", b"Subject: c\n\nthre
 
 STORE_NEEDS = {
     needs.ReadLine,
-    needs.Verify,
+    needs.Authenticate,
     needs.LockMaildrop,
     needs.OpenMessage,
     needs.CommitDeletions,

@@ -14,14 +14,7 @@ import pytest
 from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
-from restante.protocol.server.needs import (
-    NewTimestamp,
-    ScramFinal,
-    ScramFirst,
-    Verify,
-    VerifyCertificate,
-    VerifyDigest,
-)
+from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import ConnectionSecurity, Identity
 from restante.server import event_log
 from restante.server.connection.authentication import ConnectionAuthenticator
@@ -56,9 +49,14 @@ def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() 
         log, writer = event_log.configure_log("text", io.StringIO())
         limits = ServerLimits(throttle=Waiting())
         service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log, limits=limits)
-        proofs = ConnectionAuthenticator(service, cast("Any", Wire()), log)
+        authenticator = ConnectionAuthenticator(service, cast("Any", Wire()), log)
         work = asyncio.ensure_future(
-            cast("Any", proofs.authenticate(Verify("ann", Secret(b"secret"))))
+            cast(
+                "Any",
+                authenticator.authenticate(
+                    Authenticate(AuthMethod.PASSWORD, "ann", Secret(b"secret"))
+                ),
+            )
         )
         await asyncio.sleep(0)
         work.cancel()
@@ -94,10 +92,9 @@ def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None
         log, writer = event_log.configure_log("text", io.StringIO())
         accounts = cast("Any", Everybody())
         service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
-        proofs = ConnectionAuthenticator(service, cast("Any", Certified()), log)
-        met = [
-            await cast("Any", proofs.authenticate(VerifyCertificate(name))) for name in ("", "ann")
-        ]
+        authenticator = ConnectionAuthenticator(service, cast("Any", Certified()), log)
+        needs = [Authenticate(AuthMethod.CERTIFICATE, name, Secret(b"")) for name in ("", "ann")]
+        met = [await cast("Any", authenticator.authenticate(need)) for need in needs]
         writer.close()
         return met
 
@@ -148,7 +145,9 @@ class Noting(Throttle):
         self._noted.append(user)
 
 
-FIRST = ScramFirst("SCRAM-SHA-256", "Ann", b"n,,n=Ann,r=abc")
+FIRST = StartScram("SCRAM-SHA-256", "Ann", b"n,,n=Ann,r=abc")
+ANSWER = Secret(b"c=biws,r=x,p=y")
+CRAM = Authenticate(AuthMethod.CRAM_MD5, "ann", Secret(b"0" * 32), b"<1@host>")
 
 
 @pytest.mark.parametrize(
@@ -169,51 +168,51 @@ def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) 
     throttle = service.limits.throttle = Noting(noted)
 
     async def try_it() -> None:
-        proofs = ConnectionAuthenticator(service, cast("Any", Clear()), log)
-        exchange = await cast("Any", proofs.authenticate(FIRST))
+        authenticator = ConnectionAuthenticator(service, cast("Any", Clear()), log)
+        exchange = await authenticator.start_scram(FIRST)
+        final = Authenticate(AuthMethod.SCRAM, "Ann", ANSWER, exchange)
         assert not noted
         match ending:
             case "cancelled":
-                await cast("Any", proofs.authenticate(FIRST))
+                await authenticator.start_scram(FIRST)
             case "hung up":
-                proofs.leave()
+                authenticator.leave()
             case "another mechanism":
-                proofs.authenticate(NewTimestamp())
+                cast("Any", authenticator.authenticate(CRAM)).close()
             case "answered, and hung up":
-                final = ScramFinal(exchange, b"c=biws,r=x,p=y")
                 throttle.never = True
-                work = asyncio.ensure_future(cast("Any", proofs.authenticate(final)))
+                work = asyncio.ensure_future(cast("Any", authenticator.authenticate(final)))
                 await asyncio.sleep(0)
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
             case "answered":
-                cast("Any", proofs.authenticate(ScramFinal(exchange, b"c=biws,r=x,p=y"))).close()
+                cast("Any", authenticator.authenticate(final)).close()
 
     asyncio.run(try_it())
     assert noted == ["ann"] * counted
 
 
-@pytest.mark.parametrize("keyed", [True, False])
+@pytest.mark.parametrize("method", [AuthMethod.APOP, AuthMethod.CRAM_MD5])
 def test_a_digest_is_computed_for_unknown_names_too(
-    monkeypatch: pytest.MonkeyPatch, *, keyed: bool
+    monkeypatch: pytest.MonkeyPatch, method: AuthMethod
 ) -> None:
     """The time of APOP and CRAM-MD5 does not tell who has an account."""
     computed: list[bytes] = []
     compare = hmac.compare_digest
 
-    def counted(first: str, second: str) -> bool:
-        computed.append(first.encode())
+    def counted(first: bytes, second: bytes) -> bool:
+        computed.append(first)
         return compare(first, second)
 
     monkeypatch.setattr(hmac, "compare_digest", counted)
     log, _ = event_log.configure_log("text", io.StringIO())
     service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
-    proofs = ConnectionAuthenticator(service, cast("Any", Clear()), log)
+    authenticator = ConnectionAuthenticator(service, cast("Any", Clear()), log)
 
     async def fail(user: str) -> str:
-        need = VerifyDigest(user, b"<1@host>", "0" * 32, keyed=keyed)
+        need = Authenticate(method, user, Secret(b"0" * 32), b"<1@host>")
         with pytest.raises(CredentialsError) as caught:
-            await cast("Any", proofs.authenticate(need))
+            await cast("Any", authenticator.authenticate(need))
         return caught.value.reason
 
     assert asyncio.run(fail("ann")) == "wrong digest"

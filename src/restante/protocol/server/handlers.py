@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 
 from restante.protocol import stuffing
 from restante.protocol.errors import Refusal, TlsRequired
+from restante.protocol.secret import Secret
 from restante.protocol.server import sasl
 from restante.protocol.server.capabilities import capability_lines
 from restante.protocol.server.maildrop import MaildropView
 from restante.protocol.server.needs import (
+    Authenticate,
+    AuthMethod,
     CommitDeletions,
     LockMaildrop,
     OpenMessage,
     Reply,
     SendMultiline,
     StartServerTls,
-    VerifyDigest,
 )
 from restante.protocol.server.sasl_exchange import SaslExchange
 from restante.protocol.server.session import EndReason, State
@@ -28,7 +30,6 @@ from restante.protocol.status import OK, multiline_reply, ok, say
 from restante.protocol.translations.languages import LANGUAGES, match
 
 if TYPE_CHECKING:
-    from restante.protocol.secret import Secret
     from restante.protocol.server.maildrop import MessageList
     from restante.protocol.server.needs import Body
     from restante.protocol.server.session import Session
@@ -95,8 +96,9 @@ def apop(session: Session, name: str, digest: str) -> Reply:
     session.logins += 1
     if not session.timestamp:
         raise Refusal("APOP is not offered here.")
-    proof = VerifyDigest(name, session.timestamp.encode(), digest, keyed=False)
-    return (yield from _log_in(session, (yield from proof)))
+    response, challenge = Secret(digest.encode()), session.timestamp.encode()
+    identity = yield from Authenticate(AuthMethod.APOP, name, response, challenge)
+    return (yield from _log_in(session, identity))
 
 
 def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Reply:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from restante.protocol.effects import Effect
@@ -43,7 +44,7 @@ class Need(Effect[T]):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadLine(Need[bytes]):
     """The next line, with its line end.
 
@@ -56,77 +57,64 @@ class ReadLine(Need[bytes]):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Verify(Need[Identity]):
-    """Whose name and password these are. Throws Refusal [AUTH], the same for either being wrong."""
+class AuthMethod(StrEnum):
+    """How a client authenticates, in the words of the log."""
 
-    user: str
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyDigest(Need[Identity]):
-    """Whose secret this digest was made with. Throws Refusal [AUTH].
-
-    The digest is MD5 of challenge and secret (RFC 1939 section 7, APOP) or, `keyed`, HMAC-MD5 of
-    the challenge (RFC 2195, CRAM-MD5), in hexadecimal digits.
-    """
-
-    user: str
-    challenge: bytes
-    digest: str
-    keyed: bool
+    PASSWORD = "password"  # noqa: S105  # the word
+    TOKEN = "token"  # noqa: S105  # the word
+    CERTIFICATE = "EXTERNAL"
+    APOP = "APOP"
+    CRAM_MD5 = "CRAM-MD5"
+    SCRAM = "SCRAM"
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyToken(Need[Identity]):
-    """For whom a bearer token was issued; `user` may be empty. Throws Refusal [AUTH]. RFC 7628."""
-
-    user: str
-    token: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class VerifyCertificate(Need[Identity]):
-    """Whose certificate the client showed in TLS; `user` may be empty. Throws Refusal [AUTH]."""
-
-    user: str
-
-
-class ScramStep(Protocol):
-    """SCRAM half way, in the world's hands."""
+class ScramExchange(Protocol):
+    """A login by SCRAM, half way: the driver has the keys. RFC 5802 section 5."""
 
     @property
     def challenge(self) -> bytes:
         """The server-first message."""
 
+    @property
+    def signature(self) -> bytes:
+        """The server-final message, once the client is authenticated."""
 
-@dataclass(frozen=True, slots=True)
-class ScramFirst(Need[ScramStep]):
-    """The answer to a client-first message, in which `user` is the name. Throws Refusal [AUTH].
 
-    RFC 5802 section 5.
-    """
+@dataclass(slots=True)
+class StartScram(Need[ScramExchange]):
+    """The answer to a client-first message, in which `user` is the name. Throws Refusal [AUTH]."""
 
     mechanism: str
     user: str
     message: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class ScramFinal(Need[tuple[bytes, Identity]]):
-    """The server-final message for a client-final one, and who it is. Throws Refusal [AUTH]."""
+@dataclass(slots=True)
+class Authenticate(Need[Identity]):
+    """Who the client is, by its credentials. Throws Refusal [AUTH], the same for every reason.
 
-    step: ScramStep
-    message: bytes
+    `user` is empty if the credentials alone name the user. `response` is what the client sent:
+
+    PASSWORD     the password
+    TOKEN        a bearer token, RFC 7628
+    CERTIFICATE  nothing: the client showed the certificate in TLS, RFC 4422 appendix A
+    APOP         the MD5 of challenge and secret, in hexadecimal digits, RFC 1939 section 7
+    CRAM_MD5     the HMAC-MD5 of the challenge, in hexadecimal digits, RFC 2195
+    SCRAM        the client-final message; the exchange is the challenge, RFC 5802
+    """
+
+    method: AuthMethod
+    user: str
+    response: Secret
+    challenge: bytes | ScramExchange = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewTimestamp(Need[str]):
     """A message-id that was never given before. RFC 1939 section 7, APOP."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StartServerTls(Need[ConnectionSecurity]):
     """TLS from here on: `status` is sent in clear, and what the client sent before is thrown away.
 
@@ -136,7 +124,7 @@ class StartServerTls(Need[ConnectionSecurity]):
     status: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LockMaildrop(Need[MessageList]):
     """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
 
@@ -148,7 +136,7 @@ class LockMaildrop(Need[MessageList]):
     utf8: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenMessage(Need[Body]):
     """A message, opened: when this is met, the reply may begin. Throws Refusal where it is gone.
 
@@ -160,7 +148,7 @@ class OpenMessage(Need[Body]):
     lines: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CommitDeletions(Need[None]):
     """The UPDATE state: remove these messages for good and release the lock. RFC 1939 section 6.
 
@@ -171,7 +159,7 @@ class CommitDeletions(Need[None]):
     indexes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SendMultiline(Need[None]):
     """A reply that is too long to hold in memory: the status line, then the body's wire form.
 
@@ -186,12 +174,8 @@ class SendMultiline(Need[None]):
 
 NEEDS = (
     ReadLine,
-    Verify,
-    VerifyDigest,
-    VerifyToken,
-    VerifyCertificate,
-    ScramFirst,
-    ScramFinal,
+    Authenticate,
+    StartScram,
     NewTimestamp,
     StartServerTls,
     LockMaildrop,

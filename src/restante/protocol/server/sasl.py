@@ -15,14 +15,11 @@ from restante.protocol.errors import Refusal, ResponseCode, TlsRequired
 from restante.protocol.saslprep import TooLongError, account_name, check_password
 from restante.protocol.secret import Secret
 from restante.protocol.server.needs import (
+    Authenticate,
+    AuthMethod,
     Need,
     NewTimestamp,
-    ScramFinal,
-    ScramFirst,
-    Verify,
-    VerifyCertificate,
-    VerifyDigest,
-    VerifyToken,
+    StartScram,
 )
 from restante.protocol.server.settings import Identity
 
@@ -73,7 +70,7 @@ def login(exchange: SaslExchange) -> Login:
     return (yield from verification(name, Secret(password)))
 
 
-def verification(name: str, password: Secret) -> Verify:
+def verification(name: str, password: Secret) -> Authenticate:
     """Return the need for whose name and password these are.
 
     Raises Refusal: no password is like that.
@@ -85,7 +82,7 @@ def verification(name: str, password: Secret) -> Verify:
     except ValueError:
         text = "A password is UTF-8, without control characters."
         raise Refusal(text, ResponseCode.AUTH) from None
-    return Verify(name, password)
+    return Authenticate(AuthMethod.PASSWORD, name, password)
 
 
 def cram_md5(exchange: SaslExchange) -> Login:
@@ -95,10 +92,10 @@ def cram_md5(exchange: SaslExchange) -> Login:
     name = _name(said)
     if not name or not re.fullmatch(rb"[0-9A-Za-z]{32}", digest):
         _not_understood()
-    return (yield from VerifyDigest(name, challenge, digest.decode("ascii"), keyed=True))
+    return (yield from Authenticate(AuthMethod.CRAM_MD5, name, Secret(digest), challenge))
 
 
-def scram(mechanism: str) -> Callable[[SaslExchange], Login]:
+def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
     """RFC 5802 and RFC 7677: each end proves that it knows the password, and nobody says it."""
 
     def log_in(exchange: SaslExchange) -> Login:
@@ -110,12 +107,12 @@ def scram(mechanism: str) -> Callable[[SaslExchange], Login]:
         if not name:
             _not_understood()
         _check_authority(_gs2_name(found["authority"] or b""), name)
-        step = yield from ScramFirst(mechanism, name, message)
-        proof = yield from exchange.challenge(step.challenge)
+        scram = yield from StartScram(mechanism, name, message)
+        proof = yield from exchange.challenge(scram.challenge)
         if len(proof) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
             _not_understood()
-        signature, identity = yield from ScramFinal(step, proof)
-        if (yield from exchange.challenge(signature)):  # RFC 5034 section 4: no data with +OK
+        identity = yield from Authenticate(AuthMethod.SCRAM, name, Secret(proof), scram)
+        if (yield from exchange.challenge(scram.signature)):  # RFC 5034 section 4: no data with +OK
             _not_understood()
         return identity
 
@@ -141,7 +138,8 @@ def xoauth2(exchange: SaslExchange) -> Login:
 
 def external(exchange: SaslExchange) -> Login:
     """RFC 4422 appendix A: the certificate that the client showed in TLS."""
-    return (yield from VerifyCertificate(_name((yield from exchange.initial_response()))))
+    name = _name((yield from exchange.initial_response()))
+    return (yield from Authenticate(AuthMethod.CERTIFICATE, name, Secret(b"")))
 
 
 def _token(exchange: SaslExchange, name: str, message: bytes) -> Login:
@@ -153,7 +151,7 @@ def _token(exchange: SaslExchange, name: str, message: bytes) -> Login:
     if scheme.lower() != b"bearer" or not token:
         _not_understood()
     try:
-        return (yield from VerifyToken(name, Secret(token.strip())))
+        return (yield from Authenticate(AuthMethod.TOKEN, name, Secret(token.strip())))
     except Refusal as refusal:
         if refusal.code is ResponseCode.AUTH:  # RFC 7628 section 3.2.3: why, then an empty answer
             yield from exchange.challenge(exchange.session.settings.refused_token.encode())
@@ -206,10 +204,10 @@ def _always(_channel: ConnectionSecurity) -> bool:
 SERVER_MECHANISMS = {
     row.name: row
     for row in (
-        Mechanism("SCRAM-SHA-256-PLUS", scram("SCRAM-SHA-256-PLUS"), "RFC 7677", _bound),
-        Mechanism("SCRAM-SHA-256", scram("SCRAM-SHA-256"), "RFC 7677", _always),
-        Mechanism("SCRAM-SHA-1-PLUS", scram("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound),
-        Mechanism("SCRAM-SHA-1", scram("SCRAM-SHA-1"), "RFC 5802", _always),
+        Mechanism("SCRAM-SHA-256-PLUS", scram_with("SCRAM-SHA-256-PLUS"), "RFC 7677", _bound),
+        Mechanism("SCRAM-SHA-256", scram_with("SCRAM-SHA-256"), "RFC 7677", _always),
+        Mechanism("SCRAM-SHA-1-PLUS", scram_with("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound),
+        Mechanism("SCRAM-SHA-1", scram_with("SCRAM-SHA-1"), "RFC 5802", _always),
         Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _certified),
         Mechanism("OAUTHBEARER", oauthbearer, "RFC 7628", _tls),
         Mechanism("XOAUTH2", xoauth2, "Google's and Microsoft's documentation", _tls),

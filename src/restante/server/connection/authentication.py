@@ -1,230 +1,216 @@
-"""Meets the needs by which a client proves who it is."""
+"""Authenticates the client of one connection."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import hashlib
 import hmac
-import secrets
-import socket
-import time
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from restante.auth import scram
 from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
 from restante.auth.usernames import saslprep_or_same
-from restante.protocol.server.needs import (
-    Need,
-    NewTimestamp,
-    ScramFinal,
-    ScramFirst,
-    Verify,
-    VerifyCertificate,
-    VerifyDigest,
-    VerifyToken,
-)
+from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.server.limits.networks import client_network
 from restante.server.limits.throttle import LONGEST_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Mapping
 
     import structlog
 
     from restante.auth.interfaces import AccountDirectory
+    from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity
     from restante.server.connection.transport import ClientTransport
     from restante.server.context import ServerContext
 
 
-ERROR_BY_METHOD: Mapping[str, type[CredentialsError]] = {
-    "token": TokenError,
-    "EXTERNAL": ClientCertificateError,
+ERROR_BY_METHOD: Mapping[AuthMethod, type[CredentialsError]] = {
+    AuthMethod.TOKEN: TokenError,
+    AuthMethod.CERTIFICATE: ClientCertificateError,
 }
-"""What a client hears of a method, the same for all reasons, where it is not about a password."""
+"""The error for every failure of a method; CredentialsError if it is about a password."""
+
+NO_SECRET = b"nobody's secret"
 
 
 class ConnectionAuthenticator:
-    """One connection's way to the accounts. All raises CredentialsError and UnavailableError."""
+    """One connection's way to the accounts. Its methods raise CredentialsError, UnavailableError.
+
+    A failure is logged with its reason. The client gets the same reply for all reasons.
+    """
 
     def __init__(
         self,
-        service: ServerContext,
-        wire: ClientTransport,
+        context: ServerContext,
+        transport: ClientTransport,
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
-        self._service = service
-        self._wire = wire
+        self._context = context
+        self._transport = transport
         self._log = log
-        self._no_secret = b"nobody's secret"
         self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet
         self._waited = 0.0  # seconds, for its challenge
 
-    def authenticate(self, need: Need[Any]) -> object:  # noqa: PLR0911  # a table in the shape of a match
-        """Return what a need of proof asks for, or a promise of it; None for another need."""
+    def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
+        """Return who the client is: at once if its password was right a short time ago."""
         if self._exchange is not None:
-            self._count_cancelled(need)
-        match need:
-            case Verify():
-                known = self._recalled(need)
-                if known is not None:
-                    return known
-                said = need.password.reveal()
-                proof = functools.partial(self._verify_password, need)
-                return self._guarded(need.user, "password", proof, said)
-            case VerifyDigest():
-                method = "CRAM-MD5" if need.keyed else "APOP"
-                return self._guarded(need.user, method, lambda: self._verify_digest(need))
-            case VerifyToken():
-                said = need.token.reveal()
-                return self._guarded(need.user, "token", lambda: self._verify_token(need), said)
-            case VerifyCertificate():
-                said = "\0".join(self._certified()).encode(errors="surrogatepass")
-                proof = functools.partial(self._verify_certificate, need)
-                return self._guarded(need.user, "EXTERNAL", proof, said)
-            case ScramFirst():
-                return self._guarded_challenge(need)
-            case ScramFinal():
-                return self._guarded_answer(need)
-            case NewTimestamp():
-                return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
-        return None
+            self._note_cancelled(need)
+        if need.method is AuthMethod.SCRAM:
+            return self._check_answer(need)
+        if need.method is not AuthMethod.PASSWORD:
+            return self._guarded(need)
+        cache = self._context.login_cache
+        suspects = self._context.limits.throttle.has_recent_failures
+        if cache is not None and not suspects(self._transport.address, need.user.lower()):
+            identity = cache.cached_login(need.user, need.response)
+            if identity is not None:
+                return identity
+        return self._guarded(need)
+
+    async def start_scram(self, need: StartScram) -> scram.ScramServer:
+        """Give a challenge, but slowly to a client that failed or cancelled before."""
+        self._note_cancelled(None)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        throttle = self._context.limits.throttle
+        async with throttle.one_at_a_time(self._transport.address, need.user.lower()):
+            self._waited = loop.time() - begun
+            keys = await self._accounts.scram_keys(need.mechanism, need.user)
+            tls, plus = self._transport.tls, need.mechanism.endswith("-PLUS")
+            announced = plus or self._transport.channel().announce_bindings
+            bindings = tls.bindings() if tls is not None and announced else {}
+            self._exchange = scram.ScramServer(
+                need.mechanism, need.user, keys, need.message, bindings
+            )
+            return self._exchange
 
     def leave(self) -> None:
-        """Count a login that was cancelled: the client is gone."""
+        """Note that the client is gone."""
         if self._exchange is not None:
-            self._count_cancelled(None)
+            self._note_cancelled(None)
 
-    def _count_cancelled(self, need: Need[Any] | None) -> None:
-        """Count a SCRAM login that ended behind its challenge, which a guesser wants to see."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is None or (isinstance(need, ScramFinal) and need.step is exchange):
-            return
-        self._service.limits.throttle.note_failure(self._wire.address, exchange.user.lower())
+    def _note_cancelled(self, need: Authenticate | None) -> None:
+        """Count a SCRAM login that ended behind its challenge as a failure.
 
-    def _recalled(self, need: Verify) -> Identity | None:
-        """Return who it is where the same was proved lately, and nothing speaks against it."""
-        recalls = self._service.login_cache
-        suspects = self._service.limits.throttle.has_recent_failures
-        if recalls is None or suspects(self._wire.address, need.user.lower()):
-            return None
-        return recalls.cached_login(need.user, need.password)
-
-    async def _guarded(
-        self,
-        user: str,
-        method: str,
-        prove: Callable[[], Awaitable[Any]],
-        said: bytes = b"",
-        *,
-        waited: float = 0,
-    ) -> Any:
-        """Prove something, but slowly for who failed before; tell the log of a failure.
-
-        `said` is what is proved, where the same is said each time. `waited` is in seconds, for a
-        step of the same login. Raises GuessesError.
+        Only a guesser asks for the challenge of a name and goes no further.
         """
-        throttle, address = self._service.limits.throttle, self._wire.address
-        # Who guesses is not to begin anew with Ann, aNn, and anN.
-        name = user.lower()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and (need is None or need.challenge is not exchange):
+            self._note_failure(exchange.user)
+
+    def _note_failure(self, user: str) -> None:
+        self._context.limits.throttle.note_failure(self._transport.address, user.lower())
+
+    async def _check_answer(self, need: Authenticate) -> Identity:
+        """Check the answer to a challenge; a client that does not wait for that has failed."""
+        try:
+            return await self._guarded(need, waited=self._waited)
+        except asyncio.CancelledError:
+            self._note_failure(need.user)
+            raise
+
+    async def _guarded(self, need: Authenticate, *, waited: float = 0) -> Identity:
+        """Check credentials, but slowly for a client that failed before; log a failure.
+
+        `waited` is in seconds, for a step of the same login. Raises GuessesError.
+        """
+        throttle, address = self._context.limits.throttle, self._transport.address
+        # A guesser must not begin anew with Ann, aNn, and anN.
+        name, said = need.user.lower(), self._repeated(need)
         async with throttle.one_at_a_time(address, name, said, LONGEST_DELAY - waited):
             try:
-                met = await prove()
+                identity = await self._check(need)
             except CredentialsError as error:
                 throttle.note_failure(address, name, said)
-                self._tell_failure(user, method, error.reason)
-                raise ERROR_BY_METHOD.get(method, CredentialsError)(error.reason) from error
+                self._log.warning(
+                    "login_failed", user=need.user, method=need.method.value, reason=error.reason
+                )
+                raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
             throttle.clear(address, name, said)
-            return met
+            return identity
 
-    def _tell_failure(self, user: str, method: str, reason: str) -> None:
-        self._log.warning("login_failed", user=user, method=method, reason=reason)
+    def _repeated(self, need: Authenticate) -> bytes:
+        """Return credentials that a client sends the same each time; b"" if they always change."""
+        if need.method in {AuthMethod.PASSWORD, AuthMethod.TOKEN}:
+            return need.response.reveal()
+        if need.method is AuthMethod.CERTIFICATE:
+            return "\0".join(self._certified_names()).encode(errors="surrogatepass")
+        return b""
 
-    async def _verify_password(self, need: Verify) -> Identity:
-        verify, queue = self._service.authenticator.verify, self._service.hash_queue
+    async def _check(self, need: Authenticate) -> Identity:
+        match need.method:
+            case AuthMethod.PASSWORD:
+                return await self._check_password(need.user, need.response)
+            case AuthMethod.TOKEN:
+                return await self._check_token(need.user, need.response)
+            case AuthMethod.CERTIFICATE:
+                return await self._check_certificate(need.user)
+            case AuthMethod.SCRAM:
+                return await self._check_scram(need)
+        return await self._check_digest(need)
+
+    async def _check_password(self, user: str, password: Secret) -> Identity:
+        verify, queue = self._context.authenticator.verify, self._context.hash_queue
         if queue is None:
-            return await verify(need.user, need.password)
-        async with queue.turn(client_network(self._wire.address)):
-            return await verify(need.user, need.password)
+            return await verify(user, password)
+        async with queue.turn(client_network(self._transport.address)):
+            return await verify(user, password)
 
-    async def _verify_digest(self, need: VerifyDigest) -> Identity:
-        unknown: CredentialsError | None = None
-        try:
-            secret = (await self._keys().shared_secret(need.user)).reveal()
-        except CredentialsError as error:
-            unknown, secret = error, self._no_secret  # the same work: time must not tell
-        if need.keyed:
-            expected = hmac.new(secret, need.challenge, "md5").hexdigest()
-        else:
-            digest = hashlib.md5(need.challenge + secret, usedforsecurity=False)
-            expected = digest.hexdigest()
-        if not hmac.compare_digest(expected, need.digest) or unknown is not None:
-            raise unknown or CredentialsError("wrong digest")
-        return await self._keys().identify(need.user)
-
-    async def _verify_token(self, need: VerifyToken) -> Identity:
-        if self._service.tokens is None:
+    async def _check_token(self, user: str, token: Secret) -> Identity:
+        if self._context.tokens is None:
             raise CredentialsError("no tokens here")
-        name = saslprep_or_same(await self._service.tokens.user_of(need.token))
-        if need.user.lower() not in ("", name.lower()):
+        name = saslprep_or_same(await self._context.tokens.user_of(token))
+        if user.lower() not in ("", name.lower()):
             raise CredentialsError("somebody else's token")
-        return await self._keys().identify(name)
+        return await self._accounts.identify(name)
 
-    async def _verify_certificate(self, need: VerifyCertificate) -> Identity:
-        names = map(saslprep_or_same, self._certified())
-        said = need.user.lower()
+    async def _check_certificate(self, user: str) -> Identity:
+        names = map(saslprep_or_same, self._certified_names())
+        said = user.lower()
         fitting = sorted(
-            (name for name in names if said in ("", name.lower())),
-            key=lambda name: name != need.user,
+            (name for name in names if said in ("", name.lower())), key=lambda name: name != user
         )
         if not fitting:
             raise CredentialsError("no certificate for this name")
-        return await self._keys().identify(fitting[0])
+        return await self._accounts.identify(fitting[0])
 
-    async def _guarded_challenge(self, need: ScramFirst) -> scram.ScramServer:
-        """Give a challenge, but slowly to a client that failed or cancelled before."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        async with self._service.limits.throttle.one_at_a_time(
-            self._wire.address, need.user.lower()
-        ):
-            self._waited = loop.time() - begun
-            self._exchange = await self._scram_first(need)
-            return self._exchange
-
-    def _certified(self) -> tuple[str, ...]:
-        """Return the names in the client's certificate."""
-        return self._wire.tls.client_names() if self._wire.tls is not None else ()
-
-    async def _guarded_answer(self, need: ScramFinal) -> tuple[bytes, Identity]:
-        """Prove the answer to a challenge; a client that does not wait for that has failed."""
-        user = cast("scram.ScramServer", need.step).user
+    async def _check_scram(self, need: Authenticate) -> Identity:
+        exchange = cast("scram.ScramServer", need.challenge)
         try:
-            proved: tuple[bytes, Identity] = await self._guarded(
-                user, "SCRAM", lambda: self._scram_final(need), waited=self._waited
-            )
-        except asyncio.CancelledError:
-            self._service.limits.throttle.note_failure(self._wire.address, user.lower())
-            raise
-        return proved
-
-    async def _scram_first(self, need: ScramFirst) -> scram.ScramServer:
-        keys = await self._keys().scram_keys(need.mechanism, need.user)
-        tls = self._wire.tls
-        announced = self._wire.channel().announce_bindings or need.mechanism.endswith("-PLUS")
-        bindings = tls.bindings() if tls is not None and announced else {}
-        return scram.ScramServer(need.mechanism, need.user, keys, need.message, bindings)
-
-    async def _scram_final(self, need: ScramFinal) -> tuple[bytes, Identity]:
-        exchange = cast("scram.ScramServer", need.step)
-        try:
-            signature = exchange.finish(need.message)
+            exchange.finish(need.response.reveal())
         except CredentialsError:
-            await self._keys().identify(exchange.user)  # where the name is to blame, this tells
+            await self._accounts.identify(need.user)  # where the name is to blame, this tells
             raise
-        return signature, await self._keys().identify(exchange.user)
+        return await self._accounts.identify(need.user)
 
-    def _keys(self) -> AccountDirectory:
-        """Return the accounts as those who know more than passwords, which the offer made sure."""
-        return cast("AccountDirectory", self._service.authenticator)
+    async def _check_digest(self, need: Authenticate) -> Identity:
+        # Decoy keys: the server computes a digest, or a challenge of SCRAM, for an unknown name as
+        # well. Without them the time of a reply, or its form, would show which names exist. SCRAM's
+        # decoys are in auth/scram.py: the same name must get the same salt each time.
+        unknown: CredentialsError | None = None
+        try:
+            secret = (await self._accounts.shared_secret(need.user)).reveal()
+        except CredentialsError as error:
+            unknown, secret = error, NO_SECRET
+        challenge = cast("bytes", need.challenge)
+        if need.method is AuthMethod.CRAM_MD5:
+            expected = hmac.new(secret, challenge, "md5").hexdigest()
+        else:
+            expected = hashlib.md5(challenge + secret, usedforsecurity=False).hexdigest()
+        if not hmac.compare_digest(expected.encode(), need.response.reveal()) or unknown:
+            raise unknown or CredentialsError("wrong digest")
+        return await self._accounts.identify(need.user)
+
+    def _certified_names(self) -> tuple[str, ...]:
+        """Return the names in the client's certificate."""
+        return self._transport.tls.client_names() if self._transport.tls is not None else ()
+
+    @property
+    def _accounts(self) -> AccountDirectory:
+        """The accounts, if a mechanism needs more of them than a check of passwords.
+
+        The offer makes sure of that: a mechanism is only offered if the accounts support it.
+        """
+        return cast("AccountDirectory", self._context.authenticator)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import socket
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import (
+    Authenticate,
     CommitDeletions,
     LockMaildrop,
     Need,
+    NewTimestamp,
     OpenMessage,
-    Verify,
-    VerifyCertificate,
-    VerifyDigest,
-    VerifyToken,
+    StartScram,
 )
 from restante.server.error_replies import TooManySessionsError, reply_for
 from restante.storage.interfaces import PartialRemovalError
@@ -63,9 +64,13 @@ class SessionBackend:
                 met = self._acquire(need.identity, utf8=need.utf8)
             elif isinstance(need, CommitDeletions):
                 met = self._update(need.indexes)
-            else:
+            elif isinstance(need, Authenticate):
                 met = self._proofs.authenticate(need)
-                assert met is not None, need
+            elif isinstance(need, StartScram):
+                met = self._proofs.start_scram(need)
+            else:
+                assert isinstance(need, NewTimestamp), need
+                met = f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         except Exception as error:  # nothing unforeseen may reach the peer
             raise self._denied(need, error) from error
         return self._explained(need, met) if hasattr(met, "__await__") else met
@@ -111,7 +116,7 @@ class SessionBackend:
 
     def _denied(self, need: Need[Any], error: Exception) -> Refusal:
         """Return what to tell the peer; that a proven user gets no mail goes to the log."""
-        if isinstance(need, Verify | VerifyDigest | VerifyToken | VerifyCertificate):
+        if isinstance(need, Authenticate):
             self._record.user = need.user
         told = self.error_reply(error)
         if isinstance(need, LockMaildrop):

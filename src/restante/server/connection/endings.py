@@ -5,15 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.errors import Refusal, ResponseCode
-from restante.protocol.server.needs import (
-    LockMaildrop,
-    ScramFinal,
-    ScramFirst,
-    Verify,
-    VerifyCertificate,
-    VerifyDigest,
-    VerifyToken,
-)
+from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
 
 if TYPE_CHECKING:
@@ -34,7 +26,7 @@ that says why, or the last one, would be lost with it."""
 FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
 
-PROOFS = (Verify, VerifyDigest, VerifyToken, VerifyCertificate, ScramFirst, ScramFinal)
+PROOFS = (Authenticate, StartScram)
 """Needs of proof, for which the client's time before login goes on."""
 
 MAY_BE_CANCELLED = (*PROOFS, LockMaildrop)
