@@ -54,9 +54,9 @@ def shown(octets: bytes) -> str:
     return text if octets.endswith(b"\r\n") else f"{text} (no CRLF)"
 
 
-def compare(name: str, text: str) -> None:
+def compare(name: str, text: str, folder: Path = FOLDER) -> None:
     """Compare a text with a golden file; the test fails with a unified diff, or writes the file."""
-    file = FOLDER / name
+    file = folder / name
     if os.environ.get(REWRITE):
         if os.environ.get("CI"):
             pytest.fail(f"{REWRITE} is set in CI, where golden files are only compared")

@@ -1,0 +1,176 @@
+"""Every event of the log, as the line that `pop3 serve` writes, and why it was written."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import smtplib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from golden.recording import FOLDER, compare, masked, sections
+from restante.server.tls import self_signed
+from support.live import Client, wait_until
+from support.process import POP3, Served, free_port, serving
+
+EVENTS = Path(__file__).parent.parent.parent / "docs" / "reference" / "log.md"
+
+ELSEWHERE = {
+    "certificates": "tests/server/tls/test_certificates.py",
+    "certificate_dates": "tests/server/tls/test_certificate_log.py",
+    "certificate_renewed": "tests/server/tls/test_certificates.py",
+    "expired": "tests/server/test_expiry.py",
+    "incident": "tests/server/test_incidents.py",
+    "limit_reached": "tests/server/test_full.py",
+    "mbox": "tests/storage/mbox",
+    "not_delivered": "tests/delivery",
+    "not_expired": "tests/server/test_expiry.py",
+    "worker_not_started": "tests/server/test_workers_end.py",
+}
+"""Events that no golden file has, and what tests them."""
+
+
+class Log:
+    """The log of a running server, step by step."""
+
+    def __init__(self, served: Served, folder: Path) -> None:
+        self.served = served
+        self.parts: list[tuple[str, str]] = []
+        self.found: dict[object, str] = {folder: "DIR"}
+        self._seen = 0
+
+    def step(self, title: str, *events: str, do: Callable[[], object] = bool) -> None:
+        """Do something, wait until these events are logged, and record the lines."""
+        do()
+        wait_until(lambda: all(self._count(event) >= events.count(event) for event in events))
+        text = self._new()
+        self._seen += len(text)
+        text = re.sub(r"\b(pid|worker|uid)=\S+", r"\1=ID", masked(text, self.found))
+        self.parts.append((title, "\n".join(sorted(set(text.splitlines())))))
+
+    def _count(self, event: str) -> int:
+        return self._new().count(f"event={event}")
+
+    def _new(self) -> str:
+        text = self.served.log.read_text()[self._seen :]
+        return text[: text.rfind("\n") + 1]
+
+
+def say(client: Client, *lines: str) -> None:
+    with client:
+        client.read_line()
+        for line in lines:
+            client.say(line)
+
+
+def test_one_process(tmp_path: Path) -> None:
+    """A server without TLS, with SMTP, and its reloads."""
+    config, smtp = tmp_path / "restante.toml", free_port()
+    text = f"[delivery]\nsmtp = '127.0.0.1:{smtp}'\n[timeouts]\nlock = 0\n"
+    text += "[limits]\ncount_loopback = true\nconnections_per_address = 2\n"
+    config.write_text(text)
+    (tmp_path / "users").touch(0o600)
+    with serving(tmp_path, "--config", config) as served:
+        log = Log(served, tmp_path)
+        log.step("start", "listening", "listening", "no_tls", "session")
+
+        def add(name: str) -> None:
+            command = f"{POP3} user add {name} --users {served.users} --password-stdin"
+            assert os.system(f"echo secret | {command} >/dev/null") == 0
+
+        def talk(*lines: str) -> Callable[[], None]:
+            return lambda: say(served.connect(), *lines)
+
+        def hang_up(changed: str) -> Callable[[], None]:
+            def change() -> None:
+                config.write_text(changed)
+                served.process.send_signal(signal.SIGHUP)
+
+            return change
+
+        add("ann")
+        log.step("first login", "maildir_made", "session",
+                 do=talk("USER ann", "PASS secret", "STAT", "QUIT"))  # fmt: skip
+        log.step("no user", "login_failed", "session", do=talk("USER bob", "PASS secret", "QUIT"))
+        log.step("wrong password", "login_failed", "session", do=talk("USER ann", "PASS x", "QUIT"))
+        with smtplib.SMTP("127.0.0.1", smtp) as client:
+            client.sendmail("bob@example.org", ["ann"], b"Subject: a\r\n\r\nhello\r\n")
+            log.step("delivery", "delivered")
+            with pytest.raises(smtplib.SMTPRecipientsRefused):
+                client.sendmail("bob@example.org", ["no"], b"")
+            log.step("delivery to nobody", "not_taken")
+        fetch = ("USER ann", "PASS secret", "RETR 1")
+        log.step("hung up", "session", do=talk(*fetch))
+        with served.connect() as held:
+            held.log_in("ann", "secret")
+            log.step(
+                "in use", "login_refused", "session", do=talk("USER ann", "PASS secret", "QUIT")
+            )
+            with served.connect() as second:
+                second.read_line()
+                log.step("too many", "session", do=talk())
+            log.step("two ends", "session", "session", do=held.close)
+        (served.mail / "carl").write_text("")
+        add("carl")
+        log.step("no Maildir", "trouble", "session", do=talk("USER carl", "PASS secret", "QUIT"))
+        log.step("reload", "reloaded", do=hang_up(text))
+        log.step("bad reload", "not_reloaded", do=hang_up(text + "[servr]\n"))
+        log.step("reload in part", "reload_is_partial", "reloaded",
+                 do=hang_up(text + "[server]\ngreeting = 'x'\n"))  # fmt: skip
+        with served.users.open("a") as file:
+            file.write("a line that is no account\n")
+        log.step("accounts", "accounts", "session", do=talk("USER ann", "PASS secret", "QUIT"))
+        served.stop()
+        log.step("stop", "stopping")
+    compare("log/one_process.txt", sections(log.parts))
+
+
+def test_workers(tmp_path: Path) -> None:
+    """Two workers with TLS, one of which is killed."""
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    certificate.write_bytes(made.certificate)
+    key.write_bytes(made.key)
+    (tmp_path / "users").touch(0o600)
+    port = free_port()
+    tls: list[str | Path] = [
+        "--certificate",
+        certificate,
+        "--key",
+        key,
+        "--tls-listen",
+        f"127.0.0.1:{port}",
+    ]
+    with serving(tmp_path, "--workers", "2", *tls) as served:
+        log = Log(served, tmp_path)
+        log.step("start", "listening", "listening", "worker_started", "worker_started", "session")
+
+        def plain() -> None:
+            with Client(port) as client:
+                client.send(b"CAPA\r\n")
+                client.read_all()
+
+        def kill() -> None:
+            line = served.log.read_text().partition(" worker=")[2]
+            os.kill(int(line.split()[0]), signal.SIGKILL)
+
+        log.step("no TLS", "connection_failed", "session", do=plain)
+        log.step("a worker is killed", "worker_ended", "worker_started", do=kill)
+        log.step("reload", "reloaded", "worker_ended", "worker_ended",
+                 do=lambda: served.process.send_signal(signal.SIGHUP))  # fmt: skip
+        served.stop()
+        log.step("stop", "stopping", "worker_ended", "worker_ended")
+    compare("log/workers.txt", sections(log.parts))
+
+
+def test_every_event_has_a_line_or_a_test() -> None:
+    """An event of docs/reference/log.md is in a golden file, or tested where ELSEWHERE says."""
+    table = EVENTS.read_text().partition("| event | when |")[2].partition("\n\n")[0]
+    events = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    text = "".join(file.read_text() for file in (FOLDER / "log").glob("*.txt"))
+    seen = set(re.findall(r"\bevent=(\w+)", text))
+    assert events == seen | set(ELSEWHERE)
+    assert not seen & set(ELSEWHERE)
