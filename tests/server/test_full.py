@@ -7,6 +7,7 @@ import errno
 import io
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,28 @@ def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool
         assert "limit_reached" not in server.log.getvalue()
         server.service.limits.throttle.note_failure("192.0.2.1", "one more")
         assert 'limit="failed logins remembered"' in server.log.getvalue()
+
+
+@pytest.mark.parametrize("counted", ["addresses", "users", "guesses", "logins"])
+def test_full_table_of_counters(monkeypatch: pytest.MonkeyPatch, counted: str) -> None:
+    """If a table of the workers has no room, the client is served, and the log says so once."""
+    monkeypatch.setattr(shared_limits, "NOTES", 8)
+    shared = Shared(1, 1)
+    limits = ServerLimits(
+        addresses=AddressLimit(shared.addresses(1)),
+        users=shared.users(1),
+        throttle=shared.throttle(count_loopback=False),
+        login_delay=shared.login_delay(),
+    )
+    count: dict[str, Callable[[str], object]] = {
+        "addresses": limits.addresses.acquire,
+        "users": limits.users.acquire,
+        "guesses": limits.throttle.places.acquire,
+        "logins": lambda name: limits.login_delay.note(name, 60),
+    }
+    with clocked(limits=limits) as server:
+        assert False not in [count[counted](f"192.0.2.{number}") for number in range(20)]
+        assert server.log.getvalue().count('limit="shared counters" times=1 ') == 1
 
 
 def test_event_about_a_limit() -> None:

@@ -10,6 +10,8 @@ import pytest
 from structlog.typing import EventDict
 
 from restante.server import event_log, log_rate
+from restante.server.limits.failures import Failures
+from restante.server.limits.shared_table import SharedTimestamps
 from restante.server.log_rate import LIMITED, MINUTE, MOST_EACH, MOST_IN_ALL, LogRate
 from support.live import Client, serving
 
@@ -20,7 +22,8 @@ class Rate:
     def __init__(self) -> None:
         self.now = 1000.0
         self.told: list[EventDict] = []
-        self.rate = LogRate(self.told.append, lambda: self.now)
+        self.table = Failures()
+        self.rate = LogRate(self.told.append, lambda: self.now, self.table)
 
     def lines(self, event: str, address: str, times: int, user: str = "") -> int:
         """Return how many of so many events are written."""
@@ -52,6 +55,19 @@ def test_one_customer_of_ipv6(rate: Rate) -> None:
     assert written == MOST_EACH
 
 
+def test_several_processes() -> None:
+    """Processes that share a log share the rate, and each says how many lines it left out."""
+    told: list[EventDict] = []
+    now, table = 1000.0, SharedTimestamps(64)
+    rates = [LogRate(told.append, lambda: now, table) for _ in range(2)]
+    event = {"event": "session", "address": "192.0.2.1"}
+    written = sum(rates[number % 2].admits(dict(event)) for number in range(1000))
+    assert written == MOST_EACH
+    now += MINUTE
+    assert all(rate.admits(dict(event)) for rate in rates)
+    assert [line["lines_left_out"] for line in told] == [350, 350]
+
+
 def test_many_addresses(rate: Rate) -> None:
     """All addresses together have a bound, in lines and in memory, and the sum is exact."""
     sent = MOST_IN_ALL + 5000
@@ -59,7 +75,7 @@ def test_many_addresses(rate: Rate) -> None:
         rate.lines("session", f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", 1) for n in range(sent)
     ]
     assert sum(lines) == MOST_IN_ALL
-    assert len(rate.rate._written) <= MOST_IN_ALL
+    assert len(rate.table) <= MOST_IN_ALL + len(LIMITED)
     rate.rate.begin_anew()
     assert sum(event["lines_left_out"] for event in rate.told) == 5000
     assert len(rate.told) <= log_rate.MOST_COUNTED + len(LIMITED)

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, FilteringBoundLogger
 
+    from restante.server.limits.failures import FailureTable
     from restante.server.limits.process_lock import ProcessLock
 
 Format: TypeAlias = Literal["text", "json"]
 
 MOST_WAITING = 10_000  # lines
+MOST_COUNTED = 65_536  # addresses of a flood that processes count together
 LONGEST_VALUE = 1024  # characters of a value
 LONGEST_TRACE = 32 * 1024  # characters of a traceback
 _WANTS_QUOTES = re.compile(r'[\s"=]')
@@ -56,12 +58,14 @@ class LogWriter:
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
         self._thread: threading.Thread | None = None
+        self.at_begin: Callable[[], object] = bool  # called in a process that was just forked
         self.at_end: Callable[[], object] = bool  # writes the last lines
 
     def begin(self) -> None:
         """Let a thread write from now on; where processes take turns, as one of its own."""
         if self._turn is not None:
             self._turn.after_fork()
+        self.at_begin()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -129,8 +133,17 @@ class LogWriter:
 class _Finisher:
     """Makes a line of each event, and writes it unless there are too many of its kind."""
 
-    def __init__(self, writer: LogWriter, render: Callable[[EventDict], str], *, pid: bool) -> None:
-        self.rate = LogRate(lambda event: writer.write(self.finish("warning", event)))
+    def __init__(
+        self,
+        writer: LogWriter,
+        render: Callable[[EventDict], str],
+        *,
+        pid: bool,
+        written: FailureTable | None = None,
+    ) -> None:
+        self.rate = LogRate(
+            lambda event: writer.write(self.finish("warning", event)), written=written
+        )
         self._write = writer.write
         self._render = render
         self._pid = pid
@@ -196,18 +209,29 @@ def configure_log(
 def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoundLogger, LogWriter]:
     """Return a log for processes that are to be forked: each line tells its process.
 
-    Each of them begins its writer after the fork, and closes it at its end.
+    Each of them begins its writer after the fork, and closes it at its end. They share the rate.
     """
-    return _prepare(form, sys.stderr, turn, pid=True)
+    from restante.server.limits.shared_table import SharedTimestamps
+
+    written = SharedTimestamps(MOST_COUNTED)
+    log, writer = _prepare(form, sys.stderr, turn, pid=True, written=written)
+    writer.at_begin = written.take
+    return log, writer
 
 
 def _prepare(
-    form: Format, file: IO[str], turn: ProcessLock | None = None, *, pid: bool = False
+    form: Format,
+    file: IO[str],
+    turn: ProcessLock | None = None,
+    *,
+    pid: bool = False,
+    written: FailureTable | None = None,
 ) -> tuple[FilteringBoundLogger, LogWriter]:
     writer = LogWriter(
         file, lambda n: finisher.finish("warning", {"event": "log", "lines_lost": n}), turn
     )
-    finisher = _Finisher(writer, _as_json if form == "json" else _as_text, pid=pid)
+    render = _as_json if form == "json" else _as_text
+    finisher = _Finisher(writer, render, pid=pid, written=written)
     writer.at_end = finisher.rate.begin_anew
     log = structlog.wrap_logger(finisher, processors=[], wrapper_class=_EventLogger)
     bound = log.bind()  # a logger that was never bound is made anew for each line

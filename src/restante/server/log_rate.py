@@ -6,12 +6,15 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from restante.server.limits.failures import Failures
 from restante.server.limits.networks import client_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from structlog.typing import EventDict
+
+    from restante.server.limits.failures import FailureTable
 
 MINUTE = 60  # seconds
 MOST_EACH = 300  # lines a minute of one event about one address, or IPv6 /64
@@ -29,13 +32,16 @@ class LogRate:
     """Drops events beyond the rate; `write` gets an event that says how many, once a minute."""
 
     def __init__(
-        self, write: Callable[[EventDict], None], clock: Callable[[], float] = time.monotonic
+        self,
+        write: Callable[[EventDict], None],
+        clock: Callable[[], float] = time.monotonic,
+        written: FailureTable | None = None,
     ) -> None:
+        """Prepare to count; `written` counts for all processes that share the log."""
         self._write = write
         self._clock = clock
-        self._ends = 0.0  # of this minute
-        self._written: Counter[tuple[str, str]] = Counter()  # by event and address
-        self._in_all: Counter[str] = Counter()  # by event
+        self._begun = self._ends = 0.0  # of this minute, which is the same in all processes
+        self._written = written or Failures()  # lines by event, and by event and address
         self._left_out: Counter[tuple[str, str]] = Counter()
 
     def admits(self, event: EventDict) -> bool:
@@ -43,23 +49,29 @@ class LogRate:
         name = event["event"]
         if name not in LIMITED or (name == "session" and event.get("user")):
             return True
-        if self._clock() >= self._ends:
+        now = self._clock()
+        if now >= self._ends:
             self.begin_anew()
-        key = name, client_network(event.get("address", ""))
-        if self._in_all[name] >= MOST_IN_ALL or self._written[key] >= MOST_EACH:
-            known = key if key in self._written else (name, OTHERS)
-            self._left_out[known] += 1
+        network = client_network(event.get("address", ""))
+        key = f"{name} {network}"
+        lines = self._lines(key)
+        if lines >= MOST_EACH or self._lines(name) >= MOST_IN_ALL:
+            self._left_out[name, network if lines else OTHERS] += 1
             return False
-        self._in_all[name] += 1
-        self._written[key] += 1
+        self._written.add(name, now, self._begun)
+        self._written.add(key, now, self._begun)
         return True
+
+    def _lines(self, key: str) -> int:
+        """Return how many lines were written in this minute."""
+        lines, last = self._written.get(key) or (0, 0.0)
+        return lines if last >= self._begun else 0
 
     def begin_anew(self) -> None:
         """Write how many lines were left out, and let a new minute begin."""
         left_out, self._left_out = self._left_out, Counter()
-        self._written.clear()
-        self._in_all.clear()
-        self._ends = self._clock() + MINUTE
+        self._begun = self._clock() // MINUTE * MINUTE
+        self._ends = self._begun + MINUTE
         named = left_out.most_common(MOST_COUNTED)
         rest: Counter[str] = Counter()
         for (name, _), lines in left_out.most_common()[MOST_COUNTED:]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from restante.server.error_replies import GuessesError, LoginDelayError
 from restante.server.limits import shared_table
 from restante.server.limits.process_lock import ProcessLock
-from restante.server.limits.shared_limits import Shared
+from restante.server.limits.shared_limits import Shared, SharedCountLimit
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
 from restante.server.limits.throttle import MEMORY, MOST_AT_ONCE, Throttle
 
@@ -137,11 +137,12 @@ def test_two_threads_of_two_processes_that_wait_for_two_turns_are_no_deadlock() 
 
 def test_a_full_table_lets_everybody_in() -> None:
     counts = SharedCounters(shared_table.SLOTS_PER_BUCKET, 1)
-    assert all(counts.acquire(f"user{number}", 1) for number in range(100))
+    limit = SharedCountLimit(1, counts)
+    assert all(limit.acquire(f"user{number}") for number in range(100))
     for number in range(100):
-        counts.release(f"user{number}")
-    assert counts.acquire("ann", 1)
-    assert not counts.acquire("ann", 1)
+        limit.release(f"user{number}")
+    assert limit.acquire("ann")
+    assert not limit.acquire("ann")
 
 
 def test_no_name_stands_in_a_table_in_clear() -> None:

@@ -180,7 +180,7 @@ def test_nothing_is_kept(guesser: Guesser) -> None:
     guesser.loop.advance(30, 0.1)
     assert not guesser.throttle._waiting
     assert not guesser.throttle._same
-    assert not guesser.throttle._places._count
+    assert not guesser.throttle.places._count
 
 
 def test_a_stranger_delays_neither_the_owner_nor_other_accounts(guesser: Guesser) -> None:

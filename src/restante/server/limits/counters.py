@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from restante.server.error_replies import LoginDelayError
 from restante.server.limits.networks import client_network, is_local_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class LoginDelay:
     """How long a user waits between two logins. RFC 2449 section 6.5."""
 
     def __init__(self) -> None:
+        self.on_full: Callable[[], object] = bool  # called if a login is forgotten too early
         self._until: dict[str, float] = {}  # by user
 
     def check(self, user: str, seconds: int | None) -> None:
@@ -37,6 +42,7 @@ class CountLimit:
     """How many connections there are of each kind, and whether one more is too many."""
 
     def __init__(self, most: int) -> None:
+        self.on_full: Callable[[], object] = bool  # called if one cannot be counted
         self._most = most
         self._count: dict[str, int] = {}
 
@@ -63,15 +69,15 @@ class AddressLimit:
     """Connections from each address, so many or a crowd: an IPv6 address stands for its /64."""
 
     def __init__(self, crowd: CountLimit | int, *, count_loopback: bool = False) -> None:
-        self._crowd = CountLimit(crowd) if isinstance(crowd, int) else crowd
+        self.crowd = CountLimit(crowd) if isinstance(crowd, int) else crowd
         self._count_loopback = count_loopback
 
     def acquire(self, address: str) -> bool:
         """Count one in; return False, and do not count it, where it is too many."""
         counts = self._count_loopback or not is_local_client(address)
-        return not counts or self._crowd.acquire(client_network(address))
+        return not counts or self.crowd.acquire(client_network(address))
 
     def release(self, address: str) -> None:
         """Count one out."""
         if self._count_loopback or not is_local_client(address):
-            self._crowd.release(client_network(address))
+            self.crowd.release(client_network(address))

@@ -19,6 +19,7 @@ MOST_LINGERING = 64  # connections that are rejected, and waited for until they 
 
 OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
 FAILED = "many addresses guess passwords: let fail2ban or a firewall keep them out"
+UNCOUNTED = "restart the server: its tables have the size of limits.connections at its start"
 CONNECTIONS = "raise limits.connections, or look who has so many"
 
 
@@ -47,6 +48,9 @@ class ServerLimits:
         """Call `note` with the name of each limit that is reached, and with advice."""
         self._note = note
         self.throttle.on_full = lambda: note("failed logins remembered", FAILED)
+        counters = self.connections, self.addresses.crowd, self.users, self.throttle.places
+        for counter in (*counters, self.login_delay):
+            counter.on_full = lambda: note("shared counters", UNCOUNTED)
 
     @property
     def is_crowded(self) -> bool:

@@ -25,8 +25,14 @@ class SharedCountLimit(CountLimit):
         self._counts = counts
 
     def acquire(self, kind: str) -> bool:
-        """Count one in; return False, and do not count it, where it is too many."""
-        return self._counts.acquire(kind, self._most)
+        """Count one in; return False, and do not count it, if it is too many.
+
+        A full table admits it: one too few is counted rather than one too many rejected.
+        """
+        admitted = self._counts.acquire(kind, self._most)
+        if admitted is None:
+            self.on_full()
+        return admitted is not False
 
     def release(self, kind: str) -> None:
         """Count one out."""
@@ -54,8 +60,11 @@ class SharedLoginDelay(LoginDelay):
 
     def note(self, user: str, seconds: int | None) -> None:
         """Remember that the user logged in just now."""
-        if seconds is not None:
-            self._logins.put(user, time.monotonic() + seconds)
+        if seconds is None:
+            return
+        now = time.monotonic()
+        if self._logins.add(user, now + seconds, now):
+            self.on_full()
 
 
 class Shared:

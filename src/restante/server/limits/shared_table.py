@@ -80,10 +80,10 @@ class SharedCounters:
         self._column = column
         self._turn.after_fork()
 
-    def acquire(self, name: str, most: int) -> bool:
-        """Count one in; return False, and do not count it, where it is too many.
+    def acquire(self, name: str, most: int) -> bool | None:
+        """Count one in; return False, and do not count it, if it is too many.
 
-        Where there is no room to count it, it is one too few rather than one too many.
+        Return None, and do not count it either, if the table has no room for its name.
         """
         key = self._keys.of(name)
         with self._turn:
@@ -91,7 +91,7 @@ class SharedCounters:
             if row is None:
                 row = next(self._free(key), None)
                 if row is None:
-                    return True
+                    return None
                 self._keys.put(row, key)
             if self._total(row) >= most:
                 return False

@@ -60,7 +60,7 @@ class Throttle:
         self._count_loopback = count_loopback
         self._failed = tables.failed
         self._tried = tables.tried
-        self._places = tables.places
+        self.places = tables.places
         self._key = tables.key
         self._clock = clock
         self.on_full: Callable[[], object] = bool  # called when failures are forgotten too early
@@ -93,15 +93,15 @@ class Throttle:
             await asyncio.sleep(max(0.0, min(last + _delay(failures), ends) - self._now()))
             yield
             return
-        ahead = self._places.count(pair)
-        if not self._places.acquire(pair):
+        ahead = self.places.count(pair)
+        if not self.places.acquire(pair):
             raise GuessesError("too many logins of this account are under way from this address")
         proved = self._same[tried] = asyncio.get_running_loop().create_future()
         try:
             await self._wait(pair, ahead, ends)
             yield
         finally:
-            self._places.release(pair)
+            self.places.release(pair)
             if not proved.done():
                 proved.set_result(False)
             if self._same.get(tried) is proved:
