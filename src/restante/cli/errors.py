@@ -1,4 +1,4 @@
-"""From errors to words and exit codes, the same for every command on mail."""
+"""Error messages and exit codes of all commands on mail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.output.terminal import plain
-from restante.cli.output.wrapping import is_terminal, wrap_hanging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,20 +17,20 @@ INTERRUPTED = 130
 
 
 class CommandFailed(click.ClickException):
-    """A command could not do its work: an id, its exit code and what to do."""
+    """A command failed: the message and the exit code."""
 
     def __init__(self, message: str, code: int) -> None:
         super().__init__(message)
-        self.exit_code = code  # type: ignore[misc]  # click's own way is a class for each code
+        self.exit_code = code  # type: ignore[misc]  # click has a class per code
 
     def show(self, file: object = None) -> None:  # noqa: ARG002  # click's own signature
-        """Print it as it is; it has its own form."""
+        """Print the message without the prefix of click."""
         click.echo(self.message, err=True)
 
 
 @contextlib.contextmanager
 def error_reporting() -> Iterator[None]:
-    """Tell what goes wrong in the block in the words of `pop3 explain`, and exit with its code."""
+    """Turn an error of the block into a message with its explanation, and into its exit code."""
     from restante.protocol.errors import LocalError, RemoteError
 
     try:
@@ -47,7 +46,8 @@ def error_reporting() -> Iterator[None]:
 
 
 def failed(error: object) -> CommandFailed:
-    """Return what is told of an error from the server or the way to it."""
+    """Return the failure that reports an error of the server or of the connection."""
+    from restante.cli.output.wrapping import is_terminal, wrap_hanging
     from restante.diagnosis.explanations import EXPLANATIONS
     from restante.protocol.errors import RemoteError
 

@@ -3,41 +3,92 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from restante import __version__
 from restante.cli.errors import INTERRUPTED, CommandFailed
 
-SUBCOMMANDS = {
-    "check": "restante.cli.commands.check:check",
-    "probe": "restante.cli.commands.check:probe",
-    "discover": "restante.cli.commands.discover:discover",
-    "explain": "restante.cli.commands.explain:explain",
-    "stat": "restante.cli.commands.ls:stat",
-    "ls": "restante.cli.commands.ls:ls",
-    "uidl": "restante.cli.commands.ls:uidl",
-    "show": "restante.cli.commands.show:show",
-    "top": "restante.cli.commands.raw:top",
-    "raw": "restante.cli.commands.raw:raw",
-    "rm": "restante.cli.commands.rm:rm",
-    "verify": "restante.cli.commands.verify:verify",
-    "shell": "restante.cli.shell.command:shell",
-    "completion": "restante.cli.commands.completion:completion",
-    "monitor": "restante.cli.commands.monitor:monitor",
-    "expire": "restante.cli.commands.expire:expire",
-    "serve": "restante.cli.commands.serve:serve",
-    "deliver": "restante.cli.commands.deliver:deliver",
-    "user": "restante.cli.commands.user:user",
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+
+class Subcommand(NamedTuple):
+    """Where a subcommand is, "module:function" below `cli`, and its line in `pop3 --help`."""
+
+    place: str
+    summary: str
+
+
+SECTIONS = {
+    "Find out why an account or a server does not work": {
+        "check": Subcommand(
+            "commands.check:check", "Find out whether a mail account works and, if not, why."
+        ),
+        "probe": Subcommand("commands.check:probe", "Check a server without logging in."),
+        "discover": Subcommand(
+            "commands.discover:discover", "Find the POP3 server of a mail address."
+        ),
+        "explain": Subcommand(
+            "commands.explain:explain", "Explain an id of `pop3 check`, with its causes and fixes."
+        ),
+        "monitor": Subcommand(
+            "commands.monitor:monitor", "Print one status line for Nagios or Icinga."
+        ),
+        "verify": Subcommand(
+            "commands.verify:verify", "Test whether a POP3 server conforms to the RFCs."
+        ),
+    },
+    "Read and delete mail": {
+        "ls": Subcommand(
+            "commands.ls:ls", "List the messages with size, date, sender and subject."
+        ),
+        "show": Subcommand("commands.show:show", "Show one message, decoded."),
+        "rm": Subcommand("commands.rm:rm", "Delete messages permanently, by number or unique-id."),
+        "shell": Subcommand(
+            "shell.command:shell", "Open an interactive POP3 session with help and completion."
+        ),
+        "stat": Subcommand("commands.ls:stat", "Show the number of messages and their total size."),
+        "uidl": Subcommand("commands.ls:uidl", "List the unique-id of each message."),
+        "top": Subcommand(
+            "commands.raw:top", "Show the header of a message and the first lines of its body."
+        ),
+        "raw": Subcommand(
+            "commands.raw:raw", "Send one POP3 command as typed, and show the reply."
+        ),
+    },
+    "Run a server": {
+        "serve": Subcommand(
+            "commands.serve:serve", "Serve maildrops over POP3 until Ctrl-C or SIGTERM."
+        ),
+        "user": Subcommand("commands.user:user", "Add, change, list and remove accounts."),
+        "deliver": Subcommand(
+            "commands.deliver:deliver", "Deliver the message on standard input to USER."
+        ),
+        "expire": Subcommand(
+            "commands.expire:expire", "Remove mail that is older than the configuration allows."
+        ),
+    },
+    "Set up the shell": {
+        "completion": Subcommand(
+            "commands.completion:completion",
+            "Print a shell script that completes commands and options.",
+        ),
+    },
 }
+"""The subcommands by the sections of `pop3 --help`, which imports none of them."""
+
+SUBCOMMANDS = {name: row for rows in SECTIONS.values() for name, row in rows.items()}
+
+WIDEST_NAME = max(map(len, SUBCOMMANDS))
 
 
 class LazyGroup(click.Group):
-    """A group that imports a subcommand only when it is asked for."""
+    """A group that imports a subcommand only when it runs."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take an account where a subcommand should be for a session by hand."""
+        """Open a shell if the first argument is an account."""
         first = next((word for word in args if not word.startswith("-")), "")
         if args and args[0] == first and ("@" in first or "://" in first):
             args = ["shell", *args]
@@ -47,23 +98,46 @@ class LazyGroup(click.Group):
         """Return the names of all subcommands."""
         return list(SUBCOMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # the name is click's
+        """Write the subcommands by section, without an import of any."""
+        for section, rows in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl(
+                    [(f"{name:<{WIDEST_NAME}}", row.summary) for name, row in rows.items()]
+                )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the subcommands and options that begin so, without an import of any."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=row.summary)
+            for name, row in SUBCOMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a subcommand; Ctrl-C or the end of input at a question is an interruption."""
+        """Run a subcommand. Ctrl-C or the end of input at a prompt is an interruption."""
         try:
             return super().invoke(ctx)
         except click.Abort:
             raise CommandFailed("Interrupted.", INTERRUPTED) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
-        """Return a subcommand."""
-        if cmd_name not in SUBCOMMANDS:
+        """Import and return a subcommand."""
+        row = SUBCOMMANDS.get(cmd_name)
+        if row is None:
             return None
-        module, name = SUBCOMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        module, name = row.place.split(":")
+        command: click.Command = getattr(importlib.import_module(f"restante.cli.{module}"), name)
         return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", prog_name="pop3")
 def main() -> None:
-    """Serve mail over POP3, and find out why a mail account does not work."""
+    """Serve mail over POP3, and find out why a mail account does not work.
+
+    `pop3 COMMAND --help` describes a command. `pop3 ACCOUNT` opens the shell.
+    """

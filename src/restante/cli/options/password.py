@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,8 +64,8 @@ def password_getter(given: dict[str, Any], target: Callable[[], Target]) -> Call
     taken = {name.name: given.pop(name.name) for name in _names()}
     if taken["password"] is not None:
         click.echo(
-            "warning: a password in a command can be read by everybody on this machine; "
-            f"--password-stdin, --password-command or {VARIABLE} hide it",
+            "warning: other users of this machine can see the password of --password; "
+            f"use --password-stdin, --password-command or {VARIABLE}",
             err=True,
         )
     found: list[str] = []
@@ -102,7 +99,7 @@ def _get(taken: dict[str, Any], target: Target) -> str:
     ]
     password = next((get for wanted, get in sources if wanted), lambda: _from_prompt(target))()
     if not password:
-        place = f"; {VARIABLE} is set, to nothing" if VARIABLE in os.environ else ""
+        place = f"; {VARIABLE} is set but empty" if VARIABLE in os.environ else ""
         raise click.UsageError(f"the password is empty, so it was not sent{place}")
     return password
 
@@ -118,6 +115,10 @@ _REASONS: dict[type[Exception], str] = {IndexError: "it is empty"}
 
 
 def _from_command(command: str) -> str:
+    import shlex
+    import signal
+    import subprocess
+
     try:
         words = shlex.split(command)
         said = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
@@ -125,10 +126,10 @@ def _from_command(command: str) -> str:
         ended = f"exit code {error.returncode}"
         if error.returncode < 0:
             ended = signal.Signals(-error.returncode).name
-        raise click.UsageError(f"--password-command did not work: it ended with {ended}") from None
+        raise click.UsageError(f"--password-command failed with {ended}") from None
     except (OSError, ValueError, IndexError) as error:
-        reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "a quote is open"
-        raise click.UsageError(f"--password-command did not work: {reason}") from None
+        reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "unclosed quote"
+        raise click.UsageError(f"--password-command failed: {reason}") from None
     return _first_line(said.stdout)
 
 
@@ -156,7 +157,7 @@ def _from_keyring(target: Target) -> str:
     try:
         import keyring
     except ImportError:
-        text = "the keyring needs one more package: pip install 'restante[keyring]'"
+        text = "--keyring requires another package; run pip install 'restante[keyring]'"
         raise click.UsageError(text) from None
     found = keyring.get_password(target.host, target.user)
     if found is None:
@@ -173,7 +174,7 @@ def _account(target: Target) -> str:
 
 def _from_prompt(target: Target) -> str:
     if not sys.stdin.isatty():
-        text = f"no password: set {VARIABLE}, or use --password-command, -file or -stdin"
+        text = f"no password; set {VARIABLE}, or use another --password option"
         raise click.UsageError(text)
     text = f"Password of {_account(target)}"
     asked: str = click.prompt(text, hide_input=True, err=True)

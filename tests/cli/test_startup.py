@@ -1,0 +1,92 @@
+"""What a command imports. Modules are counted, not time, so the result is the same everywhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from restante.cli.main import SUBCOMMANDS, main
+from support.live import serving
+
+HEAVY = {
+    "anyio",
+    "asyncio",
+    "concurrent",
+    "cryptography",
+    "dns",
+    "email",
+    "httpx",
+    "idna",
+    "msgspec",
+    "prompt_toolkit",
+    "rich",
+    "scramp",
+    "socket",
+    "ssl",
+    "structlog",
+    "tempfile",
+    "tomllib",
+    "uvloop",
+}
+RUN = """
+import sys
+sys.argv = ["pop3", *sys.argv[1:]]
+from restante.cli.main import main
+try:
+    main()
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+
+
+def imported(*words: str, password: str = "") -> set[str]:
+    """Return the names of all modules that a run of pop3 imports."""
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN, *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"POP3_PASSWORD": password},
+    )
+    return set(ran.stderr.splitlines()[-1].split())
+
+
+def test_help_imports_no_subcommand_and_nothing_heavy() -> None:
+    """`pop3 --help` needs the names and summaries only."""
+    modules = imported("--help")
+    assert not HEAVY & modules
+    assert not [name for name in modules if name.startswith("restante.cli.commands")]
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_the_summary_is_that_of_the_command(name: str) -> None:
+    """The summary in `pop3 --help` is the first sentence of the command's own help."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    assert command.get_short_help_str(limit=100) == SUBCOMMANDS[name].summary
+
+
+def test_completion_imports_no_subcommand() -> None:
+    """Completing the name of a subcommand reads the summaries only."""
+    found = [item.value for item in main.shell_complete(click.Context(main), "ch")]
+    assert found == ["check"]
+
+
+def test_explain_and_the_help_of_a_command_import_no_network() -> None:
+    """Text alone needs neither TLS nor the client."""
+    for words in (["explain", "auth-failed"], ["explain"], ["check", "--help"], ["ls", "--help"]):
+        modules = imported(*words)
+        assert not HEAVY & modules, words
+
+
+def test_check_imports_only_what_it_uses() -> None:
+    """`pop3 check` of a named server needs no discovery, no event loop and no server."""
+    with serving() as live:
+        live.add("ann", "hunter22", b"Subject: one\n\nhello\n")
+        modules = imported("check", f"pop3://ann@127.0.0.1:{live.port}", password="hunter22")
+    unused = HEAVY - {"concurrent", "email", "socket", "ssl"}
+    assert not unused & modules
+    assert not [name for name in modules if name.startswith("restante.server.")]
