@@ -155,7 +155,7 @@ def test_an_empty_mailbox_that_refuses_list() -> None:
     """`ls` says that there is no mail, and names the oddity."""
     with broken({"LIST": b"-ERR no messages\r\n"}, messages=()) as server:
         ran = pop3("ls", url(server.port))
-    assert (ran.code, ran.out) == (0, "There are no messages.\n")
+    assert (ran.code, ran.out) == (0, "The mailbox is empty.\n")
     assert "WARN list-empty" in ran.err
 
 
@@ -190,4 +190,4 @@ def test_rm_says_that_quit_was_not_sent() -> None:
         assert "QUIT" not in server.heard
         assert not server.deleted
     assert ran.code == 13
-    assert "nothing was deleted, QUIT was not sent" in ran.err
+    assert "nothing was deleted, because QUIT was not sent" in ran.err

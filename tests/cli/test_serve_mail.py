@@ -244,4 +244,4 @@ def test_pam_cannot_be_asked_who_gets_mail(tmp_path: Path) -> None:
     command: list[str | Path] = [POP3, "serve", "--config", config]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2
-    assert "delivery.recipients: PAM cannot be asked for names" in done.stderr
+    assert "delivery.recipients: PAM cannot list accounts" in done.stderr

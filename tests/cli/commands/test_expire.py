@@ -51,10 +51,10 @@ def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
     mail = config.parent / "mail"
     anns = put(mail, "ann", "1.old", 2 * WEEK)
     bobs = put(mail, "bob", "1.old", 2 * WEEK)  # he has 30 days
-    listed = "ann: would go: 1.old, 14 days, 12 octets\n1 messages would go.\n"
+    listed = "ann: would be removed: 1.old, 14 days, 12 octets\n1 message would be removed.\n"
     assert expire(config, "--dry-run") == listed
     assert anns.exists()
-    assert expire(config) == "ann: removed: 1.old, 14 days, 12 octets\n1 messages removed.\n"
+    assert expire(config) == "ann: removed: 1.old, 14 days, 12 octets\n1 message removed.\n"
     assert not anns.exists()
     assert bobs.exists()
     assert expire(config) == "0 messages removed.\n"
@@ -100,8 +100,8 @@ def test_without_a_number_of_days_it_says_that_no_mail_ever_goes(
     ended = run(config, *flags)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
-        "Error: no mail is ever removed: set expire_days in the section [mail],"
-        " or for an account in the file of accounts\n"
+        "Error: expire_days is not set, so no mail expires; set it in the section [mail],"
+        " or for an account in the accounts file\n"
     )
 
 
@@ -124,7 +124,7 @@ def test_old_mail_in_an_mbox_goes_by_the_date_of_its_from_line(config: Path) -> 
     old = f"From bob {time.ctime(time.time() - 2 * WEEK)}\nSubject: a\n\n\n"
     young = f"From bob {time.ctime()}\nSubject: b\n\n\n"
     mbox.write_text(old + young)
-    assert "ann: would go: " in expire(config, "--dry-run")
+    assert "ann: would be removed: " in expire(config, "--dry-run")
     assert mbox.read_text() == old + young
-    assert "14 days, 12 octets\n1 messages removed." in expire(config)
+    assert "14 days, 12 octets\n1 message removed." in expire(config)
     assert mbox.read_text() == young

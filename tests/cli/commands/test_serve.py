@@ -71,7 +71,7 @@ def test_an_address_that_is_none_is_told_of(tmp_path: Path) -> None:
 def test_a_certificate_wants_its_key(tmp_path: Path) -> None:
     result = serve("--certificate", tmp_path / "certificate.pem")
     assert result.returncode == 2
-    assert "--certificate and --key go together" in result.stderr
+    assert "--certificate and --key require each other" in result.stderr
 
 
 def test_tls_wants_a_certificate(tmp_path: Path) -> None:
@@ -114,5 +114,5 @@ def test_a_server_without_tls_says_from_where_it_takes_passwords(tmp_path: Path)
 def test_a_demo_with_mboxes_is_refused(tmp_path: Path) -> None:
     result = serve("--demo", tmp_path / "demo", "--format", "mbox")
     assert result.returncode == 2
-    assert "--demo makes Maildirs" in result.stderr
+    assert "--demo serves Maildirs" in result.stderr
     assert not (tmp_path / "demo").exists()

@@ -79,7 +79,7 @@ def test_a_binary_part_is_not_printed_on_a_terminal(tmp_path: Path) -> None:
                 )
             )
 
-        assert "part 4: image/png, size.csv, 10 B is binary: --part 4 with --save DIR" in said(4)
+        assert "part 4: image/png, size.csv, 10 B is binary; add --save DIR" in said(4)
         assert said(2) == "Größe;1\r\n"
         assert said(1) == "Grüße\r\n"
 

@@ -28,8 +28,8 @@ def listed(count: int) -> str:
 def test_an_empty_maildrop_is_said_to_be_so(tmp_path: Path) -> None:
     with scripted(saying(LIST=listed(0), UIDL=listed(0))) as url:
         played = play(url, tmp_path, "ls", "show 1", "ls all")
-    assert played.stdout == "There are no messages.\n" * 2
-    assert played.stderr == "there is no message 1: there are 0\n"
+    assert played.stdout == "The mailbox is empty.\n" * 2
+    assert played.stderr == "unknown message 1; the mailbox has 0\n"
 
 
 def test_of_a_large_maildrop_the_last_messages_are_listed(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_of_a_large_maildrop_the_last_messages_are_listed(tmp_path: Path) -> Non
         for part in re.split(r" +#   size .*\n", played.stdout)[1:]
     )
     assert first == [*(str(number) for number in range(21, 121)), "20"]
-    assert "20 more before these: ls all, or ls 1-50" in played.stdout
+    assert "20 earlier messages are hidden; use ls all, or ls 1-50" in played.stdout
     assert some == ["2", "3"]
     assert len(every) == 120
 
@@ -52,10 +52,10 @@ def test_many_marks_are_told_by_the_first(tmp_path: Path, sit_at: SitAt) -> None
         terminal.expect('marked: 2 "Hello", 3 "Hello", 4 "Hello", 5 "Hello", 6 "Hello" and 3 more')
         terminal.expect("pop3 -8>")
         terminal.type("rm 2")
-        terminal.expect('marked already: 2 "Hello"')
+        terminal.expect('already marked: 2 "Hello"')
         terminal.expect("pop3 -8>")
         terminal.press(CTRL_D)
-        terminal.expect('8 messages will be deleted for good: 2 "Hello", 3')
+        terminal.expect('8 messages will be deleted permanently: 2 "Hello", 3')
 
 
 def test_a_server_without_top_has_its_messages_listed_by_size(tmp_path: Path) -> None:
@@ -64,14 +64,14 @@ def test_a_server_without_top_has_its_messages_listed_by_size(tmp_path: Path) ->
     assert played.stdout.splitlines()[1:] == [
         "  1   20 B",
         "marked: 1   (undo: rset)",
-        "Nothing is marked.",
+        "No message is marked.",
     ]
 
 
 def test_without_unique_ids_nobody_knows_what_became_of_messages(tmp_path: Path) -> None:
     with scripted(saying(UIDL="-ERR no UIDL\n", QUIT="-ERR full\n")) as url:
         played = play(url, tmp_path, "rm 1", "commit")
-    assert "That is not known, for the server has no unique-ids." in played.stderr
+    assert "Unknown, because the server does not support unique-ids." in played.stderr
     assert played.returncode == 13
 
 
@@ -82,7 +82,7 @@ def test_a_refused_dele_is_told_and_what_went_before_stays_marked(tmp_path: Path
     with scripted(one) as url:
         played = play(url, tmp_path, "rm 1 2")
     assert "  < -ERR not that one  (to DELE 2)\n" in played.stderr
-    assert "1 message marked and not deleted" in played.stderr
+    assert "1 message is marked but was not deleted." in played.stderr
 
 
 def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: SitAt) -> None:
@@ -93,7 +93,7 @@ def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: Si
         terminal.type("save 1 file")
         terminal.expect("49 %   Ctrl-C stops")
         terminal.press(CTRL_C)
-        terminal.expect("Stopped.")
+        terminal.expect("Interrupted.")
         terminal.expect("pop3>")
     assert not (tmp_path / "file").exists()
 

@@ -53,7 +53,7 @@ def test_a_wide_text_is_cut_by_the_columns_it_takes() -> None:
 def test_numbers_may_be_named_by_ranges() -> None:
     assert units.numbers_of(["5", "1-3", "2"]) == [5, 1, 2, 3]
     for wrong in ("x", "1-", "-1", "3-1", "1-999999999", "٣", "1" * 5000):
-        with pytest.raises(ValueError, match=r"no number|no messages"):
+        with pytest.raises(ValueError, match=r"not a message number|not a valid range"):
             units.numbers_of([wrong])
 
 
@@ -78,8 +78,8 @@ def test_a_secret_is_hidden_wherever_it_stands(line: str, kept: str) -> None:
     ("seconds", "text"),
     [
         (299, ""),
-        (480, "idle 8 min; the server may hang up after 10"),
-        (720, "idle 12 min; the server may have hung up"),
+        (480, "idle 8 min; the server may disconnect after 10"),
+        (720, "idle 12 min; the server may have disconnected"),
     ],
 )
 def test_who_is_idle_for_long_is_warned(seconds: float, text: str) -> None:

@@ -30,13 +30,15 @@ def test_a_script_deletes_nothing_without_commit(
 ) -> None:
     played = play(account, tmp_path, "rm 1", "DELE 2", *end)
     assert left(maildir) == 3
-    assert played.stderr == "2 messages marked and not deleted: that takes the line commit\n"
+    assert played.stderr == (
+        '2 messages are marked but were not deleted. End the script with "commit".\n'
+    )
     assert played.returncode == 1
 
 
 def test_a_script_deletes_by_commit(account: str, maildir: Path, tmp_path: Path) -> None:
     played = play(account, tmp_path, "rm 1-2", "commit", "STAT")
-    assert "2 messages deleted.\nConnecting again.\n  > STAT\n  < +OK 1 " in played.stdout
+    assert "2 messages deleted.\nReconnecting.\n  > STAT\n  < +OK 1 " in played.stdout
     assert played.returncode == 0
     assert left(maildir) == 1
 
@@ -100,8 +102,8 @@ def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Pat
 def test_a_script_ends_in_13_where_deletes_were_not_confirmed(tmp_path: Path) -> None:
     with scripted(lambda line: b"-ERR full\r\n" if line == "QUIT" else answer(line)) as url:
         played = play(url, tmp_path, "rm 1", "commit", "NOOP")
-    assert "The server answered QUIT with -ERR full" in played.stderr
-    assert 'still there: 1 "Hello"' in played.stderr
+    assert "The server replied to QUIT with -ERR full" in played.stderr
+    assert 'not deleted: 1 "Hello"' in played.stderr
     assert "NOOP" not in played.stdout
     assert played.returncode == 13
 
@@ -134,7 +136,7 @@ def test_save_a_part(account: str, tmp_path: Path) -> None:
     assert (tmp_path / "bill").read_bytes() == b"%PDF"
     assert "saved: part 2 as mai.pdf, 4 B" in played.stdout
     assert "File exists" in played.stderr
-    assert "message 2 has 2 parts, and no part 9" in played.stderr
+    assert "unknown part 9; message 2 has 2 parts" in played.stderr
 
 
 def test_ls_without_top(tmp_path: Path) -> None:
@@ -143,4 +145,4 @@ def test_ls_without_top(tmp_path: Path) -> None:
         lambda line: b"-ERR what?\r\n" if line.startswith("TOP") else answer(line)
     ) as url:
         played = play(url, tmp_path, "ls")
-    assert "The server has no TOP" in played.stdout
+    assert "The server does not support TOP" in played.stdout

@@ -42,7 +42,7 @@ def test_the_screen_of_the_design_is_what_one_sees(terminal: Terminal, maildir: 
     terminal.expect("  > STAT\r\n  < +OK 2 ")
     terminal.expect("pop3 -1>")
     terminal.type("quit")
-    terminal.expect('1 message will be deleted for good: 1 "Hello". Commit? [y/N]')
+    terminal.expect('1 message will be deleted permanently: 1 "Hello". Commit? [y/N]')
     assert left(maildir) == 3
     terminal.type("y")
     terminal.expect("1 message deleted.")
@@ -56,7 +56,7 @@ def test_who_does_not_say_yes_deletes_nothing(terminal: Terminal, maildir: Path,
     terminal.expect("  > DELE 1\r\n  < +OK")
     terminal.expect("pop3 -1>")
     terminal.type(word)
-    terminal.expect('for good: 1 "Hello". Commit? [y/N]')
+    terminal.expect('permanently: 1 "Hello". Commit? [y/N]')
     terminal.type("")
     terminal.expect("Nothing was deleted.")
     assert terminal.end() == 0
@@ -67,7 +67,7 @@ def test_quit_in_capitals_is_shown_as_it_goes(terminal: Terminal, maildir: Path)
     terminal.type("dele 2")
     terminal.expect("pop3 -1>")
     terminal.type("QUIT")
-    terminal.expect('1 message will be deleted for good: 2 "Rechnung für Mai". Commit? [y/N]')
+    terminal.expect('1 message will be deleted permanently: 2 "Rechnung für Mai". Commit? [y/N]')
     terminal.type("yes")
     terminal.expect("  > QUIT\r\n  < +OK")
     terminal.expect("1 message deleted.")
@@ -81,7 +81,7 @@ def test_marks_are_taken_away_by_undo_and_by_rset(terminal: Terminal, maildir: P
         terminal.expect('marked: 1 "Hello", 2 "Rechnung für Mai"')
         terminal.expect("pop3 -2>")
         terminal.type(word)
-        terminal.expect("Nothing is marked." if word == "undo" else "  < +OK")
+        terminal.expect("No message is marked." if word == "undo" else "  < +OK")
         terminal.expect("pop3>")
     terminal.press(CTRL_D)
     assert terminal.end() == 0
@@ -96,11 +96,11 @@ def test_commit_deletes_and_the_session_goes_on(terminal: Terminal, maildir: Pat
     assert left(maildir) == 1
     terminal.expect("pop3 (not connected)>")
     terminal.type("LIST")
-    terminal.expect("Connecting again.")
+    terminal.expect("Reconnecting.")
     terminal.expect("  < +OK 1 messages:\r\n  < 1 441\r\n  < .\r\n")
     terminal.expect("pop3>")
     terminal.type("commit")
-    terminal.expect("nothing is marked")
+    terminal.expect("no message is marked")
 
 
 def test_ctrl_d_asks_as_quit_does(terminal: Terminal, maildir: Path) -> None:
@@ -127,7 +127,7 @@ def test_ctrl_c_clears_the_line_and_keeps_the_marks(terminal: Terminal) -> None:
     terminal.expect("pop3 -1>")
     terminal.type("STAT")
     terminal.expect("  < +OK 2 ")
-    assert "no command" not in terminal.said
+    assert "Unknown command" not in terminal.said
 
 
 def test_the_articles_commands_work_as_typed(terminal: Terminal) -> None:
@@ -161,7 +161,7 @@ def test_a_message_is_saved_and_no_file_overwritten(terminal: Terminal, tmp_path
     terminal.expect('saved: 1 "Hello" as message-1.eml, 115 B')
     assert (tmp_path / "message-1.eml").read_bytes().endswith(b"\r\n\r\nHow are you?\r\n")
     terminal.type("save 2 message-1.eml")
-    terminal.expect("message-1.eml is there already")
+    terminal.expect("message-1.eml already exists")
     terminal.type("save 2 nowhere/file")
     terminal.expect("nowhere/file: No such file or directory")
     terminal.type("STAT")
@@ -170,12 +170,12 @@ def test_a_message_is_saved_and_no_file_overwritten(terminal: Terminal, tmp_path
 
 def test_what_cannot_be_done_is_said_and_the_session_goes_on(terminal: Terminal) -> None:
     for typed, said in (
-        ("frobnicate", '"frobnicate" is no command: ? tells what is one'),
-        ("rm 9", "there is no message 9: there are 3"),
-        ("rm x", '"x" is no number of a message'),
-        ("show", "which message? show N"),
+        ("frobnicate", 'Unknown command "frobnicate". Type ? for help.'),
+        ("rm 9", "unknown message 9; the mailbox has 3"),
+        ("rm x", '"x" is not a message number'),
+        ("show", "missing message number; use show N"),
         ("STLS", "STLS cannot be typed here"),
-        ("?", "mark messages, such as 1 3-5, to be deleted"),
+        ("?", "mark messages for deletion, e.g. 1 3-5"),
         ("info", "greeting    +OK POP3 server ready."),
     ):
         terminal.type(typed)

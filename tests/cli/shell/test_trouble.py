@@ -16,9 +16,9 @@ def test_a_server_that_hung_up_is_told_of_and_connected_to_again(sit_at: SitAt) 
         terminal.type("rm 2")
         terminal.expect("pop3 -1>")
         terminal.type("NOOP")
-        terminal.expect("The connection is over: the server closed the connection")
-        terminal.expect("The marks are lost with it: nothing was deleted.")
-        terminal.expect("Connect again? [Y/n]")
+        terminal.expect("The connection ended: the server closed the connection")
+        terminal.expect("The marks are lost, so nothing was deleted.")
+        terminal.expect("Reconnect? [Y/n]")
         terminal.type("")
         terminal.expect("2 messages 40 B")
         terminal.expect("pop3>")
@@ -30,7 +30,7 @@ def test_who_does_not_connect_again_can_still_leave(sit_at: SitAt) -> None:
     with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
         terminal = sit_at(url)
         terminal.type("NOOP")
-        terminal.expect("Connect again? [Y/n]")
+        terminal.expect("Reconnect? [Y/n]")
         terminal.type("n")
         terminal.expect("pop3 (not connected)>")
         terminal.type("quit")
@@ -48,8 +48,10 @@ def test_ctrl_c_stops_a_long_transfer_and_the_session_goes_on(sit_at: SitAt) -> 
         terminal.type("raw 1")
         terminal.expect("one\r\n")
         terminal.press(CTRL_C)
-        terminal.expect("Stopped. The rest would still come, so the connection was closed.")
-        terminal.expect("The marks are lost with it: nothing was deleted.")
+        terminal.expect(
+            "Interrupted. The connection was closed, because the rest of the reply was still due."
+        )
+        terminal.expect("The marks are lost, so nothing was deleted.")
         terminal.expect("2 messages 40 B")
         terminal.expect("pop3>")
         terminal.type("NOOP")
@@ -71,8 +73,8 @@ def test_a_refused_quit_is_told_with_what_is_still_there(sit_at: SitAt) -> None:
         terminal.type("quit")
         terminal.expect("Commit? [y/N]")
         terminal.type("y")
-        terminal.expect(r"The server answered QUIT with -ERR [SYS/TEMP] disk \x1b[1mfull")
-        terminal.expect('still there: 2 "Hello"\r\n')
+        terminal.expect(r"The server replied to QUIT with -ERR [SYS/TEMP] disk \x1b[1mfull")
+        terminal.expect('not deleted: 2 "Hello"\r\n')
         terminal.expect('deleted: 1 "Hello"\r\n')
         assert terminal.end() == 13
 
@@ -85,8 +87,8 @@ def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
         terminal.type("quit")
         terminal.expect("Commit? [y/N]")
         terminal.type("y")
-        terminal.expect("QUIT was not answered: the server closed the connection")
-        terminal.expect('still there: 1 "Hello"\r\n')
+        terminal.expect("No reply to QUIT: the server closed the connection")
+        terminal.expect('not deleted: 1 "Hello"\r\n')
         assert terminal.end() == 13
 
 
@@ -94,7 +96,7 @@ def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
     with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
         played = play(url, tmp_path, "rm 1", "NOOP", "commit")
     assert played.returncode == 1
-    assert "The marks are lost with it: nothing was deleted." in played.stderr
+    assert "The marks are lost, so nothing was deleted." in played.stderr
     assert "deleted." not in played.stdout
 
 

@@ -39,11 +39,11 @@ class PipeCommand(click.Command):
         try:
             return super().invoke(ctx)
         except PermissionError as error:
-            _end(EX_TEMPFAIL, f"4.3.5 no permission: {error.filename or error.strerror}")
+            _end(EX_TEMPFAIL, f"4.3.5 permission denied: {error.filename or error.strerror}")
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001
-            _end(EX_TEMPFAIL, f"4.3.0 something went wrong: {type(error).__name__}")
+            _end(EX_TEMPFAIL, f"4.3.0 internal error: {type(error).__name__}")
 
 
 @click.command(cls=PipeCommand)
@@ -69,7 +69,7 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | st
     try:
         outcome, log = asyncio.run(_deliver(_config(file, given), user, sender))
     except ConfigError as error:
-        _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 cannot deliver like this:", *error.problems]))
+        _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 Invalid configuration:", *error.problems]))
     if outcome is not replies.DELIVERED:
         told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
         _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")

@@ -63,15 +63,17 @@ def _show(found: Discovery) -> None:
     winner = found.winner
     if winner is None:
         no = click.style("FAIL", fg="red", bold=True)
-        click.echo(f"{no} no-server  Nothing names a POP3 server for {plain(found.domain)}.")
-        click.echo(f"  you   pop3 check {shlex.quote(found.address)} --host NAME, if you know it")
+        click.echo(f"{no} no-server  No source names a POP3 server for {plain(found.domain)}.")
+        click.echo(
+            f"  you   pop3 check {shlex.quote(found.address)} --host NAME, if you know the server"
+        )
         return
     ok = click.style("OK", fg="green", bold=True)
     click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")
     if not is_vouched(winner, found):
         mark = click.style("WARN", fg="yellow", bold=True)
-        text = f"{shown(winner.host)} is not in {shown(found.domain)}: is it the provider's?"
-        click.echo(f"{mark} other-domain  {plain(text)}")
+        text = f"{shown(winner.host)} is not in {shown(found.domain)}."
+        click.echo(f"{mark} other-domain  {plain(text)} Check that it belongs to the provider.")
         click.echo("  more  pop3 explain other-domain")
     click.echo(f"  next  pop3 check {shlex.quote(found.address)}")
 

@@ -24,6 +24,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
     A running server does this once an hour. Exits with 1 if a maildrop could not be processed.
     Maildrops in use are skipped.
     """
+    from restante.diagnosis import wording
     from restante.server import components, event_log
     from restante.server.config import loader
 
@@ -32,10 +33,12 @@ def expire(file: Path, *, dry_run: bool) -> None:
         log, writer = event_log.configure_log(loaded.log.format)
         expiry = components.build_expiry(loaded, components.build_context(loaded, log))
         if expiry is None:
-            raise click.ClickException("old mail can be removed with accounts in a file only")
+            raise click.ClickException(
+                "cannot remove old mail: expiry requires accounts in a file (accounts.users)"
+            )
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["cannot go on like this:", *error.problems])) from None
-    word = "would go" if dry_run else "removed"
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    word = "would be removed" if dry_run else "removed"
 
     async def look() -> int:
         count = 0
@@ -52,9 +55,9 @@ def expire(file: Path, *, dry_run: bool) -> None:
         writer.close()
     if expiry.complete and not expiry.wanted:
         raise click.ClickException(
-            "no mail is ever removed: set expire_days in the section [mail],"
-            " or for an account in the file of accounts"
+            "expire_days is not set, so no mail expires; set it in the section [mail],"
+            " or for an account in the accounts file"
         )
-    click.echo(f"{count} messages {word}.")
+    click.echo(f"{wording.messages(count)} {word}.")
     if not expiry.complete:
         raise click.exceptions.Exit(1)

@@ -24,8 +24,8 @@ def explain(id: str | None) -> None:  # noqa: A002  # the argument's name on the
     found = EXPLANATIONS.get(id.lower())
     if found is None:
         near = difflib.get_close_matches(id, EXPLANATIONS, 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `pop3 explain` lists them"
-        raise click.UsageError(f"{id!r} is no id of Restante{hint}")
+        hint = f"; did you mean {' or '.join(near)}?" if near else "; `pop3 explain` lists all ids"
+        raise click.UsageError(f"unknown id {id!r}{hint}")
     click.echo(f"{found.id}: {found.verdict}\n")
     parts = [("why", found.why), ("admin", found.admin), ("you", found.you), ("more", found.more)]
     for label, text in parts:

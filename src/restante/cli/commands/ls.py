@@ -82,7 +82,7 @@ def ls(account: str, *, retr: bool, as_json: bool, **given: Any) -> None:
         sizes = {message.number: message.size for message in messages}
         width = shutil.get_terminal_size().columns if is_terminal() else columns.ENDLESS
         lines = columns.table(sizes, heads, width=width)
-        for line in lines if sizes else ["There are no messages."]:
+        for line in lines if sizes else ["The mailbox is empty."]:
             click.echo(line)
     if missing:
         _warn_top_missing(retr=retr)
@@ -128,9 +128,10 @@ def _is_without_top(answer: bytes | ServerRefusedError) -> bool:
 
 def _warn_top_missing(*, retr: bool) -> None:
     """Say why rows show a size alone."""
-    why = "these messages are too large to be fetched" if retr else "--retr fetches whole messages"
+    why = "these messages are too large to fetch" if retr else "--retr fetches whole messages"
     click.echo(
-        f"WARN top-missing  the server has no TOP, so rows show sizes alone; {why}", err=True
+        f"WARN top-missing  the server does not support TOP, so only sizes are shown; {why}",
+        err=True,
     )
 
 

@@ -21,12 +21,12 @@ TOTAL = 30.0  # seconds: what monitoring systems wait, and less
 PASSING = ("locked", "login-delay")  # nothing is broken, and nothing was measured
 
 MEASURES = {
-    "cert": ("days", "days left of the certificate", True),
+    "cert": ("days", "days until the certificate expires", True),
     "login": ("s", "seconds for the login", False),
-    "time": ("s", "seconds for all of it", False),
+    "time": ("s", "seconds for the whole check", False),
     "count": ("", "messages", False),
     "size": ("B", "octets", False),
-    "age": ("s", "seconds since the newest message came", False),
+    "age": ("s", "seconds since the newest message arrived", False),
 }
 """By name: the unit, what it is, and whether less is worse."""
 
@@ -89,7 +89,7 @@ def monitor(
         limits += [(CRITICAL, *_threshold(text)) for text in critical]
         given["host"], given["port"] = given["host"] or server, given["port"] or at_port
         if not account and not given["host"]:
-            raise click.UsageError("name an ACCOUNT, or a host by -H")
+            raise click.UsageError("missing ACCOUNT; name one, or a host with -H")
         login = bool(given["user"]) or (account is not None and _is_account(account, given))
         report = _report(account or given["user"] or given["host"], given, login=login)
     except click.ClickException as error:
@@ -120,7 +120,7 @@ def _threshold(text: str) -> tuple[str, float]:
     found = _THRESHOLD.fullmatch(text)
     if not found:
         raise click.UsageError(
-            f"{text}: write cert=14, login=2, time=5, count=100, size=N or age=N"
+            f"invalid threshold {text!r}; use cert=14, login=2, time=5, count=100, size=N or age=N"
         )
     return found[1], float(found[2])
 
@@ -157,8 +157,8 @@ def judge(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, st
         texts = dict.fromkeys(text for state, text in sorted(over, key=lambda o: -o[0]))
         return worst, "; ".join(texts)
     if missing := [name for _, name, _ in limits if name not in values]:
-        return UNKNOWN, f"{', '.join(dict.fromkeys(missing))}: could not be measured here"
-    done = next((s.text for s in report.steps if s.phase == "mailbox"), "the server answers")
+        return UNKNOWN, f"{', '.join(dict.fromkeys(missing))}: could not be measured"
+    done = next((s.text for s in report.steps if s.phase == "mailbox"), "the server replies")
     return OK, done
 
 

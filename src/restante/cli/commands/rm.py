@@ -50,11 +50,12 @@ def _find(drop: Maildrop, wanted: str) -> Message:
         return by_uid[0]
     if len(by_uid) > 1:
         raise CommandFailed(
-            f"{len(by_uid)} messages have the unique-id {plain(wanted)}: name a number", 2
+            f"{len(by_uid)} messages have the unique-id {plain(wanted)}; use its message number",
+            2,
         )
     by_number = [m for m in drop if wanted.isascii() and str(m.number) == wanted.lstrip("0")]
     if not by_number:
-        text = f"no message has the number or unique-id {plain(wanted)}; nothing was deleted"
+        text = f"unknown message number or unique-id {plain(wanted)}; nothing was deleted"
         raise CommandFailed(text, 2)
     return by_number[0]
 
@@ -74,8 +75,10 @@ def _agree(found: list[Message]) -> None:
     from restante.diagnosis import wording
 
     if not sys.stdin.isatty():
-        raise CommandFailed("nobody to ask: --yes deletes without asking; nothing was deleted", 2)
-    will = f"{wording.messages(len(found))} will be deleted for good. Delete?"
+        raise CommandFailed(
+            "cannot ask for confirmation without a terminal; nothing was deleted. Use --yes.", 2
+        )
+    will = f"{wording.messages(len(found))} will be deleted permanently. Continue?"
     if not click.confirm(will, default=False):
         raise CommandFailed("Nothing was deleted.", NOT_CONFIRMED)
 
@@ -104,13 +107,15 @@ def _commit(drop: Maildrop, found: list[Message]) -> None:
     try:
         drop.commit()
     except RemoteError as error:
+        why = plain(str(error))
         if error.id == "quit-err":
-            told = f"{numbers} may still be there: the server answered -ERR {plain(error.text)}"
+            why = plain(error.text)
+            text = f"{numbers} may not have been deleted: the server replied -ERR {why}"
         elif error.phase != "quit":
-            told = f"{numbers}: nothing was deleted, QUIT was not sent ({plain(str(error))})"
+            text = f"{numbers}: nothing was deleted, because QUIT was not sent ({why})"
         else:
-            told = f"{numbers} may or may not be gone: no answer to QUIT ({plain(str(error))})"
+            text = f"{numbers} may or may not have been deleted: no reply to QUIT ({why})"
         raise CommandFailed(
-            f"FAIL quit-err  {told}\n  more  pop3 explain quit-err", NOT_CONFIRMED
+            f"FAIL quit-err  {text}\n  more  pop3 explain quit-err", NOT_CONFIRMED
         ) from None
     click.echo(f"Deleted {numbers}; the server confirmed it.")

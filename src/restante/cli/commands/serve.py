@@ -33,7 +33,7 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
     if value is None or value == "auto":
         return value
     if not (value.isascii() and value.isdigit() and int(value)):
-        raise click.BadParameter(f"{value!r} is no number of processes, and not auto")
+        raise click.BadParameter(f'invalid number of workers {value!r}; use a number or "auto"')
     return int(value)
 
 
@@ -99,7 +99,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     from restante.server.config import loader
 
     if demo and given["kind"] == "mbox":
-        raise click.UsageError("--demo makes Maildirs: leave --format out")
+        raise click.UsageError("--demo serves Maildirs only; omit --format")
     flags = _demo_flags(demo) if demo else {}
     if given["lmtp"]:
         given["lmtp"] = resolve_socket_path(given["lmtp"], Path())
@@ -115,7 +115,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
         tell = functools.partial(_tell_demo, demo, loaded.delivery.smtp) if demo else lambda _: None
         app.run(loaded, tell, delivery.listeners(loaded, hint), renew=None if demo else load)
     except loader.ConfigError as error:
-        raise click.UsageError("\n  ".join(["cannot serve like this:", *error.problems])) from None
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     except listener.ListenError as error:
         hint = ""
         if demo and isinstance(error, DeliveryListenError):
@@ -137,7 +137,7 @@ def _pair(certificate: Path | None, key: Path | None) -> list[dict[str, Path]]:
     if certificate is None and key is None:
         return []
     if certificate is None or key is None:
-        raise click.UsageError("--certificate and --key go together")
+        raise click.UsageError("--certificate and --key require each other; give both")
     return [{"certificate": certificate.absolute(), "key": key.absolute()}]
 
 
@@ -149,7 +149,7 @@ def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
         mail, users = demo.ensure_mailbox(folder.absolute())
         certificate, key = demo.ensure_certificate(folder.absolute())
     except OSError as error:
-        raise click.ClickException(f"cannot make the demo in {folder}: {error}") from None
+        raise click.ClickException(f"cannot create the demo in {folder}: {error}") from None
     return {
         "server": {"listen": [DEMO_LISTEN]},
         "tls": {
@@ -178,7 +178,7 @@ def _tell_demo(folder: Path, smtp: str | None, addresses: list[str]) -> None:
         )
     click.echo(
         f"""
-Five messages wait at {addresses[0]}. In another terminal, type:
+The demo account at {addresses[0]} has five messages. In another terminal, type:
 
     telnet {host} {port}
     USER {demo.ACCOUNT}
@@ -187,8 +187,8 @@ Five messages wait at {addresses[0]}. In another terminal, type:
     TOP 1
     QUIT
 
-{tls}It takes mail for {demo.ACCOUNT} too, by SMTP at {smtp}.
+{tls}To add messages, send mail for {demo.ACCOUNT} by SMTP to {smtp}.
 
-Ctrl-C ends the server. Its log:
+Press Ctrl-C to stop the server. Log:
 """
     )

@@ -50,7 +50,7 @@ class Size(click.ParamType[int]):
             return value
         found = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
         if found is None:
-            text = f"{value!r} is not a size: write octets, or a number and k, M or G"
+            text = f"{value!r} is not a size; use a number of octets, or a number with k, M or G"
             self.fail(text, param, ctx)
         return int(found[1]) * UNITS[found[2]]
 
@@ -109,9 +109,11 @@ def show(  # noqa: PLR0913  # one for each option
 ) -> None:
     """Show one message, decoded. Nothing is deleted."""
     if sum(map(bool, (raw, headers, save, save_all, output))) > 1:
-        raise click.UsageError("choose one of --raw, --headers, --save, --save-all and --output")
+        raise click.UsageError(
+            "--raw, --headers, --save, --save-all and --output exclude one another; use one"
+        )
     if part and (raw or headers or save_all):
-        raise click.UsageError("--part goes with --save and --output, or alone")
+        raise click.UsageError("--part works alone, or with --save or --output")
     made = parse_account(account, given)
     made.options = replace(made.options, message_octets=None)  # --max-size is the bound
     with open_maildrop(made) as drop:
@@ -166,10 +168,8 @@ def _fetched(drop: Maildrop, number: int, most: int) -> Iterator[Octets]:
 def _too_big(number: int, most: int) -> CommandFailed:
     from restante.diagnosis import wording
 
-    limit = (
-        f"message {number} has more than {wording.octets(most)}, the most that --max-size allows"
-    )
-    return CommandFailed(f"pop3: {limit}; nothing was saved. Give a larger --max-size.", TOO_BIG)
+    limit = f"message {number} has more than {wording.octets(most)}, the limit of --max-size"
+    return CommandFailed(f"pop3: {limit}; nothing was saved. Use a larger --max-size.", TOO_BIG)
 
 
 def _write_raw(octets: Octets) -> None:
@@ -206,15 +206,18 @@ def _show_part(part: Part) -> None:
         _write_raw(part.content)
         return
     if not TEXTS.fullmatch(part.type):
-        how = f"--part {part.number} with --save DIR or --output FILE writes it to a file"
-        raise click.UsageError(f"{message_view.described(part)} is binary: {how}")
+        how = "add --save DIR or --output FILE to write it to a file"
+        raise click.UsageError(f"{message_view.described(part)} is binary; {how}")
     for line in message_view.text_lines(message.text_of(part)):
         click.echo(line)
 
 
 def _part(message: DecodedMessage, number: int) -> Part:
     if number > len(message.parts):
-        raise click.UsageError(f"the message has {len(message.parts)} parts, and no part {number}")
+        from restante.diagnosis import wording
+
+        count = wording.counted(len(message.parts), "part")
+        raise click.UsageError(f"unknown part {number}; the message has {count}")
     return message.parts[number - 1]
 
 

@@ -112,7 +112,7 @@ def remove(name: str, file: Path) -> None:
         passwd_file.read_lines(file)
         with passwd_file.edit(file) as lines:
             del lines[_place(lines, name, file)]
-    click.echo(f"Removed {name}; the mail was left alone.")
+    click.echo(f"Removed {name}. Its mail was not deleted.")
 
 
 @contextlib.contextmanager
@@ -127,7 +127,7 @@ def _refuse_known(lines: list[str], name: str, file: Path) -> None:
     from restante.auth import passwd_file
 
     if passwd_file.index_of(lines, name) is not None:
-        text = f"{name} is in {file} already; `pop3 user passwd` changes the password"
+        text = f"{name} already exists in {file}; to change its password, run `pop3 user passwd`"
         raise click.ClickException(text)
 
 
@@ -136,7 +136,9 @@ def _place(lines: list[str], name: str, file: Path) -> int:
 
     place = passwd_file.index_of(lines, name)
     if place is None:
-        raise click.ClickException(f"{name} is not in {file}; `pop3 user add` adds it")
+        raise click.ClickException(
+            f"{name} does not exist in {file}; to add it, run `pop3 user add`"
+        )
     return place
 
 
@@ -152,7 +154,7 @@ def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramK
         try:
             keys["SCRAM-SHA-256"] = create_keys("SCRAM-SHA-256", password)
         except ValueError as error:
-            click.echo(f"No keys for SCRAM were stored: {error}.", err=True)
+            click.echo(f"No SCRAM keys were stored, because {error}.", err=True)
     return password_hashing.hash_password(password), keys
 
 
@@ -164,7 +166,7 @@ def _ask(*, stdin: bool) -> bytes:
         typed = click.prompt("Password", hide_input=True, confirmation_prompt=True)
         password = typed.encode(errors="surrogateescape")
     if not password:
-        raise click.ClickException("an empty password is none: nobody could log in with it")
+        raise click.ClickException("the password must not be empty")
     return password
 
 
@@ -175,17 +177,21 @@ def _prepared(typed: bytes) -> bytes:
     try:
         check_password(typed)
     except UnicodeDecodeError:
-        text = "the password is not UTF-8, and no client could log in with it: type it in UTF-8"
+        text = "the password is not UTF-8, so clients cannot send it; set the terminal to UTF-8"
         raise click.ClickException(text) from None
     except ValueError:
-        text = "a password has no characters that SASLprep (RFC 4013) prohibits, such as controls"
+        text = "the password has characters that SASLprep prohibits (RFC 4013), such as controls"
         raise click.ClickException(text) from None
     try:
         password = saslprep(typed.decode(), query=True).encode()
     except ValueError:  # letters of both directions: right as it is typed, though without SCRAM
         password = typed
     if not password:
-        raise click.ClickException("this password is empty once SASLprep (RFC 4013) is done")
+        raise click.ClickException(
+            "SASLprep (RFC 4013) makes this password empty; use other characters"
+        )
     if max(len(typed), len(password)) > LONGEST_PASSWORD:
-        raise click.ClickException(f"a POP3 password has at most {LONGEST_PASSWORD} octets")
+        raise click.ClickException(
+            f"the password is too long; POP3 allows at most {LONGEST_PASSWORD} octets"
+        )
     return password

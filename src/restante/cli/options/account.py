@@ -110,7 +110,7 @@ def parse_account(
     password = password_getter(given, lambda: _located(holder[0]))
     target, guess = _target(name, given, flags)
     if login and target is not None and not target.user:
-        raise click.UsageError(f"{name} is no account: write user@domain, or add -u NAME")
+        raise click.UsageError(f'"{name}" is not an account; use user@domain, or add -u NAME')
     verbose = given.pop("verbose")
     seconds = given.pop("max_time") or total
     verify = not given.pop("insecure")
@@ -154,11 +154,11 @@ def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[T
         if "://" in name:
             return _by_url(name, {"host": host, "port": port, "user": user}), False
         if redact_account(name) != name:
-            text = "no password in an account: leave it out, and you are asked for it"
+            text = "an account must not contain a password; omit it, and pop3 asks for it"
             raise click.UsageError(f"{redact_account(name)}: {text}")
         host, port = _bare_host(name, host, port)
         if not host and "@" not in name:
-            text = f"{name} is no account: write user@domain, or pop3s://user@host"
+            text = f'"{name}" is not an account; use user@domain, or pop3s://user@host'
             raise click.UsageError(text)
         if not (host or starttls or port or user):
             return None, False

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from restante.protocol.errors import OtherDomainError
 
 _RISK = (
-    "The answers of the DNS can be forged, and the password goes to the owner of that name. "
-    "Compare it with what the provider says."
+    "DNS replies can be forged, and the owner of that name receives the password. "
+    "Compare the name with the documentation of the provider."
 )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ import click
 from restante.cli.options.seconds import Seconds
 
 if TYPE_CHECKING:
+    import ssl
+
     from restante.client.options import Options
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -109,7 +110,7 @@ def client_options(
     from restante.client.options import Options
 
     if given.get("ipv4") and given.get("ipv6"):
-        raise click.UsageError("-4 and -6 exclude each other")
+        raise click.UsageError("-4 and -6 exclude each other; use one")
     ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
     mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
     resolve = dict(map(_parse_resolve, given.pop("resolve")))
@@ -141,6 +142,8 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
     """
     if cacert is None:
         return None
+    import ssl
+
     try:
         return ssl.create_default_context(cafile=str(cacert))
     except (OSError, ssl.SSLError) as error:
@@ -150,7 +153,7 @@ def trust_context(cacert: Path | None) -> ssl.SSLContext | None:
 def _parse_resolve(text: str) -> tuple[tuple[str, int], str]:
     found = re.fullmatch(r"([^:]+):(\d{1,5}):\[?([^\]]+)\]?", text)
     if not found:
-        raise click.UsageError(f"--resolve {text}: write it as HOST:PORT:ADDRESS")
+        raise click.UsageError(f"invalid --resolve {text}; use HOST:PORT:ADDRESS")
     return (found[1], int(found[2])), found[3]
 
 

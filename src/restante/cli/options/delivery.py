@@ -48,4 +48,4 @@ def recipients(config: Config, accounts: Authenticator) -> Recipients:
 def _check(config: Config) -> None:
     """PAM would say of everybody that there is no such account, and all mail would be returned."""
     if config.delivery.recipients == "accounts" and config.accounts.pam:
-        raise ConfigError(['delivery.recipients: PAM cannot be asked for names; use "folders"'])
+        raise ConfigError(['delivery.recipients: PAM cannot list accounts; use "folders"'])

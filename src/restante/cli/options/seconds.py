@@ -7,24 +7,22 @@ from typing import Any
 
 import click
 
+LONGEST = 86_400.0  # a day
 
-class Seconds(click.ParamType):  # type: ignore[type-arg]  # older ones of click have none
-    """A number of seconds above 0, or, with `zero`, 0 too; without end there is none."""
 
-    name = "seconds"
+class Seconds(click.FloatRange):
+    """A number of seconds above 0, or with `zero` from 0 on, up to a day."""
+
+    name = "number of seconds"
 
     def __init__(self, *, zero: bool = False) -> None:
-        self._zero = zero
+        super().__init__(0, LONGEST, min_open=not zero)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return the number. Raises click.BadParameter: it is none, or none that can be."""
-        try:
-            seconds = float(value)
-        except ValueError:
-            seconds = math.nan
-        if not math.isfinite(seconds) or seconds < 0 or (seconds == 0 and not self._zero):
-            least = "0 or more" if self._zero else "more than 0"
-            self.fail(f"{value!r}: write seconds, {least}, such as 20", param, ctx)
+        """Return the number. Raises click.BadParameter, for nan, too."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):  # compares as within every range
+            self.fail(f"{value!r} is not a valid {self.name}.", param, ctx)
         return seconds

@@ -63,7 +63,7 @@ def show_verdict(report: Report, *, login: bool, silent: bool) -> None:
         what = [report.failure.evidence] if silent or said else []
         _show(report.failure, "FAIL", what, report.exit_code)
         return
-    works = "The account works" if login else "The server answers as it should"
+    works = "The account works" if login else "The server works"
     some = f", with {'a warning' if len(kinds) == 1 else 'warnings'}"
     text = f"{works}{some if report.warnings else ''}."
     ok = click.style("OK", fg="green", bold=True)

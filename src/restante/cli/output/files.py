@@ -30,7 +30,7 @@ def save_in(folder: Path, name: str, octets: Octets) -> Path:
             except FileExistsError:
                 continue
             return path
-        raise FileExistsError(errno.EEXIST, "too many files of that name", name)
+        raise FileExistsError(errno.EEXIST, "too many files with that name", name)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -36,7 +36,7 @@ def text_lines(text: Text) -> Iterator[str]:
         yield plain(line.expandtabs(8))
     if text.left_out:
         more = wording.octets(text.left_out)
-        yield f"[{more} more of part {text.part.number} are not shown: save it]"
+        yield f"[{more} more of part {text.part.number} are not shown; use save]"
 
 
 def described(part: Part) -> str:

@@ -63,10 +63,10 @@ def numbers_of(words: Iterable[str]) -> list[int]:
     for word in words:
         first, dash, last = word.partition("-")
         if not (_is_number(first) and (_is_number(last) if dash else True)):
-            raise ValueError(f'"{plain(word)}" is no number of a message')
+            raise ValueError(f'"{plain(word)}" is not a message number')
         low, high = int(first), int(last or first)
         if not 0 < high - low + 1 <= 100_000:
-            raise ValueError(f'"{word}" names no messages')
+            raise ValueError(f'"{word}" is not a valid range of messages')
         numbers |= dict.fromkeys(range(low, high + 1))
     return list(numbers)
 

@@ -21,11 +21,11 @@ NOT_CONFIRMED = 13  # the exit code
 def rm(desk: ShellSession, words: Sequence[str]) -> None:
     """Mark messages."""
     if not words:
-        raise ShellError("which messages? rm N...")
+        raise ShellError("missing message numbers; use rm N...")
     numbers = desk.numbers(words)
     already = [number for number in numbers if number in desk.marked]
     if already:
-        raise ShellError(f"marked already: {desk.names(already)}")
+        raise ShellError(f"already marked: {desk.names(already)}")
     desk.look(sorted(numbers)[:NAMED])
     with desk.wire() as drop:
         for number in numbers:
@@ -37,13 +37,13 @@ def undo(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # a
     """Take all marks away."""
     with desk.wire() as drop:
         drop.undelete()
-    desk.screen.say("Nothing is marked.")
+    desk.screen.say("No message is marked.")
 
 
 def commit(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Remove what is marked, without asking: the command says it all."""
     if not desk.marked:
-        raise ShellError("nothing is marked")
+        raise ShellError("no message is marked")
     code = carry_out(desk, showing=False)
     if code and not desk.screen.interactive:
         raise ExitShell(code)
@@ -69,9 +69,9 @@ def quit_(desk: ShellSession, *, typed: bool = False) -> None:
 
 
 def _forgotten(desk: ShellSession) -> int:
-    text = (
-        f"{wording.messages(len(desk.marked))} marked and not deleted: that takes the line commit"
-    )
+    count = len(desk.marked)
+    verb = "is marked but was" if count == 1 else "are marked but were"
+    text = f'{wording.messages(count)} {verb} not deleted. End the script with "commit".'
     _roll_back(desk)
     desk.screen.trouble(text)
     return 1
@@ -109,28 +109,28 @@ def carry_out(desk: ShellSession, *, showing: bool) -> int:
 def _unconfirmed(error: BaseException) -> str:
     if isinstance(error, ServerRefusedError):
         code = f"[{error.code}] " if error.code else ""
-        return f"The server answered QUIT with -ERR {code}{error.text}"
+        return f"The server replied to QUIT with -ERR {code}{error.text}"
     if isinstance(error, RemoteError):
-        return f"QUIT was not answered: {error.text}"
-    return "Stopped before QUIT was answered."
+        return f"No reply to QUIT: {error.text}"
+    return "Interrupted before the reply to QUIT."
 
 
 def _tell_rest(
     desk: ShellSession, uids: Mapping[int, str | None], names: Mapping[int, str]
 ) -> None:
     """Look, in a new session, which of the messages are still there."""
-    desk.screen.say("Looking which messages are still there.")
+    desk.screen.say("Checking which messages were deleted.")
     try:
         there = {message.uid for message in desk.connect()}
     except RemoteError as error:
-        desk.screen.trouble(f"That is not known: {error.text}")
+        desk.screen.trouble(f"Unknown: {error.text}")
         return
     if None in there or None in uids.values():
-        desk.screen.trouble("That is not known, for the server has no unique-ids.")
+        desk.screen.trouble("Unknown, because the server does not support unique-ids.")
         return
     still = [names[number] for number, uid in uids.items() if uid in there]
     gone = [names[number] for number, uid in uids.items() if uid not in there]
     if still:
-        desk.screen.trouble(f"still there: {', '.join(still)}")
+        desk.screen.trouble(f"not deleted: {', '.join(still)}")
     if gone:
         desk.screen.say(f"deleted: {', '.join(gone)}")

@@ -35,7 +35,7 @@ def tell_help(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001
     for name, command in COMMANDS.items():
         desk.screen.say(f"  {f'{name} {command.arguments}':16}  {command.help}")
     desk.screen.say(f"  {' '.join(raw_commands.VERBS)}")
-    desk.screen.say(f"  {'':16}  are sent as typed, and their replies shown")
+    desk.screen.say(f"  {'':16}  send the command as typed and show the reply")
 
 
 MANY = 1_000_000
@@ -43,16 +43,16 @@ MANY = 1_000_000
 COMMANDS = {
     "ls": ShellCommand(listing.ls, "[N...|all]", "list messages", MANY),
     "show": ShellCommand(listing.show, "N...", "show a message, decoded", MANY),
-    "raw": ShellCommand(listing.raw, "N...", "show a message as it is", MANY),
+    "raw": ShellCommand(listing.raw, "N...", "show a message undecoded", MANY),
     "save": ShellCommand(
-        listing.save, "N[.PART] [FILE]", "write a message or part into a new file", 1
+        listing.save, "N[.PART] [FILE]", "write a message or a part to a new file", 1
     ),
-    "rm": ShellCommand(deletions.rm, "N...", "mark messages, such as 1 3-5, to be deleted", MANY),
-    "undo": ShellCommand(deletions.undo, "", "take all marks away; so does rset"),
-    "commit": ShellCommand(deletions.commit, "", "delete what is marked, now"),
-    "info": ShellCommand(listing.info, "", "what is known of the server and the connection"),
-    "help": ShellCommand(tell_help, "", "this; so does ?"),
-    "quit": ShellCommand(leave, "", "leave; asks before anything is deleted"),
+    "rm": ShellCommand(deletions.rm, "N...", "mark messages for deletion, e.g. 1 3-5", MANY),
+    "undo": ShellCommand(deletions.undo, "", "remove all marks, like rset"),
+    "commit": ShellCommand(deletions.commit, "", "delete the marked messages now"),
+    "info": ShellCommand(listing.info, "", "show details of the server and the connection"),
+    "help": ShellCommand(tell_help, "", "show this help, like ?"),
+    "quit": ShellCommand(leave, "", "exit; asks before messages are deleted"),
 }
 OTHER_NAMES = {"?": "help", "exit": "quit"}
 NUMBERED = {"RETR": 1, "TOP": 1, "DELE": 1, "LIST": 1, "UIDL": 1}
@@ -71,4 +71,4 @@ def dispatch(desk: ShellSession, line: str) -> None:
     elif raw_commands.is_typed(word):
         raw_commands.by_hand(desk, line)
     else:
-        raise ShellError(f'"{plain(word)}" is no command: ? tells what is one')
+        raise ShellError(f'Unknown command "{plain(word)}". Type ? for help.')

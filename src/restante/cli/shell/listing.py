@@ -41,7 +41,7 @@ def ls(desk: ShellSession, words: Sequence[str]) -> None:
     if words:
         shown = everything if words == ["all"] else desk.numbers(words)
     if not shown:
-        desk.screen.say("There are no messages.")
+        desk.screen.say("The mailbox is empty.")
         return
     desk.look(shown)
     sizes = {number: sizes[number] for number in shown}
@@ -49,9 +49,11 @@ def ls(desk: ShellSession, words: Sequence[str]) -> None:
     for line in table(sizes, desk.heads, marked=desk.marked, width=width):
         desk.screen.say(line)
     if desk.lacks_top:
-        desk.screen.say("The server has no TOP: rows show sizes alone. show N fetches a message.")
+        desk.screen.say("The server does not support TOP, so only sizes are shown.")
     if not words and len(everything) > MOST:
-        desk.screen.say(f"{len(everything) - MOST} more before these: ls all, or ls 1-50")
+        desk.screen.say(
+            f"{len(everything) - MOST} earlier messages are hidden; use ls all, or ls 1-50"
+        )
 
 
 def show(desk: ShellSession, words: Sequence[str]) -> None:
@@ -65,7 +67,7 @@ def show(desk: ShellSession, words: Sequence[str]) -> None:
         for line in lines_of(bytes(octets)):
             desk.screen.say(line)
         if missing:
-            desk.screen.trouble(f"{wording.octets(missing)} more are not shown: save {number}")
+            desk.screen.trouble(f"{wording.octets(missing)} are not shown; use save {number}")
 
 
 def raw(desk: ShellSession, words: Sequence[str]) -> None:
@@ -90,18 +92,18 @@ def _pieces(desk: ShellSession, number: int, *, told: bool = True) -> Iterator[b
 
 def _some(desk: ShellSession, words: Sequence[str], usage: str) -> list[int]:
     if not words:
-        raise ShellError(f"which message? {usage}")
+        raise ShellError(f"missing message number; use {usage}")
     return desk.numbers(words)
 
 
 def save(desk: ShellSession, words: Sequence[str]) -> None:
     """Write a message, or a part of it, into a new file; one that is there stays as it is."""
     if not words:
-        raise ShellError("which message? save N [FILE], or save N.PART [FILE]")
+        raise ShellError("missing message number; use save N [FILE], or save N.PART [FILE]")
     word, dot, part = words[0].partition(".")
     number, *others = desk.numbers([word])
     if others:
-        raise ShellError("one at a time: save N [FILE]")
+        raise ShellError("save writes one message at a time; use save N [FILE]")
     desk.glance([number])
     if dot:
         _save_part(desk, number, part, " ".join(words[1:]))
@@ -112,7 +114,7 @@ def save(desk: ShellSession, words: Sequence[str]) -> None:
     try:
         file = open(name, "xb")  # noqa: SIM115  # it is closed below, or taken away
     except FileExistsError:
-        raise ShellError(f"{name} is there already") from None
+        raise ShellError(f"{name} already exists") from None
     try:
         with file:
             octets = sum(file.write(piece) for piece in _pieces(desk, number))
@@ -134,9 +136,10 @@ def _save_part(desk: ShellSession, number: int, word: str, name: str) -> None:
     parts = message.read(bytes(octets)).parts
     chosen = next((part for part in parts if str(part.number) == word), None)
     if chosen is None:
-        raise ShellError(f"message {number} has {len(parts)} parts, and no part {plain(word)}")
+        count = wording.counted(len(parts), "part")
+        raise ShellError(f"unknown part {plain(word)}; message {number} has {count}")
     if chosen.end >= MOST_SHOWN:
-        raise ShellError(f"message {number} is too large for that: save {number}")
+        raise ShellError(f"message {number} is too large to decode; use save {number}")
     path = Path(name).expanduser()
     if name and not path.is_dir():
         files.save_as(path, chosen.content)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from restante.cli.shell.session import ShellSession
 
-LOST = "The marks are lost with it: nothing was deleted."
+LOST = "The marks are lost, so nothing was deleted."
 
 
 def run_interactive(desk: ShellSession, read: Callable[[], str]) -> int:
@@ -47,7 +47,7 @@ def run_script(desk: ShellSession, lines: Iterable[str]) -> int:
         deletions.quit_(desk)
     except ExitShell as leave:
         return leave.code or int(not well)
-    raise AssertionError("one can only leave")
+    raise AssertionError("quit raises ExitShell")
 
 
 def greet(desk: ShellSession) -> None:
@@ -89,7 +89,9 @@ def _stopped(desk: ShellSession) -> None:
     screen.say()
     if not desk.talking:
         return
-    screen.trouble("Stopped. The rest would still come, so the connection was closed.")
+    screen.trouble(
+        "Interrupted. The connection was closed, because the rest of the reply was still due."
+    )
     _cut(desk)
     _again(desk)
 
@@ -97,14 +99,14 @@ def _stopped(desk: ShellSession) -> None:
 def _broken(desk: ShellSession, error: RemoteError) -> None:
     screen = desk.screen
     if not desk.connected:
-        screen.trouble(f"No connection: {error.text}")
+        screen.trouble(f"Cannot connect: {error.text}")
         return
-    screen.trouble(f"The connection is over: {error.text}")
+    screen.trouble(f"The connection ended: {error.text}")
     _cut(desk)
     if not screen.interactive:
         raise ExitShell(1)
     with contextlib.suppress(ShellError):
-        if screen.ask("Connect again?", default=True):
+        if screen.ask("Reconnect?", default=True):
             _again(desk)
 
 
@@ -121,7 +123,7 @@ def _again(desk: ShellSession) -> None:
     except KeyboardInterrupt:
         desk.screen.say()
     except RemoteError as error:
-        desk.screen.trouble(f"No connection: {error.text}")
+        desk.screen.trouble(f"Cannot connect: {error.text}")
 
 
 @contextlib.contextmanager

@@ -51,8 +51,8 @@ def idle_text(seconds: float) -> str:
     if seconds < WARN:
         return ""
     if seconds < SHORTEST:
-        return f"idle {minutes} min; the server may hang up after {SHORTEST // MINUTE}"
-    return f"idle {minutes} min; the server may have hung up"
+        return f"idle {minutes} min; the server may disconnect after {SHORTEST // MINUTE}"
+    return f"idle {minutes} min; the server may have disconnected"
 
 
 class Hide(Processor):

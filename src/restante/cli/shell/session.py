@@ -70,7 +70,7 @@ class ShellSession:
     def wire(self) -> Iterator[Maildrop]:
         """Give the maildrop; whatever breaks the block off, except an -ERR, leaves `talking`."""
         if self._drop is None:
-            self.screen.say("Connecting again.")
+            self.screen.say("Reconnecting.")
             self.connect()
         if self._trouble is not None:
             raise self._trouble
@@ -113,7 +113,7 @@ class ShellSession:
         there = self.messages()
         for number in numbers:
             if number not in there:
-                raise ShellError(f"there is no message {number}: there are {len(there)}")
+                raise ShellError(f"unknown message {number}; the mailbox has {len(there)}")
         return numbers
 
     def look(self, numbers: Iterable[int]) -> None:
@@ -165,6 +165,5 @@ def _head(answer: bytes | ServerRefusedError) -> Head:
 def marked_text(desk: ShellSession) -> str:
     """Return the question before marked messages are removed."""
     marked = desk.marked
-    return (
-        f"{wording.messages(len(marked))} will be deleted for good: {desk.names(marked)}. Commit?"
-    )
+    count = wording.messages(len(marked))
+    return f"{count} will be deleted permanently: {desk.names(marked)}. Commit?"
