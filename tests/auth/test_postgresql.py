@@ -23,6 +23,7 @@ from support.live import wait_until
 from support.programs import need
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
+CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"
 HASH = password_hashing.hash_password(Secret(b"secret"))
 
 
@@ -123,8 +124,26 @@ def test_the_row_says_which_account_it_is(database: Database) -> None:
 )
 def test_all_else_is_refused_alike(database: Database, user: str, password: bytes) -> None:
     """implied/no-user-enumeration."""
+    accounts = PostgresqlAuthenticator(database.dsn, QUERY, CHECK)
     with pytest.raises(CredentialsError, match="wrong name or password"):
-        verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, password))
+        verify(accounts, (user, password))
+
+
+@pytest.mark.parametrize("user", ["nobody@example.com", "a\0b"])
+def test_login_before_any_name_was_found(database: Database, user: str) -> None:
+    """Until the query has found a name, an unknown one may be the fault of the query."""
+
+    async def log_in() -> None:
+        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
+            for ask in (accounts.verify(user, Secret(b"secret")), accounts.identify(user)):
+                with pytest.raises(UnavailableError, match="found nobody since the start"):
+                    await ask
+            with pytest.raises(CredentialsError):  # a known name with a wrong password
+                await accounts.verify("ann@example.com", Secret(b"wrong"))
+            with pytest.raises(CredentialsError):
+                await accounts.verify(user, Secret(b"secret"))
+
+    asyncio.run(log_in())
 
 
 def test_a_name_in_capitals_is_looked_for_as_it_is_then_in_lower_case(database: Database) -> None:
@@ -171,7 +190,7 @@ def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
     monkeypatch.setattr(PostgresqlAuthenticator, "_row", row)
     for user in ("Ann@example.com", "Nobody@example.com"):
         with pytest.raises(CredentialsError):
-            verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, b"wrong"))
+            verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, b"wrong"))
     names = ["Ann@example.com", "ann@example.com", "Nobody@example.com", "nobody@example.com"]
     assert asked == names
 
@@ -188,7 +207,7 @@ def test_the_administrator_is_told_why(
     database: Database, user: str, password: bytes, reason: str
 ) -> None:
     with pytest.raises(CredentialsError) as caught:
-        verify(PostgresqlAuthenticator(database.dsn, QUERY), (user, password))
+        verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, password))
     assert caught.value.reason == reason
 
 
@@ -236,9 +255,6 @@ def test_query_that_finds_nobody_any_more(database: Database) -> None:
             assert await accounts.owner("ann@example.com") == "ann"
 
     asyncio.run(through_an_empty_table())
-
-
-CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"
 
 
 def test_mail_before_any_name_was_found(database: Database) -> None:

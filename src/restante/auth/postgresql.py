@@ -37,7 +37,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
 
     A query that no longer finds any account, not even the last ones, is a fault and proves nothing.
     `check` is a query without parameters that returns a row while the accounts are there. It is
-    asked as long as no name was found. Without it, no mail is refused in that time.
+    asked as long as no name was found. Without it, an unknown name proves nothing in that time.
     """
 
     def __init__(self, dsn: Secret, query: str, check: str | None = None) -> None:
@@ -91,8 +91,6 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         row = await self._row(name)
         await self._check_query(row)
         if not row:
-            if not self._found and self._check is None:
-                raise UncertainError("PostgreSQL: the query has found nobody since the start")
             raise CredentialsError("unknown name")
         return _identity(name, row).name
 
@@ -110,11 +108,17 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         return next((found for found in rows if found[1]), (user, None))
 
     async def _check_query(self, row: Mapping[str, object] | None) -> None:
-        """Raise UnavailableError: the query finds none of the accounts that it found before."""
+        """Raise UnavailableError: nothing shows that the query can find an account.
+
+        That takes a name that is found, now or once more, or a row of the query `check`. Raises
+        UncertainError: no name was found yet, and there is no such query.
+        """
         if row:
             return
         if not self._found:
-            if self._check is not None and await self._fetch(self._check) is None:
+            if self._check is None:
+                raise UncertainError("PostgreSQL: the query has found nobody since the start")
+            if await self._fetch(self._check) is None:
                 raise UnavailableError("PostgreSQL: the query that checks the accounts finds none")
             return
         for name in reversed(tuple(self._found)):
