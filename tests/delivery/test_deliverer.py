@@ -75,7 +75,7 @@ def test_turns_are_given_back_once(hung: Hung) -> None:
     for task in hung.hung:
         task.cancel()
     hung.loop.turn()
-    assert hung.office._doors._value == AT_ONCE
+    assert hung.office._slots._value == AT_ONCE
 
 
 def test_sum(hung: Hung) -> None:

@@ -29,10 +29,10 @@ TRY_AGAIN = (75, 77)  # of sysexits.h; where a permission is missing, Postfix ke
 _BEFORE = (b"LHLO me", b"MAIL FROM:<bob@example.com>", b"RCPT TO:<ann>", b"DATA")
 _LAZY = (
     "cli.commands.deliver",
-    "cli.options.delivery",
     "delivery.deliverer",
+    "delivery.recipients",
     "delivery.trace_headers",
-    "server.components",
+    "server.backends",
 )
 
 

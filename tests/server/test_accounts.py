@@ -13,7 +13,7 @@ import structlog
 from restante.auth import passwd_file, password_hashing, scram
 from restante.auth.passwd_entry import replace_credentials
 from restante.protocol.secret import Secret
-from restante.server import components
+from restante.server import backends, components
 from restante.server.config.loader import ConfigError, load
 from support.live import Client, wait_until
 from support.process import serving
@@ -140,7 +140,7 @@ def refused(folder: Path) -> str:
     """Return why the accounts in a folder cannot be used."""
     flags = {"mail": {"folder": folder}, "accounts": {"users": folder / "users"}}
     with pytest.raises(ConfigError) as caught:
-        components.authenticator(load(None, flags), structlog.get_logger())
+        backends.build_accounts(load(None, flags), structlog.get_logger())
     return str(caught.value)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from restante.server.context import Utf8HeaderPolicy
+from restante.server.policies import Utf8HeaderPolicy
 from support.live import Client, Live, serving
 
 PLAIN = b"Subject: a\n\nhello\n"

@@ -1,4 +1,4 @@
-"""Puts messages into maildrops, and says how that went."""
+"""Delivers messages into maildrops, and returns what became of them."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _BY_NUMBER = {
 
 @dataclass(slots=True, kw_only=True)
 class Deliverer:
-    """What all deliveries share."""
+    """Finds recipients and delivers; all connections of a process share one."""
 
     store: Store
     recipients: Recipients
     log: FilteringBoundLogger
     delimiter: str = "+"
-    _doors: asyncio.Semaphore = field(
+    _slots: asyncio.Semaphore = field(
         init=False, default_factory=lambda: asyncio.Semaphore(AT_ONCE)
     )
 
     async def resolve(self, address: str) -> str | DeliveryReply:
-        """Return the owner of an address's maildrop, or why there is none."""
+        """Return the owner of an address's maildrop, or the reply that rejects the address."""
         if not _is_address(address):
             return replies.BAD_ADDRESS
         try:
@@ -62,12 +62,12 @@ class Deliverer:
     async def deliver(
         self, owner: str, message: bytes, trace_: Envelope, via: str
     ) -> DeliveryReply:
-        """Put a message into a maildrop. Only DELIVERED says that it is there, and durable."""
+        """Deliver a message into a maildrop. Only DELIVERED says that it is there, and durable."""
         begun = time.monotonic()
-        told = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
+        names = {"via": via, "user": owner, "recipient": trace_.recipient, "sender": trace_.sender}
         uid = error = ""
         try:
-            async with asyncio.timeout(PATIENCE), self._turn():
+            async with asyncio.timeout(PATIENCE), self._slot():
                 whole = trace_headers.add_trace_headers(message, trace_)
                 uid = await self.store.deliver(owner, whole)
             outcome = replies.DELIVERED
@@ -84,7 +84,7 @@ class Deliverer:
             error = "incident"
             self.log.exception("incident", via=via)
         seconds = round(time.monotonic() - begun, 3)
-        log = self.log.bind(**told, octets=len(message), seconds=seconds)
+        log = self.log.bind(**names, octets=len(message), seconds=seconds)
         if outcome is replies.DELIVERED:
             log.info("delivered", uid=uid)
         else:
@@ -92,17 +92,17 @@ class Deliverer:
         return outcome
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it while the block runs, but no longer than ten seconds."""
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold one of the slots while the block runs, but no longer than ten seconds."""
         given_back = False
 
         def give_back() -> None:
             nonlocal given_back
             if not given_back:
                 given_back = True
-                self._doors.release()
+                self._slots.release()
 
-        await self._doors.acquire()
+        await self._slots.acquire()
         timer = asyncio.get_running_loop().call_later(SLOW, give_back)
         try:
             yield
@@ -112,14 +112,14 @@ class Deliverer:
 
 
 def _is_address(address: str) -> bool:
-    """Tell whether this may stand in a header: nothing in it can begin another line."""
+    """Return whether an address can stand in a header: it cannot begin another line."""
     return bool(address) and address.isprintable()
 
 
 def reply_for(error: StoreError) -> DeliveryReply:
-    """Return what to say of a store's error: never its own text, which is for the log.
+    """Return the reply for an error of the store. The error's own text is for the log only.
 
-    None of them is final: it is the administrator who mends them, and the MTA keeps the mail.
+    No reply is permanent: an administrator can repair the cause, and the MTA keeps the mail.
     """
     if isinstance(error, BusyError):
         return replies.BUSY

@@ -1,4 +1,7 @@
-"""From a configuration to the parts of a server. Raises ConfigError: files cannot be used."""
+"""The composition root: from a configuration to the parts of a server, and of delivery.
+
+Everything here raises ConfigError: files that the configuration names cannot be used.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,18 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from restante.auth.file import FileAuthenticator
-from restante.auth.interfaces import PASSWORDS, UnavailableError
+from restante.auth.interfaces import PASSWORDS
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
 from restante.server.addresses import ListenAddress
+from restante.server.backends import (
+    build_accounts,
+    build_recipients,
+    build_store,
+    check_recipients,
+    read_secret,
+)
 from restante.server.config.loader import ConfigError
-from restante.server.config.schema import COURIER, RESTANTE_UIDS, X_UIDL
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.expiry import MailExpiry
@@ -24,40 +33,29 @@ from restante.server.listener import ListenConfig
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
 from restante.server.tls.certificate_log import CertificateLog
 from restante.server.tls.certificates import Certificates
-from restante.storage.interfaces import Expires, StoreError
-from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds, MaildirStore
-from restante.storage.mbox import MboxStore
-from restante.storage.paths import Layout
+from restante.storage.interfaces import Expires
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator
 
     from structlog.typing import FilteringBoundLogger
 
     from restante.auth.interfaces import AccountDirectory
     from restante.auth.oauth import Tokens
+    from restante.delivery.listener import DeliveryListener
     from restante.server.config.schema import Config, LimitsSection
     from restante.server.limits.shared_limits import Shared
-    from restante.storage.interfaces import Store
-
-HINTS: Mapping[type[BaseException | None], str] = {
-    FileNotFoundError: "; `pop3 user add` makes one",
-    PermissionError: "; the user that the server runs as must be able to read it",
-}
-"""What to do about a file of accounts that cannot be read, by why."""
 
 
 def build_context(
     config: Config, log: FilteringBoundLogger, shared: Shared | None = None
 ) -> ServerContext:
     """Return what all connections share; `shared` is what all workers do."""
-    if not config.mail.folder.is_dir():
-        raise ConfigError([f"mail.folder: {config.mail.folder} is no folder; make it first"])
-    accounts = authenticator(config, log)
+    store = build_store(config, log)
+    accounts = build_accounts(config, log)
     tokens = _tokens(config)
     return ServerContext(
-        store=_store(config, log),
+        store=store,
         authenticator=accounts,
         log=log,
         settings=config.settings(),
@@ -139,91 +137,28 @@ def build_listeners(
     return found, known
 
 
+def build_delivery(config: Config, unknown_hint: str = "") -> list[DeliveryListener]:
+    """Return the listener for mail; nothing, if the configuration names no address for it."""
+    if not config.delivery.lmtp and not config.delivery.smtp:
+        return []
+    from restante.delivery.listener import DeliveryListener
+
+    check_recipients(config)
+    return [
+        DeliveryListener(
+            settings=config.delivery,
+            recipients=functools.partial(build_recipients, config),
+            unknown_hint=unknown_hint,
+            stop_patience=config.timeouts.stop,
+        )
+    ]
+
+
 def reload(certificates: Iterable[Certificates]) -> None:
     """Load all certificates again."""
     with _certificate_errors():
         for known in certificates:
             known.reload()
-
-
-def _store(config: Config, log: FilteringBoundLogger) -> Store:
-    def note_made(user: str, folder: Path) -> None:
-        log.info("maildir_made", user=user, folder=str(folder))
-
-    def note_skipped(user: str, reason: str) -> None:
-        log.warning("not_expired", user=user, reason=reason)
-
-    layout = Layout(config.mail.folder, config.mail.layout)
-    unique_ids = config.mail.unique_ids
-    if config.mail.format == "maildir":
-        if unique_ids == X_UIDL:
-            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" works with an mbox only'])
-        return MaildirStore(layout, _others(unique_ids), note_made, note_skipped)
-    if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
-        hint = f'leave it out for an mbox, or set "{X_UIDL}"'
-        raise ConfigError([f"mail.unique_ids: works with Maildirs only; {hint}"])
-    return MboxStore(
-        layout,
-        lambda path, problem: log.warning("mbox", path=path, problem=problem),
-        x_uidl=unique_ids == X_UIDL,
-    )
-
-
-def _others(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:
-    """Return how the server before this one made unique-ids, where they are to stay."""
-    if unique_ids == RESTANTE_UIDS:
-        return None
-    return CourierUniqueIds() if unique_ids == COURIER else DovecotUniqueIds(unique_ids)
-
-
-def authenticator(config: Config, log: FilteringBoundLogger) -> AccountDirectory:
-    """Return who may log in."""
-    section = config.accounts
-    if section.users:
-        return _file(section.users, config, log)
-    if section.pam:
-        from restante.auth.pam import PamAuthenticator
-
-        return PamAuthenticator(section.pam)
-    from restante.auth.postgresql import PostgresqlAuthenticator
-
-    assert section.postgresql_dsn_file is not None
-    assert section.postgresql_query is not None
-    dsn = Secret(_read("accounts.postgresql_dsn_file", section.postgresql_dsn_file).strip())
-    return PostgresqlAuthenticator(dsn, section.postgresql_query, section.postgresql_check)
-
-
-def _file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
-    def note_skipped(user: str, reason: str) -> None:
-        log.warning("not_expired", user=user, reason=reason)
-
-    layout = Layout(config.mail.folder, config.mail.layout)
-
-    def mail_of(name: str) -> Path | None:
-        with contextlib.suppress(StoreError):
-            return layout.folder(name)
-        return None
-
-    accounts = FileAuthenticator(
-        users,
-        lambda problem: log.warning("accounts", problem=problem),
-        config.accounts.remember,
-        alarm=lambda problem: log.error("accounts", problem=problem),
-        mail_of=mail_of,
-    )
-    try:
-        accounts.refresh()
-    except UnavailableError as error:
-        hint = HINTS.get(type(error.__cause__), "")
-        raise ConfigError([f"accounts.users: {error}{hint}"]) from error
-    return accounts
-
-
-def _read(key: str, file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
 
 
 def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
@@ -290,5 +225,5 @@ def _tokens(config: Config) -> Tokens | None:
         return JwksTokens(section.jwks, claims)
     assert section.introspection
     file = section.client_secret_file
-    secret = Secret(_read("tokens.client_secret_file", file).strip() if file else b"")
+    secret = read_secret("tokens.client_secret_file", file) if file else Secret(b"")
     return IntrospectedTokens(section.introspection, section.client, secret, claims)

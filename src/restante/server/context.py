@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import Authenticator
     from restante.auth.oauth import Tokens
+    from restante.server.policies import Utf8HeaderPolicy
     from restante.storage.interfaces import LockedMaildrop, Store
-
-
-Utf8HeaderPolicy: TypeAlias = Literal["as-stored", "surrogate", "refuse"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -110,7 +110,7 @@ def test_a_wrong_command_line_is_64(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        (["--mail", "/nowhere"], "mail.folder: /nowhere is no folder"),
+        (["--mail", "/nowhere"], "mail.folder: /nowhere does not exist"),
         (["--users", "/nowhere/users"], "accounts.users: /nowhere/users: No such file"),
         (["--config", "/nowhere/file"], "/nowhere/file: No such file"),
     ],

@@ -32,7 +32,7 @@ def test_a_mail_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     (tmp_path / "users").touch()
     result = serve("--mail", tmp_path / "mail", "--users", tmp_path / "users")
     assert result.returncode == 2
-    assert "is no folder" in result.stderr
+    assert "does not exist, or is not a folder; create it" in result.stderr
     assert not (tmp_path / "mail").exists()
 
 

@@ -21,9 +21,9 @@ EX_USAGE, EX_TEMPFAIL = 64, 75  # of sysexits.h
 
 
 class PipeCommand(click.Command):
-    """A command whose every end is a code that an MTA understands.
+    """A command whose exit codes MTAs understand.
 
-    What nobody foresaw is EX_TEMPFAIL: an MTA takes a code it does not know for a final no.
+    An unforeseen error exits with EX_TEMPFAIL: an MTA returns the mail for a code it does not know.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -89,31 +89,23 @@ def _config(file: Path | None, given: dict[str, Path | str | None]) -> Config:
 
 
 async def _deliver(config: Config, user: str, sender: str | None) -> tuple[DeliveryReply, str]:
-    """Return how it ended, and what the log says of it."""
-    from restante.cli.options import delivery
-    from restante.delivery.deliverer import Deliverer
+    """Return how the delivery ended, and what it logged."""
     from restante.delivery.replies import DeliveryReply
-    from restante.server import components, event_log
+    from restante.server import backends, event_log
 
     log, writer = event_log.configure_log("text", lines := io.StringIO())
     try:
-        service = components.build_context(config, log)
-        office = Deliverer(
-            store=service.store,
-            recipients=delivery.recipients(config, service.authenticator),
-            log=log,
-            delimiter=config.delivery.recipient_delimiter,
-        )
-        outcome = await office.resolve(user)
+        deliverer = backends.build_deliverer(config, log)
+        outcome = await deliverer.resolve(user)
         if not isinstance(outcome, DeliveryReply):
-            outcome = await _put(office, outcome, user, sender, config.delivery.message_size)
+            outcome = await _put(deliverer, outcome, user, sender, config.delivery.message_size)
     finally:
         writer.close()
     return outcome, lines.getvalue()
 
 
 async def _put(
-    office: Deliverer, owner: str, user: str, sender: str | None, most: int
+    deliverer: Deliverer, owner: str, user: str, sender: str | None, most: int
 ) -> DeliveryReply:
     from restante.delivery import replies, trace_headers
 
@@ -123,7 +115,7 @@ async def _put(
     message, named = trace_headers.strip_from_line(message)
     if sender is None:
         sender = named if named is not None else trace_headers.return_path(message) or ""
-    return await office.deliver(
+    return await deliverer.deliver(
         owner, message, trace_headers.Envelope(trace_headers.sender(sender), user), "pipe"
     )
 

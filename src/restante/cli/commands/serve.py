@@ -92,9 +92,8 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
 
     Options override the configuration file.
     """
-    from restante.cli.options import delivery
     from restante.delivery.listener import DeliveryListenError
-    from restante.server import app, listener
+    from restante.server import app, components, listener
     from restante.server.addresses import resolve_socket_path
     from restante.server.config import loader
 
@@ -113,7 +112,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
         tell = functools.partial(_tell_demo, demo, loaded.delivery.smtp) if demo else lambda _: None
-        app.run(loaded, tell, delivery.listeners(loaded, hint), renew=None if demo else load)
+        app.run(loaded, tell, components.build_delivery(loaded, hint), renew=None if demo else load)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     except listener.ListenError as error:

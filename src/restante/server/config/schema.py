@@ -8,10 +8,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 
 from restante.protocol.server.settings import ProtocolSettings
-from restante.server.connection.transport import ClearText
-from restante.server.context import Utf8HeaderPolicy
 from restante.server.event_log import Format
 from restante.server.limits.server_limits import MAX_CONNECTIONS, MAX_PER_ADDRESS, MAX_PER_USER
+from restante.server.policies import ClearText, Utf8HeaderPolicy
 
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 MOST_WORKERS = 64

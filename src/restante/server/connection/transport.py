@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from restante.protocol.server.settings import ConnectionSecurity
 from restante.server.connection.proxy_protocol import UNKNOWN, plain_address, read_header
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.server.connection.proxy_protocol import ProxiedTls, ProxyHeader
+    from restante.server.policies import ClearText
     from restante.server.tls.certificates import Certificates
 
-ClearText: TypeAlias = Literal["loopback", "always", "never"]
 Network: TypeAlias = IPv4Network | IPv6Network
 
 BEHIND_TLS = ConnectionSecurity(tls=True, announce_bindings=False)

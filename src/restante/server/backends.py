@@ -1,0 +1,160 @@
+"""From a configuration to the mail store and the accounts, and to what delivers from a pipe.
+
+`pop3 deliver` runs once for each message, so this module loads only what it uses. Everything here
+raises ConfigError: files that the configuration names cannot be used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, cast
+
+from restante.auth.interfaces import UnavailableError
+from restante.protocol.secret import Secret
+from restante.server.config.loader import ConfigError
+from restante.server.config.schema import COURIER, RESTANTE_UIDS, X_UIDL
+from restante.storage.interfaces import StoreError
+from restante.storage.paths import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.file import FileAuthenticator
+    from restante.auth.interfaces import AccountDirectory, Authenticator
+    from restante.delivery.deliverer import Deliverer
+    from restante.delivery.recipients import Recipients
+    from restante.server.config.schema import Config
+    from restante.storage.interfaces import Store
+    from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
+
+HINTS: Mapping[type[BaseException | None], str] = {
+    FileNotFoundError: "; `pop3 user add` makes one",
+    PermissionError: "; the user that the server runs as must be able to read it",
+}
+"""What to do about a file of accounts that cannot be read, by why."""
+
+
+def build_store(config: Config, log: FilteringBoundLogger) -> Store:
+    """Return the store of all maildrops."""
+    folder = config.mail.folder
+    if not folder.is_dir():
+        raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
+
+    def note_made(user: str, folder: Path) -> None:
+        log.info("maildir_made", user=user, folder=str(folder))
+
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
+    layout = Layout(folder, config.mail.layout)
+    unique_ids = config.mail.unique_ids
+    if config.mail.format == "maildir":
+        from restante.storage.maildir import MaildirStore
+
+        if unique_ids == X_UIDL:
+            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" works with an mbox only'])
+        return MaildirStore(layout, _other_unique_ids(unique_ids), note_made, note_skipped)
+    if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
+        hint = f'leave it out for an mbox, or set "{X_UIDL}"'
+        raise ConfigError([f"mail.unique_ids: works with Maildirs only; {hint}"])
+    from restante.storage.mbox import MboxStore
+
+    return MboxStore(
+        layout,
+        lambda path, problem: log.warning("mbox", path=path, problem=problem),
+        x_uidl=unique_ids == X_UIDL,
+    )
+
+
+def _other_unique_ids(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:
+    """Return how another server made the unique-ids that stay; None for Restante's own."""
+    from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
+
+    if unique_ids == RESTANTE_UIDS:
+        return None
+    return CourierUniqueIds() if unique_ids == COURIER else DovecotUniqueIds(unique_ids)
+
+
+def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirectory:
+    """Return the accounts: a file, PAM or a database."""
+    section = config.accounts
+    if section.users:
+        return _account_file(section.users, config, log)
+    if section.pam:
+        from restante.auth.pam import PamAuthenticator
+
+        return PamAuthenticator(section.pam)
+    from restante.auth.postgresql import PostgresqlAuthenticator
+
+    assert section.postgresql_dsn_file is not None
+    assert section.postgresql_query is not None
+    dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
+    return PostgresqlAuthenticator(dsn, section.postgresql_query, section.postgresql_check)
+
+
+def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:
+    from restante.auth.file import FileAuthenticator
+
+    def note_skipped(user: str, reason: str) -> None:
+        log.warning("not_expired", user=user, reason=reason)
+
+    layout = Layout(config.mail.folder, config.mail.layout)
+
+    def mail_of(name: str) -> Path | None:
+        with contextlib.suppress(StoreError):
+            return layout.folder(name)
+        return None
+
+    accounts = FileAuthenticator(
+        users,
+        lambda problem: log.warning("accounts", problem=problem),
+        config.accounts.remember,
+        alarm=lambda problem: log.error("accounts", problem=problem),
+        mail_of=mail_of,
+    )
+    try:
+        accounts.refresh()
+    except UnavailableError as error:
+        hint = HINTS.get(type(error.__cause__), "")
+        raise ConfigError([f"accounts.users: {error}{hint}"]) from error
+    return accounts
+
+
+def read_secret(key: str, file: Path) -> Secret:
+    """Return the secret in a file that the setting `key` names."""
+    try:
+        return Secret(file.read_bytes().strip())
+    except OSError as error:
+        raise ConfigError([f"{key}: {file}: {error.strerror}"]) from error
+
+
+def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
+    """Return what `pop3 deliver` uses: it needs the store and the accounts, and no server."""
+    from restante.delivery.deliverer import Deliverer
+
+    check_recipients(config)
+    return Deliverer(
+        store=build_store(config, log),
+        recipients=build_recipients(config, build_accounts(config, log)),
+        log=log,
+        delimiter=config.delivery.recipient_delimiter,
+    )
+
+
+def build_recipients(config: Config, accounts: Authenticator) -> Recipients:
+    """Return the users that may get mail."""
+    from restante.delivery.recipients import AccountRecipients, FolderRecipients
+
+    kind = config.delivery.recipients
+    if kind == "folders" or (kind == "auto" and config.accounts.pam):
+        return FolderRecipients(Layout(config.mail.folder, config.mail.layout))
+    return AccountRecipients(cast("AccountDirectory", accounts))
+
+
+def check_recipients(config: Config) -> None:
+    """Reject PAM as a directory: it would call every name unknown, and all mail would bounce."""
+    if config.delivery.recipients == "accounts" and config.accounts.pam:
+        raise ConfigError(['delivery.recipients: PAM cannot list accounts; use "folders"'])
