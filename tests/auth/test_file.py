@@ -147,6 +147,48 @@ def test_file_half_written(tmp_path: Path) -> None:
         asyncio.run(accounts.owner("bob"))
 
 
+@pytest.mark.parametrize("before", ["there", "empty", "replaced"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_lock_still_to_come(tmp_path: Path, before: str, end: str) -> None:
+    """A last line without its end opens no account before the file has stayed the same."""
+    file, now = tmp_path / "users", 1000.0
+    file.touch(0o600)
+    file.write_text(f"ann:{HASH}\nbob:{HASH}::::::nologin\n")
+    accounts = FileAuthenticator(file, lambda _: None, clock=lambda: now)
+    with pytest.raises(CredentialsError):
+        asyncio.run(accounts.verify("bob", Secret(b"secret")))
+    if before == "empty":
+        file.write_text("")
+        with pytest.raises(UnavailableError):
+            asyncio.run(accounts.verify("bob", Secret(b"secret")))
+    elif before == "replaced":
+        os.link(file, tmp_path / "old")  # its inode is not free
+        file.unlink()
+    file.write_text(f"ann:{HASH}\nbob:{HASH}{end}")
+    if not end:
+        for method in ("verify", "identify", "owner"):
+            with pytest.raises(UnavailableError, match="until a moment ago"):
+                asyncio.run(ask(accounts, method, "bob"))
+        assert asyncio.run(accounts.verify("ann", Secret(b"secret"))) == Identity("ann")
+        now += SETTLE
+    assert asyncio.run(accounts.verify("bob", Secret(b"secret"))) == Identity("bob")
+
+
+def test_only_line_without_an_end(tmp_path: Path) -> None:
+    """A file of one line without an end works at the start, and a while after a change."""
+    file, now = tmp_path / "users", 1000.0
+    file.touch(0o600)
+    file.write_text(f"ann:{OTHER}")
+    alarms: list[str] = []
+    accounts = FileAuthenticator(file, lambda _: None, alarm=alarms.append, clock=lambda: now)
+    assert asyncio.run(accounts.verify("ann", Secret(b"other"))) == Identity("ann")
+    file.write_text(f"ann:{HASH}")
+    with pytest.raises(UnavailableError, match="no end yet"):
+        asyncio.run(accounts.verify("ann", Secret(b"secret")))
+    now += SETTLE
+    assert asyncio.run(accounts.verify("ann", Secret(b"secret"))) == Identity("ann")
+
+
 @pytest.mark.parametrize("first", ["empty", "part", "comment", "missing"])
 def test_file_written_in_steps(tmp_path: Path, first: str) -> None:
     """A name that the first of many steps takes away is unknown only a while after the last."""

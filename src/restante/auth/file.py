@@ -17,7 +17,7 @@ from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from restante.auth.passwd_entry import PasswdEntry
@@ -40,7 +40,8 @@ class FileAuthenticator:
 
     Nothing permanent follows from a file that is missing, unreadable or without a usable line: all
     methods raise UnavailableError then. The same holds for a line that cannot be used, and for a
-    name that a change in place has just removed, since the file may be half written.
+    name that a change in place has just removed, since the file may be half written. The last line
+    of a changed file counts only with its end, or after the file has stayed the same for a while.
     """
 
     def __init__(  # noqa: PLR0913  # the last three have defaults
@@ -61,6 +62,7 @@ class FileAuthenticator:
         self._problem = ""  # why it cannot be used, as it was told last
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
+        self._has_cut_line = False  # the last line had no end, and was left out
         self._accounts: dict[str, PasswdEntry] = {}
         self._in_lower_case: dict[str, PasswdEntry] = {}
         self._useless: frozenset[str] = frozenset()
@@ -82,21 +84,24 @@ class FileAuthenticator:
         try:
             status = os.stat(self._path)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
-            if stamp == self._read_at:
+            settled = stamp == self._read_at
+            if settled and not (self._has_cut_line and self._clock() >= self._vanished_until):
                 return
-            accounts = passwd_file.read(self._path)
+            trust = settled or not self._read_at
+            accounts = passwd_file.read(self._path, trust_last_line=trust)
         except OSError as error:
             raise self._cannot_use(error.strerror or "it cannot be read") from error
-        self._note_vanished(accounts.known, replaced=self._read_at[:1] != stamp[:1])
+        self._note_vanished(accounts, replaced=self._read_at[:1] != stamp[:1])
+        self._has_cut_line = accounts.cut is not None
         self._read_at = stamp
         self._problem = ""
         self._remembered.clear()
         self._accounts = accounts.known
-        self._key = accounts.key or self._own_key
+        self._key = accounts.key or (self._key if self._has_cut_line else self._own_key)
         self._in_lower_case = {name.lower(): a for name, a in accounts.known.items()}
         self._useless = accounts.useless
         self._note_offers()
-        if self._looks and not accounts.key:
+        if self._looks and not accounts.key and not self._has_cut_line:
             self._warn(f"{self._path}: {NO_KEY}")
         if self._mail_of:
             for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
@@ -104,17 +109,17 @@ class FileAuthenticator:
         for problem in accounts.problems:
             self._warn(problem)
 
-    def _note_vanished(self, known: Mapping[str, PasswdEntry], *, replaced: bool) -> None:
+    def _note_vanished(self, accounts: passwd_file.PasswdFile, *, replaced: bool) -> None:
         """Note the names that a change took away, unless a whole file took the place of another.
 
         A file may be written in many steps, the first of which makes it empty or removes it.
         """
         now, usable = self._clock(), bool(self._accounts) and not self._problem
-        if replaced and usable:
-            self._vanished = frozenset()
-            return
         earlier = self._vanished if not usable or now < self._vanished_until else ()
-        self._vanished = frozenset({*self._accounts, *earlier} - known.keys())
+        gone = set() if replaced and usable else {*self._accounts, *earlier}
+        if accounts.cut is not None:
+            gone.add(accounts.cut)
+        self._vanished = frozenset(gone - accounts.known.keys())
         self._vanished_until = now + SETTLE
 
     def _cannot_use(self, reason: str) -> UnavailableError:
@@ -147,7 +152,8 @@ class FileAuthenticator:
         """Return the account of a name. Raises UnavailableError: nobody can say now."""
         self.refresh()
         if not self._accounts:
-            raise self._cannot_use("no line of it can be used")
+            cut = "its only line has no end yet" if self._has_cut_line else ""
+            raise self._cannot_use(cut or "no line of it can be used")
         account = self._accounts.get(user) or self._accounts.get(user.lower())
         if account is None and self._vanished:
             self._check_vanished(candidate_names(user))

@@ -50,14 +50,21 @@ class PasswdFile:
     problems: list[str]
     useless: frozenset[str]  # names whose lines were left out, also as they were perhaps meant
     key: bytes | None  # for what is made up for unknown names
+    cut: str | None = None  # the name in a last line that was left out, "" for no name
 
 
-def read(path: Path) -> PasswdFile:
-    """Read a file of accounts. Raises OSError; a bad line is told of and left out."""
+def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
+    """Read a file of accounts. Raises OSError; a bad line is told of and left out.
+
+    A last line without an end may be the first half of one, without the word that locks it. It is
+    left out unless `trust_last_line` holds.
+    """
     known: dict[str, PasswdEntry] = {}
     useless = set()
     problems = list(_openness(path))
-    lines = read_lines(path)
+    text = _read_text(path)
+    lines = _split(text)
+    cut = None if trust_last_line or not text or text.endswith("\n") else _name(lines.pop())
     for place, line in enumerate(lines, 1):
         name = _name(line)
         if not name:
@@ -75,7 +82,7 @@ def read(path: Path) -> PasswdFile:
         problems += [f"{where}: {doubt}" for doubt in dovecot_fields.field_warnings(others)]
     if all(account.lock for account in known.values()):
         problems.append(f"{path}: {NOBODY}")
-    return PasswdFile(known, problems, frozenset(useless), _key(lines))
+    return PasswdFile(known, problems, frozenset(useless), _key(lines), cut)
 
 
 def _locked_out(account: PasswdEntry, others: list[str]) -> Iterator[str]:
@@ -152,9 +159,16 @@ def index_of(lines: list[str], name: str) -> int | None:
 
 def read_lines(path: Path) -> list[str]:
     """Return the lines of a file of accounts, without their ends. Raises OSError."""
+    return _split(_read_text(path))
+
+
+def _read_text(path: Path) -> str:
     if stat.S_ISFIFO(path.stat().st_mode):  # to read it would wait for a writer
         raise OSError(errno.EINVAL, "it is a pipe, and not a file", str(path))
-    text = path.read_text(errors="surrogateescape")
+    return path.read_text(errors="surrogateescape")
+
+
+def _split(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
