@@ -151,7 +151,7 @@ def test_only_a_file_that_is_not_there_is_to_be_made(
     (tmp_path / "users").mkdir()
     assert refused(tmp_path).endswith("users: Is a directory")
 
-    def denied(_: Path) -> None:
+    def denied(_: Path, **_options: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(passwd_file, "read", denied)
