@@ -17,7 +17,7 @@ TLS_OF_SMALL = (
     Scenario("login", " resumed", _RESUMED),
     Scenario("poll", " resumed", _RESUMED),
 )
-TLS_OF_LARGE = (Scenario("drain", " TLS", {"tls": 1}),)
+TLS_OF_LARGE = (Scenario("drain", " TLS", {"tls": 1}, seconds=1.5),)
 
 
 def tls(place: Place) -> None:

@@ -31,11 +31,13 @@ class Scenario(NamedTuple):
         name: The load's name for it.
         suffix: What the measure's name has behind that.
         options: More options of the load.
+        seconds: How long it is measured at a time.
     """
 
     name: str
     suffix: str = ""
     options: Mapping[str, float] = {}
+    seconds: float = 0.5
 
     @property
     def measure(self) -> str:
@@ -44,7 +46,7 @@ class Scenario(NamedTuple):
 
 
 OF_SMALL = tuple(map(Scenario, ("login", "poll", "drain", "pipelined", "top", "dele")))
-OF_LARGE = (Scenario("poll", " 1000"), Scenario("drain", " 1000"))
+OF_LARGE = (Scenario("poll", " 1000"), Scenario("drain", " 1000", seconds=1.5))
 
 
 def small(place: Place, peers: list[str]) -> None:
@@ -130,7 +132,7 @@ def measure(place: Place, server: Running, scenario: Scenario, sizes: dict[str, 
     """
     found = place.load(
         server, scenario.name, users=sizes["users"], messages=sizes["messages"],
-        connections=min(8, sizes["users"]), seconds=place.seconds(0.5),
+        connections=min(8, sizes["users"]), seconds=place.seconds(scenario.seconds),
         exact=server.name != "Twisted",  # which tells the size of the file
         **scenario.options,
     )  # fmt: skip
@@ -144,7 +146,8 @@ def _note(place: Place, name: str, what: str, found: Result) -> None:
     fetches = what.startswith(("drain", "pipelined"))
     place.figures.note(what, name, found.megabytes if fetches else found.rate)
     place.figures.note(f"{what}, load", name, found.cpu / found.seconds)
-    if found.sessions:
-        place.figures.note(f"{what}, processor", name, found.server_cpu / found.sessions * 1e3)
+    if fetches and found.octets:
         cost = found.server_cpu * 1e3 / (found.octets / 2**20)
         place.figures.note(f"{what}, ms a MiB", name, cost)
+    if found.sessions:
+        place.figures.note(f"{what}, processor", name, found.server_cpu / found.sessions * 1e3)

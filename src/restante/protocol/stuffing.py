@@ -126,17 +126,20 @@ class TopStuffer(DotStuffer):
         return stored[:place]
 
 
-def encode_message(stored: bytes) -> tuple[bytes, int]:
-    """Return a whole message's wire form, terminator included, and its size as LIST counts it."""
+def encode_message(stored: bytes, status: bytes = b"") -> tuple[bytes, int]:
+    """Return a whole message's wire form, and its size as LIST counts it.
+
+    A status line comes before it, and the terminator behind it.
+    """
     if stored and not stored.endswith(b"\n"):
         stored += CRLF
     sent, size = to_wire(stored, True)  # noqa: FBT003  # its twin in C takes no keywords
-    return sent + TERMINATOR, size
+    return b"".join((status, sent, TERMINATOR)), size  # one copy
 
 
-def encode_top(stored: bytes, lines: int) -> bytes:
-    """Return what TOP sends of a whole message, terminator included."""
-    return encode_message(TopStuffer(lines).cut(stored))[0]
+def encode_top(stored: bytes, lines: int, status: bytes = b"") -> bytes:
+    """Return what TOP sends of a whole message, behind a status line."""
+    return encode_message(TopStuffer(lines).cut(stored), status)[0]
 
 
 def contains_top(beginning: bytes, lines: int) -> bool:

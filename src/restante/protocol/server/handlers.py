@@ -154,8 +154,7 @@ def retr(session: Session, number: int) -> Reply:
     size = session.view.contents.sizes[index]
     status = say("{octets} octets", session.language).replace(b"{octets}", b"%d" % size)
     if isinstance(stored, bytes):
-        reply, octets = stuffing.encode_message(stored)
-        reply = status + reply
+        reply, octets = stuffing.encode_message(stored, status)
     else:
         wire = stuffing.DotStuffer()
         yield from SendMultiline(status, stored, wire)
@@ -170,7 +169,7 @@ def top(session: Session, number: int, lines: int) -> Reply:
     """Send a message's header and so many lines of its body. RFC 1939 section 7."""
     stored = yield from OpenMessage(session.view.require_readable(number), lines)
     if isinstance(stored, bytes):
-        return OK + stuffing.encode_top(stored, lines)
+        return stuffing.encode_top(stored, lines, OK)
     yield from SendMultiline(OK, stored, stuffing.TopStuffer(lines))
     return b""
 
