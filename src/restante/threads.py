@@ -83,7 +83,7 @@ class Threads:
         self._error = error
         self._most = most
         self._most_each = most if most_each is None else most_each
-        self._patience = patience
+        self.patience = patience
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -103,7 +103,7 @@ class Threads:
         `error` makes: no thread became free in time.
         """
         call = _Call(user, work, give_back)
-        timer = asyncio.get_running_loop().call_later(self._patience, self._withdraw, call)
+        timer = asyncio.get_running_loop().call_later(self.patience, self._withdraw, call)
         self._submit(call)
         try:
             return await call.future

@@ -49,7 +49,7 @@ def _seen(store: MboxStore, file: Path) -> Mail | None:
     if file.exists():
         os.utime(file, (OLD_SECONDS, OLD_SECONDS))
     try:
-        maildrop = store._try_open("ann")
+        maildrop = store.open_blocking("ann")
     except StoreError:
         return None
     assert maildrop is not None, "nobody else holds it"
@@ -65,16 +65,16 @@ def _seen(store: MboxStore, file: Path) -> Mail | None:
 
 
 def _whole(maildrop: MboxMaildrop, index: int) -> bytes:
-    body = maildrop._read(index)
+    body = maildrop.read_blocking(index)
     assert isinstance(body, bytes), "a small message that nobody changes is read at once"
     return body
 
 
 def _remove(store: MboxStore, uids: list[str]) -> None:
-    maildrop = store._try_open("ann")
+    maildrop = store.open_blocking("ann")
     assert maildrop is not None
     try:
-        assert maildrop._try_remove([maildrop.contents.uids.index(uid) for uid in uids])
+        assert maildrop.remove_blocking([maildrop.contents.uids.index(uid) for uid in uids])
     finally:
         maildrop.release()
 

@@ -125,7 +125,7 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
     for folder in (box, box / "new", box / "cur"):  # long ago, and other names at another time
         names = b"/".join(sorted(os.listdir(os.fsencode(folder))))
         os.utime(folder, ns=(OLD, OLD + zlib.crc32(names)))
-    maildrop = store._try_open("ann", box)
+    maildrop = store.open_blocking("ann", box)
     assert maildrop is not None, "nobody else holds it"
     try:
         contents = maildrop.contents
@@ -147,12 +147,12 @@ def _look(store: MaildirStore, box: Path, files: Files) -> Seen:
 
 
 def _whole(maildrop: MaildirMaildrop, index: int) -> bytes:
-    body = maildrop._find_and_open(index, None)
+    body = maildrop.read_blocking(index, None)
     if isinstance(body, bytes):
         return body
     assert isinstance(body, FileChunks)
-    text = b"".join(chunks(body._file))  # without an event loop
-    os.close(body._file)
+    text = b"".join(chunks(body.file))  # without an event loop
+    os.close(body.file)
     return text
 
 

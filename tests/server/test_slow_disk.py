@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from restante.storage.disk_latency import DiskLatency
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from support.live import Client, Live, serving
@@ -52,8 +53,13 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
 
 
 @pytest.fixture
-def live(disk: SlowDisk, tmp_path: Path) -> Iterator[Live]:
-    with serving(MaildirStore(Layout(tmp_path))) as live:
+def latency() -> DiskLatency:
+    return DiskLatency()
+
+
+@pytest.fixture
+def live(disk: SlowDisk, latency: DiskLatency, tmp_path: Path) -> Iterator[Live]:
+    with serving(MaildirStore(Layout(tmp_path), latency=latency)) as live:
         live.add("ann", "secret", LETTER, BIG)
         live.add("bob", "secret", LETTER)
         yield live
@@ -71,8 +77,8 @@ def fetch_and_remove_everything(live: Live) -> None:
         assert client.say("QUIT") == b"+OK Logging out.\r\n"
 
 
-def fetch_until_the_disk_is_trusted(live: Live, client: Client) -> None:
-    while not live.service.store._pace.is_fast:  # type: ignore[attr-defined]
+def fetch_until_the_disk_is_trusted(latency: DiskLatency, client: Client) -> None:
+    while not latency.is_fast:
         client.say("RETR 1")
         client.read_lines()
 
@@ -101,10 +107,12 @@ def test_the_event_loop_never_asks_a_slow_disk(live: Live, disk: SlowDisk) -> No
     assert loop_thread(live) not in disk.asked_by
 
 
-def test_a_disk_that_falls_asleep_stops_the_others_once(live: Live, disk: SlowDisk) -> None:
+def test_a_disk_that_falls_asleep_stops_the_others_once(
+    live: Live, latency: DiskLatency, disk: SlowDisk
+) -> None:
     with live.connect() as client:
         client.log_in("ann", "secret")
-        fetch_until_the_disk_is_trusted(live, client)
+        fetch_until_the_disk_is_trusted(latency, client)
         disk.late = LATE
         for _ in range(5):
             client.say("RETR 1")
@@ -112,11 +120,13 @@ def test_a_disk_that_falls_asleep_stops_the_others_once(live: Live, disk: SlowDi
     assert disk.asked_by.count(loop_thread(live)) == 1
 
 
-def test_a_quick_disk_is_asked_without_a_thread(live: Live, disk: SlowDisk) -> None:
+def test_a_quick_disk_is_asked_without_a_thread(
+    live: Live, latency: DiskLatency, disk: SlowDisk
+) -> None:
     disk.late = 1e-9
     with live.connect() as client:
         client.log_in("ann", "secret")
-        fetch_until_the_disk_is_trusted(live, client)
+        fetch_until_the_disk_is_trusted(latency, client)
         client.say("RETR 1")
         client.read_lines()
     assert loop_thread(live) in disk.asked_by

@@ -18,14 +18,14 @@ SITE = """
 import os, sys, time
 if len(sys.argv) > 1 and sys.argv[1] == "serve":
     from restante.storage.maildir.store import MaildirStore
-    original = MaildirStore._try_open
-    def _try_open(self, owner, folder):
+    original = MaildirStore.open_blocking
+    def open_blocking(self, owner, folder):
         if owner == "stuck":
             time.sleep(3600)
         return original(self, owner, folder)
-    MaildirStore._try_open = _try_open
+    MaildirStore.open_blocking = open_blocking
     from restante.storage.disk_threads import DISK
-    DISK._patience = 0.5
+    DISK.patience = 0.5
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from restante.storage.disk_threads import DISK
 from restante.storage.interfaces import Store
 from restante.storage.maildir import MaildirStore
 from restante.storage.mbox import MboxStore
@@ -31,8 +32,8 @@ class Gate:
     def around(self, original: Callable[..., Any]) -> Callable[..., Any]:
         def held_up(*arguments: Any) -> Any:
             maildrop = original(*arguments)
-            self.opened += 1
-            if self.opened == 1:
+            self.opened += hasattr(maildrop, "release")
+            if self.opened == 1 and not self.reached.is_set():
                 self.reached.set()
                 self.go_on.wait(20)
             return maildrop
@@ -50,7 +51,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def gate(store: Store, monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
     asyncio.run(store.deliver("ann", LETTER))
-    monkeypatch.setattr(store, "_try_open", gate.around(store._try_open))  # type: ignore[attr-defined]
+    run = DISK.run
+
+    def run_at_gate(user: str, work: Callable[[], Any], give_back: Any = None) -> Any:
+        return run(user, gate.around(work), give_back)
+
+    monkeypatch.setattr(DISK, "run", run_at_gate)
     return gate
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -74,7 +73,7 @@ def test_own_threads_taken() -> None:
     async def test(hung: Hung) -> None:
         threads = disk()
         tasks = await hang(threads, hung, "ann", 2)
-        threads._patience = 0
+        threads.patience = 0
         with pytest.raises(StoreError, match="this user's threads wait for it") as caught:
             await threads.run("ann", hung)
         assert not caught.value.permanent
@@ -89,12 +88,12 @@ def test_all_threads_taken() -> None:
     async def test(hung: Hung) -> None:
         threads = disk(most=2)
         tasks = await hang(threads, hung, "ann", 2)
-        threads._patience = 0
+        threads.patience = 0
         with pytest.raises(StoreError, match="all threads wait for it"):
             await threads.run("bob", hung)
         hung.end.set()
         await asyncio.gather(*tasks, return_exceptions=True)
-        threads._patience = 30
+        threads.patience = 30
         assert await threads.run("bob", lambda: "done") == "done"
 
     run(test)
@@ -124,20 +123,28 @@ def test_given_back() -> None:
     run(test)
 
 
-def test_given_back_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_back_late() -> None:
     """So is one that is there already in the moment in which its task is cancelled."""
 
     async def test(_: Hung) -> None:
         given_back: list[str] = []
+        threads, loop = disk(most=1), asyncio.get_running_loop()
+        begin, both = threading.Event(), threading.Event()
 
-        def answer(call: Any) -> None:
-            call.future.set_result("lock")
-            task.cancel()
+        def lock() -> str:
+            begin.wait(20)
+            return "lock"
 
-        threads, loop = disk(), asyncio.get_running_loop()
-        monkeypatch.setattr(threads, "_submit", lambda call: loop.call_soon(answer, call))
-        task = asyncio.create_task(threads.run("ann", str, given_back.append))
-        await asyncio.gather(task, return_exceptions=True)
+        def cancel() -> None:  # the same thread, after the result was handed over
+            loop.call_soon_threadsafe(task.cancel)
+            both.set()
+
+        task = asyncio.create_task(threads.run("ann", lock, given_back.append))
+        after = asyncio.create_task(threads.run("ann", cancel))
+        await asyncio.sleep(0)
+        begin.set()
+        assert both.wait(20), "the event loop stands still until then"
+        await asyncio.gather(task, after, return_exceptions=True)
         assert task.cancelled()
         assert given_back == ["lock"]
 

@@ -17,9 +17,11 @@ class DiskLatency:
     that falls asleep, or hangs somewhere in a network, makes the others wait once, then no more.
     """
 
-    __slots__ = ("_quick_in_row",)
+    __slots__ = ("_quick_in_row", "long")
 
-    def __init__(self) -> None:
+    def __init__(self, long: float = LONG) -> None:
+        """`long`: seconds; an answer that takes longer did not come from memory."""
+        self.long = long
         self._quick_in_row = 0
 
     @property
@@ -29,4 +31,4 @@ class DiskLatency:
 
     def note(self, begun: float) -> None:
         """Take note of an answer that was asked for at this time, by time.monotonic()."""
-        self._quick_in_row = 0 if time.monotonic() - begun > LONG else self._quick_in_row + 1
+        self._quick_in_row = 0 if time.monotonic() - begun > self.long else self._quick_in_row + 1

@@ -270,7 +270,7 @@ class FileChunks:
     """
 
     def __init__(self, file: int, octets: int, path: str, user: str = "") -> None:
-        self._file = file
+        self.file = file
         self._path = path
         self._user = user  # whose share of the threads it is read by
         self._octets = octets
@@ -293,22 +293,22 @@ class FileChunks:
 
     async def _next(self) -> bytes:
         wanted = min(CHUNK, self._octets - self._place)
-        chunk = read_if_cached(self._file, wanted, self._place) if wanted > 0 else None
+        chunk = read_if_cached(self.file, wanted, self._place) if wanted > 0 else None
         if chunk is None:  # the disk must move, or the file has grown
-            work = functools.partial(os.pread, self._file, CHUNK, self._place)
+            work = functools.partial(os.pread, self.file, CHUNK, self._place)
             return await DISK.run(self._user, work)
         await asyncio.sleep(0)
         return chunk
 
     def close(self) -> None:
         """Close the file, which nothing reads."""
-        file, self._file = self._file, -1
+        file, self.file = self.file, -1
         if file >= 0:
             close_quietly(file)
 
     async def aclose(self) -> None:
         """Close the file. Raises StoreError, and even then it is closed: never do it twice."""
-        file, self._file = self._file, -1
+        file, self.file = self.file, -1
         if file >= 0:
             with as_store_error("a message cannot be closed", self._path):
                 os.close(file)

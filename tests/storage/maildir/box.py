@@ -37,8 +37,7 @@ class Box:
 
     def restart(self) -> None:
         """Look at it as a server that was just started: it remembers nothing."""
-        self.store = MaildirStore(Layout(self.root))
-        self.store._pace = Quick()
+        self.store = MaildirStore(Layout(self.root), latency=Quick())
 
     @property
     def cache(self) -> Path:

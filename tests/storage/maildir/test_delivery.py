@@ -30,9 +30,9 @@ def test_a_delivery_that_fails_leaves_nothing(
         raise OSError(number, os.strerror(number))
 
     if call == "write":
-        monkeypatch.setattr(delivery, "_write", write_half(number))
+        monkeypatch.setattr(delivery, "write_synced", write_half(number))
     elif call == "open":
-        monkeypatch.setattr(delivery, "_write", fail)
+        monkeypatch.setattr(delivery, "write_synced", fail)
     else:
         monkeypatch.setattr(os, call, fail)
     with pytest.raises(StoreError) as caught:

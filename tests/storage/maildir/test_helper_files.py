@@ -141,10 +141,10 @@ def test_a_file_of_sizes_is_read_no_further_than_it_is_of_use(
     known: size_cache.Known = {uid: (10**18, 10**18, 2 * 10**18)}
     root = os.open(box.folder, os.O_RDONLY)
     try:
-        size_cache._save(known, root)
-        assert size_cache._load(root, 1) == known
-        size_cache._save(known | {"v" * 70: known[uid]}, root)
-        assert size_cache._load(root, 1) == {}
+        size_cache.save(known, root)
+        assert size_cache.load(root, 1) == known
+        size_cache.save(known | {"v" * 70: known[uid]}, root)
+        assert size_cache.load(root, 1) == {}
     finally:
         os.close(root)
 

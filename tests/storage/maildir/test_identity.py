@@ -384,14 +384,14 @@ def test_a_file_system_that_numbers_files_in_its_own_way_works(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its folders list other inode numbers than its files have."""
-    look = scan._look
+    look = scan.list_entries
 
     def odd(folders: Folders) -> Iterator[MaildirEntry]:
         for entry in look(folders):
             yield entry._replace(inode=entry.inode + 1_000_000)
 
-    monkeypatch.setattr(scan, "_look", odd)
-    monkeypatch.setattr(refresh, "_updated", lambda *_: None)
+    monkeypatch.setattr(scan, "list_entries", odd)
+    monkeypatch.setattr(refresh, "update", lambda *_: None)
     for name in ("new/1.a", "new/2.b"):
         box.put(name)
     assert len(box.texts()) == 2

@@ -36,8 +36,7 @@ class Homes:
         self.restart()
 
     def restart(self) -> None:
-        self.store = MaildirStore(Layout(self.root, "{user}/Maildir"))
-        self.store._pace = Quick()
+        self.store = MaildirStore(Layout(self.root, "{user}/Maildir"), latency=Quick())
 
     def swap(self) -> None:
         """Put a link to Bob's Maildir in the place of Ann's."""

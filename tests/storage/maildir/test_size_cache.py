@@ -23,14 +23,14 @@ def test_a_size_that_was_counted_is_not_counted_again(
     box.put("new/1.a", MIXED)
     box.put("cur/2.b,S=5:2,S", MIXED)
     assert box.sizes() == [ON_WIRE, ON_WIRE]
-    monkeypatch.setattr(size_cache, "_count", pytest.fail)
+    monkeypatch.setattr(size_cache, "count", pytest.fail)
     assert box.sizes() == [ON_WIRE, ON_WIRE]
 
 
 def test_the_field_w_saves_all_counting(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """policy/w-size."""
     box.put(f"new/1.a,S=29,W={ON_WIRE}", MIXED)
-    monkeypatch.setattr(size_cache, "_count", pytest.fail)
+    monkeypatch.setattr(size_cache, "count", pytest.fail)
     assert box.sizes() == [ON_WIRE]
     assert not box.cache.exists()
 
@@ -111,7 +111,7 @@ def test_a_cache_of_the_wrong_shape_is_made_anew_even_with_a_right_checksum(
     box: Box, text: bytes
 ) -> None:
     box.put("new/1.a", MIXED)
-    box.cache.write_bytes(size_cache._head(text) + b"\n" + text)
+    box.cache.write_bytes(size_cache.head_of(text) + b"\n" + text)
     assert box.sizes() == [ON_WIRE]
 
 

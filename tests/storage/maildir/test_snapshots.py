@@ -135,7 +135,7 @@ def test_a_message_without_a_size_in_its_name_is_counted_and_the_others_are_not_
 ) -> None:
     box.put("cur/1.a,W=21:2,S")
     settled(box)
-    monkeypatch.setattr(refresh, "_listed", lambda *_: pytest.fail("listed anew"))
+    monkeypatch.setattr(refresh, "list_anew", lambda *_: pytest.fail("listed anew"))
     for number in (2, 3, 4):
         box.put(f"new/{number}.b")
         assert box.sizes() == [21] * number
@@ -199,13 +199,14 @@ def test_a_folder_in_place_of_the_locked_one_stays_as_it_is(box: Box, lock: bool
     assert other.read_bytes() == b"another\n"
 
 
-def test_a_slow_disk_is_left_to_the_threads(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_disk_is_left_to_the_threads(box: Box) -> None:
+    latency = DiskLatency(long=60)
+    box.store = MaildirStore(Layout(box.root), latency=latency)
     box.put("new/1.a")
     settled(box)
-    box.store._pace = slow = DiskLatency()
     for _ in range(disk_latency.ENOUGH):
-        slow.note(time.monotonic() + 60)
-    monkeypatch.setattr(disk_latency, "LONG", 0.0)
+        latency.note(time.monotonic())
+    latency.long = 0.0
     assert at_hand(box) == ["1.a"]
     assert at_hand(box) is None
 
@@ -288,7 +289,7 @@ def test_one_message_more_of_many_is_worked_into_what_is_known(
     for number in range(50):
         box.put(f"cur/{number + 100}.a,W=9:2,S", b"A: b\n\nx\n")
     settled(box)
-    monkeypatch.setattr(refresh, "_listed", lambda *_: pytest.fail("listed anew"))
+    monkeypatch.setattr(refresh, "list_anew", lambda *_: pytest.fail("listed anew"))
     box.put("new/125.b,W=9", b"A: b\n\nx\n")
     assert box.uids()[26] == "125.b,W=9"
     assert len(box.sizes()) == 51

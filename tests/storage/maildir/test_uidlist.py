@@ -38,8 +38,7 @@ def with_list(box: Box, text: bytes, form: str = DEFAULT) -> Path:
     file = box.folder / "dovecot-uidlist"
     file.write_bytes(text)
     os.utime(file, (1_000_000_000, 1_000_000_000))
-    box.store = MaildirStore(Layout(box.root), DovecotUniqueIds(form))
-    box.store._pace = Quick()
+    box.store = MaildirStore(Layout(box.root), DovecotUniqueIds(form), latency=Quick())
     return file
 
 
@@ -186,7 +185,7 @@ def test_unique_ids_stay_when_flags_change_and_others_come_and_go(
     box.put("cur/2.b:2,")
     with_list(box, HEAD + b"1 :1.a\n2 :2.b\n")
     aging = settled(box)
-    monkeypatch.setattr(refresh, "_listed", lambda *_: pytest.fail("listed anew"))
+    monkeypatch.setattr(refresh, "list_anew", lambda *_: pytest.fail("listed anew"))
     file = file.rename(box.folder / "cur/1.a:2,RS")
     assert box.uids() == [FIRST, SECOND]
     aging.age()
@@ -234,7 +233,7 @@ def test_a_list_that_changed_just_now_is_read_again_though_its_time_is_the_same(
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     now = snapshot.FolderChange(1, time.time_ns(), time.time_ns())
-    monkeypatch.setattr(snapshot, "_changed_if_there", lambda *_: now)
+    monkeypatch.setattr(snapshot, "change_of", lambda *_: now)
     assert settled(box).box.uids() == [FIRST]
     file.write_bytes(HEAD + b"2 :1.a\n")
     box.put("new/2.b")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from restante.storage.disk_latency import DiskLatency
 from restante.storage.fs import CHUNK, FileChunks
 from restante.storage.interfaces import PartialRemovalError, StoreError
 from restante.storage.maildir import MaildirStore
@@ -53,7 +54,7 @@ def test_a_file_below_a_mail_folder_that_is_named_from_here_has_its_whole_path(
 def test_a_message_that_cannot_be_opened_is_named(box: Box, *, quick: bool) -> None:
     file = box.put("cur/1.a:2,S")
     if not quick:
-        box.store._pace = type("Slow", (), {"is_fast": False, "note": lambda *_: None})()
+        box.store = MaildirStore(Layout(box.root), latency=DiskLatency(long=-1))
 
     async def read() -> None:
         maildrop = await box.store.acquire("ann", 0)

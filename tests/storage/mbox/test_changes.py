@@ -166,10 +166,11 @@ def test_what_did_not_change_is_not_read_again(box: Box, monkeypatch: pytest.Mon
 def test_a_settled_file_is_at_hand_until_it_changes(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    latency = disk_latency.DiskLatency(long=100)
+    box.store = MboxStore(Layout(box.root), latency=latency)
     box.write(ONE)
     assert box.store.open_cached("ann") is None
     monkeypatch.setattr("restante.storage.mbox.snapshot.CLOCK_GRANULARITY", -(10**12))
-    monkeypatch.setattr(disk_latency, "LONG", 100.0)
     for _ in range(disk_latency.ENOUGH):
         box.uids()
     for _ in range(2):
@@ -178,13 +179,13 @@ def test_a_settled_file_is_at_hand_until_it_changes(
         assert box.store.open_cached("ann") is None  # it is locked
         assert asyncio.run(whole(maildrop, 0)) == ONE
         maildrop.release()
-    monkeypatch.setattr(disk_latency, "LONG", -1.0)
+    latency.long = -1
     for there in (True, False):  # a slow disk is left to the threads from then on
         maildrop = box.store.open_cached("ann")
         assert (maildrop is not None) == there
         if maildrop is not None:
             maildrop.release()
-    monkeypatch.setattr(disk_latency, "LONG", 100.0)
+    latency.long = 100
     for _ in range(disk_latency.ENOUGH):
         box.uids()
     maildrop = box.store.open_cached("ann")

@@ -126,7 +126,7 @@ def test_an_mbox_that_could_not_be_unlocked_does_not_stay_open(
 ) -> None:
     """Its lock would keep the mail of other programs out for the whole session."""
     box.write(ONE)
-    real = locks._call_record_lock
+    real = locks.call_record_lock
 
     def failing(file: int, kind: int) -> None:
         if kind == fcntl.F_UNLCK:
@@ -134,7 +134,7 @@ def test_an_mbox_that_could_not_be_unlocked_does_not_stay_open(
         real(file, kind)
 
     with monkeypatch.context() as patched:
-        patched.setattr(locks, "_call_record_lock", failing)
+        patched.setattr(locks, "call_record_lock", failing)
         with pytest.raises(StoreError):
             box.uids()
         box.deliver(TWO)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from restante.storage.mbox import MboxStore
+from restante.storage.paths import Layout
 from storage.mbox.box import FROM, Box, letter
 
 ONE, TWO, THREE = letter(1), letter(2), letter(3)
@@ -73,7 +74,7 @@ def test_a_copy_keeps_its_own_in_the_eyes_of_another_process_too(box: Box) -> No
     box.write(ONE, ONE, ONE)
     uids = box.uids()
     box.remove(1)
-    box.store = type(box.store)(box.store._layout)
+    box.store = MboxStore(Layout(box.root))
     assert box.uids() == [uids[0], uids[2]]
 
 
@@ -85,7 +86,7 @@ def with_x_uidl(text: bytes, uid: bytes) -> bytes:
 @pytest.fixture
 def old(box: Box) -> Box:
     """A box that keeps the unique-ids of another server."""
-    box.store = MboxStore(box.store._layout, x_uidl=True)
+    box.store = MboxStore(Layout(box.root), x_uidl=True)
     return box
 
 

@@ -49,8 +49,13 @@ def test_a_file_beside_an_mbox_is_named(box: Box, monkeypatch: pytest.MonkeyPatc
         box.uids()
 
 
-def test_an_mbox_from_which_a_message_cannot_be_read_or_removed_is_named(box: Box) -> None:
+def test_an_mbox_from_which_a_message_cannot_be_read_or_removed_is_named(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
     box.write(letter(1))
+
+    def fail(*_: object) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     async def use() -> None:
         maildrop = await box.store.acquire("ann", 0)
@@ -58,7 +63,8 @@ def test_an_mbox_from_which_a_message_cannot_be_read_or_removed_is_named(box: Bo
         box.file.mkdir()
         with pytest.raises(StoreError, match=ending_in(box.file)):
             await maildrop.remove([0])
-        maildrop._file = -1
+        for call in ("pread", "preadv"):
+            monkeypatch.setattr(os, call, fail)
         with pytest.raises(StoreError, match=ending_in(box.file)):
             await whole(maildrop, 0)
         maildrop.release()

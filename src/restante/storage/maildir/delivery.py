@@ -24,7 +24,7 @@ def deliver(maildrop: int, message: bytes) -> str:
     name = _new_name(message)
     with open_dir_temporarily("tmp", maildrop) as tmp, open_dir_temporarily("new", maildrop) as new:
         try:
-            _write(name, tmp, message)
+            write_synced(name, tmp, message)
             os.rename(name, name, src_dir_fd=tmp, dst_dir_fd=new)
             os.fsync(new)
         except BaseException:
@@ -51,7 +51,8 @@ def _new_name(message: bytes) -> str:
     return f"{now // 1_000_000_000}.{unique}.{_HOST},{size}"
 
 
-def _write(name: str, tmp: int, message: bytes) -> None:
+def write_synced(name: str, tmp: int, message: bytes) -> None:
+    """Write a new file and sync it. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(name, flags, 0o600, dir_fd=tmp), "wb") as file:
         chown_like_parent(file.fileno(), tmp)

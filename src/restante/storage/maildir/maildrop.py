@@ -79,7 +79,7 @@ class MaildirMaildrop:
                 pass  # it was renamed, or the disk must move
             except OSError as error:
                 raise store_error(CANNOT_OPEN, error, self._folder) from error
-        work = functools.partial(self._find_and_open, index, lines)
+        work = functools.partial(self.read_blocking, index, lines)
         return DISK.run(self._folder, work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
@@ -154,7 +154,8 @@ class MaildirMaildrop:
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
         evidence.note(entry.inode, status)
 
-    def _find_and_open(self, index: int, lines: int | None) -> Body:
+    def read_blocking(self, index: int, lines: int | None) -> Body:
+        """Do what `read` does, in the thread of the caller. Raises StoreError."""
         with as_store_error(CANNOT_OPEN, self._folder):
             try:
                 return self._open(index, lines, wait=True)

@@ -57,11 +57,11 @@ def refresh(
     updated = None
     if known is not None and known.stamp.sizes == stamp.sizes and known.still_names(stamp):
         with contextlib.suppress(OSError):  # of one file: the long look shows it all the same
-            updated = _updated(known, stamp, held, others)
+            updated = update(known, stamp, held, others)
         now = FolderStamp.of(held.root, uidlist=list_file)
         if now._replace(sizes=stamp.sizes) != stamp:
             updated = None  # names may have been missed while they moved: look long
-    entries, contents, exact, prints, plain = updated or _listed(held, others, settled=settled)
+    entries, contents, exact, prints, plain = updated or list_anew(held, others, settled=settled)
     stamp = stamp._replace(sizes=sizes_changed(held.root))
     if settled:  # no file has changed its name just now
         prints = {}
@@ -70,7 +70,8 @@ def refresh(
     )
 
 
-def _listed(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -> ScanResult:
+def list_anew(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -> ScanResult:
+    """List all messages without what was known before. Raises OSError."""
     unique_id = uid_function(others, held.root)
     entries: Sequence[MaildirEntry] = list_messages(held.folders, held.owner)
     octets: Sequence[int | None]
@@ -94,7 +95,7 @@ def _prints(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple
             yield entry.inode, print_of(status)
 
 
-def _updated(
+def update(
     known: MaildirSnapshot, stamp: FolderStamp, held: LockedMaildir, others: UniqueIds | None
 ) -> ScanResult | None:
     """Return what was known with what changed since; None where that is not to be told.

@@ -139,7 +139,7 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
     entries: list[MaildirEntry] = []
     for _ in range(MOST_LOOKS):
         before = folders.changed_at()
-        entries = list(_look(folders))
+        entries = list(list_entries(folders))
         if folders.changed_at() == before:
             break
     return entries
@@ -199,7 +199,7 @@ def inodes_agree(entries: Iterable[MaildirEntry], folders: Folders) -> bool:
     return True
 
 
-def _look(folders: Folders) -> Iterator[MaildirEntry]:
+def list_entries(folders: Folders) -> Iterator[MaildirEntry]:
     """Read new before cur: what moves on meanwhile is met twice rather than missed."""
     for folder in (NEW, CUR):
         if folders[folder] < 0:

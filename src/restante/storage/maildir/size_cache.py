@@ -45,10 +45,10 @@ class Sizes(NamedTuple):
 
 def sizes_of(entries: Sequence[MaildirEntry], held: LockedMaildir) -> Sizes:
     """Return the octets of each message; count what is not known."""
-    known = _load(held.root, len(entries))
+    known = load(held.root, len(entries))
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh != known:
-        _save(fresh, held.root)
+        save(fresh, held.root)
     return sizes
 
 
@@ -58,13 +58,13 @@ def sizes_of_new(
     """Return the octets of messages that came since; what is known of the others stays."""
     if not entries:
         return Sizes([], exact=True)
-    known = _load(held.root, len(entries) + len(others))
+    known = load(held.root, len(entries) + len(others))
     sizes, fresh = _sizes_of(entries, held.folders, known)
     if fresh:
         if len(known) > len(others):  # to look for those that are gone takes long, so not each time
             there = {entry.uid for entry in others}
             known = {uid: size for uid, size in known.items() if uid in there}
-        _save(known | fresh, held.root)
+        save(known | fresh, held.root)
     return sizes
 
 
@@ -73,11 +73,11 @@ def correct(found: Mapping[MaildirEntry, int], held: LockedMaildir, messages: in
 
     `messages`: how many there are.
     """
-    known = _load(held.root, messages)
+    known = load(held.root, messages)
     for entry, octets in found.items():
         with contextlib.suppress(OSError):
             known[entry.uid] = (octets, *_stamp(entry, held.folders))
-    _save(known, held.root)
+    save(known, held.root)
 
 
 def _sizes_of(
@@ -111,7 +111,7 @@ def _size_of(entry: MaildirEntry, folders: Folders, known: Known, fresh: Known) 
     try:
         stamp = _stamp(entry, folders)
         if remembered is None or remembered[1:] != stamp:
-            remembered = (_count(entry, folders), *stamp)
+            remembered = (count(entry, folders), *stamp)
     except FileNotFoundError:
         return None
     fresh[entry.uid] = remembered
@@ -123,7 +123,8 @@ def _stamp(entry: MaildirEntry, folders: Folders) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _count(entry: MaildirEntry, folders: Folders) -> int:
+def count(entry: MaildirEntry, folders: Folders) -> int:
+    """Read a message, and return its octets on the wire. Raises OSError."""
     file, status = open_file(entry.name, folders[entry.folder])
     try:
         return size_on_wire(plain_chunks(file, status.st_size, entry.key))
@@ -133,14 +134,14 @@ def _count(entry: MaildirEntry, folders: Folders) -> int:
         os.close(file)
 
 
-def _load(maildrop: int, messages: int) -> Known:
+def load(maildrop: int, messages: int) -> Known:
     """Return what the file holds: nothing, when it is missing, cut, garbage or too long."""
     try:
         text = read_whole(CACHE_FILE, maildrop, _most(messages))
     except OSError:
         return {}
     head, _, rest = text.partition(b"\n")
-    if head != _head(rest):
+    if head != head_of(rest):
         return {}
     try:
         return msgspec.json.decode(rest, type=Known)
@@ -153,7 +154,7 @@ def _most(messages: int) -> int:
     return (messages + SPARE) * LONGEST_RECORD
 
 
-def _save(known: Known, maildrop: int) -> None:
+def save(known: Known, maildrop: int) -> None:
     """Write the file anew. Where that fails the next session counts again, so nothing is said."""
     text = msgspec.json.encode(known)
     try:
@@ -162,12 +163,13 @@ def _save(known: Known, maildrop: int) -> None:
         return
     try:
         with open(file, "wb") as new:
-            new.write(_head(text) + b"\n" + text)
+            new.write(head_of(text) + b"\n" + text)
         os.rename(_NEW_CACHE_FILE, CACHE_FILE, src_dir_fd=maildrop, dst_dir_fd=maildrop)
     except OSError:
         with contextlib.suppress(OSError):  # a full disk needs the room
             os.unlink(_NEW_CACHE_FILE, dir_fd=maildrop)
 
 
-def _head(text: bytes) -> bytes:
+def head_of(text: bytes) -> bytes:
+    """Return the first line of the file: its version, and a checksum of the rest."""
     return _HEAD + f"{zlib.crc32(text):08x}".encode()

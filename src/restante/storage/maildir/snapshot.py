@@ -56,9 +56,9 @@ class FolderStamp(NamedTuple):
     @classmethod
     def of(cls, root: int, *, uidlist: str | None = None) -> FolderStamp:
         """Look at a maildrop's folders, file of sizes, and `uidlist`. Raises OSError."""
-        sizes = _changed_if_there(CACHE_FILE, root)
-        known = _changed_if_there(uidlist, root) if uidlist else _MISSING
-        return cls(sizes, _changed_if_there("new", root), _changed_if_there("cur", root), known)
+        sizes = change_of(CACHE_FILE, root)
+        known = change_of(uidlist, root) if uidlist else _MISSING
+        return cls(sizes, change_of("new", root), change_of("cur", root), known)
 
     def matches(self, new: int, cur: int) -> bool:
         """Tell whether open folders, -1 for a missing one, have not changed. Raises OSError."""
@@ -72,10 +72,11 @@ class FolderStamp(NamedTuple):
 
 def sizes_changed(root: int) -> FolderChange:
     """Look at a maildrop's file of sizes, which may be missing. Raises OSError."""
-    return _changed_if_there(CACHE_FILE, root)
+    return change_of(CACHE_FILE, root)
 
 
-def _changed_if_there(name: str, root: int) -> FolderChange:
+def change_of(name: str, root: int) -> FolderChange:
+    """Return when a file or folder changed last; a missing one has a value of its own."""
     try:
         status = os.lstat(name, dir_fd=root)
     except FileNotFoundError:

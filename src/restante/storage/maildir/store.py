@@ -48,6 +48,7 @@ class MaildirStore:
         unique_ids: UniqueIds | None = None,
         on_made: Callable[[str, Path], None] = lambda _user, _folder: None,
         on_skipped: Callable[[str, str], None] = lambda _user, _problem: None,
+        latency: DiskLatency | None = None,
     ) -> None:
         self._layout = layout
         self._on_made = on_made
@@ -55,7 +56,7 @@ class MaildirStore:
         self._others = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
-        self._pace = DiskLatency()
+        self._pace = latency or DiskLatency()
 
     def open_cached(self, owner: str) -> MaildirMaildrop | None:
         """Lock and open a Maildir of which nothing has changed; None where that might take time."""
@@ -76,7 +77,7 @@ class MaildirStore:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + patience
         while True:
-            work = functools.partial(self._try_open, owner, folder)
+            work = functools.partial(self.open_blocking, owner, folder)
             maildrop = await DISK.run(str(folder), work, _release)
             if maildrop is not None:
                 return maildrop
@@ -121,7 +122,7 @@ class MaildirStore:
                 self._snapshots.forget(owner)
             return expiry.remove(held, due, folder) if due else []
 
-    def _try_open(self, owner: str, folder: Path) -> MaildirMaildrop | None:
+    def open_blocking(self, owner: str, folder: Path) -> MaildirMaildrop | None:
         """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with as_store_error("a maildrop cannot be opened", folder):
             begun = time.monotonic()

@@ -164,7 +164,7 @@ def _record_locked(place: MboxPaths, file: int, *, stays_open: bool) -> Iterator
         yield writable
     finally:
         with contextlib.nullcontext() if stays_open else contextlib.suppress(OSError):
-            _call_record_lock(file, fcntl.F_UNLCK)
+            call_record_lock(file, fcntl.F_UNLCK)
 
 
 def _record_lock(file: int) -> bool:
@@ -174,11 +174,11 @@ def _record_lock(file: int) -> bool:
     """
     try:
         try:
-            _call_record_lock(file, fcntl.F_WRLCK)
+            call_record_lock(file, fcntl.F_WRLCK)
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            _call_record_lock(file, fcntl.F_RDLCK)
+            call_record_lock(file, fcntl.F_RDLCK)
             return False
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EACCES):
@@ -187,7 +187,7 @@ def _record_lock(file: int) -> bool:
     return True
 
 
-def _call_record_lock(file: int, kind: int) -> None:
+def call_record_lock(file: int, kind: int) -> None:
     """Lock or unlock the whole file, also against others in this process where that is possible.
 
     A lock of the usual sort would end when any descriptor of the file is closed anywhere in the

@@ -79,7 +79,7 @@ class MboxMaildrop:
         Raises PartialRemovalError: some are, on a full disk.
         """
         deadline = time.monotonic() + PATIENCE
-        work = functools.partial(self._try_remove, indexes)
+        work = functools.partial(self.remove_blocking, indexes)
         while indexes and not await DISK.run(str(self._place.path), work):
             if time.monotonic() > deadline:
                 raise StoreError("another program holds the mbox", path=str(self._place.path))
@@ -105,15 +105,15 @@ class MboxMaildrop:
 
     def _read_or_find(self, index: int) -> Body:
         with self._errors("a message cannot be read"):
-            body = self._read(index)
+            body = self.read_blocking(index)
             if body is None:
                 self._find_again()
-                body = self._read(index)
+                body = self.read_blocking(index)
             if body is None:
                 raise StoreError("another program changes the mbox without its locks")
             return body
 
-    def _read(self, index: int) -> Body | None:
+    def read_blocking(self, index: int) -> Body | None:
         """Return a message; None where something else is in its place."""
         file, entry = self._entry(index)
         if entry.end - entry.text <= CHUNK:
@@ -154,7 +154,7 @@ class MboxMaildrop:
                     raise LockedError("another program holds the mbox") from None
                 time.sleep(PAUSE)
 
-    def _try_remove(self, indexes: Sequence[int]) -> bool:
+    def remove_blocking(self, indexes: Sequence[int]) -> bool:
         """Remove messages; return False when another program holds the mbox."""
         with self._errors("messages cannot be removed"):
             file = self._place.open(to_write=True)

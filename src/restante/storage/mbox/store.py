@@ -41,6 +41,7 @@ class MboxStore:
         report: Callable[[str, str], None] = lambda _path, _problem: None,
         *,
         x_uidl: bool = False,
+        latency: DiskLatency | None = None,
     ) -> None:
         """`report` is called with a path and what the administrator should know of it."""
         self._layout = layout
@@ -48,7 +49,7 @@ class MboxStore:
         self._x_uidl = x_uidl
         self._open_to_all: set[str] = set()  # folders that were reported
         self._snapshots: SnapshotCache[MboxSnapshot] = SnapshotCache()
-        self._pace = DiskLatency()
+        self._pace = latency or DiskLatency()
 
     def open_cached(self, owner: str) -> MboxMaildrop | None:
         """Lock and open an mbox that has not changed; None where that might take time."""
@@ -65,7 +66,7 @@ class MboxStore:
         deadline = time.monotonic() + patience
         while True:
             try:
-                work = functools.partial(self._try_open, owner)
+                work = functools.partial(self.open_blocking, owner)
                 maildrop = await DISK.run(str(self._layout.folder(owner)), work, _release)
             except LockedByOtherError:
                 busy: BusyError = LockedError("another program holds the mbox")
@@ -139,7 +140,8 @@ class MboxStore:
         now = refresh(file, self._snapshots.get(owner), end)
         return list(expiry.due_messages(file, now, days, self._contents(now).uids).values())
 
-    def _try_open(self, owner: str) -> MboxMaildrop | None:
+    def open_blocking(self, owner: str) -> MboxMaildrop | None:
+        """Return the maildrop, or None while another session holds its lock. Raises StoreError."""
         with self._errors("an mbox cannot be opened", owner):
             return self._open(owner, None)
 

@@ -51,13 +51,14 @@ def _ascii(field: bytes, *, parsed: bool) -> bytes:
         return b""
     text = " ".join(value.decode(errors="replace").split())
     try:
-        written = _written(name, text) if parsed else _questioned(text)
+        written = write_field(name, text) if parsed else _questioned(text)
     except Exception:  # noqa: BLE001  # email's parsers fail in many ways on what is no mail
         written = _questioned(text)
     return name + b": " + written.encode() + b"\r\n"
 
 
-def _written(name: bytes, text: str) -> str:
+def write_field(name: bytes, text: str) -> str:
+    """Return the value of a field in ASCII, as encoded words where it was not."""
     kind = name.strip().lower()
     if _ADDRESSES.fullmatch(kind):
         return _addresses(text)
