@@ -35,7 +35,7 @@ DISKS = {
     Fault.NO_NAMES: (errno.EDQUOT, errno.ENOSPC),
     Fault.READ_ONLY: (errno.EROFS, errno.EROFS),
 }
-FEWER = 4  # unless all is tried, the disk fills at each so many-th call
+FEWER = 8  # unless all is tried, the disk fills at each so many-th call
 
 
 class Task(msgspec.Struct):
@@ -63,11 +63,13 @@ class Result:
 def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
     """Return all that can befall a call.
 
-    Unless `whole`, one error happens at each, and goes on at every second, and what differs little
-    is left out: to be killed before a call that changes nothing is to be killed before the next; to
-    be killed after a call is to be killed before the next, but for a client that got its answer.
+    Unless `whole`, one error happens at each that changes something and at every second other, and
+    goes on at every fourth. What differs little is left out: to be killed before a call that
+    changes nothing is to be killed before the next; to be killed after a call is to be killed
+    before the next, but for a client that got its answer.
     """
-    if whole or call.op not in HARMLESS:
+    changes = call.op not in HARMLESS
+    if whole or changes:
         yield Plan(number, Fault.KILL_BEFORE)
     if whole or call.op == "send":
         yield Plan(number, Fault.KILL_AFTER)
@@ -76,9 +78,9 @@ def faults_of(number: int, call: Call, *, whole: bool) -> Iterator[Plan]:
             yield Plan(number, Fault.TORN)
         return
     for place, error in enumerate(ERRORS):
-        if whole or place == number % 4:
+        if whole or ((changes or number % 2) and place == (number // 2) % 4):
             yield Plan(number, Fault.FAIL, error)
-        if whole or (number % 2 and place == (number // 2) % 4):
+        if whole or (number % 4 == 1 and place == (number // 4) % 4):
             yield Plan(number, Fault.FAIL_ON, error)
     if call.op in OCTETS:
         yield Plan(number, Fault.SHORT)
