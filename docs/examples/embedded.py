@@ -2,19 +2,15 @@
 
 import asyncio
 
-import structlog
-
 from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from restante.server.addresses import ListenAddress
-from restante.server.context import ServerContext
-from restante.server.listener import ListenConfig, serve_listeners
+from restante.server import Listener, Server
 from restante.storage.memory import MemoryStore
 
 
 class Accounts:
-    """An authenticator: see Authenticator in restante/auth/api.py."""
+    """An authenticator: see Authenticator in restante/auth/interfaces.py."""
 
     def __init__(self, passwords: dict[str, Secret]) -> None:
         self.passwords = passwords
@@ -30,11 +26,8 @@ async def main() -> None:
     store = MemoryStore()
     await store.deliver("ann", b"Subject: hello\n\nfrom a program\n")
     accounts = Accounts({"ann": Secret(b"secret")})
-    service = ServerContext(store=store, authenticator=accounts, log=structlog.get_logger())
-    async with serve_listeners(
-        service, [ListenConfig(ListenAddress("127.0.0.1", 1110))]
-    ) as sockets:
-        print("POP3 at", *sockets[0].getsockname())
+    async with Server(store, accounts, [Listener("127.0.0.1", 1110)]) as server:
+        print("POP3 at", *server.addresses)
         await asyncio.Event().wait()  # whatever else the program does
 
 

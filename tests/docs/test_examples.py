@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import poplib
+import re
+import smtplib
+import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import restante.server
 from examples.test_fetching import *  # noqa: F403
+from restante.server.demo import ensure_certificate
+from restante.storage.memory import MemoryStore
 from support.live import PATIENCE
+from support.passwords import Passwords
 from support.process import free_port, wait_for_port
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -45,3 +53,38 @@ def test_the_embedded_server_serves(tmp_path: Path) -> None:
             client.quit()
         finally:
             process.kill()
+
+
+def test_the_parts_of_the_page_on_embedding_run(tmp_path: Path) -> None:
+    """A server in a thread, one with TLS, and one that accepts mail, as the page writes them."""
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "how-to/embed.md").read_text(), re.DOTALL)
+    thread, tls, recipients = blocks[1:4]
+    certificate, key = ensure_certificate(tmp_path)
+    accounts, store = Passwords(), MemoryStore()
+    accounts.known["ann"] = "secret"
+    names = {**vars(restante.server), "Path": Path, "store": store, "accounts": accounts}
+    names |= {name: getattr(restante.server, name) for name in restante.server.__all__}
+    run(thread.replace("1110", "0"), names)
+    files = {"mail.pem": certificate, "mail.key": key}
+    for written, file in files.items():
+        tls = tls.replace(written, str(file))
+    run(re.sub(r'"", \d+', '"127.0.0.1", 0', tls), names)
+    run(recipients, names)
+    server = restante.server.Server(
+        store, accounts, names["listeners"], smtp="127.0.0.1:0", recipients=names["Recipients"]()
+    )
+    with server:
+        assert server.smtp_address
+        with smtplib.SMTP(server.smtp_address.host, server.smtp_address.port) as client:
+            client.sendmail("bob@example.org", "ann@example.com", "Subject: later\n\nhello\n")
+        address = server.addresses[1]
+        context = ssl.create_default_context(cafile=str(certificate))
+        pop3 = poplib.POP3_SSL(address.host, address.port, timeout=PATIENCE, context=context)
+        pop3.user("ann")
+        pop3.pass_("secret")
+        assert pop3.stat()[0] == 2
+        pop3.quit()
+
+
+def run(text: str, names: dict[str, Any]) -> None:
+    exec(compile(text, "embed.md", "exec", dont_inherit=True), names)

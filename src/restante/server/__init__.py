@@ -1,11 +1,68 @@
 """The server: an asyncio driver for the protocol, its configuration and its log.
 
-`app` runs a whole server, in one process or in the `processes` of several workers. `components`
-builds its parts from a `config`: the `context` that all connections share, the `listener`, and
-`extra_listener` for delivery. `registry` knows the live connections, and stops them. `connection`
-is one client, `tls` its encryption, `limits` what holds for all clients together, `event_log` the
-log. `background` and `expiry` run by the clock.
+A program embeds it with `Server`, from `embedding`. For `pop3 serve`, `app` runs a whole server, in
+one process or in the `processes` of several workers. `components` builds its parts from a `config`,
+`backends` the mail store and the accounts: the `context` that all connections share, the
+`listener`, and `extra_listener` for delivery. `registry` knows the live connections, and stops
+them. `connection` is one client, `tls` its encryption, `limits` what holds for all clients
+together, `event_log` the log. `background` and `expiry` run by the clock.
 
 Always: a client never sees an exception's text. Whatever a peer, a disk or another program does,
 time, memory, threads and log are bounded: docs/reference/bounds.md.
+
+API: the names in `__all__`, each loaded when it is first used. The modules are not API.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+    from restante.server.addresses import ListenAddress
+    from restante.server.embedding import Listener, Server
+    from restante.server.limits.server_limits import ServerLimits
+    from restante.server.listener import ListenError
+    from restante.server.tls.certificate_files import CertificateError, CertificateFiles
+    from restante.server.tls.certificates import Certificates
+
+__all__ = [
+    "AuthOffer",
+    "CertificateError",
+    "CertificateFiles",
+    "Certificates",
+    "ListenAddress",
+    "ListenError",
+    "Listener",
+    "ProtocolSettings",
+    "Server",
+    "ServerLimits",
+]
+
+_MODULES = {
+    "AuthOffer": "restante.protocol.server.settings",
+    "CertificateError": "restante.server.tls.certificate_files",
+    "CertificateFiles": "restante.server.tls.certificate_files",
+    "Certificates": "restante.server.tls.certificates",
+    "ListenAddress": "restante.server.addresses",
+    "ListenError": "restante.server.listener",
+    "Listener": "restante.server.embedding",
+    "ProtocolSettings": "restante.protocol.server.settings",
+    "Server": "restante.server.embedding",
+    "ServerLimits": "restante.server.limits.server_limits",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name of `__all__` when it is first used. Raises AttributeError."""
+    import importlib
+
+    if name not in _MODULES:
+        raise AttributeError(f"module 'restante.server' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return all names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -26,9 +26,8 @@ from restante.server.config.loader import ConfigError
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.expiry import MailExpiry
-from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.counters import AddressLimit
 from restante.server.limits.server_limits import ServerLimits
-from restante.server.limits.throttle import Throttle
 from restante.server.listener import ListenConfig
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
 from restante.server.tls.certificate_log import CertificateLog
@@ -69,12 +68,11 @@ def build_context(
 
 
 def _limits(limits: LimitsSection) -> ServerLimits:
-    most = limits.connections_per_address
-    return ServerLimits(
-        connections=CountLimit(limits.connections),
-        addresses=AddressLimit(most, count_loopback=limits.count_loopback),
-        users=CountLimit(limits.sessions_per_user),
-        throttle=Throttle(count_loopback=limits.count_loopback),
+    return ServerLimits.create(
+        connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
+        sessions_per_user=limits.sessions_per_user,
+        count_loopback=limits.count_loopback,
     )
 
 

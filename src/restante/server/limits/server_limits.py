@@ -44,6 +44,23 @@ class ServerLimits:
     rejected: int = field(init=False, default=0)  # connections that are not closed yet
     _note: Callable[[str, str], object] = field(init=False, default=_nowhere)
 
+    @classmethod
+    def create(
+        cls,
+        *,
+        connections: int = MAX_CONNECTIONS,
+        connections_per_address: int = MAX_PER_ADDRESS,
+        sessions_per_user: int = MAX_PER_USER,
+        count_loopback: bool = False,
+    ) -> ServerLimits:
+        """Return limits of one process; `count_loopback`: also for this machine's own clients."""
+        return cls(
+            connections=CountLimit(connections),
+            addresses=AddressLimit(connections_per_address, count_loopback=count_loopback),
+            users=CountLimit(sessions_per_user),
+            throttle=Throttle(count_loopback=count_loopback),
+        )
+
     def report_to(self, note: Callable[[str, str], object]) -> None:
         """Call `note` with the name of each limit that is reached, and with advice."""
         self._note = note

@@ -1,0 +1,196 @@
+"""A whole server inside another program: POP3, and LMTP or SMTP if you like."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import KW_ONLY, dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+import structlog
+
+from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+from restante.server.addresses import ListenAddress
+from restante.server.background import background_tasks
+from restante.server.config.schema import DeliverySection
+from restante.server.connection.transport import ListenerPolicy
+from restante.server.context import ServerContext
+from restante.server.limits.server_limits import ServerLimits
+from restante.server.listener import STOP_PATIENCE, ListenConfig, serve_listeners
+from restante.server.loop_thread import LoopThread
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Coroutine, Sequence
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import AccountDirectory, Authenticator
+    from restante.delivery.recipients import Recipients
+    from restante.server.policies import ClearText
+    from restante.server.tls.certificates import Certificates
+    from restante.storage.interfaces import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address for POP3 clients.
+
+    Attributes:
+        host: a name or an IP address; "" for all addresses of the machine.
+        port: 0 for any free port.
+        certificates: for TLS; without them, clients can only connect in clear text.
+        implicit_tls: TLS from the first octet, as on port 995; otherwise clients use STLS.
+        clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 110
+    _: KW_ONLY
+    certificates: Certificates | None = None
+    implicit_tls: bool = False
+    clear_text: ClearText = "loopback"
+
+    def config(self) -> ListenConfig:
+        """Return what the server makes of it."""
+        policy = ListenerPolicy(
+            certificates=self.certificates,
+            implicit_tls=self.implicit_tls,
+            clear_text=self.clear_text,
+        )
+        return ListenConfig(ListenAddress(self.host, self.port), policy)
+
+
+@dataclass(eq=False, repr=False)
+class Server:
+    """A server with the program's own mail store and accounts.
+
+    `async with Server(store, accounts) as server:` serves while the block runs, on the program's
+    event loop. `with Server(store, accounts) as server:` does the same in a thread, for a program
+    without one. Either way the end of the block is graceful: idle sessions end at once, a reply
+    under way has `stop_timeout` seconds, and only QUIT removes mail. No signal is handled.
+
+    Attributes:
+        store: the maildrops.
+        accounts: the users; see `restante.auth.Authenticator`.
+        listeners: where POP3 clients connect.
+        lmtp: where an MTA delivers: the file of a Unix socket, or a HOST:PORT of this machine.
+        smtp: a HOST:PORT of this machine where programs under test deliver.
+        recipients: who may get mail; None asks `accounts`, which must be an AccountDirectory.
+        settings: timeouts, the greeting and the like.
+        limits: how many connections and sessions; see `ServerLimits.create`.
+        offer: returns the mechanisms of AUTH that CAPA lists, for each new connection.
+        log: any logger of structlog.
+        stop_timeout: seconds.
+        addresses: where the server listens for POP3, with the ports that were free.
+        smtp_address: where it listens for SMTP, if it does.
+    """
+
+    store: Store
+    accounts: Authenticator
+    listeners: Sequence[Listener] = (Listener(),)
+    _: KW_ONLY
+    lmtp: str | None = None
+    smtp: str | None = None
+    recipients: Recipients | None = None
+    settings: ProtocolSettings = field(default_factory=ProtocolSettings)
+    limits: ServerLimits = field(default_factory=ServerLimits)
+    offer: Callable[[], AuthOffer] = AuthOffer
+    log: FilteringBoundLogger = field(default_factory=structlog.get_logger)
+    stop_timeout: float = STOP_PATIENCE
+    addresses: list[ListenAddress] = field(init=False, default_factory=list)
+    smtp_address: ListenAddress | None = field(init=False, default=None)
+    _running: contextlib.AsyncExitStack | None = field(init=False, default=None)
+    _started: bool = field(init=False, default=False)
+    _thread: LoopThread | None = field(init=False, default=None)
+
+    async def start(self) -> None:
+        """Listen, and serve until `stop`. A server starts once.
+
+        Raises ListenError: an address cannot be used. Raises ValueError: an address for delivery
+        is not of this machine, or nobody knows the recipients.
+        """
+        if self._started:
+            raise RuntimeError("a server starts only once")
+        self._started = True
+        context = ServerContext(
+            store=self.store,
+            authenticator=self.accounts,
+            log=self.log,
+            settings=self.settings,
+            limits=self.limits,
+            offer=self.offer,
+        )
+        async with contextlib.AsyncExitStack() as stack:
+            if self.lmtp or self.smtp:
+                await self._start_delivery(stack)
+            configs = [listener.config() for listener in self.listeners]
+            sockets = await stack.enter_async_context(
+                serve_listeners(context, configs, self.stop_timeout)
+            )
+            known = {listener.certificates: None for listener in self.listeners}
+            certificates = [one for one in known if one is not None]
+            await stack.enter_async_context(background_tasks(None, certificates))
+            self.addresses = [_address(one) for one in sockets]
+            self._running = stack.pop_all()
+
+    async def stop(self) -> None:
+        """End all sessions gracefully; a second call does nothing."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def __enter__(self) -> Self:
+        self._thread = LoopThread("restante.server")
+        try:
+            self.call(self.start())
+        except BaseException:
+            self._thread.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._thread is not None
+        self.call(self.stop())
+        self._thread.close()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the server's thread, and return its result: `store.deliver(...)`."""
+        if self._thread is None:
+            raise RuntimeError("the server does not run in a thread")
+        return self._thread.call(work)
+
+    async def _start_delivery(self, stack: contextlib.AsyncExitStack) -> None:
+        from restante.delivery.listener import DeliveryListener
+        from restante.delivery.recipients import AccountRecipients
+
+        recipients = self.recipients
+        if recipients is None:
+            if not hasattr(self.accounts, "owner"):
+                raise ValueError("delivery needs `recipients`, or accounts with a method `owner`")
+            recipients = AccountRecipients(cast("AccountDirectory", self.accounts))
+        known = recipients
+        listener = DeliveryListener(
+            settings=DeliverySection(lmtp=self.lmtp, smtp=self.smtp),
+            recipients=lambda _: known,
+            stop_patience=self.stop_timeout,
+        )
+        stack.callback(listener.close)
+        sockets = listener.open()
+        if self.smtp:
+            self.smtp_address = _address(sockets[-1])
+        await stack.enter_async_context(
+            listener.serve(sockets, self.store, self.accounts, self.log)
+        )
+
+
+def _address(opened: socket.socket) -> ListenAddress:
+    return ListenAddress(*opened.getsockname()[:2])

@@ -1,0 +1,202 @@
+"""The server inside another program."""
+
+from __future__ import annotations
+
+import asyncio
+import poplib
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import restante.server
+from delivery.door import Known
+from restante.protocol.secret import Secret
+from restante.server import (
+    CertificateFiles,
+    Certificates,
+    Listener,
+    ListenError,
+    ProtocolSettings,
+    Server,
+    ServerLimits,
+)
+from restante.server.demo import ensure_certificate
+from restante.storage.memory import MemoryStore
+from support.live import PATIENCE
+from support.passwords import Passwords
+
+LETTER = b"Subject: a\n\nhello\n"
+FREE = (Listener(port=0),)
+
+
+@pytest.fixture
+def accounts() -> Passwords:
+    accounts = Passwords()
+    accounts.known["ann"] = "secret"
+    return accounts
+
+
+def fetched(client: poplib.POP3) -> list[bytes]:
+    """Log in, and return the first message's lines; then quit."""
+    try:
+        client.user("ann")
+        client.pass_("secret")
+        lines = client.retr(1)[1]
+        client.quit()
+    finally:
+        client.close()
+    return lines
+
+
+def fetch(server: Server) -> list[bytes]:
+    address = server.addresses[0]
+    return fetched(poplib.POP3(address.host, address.port, timeout=PATIENCE))
+
+
+def test_async(accounts: Passwords) -> None:
+    """`async with` serves on the program's own loop, and the ports are free again afterwards."""
+
+    async def program() -> int:
+        store = MemoryStore()
+        await store.deliver("ann", LETTER)
+        async with Server(store, accounts, FREE) as server:
+            assert await asyncio.to_thread(fetch, server) == [b"Subject: a", b"", b"hello"]
+        return server.addresses[0].port
+
+    port = asyncio.run(program())
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+
+
+def test_thread(accounts: Passwords) -> None:
+    """`with` serves in a thread, and runs coroutines there."""
+    before = threading.active_count()
+    store = MemoryStore()
+    with Server(store, accounts, FREE) as server:
+        server.call(store.deliver("ann", LETTER))
+        assert fetch(server) == [b"Subject: a", b"", b"hello"]
+    assert threading.active_count() <= before + 1  # a thread for the disk may stay
+
+
+def test_tls(accounts: Passwords, tmp_path: Path) -> None:
+    """One certificate serves STLS and TLS from the first octet."""
+    certificate, key = ensure_certificate(tmp_path)
+    known = Certificates([CertificateFiles(certificate, key)])
+    listeners = [
+        Listener(port=0, certificates=known, clear_text="never"),
+        Listener(port=0, certificates=known, implicit_tls=True),
+    ]
+    context = ssl.create_default_context(cafile=str(certificate))
+    store = MemoryStore()
+    with Server(store, accounts, listeners) as server:
+        server.call(store.deliver("ann", LETTER))
+        plain, sealed = server.addresses
+        client = poplib.POP3(plain.host, plain.port, timeout=PATIENCE)
+        with pytest.raises(poplib.error_proto, match="STLS"):
+            client.user("ann")
+        client.stls(context)
+        assert fetched(client)
+        assert fetched(poplib.POP3_SSL(sealed.host, sealed.port, timeout=PATIENCE, context=context))
+
+
+def test_delivery(accounts: Passwords, tmp_path: Path) -> None:
+    """LMTP and SMTP deliver into the program's store."""
+    lmtp = tmp_path / "lmtp"
+    server = Server(
+        MemoryStore(),
+        accounts,
+        FREE,
+        lmtp=str(lmtp),
+        smtp="127.0.0.1:0",
+        recipients=Known("ann"),
+    )
+    with server:
+        with smtplib.LMTP(str(lmtp)) as client:
+            client.sendmail("bob@example.org", ["ann@example.com"], LETTER.decode())
+        assert fetch(server)[-1] == b"hello"
+        assert server.smtp_address
+        with smtplib.SMTP(server.smtp_address.host, server.smtp_address.port) as smtp:
+            smtp.sendmail("bob@example.org", ["ann@example.com"], LETTER.decode())
+    assert not lmtp.exists()
+
+
+def test_recipients_unknown(accounts: Passwords) -> None:
+    """Accounts that only verify passwords cannot say who gets mail."""
+    with pytest.raises(ValueError, match="recipients"):
+        Server(MemoryStore(), accounts, FREE, smtp="127.0.0.1:0").__enter__()
+
+
+def test_port_taken(accounts: Passwords, tmp_path: Path) -> None:
+    """A port in use is an error, after which nothing is left."""
+    before = threading.active_count()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listeners = [Listener(port=taken.getsockname()[1])]
+        server = Server(
+            MemoryStore(),
+            accounts,
+            listeners,
+            lmtp=str(tmp_path / "lmtp"),
+            recipients=Known("ann"),
+        )
+        with pytest.raises(ListenError, match="in use"), server:
+            pass
+    assert threading.active_count() == before
+    assert not (tmp_path / "lmtp").exists()
+
+
+def test_settings_and_limits(accounts: Passwords) -> None:
+    """A program chooses the greeting, and how many may connect."""
+    settings = ProtocolSettings(greeting="Hello.")
+    limits = ServerLimits.create(connections=1)
+    with Server(MemoryStore(), accounts, FREE, settings=settings, limits=limits) as server:
+        address = server.addresses[0]
+        first = poplib.POP3(address.host, address.port, timeout=PATIENCE)
+        assert first.getwelcome() == b"+OK Hello."
+        with socket.create_connection((address.host, address.port), PATIENCE) as second:
+            assert b"Too many connections" in second.makefile("rb").read()
+        first.close()
+
+
+def test_starts_once(accounts: Passwords) -> None:
+    """A second start is an error, and a second stop is none."""
+
+    async def program() -> None:
+        server = Server(MemoryStore(), accounts, FREE)
+        await server.start()
+        with pytest.raises(RuntimeError, match="once"):
+            await server.start()
+        await server.stop()
+        await server.stop()
+
+    asyncio.run(program())
+
+
+def test_call_without_thread(accounts: Passwords) -> None:
+    """`call` is for `with` only."""
+    work = asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="thread"):
+        Server(MemoryStore(), accounts, FREE).call(work)
+    work.close()
+
+
+def test_names() -> None:
+    """`restante.server` has the names that it lists, and loads none of them before."""
+    assert set(restante.server.__all__) <= set(dir(restante.server))
+    for name in restante.server.__all__:
+        assert getattr(restante.server, name)
+    program = "import sys, restante.server; print('asyncio' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
+
+
+def test_secret_stays(accounts: Passwords) -> None:
+    """A server's text shows no password."""
+    assert "secret" not in repr(Server(MemoryStore(), accounts, FREE)) + repr(Secret(b"secret"))
