@@ -167,7 +167,7 @@ def retr(session: Session, number: int) -> Reply:
 
 def top(session: Session, number: int, lines: int) -> Reply:
     """Send a message's header and so many lines of its body. RFC 1939 section 7."""
-    stored = yield from OpenMessage(session.view.require_readable(number), lines)
+    stored: Body = yield OpenMessage(session.view.require_readable(number), lines)
     if isinstance(stored, bytes):
         return stuffing.encode_top(stored, lines, OK)
     yield from SendMultiline(OK, stored, stuffing.TopStuffer(lines))
