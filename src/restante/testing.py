@@ -10,33 +10,26 @@ It is the server that `pop3 serve` runs, in a thread with an event loop of its o
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
 import tempfile
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import CredentialsError
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity, ProtocolSettings
-from restante.server import demo, event_log
-from restante.server.addresses import ListenAddress
-from restante.server.connection.transport import ListenerPolicy
-from restante.server.context import ServerContext
-from restante.server.listener import ListenConfig, serve_listeners
+from restante.server import demo, embedding, event_log
+from restante.server.embedding import Listener
 from restante.server.tls.certificate_files import CertificateFiles
 from restante.server.tls.certificates import Certificates
 from restante.storage.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["Server", "serving"]
-
-T = TypeVar("T")
 
 HOST = "127.0.0.1"
 PATIENCE = 10  # seconds for a session under way, when one asks what is left
@@ -58,7 +51,7 @@ class Server:
     port: int
     tls_port: int | None
     certificate: Path | None
-    _loop: asyncio.AbstractEventLoop = field(repr=False)
+    _server: embedding.Server = field(repr=False)
     _store: MemoryStore = field(repr=False)
     _accounts: _Accounts = field(repr=False)
     _log: io.StringIO = field(repr=False)
@@ -77,7 +70,7 @@ class Server:
 
         Sessions under way do not see it. Line ends may be LF or CR LF: clients get CR LF.
         """
-        return _call(self._loop, self._store.deliver(user, message))
+        return self._server.call(self._store.deliver(user, message))
 
     def messages(self, user: str) -> list[bytes]:
         """Return the octets of the messages of `user`, as they were delivered.
@@ -85,7 +78,7 @@ class Server:
         Waits until no session holds the maildrop. Raises `restante.storage.BusyError` after 10
         seconds.
         """
-        return _call(self._loop, _everything(self._store, user))
+        return self._server.call(_everything(self._store, user))
 
     @property
     def log(self) -> str:
@@ -104,31 +97,31 @@ def serving(*, tls: bool = False, settings: ProtocolSettings | None = None) -> I
     with contextlib.ExitStack() as stack:
         log, writer = event_log.configure_log("text", lines)
         stack.callback(writer.close)
-        certificate, listens = None, [ListenConfig(ListenAddress(HOST, 0))]
+        certificate, listeners = None, [Listener(HOST, 0)]
         if tls:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="restante-")))
             certificate, key = demo.ensure_certificate(folder)
             known = Certificates([CertificateFiles(certificate, key)])
-            listens = [ListenConfig(ListenAddress(HOST, 0), ListenerPolicy(certificates=known))]
-            listens += [
-                ListenConfig(
-                    ListenAddress(HOST, 0), ListenerPolicy(certificates=known, implicit_tls=True)
-                )
+            listeners = [
+                Listener(HOST, 0, certificates=known),
+                Listener(HOST, 0, certificates=known, implicit_tls=True),
             ]
-        service = ServerContext(
-            store=store, authenticator=accounts, log=log, settings=settings or ProtocolSettings()
+        server = embedding.Server(
+            store,
+            accounts,
+            listeners,
+            settings=settings or ProtocolSettings(),
+            log=log,
+            stop_timeout=STOP_PATIENCE,
         )
-        loop = stack.enter_context(_loop_in_thread())
-        serve = contextlib.AsyncExitStack()
-        stack.callback(lambda: _call(loop, serve.aclose()))
-        entered = serve.enter_async_context(serve_listeners(service, listens, STOP_PATIENCE))
-        ports = [socket.getsockname()[1] for socket in _call(loop, entered)]
+        stack.enter_context(server)
+        ports = [address.port for address in server.addresses]
         yield Server(
             host=HOST,
             port=ports[0],
             tls_port=ports[1] if tls else None,
             certificate=certificate,
-            _loop=loop,
+            _server=server,
             _store=store,
             _accounts=accounts,
             _log=lines,
@@ -154,22 +147,3 @@ async def _everything(store: MemoryStore, user: str) -> list[bytes]:
         return [maildrop.read(index) for index in range(len(maildrop.contents.uids))]
     finally:
         maildrop.release()
-
-
-@contextlib.contextmanager
-def _loop_in_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    """Run an event loop in a thread while the block runs."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="restante.testing", daemon=True)
-    thread.start()
-    try:
-        yield loop
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-def _call(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T]) -> T:
-    """Do something on the server's loop, and return what comes of it."""
-    return asyncio.run_coroutine_threadsafe(work, loop).result()
