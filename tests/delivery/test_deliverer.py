@@ -75,7 +75,12 @@ def test_turns_are_given_back_once(hung: Hung) -> None:
     for task in hung.hung:
         task.cancel()
     hung.loop.turn()
-    assert hung.office._slots._value == AT_ONCE
+    others = [hung.deliver(f"hung again {number}") for number in range(AT_ONCE)]
+    late = hung.deliver("ann")
+    assert not late.done()
+    others[0].cancel()
+    hung.loop.turn()
+    assert late.result() == replies.DELIVERED
 
 
 def test_sum(hung: Hung) -> None:

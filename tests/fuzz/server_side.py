@@ -68,7 +68,7 @@ class Watched:
 
     def send(self, octets: bytes) -> bytes:
         said = self.talk.send(octets)
-        assert self.talk.over or len(self.talk._lines) <= LIMIT
+        assert self.talk.over or len(self.talk.lines) <= LIMIT
         self.said += said
         return said
 

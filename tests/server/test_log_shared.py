@@ -48,15 +48,11 @@ def _fork_writer(file: int, turn: ProcessLock, letter: str) -> int:
         os._exit(1)
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_log, "PATIENCE", 0)
-
-
 def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -> None:
     read, write = os.pipe()
     with open(read) as pipe, open(write, "w") as file:
         writer = LogWriter(file, "lost {}".format)
+        writer.patience = 0
         for _ in range(1000):
             writer.write("x" * 999)
         os.set_blocking(read, False)
@@ -66,7 +62,7 @@ def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -
         assert pipe.read() == f"at last\nlost {1000 - written}\n"
 
 
-def test_without_a_thread_nobody_waits_for_another_process_to_write() -> None:
+def test_without_a_thread_nobody_waits_for_another_process_to_write(tmp_path: Path) -> None:
     turn = ProcessLock()
     read, write = os.pipe()
     pid = os.fork()
@@ -77,13 +73,16 @@ def test_without_a_thread_nobody_waits_for_another_process_to_write() -> None:
         signal.alarm(PATIENCE)
         signal.pause()
     os.read(read, 1)
-    file = io.StringIO()
-    writer = LogWriter(file, str, turn)
-    writer.write("a line")
-    assert file.getvalue() == ""
-    assert writer._lost == 1
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+    written = tmp_path / "log"
+    with written.open("w") as file:
+        writer = LogWriter(file, "lost {}".format, turn)
+        writer.patience = 0
+        writer.write("a line")
+        assert written.read_text() == ""
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        writer.write("another")
+    assert written.read_text() == "another\nlost 1\n"
     os.close(read)
     os.close(write)
 

@@ -113,11 +113,13 @@ def test_login_ends_the_first_time() -> None:
 @pytest.mark.parametrize(("octets_a_second", "stays"), [(0, False), (1, False), (100, True)])
 def test_slow_reader(octets_a_second: int, stays: bool) -> None:
     """After login a client that takes fewer than 80 octets a second of a reply is given up."""
-    with clocked(SETTINGS, write_timeout=600) as server:
+    store = MemoryStore()
+    asyncio.run(store.deliver("ann", b"Subject: a\n\n" + b"x" * 10_000_000))
+    with clocked(SETTINGS, write_timeout=600, store=store) as server:
         peer = server.connect()
         _log_in(peer)
+        peer.say(b"RETR 1\r\n")
         peer.fill(10_000_000)
-        peer.connection._output.octets += 10_000_000
         for _ in range(200):
             peer.unsent -= octets_a_second * 10
             server.loop.advance(10, 10)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
-from typing import cast
 
 import pytest
 
-from restante.server.connection.connection import Connection
 from restante.server.connection.keepalive import VANISHED
 from support.live import serving
 
@@ -19,16 +18,27 @@ def test_accepted_sockets() -> None:
     with serving() as live, live.connect() as client:
         client.read_line()
 
-        async def options() -> list[int]:
-            (connection,) = live.service.connections
-            with socket.socket(fileno=os.dup(cast(Connection, connection)._wire.file)) as one:
+        def options() -> list[int]:
+            with _accepted_from(client.socket.getsockname()) as one:
                 keep = one.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
                 names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
                 tcp = [one.getsockopt(socket.IPPROTO_TCP, name) for name in names]
                 timeout = one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
                 return [keep, *tcp, timeout]
 
-        keep, idle, interval, count, timeout = live.call(options())
+        keep, idle, interval, count, timeout = options()
     assert keep
     assert idle + interval * count <= VANISHED == 120
     assert timeout == VANISHED * 1000
+
+
+def _accepted_from(address: tuple[str, int]) -> socket.socket:
+    """Return a copy of this process's socket whose peer has this address."""
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            one = socket.socket(fileno=os.dup(int(name)))
+            with contextlib.suppress(OSError):
+                if one.getpeername() == address:
+                    return one
+            one.close()
+    raise AssertionError("no such connection")

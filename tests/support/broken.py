@@ -41,7 +41,7 @@ class Broken:
     at_end: bytes = CLOSE
     heard: list[str] = field(default_factory=list)
     deleted: set[int] = field(default_factory=set)
-    _over: threading.Event = field(default_factory=threading.Event)
+    over: threading.Event = field(default_factory=threading.Event)
 
     def hold(self, sock: socket.socket) -> None:
         """Hold one session."""
@@ -86,7 +86,7 @@ class Broken:
                 reply = reply[: self.budget] + self.at_end
             self.budget -= len(reply)
         if reply == SILENCE:
-            self._over.wait(20)
+            self.over.wait(20)
             return False
         for ending in (CLOSE, RESET):
             if reply.endswith(ending):
@@ -97,7 +97,7 @@ class Broken:
                 return False
         if reply.endswith(SILENCE):
             sock.sendall(reply.removesuffix(SILENCE))
-            self._over.wait(20)
+            self.over.wait(20)
             return False
         sock.sendall(reply)
         return True
@@ -173,7 +173,7 @@ def broken(
                     sock, _ = listener.accept()
                 except OSError:
                     return
-                if server._over.is_set():
+                if server.over.is_set():
                     sock.close()
                     return
                 threads.append(threading.Thread(target=server.hold, args=(sock,), daemon=True))
@@ -184,7 +184,7 @@ def broken(
         try:
             yield server
         finally:
-            server._over.set()
+            server.over.set()
             with contextlib.suppress(OSError):
                 socket.create_connection(("127.0.0.1", server.port), 1).close()
             accepting.join(5)

@@ -134,8 +134,7 @@ class Clocked:
 def clocked(settings: ProtocolSettings | None = None, **options: Any) -> Iterator[Clocked]:
     """Serve on a loop of one's own time; "ann" has the password "secret"."""
     lines = io.StringIO()
-    log, writer = event_log._prepare("text", lines)
-    writer._write_soon = lambda line: writer._write([line])  # type: ignore[method-assign]
+    log, _ = event_log.configure_log("text", lines, threaded=False)
     loop = Loop()
     passwords = Passwords()
     passwords.known["ann"] = "secret"

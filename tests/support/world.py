@@ -76,7 +76,7 @@ class Talk:
         self.over = False
         self._on_need = on_need
         self._piece = piece
-        self._lines = LineBuffer()
+        self.lines = LineBuffer()
         self._conversation = serve(self.session)
         self._wanted: ReadLine | None = None
         self._out = bytearray()
@@ -84,10 +84,10 @@ class Talk:
 
     def send(self, octets: bytes = b"") -> bytes:
         """Give octets to the server and return all that it has sent since the last time."""
-        self._lines.feed(octets)
+        self.lines.feed(octets)
         while self._wanted is not None:
             try:
-                answer: object = self._lines.take(self._wanted.limit)
+                answer: object = self.lines.take(self._wanted.limit)
             except LineTooLong as error:
                 answer = error
             if answer is None:
@@ -129,7 +129,7 @@ class Talk:
         match need:
             case StartServerTls():
                 self._out += need.status
-                self._lines = LineBuffer()
+                self.lines = LineBuffer()
                 return ConnectionSecurity(tls=True, can_start_tls=True)
             case LockMaildrop():
                 if need.identity.name in world.locked:

@@ -50,8 +50,12 @@ class LogWriter:
     """
 
     def __init__(
-        self, file: IO[str], tell_lost: Callable[[int], str], turn: ProcessLock | None = None
+        self,
+        file: IO[str],
+        tell_lost: Callable[[int], str],
+        turn: ProcessLock | None = None,
     ) -> None:
+        self.patience: float | None = PATIENCE  # None: a line without a thread waits for ever
         self._file = file
         self._tell_lost = tell_lost
         self._turn = turn
@@ -107,11 +111,11 @@ class LogWriter:
         return lines, False
 
     def _write_soon(self, line: str) -> None:
-        if self._turn is not None and not self._turn.acquire(PATIENCE):
+        if self._turn is not None and not self._turn.acquire(self.patience or 0):
             self._lost += 1
             return
         try:
-            if select.select([], [self._file], [], PATIENCE)[1]:
+            if self.patience is None or select.select([], [self._file], [], self.patience)[1]:
                 self._write([line])
             else:
                 self._lost += 1
@@ -198,11 +202,14 @@ class _EventLogger(structlog.BoundLoggerBase):
 
 
 def configure_log(
-    form: Format, file: IO[str] = sys.stderr
+    form: Format, file: IO[str] = sys.stderr, *, threaded: bool = True
 ) -> tuple[FilteringBoundLogger, LogWriter]:
-    """Return a log, and the writer to close at the end."""
+    """Return a log, and the writer to close at the end. Without a thread, lines come at once."""
     log, writer = _prepare(form, file)
-    writer.begin()
+    if threaded:
+        writer.begin()
+    else:
+        writer.patience = None
     return log, writer
 
 
@@ -228,7 +235,9 @@ def _prepare(
     written: FailureTable | None = None,
 ) -> tuple[FilteringBoundLogger, LogWriter]:
     writer = LogWriter(
-        file, lambda n: finisher.finish("warning", {"event": "log", "lines_lost": n}), turn
+        file,
+        lambda n: finisher.finish("warning", {"event": "log", "lines_lost": n}),
+        turn,
     )
     render = _as_json if form == "json" else _as_text
     finisher = _Finisher(writer, render, pid=pid, written=written)

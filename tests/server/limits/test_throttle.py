@@ -29,8 +29,9 @@ ANN = ("192.0.2.1", "ann")
 class Guesser:
     """Logins on a clock of their own: what each of them said, and how long it waited."""
 
-    def __init__(self, throttle: Throttle, loop: Loop) -> None:
+    def __init__(self, throttle: Throttle, loop: Loop, tables: Tables) -> None:
         self.throttle = throttle
+        self.tables = tables
         self.loop = loop
         self.waited: dict[str, float] = {}
         self.refused: list[str] = []
@@ -62,7 +63,8 @@ class Guesser:
 @pytest.fixture
 def guesser() -> Iterator[Guesser]:
     loop = Loop()
-    yield Guesser(Throttle(clock=loop.time), loop)
+    tables = Tables()
+    yield Guesser(Throttle(clock=loop.time, tables=tables), loop, tables)
     loop.close()
 
 
@@ -166,7 +168,7 @@ def test_right_one_lets_the_others_go_on(guesser: Guesser) -> None:
 def test_digests_only(guesser: Guesser) -> None:
     """The tables know neither names nor passwords."""
     guesser.all_at_once("hunter2")
-    kept = repr(vars(guesser.throttle._failed)) + repr(vars(guesser.throttle._tried))
+    kept = repr(vars(guesser.tables.failed)) + repr(vars(guesser.tables.tried))
     assert "hunter2" not in kept
     assert "ann" not in kept
 
@@ -178,9 +180,9 @@ def test_nothing_is_kept(guesser: Guesser) -> None:
     for task in tasks[::2]:
         task.cancel()
     guesser.loop.advance(30, 0.1)
-    assert not guesser.throttle._waiting
-    assert not guesser.throttle._same
-    assert not guesser.throttle.places._count
+    assert guesser.throttle.is_idle
+    guesser.all_at_once(*(f"later{number}" for number in range(MOST_AT_ONCE)))
+    assert not guesser.refused
 
 
 def test_a_stranger_delays_neither_the_owner_nor_other_accounts(guesser: Guesser) -> None:
@@ -287,8 +289,8 @@ def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.M
         for number, name in enumerate(("ann", "Ann", "aNN")):
             client.say(f"USER {name}")
             client.say(f"PASS hunter{number}")
-    notes = cast("Failures", tables.failed)._notes.values()
-    assert [number for number, _ in notes] == [3]
+    assert len(cast("Failures", tables.failed)) == 1
+    assert guesses.failures("127.0.0.1", "ann")[0] == 3
 
 
 def test_too_many_guesses_are_told_so() -> None:

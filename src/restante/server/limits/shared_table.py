@@ -68,8 +68,8 @@ class SharedCounters:
     may die anywhere in here, and the sums are right once its column is wiped.
     """
 
-    def __init__(self, rows: int, columns: int) -> None:
-        self._turn = ProcessLock()
+    def __init__(self, rows: int, columns: int, turn: ProcessLock | None = None) -> None:
+        self._turn = turn or ProcessLock()
         self._keys = BucketIndex(rows)
         self._rows = self._keys.rows
         self._counts = memoryview(mmap.mmap(-1, columns * self._rows * 4)).cast("I")

@@ -129,12 +129,17 @@ class Throttle:
             if not waiting:
                 self._waiting.pop(pair, None)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no guess waits, or is being verified."""
+        return not self._waiting and not self._same
+
     def has_recent_failures(self, address: str, user: str) -> bool:
         """Tell whether this pair has failed lately."""
         latest = self._failed.latest()  # mostly nobody failed, and all is said
         if not latest or latest <= self._now() - MEMORY:
             return False
-        return self._known(address, user)[0] > 0
+        return self.failures(address, user)[0] > 0
 
     def note_failure(self, address: str, user: str, secret: bytes = b"") -> None:
         """Remember a wrong password."""
@@ -164,7 +169,7 @@ class Throttle:
         for event in self._waiting.get(pair, ()):
             event.set()
 
-    def _known(self, address: str, user: str) -> Note:
+    def failures(self, address: str, user: str) -> Note:
         """Return how many failures of a pair there were lately, and when the last one was."""
         return self._lately(self._failed, self._names(address, user)[0])
 

@@ -45,9 +45,11 @@ class DowngradeCache:
     A message's octets never change, but for what mail programs write into headers in an mbox.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_octets: int = MOST_OCTETS) -> None:
+        """Prepare to keep headers of so many octets in all."""
+        self._most_octets = most_octets
         self._known: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
-        self._octets = 0  # of their headers
+        self.octets = 0  # of their headers
 
     async def of(self, maildrop: LockedMaildrop, owner: str) -> dict[int, tuple[int, bytes]]:
         """Return the stand-ins by index, for messages that need one.
@@ -70,15 +72,18 @@ class DowngradeCache:
                 found[index] = known
         return found
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def _remember(self, key: tuple[str, str, int], known: DowngradedHeader) -> None:
         """Keep a stand-in; those found longest ago are forgotten first."""
         if key in self._known:  # another session of the user found it meanwhile
             return
         self._known[key] = known
-        self._octets += _octets_of(known)
-        while len(self._known) > MOST_REMEMBERED or self._octets > MOST_OCTETS:
+        self.octets += _octets_of(known)
+        while len(self._known) > MOST_REMEMBERED or self.octets > self._most_octets:
             _, forgotten = self._known.popitem(last=False)
-            self._octets -= _octets_of(forgotten)
+            self.octets -= _octets_of(forgotten)
 
 
 def _octets_of(known: DowngradedHeader) -> int:
