@@ -64,7 +64,7 @@ class Served:
 
 
 _PORTS = range(10_000, 30_000)  # below those that the system gives to whoever asks for any
-_held: list[socket.socket] = []
+reserved: list[socket.socket] = []  # sockets whose names stand for ports
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -80,7 +80,7 @@ def free_port(host: str = "127.0.0.1") -> int:
         with contextlib.suppress(OSError), socket.socket(family) as probe:
             name.bind(f"\0restante-test-port-{port}")
             probe.bind((host, port))
-            _held.append(name)
+            reserved.append(name)
             return port
         name.close()
 

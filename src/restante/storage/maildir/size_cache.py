@@ -2,12 +2,17 @@
 
 A name's field W= says so; else the message is read once, and the count is kept in a file beside the
 folders. That file is only a help: whatever does not match its message is counted again.
+
+A login counts for a minute at most, then it fails and the next one goes on. So a Maildir full of
+messages that unpack to gigabytes occupies a thread for a minute. A message that takes longer on its
+own, or whose count cannot be kept, has the size of its file instead.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 import zlib
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
@@ -15,11 +20,12 @@ import msgspec
 
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.fs import chunks, make_file, open_file, read_whole
+from restante.storage.interfaces import StoreError
 from restante.storage.maildir import filenames
 from restante.storage.maildir.compressed import UnreadableError, plain_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from restante.storage.maildir.locked_folder import LockedMaildir
     from restante.storage.maildir.scan import Folders, MaildirEntry
@@ -29,11 +35,15 @@ _NEW_CACHE_FILE = "restante.sizes.new"
 _HEAD = b"restante sizes 1 "
 
 LONGEST_RECORD = 144  # octets: a unique-id of 70, three numbers, and what JSON puts around them
+SECONDS = 60  # for all messages that one login counts
 SPARE = 10_000  # records of messages that are gone, until the file is written anew
 
 Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Known: TypeAlias = dict[str, tuple[Octets, int, int]]
 """By `MaildirEntry.uid`: octets on the wire, and the size and time of the file at that moment."""
+
+
+clock: Callable[[], float] = time.monotonic
 
 
 class Sizes(NamedTuple):
@@ -43,12 +53,59 @@ class Sizes(NamedTuple):
     exact: bool  # every message that had to be read could be read
 
 
+class _TimeOverError(Exception):
+    """The time for counting is over."""
+
+
+class _Counter:
+    """Counts the octets of messages, all in one time."""
+
+    def __init__(self) -> None:
+        self._ends = clock() + SECONDS
+        self.messages = 0  # that were counted
+        self.is_over = False
+
+    def count(self, entry: MaildirEntry, folders: Folders) -> int:
+        """Return a message's octets, those of its file if it takes all the time by itself.
+
+        Raises OSError, _TimeOverError.
+        """
+        file, status = open_file(entry.name, folders[entry.folder])
+        try:
+            octets = self._measure(file, status.st_size, entry.key)
+        except _TimeOverError:
+            self.is_over = True
+            if self.messages:
+                raise
+            octets = status.st_size
+        finally:
+            os.close(file)
+        self.messages += 1
+        return octets
+
+    def _measure(self, file: int, octets: int, base: str) -> int:
+        try:
+            return size_on_wire(self._in_time(plain_chunks(file, octets, base)))
+        except UnreadableError:
+            return size_on_wire(self._in_time(chunks(file)))  # RETR says what is wrong with it
+
+    def _in_time(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if clock() >= self._ends:
+                raise _TimeOverError
+            yield piece
+
+
 def sizes_of(entries: Sequence[MaildirEntry], held: LockedMaildir) -> Sizes:
-    """Return the octets of each message; count what is not known."""
+    """Return the octets of each message; count what is not known.
+
+    Raises StoreError: the time is over, and the next call goes on.
+    """
     known = load(held.root, len(entries))
-    sizes, fresh = _sizes_of(entries, held.folders, known)
-    if fresh != known:
-        save(fresh, held.root)
+    sizes, fresh, left = _sizes_of(entries, held.folders, known)
+    saved = fresh == known or save(known | fresh if left else fresh, held.root)
+    if left and saved:
+        raise _uncounted(left)
     return sizes
 
 
@@ -59,12 +116,15 @@ def sizes_of_new(
     if not entries:
         return Sizes([], exact=True)
     known = load(held.root, len(entries) + len(others))
-    sizes, fresh = _sizes_of(entries, held.folders, known)
+    sizes, fresh, left = _sizes_of(entries, held.folders, known)
+    saved = not left
     if fresh:
         if len(known) > len(others):  # to look for those that are gone takes long, so not each time
             there = {entry.uid for entry in others}
             known = {uid: size for uid, size in known.items() if uid in there}
-        save(known | fresh, held.root)
+        saved = save(known | fresh, held.root)
+    if left and saved:
+        raise _uncounted(left)
     return sizes
 
 
@@ -80,30 +140,49 @@ def correct(found: Mapping[MaildirEntry, int], held: LockedMaildir, messages: in
     save(known, held.root)
 
 
+def _uncounted(left: int) -> StoreError:
+    return StoreError(f"{left} messages are not measured yet; the next login goes on")
+
+
 def _sizes_of(
     entries: Sequence[MaildirEntry], folders: Folders, known: Known
-) -> tuple[Sizes, Known]:
-    """Return the octets of messages, and what is worth keeping of them.
+) -> tuple[Sizes, Known, int]:
+    """Return the octets of messages, what is worth keeping of them, and how many were not counted.
 
     One that cannot be read is better shown than hidden, with what was known of it, or 0.
     """
     fresh: Known = {}
     octets: list[int | None] = []
-    exact = True
+    exact, left = True, 0
+    counter = _Counter()
     for entry in entries:
         try:
-            octets.append(_size_of(entry, folders, known, fresh))
+            octets.append(_size_of(entry, folders, known, fresh, counter))
+        except _TimeOverError:
+            octets.append(_stored_octets(entry, folders))
+            exact, left = False, left + 1
         except OSError:
             remembered = known.get(entry.uid)
             if remembered is not None:
                 fresh[entry.uid] = remembered
             octets.append(remembered[0] if remembered else filenames.wire_size(entry.key) or 0)
             exact = False
-    return Sizes(octets, exact), fresh
+    return Sizes(octets, exact), fresh, left
 
 
-def _size_of(entry: MaildirEntry, folders: Folders, known: Known, fresh: Known) -> int | None:
-    """Return a message's octets, and note in `fresh` what is worth keeping. Raises OSError."""
+def _stored_octets(entry: MaildirEntry, folders: Folders) -> int | None:
+    with contextlib.suppress(OSError):
+        return _stamp(entry, folders)[0]
+    return None
+
+
+def _size_of(
+    entry: MaildirEntry, folders: Folders, known: Known, fresh: Known, counter: _Counter
+) -> int | None:
+    """Return a message's octets, and note in `fresh` what is worth keeping.
+
+    Raises OSError, _TimeOverError.
+    """
     remembered = known.get(entry.uid) if known else None
     octets = filenames.wire_size(entry.key)
     if remembered is None and octets is not None:
@@ -111,7 +190,9 @@ def _size_of(entry: MaildirEntry, folders: Folders, known: Known, fresh: Known) 
     try:
         stamp = _stamp(entry, folders)
         if remembered is None or remembered[1:] != stamp:
-            remembered = (count(entry, folders), *stamp)
+            if counter.is_over:
+                raise _TimeOverError
+            remembered = (counter.count(entry, folders), *stamp)
     except FileNotFoundError:
         return None
     fresh[entry.uid] = remembered
@@ -121,17 +202,6 @@ def _size_of(entry: MaildirEntry, folders: Folders, known: Known, fresh: Known) 
 def _stamp(entry: MaildirEntry, folders: Folders) -> tuple[int, int]:
     status = os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False)
     return status.st_size, status.st_mtime_ns
-
-
-def count(entry: MaildirEntry, folders: Folders) -> int:
-    """Read a message, and return its octets on the wire. Raises OSError."""
-    file, status = open_file(entry.name, folders[entry.folder])
-    try:
-        return size_on_wire(plain_chunks(file, status.st_size, entry.key))
-    except UnreadableError:
-        return size_on_wire(chunks(file))  # RETR says what is wrong with it
-    finally:
-        os.close(file)
 
 
 def load(maildrop: int, messages: int) -> Known:
@@ -154,13 +224,13 @@ def _most(messages: int) -> int:
     return (messages + SPARE) * LONGEST_RECORD
 
 
-def save(known: Known, maildrop: int) -> None:
-    """Write the file anew. Where that fails the next session counts again, so nothing is said."""
+def save(known: Known, maildrop: int) -> bool:
+    """Write the file anew, and return whether that worked; else the next session counts again."""
     text = msgspec.json.encode(known)
     try:
         file = make_file(_NEW_CACHE_FILE, maildrop)
     except OSError:
-        return
+        return False
     try:
         with open(file, "wb") as new:
             new.write(head_of(text) + b"\n" + text)
@@ -168,6 +238,8 @@ def save(known: Known, maildrop: int) -> None:
     except OSError:
         with contextlib.suppress(OSError):  # a full disk needs the room
             os.unlink(_NEW_CACHE_FILE, dir_fd=maildrop)
+        return False
+    return True
 
 
 def head_of(text: bytes) -> bytes:
