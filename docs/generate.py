@@ -29,20 +29,19 @@ def commands() -> str:
     return f"""{NOTE}
 # POP3 commands
 
-Keywords may be in any case. A command has at most 255 octets, line end included, but AUTH and the
-responses after it may have 65536. A number is 1 to 18 digits. After `-ERR` a session goes on, unless
-there were too many bad commands in a row, a line of over 65536 octets, or a request of HTTP. Who is one
-connection too many is hung up on as well.
+Keywords may be in any case. A command has at most 255 octets, including its line end. AUTH and its responses
+may have 65536. A number has 1 to 18 digits. After `-ERR` the session continues, unless there were too many bad
+commands in a row, a line of over 65536 octets, or an HTTP request. A connection over the limit is closed, too.
 
 | command | allowed | what it does | source |
 |---|---|---|---|
 {rows}
 
-PASS must come directly after USER. TOP without a count of lines shows none of the body.
+PASS must directly follow USER. TOP without a number of lines sends no body line.
 
 ## Capabilities
 
-What CAPA may announce, before login and after it alike but for STLS:
+CAPA can announce these capabilities before and after login, except STLS:
 
 | capability | source |
 |---|---|
@@ -50,8 +49,8 @@ What CAPA may announce, before login and after it alike but for STLS:
 
 ## Mechanisms of AUTH
 
-In the order in which they are announced. `pop3 serve` offers what its accounts and the connection make
-possible: [how to choose](../how-to/logins.md).
+This is the order of the announcement. `pop3 serve` offers the mechanisms that its accounts and the connection
+allow: [how to choose](../how-to/logins.md).
 
 | mechanism | source |
 |---|---|
@@ -59,14 +58,14 @@ possible: [how to choose](../how-to/logins.md).
 
 ## Response codes
 
-| code | after | means | source |
+| code | after | meaning | source |
 |---|---|---|---|
-| `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong, and nothing tells which; or a token or certificate is of no use, and nothing tells why; or no passwords in clear here | RFC 3206 section 5 |
+| `[AUTH]` | PASS, APOP, AUTH; USER without TLS | the name or the password is wrong; or a token or certificate is invalid; or cleartext passwords are not allowed. The reply does not reveal which. | RFC 3206 section 5 |
 | `[IN-USE]` | PASS, APOP, AUTH | the password was right; another session or program holds the maildrop | RFC 2449 section 8.1.2 |
 | `[LOGIN-DELAY]` | PASS, APOP, AUTH | the password was right; the last login was too recent | RFC 2449 section 8.1.1 |
-| `[UTF8]` | LIST, RETR, TOP | the message's header is in UTF-8, and the server is configured to refuse it to who did not say UTF8 | RFC 6856 section 2.2 |
-| `[SYS/TEMP]` | any | not the client's fault, and likely to pass | RFC 3206 section 4 |
-| `[SYS/PERM]` | any | not the client's fault, and somebody must mend it | RFC 3206 section 4 |
+| `[UTF8]` | LIST, RETR, TOP | the message's header is in UTF-8, and the server is configured to reject it for clients without UTF8 | RFC 6856 section 2.2 |
+| `[SYS/TEMP]` | any | temporary failure of the server; a retry may succeed | RFC 3206 section 4 |
+| `[SYS/PERM]` | any | permanent failure of the server; an administrator must act | RFC 3206 section 4 |
 """
 
 
@@ -87,9 +86,9 @@ def configuration() -> str:
     return f"""{NOTE}
 # Configuration
 
-`pop3 serve --config FILE` reads a TOML file. Paths in it are relative to its own folder. Flags of the
-command win over it. A key that is unknown or has the wrong type is refused, and all mistakes are told
-at once. The least file is:
+`pop3 serve --config FILE` reads a TOML file. Paths in it are relative to its folder. Options of the command
+override it. The server rejects unknown keys and wrong types, and reports all mistakes at once. The minimal
+file is:
 
 ```toml
 [mail]
@@ -114,7 +113,7 @@ def _section(name: str, section: type[ConfigSection]) -> str:
 
 {opening}
 
-| key | default | what |
+| key | default | meaning |
 |---|---|---|
 {rows}
 """
@@ -122,7 +121,7 @@ def _section(name: str, section: type[ConfigSection]) -> str:
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
-        return "none: it must be given"
+        return "required"
     if field.default is None:
         return "none"
     default = list(field.default) if isinstance(field.default, tuple) else field.default
@@ -157,32 +156,33 @@ account = "pop3s://ann@mail.example.com"
 password_command = "pass show mail/ann"
 ```
 
-In a URL the last "@" divides, so a name may have one: `pop3://info@example.com@127.0.0.1:1110`.
+In a URL the last "@" separates user and host, so a user name may contain one: `pop3://info@example.com@127.0.0.1:1110`.
 
-The password comes from the first of these that there is: `--password-command`, `--password-file`,
+The password comes from the first of these that is given: `--password-command`, `--password-file`,
 `--password-stdin`, the environment variable `POP3_PASSWORD`, `--netrc`, `--keyring`, a prompt.
 
 ## Exit codes
 
-| code | means |
+| code | meaning |
 |---|---|
-| 0 | it works |
-| 1 | it works, with warnings |
-| 2 | usage |
-| 3 | the name, or the DNS |
-| 4 | no connection, or nothing in time |
-| 5 | TLS or its certificate; or the server did not prove itself |
-| 6 | not POP3, or the protocol is broken |
-| 7 | the login was refused |
-| 8 | a trouble of the server's that will pass |
-| 9 | the mailbox is in use |
-| 10 | POP, or this way to log in, is switched off |
-| 11 | a message is not whole |
-| 13 | deletes were not confirmed |
-| 14 | something at the server is broken, and somebody must mend it |
+| 0 | success |
+| 1 | success with warnings |
+| 2 | usage error |
+| 3 | name resolution failed |
+| 4 | connection failed or timed out |
+| 5 | TLS or certificate failed, or the server could not prove its identity |
+| 6 | not a POP3 server, or a protocol error |
+| 7 | login rejected |
+| 8 | temporary failure of the server |
+| 9 | mailbox in use |
+| 10 | POP or this login mechanism is switched off |
+| 11 | message incomplete |
+| 13 | deletion not confirmed |
+| 14 | permanent failure of the server; an administrator must act |
 | 130 | interrupted |
 
-`pop3 monitor` has 0 to 3, as monitoring systems want it, and `pop3 deliver` those of sysexits.h, as MTAs do."""
+`pop3 monitor` exits with 0 to 3, as monitoring systems require, and `pop3 deliver` with the codes of sysexits.h,
+as MTAs require."""
 
 
 def verdicts() -> str:
@@ -193,8 +193,8 @@ def verdicts() -> str:
     return f"""{NOTE}
 # Verdicts
 
-What `pop3 check` can say, and `pop3 explain ID` too. The exit code is that of a failure; what is only a
-warning ends with 1. Errors of the library have the same ids.
+`pop3 check` and `pop3 explain ID` print these verdicts. The exit code is that of a failure. A warning exits with
+1. Errors of the library have the same ids.
 
 | id | verdict | why | for the administrator | for you | exit |
 |---|---|---|---|---|---|

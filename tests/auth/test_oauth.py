@@ -315,7 +315,7 @@ def test_hung_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         hung.set()
     assert {type(answer) for answer in answers} == {UnavailableError}
-    assert all(str(answer).endswith("the issuer does not answer") for answer in answers)
+    assert all(str(answer).endswith("the issuer does not reply") for answer in answers)
     assert len(lookups) == 1
 
 
@@ -323,7 +323,7 @@ def test_time_for_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that hangs, say in the DNS, holds up no login for longer than the bound."""
     monkeypatch.setattr(tokens_module, "PATIENCE", 0.05)
     hung = threading.Event()
-    with pytest.raises(UnavailableError, match="does not answer in time"):
+    with pytest.raises(UnavailableError, match="does not reply in time"):
         asyncio.run(tokens_module.IssuerPool().run(hung.wait))
     hung.set()
 
@@ -339,7 +339,7 @@ def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch
 
     with silent() as url:
         first, second = asyncio.run(ask(url))
-    assert "does not answer" in str(first)
+    assert "does not reply" in str(first)
     assert "too many tokens" in str(second)
 
 

@@ -47,7 +47,7 @@ def test_a_bad_line_is_told_of_with_its_place_and_costs_nobody_else_the_login(
     assert list(accounts.known) == ["ann"]
     assert accounts.known["ann"].hash == HASH
     assert [problem.split(":")[1] for problem in accounts.problems] == ["2", "3", "4", "5", "6"]
-    assert "further up" in accounts.problems[3]
+    assert "duplicate account name" in accounts.problems[3]
     assert not any("PLAIN" in problem or OTHER in problem for problem in accounts.problems)
 
 
@@ -61,19 +61,19 @@ def told(file: Path, *lines: str) -> list[str]:
 @pytest.mark.parametrize(
     ("fields", "doubt"),
     [
-        ("::::::TLS=required", "'TLS' is no word that is known here (did you mean tls?)"),
-        ("::::::tls_required", "'tls_required' is no word that is known here (did you mean tls="),
-        ("::::::expire_day=3", "'expire_day' is no word that is known here (did you mean expire_"),
-        ("::::::no_login=y", "'no_login' is no word that is known here (did you mean nologin?)"),
-        ("::::::department=sales", "'department' is no word that is known here, so it has no"),
-        ("::::::secret=x expire_day=3", "'expire_day' is no word that is known here (did you"),
+        ("::::::TLS=required", "'TLS' is not a known field (did you mean tls?)"),
+        ("::::::tls_required", "'tls_required' is not a known field (did you mean tls="),
+        ("::::::expire_day=3", "'expire_day' is not a known field (did you mean expire_"),
+        ("::::::no_login=y", "'no_login' is not a known field (did you mean nologin?)"),
+        ("::::::department=sales", "'department' is not a known field, so it has no"),
+        ("::::::secret=x expire_day=3", "'expire_day' is not a known field (did you"),
         (":::::tls=required", "tls= in field 7 has no effect; its place is the eighth field"),
         (":tls=required", "tls= in field 3 has no effect; its place is the eighth field"),
         (":::Ann secret=x:", "secret= in field 5 has no effect; its place is the eighth field"),
         ("::::login_delay=5", "login_delay= in field 6 has no effect; its place is the eighth"),
         (":::::nopassword", "nopassword in field 7 has no effect; its place is the eighth field"),
         (":::::userdb_mail=x", "userdb_mail= in field 7 has no effect; its place is the eighth"),
-        ("::::::nopassword", "nopassword has no effect: every login needs the password"),
+        ("::::::nopassword", "nopassword has no effect: every login requires the password"),
     ],
 )
 def test_a_word_that_has_no_effect_is_told_of(tmp_path: Path, fields: str, doubt: str) -> None:
@@ -112,7 +112,10 @@ def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:
         f"bob:{HASH}::::::nologin=y reason=gone",
         f"c:{HASH}",
     )
-    assert problem == "1: 'ann' cannot log in: allow_nets is not kept to here"
+    assert (
+        problem
+        == "1: 'ann' cannot log in: allow_nets restricts logins in a way that is not supported"
+    )
 
 
 @pytest.mark.parametrize(("mode", "what"), [(0o644, "read"), (0o604, "read"), (0o666, "change")])
@@ -121,7 +124,7 @@ def test_a_file_that_is_open_to_strangers_is_told_of(tmp_path: Path, mode: int, 
     file.write_text(f"ann:{HASH}\n")
     file.chmod(mode)
     (problem,) = passwd_file.read(file).problems
-    assert f"everybody on this machine may {what} it (mode {mode:04o})" in problem
+    assert f"all users of this machine can {what} it (mode {mode:04o})" in problem
     assert problem.endswith(f"chmod 600 {file}")
     file.chmod(0o640)
     assert passwd_file.read(file).problems == []
@@ -130,7 +133,7 @@ def test_a_file_that_is_open_to_strangers_is_told_of(tmp_path: Path, mode: int, 
 @pytest.mark.parametrize("lines", [[], ["# nobody yet"], ["ann:x"], [f"ann:{HASH}::::::nologin"]])
 def test_a_file_in_which_nobody_can_log_in_is_told_of(tmp_path: Path, lines: list[str]) -> None:
     problem = told(tmp_path / "users", *lines)[-1]
-    assert problem == " nobody in it can log in; `pop3 user add` adds an account"
+    assert problem == " it has no account that can log in; `pop3 user add` adds one"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def test_mail_waits_for_a_disk(tmp_path: Path, found: list[str]) -> None:
     """A mail folder without any maildrop may be a disk that is not mounted."""
     for name in found:
         (tmp_path / name).mkdir()
-    with pytest.raises(UnavailableError, match="is its disk mounted"):
+    with pytest.raises(UnavailableError, match="its disk is mounted"):
         asyncio.run(FolderRecipients(Layout(tmp_path)).owner("ann"))
     with pytest.raises(UnavailableError):
         asyncio.run(FolderRecipients(Layout(tmp_path / "gone")).owner("ann"))

@@ -34,10 +34,10 @@ GREETINGS = faults(
     ("sys-perm", "broken", {"greeting": b"-ERR [SYS/PERM] go away\r\n"}, "[SYS/PERM] go away"),
     ("greet-closed", "at once", {"greeting": CLOSE}, "closed"),
     ("tcp-reset", "at once", {"greeting": RESET}, "reset"),
-    ("greet-none", "silent", {"greeting": SILENCE}, "silent"),
+    ("greet-none", "no greeting within", {"greeting": SILENCE}, "no greeting within"),
     ("no-end", "no line end", {"greeting": b"+OK ready" + SILENCE}, 'the greeting has no line end: "+OK ready" came'),
     ("desync", "two of them", {"greeting": b"+OK one\r\n+OK two\r\n"}, 'behind the greeting came "+OK two"'),
-    ("wrong-protocol", "SMTP", {"greeting": b"220 mail ESMTP Postfix\r\n" + SILENCE}, 'SMTP server; it says "220 mail ESMTP Postfix"'),
+    ("wrong-protocol", "SMTP", {"greeting": b"220 mail ESMTP Postfix\r\n" + SILENCE}, 'SMTP server with the greeting "220 mail ESMTP Postfix"'),
     ("wrong-protocol", "IMAP", {"greeting": b"* OK IMAP4rev1 ready\r\n" + SILENCE}, "IMAP"),
     ("wrong-protocol", "SSH", {"greeting": b"SSH-2.0-OpenSSH_9\r\n" + SILENCE}, "SSH"),
     ("wrong-protocol", "HTTP", {"greeting": b"HTTP/1.1 400 Bad Request\r\n" + SILENCE}, "HTTP"),
@@ -57,13 +57,13 @@ def test_a_greeting_that_is_none_is_told(name: str, server: dict[str, Any], said
 UIDL_70 = b"+OK\r\n1 " + b"x" * 71 + b"\r\n2 ok\r\n.\r\n"
 
 MAILBOXES = faults(
-    ("long-reply", "in the greeting", {"greeting": b"+OK " + b"x" * 507 + b"\r\n"}, "513 octets; 512"),
-    ("stat-lie", "counts more", {"replies": {"STAT": b"+OK 3 100\r\n"}}, "STAT says 3 messages of 100"),
-    ("uidl-missing", "refused", {"replies": {"UIDL": b"-ERR no\r\n"}}, "UIDL is refused"),
+    ("long-reply", "in the greeting", {"greeting": b"+OK " + b"x" * 507 + b"\r\n"}, "513 octets, and the limit is 512"),
+    ("stat-lie", "counts more", {"replies": {"STAT": b"+OK 3 100\r\n"}}, "STAT gives 3 messages of 100"),
+    ("uidl-missing", "refused", {"replies": {"UIDL": b"-ERR no\r\n"}}, "UIDL is rejected"),
     ("uidl-missing", "for one", {"replies": {"UIDL": b"+OK\r\n1 a\r\n.\r\n"}}, "message 2"),
     ("uidl-dup", "twice", {"replies": {"UIDL": b"+OK\r\n1 a\r\n2 a\r\n.\r\n"}}, "messages 1, 2"),
     ("uidl-bad", "too long", {"replies": {"UIDL": UIDL_70}}, "71 characters"),
-    ("top-missing", "refused", {"replies": {"TOP": b"-ERR no\r\n"}}, "TOP is refused"),
+    ("top-missing", "refused", {"replies": {"TOP": b"-ERR no\r\n"}}, "TOP is rejected"),
     ("quit-err", "refused", {"replies": {"QUIT": b"-ERR disk full\r\n"}}, "disk full"),
 )  # fmt: skip
 
@@ -122,7 +122,7 @@ DEEP = faults(
     ("nul", "a NUL", mail(b"a\0b\r\n"), "at octet 15"),
     ("bare-lf", "a bare LF", mail(b"a\nb\r\n"), "at octet 15"),
     ("long-line", "999 octets", mail(b"y" * 999 + b"\r\n"), "at octet 14"),
-    ("msg-nofinal", "no last line end", {"replies": {"RETR 1": b"+OK\r\n" + HELLO[:-2] + b".\r\n"}}, "its last line has no end"),
+    ("msg-nofinal", "no last line end", {"replies": {"RETR 1": b"+OK\r\n" + HELLO[:-2] + b".\r\n"}}, "the last line has no line end"),
 )  # fmt: skip
 
 
@@ -356,7 +356,7 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
     report = ask(995, host="pop.example.invalid", tls="implicit")
     assert report.failure is not None
     assert report.failure.commands == ("pop3 check pop3s://ann@example.com@mail.example.com",)
-    assert ("example.com says", "mail.example.com:995") in report.steps[0].details
+    assert ("example.com publishes", "mail.example.com:995") in report.steps[0].details
 
 
 def test_a_deep_check_has_time_for_each_message() -> None:

@@ -75,8 +75,8 @@ READ_ON = faults(
     ("capa-lost", "refused and closed", {"replies": {"CAPA": b"-ERR what?\r\n" + CLOSE}}, "closed"),
     ("capa-lost", "noise", {"replies": {"CAPA": b"500 what?\r\n"}}, "500 what?"),
     ("bad-reply", "words for an answer to QUIT", {"replies": {"QUIT": b"bye\r\n"}}, "bye"),
-    ("quit-noreply", "silent", {"replies": {"QUIT": SILENCE}}, "nothing was to be removed"),
-    ("quit-noreply", "closed", {"replies": {"QUIT": CLOSE}}, "nothing was to be removed"),
+    ("quit-noreply", "silent", {"replies": {"QUIT": SILENCE}}, "no message was marked"),
+    ("quit-noreply", "closed", {"replies": {"QUIT": CLOSE}}, "no message was marked"),
 )  # fmt: skip
 
 
@@ -161,7 +161,7 @@ def test_one_refused_message_stops_no_other() -> None:
     said = [finding.evidence for finding in report.findings if finding.id == "retr-refused"]
     assert said == ["[SYS/TEMP] message 1: gone", "[SYS/TEMP] message 3: gone"]
     assert "RETR 4" in running.heard
-    assert "2 messages fetched, 2 refused" in report.steps[-1].text
+    assert "2 messages fetched, 2 rejected" in report.steps[-1].text
 
 
 def test_many_refused_messages() -> None:

@@ -72,7 +72,7 @@ def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
     assert clock.passed
     assert (report.id, report.exit_code) == ("ok", 0)
     step = next(step for step in report.steps if step.phase == "login")
-    assert ("waited", "9 s for the mailbox") in step.details
+    assert ("waited", "9 s for the mailbox lock") in step.details
 
 
 def test_no_address_is_blamed_when_no_time_is_left_to_try_it(
@@ -95,7 +95,7 @@ def test_a_deep_check_ends_with_the_time_that_was_set() -> None:
         report = ask(running.port, deep=True, options={"total_seconds": 1, "reply_seconds": 9})
     assert report.id == "out-of-time"
     assert report.failure is not None
-    assert "of 200000000 octets of message 1 came" in report.failure.evidence
+    assert "of 200000000 octets of message 1 were received" in report.failure.evidence
 
 
 def test_time_of_a_deep_check_is_bounded(clock: Clock) -> None:

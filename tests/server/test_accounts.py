@@ -76,14 +76,14 @@ def test_what_is_wrong_with_the_file_is_told_once_though_mail_comes_in_too(
         log = served.log.read_text()
     told = [line for line in log.splitlines() if "event=accounts" in line]
     assert len(told) == 2
-    assert "everybody on this machine may read it" in told[0]
+    assert "all users of this machine can read it" in told[0]
     assert "chmod 600" in told[0]
     assert "did you mean expire_days?" in told[1]
 
 
 def test_a_file_that_becomes_empty_is_told_of_and_so_is_one_that_begins_so(tmp_path: Path) -> None:
     with serving(tmp_path) as served:
-        assert served.log.read_text().count("nobody in it can log in") == 1
+        assert served.log.read_text().count("it has no account that can log in") == 1
         served.add("ann", "secret")
         with served.connect() as client:
             client.log_in("ann", "secret")
@@ -93,7 +93,7 @@ def test_a_file_that_becomes_empty_is_told_of_and_so_is_one_that_begins_so(tmp_p
             client.say("USER ann")
             assert client.say("PASS secret").startswith(b"-ERR [SYS/TEMP]")
         wait_until(lambda: "level=error event=accounts" in served.log.read_text())
-        wait_until(lambda: served.log.read_text().count("nobody in it can log in") == 2)
+        wait_until(lambda: served.log.read_text().count("it has no account that can log in") == 2)
 
 
 def scram_over(client: Client, user: str, password: str) -> bytes:
@@ -115,7 +115,7 @@ def test_the_log_tells_why_a_login_fails_and_the_client_hears_the_same(tmp_path:
     fails = [
         ("ann", "wrong", "wrong password"),
         ("nobody", "secret", "unknown name"),
-        ("bad", "x", "its line is no use"),
+        ("bad", "x", "its line is invalid"),
         ("away", "secret", "locked by nologin"),
     ]
     with serving(tmp_path) as served:
@@ -147,7 +147,7 @@ def refused(folder: Path) -> str:
 def test_only_a_file_that_is_not_there_is_to_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert refused(tmp_path).endswith("No such file or directory; `pop3 user add` makes one")
+    assert refused(tmp_path).endswith("No such file or directory; `pop3 user add` creates it")
     (tmp_path / "users").mkdir()
     assert refused(tmp_path).endswith("users: Is a directory")
 
@@ -156,7 +156,7 @@ def test_only_a_file_that_is_not_there_is_to_be_made(
 
     monkeypatch.setattr(passwd_file, "read", denied)
     told = refused(tmp_path)
-    assert "Permission denied; the user that the server runs as must be able to read it" in told
+    assert "Permission denied; give the user of the server permission to read it" in told
     assert "pop3 user add" not in told
 
 

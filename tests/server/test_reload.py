@@ -50,7 +50,7 @@ def test_an_unchanged_configuration_is_reloaded_without_a_warning(alone: Alone) 
 
 def test_what_wants_a_restart_is_told(alone: Alone) -> None:
     log = alone.reload(GREETING.replace("before", "after"), "reload_is_partial", "reloaded")
-    assert "only by a restart" in log
+    assert "restart the server for the rest" in log
     with alone.served.connect() as client:
         assert client.read_line() == b"+OK before\r\n"
 

@@ -40,7 +40,7 @@ def parse_extra_fields(others: list[str]) -> dict[str, str]:
 
 
 def field_warnings(others: list[str]) -> Iterator[str]:
-    """Say in words what of a line's fields has no effect, though somebody may count on it.
+    """Return warnings of fields that have no effect, although an administrator may expect one.
 
     No value is shown, nor what may be a piece of a secret with a space in it.
     """
@@ -51,7 +51,7 @@ def field_warnings(others: list[str]) -> Iterator[str]:
         if word.field != EXTRAS + 1 and _is_known(word.key) and not is_lock(word.key):
             yield f"{shown} in field {word.field} has no effect; its place is the eighth field"
     if lock_of(others) is None and any(word[:2] == ("nopassword", 8) for word in words(others)):
-        yield "nopassword has no effect: every login needs the password"
+        yield "nopassword has no effect: every login requires the password"
     said = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
     unknown = [text for text in said if not _is_known(text.partition("=")[0])]
     hidden = bool(unknown) and any(_near(text.partition("=")[0], _SECRETS) for text in said)
@@ -69,10 +69,10 @@ def _unknown(word: str, *, hidden: bool) -> str:
     key, equals, _ = word.partition("=")
     near = _near(key, (*OWN_FIELDS, *LOCKS, *LIMITS, "tls=required"))
     if near and (equals or not hidden):
-        return f"{key!r} is no word that is known here (did you mean {near[0]}?)"
+        return f"{key!r} is not a known field (did you mean {near[0]}?)"
     if equals and not hidden and re.fullmatch("[a-z_]+", key):
-        return f"{key!r} is no word that is known here"
-    return "the eighth field has a word that is not known here"
+        return f"{key!r} is not a known field"
+    return "the eighth field has an unknown field"
 
 
 @functools.lru_cache  # a mistake may be in all lines of a long file

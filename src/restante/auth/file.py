@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 SETTLE = 10.0  # seconds for which a name that was removed in place may still come back
 NO_KEY = (
-    "it has no key for decoys, so that SCRAM answers for an unknown name in another way after each "
-    "restart, which tells it from an account's; `pop3 user passwd` writes one"
+    "it has no line #decoys=, so SCRAM replies to unknown names change at each restart, which "
+    "reveals the names of accounts; `pop3 user passwd` adds the line"
 )
 
 
@@ -59,7 +59,7 @@ class FileAuthenticator:
         self._alarm = alarm or warn
         self._mail_of = mail_of
         self._clock = clock
-        self._problem = ""  # why it cannot be used, as it was told last
+        self._problem = ""  # why it cannot be used, as last logged
         self._vanished: frozenset[str] = frozenset()  # names, until they are surely meant to be
         self._vanished_until = 0.0
         self._has_cut_line = False  # the last line had no end, and was left out
@@ -126,7 +126,7 @@ class FileAuthenticator:
         """Return the error to raise. After the file was read once, the log gets it too, once."""
         problem = f"{self._path}: {reason}"
         if self._read_at and problem != self._problem:
-            self._alarm(f"{problem}; until that is mended, logins and mail have to wait")
+            self._alarm(f"{problem}; until this is corrected, logins fail and mail waits")
         self._problem = problem
         return UnavailableError(problem)
 
@@ -149,11 +149,11 @@ class FileAuthenticator:
         self.shortest_expire_days = min((d for d in days if d is not None), default=None)
 
     def _ask(self, user: str) -> PasswdEntry | None:
-        """Return the account of a name. Raises UnavailableError: nobody can say now."""
+        """Return the account of a name. Raises UnavailableError: the file cannot be used now."""
         self.refresh()
         if not self._accounts:
             cut = "its only line has no end yet" if self._has_cut_line else ""
-            raise self._cannot_use(cut or "no line of it can be used")
+            raise self._cannot_use(cut or "it has no valid line")
         account = self._accounts.get(user) or self._accounts.get(user.lower())
         if account is None and self._vanished:
             self._check_vanished(candidate_names(user))
@@ -165,7 +165,7 @@ class FileAuthenticator:
             self._vanished = frozenset()
         for name in names:
             if name in self._vanished:
-                raise UnavailableError(f"{self._path}: {name!r} was in it until a moment ago")
+                raise UnavailableError(f"{self._path}: {name!r} was removed a moment ago")
 
     def mechanisms(self) -> frozenset[str]:
         """Return the mechanisms that every account can use, so that none fails by its choice."""
@@ -184,7 +184,7 @@ class FileAuthenticator:
         account = self._ask(user)
         reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
-            reason = reason or "it logs in by its secret"  # RFC 1939 section 13
+            reason = reason or "the account logs in by its secret only"  # RFC 1939 section 13
         stored = account.hash if account and not reason else ""
         right = await self._threads.run(
             user,
@@ -208,7 +208,7 @@ class FileAuthenticator:
         return account.identity
 
     async def scram_keys(self, mechanism: str, user: str) -> scram.ScramKeys:
-        """Return an account's keys; for an unknown name, keys that nobody has.
+        """Return an account's keys; for an unknown name, fake keys.
 
         Raises UnavailableError.
         """
@@ -246,19 +246,19 @@ class FileAuthenticator:
         if name in self._accounts:
             return name
         if name in self._useless and not passwd_file.name_problem(name):
-            raise UnavailableError(f"{self._path}: the line of {name!r} cannot be used")
+            raise UnavailableError(f"{self._path}: the line of {name!r} is invalid")
         self._check_vanished((name,))
         raise CredentialsError("unknown name")
 
     def _hindrance(self, user: str, account: PasswdEntry | None) -> str:
-        """Return why nobody can log in by a name, whatever they prove; "" for a good one."""
+        """Return why no login with a name can succeed, "" if one can."""
         if account is not None:
             return account.locked(self._clock())
         useless = any(name in self._useless for name in candidate_names(user))
-        return "its line is no use" if useless else "unknown name"
+        return "its line is invalid" if useless else "unknown name"
 
     def _decoy(self, user: str) -> str:
-        """Return some account's hash, always the same for a name that is none.
+        """Return the hash of some account, always the same one for an unknown name.
 
         To check it takes as long as to check some account's, whatever schemes the file mixes, so
         the time a refusal takes does not tell which names exist. Who is written in another case

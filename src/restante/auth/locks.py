@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 EXTRAS = 7  # the place of the field behind passwd's own, counted from 0
 
 LOCKS = ("nologin", "fail")
-"""Words of Dovecot with which nobody logs in, whatever their value."""
+"""Fields of Dovecot that lock the account, whatever their value."""
 
 LIMITS = (
     "allow_nets",
@@ -68,7 +68,7 @@ def first_lock(keys: Iterable[str]) -> str:
 
 
 def is_lock(key: str) -> bool:
-    """Tell whether nobody logs in here to an account with this word."""
+    """Return whether a field locks its account."""
     return key in LOCKS or key in LIMITS
 
 

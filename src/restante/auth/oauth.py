@@ -70,7 +70,7 @@ class Claims:
             or not name
             or (self.user == "email" and claims.get("email_verified") is False)
         ):
-            raise CredentialsError("the token is not for this server, or not for now")
+            raise CredentialsError("the token is not for this server, or not valid now")
         return name
 
 
@@ -84,13 +84,13 @@ class IssuerPool:
     async def run(self, ask: Callable[[], T]) -> T:
         """Return an answer. Raises UnavailableError: too many wait, or it takes too long."""
         if self._waiting >= MOST_WAITING:
-            raise UnavailableError("the issuer is too slow: too many tokens wait for him")
+            raise UnavailableError("the issuer is too slow, and too many tokens wait for it")
         self._waiting += 1
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._threads.run("", ask)
         except TimeoutError as error:
-            raise UnavailableError("the issuer does not answer in time") from error
+            raise UnavailableError("the issuer does not reply in time") from error
         finally:
             self._waiting -= 1
 
@@ -179,15 +179,15 @@ class IntrospectedTokens:
         try:
             return issuer.post(self._url, urllib.parse.urlencode(form).encode(), headers)
         except (HttpError, ValueError) as error:
-            raise UnavailableError(f"{self._url}: the issuer does not answer") from error
+            raise UnavailableError(f"{self._url}: the issuer does not reply") from error
 
 
 def _verified(token: str, keys: KeySet) -> dict[str, Any]:
-    """Return what a token says. Raises ValueError: it is none, or none of these keys signed it."""
+    """Return the claims of a token. Raises ValueError: invalid, or not signed by the keys."""
     try:
         return jwt.decode(token, keys, algorithms=ALGORITHMS).claims
-    except Exception as error:  # what is no token makes joserfc raise anything
-        raise ValueError("no token of the issuer's") from error
+    except Exception as error:  # an invalid token makes joserfc raise errors of any type
+        raise ValueError("not a token of the issuer") from error
 
 
 def _number(value: object) -> float:

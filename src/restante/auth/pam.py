@@ -1,4 +1,4 @@
-"""Accounts of the system, or of whatever else PAM is told to ask."""
+"""Accounts of the system, or of another source that PAM is configured to ask."""
 
 from __future__ import annotations
 

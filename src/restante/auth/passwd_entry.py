@@ -37,7 +37,7 @@ class PasswdEntry:
     mail: MailLocation | None = None  # where Dovecot would look for its mail
 
     def locked(self, now: float) -> str:
-        """Return why nobody logs in to it at a time, "" for an open one."""
+        """Return why the account is locked at a time, "" if it is not."""
         if self.lock:
             return f"locked by {self.lock}"
         return "expired" if self.end is not None and now >= self.end else ""
@@ -94,7 +94,7 @@ def _keys(text: str) -> scram.ScramKeys:
     try:
         return scram.ScramKeys.parse(text)
     except ValueError:
-        raise ValueError("its SCRAM keys are not as `pop3 user` writes them") from None
+        raise ValueError("its SCRAM keys are invalid; `pop3 user passwd` writes new ones") from None
 
 
 def _secret(text: str) -> Secret:
@@ -109,11 +109,11 @@ def _number(extras: Mapping[str, str], key: str, least: int = 0) -> int | None:
     if key not in extras:
         return None
     if not re.fullmatch("[0-9]{1,9}", extras[key]) or int(extras[key]) < least:
-        raise ValueError(f"{key} is not a number from {least} on")
+        raise ValueError(f"{key} is not a number of at least {least}")
     return int(extras[key])
 
 
 def _tls(extras: Mapping[str, str]) -> bool:
     if extras.get("tls", "required") != "required":
-        raise ValueError("tls may only be required")
+        raise ValueError('the only value of tls is "required"')
     return "tls" in extras

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from restante.auth.locks import Word
 
 LONGEST_NAME = 255  # characters
-NOBODY = "nobody in it can log in; `pop3 user add` adds an account"
+NOBODY = "it has no account that can log in; `pop3 user add` adds one"
 FAKE_SALT_KEY = "#decoys="
 KEY = 32  # octets
 
@@ -86,7 +86,7 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
 
 
 def _locked_out(account: PasswdEntry, others: list[str]) -> Iterator[str]:
-    """Say why nobody logs in to an account, unless it is plainly meant."""
+    """Return why an account is locked, unless the administrator clearly intends it."""
     word: Word | None = locks.lock_of(others)
     if word is not None and word.field != EXTRAS + 1:
         yield (
@@ -94,11 +94,11 @@ def _locked_out(account: PasswdEntry, others: list[str]) -> Iterator[str]:
             " field"
         )
     elif word is not None and word.key in locks.LIMITS:
-        yield f"cannot log in: {word.key} is not kept to here"
+        yield f"cannot log in: {word.key} restricts logins in a way that is not supported"
     elif word is not None and word.key not in dovecot_fields.parse_extra_fields(others):
-        yield f"cannot log in: {word.key} locks it, though the line has it in another form"
+        yield f"cannot log in: {word.key} locks it, although it is written differently"
     elif account.lock == locks.HASH:
-        yield "cannot log in: its hash is locked, by '!' or '*'"
+        yield "cannot log in: its hash is locked by '!' or '*'"
     elif account.end is not None and account.end <= time.time():
         yield f"cannot log in: it expired on {time.strftime('%Y-%m-%d', time.gmtime(account.end))}"
 
@@ -119,17 +119,17 @@ def name_problem(name: str) -> str | None:
     A name becomes part of a path in the mail store, so what a path takes amiss is refused here too.
     """
     if not name or len(name) > LONGEST_NAME:
-        return f"a name has 1 to {LONGEST_NAME} characters"
+        return f"a name must have 1 to {LONGEST_NAME} characters"
     if not name.isprintable() or ":" in name or "/" in name:
-        return "a name has no control characters, no ':' and no '/'"
+        return "a name must not contain control characters, ':' or '/'"
     try:
         prepared = saslprep(name)
     except ValueError:
-        return "a name has no characters that SASLprep (RFC 4013) prohibits"
+        return "a name must not contain characters that SASLprep (RFC 4013) prohibits"
     if prepared != name:
-        return f"clients' names are prepared for comparison: write it as {prepared!r}"
+        return f"the name must be in the form of SASLprep; use {prepared!r}"
     if name[0] in ".#" or name != name.strip():
-        return "a name does not begin with '.' or '#', and has no space at its ends"
+        return "a name must not begin with '.' or '#', or begin or end with a space"
     return None
 
 
@@ -164,7 +164,7 @@ def read_lines(path: Path) -> list[str]:
 
 def _read_text(path: Path) -> str:
     if stat.S_ISFIFO(path.stat().st_mode):  # to read it would wait for a writer
-        raise OSError(errno.EINVAL, "it is a pipe, and not a file", str(path))
+        raise OSError(errno.EINVAL, "it is a pipe, not a file", str(path))
     return path.read_text(errors="surrogateescape")
 
 
@@ -183,13 +183,13 @@ def _key(lines: list[str]) -> bytes | None:
 
 
 def _openness(path: Path) -> Iterator[str]:
-    """Tell whether strangers may read the file, who could then try passwords on their own."""
+    """Return whether all local users can read the file, and so attack its hashes offline."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         what = "change" if mode & stat.S_IWOTH else "read"
         yield (
-            f"{path}: everybody on this machine may {what} it (mode {mode:04o}); it should be for"
-            f" the user that the server runs as, and for nobody else: chmod 600 {path}"
+            f"{path}: all users of this machine can {what} it (mode {mode:04o}); allow only the"
+            f" user of the server: chmod 600 {path}"
         )
 
 
@@ -200,7 +200,7 @@ def _name(line: str) -> str:
 def _check(name: str, known: dict[str, PasswdEntry]) -> None:
     problem = name_problem(name)
     if name in known:
-        problem = "the name stands further up already"
+        problem = "duplicate account name (first seen on an earlier line)"
     if problem:
         raise ValueError(problem)
 

@@ -61,11 +61,11 @@ def unsupported_reason(stored: str) -> str | None:
         return None
     if not _CRYPT.fullmatch(bare):
         return "the hash is not argon2, bcrypt, sha256-crypt, sha512-crypt or yescrypt"
-    return None if _crypt_r() else "this system has no libcrypt, which its hash needs"
+    return None if _crypt_r() else "its hash requires libcrypt, which this system does not have"
 
 
 def verify(stored: str, password: Secret) -> bool:
-    """Tell whether the password belongs to a stored hash; False for a hash that is none."""
+    """Return whether the password matches a stored hash; False for an invalid hash."""
     bare = without_scheme(stored)
     if bare.startswith("$argon2"):
         try:

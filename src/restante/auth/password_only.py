@@ -27,15 +27,15 @@ class PasswordOnlyAccounts:
         return PASSWORDS
 
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:
-        """Raise CredentialsError: there are none."""
+        """Raise CredentialsError: this source has no keys."""
         raise CredentialsError(f"no keys for {mechanism}: {user!r}")
 
     async def shared_secret(self, user: str) -> Secret:
-        """Raise CredentialsError: there is none."""
+        """Raise CredentialsError: this source has no secret."""
         raise CredentialsError(f"no secret: {user!r}")
 
     async def identify(self, user: str) -> Identity:
-        """Raise CredentialsError: nothing tells whether there is such an account."""
+        """Raise CredentialsError: this source cannot confirm that the account exists."""
         raise CredentialsError(f"no way to tell who this is: {user!r}")
 
     async def owner(self, name: str) -> str:

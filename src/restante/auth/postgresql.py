@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 5  # seconds for the database
 MOST_CONNECTIONS = 4
-CANARIES = 3  # names found last, of which one is asked for again where nobody was found
+CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
 
 
@@ -65,7 +65,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         stored = str(row["password"]) if row else ""
         reason = _hindrance(row)
         if not reason and password_hashing.unsupported_reason(stored) is not None:
-            reason = "its hash is no use"
+            reason = "its hash is not supported"
         if not reason:
             self._note_kind(stored)
         known = self._decoy(user) if reason else stored
@@ -117,15 +117,15 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
             return
         if not self._found:
             if self._check is None:
-                raise UncertainError("PostgreSQL: the query has found nobody since the start")
+                raise UncertainError("PostgreSQL: the query has found no account since the start")
             if await self._fetch(self._check) is None:
-                raise UnavailableError("PostgreSQL: the query that checks the accounts finds none")
+                raise UnavailableError("PostgreSQL: postgresql_check returns no row")
             return
         for name in reversed(tuple(self._found)):
             if await self._row(name):
                 return
         raise UnavailableError(
-            "PostgreSQL: the query finds no account, not even the ones that it found before"
+            "PostgreSQL: the query no longer finds the accounts that it found before"
         )
 
     async def _row(self, user: str) -> Mapping[str, object] | None:
@@ -176,7 +176,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
 
 
 def _hindrance(row: Mapping[str, object] | None) -> str:
-    """Return why nobody can log in to the account of a row; "" for an open one."""
+    """Return why the account of a row is locked, "" if it is not."""
     if row is None:
         return "unknown name"
     if is_locked_hash(str(row["password"] or "")):

@@ -64,7 +64,7 @@ def create_keys(mechanism: str, password: Secret, *, iterations: int = ITERATION
             password.reveal().decode(), iterations, secrets.token_bytes(SALT)
         )
     except (scramp.ScramException, UnicodeDecodeError) as error:
-        raise ValueError("the password has characters that SCRAM cannot take") from error
+        raise ValueError("the password has characters that SCRAM does not allow") from error
     return ScramKeys(salt, stored, server, iterations)
 
 
@@ -84,7 +84,7 @@ class ScramParameters:
 def fake_keys(
     mechanism: str, user: str, key: bytes, looks: Collection[ScramParameters]
 ) -> ScramKeys:
-    """Return keys that nobody has, always the same for a name: nothing tells that it is unknown.
+    """Return fake keys, always the same for a name, so that replies do not reveal unknown names.
 
     They have one of these looks, and another one only when it is gone, or a new one comes.
     """

@@ -6,7 +6,7 @@ from restante.protocol.saslprep import saslprep
 
 
 def candidate_names(name: str) -> tuple[str, ...]:
-    """Return the names to look for where somebody says this one: itself, then its lower case.
+    """Return the names to look up for a login name: the name itself, then its lower case.
 
     Telephones capitalise what people type, and mail to ANN@EXAMPLE.COM is for ann@example.com.
     """

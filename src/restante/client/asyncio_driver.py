@@ -45,7 +45,7 @@ class AsyncioDriver:
         self._reader, self._writer = reader, writer
 
     async def begin(self) -> None:
-        """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
+        """Start TLS if the account uses implicit TLS. Raises RemoteError."""
         if self.session.target.tls == "implicit":
             await self._drive(self._io.start_tls())
 
@@ -118,7 +118,7 @@ class AsyncioDriver:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Do work in a thread; nobody waits for it where this is cancelled, or the loop ends."""
+    """Run work in a thread. Neither a cancellation nor the end of the loop waits for it."""
     return await asyncio.wrap_future(daemon_threads.start(work))
 
 

@@ -29,7 +29,7 @@ _BY_PHASE: Mapping[tuple[str, type[RemoteError]], str] = {
 
 _CODES = {"IN-USE": "locked", "LOGIN-DELAY": "login-delay", "SYS/TEMP": "auth-temp"}
 _SYSTEM = {"SYS/TEMP": "sys-temp", "SYS/PERM": "sys-perm"}
-"""RFC 3206 section 4: it will pass, or somebody must mend it."""
+"""RFC 3206 section 4: a temporary or a permanent failure."""
 
 
 class _Wording:
@@ -156,7 +156,7 @@ def judges_credentials(denied: ServerRefusedError) -> bool:
 def assign_id(
     error: RemoteError, capabilities: Mapping[str, str] | None, *, tls: bool
 ) -> RemoteError:
-    """Give an error the id that says what is behind it, where that shows only here."""
+    """Give an error the id of its cause, if only this step can know it."""
     if (
         error.id in _GENERAL
         and isinstance(error, ServerRefusedError)

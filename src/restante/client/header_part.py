@@ -10,7 +10,7 @@ _END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 
 class HeaderPart:
-    """What is kept of a message in pieces: its header, at most so many octets of it."""
+    """The header of a message that arrives in chunks, up to a number of octets."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -101,7 +101,7 @@ def _try(
 def _first_cause(
     session: ClientSession, first: RemoteError | None, later: RemoteError
 ) -> RemoteError:
-    """Return which of two failures tells why nobody is logged in; the other is its detail."""
+    """Return the failure that explains the rejected login; the other one is its detail."""
     if first is None:
         return later
     cause, other = first, later
@@ -236,7 +236,7 @@ def _go(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[
 
 
 def _auth(session: ClientSession, credentials: Credentials, way: str) -> Operation[Status]:
-    """Return AUTH; a response goes along only where it is wanted and the line has room."""
+    """Return the AUTH line, with the initial response if the mechanism has one and it fits."""
     if session.options.initial_response:
         with_it = sasl.auth(way, CLIENT_MECHANISMS[way](credentials), initial=True)
         if len(with_it.request) <= ROOM:

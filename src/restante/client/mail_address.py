@@ -31,7 +31,7 @@ class MailAddress(NamedTuple):
 
 
 def parse_address(text: str) -> MailAddress:
-    """Return the parts of an address; the last "@" divides. Raises ValueError: it is none."""
+    """Split an address at its last "@". Raises ValueError: an invalid address."""
     local, at, domain = text.strip().rpartition("@")
     if not at or not local:
         raise ValueError(f"{text!r} is no mail address: write it as user@example.com")
@@ -56,7 +56,7 @@ def _is_public(domain: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Tell whether a name or address is this machine, or one that nobody else can have.
+    """Return whether a name or address means this machine, or is link-local.
 
     That is loopback in any form, link-local, unspecified and multicast. RFC 6761 section 6.3,
     RFC 6890.

@@ -140,7 +140,7 @@ def _sizes(session: ClientSession) -> Dialogue[dict[int, int]]:
 
 
 def says_empty(refused: ServerRefusedError) -> bool:
-    """Return whether a server refuses STAT or LIST only because there are no messages."""
+    """Return whether a server rejects STAT or LIST only because the mailbox is empty."""
     return not refused.code and operations.says_no_mail(refused.text)
 
 
@@ -319,7 +319,7 @@ def run_raw_command(state: MaildropState, line: str) -> Dialogue[Status]:
     status = yield from state.session.carry_out(operation)
     verb, _, argument = line.strip().upper().partition(" ")
     if status.ok:
-        if verb == "DELE":  # what is marked by no number nobody knows: call it 0
+        if verb == "DELE":  # the server marked a message under an unknown number: call it 0
             state.marked.add(int(argument) if argument.strip().isdecimal() else 0)
         elif verb == "RSET":
             state.marked.clear()
@@ -382,7 +382,7 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
 
 
 def entry_of(state: MaildropState, number: int) -> MessageInfo:
-    """Return a message by its number. Raises LocalError: there is none."""
+    """Return a message by its number. Raises LocalError: an unknown number."""
     if number not in state.entries:
         raise LocalError(f"there is no message {number}: there are {len(state.entries)}")
     return state.entries[number]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
-    """Who logs in, with what, and over what."""
+    """User, secret and security of the connection for a login."""
 
     user: str
     password: str
@@ -43,7 +43,7 @@ _MESSAGE_ID = re.compile(rb"<[!-;=?A-~]+@[!-;=?A-~]+>")
 
 Begin: TypeAlias = "Callable[[Credentials], Responder]"
 
-# What a server says to whom somebody else passes this conversation on: RFC 5802 section 7.
+# Server errors that indicate a relayed conversation: RFC 5802 section 7.
 _ANOTHER_CHANNEL = (b"e=channel-bindings-dont-match", b"e=server-does-support-channel-binding")
 
 
@@ -60,7 +60,7 @@ def login(credentials: Credentials) -> Responder:
 
 
 def cram_md5(credentials: Credentials) -> Responder:
-    """RFC 2195. Raises ValueError: the challenge is no msg-id of RFC 822, as for APOP."""
+    """RFC 2195. Raises ValueError: the challenge is not a msg-id of RFC 822, as for APOP."""
     challenge = yield None
     if not _MESSAGE_ID.fullmatch(challenge):
         raise ValueError("the server's challenge is not one of CRAM-MD5: no proof was sent")
@@ -69,7 +69,7 @@ def cram_md5(credentials: Credentials) -> Responder:
 
 
 def external(credentials: Credentials) -> Responder:
-    """RFC 4422 appendix A: the certificate in TLS says who it is."""
+    """RFC 4422 appendix A: the TLS certificate identifies the user."""
     yield credentials.user.encode()
 
 
@@ -129,7 +129,7 @@ def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClien
 
     bound = mechanism.endswith("-PLUS")
     # Say that we could bind to a server that does not claim it can: it objects if it can, for then
-    # somebody took its claim out on the way. RFC 5802 section 6.
+    # an attacker removed its claim on the way. RFC 5802 section 6.
     binding = credentials.binding if bound or not credentials.server_has_plus else None
     return scramp.ScramClient(
         [mechanism], credentials.user, credentials.password, channel_binding=binding
@@ -151,7 +151,7 @@ CLIENT_MECHANISMS: dict[str, Begin] = {
 """Every mechanism of the server's side, best first."""
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
-CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # they show the secret to who listens
+CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # an eavesdropper can read the secret
 NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it is
 NO_NAME = "no name to log in with: put it into the URL, as in pop3s://ann@host"
 

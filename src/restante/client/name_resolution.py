@@ -50,7 +50,7 @@ def connect_public(host: str, port: int, ends: float) -> socket.socket:
 
 
 _NOT_ANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EAI_SYSTEM)
-"""Codes of a look-up that failed; only EAI_NONAME says that there is no such name."""
+"""Codes of failed look-ups. Only EAI_NONAME means that the name does not exist."""
 
 
 def _unresolved(host: str, error: Exception, family: int) -> ServerUnreachableError:

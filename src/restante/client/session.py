@@ -97,7 +97,7 @@ class ClientSession:
         self.peer.note_oddity(id, text)
 
     def take_oddity(self, id: str) -> str | None:  # noqa: A002  # see RemoteError
-        """Remove the oddity with this `id` and return its text, None if there is none."""
+        """Remove the oddity with this `id` and return its text, None if it does not exist."""
         return self.peer.oddities.pop(id, None)
 
     def redact(self, text: str) -> str:
@@ -183,16 +183,14 @@ def _check_protocol(peer: ServerPeer) -> None:
     kind = protocol_of(said)
     if kind == "TLS":
         raise peer.error(
-            MalformedReplyError, "tls-on-plain", "the port speaks TLS from the first octet"
+            MalformedReplyError, "tls-on-plain", "the port uses TLS from the first octet"
         )
-    text = f'it says "{heard[:100]}"'
-    raise peer.error(
-        MalformedReplyError, "wrong-protocol", f"this is {_article(kind)} server; {text}"
-    )
+    text = f'this is {_article(kind)} server with the greeting "{heard[:100]}"'
+    raise peer.error(MalformedReplyError, "wrong-protocol", text)
 
 
 def protocol_of(octets: bytes) -> str:
-    """Return which protocol begins so, "unknown" where nobody knows."""
+    """Return the protocol of a greeting, or "unknown"."""
     if octets.startswith(b"220"):
         text = octets[:200].upper()
         return "FTP" if b"FTP" in text and b"SMTP" not in text else "SMTP"
@@ -218,7 +216,7 @@ def ask_capabilities(session: ClientSession) -> Dialogue[None]:
 
 
 def secure(session: ClientSession) -> Dialogue[None]:
-    """Begin TLS by STLS, where that is wanted and there. RFC 2595 section 4.
+    """Start TLS by STLS if the account uses it and the server offers it. RFC 2595 section 4.
 
     Raises SecurityError: there is no STLS and a password may not go in clear, or somebody put words
     behind its +OK. Raises ServerRefusedError: STLS was refused.

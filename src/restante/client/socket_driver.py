@@ -43,7 +43,7 @@ class SocketDriver:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def begin(self) -> None:
-        """Begin with TLS where it is wanted from the first octet. Raises RemoteError."""
+        """Start TLS if the account uses implicit TLS. Raises RemoteError."""
         if self.session.target.tls == "implicit":
             self._drive(self._io.start_tls())
 

@@ -63,7 +63,7 @@ _REASONS = {
 
 
 def hello_version(answer: bytes) -> bytes:
-    """Return the version of a ServerHello, b"" where it is none. RFC 5246 section 7.4.1.3."""
+    """Return the version of a ServerHello, b"" for other octets. RFC 5246 section 7.4.1.3."""
     hello = answer[:1] == bytes([_HANDSHAKE]) and answer[5:6] == bytes([_SERVER_HELLO])
     return answer[9:11] if hello else b""
 
@@ -171,7 +171,7 @@ class ClientTlsLayer(TlsLayer):
 
 
 def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
-    """Return the error in Restante's words; `certificate` is filled in by who looks at it again."""
+    """Return Restante's error. The second inspection fills in `certificate`."""
     if isinstance(error, ssl.SSLCertVerificationError):
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
         return SecurityError(trouble, error.verify_message or str(error), phase=Phase.TLS)

@@ -38,7 +38,7 @@ class ConformanceContext:
 
     @contextlib.contextmanager
     def connected(self, *, secure: bool = True) -> Iterator[RawConnection]:
-        """Give a connection whose greeting was read; with `secure` STLS is done where wanted."""
+        """Connect and read the greeting. With `secure`, use STLS if the server requires it."""
         with dial(self.place, self.heard) as line:
             self.greeting = line.status()
             if secure and self.place.tls == "starttls":
@@ -56,14 +56,14 @@ class ConformanceContext:
             yield line
 
     def log_in(self, line: RawConnection, seconds: float = 15.0) -> None:
-        """Log in. Raises Deviation: the right password is refused; NotTestable: there is none."""
+        """Log in. Raises Deviation: the right password is rejected; NotTestable: no --user."""
         if not self.place.user:
             raise NotTestable("no --user")
         answer = line.say(f"USER {self.place.user}")
         if answer.startswith(b"+OK"):
             answer = line.say(f"PASS {self.place.password}", seconds)
         if not answer.startswith(b"+OK"):
-            raise Deviation(f"the login was refused: {quote(answer)}")
+            raise Deviation(f"the login was rejected: {quote(answer)}")
 
     @property
     def session(self) -> RawConnection:
@@ -104,7 +104,7 @@ class ConformanceContext:
         there = self.count(self.session)
         if there < count:
             word = "message" if count == 1 else "messages"
-            raise NotTestable(f"the mailbox needs {count} {word} and has {there}")
+            raise NotTestable(f"requires {count} {word}; the mailbox has {there}")
         return self.session
 
     def put(self, name: str, *, wait: bool = True) -> SampleMessage:
@@ -114,7 +114,7 @@ class ConformanceContext:
         is no way to deliver.
         """
         if self.deliver is None:
-            raise NotTestable("no way to deliver was given: --maildir, --lmtp or --deliver")
+            raise NotTestable("requires --maildir, --lmtp or --deliver")
         made = sample_messages.letter(self.run, name)
         self.free()
         before = 0
@@ -128,7 +128,7 @@ class ConformanceContext:
         return made
 
     def wait_for(self, count: int) -> None:
-        """Wait until so many messages show. Raises Deviation: they do not."""
+        """Wait until this many messages are listed. Raises Deviation: they are not, in time."""
         until = time.monotonic() + ARRIVAL
         while True:
             with self.logged_in() as line:
@@ -137,21 +137,21 @@ class ConformanceContext:
             if there >= count:
                 return
             if time.monotonic() > until:
-                text = f"of {count} messages only {there} show {ARRIVAL:g} s after delivery"
+                text = f"{there} of {count} messages are listed {ARRIVAL:g} s after delivery"
                 raise Deviation(text)
             time.sleep(0.3)
 
     def letter(self, name: str) -> SampleMessage:
         """Return a letter that was delivered. Raises NotTestable: it was not."""
         if name not in self.delivered:
-            raise NotTestable("no way to deliver was given: --maildir, --lmtp or --deliver")
+            raise NotTestable("requires --maildir, --lmtp or --deliver")
         return self.delivered[name]
 
     def find(self, letter: SampleMessage, line: RawConnection) -> int:
         """Return the number of a letter. Raises Deviation: it is not there."""
         found = self.find_all(line).get(letter.mark)
         if not found:
-            raise Deviation(f"the message {letter.name} was delivered and is not in the mailbox")
+            raise Deviation(f"the message {letter.name} was delivered, but is not in the mailbox")
         return found[0]
 
     def find_all(self, line: RawConnection) -> dict[str, list[int]]:

@@ -89,7 +89,7 @@ class Lmtp:
         """Leave it to the POP3 server."""
 
     def _where(self) -> tuple[str, int]:
-        """Return a host and a port, or the path of a socket and 0, as smtplib wants them."""
+        """Return a host and a port, or the path of a socket and 0, as smtplib expects them."""
         with contextlib.suppress(ValueError):
             if "/" not in self.address:
                 return parse_host_port(self.address)

@@ -55,7 +55,7 @@ class RawConnection:
             self.sock.sendall(octets)
 
     def read_line(self, seconds: float = SECONDS) -> bytes:
-        """Return the next line with its end. Raises Deviation: there is none in time."""
+        """Return the next line with its end. Raises Deviation: it does not arrive in time."""
         self._fill(lambda: b"\n" in self.buffer, seconds)
         end = self.buffer.index(b"\n") + 1
         line = bytes(self.buffer[:end])
@@ -152,12 +152,12 @@ class RawConnection:
             except OSError:
                 octets = b""
             if octets is None:
-                raise Deviation(f"no answer to {self.last} within {seconds:g} s")
+                raise Deviation(f"no reply to {self.last} within {seconds:g} s")
             if not octets:
-                raise ClosedError(f"the server hung up after {self.last}")
+                raise ClosedError(f"the server disconnected after {self.last}")
             self.buffer += octets
             if len(self.buffer) > LIMIT:
-                raise Deviation(f"the answer to {self.last} has no end")
+                raise Deviation(f"the reply to {self.last} has no end")
 
     def __enter__(self) -> Self:
         return self

@@ -125,7 +125,7 @@ def _carry_out(check: Check, bench: ConformanceContext) -> Result:
         verdict, evidence = "fail", str(trouble)
         bench.free(broken=isinstance(trouble, (ClosedError, OSError)))
     except (ValueError, IndexError) as trouble:
-        verdict, evidence = "fail", f"an answer cannot be read: {trouble}"
+        verdict, evidence = "fail", f"a reply cannot be parsed: {trouble}"
         bench.free(broken=True)
     return Result(check, verdict, evidence, time.monotonic() - begun)  # type: ignore[arg-type]
 
@@ -145,4 +145,4 @@ def _clean_up(bench: ConformanceContext, found: Conformance) -> None:
         return
     bench.deliver.clean_up()
     if not bench.deliver.exact:
-        found.problems.append("the run's own messages may still be in the mailbox")
+        found.problems.append("test messages may remain in the mailbox")

@@ -138,7 +138,7 @@ class DeliveryConnection(asyncio.Protocol):
         if self._wanted is not None:
             self._advance(self._next_line(self._wanted))
         elif self._half_closed and self._receiver is not None and self._work is None:
-            self._close()  # half a message is no message
+            self._close()  # half a message is not a message
 
     def _advance(self, answer: object) -> None:
         """Give the session what it asked for, and let it go on until it must wait again."""

@@ -73,7 +73,7 @@ class Deliverer:
             outcome = replies.DELIVERED
         except TimeoutError:
             outcome = replies.TROUBLE
-            error = f"the disk did not answer within {PATIENCE} seconds"
+            error = f"the disk did not respond within {PATIENCE} seconds"
         except trace_headers.LoopError:
             outcome = replies.LOOP
         except StoreError as problem:

@@ -28,14 +28,14 @@ class Recipients(Protocol):
     """Knows names."""
 
     async def owner(self, name: str) -> str | None:
-        """Return the owner of the maildrop of this name; None: there is none.
+        """Return the owner of the maildrop of this name, None for an unknown name.
 
-        Raises UnavailableError: nobody can say now.
+        Raises UnavailableError: the source cannot be read now.
         """
 
 
 class AccountRecipients:
-    """Those who have an account, in a file or a database."""
+    """Recipients with an account, in a file or a database."""
 
     def __init__(self, accounts: AccountDirectory) -> None:
         self._accounts = accounts
@@ -49,7 +49,7 @@ class AccountRecipients:
 
 
 class FolderRecipients:
-    """Those who have a maildrop already: where accounts cannot be asked for names, as with PAM."""
+    """Recipients with an existing maildrop, for sources without a list of names, such as PAM."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
@@ -81,12 +81,14 @@ class FolderRecipients:
                 return None
             raise UnavailableError(f"{error.filename or place}: {error.strerror}") from error
         if empty:
-            raise UnavailableError(f"{root}: there is no maildrop in it; is its disk mounted?")
+            raise UnavailableError(
+                f"{root}: it contains no maildrop; check that its disk is mounted"
+            )
         return None
 
 
 def _is_maildrop(place: Path) -> bool:
-    """Tell whether there is an mbox or a Maildir. Raises OSError: nobody can tell."""
+    """Return whether an mbox or a Maildir exists. Raises OSError: the folder cannot be read."""
     try:
         return stat.S_ISREG(place.stat().st_mode) or stat.S_ISDIR((place / "new").stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

@@ -41,5 +41,5 @@ TROUBLE = DeliveryReply(
 
 
 def incident_reply(number: str) -> DeliveryReply:
-    """Return what a client hears of an error of ours: the number under which the log has it."""
+    """Return the reply to an internal error: its number in the log."""
     return DeliveryReply(451, "4.3.0", f"something went wrong (incident {number})", EX_TEMPFAIL)

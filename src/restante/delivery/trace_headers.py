@@ -56,7 +56,7 @@ def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
 
 
 def received(helo: str, peer: str, host: str, way: str) -> bytes:
-    """Return a Received field: who brought the message, to whom, how and now. RFC 5321 4.4.
+    """Return a Received field with sender, recipient, protocol and time. RFC 5321 section 4.4.
 
     `way` is as RFC 3848 names it, in any case.
     """
@@ -71,7 +71,7 @@ def received(helo: str, peer: str, host: str, way: str) -> bytes:
 
 
 def sender(named: str) -> str:
-    """Return an envelope's sender as programs name it, and nothing for nobody."""
+    """Return the sender of an envelope without angle brackets, "" for a bounce."""
     named = named.removeprefix("<").removesuffix(">")
     return "" if named.upper() == "MAILER-DAEMON" else named
 
@@ -96,7 +96,7 @@ def return_path(message: bytes) -> str | None:
 
 
 def _recipients(header: bytes) -> set[bytes]:
-    """Return to whom a message was delivered, in lower case."""
+    """Return the recipients in the Delivered-To fields of a message, in lower case."""
     return {match[1].strip().lower() for match in _DELIVERED_TO.finditer(header)}
 
 

@@ -116,7 +116,7 @@ def _name(name: x509.Name) -> str:
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """Return all names it is for; the subject's own counts only where there are no others."""
+    """Return all names of a certificate. The subject's name counts only without others."""
     from cryptography import x509
 
     try:

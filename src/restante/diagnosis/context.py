@@ -74,7 +74,7 @@ class CheckContext:
         return time.monotonic() >= self.ends
 
     def more_time(self, seconds: float) -> None:
-        """Let the check go on for so many seconds more."""
+        """Extend the time limit of the check by a number of seconds."""
         self.ends += seconds
         self.online.extend(seconds)
 
@@ -111,13 +111,13 @@ class CheckContext:
         found = self.session.oddities if self.wire is not None else {}
         for name, text in found.items():
             if name not in known:
-                step.details.append(("but", text))
+                step.details.append(("warning", text))
                 self.warn(step, name, text)
 
     def _check_speed(self, step: Step, seconds: float) -> None:
         limit = self.question.slow.get(step.phase)
         if limit is not None and seconds > limit:
-            text = f"{step.phase} took {seconds:.1f} s; over {limit:g} s is slow"
+            text = f"{step.phase} took {seconds:.1f} s, and more than {limit:g} s is slow"
             self.warn(step, "slow", text, {"phase": step.phase, "limit": limit})
 
     def fail(self, step: Step, error: RemoteError, *commands: str) -> None:

@@ -11,7 +11,7 @@ import time
 from restante.client.session import protocol_of
 from restante.client.tls import hello_version, unverified
 
-GREETING = 0.7  # seconds in which most servers have said who they are
+GREETING = 0.7  # seconds in which most servers have sent a greeting
 ENOUGH = 512  # octets that tell which protocol it is
 _OLD_VERSIONS = {b"\x03\x00": "SSLv3", b"\x03\x01": "TLSv1", b"\x03\x02": "TLSv1.1"}
 _RECORD = (b"\x16\x03", b"\x15\x03")  # TLS: a handshake, an alert

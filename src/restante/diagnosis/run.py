@@ -119,7 +119,7 @@ def _leave(work: CheckContext, box: MaildropState) -> None:
         try:
             work.online.run(sessions.leave(work.session))
         except (ConnectionLostError, ReplyTimeoutError) as error:
-            step.text = f"QUIT is not answered: {error.text}; nothing was to be removed"
+            step.text = f"no reply to QUIT: {error.text}; no message was marked"
             work.warn(step, "quit-noreply", step.text)
         except MalformedReplyError as error:
             if error.id == "not-stuffed":
@@ -134,7 +134,7 @@ def _leave(work: CheckContext, box: MaildropState) -> None:
 
 
 def _say_goodbye(work: CheckContext) -> None:
-    """QUIT without a login: nobody minds what becomes of it."""
+    """QUIT without a login. Its reply does not matter."""
     work.online.limit_reply_timeout(maildrop.QUIT_SECONDS)
     try:
         work.online.run(sessions.leave(work.session))
@@ -148,5 +148,5 @@ def _left_out(work: CheckContext) -> None:
     if failed is None or work.question.password is None or work.report.logged_in:
         return
     if failed.id.startswith(("tls-", "stls-")) and failed.id != "tls-on-plain":
-        why = "not tried: the password is not sent to a server that is not proven"
+        why = "skipped: an unverified server never gets the password"
         work.not_tried("login", why)

@@ -12,7 +12,7 @@ import functools
 import re
 
 LONGEST_LABEL = 80  # characters
-FEW = 20  # one octet in so many that is wrong does not make a text another charset's
+FEW = 20  # one invalid octet in this many does not mean another charset
 
 _PYTHON = {
     "big5": "big5hkscs",
@@ -65,7 +65,7 @@ def decode(octets: bytes, label: str = "", *, cut: bool = False) -> str:
 
 
 def _marked(octets: bytes, name: str) -> tuple[str, bytes]:
-    """Return the encoding that a byte order mark says, and the octets behind it."""
+    """Return the encoding of a byte order mark, and the octets after it."""
     for mark, marked in _MARKS:
         if octets.startswith(mark) and (name in ("", "utf-8", marked) or name.startswith("utf-16")):
             return marked, octets[len(mark) :]

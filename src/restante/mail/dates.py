@@ -12,6 +12,6 @@ def parse(text: str) -> dt.datetime | None:
     """Return the moment of a date, in UTC where its zone is not known; None where it names none."""
     try:
         moment = email.utils.parsedate_to_datetime(text[:LONGEST])
-    except Exception:  # noqa: BLE001  # it raises errors of many kinds for dates that are none
+    except Exception:  # noqa: BLE001  # it raises errors of many types for invalid dates
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)

@@ -33,7 +33,7 @@ def safe_name(name: str, default: str = "attachment") -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """Return the beginning of a text that has at most so many octets in UTF-8."""
+    """Return the start of a text, with at most this many octets in UTF-8."""
     return text.encode()[:most].decode(errors="ignore").rstrip(". ") if text else ""
 
 

@@ -83,7 +83,7 @@ class _Addresses(_Field, headerregistry.AddressHeader):
 class _Address(_Addresses, headerregistry.SingleAddressHeader):
     @property
     def address(self) -> Address:
-        """The first address; an empty one where there is none."""
+        """The first address, or an empty one."""
         return self.addresses[0] if self.addresses else Address()
 
 

@@ -106,7 +106,7 @@ def summary(octets: bytes) -> Summary:
 
 
 def text_of(part: Part, most: int = MOST_TEXT) -> Text:
-    """Return the text of a part, of HTML what a person reads, out of so many octets of the mail."""
+    """Return the text of a part, of HTML its visible text, from at most this many octets."""
     sent = part.end - part.begin
     octets = part.beginning(most)
     text = charset.decode(octets, part.charset, cut=sent > most)

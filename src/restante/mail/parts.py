@@ -23,14 +23,14 @@ _TYPE = re.compile(r"[!#-'*+.0-9^-~-]+/[!#-'*+.0-9^-~-]+")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part that is no multipart.
+    """One part that is not a multipart.
 
     Attributes:
         number: 1-based, in the order of the message.
         type: such as "text/plain", in lower case.
         name: the file's name as the sender wrote it, decoded; "" where it has none.
         is_attachment: whether the sender marked it so, or gave it a name.
-        charset: the declared label, "" where there is none.
+        charset: the declared label, or "".
         alternative: what tells parts of one multipart/alternative from others, 0 outside of any.
     """
 
@@ -51,7 +51,7 @@ class Part:
         return self.beginning()
 
     def beginning(self, most: int | None = None) -> bytes:
-        """Return the content, or what of it so many octets of the mail say."""
+        """Return the decoded content, from at most this many encoded octets."""
         end = self.end if most is None else min(self.end, self.begin + most)
         return transfer.decode(bytes(self.octets[self.begin : end]), self.encoding)
 
@@ -122,7 +122,7 @@ class _PartReader:
         self._finish(len(self._octets))
 
     def _first(self) -> int:
-        """Return where the next line begins that may be a boundary, -1 where there is none."""
+        """Return the position of the next possible boundary line, or -1."""
         if self._octets[self._place : self._place + 2] == b"--":
             return self._place
         return self._octets.find(b"\n--", max(0, self._place - 1)) + 1 or -1
@@ -140,7 +140,7 @@ class _PartReader:
         return -1, False
 
     def _delimit(self, line: bytes, place: int, behind: int) -> None:
-        """End the part before a boundary, and begin the one behind it."""
+        """End the part before a boundary, and begin the part after it."""
         level, closes = self._level(line)
         if not closes and self._sections >= MOST_PARTS:
             self._place = behind

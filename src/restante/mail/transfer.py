@@ -8,7 +8,7 @@ from restante.mail.encoded_words import base64_run
 
 
 def decode(octets: bytes, encoding: str) -> bytes:
-    """Return the octets that an encoding stands for; as they are, where nobody knows it."""
+    """Return the decoded octets; unchanged, if the encoding is unknown."""
     match encoding.strip().lower():
         case "base64":
             return _base64(octets)

@@ -12,7 +12,7 @@ _LOOPBACK_NAMES = ("localhost", "ip6-localhost")
 def parse_host_port(text: str) -> tuple[str, int]:
     """Return the parts of "127.0.0.1:110", "[::1]:110", "mail.example.com:110" or "*:110".
 
-    Raises ValueError: it is none of these.
+    Raises ValueError: the text has none of these forms.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not (port.isascii() and port.isdigit() and len(port) <= 5):

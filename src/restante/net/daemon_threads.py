@@ -1,4 +1,4 @@
-"""Work in threads for which nobody waits longer than they said, the end of the process included."""
+"""Threads for work that may hang, which neither a caller nor the end of the process waits for."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _PIECE = 16 * 1024  # octets
 
 
 class HttpError(Exception):
-    """There is no answer; the text says in a few words why."""
+    """A request failed; the text has the reason in a few words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,7 @@ def _parsed(url: str) -> SplitResult:
 
 
 def _location(answer: httpcore.Response) -> str:
-    """Return where a redirect leads, "" for an answer that is none."""
+    """Return the target of a redirect, "" for another answer."""
     if answer.status not in _MOVED:
         return ""
     found = (value for name, value in answer.headers if name.lower() == b"location")

@@ -1,4 +1,4 @@
-"""TLS over buffers in memory: octets in, octets out, whoever moves them."""
+"""TLS over buffers in memory: octets in, octets out, for any driver."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TlsLayer:
         return self._out.read()
 
     def goodbye(self) -> bytes:
-        """Return what tells the peer that nothing more comes."""
+        """Return the octets of close_notify."""
         with contextlib.suppress(ssl.SSLError):
             self._object.unwrap()
         return self._out.read()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from restante.protocol.errors import BadCommand, LineTooLong
 
 COMMAND_LIMIT = 255  # octets of a command, line end included: RFC 2449 section 4
-MAX_DISCARD = 65536  # octets of a line, beyond which nobody waits for its end
+MAX_DISCARD = 65536  # the limit of octets for a line
 
 
 def strip_line_end(line: bytes, *, strict: bool) -> bytes:
@@ -21,7 +21,7 @@ def strip_line_end(line: bytes, *, strict: bool) -> bytes:
 
 
 class LineBuffer:
-    """What the peer has sent and nobody has read yet.
+    """The octets of the peer that were not read yet.
 
     An overlong line is thrown away as it comes, so the buffer holds no more of it than its start.
     """

@@ -54,7 +54,7 @@ class DotStuffer:
 
     @property
     def complete(self) -> bool:
-        """Whether what was fed so far is all that is wanted."""
+        """Whether no further octets are required."""
         return False
 
     def feed(self, chunk: bytes) -> bytes:
@@ -82,12 +82,12 @@ class DotStuffer:
         return sent
 
     def cut(self, stored: bytes) -> bytes:
-        """Return what is wanted of the next stored octets."""
+        """Return the encoded part of the next stored octets."""
         return stored
 
 
 class TopStuffer(DotStuffer):
-    """The same for TOP: the header, its empty line, and so many lines of the body.
+    """The encoder of TOP: the header, its empty line, and a number of body lines.
 
     RFC 1939 section 7. A header ends at the first empty line, be it the message's first; a message
     without one is all header.
@@ -107,7 +107,7 @@ class TopStuffer(DotStuffer):
         return not self._in_header and self._lines_left == 0
 
     def cut(self, stored: bytes) -> bytes:
-        """Return what is wanted of the next stored octets."""
+        """Return the encoded part of the next stored octets."""
         place = 0
         if self._in_header:
             seen = self._tail + stored

@@ -70,7 +70,7 @@ def _is_harmless(before: str, character: str, after: str) -> bool:
 
 
 def _category(character: str) -> str:
-    """Return a character's category, "" where there is none or where nothing is seen of it."""
+    """Return a character's category, "" for an invisible or unassigned one."""
     if not character or (_SEARCH_UNSEEN(character) and character not in _SELECTORS):
         return ""
     return unicodedata.category(character)

@@ -56,7 +56,7 @@ class DotUnstuffer:
         return self._message(seen[: len(seen) - keep])
 
     def may_end_at(self, promised: int) -> bool:
-        """Return whether all came that was promised, and a dot with a line end behind it."""
+        """Return whether the announced octets arrived, followed by a dot and a line end."""
         found = _LAST_DOT.search(self._held)
         if not found or not found[0].endswith(b"\n"):
             return False

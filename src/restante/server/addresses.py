@@ -1,4 +1,4 @@
-"""Where a server listens, and whom it asks, as people write it."""
+"""Addresses of listeners and of other servers, in the form of the configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ListenAddress:
     def parse(cls, text: str) -> ListenAddress:
         """Read "127.0.0.1:110", "[::1]:110", "mail.example.com:110" or "*:110".
 
-        Raises ValueError: it is none of these.
+        Raises ValueError: the text has none of these forms.
         """
         host, port = parse_host_port(text)
         return cls("" if host == "*" else host, port)
@@ -50,7 +50,9 @@ def parse_loopback_address(text: str) -> ListenAddress:
     """Read a HOST:PORT that only this machine can reach. Raises ValueError."""
     address = ListenAddress.parse(text)
     if not is_loopback(address.host):
-        raise ValueError(f"{text!r} can be reached from elsewhere; 127.0.0.1 and [::1] cannot")
+        raise ValueError(
+            f"{text!r} accepts connections from other machines; use 127.0.0.1 or [::1]"
+        )
     return address
 
 
@@ -59,10 +61,12 @@ def require_https(url: str) -> None:
 
     That takes TLS, or that nobody is on the way: http is good enough on this machine.
     """
-    with contextlib.suppress(ValueError):  # urlsplit's, who says less
+    with contextlib.suppress(ValueError):  # urlsplit's own text says less
         host = urlsplit(url).hostname
         if host and url.startswith("https://"):
             return
         if host and url.startswith("http://") and is_loopback(host):
             return
-    raise ValueError("Expected an https URL; http only on this machine, as http://127.0.0.1:8080/")
+    raise ValueError(
+        "Expected an https URL; http is allowed for this machine only, e.g. http://127.0.0.1:8080/"
+    )

@@ -91,7 +91,7 @@ def _run_workers(
     renew: LoadConfig,
 ) -> None:
     if sys.platform != "linux":
-        raise ConfigError(["server.workers: more than one wants Linux"])
+        raise ConfigError(["server.workers: more than one worker is supported on Linux only"])
     from restante.server.limits.process_lock import ProcessLock
     from restante.server.limits.shared_limits import Shared
     from restante.server.processes.supervisor import CREWS, Supervisor
@@ -166,7 +166,7 @@ def _reload(
             log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
         return
     if renewed != config:
-        what = "without workers, the configuration changes only by a restart"
+        what = "without workers, a reload loads only certificates; restart the server for the rest"
         log.warning("reload_is_partial", what=what)
     log.info("reloaded")
 
@@ -177,7 +177,7 @@ def _announce(
     for address in addresses:
         log.info("listening", address=address)
     if not has_tls and config.login.clear_text != "always":
-        log.warning("no_tls", what="passwords are taken from this machine only")
+        log.warning("no_tls", what="cleartext passwords are accepted from this machine only")
 
 
 @contextlib.contextmanager

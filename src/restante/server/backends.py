@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
 
 HINTS: Mapping[type[BaseException | None], str] = {
-    FileNotFoundError: "; `pop3 user add` makes one",
-    PermissionError: "; the user that the server runs as must be able to read it",
+    FileNotFoundError: "; `pop3 user add` creates it",
+    PermissionError: "; give the user of the server permission to read it",
 }
 """What to do about a file of accounts that cannot be read, by why."""
 
@@ -55,11 +55,11 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
         from restante.storage.maildir import MaildirStore
 
         if unique_ids == X_UIDL:
-            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" works with an mbox only'])
+            raise ConfigError([f'mail.unique_ids: "{X_UIDL}" requires format = "mbox"'])
         return MaildirStore(layout, _other_unique_ids(unique_ids), note_made, note_skipped)
     if unique_ids not in {RESTANTE_UIDS, X_UIDL}:
-        hint = f'leave it out for an mbox, or set "{X_UIDL}"'
-        raise ConfigError([f"mail.unique_ids: works with Maildirs only; {hint}"])
+        hint = f'omit it for an mbox, or set "{X_UIDL}"'
+        raise ConfigError([f"mail.unique_ids: requires Maildirs; {hint}"])
     from restante.storage.mbox import MboxStore
 
     return MboxStore(

@@ -88,12 +88,12 @@ def _limits_of_workers(limits: LimitsSection, shared: Shared) -> ServerLimits:
 
 
 def build_expiry(config: Config, service: ServerContext) -> MailExpiry | None:
-    """Return what removes old mail; None where nobody can say which accounts there are."""
+    """Return the expiry of old mail, or None if the accounts cannot be listed."""
     accounts, store = service.authenticator, service.store
     if isinstance(accounts, FileAuthenticator) and isinstance(store, Expires):
         return MailExpiry(store, accounts, config.mail.expire_days, service.log)
     if config.mail.expire_days is not None:
-        raise ConfigError(["mail.expire_days: works with accounts in a file only"])
+        raise ConfigError(["mail.expire_days: requires accounts in a file (accounts.users)"])
     return None
 
 
@@ -106,7 +106,9 @@ def build_listeners(
     tls = config.tls
     if not tls.certificates:
         if tls.listen or tls.legacy_listen:
-            raise ConfigError(["tls.certificates: missing; TLS needs one, or --certificate, --key"])
+            raise ConfigError(
+                ["tls.certificates: missing; TLS requires one, or --certificate and --key"]
+            )
         plain = ListenerPolicy(clear_text=clear_text, proxies=proxies)
         return [
             ListenConfig(ListenAddress.parse(address), plain) for address in config.server.listen
@@ -213,7 +215,7 @@ def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Call
 def _tokens(config: Config) -> Tokens | None:
     section = config.tokens
     if section.jwks and section.introspection:
-        raise ConfigError(["tokens: give jwks or introspection, not both"])
+        raise ConfigError(["tokens: jwks and introspection exclude each other; use one"])
     if not section.jwks and not section.introspection:
         return None
     from restante.auth.oauth import Claims, IntrospectedTokens, JwksTokens

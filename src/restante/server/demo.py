@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ACCOUNT = "info@example.com"
-PASSWORD = b"restante"  # known to everybody, and served to this machine alone
+PASSWORD = b"restante"  # publicly known, and served to this machine only
 CERTIFICATE = "certificate.pem"  # in the demo's folder
 WIDTH = 68  # characters of a body line
 

@@ -39,7 +39,7 @@ class GuessesError(Exception):
 
 
 def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, PLR0912  # it is a table
-    """Return what to tell the peer; None for an error that nobody foresaw."""
+    """Return the reply to an error, None for an unexpected one."""
     match error:
         case Refusal():
             return error

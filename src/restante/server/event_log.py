@@ -37,7 +37,7 @@ MOST_COUNTED = 65_536  # addresses of a flood that processes count together
 LONGEST_VALUE = 1024  # characters of a value
 LONGEST_TRACE = 32 * 1024  # characters of a traceback
 _WANTS_QUOTES = re.compile(r'[\s"=]')
-PATIENCE = 0.5  # seconds for which a line is waited with where there is no thread
+PATIENCE = 0.5  # seconds for which a line may wait without a thread
 PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs the others dearly
 
 
@@ -83,7 +83,7 @@ class LogWriter:
             self._lost += 1
 
     def close(self, patience: float = 1) -> None:
-        """Write what is waiting, but wait no longer than so many seconds."""
+        """Write the waiting lines, within a number of seconds."""
         self.at_end()
         if self._thread is not None:
             self._waiting.put(None)
@@ -193,7 +193,7 @@ class _EventLogger(structlog.BoundLoggerBase):
         self._logger.log("warning", {**self._context, **values, "event": event})
 
     def error(self, event: str, **values: object) -> None:
-        """Log what somebody must mend."""
+        """Log an error that an administrator must correct."""
         self._logger.log("error", {**self._context, **values, "event": event})
 
     def exception(self, event: str, **values: object) -> None:
@@ -214,7 +214,7 @@ def configure_log(
 
 
 def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoundLogger, LogWriter]:
-    """Return a log for processes that are to be forked: each line tells its process.
+    """Return a log for processes that will be forked. Each line has its process.
 
     Each of them begins its writer after the fork, and closes it at its end. They share the rate.
     """

@@ -1,4 +1,4 @@
-"""Removes old mail, once an hour, where the administrator wants that. RFC 2449 section 6.7."""
+"""Removes old mail once an hour, if configured. RFC 2449 section 6.7."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class MailExpiry:
         while True:
             try:
                 await self._remove()
-            except Exception:  # noqa: BLE001  # nobody else would begin anew
+            except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="old mail is left until the next round")
             await asyncio.sleep(ROUND)
 
@@ -92,7 +92,7 @@ class MailExpiry:
             self.complete = False
             self._log.warning("not_expired", user=user, reason=str(error))
             return error.removed if isinstance(error, PartlyExpiredError) else ()
-        except Exception:  # noqa: BLE001  # the others are none the worse for it
+        except Exception:  # noqa: BLE001  # the other maildrops continue
             self.complete = False
             self._log.exception("incident", user=user, what="old mail is left")
             return ()

@@ -28,7 +28,7 @@ STOP_PATIENCE = 10  # seconds
 
 @dataclass(frozen=True, slots=True)
 class ListenConfig:
-    """An address, and what those find who connect to it."""
+    """An address, and the policy of its connections."""
 
     address: ListenAddress
     endpoint: ListenerPolicy = PLAIN
@@ -59,7 +59,7 @@ async def accept_connections(
     addresses: Iterable[ListenConfig],
     opened: Mapping[ListenAddress, Sequence[socket.socket]] | None = None,
 ) -> AsyncIterator[list[socket.socket]]:
-    """Take connections while the block runs; their sessions go on behind it.
+    """Accept connections while the block runs. Their sessions continue after it.
 
     `opened` has the sockets of addresses that are open already. Raises ListenError.
     """
@@ -103,10 +103,10 @@ def open_sockets(address: ListenAddress) -> list[socket.socket]:
             one.close()
         hint = ""
         if isinstance(error, PermissionError):
-            hint = "; ports below 1024 want root or CAP_NET_BIND_SERVICE"
+            hint = "; ports below 1024 require root or CAP_NET_BIND_SERVICE"
         raise ListenError(f"cannot listen at {address}: {error.strerror}{hint}") from error
     if not opened:
-        raise ListenError(f"cannot listen at {address}: no such kind of address here")
+        raise ListenError(f"cannot listen at {address}: this address family is not supported here")
     return opened
 
 

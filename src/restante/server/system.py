@@ -1,4 +1,4 @@
-"""What any process that serves wants of its system."""
+"""Limits, threads and signals of every process that serves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 NO_ROOM = "raise the limits of open files and memory of the system, or lower limits.connections"
 
-MANY = 1_000_000  # files, where there is no limit
+MANY = 1_000_000  # files, if the system has no limit
 LAST_LINES = 0.5  # seconds for the log's thread to write them
 SLACK = 5.0  # seconds beyond its time that a process is left to end by itself
 
@@ -53,7 +53,7 @@ def raise_file_limit() -> None:
 
 
 def spare_files() -> int:
-    """Return how many open files are left to what sessions open, and to who is turned away."""
+    """Return how many open files remain for sessions and for rejected connections."""
     most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MANY if most == resource.RLIM_INFINITY else most // 4
 
@@ -65,7 +65,7 @@ def files_for_connections() -> int:
 
 
 def end_within(seconds: float, log: FilteringBoundLogger) -> None:
-    """End the process after so many seconds, whatever its threads wait for."""
+    """End the process after a number of seconds, even if threads hang."""
 
     def end() -> None:
         log.error("incident", what=f"the server did not end within {seconds:g} seconds")
@@ -89,7 +89,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def report_incidents(log: FilteringBoundLogger, limits: LimitLog) -> None:
-    """Tell the log of what goes wrong where nobody else would.
+    """Log errors that no other code reports.
 
     That is in the running loop, in a thread, and in a function that a C library calls: Python would
     print a traceback.

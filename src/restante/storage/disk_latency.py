@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-LONG = 0.005  # seconds: what takes so long does not come from memory
+LONG = 0.005  # seconds; a longer read does not come from memory
 ENOUGH = 3  # quick answers in a row
 
 

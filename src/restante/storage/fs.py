@@ -62,7 +62,7 @@ def store_error(what: str, error: OSError, path: Path | str, *, beside: bool = F
 
 
 def open_folder(name: str, parent: int) -> int:
-    """Open a folder, made, durably, when it is missing; who is root gives it to its parent's owner.
+    """Open a folder, created durably if it is missing; root gives it to its parent's owner.
 
     Raises OSError, also for a symbolic link.
     """
@@ -96,7 +96,7 @@ def _open_folder(name: str, parent: int | None = None) -> int:
 
 
 def chown_like_parent(file: int, folder: int) -> None:
-    """Let who is root give what he made to whom the folder belongs where it lies. Raises OSError.
+    """As root, give a new file to the owner of its folder. Raises OSError.
 
     In a home folder, or where a pipe was run by root for once, nobody else could read it.
     """
@@ -145,7 +145,7 @@ def open_dir_temporarily(name: str, parent: int) -> Iterator[int]:
 
 
 def is_missing(path: Path) -> bool:
-    """Tell whether there is nothing of this name. Raises OSError: nobody can tell."""
+    """Return whether a name does not exist. Raises OSError: the folder cannot be read."""
     try:
         os.lstat(path)
     except FileNotFoundError:
@@ -154,7 +154,7 @@ def is_missing(path: Path) -> bool:
 
 
 def close_quietly(descriptor: int) -> None:
-    """Close what nothing was written to. That the disk fails meanwhile is no news: it is closed."""
+    """Close a file that was only read. An error of the disk is ignored: it is closed anyway."""
     with contextlib.suppress(OSError):
         os.close(descriptor)
 
@@ -197,7 +197,7 @@ def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
 
 
 def read_whole(name: str, folder: int, most: int) -> bytes:
-    """Return what a regular file holds, of at most so many octets.
+    """Return the content of a regular file, with a limit of octets.
 
     Raises OSError, also for a symbolic link, a folder, a pipe, or a file that is longer (EFBIG).
     """
@@ -230,7 +230,7 @@ def make_file(name: str, folder: int) -> int:
 
 
 def read_if_cached(file: int, octets: int, place: int = 0) -> bytes | None:
-    """Return so many octets from a place in a file if that needs no disk, else None.
+    """Return a number of octets from a position of a file if that needs no disk, else None.
 
     Raises OSError.
     """

@@ -136,7 +136,7 @@ format = "xml"
     assert "did you mean listen?" in told
     assert "HOST:PORT" in told
     assert "Expected `bool`" in told
-    assert "`pop3 user add` makes one" in told
+    assert "`pop3 user add` creates it" in told
     assert ">= 600" in told
 
 
@@ -145,8 +145,11 @@ format = "xml"
     [
         ("[mail", "expected ']'"),
         ("mail = 5\n[accounts]\nusers='u'", "expected a table"),
-        (LEAST + "[server]\ngreeting = 'a <b>'", "no '<'"),  # RFC 1939 section 7: APOP's timestamp
-        (LEAST + "[server]\ngreeting = '[x] hi'", "no '['"),
+        (
+            LEAST + "[server]\ngreeting = 'a <b>'",
+            "without '<'",
+        ),  # RFC 1939 section 7: APOP's timestamp
+        (LEAST + "[server]\ngreeting = '[x] hi'", "and '['"),
         (LEAST + "[server]\nimplementation = 'a b'", "one word"),
         (LEAST + "[server]\nlisten = ['::1:110']", "brackets"),
         (LEAST + "[server]\nlisten = ['a:99999']", "at most 65535"),
@@ -211,13 +214,19 @@ def test_mail_comes_in_where_only_this_machine_can_reach(
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ('lmtp = "0.0.0.0:24"', "delivery.lmtp: '0.0.0.0:24' can be reached from elsewhere"),
-        ('lmtp = "*:24"', "delivery.lmtp: '*:24' can be reached from elsewhere"),
-        ('lmtp = "mail.example.com:24"', "delivery.lmtp: 'mail.example.com:24' can be reached"),
+        (
+            'lmtp = "0.0.0.0:24"',
+            "delivery.lmtp: '0.0.0.0:24' accepts connections from other machines",
+        ),
+        ('lmtp = "*:24"', "delivery.lmtp: '*:24' accepts connections from other machines"),
+        ('lmtp = "mail.example.com:24"', "delivery.lmtp: 'mail.example.com:24' accepts"),
         ('lmtp = "lmtp:x"', "delivery.lmtp: 'lmtp:x' is no HOST:PORT"),
         ('lmtp = ""', "delivery.lmtp: '' is no HOST:PORT"),
         ('smtp = "/run/smtp"', "delivery.smtp: '/run/smtp' is no HOST:PORT"),
-        ('smtp = "192.0.2.1:25"', "delivery.smtp: '192.0.2.1:25' can be reached from elsewhere"),
+        (
+            'smtp = "192.0.2.1:25"',
+            "delivery.smtp: '192.0.2.1:25' accepts connections from other machines",
+        ),
         ('socket_mode = "rw"', "delivery.socket_mode: "),
         ("socket_mode = 432", "delivery.socket_mode: "),
         ('recipient_delimiter = "--"', "delivery.recipient_delimiter: "),
@@ -320,7 +329,7 @@ def test_each_format_of_mail_has_its_own_unique_ids(
     file.write_text(LEAST.replace("[acc", f"{lines}[acc"))
     (tmp_path / "mail").mkdir()
     (tmp_path / "users").touch()
-    refused = pytest.raises(ConfigError, match=r"mail\.unique_ids: .*works with")
+    refused = pytest.raises(ConfigError, match=r"mail\.unique_ids: .*requires")
     log, writer = event_log.configure_log("text")
     try:
         with contextlib.nullcontext() if accepted else refused:
@@ -351,7 +360,7 @@ def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
     password.
     """
     text = f'[mail]\nfolder = "mail"\n[accounts]\n{ELSEWHERE[source]}\n[login]\n{line}\n'
-    needed = "works with accounts in a file (accounts.users) only; leave it out"
+    needed = "requires accounts in a file (accounts.users); omit it"
     assert problems(tmp_path, text) == [f"{key}: {needed}"]
 
 
@@ -369,4 +378,4 @@ def test_pam_knows_no_account_by_a_certificate_or_a_token(
     rest = f"{ELSEWHERE['pam']}\n[{section}]\n{line}\n"
     (problem,) = problems(tmp_path, f'[mail]\nfolder = "mail"\n[accounts]\n{rest}')
     key = line.partition(" ")[0]
-    assert problem.startswith(f"{section}.{key}: does not work with accounts.pam")
+    assert problem.startswith(f"{section}.{key}: not supported with accounts.pam")

@@ -49,20 +49,20 @@ def test_a_key_of_another_certificate_is_told_with_the_dates_of_this_one(
 ) -> None:
     ends = f"{GOOD.certificate.not_valid_after_utc:%Y-%m-%d}"
     said = problem(tmp_path, GOOD.pem, key_of(other))
-    assert said.startswith("mail.key: does not belong to the first certificate of ")
+    assert said.startswith("mail.key: does not match the first certificate of ")
     assert f"mail.pem, valid from {GOOD.certificate.not_valid_before_utc:%Y-%m-%d}" in said
     assert f" to {ends}" in said
 
 
 @pytest.mark.parametrize("key", [b"", b"half of a k", BROKEN_KEY])
 def test_a_key_that_is_none_is_named(tmp_path: Path, key: bytes) -> None:
-    assert problem(tmp_path, GOOD.pem, key) == "mail.key: no PEM private key"
+    assert problem(tmp_path, GOOD.pem, key) == "mail.key: not a PEM private key"
 
 
 @pytest.mark.parametrize("certificate", [b"", b"half of a certif", BROKEN, GOOD.pem + BROKEN])
 def test_a_certificate_that_is_none_is_named(tmp_path: Path, certificate: bytes) -> None:
     said = problem(tmp_path, certificate, key_of(GOOD))
-    assert said == "mail.pem: no PEM certificate, or a broken one"
+    assert said == "mail.pem: not a valid PEM certificate"
 
 
 def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_of_two_files_the_one_that_cannot_be_read_is_named(
 
 
 def test_an_authority_of_clients_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    assert problem(tmp_path, GOOD.pem, key_of(GOOD), b"nothing") == "ca.pem: no PEM certificates"
+    assert problem(tmp_path, GOOD.pem, key_of(GOOD), b"nothing") == "ca.pem: not PEM certificates"
     (tmp_path / "ca.pem").unlink()
     missing = problem(tmp_path, GOOD.pem, key_of(GOOD), b"")
     assert missing == "ca.pem: No such file or directory"

@@ -101,7 +101,7 @@ def monitor(
 
 
 def _is_account(name: str, given: dict[str, Any]) -> bool:
-    """Tell whether somebody is to log in, or a server alone is named."""
+    """Return whether the name means an account, not only a server."""
     return "@" in name or bool(given["host"]) or is_stored(name)
 
 

@@ -22,7 +22,7 @@ _RISK = (
 
 
 def confirm(error: OtherDomainError) -> bool:
-    """Ask a person whether the server is the right one; False where nobody is at a terminal."""
+    """Ask the user to confirm the server. Returns False without a terminal."""
     if not (sys.stdin.isatty() and is_terminal(sys.stderr)):
         return False
     text = f"{error.text.partition(':')[0]}. {_RISK}"

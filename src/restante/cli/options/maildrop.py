@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def open_maildrop(account: AccountArgs) -> Iterator[Maildrop]:
-    """Give the account's maildrop; what goes wrong is told, with the exit code for it."""
+    """Open the account's maildrop. Errors become messages with their exit codes."""
     from restante.client import blocking
 
     with error_reporting():

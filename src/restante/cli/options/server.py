@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
-FILE = click.Path(path_type=Path, readable=False)  # what may not be read is told of by who reads it
+FILE = click.Path(
+    path_type=Path, readable=False
+)  # the reader of the file reports a missing permission
 
 MAIL_KEYS = {
     "mail": ("mail", "folder"),

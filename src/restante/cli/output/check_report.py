@@ -86,7 +86,7 @@ def _show(finding: Finding, word: str, what: list[str], code: int | None) -> Non
 
 
 def _fixes(finding: Finding) -> Iterator[str]:
-    """Yield who can do what; a command stays in one line, to be copied."""
+    """Yield the fixes for administrator and user. A command stays on one line, for copying."""
     row = EXPLANATIONS[finding.id]
     label = "fix"
     for who, text in (("admin:", row.admin), ("you:", "" if finding.commands else row.you)):

@@ -23,7 +23,7 @@ def table(
     marked: Collection[int] = (),
     width: int = ENDLESS,
 ) -> Iterator[str]:
-    """Yield a line for each message; what nobody has looked at shows its size alone.
+    """Yield a line for each message. Without a summary, only the size is shown.
 
     Sizes are octets by number; `width` is that of the terminal, in columns.
     """

@@ -22,7 +22,7 @@ class Head:
     date_text: str = ""  # as it was sent
     known: bool = True  # the server gave the header
     mixed: bool = False  # it may have attachments
-    attachments: int | None = None  # None where nobody has looked
+    attachments: int | None = None  # None if not fetched
     error: str = ""  # why the server did not give the header
 
     def as_json(self) -> dict[str, Any]:
@@ -33,7 +33,7 @@ class Head:
 
     @property
     def title(self) -> str:
-        """The subject, or the reason why there is none."""
+        """The subject, or the reason why it is missing."""
         return f"({self.error})" if self.error else self.subject
 
     @property

@@ -38,7 +38,7 @@ def date(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text that is harmless and no wider than so many columns of a terminal."""
+    """Return a text without control characters, cut to a number of terminal columns."""
     text = plain(" ".join(text.split()))[: width * MOST_IN_A_COLUMN]
     if columns(text) <= width:
         return text

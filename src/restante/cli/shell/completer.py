@@ -44,7 +44,7 @@ class ShellCompleter(Completer):
             yield from self._paths.get_completions(Document(path), complete_event)
 
     def _messages(self, word: str) -> Iterator[Completion]:
-        """Yield numbers; what is no number is looked for in subjects and senders."""
+        """Yield message numbers. Other words are searched in subjects and senders."""
         desk = self._desk
         if not desk.connected:
             return

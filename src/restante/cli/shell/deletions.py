@@ -50,9 +50,9 @@ def commit(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  #
 
 
 def quit_(desk: ShellSession, *, typed: bool = False) -> None:
-    """Leave; a person who marked messages is asked. Raises ExitShell, ShellError: Ctrl-C.
+    """Exit, after confirmation if messages are marked. Raises ExitShell, ShellError: Ctrl-C.
 
-    `typed` is the protocol's own QUIT, which is sent even where nobody needs it.
+    `typed` means the POP3 command QUIT, which is always sent.
     """
     if desk.marked:
         if not desk.screen.interactive:

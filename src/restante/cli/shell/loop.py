@@ -1,4 +1,4 @@
-"""Line after line: what goes wrong is told, and the session goes on."""
+"""The loop over input lines. An error is reported, and the session continues."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_interactive(desk: ShellSession, read: Callable[[], str]) -> int:
         except EOFError:
             line = "quit"
         try:
-            for part in line.splitlines():  # several where somebody pasted them
+            for part in line.splitlines():  # several lines can be pasted at once
                 if not run_line(desk, part):
                     break
         except ExitShell as leave:
@@ -63,7 +63,7 @@ def run_line(desk: ShellSession, line: str) -> bool:
         with _warned(desk):
             dispatch.dispatch(desk, line)
         return True
-    except BrokenPipeError:  # nobody reads what is printed, so nothing more is done
+    except BrokenPipeError:  # the reader of the output is gone
         raise
     except KeyboardInterrupt:
         _stopped(desk)

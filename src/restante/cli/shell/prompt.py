@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 WARN = 5 * MINUTE
-SHORTEST = 10 * MINUTE  # RFC 1939 section 3: a server waits at least so long
+SHORTEST = 10 * MINUTE  # RFC 1939 section 3: the minimum of a server's idle timeout
 
 
 def reader(desk: ShellSession, redacted: Callable[[str], str]) -> Callable[[], str]:

@@ -34,7 +34,7 @@ def by_hand(desk: ShellSession, line: str) -> None:
     verb = words[0].upper()
     if secret_at(line) < len(line):
         line = " ".join(words)  # so that the client sees the secret's place as well
-    if verb == "QUIT":  # with whatever behind it: a server may take it, and delete
+    if verb == "QUIT":  # with any arguments: a server may accept it, and delete
         deletions.quit_(desk, typed=True)
     if verb == "DELE" and len(words) == 2 and words[1].isdecimal():
         desk.glance([int(words[1])])  # the question at the end names the subject

@@ -22,7 +22,7 @@ COLOURS = {">": "cyan", "+OK": "green", "-ERR": "red"}
 
 
 class ShellError(Exception):
-    """What was typed cannot be done, and this text says why; "" where that was told already."""
+    """A line failed, and the text has the reason; "" if it was reported already."""
 
 
 class ExitShell(Exception):  # noqa: N818  # it is how the session ends
@@ -57,7 +57,7 @@ class ShellScreen:
             click.echo(styled, err=not self.interactive)
 
     def trace(self, direction: str, text: str) -> None:
-        """Print what goes over the wire, while that is wanted; the client leaves secrets out."""
+        """Print the wire traffic in verbose mode. The client redacts secrets."""
         if self._showing and not text.startswith("("):
             self.wire(direction, text)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LOOK_INTO = 32 * 1024  # octets: a message up to this size is looked into for attachments
 AT_ONCE = 100  # heads that are fetched together
-NAMED = 5  # messages that are told by their subject, before it says "and 7 more"
+NAMED = 5  # messages that are named by their subject, before "and 7 more"
 
 
 class ShellSession:
@@ -36,7 +36,7 @@ class ShellSession:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.screen = screen
-        self.talking = False  # a reply is under way: who stops now must hang up
+        self.talking = False  # a reply is under way: an interruption now must disconnect
         self.heads: dict[int, Head] = {}
         self.lacks_top = False  # the server refused TOP because it has none
         self._open, self._clock = open_, clock
@@ -92,7 +92,7 @@ class ShellSession:
         self._drop, self._trouble, self.talking = None, None, False
 
     def close(self) -> None:
-        """Leave as the protocol wants it, and delete nothing."""
+        """End the session by QUIT, with no message marked."""
         drop, self._drop = self._drop, None
         if drop is not None:
             drop.close()
@@ -105,7 +105,7 @@ class ShellSession:
         return {message.number: message.size for message in self._drop or ()}
 
     def numbers(self, words: Sequence[str]) -> list[int]:
-        """Return what "1 3-5" names. Raises ShellError: that is no number, or no such message."""
+        """Return the numbers in "1 3-5". Raises ShellError: an invalid or unknown number."""
         try:
             numbers = numbers_of(words)
         except ValueError as error:
@@ -138,7 +138,7 @@ class ShellSession:
                         self.heads[number] = head_of(octets, whole=True)
 
     def glance(self, numbers: Iterable[int]) -> None:
-        """Fetch heads if that goes without trouble: the next command tells of any."""
+        """Prefetch summaries. Errors are ignored here: the next command reports them."""
         if self.connected and not self.talking:
             try:
                 self.look(numbers)

@@ -22,7 +22,7 @@ _SOCKETS: dict[str, Tls] = {"SSL": "implicit", "STARTTLS": "starttls", "plain": 
 
 
 class NoAutoconfigError(ValueError):
-    """A file is no autoconfig, or names no POP3 server; the text says which."""
+    """A file is not an autoconfig file, or names no POP3 server; the text has the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
 
     Raises NoAutoconfigError. A document type is refused: entities could make a small file endless.
     """
-    parser = ET.XMLParser(target=_Tree())  # noqa: S314  # without a document type there are no entities
+    parser = ET.XMLParser(target=_Tree())  # noqa: S314  # document types are rejected, so entities cannot occur
     try:
         root = ET.fromstring(octets, parser)  # noqa: S314  # see above
     except NoAutoconfigError:
@@ -105,7 +105,7 @@ def _incoming(node: ET.Element, address: MailAddress) -> Incoming | None:
 
 
 def _port(text: str) -> int:
-    """Return a port, 0 for what is none; Python reads no number of thousands of digits."""
+    """Return a port, 0 for an invalid one. The length of the number is limited first."""
     digits = text.isascii() and text.isdecimal() and len(text) <= len("65535")
     return int(text) if digits and int(text) < 65536 else 0
 

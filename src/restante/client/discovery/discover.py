@@ -194,7 +194,7 @@ def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySou
 
 
 def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Ask:
-    ends -= (ends - time.monotonic()) / 10  # what answered by then is a result in time
+    ends -= (ends - time.monotonic()) / 10  # a result that arrived before the deadline counts
 
     def ask() -> Iterable[Candidate]:
         names = [pattern.format(address.domain) for pattern in GUESSES]

@@ -32,7 +32,7 @@ def target_of(address: str, seconds: float = SECONDS) -> Target:
 
 
 def discovered(address: str, seconds: float) -> Discovery:
-    """Return all that is known of an address's server. Raises ValueError: it is no address."""
+    """Return all findings about the server of an address. Raises ValueError: an invalid address."""
     from restante.client.discovery.discover import (
         discover,  # it is large, and most accounts are URLs
     )

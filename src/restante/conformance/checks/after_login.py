@@ -86,7 +86,7 @@ def top_nothing(bench: ConformanceContext) -> None:
     whole, top = _whole(bench), unstuffed(_top(bench, 0))
     end = whole.find(b"\r\n\r\n")
     wanted = whole if end < 0 else whole[: end + 4]
-    require(top == wanted, f"{len(top)} octets in place of {len(wanted)}")
+    require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
 
 
 @THEME.check("rfc1939-s7/top known-bug/top-lines", "TOP n k counts body lines, not header lines")
@@ -98,13 +98,13 @@ def top_lines(bench: ConformanceContext) -> None:
     lines = body.split(b"\n")
     wanted = head + empty + (lines[0] + b"\n" if len(lines) > 1 else body)
     top = unstuffed(_top(bench, 1))
-    require(top == wanted, f"{len(top)} octets in place of {len(wanted)}")
+    require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
 
 
 @THEME.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")
 def top_everything(bench: ConformanceContext) -> None:
     whole, top = _whole(bench), unstuffed(_top(bench, 1_000_000))
-    require(top == whole, f"{len(top)} octets in place of {len(whole)}")
+    require(top == whole, f"{len(top)} octets instead of {len(whole)}")
 
 
 @THEME.check("rfc1939-s7/uidl rfc1939-s7/unique-id", "unique-ids have 1 to 70 printable characters")
@@ -124,7 +124,7 @@ def different_ids(bench: ConformanceContext) -> None:
     line = bench.need_messages(2)
     uids = [entry.split()[1] for entry in line.lines("UIDL")]
     twice = sorted({uid for uid in uids if uids.count(uid) > 1})
-    require(not twice, f"twice: {', '.join(twice[:3])}")
+    require(not twice, f"not unique: {', '.join(twice[:3])}")
 
 
 @THEME.check("rfc1939-s7/unique-id", "unique-ids are the same in the next session")
@@ -156,7 +156,7 @@ def rset(bench: ConformanceContext) -> None:
     line = bench.session
     line.ok("RSET")
     more = line.more()
-    require(not more, f"and then: {quote(more)}")
+    require(not more, f"more follows: {quote(more)}")
 
 
 @THEME.check("rfc1939-s3/wrong-state", "a second login in a session gets -ERR")
@@ -177,7 +177,10 @@ def locked(bench: ConformanceContext) -> None:
             return
         answer = second.say(f"PASS {bench.place.password}", 15)
         still = first.say("NOOP").startswith(b"+OK")
-        require(not (answer.startswith(b"+OK") and still), f"both are logged in: {quote(answer)}")
+        require(
+            not (answer.startswith(b"+OK") and still),
+            f"both sessions are logged in: {quote(answer)}",
+        )
 
 
 @THEME.check(
@@ -201,7 +204,7 @@ def locked_code(bench: ConformanceContext) -> None:
 )
 def new_mail(bench: ConformanceContext) -> None:
     if bench.deliver is None:
-        raise NotTestable("no way to deliver was given: --maildir, --lmtp or --deliver")
+        raise NotTestable("requires --maildir, --lmtp or --deliver")
     from restante.conformance.sample_messages import letter
 
     bench.free()
@@ -222,6 +225,6 @@ def _top(bench: ConformanceContext, lines: int) -> bytes:
     line = bench.session
     answer = line.say(f"TOP 1 {lines}")
     if not answer.startswith(b"+OK") and "TOP" not in bench.before + bench.after:
-        raise NotTestable("the server has no TOP")
+        raise NotTestable("the server does not support TOP")
     require(answer.startswith(b"+OK"), quote(answer))
     return line.raw_body()

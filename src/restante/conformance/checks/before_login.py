@@ -21,7 +21,7 @@ def greeting(bench: ConformanceContext) -> None:
     with bench.connected(secure=False) as line:
         require(bench.greeting.startswith(b"+OK"), quote(bench.greeting))
         more = line.more()
-        require(not more, f"more comes behind it: {quote(more)}")
+        require(not more, f"more follows: {quote(more)}")
 
 
 @THEME.check("rfc1939-s7/apop", "the timestamp in the greeting is new for each connection")
@@ -33,8 +33,8 @@ def timestamp(bench: ConformanceContext) -> None:
             if not opened:
                 raise NotTestable("no timestamp: APOP is not offered")
             found.append(rest.partition(b">")[0])
-    require(found[0] != found[1], f"the same twice: <{found[0].decode('latin-1')}>")
-    require(b"@" in found[0], f"no message-id: <{found[0].decode('latin-1')}>")
+    require(found[0] != found[1], f"repeated: <{found[0].decode('latin-1')}>")
+    require(b"@" in found[0], f"not a message-id: <{found[0].decode('latin-1')}>")
 
 
 @THEME.check("rfc2449-s5/capa", "CAPA lists the capabilities before login")
@@ -42,7 +42,7 @@ def capa(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         answer = line.say("CAPA")
         if answer.startswith(b"-ERR"):
-            raise NotTestable("the server has no CAPA (RFC 2449)")
+            raise NotTestable("the server does not support CAPA")
         require(answer.startswith(b"+OK"), quote(answer))
         bench.before = line.listed()
     require(bench.before, "the list is empty")
@@ -122,7 +122,7 @@ def long_name(bench: ConformanceContext) -> None:
         name = "restante-verify-has-a-name-of-40-letters"
         unknown, known = line.say(f"USER {name}"), line.say(f"USER {bench.place.user or 'info'}")
         if not known.startswith(b"+OK"):
-            raise NotTestable(f"USER is refused here: {quote(known)}")
+            raise NotTestable(f"USER is rejected: {quote(known)}")
         require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")
 
 
@@ -151,7 +151,7 @@ def overlong(bench: ConformanceContext) -> None:
 def quit_early(bench: ConformanceContext) -> None:
     with bench.connected() as line:
         line.ok("QUIT")
-        require(line.closed(), "it stays open")
+        require(line.closed(), "the connection stays open")
 
 
 @THEME.check("rfc1939-s3/command-line known-bug/long-lines", "a lone CR does not end a command")
@@ -165,5 +165,5 @@ def lone_cr_in_command(bench: ConformanceContext) -> None:
 
 def _capabilities(bench: ConformanceContext) -> list[str]:
     if not bench.before:
-        raise NotTestable("the server has no CAPA")
+        raise NotTestable("the server does not support CAPA")
     return bench.before

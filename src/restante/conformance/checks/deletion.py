@@ -58,7 +58,7 @@ def reset(bench: ConformanceContext) -> None:
         number, count = bench.find(letter, line), bench.count(line)
         line.ok(f"DELE {number}")
         line.ok("RSET")
-        require(bench.count(line) == count, "the message is not back")
+        require(bench.count(line) == count, "the message is still marked")
         line.body(f"RETR {number}")
         line.ok("QUIT")
     with bench.logged_in() as line:
@@ -90,7 +90,7 @@ def removed(bench: ConformanceContext) -> None:
         line.ok(f"DELE {number}")
         line.ok("QUIT")
     with bench.logged_in() as line:
-        require(letter.mark not in bench.find_all(line), "it is still there")
+        require(letter.mark not in bench.find_all(line), "the message still exists")
         require(bench.count(line) == count - 1, f"{count} messages became {bench.count(line)}")
 
 
@@ -98,7 +98,7 @@ def removed(bench: ConformanceContext) -> None:
 def closed(bench: ConformanceContext) -> None:
     with bench.logged_in() as line:
         line.ok("QUIT")
-        require(line.closed(), "it stays open")
+        require(line.closed(), "the connection stays open")
     with bench.logged_in() as line:
         line.ok("QUIT")
 
@@ -115,5 +115,5 @@ def no_number(bench: ConformanceContext) -> None:
             if answer.startswith(b"+OK"):
                 line.ok("RSET")
             require(answer.startswith(b"-ERR"), f"DELE {number}: {quote(answer)}")
-        require(bench.count(line) == count, "something is marked")
+        require(bench.count(line) == count, "a message is marked")
         line.ok("RSET")

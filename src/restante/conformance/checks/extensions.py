@@ -22,11 +22,11 @@ ONLY_BEFORE = ("STLS",)
 )
 def both_states(bench: ConformanceContext) -> None:
     if not bench.before:
-        raise NotTestable("the server has no CAPA (RFC 2449)")
+        raise NotTestable("the server does not support CAPA")
     bench.after = bench.session.lines("CAPA")
     before = {entry.split(" ")[0].upper() for entry in bench.before} - set(ONLY_BEFORE)
     lost = sorted(before - {entry.split(" ")[0].upper() for entry in bench.after})
-    require(not lost, f"lost: {', '.join(lost)}")
+    require(not lost, f"missing after login: {', '.join(lost)}")
 
 
 @THEME.check(
@@ -37,7 +37,7 @@ def announced_early(bench: ConformanceContext) -> None:
     after = {entry.split(" ")[0].upper() for entry in bench.after}
     before = {entry.split(" ")[0].upper() for entry in bench.before}
     late = sorted((after - before) & {"TOP", "UIDL", "USER", "SASL", "RESP-CODES", "PIPELINING"})
-    require(not late, f"only after it: {', '.join(late)}")
+    require(not late, f"announced only after login: {', '.join(late)}")
 
 
 @THEME.check("rfc2449-s6.6/pipelining", "pipelined commands are answered in order")

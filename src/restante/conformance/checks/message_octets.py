@@ -107,14 +107,14 @@ def twins(bench: ConformanceContext) -> None:
     line = bench.session
     numbers = bench.find_all(line).get(letter.mark, [])
     if len(numbers) < 2:
-        raise NotTestable("the server keeps one of two messages with the same octets")
+        raise NotTestable("the server stores only one of two identical messages")
     uids = [line.ok(f"UIDL {number}").split()[2] for number in numbers]
-    require(uids[0] != uids[1], f"both have {uids[0].decode('latin-1')}")
+    require(uids[0] != uids[1], f"both have the unique-id {uids[0].decode('latin-1')}")
 
 
 def _need_exact(bench: ConformanceContext) -> None:
     if bench.deliver is not None and not bench.deliver.exact:
-        raise NotTestable("this way of delivery adds to the message: --maildir does not")
+        raise NotTestable("this delivery changes the message; use --maildir")
 
 
 def _compare(bench: ConformanceContext, name: str) -> None:
@@ -132,7 +132,7 @@ def _compare(bench: ConformanceContext, name: str) -> None:
     if bench.deliver is not None and not bench.deliver.exact:
         wanted, came = _behind_header(wanted), _behind_header(body)
     require(came == wanted, _difference(came, wanted))
-    require(listed == octets, f"LIST says {listed}, RETR sends {octets} octets")
+    require(listed == octets, f"LIST gives {listed} octets, RETR sends {octets}")
 
 
 def _behind_header(body: bytes) -> bytes:
@@ -146,4 +146,4 @@ def _difference(body: bytes, wire: bytes) -> str:
         min(len(body), len(wire)),
     )
     came, wanted = body[place : place + 24], wire[place : place + 24]
-    return f"at octet {place}: {came!r} in place of {wanted!r}"
+    return f"at octet {place}: {came!r} instead of {wanted!r}"

@@ -23,7 +23,7 @@ def announced(bench: ConformanceContext) -> None:
     with _clear(bench) as line:
         line.start_tls(bench.place)
         inside = line.lines("CAPA")
-        require("STLS" not in inside, "CAPA still lists STLS within TLS")
+        require("STLS" not in inside, "CAPA lists STLS within TLS")
 
 
 @THEME.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
@@ -40,7 +40,7 @@ def twice(bench: ConformanceContext) -> None:
 )
 def injection(bench: ConformanceContext) -> None:
     with _offered(bench) as line:
-        line.send(b"STLS\r\nXYZZY\r\n", "STLS with a command behind it")
+        line.send(b"STLS\r\nXYZZY\r\n", "STLS and a command after it")
         answer = line.status()
         if not answer.startswith(b"+OK"):
             return
@@ -50,7 +50,7 @@ def injection(bench: ConformanceContext) -> None:
         except (ssl.SSLError, OSError):
             return  # it took the words for the handshake's: nothing was acted upon
         heard = line.more(1.0)
-        require(not heard, f"answered within TLS: {quote(heard)}")
+        require(not heard, f"the server replied within TLS: {quote(heard)}")
 
 
 @THEME.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
@@ -58,7 +58,7 @@ def name_forgotten(bench: ConformanceContext) -> None:
     with _offered(bench) as line:
         line.say(f"USER {bench.place.user or 'info'}")
         if not line.say("STLS").startswith(b"+OK"):
-            raise NotTestable("STLS is refused after USER")
+            raise NotTestable("STLS is rejected after USER")
         line.start_tls(bench.place)
         answer = line.say("PASS nobody-has-this-password")
         require(answer.startswith(b"-ERR") and b"[AUTH]" not in answer, quote(answer))
@@ -82,7 +82,7 @@ def old_versions(bench: ConformanceContext) -> None:
             old = _old().wrap_socket(line.sock, server_hostname=bench.place.server_name)
             version = old.version()
             old.close()
-            raise Deviation(f"the server speaks {version}")
+            raise Deviation(f"the server accepts {version}")
 
 
 def _old() -> ssl.SSLContext:
@@ -109,7 +109,7 @@ def dial_clear(bench: ConformanceContext) -> Iterator[RawConnection]:
 def _offered(bench: ConformanceContext) -> Iterator[RawConnection]:
     """Give a connection in clear of a server that offers STLS."""
     if bench.place.tls == "implicit":
-        raise NotTestable("TLS is there from the first octet")
+        raise NotTestable("the port uses TLS from the first octet")
     with bench.connected(secure=False) as line:
         if line.say("CAPA").startswith(b"+OK"):
             bench.in_clear = line.listed()

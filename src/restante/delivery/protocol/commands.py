@@ -1,4 +1,4 @@
-"""THE TABLE of verbs: who may use them, how they are written, and what carries them out."""
+"""THE TABLE of verbs: their protocol, arguments and handlers."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def vrfy(_session: DeliverySession, argument: str) -> Reply:
 
 
 def expn(_session: DeliverySession, _argument: str) -> Reply:
-    """Reject: there are no lists here."""
+    """Reject EXPN: mailing lists are not supported."""
     raise CommandError("502 5.5.1 EXPN not implemented")
 
 
@@ -173,7 +173,7 @@ def starttls(_session: DeliverySession, _argument: str) -> Reply:
 
 
 def auth(session: DeliverySession, _argument: str) -> Reply:
-    """Reject: nobody logs in to deliver."""
+    """Reject AUTH: delivery requires no login."""
     if not session.client:
         raise CommandError("503 5.5.1 Error: send EHLO first")
     if not session.extended:
@@ -189,7 +189,7 @@ def _syntax(session: DeliverySession, usage: str) -> str:
 def _path(
     session: DeliverySession, keyword: str, argument: str, syntax: str
 ) -> tuple[str, dict[str, str]]:
-    """Return the address of MAIL or RCPT, and the parameters behind it, in upper case."""
+    """Return the address of MAIL or RCPT, and the parameters after it, in upper case."""
     if argument[: len(keyword)].upper() != keyword:
         raise CommandError(syntax)
     path = _PATH.fullmatch(argument[len(keyword) :].strip())

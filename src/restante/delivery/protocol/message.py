@@ -56,7 +56,7 @@ class MessageReceiver:
 
     @property
     def rest(self) -> bytes:
-        """What came behind that line."""
+        """The octets after that line."""
         return self._unstuffer.rest
 
     @property
@@ -75,7 +75,7 @@ class MessageReceiver:
             self._message += piece
 
     def release(self) -> None:
-        """Give back what the message took of the budget; more than once is no error."""
+        """Return the message's share of the budget. Repeated calls are allowed."""
         self._budget.give_back(len(self._message))
         self._message.clear()
 

@@ -1,4 +1,4 @@
-"""What every id means, who can mend it, and how."""
+"""The explanation of every id: cause, and fixes for administrator and user."""
 
 from restante.diagnosis.explanations.explanation import Explanation
 from restante.diagnosis.explanations.login import LOGIN
@@ -12,5 +12,5 @@ EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *MAIL)}
 
 
 def explain(id: str) -> Explanation:  # noqa: A002  # the field's name everywhere
-    """Return the explanation of an id. Raises KeyError: there is none."""
+    """Return the explanation of an id. Raises KeyError: an unknown id."""
     return EXPLANATIONS[id]

@@ -37,7 +37,7 @@ def discover(work: CheckContext) -> None:
         found = lookup.discovered(work.question.account, min(work.left, 20))
         winner = found.winner
         if winner is None:
-            step.text = f"nothing names a POP3 server for {found.domain}"
+            step.text = f"no source names a POP3 server for {found.domain}"
             step.details = [(f.source, f.note) for f in found.findings if f.note]
         work.target = lookup.chosen(found)
         if winner is not None:
@@ -152,7 +152,7 @@ def _unresolved(work: CheckContext, step: Step, error: ServerUnreachableError) -
         domain = user.rpartition("@")[2]
         winner = lookup.quietly(user, min(work.left, 3))
         if winner is not None and winner.host != work.target.host:
-            step.details.append((f"{domain} says", f"{winner.host}:{winner.port}"))
+            step.details.append((f"{domain} publishes", f"{winner.host}:{winner.port}"))
             next_commands = [
                 suggestions.check_command(work.question, winner.host, winner.port, tls=winner.tls)
             ]
@@ -168,7 +168,7 @@ def _nobody(work: CheckContext, step: Step, troubles: dict[str, ServerUnreachabl
             continue
         address = next((a for a in troubles if _takes(a, port, min(A_MOMENT, work.left))), None)
         if address is not None:
-            step.details.append(("but", f"{port} answers on {address}"))
+            step.details.append(("note", f"port {port} of {address} accepts connections"))
             next_commands.append(suggestions.check_command(work.question, port=port, tls=tls))
     work.fail(step, error, *next_commands)
 
@@ -182,7 +182,7 @@ def _takes(address: str, port: int, seconds: float) -> bool:
 
 
 def _guess(work: CheckContext) -> None:
-    """Find out what an odd port speaks, where nobody said it."""
+    """Identify the protocol of an unusual port if the user did not name it."""
     if (
         port_probe.identify_protocol(work.address, work.target.port, min(A_MOMENT, work.left))
         == "TLS"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONGEST = 512  # octets of a reply's first line, with CR LF: RFC 1939 section 3
 FIRST_WAIT = 4.0  # seconds of silence after which the port is asked whether it speaks TLS
 
-_CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "somebody must mend it", "IN-USE": "in use"}
+_CODES = {"SYS/TEMP": "it will pass", "SYS/PERM": "an administrator must act", "IN-USE": "in use"}
 
 
 def greet(work: CheckContext) -> None:
@@ -42,7 +42,7 @@ def greet(work: CheckContext) -> None:
         step.text = greeting.line
         octets = len(greeting.line.encode()) + len("\r\n")
         if octets > LONGEST:
-            text = f"the greeting has {octets} octets; {LONGEST} are allowed"
+            text = f"the greeting has {octets} octets, and the limit is {LONGEST}"
             work.warn(step, "long-reply", text, {"octets": octets})
         work.report.facts["greeting"] = greeting.line
 
@@ -69,7 +69,7 @@ def _silent(work: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
             raise CheckAborted from error
         if kind not in ("", "POP3", "unknown"):
             line = answer.decode("latin-1").splitlines()[0][:100]
-            text = f'this is an {kind} server; it says "{line}"'
+            text = f'this is an {kind} server with the greeting "{line}"'
             work.fail(step, MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING))
             raise CheckAborted from error
     options = work.session.options
@@ -78,7 +78,7 @@ def _silent(work: CheckContext, step: Step, error: ReplyTimeoutError) -> Status:
     try:
         return work.run(sessions.greet(work.session))
     except ReplyTimeoutError as later:
-        later.text = f"accepted, and then silent for {options.reply_seconds:g} seconds"
+        later.text = f"no greeting within {options.reply_seconds:g} seconds"
         raise
 
 
@@ -90,7 +90,7 @@ def _speaks_tls(work: CheckContext) -> bool:
 
 
 def _say_tls(work: CheckContext, step: Step, error: RemoteError) -> None:
-    text = f"port {work.target.port} answers TLS from the first octet"
+    text = f"port {work.target.port} uses TLS from the first octet"
     tls = MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING, command=error.command)
     command = suggestions.check_command(work.question, port=work.target.port, tls="implicit")
     work.fail(step, tls, command)
@@ -145,7 +145,7 @@ def changed(before: dict[str, str] | None, after: dict[str, str] | None) -> str:
 def told(capabilities: dict[str, str] | None) -> str:
     """Return capabilities in a line."""
     if capabilities is None:
-        return "none: the server has no CAPA"
+        return "none: the server does not support CAPA"
     return " ".join(
         f"{tag}({argument})" if argument else tag for tag, argument in capabilities.items()
     )

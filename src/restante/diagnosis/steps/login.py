@@ -59,7 +59,7 @@ def log_in(work: CheckContext) -> None:
 
 
 def _ask(work: CheckContext) -> tuple[str, bool]:
-    """Return the password, and whether it took so long that the session may be over."""
+    """Return the password, and whether the prompt lasted longer than the server's idle timeout."""
     ask = work.question.password
     assert ask is not None
     begun = time.monotonic()
@@ -84,7 +84,7 @@ def _until_free(work: CheckContext, step: Step, password: str) -> None:
         time.sleep(RETRY)
         work.idle += time.monotonic() - begun
         begun = time.monotonic()
-        step.details = [("waited", f"{wording.age(begun - first)} for the mailbox")]
+        step.details = [("waited", f"{wording.age(begun - first)} for the mailbox lock")]
         _connect_again(work)
 
 
@@ -103,12 +103,12 @@ def _explain(work: CheckContext, step: Step, error: RemoteError, password: str) 
     step.details += [("also", other) for other in error.others]
     failed = work.session.refused
     if error.code in ("", "AUTH") and isinstance(error, ServerRefusedError) and len(failed) > 1:
-        text = f"that makes {len(failed)} failed logins for fail2ban; --mechanism tries one only"
+        text = f"these are {len(failed)} failed logins for fail2ban; --mechanism tries only one"
         step.details.append(("note", text))
     if found := _URL.search(error.text):
         step.details.append(("see", found[0].rstrip(".,")))
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
-        step.details.append(("but", "the password was not sent yet: it is not the matter"))
+        step.details.append(("note", "the password had not been sent yet, so it is not the cause"))
     if error.id in ("auth-failed", "auth-oauth"):
         step.details += [("hint", hint) for hint in hints(work.target.user, password)]
     if error.id == "auth-oauth":
@@ -125,17 +125,19 @@ def hints(user: str, password: str) -> list[str]:
     """Return what may be wrong with a name and a password, without showing any of it."""
     found = []
     if "@" in user:
-        found.append(f'some servers want only the part before the "@": {user.rpartition("@")[0]}')
+        found.append(
+            f'some servers require only the part before the "@": {user.rpartition("@")[0]}'
+        )
     else:
-        found.append("some servers want the whole address as the name")
+        found.append("some servers require the whole address as the name")
     if user != user.strip():
         found.append("the name begins or ends with a space")
     if password != password.strip():
-        found.append("the password begins or ends with a space: copied along?")
+        found.append("the password begins or ends with a space")
     if "\u00a0" in password + user:
-        found.append("there is a no-break space in it, as copying from a web page makes")
+        found.append("the password has a no-break space, as text copied from a web page can have")
     if not password.isascii():
-        found.append("the password has letters beyond ASCII: servers differ in how they take them")
+        found.append("the password has characters beyond ASCII, which servers handle differently")
     if any(c in password for c in "\u200b\ufeff\u200e"):
-        found.append("the password has an invisible character in it")
+        found.append("the password has an invisible character")
     return found

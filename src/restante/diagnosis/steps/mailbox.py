@@ -49,14 +49,16 @@ def _carry_out(work: CheckContext, operation: Operation[T]) -> T:
 
 
 def _lists(work: CheckContext) -> tuple[MailboxTotals, dict[int, int]]:
-    """Return what STAT and LIST say; some servers refuse them where there is no message."""
+    """Return the results of STAT and LIST. Some servers reject them for an empty mailbox."""
     session = work.session
     try:
         totals = _carry_out(work, operations.stat())
     except ServerRefusedError as refused:
         if not maildrop.says_empty(refused):
             raise
-        session.note_oddity("list-empty", f'STAT is refused of an empty mailbox: "{refused.text}"')
+        session.note_oddity(
+            "list-empty", f'STAT is rejected for an empty mailbox: "{refused.text}"'
+        )
         totals = operations.MailboxTotals(0, 0)
     try:
         return totals, _carry_out(work, operations.list_())
@@ -69,7 +71,7 @@ def _uids(work: CheckContext) -> tuple[dict[int, str], str]:
     try:
         return _carry_out(work, operations.uidl()), ""
     except ServerRefusedError as refused:
-        return {}, f'UIDL is refused: "{refused.said}"'
+        return {}, f'UIDL is rejected: "{refused.said}"'
 
 
 def _compare_totals(
@@ -79,10 +81,10 @@ def _compare_totals(
     if totals.messages == count and totals.octets == octets:
         return
     text = (
-        f"STAT says {wording.messages(totals.messages)} of {totals.octets} octets, "
+        f"STAT gives {wording.messages(totals.messages)} of {totals.octets} octets, "
         f"LIST {wording.messages(count)} of {octets}"
     )
-    step.details.append(("but", text))
+    step.details.append(("warning", text))
     facts = {"stat": [totals.messages, totals.octets], "list": [count, octets]}
     work.warn(step, "stat-lie", text, facts)
 
@@ -105,12 +107,12 @@ def _check_uids(
     if bad:
         uid = uids[bad[0]]
         shown = session.excerpt(uid.encode(), 80)
-        text = f"of {wording.numbers(bad)}: {len(uid)} characters, {shown!r}"
+        text = f"{wording.numbers(bad)}: {len(uid)} characters, {shown!r}"
         _warn(work, step, "uidl-bad", text, bad)
 
 
 def _warn(work: CheckContext, step: Step, name: str, text: str, found: list[int]) -> None:
-    step.details.append(("but", text))
+    step.details.append(("warning", text))
     work.warn(step, name, text, {"messages": found[:100]})
 
 
@@ -125,7 +127,7 @@ def _sample(work: CheckContext, step: Step, box: MaildropState) -> float | None:
     ]
     if refused:
         denied = next(head for head in heads if isinstance(head, ServerRefusedError))
-        text = f'TOP is refused for {wording.numbers(refused)}: "{denied.said}"'
+        text = f'TOP is rejected for {wording.numbers(refused)}: "{denied.said}"'
         _warn(work, step, "top-missing", text, refused)
     return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
 

@@ -92,22 +92,21 @@ def fetch_all(
             progress(done, total)
         work.online.run(expect_silence(session, operations.LINGER))
         for name, count in work.report.facts.get("more", {}).items():
-            step.details.append(("but", f"{name}: {count} more"))
+            step.details.append(("warning", f"{name}: {count} more"))
         refused, large = _count_of(work, "retr-refused"), _count_of(work, "msg-large")
         step.text = f"{wording.messages(len(box.entries) - refused - large)} fetched"
-        step.text += f", {refused} refused" if refused else ""
+        step.text += f", {refused} rejected" if refused else ""
         step.text += f", {large} too large" if large else ""
         odd = len([f for f in work.report.findings if f.phase == "messages"])
-        step.text += "; sizes as listed, nothing odd" if not odd else ""
+        step.text += "; all sizes match LIST, and no message has a fault" if not odd else ""
 
 
 def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInfo) -> None:
     contents = MessageInspector()
     session, most = work.session, work.question.options.message_octets
     if most and entry.size > most:
-        text = (
-            f"message {entry.number} has {wording.octets(entry.size)} by LIST; it was not fetched"
-        )
+        size = wording.octets(entry.size)
+        text = f"message {entry.number} was not fetched, because LIST gives {size}"
         _warn(work, step, "msg-large", text, entry, most)
         return
     box.retrieved = True
@@ -124,7 +123,7 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
         _count(error, contents, entry)
         raise
     if session.take_oddity("msg-nofinal"):
-        text = f"message {entry.number}: its last line has no end, so the terminator is none"
+        text = f"message {entry.number}: the last line has no line end before the terminator"
         _warn(work, step, "msg-nofinal", text, entry, contents.octets)
     elif not ended[0].has_size(entry.size):
         text = maildrop.size_text(entry.number, ended[0], entry.size)
@@ -150,19 +149,21 @@ def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -
     if isinstance(error, (TruncatedReplyError, ConnectionLostError)):
         error.id = "msg-truncated"
         error.text = (
-            f"{contents.octets} of {entry.size} octets of message {entry.number} came, "
-            "then the connection ended; nothing saved, nothing deleted"
+            f"{contents.octets} of {entry.size} octets of message {entry.number} were "
+            "received before the connection ended; nothing was saved or deleted"
         )
     elif contents.octets:
-        error.text += f"; {contents.octets} of {entry.size} octets of message {entry.number} came"
+        error.text += (
+            f"; {contents.octets} of {entry.size} octets of message {entry.number} were received"
+        )
 
 
 def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
     work: CheckContext, step: Step, name: str, text: str, entry: MessageInfo, octet: int
 ) -> None:
-    """Put down an oddity; of each kind only the first few are told, and the others counted."""
+    """Record an oddity. Of each kind, only the first few are reported and the others counted."""
     if not _another(work, name):
-        step.details.append(("but", f"{name}: {text}"))
+        step.details.append(("warning", f"{name}: {text}"))
         work.warn(step, name, text, {"message": entry.number, "octet": octet})
 
 
@@ -173,7 +174,7 @@ def _count_of(work: CheckContext, name: str) -> int:
 
 
 def _another(work: CheckContext, name: str) -> bool:
-    """Return whether enough of a kind was told; if so, count this one too."""
+    """Return whether enough oddities of a kind were reported; if so, count this one."""
     if len([f for f in work.report.findings if f.id == name]) < MOST_TOLD:
         return False
     more = work.report.facts.setdefault("more", {})

@@ -44,7 +44,7 @@ class TlsObservation:
     version: str = ""
     cipher: str = ""
     greets: str = ""  # what the server says behind a certificate that is not believed
-    other: RemoteError | None = None  # it is no POP3 server
+    other: RemoteError | None = None  # not a POP3 server
     lenient: bool = False  # only with settings that take whatever there is
 
 
@@ -65,7 +65,7 @@ def implicit_tls_step(work: CheckContext) -> None:
 
 
 def stls_step(work: CheckContext) -> None:
-    """Begin TLS by STLS, where it is offered or wanted."""
+    """Start TLS by STLS if the server offers it or the account requires it."""
     if work.target.tls != "starttls":
         return
     with work.step("tls") as step:
@@ -80,15 +80,15 @@ def stls_step(work: CheckContext) -> None:
         except RemoteError as error:
             leave_capa_out(work, error)
         if work.session.tls is None:
-            step.text = "none: the server does not offer STLS; to this machine a password may go"
+            step.text = "none: no STLS is offered (allowed, because the server is on this machine)"
             if not work.target.loopback:
-                step.text = "none; --insecure-plaintext lets the password go in clear"
+                step.text = "none: --insecure-plaintext allows a cleartext password"
             return
         report_tls(work, step)
 
 
 def report_tls(work: CheckContext, step: Step) -> None:
-    """Say what TLS came to be, and what the certificate is."""
+    """Report the version of TLS and the certificate."""
     tls = work.session.tls
     assert tls is not None
     facts = certificate.summarise(tls.chain())
@@ -101,7 +101,7 @@ def report_tls(work: CheckContext, step: Step) -> None:
         chain = "chain complete" if proven else "not verified"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
         if facts.ends_soon and work.question.mind_renewal:
-            text = f"it ends on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
+            text = f"it expires on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
             work.warn(step, "tls-soon", text, {"days_left": facts.days_left})
     if not work.question.verify:
         _judge(work, step)
@@ -112,7 +112,7 @@ def _verifies(options: Options) -> bool:
 
 
 def _distrusted(work: CheckContext, step: Step, error: SecurityError) -> None:
-    """Look at the certificate that was not believed, and end the check."""
+    """Inspect the rejected certificate, and abort the check."""
     seen = inspect_unverified(work)
     _explain(work, step, error, seen)
     if seen.other is not None:
@@ -172,12 +172,12 @@ def _ancient() -> ssl.SSLContext:
 
 
 def _explain(work: CheckContext, step: Step, error: SecurityError, seen: TlsObservation) -> None:
-    """Write down what the certificate says, and name the missing link."""
+    """Report the certificate, and name the missing link of its chain."""
     facts = seen.facts
     _judge_version(error, seen)
     if facts is None:
         if seen.version:
-            step.details.append(("it speaks", f"{seen.version} {seen.cipher}"))
+            step.details.append(("server uses", f"{seen.version} {seen.cipher}"))
         return
     context = work.question.trust or work.question.options.context or trusting()
     if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
@@ -189,16 +189,16 @@ def _explain(work: CheckContext, step: Step, error: SecurityError, seen: TlsObse
     if error.id == "tls-wronghost":
         step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
         name = work.question.options.server_name or work.target.host
-        step.details.append(("you asked for", name))
+        step.details.append(("requested", name))
     step.details += [
         ("subject", facts.subject),
         ("issuer", facts.issuer),
         ("dates", facts.validity),
     ]
     if error.id in ("tls-old", "tls-weak"):
-        step.details.append(("it has", f"{seen.version} {seen.cipher}; key {facts.key}"))
+        step.details.append(("server uses", f"{seen.version} {seen.cipher}; key {facts.key}"))
     if seen.greets:
-        step.details.append(("behind it", f"a POP3 server answers: {seen.greets}"))
+        step.details.append(("service", f'a POP3 server with the greeting "{seen.greets}"'))
 
 
 def _judge_version(error: SecurityError, seen: TlsObservation) -> None:
@@ -206,12 +206,12 @@ def _judge_version(error: SecurityError, seen: TlsObservation) -> None:
     if error.id not in ("tls-failed", "tls-old", "tls-weak"):
         return
     if seen.version in OLD:
-        error.id, error.text = "tls-old", f"the server speaks {seen.version} at most"
+        error.id, error.text = "tls-old", f"the server supports {seen.version} at most"
     elif error.id == "tls-weak" and not seen.version:
         error.id = "tls-failed"  # nothing that is still to be had would do either
     elif error.id == "tls-old" and seen.version:
         error.id = "tls-failed"
-        error.text = f"the server speaks {seen.version}, and the settings here refuse that"
+        error.text = f"the server uses {seen.version}, which the settings of this machine reject"
     elif error.id == "tls-failed" and seen.version and seen.lenient:
         error.id = "tls-weak"
 
@@ -226,11 +226,11 @@ def _evidence(
     return {
         "tls-expired": f"certificate of {facts.subject} {facts.validity}",
         "tls-notyet": f"certificate of {facts.subject} is {facts.validity}",
-        "tls-selfsigned": f"{facts.subject} certifies itself",
-        "tls-unknown-ca": f"{facts.subject} is certified by {facts.issuer}, not trusted here",
+        "tls-selfsigned": f"{facts.subject} is self-signed",
+        "tls-unknown-ca": f"the issuer of {facts.subject}, {facts.issuer}, is not trusted here",
         "tls-chain": f"the certificate of its issuer, {facts.issuer}, is not sent",
-        "tls-wronghost": f"certificate is for {', '.join(facts.names)}; you asked for {host}",
-        "tls-old": f"the server speaks {seen.version} at most",
+        "tls-wronghost": f"certificate is for {', '.join(facts.names)}; requested was {host}",
+        "tls-old": f"the server supports {seen.version} at most",
         "tls-weak": f"{seen.version} {seen.cipher}, key {facts.key}, signed with {facts.signature}",
     }.get(error.id, error.text)
 
@@ -277,7 +277,7 @@ def _judge(work: CheckContext, step: Step) -> None:
         facts = {"certificate": dict(error.certificate or {})}
         work.warn(step, error.id, error.text, facts)
     except RemoteError as error:
-        work.trace("<", f"(a second look at the certificate failed: {error})")
+        work.trace("<", f"(the second inspection of the certificate failed: {error})")
 
 
 def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
@@ -289,14 +289,14 @@ def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
     if kind == "POP3":
         if error is not None:
             error.text = (
-                f"port {work.target.port} speaks POP3 in clear: {said[:80].decode('latin-1')!r}"
+                f"port {work.target.port} uses POP3 without TLS: {said[:80].decode('latin-1')!r}"
             )
         return
     line = said.decode("latin-1").strip()[:100]
-    text = f'this is an {kind} server; it says "{line}"'
+    text = f'this is an {kind} server with the greeting "{line}"'
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 
 
 def _suggest_implicit(work: CheckContext, step: Step) -> None:
     if port_probe.identify_protocol(work.address, 995, min(1.0, work.left)) == "TLS":
-        step.details.append(("but", f"port 995 of {work.target.host} speaks TLS"))
+        step.details.append(("note", f"port 995 of {work.target.host} supports TLS"))

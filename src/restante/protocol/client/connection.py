@@ -45,14 +45,14 @@ MOST_EMPTY = 3  # empty lines that are passed over before a reply
 
 @dataclass(slots=True)
 class ServerPeer:
-    """What is known of the server, and what it has sent that nobody has read yet."""
+    """The state of the server, and its octets that were not read yet."""
 
     unread: bytearray = field(default_factory=bytearray)
     phase: Phase = Phase.GREETING
     command: str = ""  # the last one, as it may be shown
     outstanding: int = 0  # commands sent whose replies have not been read
     bare_lf: bool = False  # its lines end with LF alone
-    broken: bool = False  # there is no place to go on from
+    broken: bool = False  # the stream has no known position after that
     multiline_command: str = (
         ""  # the command whose reply ended last, where that was one of many lines
     )

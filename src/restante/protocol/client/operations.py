@@ -209,7 +209,7 @@ def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
 
 
 def says_no_mail(text: str) -> bool:
-    """Return whether a reply's text says that there are no messages."""
+    """Return whether a reply's text means that the mailbox is empty."""
     return bool(_NO_MAIL.search(text))
 
 
@@ -220,7 +220,7 @@ def _digits(text: str) -> str:
 
 
 def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[bytes]:
-    """TOP: the header and so many lines of the body. RFC 1939 section 7.
+    """TOP: the header and a number of body lines. RFC 1939 section 7.
 
     Returns the first `keep` octets at most. Of a server that sends the body where no line of it was
     asked for, only the header is returned. Raises MalformedReplyError: there is no end.
@@ -281,7 +281,7 @@ def retr(
 
 
 def max_message_octets(promised: int | None) -> int:
-    """Return how many octets may come for a message of which LIST promised so many."""
+    """Return the limit of octets for a message of this size in LIST."""
     return ENDLESS if promised is None else 2 * promised + FLOOD
 
 

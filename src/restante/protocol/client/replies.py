@@ -25,7 +25,7 @@ class Status:
 
     Attributes:
         ok: whether the line is +OK.
-        code: the response code in upper case, "" if there is none.
+        code: the response code in upper case, or "".
         text: the server's words, which may hold a secret; `ServerPeer.redact_status` hides it.
         odd: whether the line differs from the form of RFC 1939.
     """

@@ -73,7 +73,7 @@ def _message_or_nothing(argument: bytes | None) -> Arguments:
 def _message_and_lines(argument: bytes | None) -> Arguments:
     match _words(argument):
         case [number]:
-            return _number(number), 0  # RFC 1939 wants the count; people at telnet leave it out
+            return _number(number), 0  # RFC 1939 requires the count; users of telnet omit it
         case [number, lines]:
             return _number(number), _number(lines)
     raise NoMatchError

@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 
 
 def capa(session: Session) -> bytes:
-    """List what the server can do. RFC 2449 section 5."""
+    """List the capabilities. RFC 2449 section 5."""
     return multiline_reply(
         say("Capability list follows", session.language), capability_lines(session)
     )
 
 
 def stls(session: Session) -> Reply:
-    """Go over to TLS, and forget what was said in clear. RFC 2595 section 4."""
+    """Start TLS, and discard everything sent in cleartext. RFC 2595 section 4."""
     if session.channel.tls:
         raise Refusal("TLS is active already.")
     if not session.channel.can_start_tls:
@@ -63,7 +63,7 @@ def utf8(session: Session) -> bytes:
 
 
 def lang(session: Session, tag: str | None) -> bytes:
-    """Choose the language of the texts, or list those there are. RFC 6856 section 3."""
+    """Switch the language of replies, or list the languages. RFC 6856 section 3."""
     if tag is None:
         names = [f"{language.tag} {language.name}" for language in LANGUAGES.values()]
         return multiline_reply(say("Languages follow", session.language), names)
@@ -75,7 +75,7 @@ def lang(session: Session, tag: str | None) -> bytes:
 
 
 def user(session: Session, name: str) -> bytes:
-    """Take the name, known or not: to say so would give names away. RFC 1939 section 13."""
+    """Set the user name. Known and unknown names get the same reply. RFC 1939 section 13."""
     if not session.channel.clear_text:
         raise TlsRequired(name)
     session.user = name
@@ -83,7 +83,7 @@ def user(session: Session, name: str) -> bytes:
 
 
 def pass_(session: Session, password: Secret) -> Reply:
-    """Log in: prove the password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
+    """Log in by password, then lock and open the maildrop. RFC 1939 sections 4 and 7."""
     session.logins += 1
     if not session.channel.clear_text:
         raise TlsRequired
@@ -102,7 +102,7 @@ def apop(session: Session, name: str, digest: str) -> Reply:
 
 
 def auth(session: Session, mechanism: str | None, initial: bytes | None) -> Reply:
-    """Log in by SASL; without a mechanism, list those on offer. RFC 5034 section 4."""
+    """Log in by SASL, or list the mechanisms. RFC 5034 section 4."""
     if mechanism is None:
         return multiline_reply(
             say("Mechanisms follow", session.language), sasl.offered_mechanisms(session)
@@ -166,7 +166,7 @@ def retr(session: Session, number: int) -> Reply:
 
 
 def top(session: Session, number: int, lines: int) -> Reply:
-    """Send a message's header and so many lines of its body. RFC 1939 section 7."""
+    """Send a message's header and the first lines of its body. RFC 1939 section 7."""
     stored: Body = yield OpenMessage(session.view.require_readable(number), lines)
     if isinstance(stored, bytes):
         return stuffing.encode_top(stored, lines, OK)

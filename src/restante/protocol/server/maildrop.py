@@ -67,7 +67,7 @@ class MaildropView:
         self.octets = self.contents.octets
 
     def mark(self, number: int) -> None:
-        """Mark a message as deleted. Raises Refusal: there is none, or it is marked already."""
+        """Mark a message as deleted. Raises Refusal: an unknown or already marked message."""
         index = self.index(number)
         self.marked.add(index)
         self.count -= 1

@@ -91,7 +91,7 @@ class StartScram(Need[ScramExchange]):
 
 @dataclass(slots=True)
 class Authenticate(Need[Identity]):
-    """Who the client is, by its credentials. Throws Refusal [AUTH], the same for every reason.
+    """The client's identity, by its credentials. Throws Refusal [AUTH], equal for every reason.
 
     `user` is empty if the credentials alone name the user. `response` is what the client sent:
 

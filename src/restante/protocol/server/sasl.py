@@ -96,7 +96,7 @@ def cram_md5(exchange: SaslExchange) -> Login:
 
 
 def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
-    """RFC 5802 and RFC 7677: each end proves that it knows the password, and nobody says it."""
+    """RFC 5802 and RFC 7677: both ends prove that they know the password, without sending it."""
 
     def log_in(exchange: SaslExchange) -> Login:
         message = yield from exchange.initial_response()

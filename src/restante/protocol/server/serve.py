@@ -99,7 +99,7 @@ def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
 
 
 def _refuse_browsers(session: Session, line: bytes) -> None:
-    """End the session with who speaks HTTP. No method of HTTP is a command of POP3."""
+    """End the session of an HTTP client. No method of HTTP is a command of POP3."""
     if HTTP_REQUEST.match(line):
         session.end = EndReason.HTTP
         raise BadCommand("This is a POP3 server, not a web server.")

@@ -65,12 +65,12 @@ class Session:
     utf8: bool = False  # RFC 6856 section 2
     language: str = DEFAULT  # RFC 6856 section 3
     identity: Identity | None = None
-    view: MaildropView = _NO_MAIL  # until somebody is logged in; then one of his own
+    view: MaildropView = _NO_MAIL  # the default until the login
     last_verb: bytes = b""  # of the last command, where it succeeded
     bad_commands: int = 0  # in a row
     logins: int = 0  # that were tried
     retrieved: int = 0  # messages that RETR sent whole
-    refused_in_clear: str | None = None  # who was to log in without TLS; "" where no name was said
+    refused_in_clear: str | None = None  # the user of a rejected cleartext login; "" without a name
     end: EndReason | None = None  # set when the session is over
 
     @property

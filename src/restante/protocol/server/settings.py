@@ -1,4 +1,4 @@
-"""What the protocol must be told about its surroundings: choices, offers, the channel, the user."""
+"""What the server gives to the protocol: settings, offers, the channel and the user."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
 
     def decode(_kind: type[Path], value: Any) -> Path:
         if not isinstance(value, str | Path):
-            raise ValueError("Expected a path")  # noqa: TRY004  # msgspec tells of ValueErrors
+            raise ValueError("Expected a path")  # noqa: TRY004  # msgspec reports a ValueError
         return base / value
 
     where = f"{file}: " if file else ""
@@ -106,9 +106,9 @@ def _account_problems(accounts: object) -> Iterator[str]:
     if not given:
         yield f"accounts.users: missing; {MISSING_HINTS['accounts.users']}; or accounts.pam"
     if len(given) > 1:
-        yield f"accounts: only one of {', '.join(given)} can be used"
+        yield f"accounts: {', '.join(given)} exclude one another; use one"
     if given == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
-        yield "accounts.postgresql_query: missing; the query that finds an account's hash"
+        yield "accounts.postgresql_query: missing; set the query that returns an account's hash"
 
 
 def _useless(config: Config) -> Iterator[str]:
@@ -169,7 +169,7 @@ def _check_greeting(greeting: str) -> None:
         or set(greeting) & set("<[")
         or len(greeting) > 200
     ):
-        raise ValueError("Expected at most 200 ASCII characters, no '<' and no '['")
+        raise ValueError("Expected at most 200 ASCII characters without '<' and '['")
 
 
 def _check_implementation(implementation: str) -> None:
@@ -180,7 +180,7 @@ def _check_implementation(implementation: str) -> None:
         or " " in implementation
         or len(implementation) > 200
     ):
-        raise ValueError("Expected one word of at most 200 ASCII characters, or nothing")
+        raise ValueError("Expected one word of at most 200 ASCII characters, or an empty string")
 
 
 def _check_listen(addresses: Iterable[str]) -> None:
@@ -236,8 +236,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
 ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file")
 
 MISSING_HINTS = {
-    "mail.folder": "the folder with the maildrops, or --mail DIR",
-    "accounts.users": "the file of accounts, or --users FILE; `pop3 user add` makes one",
+    "mail.folder": "set the folder of the maildrops here or with --mail DIR",
+    "accounts.users": "set the password file here or with --users FILE; `pop3 user add` creates it",
 }
-NEEDS_FILE = "works with accounts in a file (accounts.users) only; leave it out"
-NEEDS_NAMES = "does not work with accounts.pam, which knows no account without its password"
+NEEDS_FILE = "requires accounts in a file (accounts.users); omit it"
+NEEDS_NAMES = "not supported with accounts.pam, because PAM knows an account only by its password"

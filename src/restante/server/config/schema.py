@@ -26,16 +26,16 @@ class ConfigSection(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class ServerSection(ConfigSection):
-    """Where to listen, and what to say.
+    """Addresses, greeting and processes of the server.
 
     Attributes:
-        listen: Addresses, as HOST:PORT; an IPv6 host stands in brackets, and * is every address.
-        greeting: The text behind the first +OK.
-        implementation: What CAPA tells of the server's kind; an empty one is not announced.
-        strict_line_ends: Refuse commands that end with LF alone.
-        language: What LANG * stands for.
+        listen: Addresses as HOST:PORT. An IPv6 address is in brackets, and * means every address.
+        greeting: The text after the first +OK.
+        implementation: The text of IMPLEMENTATION in CAPA. An empty text is not announced.
+        strict_line_ends: Reject commands that end with LF alone.
+        language: The language that LANG * selects.
         proxies: Networks whose connections begin with a PROXY header, version 1 or 2.
-        workers: Processes that serve, a core each; "auto" is one for each core.
+        workers: The number of worker processes, or "auto" for one per CPU core.
     """
 
     listen: tuple[str, ...] = ("127.0.0.1:110", "[::1]:110")
@@ -55,14 +55,15 @@ class CertificateSection(ConfigSection):
 
 
 class TlsSection(ConfigSection):
-    """TLS 1.2 and later; earlier versions only where `legacy_listen` says so.
+    """TLS 1.2 and later. Only `legacy_listen` allows earlier versions.
 
     Attributes:
-        listen: Addresses where TLS comes first, such as "*:995".
-        legacy_listen: The same for old clients: TLS 1.0 and weak ciphers too.
-        certificates: Tables with `certificate` and `key`, PEM files. The first one serves who names
-            no host or an unknown one. They are loaded again when they change, and on SIGHUP.
-        client_ca: Certificates of those who may certify clients; who shows one may use EXTERNAL.
+        listen: Addresses with TLS from the first octet, such as "*:995".
+        legacy_listen: Such addresses for old clients, which also allow TLS 1.0 and weak ciphers.
+        certificates: Tables with `certificate` and `key`, PEM files. Clients without a server name,
+            or with an unknown one, get the first. Changed files and SIGHUP load them again.
+        client_ca: Authorities of client certificates. Clients with such a certificate can use
+            EXTERNAL.
     """
 
     listen: tuple[str, ...] = ()
@@ -75,15 +76,15 @@ class LoginSection(ConfigSection):
     """How clients log in.
 
     Attributes:
-        clear_text: From where passwords may come without TLS: "loopback", "always" or "never".
-        delay: Seconds between two logins of a user; announced by CAPA, and enforced.
-        scram: "auto" offers SCRAM when every account has keys for it, "never" does not. "always"
-            offers SCRAM-SHA-256, and SCRAM-SHA-1 as soon as one account has keys for that.
-        scram_plus: "auto" announces the -PLUS forms on TLS 1.2. On TLS 1.3 clients want a binding
-            (tls-exporter) that Python cannot give, and some do not fall back; "always" announces
-            them there too, with tls-server-end-point.
-        apop: Offer APOP, for accounts that have a shared secret.
-        cram_md5: Offer CRAM-MD5, for the same.
+        clear_text: Which clients can log in without TLS: "loopback", "always" or "never".
+        delay: Seconds between two logins of a user, announced by CAPA and enforced.
+        scram: "auto" offers SCRAM if every account has keys for it, "never" does not. "always"
+            offers SCRAM-SHA-256, and SCRAM-SHA-1 as soon as one account has keys for it.
+        scram_plus: "auto" announces the -PLUS forms on TLS 1.2. On TLS 1.3 clients require the
+            binding tls-exporter, which Python does not support, and some do not fall back. "always"
+            announces them on TLS 1.3, too, with tls-server-end-point.
+        apop: Offer APOP for accounts with a shared secret.
+        cram_md5: Offer CRAM-MD5 for accounts with a shared secret.
     """
 
     clear_text: ClearText = "loopback"
@@ -95,15 +96,15 @@ class LoginSection(ConfigSection):
 
 
 class TokensSection(ConfigSection):
-    """Bearer tokens, for OAUTHBEARER and XOAUTH2: either `jwks` or `introspection` says which.
+    """Bearer tokens for OAUTHBEARER and XOAUTH2, verified by either `jwks` or `introspection`.
 
     Attributes:
-        jwks: A file or an https URL with the issuer's keys; http only on this machine.
-        introspection: The issuer's https URL of RFC 7662; http only on this machine.
-        client: The name by which the issuer knows this server.
-        client_secret_file: A file with the secret that belongs to it.
-        issuer: What a token must say as `iss`.
-        audience: What a token must say as `aud`.
+        jwks: A file or an https URL with the issuer's keys. http is for this machine only.
+        introspection: The issuer's https URL of RFC 7662. http is for this machine only.
+        client: The name of this server at the issuer.
+        client_secret_file: A file with the secret for that name.
+        issuer: The required value of `iss` in a token.
+        audience: The required value of `aud` in a token.
         user_claim: The claim with the name of the account.
     """
 
@@ -117,19 +118,19 @@ class TokensSection(ConfigSection):
 
 
 class MailSection(ConfigSection):
-    """Where maildrops lie.
+    """Where and how mail is stored.
 
     Attributes:
-        folder: The folder with all of them. It must be there.
-        format: "maildir", a folder with a file for each message, or "mbox", one file with all.
-        layout: A user's Maildir or mbox below it, made of {user}, or of {local} and {domain};
-            {local} alone serves one domain only.
-        expire_days: Remove messages so many days after they came; without it none ever. CAPA tells.
-        utf8_headers: What a client that did not say UTF8 gets where a header is in UTF-8: the
-            message "as-stored", as fetchers need it, a "surrogate" of its header, or "refuse".
-        unique_ids: "own"; or what `pop3_uidl_format` was in Dovecot, "%08Xu%08Xv" if not set; or
-            "courier"; or, for an mbox, "x-uidl". Then messages keep the unique-ids that clients
-            know from the server before.
+        folder: The folder of all maildrops. It must exist.
+        format: "maildir", a folder with a file per message, or "mbox", one file with all messages.
+        layout: The path of a Maildir or mbox in the folder, made of {user}, or of {local} and
+            {domain}. {local} alone serves one domain only.
+        expire_days: Remove messages this many days after their arrival. CAPA announces it. Without
+            it, messages are not removed.
+        utf8_headers: The form of a header in UTF-8 for clients without UTF8: the message
+            "as-stored", as fetchers require, a "surrogate" of its header, or "refuse".
+        unique_ids: "own"; or Dovecot's `pop3_uidl_format`, by default "%08Xu%08Xv"; or "courier";
+            or "x-uidl" for an mbox. Messages then keep the unique-ids of the earlier server.
     """
 
     folder: Path
@@ -141,16 +142,19 @@ class MailSection(ConfigSection):
 
 
 class AccountsSection(ConfigSection):
-    """Who may log in: a file, PAM, or a PostgreSQL database; one of them.
+    """The accounts: a password file, PAM, or a PostgreSQL database.
 
     Attributes:
-        users: The file of accounts, read again whenever it changes.
-        pam: The PAM service to ask, a file in /etc/pam.d.
-        postgresql_dsn_file: A file with where the database is, "postgresql://USER:PASSWORD@HOST/DB".
-        postgresql_query: Gets the user's name as $1; returns `password`, a hash, and maybe `name`.
-        postgresql_check: Returns a row while the accounts are there; asked until a name was found.
-        remember: Seconds for which a password of the file that was right is not hashed again; 0 for
-            never. A change of the file ends it at once.
+        users: The password file. Changes are loaded at once.
+        pam: The PAM service, a file in /etc/pam.d.
+        postgresql_dsn_file: A file with the address of the database,
+            "postgresql://USER:PASSWORD@HOST/DB".
+        postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
+            optionally `name`.
+        postgresql_check: A query that returns a row if the table of accounts is in order. It runs
+            until a name was found.
+        remember: Seconds for which a verified password is cached, 0 for never. A change of the file
+            clears the cache.
     """
 
     users: Path | None = None
@@ -162,19 +166,21 @@ class AccountsSection(ConfigSection):
 
 
 class DeliverySection(ConfigSection):
-    """How mail comes in, from programs on this machine; nobody has to log in for that.
+    """How mail arrives from programs on this machine. Delivery requires no login.
 
     Attributes:
         lmtp: The file of a Unix socket, such as "/run/restante/lmtp", or a loopback HOST:PORT.
-        smtp: A loopback HOST:PORT for SMTP, for programs that are tested; it forwards nothing.
-        socket_mode: The permissions of that file, in octal; who may write to it may deliver.
-        socket_group: Its group, such as "postfix"; without it, the folder's or the server's own.
-        recipients: Who may get mail: "accounts" asks the accounts for the name, "folders" wants a
-            Maildir that is there already, and "auto" is "folders" with PAM and else "accounts".
-        recipient_delimiter: Where the extension of an address begins, as in ann+lists; "" for none.
-        received: Write a Received line for LMTP too; the MTA has written its own.
-        message_size: The greatest message, in octets.
-        connections: At once; more are told to come back later.
+        smtp: A loopback HOST:PORT for SMTP, for tests of programs. It does not relay.
+        socket_mode: The permissions of the socket, in octal. Programs with write permission can
+            deliver.
+        socket_group: The group of the socket, such as "postfix". The default is that of the folder
+            or of the server.
+        recipients: Which recipients exist: "accounts" are the accounts, "folders" the existing
+            Maildirs. "auto" is "folders" with PAM, and "accounts" otherwise.
+        recipient_delimiter: The delimiter before an address extension, as in ann+lists, or "".
+        received: Add a Received line for LMTP, too. The MTA has added its own.
+        message_size: The size limit of a message, in octets.
+        connections: The limit of simultaneous connections. Further clients must try again later.
     """
 
     lmtp: str | None = None
@@ -189,17 +195,17 @@ class DeliverySection(ConfigSection):
 
 
 class TimeoutsSection(ConfigSection):
-    """All in seconds.
+    """All times are in seconds.
 
     Attributes:
-        login: How long a client may take for each command until it has logged in.
-        before_login: How long a client may take for all of that, TLS and refused logins included.
-        idle: How long a client may take for each command after login, and the mail store for an
-            answer. RFC 1939 wants at least 600.
-        lock: How long a login waits for a maildrop that another session holds.
-        write: How long a client may take fewer than 80 octets a second of a reply.
-        stop: How long replies under way may take when the server ends.
-        reload: How long sessions may go on in workers that a reload has replaced.
+        login: Time limit of a client for each command before login.
+        before_login: Time limit of a client before login in total, with TLS and rejected logins.
+        idle: Time limit of a client for each command after login, and of the mail store. RFC 1939
+            requires at least 600.
+        lock: Time that a login waits for a maildrop which another session holds.
+        write: Time for which a client may read fewer than 80 octets per second of a reply.
+        stop: Time for replies under way when the server stops.
+        reload: Time for sessions in workers that a reload has replaced.
     """
 
     login: Seconds = _DEFAULTS.login_timeout
@@ -212,16 +218,16 @@ class TimeoutsSection(ConfigSection):
 
 
 class LimitsSection(ConfigSection):
-    """What the server takes upon itself.
+    """Limits of connections, sessions and commands.
 
     Attributes:
-        connections: At once; more hear -ERR [SYS/TEMP] and are closed.
-        connections_per_address: The same from one address, or one /64 of IPv6.
-        sessions_per_user: The same of one user; all but one of them wait for the maildrop.
-        count_loopback: Let limits and delays hold for this machine's own connections too.
-        bad_commands_before_login: In a row; then the connection is closed.
-        bad_commands_after_login: The same after login.
-        refused_logins: Of one connection, for whatever reason; then it is closed.
+        connections: Simultaneous connections. Further ones get -ERR [SYS/TEMP] and are closed.
+        connections_per_address: Simultaneous connections from one address, or one /64 of IPv6.
+        sessions_per_user: Simultaneous sessions of one user. All but one wait for the maildrop.
+        count_loopback: Apply limits and delays to connections of this machine, too.
+        bad_commands_before_login: Bad commands in a row before login that close the connection.
+        bad_commands_after_login: Bad commands in a row after login that close the connection.
+        refused_logins: Rejected logins, for any reason, that close the connection.
     """
 
     connections: Count = MAX_CONNECTIONS
@@ -234,17 +240,17 @@ class LimitsSection(ConfigSection):
 
 
 class LogSection(ConfigSection):
-    """One line an event, on standard error.
+    """One line per event, on standard error.
 
     Attributes:
-        format: "text" is key=value, "json" is JSON.
+        format: "text" for key=value, or "json".
     """
 
     format: Format = "text"
 
 
 class Config(ConfigSection):
-    """A whole file."""
+    """A whole configuration file."""
 
     mail: MailSection
     accounts: AccountsSection = msgspec.field(default_factory=AccountsSection)
@@ -258,7 +264,7 @@ class Config(ConfigSection):
     log: LogSection = msgspec.field(default_factory=LogSection)
 
     def settings(self) -> ProtocolSettings:
-        """Return the part that the protocol wants to know."""
+        """Return the settings of the protocol."""
         return ProtocolSettings(
             greeting=self.server.greeting,
             implementation=self.server.implementation,

@@ -54,7 +54,7 @@ class ConnectionAuthenticator:
         self._waited = 0.0  # seconds, for its challenge
 
     def authenticate(self, need: Authenticate) -> Identity | Awaitable[Identity]:
-        """Return who the client is: at once if its password was right a short time ago."""
+        """Return the identity of the client: at once, if the login cache has its password."""
         if self._exchange is not None:
             self._note_cancelled(need)
         if need.method is AuthMethod.SCRAM:
@@ -181,7 +181,7 @@ class ConnectionAuthenticator:
         try:
             exchange.finish(need.response.reveal())
         except CredentialsError:
-            await self._accounts.identify(need.user)  # where the name is to blame, this tells
+            await self._accounts.identify(need.user)  # the name is unknown or locked
             raise
         return await self._accounts.identify(need.user)
 

@@ -50,7 +50,7 @@ class SessionBackend:
         self._proofs = proofs
         self._record = record
         self._maildrop: LockedMaildrop | None = None
-        self._user = ""  # who is counted in
+        self._user = ""  # the counted user
         self.removed = 0  # messages
 
     def fulfil(self, need: Need[Any]) -> object | Coroutine[Any, Any, object]:
@@ -197,7 +197,7 @@ class SessionBackend:
             await self._correct_and_release(maildrop)
 
     async def _correct_and_release(self, maildrop: LockedMaildrop) -> None:
-        """Give the maildrop back; what fails here is no reason to deny a removal that is done."""
+        """Release the maildrop. An error here does not change the result of a completed removal."""
         try:
             if self._session.view.corrections:
                 await maildrop.correct_sizes(self._session.view.corrections)

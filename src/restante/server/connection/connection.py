@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
             self._work.cancel()
 
     def _get_to_know(self) -> None:
-        """Note from where the client comes: a proxy tells it later than the socket."""
+        """Record the client's address, which a PROXY header gives later than the socket."""
         self._log = self._service.log.bind(address=self._wire.address)
         proofs = ConnectionAuthenticator(self._service, self._wire, self._log)
         self._record = SessionLog(self._log, self._session)
@@ -284,7 +284,7 @@ class Connection(asyncio.Protocol):
         return self._session.state is not State.AUTHORIZATION
 
     def _wait(self, seconds: float) -> None:
-        """Give the client so many seconds; before login no more than there are left for that."""
+        """Set the client's deadline, limited before login by the total time."""
         at = self._loop.time() + seconds
         if self._session.state is State.AUTHORIZATION and at > self._login_ends:
             at = self._login_ends

@@ -37,7 +37,7 @@ class Deadline:
             self.start()
 
     def cancel(self) -> None:
-        """Forget the deadline for good, and whom it would have called."""
+        """Cancel the deadline permanently, and drop its callback."""
         self.at = math.inf
         self._on_time = _nothing
         if self._timer is not None:

@@ -1,4 +1,4 @@
-"""How connections end: what they are told, and which of them are waited for."""
+"""How connections end: the last reply, and which of them the server waits for."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def keep_alive(one: socket.socket) -> None:
 
 
 def set_user_timeout(file: int, seconds: float) -> None:
-    """Let a peer confirm nothing, or have no room, for so many seconds; Linux only."""
+    """Limit the seconds for which a peer may confirm nothing or have no room. Linux only."""
     option = getattr(socket, "TCP_USER_TIMEOUT", None)
     if option is None or file < 0:
         return

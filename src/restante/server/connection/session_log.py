@@ -1,4 +1,4 @@
-"""What the log tells of one client: what it was denied, what went wrong, and how it ended."""
+"""The log events of one client: rejected logins, errors, and the end of the session."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ class SessionLog:
     def __init__(self, log: FilteringBoundLogger, session: Session) -> None:
         self._log = log
         self._session = session
-        self.user = ""  # who it is or, as long as that is not proved, says it is
+        self.user = ""  # the user, or the claimed user before authentication
 
     def login_refused(self, user: str, told: Refusal, reason: str) -> None:
-        """Tell who gets no mail, and why, where that is not for a wrong password."""
+        """Log a login that failed for another reason than a wrong password."""
         code = told.code.value if told.code else ""
         self._log.warning("login_refused", user=user, code=code, reason=reason)
 
     def store_error(self, error: BaseException, told: Refusal) -> None:
-        """Tell what really happened, of which the client only hears whether waiting helps."""
+        """Log the cause of an error, of which the client's reply reveals only whether to retry."""
         assert told.code is not None
         self._log.warning("trouble", user=self.user, error=str(error), code=told.code.value)
 
     def internal_error(self, error: BaseException, number: str) -> None:
-        """Tell all about something that nobody foresaw."""
+        """Log an unexpected exception, with its traceback."""
         self._log.error("incident", user=self.user, incident=number, exc_info=error)
 
     def session_ended(

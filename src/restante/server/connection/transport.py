@@ -31,7 +31,7 @@ The certificate that the client showed there logs nobody in, and there is nothin
 
 @dataclass(frozen=True, kw_only=True)
 class ListenerPolicy:
-    """What a listener promises to those who connect to it."""
+    """The policy of a listener for its connections."""
 
     certificates: Certificates | None = None
     implicit_tls: bool = False  # TLS from the first octet: RFC 8314 section 3
@@ -81,7 +81,7 @@ class ClientTransport:
             self.address = plain_address(self.address)
         self.peer_known = not (
             endpoint.proxies and self._comes_from_proxy()
-        )  # who the client is, is known
+        )  # the client's address is known
         self._preface = b""  # a part of a PROXY header
         self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None

@@ -117,7 +117,9 @@ class WriteBuffer:
     def resume(self) -> None:
         """Note that the transport takes more again, or never will."""
         self.is_full = False
-        if self._drained is not None and not self._drained.done():  # who waited may have been ended
+        if (
+            self._drained is not None and not self._drained.done()
+        ):  # a waiting client may have been closed
             self._drained.set_result(None)
         self._drained = None
 

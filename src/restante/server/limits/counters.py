@@ -66,7 +66,7 @@ class CountLimit:
 
 
 class AddressLimit:
-    """Connections from each address, so many or a crowd: an IPv6 address stands for its /64."""
+    """Connections by address, with a limit. An IPv6 address counts as its /64."""
 
     def __init__(self, crowd: CountLimit | int, *, count_loopback: bool = False) -> None:
         self.crowd = CountLimit(crowd) if isinstance(crowd, int) else crowd

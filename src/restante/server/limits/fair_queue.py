@@ -1,4 +1,4 @@
-"""A queue in which the many who come from one place keep nobody else waiting."""
+"""A queue that is fair to origins: many waiters of one origin do not delay others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class FairQueue:
-    """So many turns at once; those that wait get theirs in order of origin, one of each in turn."""
+    """A limit of simultaneous turns. Waiters get theirs by origin, round robin."""
 
     def __init__(self, most: int) -> None:
         self._free = most
@@ -41,7 +41,7 @@ class FairQueue:
             raise
 
     def _pass_on(self) -> None:
-        """Give a turn to the next origin's first one, or to nobody."""
+        """Give a turn to the first waiter of the next origin, if any."""
         while self._waiting:
             origin, queue = self._waiting.popitem(last=False)
             mine = queue.popleft()

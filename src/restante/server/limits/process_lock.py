@@ -44,7 +44,7 @@ class ProcessLock:
         self.release()
 
     def acquire(self, seconds: float) -> bool:
-        """Take the turn, unless other processes have it for so long; return whether it is taken."""
+        """Acquire the lock within a number of seconds, and return whether it succeeded."""
         over = time.monotonic() + seconds
         while True:
             try:

@@ -18,9 +18,9 @@ MAX_PER_USER = 10  # sessions; all but one of them wait for the maildrop
 MOST_LINGERING = 64  # connections that are rejected, and waited for until they have read why
 
 OPEN_FILES = "raise the limit of open files (LimitNOFILE, ulimit -n), or lower limits.connections"
-FAILED = "many addresses guess passwords: let fail2ban or a firewall keep them out"
+FAILED = "many addresses guess passwords; block them with fail2ban or a firewall"
 UNCOUNTED = "restart the server: its tables have the size of limits.connections at its start"
-CONNECTIONS = "raise limits.connections, or look who has so many"
+CONNECTIONS = "raise limits.connections, or find the clients that use most connections"
 
 
 def _nowhere(_limit: str, _advice: str) -> None:
@@ -71,7 +71,7 @@ class ServerLimits:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether so many connections are rejected that the server waits for none of them."""
+        """Whether the number of rejected connections is too high to wait for them."""
         return self.rejected > self.most_lingering
 
     def admit(self, file: int) -> bool:

@@ -54,7 +54,7 @@ class BucketIndex:
         self._keys[row * KEY : (row + 1) * KEY] = key
 
     def clear(self, row: int) -> None:
-        """Let a row be nobody's."""
+        """Free a row."""
         self.put(row, _NOBODY)
 
     def _bucket(self, key: bytes) -> int:
@@ -120,7 +120,7 @@ class SharedCounters:
             self._counts[column * self._rows : (column + 1) * self._rows] = nothing
 
     def _free(self, key: bytes) -> Iterator[int]:
-        """Look for a row of which nobody has counted any; its key is of no use by now."""
+        """Find a row whose counts are all zero, so that its key is free."""
         return (row for row in self._keys.choice(key) if not self._total(row))
 
     def _total(self, row: int) -> int:
@@ -128,7 +128,7 @@ class SharedCounters:
 
 
 class SharedTimestamps:
-    """A number and a time by name; where there is no room for one more, the oldest is forgotten.
+    """A number and a time by name. If the bucket is full, the oldest entry is dropped.
 
     Times are seconds of a clock that all processes share, as the monotonic one is.
     """
@@ -145,7 +145,7 @@ class SharedTimestamps:
         self._turn.after_fork()
 
     def latest(self) -> float:
-        """Return the latest time ever noted, 0 where there is none; it costs next to nothing."""
+        """Return the latest time recorded, or 0, at almost no cost."""
         return self._latest[0]
 
     def get(self, name: str) -> Note | None:

@@ -1,4 +1,4 @@
-"""Slows down who guesses passwords, without keeping out whose account it is.
+"""Delays password guessing, without locking out the account's owner.
 
 A delay belongs to the pair of address and account: a stranger's failures cost nobody else anything.
 No login waits longer than five seconds for the others: those that wait beside it make its own delay
@@ -71,7 +71,7 @@ class Throttle:
     async def one_at_a_time(
         self, address: str, user: str, secret: bytes = b"", patience: float = LONGEST_DELAY
     ) -> AsyncIterator[None]:
-        """Wait as long as the failures of this pair, and those who try beside it, ask for.
+        """Wait as long as the failures of this pair, and its simultaneous attempts, require.
 
         `secret` is what is said to be the account's, b"" where each proof of it is another one.
         All waits together take no more than `patience` seconds. Raises GuessesError: too many wait
@@ -136,7 +136,7 @@ class Throttle:
 
     def has_recent_failures(self, address: str, user: str) -> bool:
         """Tell whether this pair has failed lately."""
-        latest = self._failed.latest()  # mostly nobody failed, and all is said
+        latest = self._failed.latest()  # the usual case: no failures
         if not latest or latest <= self._now() - MEMORY:
             return False
         return self.failures(address, user)[0] > 0
@@ -156,7 +156,7 @@ class Throttle:
             self.on_full()
 
     def clear(self, address: str, user: str, secret: bytes = b"") -> None:
-        """Forget the failures of who proved to know the password; who waits beside goes on."""
+        """Clear the failures of a pair after a right password, and wake its waiters."""
         if not self._counts(address):
             return
         pair, tried = self._names(address, user, secret)
@@ -184,7 +184,7 @@ class Throttle:
         return self._count_loopback or not is_local_client(address)
 
     def _names(self, address: str, user: str, secret: bytes = b"") -> tuple[str, str]:
-        """Return the digests of a pair, and of it with what it said; a token may name nobody."""
+        """Return the digests of a pair without and with its password. A token may have no name."""
         name = user.encode(errors="surrogatepass") or secret
         said = client_network(address).encode() + b"\0" + name
         digest = hashlib.blake2b(said, digest_size=16, key=self._key)
@@ -194,7 +194,7 @@ class Throttle:
 
 
 def _delay(failures: int) -> float:
-    """Return the seconds to wait after so many failures."""
+    """Return the seconds to wait after a number of failures."""
     if not failures:
         return 0.0
     delay: float = FIRST_DELAY * 2 ** min(failures - 1, 10)

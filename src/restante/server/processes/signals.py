@@ -34,7 +34,7 @@ class Signals:
         self._write.close()
 
     def wait(self, seconds: float | None, files: Iterable[int]) -> set[int]:
-        """Wait for signals, for one of the files, or so long; return the signals that came."""
+        """Wait for signals, a readable file or a timeout, and return the signals."""
         with selectors.PollSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)
             for file in files:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from restante.server.processes.worker import WorkerHandle, WorkerResources
 
 CREWS: Final = 3  # at once: one that finishes, one that serves, one that starts
-STEADY = 10.0  # seconds; who crashes earlier crashes "at start"
+STEADY = 10.0  # seconds; an earlier crash counts as a crash at start
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
 
@@ -44,7 +44,7 @@ class RestartBackoff:
         self._crashes: Counter[int] = Counter()  # one after the other, by number of the worker
 
     def after(self, number: int, lived: float) -> float:
-        """Return the seconds to wait where a worker has lived so many."""
+        """Return the pause before the next start, by the lifetime of the last worker."""
         crashes = 0 if lived >= STEADY else self._crashes[number]
         self._crashes[number] = min(crashes + 1, 20)
         return min(FIRST_PAUSE * 2 ** (crashes - 1), LONGEST_PAUSE) if crashes else 0
@@ -130,7 +130,7 @@ class Supervisor:
         worker.kill_at = min(kill_at, worker.kill_at or kill_at)
 
     def _bury(self) -> None:
-        """Look who has ended; one that was not to end has a successor."""
+        """Reap ended workers, and replace those that ended unexpectedly."""
         for worker in tuple(self._workers):
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if not pid:
@@ -190,7 +190,7 @@ class Supervisor:
         """Tell what a reload cannot change, since it was made for all workers before the first."""
         server, log = self._first.server, self._first.log
         if (config.server.workers, config.log) != (server.workers, log):
-            what = "server.workers and log change only by a restart"
+            what = "restart the server to change server.workers or [log]"
             self._log.warning("reload_is_partial", what=what)
 
     def _start_if_due(self) -> None:

@@ -57,7 +57,7 @@ class WorkerHandle:
 
 
 class ParentDeathPipe:
-    """A pipe that nobody writes to: it ends when the supervisor does, however that comes."""
+    """A pipe without a writer, which ends together with the supervisor, even after SIGKILL."""
 
     def __init__(self) -> None:
         self.end, self._kept = os.pipe()
@@ -74,7 +74,7 @@ class ParentDeathPipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerResources:
-    """What every worker has of its supervisor, whatever the configuration is by then."""
+    """What every worker inherits from its supervisor, across reloads."""
 
     log: FilteringBoundLogger
     writer: LogWriter  # of that log
@@ -114,7 +114,7 @@ def _live(
         with asyncio.Runner(loop_factory=system.loop_factory()) as runner:
             runner.run(serving)
         status = 0
-    except BaseException as error:  # nothing may go on behind this
+    except BaseException as error:  # no code may run after this
         inherited.log.error("incident", what="a worker failed", exc_info=error)  # noqa: TRY400
     finally:
         inherited.writer.close()
@@ -133,7 +133,7 @@ def _part_with_supervisor(inherited: WorkerResources) -> None:
 async def _serve(
     crew: WorkerGeneration, number: int, lifeline: int, ready: Callable[[], object]
 ) -> None:
-    """Serve until told to finish or to stop, or until there is no supervisor."""
+    """Serve until a signal to finish or to stop, or until the supervisor ends."""
     service, timeouts = crew.service, crew.config.timeouts
     system.report_incidents(service.log, service.limit_log)
     stop, finish = _ends(lifeline)

@@ -1,4 +1,4 @@
-"""A certificate and its key: from their files to what TLS wants of them, or to why not."""
+"""A certificate and its key: from their files to an SSL context, or to the error."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
     seen = file_fingerprint(pair, client_ca)
     certificate = _certificate(pair.certificate)
     if b"PRIVATE KEY-----" not in _read(pair.key):
-        raise CertificateError(f"{pair.key}: no PEM private key")
+        raise CertificateError(f"{pair.key}: not a PEM private key")
     context = _context(profile)
     try:
         context.load_cert_chain(pair.certificate, pair.key, password=_no_password)
@@ -101,7 +101,7 @@ def _certificate(file: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(octets)
     except ValueError as error:
-        raise CertificateError(f"{file}: no PEM certificate, or a broken one") from error
+        raise CertificateError(f"{file}: not a valid PEM certificate") from error
 
 
 def _read(file: Path) -> bytes:
@@ -115,9 +115,9 @@ def _reason(error: ssl.SSLError, pair: CertificateFiles, certificate: x509.Certi
     """Say what OpenSSL has against the files, whose key has a PEM header at least."""
     if error.reason in _OTHER_KEY:
         first = f"the first certificate of {pair.certificate}, {dates(certificate)}"
-        return f"{pair.key}: does not belong to {first}"
+        return f"{pair.key}: does not match {first}"
     if not error.reason:
-        return f"{pair.key}: no PEM private key"
+        return f"{pair.key}: not a PEM private key"
     return f"{pair.certificate}: {error.reason.replace('_', ' ').lower()}"
 
 
@@ -125,7 +125,7 @@ def _trust(context: ssl.SSLContext, client_ca: Path) -> None:
     try:
         context.load_verify_locations(client_ca)
     except ssl.SSLError as error:
-        raise CertificateError(f"{client_ca}: no PEM certificates") from error
+        raise CertificateError(f"{client_ca}: not PEM certificates") from error
     except OSError as error:
         raise CertificateError(f"{client_ca}: {error.strerror}") from error
     context.verify_mode = ssl.CERT_OPTIONAL
@@ -147,7 +147,7 @@ def _context(profile: Profile) -> ssl.SSLContext:
 
 
 def _no_password() -> str:
-    raise ValueError("the key is encrypted; store it without a password: `openssl pkey` makes one")
+    raise ValueError("the key is encrypted; store it without a password, with `openssl pkey`")
 
 
 def _names(certificate: x509.Certificate) -> frozenset[str]:

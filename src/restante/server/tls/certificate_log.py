@@ -1,4 +1,4 @@
-"""What the log tells of certificates: renewed, refused, expired, or soon to be."""
+"""Log events of certificates: renewed, rejected, expired, or expiring soon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _now() -> dt.datetime:
 
 
 class CertificateLog:
-    """Tells each thing once, though several listeners load the same files."""
+    """Logs each event once, although several listeners load the same files."""
 
     def __init__(self, log: FilteringBoundLogger, clock: Callable[[], dt.datetime] = _now) -> None:
         self._log = log

@@ -25,7 +25,7 @@ ROUND = 60 * 60  # seconds between two looks at them anyway
 
 
 class Certificates:
-    """The certificates of a listener; the first one serves who asks for no name that we have.
+    """The certificates of a listener. The first one serves clients with an unknown name.
 
     Of several certificates for one name, each with another kind of key, a client gets the first
     that it can use; one that has expired, or is not valid yet, comes last.
@@ -130,13 +130,13 @@ def _check_used(all_loaded: Sequence[LoadedCertificate]) -> None:
         names = frozenset[str]().union(*(one.names for one in before))
         if before and loaded.names <= names:
             raise CertificateError(
-                f"{loaded.pair.certificate}: never used, since {before[0].pair.certificate} comes"
+                f"{loaded.pair.certificate}: never used, because {before[0].pair.certificate} comes"
                 f" first and has the same names and the same kind of key ({loaded.fitting.kind})"
             )
 
 
 async def watch_certificates(certificates: Sequence[Certificates]) -> None:
-    """Load what was renewed, though nobody connects, and tell what expires, until cancelled."""
+    """Load renewed files even without connections, and log expiring ones, until cancelled."""
     while True:
         await asyncio.sleep(ROUND)
         for known in certificates:

@@ -33,7 +33,7 @@ def begins_tls(octets: bytes) -> bool:
 
 
 def newest_version(octets: bytes) -> str | None:
-    """Return the newest version that a ClientHello offers; None for what is no ClientHello."""
+    """Return the newest version that a ClientHello offers, None for other octets."""
     try:
         versions = [version for version in _versions(octets) if version in _NAMES]
     except (struct.error, IndexError):

@@ -45,7 +45,7 @@ class Decompressor(Protocol):
         """What follows the end."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        """Return at most so many octets."""
+        """Return at most this many octets."""
 
 
 class _Gzip:
@@ -181,7 +181,7 @@ class PlainChunks:
             close_quietly(file)
 
     async def aclose(self) -> None:
-        """Close the file; doing it twice is no error."""
+        """Close the file. Repeated calls are allowed."""
         self.close()
 
 

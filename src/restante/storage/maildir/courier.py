@@ -50,7 +50,7 @@ class CourierUniqueIds:
                 )
 
     def unlisted(self, base: str) -> str | None:  # noqa: ARG002  # as the protocol has it
-        """Return None: Courier has a number for each message that a client was told of."""
+        """Return None: Courier has numbered every message that clients know."""
         return None
 
 

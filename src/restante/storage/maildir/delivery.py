@@ -38,7 +38,7 @@ def deliver(maildrop: int, message: bytes) -> str:
 
 
 def _take_back(name: str, *folders: int) -> None:
-    """Leave nothing behind: the sender, who is told that it failed, will send it again."""
+    """Remove the partial file. The sender gets an error and retries."""
     for folder in folders:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)

@@ -1,4 +1,4 @@
-"""Which messages of a Maildir are older than so many days, and their removal."""
+"""Expiry of a Maildir: messages older than a number of days, and their removal."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def due_messages(
     owner: int = -1,
     report: Callable[[str], object] = lambda _problem: None,
 ) -> list[Expired]:
-    """Return the messages that came at least so many days ago. Raises OSError.
+    """Return the messages that arrived at least this many days ago. Raises OSError.
 
     Those that the disk does not give up are left; `report` is called once with what is wrong.
 
@@ -107,7 +107,7 @@ def _messages(
             yield entry, os.stat(entry.name, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        except OSError as error:  # nobody can tell how old it is: the others have their turn
+        except OSError as error:  # its age is unknown: continue with the others
             error.filename = entry.path
             skipped.append(error)
 

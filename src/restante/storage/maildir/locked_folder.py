@@ -94,7 +94,7 @@ class LockedMaildir:
         return self._folders
 
     def release(self) -> None:
-        """Close them all; doing it twice is no error. Raises OSError: still, all are closed."""
+        """Close all files. Repeated calls are allowed. Raises OSError, after all are closed."""
         opened = (*(self._folders or ()), self.root, self._lock)
         self._lock = self.root = -1
         self._folders = None

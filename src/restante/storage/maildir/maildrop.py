@@ -249,7 +249,7 @@ def _compressed(
 
 
 def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:
-    """Return a message, or as much of it as TOP wants, if that needs no disk; else None.
+    """Return a message, or as much of it as TOP requires, if that needs no disk; else None.
 
     TOP is how mail programs list what there is: it must not read what nobody asked for.
     """

@@ -27,7 +27,7 @@ class Change:
         self._messages = 0
 
     def add(self, name: str, octets: int) -> None:
-        """Note a delivery of a file of so many octets; where its name has S=, that counts."""
+        """Record a delivery of this many octets; the S= of a name takes precedence."""
         self._count(name, octets, 1)
 
     def remove(self, name: str, octets: int) -> None:
@@ -66,6 +66,6 @@ def _append(line: bytes, maildrop: int) -> None:
 
 
 def _is_quota_file(status: os.stat_result, maildrop: int) -> bool:
-    """Tell whether a file is one that nobody but the maildrop's owner, or root, has put there."""
+    """Return whether only the maildrop's owner or root can have created a file."""
     owners = {0, os.fstat(maildrop).st_uid}
     return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid in owners

@@ -98,7 +98,7 @@ def _prints(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple
 def update(
     known: MaildirSnapshot, stamp: FolderStamp, held: LockedMaildir, others: UniqueIds | None
 ) -> ScanResult | None:
-    """Return what was known with what changed since; None where that is not to be told.
+    """Return the known state with the changes since, None if they cannot be determined.
 
     Of a hundred thousand messages to which one was added, only the names in its folder are read.
     """
@@ -119,7 +119,7 @@ def update(
     for entry, size in zip(added, found, strict=True):
         place = bisect.bisect_left(entries, filenames.sort_key(entry.key), key=_order)
         if place < len(entries) and entries[place].key == entry.key:
-            return None  # two files of one base name: the long look tells them apart
+            return None  # two files with one base name: the full scan separates them
         if size is not None:
             entries.insert(place, entry)
             octets.insert(place, size)

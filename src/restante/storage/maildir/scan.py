@@ -239,7 +239,7 @@ def _files(same: list[MaildirEntry], folders: Folders) -> Iterator[MaildirEntry]
 
 
 def _by_key(entries: list[MaildirEntry]) -> list[MaildirEntry]:
-    """Give each message a key of its own: somebody may have copied one under its base name."""
+    """Give each message a unique key, even for copies with the same base name."""
     by_key: dict[str, list[MaildirEntry]] = {}
     for entry in entries:
         by_key.setdefault(entry.key, []).append(entry)
@@ -264,7 +264,7 @@ def _belongs(entry: MaildirEntry, folders: Folders, owner: int) -> bool:
 
 
 def _inode(entry: MaildirEntry, folders: Folders) -> int:
-    """Return a file's inode, 0 where it is gone, or nobody can tell."""
+    """Return a file's inode, 0 if it is gone or unreadable."""
     try:
         return _status(entry, folders).st_ino
     except OSError:

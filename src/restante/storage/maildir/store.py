@@ -1,4 +1,4 @@
-"""All Maildirs of a server: which one is whose, and who holds it."""
+"""All Maildirs of a server: their owners and their locks."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MaildirStore:
         try:
             return self._open_unchanged(owner, known)
         except OSError:
-            return None  # the long way tells what is wrong
+            return None  # the full path reports the error
         finally:
             self._pace.note(begun)
 
@@ -91,7 +91,7 @@ class MaildirStore:
         return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that came at least so many days ago, and return them.
+        """Remove the messages that arrived at least this many days ago, and return them.
 
         A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """

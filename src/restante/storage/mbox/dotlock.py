@@ -21,7 +21,7 @@ from restante.storage.mbox.paths import same_file
 if TYPE_CHECKING:
     from restante.storage.mbox.paths import MboxPaths
 
-STALE = 5 * 60  # seconds: nobody holds a dotlock for so long
+STALE = 5 * 60  # seconds; no live process holds a dotlock longer
 OURS = b"restante"
 
 _AT_ONCE = fcntl.LOCK_EX | fcntl.LOCK_NB
@@ -85,7 +85,7 @@ def lock_at_once(file: int) -> bool:
 
 
 def _sign(lock: int) -> None:
-    """Say whose lock it is; without room for that, by a bit of its mode that nobody else sets."""
+    """Write the lock's owner; on a full disk, mark it by a mode bit that others do not set."""
     if not lock_at_once(lock):
         raise LockedByOtherError
     try:
@@ -97,7 +97,7 @@ def _sign(lock: int) -> None:
 
 
 def _link(place: MboxPaths, name: str, file: int, now: float) -> None:
-    """Give our lock the name of the dotlock, in place of one that nobody holds."""
+    """Rename our lock to the dotlock, in place of a stale one."""
     folder = place.folder
     for _ in range(2):
         try:
@@ -115,7 +115,7 @@ def _link(place: MboxPaths, name: str, file: int, now: float) -> None:
 
 
 def _remove_dead(place: MboxPaths) -> bool:
-    """Remove what has the dotlock's name and is no lock; return whether that may be free now."""
+    """Remove a file that is not a lock from the dotlock's name; return whether it may be free."""
     try:
         status = _status(place)
         if status and stat.S_ISDIR(status.st_mode):
@@ -135,7 +135,7 @@ def _is_of_dead_process(place: MboxPaths) -> bool:
     """Tell whether the dotlock is one of ours whose process has died."""
     try:
         lock = os.open(place.dotlock, READ, dir_fd=place.folder)
-    except OSError:  # gone, or not to be read: age alone tells
+    except OSError:  # gone or unreadable: only its age counts
         return False
     try:
         ours = OURS in os.read(lock, 100).split() or os.fstat(lock).st_mode & stat.S_ISVTX

@@ -1,4 +1,4 @@
-"""Which messages of an mbox are older than so many days."""
+"""Expiry of an mbox: messages older than a number of days."""
 
 from __future__ import annotations
 

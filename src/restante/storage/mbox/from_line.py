@@ -16,7 +16,7 @@ from restante.storage.mbox.reading import pread_exactly
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LONGEST = 1024  # octets: a longer line is none
+LONGEST = 1024  # octets; a longer line is not a From-line
 BLOCK = 1024 * 1024  # octets read at once
 
 _DATE = re.compile(
@@ -31,7 +31,7 @@ _START = b"\nFrom "
 
 
 def length(octets: bytes) -> int:
-    """Return how many octets the From-line at the start of these has, 0 where there is none."""
+    """Return the octets of the From-line at the start of a text, 0 without one."""
     found = _DATE.match(octets[:LONGEST])
     if found is None or (len(octets) >= LONGEST and not found[0].endswith(b"\n")):
         return 0

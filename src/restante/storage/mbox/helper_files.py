@@ -85,7 +85,7 @@ def _clear(folder: int, name: str) -> None:
 
 
 def remove(place: MboxPaths, name: str) -> None:
-    """Remove a file that nobody needs any more; one that stays harms nobody."""
+    """Remove an unused file. An error is harmless and ignored."""
     with contextlib.suppress(OSError):
         os.unlink(name, dir_fd=place.folder)
 
@@ -93,7 +93,7 @@ def remove(place: MboxPaths, name: str) -> None:
 def is_strangers(
     place: MboxPaths, status: os.stat_result, mbox: os.stat_result | None = None
 ) -> bool:
-    """Tell whether a file beside an mbox was made by somebody who has no business there.
+    """Return whether a file beside an mbox was created by an unrelated user.
 
     Only a folder that everybody may write to has such files. Raises OSError.
     """
@@ -104,7 +104,7 @@ def is_strangers(
 
 
 def is_ours(status: os.stat_result, mbox: os.stat_result) -> bool:
-    """Tell whether nobody else can have written a file: the server, root or the mbox's owner did.
+    """Return whether only the server, root or the mbox's owner can have written a file.
 
     The last one's `pop3 deliver` may have made it.
     """

@@ -175,7 +175,7 @@ def _forget(place: MboxPaths) -> None:
 
 
 def _read(place: MboxPaths, file: int) -> InPlaceRemoval | None:
-    """Return how far a move came; None where none was cut off. A stranger's link is none."""
+    """Return the progress of an interrupted move, or None. A foreign link is ignored."""
     try:
         status = os.stat(place.move, dir_fd=place.folder, follow_symlinks=False)
         if not stat.S_ISLNK(status.st_mode) or status.st_nlink > 1:

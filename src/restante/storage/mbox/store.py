@@ -59,7 +59,7 @@ class MboxStore:
         try:
             return self._open(owner, known)
         except (OSError, LockedByOtherError, StoreError):
-            return None  # the long way tells what is wrong
+            return None  # the full path reports the error
 
     async def acquire(self, owner: str, patience: float) -> MboxMaildrop:
         """Lock and open a user's mbox. Raises BusyError, LockedError, StoreError."""
@@ -93,7 +93,7 @@ class MboxStore:
             await asyncio.sleep(PAUSE)
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
-        """Remove the messages that came at least so many days ago, and return them.
+        """Remove the messages that arrived at least this many days ago, and return them.
 
         A dry run changes nothing. Raises BusyError, PartlyExpiredError, StoreError.
         """
