@@ -11,11 +11,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from restante.auth import password_hashing
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
-from restante.auth.postgresql import PostgresqlAuthenticator
+from restante.auth.postgresql import DecoyHashes, PostgresqlAuthenticator
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -180,14 +181,14 @@ def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """implied/no-user-enumeration."""
-    asked: list[str] = []
-    ask = PostgresqlAuthenticator._row
+    asked: list[object] = []
+    fetchrow = asyncpg.Pool.fetchrow
 
-    async def row(self: PostgresqlAuthenticator, user: str) -> object:
-        asked.append(user)
-        return await ask(self, user)
+    async def counted(self: asyncpg.Pool, query: str, *parameters: object) -> object:
+        asked.extend(parameters)
+        return await fetchrow(self, query, *parameters)
 
-    monkeypatch.setattr(PostgresqlAuthenticator, "_row", row)
+    monkeypatch.setattr(asyncpg.Pool, "fetchrow", counted)
     for user in ("Ann@example.com", "Nobody@example.com"):
         with pytest.raises(CredentialsError):
             verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, b"wrong"))
@@ -324,13 +325,13 @@ def test_column_without_a_value_is_no_lock(database: Database) -> None:
     assert verify(accounts, ("ann@example.com", b"secret")) == [Identity("ann@example.com")]
 
 
-def test_unknown_name_costs_a_kind_of_hash_that_is_its_own(database: Database) -> None:
+def test_unknown_name_costs_a_kind_of_hash_that_is_its_own() -> None:
     """Where hashes are of several kinds, the last login does not change what a name costs."""
-    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    decoys = DecoyHashes()
     argon2, bcrypt = HASH, "$2b$12$" + "a" * 53
     for stored in (argon2, bcrypt, argon2, argon2, bcrypt):
-        accounts._note_kind(stored)
-    cost = {name: accounts._decoy(name) for name in map(str, range(50))}
+        decoys.note(stored)
+    cost = {name: decoys.for_user(name) for name in map(str, range(50))}
     assert set(cost.values()) == {argon2, bcrypt}
-    accounts._note_kind(bcrypt)
-    assert cost == {name: accounts._decoy(name) for name in cost}
+    decoys.note(bcrypt)
+    assert cost == {name: decoys.for_user(name) for name in cost}

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import restante
-from restante.client import aio, blocking
-from restante.client.options import parse_url
+from restante.client import aio, asyncio_driver, blocking, socket_driver
+from restante.client.maildrop import open_
+from restante.client.mechanisms import Credentials
+from restante.client.options import Options, parse_url
 from restante.client.session import ClientSession
 from restante.client.tls import unverified
 from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
@@ -36,6 +38,17 @@ class Gate:
         self.asked.set()
         self.open.wait(10)
         return self.reply
+
+
+async def opened(port: int) -> tuple[asyncio.StreamWriter, asyncio_driver.AsyncioDriver]:
+    """Return a connection under asyncio, and its driver."""
+    session = ClientSession(parse_url(url(port)))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    return writer, asyncio_driver.AsyncioDriver(session, reader, writer)
+
+
+async def maildrop_of(driver: asyncio_driver.AsyncioDriver) -> aio.Maildrop:
+    return aio.Maildrop(driver, await driver.run(open_(driver.session, Credentials("ann", "pw"))))
 
 
 async def when_asked(gate: Gate) -> None:
@@ -132,13 +145,14 @@ def test_a_cancelled_call_hangs_up_at_once() -> None:
     gate = Gate(b"+OK\r\n")
 
     async def cancelled(port: int) -> bool:
-        async with restante.connect(url(port), password="pw") as drop:
-            calling = asyncio.create_task(drop.undelete())
-            await when_asked(gate)
-            calling.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await calling
-            return drop._driver._writer.is_closing()
+        writer, driver = await opened(port)
+        drop = await maildrop_of(driver)
+        calling = asyncio.create_task(drop.undelete())
+        await when_asked(gate)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        return writer.is_closing()
 
     with broken({"RSET": gate}) as server:
         assert asyncio.run(cancelled(server.port))
@@ -321,8 +335,12 @@ def test_a_maildrop_that_is_closed_says_so_under_asyncio_too() -> None:
 
 def test_a_connection_whose_tls_is_over_is_lost() -> None:
     with behind_tls() as server:
-        drop = blocking.connect(url(server.port, "pop3s"), "pw", context=unverified())
-        drop._driver._io.tls_close_notify()
+        target = parse_url(url(server.port, "pop3s"))
+        driver = socket_driver.dial(ClientSession(target, Options(context=unverified())))
+        drop = blocking.Maildrop(
+            driver, driver.run(open_(driver.session, Credentials("ann", "pw")))
+        )
+        driver.io.tls_close_notify()
         with pytest.raises(RemoteError, match="conn-lost"):
             drop.undelete()
         drop.close()
@@ -332,14 +350,14 @@ def test_a_close_that_is_cancelled_closes_the_socket() -> None:
     gate = Gate(b"+OK\r\n")
 
     async def cancelled(port: int) -> bool:
-        session = ClientSession(parse_url(url(port)))
-        drop = await aio._open(session, "pw")
+        writer, driver = await opened(port)
+        drop = await maildrop_of(driver)
         closing = asyncio.create_task(drop.close())
         await when_asked(gate)
         closing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await closing
-        return drop._driver._writer.is_closing()
+        return writer.is_closing()
 
     with broken({"QUIT": gate}) as server:
         assert asyncio.run(cancelled(server.port))
@@ -349,10 +367,13 @@ def test_a_close_that_is_cancelled_closes_the_socket() -> None:
 def test_a_close_that_a_signal_broke_off_closes_the_socket() -> None:
     gate = Gate(b"+OK\r\n")
     with broken({"QUIT": gate}) as server:
-        drop = blocking.connect(url(server.port), "pw")
+        driver = socket_driver.dial(ClientSession(parse_url(url(server.port))))
+        drop = blocking.Maildrop(
+            driver, driver.run(open_(driver.session, Credentials("ann", "pw")))
+        )
         with alarmed(gate), pytest.raises(Alarm):
             drop.close()
-        assert drop._driver.socket.fileno() == -1
+        assert driver.socket.fileno() == -1
         gate.open.set()
 
 
@@ -360,9 +381,8 @@ def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
     """What waits to be sent must not keep the socket open."""
 
     async def stuck(port: int) -> bool:
-        session = ClientSession(parse_url(url(port)))
-        drop = await aio._open(session, "pw")
-        writer = drop._driver._writer
+        writer, driver = await opened(port)
+        drop = await maildrop_of(driver)
         while not writer.transport.get_write_buffer_size():
             writer.write(b"NOOP\r\n" * 100_000)
         drop.abort()

@@ -152,7 +152,7 @@ def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
         server, _ = listener.accept()
         with sock, server:
             held = socket_driver.SocketDriver(ClientSession(TARGET, Options(total_seconds=9)), sock)
-            held._io.ends = time.monotonic() - 1
+            held.io.ends = time.monotonic() - 1
             server.sendall(b"+OK\r\n")
             assert select.select([sock], [], [], 10)[0]
             with pytest.raises(RemoteError, match="for all of it are over"):

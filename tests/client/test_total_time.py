@@ -96,12 +96,12 @@ def test_a_dialled_connection_ends_when_the_session_does() -> None:
     async def dialled(session: ClientSession) -> float:
         line = await asyncio_driver.dial(session)
         line.close()
-        return line._io.ends
+        return line.io.ends
 
     with broken() as server:
         session = ClientSession(parse_url(url(server.port)), ends=time.monotonic() + 99)
         line = socket_driver.dial(session)
         line.close()
-        assert line._io.ends == session.ends
+        assert line.io.ends == session.ends
         session.peer.broken = False
         assert asyncio.run(dialled(session)) == session.ends

@@ -24,7 +24,7 @@ from restante.diagnosis.context import CheckContext
 from restante.diagnosis.explanations import EXPLANATIONS
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
-from restante.diagnosis.run import _more_time, examine
+from restante.diagnosis.run import examine, give_more_time
 from support.asking import OPTIONS, ask, capa, faults
 from support.broken import CLOSE, HELLO, RESET, SILENCE, broken
 from support.process import POP3, free_port
@@ -366,10 +366,10 @@ def test_a_deep_check_has_time_for_each_message() -> None:
     with socket.socket() as sock:
         work = CheckContext(question, Report("ann"), target)
         work.wire = SocketDriver(ClientSession(work.target, question.options), sock)
-        before = work.online._io.ends
+        before = work.online.io.ends
         entries = {number: MessageInfo(number, 0, None) for number in range(1, 1001)}
-        _more_time(work, MaildropState(work.session, entries))
-        assert work.online._io.ends >= before + 100
+        give_more_time(work, MaildropState(work.session, entries))
+        assert work.online.io.ends >= before + 100
 
 
 def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:

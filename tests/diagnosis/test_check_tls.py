@@ -193,7 +193,7 @@ def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
 
 def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old version is found without a library that speaks it."""
-    monkeypatch.setattr(tls, "_ancient", unverified)
+    monkeypatch.setattr(tls, "lenient_context", unverified)
     with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
         assert port_probe.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
         report = ask(running.port)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.cli.commands.serve import _demo_flags
+from restante.cli.commands.serve import demo_flags
 from restante.protocol.stuffing import encode_top, size_on_wire
 from restante.server import demo
 from restante.server.config import loader
@@ -57,7 +57,7 @@ def test_a_letter_is_text_of_readable_width(letter: demo.DemoMessage) -> None:
 
 def test_a_person_has_ten_minutes_to_log_in(tmp_path: Path) -> None:
     """policy/demo."""
-    assert loader.load(None, _demo_flags(tmp_path)).settings().login_timeout == 600
+    assert loader.load(None, demo_flags(tmp_path)).settings().login_timeout == 600
 
 
 def test_what_is_missing_is_put_back_and_what_is_there_is_left_alone(tmp_path: Path) -> None:

@@ -27,6 +27,30 @@ CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
 
 
+class DecoyHashes:
+    """Hashes to verify in place of those of unknown names, so that these cost the same time."""
+
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
+        # One hash of each kind that was seen; until then, one of no account.
+        self._hashes = {"": password_hashing.hash_password(Secret(b"nobody"))}
+
+    def note(self, stored: str) -> None:
+        """Keep one hash of each kind, such as argon2 with these costs."""
+        kind = "$".join(stored.split("$")[:-2])
+        if kind not in self._hashes and len(self._hashes) <= KINDS:
+            self._hashes.pop("", None)
+            self._hashes[kind] = stored
+
+    def for_user(self, user: str) -> str:
+        """Return some account's hash, the same for a name as long as no new kind was seen."""
+        name = user.lower().encode(errors="replace")
+        kind = max(
+            self._hashes, key=lambda kind: hmac.digest(self._key, kind.encode() + name, "md5")
+        )
+        return self._hashes[kind]
+
+
 class PostgresqlAuthenticator(PasswordOnlyAccounts):
     """Proves passwords by the hash that a query finds.
 
@@ -50,10 +74,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         self.at_once = (
             password_hashing.AT_ONCE
         )  # passwords; a server has those that wait take turns
-        self._key = secrets.token_bytes(32)
-        self._decoys = {
-            "": password_hashing.hash_password(Secret(b"nobody"))
-        }  # a hash of each kind that was seen
+        self._decoys = DecoyHashes()
         self._found: dict[str, None] = {}  # names that were found last
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -67,8 +88,8 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         if not reason and password_hashing.unsupported_reason(stored) is not None:
             reason = "its hash is not supported"
         if not reason:
-            self._note_kind(stored)
-        known = self._decoy(user) if reason else stored
+            self._decoys.note(stored)
+        known = self._decoys.for_user(user) if reason else stored
         proof = self._threads.run(
             user, functools.partial(password_hashing.verify_normalised, known, password)
         )
@@ -150,21 +171,6 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
         return row
-
-    def _note_kind(self, stored: str) -> None:
-        """Keep one hash of each kind, such as argon2 with these costs."""
-        kind = "$".join(stored.split("$")[:-2])
-        if kind not in self._decoys and len(self._decoys) <= KINDS:
-            self._decoys.pop("", None)  # of no account
-            self._decoys[kind] = stored
-
-    def _decoy(self, user: str) -> str:
-        """Return some account's hash, the same for a name as long as no new kind was seen."""
-        name = user.lower().encode(errors="replace")
-        kind = max(
-            self._decoys, key=lambda kind: hmac.digest(self._key, kind.encode() + name, "md5")
-        )
-        return self._decoys[kind]
 
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:

@@ -44,6 +44,11 @@ class AsyncioDriver:
         self._io = ClientIO(session)
         self._reader, self._writer = reader, writer
 
+    @property
+    def io(self) -> ClientIO:
+        """What both drivers share: replies, TLS and the time that is left."""
+        return self._io
+
     async def begin(self) -> None:
         """Start TLS if the account uses implicit TLS. Raises RemoteError."""
         if self.session.target.tls == "implicit":

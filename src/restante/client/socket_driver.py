@@ -42,6 +42,11 @@ class SocketDriver:
         self.socket = sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    @property
+    def io(self) -> ClientIO:
+        """What both drivers share: replies, TLS and the time that is left."""
+        return self._io
+
     def begin(self) -> None:
         """Start TLS if the account uses implicit TLS. Raises RemoteError."""
         if self.session.target.tls == "implicit":

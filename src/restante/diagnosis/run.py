@@ -94,14 +94,14 @@ def _go(work: CheckContext, progress: Callable[[int, int], object]) -> None:
         login.log_in(work)
         box = mailbox.inspect(work)
         if work.question.deep:
-            _more_time(work, box)
+            give_more_time(work, box)
             messages.fetch_all(work, box, progress)
         _leave(work, box)
     else:
         _say_goodbye(work)
 
 
-def _more_time(work: CheckContext, box: MaildropState) -> None:
+def give_more_time(work: CheckContext, box: MaildropState) -> None:
     """Give a deep check time by what it has to fetch, where no time was set for it."""
     if work.question.options.total_seconds == TOTAL:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())

@@ -99,7 +99,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
 
     if demo and given["kind"] == "mbox":
         raise click.UsageError("--demo serves Maildirs only; omit --format")
-    flags = _demo_flags(demo) if demo else {}
+    flags = demo_flags(demo) if demo else {}
     if given["lmtp"]:
         given["lmtp"] = resolve_socket_path(given["lmtp"], Path())
     given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
@@ -140,7 +140,7 @@ def _pair(certificate: Path | None, key: Path | None) -> list[dict[str, Path]]:
     return [{"certificate": certificate.absolute(), "key": key.absolute()}]
 
 
-def _demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
+def demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
     """Make the demo, and return the flags that serve it: ten minutes to log in suit a person."""
     from restante.server import demo
 

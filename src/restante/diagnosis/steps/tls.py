@@ -133,7 +133,7 @@ def _begin(wire: SocketDriver) -> None:
 def inspect_unverified(work: CheckContext) -> TlsObservation:
     """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
     seen = TlsObservation()
-    for context in (unverified(), _ancient()):
+    for context in (unverified(), lenient_context()):
         options = replace(work.question.options, context=context, trace=None)
         with contextlib.suppress(RemoteError):
             wire = connect.reconnect(work, options)
@@ -157,7 +157,7 @@ def inspect_unverified(work: CheckContext) -> TlsObservation:
     return seen
 
 
-def _ancient() -> ssl.SSLContext:
+def lenient_context() -> ssl.SSLContext:
     """Return settings that take whatever the library still can, to see what a server has."""
     context = unverified()
     with contextlib.suppress(ssl.SSLError):
