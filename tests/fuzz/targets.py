@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fuzz import client_side, cost, forms, mail_read, mbox, server_side, stored
+from fuzz import client_side, cost, delivery_side, forms, mail_read, mbox, server_side, stored
 from fuzz.target import Target
 
 HERE = Path(__file__).parent
@@ -13,6 +13,7 @@ CORPUS = HERE / "corpus"
 TARGETS: dict[str, Target] = {
     **server_side.TARGETS,
     **cost.TARGETS,
+    **delivery_side.TARGETS,
     **client_side.TARGETS,
     **forms.TARGETS,
     **stored.TARGETS,
