@@ -26,6 +26,7 @@ MAGIC = 9  # octets at the beginning of a file that are looked at
 MOST_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
 MOST_KEPT = 1024 * 1024  # octets of a message that is not made twice
 PIECE = 256 * 1024  # octets that are made at once
+CONVERT = "convert the Maildir with doveadm, as docs/how-to/migrate.md says"
 LZMA_MEMORY = 128 * 1024 * 1024  # octets
 
 
@@ -106,9 +107,8 @@ class Compressed:
     def check(self) -> None:
         """Raise UnreadableError unless this can be read at all."""
         if self._new is None:
-            raise UnreadableError(
-                errno.ENOTSUP, f"it is stored with {self._kind}, which is not supported"
-            )
+            text = f"it is stored with {self._kind}, which is not supported; {CONVERT}"
+            raise UnreadableError(errno.ENOTSUP, text)
 
     def plain(self, stored: Iterable[bytes]) -> Iterator[bytes]:
         """Return the plain message, of the file's octets, in pieces of a bounded size.
