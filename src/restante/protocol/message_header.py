@@ -7,12 +7,12 @@ import re
 EMPTY_LINE = re.compile(rb"\n\r?\n")  # with the end of the line before it
 
 
-def find_body(octets: bytes) -> int:
+def find_body(octets: bytes | bytearray, searched: int = 0) -> int:
     """Return where the body begins, behind the first empty line; -1 if there is no such line.
 
-    The empty line may be the message's first.
+    The empty line may be the message's first. `searched` is a place before which none begins.
     """
-    if octets.startswith((b"\n", b"\r\n")):
+    if not searched and octets.startswith((b"\n", b"\r\n")):
         return octets.index(b"\n") + 1
-    found = EMPTY_LINE.search(octets)
+    found = EMPTY_LINE.search(octets, searched)
     return found.end() if found else -1

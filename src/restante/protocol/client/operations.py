@@ -17,6 +17,7 @@ from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
 from restante.protocol.errors import LocalError, MalformedReplyError, Phase, TruncatedReplyError
 from restante.protocol.lines import COMMAND_LIMIT
+from restante.protocol.message_header import find_body
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _REGULAR = re.compile(r"\d+ \S", re.ASCII)  # a line of LIST or UIDL
 _TOTALS = re.compile(rf"(\d{{1,{MOST_DIGITS}}})\s+(\d{{1,{MOST_DIGITS}}})(?!\d)", re.ASCII)
 _AMONG_WORDS = re.compile(rf"\D*(\d{{1,{MOST_DIGITS}}})\D+(\d{{1,{MOST_DIGITS}}})\D*", re.ASCII)
 _NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempty\b", re.IGNORECASE)
-_END_OF_HEADER = re.compile(rb"(?:\A|\n)\r?\n")
 
 T = TypeVar("T")
 
@@ -237,8 +237,8 @@ def top(number: int, lines: int = 0, keep: int = LISTING_LIMIT) -> Operation[byt
                 continue
             searched = max(0, len(kept) - len(b"\n\r"))
             kept += piece[: keep - len(kept)]
-            if not lines and (end := _END_OF_HEADER.search(kept, searched)):
-                header = end.end()
+            if not lines and (body_begins := find_body(kept, searched)) >= 0:
+                header = body_begins
                 del kept[header:]
         if header and body.octets > header + len(b"\r\n"):
             text = f"{body.octets - header} octets of the body came with TOP {number} 0"
