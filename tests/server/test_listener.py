@@ -1,0 +1,56 @@
+"""How many connections the kernel holds until they are accepted."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from restante.delivery import listener as delivery_listener
+from restante.delivery.listener import DeliveryListener
+from restante.delivery.recipients import FolderRecipients
+from restante.server import listener
+from restante.server.addresses import ListenAddress
+from restante.server.config.schema import DeliverySection
+from restante.server.listener import open_sockets
+from restante.storage.paths import Layout
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux")
+
+MOST_QUEUED = struct.Struct("=28xI")  # tcpi_sacked of a listening socket: its queue's bound
+
+
+def backlog(sock: socket.socket) -> int:
+    """Return the bound of a listening socket's queue, as the kernel has it."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, MOST_QUEUED.size)
+    (most,) = MOST_QUEUED.unpack(info)
+    return int(most)
+
+
+def allowed() -> int:
+    """Return the kernel's own bound of such queues."""
+    return int(Path("/proc/sys/net/core/somaxconn").read_text())
+
+
+@pytest.mark.parametrize("spare", [4, 10_000])
+def test_pop3(monkeypatch: pytest.MonkeyPatch, spare: int) -> None:
+    """The queue has 1024 places, or half of the files that are left if they are few."""
+    monkeypatch.setattr(listener, "spare_files", lambda: spare)
+
+    for opened in open_sockets(ListenAddress("127.0.0.1", 0)):
+        with opened:
+            assert backlog(opened) == min(1024, spare // 2, allowed())
+
+
+def test_delivery(tmp_path: Path) -> None:
+    """The queue of SMTP has 128 places."""
+    made = DeliveryListener(
+        settings=DeliverySection(smtp="127.0.0.1:0"),
+        recipients=lambda _: FolderRecipients(Layout(tmp_path)),
+    )
+    (opened,) = made.open()
+    with opened:
+        assert backlog(opened) == min(delivery_listener.BACKLOG, allowed())
