@@ -19,7 +19,7 @@ LETTER = b"Subject: a\n\nhello\n"
 
 
 @contextlib.contextmanager
-def session(server: testing.Server, user: str, password: str) -> Iterator[poplib.POP3]:
+def session(server: testing.MemoryServer, user: str, password: str) -> Iterator[poplib.POP3]:
     """Log in; at the end the client hangs up, whether it has said QUIT or not."""
     client = poplib.POP3(server.host, server.port, timeout=20)
     try:
@@ -30,7 +30,7 @@ def session(server: testing.Server, user: str, password: str) -> Iterator[poplib
         client.close()
 
 
-def can_log_in(server: testing.Server, user: str, password: str) -> bool:
+def can_log_in(server: testing.MemoryServer, user: str, password: str) -> bool:
     try:
         with session(server, user, password):
             return True

@@ -2,15 +2,13 @@
 
 import asyncio
 
-from restante.auth.interfaces import CredentialsError
-from restante.protocol.secret import Secret
-from restante.protocol.server.settings import Identity
+from restante.auth import CredentialsError, Identity, Secret
 from restante.server import Listener, Server
 from restante.storage.memory import MemoryStore
 
 
 class Accounts:
-    """An authenticator: see Authenticator in restante/auth/interfaces.py."""
+    """An authenticator: see `restante.auth.Authenticator`."""
 
     def __init__(self, passwords: dict[str, Secret]) -> None:
         self.passwords = passwords

@@ -7,13 +7,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from restante.protocol.server.maildrop import MessageList
-from restante.protocol.stuffing import size_on_wire
-from restante.storage.interfaces import BusyError, MessageGoneError, PartialRemovalError, StoreError
+from restante.storage import (
+    BusyError,
+    MessageGoneError,
+    MessageList,
+    PartialRemovalError,
+    StoreError,
+    size_on_wire,
+)
 
 
 class EmlStore:
-    """A store: see Store in restante/storage/api.py. One process may have it."""
+    """A store: see `restante.storage.Store`. One process may have it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,7 +50,7 @@ class EmlStore:
 
 
 class EmlMaildrop:
-    """A maildrop that is locked and listed: see Maildrop in restante/storage/api.py."""
+    """A maildrop that is locked and listed: see `restante.storage.LockedMaildrop`."""
 
     def __init__(self, folder: Path, lock: asyncio.Lock) -> None:
         self._lock: asyncio.Lock | None = lock

@@ -21,18 +21,18 @@ def fetch(host: str, port: int) -> list[bytes]:
 
 
 @pytest.fixture
-def server() -> Iterator[testing.Server]:
+def server() -> Iterator[testing.MemoryServer]:
     with testing.serving() as server:
         yield server
 
 
-def test_all_mail_is_fetched_and_deleted(server: testing.Server) -> None:
+def test_all_mail_is_fetched_and_deleted(server: testing.MemoryServer) -> None:
     server.add("ann", "secret", b"Subject: one\n\n.\n", b"Subject: two\n\nhello\n")
     assert fetch(server.host, server.port) == [b"Subject: one\n\n.", b"Subject: two\n\nhello"]
     assert server.messages("ann") == []
 
 
-def test_a_wrong_password_is_an_error(server: testing.Server) -> None:
+def test_a_wrong_password_is_an_error(server: testing.MemoryServer) -> None:
     server.add("ann", "another")
     with pytest.raises(poplib.error_proto, match="AUTH"):
         fetch(server.host, server.port)

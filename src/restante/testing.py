@@ -29,7 +29,7 @@ from restante.storage.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Server", "serving"]
+__all__ = ["MemoryServer", "serving"]
 
 HOST = "127.0.0.1"
 PATIENCE = 10  # seconds for a session under way, when one asks what is left
@@ -37,7 +37,7 @@ STOP_PATIENCE = 1  # seconds for a reply under way, when the block ends
 
 
 @dataclass(frozen=True, kw_only=True)
-class Server:
+class MemoryServer:
     """A running server. Its methods may be called from any thread, while it serves.
 
     Attributes:
@@ -87,7 +87,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(*, tls: bool = False, settings: ProtocolSettings | None = None) -> Iterator[Server]:
+def serving(
+    *, tls: bool = False, settings: ProtocolSettings | None = None
+) -> Iterator[MemoryServer]:
     """Give a server that runs while the block runs. At its end all sessions end.
 
     `tls` adds STLS and a port for TLS, with a certificate for this server alone. `settings` has
@@ -116,7 +118,7 @@ def serving(*, tls: bool = False, settings: ProtocolSettings | None = None) -> I
         )
         stack.enter_context(server)
         ports = [address.port for address in server.addresses]
-        yield Server(
+        yield MemoryServer(
             host=HOST,
             port=ports[0],
             tls_port=ports[1] if tls else None,

@@ -13,11 +13,11 @@ import pytest
 
 import restante
 from restante.client import aio, asyncio_driver, blocking, socket_driver
-from restante.client.maildrop import open_
+from restante.client.maildrop import open_maildrop
 from restante.client.mechanisms import Credentials
 from restante.client.options import Options, parse_url
 from restante.client.session import ClientSession
-from restante.client.tls import unverified
+from restante.client.tls import unverified_context
 from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
 from support.authority import make
 from support.broken import HELLO, SECOND, SILENCE, Broken, broken
@@ -48,7 +48,9 @@ async def opened(port: int) -> tuple[asyncio.StreamWriter, asyncio_driver.Asynci
 
 
 async def maildrop_of(driver: asyncio_driver.AsyncioDriver) -> aio.Maildrop:
-    return aio.Maildrop(driver, await driver.run(open_(driver.session, Credentials("ann", "pw"))))
+    return aio.Maildrop(
+        driver, await driver.run(open_maildrop(driver.session, Credentials("ann", "pw")))
+    )
 
 
 async def when_asked(gate: Gate) -> None:
@@ -305,7 +307,7 @@ ENDINGS: list[tuple[str, Callable[[blocking.Maildrop], object]]] = [
 @pytest.mark.parametrize("end", [e[1] for e in ENDINGS], ids=[e[0] for e in ENDINGS])
 def test_a_maildrop_that_is_closed_says_so(end: Callable[[blocking.Maildrop], object]) -> None:
     with behind_tls() as server:
-        drop = blocking.connect(url(server.port, "pop3s"), "pw", context=unverified())
+        drop = blocking.connect(url(server.port, "pop3s"), "pw", context=unverified_context())
         end(drop)
         for call in (drop[1].read, drop[1].header, drop.commit, lambda: drop.delete(1)):
             with pytest.raises(LocalError, match="connect again"):
@@ -315,14 +317,14 @@ def test_a_maildrop_that_is_closed_says_so(end: Callable[[blocking.Maildrop], ob
 
 def test_a_maildrop_that_is_closed_says_so_under_asyncio_too() -> None:
     async def closed(port: int) -> None:
-        async with aio.connect(url(port, "pop3s"), "pw", context=unverified()) as drop:
+        async with aio.connect(url(port, "pop3s"), "pw", context=unverified_context()) as drop:
             await drop.commit()
             for call in (drop[1].read, drop[1].header, drop.commit, drop.undelete):
                 with pytest.raises(LocalError, match="connect again"):
                     await call()
 
     async def left_early(port: int) -> None:
-        async with aio.connect(url(port, "pop3s"), "pw", context=unverified()) as drop:
+        async with aio.connect(url(port, "pop3s"), "pw", context=unverified_context()) as drop:
             async with drop[1].open() as chunks:
                 await anext(chunks)
             with pytest.raises(LocalError, match="connect again"):
@@ -336,9 +338,9 @@ def test_a_maildrop_that_is_closed_says_so_under_asyncio_too() -> None:
 def test_a_connection_whose_tls_is_over_is_lost() -> None:
     with behind_tls() as server:
         target = parse_url(url(server.port, "pop3s"))
-        driver = socket_driver.dial(ClientSession(target, Options(context=unverified())))
+        driver = socket_driver.dial(ClientSession(target, Options(context=unverified_context())))
         drop = blocking.Maildrop(
-            driver, driver.run(open_(driver.session, Credentials("ann", "pw")))
+            driver, driver.run(open_maildrop(driver.session, Credentials("ann", "pw")))
         )
         driver.io.tls_close_notify()
         with pytest.raises(RemoteError, match="conn-lost"):
@@ -369,7 +371,7 @@ def test_a_close_that_a_signal_broke_off_closes_the_socket() -> None:
     with broken({"QUIT": gate}) as server:
         driver = socket_driver.dial(ClientSession(parse_url(url(server.port))))
         drop = blocking.Maildrop(
-            driver, driver.run(open_(driver.session, Credentials("ann", "pw")))
+            driver, driver.run(open_maildrop(driver.session, Credentials("ann", "pw")))
         )
         with alarmed(gate), pytest.raises(Alarm):
             drop.close()

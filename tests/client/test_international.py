@@ -79,4 +79,4 @@ def test_certificate_of_such_a_name() -> None:
 )
 def test_names_for_people(host: str, shown: str) -> None:
     """Punycode stands beside the letters, which could deceive."""
-    assert host_names.shown(host) == shown
+    assert host_names.display_host(host) == shown

@@ -79,7 +79,7 @@ def test_a_server_of_another_domain_gets_no_password(
     world: Forged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The library raises OtherDomainError, and `check` fails with the command that goes on."""
-    monkeypatch.setattr(lookup, "discovered", lambda address, seconds: found(world, address))
+    monkeypatch.setattr(lookup, "discover_server", lambda address, seconds: found(world, address))
     monkeypatch.setattr(socket, "create_connection", never)
     with pytest.raises(OtherDomainError) as caught:
         blocking.connect(f"ann@{BANK}", "hunter22")
@@ -122,7 +122,7 @@ def test_a_server_that_the_domain_vouches_for_needs_no_question(world: Forged, h
     """The mail domain's own names, and its own files by https, are believed."""
     discovery = found(world)
     lookup.check_vouched(discovery)
-    assert lookup.chosen(discovery).host == host
+    assert lookup.choose_server(discovery).host == host
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from restante.mail import message, parameters
-from restante.mail.filename import numbered, safe_name
+from restante.mail.filename import add_number, safe_name
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_safe(name: str, safe: str) -> None:
 def test_long(name: str) -> None:
     """A long name is cut in octets, before its extension, with room for a number."""
     safe = safe_name(name)
-    assert len(numbered(safe, 999).encode()) <= 255
+    assert len(add_number(safe, 999).encode()) <= 255
     assert safe.endswith(name.partition(".")[1] + name.partition(".")[2])
 
 
 def test_numbered() -> None:
     """A number stands before the extension."""
-    assert numbered("bill.pdf", 2) == "bill (2).pdf"
-    assert numbered("a.tar.gz", 3) == "a (3).tar.gz"
-    assert numbered("README", 2) == "README (2)"
+    assert add_number("bill.pdf", 2) == "bill (2).pdf"
+    assert add_number("a.tar.gz", 3) == "a (3).tar.gz"
+    assert add_number("README", 2) == "README (2)"

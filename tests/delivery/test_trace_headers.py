@@ -119,8 +119,8 @@ def test_a_message_may_name_its_own_sender() -> None:
 
 def test_a_received_line_says_who_brought_it_and_when() -> None:
     """RFC 5321 section 4.4."""
-    line = trace_headers.received("client.example", "127.0.0.1", "mail.example", "smtp")
+    line = trace_headers.received_field("client.example", "127.0.0.1", "mail.example", "smtp")
     assert line.startswith(b"Received: from client.example ([127.0.0.1])\n    by mail.example ")
     assert b"with SMTP;\n    " in line
     assert line.endswith(b"\n")
-    assert b"from unknown (" in trace_headers.received("x\x01y", "", "h", "lmtp")
+    assert b"from unknown (" in trace_headers.received_field("x\x01y", "", "h", "lmtp")

@@ -321,7 +321,7 @@ def discovering(monkeypatch: pytest.MonkeyPatch, *found: Candidate) -> None:
     )
     winner = found[0] if found else None
     discovery = Discovery("ann@example.com", "example.com", (finding,), winner)
-    monkeypatch.setattr(lookup, "discovered", lambda *_: discovery)
+    monkeypatch.setattr(lookup, "discover_server", lambda *_: discovery)
 
 
 def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ def ask(
 ) -> Report:
     winner = Candidate(host, 1, "implicit", "ann@example.com", "SRV")
     discovery = Discovery("ann@example.com", "example.com", (), winner)
-    monkeypatch.setattr(lookup, "discovered", lambda *_: discovery)
+    monkeypatch.setattr(lookup, "discover_server", lambda *_: discovery)
     asked: list[OtherDomainError] = []
 
     def confirm(error: OtherDomainError) -> bool:

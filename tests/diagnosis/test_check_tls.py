@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from restante.client.options import Options, Target, Tls
-from restante.client.tls import unverified
+from restante.client.tls import unverified_context
 from restante.diagnosis import port_probe
 from restante.diagnosis.report import Report
 from restante.diagnosis.request import CheckRequest
@@ -150,7 +150,7 @@ def test_an_insecure_check_goes_on_and_warns() -> None:
     certified = make("old", issuer=ROOT, begins=-700 * DAY, ends=-691 * DAY)
     with broken(implicit=certified.serving()) as running:
         report = ask(
-            running.port, verify=False, trust=trusting(), options={"context": unverified()}
+            running.port, verify=False, trust=trusting(), options={"context": unverified_context()}
         )
     assert (report.id, report.exit_code) == ("tls-expired", 1)
     assert report.logged_in
@@ -193,7 +193,7 @@ def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
 
 def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     """An old version is found without a library that speaks it."""
-    monkeypatch.setattr(tls, "lenient_context", unverified)
+    monkeypatch.setattr(tls, "lenient_context", unverified_context)
     with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
         assert port_probe.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
         report = ask(running.port)

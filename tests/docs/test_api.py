@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "api.md"
-ENTRIES = re.findall(
-    r"^\.\. auto(?:function|class|exception|data)::\s*(\S+)", PAGE.read_text(), re.MULTILINE
-)
+TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
+ENTRIES = re.findall(r"^\.\. auto(?:function|class|exception|data)::\s*(\S+)", TEXT, re.MULTILINE)
 MODULES = ("restante", "restante.blocking", "restante.testing", "restante.storage",
            "restante.auth", "restante.server")  # fmt: skip
 MODULE_NAMES = {"restante.__version__", "restante.blocking"}  # no entries of their own
@@ -29,14 +27,24 @@ def load(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def members(path: str) -> list[str]:
+    """Return the members of a class that the page shows."""
+    options = re.search(rf":: {path}\n(?:   :(no-)?members:(.*)\n)?", TEXT)
+    assert options
+    named = [name.strip() for name in (options[2] or "").split(",") if name.strip()]
+    shown = [name for name in vars(load(path)) if not name.startswith("_")]
+    return [] if options[1] else named or shown
+
+
 def functions() -> Iterator[tuple[str, Any]]:
     """Yield the functions and methods on the page, each with its path."""
     for path in ENTRIES:
         found = load(path)
         if inspect.isclass(found):
-            for name, member in vars(found).items():
-                if not name.startswith("_") and callable(inspect.unwrap(member)):
-                    yield f"{path}.{name}", inspect.unwrap(member)
+            for name in members(path):
+                member = inspect.unwrap(getattr(found, name, None))  # type: ignore[arg-type]
+                if inspect.isfunction(member) or inspect.ismethod(member):
+                    yield f"{path}.{name}", member
         elif callable(found):
             yield path, inspect.unwrap(found)
 

@@ -168,7 +168,7 @@ class Host:
             self._shim.arm()
         while line := await orders.readline():
             order = json.loads(line)
-            report = await self._obey(order["order"], order["message"].encode("latin-1"))
+            report = await self._handle_signals(order["order"], order["message"].encode("latin-1"))
             self._say(json.dumps(report).encode() + b"\n", watched=order["order"] == "deliver")
 
     def _say(self, report: bytes, *, watched: bool) -> None:
@@ -189,7 +189,7 @@ class Host:
     def _connection(self) -> Connection:
         return Connection(self._new() if self._anew else self._service)
 
-    async def _obey(self, order: str, message: bytes) -> dict[str, Any]:
+    async def _handle_signals(self, order: str, message: bytes) -> dict[str, Any]:
         match order:
             case "new":
                 self._service = self._new()

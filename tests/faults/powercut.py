@@ -214,7 +214,7 @@ def main(task: Task) -> None:
         results = {
             scenario.name: cut(bench, scenario, task.twice, FULL if task.full else NOTHING_FAILS)
             for scenario in (*SESSIONS, *DELIVERIES)
-            if task.scenarios in scenario.name and scenario.suits(box) and scenario.alone
+            if task.scenarios in scenario.name and scenario.is_met_by(box) and scenario.alone
         }
     json.dump(results, sys.stdout, indent=1)
 

@@ -24,7 +24,7 @@ class Session:
     letters: Sequence[Letter]
     visits: Sequence[Sequence[str]]
 
-    def suits(self, box: Box) -> bool:
+    def is_met_by(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
         plain = all(each.wire_size == "right" and not each.linked for each in self.letters)
         return box.a_file_each or (plain and self.changes <= {"!flag"})
@@ -61,7 +61,7 @@ class Delivery:
         """The message as it is handed to the store."""
         return TRACE[self.way] + self.message
 
-    def suits(self, box: Box) -> bool:
+    def is_met_by(self, box: Box) -> bool:
         """Tell whether it is of interest for this kind of store."""
         return True
 

@@ -12,11 +12,11 @@ from restante.client.login import log_in
 from restante.client.mechanisms import CLIENT_MECHANISMS, Credentials
 from restante.client.options import Options
 from restante.client.options import Target as Server
-from restante.client.session import ClientSession, leave, open_
+from restante.client.session import ClientSession, leave, prepare_login
 from restante.protocol.client import connection, operations, sasl
 from restante.protocol.client.connection import ServerPeer
 from restante.protocol.client.effects import Dialogue, MessageChunk, Peek, Receive
-from restante.protocol.client.pipeline import Operation, carry_out, pipelined
+from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import RemoteError, ServerRefusedError
 from restante.protocol.unstuffing import DotUnstuffer
@@ -37,7 +37,7 @@ def _operations(*batch: Operation[Any]) -> Plan:
 
 
 def _whole_session(session: ClientSession) -> Iterable[Dialogue[Any]]:
-    yield open_(session)
+    yield prepare_login(session)
     yield log_in(session, Credentials("ann", PASSWORD))
     for operation in (
         operations.stat(),
@@ -51,7 +51,7 @@ def _whole_session(session: ClientSession) -> Iterable[Dialogue[Any]]:
 
 def _pipelined(session: ClientSession) -> Iterable[Dialogue[Any]]:
     batch: list[Operation[Any]] = [operations.top(number) for number in range(1, 6)]
-    yield pipelined(session.peer, [*batch, operations.dele(1)], 20)
+    yield pipeline(session.peer, [*batch, operations.dele(1)], 20)
 
 
 PLANS: tuple[Plan, ...] = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from restante.client.mechanisms import CLIENT_MECHANISMS, Credentials, apop_digest
 from restante.protocol.client import operations, sasl
 from restante.protocol.client.connection import ServerPeer
-from restante.protocol.client.pipeline import Operation, carry_out, pipelined
+from restante.protocol.client.pipeline import Operation, carry_out, pipeline
 from restante.protocol.client.raw_command import is_multi_line, raw_command, redact_command
 from restante.protocol.client.replies import parse_status
 from restante.protocol.errors import LocalError, ServerRefusedError
@@ -119,7 +119,7 @@ def test_no_more_than_the_window_is_under_way(
     joined, peer = logged_in
     joined.sent.clear()
     batch: list[Operation[bytes]] = [operations.top(n) for n in (1, 9, 2, 3)]
-    answers = joined.run(pipelined(peer, batch, window))
+    answers = joined.run(pipeline(peer, batch, window))
     assert [isinstance(answer, ServerRefusedError) for answer in answers] == [
         False,
         True,

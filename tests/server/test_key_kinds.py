@@ -17,7 +17,7 @@ from restante.server.connection.transport import ListenerPolicy
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles
 from restante.server.tls.certificates import Certificates
 from restante.server.tls.client_hello import LONGEST_HELLO, Hello, read_hello
-from restante.server.tls.key_fitting import fitting
+from restante.server.tls.key_fitting import requirements
 from restante.server.tls.layer import ServerTlsLayer, TlsError
 from support import authority
 from support.live import serving
@@ -242,15 +242,15 @@ def test_old_clients_fit_by_their_suites(tmp_path: Path) -> None:
     """A client without a list of signatures fits by its suites; curves count where it names any."""
     made = {kind: authority.make(kind, key=KEYS[kind]).certificate for kind in ("rsa", "p384")}
     context = client("ECDHE+AESGCM")
-    rsa_fits, p384_fits = (fitting(made[kind], context) for kind in ("rsa", "p384"))
+    rsa_fits, p384_fits = (requirements(made[kind], context) for kind in ("rsa", "p384"))
     old = Hello(frozenset({0x0303}), frozenset({0xC02F, 0xC02B}))
-    assert rsa_fits.suits(old)
-    assert p384_fits.suits(old)
-    assert not p384_fits.suits(Hello(old.versions, old.suites, groups=frozenset({23})))
-    assert not p384_fits.suits(Hello(old.versions, frozenset({0xC02F})))
-    assert not rsa_fits.suits(Hello(old.versions, old.suites, frozenset({0x0403})))
+    assert rsa_fits.is_met_by(old)
+    assert p384_fits.is_met_by(old)
+    assert not p384_fits.is_met_by(Hello(old.versions, old.suites, groups=frozenset({23})))
+    assert not p384_fits.is_met_by(Hello(old.versions, frozenset({0xC02F})))
+    assert not rsa_fits.is_met_by(Hello(old.versions, old.suites, frozenset({0x0403})))
     newest = frozenset({0x0304})
-    assert not p384_fits.suits(Hello(newest, old.suites, frozenset({0x0403, 0x0804})))
+    assert not p384_fits.is_met_by(Hello(newest, old.suites, frozenset({0x0403, 0x0804})))
 
 
 def test_a_name_that_is_not_ascii_is_one_event(

@@ -30,7 +30,7 @@ class Rate:
         return sum(self.passes(event, address, user) for _ in range(times))
 
     def passes(self, event: str, address: str, user: str) -> bool:
-        return self.rate.admits({"event": event, "address": address, "user": user})
+        return self.rate.allows({"event": event, "address": address, "user": user})
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def test_several_processes() -> None:
     now, table = 1000.0, SharedTimestamps(64)
     rates = [LogRate(told.append, lambda: now, table) for _ in range(2)]
     event = {"event": "session", "address": "192.0.2.1"}
-    written = sum(rates[number % 2].admits(dict(event)) for number in range(1000))
+    written = sum(rates[number % 2].allows(dict(event)) for number in range(1000))
     assert written == MOST_EACH
     now += MINUTE
-    assert all(rate.admits(dict(event)) for rate in rates)
+    assert all(rate.allows(dict(event)) for rate in rates)
     assert [line["lines_left_out"] for line in told] == [350, 350]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.client.tls import unverified
+from restante.client.tls import unverified_context
 from restante.protocol.server.settings import ProtocolSettings
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.tls import self_signed
@@ -28,7 +28,7 @@ def tls(tmp_path: Path) -> ListenerPolicy:
 
 def shake_hands(peer: Peer) -> None:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client = unverified().wrap_bio(incoming, outgoing)
+    client = unverified_context().wrap_bio(incoming, outgoing)
     for _ in range(5):
         try:
             client.do_handshake()

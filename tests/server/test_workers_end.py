@@ -73,11 +73,11 @@ def test_a_worker_that_crashes_again_and_again_is_replaced_each_time(tmp_path: P
 
 def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:
     pauses = RestartBackoff()
-    assert [pauses.after(0, lived=1) for _ in range(5)] == [0, 0.1, 0.2, 0.4, 0.8]
-    assert pauses.after(1, lived=1) == 0
-    assert [pauses.after(0, lived=1) for _ in range(30)][-1] == 10
-    assert pauses.after(0, lived=60) == 0
-    assert pauses.after(0, lived=1) == 0.1
+    assert [pauses.delay(0, lived=1) for _ in range(5)] == [0, 0.1, 0.2, 0.4, 0.8]
+    assert pauses.delay(1, lived=1) == 0
+    assert [pauses.delay(0, lived=1) for _ in range(30)][-1] == 10
+    assert pauses.delay(0, lived=60) == 0
+    assert pauses.delay(0, lived=1) == 0.1
 
 
 def test_a_reload_greets_anew_while_old_sessions_go_on(tmp_path: Path) -> None:

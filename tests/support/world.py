@@ -79,7 +79,7 @@ class Talk:
         self.lines = LineBuffer()
         self._conversation = serve(self.session)
         self._wanted: ReadLine | None = None
-        self._out = bytearray()
+        self._write = bytearray()
         self._go_on(None)
 
     def send(self, octets: bytes = b"") -> bytes:
@@ -93,7 +93,7 @@ class Talk:
             if answer is None:
                 break
             self._go_on(answer)
-        sent, self._out = bytes(self._out), bytearray()
+        sent, self._write = bytes(self._write), bytearray()
         return sent
 
     def hang_up(self) -> None:
@@ -109,7 +109,7 @@ class Talk:
                 else:
                     step = self._conversation.send(answer)
                 if isinstance(step, bytes):
-                    self._out += step
+                    self._write += step
                     answer = None
                     continue
                 try:
@@ -128,7 +128,7 @@ class Talk:
         world = self.world
         match need:
             case StartServerTls():
-                self._out += need.status
+                self._write += need.status
                 self.lines = LineBuffer()
                 return ConnectionSecurity(tls=True, can_start_tls=True)
             case LockMaildrop():
@@ -142,10 +142,10 @@ class Talk:
                 return Pieces(stored, self._piece) if self._piece else stored
             case SendMultiline():
                 assert isinstance(need.body, Pieces)
-                self._out += need.status
+                self._write += need.status
                 for piece in need.body.pieces:
-                    self._out += need.wire.feed(piece)
-                self._out += need.wire.finish()
+                    self._write += need.wire.feed(piece)
+                self._write += need.wire.finish()
                 return None
             case CommitDeletions():
                 for index in need.indexes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import requirements
-from restante.client.tls import unverified
+from restante.client.tls import unverified_context
 from restante.conformance import suite
 from restante.conformance.context import ConformanceContext
 from restante.conformance.delivery import DeliveryError, Lmtp
@@ -119,7 +119,7 @@ def failing(live: Live, answer: Alter = unchanged, ask: Alter = unchanged) -> se
     """Return the names of the checks that fail behind a proxy with a fault."""
     with faulty(live.port, answer, ask) as port:
         place = ServerUnderTest(
-            "127.0.0.1", port, "none", unverified(), "localhost", "ann", "hunter22"
+            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
         )
         found = suite.run(ConformanceContext(place, InMemory(live)), QUICK)
     return {result.check.name for result in found.results if result.verdict == "fail"}
@@ -207,7 +207,7 @@ def test_what_was_put_in_is_removed_when_the_run_breaks_off(live: Live) -> None:
         raise KeyboardInterrupt
 
     place = ServerUnderTest(
-        "127.0.0.1", live.port, "none", unverified(), "localhost", "ann", "hunter22"
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
     )
     with pytest.raises(KeyboardInterrupt):
         suite.run(ConformanceContext(place, InMemory(live)), QUICK, interrupt)

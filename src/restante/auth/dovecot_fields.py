@@ -16,7 +16,7 @@ from restante.auth.locks import (
     LOCKS,
     is_lock,
     is_shadow,
-    lock_of,
+    login_restriction,
     words,
 )
 
@@ -50,11 +50,13 @@ def field_warnings(others: list[str]) -> Iterator[str]:
         shown = word.key + "=" * word.value
         if word.field != EXTRAS + 1 and _is_known(word.key) and not is_lock(word.key):
             yield f"{shown} in field {word.field} has no effect; its place is the eighth field"
-    if lock_of(others) is None and any(word[:2] == ("nopassword", 8) for word in words(others)):
+    if login_restriction(others) is None and any(
+        word[:2] == ("nopassword", 8) for word in words(others)
+    ):
         yield "nopassword has no effect: every login requires the password"
     said = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
     unknown = [text for text in said if not _is_known(text.partition("=")[0])]
-    hidden = bool(unknown) and any(_near(text.partition("=")[0], _SECRETS) for text in said)
+    hidden = bool(unknown) and any(_similar_key(text.partition("=")[0], _SECRETS) for text in said)
     for text in unknown:
         if not any(is_lock(word.key) for word in words(["", "", "", "", "", text])):
             yield f"{_unknown(text, hidden=hidden)}, so it has no effect"
@@ -67,7 +69,7 @@ def _is_known(key: str) -> bool:
 
 def _unknown(word: str, *, hidden: bool) -> str:
     key, equals, _ = word.partition("=")
-    near = _near(key, (*OWN_FIELDS, *LOCKS, *LIMITS, "tls=required"))
+    near = _similar_key(key, (*OWN_FIELDS, *LOCKS, *LIMITS, "tls=required"))
     if near and (equals or not hidden):
         return f"{key!r} is not a known field (did you mean {near[0]}?)"
     if equals and not hidden and re.fullmatch("[a-z_]+", key):
@@ -76,5 +78,5 @@ def _unknown(word: str, *, hidden: bool) -> str:
 
 
 @functools.lru_cache  # a mistake may be in all lines of a long file
-def _near(key: str, words: tuple[str, ...]) -> list[str]:
+def _similar_key(key: str, words: tuple[str, ...]) -> list[str]:
     return difflib.get_close_matches(key.lower(), words, 1)

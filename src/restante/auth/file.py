@@ -203,7 +203,7 @@ class FileAuthenticator:
         account = self._ask(user)
         if account is None or not self._remembered.check(account.name, password):
             return None
-        if account.locked(self._clock()):
+        if account.lock_reason(self._clock()):
             return None
         return account.identity
 
@@ -253,7 +253,7 @@ class FileAuthenticator:
     def _hindrance(self, user: str, account: PasswdEntry | None) -> str:
         """Return why no login with a name can succeed, "" if one can."""
         if account is not None:
-            return account.locked(self._clock())
+            return account.lock_reason(self._clock())
         useless = any(name in self._useless for name in candidate_names(user))
         return "its line is invalid" if useless else "unknown name"
 

@@ -57,7 +57,7 @@ def words(others: Sequence[str]) -> Iterator[Word]:
             yield from _words(field, place)
 
 
-def lock_of(others: Sequence[str]) -> Word | None:
+def login_restriction(others: Sequence[str]) -> Word | None:
     """Return the first word that keeps its account from logging in here."""
     return next((word for word in words(others) if is_lock(word.key)), None)
 
@@ -83,7 +83,7 @@ def is_shadow(others: Sequence[str]) -> bool:
     return _shadow(others) is not None or _master(others) is not None
 
 
-def end_of(others: Sequence[str]) -> float | None:
+def expiry_time(others: Sequence[str]) -> float | None:
     """Return when an account ends, in seconds since 1970; None for one that does not.
 
     shadow(5): a day of its own, or a password that is older than `max` and `inactive` days allow.

@@ -22,7 +22,7 @@ class MailLocation(NamedTuple):
     key: str
     place: str
 
-    def doubt(self, here: Path | None) -> str | None:
+    def describe_mismatch(self, here: Path | None) -> str | None:
         """Return in words that mail does not lie there but `here`; None where it is the same."""
         same = here is not None and os.path.realpath(self.place or "/") == os.path.realpath(here)
         if same:
@@ -31,7 +31,7 @@ class MailLocation(NamedTuple):
         return f"{self.key}= has no effect: the mail {there}"
 
 
-def mail_place(name: str, others: list[str]) -> MailLocation | None:
+def find_mail_location(name: str, others: list[str]) -> MailLocation | None:
     """Return where a line says that the mail lies; None where it does not."""
     words = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
     settings = dict(word.partition("=")[::2] for word in words)
@@ -39,11 +39,11 @@ def mail_place(name: str, others: list[str]) -> MailLocation | None:
     if key is None:
         return None
     return MailLocation(
-        key, _place(settings[key], name, settings.get("userdb_home") or others[_HOME])
+        key, _parse_location(settings[key], name, settings.get("userdb_home") or others[_HOME])
     )
 
 
-def _place(setting: str, name: str, home: str) -> str:
+def _parse_location(setting: str, name: str, home: str) -> str:
     """Return the folder or file of a mail_location; "" where it depends on what is unknown here."""
     first, *options = _DRIVER.sub("", setting, count=1).split(":")
     inbox = [option.removeprefix("INBOX=") for option in options if option.startswith("INBOX=")]

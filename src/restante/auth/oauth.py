@@ -114,10 +114,10 @@ class JwksTokens:
         """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
         text = token.reveal().decode("ascii", errors="replace")
         try:
-            claims = _verified(text, await self._fresh_keys(KEYS_KEPT))
+            claims = _verify_claims(text, await self._fresh_keys(KEYS_KEPT))
         except ValueError:
             try:  # the issuer may have new keys
-                claims = _verified(text, await self._fresh_keys(KEYS_ASKED_AGAIN))
+                claims = _verify_claims(text, await self._fresh_keys(KEYS_ASKED_AGAIN))
             except ValueError as error:
                 raise CredentialsError("the token is not signed by the issuer") from error
         return self._claims.check(claims)
@@ -182,7 +182,7 @@ class IntrospectedTokens:
             raise UnavailableError(f"{self._url}: the issuer does not reply") from error
 
 
-def _verified(token: str, keys: KeySet) -> dict[str, Any]:
+def _verify_claims(token: str, keys: KeySet) -> dict[str, Any]:
     """Return the claims of a token. Raises ValueError: invalid, or not signed by the keys."""
     try:
         return jwt.decode(token, keys, algorithms=ALGORITHMS).claims

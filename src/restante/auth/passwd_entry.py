@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from restante.auth import locks, password_hashing, scram
 from restante.auth.dovecot_fields import parse_extra_fields
 from restante.auth.locks import EXTRAS
-from restante.auth.mail_location import mail_place
+from restante.auth.mail_location import find_mail_location
 from restante.protocol.saslprep import saslprep
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
@@ -36,7 +36,7 @@ class PasswdEntry:
     end: float | None = None  # when it expires, in seconds since 1970; it gets mail
     mail: MailLocation | None = None  # where Dovecot would look for its mail
 
-    def locked(self, now: float) -> str:
+    def lock_reason(self, now: float) -> str:
         """Return why the account is locked at a time, "" if it is not."""
         if self.lock:
             return f"locked by {self.lock}"
@@ -53,7 +53,7 @@ class PasswdEntry:
         name, stored, *others = line.split(":", EXTRAS)
         stored = stored.strip()
         extras = parse_extra_fields(others)
-        secret, word = extras.get("secret"), locks.lock_of(others)
+        secret, word = extras.get("secret"), locks.login_restriction(others)
         lock = word.key if word else locks.HASH if locks.is_locked_hash(stored) else ""
         problem = password_hashing.unsupported_reason(stored)
         if problem and not secret and not lock:
@@ -67,8 +67,8 @@ class PasswdEntry:
             _number(extras, "expire_days", least=1),
             _tls(extras),
             lock,
-            locks.end_of(others),
-            mail_place(name, others),
+            locks.expiry_time(others),
+            find_mail_location(name, others),
         )
 
 

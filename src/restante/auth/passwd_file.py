@@ -78,16 +78,16 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
             problems.append(f"{where} cannot log in: {problem}")
             continue
         others = line.split(":", EXTRAS)[2:]
-        problems += [f"{where} {reason}" for reason in _locked_out(known[name], others)]
+        problems += [f"{where} {reason}" for reason in _lock_reason(known[name], others)]
         problems += [f"{where}: {doubt}" for doubt in dovecot_fields.field_warnings(others)]
     if all(account.lock for account in known.values()):
         problems.append(f"{path}: {NOBODY}")
     return PasswdFile(known, problems, frozenset(useless), _key(lines), cut)
 
 
-def _locked_out(account: PasswdEntry, others: list[str]) -> Iterator[str]:
+def _lock_reason(account: PasswdEntry, others: list[str]) -> Iterator[str]:
     """Return why an account is locked, unless the administrator clearly intends it."""
-    word: Word | None = locks.lock_of(others)
+    word: Word | None = locks.login_restriction(others)
     if word is not None and word.field != EXTRAS + 1:
         yield (
             f"cannot log in: {word.key} in field {word.field} locks it; its place is the eighth"
@@ -108,7 +108,7 @@ def mail_doubts(
 ) -> Iterator[str]:
     """Say whose `userdb_mail=` names another place than the one where `mail_of` finds the mail."""
     for account in accounts:
-        doubt = account.mail.doubt(mail_of(account.name)) if account.mail else None
+        doubt = account.mail.describe_mismatch(mail_of(account.name)) if account.mail else None
         if doubt:
             yield f"{account.name!r}: {doubt}"
 
@@ -141,7 +141,7 @@ def edit(path: Path) -> Iterator[list[str]]:
     that no reader ever sees half of it. Owner and mode stay. The first keys for SCRAM bring one for
     decoys. Raises OSError.
     """
-    with _locked(path) as file:
+    with _lock_file(path) as file:
         status = os.fstat(file)
         lines = read_lines(path)
         before = list(lines)
@@ -206,7 +206,7 @@ def _check(name: str, known: dict[str, PasswdEntry]) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[int]:
+def _lock_file(path: Path) -> Iterator[int]:
     """Hold a lock on the file that has this name now: it may be replaced while we wait."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

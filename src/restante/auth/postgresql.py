@@ -166,13 +166,13 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         """Return the first row. Raises UnavailableError: the database does not answer."""
         try:
             async with asyncio.timeout(PATIENCE):
-                pool = await self._opened()
+                pool = await self._open_pool()
                 row: Mapping[str, object] | None = await pool.fetchrow(query, *parameters)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
         return row
 
-    async def _opened(self) -> asyncpg.Pool:
+    async def _open_pool(self) -> asyncpg.Pool:
         async with self._opening:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(

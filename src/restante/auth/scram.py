@@ -89,17 +89,17 @@ def fake_keys(
     They have one of these looks, and another one only when it is gone, or a new one comes.
     """
 
-    def derived(purpose: str, octets: int = 32) -> bytes:
+    def derive(purpose: str, octets: int = 32) -> bytes:
         said = f"{purpose}:{mechanism}:{user}".encode(errors="replace")
         # SHA-3 is safe with a key in front, and this one gives as many octets as a salt needs.
         return hashlib.shake_256(key + said).digest(octets)
 
-    look = max(looks, key=lambda look: derived(f"look {look.iterations} {look.salt}"))
+    look = max(looks, key=lambda look: derive(f"look {look.iterations} {look.salt}"))
     octets = 32 if "256" in mechanism else 20
     return ScramKeys(
-        derived("salt", look.salt),
-        derived("stored", octets),
-        derived("server", octets),
+        derive("salt", look.salt),
+        derive("stored", octets),
+        derive("server", octets),
         look.iterations,
     )
 
@@ -136,7 +136,7 @@ class ScramServer:
         stored = (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
         self.signature = b""  # the server-final message, once the client is authenticated
         self._server: Any = scramp.ScramMechanism(mechanism).make_server(
-            lambda _: stored, channel_binding=_chosen(message, bindings)
+            lambda _: stored, channel_binding=_choose_binding(message, bindings)
         )
         try:
             flag, authority, bare = message.decode().split(",", 2)
@@ -157,7 +157,7 @@ class ScramServer:
         return self.signature
 
 
-def _chosen(message: bytes, bindings: Mapping[str, bytes]) -> tuple[str, bytes] | None:
+def _choose_binding(message: bytes, bindings: Mapping[str, bytes]) -> tuple[str, bytes] | None:
     """Return the binding that the client names; or any, which shows that there is one."""
     flag = message.partition(b",")[0]
     name = flag.removeprefix(b"p=").decode(errors="replace")

@@ -36,7 +36,7 @@ def error_reporting() -> Iterator[None]:
     try:
         yield
     except RemoteError as error:
-        raise failed(error) from None
+        raise format_error(error) from None
     except LocalError as error:
         raise CommandFailed(f"pop3: {plain(str(error))}", 2) from None
     except ValueError as error:
@@ -45,7 +45,7 @@ def error_reporting() -> Iterator[None]:
         raise CommandFailed("Interrupted; nothing was deleted.", INTERRUPTED) from None
 
 
-def failed(error: object) -> CommandFailed:
+def format_error(error: object) -> CommandFailed:
     """Return the failure that reports an error of the server or of the connection."""
     from restante.cli.output.wrapping import is_terminal, wrap_hanging
     from restante.diagnosis.explanations import EXPLANATIONS

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from restante.client import asyncio_driver, maildrop
 from restante.client.header_part import HeaderPart
-from restante.client.io import ending
+from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave
@@ -129,7 +129,7 @@ class Maildrop:
     __iter__ = None  # it is `async for`; without this, `for` would ask for message 0
 
     def __getitem__(self, number: int) -> Message:
-        return Message(self, maildrop.entry_of(self._state, number))
+        return Message(self, maildrop.find_entry(self._state, number))
 
     @property
     def session(self) -> ClientSession:
@@ -205,7 +205,7 @@ class Maildrop:
                 try:
                     await self._driver.run(leave(self.session))
                 except (RemoteError, LocalError) as error:
-                    maildrop.quit_failed(self.session, error)
+                    maildrop.note_failed_quit(self.session, error)
         finally:
             self.abort()
 
@@ -253,7 +253,7 @@ async def connect(
         TypeError: an option is unknown.
     """
     options = merge(options, given)
-    ends = ending(options)
+    ends = end_time(options)
     seconds = ends - time.monotonic()
     target = await asyncio_driver.in_thread(partial(maildrop.target_of, account, seconds))
     session = ClientSession(target, options, ends=ends)
@@ -280,7 +280,7 @@ async def _open(session: ClientSession, password: str) -> Maildrop:
     line = await asyncio_driver.dial(session)
     try:
         credentials = Credentials(session.target.user, password)
-        return Maildrop(line, await line.run(maildrop.open_(session, credentials)))
+        return Maildrop(line, await line.run(maildrop.open_maildrop(session, credentials)))
     except BaseException:
         line.close()
         raise

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, socket_driver
 from restante.client.header_part import HeaderPart
-from restante.client.io import ending
+from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave
@@ -121,7 +121,7 @@ class Maildrop:
         return (Message(self, entry) for entry in list(self._state.entries.values()))
 
     def __getitem__(self, number: int) -> Message:
-        return Message(self, maildrop.entry_of(self._state, number))
+        return Message(self, maildrop.find_entry(self._state, number))
 
     @property
     def session(self) -> ClientSession:
@@ -210,7 +210,7 @@ class Maildrop:
                 try:
                     self._driver.run(leave(self.session))
                 except (RemoteError, LocalError) as error:
-                    maildrop.quit_failed(self.session, error)
+                    maildrop.note_failed_quit(self.session, error)
         finally:
             self.abort()
 
@@ -250,7 +250,7 @@ def connect(
         TypeError: an option is unknown.
     """
     options = merge(options, given)
-    ends = ending(options)
+    ends = end_time(options)
     target = maildrop.target_of(account, ends - time.monotonic())
     session = ClientSession(target, options, ends=ends)
     try:
@@ -270,7 +270,7 @@ def _open(session: ClientSession, password: str) -> Maildrop:
     line = socket_driver.dial(session)
     try:
         credentials = Credentials(session.target.user, password)
-        return Maildrop(line, line.run(maildrop.open_(session, credentials)))
+        return Maildrop(line, line.run(maildrop.open_maildrop(session, credentials)))
     except BaseException:
         line.close()
         raise

@@ -43,11 +43,11 @@ class _Wording:
         return re.search(self._pattern, text, re.IGNORECASE)
 
 
-def _said(*wordings: str) -> _Wording:
+def _any_of(*wordings: str) -> _Wording:
     return _Wording("|".join(wordings))
 
 
-_APP_PASSWORD = _said(
+_APP_PASSWORD = _any_of(
     r"app(?:lication)?[- ]?specific",
     r"\bapp(?:lication)?[- ]password",
     r"InvalidSecondFactor",
@@ -55,36 +55,36 @@ _APP_PASSWORD = _said(
     r"generate a password",
     r"second factor|2-step|two-factor",
 )
-_SWITCHED_OFF = _said(
+_SWITCHED_OFF = _any_of(
     r"(?:pop3?|protocol|access).{0,60}\b(?:disabled?|deactivated|blocked|inactive)",
     r"(?:pop3?|protocol|access).{0,60}\bnot (?:enabled|allowed|permitted|active)",
     r"(?:pop3?|protocol|access).{0,60}\b(?:turned|switched) off",
     r"(?:not enabled|disabled|enable|turn on|switch on).{0,40}\bpop3?\b",
 )
-_OAUTH = _said("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
-_CLEAR = _said(r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
-_EXPIRED = _said(
+_OAUTH = _any_of("oauth", "basic auth", "modern auth", "web ?login", "log ?in via your web")
+_CLEAR = _any_of(r"\b(?:TLS|SSL|STLS|STARTTLS|secure|encrypt\w*|plain[- ]?text|clear[- ]?text)\b")
+_EXPIRED = _any_of(
     r"(?:password|passwd|passphrase|credentials?)\b.{0,30}\bexpired",
     r"\bexpired (?:password|credentials?)",
     r"(?:must|need to|have to|has to) (?:change|renew|reset) (?:your |the )?password",
 )
-_ACCOUNT_LOCKED = _said(
+_ACCOUNT_LOCKED = _any_of(
     r"(?:account|user)\b.{0,30}\b(?:locked|expired|suspended|blocked|disabled|deactivated|closed)"
 )
 _EITHER = r"(?:password|credentials?|log-?in)\b.{0,40}\bor\b|\bor\b.{0,40}(?:password|credentials?)"
 _MAILDROP = r"mail ?(?:box|drop)|session|spool"
-_TOO_MANY = _said(
+_TOO_MANY = _any_of(
     r"too many.{0,30}(?:log-?ins?|logons?|attempts|failures|failed|tries|auth)",
     r"rate.?limit",
     r"(?:address|\bIP\b|host|client).{0,30}\b(?:banned|blocked|blacklisted)",
 )
-_LOCKED = _said(
+_LOCKED = _any_of(
     r"\b(?:lock(?:ed)?|in use)\b",
     r"(?:mailbox|maildrop|lock|spool).{0,20}\bbusy",
     r"already (?:logged in|open|in use)",
     r"another (?:session|client|pop)",
 )
-_TOO_OFTEN = _said(
+_TOO_OFTEN = _any_of(
     r"too (?:often|frequent|soon|fast)",
     r"minimum.{0,30}interval",
     r"login delay",
@@ -93,12 +93,12 @@ _TOO_OFTEN = _said(
 _WORDS = (
     ("auth-apppw", _APP_PASSWORD, None),
     ("auth-pop-disabled", _SWITCHED_OFF, _CLEAR),
-    ("auth-expired", _EXPIRED, _said(_EITHER)),
-    ("auth-locked", _ACCOUNT_LOCKED, _said(_EITHER, _MAILDROP)),
+    ("auth-expired", _EXPIRED, _any_of(_EITHER)),
+    ("auth-locked", _ACCOUNT_LOCKED, _any_of(_EITHER, _MAILDROP)),
     ("auth-toomany", _TOO_MANY, None),
 )
 """What is meant by which wording, but where another is there too."""
-_TEMPORARY = _said(
+_TEMPORARY = _any_of(
     r"temporar",
     r"try (?:again )?later",
     r"unavailable",
@@ -107,16 +107,16 @@ _TEMPORARY = _said(
     r"too many",
     r"chdir|no such file|permission denied|disk|quota",
 )
-_PASSWORD = _said(
+_PASSWORD = _any_of(
     r"\b(?:bad|wrong|invalid|incorrect|unknown)\b.{0,30}(?:password|credential|user|login)"
 )
 _WRONG = r"bad|wrong|invalid|incorrect|unknown|mismatch|failed|failure|denied|rejected"
 _CREDENTIALS = r"passw(?:or)?d|passphrase|credentials?|user ?name|users?|log-?[io]n|auth\w*"
-_JUDGED = _said(
+_JUDGED = _any_of(
     rf"\b(?:{_WRONG})\b.{{0,30}}\b(?:{_CREDENTIALS})\b",
     rf"\b(?:{_CREDENTIALS})\b.{{0,30}}\b(?:{_WRONG})\b",
 )
-_UNKNOWN_COMMAND = _said(
+_UNKNOWN_COMMAND = _any_of(
     r"(?:unknown|unrecogni[sz]ed|invalid|bad|illegal|unsupported|unimplemented|undefined)"
     r" (?:\w+ )?(?:command|verb|mechanism|method|keyword)",
     r"no such (?:\w+ )?(?:command|verb|mechanism|method)",
@@ -186,13 +186,13 @@ def login_error_id(
     found = _by_words(error.text, tls=tls)
     if found is None and not judges_credentials(error):
         found = "auth-plain-refused" if not tls and _only_tls(capabilities) else None
-        found = found or passing(error) or "refused"
+        found = found or transient_id(error) or "refused"
     if found is None and error.code == "SYS/PERM":
         found = "sys-perm"
     if found is None and error.code != "AUTH":
         found = _without_code(error.text)
     if found is None:
-        found = "auth-oauth" if _oauth_wanted(error, capabilities) else "auth-failed"
+        found = "auth-oauth" if _requires_oauth(error, capabilities) else "auth-failed"
     return found
 
 
@@ -211,7 +211,7 @@ def _by_words(text: str, *, tls: bool) -> str | None:
     return None
 
 
-def passing(error: ServerRefusedError) -> str | None:
+def transient_id(error: ServerRefusedError) -> str | None:
     """Return the id of a refusal of a command or mechanism that will pass, None for another."""
     return None if is_unknown_command(error.text) else _without_code(error.text)
 
@@ -225,7 +225,7 @@ def _without_code(text: str) -> str | None:
     return "auth-temp" if _TEMPORARY.search(text) and not _PASSWORD.search(text) else None
 
 
-def _oauth_wanted(error: ServerRefusedError, capabilities: Mapping[str, str] | None) -> bool:
+def _requires_oauth(error: ServerRefusedError, capabilities: Mapping[str, str] | None) -> bool:
     """Return whether a provider has ended passwords: it offers tokens, and no SCRAM beside them."""
     offered = (capabilities or {}).get("SASL", "").upper().split()
     tokens = "XOAUTH2" in offered or "OAUTHBEARER" in offered

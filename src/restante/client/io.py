@@ -92,7 +92,7 @@ IOSteps: TypeAlias = Generator[IOEffect, Any, T]
 """A dialogue under way on a connection; T is its result."""
 
 
-def ending(options: Options) -> float:
+def end_time(options: Options) -> float:
     """Return when the time for all of it is over that begins now, by time.monotonic()."""
     return time.monotonic() + (options.total_seconds or float("inf"))
 
@@ -105,11 +105,11 @@ def seconds_to_connect(session: ClientSession) -> float:
     options = session.options
     seconds = min(options.connect_seconds, session.ends - time.monotonic())
     if seconds <= 0:
-        raise ServerUnreachableError("tcp-timeout", time_over(options), phase=Phase.CONNECT)
+        raise ServerUnreachableError("tcp-timeout", time_over_text(options), phase=Phase.CONNECT)
     return seconds
 
 
-def time_over(options: Options) -> str:
+def time_over_text(options: Options) -> str:
     """Return what is said when the time for all of it is over."""
     return f"the {round(options.total_seconds or 0, 2):g} seconds for all of it are over"
 
@@ -148,7 +148,7 @@ class ClientIO:
         self._busy = threading.Lock()  # a dialogue is under way
         options = session.options
         self._seconds = options.reply_seconds
-        self.ends = min(session.ends, ending(options))
+        self.ends = min(session.ends, end_time(options))
         self._until = 0.0  # when the patience with the present line is over
 
     def run(self, dialogue: Dialogue[T]) -> IOSteps[T]:
@@ -228,9 +228,9 @@ class ClientIO:
                 raise
             finally:
                 if out := layer.outgoing():
-                    yield from self._out(out)
+                    yield from self._write(out)
             if not done:
-                octets = yield from self._in(until)
+                octets = yield from self._read(until)
                 if not octets:
                     text = "the server closed the connection in the handshake of TLS"
                     raise session.peer.error(ConnectionLostError, "conn-lost", text)
@@ -266,45 +266,45 @@ class ClientIO:
             raise self.session.peer.error(
                 ConnectionLostError, "conn-lost", "TLS has ended"
             ) from None
-        yield from self._out(sealed)
+        yield from self._write(sealed)
 
-    def _out(self, octets: bytes) -> IOSteps[None]:
+    def _write(self, octets: bytes) -> IOSteps[None]:
         """Send. A peer that hung up may have said why, so what it said is read all the same."""
         try:
             yield from WriteBytes(octets, self._deadline(self._seconds))
         except TimeoutError:
-            raise self._stalled("took nothing") from None
+            raise self._timeout_error("took nothing") from None
         except OSError:
             return
 
     def _receive(self, *, fresh: bool) -> IOSteps[bytes]:
         if fresh:
             self._until = self._deadline(self._seconds)
-        return (yield from self._plain(self._until))
+        return (yield from self._read_plain(self._until))
 
-    def _plain(self, until: float) -> IOSteps[bytes]:
+    def _read_plain(self, until: float) -> IOSteps[bytes]:
         """Return octets in plain, as soon as there are any."""
         tls = self.session.tls
         if tls is None:
-            return (yield from self._in(until))
+            return (yield from self._read(until))
         while not tls.ended:
-            raw = yield from self._in(until)
+            raw = yield from self._read(until)
             if not raw:
                 break
             plain = tls.receive(raw)
             if out := tls.outgoing():
-                yield from self._out(out)
+                yield from self._write(out)
             if plain:
                 return plain
         return b""
 
-    def _in(self, until: float) -> IOSteps[bytes]:
+    def _read(self, until: float) -> IOSteps[bytes]:
         try:
             return (yield from ReadBytes(until))
         except TimeoutError:
-            raise self._stalled("said nothing") from None
+            raise self._timeout_error("said nothing") from None
         except ConnectionResetError:
-            raise self._reset() from None
+            raise self._reset_error() from None
         except OSError as error:
             raise self.session.peer.error(ConnectionLostError, "conn-lost", str(error)) from None
 
@@ -313,7 +313,7 @@ class ClientIO:
         try:
             yield from RunWork(work, self.ends)
         except TimeoutError:
-            raise self._stalled("wanted a proof that was not computed") from None
+            raise self._timeout_error("wanted a proof that was not computed") from None
 
     def _peek(self, seconds: float) -> IOSteps[bytes]:
         tls = self.session.tls
@@ -323,18 +323,18 @@ class ClientIO:
             return b""
         return tls.receive(raw) if tls and raw else raw
 
-    def _stalled(self, what: str) -> RemoteError:
+    def _timeout_error(self, what: str) -> RemoteError:
         peer, options = self.session.peer, self.session.options
         name = "stalled"
         if time.monotonic() >= self.ends:
-            name, text = "out-of-time", time_over(options)
+            name, text = "out-of-time", time_over_text(options)
         else:
             text = f"the server {what} for {self._seconds:g} seconds"
         if peer.unread:
             text += f', after "{peer.excerpt(bytes(peer.unread))}"'
         return peer.error(ReplyTimeoutError, name, text)
 
-    def _reset(self) -> RemoteError:
+    def _reset_error(self) -> RemoteError:
         peer = self.session.peer
         at_once = peer.phase == "greeting" and not peer.unread
         name = "tcp-reset" if at_once else "conn-lost"

@@ -7,7 +7,7 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from restante.client.error_ids import SPECIFIC, judges_credentials, login_error_id, passing
+from restante.client.error_ids import SPECIFIC, judges_credentials, login_error_id, transient_id
 from restante.client.mechanisms import (
     CLEAR,
     CLIENT_MECHANISMS,
@@ -54,22 +54,22 @@ def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
     """
     peer = session.peer
     peer.phase = Phase.LOGIN
-    credentials = _placed(session, credentials)
+    credentials = _bind_to_connection(session, credentials)
     _check_octets(credentials)
     _keep_secret(session, credentials)
-    ways, spare = _ways(session, credentials)
+    ways, spare = _candidate_mechanisms(session, credentials)
     if not credentials.user and not (ways and set(ways).issubset(NAMELESS)):
         raise LocalError(NO_NAME)
     if not ways:
-        raise _no_way(session)
+        raise _no_mechanism_error(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
         with contextlib.suppress(ServerRefusedError):  # the login goes on without it
             yield from session.carry_out(operations.utf8())
-    yield from _try(session, credentials, ways, spare)
+    yield from _try_mechanisms(session, credentials, ways, spare)
     peer.phase = Phase.MAILBOX
 
 
-def _try(
+def _try_mechanisms(
     session: ClientSession, credentials: Credentials, ways: list[str], spare: list[str]
 ) -> Dialogue[None]:
     """Try ways until one logs in. Raises the first real cause, with the others as its details.
@@ -82,7 +82,7 @@ def _try(
         way = ways.pop(0)
         session.tried.append(way)
         try:
-            yield from _go(session, credentials, way)
+            yield from _authenticate(session, credentials, way)
         except ServerRefusedError as denied:
             judged = judges_credentials(denied)
             session.refused += [way] if judged else []
@@ -108,7 +108,7 @@ def _first_cause(
     ended = (
         isinstance(later, (ConnectionLostError, ReplyTimeoutError))
         and isinstance(first, ServerRefusedError)
-        and passing(first)
+        and transient_id(first)
     )
     if isinstance(first, ServerRefusedError) and not judges_credentials(first) and not ended:
         cause, other = later, first
@@ -123,7 +123,7 @@ def _first_cause(
     return cause
 
 
-def _placed(session: ClientSession, credentials: Credentials) -> Credentials:
+def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Credentials:
     """Return credentials with what mechanisms want to know of the connection."""
     return replace(
         credentials,
@@ -157,13 +157,15 @@ def _keep_secret(session: ClientSession, credentials: Credentials) -> None:
     session.peer.secrets.append(coded)
 
 
-def _ways(session: ClientSession, credentials: Credentials) -> tuple[list[str], list[str]]:
+def _candidate_mechanisms(
+    session: ClientSession, credentials: Credentials
+) -> tuple[list[str], list[str]]:
     """Return what to try, in order: at most one that proves the password, one that says it.
 
     The second list is what to try where the server does not know those.
     """
     if session.options.mechanisms:
-        return _wanted(session.options.mechanisms, credentials), []
+        return _requested_mechanisms(session.options.mechanisms, credentials), []
     offered = [name for name in CLIENT_MECHANISMS if name in session.mechanisms]
     if session.options.token:
         ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
@@ -177,7 +179,7 @@ def _ways(session: ClientSession, credentials: Credentials) -> tuple[list[str], 
     saying: list[str] = []
     if session.cleartext_allowed:
         try:
-            saying = _saying(session, credentials, offered)
+            saying = _cleartext_mechanisms(session, credentials, offered)
         except LocalError:  # a line holds no such password, and a proof needs no such line
             if not proving:
                 raise
@@ -186,7 +188,7 @@ def _ways(session: ClientSession, credentials: Credentials) -> tuple[list[str], 
     return ways, [name for name in (*saying, *proving) if name not in ways]
 
 
-def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
+def _requested_mechanisms(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
     """Return those of the mechanisms asked for that are possible. Raises LocalError: none is."""
     obstacles = {name.upper(): unusable_reason(credentials, name.upper()) for name in mechanisms}
     possible = [name for name, why in obstacles.items() if not why]
@@ -195,7 +197,9 @@ def _wanted(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
     return possible
 
 
-def _saying(session: ClientSession, credentials: Credentials, offered: list[str]) -> list[str]:
+def _cleartext_mechanisms(
+    session: ClientSession, credentials: Credentials, offered: list[str]
+) -> list[str]:
     """Return the ways that say the password: USER first where the server has it, else last.
 
     Raises LocalError: none can say it.
@@ -213,7 +217,7 @@ def _saying(session: ClientSession, credentials: Credentials, offered: list[str]
     return ["USER", *clear] if has_user else [*clear, "USER"]
 
 
-def _no_way(session: ClientSession) -> SecurityError | ServerRefusedError:
+def _no_mechanism_error(session: ClientSession) -> SecurityError | ServerRefusedError:
     peer = session.peer
     if not session.cleartext_allowed:
         text = "every way to log in here would show the password; it was not sent"
@@ -222,9 +226,9 @@ def _no_way(session: ClientSession) -> SecurityError | ServerRefusedError:
     return ServerRefusedError("auth-failed", text, phase=Phase.LOGIN, command=peer.command)
 
 
-def _go(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[None]:
+def _authenticate(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[None]:
     if way in ("USER", *CLEAR) and not session.cleartext_allowed:
-        raise _no_way(session)
+        raise _no_mechanism_error(session)
     if way == "USER":
         yield from session.carry_out(operations.user(credentials.user))
         yield from session.carry_out(operations.pass_(credentials.password))

@@ -68,13 +68,13 @@ def is_this_machine(host: str) -> bool:
         ip = ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False
-    return any(map(_is_local, _meant(ip)))
+    return any(map(_is_local, _embedded_addresses(ip)))
 
 
 _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def _meant(ip: _Ip) -> list[_Ip]:
+def _embedded_addresses(ip: _Ip) -> list[_Ip]:
     """Return an address and the IPv4 addresses that it may stand for."""
     if isinstance(ip, ipaddress.IPv4Address):
         return [ip]

@@ -15,7 +15,7 @@ from restante.client.session import ClientSession
 from restante.protocol.client import operations
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.client.effects import Peek
-from restante.protocol.client.pipeline import pipelined
+from restante.protocol.client.pipeline import pipeline
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -104,14 +104,14 @@ def target_of(account: str | Target, seconds: float | None = None) -> Target:
     return lookup.target_of(account, lookup.SECONDS if seconds is None else seconds)
 
 
-def open_(session: ClientSession, credentials: Credentials) -> Dialogue[MaildropState]:
+def open_maildrop(session: ClientSession, credentials: Credentials) -> Dialogue[MaildropState]:
     """Log in and list the messages. Raises RemoteError."""
-    yield from sessions.open_(session)
+    yield from sessions.prepare_login(session)
     yield from login.log_in(session, credentials)
-    return (yield from load(session))
+    return (yield from list_messages(session))
 
 
-def load(session: ClientSession) -> Dialogue[MaildropState]:
+def list_messages(session: ClientSession) -> Dialogue[MaildropState]:
     """List the messages of a session that is logged in."""
     sizes = yield from _sizes(session)
     uids: dict[int, str] = {}
@@ -197,7 +197,7 @@ def headers(
 
     window = session.options.window if session.can_pipeline else 0
     peer = yield from _next(state)
-    heads = yield from pipelined(peer, batch, window, count)
+    heads = yield from pipeline(peer, batch, window, count)
     for head in heads:
         if isinstance(head, ServerRefusedError):
             assign_id(head, session.capabilities, tls=session.tls is not None)
@@ -343,7 +343,7 @@ def commit(state: MaildropState) -> Dialogue[None]:
         state.session.peer.broken = True
 
 
-def quit_failed(session: ClientSession, error: Exception) -> None:
+def note_failed_quit(session: ClientSession, error: Exception) -> None:
     """Take note of a QUIT that removes nothing and went wrong.
 
     Raises it where it shows that the reply before it was cut (not-stuffed).
@@ -381,7 +381,7 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
     return again
 
 
-def entry_of(state: MaildropState, number: int) -> MessageInfo:
+def find_entry(state: MaildropState, number: int) -> MessageInfo:
     """Return a message by its number. Raises LocalError: an unknown number."""
     if number not in state.entries:
         raise LocalError(f"there is no message {number}: there are {len(state.entries)}")

@@ -29,7 +29,7 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
         text = f"the name {target.host} could not be looked up within {seconds:.3g} seconds"
         raise ServerUnreachableError("dns-temp", text, phase=Phase.CONNECT) from None
     except (socket.gaierror, UnicodeError) as error:
-        raise _unresolved(target.host, error, options.family) from None
+        raise _lookup_error(target.host, error, options.family) from None
     if target.looked_up and host == target.host:
         public = [address for address in found if not mail_address.is_this_machine(address)]
         if not public:
@@ -53,7 +53,7 @@ _NOT_ANSWERED = (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_MEMORY, socket.EA
 """Codes of failed look-ups. Only EAI_NONAME means that the name does not exist."""
 
 
-def _unresolved(host: str, error: Exception, family: int) -> ServerUnreachableError:
+def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachableError:
     number = error.errno if isinstance(error, socket.gaierror) else None
     if number in _NOT_ANSWERED:
         return ServerUnreachableError(

@@ -253,7 +253,7 @@ def _check_clear(session: ClientSession, why: str) -> None:
         raise session.peer.error(SecurityError, "stls-missing", text)
 
 
-def open_(session: ClientSession) -> Dialogue[None]:
+def prepare_login(session: ClientSession) -> Dialogue[None]:
     """Go from the greeting to where a login may begin."""
     yield from greet(session)
     yield from ask_capabilities(session)

@@ -68,7 +68,7 @@ def hello_version(answer: bytes) -> bytes:
     return answer[9:11] if hello else b""
 
 
-def _observed(answer: bytes) -> tuple[str, str]:
+def _identify_answer(answer: bytes) -> tuple[str, str]:
     """Return an id and a text for what a server's first octets show, "" and "" for nothing.
 
     This is read off the wire, so it is the same with every version and setting of OpenSSL.
@@ -84,7 +84,7 @@ def _observed(answer: bytes) -> tuple[str, str]:
 
 
 @cache
-def trusting(cafile: str = "") -> ssl.SSLContext:
+def verifying_context(cafile: str = "") -> ssl.SSLContext:
     """Return settings that verify certificate and name against the system's trust, or a file's.
 
     Raises OSError or ssl.SSLError: the file cannot be used.
@@ -92,7 +92,7 @@ def trusting(cafile: str = "") -> ssl.SSLContext:
     return ssl.create_default_context(cafile=cafile or None)
 
 
-def unverified() -> ssl.SSLContext:
+def unverified_context() -> ssl.SSLContext:
     """Return settings that take any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -106,7 +106,7 @@ class ClientTlsLayer(TlsLayer):
     def __init__(self, options: Options, host: str) -> None:
         name = options.server_name or host
         try:
-            super().__init__(options.context or trusting(), server_name=name)
+            super().__init__(options.context or verifying_context(), server_name=name)
         except ValueError as error:
             raise SecurityError("tls-failed", f"{name!r}: {error}", phase=Phase.TLS) from None
         self._answer = b""  # its beginning
@@ -176,7 +176,7 @@ def _insecure(error: Exception, answer: bytes = b"") -> SecurityError:
         trouble = _VERIFY_CODES.get(error.verify_code, "tls-unknown-ca")
         return SecurityError(trouble, error.verify_message or str(error), phase=Phase.TLS)
     reason = getattr(error, "reason", None) or ""
-    name, text = _observed(answer)
+    name, text = _identify_answer(answer)
     if name:
         return SecurityError(name, text, phase=Phase.TLS)
     text = reason.replace("_", " ").lower() or str(error)

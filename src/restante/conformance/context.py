@@ -37,7 +37,7 @@ class ConformanceContext:
     _open: RawConnection | None = None  # the session that checks share
 
     @contextlib.contextmanager
-    def connected(self, *, secure: bool = True) -> Iterator[RawConnection]:
+    def open_connection(self, *, secure: bool = True) -> Iterator[RawConnection]:
         """Connect and read the greeting. With `secure`, use STLS if the server requires it."""
         with dial(self.place, self.heard) as line:
             self.greeting = line.status()
@@ -48,10 +48,10 @@ class ConformanceContext:
             line.sock.close()
 
     @contextlib.contextmanager
-    def logged_in(self) -> Iterator[RawConnection]:
+    def open_session(self) -> Iterator[RawConnection]:
         """Give a session of its own; the shared one is ended before."""
         self.free()
-        with self.connected() as line:
+        with self.open_connection() as line:
             self.log_in(line)
             yield line
 
@@ -119,7 +119,7 @@ class ConformanceContext:
         self.free()
         before = 0
         if wait:
-            with self.logged_in() as line:
+            with self.open_session() as line:
                 before = self.count(line)
         self.deliver.put(made.stored)
         self.delivered[name] = made
@@ -131,7 +131,7 @@ class ConformanceContext:
         """Wait until this many messages are listed. Raises Deviation: they are not, in time."""
         until = time.monotonic() + ARRIVAL
         while True:
-            with self.logged_in() as line:
+            with self.open_session() as line:
                 there = self.count(line)
                 line.say("QUIT")
             if there >= count:

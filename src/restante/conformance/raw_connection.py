@@ -94,10 +94,10 @@ class RawConnection:
     def raw_body(self) -> bytes:
         """Return the rest of a multi-line reply as it came, with its terminator."""
 
-        def ended() -> bool:
+        def is_complete() -> bool:
             return self.buffer.startswith(b".\r\n") or END in self.buffer
 
-        self._fill(ended, SECONDS)
+        self._fill(is_complete, SECONDS)
         end = 3 if self.buffer.startswith(b".\r\n") else self.buffer.index(END) + len(END)
         body = bytes(self.buffer[:end])
         del self.buffer[:end]
@@ -106,11 +106,11 @@ class RawConnection:
     def lines(self, command: str) -> list[str]:
         """Return the lines of a multi-line reply."""
         self.ok(command)
-        return self.listed()
+        return self.read_lines()
 
-    def listed(self) -> list[str]:
+    def read_lines(self) -> list[str]:
         """Return the lines behind a status line."""
-        return [part.decode("latin-1") for part in unstuffed(self.raw_body()).split(b"\r\n")[:-1]]
+        return [part.decode("latin-1") for part in unstuff(self.raw_body()).split(b"\r\n")[:-1]]
 
     def more(self, seconds: float = 0.3) -> bytes:
         """Return what else comes within a moment."""
@@ -120,7 +120,7 @@ class RawConnection:
         self.buffer.clear()
         return more
 
-    def closed(self, seconds: float = 5.0) -> bool:
+    def closes_within(self, seconds: float = 5.0) -> bool:
         """Return whether the server hangs up in time."""
         try:
             self._fill(lambda: False, seconds)
@@ -179,7 +179,7 @@ def dial(place: ServerUnderTest, heard: list[tuple[str, bytes]]) -> RawConnectio
     return line
 
 
-def unstuffed(body: bytes) -> bytes:
+def unstuff(body: bytes) -> bytes:
     """Return a multi-line reply's body without its terminator and its doubled dots."""
     text = body[: -len(b".\r\n")]
     return (b"\r\n" + text).replace(b"\r\n.", b"\r\n")[2:]

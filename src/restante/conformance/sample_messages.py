@@ -45,10 +45,10 @@ def letter(run: str, name: str) -> SampleMessage:
     head = (
         f"From: verify@example.com\nTo: you@example.com\nSubject: pop3 verify: {name}\n{mark}\n"
     ).encode()
-    return SampleMessage(name, mark, _stored(name, head))
+    return SampleMessage(name, mark, _build(name, head))
 
 
-def _stored(name: str, head: bytes) -> bytes:
+def _build(name: str, head: bytes) -> bytes:
     odd: dict[str, bytes] = {
         "plain": head + b"\nTwo lines.\nNo more.\n",
         "dot-first": b".X-Dot: the very first octet is a dot\n" + head + b"\nBody.\n",

@@ -80,11 +80,11 @@ def run(
     Raises OSError, ssl.SSLError, Deviation: there is no connection, or no login, to begin with.
     """
     found = Conformance(f"{bench.place.host}:{bench.place.port}")
-    with bench.connected():
+    with bench.open_connection():
         pass
     try:
         if bench.place.user:
-            with bench.logged_in():
+            with bench.open_session():
                 pass
             _deliver(bench, found)
         for check in checks:
@@ -100,7 +100,7 @@ def _deliver(bench: ConformanceContext, found: Conformance) -> None:
     """Put all letters into the mailbox, once for all checks."""
     if bench.deliver is None:
         return
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         before = bench.count(line)
         line.say("QUIT")
     sent = 0
@@ -136,7 +136,7 @@ def _clean_up(bench: ConformanceContext, found: Conformance) -> None:
     if bench.deliver is None or not bench.delivered:
         return
     with contextlib.suppress(Deviation, NotTestable, OSError, ValueError, IndexError):
-        with bench.logged_in() as line:
+        with bench.open_session() as line:
             for numbers in bench.find_all(line).values():
                 for number in numbers:
                     line.say(f"DELE {number}")

@@ -79,7 +79,7 @@ class DeliveryListener:
         try:
             for dialect, opened in zip(dialects, sockets, strict=False):
                 servers.append(await _serve(sessions, dialect, opened))
-                log.info("listening", address=_written(opened), way=dialect.name.lower())
+                log.info("listening", address=_format_addresses(opened), way=dialect.name.lower())
             yield
         finally:
             for server in servers:
@@ -177,6 +177,6 @@ def _clear(file: Path) -> None:
     raise FileExistsError(0, "another server listens there")
 
 
-def _written(opened: socket.socket) -> str:
+def _format_addresses(opened: socket.socket) -> str:
     name = opened.getsockname()
     return f"unix:{name}" if isinstance(name, str) else format_host_port(*name[:2])

@@ -53,7 +53,7 @@ class DeliverySessions:
     ) -> Sequence[DeliveryReply]:
         """Deliver a message to each recipient, and return what became of it, in their order."""
         sender = session.transaction.sender or ""
-        received = self._received(session, peer)
+        received = self._received_field(session, peer)
         via = session.dialect.name.lower()
         return await asyncio.gather(
             *(
@@ -79,10 +79,10 @@ class DeliverySessions:
             "not_taken", sender=sender or "", recipient=address, reply=str(reply)
         )
 
-    def _received(self, session: DeliverySession, peer: str) -> bytes:
+    def _received_field(self, session: DeliverySession, peer: str) -> bytes:
         """Return a Received field, which SMTP requires: RFC 5321 section 4.4."""
         if session.dialect is Dialect.LMTP and not self.settings.received:
             return b""
         extended = session.extended and session.dialect is Dialect.SMTP
         way = "esmtp" if extended else session.dialect.name
-        return trace_headers.received(session.client, peer, self.host, way)
+        return trace_headers.received_field(session.client, peer, self.host, way)

@@ -55,7 +55,7 @@ def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
     return b"".join([*lines, _RETURN_PATH.sub(b"", header), rest])
 
 
-def received(helo: str, peer: str, host: str, way: str) -> bytes:
+def received_field(helo: str, peer: str, host: str, way: str) -> bytes:
     """Return a Received field with sender, recipient, protocol and time. RFC 5321 section 4.4.
 
     `way` is as RFC 3848 names it, in any case.

@@ -51,7 +51,7 @@ class CertificateSummary:
             )
         if now > self.ends:
             return f"expired {_span(now - self.ends)} ago, on {self.ends:%Y-%m-%d}"
-        return f"{wording.counted(self.days_left, 'day')} left"
+        return f"{wording.quantity(self.days_left, 'day')} left"
 
     def as_json(self) -> dict[str, Any]:
         """Return the same for programs."""
@@ -69,7 +69,7 @@ class CertificateSummary:
 
 
 def _span(span: dt.timedelta) -> str:
-    return wording.counted(span.days, "day") if span.days else wording.age(span.total_seconds())
+    return wording.quantity(span.days, "day") if span.days else wording.age(span.total_seconds())
 
 
 def summarise(chain: Sequence[bytes]) -> CertificateSummary | None:
@@ -92,13 +92,13 @@ def _facts(certificate: x509.Certificate, sent: int) -> CertificateSummary:
         certificate.not_valid_before_utc,
         certificate.not_valid_after_utc,
         _key(certificate),
-        _known(lambda: certificate.signature_hash_algorithm.name),  # type: ignore[union-attr]
+        _value_or_empty(lambda: certificate.signature_hash_algorithm.name),  # type: ignore[union-attr]
         sent,
         _fetchable(certificate),
     )
 
 
-def _known(ask: Callable[[], str]) -> str:
+def _value_or_empty(ask: Callable[[], str]) -> str:
     try:
         return ask()
     except Exception:  # noqa: BLE001  # a certificate may be broken anywhere, and is shown all the same
@@ -112,7 +112,7 @@ def _name(name: x509.Name) -> str:
         found = name.get_attributes_for_oid(kind)
         if found:
             return str(found[0].value)
-    return _known(name.rfc4514_string)
+    return _value_or_empty(name.rfc4514_string)
 
 
 def _names(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -128,12 +128,12 @@ def _names(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _key(certificate: x509.Certificate) -> str:
-    def said() -> str:
+    def key_text() -> str:
         key = certificate.public_key()
         kind = type(key).__name__.removeprefix("_").removesuffix("PublicKey")
         return f"{kind} {getattr(key, 'key_size', '')}".strip()
 
-    return _known(said)
+    return _value_or_empty(key_text)
 
 
 def _fetchable(certificate: x509.Certificate) -> bool:

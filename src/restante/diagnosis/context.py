@@ -175,7 +175,7 @@ class CheckContext:
         found = Finding(name, step.phase, "warning", evidence, facts or {})
         self.report.findings.append(found)
 
-    def not_tried(self, phase: str, why: str) -> None:
+    def add_skipped_step(self, phase: str, why: str) -> None:
         """Put down a step that was left out, and why."""
         step = Step(phase, "not tried", why)
         self.report.steps.append(step)

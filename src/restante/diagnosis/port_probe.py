@@ -9,7 +9,7 @@ import ssl
 import time
 
 from restante.client.session import protocol_of
-from restante.client.tls import hello_version, unverified
+from restante.client.tls import hello_version, unverified_context
 
 GREETING = 0.7  # seconds in which most servers have sent a greeting
 ENOUGH = 512  # octets that tell which protocol it is
@@ -29,7 +29,7 @@ def read_banner(address: str, port: int, seconds: float) -> bytes:
 def probe_tls(address: str, port: int, seconds: float) -> bytes:
     """Return the first octets that a port answers to the opening of TLS."""
     opening = ssl.MemoryBIO()
-    tls = unverified().wrap_bio(ssl.MemoryBIO(), opening, server_hostname="localhost")
+    tls = unverified_context().wrap_bio(ssl.MemoryBIO(), opening, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
         tls.do_handshake()
     try:

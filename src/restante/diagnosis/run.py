@@ -68,7 +68,7 @@ def examine(
     try:
         _go(work, progress)
     except CheckAborted:
-        _left_out(work)
+        _note_skipped_login(work)
     finally:
         if work.wire is not None:
             work.wire.close()
@@ -83,7 +83,7 @@ def _go(work: CheckContext, progress: Callable[[int, int], object]) -> None:
     connect.connect(work)
     if work.target.tls == "implicit":
         tls.implicit_tls_step(work)
-    greeting.patient(work)
+    greeting.shorten_first_wait(work)
     greeting.greet(work)
     work.online.set_reply_timeout(work.question.options.reply_seconds)
     greeting.capabilities(work)
@@ -142,11 +142,11 @@ def _say_goodbye(work: CheckContext) -> None:
         work.trace("<", f"({error})")
 
 
-def _left_out(work: CheckContext) -> None:
+def _note_skipped_login(work: CheckContext) -> None:
     """Say what was not tried, where the password would have been next."""
     failed = work.report.failure
     if failed is None or work.question.password is None or work.report.logged_in:
         return
     if failed.id.startswith(("tls-", "stls-")) and failed.id != "tls-on-plain":
         why = "skipped: an unverified server never gets the password"
-        work.not_tried("login", why)
+        work.add_skipped_step("login", why)

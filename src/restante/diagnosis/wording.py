@@ -16,10 +16,10 @@ def octets(size: float) -> str:
 
 def messages(count: int) -> str:
     """Return "1 message", "2 messages"."""
-    return counted(count, "message")
+    return quantity(count, "message")
 
 
-def counted(count: int, what: str) -> str:
+def quantity(count: int, what: str) -> str:
     """Return a number of things."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
@@ -36,7 +36,7 @@ def age(seconds: float) -> str:
     for unit, size in (("day", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             count = int(seconds // size)
-            return counted(count, unit) if unit == "day" else f"{count} {unit}"
+            return quantity(count, unit) if unit == "day" else f"{count} {unit}"
     return f"{int(seconds)} s"
 
 

@@ -51,20 +51,20 @@ def decode(octets: bytes, label: str = "", *, cut: bool = False) -> str:
     """
     if octets.isascii() and b"\x1b" not in octets and not label:
         return octets.decode("ascii")
-    name, octets = _marked(octets, name_of(label))
+    name, octets = _detect_mark(octets, name_of(label))
     names = [name] if name and not _is_ascii_label(label) else []
     for tried in (*names, "utf-8"):
-        text = _strictly(octets, tried, cut=cut)
+        text = _decode_strictly(octets, tried, cut=cut)
         if text is not None:
             return text
     if name in _WIDE or name == "":
         text = octets.decode(_PYTHON.get(name, name or "utf-8"), "replace")
         if len(_WIDE_CHARACTER.findall(text)) > text.count("\ufffd") * FEW:
             return text
-    return _strictly(octets, "windows-1252", cut=False) or ""
+    return _decode_strictly(octets, "windows-1252", cut=False) or ""
 
 
-def _marked(octets: bytes, name: str) -> tuple[str, bytes]:
+def _detect_mark(octets: bytes, name: str) -> tuple[str, bytes]:
     """Return the encoding of a byte order mark, and the octets after it."""
     for mark, marked in _MARKS:
         if octets.startswith(mark) and (name in ("", "utf-8", marked) or name.startswith("utf-16")):
@@ -76,7 +76,7 @@ def _is_ascii_label(label: str) -> bool:
     return "ascii" in label.lower() or label.strip().lower().startswith("ansi_x3.4")
 
 
-def _strictly(octets: bytes, name: str, *, cut: bool) -> str | None:
+def _decode_strictly(octets: bytes, name: str, *, cut: bool) -> str | None:
     """Return the text, None where the octets are not of that encoding."""
     if name == "x-user-defined":
         return octets.decode("latin-1").translate(_USER)

@@ -37,7 +37,7 @@ def cut(text: str, most: int) -> str:
     return text.encode()[:most].decode(errors="ignore").rstrip(". ") if text else ""
 
 
-def numbered(name: str, count: int) -> str:
+def add_number(name: str, count: int) -> str:
     """Return a name for a file whose name is taken, such as "bill (2).pdf"."""
     if count == 1:
         return name

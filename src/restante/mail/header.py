@@ -64,7 +64,7 @@ class _Field:
                 return str(_WRITER(name, text).fold(policy=policy))
             except Exception:  # noqa: BLE001, S110  # the email package trips over some fields
                 pass
-        return f"{name}: {_BEYOND_ASCII.sub(_encoded, text)}{policy.linesep}"
+        return f"{name}: {_BEYOND_ASCII.sub(_encode_word, text)}{policy.linesep}"
 
 
 class _Text(_Field, headerregistry.UnstructuredHeader):
@@ -170,7 +170,7 @@ def _address(found: addresses.Mailbox) -> Address:
     return Address(_fit(found.name), _fit(local), _fit(domain))
 
 
-def _encoded(found: re.Match[str]) -> str:
+def _encode_word(found: re.Match[str]) -> str:
     """Return characters as an encoded word, which stands between blanks."""
     coded = binascii.b2a_base64(found[0].encode(errors="replace"), newline=False).decode()
     return f" =?utf-8?b?{coded}?= "

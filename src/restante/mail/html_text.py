@@ -83,9 +83,9 @@ class _HtmlReader:
         """Pass over a tag or a comment; a lone "<" is text."""
         page, place = self._page, self._place
         if page.startswith("<!--", place):
-            self._place = self._behind("-->", place + 2)
+            self._place = self._skip_past("-->", place + 2)
         elif page.startswith(("<!", "<?"), place):
-            self._place = self._behind(">", place)
+            self._place = self._skip_past(">", place)
         elif found := _TAG.match(page, place):
             self._place = self._tag_end(found.end())
             self._tag(found[1].lower(), closing=page[place + 1] == "/", begin=place)
@@ -93,7 +93,7 @@ class _HtmlReader:
             self._say("<")
             self._place = place + 1
 
-    def _behind(self, mark: str, place: int) -> int:
+    def _skip_past(self, mark: str, place: int) -> int:
         """Return the place behind a mark; the end of the page where it does not come."""
         found = self._lower.find(mark, place)
         return found + len(mark) if found >= 0 else len(self._page)
@@ -123,7 +123,7 @@ class _HtmlReader:
         if end < 0:
             self._endless.add(name)
         else:
-            self._place = self._behind(">", end)
+            self._place = self._skip_past(">", end)
 
     def _tag(self, name: str, *, closing: bool, begin: int) -> None:
         if name in _UNSEEN and not closing:

@@ -36,8 +36,8 @@ def parse(octets: bytes) -> tuple[str, dict[str, str]]:
             pieces.setdefault(piece[1], {}).setdefault(int(piece[2] or 0), (coded, raw))
         else:
             whole.setdefault(name, raw)
-    parameters = {name: _decoded(raw) for name, raw in whole.items()}
-    parameters |= {name: _joined(found) for name, found in pieces.items()}
+    parameters = {name: _decode(raw) for name, raw in whole.items()}
+    parameters |= {name: _join(found) for name, found in pieces.items()}
     return value.lower(), {name: text[:LONGEST_VALUE] for name, text in parameters.items()}
 
 
@@ -50,29 +50,29 @@ def _pairs(text: str) -> list[tuple[str, str]]:
         place = between.end() if between else place
         found = _PARAMETER.match(text, place)
         if found is None:
-            place = _behind(text, place)
+            place = _after_semicolon(text, place)
             continue
         quoted = _QUOTED.match(text, found.end())
         if quoted:
             raw = _ESCAPED.sub(r"\1", quoted[1])
-            place = _behind(text, quoted.end())
+            place = _after_semicolon(text, quoted.end())
         else:
-            place = _behind(text, found.end())
+            place = _after_semicolon(text, found.end())
             raw = text[found.end() : place].rstrip("; \t")
         pairs.append((found[1].lower(), raw))
     return pairs
 
 
-def _behind(text: str, place: int) -> int:
+def _after_semicolon(text: str, place: int) -> int:
     """Return the place behind the next semicolon."""
     return text.find(";", place) + 1 or len(text)
 
 
-def _decoded(raw: str) -> str:
+def _decode(raw: str) -> str:
     return encoded_words.decode(raw.encode("latin-1"))
 
 
-def _joined(pieces: dict[int, tuple[bool, str]]) -> str:
+def _join(pieces: dict[int, tuple[bool, str]]) -> str:
     """Return the value that was sent in pieces: RFC 2231 sections 3 and 4."""
     label, octets = "", b""
     first = min(pieces)

@@ -15,7 +15,7 @@ def decode(octets: bytes, encoding: str) -> bytes:
         case "quoted-printable":
             return binascii.a2b_qp(octets)
         case "x-uuencode" | "uuencode" | "x-uue" | "uue":
-            return _uuencoded(octets)
+            return _decode_uuencode(octets)
         case _:
             return octets
 
@@ -38,7 +38,7 @@ def _full(octets: bytes) -> bool:
     return len(octets.translate(None, b" \t\r\n")) % 4 == 0
 
 
-def _uuencoded(octets: bytes) -> bytes:
+def _decode_uuencode(octets: bytes) -> bytes:
     """Return what uuencode says between its lines `begin` and `end`."""
     decoded: list[bytes] = []
     lines = iter(octets.splitlines())

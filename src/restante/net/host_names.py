@@ -11,7 +11,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 def ascii_domain(domain: str) -> str:
     """Return a domain as the DNS has it (IDNA 2008). Raises ValueError: it cannot be one."""
-    name = _encoded(domain.strip()).lower().removesuffix(".")
+    name = _encode(domain.strip()).lower().removesuffix(".")
     if not is_name(name):
         raise ValueError(f"{domain!r} is no domain: names have letters, digits, - and dots")
     return name
@@ -28,11 +28,11 @@ def ascii_host(host: str) -> str:
     Names in ASCII stay as they are, but for the dot of the root. Raises ValueError: there is no
     such name.
     """
-    name = _encoded(host.strip())
+    name = _encode(host.strip())
     return name.removesuffix(".") or host
 
 
-def _encoded(name: str) -> str:
+def _encode(name: str) -> str:
     """Return a name in ASCII, mapped by UTS 46 as people type it. Raises ValueError."""
     if name.isascii():
         return name
@@ -46,7 +46,7 @@ def _encoded(name: str) -> str:
         raise ValueError(f"{name!r} is no domain: {error}") from None
 
 
-def shown(host: str) -> str:
+def display_host(host: str) -> str:
     """Return a name for people: with letters beyond ASCII both as they read it and as it is.
 
     Letters of two alphabets look alike, and the form of the DNS does not.

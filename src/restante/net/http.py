@@ -87,7 +87,7 @@ class HttpClient:
         headers: Sequence[tuple[str, str]],
         content: bytes | None,
     ) -> bytes:
-        parts = first = _parsed(url)
+        parts = first = _parse_url(url)
         if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             raise HttpError("it leads away from https")
         for _ in range(REDIRECTS):
@@ -96,7 +96,7 @@ class HttpClient:
                 location = _location(answer)
                 if not location or method != "GET":
                     return self._content(answer)
-            parts = _parsed(urljoin(parts.geturl(), location))
+            parts = _parse_url(urljoin(parts.geturl(), location))
             if parts.scheme != "https":
                 raise HttpError("it leads away from https")
             host = parts.hostname or ""
@@ -115,7 +115,7 @@ class HttpClient:
         return bytes(octets)
 
 
-def _parsed(url: str) -> SplitResult:
+def _parse_url(url: str) -> SplitResult:
     """Return a URL whose host is in the form of the DNS. Raises ValueError: it has none."""
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -33,7 +33,7 @@ def saslprep(text: str, *, query: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return _checked(_mapped(text), query=query)
+    return _check(_map(text), query=query)
 
 
 def account_name(octets: bytes) -> str:
@@ -46,13 +46,13 @@ def account_name(octets: bytes) -> str:
         raise TooLongError(TOO_LONG)
     text = octets.decode()
     if not (text.isascii() and text.isprintable()):  # as with most names, nothing need be done
-        mapped = _mapped(text)
+        mapped = _map(text)
         _check_length(mapped.encode())  # before each character costs time: one may become 18
-        text = _checked(mapped)
+        text = _check(mapped)
     return text.rstrip(" ")
 
 
-def _checked(prepared: str, *, query: bool = False) -> str:
+def _check(prepared: str, *, query: bool = False) -> str:
     _check_characters(prepared)
     if not query and any(map(stringprep.in_table_a1, prepared)):
         raise ValueError("a character that is not assigned")
@@ -70,7 +70,7 @@ def check_password(octets: bytes) -> None:
         raise TooLongError(TOO_LONG)
     text = octets.decode()
     if not (text.isascii() and text.isprintable()):
-        mapped = _mapped(text)
+        mapped = _map(text)
         _check_length(mapped.encode())
         _check_characters(mapped)
 
@@ -80,7 +80,7 @@ def _check_length(octets: bytes) -> None:
         raise TooLongError(TOO_LONG)
 
 
-def _mapped(text: str) -> str:
+def _map(text: str) -> str:
     mapped = "".join(
         " " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c)
     )

@@ -33,7 +33,7 @@ def printable(text: str) -> str:
     text = text.replace("\t", " ")
     if text.isprintable() and (text.isascii() or not _SEARCH_UNSEEN(text)):
         return text
-    return _escaped(text, lambda c: c.encode("unicode_escape").decode())
+    return _escape(text, lambda c: c.encode("unicode_escape").decode())
 
 
 def printable_lines(text: str) -> str:
@@ -47,14 +47,14 @@ def to_json(value: object, indent: int | None = None) -> str:
     Letters stay; what `printable` escapes is escaped as JSON does, such as \u001b.
     """
     lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")
-    return "\n".join(_escaped(line, _json_escape) for line in lines)
+    return "\n".join(_escape(line, _json_escape) for line in lines)
 
 
 def _json_escape(character: str) -> str:
     return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
 
 
-def _escaped(text: str, escape: Callable[[str], str]) -> str:
+def _escape(text: str, escape: Callable[[str], str]) -> str:
     characters = zip(("", *text), text, (*text[1:], ""), strict=False)
     return "".join(c if _is_harmless(b, c, a) else escape(c) for b, c, a in characters)
 

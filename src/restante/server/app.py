@@ -75,7 +75,7 @@ def _run_alone(
         raise_file_limit()
         shorten_switch_interval()
         with (
-            _opened(companions) as opened,
+            _open_companions(companions) as opened,
             asyncio.Runner(loop_factory=loop_factory()) as runner,
         ):
             runner.run(_serve(config, service, on_ready, opened, renew))
@@ -112,7 +112,7 @@ def _run_workers(
             on_ready(crew.addresses())
         told[:] = [crew]
 
-    with _opened(companions) as opened:
+    with _open_companions(companions) as opened:
         Supervisor(workers, inherited, opened, renew).run(config, tell)
 
 
@@ -181,7 +181,7 @@ def _announce(
 
 
 @contextlib.contextmanager
-def _opened(companions: Sequence[ExtraListener]) -> Iterator[Opened]:
+def _open_companions(companions: Sequence[ExtraListener]) -> Iterator[Opened]:
     """Open what else listens, before there are workers or a loop; close it in the end."""
     with contextlib.ExitStack() as stack:
         opened = []

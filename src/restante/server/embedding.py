@@ -163,7 +163,11 @@ class Server:
         self._thread.close()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's thread, and return its result: `store.deliver(...)`."""
+        """Run the coroutine `work` in the server's thread, and return its result.
+
+        An example is `store.deliver(...)`. Raises RuntimeError: the server runs in no thread, but
+        on the program's event loop.
+        """
         if self._thread is None:
             raise RuntimeError("the server does not run in a thread")
         return self._thread.call(work)

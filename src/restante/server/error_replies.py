@@ -44,7 +44,7 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
         case Refusal():
             return error
         case CredentialsError():
-            return _not_proved(error)
+            return _authentication_failed(error)
         case UnavailableError():
             text = "Logins cannot be checked now, try again later."
             return Refusal(text, ResponseCode.SYS_TEMP)
@@ -77,7 +77,7 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
     return None
 
 
-def _not_proved(error: CredentialsError) -> Refusal:
+def _authentication_failed(error: CredentialsError) -> Refusal:
     """Return what to tell of a proof that failed: the same for all reasons."""
     match error:
         case TokenError():

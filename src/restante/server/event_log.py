@@ -155,7 +155,7 @@ class _Finisher:
 
     def log(self, level: str, event: EventDict) -> None:
         """Write an event."""
-        if self.rate.admits(event):
+        if self.rate.allows(event):
             self._write(self.finish(level, event))
 
     def finish(self, level: str, event: EventDict) -> str:
@@ -253,7 +253,7 @@ def _as_text(event: EventDict) -> str:
     words = [f"timestamp={when} level={level} event={name}"]
     for key, value in event.items():
         if isinstance(value, str):
-            value = _quoted(value if len(value) <= LONGEST_VALUE else _cut(key, value))  # noqa: PLW2901
+            value = _quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))  # noqa: PLW2901
         words.append(f"{key}={value}")
     return " ".join(words)
 
@@ -262,7 +262,7 @@ def _as_json(event: EventDict) -> str:
     """Return an event as one JSON object."""
     for key, value in event.items():
         if isinstance(value, str):
-            event[key] = _shown(value if len(value) <= LONGEST_VALUE else _cut(key, value))
+            event[key] = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
     return json.dumps(event, default=repr)
 
 
@@ -274,15 +274,15 @@ def _cut(key: str, value: str) -> str:
 
 
 @functools.lru_cache  # the same names and addresses come again and again
-def _quoted(text: str) -> str:
-    text = _shown(text)
+def _quote(text: str) -> str:
+    text = _escape(text)
     if not _WANTS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{text}"'
 
 
-def _shown(text: str) -> str:
+def _escape(text: str) -> str:
     """Show control characters as escapes, so that no text can forge a line or paint a terminal."""
     if text.isprintable():
         return text

@@ -44,7 +44,7 @@ class LogRate:
         self._written = written or Failures()  # lines by event, and by event and address
         self._left_out: Counter[tuple[str, str]] = Counter()
 
-    def admits(self, event: EventDict) -> bool:
+    def allows(self, event: EventDict) -> bool:
         """Return whether to write an event; if not, there were too many of its kind."""
         name = event["event"]
         if name not in LIMITED or (name == "session" and event.get("user")):

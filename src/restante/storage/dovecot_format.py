@@ -73,11 +73,11 @@ class Variable(NamedTuple):
         value = getattr(message, self.name)
         text = value if isinstance(value, bytes) else b"%d" % value
         if self.numbers:
-            return self._filtered(text)
+            return self._filter(text)
         offset, width = self.offset, self.width
         for modifier in self.modifiers:
             if modifier in "HN":  # these take the width as a modulus, and the offset as a width
-                text = (b"%x" % _hashed(modifier, text, width)).rjust(offset, b"0")
+                text = (b"%x" % _hash(modifier, text, width)).rjust(offset, b"0")
                 offset = width = 0
             else:
                 text = _MODIFIERS[modifier](text)
@@ -87,7 +87,7 @@ class Variable(NamedTuple):
         end = width if width > 0 else len(text) + width
         return text[:end] if end >= 0 else text
 
-    def _filtered(self, text: bytes) -> bytes:
+    def _filter(self, text: bytes) -> bytes:
         binary = False
         for name, number in zip(self.modifiers, self.numbers, strict=True):
             if name in _HASHES:
@@ -115,7 +115,7 @@ def _number(text: bytes) -> int:
     return number if number < 2**64 else 0
 
 
-def _hashed(kind: str, text: bytes, modulus: int) -> int:
+def _hash(kind: str, text: bytes, modulus: int) -> int:
     if kind == "N":
         digest = hashlib.md5(text, usedforsecurity=False).digest()
         value = int.from_bytes(digest[:8])

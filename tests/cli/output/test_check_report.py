@@ -55,7 +55,7 @@ def test_the_shell_breaks_no_word(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
-    ShellScreen(interactive=True).trouble("  < -ERR " + "word " * 40)
+    ShellScreen(interactive=True).show_error("  < -ERR " + "word " * 40)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(line.startswith("  ") and line.endswith("word") for line in lines)

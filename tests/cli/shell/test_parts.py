@@ -47,7 +47,7 @@ def test_a_date_of_this_year_has_its_time_and_one_of_another_its_year() -> None:
 
 def test_a_wide_text_is_cut_by_the_columns_it_takes() -> None:
     assert units.cut("漢字漢字漢字", 9) == "漢字漢..."
-    assert units.padded("漢字", 6) == "漢字  "
+    assert units.pad("漢字", 6) == "漢字  "
 
 
 def test_numbers_may_be_named_by_ranges() -> None:
@@ -97,7 +97,7 @@ def test_the_idle_time_counts_from_the_last_reply() -> None:
         assert desk.idle == 700
         dispatch(desk, "NOOP")
         assert desk.idle == 0
-        desk.hang_up()
+        desk.disconnect()
 
 
 def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
@@ -108,7 +108,7 @@ def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
         assert list(completer.get_completions(Document("show "), CompleteEvent()))
         with pytest.raises(ConnectionLostError):
             dispatch(desk, "NOOP")
-        desk.hang_up()
+        desk.disconnect()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import trustme
 
 from restante.client import blocking, mail_address
 from restante.client.discovery import autoconfig, lookup
-from restante.client.discovery.discover import Discovery, discover, ordered
+from restante.client.discovery.discover import Discovery, discover, sort_srv_records
 from restante.client.discovery.sources import NetworkSources, NotFoundError, SrvRecord
 from restante.protocol.errors import ServerUnreachableError
 from support.process import free_port
@@ -92,9 +92,9 @@ def test_lower_priorities_come_first_and_weights_share() -> None:
         SrvRecord(10, 0, 995, "none"),
         SrvRecord(10, 100, 995, "a"),
     ]
-    firsts = [ordered(records)[0].host for _ in range(200)]
+    firsts = [sort_srv_records(records)[0].host for _ in range(200)]
     assert firsts.count("a") > 150
-    assert {ordered(records)[-1].host for _ in range(20)} == {"b"}
+    assert {sort_srv_records(records)[-1].host for _ in range(20)} == {"b"}
 
 
 def test_autoconfig_gives_host_and_name_and_only_the_domain_goes_to_strangers() -> None:
@@ -255,7 +255,7 @@ def test_an_address_without_a_server_is_told_in_words_of_the_library(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
-    monkeypatch.setattr(lookup, "discovered", lambda *_: nothing)
+    monkeypatch.setattr(lookup, "discover_server", lambda *_: nothing)
     with pytest.raises(ServerUnreachableError) as caught:
         blocking.connect("ann@example.invalid", "pw")
     assert (caught.value.phase, caught.value.id) == ("discover", "no-server")

@@ -382,6 +382,6 @@ def test_whatever_a_list_holds_unique_ids_fit_and_none_stands_twice(
     unique_id = uidlist.uids_from_list(others, known)
     keys = {*known, "1.a", "2.b", "3.c d", "x", os.fsdecode(b"\xff"), FIRST}
     found = [unique_id(key) for key in keys]
-    assert all(filenames.can_be_kept(uid) for uid in found)
+    assert all(filenames.is_sendable_uid(uid) for uid in found)
     assert len(set(found)) == len(keys)
     assert all(known[key] == unique_id(key) for key in known)

@@ -98,13 +98,15 @@ async def _deliver(config: Config, user: str, sender: str | None) -> tuple[Deliv
         deliverer = backends.build_deliverer(config, log)
         outcome = await deliverer.resolve(user)
         if not isinstance(outcome, DeliveryReply):
-            outcome = await _put(deliverer, outcome, user, sender, config.delivery.message_size)
+            outcome = await _deliver_input(
+                deliverer, outcome, user, sender, config.delivery.message_size
+            )
     finally:
         writer.close()
     return outcome, lines.getvalue()
 
 
-async def _put(
+async def _deliver_input(
     deliverer: Deliverer, owner: str, user: str, sender: str | None, most: int
 ) -> DeliveryReply:
     from restante.delivery import replies, trace_headers

@@ -54,7 +54,7 @@ def _as_json(found: Discovery) -> dict[str, object]:
 
 def _show(found: Discovery) -> None:
     from restante.client.discovery.lookup import is_vouched
-    from restante.net.host_names import shown
+    from restante.net.host_names import display_host
 
     width = max(len(finding.source) for finding in found.findings)
     for finding in found.findings:
@@ -72,7 +72,7 @@ def _show(found: Discovery) -> None:
     click.echo(f"{ok}  {plain(_where(winner))}  from {plain(winner.source)}")
     if not is_vouched(winner, found):
         mark = click.style("WARN", fg="yellow", bold=True)
-        text = f"{shown(winner.host)} is not in {shown(found.domain)}."
+        text = f"{display_host(winner.host)} is not in {display_host(found.domain)}."
         click.echo(f"{mark} other-domain  {plain(text)} Check that it belongs to the provider.")
         click.echo("  more  pop3 explain other-domain")
     click.echo(f"  next  pop3 check {shlex.quote(found.address)}")
@@ -89,6 +89,7 @@ def _lines(finding: DiscoveryNote, width: int) -> list[str]:
 
 def _where(candidate: Candidate) -> str:
     kind = {"implicit": "TLS", "starttls": "STLS", "none": "no TLS"}[candidate.tls]
-    from restante.net.host_names import shown
 
-    return f"{shown(candidate.host)}:{candidate.port} {kind}, as {candidate.user}"
+    from restante.net.host_names import display_host
+
+    return f"{display_host(candidate.host)}:{candidate.port} {kind}, as {candidate.user}"

@@ -95,7 +95,7 @@ def monitor(
     except click.ClickException as error:
         click.echo(f"POP3 UNKNOWN - {plain(error.format_message())}")
         context.exit(UNKNOWN)
-    state, text = judge(report, limits)
+    state, text = evaluate(report, limits)
     click.echo(f"POP3 {WORDS[state]} - {plain(text)} | {performance(report, limits)}")
     context.exit(state)
 
@@ -125,7 +125,7 @@ def _threshold(text: str) -> tuple[str, float]:
     return found[1], float(found[2])
 
 
-def measured(report: Report) -> dict[str, float]:
+def measurements(report: Report) -> dict[str, float]:
     """Return what was measured, by the names of the thresholds."""
     found: dict[str, float] = {"time": report.seconds}
     certificate = report.facts.get("tls", {}).get("certificate")
@@ -142,15 +142,15 @@ def measured(report: Report) -> dict[str, float]:
     return found
 
 
-def judge(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, str]:
+def evaluate(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, str]:
     """Return the state and a text for it: what failed, else what is over a threshold, else all."""
     failure = report.failure
     if failure is not None:
         state = WARNING if failure.id in PASSING else CRITICAL
         return state, f"{failure.id}: {failure.evidence}"
-    values = measured(report)
-    over = [(state, _over(name, values[name])) for state, name, limit in limits
-            if name in values and _worse(name, values[name], limit)]  # fmt: skip
+    values = measurements(report)
+    over = [(state, _format_value(name, values[name])) for state, name, limit in limits
+            if name in values and _is_worse(name, values[name], limit)]  # fmt: skip
     over += [(WARNING, f"{finding.id}: {finding.evidence}") for finding in report.warnings]
     if over:
         worst = max(state for state, _ in over)
@@ -162,11 +162,11 @@ def judge(report: Report, limits: list[tuple[int, str, float]]) -> tuple[int, st
     return OK, done
 
 
-def _worse(name: str, value: float, limit: float) -> bool:
+def _is_worse(name: str, value: float, limit: float) -> bool:
     return value < limit if MEASURES[name][2] else value > limit
 
 
-def _over(name: str, value: float) -> str:
+def _format_value(name: str, value: float) -> str:
     return f"{value:.4g} {MEASURES[name][1]}"
 
 
@@ -174,7 +174,7 @@ def performance(report: Report, limits: list[tuple[int, str, float]]) -> str:
     """Return the performance data: label=value[unit];warning;critical."""
     units = {"time": "s", "login": "s", "age": "s", "size": "B"}
     parts = []
-    for name, value in measured(report).items():
+    for name, value in measurements(report).items():
         above = ":" if MEASURES[name][2] else ""  # "14:" is alert below 14, "14" alert above
         bounds = [
             next((f"{limit:g}{above}" for s, n, limit in limits if (s, n) == (state, name)), "")

@@ -33,7 +33,7 @@ def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> N
         found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
         found = list({message.number: message for message in found}.values())
         for message in found:
-            click.echo(_described(drop, message))
+            click.echo(_describe(drop, message))
         if not yes:
             _agree(found)
         found, refused = _mark(drop, found)
@@ -60,7 +60,7 @@ def _find(drop: Maildrop, wanted: str) -> Message:
     return by_number[0]
 
 
-def _described(drop: Maildrop, message: Message) -> str:
+def _describe(drop: Maildrop, message: Message) -> str:
     from restante.cli.output.message_summary import FETCHED, Head, head_of
     from restante.diagnosis import wording
     from restante.protocol.errors import ServerRefusedError

@@ -121,7 +121,7 @@ def show(  # noqa: PLR0913  # one for each option
         if headers:
             _show_header(drop, number)
             return
-        with _fetched(drop, number, max_size) as octets:
+        with _fetch_message(drop, number, max_size) as octets:
             if raw:
                 _write_raw(octets)
             elif save_all:
@@ -142,7 +142,7 @@ def _show_header(drop: Maildrop, number: int) -> None:
 
 
 @contextlib.contextmanager
-def _fetched(drop: Maildrop, number: int, most: int) -> Iterator[Octets]:
+def _fetch_message(drop: Maildrop, number: int, most: int) -> Iterator[Octets]:
     """Get the whole message; a big one lies on the disk meanwhile."""
     from restante.cli.output.progress import Progress
 
@@ -207,7 +207,7 @@ def _show_part(part: Part) -> None:
         return
     if not TEXTS.fullmatch(part.type):
         how = "add --save DIR or --output FILE to write it to a file"
-        raise click.UsageError(f"{message_view.described(part)} is binary; {how}")
+        raise click.UsageError(f"{message_view.describe_part(part)} is binary; {how}")
     for line in message_view.text_lines(message.text_of(part)):
         click.echo(line)
 
@@ -216,12 +216,12 @@ def _part(message: DecodedMessage, number: int) -> Part:
     if number > len(message.parts):
         from restante.diagnosis import wording
 
-        count = wording.counted(len(message.parts), "part")
+        count = wording.quantity(len(message.parts), "part")
         raise click.UsageError(f"unknown part {number}; the message has {count}")
     return message.parts[number - 1]
 
 
-def name_of(part: Part, number: int) -> str:
+def part_file_name(part: Part, number: int) -> str:
     """Return the name for the file of a part of message `number`."""
     default = f"message-{number}-part-{part.number}{EXTENSIONS.get(part.type, '')}"
     return safe_name(part.name, default)
@@ -237,7 +237,7 @@ def _save(
     name = f"message-{number}.eml"
     if part is not None:
         found = _part(message.read(octets), part)
-        name, octets = name_of(found, number), found.content
+        name, octets = part_file_name(found, number), found.content
     if str(output) == "-":
         _write_raw(octets)
         return
@@ -247,7 +247,7 @@ def _save(
         assert folder or output
         written = output or files.save_in(folder or Path(), name, octets)
     except OSError as error:
-        raise _not_saved(output or folder, error, "nothing was saved") from None
+        raise _save_error(output or folder, error, "nothing was saved") from None
     click.echo(f"Saved {plain(str(written))}")
 
 
@@ -260,13 +260,13 @@ def _save_all(octets: Octets, number: int, folder: Path) -> None:
     parts = found.others(found.texts())
     for count, part in enumerate(parts):
         try:
-            written = files.save_in(folder, name_of(part, number), part.content)
+            written = files.save_in(folder, part_file_name(part, number), part.content)
         except OSError as error:
-            raise _not_saved(folder, error, f"{count} of {len(parts)} parts were saved") from None
+            raise _save_error(folder, error, f"{count} of {len(parts)} parts were saved") from None
         click.echo(f"Saved {plain(str(written))}")
     if not parts:
         click.echo(f"Message {number} has no attachments.")
 
 
-def _not_saved(place: Path | None, error: OSError, result: str) -> click.ClickException:
+def _save_error(place: Path | None, error: OSError, result: str) -> click.ClickException:
     return click.ClickException(f"{plain(str(place))}: {error.strerror}; {result}")

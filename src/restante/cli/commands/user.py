@@ -57,7 +57,7 @@ def add(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
 
     if problem := passwd_file.name_problem(name):
         raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
-    with _trouble_told(file):
+    with _error_reporting(file):
         if file.exists():
             _refuse_known(passwd_file.read_lines(file), name, file)
         credentials = _new_credentials(stdin=stdin, scram=scram)
@@ -76,11 +76,11 @@ def passwd(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
     """Change the password of an account."""
     from restante.auth import passwd_entry, passwd_file
 
-    with _trouble_told(file):
-        _place(passwd_file.read_lines(file), name, file)
+    with _error_reporting(file):
+        _find_line(passwd_file.read_lines(file), name, file)
         credentials = _new_credentials(stdin=stdin, scram=scram)
         with passwd_file.edit(file) as lines:
-            place = _place(lines, name, file)
+            place = _find_line(lines, name, file)
             lines[place] = passwd_entry.replace_credentials(lines[place], *credentials)
     click.echo(f"Changed the password of {name}.")
 
@@ -91,7 +91,7 @@ def list_(file: Path) -> None:
     """List the accounts, and report invalid lines of the file."""
     from restante.auth import passwd_file
 
-    with _trouble_told(file):
+    with _error_reporting(file):
         accounts = passwd_file.read(file)
     for name in accounts.known:
         click.echo(name)
@@ -108,15 +108,15 @@ def remove(name: str, file: Path) -> None:
     """Remove an account. Its mail is not deleted."""
     from restante.auth import passwd_file
 
-    with _trouble_told(file):
+    with _error_reporting(file):
         passwd_file.read_lines(file)
         with passwd_file.edit(file) as lines:
-            del lines[_place(lines, name, file)]
+            del lines[_find_line(lines, name, file)]
     click.echo(f"Removed {name}. Its mail was not deleted.")
 
 
 @contextlib.contextmanager
-def _trouble_told(file: Path) -> Iterator[None]:
+def _error_reporting(file: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -131,7 +131,7 @@ def _refuse_known(lines: list[str], name: str, file: Path) -> None:
         raise click.ClickException(text)
 
 
-def _place(lines: list[str], name: str, file: Path) -> int:
+def _find_line(lines: list[str], name: str, file: Path) -> int:
     from restante.auth import passwd_file
 
     place = passwd_file.index_of(lines, name)
@@ -148,7 +148,7 @@ def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramK
     from restante.auth.scram import create_keys
     from restante.protocol.secret import Secret
 
-    password = Secret(_prepared(_ask(stdin=stdin)))
+    password = Secret(_saslprep(_ask(stdin=stdin)))
     keys = {}
     if scram:
         try:
@@ -170,7 +170,7 @@ def _ask(*, stdin: bool) -> bytes:
     return password
 
 
-def _prepared(typed: bytes) -> bytes:
+def _saslprep(typed: bytes) -> bytes:
     """Return a password as all ways to type it are compared: rfc6856-s2/saslprep."""
     from restante.protocol.saslprep import check_password, saslprep
 

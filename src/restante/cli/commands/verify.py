@@ -64,7 +64,7 @@ def verify(  # noqa: PLR0913  # one for each option
     """
     from restante.conformance import suite
 
-    checks = _chosen(suite.CHECKS, only)
+    checks = _select_checks(suite.CHECKS, only)
     if listing:
         for check in checks:
             click.echo(f"{check.name:<18}  {check.source:<20}  {check.title}")
@@ -72,9 +72,9 @@ def verify(  # noqa: PLR0913  # one for each option
     if server is None:
         raise click.UsageError("missing argument HOST, the server to test; --list shows the checks")
     account = parse_account(server, given, login=False)
-    target = account.located()
+    target = account.locate()
     bench = _bench(account, target)
-    bench.deliver = _way(maildir, lmtp, command, target)
+    bench.deliver = _delivery_method(maildir, lmtp, command, target)
     found = _run(bench, checks, quiet=as_json)
     if as_json:
         click.echo(to_json(found.as_json(), indent=2))
@@ -83,7 +83,7 @@ def verify(  # noqa: PLR0913  # one for each option
     click.get_current_context().exit(DEVIATIONS if found.count("fail") else 0)
 
 
-def _chosen(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
+def _select_checks(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
     if not only:
         return list(checks)
     names = {text.lower() for text in only}
@@ -96,7 +96,7 @@ def _chosen(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Check]:
 
 def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
     from restante.client import name_resolution
-    from restante.client.tls import trusting
+    from restante.client.tls import verifying_context
     from restante.conformance.context import ConformanceContext
     from restante.conformance.raw_connection import ServerUnderTest
 
@@ -111,7 +111,7 @@ def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
         )
     elif tls == "starttls" and (target.loopback or account.options.insecure_plaintext):
         tls = "none"  # the checks of STLS use connections of their own
-    context = account.options.context or trusting()
+    context = account.options.context or verifying_context()
     name = account.options.server_name or target.host
     with error_reporting():
         password = account.password() if target.user else ""
@@ -124,7 +124,7 @@ def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
     )
 
 
-def _way(
+def _delivery_method(
     maildir: Path | None, lmtp: str | None, command: str | None, target: Target
 ) -> Deliver | None:
     """Return the way to deliver test messages, if any. Raises click.UsageError."""

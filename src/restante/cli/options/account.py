@@ -67,18 +67,18 @@ class AccountArgs:
         )
         return self.asked
 
-    def located(self) -> Target:
+    def locate(self) -> Target:
         """Return where it is, discovered where that was not said, within the time for all of it.
 
         A person at a terminal is asked about a server of another domain. Raises CommandFailed.
         """
         if self.target is None:
             begun = time.monotonic()
-            self.target, asked = _discovered(self.name, self.seconds, self.flags)
-            self._spend(time.monotonic() - begun - asked)
+            self.target, asked = _discover(self.name, self.seconds, self.flags)
+            self._subtract_time(time.monotonic() - begun - asked)
         return self.target
 
-    def _spend(self, seconds: float) -> None:
+    def _subtract_time(self, seconds: float) -> None:
         """Take the time of a look-up from what is left for all of it."""
         if self.seconds is not None:
             left = max(0.001, self.seconds - seconds)
@@ -105,9 +105,9 @@ def parse_account(
     if stored.get("password_command") and not given["password_command"]:
         given["password_command"] = stored["password_command"]
     set_color(given.pop("color"))
-    flags = tuple(_repeated(given))
+    flags = tuple(_repeated_options(given))
     holder: list[AccountArgs] = []
-    password = password_getter(given, lambda: _located(holder[0]))
+    password = password_getter(given, lambda: _known_target(holder[0]))
     target, guess = _target(name, given, flags)
     if login and target is not None and not target.user:
         raise click.UsageError(f'"{name}" is not an account; use user@domain, or add -u NAME')
@@ -117,9 +117,9 @@ def parse_account(
     trust = trust_context(given.pop("cacert"))
     options = client_options(given, seconds=seconds, context=trust, verbose=verbose)
     if not verify:
-        from restante.client.tls import unverified
+        from restante.client.tls import unverified_context
 
-        options = dataclasses.replace(options, context=unverified())
+        options = dataclasses.replace(options, context=unverified_context())
     made = AccountArgs(
         name, target, options, password, guess, verify, trust, seconds, verbose, flags
     )
@@ -127,7 +127,7 @@ def parse_account(
     return made
 
 
-def _repeated(given: dict[str, Any]) -> Iterator[str]:
+def _repeated_options(given: dict[str, Any]) -> Iterator[str]:
     """Yield what suggested commands repeat and the report does not know; no secret is in it."""
     for option in click.get_current_context().command.params:
         value = given.get(option.name or "")
@@ -137,7 +137,7 @@ def _repeated(given: dict[str, Any]) -> Iterator[str]:
                 yield f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _located(account: AccountArgs) -> Target:
+def _known_target(account: AccountArgs) -> Target:
     from restante.client.options import Target
 
     asked = account.asked.target if account.asked else None
@@ -162,7 +162,7 @@ def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[T
             raise click.UsageError(text)
         if not (host or starttls or port or user):
             return None, False
-        found = None if host else _discovered(name, given["max_time"], flags)[0]
+        found = None if host else _discover(name, given["max_time"], flags)[0]
         return _by_options(name, found, (host, port, user), starttls=starttls)
 
 
@@ -206,9 +206,7 @@ def _bare_host(name: str, host: str | None, port: int | None) -> tuple[str | Non
     return found[1].strip("[]"), port or (int(found[2]) if found[2] else None)
 
 
-def _discovered(
-    address: str, seconds: float | None, flags: tuple[str, ...]
-) -> tuple[Target, float]:
+def _discover(address: str, seconds: float | None, flags: tuple[str, ...]) -> tuple[Target, float]:
     """Return the server of an address, and for how long a person was asked.
 
     Raises CommandFailed.

@@ -20,7 +20,7 @@ def open_maildrop(account: AccountArgs) -> Iterator[Maildrop]:
     from restante.client import blocking
 
     with error_reporting():
-        target = account.located()
+        target = account.locate()
         password = account.password()
         with blocking.connect(target, password, account.options) as drop:
             yield drop

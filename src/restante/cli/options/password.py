@@ -167,9 +167,9 @@ def _from_keyring(target: Target) -> str:
 
 def _account(target: Target) -> str:
     """Return whose password is asked for, and for which host; a look-up may have named both."""
-    from restante.net.host_names import shown
+    from restante.net.host_names import display_host
 
-    return plain(f"{target.user or 'the account'} at {shown(target.host)}")
+    return plain(f"{target.user or 'the account'} at {display_host(target.host)}")
 
 
 def _from_prompt(target: Target) -> str:

@@ -77,7 +77,7 @@ def _show(finding: Finding, word: str, what: list[str], code: int | None) -> Non
     said = "said" if word == "FAIL" and finding.facts.get("said") else "what"
     lines = wrap_hanging(f"{word} {row.id}  ", row.verdict, wrap=is_terminal())
     click.echo(click.style(word, fg=color, bold=True) + lines[0].removeprefix(word))
-    lines = [*lines[1:], *_labelled(said, what), *_labelled("why", [row.why])]
+    lines = [*lines[1:], *_label_lines(said, what), *_label_lines("why", [row.why])]
     lines += _fixes(finding)
     for line in lines:
         click.echo(line)
@@ -98,7 +98,7 @@ def _fixes(finding: Finding) -> Iterator[str]:
         label = ""
 
 
-def _labelled(label: str, texts: list[str]) -> Iterator[str]:
+def _label_lines(label: str, texts: list[str]) -> Iterator[str]:
     for text in texts:
         yield from wrap_hanging(f"  {label:<5} ", plain(text), wrap=is_terminal(), most=MOST_LINES)
         label = ""

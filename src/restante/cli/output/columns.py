@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.cli.output.units import columns, cut, date, padded, short_size
+from restante.cli.output.units import columns, cut, date, pad, short_size
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -29,7 +29,7 @@ def table(
     """
     first = max(3, len(str(max(sizes, default=0))) + 1)
     second = max([4, *(columns(cut(head.sender or NOBODY, SENDER)) for head in heads.values())])
-    yield f"{'#':>{first}} {'size':>6}  {'date':{DATE}}  {padded('from', second)}  subject"
+    yield f"{'#':>{first}} {'size':>6}  {'date':{DATE}}  {pad('from', second)}  subject"
     room = width - first - second - DATE - 15
     for number, size in sizes.items():
         start = f"{number:>{first}} {short_size(size):>6}  "
@@ -41,5 +41,5 @@ def table(
         files = f"  {head.files}" if head.files else ""
         subject = cut(head.title, max(20, room - len(files) - len(mark))) or "(no subject)"
         day = date(head.date) if head.date else head.date_text
-        middle = f"{padded(day, DATE)}  {padded(head.sender or NOBODY, second)}"
+        middle = f"{pad(day, DATE)}  {pad(head.sender or NOBODY, second)}"
         yield f"{start}{middle}  {mark}{subject}{files}".rstrip()

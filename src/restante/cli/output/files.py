@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from restante.mail.filename import numbered
+from restante.mail.filename import add_number
 
 if TYPE_CHECKING:
     from restante.mail.fields import Octets
@@ -21,10 +21,10 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.E
 def save_in(folder: Path, name: str, octets: Octets) -> Path:
     """Write a new file into a folder, under the name or one with a number. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = _written(folder, octets)
+    temporary = _write_temporary(folder, octets)
     try:
         for count in range(1, MOST_NUMBERS):
-            path = folder / numbered(name, count)
+            path = folder / add_number(name, count)
             try:
                 _give_name(temporary, path)
             except FileExistsError:
@@ -39,14 +39,14 @@ def save_as(path: Path, octets: Octets) -> None:
     """Write a new file. Raises FileExistsError: there is one of that name; or another OSError."""
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-    temporary = _written(path.parent, octets)
+    temporary = _write_temporary(path.parent, octets)
     try:
         _give_name(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _written(folder: Path, octets: Octets) -> Path:
+def _write_temporary(folder: Path, octets: Octets) -> Path:
     """Write a file under a name of its own."""
     handle, name = tempfile.mkstemp(prefix=".restante-", dir=folder)
     try:

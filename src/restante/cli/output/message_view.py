@@ -27,7 +27,7 @@ def lines_of(message: DecodedMessage) -> Iterator[str]:
     for text in shown:
         yield from text_lines(text)
     for part in message.others(shown):
-        yield f"[{described(part)}]"
+        yield f"[{describe_part(part)}]"
 
 
 def text_lines(text: Text) -> Iterator[str]:
@@ -39,7 +39,7 @@ def text_lines(text: Text) -> Iterator[str]:
         yield f"[{more} more of part {text.part.number} are not shown; use save]"
 
 
-def described(part: Part) -> str:
+def describe_part(part: Part) -> str:
     """Return a part in a line: its number, type, name and size."""
     name = " ".join(plain(part.name).split()) or "without a name"
     return f"part {part.number}: {plain(part.type)}, {name}, {wording.octets(part.size)}"

@@ -51,7 +51,7 @@ def cut(text: str, width: int) -> str:
     return f"{kept}..."
 
 
-def padded(text: str, width: int) -> str:
+def pad(text: str, width: int) -> str:
     """Return a text, cut or filled to a width."""
     text = cut(text, width)
     return text + " " * (width - columns(text))

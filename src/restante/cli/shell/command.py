@@ -42,7 +42,7 @@ def shell(account: str, **given: Any) -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        desk.hang_up()
+        desk.disconnect()
 
 
 def _session(desk: ShellSession, drop: Maildrop) -> int:
@@ -62,4 +62,4 @@ def _opener(account: AccountArgs, screen: ShellScreen) -> Callable[[], Maildrop]
     options = account.options
     if options.trace is None:
         options = replace(options, trace=screen.trace)
-    return lambda: blocking.connect(account.located(), account.password(), options)
+    return lambda: blocking.connect(account.locate(), account.password(), options)

@@ -49,7 +49,7 @@ class ShellCompleter(Completer):
         if not desk.connected:
             return
         numbers = [n for n in desk.messages() if not word.isdigit() or str(n).startswith(word)]
-        desk.glance(numbers[-MOST:])
+        desk.prefetch_headers(numbers[-MOST:])
         for number in numbers[-MOST:]:
             head = desk.heads.get(number)
             about = f"{head.subject}  {head.sender}" if head else ""

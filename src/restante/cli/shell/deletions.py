@@ -26,8 +26,8 @@ def rm(desk: ShellSession, words: Sequence[str]) -> None:
     already = [number for number in numbers if number in desk.marked]
     if already:
         raise ShellError(f"already marked: {desk.names(already)}")
-    desk.look(sorted(numbers)[:NAMED])
-    with desk.wire() as drop:
+    desk.fetch_headers(sorted(numbers)[:NAMED])
+    with desk.exchange() as drop:
         for number in numbers:
             drop.delete(number)
     desk.screen.say(f"marked: {desk.names(sorted(numbers))}   (undo: rset)")
@@ -35,7 +35,7 @@ def rm(desk: ShellSession, words: Sequence[str]) -> None:
 
 def undo(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Take all marks away."""
-    with desk.wire() as drop:
+    with desk.exchange() as drop:
         drop.undelete()
     desk.screen.say("No message is marked.")
 
@@ -73,16 +73,16 @@ def _forgotten(desk: ShellSession) -> int:
     verb = "is marked but was" if count == 1 else "are marked but were"
     text = f'{wording.messages(count)} {verb} not deleted. End the script with "commit".'
     _roll_back(desk)
-    desk.screen.trouble(text)
+    desk.screen.show_error(text)
     return 1
 
 
 def _roll_back(desk: ShellSession) -> None:
     try:
-        with desk.wire() as drop:
+        with desk.exchange() as drop:
             drop.undelete()
     except RemoteError:
-        desk.hang_up()
+        desk.disconnect()
     desk.close()
 
 
@@ -91,22 +91,25 @@ def carry_out(desk: ShellSession, *, showing: bool) -> int:
     marked, names = desk.marked, {number: desk.name(number) for number in desk.marked}
     uids: dict[int, str | None] = {}
     try:
-        with desk.wire() as drop, desk.screen.showing() if showing else contextlib.nullcontext():
+        with (
+            desk.exchange() as drop,
+            desk.screen.showing() if showing else contextlib.nullcontext(),
+        ):
             uids = {message.number: message.uid for message in drop if message.number in marked}
             drop.commit()
     except (RemoteError, KeyboardInterrupt) as error:
-        desk.hang_up()
-        desk.screen.trouble(_unconfirmed(error))
+        desk.disconnect()
+        desk.screen.show_error(_describe_failed_quit(error))
         if marked:
             _tell_rest(desk, uids, names)
         return NOT_CONFIRMED if marked else 1
-    desk.hang_up()
+    desk.disconnect()
     if marked:
         desk.screen.say(f"{wording.messages(len(marked))} deleted.")
     return 0
 
 
-def _unconfirmed(error: BaseException) -> str:
+def _describe_failed_quit(error: BaseException) -> str:
     if isinstance(error, ServerRefusedError):
         code = f"[{error.code}] " if error.code else ""
         return f"The server replied to QUIT with -ERR {code}{error.text}"
@@ -123,14 +126,14 @@ def _tell_rest(
     try:
         there = {message.uid for message in desk.connect()}
     except RemoteError as error:
-        desk.screen.trouble(f"Unknown: {error.text}")
+        desk.screen.show_error(f"Unknown: {error.text}")
         return
     if None in there or None in uids.values():
-        desk.screen.trouble("Unknown, because the server does not support unique-ids.")
+        desk.screen.show_error("Unknown, because the server does not support unique-ids.")
         return
     still = [names[number] for number, uid in uids.items() if uid in there]
     gone = [names[number] for number, uid in uids.items() if uid not in there]
     if still:
-        desk.screen.trouble(f"not deleted: {', '.join(still)}")
+        desk.screen.show_error(f"not deleted: {', '.join(still)}")
     if gone:
         desk.screen.say(f"deleted: {', '.join(gone)}")

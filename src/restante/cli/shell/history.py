@@ -32,11 +32,11 @@ def open_(redacted: Callable[[str], str]) -> History:
         if stat.S_IMODE(os.stat(name).st_mode) & 0o077:
             os.chmod(name, 0o600)
     except OSError:
-        return _kept(InMemoryHistory(), redacted)
-    return _kept(FileHistory(name), redacted)
+        return _redact_history(InMemoryHistory(), redacted)
+    return _redact_history(FileHistory(name), redacted)
 
 
-def _kept(history: History, redacted: Callable[[str], str]) -> History:
+def _redact_history(history: History, redacted: Callable[[str], str]) -> History:
     """Let each line pass what takes secrets out of it, before it is even remembered."""
     keep = history.append_string
 

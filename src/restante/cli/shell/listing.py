@@ -25,7 +25,7 @@ MOST_SHOWN = 32 * 1024 * 1024  # octets of a message that is decoded in memory
 
 def banner(desk: ShellSession) -> str:
     """Return the first line: where one is, how safe that is, and what is there."""
-    with desk.wire() as drop:
+    with desk.exchange() as drop:
         session = drop.session
     sizes = desk.messages()
     tls = session.tls.version if session.tls else "no TLS"
@@ -43,7 +43,7 @@ def ls(desk: ShellSession, words: Sequence[str]) -> None:
     if not shown:
         desk.screen.say("The mailbox is empty.")
         return
-    desk.look(shown)
+    desk.fetch_headers(shown)
     sizes = {number: sizes[number] for number in shown}
     width = shutil.get_terminal_size().columns
     for line in table(sizes, desk.heads, marked=desk.marked, width=width):
@@ -67,7 +67,7 @@ def show(desk: ShellSession, words: Sequence[str]) -> None:
         for line in lines_of(bytes(octets)):
             desk.screen.say(line)
         if missing:
-            desk.screen.trouble(f"{wording.octets(missing)} are not shown; use save {number}")
+            desk.screen.show_error(f"{wording.octets(missing)} are not shown; use save {number}")
 
 
 def raw(desk: ShellSession, words: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ def _pieces(desk: ShellSession, number: int, *, told: bool = True) -> Iterator[b
     """Yield a message's octets, and tell how many of a long one have come."""
     whole, screen = desk.messages().get(number, 0), desk.screen
     screen.percent(None)
-    with desk.wire() as drop:
+    with desk.exchange() as drop:
         try:
             yield from drop.retrieve(
                 number, lambda octets: screen.percent((octets, whole) if told else None)
@@ -104,7 +104,7 @@ def save(desk: ShellSession, words: Sequence[str]) -> None:
     number, *others = desk.numbers([word])
     if others:
         raise ShellError("save writes one message at a time; use save N [FILE]")
-    desk.glance([number])
+    desk.prefetch_headers([number])
     if dot:
         _save_part(desk, number, part, " ".join(words[1:]))
         return
@@ -126,7 +126,7 @@ def save(desk: ShellSession, words: Sequence[str]) -> None:
 
 def _save_part(desk: ShellSession, number: int, word: str, name: str) -> None:
     """Write the octets of a part into a new file."""
-    from restante.cli.commands.show import name_of
+    from restante.cli.commands.show import part_file_name
     from restante.cli.output import files
     from restante.mail import message
 
@@ -136,7 +136,7 @@ def _save_part(desk: ShellSession, number: int, word: str, name: str) -> None:
     parts = message.read(bytes(octets)).parts
     chosen = next((part for part in parts if str(part.number) == word), None)
     if chosen is None:
-        count = wording.counted(len(parts), "part")
+        count = wording.quantity(len(parts), "part")
         raise ShellError(f"unknown part {plain(word)}; message {number} has {count}")
     if chosen.end >= MOST_SHOWN:
         raise ShellError(f"message {number} is too large to decode; use save {number}")
@@ -144,13 +144,13 @@ def _save_part(desk: ShellSession, number: int, word: str, name: str) -> None:
     if name and not path.is_dir():
         files.save_as(path, chosen.content)
     else:
-        path = files.save_in(path, name_of(chosen, number), chosen.content)
+        path = files.save_in(path, part_file_name(chosen, number), chosen.content)
     desk.screen.say(f"saved: part {word} as {plain(str(path))}, {wording.octets(chosen.size)}")
 
 
 def info(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Tell what is known of the connection."""
-    with desk.wire() as drop:
+    with desk.exchange() as drop:
         session = drop.session
     tls = f"{session.tls.version} {session.tls.cipher}" if session.tls else "none"
     greeting = session.greeting.line if session.greeting else ""
@@ -159,8 +159,8 @@ def info(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # a
         "TLS": tls,
         "greeting": greeting,
         "login": session.mechanism,
-        "before TLS": _listed(session.before_tls),
-        "CAPA": _listed(session.capabilities) or "none",
+        "before TLS": _format_capabilities(session.before_tls),
+        "CAPA": _format_capabilities(session.capabilities) or "none",
         "idle": f"{desk.idle:.0f} s",
         "marked": desk.names(desk.marked) or "nothing",
     }
@@ -170,6 +170,6 @@ def info(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # a
                 desk.screen.say(line)
 
 
-def _listed(capabilities: dict[str, str] | None) -> str:
+def _format_capabilities(capabilities: dict[str, str] | None) -> str:
     pairs = (capabilities or {}).items()
     return " ".join(f"{tag}({argument})" if argument else tag for tag, argument in pairs)

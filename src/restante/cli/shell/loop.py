@@ -60,28 +60,28 @@ def greet(desk: ShellSession) -> None:
 def run_line(desk: ShellSession, line: str) -> bool:
     """Obey a line, tell what goes wrong, and return whether it went well. Raises ExitShell."""
     try:
-        with _warned(desk):
+        with _show_warnings(desk):
             dispatch.dispatch(desk, line)
         return True
     except BrokenPipeError:  # the reader of the output is gone
         raise
     except KeyboardInterrupt:
-        _stopped(desk)
+        _handle_interrupt(desk)
     except (ShellError, LocalError) as trouble:
-        desk.screen.trouble(str(trouble))
+        desk.screen.show_error(str(trouble))
     except ServerRefusedError as denied:
         code = f" [{denied.code}]" if denied.code else ""
-        desk.screen.trouble(f"  < -ERR{code} {denied.text}  (to {denied.command})")
+        desk.screen.show_error(f"  < -ERR{code} {denied.text}  (to {denied.command})")
     except RemoteError as error:
         _broken(desk, error)
     except OSError as error:
-        desk.screen.trouble(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+        desk.screen.show_error(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     if desk.talking:  # a reply was broken off
-        _cut(desk)
+        _disconnect(desk)
     return False
 
 
-def _stopped(desk: ShellSession) -> None:
+def _handle_interrupt(desk: ShellSession) -> None:
     """Go on behind Ctrl-C: the rest of a reply would come all the same, so the line is cut."""
     screen = desk.screen
     if not screen.interactive:
@@ -89,45 +89,45 @@ def _stopped(desk: ShellSession) -> None:
     screen.say()
     if not desk.talking:
         return
-    screen.trouble(
+    screen.show_error(
         "Interrupted. The connection was closed, because the rest of the reply was still due."
     )
-    _cut(desk)
-    _again(desk)
+    _disconnect(desk)
+    _reconnect(desk)
 
 
 def _broken(desk: ShellSession, error: RemoteError) -> None:
     screen = desk.screen
     if not desk.connected:
-        screen.trouble(f"Cannot connect: {error.text}")
+        screen.show_error(f"Cannot connect: {error.text}")
         return
-    screen.trouble(f"The connection ended: {error.text}")
-    _cut(desk)
+    screen.show_error(f"The connection ended: {error.text}")
+    _disconnect(desk)
     if not screen.interactive:
         raise ExitShell(1)
     with contextlib.suppress(ShellError):
         if screen.ask("Reconnect?", default=True):
-            _again(desk)
+            _reconnect(desk)
 
 
-def _cut(desk: ShellSession) -> None:
+def _disconnect(desk: ShellSession) -> None:
     if desk.marked:
-        desk.screen.trouble(LOST)
-    desk.hang_up()
+        desk.screen.show_error(LOST)
+    desk.disconnect()
 
 
-def _again(desk: ShellSession) -> None:
+def _reconnect(desk: ShellSession) -> None:
     try:
         desk.connect()
         greet(desk)
     except KeyboardInterrupt:
         desk.screen.say()
     except RemoteError as error:
-        desk.screen.trouble(f"Cannot connect: {error.text}")
+        desk.screen.show_error(f"Cannot connect: {error.text}")
 
 
 @contextlib.contextmanager
-def _warned(desk: ShellSession) -> Iterator[None]:
+def _show_warnings(desk: ShellSession) -> Iterator[None]:
     """Tell the client's warnings as lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SizeWarning)
@@ -135,4 +135,4 @@ def _warned(desk: ShellSession) -> Iterator[None]:
             yield
         finally:
             for warning in caught:
-                desk.screen.trouble(str(warning.message))
+                desk.screen.show_error(str(warning.message))

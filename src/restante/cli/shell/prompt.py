@@ -10,7 +10,7 @@ from prompt_toolkit.layout.processors import Processor, Transformation
 
 from restante.cli.shell import history
 from restante.cli.shell.completer import ShellCompleter
-from restante.cli.shell.redaction import secret_at
+from restante.cli.shell.redaction import secret_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +62,7 @@ class Hide(Processor):
         """Return the line as it is shown: a star for a character, so that the cursor is right."""
         fragments = transformation_input.fragments
         text = fragment_list_to_text(fragments)
-        start = secret_at(text)
+        start = secret_start(text)
         if start == len(text):
             return Transformation(fragments)
         return Transformation([("", text[:start] + "*" * (len(text) - start))])

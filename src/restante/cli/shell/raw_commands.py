@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from restante.cli.shell import deletions
 from restante.cli.shell.letter import lines_in
-from restante.cli.shell.redaction import secret_at
+from restante.cli.shell.redaction import secret_start
 from restante.cli.shell.screen import ShellError
 from restante.protocol.client.raw_command import is_multi_line
 
@@ -32,12 +32,12 @@ def by_hand(desk: ShellSession, line: str) -> None:
     """Send a line, and show it and its reply as they are. Raises ShellError: it was refused."""
     words = line.split()
     verb = words[0].upper()
-    if secret_at(line) < len(line):
+    if secret_start(line) < len(line):
         line = " ".join(words)  # so that the client sees the secret's place as well
     if verb == "QUIT":  # with any arguments: a server may accept it, and delete
         deletions.quit_(desk, typed=True)
     if verb == "DELE" and len(words) == 2 and words[1].isdecimal():
-        desk.glance([int(words[1])])  # the question at the end names the subject
+        desk.prefetch_headers([int(words[1])])  # the question at the end names the subject
     status = _exchange(desk, line)
     if not status.ok:
         raise ShellError("")
@@ -45,9 +45,9 @@ def by_hand(desk: ShellSession, line: str) -> None:
 
 def _exchange(desk: ShellSession, line: str) -> Status:
     ended: list[Status] = []
-    with desk.wire() as drop, desk.screen.showing():
+    with desk.exchange() as drop, desk.screen.showing():
         for text in lines_in(drop.raw_command(line, ended)):
-            desk.screen.wire("<", text)
+            desk.screen.show_line("<", text)
         if ended[0].ok and is_multi_line(line):
-            desk.screen.wire("<", ".")
+            desk.screen.show_line("<", ".")
     return ended[0]

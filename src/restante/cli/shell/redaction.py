@@ -9,7 +9,7 @@ HIDDEN = "***"
 _BEFORE_SECRET = re.compile(r"\s*(?:PASS\s|(?:APOP|AUTH)\s+\S+\s)\s*", re.IGNORECASE)
 
 
-def secret_at(line: str) -> int:
+def secret_start(line: str) -> int:
     """Return the index from which on a line is secret; its length where it is not."""
     found = _BEFORE_SECRET.match(line)
     return found.end() if found else len(line)
@@ -21,5 +21,5 @@ def without_secrets(text: str) -> str:
 
 
 def _without_secret(line: str) -> str:
-    start = secret_at(line)
+    start = secret_start(line)
     return line if start == len(line) else line[:start] + HIDDEN

@@ -49,7 +49,7 @@ class ShellScreen:
         """Print a line that is harmless."""
         click.echo(click.style(text, fg=colour) if colour and self._coloured else text)
 
-    def trouble(self, text: str) -> None:
+    def show_error(self, text: str) -> None:
         """Say what went wrong: in a terminal as all else, in a pipe beside what is piped."""
         head = " " * (len(text) - len(text.lstrip()))
         for line in wrap_hanging(head, plain(text.lstrip()), wrap=self.interactive) if text else ():
@@ -59,9 +59,9 @@ class ShellScreen:
     def trace(self, direction: str, text: str) -> None:
         """Print the wire traffic in verbose mode. The client redacts secrets."""
         if self._showing and not text.startswith("("):
-            self.wire(direction, text)
+            self.show_line(direction, text)
 
-    def wire(self, direction: str, text: str) -> None:
+    def show_line(self, direction: str, text: str) -> None:
         """Print a line as it is on the wire."""
         word = direction if direction == ">" else text.partition(" ")[0]
         self.say(f"  {direction} {plain(text)}", COLOURS.get(word))

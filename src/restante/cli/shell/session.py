@@ -67,7 +67,7 @@ class ShellSession:
         return self._drop
 
     @contextlib.contextmanager
-    def wire(self) -> Iterator[Maildrop]:
+    def exchange(self) -> Iterator[Maildrop]:
         """Give the maildrop; whatever breaks the block off, except an -ERR, leaves `talking`."""
         if self._drop is None:
             self.screen.say("Reconnecting.")
@@ -85,7 +85,7 @@ class ShellSession:
             self._heard = self._clock()
         self.talking = False
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Close the connection at once: marks are lost, and nothing is deleted."""
         if self._drop is not None:
             self._drop.abort()
@@ -100,7 +100,7 @@ class ShellSession:
     def messages(self) -> dict[int, int]:
         """Return the octets of all messages by number."""
         if self._drop is None:
-            with self.wire():
+            with self.exchange():
                 pass
         return {message.number: message.size for message in self._drop or ()}
 
@@ -116,13 +116,13 @@ class ShellSession:
                 raise ShellError(f"unknown message {number}; the mailbox has {len(there)}")
         return numbers
 
-    def look(self, numbers: Iterable[int]) -> None:
+    def fetch_headers(self, numbers: Iterable[int]) -> None:
         """Fetch the heads that are not known yet. Raises RemoteError."""
         sizes, marked = self.messages(), self.marked
         missing = [n for n in numbers if n in sizes and n not in self.heads and n not in marked]
         if not missing:
             return
-        with self.wire() as drop:
+        with self.exchange() as drop:
             for start in range(0, len(missing), AT_ONCE):
                 some = missing[start : start + AT_ONCE]
                 for number, octets in zip(some, drop.headers(some, keep=FETCHED), strict=True):
@@ -137,11 +137,11 @@ class ShellSession:
                     if not isinstance(octets, ServerRefusedError):
                         self.heads[number] = head_of(octets, whole=True)
 
-    def glance(self, numbers: Iterable[int]) -> None:
+    def prefetch_headers(self, numbers: Iterable[int]) -> None:
         """Prefetch summaries. Errors are ignored here: the next command reports them."""
         if self.connected and not self.talking:
             try:
-                self.look(numbers)
+                self.fetch_headers(numbers)
             except RemoteError as error:
                 self._trouble, self.talking = error, False
 

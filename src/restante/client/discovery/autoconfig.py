@@ -40,7 +40,7 @@ def urls(address: MailAddress) -> dict[str, str]:
 
     The address goes to the domain's own servers only; the collection hears the domain.
     """
-    query = f"emailaddress={_quoted(str(address))}"
+    query = f"emailaddress={_quote(str(address))}"
     domain = address.domain
     own = f"https://autoconfig.{domain}/mail/config-v1.1.xml?{query}"
     known = f"https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml?{query}"
@@ -51,14 +51,14 @@ def urls(address: MailAddress) -> dict[str, str]:
     }
 
 
-def is_of(url: str, address: MailAddress) -> bool:
+def is_from_domain(url: str, address: MailAddress) -> bool:
     """Tell whether what an https URL answers comes from the address's own domain."""
     from urllib.parse import urlsplit
 
     return is_below(urlsplit(url).hostname or "", address.domain)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     from urllib.parse import quote
 
     return quote(text, safe="@")
@@ -93,12 +93,12 @@ def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
 
 def _incoming(node: ET.Element, address: MailAddress) -> Incoming | None:
     try:
-        host = ascii_domain(_filled(node.findtext("hostname", ""), address))
+        host = ascii_domain(_fill(node.findtext("hostname", ""), address))
     except ValueError:
         return None
     port = _port(node.findtext("port", "").strip())
     kind = node.findtext("socketType", "").strip()
-    user = _filled(node.findtext("username", "").strip(), address) or str(address)
+    user = _fill(node.findtext("username", "").strip(), address) or str(address)
     if not port or kind not in _SOCKETS or len(user) > LONGEST or printable(user) != user:
         return None
     return Incoming(host, port, _SOCKETS[kind], user)
@@ -110,7 +110,7 @@ def _port(text: str) -> int:
     return int(text) if digits and int(text) < 65536 else 0
 
 
-def _filled(text: str, address: MailAddress) -> str:
+def _fill(text: str, address: MailAddress) -> str:
     places = {
         "%EMAILADDRESS%": str(address),
         "%EMAILLOCALPART%": address.local,

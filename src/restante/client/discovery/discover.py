@@ -114,7 +114,7 @@ def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict
 def _ask_all(sources: dict[str, Ask], ends: float) -> list[DiscoveryNote]:
     """Ask all at once; a source that is late has nothing."""
     begun = time.monotonic()
-    found = _results({name: partial(_timed, name, ask) for name, ask in sources.items()}, ends)
+    found = _results({name: partial(_measure, name, ask) for name, ask in sources.items()}, ends)
     late = time.monotonic() - begun
     return [found.get(name) or DiscoveryNote(name, (), late, LATE) for name in sources]
 
@@ -126,7 +126,7 @@ def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
     return {key: future.result() for key, future in futures.items() if future.done()}
 
 
-def _timed(name: str, ask: Ask) -> DiscoveryNote:
+def _measure(name: str, ask: Ask) -> DiscoveryNote:
     begun = time.monotonic()
     try:
         found, note = _usable(ask()), ""
@@ -160,25 +160,25 @@ def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> 
             raise NotFoundError('not offered: the record says "."')  # RFC 6186 section 3.4
         source = f"SRV {name}"
         return [
-            Candidate(r.host, r.port, tls, str(address), source, _below(r.host, address))
-            for r in ordered(records)
+            Candidate(r.host, r.port, tls, str(address), source, _is_below(r.host, address))
+            for r in sort_srv_records(records)
         ]
 
     return ask
 
 
-def _below(host: str, address: MailAddress) -> bool:
+def _is_below(host: str, address: MailAddress) -> bool:
     return mail_address.is_below(host, address.domain)
 
 
-def ordered(records: Sequence[SrvRecord]) -> list[SrvRecord]:
+def sort_srv_records(records: Sequence[SrvRecord]) -> list[SrvRecord]:
     """Return SRV records in the order in which to try them: RFC 2782, priority, then weight."""
     drawn = [(r.priority, -(random.random() ** (1 / max(r.weight, 0.01))), r) for r in records]  # noqa: S311  # balancing, no secret
     return [record for _, _, record in sorted(drawn, key=lambda d: d[:2]) if record.host]
 
 
 def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySources) -> Ask:
-    own = autoconfig.is_of(url, address)
+    own = autoconfig.is_from_domain(url, address)
 
     def ask() -> Iterable[Candidate]:
         try:
@@ -186,7 +186,7 @@ def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySou
         except autoconfig.NoAutoconfigError as error:
             raise NotFoundError(str(error)) from None
         return [
-            Candidate(i.host, i.port, i.tls, i.user, source, own or _below(i.host, address))
+            Candidate(i.host, i.port, i.tls, i.user, source, own or _is_below(i.host, address))
             for i in found
         ]
 
@@ -201,7 +201,7 @@ def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Ask:
         hosts = list(dict.fromkeys([*names, *_exchangers(address, world)]))
         tries = {host: partial(_open_ports, world, host) for host in hosts}
         found = [
-            Candidate(host, port, tls, str(address), "guesses", _below(host, address))
+            Candidate(host, port, tls, str(address), "guesses", _is_below(host, address))
             for host, ports in _results(tries, ends).items()
             for port, tls in ports
         ]
@@ -220,10 +220,10 @@ def _exchangers(address: MailAddress, world: DiscoverySources) -> list[str]:
 
 
 def _open_ports(world: DiscoverySources, host: str) -> list[tuple[int, Tls]]:
-    return [(port, tls) for port, tls in USUAL_PORTS if _takes(world, host, port)]
+    return [(port, tls) for port, tls in USUAL_PORTS if _accepts_connection(world, host, port)]
 
 
-def _takes(world: DiscoverySources, host: str, port: int) -> bool:
+def _accepts_connection(world: DiscoverySources, host: str, port: int) -> bool:
     try:
         world.reachable(host, port)
     except NotFoundError:

@@ -25,13 +25,13 @@ def target_of(address: str, seconds: float = SECONDS) -> Target:
         OtherDomainError: only the DNS or a third party names the server, and it is not in the mail
             domain.
     """
-    found = discovered(address, min(seconds, SECONDS))
-    target = chosen(found)
+    found = discover_server(address, min(seconds, SECONDS))
+    target = choose_server(found)
     check_vouched(found)
     return target
 
 
-def discovered(address: str, seconds: float) -> Discovery:
+def discover_server(address: str, seconds: float) -> Discovery:
     """Return all findings about the server of an address. Raises ValueError: an invalid address."""
     from restante.client.discovery.discover import (
         discover,  # it is large, and most accounts are URLs
@@ -40,7 +40,7 @@ def discovered(address: str, seconds: float) -> Discovery:
     return discover(address, timeout=seconds)
 
 
-def chosen(found: Discovery) -> Target:
+def choose_server(found: Discovery) -> Target:
     """Return what was discovered. Raises ServerUnreachableError: nothing was.
 
     A server without TLS is asked for it all the same: a password does not go in clear. Raises
@@ -68,8 +68,8 @@ def check_vouched(found: Discovery) -> None:
     winner = found.winner
     if winner is None or is_vouched(winner, found):
         return
-    target = chosen(found)
-    host, mail = host_names.shown(winner.host), host_names.shown(found.domain)
+    target = choose_server(found)
+    host, mail = host_names.display_host(winner.host), host_names.display_host(found.domain)
     text = (
         f"{winner.source} names {host}, which is not in {mail}: nothing was sent to it. "
         f"If it is the right server, name it: {target}"
@@ -82,10 +82,10 @@ def is_vouched(server: Candidate, found: Discovery) -> bool:
     return server.vouched or mail_address.is_below(server.host, found.domain)
 
 
-def quietly(address: str, seconds: float) -> Candidate | None:
+def find_server(address: str, seconds: float) -> Candidate | None:
     """Return the server of an address where one is found in time and vouched for, else None."""
     try:
-        found = discovered(address, seconds)
+        found = discover_server(address, seconds)
     except ValueError:
         return None
     winner = found.winner

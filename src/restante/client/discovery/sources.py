@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from restante.client import name_resolution
 from restante.client.discovery.autoconfig import LIMIT
 from restante.client.mail_address import is_below
-from restante.client.tls import trusting
+from restante.client.tls import verifying_context
 from restante.net.addresses import parse_host_port
 from restante.net.connecting import connect
 
@@ -105,7 +105,7 @@ class NetworkSources:
 
         try:
             client = HttpClient(
-                context=self.context or trusting(),
+                context=self.context or verifying_context(),
                 ends=self._until(),
                 largest=LIMIT,
                 connect=self._connect,

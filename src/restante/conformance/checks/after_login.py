@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
-from restante.conformance.raw_connection import quote, unstuffed
+from restante.conformance.raw_connection import quote, unstuff
 
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
@@ -52,7 +52,7 @@ def retrieved_size(bench: ConformanceContext) -> None:
     line = bench.need_messages()
     for entry in line.lines("LIST")[:10]:
         number, size = map(int, entry.split()[:2])
-        octets = len(unstuffed(line.body(f"RETR {number}")))
+        octets = len(unstuff(line.body(f"RETR {number}")))
         require(octets == size, f"message {number}: LIST {size}, RETR {octets}")
 
 
@@ -83,7 +83,7 @@ def retr_alone(bench: ConformanceContext) -> None:
     "TOP n 0 sends the header and its empty line only",
 )
 def top_nothing(bench: ConformanceContext) -> None:
-    whole, top = _whole(bench), unstuffed(_top(bench, 0))
+    whole, top = _whole(bench), unstuff(_top(bench, 0))
     end = whole.find(b"\r\n\r\n")
     wanted = whole if end < 0 else whole[: end + 4]
     require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
@@ -97,13 +97,13 @@ def top_lines(bench: ConformanceContext) -> None:
         raise NotTestable("message 1 has no body")
     lines = body.split(b"\n")
     wanted = head + empty + (lines[0] + b"\n" if len(lines) > 1 else body)
-    top = unstuffed(_top(bench, 1))
+    top = unstuff(_top(bench, 1))
     require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
 
 
 @THEME.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")
 def top_everything(bench: ConformanceContext) -> None:
-    whole, top = _whole(bench), unstuffed(_top(bench, 1_000_000))
+    whole, top = _whole(bench), unstuff(_top(bench, 1_000_000))
     require(top == whole, f"{len(top)} octets instead of {len(whole)}")
 
 
@@ -132,7 +132,7 @@ def lasting_ids(bench: ConformanceContext) -> None:
     bench.need_messages()
     found = []
     for _ in range(2):
-        with bench.logged_in() as line:
+        with bench.open_session() as line:
             found.append(line.lines("UIDL"))
             line.say("QUIT")
     require(found[0] == found[1], f"{found[0][:2]}; {found[1][:2]}")
@@ -172,7 +172,7 @@ def second_login(bench: ConformanceContext) -> None:
     "two sessions cannot lock the same maildrop",
 )
 def locked(bench: ConformanceContext) -> None:
-    with bench.logged_in() as first, bench.connected() as second:
+    with bench.open_session() as first, bench.open_connection() as second:
         if not second.say(f"USER {bench.place.user}").startswith(b"+OK"):
             return
         answer = second.say(f"PASS {bench.place.password}", 15)
@@ -190,7 +190,7 @@ def locked(bench: ConformanceContext) -> None:
 def locked_code(bench: ConformanceContext) -> None:
     if "RESP-CODES" not in bench.before:
         raise NotTestable("RESP-CODES is not announced")
-    with bench.logged_in(), bench.connected() as second:
+    with bench.open_session(), bench.open_connection() as second:
         second.say(f"USER {bench.place.user}")
         answer = second.say(f"PASS {bench.place.password}", 15)
         if answer.startswith(b"+OK"):
@@ -208,7 +208,7 @@ def new_mail(bench: ConformanceContext) -> None:
     from restante.conformance.sample_messages import letter
 
     bench.free()
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         before = line.lines("LIST")
         bench.deliver.put(letter(bench.run, "plain").stored)
         after = line.lines("LIST")
@@ -218,7 +218,7 @@ def new_mail(bench: ConformanceContext) -> None:
 
 def _whole(bench: ConformanceContext) -> bytes:
     line = bench.need_messages()
-    return unstuffed(line.body("RETR 1"))
+    return unstuff(line.body("RETR 1"))
 
 
 def _top(bench: ConformanceContext, lines: int) -> bytes:

@@ -18,7 +18,7 @@ THEME = CheckGroup()
     "the greeting is one line that begins with +OK",
 )
 def greeting(bench: ConformanceContext) -> None:
-    with bench.connected(secure=False) as line:
+    with bench.open_connection(secure=False) as line:
         require(bench.greeting.startswith(b"+OK"), quote(bench.greeting))
         more = line.more()
         require(not more, f"more follows: {quote(more)}")
@@ -28,7 +28,7 @@ def greeting(bench: ConformanceContext) -> None:
 def timestamp(bench: ConformanceContext) -> None:
     found = []
     for _ in range(2):
-        with bench.connected(secure=False):
+        with bench.open_connection(secure=False):
             _, opened, rest = bench.greeting.partition(b"<")
             if not opened:
                 raise NotTestable("no timestamp: APOP is not offered")
@@ -39,12 +39,12 @@ def timestamp(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc2449-s5/capa", "CAPA lists the capabilities before login")
 def capa(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("CAPA")
         if answer.startswith(b"-ERR"):
             raise NotTestable("the server does not support CAPA")
         require(answer.startswith(b"+OK"), quote(answer))
-        bench.before = line.listed()
+        bench.before = line.read_lines()
     require(bench.before, "the list is empty")
 
 
@@ -72,7 +72,7 @@ def registered(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc1939-s3/keyword-case", "keywords may be in any case")
 def case(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("qUiT")
         require(answer.startswith(b"+OK"), quote(answer))
 
@@ -82,7 +82,7 @@ def case(bench: ConformanceContext) -> None:
     "an unknown command gets -ERR, and the session continues",
 )
 def unknown(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("XYZZY")
         require(answer.startswith(b"-ERR"), quote(answer))
         line.alive()
@@ -90,7 +90,7 @@ def unknown(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc1939-s3/unknown-command", "an empty line gets -ERR, and the session continues")
 def empty(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("")
         require(answer.startswith(b"-ERR"), quote(answer))
         line.alive()
@@ -100,7 +100,7 @@ def empty(bench: ConformanceContext) -> None:
 def too_early(bench: ConformanceContext) -> None:
     commands = ("STAT", "LIST", "RETR 1", "DELE 1", "NOOP", "RSET", "UIDL", "TOP 1 0")
     for two in zip(commands[::2], commands[1::2], strict=True):  # many in a row may end a session
-        with bench.connected() as line:
+        with bench.open_connection() as line:
             for command in two:
                 answer = line.say(command)
                 require(answer.startswith(b"-ERR"), f"{command}: {quote(answer)}")
@@ -108,7 +108,7 @@ def too_early(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc1939-s7/pass", "PASS without USER gets -ERR")
 def password_alone(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("PASS nobody-has-this-password")
         require(answer.startswith(b"-ERR"), quote(answer))
 
@@ -118,7 +118,7 @@ def password_alone(bench: ConformanceContext) -> None:
     "USER accepts an unknown name of 40 characters like a known one",
 )
 def long_name(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         name = "restante-verify-has-a-name-of-40-letters"
         unknown, known = line.say(f"USER {name}"), line.say(f"USER {bench.place.user or 'info'}")
         if not known.startswith(b"+OK"):
@@ -128,7 +128,7 @@ def long_name(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc2449-s4/command-length", "a command of 255 octets gets a reply")
 def longest(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
         answer = line.status()
         require(answer.startswith((b"+OK", b"-ERR")), quote(answer))
@@ -140,7 +140,7 @@ def longest(bench: ConformanceContext) -> None:
     "a line of 70,000 octets is not executed in parts",
 )
 def overlong(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
         heard = line.more(2.0)
         replies = [part for part in heard.split(b"\r\n") if part.startswith((b"+OK", b"-ERR"))]
@@ -149,14 +149,14 @@ def overlong(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc1939-s4/quit", "QUIT before login gets +OK and closes the connection")
 def quit_early(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.ok("QUIT")
-        require(line.closed(), "the connection stays open")
+        require(line.closes_within(), "the connection stays open")
 
 
 @THEME.check("rfc1939-s3/command-line known-bug/long-lines", "a lone CR does not end a command")
 def lone_cr_in_command(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.send(b"NOOP\rCAPA\r\n", "a line with a lone CR")
         heard = line.more(1.0)
         replies = sum(part.startswith((b"+OK", b"-ERR")) for part in heard.split(b"\r\n"))

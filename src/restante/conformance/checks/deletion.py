@@ -19,7 +19,7 @@ THEME = CheckGroup()
 )
 def marked(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         number, count = bench.find(letter, line), bench.count(line)
         line.ok(f"DELE {number}")
         require(bench.count(line) == count - 1, f"STAT still counts {count}")
@@ -41,7 +41,7 @@ def marked(bench: ConformanceContext) -> None:
 )
 def numbers_stay(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         number = bench.find(letter, line)
         before = [entry for entry in line.lines("UIDL") if int(entry.split()[0]) != number]
         line.ok(f"DELE {number}")
@@ -54,14 +54,14 @@ def numbers_stay(bench: ConformanceContext) -> None:
 @THEME.check("rfc1939-s5/rset", "RSET removes all marks")
 def reset(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         number, count = bench.find(letter, line), bench.count(line)
         line.ok(f"DELE {number}")
         line.ok("RSET")
         require(bench.count(line) == count, "the message is still marked")
         line.body(f"RETR {number}")
         line.ok("QUIT")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         bench.find(letter, line)
 
 
@@ -72,10 +72,10 @@ def reset(bench: ConformanceContext) -> None:
 def hung_up(bench: ConformanceContext) -> None:
     letter = bench.letter("plain")
     for ending in (b"", b"QUI"):
-        with bench.logged_in() as line:
+        with bench.open_session() as line:
             line.ok(f"DELE {bench.find(letter, line)}")
             line.send(ending)
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         bench.find(letter, line)
 
 
@@ -85,21 +85,21 @@ def hung_up(bench: ConformanceContext) -> None:
 )
 def removed(bench: ConformanceContext) -> None:
     letter = bench.letter("eight-bit")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         number, count = bench.find(letter, line), bench.count(line)
         line.ok(f"DELE {number}")
         line.ok("QUIT")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         require(letter.mark not in bench.find_all(line), "the message still exists")
         require(bench.count(line) == count - 1, f"{count} messages became {bench.count(line)}")
 
 
 @THEME.check("rfc1939-s6/quit-unlocks", "QUIT closes the connection and unlocks the maildrop")
-def closed(bench: ConformanceContext) -> None:
-    with bench.logged_in() as line:
+def closes_within(bench: ConformanceContext) -> None:
+    with bench.open_session() as line:
         line.ok("QUIT")
-        require(line.closed(), "the connection stays open")
-    with bench.logged_in() as line:
+        require(line.closes_within(), "the connection stays open")
+    with bench.open_session() as line:
         line.ok("QUIT")
 
 
@@ -108,7 +108,7 @@ def closed(bench: ConformanceContext) -> None:
     "DELE with an invalid number gets -ERR and marks nothing",
 )
 def no_number(bench: ConformanceContext) -> None:
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         count = bench.count(line)
         for number in ("0", "-1", "x", "", "99999999"):
             answer = line.say(f"DELE {number}".rstrip())

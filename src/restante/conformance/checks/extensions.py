@@ -55,7 +55,7 @@ def pipelining(bench: ConformanceContext) -> None:
 def utf8(bench: ConformanceContext) -> None:
     if not any(entry.upper().startswith("UTF8") for entry in bench.before):
         raise NotTestable("UTF8 is not announced")
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.ok("UTF8")
     answer = bench.session.say("UTF8")
     require(answer.startswith(b"-ERR"), f"after a login: {quote(answer)}")
@@ -65,7 +65,7 @@ def utf8(bench: ConformanceContext) -> None:
 def lang(bench: ConformanceContext) -> None:
     if not any(entry.upper() == "LANG" for entry in bench.before):
         raise NotTestable("LANG is not announced")
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.body("LANG")
         line.ok("LANG *")
         answer = line.say("LANG x-nobody-speaks-it")

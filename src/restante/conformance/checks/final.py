@@ -40,7 +40,7 @@ def unknown_name(bench: ConformanceContext) -> None:
 def goes_on(bench: ConformanceContext) -> None:
     if not bench.place.user:
         raise NotTestable("no --user")
-    with bench.logged_in() as line:
+    with bench.open_session() as line:
         line.ok("QUIT")
 
 
@@ -83,7 +83,7 @@ def codes(bench: ConformanceContext) -> None:
     "control characters from the client are not sent back",
 )
 def no_echo(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         line.send(b"XY\x1b[31mZZY\x07 \xff\r\n", "a command with control characters")
         answer = line.status()
         require(not any(c < 32 for c in answer.rstrip(b"\r\n")), quote(answer))
@@ -93,7 +93,7 @@ def _wrong(bench: ConformanceContext, user: str) -> bytes:
     if not user:
         raise NotTestable("no --user")
     bench.free()
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say(f"USER {user}")
         if answer.startswith(b"+OK"):
             answer = line.say("PASS nobody-has-this-password")

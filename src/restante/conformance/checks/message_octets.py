@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.conformance.check import CheckGroup, NotTestable, require
-from restante.conformance.raw_connection import unstuffed
+from restante.conformance.raw_connection import unstuff
 
 if TYPE_CHECKING:
     from restante.conformance.context import ConformanceContext
@@ -127,7 +127,7 @@ def _compare(bench: ConformanceContext, name: str) -> None:
     number = bench.find(letter, line)
     listed = int(line.ok(f"LIST {number}").split()[2])
     body = line.body(f"RETR {number}")
-    octets = len(unstuffed(body))
+    octets = len(unstuff(body))
     wanted, came = letter.wire, body
     if bench.deliver is not None and not bench.deliver.exact:
         wanted, came = _behind_header(wanted), _behind_header(body)

@@ -17,7 +17,7 @@ THEME = CheckGroup()
 @THEME.check("rfc5034-s4/unknown-mechanism", "AUTH with an unknown mechanism gets -ERR")
 def unknown_mechanism(bench: ConformanceContext) -> None:
     _offered(bench)
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("AUTH X-NOBODY-HAS-IT")
         require(answer.startswith(b"-ERR"), quote(answer))
 
@@ -27,14 +27,14 @@ def unknown_mechanism(bench: ConformanceContext) -> None:
     "an empty challenge is plus, space, CR LF",
 )
 def empty_challenge(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = _begin(bench, line)
         require(answer == b"+ \r\n", quote(answer))
 
 
 @THEME.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
 def given_up(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         _begin(bench, line)
         answer = line.say("*")
         require(answer.startswith(b"-ERR"), quote(answer))
@@ -43,7 +43,7 @@ def given_up(bench: ConformanceContext) -> None:
 
 @THEME.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
 def no_base64(bench: ConformanceContext) -> None:
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         _begin(bench, line)
         answer = line.say("!!!!")
         require(answer.startswith(b"-ERR"), quote(answer))
@@ -53,7 +53,7 @@ def no_base64(bench: ConformanceContext) -> None:
 def any_case(bench: ConformanceContext) -> None:
     if "PLAIN" not in _offered(bench):
         raise NotTestable("PLAIN is not offered")
-    with bench.connected() as line:
+    with bench.open_connection() as line:
         answer = line.say("auth plain")
         require(answer.startswith(b"+ "), quote(answer))
 

@@ -110,9 +110,9 @@ def _offered(bench: ConformanceContext) -> Iterator[RawConnection]:
     """Give a connection in clear of a server that offers STLS."""
     if bench.place.tls == "implicit":
         raise NotTestable("the port uses TLS from the first octet")
-    with bench.connected(secure=False) as line:
+    with bench.open_connection(secure=False) as line:
         if line.say("CAPA").startswith(b"+OK"):
-            bench.in_clear = line.listed()
+            bench.in_clear = line.read_lines()
         if "STLS" not in bench.in_clear:
             raise NotTestable("STLS is not offered")
         yield line

@@ -34,12 +34,12 @@ A_MOMENT = 2.0  # seconds for a look beside the way
 def discover(work: CheckContext) -> None:
     """Find the server of an address. RFC 6186, autoconfig, guesses."""
     with work.step("discover") as step:
-        found = lookup.discovered(work.question.account, min(work.left, 20))
+        found = lookup.discover_server(work.question.account, min(work.left, 20))
         winner = found.winner
         if winner is None:
             step.text = f"no source names a POP3 server for {found.domain}"
             step.details = [(f.source, f.note) for f in found.findings if f.note]
-        work.target = lookup.chosen(found)
+        work.target = lookup.choose_server(found)
         if winner is not None:
             step.text = f"{winner.source} -> {winner.host}:{winner.port}"
         _check_vouched(work, step, found)
@@ -71,11 +71,11 @@ def connect(work: CheckContext) -> None:
             seconds = min(work.question.options.connect_seconds, work.left)
             found = name_resolution.addresses(work.target, work.question.options, seconds)
         except ServerUnreachableError as error:
-            _unresolved(work, step, error)
+            _report_unresolved(work, step, error)
             raise CheckAborted from error
         socks, troubles = _try_all(work, step, found)
         if not socks:
-            _nobody(work, step, troubles)
+            _report_unreachable(work, step, troubles)
             raise CheckAborted
         _check_ipv6(work, step, socks, troubles)
         work.address, sock = next(iter(socks.items()))
@@ -144,13 +144,13 @@ def _check_ipv6(
         work.warn(step, "ipv6-broken", text, {"addresses": failed})
 
 
-def _unresolved(work: CheckContext, step: Step, error: ServerUnreachableError) -> None:
+def _report_unresolved(work: CheckContext, step: Step, error: ServerUnreachableError) -> None:
     """Tell what the mail domain offers instead of a name that does not resolve."""
     next_commands = []
     user = work.target.user or work.question.account
     if "@" in user:
         domain = user.rpartition("@")[2]
-        winner = lookup.quietly(user, min(work.left, 3))
+        winner = lookup.find_server(user, min(work.left, 3))
         if winner is not None and winner.host != work.target.host:
             step.details.append((f"{domain} publishes", f"{winner.host}:{winner.port}"))
             next_commands = [
@@ -159,21 +159,25 @@ def _unresolved(work: CheckContext, step: Step, error: ServerUnreachableError) -
     work.fail(step, error, *next_commands)
 
 
-def _nobody(work: CheckContext, step: Step, troubles: dict[str, ServerUnreachableError]) -> None:
+def _report_unreachable(
+    work: CheckContext, step: Step, troubles: dict[str, ServerUnreachableError]
+) -> None:
     """Tell why no address took a connection, and which port beside it does."""
     error = next(iter(troubles.values()))
     next_commands = []
     for port, tls in USUAL_PORTS:
         if port == work.target.port:
             continue
-        address = next((a for a in troubles if _takes(a, port, min(A_MOMENT, work.left))), None)
+        address = next(
+            (a for a in troubles if _accepts_connection(a, port, min(A_MOMENT, work.left))), None
+        )
         if address is not None:
             step.details.append(("note", f"port {port} of {address} accepts connections"))
             next_commands.append(suggestions.check_command(work.question, port=port, tls=tls))
     work.fail(step, error, *next_commands)
 
 
-def _takes(address: str, port: int, seconds: float) -> bool:
+def _accepts_connection(address: str, port: int, seconds: float) -> bool:
     try:
         socket.create_connection((address, port), seconds).close()
     except OSError:

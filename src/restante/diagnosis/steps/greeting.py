@@ -47,7 +47,7 @@ def greet(work: CheckContext) -> None:
         work.report.facts["greeting"] = greeting.line
 
 
-def patient(work: CheckContext) -> None:
+def shorten_first_wait(work: CheckContext) -> None:
     """Make the first wait for a greeting a short one; see `_silent`."""
     session = work.session
     if session.tls is None:
@@ -106,9 +106,11 @@ def capabilities(work: CheckContext) -> None:
             except RemoteError as error:
                 leave_capa_out(work, error)
                 session = work.session
-        step.text = told(session.capabilities) if session.options.capa else "left out"
+        step.text = (
+            format_capabilities(session.capabilities) if session.options.capa else "left out"
+        )
         if session.before_tls is not None:
-            step.text = changed(session.before_tls, session.capabilities)
+            step.text = describe_changes(session.before_tls, session.capabilities)
         work.report.facts["capabilities"] = session.capabilities
 
 
@@ -122,7 +124,9 @@ def leave_capa_out(work: CheckContext, error: RemoteError) -> None:
         wire = connect.reconnect(work, without.options)
         try:
             wire.begin()
-            wire.run(sessions.open_(wire.session) if secured else sessions.greet(wire.session))
+            wire.run(
+                sessions.prepare_login(wire.session) if secured else sessions.greet(wire.session)
+            )
         except RemoteError:
             wire.close()
             raise
@@ -134,15 +138,15 @@ def leave_capa_out(work: CheckContext, error: RemoteError) -> None:
     work.session.inherit_oddities(without)
 
 
-def changed(before: dict[str, str] | None, after: dict[str, str] | None) -> str:
+def describe_changes(before: dict[str, str] | None, after: dict[str, str] | None) -> str:
     """Return how capabilities changed with TLS."""
-    old, new = told(before).split(), told(after).split()
+    old, new = format_capabilities(before).split(), format_capabilities(after).split()
     plus = [f"+{entry}" for entry in new if entry not in old]
     minus = [f"-{entry}" for entry in old if entry not in new]
     return "with TLS: " + (" ".join([*plus, *minus]) or "the same")
 
 
-def told(capabilities: dict[str, str] | None) -> str:
+def format_capabilities(capabilities: dict[str, str] | None) -> str:
     """Return capabilities in a line."""
     if capabilities is None:
         return "none: the server does not support CAPA"

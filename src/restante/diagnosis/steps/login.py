@@ -95,7 +95,7 @@ def _connect_again(work: CheckContext) -> None:
     work.wire = connect.reconnect(work, work.session.options)
     work.session.inherit_secrets(before)
     work.online.begin()
-    work.run(sessions.open_(work.session))
+    work.run(sessions.prepare_login(work.session))
 
 
 def _explain(work: CheckContext, step: Step, error: RemoteError, password: str) -> None:

@@ -39,11 +39,11 @@ class MessageInspector:
 
     def feed(self, piece: bytes) -> None:
         """Look at the next octets."""
-        self._look(piece)
+        self._inspect(piece)
         self.octets += len(piece)
         self._last = piece[-1:]
 
-    def _look(self, piece: bytes) -> None:
+    def _inspect(self, piece: bytes) -> None:
         if "nul" not in self.found and (place := piece.find(b"\0")) >= 0:
             self.found["nul"] = self.octets + place
         if "bare-lf" not in self.found and piece.count(b"\n") != piece.count(b"\r\n"):
@@ -117,7 +117,7 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
             contents.feed(piece)
         maildrop.check_end(work.session, entry.number, ended[0])
     except ServerRefusedError as refused:
-        _refused(work, step, refused, entry)
+        _report_refused(work, step, refused, entry)
         return
     except (ReplyTimeoutError, TruncatedReplyError, ConnectionLostError) as error:
         _count(error, contents, entry)
@@ -133,7 +133,7 @@ def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInf
         _warn(work, step, name, text, entry, place)
 
 
-def _refused(
+def _report_refused(
     work: CheckContext, step: Step, refused: ServerRefusedError, entry: MessageInfo
 ) -> None:
     """Put down a message that the server does not give out; the others are fetched all the same."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.client import mail_address
 from restante.client import session as sessions
-from restante.client.tls import trusting, unverified
+from restante.client.tls import unverified_context, verifying_context
 from restante.diagnosis import certificate, port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
@@ -57,7 +57,7 @@ def implicit_tls_step(work: CheckContext) -> None:
             if error.id == "plain-on-tls":
                 _name_what_speaks(work, error)
                 raise
-            _distrusted(work, step, error)
+            _report_distrust(work, step, error)
         except ConnectionLostError:
             _name_what_speaks(work, None)
             raise
@@ -76,7 +76,7 @@ def stls_step(work: CheckContext) -> None:
                 if error.id == "stls-missing":
                     _suggest_implicit(work, step)
                 raise
-            _distrusted(work, step, error)
+            _report_distrust(work, step, error)
         except RemoteError as error:
             leave_capa_out(work, error)
         if work.session.tls is None:
@@ -97,21 +97,23 @@ def report_tls(work: CheckContext, step: Step) -> None:
     if facts is not None:
         work.report.facts["tls"]["certificate"] = facts.as_json()
         name = next(iter(facts.names), facts.subject)
-        proven = work.session.options.context is None or _verifies(work.session.options)
+        proven = work.session.options.context is None or _requires_verification(
+            work.session.options
+        )
         chain = "chain complete" if proven else "not verified"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
         if facts.ends_soon and work.question.mind_renewal:
             text = f"it expires on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
             work.warn(step, "tls-soon", text, {"days_left": facts.days_left})
     if not work.question.verify:
-        _judge(work, step)
+        _warn_unverified(work, step)
 
 
-def _verifies(options: Options) -> bool:
+def _requires_verification(options: Options) -> bool:
     return options.context is not None and options.context.verify_mode == ssl.CERT_REQUIRED
 
 
-def _distrusted(work: CheckContext, step: Step, error: SecurityError) -> None:
+def _report_distrust(work: CheckContext, step: Step, error: SecurityError) -> None:
     """Inspect the rejected certificate, and abort the check."""
     seen = inspect_unverified(work)
     _explain(work, step, error, seen)
@@ -127,13 +129,13 @@ def _distrusted(work: CheckContext, step: Step, error: SecurityError) -> None:
 def _begin(wire: SocketDriver) -> None:
     """Go up to where a login may begin."""
     wire.begin()
-    wire.run(sessions.open_(wire.session))
+    wire.run(sessions.prepare_login(wire.session))
 
 
 def inspect_unverified(work: CheckContext) -> TlsObservation:
     """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
     seen = TlsObservation()
-    for context in (unverified(), lenient_context()):
+    for context in (unverified_context(), lenient_context()):
         options = replace(work.question.options, context=context, trace=None)
         with contextlib.suppress(RemoteError):
             wire = connect.reconnect(work, options)
@@ -159,7 +161,7 @@ def inspect_unverified(work: CheckContext) -> TlsObservation:
 
 def lenient_context() -> ssl.SSLContext:
     """Return settings that take whatever the library still can, to see what a server has."""
-    context = unverified()
+    context = unverified_context()
     with contextlib.suppress(ssl.SSLError):
         context.set_ciphers("ALL:@SECLEVEL=0")
     import warnings
@@ -179,7 +181,7 @@ def _explain(work: CheckContext, step: Step, error: SecurityError, seen: TlsObse
         if seen.version:
             step.details.append(("server uses", f"{seen.version} {seen.cipher}"))
         return
-    context = work.question.trust or work.question.options.context or trusting()
+    context = work.question.trust or work.question.options.context or verifying_context()
     if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
         error.id = "tls-selfsigned"
     if error.id in ("tls-unknown-ca", "tls-chain"):
@@ -260,7 +262,7 @@ def _is_ours(work: CheckContext, name: str) -> bool:
     )
 
 
-def _judge(work: CheckContext, step: Step) -> None:
+def _warn_unverified(work: CheckContext, step: Step) -> None:
     """With -k: learn what verification would have said, and make it a warning."""
     options = replace(work.question.options, context=work.question.trust, trace=None)
     try:

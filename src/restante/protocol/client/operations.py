@@ -1,6 +1,6 @@
 """The client's commands, a function each: what to send, and how to read the answer.
 
-An operation knows no state and no socket: `pipeline.carry_out` runs one, `pipeline.pipelined` many.
+An operation knows no state and no socket: `pipeline.carry_out` runs one, `pipeline.pipeline` many.
 All readers raise ServerRefusedError for -ERR, ConnectionLostError if the connection ends, and
 MalformedReplyError if the reply is not POP3.
 """

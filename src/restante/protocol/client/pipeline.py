@@ -43,7 +43,7 @@ def carry_out(peer: ServerPeer, operation: Operation[T]) -> Dialogue[T]:
     return (yield from operation.read(peer))
 
 
-def pipelined(
+def pipeline(
     peer: ServerPeer,
     operations: Iterable[Operation[T]],
     window: int,

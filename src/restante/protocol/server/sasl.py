@@ -193,7 +193,7 @@ def _bound(channel: ConnectionSecurity) -> bool:
     return bool(channel.bindings)
 
 
-def _certified(channel: ConnectionSecurity) -> bool:
+def _has_certificate(channel: ConnectionSecurity) -> bool:
     return channel.certified
 
 
@@ -208,7 +208,7 @@ SERVER_MECHANISMS = {
         Mechanism("SCRAM-SHA-256", scram_with("SCRAM-SHA-256"), "RFC 7677", _always),
         Mechanism("SCRAM-SHA-1-PLUS", scram_with("SCRAM-SHA-1-PLUS"), "RFC 5802", _bound),
         Mechanism("SCRAM-SHA-1", scram_with("SCRAM-SHA-1"), "RFC 5802", _always),
-        Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _certified),
+        Mechanism("EXTERNAL", external, "RFC 4422 appendix A", _has_certificate),
         Mechanism("OAUTHBEARER", oauthbearer, "RFC 7628", _tls),
         Mechanism("XOAUTH2", xoauth2, "Google's and Microsoft's documentation", _tls),
         Mechanism("PLAIN", plain, "RFC 4616", _clear_text),

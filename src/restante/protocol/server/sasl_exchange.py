@@ -32,7 +32,7 @@ class SaslExchange:
         """Return the client's first response: the one that came with AUTH, or one asked for."""
         if self._initial is None:
             return (yield from self.challenge(challenge))
-        return b"" if self._initial == b"=" else _decoded(self._initial)
+        return b"" if self._initial == b"=" else _decode(self._initial)
 
     def challenge(self, challenge: bytes) -> Answer:
         """Send a challenge and return the response to it."""
@@ -41,10 +41,10 @@ class SaslExchange:
         response = strip_line_end(line, strict=self.session.settings.strict_line_ends)
         if response == b"*":
             raise Refusal("Authentication cancelled.")
-        return _decoded(response)
+        return _decode(response)
 
 
-def _decoded(text: bytes) -> bytes:
+def _decode(text: bytes) -> bytes:
     """Return what base64 stands for; foreign characters are not passed over."""
     try:
         return binascii.a2b_base64(text, strict_mode=True)

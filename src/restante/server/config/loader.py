@@ -133,10 +133,10 @@ def _problem(value: object, kind: Any, name: str, decode: Decode) -> Iterator[st
         found = msgspec.convert(value, kind, dec_hook=decode)
         CHECKS.get(name, lambda _: None)(found)
     except (msgspec.ValidationError, ValueError) as error:
-        yield f"{name}: {_told(error, kind)} (it is {value!r})"
+        yield f"{name}: {_describe(error, kind)} (it is {value!r})"
 
 
-def _told(error: Exception, kind: object) -> str:
+def _describe(error: Exception, kind: object) -> str:
     """Return a mistake in words; msgspec does not say which words it would take."""
     if not str(error).startswith("Invalid enum value"):
         return str(error)

@@ -60,14 +60,14 @@ class ConnectionAuthenticator:
         if need.method is AuthMethod.SCRAM:
             return self._check_answer(need)
         if need.method is not AuthMethod.PASSWORD:
-            return self._guarded(need)
+            return self._verify_throttled(need)
         cache = self._context.login_cache
         suspects = self._context.limits.throttle.has_recent_failures
         if cache is not None and not suspects(self._transport.address, need.user.lower()):
             identity = cache.cached_login(need.user, need.response)
             if identity is not None:
                 return identity
-        return self._guarded(need)
+        return self._verify_throttled(need)
 
     async def start_scram(self, need: StartScram) -> scram.ScramServer:
         """Give a challenge, but slowly to a client that failed or cancelled before."""
@@ -106,19 +106,19 @@ class ConnectionAuthenticator:
     async def _check_answer(self, need: Authenticate) -> Identity:
         """Check the answer to a challenge; a client that does not wait for that has failed."""
         try:
-            return await self._guarded(need, waited=self._waited)
+            return await self._verify_throttled(need, waited=self._waited)
         except asyncio.CancelledError:
             self._note_failure(need.user)
             raise
 
-    async def _guarded(self, need: Authenticate, *, waited: float = 0) -> Identity:
+    async def _verify_throttled(self, need: Authenticate, *, waited: float = 0) -> Identity:
         """Check credentials, but slowly for a client that failed before; log a failure.
 
         `waited` is in seconds, for a step of the same login. Raises GuessesError.
         """
         throttle, address = self._context.limits.throttle, self._transport.address
         # A guesser must not begin anew with Ann, aNn, and anN.
-        name, said = need.user.lower(), self._repeated(need)
+        name, said = need.user.lower(), self._repeated_credentials(need)
         async with throttle.one_at_a_time(address, name, said, LONGEST_DELAY - waited):
             try:
                 identity = await self._check(need)
@@ -131,7 +131,7 @@ class ConnectionAuthenticator:
             throttle.clear(address, name, said)
             return identity
 
-    def _repeated(self, need: Authenticate) -> bytes:
+    def _repeated_credentials(self, need: Authenticate) -> bytes:
         """Return credentials that a client sends the same each time; b"" if they always change."""
         if need.method in {AuthMethod.PASSWORD, AuthMethod.TOKEN}:
             return need.response.reveal()

@@ -72,8 +72,8 @@ class SessionBackend:
                 assert isinstance(need, NewTimestamp), need
                 met = f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
         except Exception as error:  # nothing unforeseen may reach the peer
-            raise self._denied(need, error) from error
-        return self._explained(need, met) if hasattr(met, "__await__") else met
+            raise self._refusal(need, error) from error
+        return self._fulfil_or_refuse(need, met) if hasattr(met, "__await__") else met
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return what to tell the peer; what only the administrator should know goes to the log."""
@@ -108,13 +108,13 @@ class SessionBackend:
             except Exception as error:  # noqa: BLE001  # the session can do without
                 self.error_reply(error)
 
-    async def _explained(self, need: Need[Any], work: Awaitable[T]) -> T:
+    async def _fulfil_or_refuse(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:
             return await work
         except Exception as error:  # nothing unforeseen may reach the peer
-            raise self._denied(need, error) from error
+            raise self._refusal(need, error) from error
 
-    def _denied(self, need: Need[Any], error: Exception) -> Refusal:
+    def _refusal(self, need: Need[Any], error: Exception) -> Refusal:
         """Return what to tell the peer; that a proven user gets no mail goes to the log."""
         if isinstance(need, Authenticate):
             self._record.user = need.user

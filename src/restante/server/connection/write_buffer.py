@@ -130,7 +130,7 @@ class WriteBuffer:
 
     def measure_unsent(self) -> int:
         """Note and return how many octets the peer has not taken yet."""
-        in_kernel = _unconfirmed(self.file)
+        in_kernel = _unconfirmed_octets(self.file)
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
         self._looked = asyncio.get_running_loop().time(), self.octets - self.unsent
         return self.unsent
@@ -148,7 +148,7 @@ class WriteBuffer:
         return taken_now - taken >= min(SLOWEST * (now - begun), waited) > 0
 
 
-def _unconfirmed(socket: int) -> int:
+def _unconfirmed_octets(socket: int) -> int:
     """Return how many octets the kernel holds for a peer.
 
     It holds megabytes, and asks for more only when a third of them is gone: for a slow peer that

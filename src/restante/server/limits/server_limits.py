@@ -53,7 +53,11 @@ class ServerLimits:
         sessions_per_user: int = MAX_PER_USER,
         count_loopback: bool = False,
     ) -> ServerLimits:
-        """Return limits of one process; `count_loopback`: also for this machine's own clients."""
+        """Return the limits of one process.
+
+        `connections` are allowed in all, `connections_per_address` from one client address, and
+        `sessions_per_user` for one account. `count_loopback` counts clients of this machine too.
+        """
         return cls(
             connections=CountLimit(connections),
             addresses=AddressLimit(connections_per_address, count_loopback=count_loopback),

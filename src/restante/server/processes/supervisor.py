@@ -43,7 +43,7 @@ class RestartBackoff:
     def __init__(self) -> None:
         self._crashes: Counter[int] = Counter()  # one after the other, by number of the worker
 
-    def after(self, number: int, lived: float) -> float:
+    def delay(self, number: int, lived: float) -> float:
         """Return the pause before the next start, by the lifetime of the last worker."""
         crashes = 0 if lived >= STEADY else self._crashes[number]
         self._crashes[number] = min(crashes + 1, 20)
@@ -86,8 +86,8 @@ class Supervisor:
                 self._take_over(self._gather(config))
                 while self._workers or not self._stopping:
                     pipes = [worker.tells_ready for worker in self._workers if not worker.ready]
-                    self._obey(signals.wait(self._patience(), pipes))
-                    self._bury()
+                    self._handle_signals(signals.wait(self._patience(), pipes))
+                    self._reap()
                     self._look_whether_ready()
                     self._renew_if_due()
                     self._start_if_due()
@@ -109,7 +109,7 @@ class Supervisor:
         self._due = dict.fromkeys(range(self._count), 0.0)
         self._start_if_due()
 
-    def _obey(self, signals: set[int]) -> None:
+    def _handle_signals(self, signals: set[int]) -> None:
         if signals & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
         elif signal.SIGHUP in signals and not self._stopping:
@@ -129,7 +129,7 @@ class Supervisor:
         kill_at = time.monotonic() + seconds + SLACK
         worker.kill_at = min(kill_at, worker.kill_at or kill_at)
 
-    def _bury(self) -> None:
+    def _reap(self) -> None:
         """Reap ended workers, and replace those that ended unexpectedly."""
         for worker in tuple(self._workers):
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
@@ -142,10 +142,10 @@ class Supervisor:
             code = os.waitstatus_to_exitcode(status)
             as_told = worker.kill_at is not None and code in (0, -signal.SIGTERM)
             log = self._log.info if as_told else self._log.error
-            log("worker_ended", worker=worker.pid, status=_told(code))
+            log("worker_ended", worker=worker.pid, status=_describe_exit(code))
             if worker.crew is self._crew and worker.kill_at is None:
                 now = time.monotonic()
-                pause = self._pauses.after(worker.number, now - worker.begun)
+                pause = self._pauses.delay(worker.number, now - worker.begun)
                 self._due[worker.number] = now + pause
 
     def _look_whether_ready(self) -> None:
@@ -201,7 +201,7 @@ class Supervisor:
                 worker = workers.start(self._crew, number, self._columns[0], self._inherited)
             except OSError as error:
                 self._log.error("worker_not_started", problem=error.strerror)
-                self._due[number] = now + FIRST_PAUSE + self._pauses.after(number, 0)
+                self._due[number] = now + FIRST_PAUSE + self._pauses.delay(number, 0)
                 continue
             self._workers.append(worker)
             self._columns.remove(worker.column)
@@ -220,7 +220,7 @@ class Supervisor:
         return max(0.0, min(times) - time.monotonic()) if times else None
 
 
-def _told(code: int) -> str:
+def _describe_exit(code: int) -> str:
     """Return how a process ended, in words."""
     if code >= 0:
         return f"exit {code}"

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from restante.server.tls.key_fitting import fitting
+from restante.server.tls.key_fitting import requirements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,7 +51,7 @@ class LoadedCertificate:
     names: frozenset[str]  # of hosts, in lower case; "*.example.com" stands for one label more
     end_point: bytes  # the channel binding tls-server-end-point: RFC 5929 section 4; may be empty
     stamp: Fingerprint  # of the files, before they were read
-    fitting: Fitting  # which clients can use it
+    requirements: Fitting  # which clients can use it
 
 
 def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> LoadedCertificate:
@@ -75,7 +75,7 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
         names, end_point = _names(certificate), _end_point(certificate)
     except (ValueError, x509.DuplicateExtension) as error:
         raise CertificateError(f"{pair.certificate}: {error}") from error
-    fits = fitting(certificate, context)
+    fits = requirements(certificate, context)
     return LoadedCertificate(pair, certificate, context, names, end_point, seen, fits)
 
 

@@ -39,7 +39,7 @@ class CertificateLog:
             self._refused[pair] = problem
             self._log.warning("certificates", problem=problem)
 
-    def loaded(self, loaded: LoadedCertificate) -> None:
+    def log_loaded(self, loaded: LoadedCertificate) -> None:
         """Tell which certificate took the place of another, and what is wrong with its dates."""
         self._refused.pop(loaded.pair, None)
         file, certificate = loaded.pair.certificate, loaded.certificate

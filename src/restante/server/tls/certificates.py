@@ -52,13 +52,13 @@ class Certificates:
         """Whether there is a choice."""
         return len(self._pairs) > 1
 
-    def chosen(self, hello: Hello) -> ssl.SSLContext:
+    def choose(self, hello: Hello) -> ssl.SSLContext:
         """Return the context with the certificate for a client that begins so."""
-        found = self._found(hello.name.decode("ascii", errors="replace"))
-        usable = [loaded for loaded in found if loaded.fitting.suits(hello)]
+        found = self._find(hello.name.decode("ascii", errors="replace"))
+        usable = [loaded for loaded in found if loaded.requirements.is_met_by(hello)]
         now = datetime.now(UTC)
         usable.sort(key=lambda loaded: not is_valid(loaded.certificate, now))
-        likely = [loaded for loaded in found if loaded.fitting.kind == RSA]
+        likely = [loaded for loaded in found if loaded.requirements.kind == RSA]
         return [*usable, *likely, *found][0].context
 
     def context(self) -> ssl.SSLContext:
@@ -79,7 +79,7 @@ class Certificates:
                 if self._log:
                     self._log.load_failed(loaded.pair, str(error))
             else:
-                self._tell(self._loaded[place])
+                self._log_loaded(self._loaded[place])
 
     def log_expiring(self) -> None:
         """Tell once a day of certificates that have expired, or soon will."""
@@ -93,7 +93,7 @@ class Certificates:
         _check_used(loaded_now)
         self._loaded = loaded_now
         for loaded in self._loaded:
-            self._tell(loaded)
+            self._log_loaded(loaded)
 
     def end_point_binding(self, context: ssl.SSLContext) -> bytes:
         """Return the binding data of the certificate that a connection used, if it has some."""
@@ -106,16 +106,16 @@ class Certificates:
             loaded.context.sni_callback = self._choose
         return loaded
 
-    def _tell(self, loaded: LoadedCertificate) -> None:
+    def _log_loaded(self, loaded: LoadedCertificate) -> None:
         if self._log:
-            self._log.loaded(loaded)
+            self._log.log_loaded(loaded)
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-        contexts = [loaded.context for loaded in self._found(name or "")]
+        contexts = [loaded.context for loaded in self._find(name or "")]
         if connection.context not in contexts:
             connection.context = contexts[0]
 
-    def _found(self, name: str) -> list[LoadedCertificate]:
+    def _find(self, name: str) -> list[LoadedCertificate]:
         """Return the certificates for a name that a client asks for; at least one."""
         host = name.lower().removesuffix(".")
         found = [loaded for loaded in self._loaded if host and _matches(host, loaded.names)]
@@ -126,12 +126,13 @@ class Certificates:
 def _check_used(all_loaded: Sequence[LoadedCertificate]) -> None:
     """Raise CertificateError: no client would ever get one of the certificates."""
     for place, loaded in enumerate(all_loaded):
-        before = [one for one in all_loaded[:place] if one.fitting.kind == loaded.fitting.kind]
+        kind = loaded.requirements.kind
+        before = [one for one in all_loaded[:place] if one.requirements.kind == kind]
         names = frozenset[str]().union(*(one.names for one in before))
         if before and loaded.names <= names:
             raise CertificateError(
                 f"{loaded.pair.certificate}: never used, because {before[0].pair.certificate} comes"
-                f" first and has the same names and the same kind of key ({loaded.fitting.kind})"
+                f" first and has the same names and the same kind of key ({kind})"
             )
 
 

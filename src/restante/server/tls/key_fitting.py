@@ -33,7 +33,7 @@ class Fitting:
     suites: frozenset[int] = frozenset()  # the same
     group: int | None = None  # the same, where the client names groups
 
-    def suits(self, hello: Hello) -> bool:
+    def is_met_by(self, hello: Hello) -> bool:
         """Tell whether the client of a ClientHello can use the certificate."""
         if TLS_1_3 in hello.versions:
             return bool(self.signatures & hello.signatures)
@@ -44,7 +44,7 @@ class Fitting:
         )
 
 
-def fitting(certificate: x509.Certificate, context: ssl.SSLContext) -> Fitting:
+def requirements(certificate: x509.Certificate, context: ssl.SSLContext) -> Fitting:
     """Return what the clients of a certificate must offer, where a context serves it."""
     match certificate.public_key():
         case rsa.RSAPublicKey():

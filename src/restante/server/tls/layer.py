@@ -78,7 +78,7 @@ class ServerTlsLayer(TlsLayer):
             self._out.write(ILLEGAL_PARAMETER)
             raise TlsError("the client asks for a server name that is not ASCII")
         self._choosing = False
-        self._object.context = self._certificates.chosen(hello)
+        self._object.context = self._certificates.choose(hello)
         return True
 
     @property

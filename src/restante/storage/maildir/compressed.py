@@ -141,11 +141,11 @@ class Compressed:
                     if not piece and not data:
                         break
         except _BROKEN as error:
-            raise self._damaged(str(error)) from error
+            raise self._damaged_error(str(error)) from error
         if not inner.eof:
-            raise self._damaged("it breaks off")
+            raise self._damaged_error("it breaks off")
 
-    def _damaged(self, why: str) -> UnreadableError:
+    def _damaged_error(self, why: str) -> UnreadableError:
         return UnreadableError(errno.EBADMSG, f"it is stored with {self._kind}, and damaged: {why}")
 
 

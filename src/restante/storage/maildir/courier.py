@@ -31,7 +31,7 @@ class CourierUniqueIds:
 
     list_file = "courierpop3dsizelist"
 
-    def listed(self, text: bytes) -> Iterator[tuple[str, str]]:
+    def parse_list(self, text: bytes) -> Iterator[tuple[str, str]]:
         """Yield the base names and unique-ids that a list gives; lines that are damaged give none.
 
         A name's last line counts.
@@ -49,7 +49,7 @@ class CourierUniqueIds:
                     _unique_id(**found.groupdict()),
                 )
 
-    def unlisted(self, base: str) -> str | None:  # noqa: ARG002  # as the protocol has it
+    def uid_of_unlisted(self, base: str) -> str | None:  # noqa: ARG002  # as the protocol has it
         """Return None: Courier has numbered every message that clients know."""
         return None
 

@@ -27,7 +27,7 @@ class DovecotUniqueIds:
     def __init__(self, text: str) -> None:
         self._format = DovecotFormat(text)
 
-    def listed(self, text: bytes) -> Iterator[tuple[str, str]]:
+    def parse_list(self, text: bytes) -> Iterator[tuple[str, str]]:
         """Yield the base names and unique-ids that a list gives; lines that are damaged give none.
 
         A name's last line counts.
@@ -35,16 +35,16 @@ class DovecotUniqueIds:
         head, lines = lines_of(text)
         version, *fields = head.split(b" ")
         validity = next((_number(field[1:]) for field in fields if field.startswith(b"V")), None)
-        return self._listed(lines, validity) if version == b"3" and validity else iter(())
+        return self._parse_lines(lines, validity) if version == b"3" and validity else iter(())
 
-    def unlisted(self, base: str) -> str | None:
+    def uid_of_unlisted(self, base: str) -> str | None:
         """Return the unique-id of a message that is not in the list, None where it has none."""
         if not self._format.by_name:
             return None
         name = os.fsencode(base)
         return self._format(FormatValues(filename=name, guid=name))
 
-    def _listed(self, lines: Iterable[bytes], validity: int) -> Iterator[tuple[str, str]]:
+    def _parse_lines(self, lines: Iterable[bytes], validity: int) -> Iterator[tuple[str, str]]:
         for line in lines:
             fields, _, name = line.partition(b" :")
             first, *more = fields.split(b" ")

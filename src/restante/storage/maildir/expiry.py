@@ -114,5 +114,5 @@ def _messages(
 
 def _came(entry: MaildirEntry, status: os.stat_result) -> float:
     """Return when a message came, in seconds since 1970."""
-    named = max(filenames.delivered(name) for _, name in entry.all_names)
+    named = max(filenames.delivery_time(name) for _, name in entry.all_names)
     return max(named, status.st_mtime)

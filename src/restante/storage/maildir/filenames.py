@@ -32,7 +32,7 @@ def unique_id(base: str) -> str:
     return base if is_valid_uid(base) else hashed_uid(base)
 
 
-def can_be_kept(uid: str) -> bool:
+def is_sendable_uid(uid: str) -> bool:
     """Tell whether a unique-id that another server gave can be sent.
 
     It may be longer than RFC 1939 allows, as Dovecot's are where names are long: with another one,
@@ -63,7 +63,7 @@ def is_trashed(name: str) -> bool:
     return "T" in name.partition(":2,")[2]
 
 
-def delivered(base: str) -> int:
+def delivery_time(base: str) -> int:
     """Return when a message was delivered, in seconds since 1970; 0 where the name does not say."""
     found = _TIME.match(base)
     return int(found[0]) if found else 0

@@ -72,7 +72,7 @@ def print_of(status: os.stat_result) -> Print:
     return status.st_size, status.st_mtime_ns
 
 
-def belongs(status: os.stat_result, owner: int) -> bool:
+def may_be_message(status: os.stat_result, owner: int) -> bool:
     """Tell whether a file may be a message in a folder of this owner; -1 allows any.
 
     A server that is not root cannot give away what it delivers into another user's folder. So its

@@ -22,7 +22,7 @@ from restante.storage.interfaces import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
-from restante.storage.maildir.identity import Evidence, Verdict, belongs
+from restante.storage.maildir.identity import Evidence, Verdict, may_be_message
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
 from restante.storage.maildir.scan import CUR, MOST_LOOKS, NEW, inodes_agree, relocate
@@ -125,7 +125,7 @@ class MaildirMaildrop:
             stored = _at_hand(file, octets, lines)
             compressed = None
             if stored is None or stored[:1] in FIRST_OCTETS:
-                compressed = _compressed(file, stored, octets, entry.key, wait=wait)
+                compressed = _detect_compression(file, stored, octets, entry.key, wait=wait)
             if compressed:
                 path = f"{self._folder}/{entry.path}"
                 return open_plain(file, compressed, path, self._folder)
@@ -148,7 +148,7 @@ class MaildirMaildrop:
         evidence = self._evidence
         if evidence.inodes_agree and status.st_ino != entry.inode:
             raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
-        if not belongs(status, self._snapshot.owner):
+        if not may_be_message(status, self._snapshot.owner):
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
         if evidence.judge(entry, status) is Verdict.OTHER:
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
@@ -233,7 +233,7 @@ class MaildirMaildrop:
         return again.gone
 
 
-def _compressed(
+def _detect_compression(
     file: int, stored: bytes | None, octets: int, base: str, *, wait: bool
 ) -> Compressed | None:
     """Return how a message is compressed, if it is. Raises OSError: it cannot be read."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
 from restante.storage.maildir import filenames, size_cache
-from restante.storage.maildir.identity import belongs, print_of
+from restante.storage.maildir.identity import may_be_message, print_of
 from restante.storage.maildir.scan import CUR, NEW, MaildirEntry, list_messages
 from restante.storage.maildir.snapshot import FolderStamp, MaildirSnapshot, sizes_changed
 from restante.storage.maildir.uidlist import uid_function
@@ -80,12 +80,12 @@ def list_anew(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -
         there = [(e, size) for e, size in zip(entries, octets, strict=True) if size is not None]
         entries, octets = [e for e, _ in there], [size for _, size in there]
     contents = MessageList(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
-    prints = {} if settled else dict(_prints(entries, held.folders))
+    prints = {} if settled else dict(_identities(entries, held.folders))
     plain = not any(entry.others or entry.copied for entry in entries)
     return ScanResult(tuple(entries), contents, exact, prints, plain)
 
 
-def _prints(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple[int, Print]]:
+def _identities(entries: Sequence[MaildirEntry], folders: Folders) -> Iterator[tuple[int, Print]]:
     """Look at the files, some of which came a moment ago."""
     for entry in entries:
         status = None
@@ -104,14 +104,14 @@ def update(
     """
     if not known.plain or known.owner != held.owner:
         return None  # when a name goes, another file or name may take its key
-    fresh, gone = _changed(known, stamp, held.folders)
+    fresh, gone = _find_changes(known, stamp, held.folders)
     if len(fresh) + len(gone[NEW]) + len(gone[CUR]) > FEW:
         return None
     entries, octets, uids = known.columns()
     if gone[NEW] or gone[CUR]:
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    if any(each.status.st_nlink > 1 for each in fresh) and _shared(fresh, entries):
+    if any(each.status.st_nlink > 1 for each in fresh) and _is_is_shared(fresh, entries):
         return None  # a file with several names: the long look joins them
     added = [each.entry for each in fresh]
     found, exact = size_cache.sizes_of_new(added, entries, held)
@@ -135,7 +135,7 @@ class Fresh(NamedTuple):
     status: os.stat_result
 
 
-def _changed(
+def _find_changes(
     known: MaildirSnapshot, stamp: FolderStamp, folders: Folders
 ) -> tuple[list[Fresh], list[Mapping[str, int]]]:
     """Return the fresh names of both folders, and the inodes of those gone from each, by name."""
@@ -147,7 +147,7 @@ def _changed(
             fresh += [
                 Fresh(MaildirEntry(filenames.base_name(n), folder, n, i), s) for n, i, s in here
             ]
-    return [each for each in fresh if belongs(each.status, known.owner)], gone
+    return [each for each in fresh if may_be_message(each.status, known.owner)], gone
 
 
 def _prints_now(
@@ -160,7 +160,7 @@ def _prints_now(
     return prints | {each.entry.inode: print_of(each.status) for each in fresh}
 
 
-def _shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
+def _is_is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
     """Tell whether a fresh name is one more of a file that is there."""
     inodes = {entry.inode for entry in others} | {each.entry.inode for each in fresh}
     return len(inodes) < len(others) + len(fresh)

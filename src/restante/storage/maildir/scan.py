@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from restante.storage.fs import UNWRITABLE, open_folder, open_folder_if_there
 from restante.storage.maildir import filenames
-from restante.storage.maildir.identity import belongs
+from restante.storage.maildir.identity import may_be_message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -164,7 +164,7 @@ def relocate(known: Sequence[MaildirEntry], folders: Folders) -> FoundAgain:
     for place, entry in enumerate(known):
         here = by_inode.get(entry.inode)
         if here is not None:
-            found[place] = _renamed(entry, here)
+            found[place] = _with_present_names(entry, here)
         if strange and entry.base in strange:
             unclear.add(place)
         elif here is None:
@@ -172,7 +172,7 @@ def relocate(known: Sequence[MaildirEntry], folders: Folders) -> FoundAgain:
     return FoundAgain(found, frozenset(gone), frozenset(unclear))
 
 
-def _renamed(entry: MaildirEntry, now: MaildirEntry) -> MaildirEntry:
+def _with_present_names(entry: MaildirEntry, now: MaildirEntry) -> MaildirEntry:
     """Return an entry with the names that it has now.
 
     The name that was known stays the first, else comes one most like it: it shows what the file is.
@@ -256,7 +256,7 @@ def _copies(same: list[MaildirEntry]) -> Iterator[MaildirEntry]:
 
 def _belongs(entry: MaildirEntry, folders: Folders, owner: int) -> bool:
     try:
-        return belongs(_status(entry, folders), owner)
+        return may_be_message(_status(entry, folders), owner)
     except FileNotFoundError:
         return False
     except OSError:

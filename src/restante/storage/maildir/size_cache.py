@@ -105,7 +105,7 @@ def sizes_of(entries: Sequence[MaildirEntry], held: LockedMaildir) -> Sizes:
     sizes, fresh, left = _sizes_of(entries, held.folders, known)
     saved = fresh == known or save(known | fresh if left else fresh, held.root)
     if left and saved:
-        raise _uncounted(left)
+        raise _uncounted_error(left)
     return sizes
 
 
@@ -124,7 +124,7 @@ def sizes_of_new(
             known = {uid: size for uid, size in known.items() if uid in there}
         saved = save(known | fresh, held.root)
     if left and saved:
-        raise _uncounted(left)
+        raise _uncounted_error(left)
     return sizes
 
 
@@ -140,7 +140,7 @@ def correct(found: Mapping[MaildirEntry, int], held: LockedMaildir, messages: in
     save(known, held.root)
 
 
-def _uncounted(left: int) -> StoreError:
+def _uncounted_error(left: int) -> StoreError:
     return StoreError(f"{left} messages are not measured yet; the next login goes on")
 
 

@@ -64,7 +64,7 @@ class FolderStamp(NamedTuple):
         """Tell whether open folders, -1 for a missing one, have not changed. Raises OSError."""
         return _changed_folder(new) == self.new and _changed_folder(cur) == self.cur
 
-    def settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
+    def is_settled(self, part: Literal["new", "cur", "uidlist"], now: int) -> bool:
         """Tell whether a change from `now` on, in nanoseconds since 1970, would show."""
         modified: int = getattr(self, part).modified
         return modified + CLOCK_GRANULARITY < now
@@ -109,7 +109,7 @@ class MaildirSnapshot:
     @cached_property
     def trusted(self) -> bool:
         """Whether any change since shows in the stamp; if not, it is only good to compare with."""
-        return all(self.stamp.settled(part, self.begun) for part in ("new", "cur", "uidlist"))
+        return all(self.stamp.is_settled(part, self.begun) for part in ("new", "cur", "uidlist"))
 
     def names(self, folder: int) -> dict[str, int]:
         """Return the inodes of the files in NEW or in CUR, by name."""
@@ -134,9 +134,9 @@ class MaildirSnapshot:
     def still_holds(self, folder: int, now: FolderStamp) -> bool:
         """Tell whether NEW or CUR has surely not changed, where this is the stamp now."""
         if folder == NEW:
-            return self.stamp.new == now.new and self.stamp.settled("new", self.begun)
-        return self.stamp.cur == now.cur and self.stamp.settled("cur", self.begun)
+            return self.stamp.new == now.new and self.stamp.is_settled("new", self.begun)
+        return self.stamp.cur == now.cur and self.stamp.is_settled("cur", self.begun)
 
     def still_names(self, now: FolderStamp) -> bool:
         """Tell whether the other server's list has surely not changed since."""
-        return self.stamp.uidlist == now.uidlist and self.stamp.settled("uidlist", self.begun)
+        return self.stamp.uidlist == now.uidlist and self.stamp.is_settled("uidlist", self.begun)

@@ -19,7 +19,7 @@ from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.refresh import refresh
 from restante.storage.maildir.scan import Folders
 from restante.storage.maildir.snapshot import FolderStamp
-from restante.storage.maildir.uidlist import uid_function, unlisted
+from restante.storage.maildir.uidlist import uid_function, uid_of_unlisted
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class MaildirStore:
         with as_store_error("a message cannot be delivered", folder):
             root = self._open_or_make(owner, folder)
             try:
-                return unlisted(self._others, delivery.deliver(root, message))
+                return uid_of_unlisted(self._others, delivery.deliver(root, message))
             finally:
                 close_quietly(root)
 

@@ -28,13 +28,13 @@ class UniqueIds(Protocol):
     def list_file(self) -> str:
         """The name of its list in a Maildir."""
 
-    def listed(self, text: bytes) -> Iterator[tuple[str, str]]:
+    def parse_list(self, text: bytes) -> Iterator[tuple[str, str]]:
         """Yield the base names and unique-ids that a list gives; lines that are damaged give none.
 
         A name's last line counts.
         """
 
-    def unlisted(self, base: str) -> str | None:
+    def uid_of_unlisted(self, base: str) -> str | None:
         """Return the unique-id of a message that is not in the list, None where it has none."""
 
 
@@ -56,7 +56,7 @@ def uids_from_list(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str
     def unique_id(key: str) -> str:
         uid = known.get(key)
         if uid is None:
-            uid = unlisted(others, key)
+            uid = uid_of_unlisted(others, key)
             if uid in taken:
                 uid = filenames.hashed_uid(key)
         return uid
@@ -64,15 +64,15 @@ def uids_from_list(others: UniqueIds, known: Mapping[str, str]) -> Callable[[str
     return unique_id
 
 
-def unlisted(others: UniqueIds | None, key: str) -> str:
+def uid_of_unlisted(others: UniqueIds | None, key: str) -> str:
     """Return the unique-id of a message that no list has."""
-    uid = None if others is None else others.unlisted(key)
+    uid = None if others is None else others.uid_of_unlisted(key)
     return uid if uid is not None and _fits(uid) else filenames.unique_id(key)
 
 
 def read(others: UniqueIds, text: bytes) -> dict[str, str]:
     """Return the unique-ids that a list gives, by base name; no two are the same."""
-    by_name = {name: uid for name, uid in others.listed(text) if _fits(uid)}
+    by_name = {name: uid for name, uid in others.parse_list(text) if _fits(uid)}
     by_uid: dict[str, str] = {}
     for name, uid in by_name.items():
         by_uid.setdefault(uid, name)
@@ -89,7 +89,7 @@ def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
 
 def _fits(uid: str) -> bool:
     """Tell whether another server's unique-id can be sent; what looks like ours it may not be."""
-    return filenames.can_be_kept(uid) and not uid.startswith(filenames.HASHED)
+    return filenames.is_sendable_uid(uid) and not uid.startswith(filenames.HASHED)
 
 
 def _text(name: str, maildrop: int) -> bytes:

@@ -51,8 +51,8 @@ def deliver(place: MboxPaths, file: int, message: bytes) -> str:
     octets, digest = _as_stored(message)
     size = os.fstat(file).st_size
     last = pread_exactly(file, min(3, size), max(0, size - 3))
-    octets = _between(last) + octets
-    with journal.appending(place, file, octets) as end:
+    octets = _separator(last) + octets
+    with journal.journalled_append(place, file, octets) as end:
         _write(file, end, octets)
         os.fsync(file)
     return digest
@@ -79,7 +79,7 @@ def _as_stored(message: bytes) -> tuple[bytes, str]:
     return head + text + (b"\n" if unended else b"") + b"\n", digest
 
 
-def _between(last: bytes) -> bytes:
+def _separator(last: bytes) -> bytes:
     """Return what must stand before the next From-line, by the last octets of the file."""
     if not last or last.endswith((b"\n\n", b"\n\r\n")) or last in (b"\n", b"\r\n"):
         return b""

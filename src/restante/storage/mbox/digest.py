@@ -38,7 +38,7 @@ def measure(head: bytes, text: Iterable[bytes]) -> Measured:
     unquoting = Unquoting()
     digests: list[bytes] = []
 
-    def seen() -> Iterator[bytes]:
+    def chunks() -> Iterator[bytes]:
         last = b""
         for chunk in text:
             if digests or len(chunk) == CHUNK:
@@ -52,7 +52,7 @@ def measure(head: bytes, text: Iterable[bytes]) -> Measured:
         if last != b"\n":
             digest.update(b"\n")  # another program that writes the file anew adds one
 
-    size = size_on_wire(seen())
+    size = size_on_wire(chunks())
     quoted = bool(unquoting.quotes) and not unquoting.plain
     size -= unquoting.quotes if quoted else 0
     return Measured(digest.hexdigest(), size, quoted, tuple(digests) if len(digests) > 1 else ())

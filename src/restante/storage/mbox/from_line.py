@@ -38,7 +38,7 @@ def length(octets: bytes) -> int:
     return found.end()
 
 
-def anywhere(octets: bytes) -> bool:
+def may_contain(octets: bytes) -> bool:
     """Tell whether a From-line may begin in these octets, be it in the midst of a line."""
     ends = (line[-LONGEST:] for line in octets.split(b"\n") if b"From " in line)
     return any(_DATE.search(end) for end in ends)

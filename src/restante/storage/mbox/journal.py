@@ -41,7 +41,7 @@ class Begun(NamedTuple):
 
 
 @contextlib.contextmanager
-def appending(place: MboxPaths, file: int, octets: bytes) -> Iterator[int]:
+def journalled_append(place: MboxPaths, file: int, octets: bytes) -> Iterator[int]:
     """Have it known where these octets are being written: at the end of a locked mbox.
 
     Whoever writes them syncs them in the block; then the journal goes, durably, for it would have
@@ -136,7 +136,7 @@ def _is_left(file: int, begun: Begun) -> bool:
         return False
     text = pread_exactly(file, added, begun.size).lstrip(b"\n")
     if text.startswith(begun.head):
-        return not from_line.anywhere(text[4:])
+        return not from_line.may_contain(text[4:])
     return begun.head.startswith(text)
 
 

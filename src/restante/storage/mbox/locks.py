@@ -100,7 +100,7 @@ def mbox_locks(place: MboxPaths, file: int) -> Iterator[None]:
 
     Raises LockedByOtherError, OSError, StoreError.
     """
-    with _record_locked(place, file, stays_open=False):
+    with _hold_record_lock(place, file, stays_open=False):
         with _folder_writable():
             dotlock = take_dotlock(place, file)
         try:
@@ -118,7 +118,7 @@ def mbox_read_lock(place: MboxPaths, file: int) -> Iterator[int | None]:
     That is None for the file's end, and a place before it where a killed delivery wrote something
     that cannot be cut off now. Raises LockedByOtherError, OSError, StoreError.
     """
-    with _record_locked(place, file, stays_open=True) as writable:
+    with _hold_record_lock(place, file, stays_open=True) as writable:
         try:
             dotlock = take_dotlock(place, file)
         except OSError as error:
@@ -132,12 +132,12 @@ def mbox_read_lock(place: MboxPaths, file: int) -> Iterator[int | None]:
                 raise LockedByOtherError from error
             return
         try:
-            yield _mended(place, file) if writable else journal.promised_end(place, file)
+            yield _repair(place, file) if writable else journal.promised_end(place, file)
         finally:
             remove_dotlock(place, dotlock)
 
 
-def _mended(place: MboxPaths, file: int) -> int | None:
+def _repair(place: MboxPaths, file: int) -> int | None:
     """Undo what a killed process began; where the disk refuses, return where the mail ends."""
     try:
         journal.undo(place, file)
@@ -151,7 +151,7 @@ def _mended(place: MboxPaths, file: int) -> int | None:
 
 
 @contextlib.contextmanager
-def _record_locked(place: MboxPaths, file: int, *, stays_open: bool) -> Iterator[bool]:
+def _hold_record_lock(place: MboxPaths, file: int, *, stays_open: bool) -> Iterator[bool]:
     """Hold the record lock, and return whether it is one for writing.
 
     A lock that cannot be given back ends with the file; so that is an error only where the file

@@ -39,7 +39,7 @@ class Unquoting:
         chunk = self._held + chunk
         out, self._held = self._split(chunk)
         if b"From " in out:
-            out = self._unquoted(out)
+            out = self._unquote(out)
         elif out:
             self._at_line_start = out.endswith(b"\n")
         if self._held:
@@ -64,7 +64,7 @@ class Unquoting:
         run, word = last.groups()
         return chunk[:start] + run[1:], run[:1] + word
 
-    def _unquoted(self, out: bytes) -> bytes:
+    def _unquote(self, out: bytes) -> bytes:
         first = b"" if self._at_line_start else b"-"  # keeps the first line from beginning here
         self._at_line_start = out.endswith(b"\n")
         out = first + out

@@ -49,7 +49,7 @@ def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
     )
     if any(_own_line(now, index) for index in left):
         raise full
-    after = _left(now, removed, _moved(now, removed), os.fstat(file))
+    after = _without_removed(now, removed, _move_entries(now, removed), os.fstat(file))
     try:
         in_place_removal.remove(place, file, now.entries, removed)
     except OSError as error:
@@ -64,9 +64,9 @@ def _write_anew(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int
     name, new = make_temporary(place, place.new_file, 0o600)
     try:
         _make_alike(new, file)
-        for octets in _kept(file, now, removed):
+        for octets in _remaining_octets(file, now, removed):
             _write(new, octets)
-        after = _after(new, now, removed)
+        after = _new_snapshot(new, now, removed)
         old = os.fstat(file)
         os.utime(new, ns=(old.st_atime_ns, old.st_mtime_ns))
         os.fsync(new)
@@ -93,7 +93,7 @@ def _make_alike(new: int, old: int) -> None:
     os.fchmod(new, status.st_mode & 0o7777)
 
 
-def _kept(file: int, now: MboxSnapshot, removed: set[int]) -> Iterator[bytes]:
+def _remaining_octets(file: int, now: MboxSnapshot, removed: set[int]) -> Iterator[bytes]:
     """Return the file's octets that stay, and the lines that keep messages what they are."""
     place = 0
     for index, entry in enumerate(now.entries):
@@ -123,17 +123,17 @@ def _own_line(now: MboxSnapshot, index: int) -> bytes:
     return b""
 
 
-def _after(file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
+def _new_snapshot(file: int, now: MboxSnapshot, removed: set[int]) -> MboxSnapshot:
     """Return what the new file holds. Raises StoreError: not what it should, so it is not used."""
     status = os.fstat(file)
     left = [index for index in range(len(now.entries)) if index not in removed]
-    entries = _moved(now, removed)
+    entries = _move_entries(now, removed)
     if any(_own_line(now, index) for index in left):
         entries = scanner.scan(file, status.st_size)
-    return _left(now, removed, entries, status)
+    return _without_removed(now, removed, entries, status)
 
 
-def _left(
+def _without_removed(
     now: MboxSnapshot, removed: set[int], entries: list[MboxEntry], status: os.stat_result
 ) -> MboxSnapshot:
     """Return what is there without the removed messages. Raises StoreError: not the same ones."""
@@ -149,7 +149,7 @@ def _left(
     )
 
 
-def _moved(now: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
+def _move_entries(now: MboxSnapshot, removed: set[int]) -> list[MboxEntry]:
     """Return the messages that are left, where they are if nothing was added."""
     entries, moved = [], 0
     for index, entry in enumerate(now.entries):

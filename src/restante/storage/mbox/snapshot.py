@@ -34,7 +34,7 @@ class FileStamp(NamedTuple):
         """Return a file's stamp."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
-    def settled(self, now: int) -> bool:
+    def is_settled(self, now: int) -> bool:
         """Tell whether a change from `now` on would show."""
         return max(self.modified, self.changed) + CLOCK_GRANULARITY < now
 
@@ -71,7 +71,7 @@ def refresh(file: int, known: MboxSnapshot | None, end: int | None = None) -> Mb
         return known
     entries = _grown(file, stamp, known) or scanner.scan(file, stamp.size)
     contents = MessageList(tuple(entry.size for entry in entries), scanner.unique_ids(entries))
-    return MboxSnapshot(stamp, stamp.settled(begun), tuple(entries), contents)
+    return MboxSnapshot(stamp, stamp.is_settled(begun), tuple(entries), contents)
 
 
 def _grown(file: int, stamp: FileStamp, known: MboxSnapshot | None) -> list[MboxEntry] | None:

@@ -51,9 +51,9 @@ def _ascii(field: bytes, *, parsed: bool) -> bytes:
         return b""
     text = " ".join(value.decode(errors="replace").split())
     try:
-        written = write_field(name, text) if parsed else _questioned(text)
+        written = write_field(name, text) if parsed else _encode_q(text)
     except Exception:  # noqa: BLE001  # email's parsers fail in many ways on what is no mail
-        written = _questioned(text)
+        written = _encode_q(text)
     return name + b": " + written.encode() + b"\r\n"
 
 
@@ -65,23 +65,23 @@ def write_field(name: bytes, text: str) -> str:
     if kind in _MIME:
         return _parameters(name.decode().strip(), text)
     if _STRUCTURED.fullmatch(kind):
-        return _questioned(text)
+        return _encode_q(text)
     return _words(text, len(name) + 2)
 
 
 def _addresses(text: str) -> str:
     """Rewrite the addresses of a list that are not ASCII, and leave the others as they are."""
     if set(":;") & set(_QUOTED.sub("", text)):  # groups, and routes
-        return _questioned(text)
+        return _encode_q(text)
     parts = [part.strip() for part in _ADDRESS.findall(text)]
-    return _folded([part if part.isascii() else _address(part) for part in parts if part], ", ")
+    return _fold([part if part.isascii() else _address(part) for part in parts if part], ", ")
 
 
 def _address(text: str) -> str:
     try:
         [(name, address)] = getaddresses([text]) if len(text) <= LONGEST_PART else []
     except ValueError:  # it is no one address
-        return _questioned(text)
+        return _encode_q(text)
     if not address.isascii():
         return f"{_phrase(name or 'Internationalized address')} removed:;"
     return f"{_phrase(name)} <{address}>" if name else address
@@ -97,10 +97,10 @@ def _phrase(name: str) -> str:
 def _parameters(name: str, text: str) -> str:
     """Rewrite the value of a MIME field: no encoded word may stand there."""
     if len(text) > LONGEST_PART:
-        return _questioned(text)
+        return _encode_q(text)
     field: str = policy.SMTP.header_factory(name, text).fold(policy=policy.SMTP)
     written = field.partition(":")[2].strip()
-    return written if written.isascii() and "=?" not in written else _questioned(text)
+    return written if written.isascii() and "=?" not in written else _encode_q(text)
 
 
 def _words(text: str, taken: int) -> str:
@@ -113,11 +113,11 @@ def _words(text: str, taken: int) -> str:
         return "(not shown)"
 
 
-def _questioned(text: str) -> str:
-    return _folded(text.encode("ascii", errors="replace").decode().split(" "), " ")
+def _encode_q(text: str) -> str:
+    return _fold(text.encode("ascii", errors="replace").decode().split(" "), " ")
 
 
-def _folded(parts: list[str], between: str) -> str:
+def _fold(parts: list[str], between: str) -> str:
     """Join parts, on more lines where one would be too long."""
     text = between.join(parts)
     if len(text) <= LINE:

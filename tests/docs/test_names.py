@@ -1,0 +1,55 @@
+"""Names in the source follow the glossary's rules."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src" / "restante"
+TWINS = {"client/aio.py", "client/blocking.py"}  # the two faces have the same classes
+PARTICIPLE = re.compile(
+    r"_?(\w+ed|begun|chosen|cut|drawn|found|given|gone|held|hung|kept|known|left|made|meant|said"
+    r"|seen|sent|shown|split|taken|told|written)"
+)
+VERBS = {"cut", "embed", "feed", "need", "split"}  # they look like participles
+
+
+def trees() -> Iterator[tuple[str, ast.Module]]:
+    """Yield each module's path below restante, and its syntax tree."""
+    for file in sorted(SOURCE.rglob("*.py")):
+        yield str(file.relative_to(SOURCE)), ast.parse(file.read_text())
+
+
+def is_property(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return any("property" in ast.unparse(each) for each in function.decorator_list)
+
+
+def test_class_names() -> None:
+    """No two modules define a class of the same name, except for the twins of the two faces."""
+    places: dict[str, set[str]] = defaultdict(set)
+    for module, tree in trees():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].add(module)
+    assert len(places) > 300
+    twice = {name: found for name, found in places.items() if len(found) > 1 and found != TWINS}
+    assert twice == {}
+
+
+def test_function_names() -> None:
+    """A function is named by a verb or by the noun that it returns, not by a past participle."""
+    found = [
+        f"{module}:{node.lineno}: {node.name}"
+        for module, tree in trees()
+        if not module.startswith("conformance/checks/")  # a check is named by what it looks for
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and PARTICIPLE.fullmatch(node.name)
+        and "_" not in node.name.lstrip("_")
+        and node.name.lstrip("_") not in VERBS
+        and not is_property(node)
+    ]
+    assert found == []
