@@ -14,6 +14,8 @@ import servers
 from mail import PASSWORD
 from place import OURS
 
+from support.process import free_port
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,7 +41,7 @@ def encrypted(place: Place) -> None:
 
 @contextlib.contextmanager
 def _bare(place: Place, folder: Path) -> Iterator[Running]:
-    port, home = servers.free_port(), folder / "bare"
+    port, home = free_port(), folder / "bare"
     home.mkdir()
     servers.certified(home)
     program = Path(__file__).parent / "bare_tls.py"

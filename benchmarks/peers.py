@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mail import PASSWORD
-from servers import Running, certified, crypted, free_port, running
+from servers import Running, certified, crypted, running
+
+from support.dovecot import ONE_OWNER, OWNER, STORED_PASSWORDS, set_up
+from support.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,57 +24,25 @@ COURIER = (
     BUILD / "courier"
 )  # Debian's packages, unpacked: they cannot be installed beside Dovecot's
 TWISTED = BUILD / "twisted"  # a virtual environment
-NOBODY = 65_534 if os.getuid() == 0 else os.getuid()
+NOBODY = OWNER[0]
 
-DOVECOT = """
-base_dir = {folder}/run
-state_dir = {folder}/run
-log_path = {folder}/log
-protocols = pop3
-listen = 127.0.0.1
+_TLS = """\
 ssl = yes
 ssl_cert = <{certificate}
 ssl_key = <{key}
-disable_plaintext_auth = no
-default_internal_user = {user}
-default_login_user = {login}
-mail_location = maildir:{mail}/%u
-passdb {{
-  driver = passwd-file
-  args = {folder}/users
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={uid} home={folder}/home/%u
-}}
 service pop3-login {{
-  chroot =
-  {login_tuning}
-  inet_listener pop3 {{
-    port = {port}
-  }}
   inet_listener pop3s {{
     port = {tls_port}
   }}
 }}
-service pop3 {{
-  {pop3_tuning}
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-{tuning}
 """
 
 # What an expert sets for POP3 on one core: processes that serve one client after the other, logins
 # remembered, nothing synced, no flags written, sizes from the names, no statistics.
-_LOGIN = "service_count = 0\n  process_min_avail = 1\n  client_limit = 5000"
-_POP3 = "service_count = 0\n  process_min_avail = 4\n  process_limit = 5000"
-_SHARED = "service_count = 0\n  process_min_avail = 1\n  client_limit = 100"
-_TUNING = """
+_LOGIN = "service_count = 0\n process_min_avail = 1\n client_limit = 5000"
+_POP3 = "service_count = 0\n process_min_avail = 4\n process_limit = 5000"
+_SHARED = "service_count = 0\n process_min_avail = 1\n client_limit = 100"
+_TUNING = """\
 auth_cache_size = 10M
 auth_cache_ttl = 1 hour
 default_client_limit = 20000
@@ -80,13 +51,19 @@ maildir_very_dirty_syncs = yes
 pop3_fast_size_lookups = yes
 pop3_no_flag_updates = yes
 stats_writer_socket_path =
+service pop3-login {{
+  {login}
+}}
+service pop3 {{
+  {pop3}
+}}
 """
 
 # How it is set up; "shared" has processes that serve many clients at once, too.
 DOVECOTS = {
-    "Dovecot tuned": {"login_tuning": _LOGIN, "pop3_tuning": _POP3, "tuning": _TUNING},
-    "Dovecot shared": {"login_tuning": _LOGIN, "pop3_tuning": _SHARED, "tuning": _TUNING},
-    "Dovecot as installed": {"login_tuning": "", "pop3_tuning": "", "tuning": ""},
+    "Dovecot tuned": _TUNING.format(login=_LOGIN, pop3=_POP3),
+    "Dovecot shared": _TUNING.format(login=_LOGIN, pop3=_SHARED),
+    "Dovecot as installed": "",
 }
 
 
@@ -98,44 +75,22 @@ def dovecot(folder: Path, mail: Path, core: int, name: str) -> Iterator[Running]
     user who comes again costs it no more than it costs us, the password is stored as a salted
     SHA-512 where it is tuned. As installed it is stored as ours are.
     """
-    for part in ("run", "home"):
-        (folder / part).mkdir(parents=True)
-    os.chown(folder / "home", NOBODY, NOBODY)
-    folder.chmod(0o755)
-    port, tls_port, root = free_port(), free_port(), os.getuid() == 0
-    certificate, key = certified(folder)
+    folder.mkdir(parents=True)
+    (certificate, key), tls_port = certified(folder), free_port()
+    tls = _TLS.format(certificate=certificate, key=key, tls_port=tls_port)
+    place = f"mail_location = maildir:{mail}/%u\n"
+    found = set_up(folder, STORED_PASSWORDS + ONE_OWNER, place + tls + DOVECOTS[name])
     stored = f"{{SHA512-CRYPT}}{crypted()}" if name == "Dovecot as installed" else _salted()
     boxes = sorted(mail.iterdir())
     (folder / "users").write_text("".join(f"{box.name}:{stored}::::::\n" for box in boxes))
-    (folder / "dovecot.conf").write_text(
-        DOVECOT.format(
-            folder=folder,
-            mail=mail,
-            port=port,
-            tls_port=tls_port,
-            certificate=certificate,
-            key=key,
-            uid=NOBODY,
-            user="dovecot" if root else _me(),
-            login="dovenull" if root else _me(),
-            **DOVECOTS[name],
-        )
-    )
-    command = ["dovecot", "-F", "-c", str(folder / "dovecot.conf")]
-    with running(command, folder, port, {core}) as process:
-        yield Running(name, port, process.pid, tls_port)
+    with running(found.command, folder, found.port, {core}) as process:
+        yield Running(name, found.port, process.pid, tls_port)
 
 
 def _salted() -> str:
     salt = b"benchmark"
     hashed = hashlib.sha512(PASSWORD.encode() + salt).digest()
     return "{SSHA512}" + base64.b64encode(hashed + salt).decode()
-
-
-def _me() -> str:
-    import pwd
-
-    return pwd.getpwuid(os.getuid()).pw_name
 
 
 # Its places are compiled in, so it sees them in a mount namespace of its own, over this machine's.

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
 from mail import PASSWORD
 
 from restante.server.tls import self_signed
+from support.process import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,14 +149,6 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], output: Path) -> None
             return
         time.sleep(0.05)
     raise RuntimeError(f"{process.args!r} does not listen: {output.read_text(errors='replace')}")
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def certified(folder: Path) -> tuple[Path, Path]:

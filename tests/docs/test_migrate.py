@@ -8,7 +8,6 @@ import shlex
 import shutil
 import socket
 import subprocess
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +18,11 @@ import trustme
 from restante.storage.maildir import DovecotUniqueIds, uidlist
 from support import courier
 from support.command import pop3
+from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, dovecot
 from support.live import Client
 from support.process import POP3, free_port, serving, wait_for_port
 from support.programs import need
-from verify import dovecot as site
+from support.public import public_folder
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/migrate.md").read_text()
 BLOCKS: list[str] = re.findall(
@@ -36,13 +36,13 @@ ODD = [
     *("cur/109.:odd:x", "cur/110.f,X=1:2,Sab", "cur/111.g"),
 ]
 SAVED = {"%08Xu%08Xv": "", "%v-%u": "pop3_save_uidl = yes\n", "%Xu.%v": ""}
-NAMESPACE = "namespace inbox {{\n inbox = yes\n}}\n"  # as Debian has it
+NAMESPACE = "namespace inbox {\n inbox = yes\n}\n"  # as Debian has it
 
 
 def deliver(file: Path) -> None:
     """Put a message into a Maildir of Dovecot's."""
     file.write_text("Subject: 1\n\nhello\n")
-    os.chown(file, *site.OWNER)
+    os.chown(file, *OWNER)
 
 
 def block(word: str) -> str:
@@ -98,10 +98,8 @@ def unique_ids(port: int, user: str = "ann@example.com") -> list[str]:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that Dovecot's processes, which are nobody's, may look into."""
-    with tempfile.TemporaryDirectory(prefix="restante-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with public_folder() as folder:
+        yield folder
 
 
 @pytest.mark.parametrize(
@@ -119,25 +117,25 @@ def folder() -> Iterator[Path]:
     ],
 )
 def test_unique_ids_stay_where_the_page_says_so_and_only_there(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, form: str, line: bool
+    tmp_path: Path, folder: Path, form: str, line: bool
 ) -> None:
-    monkeypatch.setattr(site, "CONFIG", site.CONFIG.replace("%08Xu%08Xv", form))
     (tmp_path / "password").write_text("secret\n")
     stay = line
     flags: list[str | Path] = ["--config", configured(tmp_path, form)] if line else []
-    with site.dovecot(folder, "secret") as old, serving(tmp_path, *flags) as new:
-        theirs = site.maildir(folder, "ann@example.com")
+    given = f"pop3_uidl_format = {form}\n"
+    with dovecot(folder, "secret", given) as old, serving(tmp_path, *flags) as new:
+        theirs = old.maildir("ann@example.com")
         for number in range(12):
             fields = ",S=19,W=22" if number % 3 else ""
             host = "mail" if number % 2 else "ip-10-0-0-1.eu-central-1.compute.internal.example.com"
             place = f"cur/{1_764_036_000 + number}.M{number}P1.{host}{fields}:2,S"
             (theirs / place).write_text(f"Subject: {number % 10}\n\nhello\n")
-            os.chown(theirs / place, *site.OWNER)
+            os.chown(theirs / place, *OWNER)
         ours = new.add("ann@example.com", "secret")
         shutil.rmtree(ours)
-        unique_ids(old)  # Dovecot numbers them
+        unique_ids(old.port)  # Dovecot numbers them
         shutil.copytree(theirs, ours)
-        said = shell(comparison(old, new.port), tmp_path, fails=not stay)
+        said = shell(comparison(old.port, new.port), tmp_path, fails=not stay)
     assert len((tmp_path / "new").read_text().splitlines()) == 12
     assert len((tmp_path / "old").read_text().splitlines()) == 12
     assert (said == "12 unique-ids are the same\n") is stay, said
@@ -145,18 +143,18 @@ def test_unique_ids_stay_where_the_page_says_so_and_only_there(
 
 @pytest.mark.parametrize("form", ["%08Xu%08Xv", "%v-%u", "%Xu.%v"])
 def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, form: str
+    tmp_path: Path, folder: Path, form: str
 ) -> None:
     """rfc1939-s7/unique-id-not-reused, rfc1939-s7/user."""
-    monkeypatch.setattr(site, "CONFIG", site.CONFIG.replace("%08Xu%08Xv", form) + SAVED[form])
-    with site.dovecot(folder, "secret") as old:
-        theirs = site.maildir(folder, "ann@example.com")
+    given = f"pop3_uidl_format = {form}\n{SAVED[form]}"
+    with dovecot(folder, "secret", given) as old:
+        theirs = old.maildir("ann@example.com")
         for name in ODD:
             deliver(theirs / name)
-        unique_ids(old)
+        unique_ids(old.port)
         deliver(theirs / "new/90.later,S=18")  # its name is earlier, its number later
         (theirs / "cur/103.c:2,").unlink()
-        before = unique_ids(old)
+        before = unique_ids(old.port)
     assert len(before) == len(ODD)
     with serving(tmp_path, "--config", configured(tmp_path, form)) as new:
         ours = new.add("ann@example.com", "secret")
@@ -187,31 +185,26 @@ def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
     ],
 )
 def test_unique_ids_stay_when_dovecots_mail_becomes_a_maildir(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str, formats: list[str]
+    tmp_path: Path, folder: Path, kind: str, formats: list[str]
 ) -> None:
     """rfc1939-s7/unique-id-not-reused."""
-    program = need("doveadm")
+    need("doveadm")
     form, line = formats
-    other = site.CONFIG.replace("= maildir:", f"= {kind}:") + NAMESPACE
-    other = other.replace("%08Xu%08Xv", form)
-    monkeypatch.setattr(site, "CONFIG", other)
-    with site.dovecot(folder, "secret") as old:
-        os.chown(folder, *site.OWNER)
-        doveadm = [program, "-c", str(folder / "dovecot.conf")]
+    given = f"mail_location = {kind}:{folder}/mail/%u\npop3_uidl_format = {form}\n{NAMESPACE}"
+    with dovecot(folder, "secret", given) as old:
+        os.chown(folder, *OWNER)
         if kind == "maildir":
-            deliver(site.maildir(folder, "ann@example.com") / f"new/106.{'l' * 90}")
+            deliver(old.maildir("ann@example.com") / f"new/106.{'l' * 90}")
         for number in range(4):
-            save = [*doveadm, "save", "-u", "ann@example.com"]
-            subprocess.run(
-                save, input=b"Message-ID: <%d@x>\n\nx\n" % number, check=True, timeout=60
-            )
-        with Client(old) as client:
+            message = b"Message-ID: <%d@x>\n\nx\n" % number
+            old.doveadm("save", "-u", "ann@example.com", stdin=message)
+        with Client(old.port) as client:
             client.log_in("ann@example.com", "secret")
             assert client.say("DELE 2").startswith(b"+OK")
             assert client.say("QUIT").startswith(b"+OK")
-        before = unique_ids(old)
+        before = unique_ids(old.port)
         assert len(before) == (4 if kind == "maildir" else 3)
-        command = block("doveadm -o").replace("doveadm", " ".join(doveadm))
+        command = block("doveadm -o").replace("doveadm", f"doveadm -c {old.config}")
         shell(command.replace("/srv/mail/ann@example.com", str(folder / "maildir")), folder)
     with serving(tmp_path, "--config", configured(tmp_path, line)) as new:
         ours = new.add("ann@example.com", "secret")
@@ -227,26 +220,21 @@ FORMS = [
 ]
 
 
-def test_every_format_makes_what_dovecot_makes_of_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_format_makes_what_dovecot_makes_of_it(folder: Path) -> None:
     """rfc1939-s7/unique-id-not-reused: each account of this Dovecot has a format of its own."""
-    accounts = "driver = passwd-file\n  args = {folder}/users\n"
-    config = re.sub(r"(?s)driver = static.*?\n(?=}})", accounts, site.CONFIG)
-    monkeypatch.setattr(site, "CONFIG", config)
-    fields = ":".join(("{PLAIN}secret", *map(str, site.OWNER), "", f"{folder}/home", "", ""))
+    fields = ":".join(("{PLAIN}secret", *map(str, OWNER), "", f"{folder}/home", "", ""))
     (folder / "users").write_text(
         "".join(
             f"u{number}:{fields}userdb_pop3_uidl_format={form.replace('%', '%%')}\n"
             for number, form in enumerate(FORMS)
         )
     )
-    with site.dovecot(folder, "secret") as port:
+    with dovecot(folder, "secret", accounts=STORED_PASSWORDS + STORED_OWNERS) as old:
         for number, form in enumerate(FORMS):
-            box = site.maildir(folder, f"u{number}")
+            box = old.maildir(f"u{number}")
             for name in ("new/101.a'b", "cur/102.b-C_D.e,S=18,W=21:2,S", f"new/103.{'l' * 90}.x"):
                 deliver(box / name)
-            theirs = unique_ids(port, f"u{number}")
+            theirs = unique_ids(old.port, f"u{number}")
             ours = uidlist.read(DovecotUniqueIds(form), (box / "dovecot-uidlist").read_bytes())
             assert list(ours.values()) == theirs, form
 
@@ -296,18 +284,15 @@ def test_unique_ids_in_an_mbox_stay(tmp_path: Path) -> None:
         assert unique_ids(new.port) == [second]
 
 
-def test_compressed_mail_becomes_plain_by_the_pages_command(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compressed_mail_becomes_plain_by_the_pages_command(folder: Path) -> None:
     """zstd is what Restante does not read."""
-    program = need("doveadm")
-    plugin = "mail_plugins = zlib\nplugin {{\n zlib_save = zstd\n}}\n"
-    monkeypatch.setattr(site, "CONFIG", site.CONFIG + NAMESPACE + plugin)
+    need("doveadm")
+    plugin = "mail_plugins = zlib\nplugin {\n zlib_save = zstd\n}\n"
     option = re.search(r"`(-o plugin/zlib_save= -o maildir_copy_with_hardlinks=no)`", PAGE)
     assert option is not None
-    with site.dovecot(folder, "secret"):
-        os.chown(folder, *site.OWNER)
-        doveadm = f"{program} -c {folder / 'dovecot.conf'}"
+    with dovecot(folder, "secret", NAMESPACE + plugin) as old:
+        os.chown(folder, *OWNER)
+        doveadm = f"doveadm -c {old.config}"
         shell(f"seq 1000 | {doveadm} save -u ann@example.com", folder)
         command = block("doveadm -o").replace("doveadm", f"{doveadm} {option[1]}", 1)
         shell(command.replace("/srv/mail/ann@example.com", str(folder / "maildir")), folder)
@@ -318,7 +303,7 @@ def test_compressed_mail_becomes_plain_by_the_pages_command(
 
 
 def test_the_trial_compares_servers_with_a_certificate_and_fails_without_one(
-    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, folder: Path
 ) -> None:
     """As on a real host: both servers have the certificate of mail.example.com."""
     authority = trustme.CA()
@@ -326,20 +311,19 @@ def test_the_trial_compares_servers_with_a_certificate_and_fails_without_one(
     authority.issue_cert("mail.example.com").private_key_and_cert_chain_pem.write_to_path(chain)
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
     tls = f"ssl = yes\nssl_cert = <{chain}\nssl_key = <{chain}\n"
-    monkeypatch.setattr(site, "CONFIG", site.CONFIG.replace("ssl = no\n", tls))
     (tmp_path / "password").write_text("secret\n")
     flags: list[str | Path] = ["--certificate", chain, "--key", chain]
     flags += ["--config", configured(tmp_path, "%08Xu%08Xv")]
-    with site.dovecot(folder, "secret") as old, serving(tmp_path, *flags) as new:
-        theirs = site.maildir(folder, "ann@example.com")
+    with dovecot(folder, "secret", tls) as old, serving(tmp_path, *flags) as new:
+        theirs = old.maildir("ann@example.com")
         ours = new.add("ann@example.com", "secret")
         trusted = tmp_path / "authority.pem"
-        commands = comparison(old, new.port)
+        commands = comparison(old.port, new.port)
         assert (
             shell(commands, tmp_path, fails=True, trusted=trusted) == ""
         )  # no mail: nothing compared
         deliver(theirs / "new/101.a")
-        unique_ids(old)
+        unique_ids(old.port)
         shutil.rmtree(ours)
         shutil.copytree(theirs, ours)
         assert shell(commands, tmp_path, trusted=trusted) == "1 unique-ids are the same\n"

@@ -1,12 +1,15 @@
-"""The command `pop3` for another user, who may not reach this checkout or its Python."""
+"""Folders and the command `pop3` for another user, who may not reach this checkout."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import restante
@@ -18,6 +21,14 @@ _LEFT_OUT = shutil.ignore_patterns(
     "test", "idlelib", "tkinter", "ensurepip", "lib2to3", "config-*", "site-packages", "pip",
     "mypy*", "ruff*", "sphinx*", "babel", "docutils", "pygments", "*.egg-info", "__editable__*",
 )  # fmt: skip
+
+
+@contextlib.contextmanager
+def public_folder() -> Iterator[Path]:
+    """Give a folder that programs of any user can reach, while the block runs."""
+    with tempfile.TemporaryDirectory(prefix="restante-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def pop3_for_nobody(folder: Path) -> Path:

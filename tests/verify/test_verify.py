@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from restante.conformance.raw_connection import ServerUnderTest
 from restante.server.tls import self_signed
 from support.authority import GOOD, root_file
 from support.command import pop3
+from support.dovecot import dovecot
 from support.live import Live
 from support.live import serving as serving_live
 from support.process import serving
-from verify.dovecot import dovecot, maildir
+from support.public import public_folder
 from verify.faulty import Alter, faulty, unchanged
 
 SLOW = {
@@ -65,13 +65,12 @@ def test_restante_passes_every_check(tmp_path: Path) -> None:
 
 
 def test_dovecot_is_found_to_do_what_it_is_known_for() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with dovecot(folder, "hunter22") as port:
-            box = maildir(folder, "ann")
+    with public_folder() as folder:
+        with dovecot(folder, "hunter22") as server:
+            box = server.maildir("ann")
             where: list[str | Path] = [
                 "verify",
-                f"127.0.0.1:{port}",
+                f"127.0.0.1:{server.port}",
                 "-u",
                 "ann",
                 "--maildir",

@@ -9,8 +9,6 @@ import gzip
 import lzma
 import os
 import resource
-import subprocess
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -22,8 +20,8 @@ from restante.storage.interfaces import StoreError
 from restante.storage.maildir import compressed
 from storage.contract import whole
 from storage.maildir.box import Box
-from support.programs import need
-from verify import dovecot as site
+from support.dovecot import dovecot
+from support.public import public_folder
 
 MESSAGE = b"Subject: a\n\nhello\n" + b"line\n" * 20
 LONG = b"Subject: b\n\n" + os.urandom(400_000).hex().encode() + b"\n"
@@ -147,22 +145,15 @@ def test_a_bomb_is_cut_off_and_takes_no_memory(box: Box, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that Dovecot's processes, which are nobody's, may look into."""
-    with tempfile.TemporaryDirectory(prefix="restante-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
+    with public_folder() as folder:
+        yield folder
 
 
 @pytest.mark.parametrize("kind", SAVED)
-def test_what_dovecot_has_compressed_is_read_or_refused(
-    box: Box, folder: Path, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    program = need("doveadm")
-    plugin = f"mail_plugins = zlib\nplugin {{{{\n zlib_save = {kind}\n}}}}\n"
-    monkeypatch.setattr(site, "CONFIG", site.CONFIG + plugin)
-    with site.dovecot(folder, "secret"):
-        save: list[str | Path] = [program, "-c", folder / "dovecot.conf", "save", "-u", "ann"]
-        subprocess.run(save, input=MESSAGE, check=True, timeout=60)
+def test_what_dovecot_has_compressed_is_read_or_refused(box: Box, folder: Path, kind: str) -> None:
+    plugin = f"mail_plugins = zlib\nplugin {{\n zlib_save = {kind}\n}}\n"
+    with dovecot(folder, "secret", plugin) as running:
+        running.doveadm("save", "-u", "ann", stdin=MESSAGE)
     (stored,) = (folder / "mail/ann").glob("*/*,S=*")
     assert stored.stat().st_size < len(MESSAGE)
     box.put(f"cur/{stored.name}", stored.read_bytes())

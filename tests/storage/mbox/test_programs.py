@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import mailbox
 import os
-import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pexpect
@@ -15,8 +13,9 @@ import pytest
 
 from clients.odd import HEADER, MESSAGES
 from storage.mbox.box import FROM, Box
-from storage.mbox.dovecot import Dovecot
+from support.dovecot import OWNER, set_up
 from support.programs import need
+from support.public import public_folder
 
 PATIENCE = 60  # seconds
 BODY = b"one\nFrom here\n>From there\n\n" + FROM.replace(b"2026", b"2001") + b"\nlast\n"
@@ -29,11 +28,8 @@ LETTERS = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that a program of any user can reach."""
-    folder = Path(tempfile.mkdtemp(prefix="restante-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with public_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -42,6 +38,22 @@ def box(folder: Path) -> Box:
     for letter in LETTERS:
         box.deliver(letter)
     return box
+
+
+@pytest.fixture
+def doveadm(box: Box, folder: Path) -> Callable[..., bytes]:
+    """Dovecot on the mbox, by its command: no server runs. All belongs to the owner of the mail."""
+    need("doveadm")
+    places = f"mail_location = mbox:{folder}/home:INBOX={box.file}\nlog_path = /dev/stderr\n"
+    owner = f"mail_uid = {OWNER[0]}\nmail_gid = {OWNER[1]}\n"
+    dovecot = set_up(folder, accounts="", more=places + owner)
+    os.chown(folder, *OWNER)
+
+    def doveadm(*command: str, stdin: bytes = b"") -> bytes:
+        os.chown(box.file, *OWNER)
+        return dovecot.doveadm(*command, stdin=stdin)
+
+    return doveadm
 
 
 def run(*command: str, folder: Path, stdin: bytes = b"") -> bytes:
@@ -85,30 +97,32 @@ def test_mailx_deletes_a_message_and_the_others_stay_what_they_were(box: Box, fo
 
 
 def test_dovecot_flags_and_expunges_and_the_others_stay_what_they_were(
-    box: Box, folder: Path
+    box: Box, doveadm: Callable[..., bytes]
 ) -> None:
     uids = box.uids()
-    dovecot = Dovecot(box, folder)
-    assert dovecot("fetch", "hdr.subject", "all").count(b"letter") == len(LETTERS)
-    dovecot("flags", "add", r"\Seen", "1")
-    dovecot("expunge", "mailbox", "INBOX", "2")
+    assert doveadm("fetch", "hdr.subject", "all").count(b"letter") == len(LETTERS)
+    doveadm("flags", "add", r"\Seen", "1")
+    doveadm("expunge", "mailbox", "INBOX", "2")
     assert b"\nX-UID: " in box.file.read_bytes()
     only_the_second_went(box, uids)
 
 
-def test_what_dovecot_saves_is_read_octet_for_octet(box: Box, folder: Path) -> None:
+def test_what_dovecot_saves_is_read_octet_for_octet(
+    box: Box, doveadm: Callable[..., bytes]
+) -> None:
     """It quotes nothing, and writes a Content-Length."""
     new = HEADER + BODY
-    Dovecot(box, folder)("save", stdin=new)
+    doveadm("save", stdin=new)
     assert box.texts() == [*LETTERS, new]
 
 
-def test_dovecot_reads_on_after_messages_were_removed_here(box: Box, folder: Path) -> None:
-    dovecot = Dovecot(box, folder)
-    before = dovecot("fetch", "uid hdr.subject", "all").split()
+def test_dovecot_reads_on_after_messages_were_removed_here(
+    box: Box, doveadm: Callable[..., bytes]
+) -> None:
+    before = doveadm("fetch", "uid hdr.subject", "all").split()
     assert before[:2] == [b"uid:", b"1"]
     box.remove(0, 2)
-    assert dovecot("fetch", "uid hdr.subject", "all").split()[1::5] == [b"2", b"4"]
+    assert doveadm("fetch", "uid hdr.subject", "all").split()[1::5] == [b"2", b"4"]
     assert box.texts() == [LETTERS[1], LETTERS[3]]
 
 
