@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from restante.delivery.trace_headers import Envelope
     from restante.storage.interfaces import Store
 
-AT_ONCE = 4  # deliveries; more threads that wait for the disk would keep logins waiting
-SLOW = 10  # seconds after which a delivery holds up no other: its disk may hang
+AT_ONCE = 4  # deliveries; more would take the threads that logins need
+SLOW = 10  # seconds after which a delivery gives its slot back: its disk may hang
 PATIENCE = 300  # seconds for a delivery; MTAs wait 10 minutes (RFC 5321 section 4.5.3.2.6)
 
 _BY_NUMBER = {

@@ -1,4 +1,4 @@
-"""The sockets where mail comes in: what `pop3 serve` listens for beside POP3."""
+"""The sockets for LMTP and SMTP, which `pop3 serve` opens beside those of POP3."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class DeliveryListenError(ListenError):
 
 @dataclass(kw_only=True)
 class DeliveryListener:
-    """Listens for mail beside POP3; `recipients` makes of the accounts what knows the names."""
+    """Listens for mail beside POP3; `recipients` turns the accounts into a lookup of recipients."""
 
     settings: DeliverySection
     recipients: Callable[[Authenticator], Recipients]
@@ -72,7 +72,7 @@ class DeliveryListener:
         accounts: Authenticator,
         log: FilteringBoundLogger,
     ) -> AsyncIterator[None]:
-        """Take mail at these sockets while the block runs; then finish what is under way."""
+        """Accept mail at these sockets while the block runs; then finish deliveries under way."""
         sessions = self._sessions(store, self.recipients(accounts), log)
         dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
         servers: list[asyncio.Server] = []
@@ -87,7 +87,7 @@ class DeliveryListener:
             await sessions.connections.stop(self.stop_patience)
 
     def close(self) -> None:
-        """Remove the files of Unix sockets that are ours."""
+        """Remove the files of our Unix sockets."""
         for file, inode in self._made:
             with contextlib.suppress(OSError):
                 if file.lstat().st_ino == inode:
@@ -127,7 +127,7 @@ class DeliveryListener:
             if self.settings.socket_group:
                 shutil.chown(file, group=self.settings.socket_group)
             file.chmod(int(self.settings.socket_mode, 8))
-            opened.listen(BACKLOG)  # only now can anybody connect
+            opened.listen(BACKLOG)  # only now can clients connect
         except BaseException:
             opened.close()
             raise
@@ -167,7 +167,7 @@ def _clear(file: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
-        raise FileExistsError(0, "there is a file which is no socket")
+        raise FileExistsError(0, "the file exists, and is not a socket")
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(os.fspath(file))

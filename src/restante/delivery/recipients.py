@@ -25,7 +25,7 @@ _QUOTED = re.compile(r"\\(.)")
 
 
 class Recipients(Protocol):
-    """Knows names."""
+    """Resolves names to the owners of maildrops."""
 
     async def owner(self, name: str) -> str | None:
         """Return the owner of the maildrop of this name, None for an unknown name.
@@ -41,7 +41,7 @@ class AccountRecipients:
         self._accounts = accounts
 
     async def owner(self, name: str) -> str | None:
-        """Return the name of the account, which the accounts may write in another way."""
+        """Return the name of the account, as the accounts spell it."""
         try:
             return await self._accounts.owner(name)
         except CredentialsError:
@@ -55,10 +55,10 @@ class FolderRecipients:
         self._layout = layout
 
     async def owner(self, name: str) -> str | None:
-        """Return the name itself. A folder without `new` in it is no maildrop, say lost+found.
+        """Return the name itself. A folder without `new`, such as lost+found, is not a maildrop.
 
-        Nobody can say while folders cannot be read, or while there is nothing at all in the mail
-        folder: its disk may not be mounted.
+        Raises UnavailableError: folders cannot be read, or the mail folder is empty, so its disk
+        may not be mounted.
         """
         try:
             place = self._layout.folder(name)
@@ -112,11 +112,12 @@ async def find(recipients: Recipients, address: str, delimiter: str) -> str | No
 
 
 def candidate_addresses(address: str, delimiter: str) -> Iterator[str]:
-    """Return the names that an address may stand for, the nearest first.
+    """Return the names that an address may mean, the most specific first.
 
-    The whole address; without the extension that begins at the first `delimiter` of its local part;
-    then the local part alone, with and without. Each as it is written, then in lower case. No
-    delimiter, no extensions. Each form that SASLprep makes another one counts too: RFC 4013.
+    The order: the whole address; the address without its extension, which begins at the first
+    `delimiter` of the local part; the local part with and without the extension. Each name comes as
+    written, then in lower case, then as SASLprep changes it (RFC 4013). An empty delimiter means
+    that there are no extensions.
     """
     local, at, domain = address.rpartition("@")
     if not at:

@@ -1,4 +1,4 @@
-"""How a delivery ended, as LMTP and SMTP say it and as a command's exit code says it."""
+"""The replies to a delivery: for LMTP and SMTP, and as exit codes of `pop3 deliver`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ EX_OK, EX_USAGE, EX_DATAERR, EX_NOUSER, EX_TEMPFAIL, EX_NOPERM = 0, 64, 65, 67, 
 
 
 class DeliveryReply(NamedTuple):
-    """The reply of RFC 5321, its status of RFC 3463, what it means, and an exit code."""
+    """A reply code (RFC 5321), a status (RFC 3463), a text, and an exit code (sysexits.h)."""
 
     code: int
     status: str

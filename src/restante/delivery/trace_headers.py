@@ -1,6 +1,6 @@
-"""What final delivery writes on top of a message, and takes out of it. RFC 5321 section 4.4.
+"""The header fields that final delivery adds and removes. RFC 5321 section 4.4.
 
-All else of a message stays as it came, octet for octet.
+The rest of a message stays as it came, octet for octet.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from restante.protocol.message_header import find_body
 
-LONGEST_HEADER = 256 * 1024  # octets that are looked at; Postfix looks at 100 KiB
+LONGEST_HEADER = 256 * 1024  # octets that are searched; Postfix searches 100 KiB
 
 _FOLDED = rb"[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*(?:\n|\Z)"  # the rest of a field, behind its name
 _RETURN_PATH = re.compile(rb"^return-path" + _FOLDED, re.MULTILINE | re.IGNORECASE)
@@ -23,13 +23,13 @@ _FROM_LINE = re.compile(rb"From (\S*+)[^\n]*+\n")
 
 
 class LoopError(Exception):
-    """The message was delivered to this recipient before: it goes round in a circle."""
+    """The message was delivered to this recipient before: a mail loop."""
 
 
 class Envelope(NamedTuple):
-    """What is known of a delivery besides the message."""
+    """Sender and recipient of a delivery: RFC 5321 section 2.3.1."""
 
-    sender: str  # empty for the null sender, of which bounces come
+    sender: str  # empty for the null sender, which bounces have
     recipient: str  # the address, as it was given
     received: bytes = b""  # a whole Received field, or nothing
 
@@ -37,9 +37,9 @@ class Envelope(NamedTuple):
 def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
     """Return the message with Return-Path and Delivered-To on top, and no other Return-Path.
 
-    A Delivered-To that whoever hands the message over has just put on top, as Postfix does on
-    demand, is not doubled. Raises LoopError: the same recipient stands in one further down, below
-    the lines of other programs.
+    If the MTA has just added a Delivered-To on top, as Postfix can, no second one is added. Raises
+    LoopError: a Delivered-To further down, below the fields of other programs, has the same
+    recipient.
     """
     header = _header(message)
     top = _ON_TOP.match(header)
@@ -77,9 +77,9 @@ def sender(named: str) -> str:
 
 
 def strip_from_line(message: bytes) -> tuple[bytes, str | None]:
-    """Return a message without the line that begins one in an mbox, and the sender it names.
+    """Return a message without its From-line (RFC 4155), and the sender that this line names.
 
-    None where there is no such line.
+    The sender is None if there is no From-line.
     """
     line = _FROM_LINE.match(message)
     if line is None:
@@ -88,7 +88,7 @@ def strip_from_line(message: bytes) -> tuple[bytes, str | None]:
 
 
 def return_path(message: bytes) -> str | None:
-    """Return the sender whom a message's own first Return-Path names, or None."""
+    """Return the sender in the first Return-Path of a message, or None."""
     match = _RETURN_PATH.search(_header(message))
     if match is None:
         return None
@@ -108,5 +108,5 @@ def _header(message: bytes) -> bytes:
 
 
 def _octets(address: str) -> bytes:
-    """Return an address for a line of the header: nothing in it can begin another one."""
+    """Return an address for a header field; it cannot begin another field."""
     return "".join(c if c.isprintable() else "?" for c in address).encode()
