@@ -14,12 +14,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from restante.auth import password_hashing
+from restante.auth import password_hashing, postgresql
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.postgresql import DecoyHashes, PostgresqlAuthenticator
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from support.clocked import Loop
 from support.live import wait_until
 from support.programs import need
 
@@ -137,7 +138,7 @@ def test_login_before_any_name_was_found(database: Database, user: str) -> None:
     async def log_in() -> None:
         async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
             for ask in (accounts.verify(user, Secret(b"secret")), accounts.identify(user)):
-                with pytest.raises(UnavailableError, match="found nobody since the start"):
+                with pytest.raises(UnavailableError, match="found no account since the start"):
                     await ask
             with pytest.raises(CredentialsError):  # a known name with a wrong password
                 await accounts.verify("ann@example.com", Secret(b"wrong"))
@@ -335,3 +336,38 @@ def test_unknown_name_costs_a_kind_of_hash_that_is_its_own() -> None:
     assert set(cost.values()) == {argon2, bcrypt}
     decoys.note(bcrypt)
     assert cost == {name: decoys.for_user(name) for name in cost}
+
+
+class SlowPool:
+    """A database that answers each query, but late; `options` are those of the pool."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.options: dict[str, object] = {}
+
+    async def create(self, _dsn: str, **options: object) -> SlowPool:
+        self.options = options
+        return self
+
+    async def fetchrow(self, query: str, *_: str) -> dict[str, str] | None:
+        await asyncio.sleep(self.seconds)
+        return {"password": HASH} if query == "known" else None
+
+
+@pytest.mark.parametrize("method", ["verify", "identify", "owner"])
+def test_slow_database(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """All queries of a login have five seconds together, and four connections at most."""
+    pool = SlowPool(0.9 * postgresql.PATIENCE)
+    monkeypatch.setattr("asyncpg.create_pool", pool.create)
+    accounts = PostgresqlAuthenticator(Secret(b""), "unknown", "check")
+    loop = Loop()
+    arguments = ("Ann", Secret(b"secret"))[: 2 if method == "verify" else 1]
+    login = loop.create_task(getattr(accounts, method)(*arguments))
+    loop.turn()
+    loop.advance(postgresql.PATIENCE - 0.1, 0.5)
+    assert not login.done()
+    loop.advance(0.2, 0.1)
+    with pytest.raises(UnavailableError):
+        login.result()
+    assert pool.options["max_size"] == 4
+    loop.close()

@@ -21,7 +21,7 @@ from restante.protocol.server.settings import Identity
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PATIENCE = 5  # seconds for the database
+PATIENCE = 5  # seconds for all answers of the database that one login needs
 MOST_CONNECTIONS = 4
 CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
@@ -82,7 +82,8 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
 
         An unknown name costs the work that some known one does, always the same one's.
         """
-        found, row = await self._find(user)
+        ends = _deadline()
+        found, row = await self._find(user, ends)
         stored = str(row["password"]) if row else ""
         reason = _hindrance(row)
         if not reason and password_hashing.unsupported_reason(stored) is not None:
@@ -93,15 +94,16 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         proof = self._threads.run(
             user, functools.partial(password_hashing.verify_normalised, known, password)
         )
-        right, _ = await asyncio.gather(proof, self._check_query(row))
+        right, _ = await asyncio.gather(proof, self._check_query(row, ends))
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
         return _identity(found, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        found, row = await self._find(user)
-        await self._check_query(row)
+        ends = _deadline()
+        found, row = await self._find(user, ends)
+        await self._check_query(row, ends)
         reason = _hindrance(row)
         if row is None or reason:
             raise CredentialsError(reason)
@@ -109,8 +111,9 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
-        row = await self._row(name)
-        await self._check_query(row)
+        ends = _deadline()
+        row = await self._row(name, ends)
+        await self._check_query(row, ends)
         if not row:
             raise CredentialsError("unknown name")
         return _identity(name, row).name
@@ -120,15 +123,15 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         if self._pool is not None:
             await self._pool.close()
 
-    async def _find(self, user: str) -> tuple[str, Mapping[str, object] | None]:
+    async def _find(self, user: str, ends: float) -> tuple[str, Mapping[str, object] | None]:
         """Return the name by which an account was found, and its row.
 
         Known or not, a name costs the same queries.
         """
-        rows = [(name, await self._row(name)) for name in candidate_names(user)]
+        rows = [(name, await self._row(name, ends)) for name in candidate_names(user)]
         return next((found for found in rows if found[1]), (user, None))
 
-    async def _check_query(self, row: Mapping[str, object] | None) -> None:
+    async def _check_query(self, row: Mapping[str, object] | None, ends: float) -> None:
         """Raise UnavailableError: nothing shows that the query can find an account.
 
         That takes a name that is found, now or once more, or a row of the query `check`. Raises
@@ -139,20 +142,20 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         if not self._found:
             if self._check is None:
                 raise UncertainError("PostgreSQL: the query has found no account since the start")
-            if await self._fetch(self._check) is None:
+            if await self._fetch(ends, self._check) is None:
                 raise UnavailableError("PostgreSQL: postgresql_check returns no row")
             return
         for name in reversed(tuple(self._found)):
-            if await self._row(name):
+            if await self._row(name, ends):
                 return
         raise UnavailableError(
             "PostgreSQL: the query no longer finds the accounts that it found before"
         )
 
-    async def _row(self, user: str) -> Mapping[str, object] | None:
+    async def _row(self, user: str, ends: float) -> Mapping[str, object] | None:
         if "\0" in user:
             return None
-        row = await self._fetch(self._query, user)
+        row = await self._fetch(ends, self._query, user)
         if row is not None and "password" not in row:
             raise UnavailableError("PostgreSQL: the query returns no column named password")
         if row is not None:
@@ -162,10 +165,12 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
                 del self._found[next(iter(self._found))]
         return row
 
-    async def _fetch(self, query: str, *parameters: str) -> Mapping[str, object] | None:
-        """Return the first row. Raises UnavailableError: the database does not answer."""
+    async def _fetch(
+        self, ends: float, query: str, *parameters: str
+    ) -> Mapping[str, object] | None:
+        """Return the first row. Raises UnavailableError: no answer came until the loop's `ends`."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout_at(ends):
                 pool = await self._open_pool()
                 row: Mapping[str, object] | None = await pool.fetchrow(query, *parameters)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -179,6 +184,11 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
                     self._dsn.reveal().decode(), min_size=0, max_size=MOST_CONNECTIONS
                 )
             return self._pool
+
+
+def _deadline() -> float:
+    """Return when the time for a login is over, by the loop's clock."""
+    return asyncio.get_running_loop().time() + PATIENCE
 
 
 def _hindrance(row: Mapping[str, object] | None) -> str:
