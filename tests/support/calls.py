@@ -22,7 +22,7 @@ from restante.protocol.secret import Secret
 from restante.server import event_log
 from restante.server.connection.connection import Connection
 from restante.server.context import ServerContext
-from restante.storage import disk_latency
+from restante.storage.disk_latency import ENOUGH, DiskLatency
 from restante.storage.maildir import MaildirStore, identity
 from restante.storage.paths import Layout
 from support.thread import PATIENCE
@@ -91,12 +91,7 @@ def count(folder: Path, lines: Sequence[str], *, warm: Sequence[str] = ()) -> Ca
     Each line comes in a packet of its own. With `warm`, those lines come first, and only the calls
     of `lines` are counted; without, those of the whole session are.
     """
-    with (
-        patch.object(
-            disk_latency, "LONG", math.inf
-        ),  # however busy the machine is, its disk is quick
-        patch.object(identity, "TICK", 0),  # the messages are no longer new
-    ):
+    with patch.object(identity, "TICK", 0):  # the messages are no longer new
         return asyncio.run(_count(folder, lines, warm))
 
 
@@ -107,7 +102,8 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
     authenticator = FileAuthenticator(accounts, print, remember=3600)
     for name in ("cur", "new", "tmp"):
         (folder / "mail" / "ann" / name).mkdir(parents=True)
-    store = MaildirStore(Layout(folder / "mail"))
+    quick = DiskLatency(math.inf)  # however busy the machine is
+    store = MaildirStore(Layout(folder / "mail"), latency=quick)
     for _ in range(3):
         await store.deliver("ann", MESSAGE)
     with io.StringIO() as written:
@@ -117,7 +113,7 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
         poll = ("USER ann", "PASS secret", "STAT", "UIDL", "RETR 1", "QUIT")
         for name in ("cur", "new"):
             os.utime(folder / "mail" / "ann" / name, LONG_AGO)
-        for _ in range(2 * disk_latency.ENOUGH):
+        for _ in range(2 * ENOUGH):
             connection, network = _connect(service)
             for line in poll:
                 await _say(connection, network, line)
