@@ -91,7 +91,7 @@ class Talk:
                 return self._deliver(need.message)
         assert isinstance(need, ReceiveMessage)
         self._receiver = MessageReceiver(self.budget, self.session.message_size)
-        octets, self._lines = bytes(self._lines.octets), LineBuffer()
+        octets = self._lines.take_all()
         self._receive(octets)
         return ...
 

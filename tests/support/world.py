@@ -11,6 +11,7 @@ from restante.protocol.lines import LineBuffer
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.needs import (
     CommitDeletions,
+    CorrectSize,
     LockMaildrop,
     Need,
     OpenMessage,
@@ -19,7 +20,7 @@ from restante.protocol.server.needs import (
     StartServerTls,
 )
 from restante.protocol.server.serve import serve
-from restante.protocol.server.session import Session
+from restante.protocol.server.session import EndReason, Session
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from restante.protocol.stuffing import size_on_wire
 from support import proofs
@@ -74,6 +75,7 @@ class Talk:
             settings or ProtocolSettings(), offer or AuthOffer(), channel or ConnectionSecurity()
         )
         self.over = False
+        self.end: EndReason | None = None
         self._on_need = on_need
         self._piece = piece
         self.lines = LineBuffer()
@@ -108,10 +110,9 @@ class Talk:
                     step = self._conversation.throw(answer)
                 else:
                     step = self._conversation.send(answer)
-                if isinstance(step, bytes):
-                    self._write += step
-                    answer = None
-                    continue
+                if isinstance(step, tuple):
+                    reply, step = step
+                    self._write += reply
                 try:
                     self._on_need(step)
                     if isinstance(step, ReadLine):
@@ -120,7 +121,9 @@ class Talk:
                     answer = self._meet(step)
                 except Refusal as refusal:
                     answer = refusal
-        except StopIteration:
+        except StopIteration as ended:
+            reply, self.end = ended.value
+            self._write += reply
             self.over = True
             self._release()
 
@@ -146,6 +149,8 @@ class Talk:
                 for piece in need.body.pieces:
                     self._write += need.wire.feed(piece)
                 self._write += need.wire.finish()
+                return None
+            case CorrectSize():
                 return None
             case CommitDeletions():
                 for index in need.indexes:

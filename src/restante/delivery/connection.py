@@ -201,9 +201,7 @@ class DeliveryConnection(asyncio.Protocol):
             self._sessions.memory, self._sessions.settings.message_size
         )
         self._read_more(now=True)
-        octets = bytes(self._lines.octets)
-        self._lines = LineBuffer()
-        return self._fill(self._receiver, octets)
+        return self._fill(self._receiver, self._lines.take_all())
 
     def _receive(self, octets: bytes) -> None:
         """Take more of a message."""

@@ -23,47 +23,61 @@ def strip_line_end(line: bytes, *, strict: bool) -> bytes:
 class LineBuffer:
     """The octets of the peer that were not read yet.
 
-    An overlong line is thrown away as it comes, so the buffer holds no more of it than its start.
+    The buffer discards an overlong line as it comes, and holds no more of it than its start.
+    `unread` is empty, and thus false, if nothing is left to read. A driver may set it if it is
+    empty, which saves the call of `feed`: most packets hold one line.
     """
 
-    __slots__ = ("_searched", "_start", "_thrown_away", "octets")
+    __slots__ = ("_discarded", "_place", "_searched", "_start", "unread")
 
     def __init__(self) -> None:
-        self.octets = bytearray()  # to which the driver adds what comes
-        self._searched = 0  # no line end before this place
+        self.unread = b""  # from `_place` on
+        self._place = 0
+        self._searched = 0  # no line end between the two
         self._start = b""  # of an overlong line
-        self._thrown_away = 0  # octets of an overlong line
+        self._discarded = 0  # octets of an overlong line
 
     def __len__(self) -> int:
-        return len(self.octets)
+        return len(self.unread) - self._place
 
     def feed(self, octets: bytes) -> None:
         """Add what came."""
-        self.octets += octets
+        self.unread = self.unread[self._place :] + octets if self.unread else octets
+        self._searched -= self._place
+        self._place = 0
 
     def take(self, limit: int) -> bytes | None:
         """Take the next line with its LF, or return None while there is none.
 
         Raises LineTooLong: it has more than `limit` octets, and is gone. RFC 2449 section 4.
         """
-        end = self.octets.find(b"\n", self._searched) + 1
+        unread = self.unread
+        end = unread.find(b"\n", self._searched) + 1
         if not end:
-            if len(self.octets) > limit or self._thrown_away:
-                self._throw_away(limit)
-            self._searched = len(self.octets)
+            if len(unread) - self._place > limit or self._discarded:
+                self._discard(limit)
+            self._searched = len(self.unread)
             return None
-        line = bytes(self.octets[:end])
-        del self.octets[:end]
-        self._searched = 0
-        if self._thrown_away or end > limit:
-            start, octets = self._start or line[:limit], self._thrown_away + end
-            self._start, self._thrown_away = b"", 0
+        line = unread[self._place : end]
+        if end == len(unread):
+            self.unread = b""
+            end = 0
+        self._place = self._searched = end
+        if self._discarded or len(line) > limit:
+            start, octets = self._start or line[:limit], self._discarded + len(line)
+            self._start, self._discarded = b"", 0
             raise LineTooLong(start, ended=octets <= MAX_DISCARD)
         return line
 
-    def _throw_away(self, limit: int) -> None:
-        self._start = self._start or bytes(self.octets[:limit])
-        self._thrown_away += len(self.octets)
-        self.octets.clear()
-        if self._thrown_away > MAX_DISCARD:
+    def take_all(self) -> bytes:
+        """Take all that is there, lines or not."""
+        octets, self.unread = self.unread[self._place :], b""
+        self._place = self._searched = 0
+        return octets
+
+    def _discard(self, limit: int) -> None:
+        octets = self.take_all()
+        self._start = self._start or octets[:limit]
+        self._discarded += len(octets)
+        if self._discarded > MAX_DISCARD:
             raise LineTooLong(self._start, ended=False)

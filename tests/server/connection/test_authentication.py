@@ -18,6 +18,7 @@ from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import ConnectionSecurity, Identity
 from restante.server import event_log
 from restante.server.connection.authentication import ConnectionAuthenticator
+from restante.server.connection.session_log import SessionLog
 from restante.server.context import ServerContext
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import LONGEST_DELAY, Throttle
@@ -30,6 +31,13 @@ class Wire:
 
     address = "192.0.2.1"
     tls = None
+
+
+def _authenticator(service: ServerContext, wire: Wire) -> ConnectionAuthenticator:
+    transport = cast("Any", wire)
+    return ConnectionAuthenticator(
+        service, transport, SessionLog(service.log, transport, transport)
+    )
 
 
 class Waiting(Throttle):
@@ -49,7 +57,7 @@ def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() 
         log, writer = event_log.configure_log("text", io.StringIO())
         limits = ServerLimits(throttle=Waiting())
         service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log, limits=limits)
-        authenticator = ConnectionAuthenticator(service, cast("Any", Wire()), log)
+        authenticator = _authenticator(service, Wire())
         work = asyncio.ensure_future(
             cast(
                 "Any",
@@ -92,7 +100,7 @@ def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None
         log, writer = event_log.configure_log("text", io.StringIO())
         accounts = cast("Any", Everybody())
         service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
-        authenticator = ConnectionAuthenticator(service, cast("Any", Certified()), log)
+        authenticator = _authenticator(service, Certified())
         needs = [Authenticate(AuthMethod.CERTIFICATE, name, Secret(b"")) for name in ("", "ann")]
         met = [await cast("Any", authenticator.authenticate(need)) for need in needs]
         writer.close()
@@ -168,7 +176,7 @@ def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) 
     throttle = service.limits.throttle = Noting(noted)
 
     async def try_it() -> None:
-        authenticator = ConnectionAuthenticator(service, cast("Any", Clear()), log)
+        authenticator = _authenticator(service, Clear())
         exchange = await authenticator.start_scram(FIRST)
         final = Authenticate(AuthMethod.SCRAM, "Ann", ANSWER, exchange)
         assert not noted
@@ -207,7 +215,7 @@ def test_a_digest_is_computed_for_unknown_names_too(
     monkeypatch.setattr(hmac, "compare_digest", counted)
     log, _ = event_log.configure_log("text", io.StringIO())
     service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
-    authenticator = ConnectionAuthenticator(service, cast("Any", Clear()), log)
+    authenticator = _authenticator(service, Clear())
 
     async def fail(user: str) -> str:
         need = Authenticate(method, user, Secret(b"0" * 32), b"<1@host>")

@@ -18,6 +18,7 @@ from restante.protocol.server.needs import (
     Authenticate,
     AuthMethod,
     CommitDeletions,
+    CorrectSize,
     LockMaildrop,
     OpenMessage,
     Reply,
@@ -119,7 +120,8 @@ def _log_in(session: Session, identity: Identity) -> Reply:
     if identity.tls_required and not session.channel.tls:
         raise TlsRequired(identity.name)
     session.identity = identity
-    contents: MessageList = yield LockMaildrop(identity, session.utf8)
+    delay = session.offer.login_delay if identity.login_delay is None else identity.login_delay
+    contents: MessageList = yield LockMaildrop(identity, session.utf8, delay)
     session.view = MaildropView(contents)
     session.state = State.TRANSACTION
     return say("Logged in.", session.language)
@@ -161,7 +163,7 @@ def retr(session: Session, number: int) -> Reply:
         reply, octets = b"", wire.octets
     session.retrieved += 1
     if octets != size:
-        session.view.corrections[index] = octets  # for sessions to come
+        yield CorrectSize(index, octets)
     return reply
 
 

@@ -60,7 +60,6 @@ class MaildropView:
     count: int = field(init=False)
     octets: int = field(init=False)
     marked: set[int] = field(init=False, default_factory=set)  # indexes
-    corrections: dict[int, int] = field(default_factory=dict)  # index: size found when read
 
     def __post_init__(self) -> None:
         self.count = len(self.contents.sizes)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from restante.protocol.effects import Effect
 from restante.protocol.server.maildrop import MessageList
+from restante.protocol.server.session import EndReason
 from restante.protocol.server.settings import ConnectionSecurity, Identity
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Need(Effect[T]):
 
 @dataclass(slots=True)
 class ReadLine(Need[bytes]):
-    """The next line, with its line end.
+    """The next line, with its line end, after a reply: see ReplyThenRead.
 
     Throws LineTooLong when it has more than `limit` octets, line end included. A driver closes the
     session when the line is not there after `seconds`, however many octets came: RFC 1939 section
@@ -128,12 +129,14 @@ class StartServerTls(Need[ConnectionSecurity]):
 class LockMaildrop(Need[MessageList]):
     """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
 
-    `utf8`: the client takes headers in UTF-8 (RFC 6856 section 2). Throws Refusal [IN-USE],
+    `utf8`: the client takes headers in UTF-8 (RFC 6856 section 2). `login_delay`: seconds between
+    two logins of the user (RFC 2449 section 6.5). Throws Refusal [IN-USE], [LOGIN-DELAY],
     [SYS/TEMP] or [SYS/PERM]; then no lock is held.
     """
 
     identity: Identity
     utf8: bool = False
+    login_delay: int | None = None
 
 
 @dataclass(slots=True)
@@ -146,6 +149,14 @@ class OpenMessage(Need[Body]):
 
     index: int
     lines: int | None = None
+
+
+@dataclass(slots=True)
+class CorrectSize(Need[None]):
+    """The size in octets of a message that was read, for sessions to come. Throws nothing."""
+
+    index: int
+    octets: int
 
 
 @dataclass(slots=True)
@@ -180,13 +191,19 @@ NEEDS = (
     StartServerTls,
     LockMaildrop,
     OpenMessage,
+    CorrectSize,
     CommitDeletions,
     SendMultiline,
 )
 """Every need, once; a driver must meet them all."""
 
-Conversation: TypeAlias = Generator[bytes | Need[Any], Any, None]
-"""A session under way: it yields octets to send, and needs."""
+ReplyThenRead: TypeAlias = tuple[bytes, ReadLine]
+"""A reply to send, which may be empty, and then the line to read."""
 
-Reply: TypeAlias = Generator[bytes | Need[Any], Any, bytes]
+Step: TypeAlias = ReplyThenRead | Need[Any]
+
+Conversation: TypeAlias = Generator[Step, Any, tuple[bytes, EndReason]]
+"""A session under way. It returns the last reply, and why the session ended."""
+
+Reply: TypeAlias = Generator[Step, Any, bytes]
 """A command under way, which asks for something before it can answer."""

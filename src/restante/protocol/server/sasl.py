@@ -17,9 +17,9 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.needs import (
     Authenticate,
     AuthMethod,
-    Need,
     NewTimestamp,
     StartScram,
+    Step,
 )
 from restante.protocol.server.settings import Identity
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from restante.protocol.server.session import Session
     from restante.protocol.server.settings import ConnectionSecurity
 
-Login: TypeAlias = Generator[bytes | Need[Any], Any, Identity]
+Login: TypeAlias = Generator[Step, Any, Identity]
 
 LONGEST_SCRAM = 4096  # octets of a message: two names with each character escaped, and a nonce
 MOST_FIELDS = 32  # of a message with a token

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import binascii
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from restante.protocol.errors import Refusal
 from restante.protocol.lines import strip_line_end
-from restante.protocol.server.needs import Need, ReadLine
+from restante.protocol.server.needs import ReadLine
 
 if TYPE_CHECKING:
+    from restante.protocol.server.needs import Reply
     from restante.protocol.server.session import Session
 
 RESPONSE_LIMIT = 65536  # octets of a response, line end included: tokens are long
-
-Answer = Generator[bytes | Need[Any], Any, bytes]
 
 
 class SaslExchange:
@@ -28,16 +26,16 @@ class SaslExchange:
         self.session = session
         self._initial = initial  # as it came, in base64
 
-    def initial_response(self, challenge: bytes = b"") -> Answer:
+    def initial_response(self, challenge: bytes = b"") -> Reply:
         """Return the client's first response: the one that came with AUTH, or one asked for."""
         if self._initial is None:
             return (yield from self.challenge(challenge))
         return b"" if self._initial == b"=" else _decode(self._initial)
 
-    def challenge(self, challenge: bytes) -> Answer:
+    def challenge(self, challenge: bytes) -> Reply:
         """Send a challenge and return the response to it."""
-        yield b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n"
-        line = yield from ReadLine(RESPONSE_LIMIT, self.session.command_timeout)
+        reply = b"+ " + binascii.b2a_base64(challenge, newline=False) + b"\r\n"
+        line = yield reply, ReadLine(RESPONSE_LIMIT, self.session.command_timeout)
         response = strip_line_end(line, strict=self.session.settings.strict_line_ends)
         if response == b"*":
             raise Refusal("Authentication cancelled.")

@@ -26,29 +26,27 @@ HTTP_REQUEST = re.compile(
 def serve(session: Session) -> Conversation:
     """Hold the whole conversation, and end it when `session.end` says why.
 
+    A command that needs nothing is one step: the driver gives a line, and gets the reply.
+
     A driver that closes this generator at any point removes no mail: RFC 1939 section 6.
     """
     settings = session.settings
-    yield (yield from _apop_greeting(session)) if settings.apop else say(settings.greeting, DEFAULT)
+    reply = say(settings.greeting, DEFAULT)
+    if settings.apop:  # the greeting ends in a timestamp: RFC 1939 section 7
+        session.timestamp = yield from NewTimestamp()
+        reply = ok(f"{settings.greeting} {session.timestamp}")
     before_login = ReadLine(AUTH_LIMIT, settings.login_timeout)
     after_login = ReadLine(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
+        wanted = before_login if session.state is State.AUTHORIZATION else after_login
         try:
-            line = yield before_login if session.state is State.AUTHORIZATION else after_login
-            verb, reply = _carry_out(session, line)
-            if not isinstance(reply, bytes):
-                reply = yield from reply
+            verb, answer = _carry_out(session, (yield reply, wanted))
+            reply = answer if isinstance(answer, bytes) else (yield from answer)
             session.last_verb = verb
         except Refusal as refusal:
             reply = error_reply(refusal, session.translate)
             _count(session, refusal)
-        yield reply
-
-
-def _apop_greeting(session: Session) -> Reply:
-    """Return the greeting, which ends in a timestamp. RFC 1939 section 7."""
-    session.timestamp = yield from NewTimestamp()
-    return ok(f"{session.settings.greeting} {session.timestamp}")
+    return reply, session.end
 
 
 def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:

@@ -54,7 +54,10 @@ _NO_MAIL = MaildropView(MessageList((), ()))
 
 @dataclass(slots=True)
 class Session:
-    """All that one connection knows. Only the handlers of commands change it."""
+    """All that one connection knows. `serve` and the handlers of commands change it.
+
+    A driver makes it, with what it knows of the connection, and from then on only reads it.
+    """
 
     settings: ProtocolSettings = _SETTINGS
     offer: AuthOffer = _OFFER

@@ -1,9 +1,10 @@
 """One client's connection: from octets on a socket to a session, and back.
 
-`connection` is the asyncio protocol, `transport` its PROXY header and TLS, `write_buffer` its
-replies. `backend` and `authentication` fulfil what the session asks for. `session_log` writes its
-events, `endings`, `deadline`, `streaming` and `keepalive` bound its time.
+`connection` is the asyncio protocol; `phases` has the table of what each event does in each phase.
+`transport` is its PROXY header and TLS, `write_buffer` its replies. `backend` and `authentication`
+fulfil what the session needs. `session_log` writes its events. `endings`, `deadline` and
+`keepalive` bound its time.
 
 Always: no more is read while a reply is unsent. A reply that broke off half way ends the
-connection.
+connection. The session is changed by the protocol only; the driver reads it.
 """

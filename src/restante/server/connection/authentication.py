@@ -17,11 +17,10 @@ from restante.server.limits.throttle import LONGEST_DELAY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    import structlog
-
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity
+    from restante.server.connection.session_log import SessionLog
     from restante.server.connection.transport import ClientTransport
     from restante.server.context import ServerContext
 
@@ -45,11 +44,11 @@ class ConnectionAuthenticator:
         self,
         context: ServerContext,
         transport: ClientTransport,
-        log: structlog.typing.FilteringBoundLogger,
+        record: SessionLog,
     ) -> None:
         self._context = context
         self._transport = transport
-        self._log = log
+        self._record = record
         self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet
         self._waited = 0.0  # seconds, for its challenge
 
@@ -124,9 +123,7 @@ class ConnectionAuthenticator:
                 identity = await self._check(need)
             except CredentialsError as error:
                 throttle.note_failure(address, name, said)
-                self._log.warning(
-                    "login_failed", user=need.user, method=need.method.value, reason=error.reason
-                )
+                self._record.login_failed(need.user, need.method.value, error.reason)
                 raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
             throttle.clear(address, name, said)
             return identity

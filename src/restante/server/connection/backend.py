@@ -1,7 +1,8 @@
-"""Meets what a session needs of accounts and mail."""
+"""Fulfils what a session needs of accounts and mail."""
 
 from __future__ import annotations
 
+import math
 import secrets
 import socket
 import time
@@ -11,24 +12,27 @@ from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import (
     Authenticate,
     CommitDeletions,
+    CorrectSize,
     LockMaildrop,
     Need,
     NewTimestamp,
     OpenMessage,
+    SendMultiline,
     StartScram,
 )
+from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.error_replies import TooManySessionsError, reply_for
 from restante.storage.interfaces import PartialRemovalError
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine
+    from collections.abc import Awaitable
 
     from restante.protocol.server.maildrop import MessageList
-    from restante.protocol.server.session import Session
-    from restante.protocol.server.settings import Identity
-    from restante.server.connection.authentication import ConnectionAuthenticator
+    from restante.server.connection.deadline import Deadline
     from restante.server.connection.session_log import SessionLog
+    from restante.server.connection.transport import ClientTransport
+    from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
     from restante.storage.interfaces import LockedMaildrop
 
@@ -36,77 +40,104 @@ T = TypeVar("T")
 
 
 class SessionBackend:
-    """One connection's way to accounts and mail: it holds the maildrop while the session has it."""
+    """One connection's way to accounts and mail. It holds the maildrop while the session has it."""
+
+    __slots__ = (
+        "_authenticator",
+        "_context",
+        "_corrections",
+        "_deadline",
+        "_maildrop",
+        "_output",
+        "_record",
+        "_user",
+        "logged_in",
+        "removed",
+    )
 
     def __init__(
         self,
-        service: ServerContext,
-        session: Session,
-        proofs: ConnectionAuthenticator,
+        context: ServerContext,
+        transport: ClientTransport,
+        output: WriteBuffer,
         record: SessionLog,
+        deadline: Deadline,
     ) -> None:
-        self._service = service
-        self._session = session
-        self._proofs = proofs
+        self._context = context
+        self._deadline = deadline
+        self._output = output
         self._record = record
+        self._authenticator = ConnectionAuthenticator(context, transport, record)
         self._maildrop: LockedMaildrop | None = None
         self._user = ""  # the counted user
+        self._corrections: dict[int, int] = {}  # sizes in octets, by index
+        self.logged_in = False  # a maildrop was opened
         self.removed = 0  # messages
 
-    def fulfil(self, need: Need[Any]) -> object | Coroutine[Any, Any, object]:
-        """Return what the session needs, or a coroutine that does; either may raise Refusal."""
+    def fulfil(self, need: Need[Any]) -> object:
+        """Return what the session needs, a Refusal, or a coroutine which returns or raises them."""
         met: Any
         try:
             if isinstance(need, OpenMessage):
+                # A message opens before its +OK: once a client has read that, the server has no
+                # way to say that the message is gone, and could only close the connection.
                 assert self._maildrop is not None
                 met = self._maildrop.read(need.index, need.lines)
-            elif isinstance(need, LockMaildrop):
-                met = self._acquire(need.identity, utf8=need.utf8)
-            elif isinstance(need, CommitDeletions):
-                met = self._update(need.indexes)
             elif isinstance(need, Authenticate):
-                met = self._proofs.authenticate(need)
-            elif isinstance(need, StartScram):
-                met = self._proofs.start_scram(need)
+                met = self._authenticator.authenticate(need)
+            elif isinstance(need, LockMaildrop):
+                met = self._lock(need)
+            elif isinstance(need, CommitDeletions):
+                met = self._commit(need.indexes)
+            elif isinstance(need, SendMultiline):
+                return self._send(need)
             else:
-                assert isinstance(need, NewTimestamp), need
-                met = f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
-        except Exception as error:  # nothing unforeseen may reach the peer
-            raise self._refusal(need, error) from error
+                met = self._fulfil_seldom(need)
+        except Exception as error:  # noqa: BLE001  # nothing unforeseen may reach the peer
+            return self._refusal(need, error)
         return self._fulfil_or_refuse(need, met) if hasattr(met, "__await__") else met
 
     def error_reply(self, error: BaseException) -> Refusal:
-        """Return what to tell the peer; what only the administrator should know goes to the log."""
-        told = reply_for(error)
-        if told is None:
+        """Return the reply to an error. What only the administrator should know goes to the log."""
+        refusal = reply_for(error)
+        if refusal is None:
             incident = secrets.token_hex(4)
             self._record.internal_error(error, incident)
             text = "Internal error (incident {incident})."
             return Refusal(text, ResponseCode.SYS_TEMP, incident=incident)
-        if told.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and told is not error:
-            self._record.store_error(error, told)
-        return told
+        if refusal.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and refusal is not error:
+            self._record.store_error(error, refusal)
+        return refusal
 
     def release(self) -> None:
         """Give the maildrop back, whatever became of the session."""
-        self._proofs.leave()
+        self._authenticator.leave()
         if self._user:
-            self._service.limits.users.release(self._user)
+            self._context.limits.users.release(self._user)
         maildrop, self._maildrop = self._maildrop, None
         if maildrop is None:
             return
-        if self._session.view.corrections:
-            self._service.connections.spawn(self._correct_and_release(maildrop))
+        if self._corrections:
+            self._context.connections.spawn(self._correct_and_release(maildrop))
         else:
             self._release(maildrop)
 
     async def close_body(self, met: object) -> None:
-        """Close what a need was met with, where it is an open message."""
+        """Close what a need was fulfilled with, if it is an open message."""
         if hasattr(met, "aclose"):
             try:
                 await met.aclose()
             except Exception as error:  # noqa: BLE001  # the session can do without
                 self.error_reply(error)
+
+    def _fulfil_seldom(self, need: Need[Any]) -> object:
+        if isinstance(need, StartScram):
+            return self._authenticator.start_scram(need)
+        if isinstance(need, CorrectSize):
+            self._corrections[need.index] = need.octets
+            return None
+        assert isinstance(need, NewTimestamp), need
+        return f"<{secrets.token_hex(8)}.{time.time_ns()}@{socket.gethostname()}>"
 
     async def _fulfil_or_refuse(self, need: Need[Any], work: Awaitable[T]) -> T:
         try:
@@ -114,73 +145,85 @@ class SessionBackend:
         except Exception as error:  # nothing unforeseen may reach the peer
             raise self._refusal(need, error) from error
 
+    async def _send(self, need: SendMultiline) -> None:
+        """Send a long reply piece by piece, as fast as the peer reads.
+
+        Raises Refusal: nothing was sent yet. Raises Exception: it cannot be sent to its end.
+        """
+        status, output = need.status, self._output
+        try:
+            async for chunk in need.body:
+                output.add(status + need.wire.feed(chunk))
+                status = b""
+                await output.drain()
+                if output.closing or need.wire.complete:
+                    break
+        except Exception as error:
+            if status:
+                raise self.error_reply(error) from error
+            raise
+        finally:
+            await self.close_body(need.body)
+        output.add(status + need.wire.finish())
+
     def _refusal(self, need: Need[Any], error: Exception) -> Refusal:
-        """Return what to tell the peer; that a proven user gets no mail goes to the log."""
+        """Return the reply to an error. That an authenticated user gets no mail is logged."""
         if isinstance(need, Authenticate):
             self._record.user = need.user
-        told = self.error_reply(error)
+        refusal = self.error_reply(error)
         if isinstance(need, LockMaildrop):
             foreseen = reply_for(error) is not None
-            self._record.login_refused(need.identity.name, told, str(error if foreseen else told))
-        return told
+            reason = str(error if foreseen else refusal)
+            self._record.login_refused(need.identity.name, refusal, reason)
+        return refusal
 
-    def _acquire(self, identity: Identity, *, utf8: bool) -> MessageList | Awaitable[MessageList]:
-        """Open the maildrop: at once where the store has it at hand and headers go as stored."""
-        service = self._service
-        self._record.user = identity.name
-        delay = identity.login_delay
-        if delay is None:
-            delay = self._session.offer.login_delay
-        if delay is not None:
-            service.limits.login_delay.check(identity.name, delay)
-        self._count_in(identity.name)
-        as_stored = utf8 or service.utf8_headers == "as-stored"
-        if as_stored and service.open_cached is not None:
-            maildrop = service.open_cached(identity.name)
+    def _lock(self, need: LockMaildrop) -> MessageList | Awaitable[MessageList]:
+        """Open the maildrop: at once if the store has it at hand and headers go as stored."""
+        context, user = self._context, need.identity.name
+        self._record.user = user
+        if need.login_delay is not None:
+            context.limits.login_delay.check(user, need.login_delay)
+        if user != self._user:  # a session that waits for its lock counts, too
+            if self._user:
+                context.limits.users.release(self._user)
+                self._user = ""
+            if not context.limits.users.acquire(user):
+                raise TooManySessionsError("the user has limits.sessions_per_user sessions already")
+            self._user = user
+        as_stored = need.utf8 or context.utf8_headers == "as-stored"
+        if as_stored and context.open_cached is not None:
+            maildrop = context.open_cached(user)
             if maildrop is not None:
-                return self._hold(maildrop, identity.name, delay)
-        return self._open(identity.name, delay, as_stored=as_stored)
+                return self._hold(maildrop, need)
+        return self._open(need, as_stored=as_stored)
 
-    async def _open(self, user: str, delay: int | None, *, as_stored: bool) -> MessageList:
-        service = self._service
-        maildrop: LockedMaildrop = await service.store.acquire(user, service.lock_timeout)
+    async def _open(self, need: LockMaildrop, *, as_stored: bool) -> MessageList:
+        context, user = self._context, need.identity.name
+        maildrop: LockedMaildrop = await context.store.acquire(user, context.lock_timeout)
         try:
             if not as_stored:
-                found = await service.header_downgrades.of(maildrop, user)
-                maildrop = DowngradedMaildrop(
-                    maildrop, found, refuse=service.utf8_headers == "refuse"
-                )
-            return self._hold(maildrop, user, delay)
+                found = await context.header_downgrades.of(maildrop, user)
+                refuse = context.utf8_headers == "refuse"
+                maildrop = DowngradedMaildrop(maildrop, found, refuse=refuse)
+            return self._hold(maildrop, need)
         except BaseException:
             self._release(maildrop)
             raise
 
-    def _hold(self, maildrop: LockedMaildrop, user: str, delay: int | None) -> MessageList:
+    def _hold(self, maildrop: LockedMaildrop, need: LockMaildrop) -> MessageList:
         contents = maildrop.contents
         self._maildrop = maildrop
-        if delay is not None:
-            self._service.limits.login_delay.note(user, delay)
+        self.logged_in = True
+        self._deadline.latest = math.inf
+        if need.login_delay is not None:
+            self._context.limits.login_delay.note(need.identity.name, need.login_delay)
         return contents
 
-    def _count_in(self, user: str) -> None:
-        """Raise TooManySessionsError: the user has too many sessions.
-
-        One that waits for its lock counts.
-        """
-        if user == self._user:
-            return
-        if self._user:
-            self._service.limits.users.release(self._user)
-            self._user = ""
-        if not self._service.limits.users.acquire(user):
-            raise TooManySessionsError("the user has limits.sessions_per_user sessions already")
-        self._user = user
-
-    def _update(self, indexes: tuple[int, ...]) -> Awaitable[None] | None:
-        """Remove messages and give the maildrop back: at once where nothing is to be written."""
+    def _commit(self, indexes: tuple[int, ...]) -> Awaitable[None] | None:
+        """Remove messages and give the maildrop back: at once if nothing is to be written."""
         maildrop, self._maildrop = self._maildrop, None
         assert maildrop is not None
-        if indexes or self._session.view.corrections:
+        if indexes or self._corrections:
             return self._remove_and_release(maildrop, indexes)
         self._release(maildrop)
         return None
@@ -199,8 +242,8 @@ class SessionBackend:
     async def _correct_and_release(self, maildrop: LockedMaildrop) -> None:
         """Release the maildrop. An error here does not change the result of a completed removal."""
         try:
-            if self._session.view.corrections:
-                await maildrop.correct_sizes(self._session.view.corrections)
+            if self._corrections:
+                await maildrop.correct_sizes(self._corrections)
         except Exception as error:  # noqa: BLE001  # see above
             self.error_reply(error)
         finally:

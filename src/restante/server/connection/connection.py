@@ -1,8 +1,6 @@
 """The asyncio driver: octets from a socket into a session, replies out of it.
 
-`restante.protocol.server.serve` holds the conversation. This class meets the needs that are the
-socket's (a line, a streamed reply) and leaves the others to `SessionBackend`. A command that needs
-nothing is answered without a task or an await.
+`restante.protocol.server.serve` holds the conversation, `SessionBackend` fulfils its needs.
 """
 
 from __future__ import annotations
@@ -10,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.lines import LineBuffer
@@ -22,408 +20,380 @@ from restante.protocol.server.needs import (
     StartServerTls,
 )
 from restante.protocol.server.serve import serve
-from restante.protocol.server.session import EndReason, Session, State
+from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
-from restante.server.connection.authentication import ConnectionAuthenticator
+from restante.server.connection import endings
 from restante.server.connection.backend import SessionBackend
 from restante.server.connection.deadline import Deadline
-from restante.server.connection.endings import (
-    FULL,
-    LINGER,
-    MAY_BE_CANCELLED,
-    PROOFS,
-    UNANSWERED,
-    lingers,
-)
 from restante.server.connection.keepalive import LATEST_SIGN
+from restante.server.connection.phases import IDLE, Phase
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.session_log import SessionLog
-from restante.server.connection.streaming import send
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
+from restante.server.limits.server_limits import Place
 from restante.server.tls.layer import TlsError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from restante.protocol.server.needs import Conversation
     from restante.server.context import ServerContext
 
 MAX_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
-TIME_SLICE = 0.01  # seconds that the commands of one client may take while other clients wait
 
-WAIT = object()  # in place of an answer: the session must wait
+# Time slices: one packet can hold a thousand commands, and one loop serves all clients. A slice is
+# longer than nearly every batch takes, so that it costs nothing, and short beside what a client
+# notices. What a client has sent beyond it is behind the commands of the others.
+TIME_SLICE = 0.01  # seconds
+
+NEXT_LINE: Final = object()  # in place of an answer: the session reads a line
+NO_LINE: Final = ReadLine(0, math.inf)
+NOT_BEGUN: Final = Session()  # of a connection that ends before its greeting
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """One client. See `Phase` for the table that the methods follow."""
 
-    def __init__(self, service: ServerContext, endpoint: ListenerPolicy = PLAIN) -> None:
-        self._service = service
-        self._endpoint = endpoint
+    def __init__(self, context: ServerContext, policy: ListenerPolicy = PLAIN) -> None:
+        self._context = context
+        self._policy = policy
         self._loop = asyncio.get_running_loop()
-        self._session = Session(service.settings, service.offer())
-        self._conversation = serve(self._session)
+        self.phase = Phase.PROXY
+        self._session = NOT_BEGUN
+        self._conversation: Conversation | None = None
         self._lines = LineBuffer()
-        self._wanted: ReadLine | None = None  # the line that the session waits for
-        self._timed: ReadLine | None = None  # the one whose time is running
-        self._need: Need[Any] | None = None  # the last one that was not for a line
-        self._work: asyncio.Task[None] | None = None  # what it waits for otherwise
-        self._deadline = Deadline(self._loop, self._on_deadline)
-        self._octets_in = 0
+        self._wanted = NO_LINE  # the line that the session reads next
+        self._need: Need[Any] | None = None  # the last one that took a task
+        self._work: asyncio.Task[None] | None = None  # that task
+        self._sent = 0  # octets, at the last look at the task
         self._begun = self._loop.time()
-        self._login_ends = self._begun + service.settings.authorization_timeout
-        self._written = 0  # octets, at the last look at work under way
-        self._half_closed = False  # the peer sends no more
-        self._admitted = False  # among all connections
-        self._counted = False  # among those from its address
-        self._reading = True  # octets from the client are let in
-        self._closing = False  # no more is read or done
-        self._gone = False
+        login_ends = self._begun + context.settings.authorization_timeout
+        self._deadline = Deadline(self._loop, self.on_timeout, login_ends)
+        self._octets_in = 0
+        self._eof = False  # the client sends no more
+        self._place = Place(context.limits)
+        self._end: EndReason | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet the client. Called by the event loop."""
+        """Greet the client, or wait for what comes before a greeting."""
+        context = self._context
         self._transport = cast("asyncio.Transport", transport)
-        self._wire = ClientTransport(self._transport, self._endpoint)
-        self._output = WriteBuffer(self._transport, self._wire)
-        self._get_to_know()
-        self._service.connections.add(self)
-        self._admitted = not self._service.connections.stopping and self._service.limits.admit(
-            self._wire.file
-        )
-        if not self._admitted:
-            self._turn_away(EndReason.FULL)
-        elif self._wire.peer_known:
-            self._begin()
+        self._wire = wire = ClientTransport(self._transport, self._policy)
+        self._output = WriteBuffer(self._transport, wire)
+        self._record = SessionLog(context.log, wire, self._output)
+        self._backend = SessionBackend(context, wire, self._output, self._record, self._deadline)
+        context.connections.add(self)
+        if context.connections.stopping or not self._place.take(wire.file):
+            self._reject(EndReason.FULL)
+        elif wire.peer_known:
+            self._welcome()
         else:
-            self._wait(self._service.settings.login_timeout)
+            self._deadline.wait(context.settings.login_timeout)
 
     def data_received(self, octets: bytes) -> None:
-        """Take what the client sent. Called by the event loop."""
-        if self._closing:
+        """Take what the client sent."""
+        if self.phase is Phase.CLOSING:
             return
         self._octets_in += len(octets)
         if not self._wire.is_plain:
-            try:
-                octets = self._take_in(octets)
-            except (TlsError, ProxyError) as error:
-                self._log.warning("connection_failed", problem=str(error))
-                self._session.end = (
-                    EndReason.TLS_FAILED if isinstance(error, TlsError) else EndReason.NO_PROXY
-                )
-                self._transport.close()
-                self._closing = True
-                return
-        unread = self._lines.octets
-        unread += octets
-        if self._wanted is not None:
-            self._advance(self._next_line(self._wanted))
-        if len(unread) > MAX_UNREAD:
-            self._read_more(now=False)
+            octets = self._decode(octets)
+        lines = self._lines
+        if lines.unread:
+            lines.feed(octets)
+        else:
+            lines.unread = octets
+        if self.phase is Phase.COMMAND:
+            self._run(NEXT_LINE)
+        if lines.unread and len(lines) > MAX_UNREAD:
+            self._wire.let_in(now=False)
 
     def eof_received(self) -> bool:
-        """Carry out what came whole, then close. Called by the event loop."""
-        self._half_closed = True
-        if self._wire.ready:
-            self._read_on()
-        else:  # a handshake needs both ends
-            self._end(EndReason.DISCONNECTED)
-        return not self._closing
+        """Carry out what came whole, then close."""
+        self._eof = True
+        if self.phase in IDLE:
+            self._close(EndReason.DISCONNECTED)
+        return self.phase is not Phase.CLOSING
 
     def pause_writing(self) -> None:
-        """Do no more until the client reads. Called by the transport."""
-        self._timed = None
-        if self._wire.tls is not None:  # which answers by itself: the answers would pile up
-            self._read_more(now=False)
-        self._wait(self._output.pause(self._reader_time()))
+        """Do no more until the client reads."""
+        if self.phase is Phase.COMMAND:
+            self.phase = Phase.BLOCKED
+        if self._wire.tls is not None and self.phase is not Phase.CLOSING:
+            # TLS answers by itself, and the answers would pile up.
+            self._wire.let_in(now=False)
+        self._deadline.wait(self._output.pause(self._reader_time()))
 
     def resume_writing(self) -> None:
-        """Go on. Called by the transport."""
+        """Go on."""
         self._output.resume()
-        self._read_more(now=len(self._lines.octets) <= MAX_UNREAD)
-        self._read_on()
+        self._wire.let_in(now=len(self._lines) <= MAX_UNREAD)
+        if self.phase is Phase.BLOCKED:
+            self._run(NEXT_LINE)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
-        """Let go of everything, but only after what is being done. Called by the event loop."""
-        self._gone = True
+        """Let go of everything, but only after what is being done."""
         self._deadline.cancel()
         if self._output.is_full:
             self._output.resume()
         if self._work is None:
-            self._leave()
-        elif isinstance(self._need, MAY_BE_CANCELLED):  # others may be in the queue for it
-            self._work.cancel()
+            self._finish()
+            return
+        self.phase = Phase.LOST
+        self._cancel_work()
 
     def stop(self) -> None:
         """End the session after the reply under way; one that has not begun, now."""
-        if self._wire.ready:
-            self._read_on()
-        elif not self._closing:
-            self._end(EndReason.SHUTDOWN)
+        if self.phase in IDLE and not self._transport.is_closing():
+            self._close(EndReason.SHUTDOWN)
 
     def abort(self) -> None:
         """End the session now, whatever it is at; only what a thread does is done to its end."""
-        self._session.end = self._session.end or EndReason.SHUTDOWN
-        self._transport.abort()
-        if self._work is not None and isinstance(self._need, MAY_BE_CANCELLED):
-            self._work.cancel()
+        self._cut_off(EndReason.SHUTDOWN)
+        self._cancel_work()
 
-    def _get_to_know(self) -> None:
-        """Record the client's address, which a PROXY header gives later than the socket."""
-        self._log = self._service.log.bind(address=self._wire.address)
-        proofs = ConnectionAuthenticator(self._service, self._wire, self._log)
-        self._record = SessionLog(self._log, self._session)
-        self._world = SessionBackend(self._service, self._session, proofs, self._record)
-
-    def _begin(self) -> None:
-        """Count the client in, and greet it, where TLS does not come before that."""
-        self._counted = self._service.limits.addresses.acquire(self._wire.address)
-        if not self._counted:
-            self._turn_away(EndReason.FULL_ADDRESS)
-        elif self._wire.implicit_tls:
-            self._wait(self._service.settings.login_timeout)
-            self._wire.start_tls()
-        else:
-            self._session.channel = self._wire.channel()
-            self._advance(None)
-
-    def _turn_away(self, why: EndReason) -> None:
-        if self._admitted:
-            self._admitted = False
-            self._service.limits.connections.release("")
-        self._service.limits.rejected += 1
-        if not self._wire.implicit_tls:
-            self._output.add(error_reply(FULL))
-        self._end(why)
-
-    def _take_in(self, octets: bytes) -> bytes:
-        """Return what came for the session. Raises TlsError, ProxyError."""
-        begun = self._wire.peer_known
-        octets = self._wire.receive(octets)
-        if self._wire.peer_known and not begun:
-            self._get_to_know()
-            self._begin()
-        tls = self._wire.tls
-        if tls is None:
-            return octets
-        was_ready = tls.ready
-        plain = self._wire.decrypt(octets)
-        if tls.ready and not was_ready:
-            self._session.channel = self._wire.channel()
-            started = isinstance(self._need, StartServerTls)
-            self._advance(self._session.channel if started else None)
-        self._half_closed = self._half_closed or tls.ended
-        return plain
-
-    def _advance(self, answer: object) -> None:
-        """Give the session what it asked for, and let it go on until it must wait again."""
-        turn_ends = self._loop.time() + TIME_SLICE
-        while answer is not WAIT:
-            try:
-                if isinstance(answer, Exception):
-                    step = self._conversation.throw(answer)
-                else:
-                    step = self._conversation.send(answer)
-            except StopIteration:
-                answer = self._end()
-                continue
-            except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
-                self._output.add(error_reply(self._world.error_reply(error)))
-                self._session.end = EndReason.BROKEN
-                answer = self._end()
-                continue
-            if isinstance(step, bytes):
-                self._output.add(step)
-                answer = None
-            elif not isinstance(step, ReadLine):
-                answer = self._meet(step)
-            elif not self._lines.octets or self._loop.time() < turn_ends:
-                answer = self._next_line(step)
-            else:  # the other clients' commands go first
-                self._output.flush()
-                self._loop.call_soon(self._take_turn, step)
-                return
-
-    def _read_on(self) -> None:
-        """Give the session the line it waits for, where that is possible by now."""
-        if self._wanted is not None:
-            self._advance(self._next_line(self._wanted))
-
-    def _take_turn(self, wanted: ReadLine) -> None:
-        self._advance(self._next_line(wanted))
-
-    def _next_line(self, wanted: ReadLine) -> object:
-        """Return the next line, or LineTooLong; or WAIT for the client, or end the session."""
-        self._wanted = wanted
-        output = self._output
-        if output.is_full or self._closing or self._transport.is_closing():
-            return WAIT
-        if self._service.connections.stopping:
-            return self._end(EndReason.SHUTDOWN)
-        if self._lines.octets:
-            try:
-                line: bytes | LineTooLong | None = self._lines.take(wanted.limit)
-            except LineTooLong as error:
-                line = error
-            if line is not None:
-                self._wanted = self._timed = None
-                return line
-        output.flush()
-        if self._half_closed:
-            return self._end(EndReason.DISCONNECTED)
-        if not output.is_full:
-            if output.patient or not self._reading:
-                output.expect()
-                self._read_more(now=True)
-            if self._timed is not wanted:  # a part of a line does not restart the clock
-                self._timed = wanted
-                self._wait(wanted.seconds)
-        return WAIT
-
-    @property
-    def _logged_in(self) -> bool:
-        return self._session.state is not State.AUTHORIZATION
-
-    def _wait(self, seconds: float) -> None:
-        """Set the client's deadline, limited before login by the total time."""
-        at = self._loop.time() + seconds
-        if self._session.state is State.AUTHORIZATION and at > self._login_ends:
-            at = self._login_ends
-        deadline = self._deadline
-        deadline.at = at
-        if at < deadline.fires_at:
-            deadline.start()
-
-    def _read_more(self, *, now: bool) -> None:
-        """Let the client's octets in, or keep them out for a while."""
-        if now != self._reading and not self._closing:
-            self._reading = now
-            (self._transport.resume_reading if now else self._transport.pause_reading)()
-
-    def _meet(self, need: Need[Any]) -> object:
-        """Return what the session needs, or why not; or WAIT for a task that will give it."""
-        if isinstance(need, StartServerTls):
-            return self._start_tls(need)
-        try:
-            if isinstance(need, SendMultiline):
-                met: object = send(need, self._output, self._world)
+    def on_timeout(self) -> None:
+        """End a session whose client, or whose mail store, does not go on."""
+        if self._output.is_full or self.phase is Phase.CLOSING:
+            seconds = self._output.patience(self._reader_time()) if self._backend.logged_in else 0
+            if seconds:
+                self._deadline.reset(seconds)
             else:
-                met = self._world.fulfil(need)
-        except Refusal as refusal:
-            return refusal
-        if not isinstance(met, CoroutineType):
-            return met
-        self._output.flush()
-        self._need = need
-        self._work = self._loop.create_task(self._wait_for(met))
-        self._written = self._output.octets
-        if isinstance(need, PROOFS):
-            self._wait(math.inf)
-        else:
-            self._deadline.reset(self._session.settings.idle_timeout)
-        return WAIT
+                self._cut_off(EndReason.STALLED)
+        elif self.phase in IDLE:
+            self._close(EndReason.TIMEOUT)
+        elif self._work is not None and not isinstance(self._need, CommitDeletions):
+            self._check_work()
 
-    def _start_tls(self, need: StartServerTls) -> object:
-        """Answer in clear, throw away what came in clear, and wait for the client's handshake."""
-        self._need = need
-        self._output.add(need.status)
-        self._output.flush()
-        self._lines = LineBuffer()
-        self._timed = None
-        self._wait(self._service.settings.login_timeout)
-        self._wire.start_tls()
-        return WAIT
+    def on_turn(self) -> None:
+        """Go on after the commands of other clients."""
+        if self.phase is Phase.QUEUED:
+            self._run(NEXT_LINE)
 
-    async def _wait_for(self, work: Coroutine[Any, Any, object]) -> None:
+    async def _await_work(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what takes time, then let the session go on."""
         answer: object = None
         try:
             answer = await work
         except Refusal as refusal:
             answer = refusal
-        except asyncio.CancelledError as error:
-            if not self._transport.is_closing():
-                self._break_off(error)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
-            self._break_off(error)
-        if self._transport.is_closing():
-            await self._world.close_body(answer)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the peer's eyes
+            # Half a reply may be out, and more would be taken for its rest: no word more.
+            if self.phase is Phase.WORKING or not isinstance(error, asyncio.CancelledError):
+                self._backend.error_reply(error)
+                self._cut_off(EndReason.BODY_FAILED)
+        if self.phase is Phase.WORKING and not self._transport.is_closing():
+            self._work = None
+            self._run(answer)
+            return
+        await self._backend.close_body(answer)
         self._work = None
-        if self._gone:
-            self._leave()
-        elif not self._transport.is_closing():
-            self._advance(answer)
+        if self.phase is Phase.LOST:
+            self._finish()
 
-    def _break_off(self, error: BaseException) -> None:
-        """Close without a word, for half a reply is out: more would be taken for its rest."""
-        self._world.error_reply(error)
-        self._session.end = self._session.end or EndReason.BODY_FAILED
-        self._transport.abort()
+    def _welcome(self) -> None:
+        """Count the client in by its address, and greet it if TLS does not come first."""
+        if not self._place.take_address(self._wire.address):
+            self._reject(EndReason.FULL_ADDRESS)
+        elif self._wire.implicit_tls:
+            self._start_handshake()
+        else:
+            self._start_session()
 
-    def _on_deadline(self) -> None:
-        if self._output.is_full or self._closing:
-            if self._logged_in and (more := self._output.patience(self._reader_time())):
-                self._deadline.reset(more)
+    def _reject(self, why: EndReason) -> None:
+        self._place.reject()
+        if not self._wire.implicit_tls:
+            self._output.add(error_reply(endings.FULL))
+        self._close(why)
+
+    def _decode(self, octets: bytes) -> bytes:
+        """Return what came for the session, without PROXY header and TLS."""
+        wire = self._wire
+        try:
+            octets = wire.receive(octets)
+            if self.phase is Phase.PROXY and wire.peer_known:
+                self._welcome()
+            if wire.tls is None:
+                return octets
+            octets = wire.decrypt(octets)
+        except (TlsError, ProxyError) as error:
+            self._record.connection_failed(error)
+            failed = isinstance(error, TlsError)
+            self._end = EndReason.TLS_FAILED if failed else EndReason.NO_PROXY
+            self._transport.close()
+            self.phase = Phase.CLOSING
+            return b""
+        if self.phase is Phase.HANDSHAKE and wire.tls.ready:
+            if self._conversation is None:
+                self._start_session()
             else:
-                self._session.end = self._session.end or EndReason.STALLED
-                self._transport.abort()
-        elif self._wanted is not None or not self._wire.ready:
-            self._end(EndReason.TIMEOUT)
-        elif self._work is not None and not isinstance(self._need, CommitDeletions):
-            self._on_long_work(self._work)
+                self._run(wire.channel())  # the session waits for it since STLS
+        self._eof = self._eof or wire.tls.ended
+        return octets
 
-    def _on_long_work(self, work: asyncio.Task[None]) -> None:
+    def _start_handshake(self) -> None:
+        self.phase = Phase.HANDSHAKE
+        self._deadline.wait(self._context.settings.login_timeout)
+        self._wire.start_tls()
+
+    def _start_session(self) -> None:
+        settings, offer = self._context.settings, self._context.offer()
+        self._session = Session(settings, offer, self._wire.channel())
+        self._conversation = serve(self._session)
+        self._run(None)
+
+    def _run(self, answer: object) -> None:  # noqa: C901, PLR0912  # the one loop of the driver
+        """Give the session an answer, and let it go on until it must wait."""
+        conversation, lines, output = self._conversation, self._lines, self._output
+        registry, closing = self._context.connections, self._transport.is_closing
+        assert conversation is not None
+        clock_runs = self.phase is Phase.COMMAND  # a part of a line does not restart it
+        slice_ends = self._loop.time() + TIME_SLICE
+        try:
+            while True:
+                if answer is NEXT_LINE:
+                    if output.is_full or not lines.unread or closing() or registry.stopping:
+                        return self._await_line(clock_runs=clock_runs)
+                    try:
+                        answer = lines.take(self._wanted.limit)
+                    except LineTooLong as error:
+                        answer = error
+                    if answer is None:
+                        return self._await_line(clock_runs=clock_runs)
+                    clock_runs = False
+                if isinstance(answer, Exception):
+                    step = conversation.throw(answer)
+                else:
+                    step = conversation.send(answer)
+                if isinstance(step, tuple):
+                    reply, self._wanted = step
+                    if reply:
+                        output.add(reply)
+                    if lines.unread and self._loop.time() >= slice_ends:
+                        return self._queue()
+                    answer = NEXT_LINE
+                elif isinstance(step, StartServerTls):
+                    return self._answer_stls(step)
+                else:
+                    answer = self._backend.fulfil(step)
+                    if isinstance(answer, CoroutineType):
+                        return self._start_work(step, answer)
+        except StopIteration as ended:
+            reply, end = ended.value
+            output.add(reply)
+            self._close(end)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the peer must not see it
+            output.add(error_reply(self._backend.error_reply(error)))
+            self._end = EndReason.BROKEN
+            self._close(EndReason.BROKEN)
+
+    def _queue(self) -> None:
+        """Let the commands of other clients go first."""
+        self._output.flush()
+        self.phase = Phase.QUEUED
+        self._loop.call_soon(self.on_turn)
+
+    def _await_line(self, *, clock_runs: bool) -> None:
+        """Send the replies, and wait until the client has read them, and has sent a line."""
+        output = self._output
+        if self._context.connections.stopping and not output.is_full:
+            return self._close(EndReason.SHUTDOWN)
+        if not output.is_full:
+            output.flush()
+        if output.is_full:
+            self.phase = Phase.BLOCKED  # pause_writing has set the deadline
+            return None
+        if self._eof:
+            return self._close(EndReason.DISCONNECTED)
+        self.phase = Phase.COMMAND
+        if output.patient or not self._wire.reading:
+            output.expect()
+            self._wire.let_in(now=True)
+        if not clock_runs:
+            self._deadline.wait(self._wanted.seconds)
+        return None
+
+    def _answer_stls(self, need: StartServerTls) -> None:
+        """Answer in clear text, discard what came in clear text, and wait for the handshake."""
+        self._output.add(need.status)
+        self._output.flush()
+        self._lines.take_all()
+        self._start_handshake()
+
+    def _start_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
+        self._output.flush()
+        self._sent = self._output.octets
+        self.phase = Phase.WORKING
+        self._need = need
+        self._work = self._loop.create_task(self._await_work(work))
+        if isinstance(need, endings.PROOFS):
+            self._deadline.wait(math.inf)  # the time before login goes on
+        else:
+            self._deadline.reset(self._context.settings.idle_timeout)
+
+    def _check_work(self) -> None:
         """Give up what the accounts or the mail store do not answer; a long reply may go on."""
-        if self._output.octets > self._written:
-            self._written = self._output.octets
-            self._deadline.reset(self._session.settings.idle_timeout)
+        if self._output.octets > self._sent:
+            self._sent = self._output.octets
+            self._deadline.reset(self._context.settings.idle_timeout)
             return
         if not isinstance(self._need, SendMultiline):
-            self._output.add(error_reply(UNANSWERED, self._session.translate))
-        self._end(EndReason.TIMEOUT if isinstance(self._need, PROOFS) else EndReason.UNANSWERED)
-        if isinstance(self._need, MAY_BE_CANCELLED):
-            work.cancel()
+            self._output.add(error_reply(endings.UNANSWERED, self._session.translate))
+        proof = isinstance(self._need, endings.PROOFS)
+        self._close(EndReason.TIMEOUT if proof else EndReason.UNANSWERED)
+        self._cancel_work()
+
+    def _cancel_work(self) -> None:
+        """Cancel a task that leaves nothing behind: others may be in the queue for it."""
+        if self._work is not None and isinstance(self._need, endings.MAY_BE_CANCELLED):
+            self._work.cancel()
 
     def _reader_time(self) -> float:
-        """Return the seconds to take what is left to send, or else to see the end."""
-        unsent = self._output.is_full or self._transport.get_write_buffer_size()
-        if not unsent or (self._closing and not self._logged_in):
-            return LINGER
-        service = self._service
-        return service.write_timeout if self._logged_in else service.settings.login_timeout
+        return endings.reader_time(self.phase, self._output, self._backend, self._context)
 
-    def _end(self, reason: EndReason | None = None) -> object:
-        """Send what is left to send, and close."""
-        end = self._session.end = self._session.end or reason
+    def _note_end(self, reason: EndReason) -> EndReason:
+        """Return why the session ends: the first reason counts, the session's own before ours."""
+        self._end = self._end or self._session.end or reason
+        return self._end
+
+    def _close(self, reason: EndReason) -> None:
+        """Send what is left to send, and close; wait for a client that may not know why."""
+        end = self._note_end(reason)
         self._output.flush()
         if self._wire.tls is not None:
             self._wire.close_tls()
-        hears_why = end is not EndReason.QUIT and not self._half_closed
-        if hears_why and lingers(end, self._output, self._service):
-            self._read_more(now=True)
+        waits = end is not EndReason.QUIT and not self._eof
+        if self._transport.is_closing():  # it failed, and connection_lost comes
+            waits = False
+        elif waits and endings.lingers(end, self._output, self._context):
+            self._wire.let_in(now=True)
             self._transport.write_eof()
         else:
-            hears_why = False
+            waits = False
             self._transport.close()
-        self._closing = True
-        if hears_why or self._transport.get_write_buffer_size():  # else it is closed at once
+        self.phase = Phase.CLOSING
+        if waits or self._transport.get_write_buffer_size():  # else it is closed at once
             self._deadline.reset(min(self._reader_time(), LATEST_SIGN))
-        return WAIT
 
-    def _leave(self) -> None:
+    def _cut_off(self, reason: EndReason) -> None:
+        """Close now: what is unsent is lost."""
+        self._note_end(reason)
+        self._transport.abort()
+        if self.phase is not Phase.LOST:
+            self.phase = Phase.CLOSING
+
+    def _finish(self) -> None:
         """Close the session, which removes no mail, and write its line to the log."""
-        self._conversation.close()
-        self._world.release()
-        self._service.connections.remove(self)
-        if self._admitted:
-            self._service.limits.connections.release("")
-        else:
-            self._service.limits.rejected -= 1
-        if self._counted:
-            self._service.limits.addresses.release(self._wire.address)
+        self.phase = Phase.CLOSED
+        if self._conversation is not None:
+            self._conversation.close()
+        self._backend.release()
+        self._context.connections.remove(self)
+        self._place.give_back()
         self._record.session_ended(
-            self._wire,
-            self._output,
+            self._session,
+            self._note_end(EndReason.DISCONNECTED),
             octets_in=self._octets_in,
-            removed=self._world.removed,
+            removed=self._backend.removed,
             seconds=self._loop.time() - self._begun,
         )

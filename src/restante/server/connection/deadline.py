@@ -21,10 +21,16 @@ class Deadline:
     too early. So a later deadline is only an assignment to `at`; an earlier one needs `reset`.
     """
 
-    __slots__ = ("_loop", "_on_time", "_timer", "at", "fires_at")
+    __slots__ = ("_loop", "_on_time", "_timer", "at", "fires_at", "latest")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_time: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_time: Callable[[], None],
+        latest: float = math.inf,
+    ) -> None:
         self._loop = loop
+        self.latest = latest  # what `wait` does not go beyond, by the loop's clock
         self._on_time = on_time
         self.at = math.inf  # by the loop's clock; infinity for none
         self.fires_at = math.inf  # the loop's timer; infinity for none
@@ -34,6 +40,12 @@ class Deadline:
         """Put the deadline this many seconds from now."""
         self.at = self._loop.time() + seconds
         if self.at < self.fires_at:
+            self.start()
+
+    def wait(self, seconds: float) -> None:
+        """Put the deadline this many seconds from now, but no later than `latest`."""
+        self.at = at = min(self._loop.time() + seconds, self.latest)
+        if at < self.fires_at:
             self.start()
 
     def cancel(self) -> None:

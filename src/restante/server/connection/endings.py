@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
+from restante.server.connection.phases import Phase
 
 if TYPE_CHECKING:
+    from restante.server.connection.backend import SessionBackend
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
 
@@ -33,7 +35,16 @@ MAY_BE_CANCELLED = (*PROOFS, LockMaildrop)
 """Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
 
 
-def lingers(end: EndReason | None, output: WriteBuffer, service: ServerContext) -> bool:
+def reader_time(
+    phase: Phase, output: WriteBuffer, backend: SessionBackend, context: ServerContext
+) -> float:
+    """Return the seconds that a client has to take what is left to send, or to see the end."""
+    if not output.is_unsent or (phase is Phase.CLOSING and not backend.logged_in):
+        return LINGER
+    return context.write_timeout if backend.logged_in else context.settings.login_timeout
+
+
+def lingers(end: EndReason | None, output: WriteBuffer, context: ServerContext) -> bool:
     """Tell whether to wait until the client has read why it is hung up on.
 
     Where many are turned away they are not waited for: who did not speak first reads it all the
@@ -42,5 +53,5 @@ def lingers(end: EndReason | None, output: WriteBuffer, service: ServerContext) 
     if end is EndReason.SHUTDOWN:
         return output.measure_unsent() > 0
     return end in HUNG_UP_ON and not (
-        service.limits.is_crowded and end in {EndReason.FULL, EndReason.FULL_ADDRESS}
+        context.limits.is_crowded and end in {EndReason.FULL, EndReason.FULL_ADDRESS}
     )

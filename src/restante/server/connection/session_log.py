@@ -5,72 +5,91 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.errors import TlsRequired
-from restante.protocol.server.session import EndReason, State
+from restante.protocol.server.session import State
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.protocol.errors import Refusal
-    from restante.protocol.server.session import Session
+    from restante.protocol.server.session import EndReason, Session
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
 
 
 class SessionLog:
-    """One client in the log; `log` knows its address."""
+    """One client in the log, with its address."""
 
-    def __init__(self, log: FilteringBoundLogger, session: Session) -> None:
+    __slots__ = ("_log", "_output", "_transport", "user")
+
+    def __init__(
+        self, log: FilteringBoundLogger, transport: ClientTransport, output: WriteBuffer
+    ) -> None:
         self._log = log
-        self._session = session
+        self._output = output
+        self._transport = transport
         self.user = ""  # the user, or the claimed user before authentication
 
-    def login_refused(self, user: str, told: Refusal, reason: str) -> None:
-        """Log a login that failed for another reason than a wrong password."""
-        code = told.code.value if told.code else ""
-        self._log.warning("login_refused", user=user, code=code, reason=reason)
+    def connection_failed(self, problem: Exception) -> None:
+        """Log that a handshake or a PROXY header was wrong."""
+        address = self._transport.address
+        self._log.warning("connection_failed", address=address, problem=str(problem))
 
-    def store_error(self, error: BaseException, told: Refusal) -> None:
-        """Log the cause of an error, of which the client's reply reveals only whether to retry."""
-        assert told.code is not None
-        self._log.warning("trouble", user=self.user, error=str(error), code=told.code.value)
+    def login_failed(self, user: str, method: str, reason: str) -> None:
+        """Log that credentials were wrong."""
+        address = self._transport.address
+        self._log.warning("login_failed", address=address, user=user, method=method, reason=reason)
+
+    def login_refused(self, user: str, refusal: Refusal, reason: str) -> None:
+        """Log a login that failed for another reason than wrong credentials."""
+        address, code = self._transport.address, refusal.code.value if refusal.code else ""
+        self._log.warning("login_refused", address=address, user=user, code=code, reason=reason)
+
+    def store_error(self, error: BaseException, refusal: Refusal) -> None:
+        """Log the cause of an error. The client's reply only shows whether to retry."""
+        assert refusal.code is not None
+        address, code = self._transport.address, refusal.code.value
+        self._log.warning("trouble", address=address, user=self.user, error=str(error), code=code)
 
     def internal_error(self, error: BaseException, number: str) -> None:
         """Log an unexpected exception, with its traceback."""
-        self._log.error("incident", user=self.user, incident=number, exc_info=error)
+        address = self._transport.address
+        self._log.error(
+            "incident", address=address, user=self.user, incident=number, exc_info=error
+        )
 
     def session_ended(
         self,
-        wire: ClientTransport,
-        output: WriteBuffer,
+        session: Session,
+        end: EndReason,
         *,
         octets_in: int,
         removed: int,
         seconds: float,
     ) -> None:
-        """Tell what became of the session: its one line, which is written whatever happened.
+        """Log the session's one line, which is written whatever happened.
 
-        That it wanted TLS is told only now, since a client may try in clear first, and then better.
+        That it required TLS is logged only now: a client may try in clear text first, then better.
         """
-        session = self._session
-        if session.refused_in_clear is not None and session.state is State.AUTHORIZATION:
-            self.login_refused(session.refused_in_clear, TlsRequired(), "no TLS")
-        held = {}
+        transport, held = self._transport, {}
         if session.state is not State.AUTHORIZATION:  # a maildrop was opened
             contents = session.view.contents
             held = {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
+        elif session.refused_in_clear is not None:
+            self.login_refused(session.refused_in_clear, TlsRequired(), "no TLS")
         self._log.info(
             "session",
+            address=transport.address,
             user=session.identity.name if session.identity else "",
-            tls=wire.tls_version,
-            **(_certificate_at_proxy(wire.proxied_tls) if wire.proxied_tls else {}),
+            tls=transport.tls_version,
+            **(_certificate_at_proxy(transport.proxied_tls) if transport.proxied_tls else {}),
             octets_in=octets_in,
-            octets_out=output.octets,
+            octets_out=self._output.octets,
             **held,
             retrieved=session.retrieved,
             deleted=removed,
             seconds=round(seconds, 3),
-            end=(session.end or EndReason.DISCONNECTED).value,
+            end=end.value,
         )
 
 

@@ -68,6 +68,7 @@ class ClientTransport:
         "is_plain",
         "peer_known",
         "proxied_tls",
+        "reading",
         "tls",
         "write",
     )
@@ -86,6 +87,7 @@ class ClientTransport:
         self.implicit_tls = endpoint.implicit_tls  # TLS comes before the greeting
         self.tls: ServerTlsLayer | None = None
         self.proxied_tls: ProxiedTls | None = None  # between the client and a listed proxy
+        self.reading = True  # octets from the client are let in
         self.is_plain = self.peer_known  # what comes is for the session as it comes
         self.write: Callable[[bytes], None] = transport.write  # octets of the session
 
@@ -106,6 +108,12 @@ class ClientTransport:
         if self.tls is not None:
             return self.tls.version
         return self.proxied_tls.version if self.proxied_tls is not None else ""
+
+    def let_in(self, *, now: bool) -> None:
+        """Let the client's octets in, or keep them out for a while."""
+        if now != self.reading and not self._transport.is_closing():
+            self.reading = now
+            (self._transport.resume_reading if now else self._transport.pause_reading)()
 
     def receive(self, octets: bytes) -> bytes:
         """Take octets from the socket and return those for the session."""

@@ -128,6 +128,11 @@ class WriteBuffer:
         """Whether nothing is sent any more."""
         return self._transport.is_closing()
 
+    @property
+    def is_unsent(self) -> bool:
+        """Whether the transport still holds octets for the peer."""
+        return self.is_full or self._transport.get_write_buffer_size() > 0
+
     def measure_unsent(self) -> int:
         """Note and return how many octets the peer has not taken yet."""
         in_kernel = _unconfirmed_octets(self.file)

@@ -1,4 +1,4 @@
-"""All limits of a server in one object, and the admission of connections."""
+"""All limits of a server in one object, and the place of a connection in them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _nowhere(_limit: str, _advice: str) -> None:
 class ServerLimits:
     """What holds for all connections together. Workers share the tables of these limits.
 
-    A connection that is admitted gives its place in `connections` back at its end.
+    A connection holds a `Place` in them.
     """
 
     connections: CountLimit = field(default_factory=lambda: CountLimit(MAX_CONNECTIONS))
@@ -78,15 +78,54 @@ class ServerLimits:
         """Whether the number of rejected connections is too high to wait for them."""
         return self.rejected > self.most_lingering
 
-    def admit(self, file: int) -> bool:
-        """Count a connection in, or return False: there are too many, or too few files.
+    def note(self, limit: str, advice: str) -> None:
+        """Log that a limit is reached."""
+        self._note(limit, advice)
+
+
+class Place:
+    """One connection's place among all connections, and among those from its address."""
+
+    __slots__ = ("_address", "_admitted", "_limits")
+
+    def __init__(self, limits: ServerLimits) -> None:
+        self._limits = limits
+        self._admitted = False
+        self._address: str | None = None  # where it is counted
+
+    def take(self, file: int) -> bool:
+        """Count the connection in, or return False: there are too many, or too few files.
 
         `file` is its descriptor, the lowest that was free: so it shows how many are left.
         """
-        if file >= self.most_files:
-            self._note("open files", OPEN_FILES)
-        elif self.connections.acquire(""):
-            return True
+        limits = self._limits
+        if file >= limits.most_files:
+            limits.note("open files", OPEN_FILES)
+        elif limits.connections.acquire(""):
+            self._admitted = True
         else:
-            self._note("limits.connections", CONNECTIONS)
-        return False
+            limits.note("limits.connections", CONNECTIONS)
+        return self._admitted
+
+    def take_address(self, address: str) -> bool:
+        """Count the connection in by its address, or return False: there are too many from it."""
+        if not self._limits.addresses.acquire(address):
+            return False
+        self._address = address
+        return True
+
+    def reject(self) -> None:
+        """Count the connection among those that are rejected and not closed yet."""
+        if self._admitted:
+            self._admitted = False
+            self._limits.connections.release("")
+        self._limits.rejected += 1
+
+    def give_back(self) -> None:
+        """Count the connection out."""
+        if self._admitted:
+            self._limits.connections.release("")
+        else:
+            self._limits.rejected -= 1
+        if self._address is not None:
+            self._limits.addresses.release(self._address)
