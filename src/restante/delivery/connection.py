@@ -22,7 +22,7 @@ from restante.delivery.protocol.session import DeliverySession
 from restante.delivery.replies import DeliveryReply
 from restante.protocol.errors import LineTooLong
 from restante.protocol.lines import LineBuffer
-from restante.server.connection.deadline import Deadline
+from restante.server.deadlines import Deadline
 
 if TYPE_CHECKING:
     from restante.delivery.protocol.session import Dialect
@@ -58,7 +58,7 @@ class DeliveryConnection(asyncio.Protocol):
         )
         self._conversation = serve(self._session)
         self._loop = asyncio.get_running_loop()
-        self._deadline = Deadline(self._loop, self._on_deadline)
+        self._deadline = Deadline(self._loop, sessions.connections.deadlines, self._on_deadline)
         self._message_by = self._loop.time() + MESSAGE_TIME
         self._lines = LineBuffer()
         self._output: list[bytes] = []

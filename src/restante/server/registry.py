@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from restante.server.deadlines import Deadlines
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
@@ -31,13 +33,14 @@ class Stoppable(Protocol):
 class ConnectionRegistry:
     """Connections and background work; `stop` ends them all within a bounded time."""
 
-    __slots__ = ("_connections", "_empty", "background", "stopping")
+    __slots__ = ("_connections", "_empty", "background", "deadlines", "stopping")
 
     def __init__(self) -> None:
         self._connections: set[Stoppable] = set()
         self._empty = asyncio.Event()
         self.background: set[asyncio.Task[Any]] = set()  # that no connection waits for
         self.stopping = False
+        self.deadlines = Deadlines()
 
     def __len__(self) -> int:
         return len(self._connections)

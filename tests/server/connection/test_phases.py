@@ -17,7 +17,8 @@ from restante.protocol.server.settings import Identity
 from restante.server import event_log
 from restante.server.connection import connection as driver
 from restante.server.connection.connection import Connection
-from restante.server.connection.phases import IDLE, Phase
+from restante.server.connection.phases import IDLE
+from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from server.doubles import ScriptedStore

@@ -2,7 +2,7 @@
 
 `connection` is the asyncio protocol; `phases` has the table of what each event does in each phase.
 `transport` is its PROXY header and TLS, `write_buffer` its replies. `backend` and `authentication`
-fulfil what the session needs. `session_log` writes its events. `endings`, `deadline` and
+fulfil what the session needs. `session_log` writes its events. `endings` and
 `keepalive` bound its time.
 
 Always: no more is read while a reply is unsent. A reply that broke off half way ends the

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from restante.protocol.server.maildrop import MessageList
-    from restante.server.connection.deadline import Deadline
     from restante.server.connection.session_log import SessionLog
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
+    from restante.server.deadlines import Deadline
     from restante.storage.interfaces import LockedMaildrop
 
 T = TypeVar("T")

@@ -12,32 +12,27 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.lines import LineBuffer
-from restante.protocol.server.needs import (
-    CommitDeletions,
-    Need,
-    ReadLine,
-    SendMultiline,
-    StartServerTls,
-)
+from restante.protocol.server.needs import CommitDeletions, SendMultiline, StartServerTls
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
 from restante.server.connection import endings
 from restante.server.connection.backend import SessionBackend
-from restante.server.connection.deadline import Deadline
 from restante.server.connection.keepalive import LATEST_SIGN
-from restante.server.connection.phases import IDLE, Phase
+from restante.server.connection.phases import IDLE
+from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.session_log import SessionLog
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
+from restante.server.deadlines import Deadline
 from restante.server.limits.server_limits import Place
 from restante.server.tls.layer import TlsError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from restante.protocol.server.needs import Conversation
+    from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
 
 MAX_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
@@ -48,12 +43,11 @@ MAX_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we
 TIME_SLICE = 0.01  # seconds
 
 NEXT_LINE: Final = object()  # in place of an answer: the session reads a line
-NO_LINE: Final = ReadLine(0, math.inf)
 NOT_BEGUN: Final = Session()  # of a connection that ends before its greeting
 
 
 class Connection(asyncio.Protocol):
-    """One client. See `Phase` for the table that the methods follow."""
+    """One client. See `phases` for the table that the methods follow."""
 
     def __init__(self, context: ServerContext, policy: ListenerPolicy = PLAIN) -> None:
         self._context = context
@@ -63,13 +57,13 @@ class Connection(asyncio.Protocol):
         self._session = NOT_BEGUN
         self._conversation: Conversation | None = None
         self._lines = LineBuffer()
-        self._wanted = NO_LINE  # the line that the session reads next
+        self._wanted: ReadLine  # the line that the session reads next
         self._need: Need[Any] | None = None  # the last one that took a task
         self._work: asyncio.Task[None] | None = None  # that task
         self._sent = 0  # octets, at the last look at the task
         self._begun = self._loop.time()
-        login_ends = self._begun + context.settings.authorization_timeout
-        self._deadline = Deadline(self._loop, self.on_timeout, login_ends)
+        ends = self._begun + context.settings.authorization_timeout
+        self._deadline = Deadline(self._loop, context.connections.deadlines, self.on_timeout, ends)
         self._octets_in = 0
         self._eof = False  # the client sends no more
         self._place = Place(context.limits)
@@ -310,7 +304,10 @@ class Connection(asyncio.Protocol):
             output.expect()
             self._wire.let_in(now=True)
         if not clock_runs:
-            self._deadline.wait(self._wanted.seconds)
+            deadline, deadlines = self._deadline, self._context.connections.deadlines
+            deadline.at = at = min(self._loop.time() + self._wanted.seconds, deadline.latest)
+            if at < deadlines.fires_at:
+                deadlines.start(at)
         return None
 
     def _answer_stls(self, need: StartServerTls) -> None:
@@ -362,14 +359,12 @@ class Connection(asyncio.Protocol):
         self._output.flush()
         if self._wire.tls is not None:
             self._wire.close_tls()
-        waits = end is not EndReason.QUIT and not self._eof
-        if self._transport.is_closing():  # it failed, and connection_lost comes
-            waits = False
-        elif waits and endings.lingers(end, self._output, self._context):
+        knows = end is EndReason.QUIT or self._eof or self._transport.is_closing()
+        waits = not knows and endings.lingers(end, self._output, self._context)
+        if waits:
             self._wire.let_in(now=True)
             self._transport.write_eof()
         else:
-            waits = False
             self._transport.close()
         self.phase = Phase.CLOSING
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once

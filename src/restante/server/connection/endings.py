@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
-from restante.server.connection.phases import Phase
+from restante.server.connection.phases import ConnectionPhase as Phase
 
 if TYPE_CHECKING:
     from restante.server.connection.backend import SessionBackend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class Phase(Enum):
+class ConnectionPhase(Enum):
     """Where a connection stands. It is in one phase at a time.
 
     PROXY      waits for the PROXY header
@@ -62,5 +62,5 @@ class Phase(Enum):
     CLOSED = auto()
 
 
-IDLE = frozenset({Phase.PROXY, Phase.HANDSHAKE, Phase.COMMAND})
+IDLE = frozenset({ConnectionPhase.PROXY, ConnectionPhase.HANDSHAKE, ConnectionPhase.COMMAND})
 """Phases in which the next word is the client's, and nothing of the session is under way."""
