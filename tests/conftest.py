@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.public import command_for_nobody, public_folder
 
 # A shell starts background jobs with SIGINT ignored, and their children inherit that.
 # With a handler here, the programs that the tests start get SIGINT's default back.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def pop3_for_nobody() -> Iterator[Path]:
+    """The command `pop3`, for programs that run as nobody."""
+    with public_folder() as folder:
+        yield command_for_nobody(folder / "python")

@@ -23,6 +23,7 @@ from restante.protocol.server.settings import Identity
 from support.clocked import Loop
 from support.live import wait_until
 from support.programs import need
+from support.public import public_folder
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
 CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"
@@ -81,22 +82,24 @@ class Database:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+def database() -> Iterator[Database]:
     if not list(Path("/usr/lib/postgresql").glob("*/bin")):
         need("postgres")
-    folder = tmp_path_factory.mktemp("postgresql")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)
-    made = Database(folder)
-    made.start()
+    with public_folder() as folder:  # another pytest closes the temporary folders of this one
+        made = Database(folder)
+        made.start()
+        yield _filled(made)
+        made.stop()
+
+
+def _filled(made: Database) -> Database:
     made.execute(
         "CREATE TABLE accounts (address text, mailbox text, password text, active boolean);"
         f"INSERT INTO accounts VALUES ('ann@example.com', 'ann', '{HASH}', true),"
         f" ('old@example.com', 'old', '{HASH}', false), ('odd@example.com', NULL, '{HASH}', true),"
         " ('bad@example.com', NULL, NULL, true)"
     )
-    yield made
-    made.stop()
+    return made
 
 
 def verify(accounts: PostgresqlAuthenticator, *logins: tuple[str, bytes]) -> list[Identity]:

@@ -9,7 +9,6 @@ import re
 import shutil
 import smtplib
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from support.live import PATIENCE, Client, wait_until
 from support.postfix import Postfix, postfix
 from support.process import POP3, free_port, wait_for_port
 from support.programs import need
-from support.public import NOBODY, pop3_for_nobody
+from support.public import NOBODY, public_folder
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/postfix.md"
 CONFIG, MAIN, PIPE, PIPE_MAIN = re.findall(
@@ -86,14 +85,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
+def site(pop3_for_nobody: Path) -> Iterator[Site]:
     if os.getuid() != 0:
         pytest.skip("Postfix wants root")
     need("postfix")
-    folder = Path(tempfile.mkdtemp(prefix="restante-"))
-    try:
-        folder.chmod(0o755)
-        site = Site(folder, pop3_for_nobody(folder / "python"), free_port())
+    with public_folder() as folder:
+        site = Site(folder, pop3_for_nobody, free_port())
         (folder / "mail").mkdir(mode=0o700)
         os.chown(folder / "mail", *NOBODY)
         for name in ("ann@example.com", "bob@example.com"):
@@ -105,8 +102,6 @@ def site() -> Iterator[Site]:
         (folder / "restante.toml").write_text(site.as_told(CONFIG))
         with serving(site):
             yield site
-    finally:
-        shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import os
 import pwd
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pytest
 from support.live import PATIENCE, Client
 from support.process import POP3, free_port, wait_for_port
 from support.programs import need
-from support.public import NOBODY, pop3_for_nobody
+from support.public import NOBODY, public_folder
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/how-to/install.md").read_text()
@@ -90,9 +89,8 @@ def test_a_second_run_empties_no_file(tmp_path: Path) -> None:
 class Site:
     """What the page's commands make, in a folder, for a server that runs as nobody."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.pop3 = pop3_for_nobody(folder / "python")
+    def __init__(self, folder: Path, pop3: Path) -> None:
+        self.folder, self.port, self.pop3 = folder, free_port(), pop3
         self.mail, self.users = folder / "srv/mail", folder / "etc/restante/users"
         for part in ("srv", "etc"):
             (folder / part).mkdir()
@@ -126,12 +124,11 @@ class Site:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
+def site(pop3_for_nobody: Path) -> Iterator[Site]:
     if os.getuid() != 0:
         pytest.skip("an installation wants root")
-    with tempfile.TemporaryDirectory(prefix="restante-") as folder:
-        Path(folder).chmod(0o755)
-        site = Site(Path(folder))
+    with public_folder() as folder:
+        site = Site(folder, pop3_for_nobody)
         command: list[str | Path] = [POP3, "user", "add", "ann@example.com"]
         command += ["--users", site.users, "--password-stdin"]
         subprocess.run(command, input=b"secret\n", check=True, capture_output=True)

@@ -31,8 +31,8 @@ def public_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def pop3_for_nobody(folder: Path) -> Path:
-    """Return a command that nobody can run: the usual one or, in a folder, a copy of it."""
+def command_for_nobody(folder: Path) -> Path:
+    """Return a `pop3` that nobody can run: the usual one or, in a folder, a copy of it."""
     uid, gid = NOBODY
     try:
         subprocess.run([POP3, "-V"], user=uid, group=gid, extra_groups=[], check=True)

@@ -6,7 +6,6 @@ import contextlib
 import mailbox
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from click.testing import CliRunner
 
 from restante.cli.main import main
 from support.process import POP3
-from support.public import NOBODY, pop3_for_nobody
+from support.public import NOBODY, public_folder
 
 HASH = "$6$saltsalt$" + "x" * 86
 LETTER = b"Subject: a\n\nhello\n"
@@ -180,20 +179,17 @@ def open_folder() -> Iterator[Path]:
     """A folder that nobody can reach: pytest's own are closed to others."""
     if os.getuid() != 0:
         pytest.skip("to be somebody else wants root")
-    with tempfile.TemporaryDirectory(prefix="restante-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with public_folder() as folder:
         (folder / "mail/ann").mkdir(parents=True)
         (folder / "users").write_text(f"ann:{HASH}\n")
         yield folder
 
 
 @pytest.mark.parametrize("closed", ["mail", "mail/ann", "users"])
-def test_no_permission_is_75(open_folder: Path, closed: str) -> None:
-    pop3 = pop3_for_nobody(open_folder / "python")
+def test_no_permission_is_75(open_folder: Path, pop3_for_nobody: Path, closed: str) -> None:
     uid, gid = NOBODY
     (open_folder / closed).chmod(0o600 if closed == "users" else 0o700)
-    command: list[str | Path] = [pop3, "deliver", "ann"]
+    command: list[str | Path] = [pop3_for_nobody, "deliver", "ann"]
     command += ["--mail", open_folder / "mail", "--users", open_folder / "users"]
     done = subprocess.run(
         command, input=LETTER, capture_output=True, check=False, timeout=60,
