@@ -76,7 +76,7 @@ class DeliveryConnection(asyncio.Protocol):
         """Greet the client. Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
         peer = transport.get_extra_info("peername")
-        self.peer: str = peer[0] if peer else ""  # the client's address; empty for a Unix socket
+        self._address: str = peer[0] if peer else ""  # empty for a Unix socket
         room = len(self._sessions.connections) < self._sessions.settings.connections
         self._sessions.connections.add(self)
         if self._sessions.connections.stopping:
@@ -126,11 +126,14 @@ class DeliveryConnection(asyncio.Protocol):
 
     def stop(self) -> None:
         """End the session now, or as soon as its delivery is done and answered."""
-        if not isinstance(self._work, DeliverMessage) and not self._closing:
+        if self._closing:
+            self._transport.close()
+        elif not isinstance(self._work, DeliverMessage):
             self._hang_up(GOODBYE)
 
     def abort(self) -> None:
         """End the session now; a delivery under way is carried to its end."""
+        self._closing = True
         self._transport.abort()
 
     def _resume(self) -> None:
@@ -243,7 +246,7 @@ class DeliveryConnection(asyncio.Protocol):
             if isinstance(need, ResolveRecipient):
                 answer = await self._sessions.resolve(need.address, self._session)
             else:
-                answer = await self._sessions.deliver(need.message, self._session, self.peer)
+                answer = await self._sessions.deliver(need.message, self._session, self._address)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client must not see it
             failed = self._sessions.log_incident(error, self._session)
             recipients = self._session.transaction.recipients
@@ -300,10 +303,12 @@ class DeliveryConnection(asyncio.Protocol):
         connection, and the last reply would be lost with it.
         """
         self._flush()
-        self._read_more(now=True)
-        self._closing = True
-        if linger and not self._half_closed and not self._sessions.connections.stopping:
+        gone = self._half_closed or self._transport.is_closing()
+        if linger and not gone and not self._sessions.connections.stopping:
+            self._read_more(now=True)
+            self._closing = True
             self._transport.write_eof()
             self._deadline.reset(LINGER)
         else:
+            self._closing = True
             self._transport.close()
