@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from restante.delivery.recipients import Recipients
     from restante.protocol.server.settings import AuthOffer, ProtocolSettings
     from restante.server.addresses import ListenAddress
     from restante.server.embedding import Listener, Server
@@ -35,6 +36,7 @@ __all__ = [
     "ListenError",
     "Listener",
     "ProtocolSettings",
+    "Recipients",
     "Server",
     "ServerLimits",
 ]
@@ -48,6 +50,7 @@ _MODULES = {
     "ListenError": "restante.server.listener",
     "Listener": "restante.server.embedding",
     "ProtocolSettings": "restante.protocol.server.settings",
+    "Recipients": "restante.delivery.recipients",
     "Server": "restante.server.embedding",
     "ServerLimits": "restante.server.limits.server_limits",
 }
