@@ -297,6 +297,14 @@ def test_odd_answers(body: bytes, issuer: Issuer, monkeypatch: pytest.MonkeyPatc
         user_of(JwksTokens(issuer.url, CLAIMS), Secret(b"a.b.c"))
 
 
+def test_long_answer(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of more octets than allowed is not read to its end."""
+    monkeypatch.setattr(issuer_module, "LARGEST_ANSWER", 2048)
+    monkeypatch.setattr(Issuer, "jwks", lambda _: b"{" + b" " * 4096 + b"}")
+    with pytest.raises(HttpError, match="over 2 KiB"):
+        issuer_module.get(issuer.url)
+
+
 def test_hung_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that asks the issuer is free again in time, though the DNS never answers."""
     monkeypatch.setattr(issuer_module, "PATIENCE", 0.1)
