@@ -196,7 +196,8 @@ import importlib.util
 spec = importlib.util.spec_from_file_location("vouching", {file!r})
 vouching = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(vouching)
-lookup.discovered = lambda address, seconds: vouching.found(vouching.Forged(srv="pop.evil.example"))
+forged = vouching.Forged(srv="pop.evil.example")
+lookup.discover_server = lambda address, seconds: vouching.found(forged)
 main()
 """
 
