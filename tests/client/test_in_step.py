@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from restante.client import asyncio_driver, blocking, maildrop, socket_driver
-from restante.client.maildrop import MaildropState, MessageInfo
+from restante.client.maildrop import MaildropState
+from restante.client.messages import MessageInfo
 from restante.client.options import Options, parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client import operations

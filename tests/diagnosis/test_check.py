@@ -16,7 +16,8 @@ import pytest
 
 from restante.client.discovery import lookup
 from restante.client.discovery.discover import Candidate, Discovery, DiscoveryNote
-from restante.client.maildrop import MaildropState, MessageInfo
+from restante.client.maildrop import MaildropState
+from restante.client.messages import MessageInfo
 from restante.client.options import Options, Target
 from restante.client.session import ClientSession
 from restante.client.socket_driver import SocketDriver

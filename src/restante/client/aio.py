@@ -20,7 +20,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
-from restante.client import asyncio_driver, maildrop
+from restante.client import asyncio_driver, maildrop, messages
 from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
     from email.message import EmailMessage
 
-    from restante.client.maildrop import MaildropState, MessageInfo
+    from restante.client.maildrop import MaildropState
+    from restante.client.messages import MessageInfo
     from restante.client.options import OptionArgs, Options, Target
     from restante.protocol.client.operations import MessageEnd
     from restante.protocol.client.replies import Status
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 AT_ONCE = 16 * 1024  # octets of a header that are read in the event loop
 
 
-class Message(maildrop.BaseMessage):
+class Message(messages.BaseMessage):
     """One message of an open maildrop.
 
     Attributes:
@@ -123,7 +124,7 @@ class Maildrop:
         return len(self._state.entries)
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        for entry in list(self._state.entries.values()):
+        for entry in self._state.entries.values():
             yield Message(self, entry)
 
     __iter__ = None  # it is `async for`; without this, `for` would ask for message 0

@@ -20,7 +20,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Self, Unpack
 
-from restante.client import maildrop, socket_driver
+from restante.client import maildrop, messages, socket_driver
 from restante.client.header_part import HeaderPart
 from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
@@ -42,13 +42,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
     from email.message import EmailMessage
 
-    from restante.client.maildrop import MaildropState, MessageInfo
+    from restante.client.maildrop import MaildropState
+    from restante.client.messages import MessageInfo
     from restante.client.options import OptionArgs, Options, Target
     from restante.protocol.client.operations import MessageEnd
     from restante.protocol.client.replies import Status
 
 
-class Message(maildrop.BaseMessage):
+class Message(messages.BaseMessage):
     """One message of an open maildrop.
 
     Attributes:
@@ -118,7 +119,7 @@ class Maildrop:
         return len(self._state.entries)
 
     def __iter__(self) -> Iterator[Message]:
-        return (Message(self, entry) for entry in list(self._state.entries.values()))
+        return (Message(self, entry) for entry in self._state.entries.values())
 
     def __getitem__(self, number: int) -> Message:
         return Message(self, maildrop.find_entry(self._state, number))

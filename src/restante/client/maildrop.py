@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from restante.client import header_part, login
 from restante.client import session as sessions
 from restante.client.error_ids import assign_id, is_unknown_command
+from restante.client.messages import MessageInfo, MessageTable
 from restante.client.options import Target, parse_url
 from restante.client.session import ClientSession
 from restante.protocol.client import operations
@@ -28,7 +29,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from restante.client.mechanisms import Credentials
     from restante.protocol.client.connection import ServerPeer
@@ -45,37 +46,12 @@ class SizeWarning(UserWarning):
     """A message whose octets are not as many as LIST said."""
 
 
-@dataclass(frozen=True, slots=True)
-class MessageInfo:
-    """A message as the server lists it."""
-
-    number: int  # 1-based, for this session only
-    size: int  # octets as LIST counts them
-    uid: str | None  # None where the server has no UIDL
-
-
-class BaseMessage:
-    """What both faces' messages have.
-
-    Attributes:
-        number: 1-based, good for this session.
-        size: octets as LIST counts them.
-        uid: its unique-id, None where the server has none.
-    """
-
-    def __init__(self, entry: MessageInfo) -> None:
-        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
-
-    def __repr__(self) -> str:
-        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"
-
-
 @dataclass(slots=True)
 class MaildropState:
     """The state of an open maildrop: what is in it, what is marked, whether it was looked into."""
 
     session: ClientSession
-    entries: dict[int, MessageInfo] = field(default_factory=dict)
+    entries: Mapping[int, MessageInfo] = field(default_factory=dict)
     marked: set[int] = field(default_factory=set)
     retrieved: bool = False
 
@@ -114,18 +90,15 @@ def open_maildrop(session: ClientSession, credentials: Credentials) -> Dialogue[
 def list_messages(session: ClientSession) -> Dialogue[MaildropState]:
     """List the messages of a session that is logged in."""
     sizes = yield from _sizes(session)
-    uids: dict[int, str] = {}
+    uids: Mapping[int, str] = {}
     try:
         uids = yield from session.carry_out(operations.uidl())
     except ServerRefusedError:
         session.peer.add_trace("<", "(no unique-ids)")
-    entries = {
-        number: MessageInfo(number, size, uids.get(number)) for number, size in sizes.items()
-    }
-    return MaildropState(session, entries)
+    return MaildropState(session, MessageTable(sizes, uids))
 
 
-def _sizes(session: ClientSession) -> Dialogue[dict[int, int]]:
+def _sizes(session: ClientSession) -> Dialogue[Mapping[int, int]]:
     """Return LIST's sizes. Raises ServerRefusedError: it is refused, and STAT does not say why."""
     try:
         return (yield from session.carry_out(operations.list_()))
@@ -146,7 +119,7 @@ def says_empty(refused: ServerRefusedError) -> bool:
 
 def empty_list(
     session: ClientSession, refused: ServerRefusedError, totals: operations.MailboxTotals
-) -> dict[int, int]:
+) -> Mapping[int, int]:
     """Return no sizes where LIST is refused of an empty mailbox.
 
     Raises ServerRefusedError: it has messages.

@@ -7,7 +7,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from restante.client import maildrop
-from restante.client.maildrop import MaildropState, MessageInfo
+from restante.client.maildrop import MaildropState
+from restante.client.messages import MessageTable
 from restante.client.reply_sync import expect_silence
 from restante.diagnosis import wording
 from restante.mail import dates, fields
@@ -16,6 +17,8 @@ from restante.protocol.errors import RemoteError, ServerRefusedError
 from restante.protocol.unique_id import is_valid_uid
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
     from restante.protocol.client.effects import T
@@ -31,9 +34,7 @@ def inspect(work: CheckContext) -> MaildropState:
         said = len(work.report.warnings)
         _compare_totals(work, step, totals, sizes)
         _check_uids(work, step, sizes, uids, unlisted)
-        box = MaildropState(
-            work.session, {n: MessageInfo(n, size, uids.get(n)) for n, size in sizes.items()}
-        )
+        box = MaildropState(work.session, MessageTable(sizes, uids))
         agree = len(work.report.warnings) == said
         newest = _sample(work, step, box)
         step.text = f"{wording.messages(len(sizes))}, {wording.octets(sum(sizes.values()))}"
@@ -48,7 +49,7 @@ def _carry_out(work: CheckContext, operation: Operation[T]) -> T:
     return work.run(work.session.carry_out(operation))
 
 
-def _lists(work: CheckContext) -> tuple[MailboxTotals, dict[int, int]]:
+def _lists(work: CheckContext) -> tuple[MailboxTotals, Mapping[int, int]]:
     """Return the results of STAT and LIST. Some servers reject them for an empty mailbox."""
     session = work.session
     try:
@@ -66,7 +67,7 @@ def _lists(work: CheckContext) -> tuple[MailboxTotals, dict[int, int]]:
         return totals, maildrop.empty_list(session, refused, totals)
 
 
-def _uids(work: CheckContext) -> tuple[dict[int, str], str]:
+def _uids(work: CheckContext) -> tuple[Mapping[int, str], str]:
     """Return the unique-ids, and what the server says where it refuses them."""
     try:
         return _carry_out(work, operations.uidl()), ""
@@ -75,7 +76,7 @@ def _uids(work: CheckContext) -> tuple[dict[int, str], str]:
 
 
 def _compare_totals(
-    work: CheckContext, step: Step, totals: MailboxTotals, sizes: dict[int, int]
+    work: CheckContext, step: Step, totals: MailboxTotals, sizes: Mapping[int, int]
 ) -> None:
     count, octets = len(sizes), sum(sizes.values())
     if totals.messages == count and totals.octets == octets:
@@ -90,7 +91,7 @@ def _compare_totals(
 
 
 def _check_uids(
-    work: CheckContext, step: Step, sizes: dict[int, int], uids: dict[int, str], refusal: str
+    work: CheckContext, step: Step, sizes: Mapping[int, int], uids: Mapping[int, str], refusal: str
 ) -> None:
     if not sizes:
         return

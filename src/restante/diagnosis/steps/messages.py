@@ -20,7 +20,8 @@ from restante.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from restante.client.maildrop import MaildropState, MessageInfo
+    from restante.client.maildrop import MaildropState
+    from restante.client.messages import MessageInfo
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
 

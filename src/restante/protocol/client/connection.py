@@ -220,10 +220,14 @@ class ServerPeer:
             raise self.error(ServerRefusedError, "refused", status.text, status.code)
         return status
 
-    def read_lines(self, most: int = LISTING_LIMIT) -> Dialogue[list[str]]:
-        """Return the lines of a multi-line reply behind its status line, unstuffed."""
-        lines: list[str] = []
-        octets = 0
+    def read_lines(
+        self, take: Callable[[str], object], most: int = LISTING_LIMIT
+    ) -> Dialogue[None]:
+        """Call `take` with each line of a multi-line reply after its status line, unstuffed.
+
+        Raises MalformedReplyError: it has over `most` octets or MOST_LINES lines.
+        """
+        lines = octets = 0
         while (line := (yield from self.read_line()).rstrip(b"\r\n")) != b".":
             if line.strip() == b".":
                 self.note_oddity(
@@ -231,13 +235,13 @@ class ServerPeer:
                 )
                 break
             octets += len(line) + 2
-            if octets > most or len(lines) >= MOST_LINES:
-                text = f"a list of {len(lines)} lines and {octets} octets, and no end"
+            if octets > most or lines >= MOST_LINES:
+                text = f"a list of {lines} lines and {octets} octets, and no end"
                 raise self.error(MalformedReplyError, "bad-reply", text)
-            lines.append(decode_text(line[1:] if line.startswith(b".") else line))
+            lines += 1
+            take(decode_text(line[1:] if line.startswith(b".") else line))
         self.multiline_command = self.command
-        self.add_trace("<", f"({len(lines)} lines)")
-        return lines
+        self.add_trace("<", f"({lines} lines)")
 
 
 def quote(text: str) -> str:

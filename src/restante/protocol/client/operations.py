@@ -15,13 +15,14 @@ from restante.protocol.client.connection import LINE_LIMIT, LISTING_LIMIT, Serve
 from restante.protocol.client.effects import MessageChunk, Peek, Receive
 from restante.protocol.client.pipeline import Operation
 from restante.protocol.client.replies import Status, strip_noise
+from restante.protocol.client.tables import NumberTable, SizeTable, UidTable
 from restante.protocol.errors import LocalError, MalformedReplyError, Phase, TruncatedReplyError
 from restante.protocol.lines import COMMAND_LIMIT
 from restante.protocol.message_header import find_body
 from restante.protocol.unstuffing import DotUnstuffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from restante.protocol.client.effects import Dialogue
 
@@ -97,7 +98,8 @@ def capa() -> Operation[dict[str, str]]:
 
     def read(peer: ServerPeer) -> Dialogue[dict[str, str]]:
         yield from peer.read_ok()
-        lines = yield from peer.read_lines(LINE_LIMIT)
+        lines: list[str] = []
+        yield from peer.read_lines(lines.append, LINE_LIMIT)
         pairs = (line.strip().partition(" ") for line in lines if line.strip())
         return {tag.upper(): argument.strip() for tag, _, argument in pairs}
 
@@ -172,38 +174,42 @@ def stat() -> Operation[MailboxTotals]:
     return Operation(command("STAT"), read)
 
 
-def list_() -> Operation[dict[int, int]]:
+def list_() -> Operation[Mapping[int, int]]:
     """LIST: the octets of each message by its number. RFC 1939 section 5."""
-    return _table("LIST", lambda text: int(_digits(text.split()[0])))
+    return _table("LIST", SizeTable, lambda text: int(_digits(text.split()[0])))
 
 
-def uidl() -> Operation[dict[int, str]]:
+def uidl() -> Operation[Mapping[int, str]]:
     """UIDL: the unique-id of each message by its number. RFC 1939 section 7."""
-    return _table("UIDL", lambda text: text)
+    return _table("UIDL", UidTable, lambda text: text)
 
 
-def _table(verb: str, value: Callable[[str], T]) -> Operation[dict[int, T]]:
-    def read(peer: ServerPeer) -> Dialogue[dict[int, T]]:
+def _table(
+    verb: str, create: Callable[[], NumberTable[T]], parse: Callable[[str], T]
+) -> Operation[Mapping[int, T]]:
+    def read(peer: ServerPeer) -> Dialogue[Mapping[int, T]]:
         status = yield from peer.read_ok()
-        table: dict[int, T] = {}
+        table = create()
         if not peer.unread and says_no_mail(status.text):
             peer.unread += yield from Peek(QUIET)
             if not peer.unread:
                 text = f'{verb} of an empty mailbox has no dot behind "{status.line}"'
                 peer.note_oddity("list-empty", text)
                 return table
-        for line in (yield from peer.read_lines()):
-            if not _REGULAR.match(line):
-                peer.note_oddity("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
-                if not line.strip():
-                    continue
-            number, *rest = line.split(None, 1)
-            try:
-                table[int(_digits(number))] = value("".join(rest).strip())
-            except (ValueError, IndexError):
-                text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
-                raise peer.error(MalformedReplyError, "bad-reply", text) from None
+        yield from peer.read_lines(lambda line: add(peer, table, line))
         return table
+
+    def add(peer: ServerPeer, table: NumberTable[T], line: str) -> None:
+        if not _REGULAR.match(line):
+            peer.note_oddity("odd-list", f"{verb} has the line {peer.excerpt(line.encode())!r}")
+            if not line.strip():
+                return
+        number, *rest = line.split(None, 1)
+        try:
+            table.add(int(_digits(number)), parse("".join(rest).strip()))
+        except (ValueError, IndexError):
+            text = f'{verb} has the line "{peer.excerpt(line.encode())}"'
+            raise peer.error(MalformedReplyError, "bad-reply", text) from None
 
     return Operation(command(verb), read)
 

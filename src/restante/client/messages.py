@@ -1,0 +1,47 @@
+"""The messages of a maildrop, as LIST and UIDL name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInfo:
+    """A message as the server lists it."""
+
+    number: int  # 1-based, for this session only
+    size: int  # octets as LIST counts them
+    uid: str | None  # None where the server has no UIDL
+
+
+class MessageTable(Mapping[int, MessageInfo]):
+    """The messages of a maildrop by number, made of LIST's sizes and UIDL's unique-ids."""
+
+    def __init__(self, sizes: Mapping[int, int], uids: Mapping[int, str]) -> None:
+        self._sizes, self._uids = sizes, uids
+
+    def __len__(self) -> int:
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._sizes)
+
+    def __getitem__(self, number: int) -> MessageInfo:
+        return MessageInfo(number, self._sizes[number], self._uids.get(number))
+
+
+class BaseMessage:
+    """What both faces' messages have.
+
+    Attributes:
+        number: 1-based, good for this session.
+        size: octets as LIST counts them.
+        uid: its unique-id, None where the server has none.
+    """
+
+    def __init__(self, entry: MessageInfo) -> None:
+        self.number, self.size, self.uid = entry.number, entry.size, entry.uid
+
+    def __repr__(self) -> str:
+        return f"<message {self.number}: {self.size} octets, uid {self.uid!r}>"

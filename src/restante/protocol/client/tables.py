@@ -1,0 +1,99 @@
+"""Values by message number, in little memory: LIST and UIDL may have a million lines.
+
+A dict of a million sizes and unique-ids takes 230 MiB. These tables take 16 octets for a number and
+a size, and as many for a number and the place of a unique-id, beside its own octets.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+V = TypeVar("V")
+
+
+class NumberTable(Mapping[int, V]):
+    """Values by message number, in the order of the numbers. A number's last value counts."""
+
+    def __init__(self) -> None:
+        self._numbers = array("Q")
+        self._regular = True  # the numbers are 1, 2, 3, ..., as nearly every server sends them
+        self._sorted: array[int] | None = None  # else the places of the numbers, by number
+
+    def add(self, number: int, value: V) -> None:
+        """Add a line of the list. `number` is 0 to 2**64 - 1."""
+        self._regular = self._regular and number == len(self._numbers) + 1
+        self._numbers.append(number)
+        self._sorted = None
+        self._append(value)
+
+    @abstractmethod
+    def _append(self, value: V) -> None:
+        """Keep a value."""
+
+    @abstractmethod
+    def _value(self, place: int) -> V:
+        """Return the value that was added as number `place`, from 0."""
+
+    def _places(self) -> array[int]:
+        if self._sorted is None:
+            numbers = self._numbers
+            order = sorted(range(len(numbers)), key=numbers.__getitem__)  # equal ones stay in order
+            last = [i + 1 == len(order) or numbers[p] != numbers[order[i + 1]]
+                    for i, p in enumerate(order)]  # fmt: skip
+            self._sorted = array(
+                "Q", (p for p, is_last in zip(order, last, strict=True) if is_last)
+            )
+        return self._sorted
+
+    def __len__(self) -> int:
+        return len(self._numbers) if self._regular else len(self._places())
+
+    def __iter__(self) -> Iterator[int]:
+        if self._regular:
+            return iter(range(1, len(self._numbers) + 1))
+        return (self._numbers[place] for place in self._places())
+
+    def __getitem__(self, number: int) -> V:
+        if self._regular:
+            if not 0 < number <= len(self._numbers):
+                raise KeyError(number)
+            return self._value(number - 1)
+        places = self._places()
+        found = bisect_left(places, number, key=self._numbers.__getitem__)
+        if found == len(places) or self._numbers[places[found]] != number:
+            raise KeyError(number)
+        return self._value(places[found])
+
+
+class SizeTable(NumberTable[int]):
+    """The octets of each message by its number: the reply to LIST. RFC 1939 section 5."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._octets = array("Q")
+
+    def _append(self, value: int) -> None:
+        self._octets.append(value)
+
+    def _value(self, place: int) -> int:
+        return self._octets[place]
+
+
+class UidTable(NumberTable[str]):
+    """The unique-id of each message by its number: the reply to UIDL. RFC 1939 section 7."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = bytearray()
+        self._ends = array("Q", [0])
+
+    def _append(self, value: str) -> None:
+        self._text += value.encode()
+        self._ends.append(len(self._text))
+
+    def _value(self, place: int) -> str:
+        return self._text[self._ends[place] : self._ends[place + 1]].decode()
