@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
 import pytest
 
-from support.live import PATIENCE, Client, serving
+from support.live import PATIENCE, Client, serving, wait_until
 from support.process import POP3, free_port, wait_for_port
 from support.process import serving as serving_process
 
@@ -25,7 +28,8 @@ def test_a_signal_ends_idle_sessions_without_a_word(tmp_path: Path, number: int)
             idle.read_line()
             client.log_in("ann", "secret")
             client.say("DELE 1")
-            time.sleep(0.2)  # for the client's kernel to confirm all it got
+            client.acknowledge()
+            idle.acknowledge()
             served.process.send_signal(number)
             assert served.process.wait(PATIENCE) == 0
             assert idle.read_all() == b""
@@ -45,12 +49,18 @@ def test_a_reply_under_way_is_finished_and_no_command_behind_it_is_begun(tmp_pat
             for _ in range(3):
                 client.read_line()
             served.process.send_signal(signal.SIGTERM)
-            time.sleep(0.2)
+            wait_until(lambda: "event=stopping" in served.log.read_text())
             rest = client.read_all()
         assert rest.endswith(b"abcde\r\n.\r\n")
         assert len(rest) == len(BIG) + BIG.count(b"\n") + 3
         assert served.process.wait(PATIENCE) == 0
         assert len(list((maildir / "new").iterdir())) == 1
+
+
+def waiting_octets(client: Client) -> int:
+    """Return how much the client's kernel holds that it has not read."""
+    (octets,) = struct.unpack("i", fcntl.ioctl(client.socket, termios.FIONREAD, bytes(4)))
+    return int(octets)
 
 
 def test_a_peer_that_never_reads_does_not_hold_up_the_end() -> None:
@@ -76,7 +86,9 @@ def test_a_peer_that_never_reads_is_no_incident_at_the_end(tmp_path: Path) -> No
             client.log_in("ann", "secret")
             client.send(b"RETR 1\r\n")
             client.read_line()
-            time.sleep(0.3)  # for the kernel's buffers to fill
+            wait_until(
+                lambda: waiting_octets(client) > len(BIG) // 100
+            )  # of a reply that does not fit
             served.process.send_signal(signal.SIGTERM)
             assert served.process.wait(PATIENCE) == 0
         log = served.log.read_text()

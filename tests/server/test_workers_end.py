@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +30,8 @@ def test_a_signal_to_the_supervisor_ends_all_sessions(
         first, second = workers.at_each(stack, workers.greeted).values()
         assert log_in(first, "ann") == b"+OK Logged in.\r\n"
         assert first.say("DELE 1").startswith(b"+OK")
-        time.sleep(0.2)  # for the clients' kernel to confirm all they got
+        first.acknowledge()
+        second.acknowledge()
         workers.served.process.send_signal(number)
         assert workers.served.process.wait(PATIENCE) == 0
         assert first.read_all() == b""

@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-import time
 
 import pytest
 
+from restante.server.connection.connection import Connection
+from restante.server.connection.phases import ConnectionPhase as Phase
 from server.doubles import ScriptedStore, SlowAccounts
 from support.live import Client, Live, serving, wait_until
 
@@ -21,6 +22,16 @@ def reset(client: Client) -> None:
     """Close so that the server gets a reset."""
     client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     client.close()
+
+
+def wait_for_phase(live: Live, phase: Phase) -> None:
+    """Wait until some connection is in a phase."""
+    wait_until(
+        lambda: any(
+            isinstance(connection, Connection) and connection.phase is phase
+            for connection in live.service.connections
+        )
+    )
 
 
 def count(live: Live) -> bytes:
@@ -77,9 +88,8 @@ def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behin
         client.send(b"USER ann\r\nPASS secret\r\n")
         wait_until(lambda: accounts.asked)
         reset(client)
-        time.sleep(0.05)
-        live.loop.call_soon_threadsafe(accounts.gate.set)
         wait_until(lambda: not live.service.connections)
+        live.loop.call_soon_threadsafe(accounts.gate.set)
         assert count(live) == b"+OK 0 0\r\n"
 
 
@@ -91,7 +101,7 @@ def test_a_client_that_leaves_while_it_waits_for_the_lock_does_not_keep_it() -> 
         second.read_line()
         second.say("USER ann")
         second.send(b"PASS secret\r\n")
-        time.sleep(0.05)
+        wait_for_phase(live, Phase.WORKING)
         reset(second)
         first.say("QUIT")
         wait_until(lambda: not live.service.connections)
@@ -109,7 +119,7 @@ def test_an_update_is_finished_although_the_client_has_left() -> None:
         client.send(b"DELE 1\r\nQUIT\r\n")
         wait_until(lambda: store.removing)
         reset(client)
-        time.sleep(0.05)
+        wait_for_phase(live, Phase.LOST)
         live.loop.call_soon_threadsafe(store.gate.set)
         wait_until(lambda: not live.service.connections)
         assert count(live) == b"+OK 0 0\r\n"
