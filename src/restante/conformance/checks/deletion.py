@@ -95,7 +95,7 @@ def removed(bench: ConformanceContext) -> None:
 
 
 @THEME.check("rfc1939-s6/quit-unlocks", "QUIT closes the connection and unlocks the maildrop")
-def closes_within(bench: ConformanceContext) -> None:
+def closed(bench: ConformanceContext) -> None:
     with bench.open_session() as line:
         line.ok("QUIT")
         require(line.closes_within(), "the connection stays open")
