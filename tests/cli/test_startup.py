@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -90,3 +91,19 @@ def test_check_imports_only_what_it_uses() -> None:
     unused = HEAVY - {"concurrent", "email", "socket", "ssl"}
     assert not unused & modules
     assert not [name for name in modules if name.startswith("restante.server.")]
+
+
+def test_deliver_imports_the_configured_store_and_no_server(tmp_path: Path) -> None:
+    """An MTA runs `pop3 deliver` for each message: it needs neither connections nor TLS."""
+    (tmp_path / "users").write_text(f"ann:$6$saltsalt${'x' * 86}\n")
+    (tmp_path / "mail").mkdir()
+    modules = imported(
+        "deliver", "ann", "--mail", f"{tmp_path}/mail", "--users", f"{tmp_path}/users"
+    )
+    assert "restante.storage.maildir" in modules
+    for unused in (
+        *("restante.server.connection", "restante.server.tls", "restante.server.context"),
+        *("restante.delivery.listener", "restante.storage.mbox", "cryptography", "uvloop"),
+    ):
+        assert unused not in modules
+    assert list((tmp_path / "mail/ann/new").iterdir())
