@@ -5,17 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import NamedTuple
 
+from restante.client.public_suffix import is_public_suffix
 from restante.net.host_names import ascii_domain
 
 _THIS_MACHINE = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
-_REGISTRIES = frozenset(
-    {
-        "ac", "co", "com", "ed", "edu", "firm", "gen", "go", "gob", "gouv", "gov", "govt", "gr",
-        "gv", "id", "ind", "info", "lg", "ltd", "me", "mil", "mod", "ne", "net", "nhs", "nic",
-        "nom", "or", "org", "plc", "pro", "sch", "school", "web",
-    }
-)  # fmt: skip
-"""Names in which registries of countries give names to anybody, such as co.uk and com.au."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 section 2.1
 _THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")  # RFC 6890 section 2.2.2: 0.0.0.0 connects here
 
@@ -46,13 +39,10 @@ def is_below(host: str, domain: str) -> bool:
     Both are as `ascii_domain` returns them. Below a public suffix, such as com or co.uk, anybody
     can have a name: https://publicsuffix.org.
     """
-    return host == domain or (host.endswith(f".{domain}") and not _is_public(domain))
-
-
-def _is_public(domain: str) -> bool:
-    """Tell whether a domain looks like a registry's, such as com or co.uk, or like an address."""
-    first, _, last = domain.rpartition(".")
-    return not first or last.isdigit() or (len(last) == 2 and first in _REGISTRIES)
+    if host == domain:
+        return True
+    is_address = domain.rpartition(".")[2].isdigit()
+    return host.endswith(f".{domain}") and not is_address and not is_public_suffix(domain)
 
 
 def is_this_machine(host: str) -> bool:
