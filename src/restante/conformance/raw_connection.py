@@ -80,6 +80,12 @@ class RawConnection:
             raise Deviation(f"{_public(command)}: {quote(line)}")
         return line
 
+    def err(self, command: str) -> None:
+        """Send a command that must be rejected."""
+        line = self.say(command)
+        if not line.startswith(b"-ERR"):
+            raise Deviation(quote(line))
+
     def alive(self) -> None:
         """See that the session goes on: any reply will do."""
         answer = self.say("NOOP")
