@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import load
-import mail
 import servers
 from encryption import TLS_OF_LARGE, TLS_OF_SMALL
 from place import Place
 from sessions import LARGE, OF_LARGE, OF_SMALL, SMALL, Scenario, take_turns, warm_up
+
+import mail
 
 if TYPE_CHECKING:
     from figures import Figures

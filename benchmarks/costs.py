@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import mail
 import uvloop
 
+import mail
 from restante.protocol import line_ends
 from restante.protocol.server.settings import Identity
 from restante.protocol.stuffing import encode_message, encode_top

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import servers
-from mail import PASSWORD
 from place import OURS
 
+from mail import PASSWORD
 from support.process import free_port
 
 if TYPE_CHECKING:

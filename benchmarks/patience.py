@@ -6,8 +6,9 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-import mail
 from place import INSTALLED, OURS, SETTLED, SHARED
+
+import mail
 
 if TYPE_CHECKING:
     from pathlib import Path

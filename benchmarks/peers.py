@@ -10,9 +10,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mail import PASSWORD
 from servers import Running, certified, crypted, running
 
+from mail import PASSWORD
 from support.dovecot import ONE_OWNER, OWNER, STORED_PASSWORDS, set_up
 from support.process import free_port
 

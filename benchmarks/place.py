@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import load
-import mail
 import peers
 import servers
 
+import mail
 from figures import Figures
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 from mail import PASSWORD
-
 from restante.server.tls import self_signed
 from support.process import free_port
 

@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 import load
-import mail
 import servers
 from sessions import ALL, SMALL, warm_up
 
+import mail
 from restante.server.config.schema import ServerSection
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.public import command_for_nobody, public_folder
+from support.other_user import command_for_nobody, public_folder
 
 # A shell starts background jobs with SIGINT ignored, and their children inherit that.
 # With a handler here, the programs that the tests start get SIGINT's default back.

@@ -20,10 +20,10 @@ from restante.auth.postgresql import DecoyHashes, PostgresqlAuthenticator
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from support.clocked import Loop
+from support.clocked_server import Loop
 from support.live import wait_until
+from support.other_user import public_folder
 from support.programs import need
-from support.public import public_folder
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
 CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import load
-import mail
 import pytest
 from load import Result
 from servers import Running, canned, restante
 
-from support.broken import CLOSE, HELLO, SECOND, Reply, broken
+import mail
+from support.broken_server import CLOSE, HELLO, SECOND, Reply, broken
 from support.process import serving
 from support.programs import need
 

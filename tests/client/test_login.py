@@ -16,7 +16,7 @@ from restante import blocking
 from restante.client.options import Target
 from restante.protocol.errors import LocalError, RemoteError, SecurityError
 from support.authority import GOOD, trusting
-from support.broken import SILENCE, broken
+from support.broken_server import SILENCE, broken
 from support.command import pop3
 from support.false_scram import FalseScram
 

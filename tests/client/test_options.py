@@ -12,7 +12,7 @@ import pytest
 import restante
 from restante import blocking
 from restante.client.options import OptionArgs, Options, merge
-from support.broken import broken
+from support.broken_server import broken
 from support.command import pop3
 
 MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [

@@ -11,7 +11,7 @@ import restante
 from restante import blocking
 from restante.client.options import Options
 from restante.protocol.errors import LocalError, MalformedReplyError
-from support.broken import Broken, broken
+from support.broken_server import Broken, broken
 from support.command import pop3
 
 PIECE = b"x" * 998 + b"\r\n"

@@ -15,7 +15,7 @@ from restante.protocol.client.effects import Dialogue
 from restante.protocol.client.pipeline import carry_out
 from restante.protocol.client.raw_command import raw_command
 from restante.protocol.errors import Pop3Error
-from support.broken import CLOSE, broken
+from support.broken_server import CLOSE, broken
 
 LONG = "hunter22 & more"
 FORMS = (LONG, quote(LONG), "aHVudGVyMjIgJiBtb3Jl")

@@ -16,7 +16,7 @@ from restante.client import asyncio_driver, blocking, socket_driver
 from restante.client.options import parse_url
 from restante.client.session import ClientSession
 from restante.protocol.errors import RemoteError, ServerUnreachableError
-from support.broken import broken
+from support.broken_server import broken
 
 
 def url(port: int) -> str:

@@ -13,7 +13,7 @@ from restante.delivery.deliverer import AT_ONCE, PATIENCE, SLOW, Deliverer
 from restante.delivery.replies import DeliveryReply
 from restante.delivery.trace_headers import Envelope
 from restante.storage.memory import MemoryStore
-from support.clocked import Loop
+from support.clocked_server import Loop
 
 
 class HungStore(MemoryStore):

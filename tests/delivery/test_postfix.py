@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from support.live import PATIENCE, Client, wait_until
+from support.other_user import NOBODY, public_folder
 from support.postfix import Postfix, postfix
 from support.process import POP3, free_port, wait_for_port
 from support.programs import need
-from support.public import NOBODY, public_folder
 
 PAGE = Path(__file__).parents[2] / "docs/how-to/postfix.md"
 CONFIG, MAIN, PIPE, PIPE_MAIN = re.findall(

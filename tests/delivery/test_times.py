@@ -17,7 +17,7 @@ from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
 from restante.server.config.schema import DeliverySection
-from support.clocked import Loop, Peer
+from support.clocked_server import Loop, Peer
 
 PATIENCE = 300.0  # seconds
 IDLE = b"421 4.4.2 nothing came for too long\r\n"

@@ -11,7 +11,7 @@ from restante.client.options import Options, Target
 from restante.diagnosis import suggestions
 from restante.diagnosis.request import CheckRequest
 from support.authority import make, root_file
-from support.broken import broken
+from support.broken_server import broken
 from support.command import pop3
 
 

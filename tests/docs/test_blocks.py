@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from support.blocks import Block, blocks
 from support.programs import need
+from support.shell_blocks import Block, blocks
 
 ROOT = Path(__file__).parents[2]
 SETUPS = ROOT / "tests/support/pages"

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from support.live import PATIENCE, Client
+from support.other_user import NOBODY, public_folder
 from support.process import POP3, free_port, wait_for_port
 from support.programs import need
-from support.public import NOBODY, public_folder
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/how-to/install.md").read_text()

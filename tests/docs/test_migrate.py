@@ -20,9 +20,9 @@ from support import courier
 from support.command import pop3
 from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, dovecot
 from support.live import Client
+from support.other_user import public_folder
 from support.process import POP3, free_port, serving, wait_for_port
 from support.programs import need
-from support.public import public_folder
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/migrate.md").read_text()
 BLOCKS: list[str] = re.findall(

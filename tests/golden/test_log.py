@@ -24,11 +24,11 @@ ELSEWHERE = {
     "certificate_renewed": "tests/server/tls/test_certificates.py",
     "expired": "tests/server/test_expiry.py",
     "incident": "tests/server/test_incidents.py",
-    "limit_reached": "tests/server/test_full.py",
+    "limit_reached": "tests/server/limits/test_limit_log.py",
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",
     "not_expired": "tests/server/test_expiry.py",
-    "worker_not_started": "tests/server/test_workers_end.py",
+    "worker_not_started": "tests/server/processes/test_worker_end.py",
 }
 """Events that no golden file has, and what tests them."""
 

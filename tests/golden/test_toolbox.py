@@ -13,7 +13,7 @@ from golden.command import ran
 from golden.recording import compare, sections
 from restante.cli.main import main
 from support.authority import DAY, GOOD, HOSTS, make, root_file
-from support.broken import CLOSE, HELLO, SILENCE, broken
+from support.broken_server import CLOSE, HELLO, SILENCE, broken
 from support.process import free_port
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from conformance.faulty_proxy import faulty
 from golden.command import ran
 from golden.recording import compare
 from restante.conformance.suite import CHECKS
 from support.live import Live, serving
-from verify.faulty import faulty
 
 SLOW = {
     "locked",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from restante.server.deadlines import GRAIN, Deadline, Deadlines
-from support.clocked import Loop
+from support.clocked_server import Loop
 
 
 class Clock:

@@ -10,7 +10,7 @@ from typing import Any
 
 import scramp
 
-from support.broken import Reply
+from support.broken_server import Reply
 
 Lie = Callable[[bytes], bytes]
 

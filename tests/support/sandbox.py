@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from support.blocks import Block, blocks
+from support.shell_blocks import Block, blocks
 
 PATIENCE = 300  # seconds for a block
 CLONE = Path("/root/restante")  # where the commands are typed

@@ -23,7 +23,7 @@ from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
 from restante.protocol.stuffing import size_on_wire
-from support import proofs
+from support import credentials
 
 
 @dataclass
@@ -157,7 +157,7 @@ class Talk:
                     del self._box()[self.session.view.contents.uids[index]]
                 self._release()
                 return None
-        return proofs.meet(need, world.passwords, world.bindings)
+        return credentials.meet(need, world.passwords, world.bindings)
 
     def _box(self) -> dict[str, bytes]:
         assert self.session.identity is not None

@@ -13,8 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from restante.cli.main import main
+from support.other_user import NOBODY, public_folder
 from support.process import POP3
-from support.public import NOBODY, public_folder
 
 HASH = "$6$saltsalt$" + "x" * 86
 LETTER = b"Subject: a\n\nhello\n"

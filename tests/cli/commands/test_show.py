@@ -9,7 +9,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from support.broken import broken
+from support.broken_server import broken
 from support.command import pop3
 from support.odd_mail import VALUES
 from support.process import POP3

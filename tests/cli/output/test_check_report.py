@@ -12,7 +12,7 @@ import pytest
 from restante.cli.output.wrapping import wrap_hanging
 from restante.cli.shell.screen import ShellScreen
 from restante.diagnosis.explanations import EXPLANATIONS
-from support.broken import broken
+from support.broken_server import broken
 from support.live import PATIENCE
 from support.process import POP3, free_port
 

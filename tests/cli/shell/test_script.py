@@ -9,7 +9,7 @@ import pytest
 
 from cli.shell.terminal import answer, environment, play, scripted
 from support.authority import HOSTS, make
-from support.broken import broken
+from support.broken_server import broken
 from support.live import PATIENCE
 from support.process import POP3
 
@@ -120,7 +120,7 @@ def test_an_account_without_a_name_is_refused_and_one_may_be_given(
 
 
 def test_an_account_alone_is_a_session_by_hand(tmp_path: Path) -> None:
-    from support.broken import broken
+    from support.broken_server import broken
     from support.command import pop3
 
     with broken() as running:

@@ -13,7 +13,7 @@ import scramp
 from restante.protocol.server.sasl import SERVER_MECHANISMS
 from restante.protocol.server.session import State
 from restante.protocol.server.settings import AuthOffer, ConnectionSecurity, ProtocolSettings
-from support.proofs import TIMESTAMP
+from support.credentials import TIMESTAMP
 from support.world import Talk, World
 
 ALL = AuthOffer(mechanisms=frozenset(SERVER_MECHANISMS))

@@ -19,7 +19,7 @@ from restante.server.limits.failures import Failures
 from restante.server.limits.networks import client_network
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
-from support.clocked import ADDRESS, Loop, clocked
+from support.clocked_server import ADDRESS, Loop, clocked
 from support.live import serving
 from support.passwords import Passwords
 

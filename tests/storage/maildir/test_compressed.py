@@ -21,7 +21,7 @@ from restante.storage.maildir import compressed
 from storage.contract import whole
 from storage.maildir.box import Box
 from support.dovecot import dovecot
-from support.public import public_folder
+from support.other_user import public_folder
 
 MESSAGE = b"Subject: a\n\nhello\n" + b"line\n" * 20
 LONG = b"Subject: b\n\n" + os.urandom(400_000).hex().encode() + b"\n"

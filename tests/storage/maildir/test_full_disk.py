@@ -13,7 +13,7 @@ from restante.storage.interfaces import BusyError, StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
 from storage.contract import everything
-from support.disks import fill, free_octets, make_read_only, small_disk, take_all_names
+from support.small_disks import fill, free_octets, make_read_only, small_disk, take_all_names
 
 LETTERS = {f"{number}.M1P1.host": b"%d 0123456789\n" % number * 5000 for number in range(6)}
 

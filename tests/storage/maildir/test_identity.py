@@ -23,7 +23,7 @@ from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.scan import Folders, MaildirEntry
 from storage.contract import whole
 from storage.maildir.box import Box
-from storage.maildir.test_snapshots import at_hand, settled
+from storage.maildir.test_snapshot import at_hand, settled
 
 BASE = "17.M1P1.host"
 NAMES = (f"new/{BASE}", f"cur/{BASE}:2,S", f"cur/{BASE},U=18:2,", "cur/99.other:2,F")

@@ -26,7 +26,7 @@ from restante.storage.maildir import (
 )
 from restante.storage.paths import Layout
 from storage.maildir.box import Box, Quick
-from storage.maildir.test_snapshots import at_hand, settled
+from storage.maildir.test_snapshot import at_hand, settled
 
 DEFAULT = "%08Xu%08Xv"
 HEAD = b"3 V1795574427 N12 G73763c279b4a066ba46c000083ecc375\n"

@@ -13,7 +13,7 @@ from restante.storage.interfaces import StoreError
 from restante.storage.mbox import MboxStore, from_line
 from restante.storage.paths import Layout
 from storage.mbox.box import FROM, Box
-from storage.mbox.test_reading import INTERNAL, PIECES
+from storage.mbox.test_scanner import INTERNAL, PIECES
 
 OLD = FROM.replace(b"2026", b"2016")
 LENGTHS = [b"Content-Length: %d\n" % octets for octets in (0, 2, len(FROM), len(FROM) + 2, 200)]

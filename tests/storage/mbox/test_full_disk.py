@@ -20,7 +20,7 @@ from restante.storage.paths import Layout
 from storage.contract import everything
 from storage.mbox.box import FROM, Box, letter
 from storage.mbox.killing import killed_at_each_call
-from support.disks import fill, free_octets, make_read_only, small_disk
+from support.small_disks import fill, free_octets, make_read_only, small_disk
 
 LETTERS = [letter(number, b"%d 0123456789\n" % number * 1000) for number in range(6)]
 

@@ -1,0 +1,368 @@
+"""The commands on mail, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.diagnosis.explanations import EXPLANATIONS
+from support.authority import GOOD, root_file
+from support.broken_server import CLOSE, HELLO, broken
+from support.command import pop3
+from support.live import Live, serving
+
+ODD = b"Subject: =?utf-8?q?=1b]0;evil=07_Gr=C3=BC=C3=9Fe?=\r\nFrom: Eve \x1b[31m <eve@example.com>\r\n\r\nRed \x1b[31m alert\x07\r\n"
+MIXED = (
+    b"Subject: Two parts\nFrom: Ann <ann@example.com>\nDate: Mon, 1 Jun 2026 10:00:00 +0000\n"
+    b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    b"--b\nContent-Type: text/plain; charset=utf-8\n\nThe text.\n"
+    b"--b\nContent-Type: application/pdf\nContent-Transfer-Encoding: base64\n"
+    b'Content-Disposition: attachment; filename="../../bill.pdf"\n\nSGVsbG8=\n--b--\n'
+)
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    with serving() as live:
+        live.add("ann@example.com", "hunter22", MIXED, HELLO)
+        yield live
+
+
+def url(port: int, scheme: str = "pop3") -> str:
+    return f"{scheme}://ann@example.com@127.0.0.1:{port}"
+
+
+def test_check_says_ok_and_each_step(live: Live) -> None:
+    ran = pop3("check", url(live.port))
+    assert ran.code == 0
+    phases = [line.split()[0] for line in ran.out.splitlines()]
+    assert phases == ["connect", "greeting", "capa", "tls", "login", "mailbox", "OK"]
+    assert re.search(r"mailbox   2 messages, \d+ B; STAT, LIST and UIDL agree", ran.out)
+    assert "OK  The account works." in ran.out
+    assert "Nothing was changed." in ran.out
+
+
+def test_check_fails_with_a_cause_a_fix_and_an_exit_code(live: Live) -> None:
+    ran = pop3("check", url(live.port), password="wrong password")
+    assert ran.code == 7
+    lines = ran.out.splitlines()
+    verdict = next(line for line in lines if line.startswith("FAIL"))
+    assert verdict == f"FAIL auth-failed  {EXPLANATIONS['auth-failed'].verdict}"
+    assert lines[-1].startswith("  more  pop3 explain auth-failed")
+    assert lines[-1].endswith("exit 7")
+    assert "wrong password" not in ran.out + ran.err
+
+
+def test_check_as_json_has_a_schema_and_no_secret(live: Live) -> None:
+    ran = pop3("check", url(live.port), "--json", "--deep")
+    report = json.loads(ran.out)
+    assert report["schema"] == "restante.check/1"
+    assert (report["id"], report["exit"], report["verdict"]) == ("ok", 0, "ok")
+    assert report["facts"]["mailbox"]["messages"] == 2
+    assert any("PASS" in line or "AUTH" in line for line in report["trace"])
+    assert "hunter22" not in ran.out
+
+
+def test_check_from_the_library_says_the_same(live: Live) -> None:
+    import restante
+
+    report = restante.check(url(live.port), "hunter22")
+    assert (report.id, report.ok) == ("ok", True)
+    assert restante.check(url(live.port), "nope", mechanisms=("USER",)).id == "auth-failed"
+
+
+def test_check_verifies_by_the_file_it_is_given(tmp_path: Path) -> None:
+    with broken(implicit=GOOD.serving()) as running:
+        where = f"pop3s://ann@127.0.0.1:{running.port}"
+        assert pop3("check", where, "-s").code == 5
+        ran = pop3("check", where, "--cacert", root_file(tmp_path), "--servername", "localhost")
+    assert ran.code == 0
+    assert "certificate localhost, 89 days left, chain complete" in ran.out
+
+
+def test_a_waiting_check_gets_the_mailbox_when_it_is_free() -> None:
+    replies = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
+    with broken({"PASS": lambda _: next(replies)}) as running:
+        assert pop3("check", url(running.port), "--wait", 10, "-s").code == 0
+    with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
+        ran = pop3("check", url(running.port))
+    assert ran.code == 9
+    assert "--wait 60" in ran.out
+
+
+def test_probe_asks_for_no_password_and_finds_out_what_a_port_speaks(tmp_path: Path) -> None:
+    with broken(implicit=GOOD.serving()) as running:
+        root = root_file(tmp_path)
+        ran = pop3("probe", f"127.0.0.1:{running.port}", "--cacert", root, password=None)
+    assert ran.code == 0
+    assert "OK  The server works." in ran.out
+    assert running.heard == ["CAPA", "QUIT"]
+
+
+def test_explain_knows_every_id_and_helps_with_typing_errors() -> None:
+    listed = pop3("explain").out
+    assert all(f"{name} " in listed for name in EXPLANATIONS)
+    ran = pop3("explain", "tls-wronghost")
+    assert "has another name" in ran.out
+    assert "exit" in ran.out
+    wrong = pop3("explain", "tls-wronghots")
+    assert wrong.code == 2
+    assert "did you mean tls-wronghost" in wrong.err
+
+
+def test_stat_ls_and_uidl_say_what_is_there(live: Live) -> None:
+    assert re.fullmatch(r"2 messages, \d+ B \(\d+ octets\)\n", pop3("stat", url(live.port)).out)
+    listed = pop3("ls", url(live.port)).out.splitlines()
+    assert re.search(r"1 +\d+ B  1 Jun \S+ +Ann +Two parts", listed[1])
+    assert pop3("uidl", url(live.port)).out.splitlines()[0].startswith("1 ")
+    rows = json.loads(pop3("ls", url(live.port), "--json").out)
+    assert rows[0]["subject"] == "Two parts"
+
+
+def test_ls_shows_a_sender_in_utf_8_that_nobody_encoded() -> None:
+    """RFC 6532."""
+    with serving() as live:
+        live.add("ann@example.com", "hunter22", "From: Jürgen <j@x.org>\n\nHi\n".encode())
+        assert "Jürgen" in pop3("ls", url(live.port)).out
+        (row,) = json.loads(pop3("ls", url(live.port), "--json").out)
+    assert row["from"] == "Jürgen"
+
+
+def test_show_decodes_names_the_parts_and_saves_them_under_harmless_names(
+    live: Live, tmp_path: Path
+) -> None:
+    ran = pop3("show", url(live.port), 1)
+    assert "The text." in ran.out
+    assert "part 2: application/pdf, ../../bill.pdf" in ran.out
+    assert pop3("show", url(live.port), 1, "--part", 2).out == "Hello"
+    saved = pop3("show", url(live.port), 1, "--part", 2, "--save", tmp_path / "mail")
+    assert saved.code == 0
+    assert (tmp_path / "mail" / "bill.pdf").read_bytes() == b"Hello"
+    pop3("show", url(live.port), 1, "--save", tmp_path / "mail")
+    whole = (tmp_path / "mail" / "message-1.eml").read_bytes()
+    assert whole == MIXED.replace(b"\n", b"\r\n")
+    assert pop3("show", url(live.port), 1, "--raw").out.encode() == whole
+    assert pop3("show", url(live.port), 1, "--headers").out.startswith("Subject: Two parts\n")
+
+
+def test_a_message_cut_off_is_saved_in_no_part(tmp_path: Path) -> None:
+    with broken({"RETR": b"+OK\r\n" + HELLO[:20] + CLOSE}) as running:
+        ran = pop3("show", url(running.port), 1, "--save", tmp_path)
+    assert ran.code == 11
+    assert "FAIL msg-truncated" in ran.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_top_and_raw_are_the_commands_of_the_article(live: Live) -> None:
+    assert "The text." not in pop3("top", url(live.port), 1).out
+    assert pop3("top", url(live.port), 2, 1).out.endswith("Hello, Bob.\r\n")
+    ran = pop3("raw", url(live.port), "LIST")
+    assert ran.out.splitlines()[0] == "+OK 2 messages:"
+    assert len(ran.out.splitlines()) == 3
+    refused = pop3("raw", url(live.port), "DELE", "9")
+    assert (refused.code, refused.out) == (6, "-ERR There's no message 9.\n")
+    pop3("raw", url(live.port), "DELE", "1")
+    assert pop3("stat", url(live.port)).out.startswith("2 messages")
+
+
+def test_rm_shows_asks_and_reports_what_quit_answered(live: Live) -> None:
+    asked = pop3("rm", url(live.port), 2)
+    assert asked.code == 2
+    assert "nothing was deleted" in asked.err
+    assert pop3("rm", url(live.port), "no-such-uid", "-y").code == 2
+    uid = pop3("uidl", url(live.port)).out.splitlines()[1].split(" ")[1]
+    ran = pop3("rm", url(live.port), uid, "--yes")
+    assert '"Hello"' in ran.out
+    assert "Deleted message 2; the server confirmed it." in ran.out
+    assert pop3("stat", url(live.port)).out.startswith("1 message,")
+
+
+def test_rm_says_when_a_delete_was_not_confirmed() -> None:
+    with broken({"QUIT": b"-ERR disk\r\n"}) as running:
+        ran = pop3("rm", url(running.port), 1, "--yes")
+    assert ran.code == 13
+    assert "message 1 may not have been deleted" in ran.err
+    with broken({"QUIT": CLOSE}) as running:
+        ran = pop3("rm", url(running.port), 1, "--yes")
+    assert ran.code == 13
+    assert "may or may not have been deleted" in ran.err
+
+
+def test_what_a_server_and_its_mail_say_never_reaches_the_terminal_raw() -> None:
+    greeting = b"+OK \x1b]0;owned\x07 ready\r\n"
+    with broken(greeting=greeting, messages=(ODD,)) as running:
+        where = url(running.port)
+        said = "".join(
+            ran.out + ran.err
+            for ran in (
+                pop3("check", where, "-v"),
+                pop3("ls", where),
+                pop3("show", where, 1),
+                pop3("raw", where, "UIDL"),
+            )
+        )
+    assert "\x1b" not in said
+    assert "\x07" not in said
+    assert "\\x1b" in said
+    assert "Grüße" in said
+
+
+def test_monitor_prints_one_line_with_performance_data(live: Live) -> None:
+    ran = pop3("monitor", url(live.port), "-w", "login=60", "-c", "count=100")
+    assert ran.code == 0
+    line = ran.out.rstrip("\n")
+    assert "\n" not in line
+    assert line.startswith("POP3 OK - 2 messages")
+    assert re.search(r"\| time=\d+\.\d+s;; login=\d+\.\d+s;60; count=2;;100 size=\d+B;;", line)
+    assert pop3("monitor", url(live.port), "-w", "count=1").code == 1
+    assert pop3("monitor", url(live.port), "-c", "count=1").out.startswith("POP3 CRITICAL - 2 mes")
+    assert pop3("monitor", url(live.port), password="no").code == 2
+    assert pop3("monitor", url(live.port), "-w", "nonsense").code == 3
+    assert pop3("monitor", "--nonsense").code == 3
+    assert pop3("monitor").out.startswith("POP3 UNKNOWN")
+
+
+def test_a_monitor_logs_in_for_a_name_from_the_file_of_accounts(live: Live, tmp_path: Path) -> None:
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    (folder / "accounts.toml").write_text(
+        f'[work]\naccount = "{url(live.port)}"\npassword_command = "echo wrong"\n'
+    )
+    ran = pop3("monitor", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert ran.code == 2
+    assert ran.out.startswith("POP3 CRITICAL - auth-failed")
+    ran = pop3("monitor", "ann", "-H", "127.0.0.1", "-p", str(live.port))
+    assert ran.out.startswith('POP3 UNKNOWN - "ann" is not an account')
+
+
+@pytest.mark.parametrize("limit", ["age=1800", "cert=3"])
+def test_a_threshold_that_cannot_be_measured_is_unknown_to_a_monitor(limit: str) -> None:
+    """An empty mailbox has no newest message, and a server without TLS no certificate."""
+    with serving() as empty:
+        empty.add("ann@example.com", "hunter22")
+        ran = pop3("monitor", url(empty.port), "-c", limit)
+    assert ran.code == 3
+    name = limit.partition("=")[0]
+    assert ran.out.startswith(f"POP3 UNKNOWN - {name}: could not be measured | time=")
+
+
+def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
+    with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
+        assert pop3("monitor", url(running.port)).code == 1
+
+
+def test_passwords_come_from_files_commands_netrc_and_standard_input(
+    live: Live, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter22\nsecond line\n")
+    where = url(live.port)
+    for words in (
+        ["--password-file", file],
+        ["--password-command", f"cat {file}"],
+        ["--password-stdin"],
+        ["--password", "hunter22"],
+    ):
+        ran = pop3("stat", where, *words, password=None, stdin=b"hunter22\n")
+        assert ran.code == 0, ran.err
+    assert "can see the password" in ran.err
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login ann@example.com password hunter22\n")
+    netrc.chmod(0o600)
+    assert pop3("stat", where, "--netrc", password=None, HOME=str(tmp_path)).code == 0
+    none = pop3("stat", where, password=None)
+    assert none.code == 2
+    assert "no password; set POP3_PASSWORD" in none.err
+
+
+def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Path) -> None:
+    folder = tmp_path / "restante"
+    folder.mkdir()
+    (folder / "accounts.toml").write_text(
+        f'[work]\naccount = "{url(live.port)}"\npassword_command = "echo hunter22"\n'
+    )
+    ran = pop3("stat", "work", password=None, XDG_CONFIG_HOME=str(tmp_path))
+    assert (ran.code, ran.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "ann"], "is not an account"),
+        (["check", "pop3://ann:secret@host"], "no password in a URL"),
+        (["check", "imap://ann@host"], "write it as pop3s://"),
+        (["check", "pop3s://ann@host:99999"], "is not a port"),
+        (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
+        (["check", "ann@example.com", "--cacert", "/no/such"], "--cacert /no/such"),
+        (["check", "ann@example.com", "--host", "x", "--resolve", "x"], "HOST:PORT:ADDRESS"),
+        (["show", "pop3s://ann@host", "0"], "0 is not in the range"),
+        (["check", "ann@example.com", "-m", "-1"], "not in the range 0<x<=86400"),
+        (["check", "ann@example.com", "--timeout", "0"], "not in the range"),
+        (["check", "ann@example.com", "--connect-timeout", "nan"], "not a valid number of seconds"),
+        (["check", "ann@example.com", "--wait", "-3"], "not in the range 0<=x<=86400"),
+        (["discover", "ann@example.com", "-m", "x"], "not a valid number of seconds"),
+        (["verify"], "missing argument HOST"),
+        (
+            ["ls", "pop3://ann@127.0.0.1", "--password-command", "false"],
+            "failed with exit code 1",
+        ),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", ""], "it is empty"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", "'"], "unclosed quote"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-command", "true"], "the password is empty"),
+        (["ls", "pop3://ann@127.0.0.1", "--password-stdin"], "the password is empty"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(words: list[str], said: str) -> None:
+    ran = pop3(*words)
+    assert ran.code == 2
+    assert said in ran.err
+
+
+def test_an_empty_password_is_not_sent() -> None:
+    with broken() as running:
+        ran = pop3("check", url(running.port), password="")
+    assert ran.code == 2
+    assert "POP3_PASSWORD is set but empty" in ran.err
+    assert not any(line.startswith("USER") for line in running.heard)
+
+
+def test_the_checks_of_verify_are_listed_without_a_host() -> None:
+    ran = pop3("verify", "--list")
+    assert ran.code == 0
+    assert "RFC 1939 section 3" in ran.out
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        "pop3s://ann:se:kret@mail.example.com",
+        "pop3s://ann@example.com:se@kret@mail.example.com",
+        "https://ann:sekret@mail.example.com",
+        "ann:sekret@example.com",
+        "pop3s://ann:sek/ret@mail.example.com:1",
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "monitor", "verify", "ls"])
+def test_a_password_in_an_account_is_not_shown(command: str, account: str) -> None:
+    ran = pop3(command, account)
+    assert ran.code in (2, 3)
+    assert ":***@" in ran.out + ran.err
+    assert "kret" not in ran.out + ran.err
+
+
+def test_a_password_is_not_sent_without_tls_unless_that_is_allowed() -> None:
+    with broken() as running:
+        resolve = ["--resolve", f"mail.example.com:{running.port}:127.0.0.1"]
+        where = f"pop3://ann@mail.example.com:{running.port}"
+        assert pop3("stat", where, *resolve).code == 5
+        assert not any("USER" in line for line in running.heard)
+        assert pop3("stat", where, *resolve, "--insecure-plaintext").code == 0
+
+
+def test_colours_are_for_terminals_or_when_asked_for(live: Live) -> None:
+    assert "\x1b[" not in pop3("check", url(live.port)).out
+    assert "\x1b[32m" in pop3("check", url(live.port), "--color", "always").out

@@ -1,0 +1,193 @@
+"""The commands on mail meet servers that do things in their own way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+
+import restante
+from restante import blocking
+from restante.protocol.errors import MalformedReplyError, ServerRefusedError
+from support.broken_server import HELLO, SILENCE, broken
+from support.command import pop3
+
+WITHOUT_TOP = {"TOP": b"-ERR unknown command\r\n"}
+NOT_STUFFED = {"TOP": b"+OK\r\nSubject: x\r\n\r\n.\r\nlost\r\n.\r\n"}
+
+
+def url(port: int) -> str:
+    return f"pop3://ann@127.0.0.1:{port}"
+
+
+def test_ls_without_top() -> None:
+    """Sizes are listed, the reason is a line, and --retr fetches the headers."""
+    with broken(WITHOUT_TOP) as server:
+        plain, fetched = pop3("ls", url(server.port)), pop3("ls", "--retr", url(server.port))
+    assert (plain.code, fetched.code) == (1, 0)
+    assert plain.err.startswith("WARN top-missing")
+    assert len(plain.out.splitlines()) == 3
+    assert "retr-refused" not in plain.out
+    assert "Hello" in fetched.out
+
+
+def test_ls_with_a_refused_header() -> None:
+    """The refused message has the server's words in its row, the others are listed, exit code 1."""
+    with broken({"TOP 2 0": b"-ERR no way, Jose\r\n"}) as server:
+        rows, data = pop3("ls", url(server.port)), pop3("ls", "--json", url(server.port))
+    assert (rows.code, data.code) == (1, 1)
+    assert len(rows.out.splitlines()) == 3
+    assert "no way, Jose" in rows.out
+    assert rows.out.count("Hello") == 1
+    assert rows.err == (
+        "WARN retr-refused  the server refused 1 of 2 headers; pop3 explain retr-refused\n"
+    )
+    first, second = json.loads(data.out)
+    assert "error" not in first
+    assert second["subject"] == ""
+    assert second["error"].startswith("retr-refused: no way, Jose")
+
+
+def test_ls_retr_is_bounded() -> None:
+    """A message over the bound is not fetched for its header."""
+    large = b"Subject: large\r\n\r\n" + b"x" * 998 * 1003
+    with broken(WITHOUT_TOP, messages=(HELLO, large + b"\r\n")) as server:
+        ran = pop3("ls", "--retr", url(server.port))
+        assert "RETR 2" not in server.heard
+    assert ran.code == 1
+    assert "too large" in ran.err
+
+
+def test_headers_without_top() -> None:
+    """`show --headers` fetches the message that it was asked for, and shows its header alone."""
+    with broken(WITHOUT_TOP) as server:
+        ran = pop3("show", "--headers", url(server.port), 1)
+    assert ran.code == 0
+    assert "Subject: Hello" in ran.out
+    assert "Hello, Bob" not in ran.out
+
+
+@pytest.mark.parametrize("words", [("top", 1), ("top", 1, 5), ("show", "--headers", 1), ("ls",)])
+def test_the_last_reply_goes_on(words: tuple[str | int, ...]) -> None:
+    """A reply that was cut by a dot of its own is an error, at the last command too."""
+    verb, *rest = words
+    with broken(NOT_STUFFED, messages=(HELLO,)) as server:
+        ran = pop3(verb, url(server.port), *rest)
+    assert ran.code == 11
+    assert "not-stuffed" in ran.err
+
+
+def test_the_library_hears_of_it_when_it_leaves() -> None:
+    """Both faces raise at the end of the block what the last reply hid."""
+    with broken(NOT_STUFFED, messages=(HELLO,)) as server:
+        with pytest.raises(MalformedReplyError, match="not-stuffed"):
+            with blocking.connect(url(server.port), "hunter22") as drop:
+                drop[1].top()
+
+        async def look() -> None:
+            async with restante.connect(url(server.port), "hunter22") as drop:
+                await drop[1].top()
+
+        with pytest.raises(MalformedReplyError, match="not-stuffed"):
+            asyncio.run(look())
+
+
+def test_a_wrong_size_is_one_line() -> None:
+    """The message is shown, and a line of the tool's own says what is wrong."""
+    lists = {"LIST": b"+OK\r\n1 5\r\n.\r\n"}
+    with broken(lists, messages=(HELLO,)) as server:
+        ran = pop3("show", url(server.port), 1)
+    assert ran.code == 1
+    assert "Hello, Bob" in ran.out
+    assert ran.err.splitlines() == [
+        f"WARN list-size  message 1 has {len(HELLO)} octets; LIST said 5; pop3 explain list-size"
+    ]
+
+
+def test_raw_list_with_a_list() -> None:
+    """What comes is shown as it came, though one line was to be expected."""
+    with broken({"LIST 1": b"+OK\r\n1 50\r\n.\r\n"}) as server:
+        ran = pop3("raw", url(server.port), "LIST", "1")
+    assert (ran.code, ran.out) == (0, "+OK\n1 50\r\n.\r\n")
+
+
+def test_raw_command_of_a_servers_own() -> None:
+    """A command that nobody knows may have many lines for an answer."""
+    with broken({"XTND": b"+OK\r\nline one\r\nline two\r\n.\r\n"}) as server:
+        ran = pop3("raw", url(server.port), "XTND", "XLIST")
+    assert "line two" in ran.out
+
+
+def test_quit_is_waited_for_two_seconds() -> None:
+    """`ls` does not wait for a QUIT that removes nothing, and says so."""
+    with broken({"QUIT": SILENCE}) as server:
+        begun = time.monotonic()
+        ran = pop3("ls", url(server.port))
+        took = time.monotonic() - begun
+    assert ran.code == 0
+    assert took < 15
+    assert "WARN quit-noreply" in ran.err
+    assert "for 2 seconds" in ran.err
+
+
+def test_rm_goes_on_behind_a_refusal() -> None:
+    """One message that is refused keeps no other one."""
+    with broken({"DELE 1": b"-ERR read only\r\n"}) as server:
+        ran = pop3("rm", "--yes", url(server.port), 1, 2)
+        assert server.deleted == {2}
+    assert ran.code == 13
+    assert "message 1 was not deleted" in ran.err
+    assert "Deleted message 2" in ran.out
+
+
+def test_require_tls() -> None:
+    """The option keeps the name at home where there is no TLS."""
+    with broken() as server:
+        ran = pop3("ls", "--require-tls", url(server.port))
+        assert server.heard == ["CAPA"]
+    assert ran.code == 5
+    assert "stls-missing" in ran.err
+
+
+def test_an_empty_mailbox_that_refuses_list() -> None:
+    """`ls` says that there is no mail, and names the oddity."""
+    with broken({"LIST": b"-ERR no messages\r\n"}, messages=()) as server:
+        ran = pop3("ls", url(server.port))
+    assert (ran.code, ran.out) == (0, "The mailbox is empty.\n")
+    assert "WARN list-empty" in ran.err
+
+
+def test_the_library_reads_headers_without_top() -> None:
+    """Both faces fetch a small message for its header, and keep the header alone."""
+    with broken(WITHOUT_TOP) as server:
+        with blocking.connect(url(server.port), "hunter22") as drop:
+            header = drop[1].header()
+
+        async def look() -> str:
+            async with restante.connect(url(server.port), "hunter22") as drop:
+                return str((await drop[1].header())["subject"])
+
+        assert (header["subject"], asyncio.run(look())) == ("Hello", "Hello")
+    assert header.get_content() == ""
+
+
+def test_the_library_fetches_no_large_message_for_its_header() -> None:
+    """A message over the bound is not fetched, and the refusal is raised."""
+    lists = {"LIST": b"+OK\r\n1 1000001\r\n.\r\n"}
+    with broken(WITHOUT_TOP | lists, messages=(HELLO,)) as server:
+        with blocking.connect(url(server.port), "hunter22") as drop:
+            with pytest.raises(ServerRefusedError, match="top-missing"):
+                drop[1].header()
+        assert "RETR 1" not in server.heard
+
+
+def test_rm_says_that_quit_was_not_sent() -> None:
+    """Replies out of step end the command before anything is removed."""
+    with broken({"DELE": b"+OK\r\n+OK\r\n"}) as server:
+        ran = pop3("rm", "--yes", url(server.port), 1)
+        assert "QUIT" not in server.heard
+        assert not server.deleted
+    assert ran.code == 13
+    assert "nothing was deleted, because QUIT was not sent" in ran.err

@@ -1,0 +1,42 @@
+"""The question for the password, in a terminal."""
+
+from __future__ import annotations
+
+import os
+
+import pexpect
+import pytest
+
+from support.broken_server import broken
+from support.live import PATIENCE
+from support.process import POP3
+
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+def at_prompt(key: str, *words: str) -> tuple[int, str]:
+    """Run `pop3` in a terminal, press a key where it asks for the password; the code and all."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("POP3_", "XDG_"))}
+    child: pexpect.spawn[str] = pexpect.spawn(
+        str(POP3), list(words), env=environment, dimensions=(40, 80), timeout=PATIENCE,
+        encoding="utf-8",
+    )  # fmt: skip
+    child.expect_exact("Password of ")
+    child.expect_exact(": ")
+    child.send(key)
+    child.expect(pexpect.EOF)
+    said = child.before or ""
+    child.close()
+    assert child.exitstatus is not None
+    return child.exitstatus, said
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize("words", [["check"], ["ls"], ["rm"], ["verify"]], ids=lambda w: w[0])
+def test_who_breaks_off_at_the_prompt_gets_130(words: list[str], key: str) -> None:
+    with broken() as running:
+        where = f"pop3://ann@127.0.0.1:{running.port}"
+        code, said = at_prompt(key, *words, where, *(["1"] if words == ["rm"] else []))
+    assert code == 130, said
+    assert "nothing was deleted" in said
+    assert "Traceback" not in said

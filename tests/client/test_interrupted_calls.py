@@ -1,0 +1,404 @@
+"""Calls that are broken off, refused, or made at the same time: no reply is taken for another's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import restante
+from restante.client import aio, asyncio_driver, blocking, socket_driver
+from restante.client.maildrop import open_maildrop
+from restante.client.mechanisms import Credentials
+from restante.client.options import Options, parse_url
+from restante.client.session import ClientSession
+from restante.client.tls import unverified_context
+from restante.protocol.errors import LocalError, RemoteError, ServerRefusedError
+from support.authority import make
+from support.broken_server import HELLO, SECOND, SILENCE, Broken, broken
+
+
+def url(port: int, scheme: str = "pop3") -> str:
+    return f"{scheme}://ann@127.0.0.1:{port}"
+
+
+class Gate:
+    """A reply that comes when the test wants it."""
+
+    def __init__(self, reply: bytes) -> None:
+        self.reply = reply
+        self.asked, self.open = threading.Event(), threading.Event()
+
+    def __call__(self, _: str) -> bytes:
+        self.asked.set()
+        self.open.wait(10)
+        return self.reply
+
+
+async def opened(port: int) -> tuple[asyncio.StreamWriter, asyncio_driver.AsyncioDriver]:
+    """Return a connection under asyncio, and its driver."""
+    session = ClientSession(parse_url(url(port)))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    return writer, asyncio_driver.AsyncioDriver(session, reader, writer)
+
+
+async def maildrop_of(driver: asyncio_driver.AsyncioDriver) -> aio.Maildrop:
+    return aio.Maildrop(
+        driver, await driver.run(open_maildrop(driver.session, Credentials("ann", "pw")))
+    )
+
+
+async def when_asked(gate: Gate) -> None:
+    assert await asyncio.to_thread(gate.asked.wait, 10)
+
+
+class Alarm(Exception):  # noqa: N818  # it is a signal
+    """What a handler of signals raises."""
+
+
+@contextlib.contextmanager
+def alarmed(gate: Gate) -> Iterator[None]:
+    """Raise Alarm in this thread, the main one, once the server was asked."""
+
+    def ring(*_: object) -> None:
+        raise Alarm
+
+    def wait() -> None:
+        gate.asked.wait(10)
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, ring)
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.join(10)
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_delete_that_was_cancelled_deletes_nothing() -> None:
+    """rfc1939-s6/only-quit-removes."""
+    gate = Gate(b"+OK\r\n")
+
+    async def cancelled(port: int) -> None:
+        async with restante.connect(url(port), password="pw") as drop:
+            deleting = asyncio.create_task(drop.delete(1))
+            await when_asked(gate)
+            deleting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await deleting
+            gate.open.set()
+
+    with broken({"DELE": gate}) as server:
+        asyncio.run(cancelled(server.port))
+    assert "QUIT" not in server.heard
+
+
+def test_a_delete_that_a_signal_broke_off_deletes_nothing() -> None:
+    """rfc1939-s6/only-quit-removes."""
+    gate = Gate(b"+OK\r\n")
+    with broken({"DELE": gate}) as server:
+        drop = blocking.connect(url(server.port), "pw")
+        with alarmed(gate), pytest.raises(Alarm):
+            drop.delete(1)
+        gate.open.set()
+        drop.close()
+    assert "QUIT" not in server.heard
+
+
+def test_nothing_goes_on_behind_a_reply_that_did_not_come_in_time() -> None:
+    gate = Gate(b"+OK\r\nSubject: one\r\n\r\n.\r\n")
+    with broken({"TOP 1 0": gate}) as server:
+        with blocking.connect(url(server.port), "pw", reply_seconds=0.3) as drop:
+            with pytest.raises(RemoteError, match="stalled"):
+                drop[1].header()
+            gate.open.set()
+            with pytest.raises(LocalError, match="connect again"):
+                drop[2].header()
+    assert "TOP 2 0" not in server.heard
+
+
+def test_nothing_goes_on_behind_a_call_that_was_cancelled() -> None:
+    gate = Gate(b"+OK\r\nSubject: one\r\n\r\n.\r\n")
+
+    async def cancelled(port: int) -> None:
+        async with restante.connect(url(port), password="pw") as drop:
+            reading = asyncio.create_task(drop[1].header())
+            await when_asked(gate)
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            gate.open.set()
+            with pytest.raises(LocalError, match="connect again"):
+                await drop[2].header()
+
+    with broken({"TOP 1 0": gate}) as server:
+        asyncio.run(cancelled(server.port))
+    assert "TOP 2 0" not in server.heard
+
+
+def test_a_cancelled_call_hangs_up_at_once() -> None:
+    gate = Gate(b"+OK\r\n")
+
+    async def cancelled(port: int) -> bool:
+        writer, driver = await opened(port)
+        drop = await maildrop_of(driver)
+        calling = asyncio.create_task(drop.undelete())
+        await when_asked(gate)
+        calling.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await calling
+        return writer.is_closing()
+
+    with broken({"RSET": gate}) as server:
+        assert asyncio.run(cancelled(server.port))
+        gate.open.set()
+
+
+def test_two_calls_at_once_do_not_take_each_others_replies() -> None:
+    async def both(port: int) -> tuple[Any, ...]:
+        async with restante.connect(url(port), password="pw") as drop:
+            first, second = await asyncio.gather(
+                drop[1].read(), drop[2].read(), return_exceptions=True
+            )
+            return first, second, await drop[2].read()
+
+    with broken() as server:
+        first, second, again = asyncio.run(both(server.port))
+    assert first == HELLO
+    assert isinstance(second, LocalError)
+    assert "one call at a time" in str(second)
+    assert again == SECOND
+
+
+def test_a_commit_while_another_call_is_under_way_is_refused_and_harms_nothing() -> None:
+    gate = Gate(b"+OK\r\n")
+
+    async def both(port: int) -> None:
+        async with restante.connect(url(port), password="pw") as drop:
+            deleting = asyncio.create_task(drop.delete(1))
+            await when_asked(gate)
+            with pytest.raises(LocalError, match="one call at a time"):
+                await drop.commit()
+            gate.open.set()
+            await deleting
+            await drop.commit()
+
+    with broken({"DELE": gate}) as server:
+        asyncio.run(both(server.port))
+    assert server.heard.count("QUIT") == 1
+
+
+def test_two_threads_do_not_take_each_others_replies() -> None:
+    gate = Gate(b"+OK\r\nSubject: one\r\n\r\n.\r\n")
+    got: list[bytes] = []
+    with broken({"TOP 1 0": gate}) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            other = threading.Thread(target=lambda: got.append(drop[1].top()))
+            other.start()
+            assert gate.asked.wait(10)
+            with pytest.raises(LocalError, match="one call at a time"):
+                drop[2].top()
+            gate.open.set()
+            other.join(10)
+            assert drop[2].top() == b"Subject: Second\r\n\r\n"
+    assert got == [b"Subject: one\r\n\r\n"]
+
+
+def test_closing_while_a_call_is_under_way_hangs_up() -> None:
+    gate = Gate(b"+OK\r\n")
+    failed: list[RemoteError] = []
+
+    def undelete(drop: blocking.Maildrop) -> None:
+        try:
+            drop.undelete()
+        except RemoteError as error:
+            failed.append(error)
+
+    with broken({"RSET": gate}) as server:
+        drop = blocking.connect(url(server.port), "pw")
+        other = threading.Thread(target=undelete, args=(drop,))
+        other.start()
+        assert gate.asked.wait(10)
+        drop.close()
+        other.join(10)
+        waited = other.is_alive()
+        gate.open.set()
+        other.join(20)
+    assert not waited
+    assert [error.id for error in failed] == ["conn-lost"]
+    assert "QUIT" not in server.heard
+
+
+def test_another_command_while_a_message_is_read_is_refused_and_the_message_comes_whole() -> None:
+    body = HELLO + b"x\r\n" * 100_000
+    with broken(messages=(body, SECOND)) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            with drop[1].open() as chunks:
+                first = next(chunks)
+                with pytest.raises(LocalError, match="one call at a time"):
+                    drop[2].header()
+                assert first + b"".join(chunks) == body
+            assert drop[2].read() == SECOND
+
+
+def test_a_message_that_was_left_early_ends_the_connection() -> None:
+    with broken() as server, blocking.connect(url(server.port), "pw") as drop:
+        for _ in drop.retrieve(1):
+            break
+        with pytest.raises(LocalError, match="connect again"):
+            drop.delete(2)
+    assert "DELE 2" not in server.heard
+
+
+def test_a_message_that_was_opened_and_not_asked_for_ends_nothing() -> None:
+    with broken() as server, blocking.connect(url(server.port), "pw") as drop:
+        with drop[1].open():
+            pass
+        assert drop[2].read() == SECOND
+
+    async def read(port: int) -> bytes:
+        async with restante.connect(url(port), password="pw") as drop:
+            async with drop[1].open():
+                pass
+            return await drop[2].read()
+
+    with broken() as server:
+        assert asyncio.run(read(server.port)) == SECOND
+
+
+def test_a_message_that_is_refused_leaves_the_connection_as_it_was() -> None:
+    with broken({"RETR 1": b"-ERR marked\r\n"}) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            with pytest.raises(ServerRefusedError):
+                drop[1].read()
+            assert drop[2].read() == SECOND
+
+    async def read(port: int) -> bytes:
+        async with restante.connect(url(port), password="pw") as drop:
+            with pytest.raises(ServerRefusedError):
+                await drop[1].read()
+            return await drop[2].read()
+
+    with broken({"RETR 1": b"-ERR marked\r\n"}) as server:
+        assert asyncio.run(read(server.port)) == SECOND
+
+
+@contextlib.contextmanager
+def behind_tls() -> Iterator[Broken]:
+    with broken(implicit=make("mail.example.com").serving()) as server:
+        yield server
+
+
+ENDINGS: list[tuple[str, Callable[[blocking.Maildrop], object]]] = [
+    ("commit", lambda drop: drop.commit()),
+    ("abort", lambda drop: drop.abort()),
+    ("close", lambda drop: drop.close()),
+    ("left early", lambda drop: next(drop.retrieve(1))),
+]
+
+
+@pytest.mark.parametrize("end", [e[1] for e in ENDINGS], ids=[e[0] for e in ENDINGS])
+def test_a_maildrop_that_is_closed_says_so(end: Callable[[blocking.Maildrop], object]) -> None:
+    with behind_tls() as server:
+        drop = blocking.connect(url(server.port, "pop3s"), "pw", context=unverified_context())
+        end(drop)
+        for call in (drop[1].read, drop[1].header, drop.commit, lambda: drop.delete(1)):
+            with pytest.raises(LocalError, match="connect again"):
+                call()
+        drop.close()
+
+
+def test_a_maildrop_that_is_closed_says_so_under_asyncio_too() -> None:
+    async def closed(port: int) -> None:
+        async with aio.connect(url(port, "pop3s"), "pw", context=unverified_context()) as drop:
+            await drop.commit()
+            for call in (drop[1].read, drop[1].header, drop.commit, drop.undelete):
+                with pytest.raises(LocalError, match="connect again"):
+                    await call()
+
+    async def left_early(port: int) -> None:
+        async with aio.connect(url(port, "pop3s"), "pw", context=unverified_context()) as drop:
+            async with drop[1].open() as chunks:
+                await anext(chunks)
+            with pytest.raises(LocalError, match="connect again"):
+                await drop[2].read()
+
+    with behind_tls() as server:
+        asyncio.run(closed(server.port))
+        asyncio.run(left_early(server.port))
+
+
+def test_a_connection_whose_tls_is_over_is_lost() -> None:
+    with behind_tls() as server:
+        target = parse_url(url(server.port, "pop3s"))
+        driver = socket_driver.dial(ClientSession(target, Options(context=unverified_context())))
+        drop = blocking.Maildrop(
+            driver, driver.run(open_maildrop(driver.session, Credentials("ann", "pw")))
+        )
+        driver.io.tls_close_notify()
+        with pytest.raises(RemoteError, match="conn-lost"):
+            drop.undelete()
+        drop.close()
+
+
+def test_a_close_that_is_cancelled_closes_the_socket() -> None:
+    gate = Gate(b"+OK\r\n")
+
+    async def cancelled(port: int) -> bool:
+        writer, driver = await opened(port)
+        drop = await maildrop_of(driver)
+        closing = asyncio.create_task(drop.close())
+        await when_asked(gate)
+        closing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        return writer.is_closing()
+
+    with broken({"QUIT": gate}) as server:
+        assert asyncio.run(cancelled(server.port))
+        gate.open.set()
+
+
+def test_a_close_that_a_signal_broke_off_closes_the_socket() -> None:
+    gate = Gate(b"+OK\r\n")
+    with broken({"QUIT": gate}) as server:
+        driver = socket_driver.dial(ClientSession(parse_url(url(server.port))))
+        drop = blocking.Maildrop(
+            driver, driver.run(open_maildrop(driver.session, Credentials("ann", "pw")))
+        )
+        with alarmed(gate), pytest.raises(Alarm):
+            drop.close()
+        assert driver.socket.fileno() == -1
+        gate.open.set()
+
+
+def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
+    """What waits to be sent must not keep the socket open."""
+
+    async def stuck(port: int) -> bool:
+        writer, driver = await opened(port)
+        drop = await maildrop_of(driver)
+        while not writer.transport.get_write_buffer_size():
+            writer.write(b"NOOP\r\n" * 100_000)
+        drop.abort()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        closed: bool = writer.transport.get_extra_info("socket").fileno() == -1
+        return closed
+
+    with broken({"NOOP": SILENCE}) as server:
+        assert asyncio.run(stuck(server.port))
+
+
+def test_an_exception_while_nothing_was_sent_leaves_the_connection_as_it_was() -> None:
+    with broken() as server, blocking.connect(url(server.port), "pw") as drop:
+        with pytest.raises(LocalError, match="line end"):
+            list(drop.raw_command("NOOP\r\nDELE 1", []))
+        assert drop[1].read() == HELLO

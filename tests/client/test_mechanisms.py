@@ -1,0 +1,147 @@
+"""What a server says before a proof decides neither how long nor over what it is made."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import re
+import threading
+from typing import Any
+
+import pytest
+import scramp
+
+import restante
+from restante import blocking
+from restante.client import mechanisms
+from restante.client.mechanisms import Credentials
+from restante.client.options import Target
+from restante.client.session import ClientSession
+from restante.protocol.client.replies import Status
+from restante.protocol.errors import LocalError, RemoteError, SecurityError
+from support.broken_server import broken
+from support.false_scram import FalseScram
+
+CAPA = b"+OK\r\nUSER\r\nTOP\r\nUIDL\r\n.\r\n"
+GOOD = "<1896.697170952@dbc.mtview.ca.us>"
+BAD = [
+    "<1896@caf\xe9.example>", "<\xff\xfe\x80@host>", "<1896.697170952>", "<@host>", "<1896@>",
+    "<18 96@host>", "<18@96@host>", "<1896@host", "1896@host>", "<\x01\x02@host>", "<>",
+    "<a@b\x7f>", "<a<b@c\xe9>", "\u2039a@b\u203a", "",
+]  # fmt: skip
+
+
+def url(port: int) -> str:
+    return f"pop3://ann@127.0.0.1:{port}"
+
+
+@pytest.mark.parametrize("timestamp", BAD)
+def test_timestamp_of_no_message_id(timestamp: str) -> None:
+    """APOP is refused where the greeting's timestamp is no msg-id of RFC 822 (CVE-2007-1558)."""
+    greeting = f"+OK ready {timestamp}\r\n".encode("latin-1", "replace")
+    replies = {"CAPA": CAPA, "APOP": b"+OK\r\n"}
+    with broken(replies, greeting=greeting) as server:
+        with pytest.raises(LocalError, match="APOP: the greeting has no timestamp"):
+            blocking.connect(url(server.port), "hunter22", mechanisms=("APOP",))
+        assert not any("APOP" in line for line in server.heard)
+        with blocking.connect(url(server.port), "hunter22", mechanisms=("APOP", "USER")) as drop:
+            assert drop.session.mechanism == "USER"
+    session = ClientSession(Target("host.example", 110, "none", "ann"))
+    session.greeting = Status(ok=True, code="", text=timestamp)
+    assert session.timestamp == ""
+
+
+def test_timestamp_of_a_message_id() -> None:
+    """A good one is answered with RFC 1939's digest."""
+    with (
+        broken({"APOP": b"+OK\r\n"}, greeting=f"+OK ready {GOOD}\r\n".encode()) as server,
+        blocking.connect(url(server.port), "tanstaaf", mechanisms=("APOP",)),
+    ):
+        digest = hashlib.md5(f"{GOOD}tanstaaf".encode()).hexdigest()
+        assert f"APOP ann {digest}" in server.heard
+
+
+@pytest.mark.parametrize("challenge", BAD)
+def test_challenge_of_cram_md5(challenge: str) -> None:
+    """CRAM-MD5 answers a msg-id alone, as RFC 2195 has it."""
+    coded = base64.b64encode(challenge.encode("latin-1", "replace"))
+    replies = {"CAPA": CAPA.replace(b"USER", b"SASL CRAM-MD5"), "AUTH": b"+ " + coded + b"\r\n"}
+    with broken(replies) as server:
+        with pytest.raises(SecurityError) as caught:
+            blocking.connect(url(server.port), "hunter22", mechanisms=("CRAM-MD5",))
+        assert caught.value.id == "auth-unproven"
+    assert server.heard[-1] in ("*", "AUTH CRAM-MD5")
+
+
+def test_good_challenge_of_cram_md5() -> None:
+    """The example of RFC 2195 section 2 comes out as it stands there."""
+    responder = mechanisms.cram_md5(Credentials("tim", "tanstaaftanstaaf"))
+    assert next(responder) is None
+    challenge = b"<1896.697170952@postoffice.reston.mci.net>"
+    assert responder.send(challenge) == b"tim b913a602c7eda7a495b4e6e7334d3890"
+
+
+LIES = [
+    (rb"i=\d+", b"i=2000001"),
+    (rb"i=\d+", b"i=10000000"),
+    (rb"i=\d+", b"i=99999999999999999999"),
+    (rb"i=\d+", b"i=1"),
+    (rb"i=\d+", b"i=-4096"),
+    (rb"i=\d+", b"i=4_096"),
+    (rb"i=\d+", "i=\u0664\u0660\u0669\u0666".encode()),
+    (rb"s=[^,]+", b"s="),
+    (rb"s=[^,]+", b"s=%%%%"),
+    (rb"r=[^,]+", b"r="),
+    (rb"r=[^,]+", b"r=another"),
+    (rb"(r=[^,]+)", rb"\1" + b"\xe9"),
+    (rb"(r=[^,]+)", rb"\1" + b"\x00"),
+    (rb"^.*$", b""),
+    (rb"^.*$", b"i=4096"),
+    (rb"^", b"m=mandatory,"),
+]
+
+
+@pytest.mark.parametrize(("what", "lie"), LIES)
+def test_first_message_of_scram(what: bytes, lie: bytes) -> None:
+    """What no proof can be made of, or only in a long time, is refused before it is computed."""
+    replies = FalseScram(first=lambda said: re.sub(what, lie, said))
+    with broken(replies) as server, pytest.raises(RemoteError) as caught:
+        blocking.connect(url(server.port), "hunter22")
+    assert isinstance(caught.value, SecurityError)
+    assert caught.value.id == "auth-unproven"
+    assert server.heard[3:] == ["*"]
+
+
+def test_computing_heeds_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time for all of it holds while a proof is computed, and the event loop goes on."""
+    over, ticks = threading.Event(), []
+
+    def slow(_: Any) -> str:
+        over.wait(60)
+        return ""
+
+    monkeypatch.setattr(scramp.ScramClient, "get_client_final", slow)
+
+    async def ticking() -> None:
+        while True:
+            ticks.append(1)
+            await asyncio.sleep(0.01)
+
+    async def opened(port: int) -> None:
+        task = asyncio.create_task(ticking())
+        async with restante.connect(url(port), "hunter22", total_seconds=0.5):
+            pass
+        task.cancel()
+
+    try:
+        with broken(FalseScram()) as server:
+            with pytest.raises(RemoteError) as caught:
+                blocking.connect(url(server.port), "hunter22", total_seconds=0.5)
+            assert caught.value.id == "out-of-time"
+            with pytest.raises(RemoteError) as caught:
+                asyncio.run(opened(server.port))
+            assert caught.value.id == "out-of-time"
+    finally:
+        over.set()
+    assert len(ticks) > 5

@@ -1,0 +1,101 @@
+"""Messages of another size than LIST's, and heads of any size."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+import restante
+from restante.client import blocking
+from restante.client.maildrop import SizeWarning
+from restante.protocol.client import operations
+from restante.protocol.errors import MalformedReplyError, ServerRefusedError
+from support.broken_server import HELLO, SECOND, broken
+
+WRONG = {"LIST": b"+OK\r\n1 5\r\n2 45\r\n.\r\n"}
+
+
+def url(port: int) -> str:
+    return f"pop3://ann@127.0.0.1:{port}"
+
+
+def test_a_warning_about_a_size_points_at_who_asked_for_the_message() -> None:
+    async def read(port: int) -> None:
+        async with restante.connect(url(port), password="pw") as drop:
+            await drop[1].read()
+            async with drop[1].open() as chunks:
+                await exhaust(chunks)
+
+    async def exhaust(chunks: AsyncIterator[bytes]) -> None:
+        async for _ in chunks:  # CPython 3.11 does not show this frame, but who awaits it
+            pass
+
+    with broken(WRONG) as server, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with blocking.connect(url(server.port), "pw") as drop:
+            drop[1].read()
+            list(drop.retrieve(1))
+            with drop[1].open() as chunks:
+                b"".join(chunks)
+        asyncio.run(read(server.port))
+    sizes = [w for w in caught if w.category is SizeWarning]
+    assert [Path(w.filename).name for w in sizes] == ["test_sizes.py"] * 5
+
+
+def test_a_wrong_size_ends_nothing_but_the_message() -> None:
+    with broken(WRONG) as server:
+        with blocking.connect(url(server.port), "pw", wrong_size="error") as drop:
+            with pytest.raises(
+                MalformedReplyError, match=r"list-size: message 1 .* \(after RETR 1\)"
+            ):
+                drop[1].read()
+            assert drop[2].read() == SECOND
+
+    async def read(port: int) -> bytes:
+        async with restante.connect(url(port), password="pw", wrong_size="error") as drop:
+            with pytest.raises(MalformedReplyError, match="list-size"):
+                await drop[1].read()
+            return await drop[2].read()
+
+    with broken(WRONG) as server:
+        assert asyncio.run(read(server.port)) == SECOND
+
+
+def test_a_warning_that_is_made_an_error_ends_nothing_either() -> None:
+    with broken(WRONG) as server, warnings.catch_warnings():
+        warnings.simplefilter("error", SizeWarning)
+        with blocking.connect(url(server.port), "pw") as drop:
+            with pytest.raises(SizeWarning):
+                drop[1].read()
+            assert drop[2].read() == SECOND
+
+
+def test_a_large_header_comes_whole() -> None:
+    header = b"Subject: large\r\nX-Large: " + b"y" * 3_000_000 + b"\r\n\r\n"
+    with broken(messages=[header + b"body\r\n", HELLO]) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            assert drop[1].top() == header
+
+
+def test_a_head_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations, "LISTING_LIMIT", 1000)
+    header = b"Subject: large\r\nX-Large: " + b"y" * 3000 + b"\r\n\r\n"
+    with broken(messages=[header, HELLO]) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            with pytest.raises(MalformedReplyError, match="and no end"):
+                drop[1].top()
+
+
+def test_a_refused_top_is_named_as_a_refused_message_is() -> None:
+    with broken({"TOP 2 0": b"-ERR [SYS/TEMP] later\r\n"}) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            head, refused = drop.headers([1, 2])
+            assert isinstance(head, bytes)
+            assert isinstance(refused, ServerRefusedError)
+            assert (refused.id, refused.code) == ("retr-refused", "SYS/TEMP")
+            with pytest.raises(ServerRefusedError, match="retr-refused"):
+                drop[2].header()

@@ -1,0 +1,172 @@
+"""Replies and commands in step: what nobody asked for is found, and waited for only in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from restante.client import asyncio_driver, blocking, maildrop, socket_driver
+from restante.client.maildrop import MaildropState
+from restante.client.messages import MessageInfo
+from restante.client.options import Options, parse_url
+from restante.client.session import ClientSession
+from restante.protocol.client import operations
+from restante.protocol.client.connection import ServerPeer
+from restante.protocol.client.effects import (
+    ClientEffect,
+    Dialogue,
+    MessageChunk,
+    Peek,
+    Receive,
+    Send,
+)
+from restante.protocol.client.pipeline import carry_out
+from restante.protocol.errors import ConnectionLostError, MalformedReplyError, RemoteError
+from support.broken_server import HELLO, broken
+
+TARGET = parse_url("pop3://ann@127.0.0.1")
+
+
+def url(port: int) -> str:
+    return f"pop3://ann@127.0.0.1:{port}"
+
+
+def steps(dialogue: Dialogue[Any], said: bytes) -> list[ClientEffect]:
+    """Return the steps of a dialogue; `said` is the answer to its first Receive."""
+    found: list[ClientEffect] = []
+    answer: bytes | None = None
+    try:
+        while True:
+            step = next(dialogue) if answer is None else dialogue.send(answer)
+            found.append(step)
+            answer = said if isinstance(step, Receive) else b""
+    except StopIteration:
+        return found
+
+
+def retrieved(promised: int | None) -> list[ClientEffect]:
+    return steps(
+        carry_out(ServerPeer(), operations.retr(1, promised)), b"+OK\r\n" + HELLO + b".\r\n"
+    )
+
+
+def test_a_message_as_long_as_promised_is_not_waited_behind() -> None:
+    assert retrieved(len(HELLO)) == [Send(b"RETR 1\r\n"), Receive(), MessageChunk(HELLO)]
+
+
+@pytest.mark.parametrize("promised", [None, 0, len(HELLO) - 1, len(HELLO) + 1])
+def test_a_message_of_another_length_is_waited_behind(promised: int | None) -> None:
+    """Its end may be a line that was not stuffed, with the rest still on its way."""
+    assert retrieved(promised)[-1] == Peek(operations.LINGER)
+
+
+def box() -> MaildropState:
+    return MaildropState(ClientSession(TARGET), {1: MessageInfo(1, 5, None)})
+
+
+CALLS: list[Callable[[MaildropState], Dialogue[Any]]] = [
+    lambda box: maildrop.headers(box, [1]),
+    lambda box: maildrop.retrieve(box, 1),
+    lambda box: maildrop.mark(box, 1),
+    maildrop.unmark,
+    lambda box: maildrop.run_raw_command(box, "NOOP"),
+    maildrop.commit,
+]
+NAMES = ["headers", "retrieve", "mark", "unmark", "typed", "commit"]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=NAMES)
+def test_what_came_unasked_is_found_before_the_next_command(
+    call: Callable[[MaildropState], Dialogue[Any]],
+) -> None:
+    opened = box()
+    asked = call(opened)
+    assert next(asked) == Peek(0)
+    with pytest.raises(MalformedReplyError) as caught:
+        asked.send(b"+OK more\r\n")
+    assert caught.value.id == "desync"
+    assert "+OK more" in caught.value.text
+    assert opened.session.peer.broken
+    assert not opened.marked
+
+
+@pytest.mark.parametrize("call", CALLS, ids=NAMES)
+def test_a_server_that_said_goodbye_is_lost_in_its_own_words(
+    call: Callable[[MaildropState], Dialogue[Any]],
+) -> None:
+    asked = call(box())
+    next(asked)
+    with pytest.raises(ConnectionLostError, match="idle for too long"):
+        asked.send(b"-ERR idle for too long\r\n")
+
+
+def test_a_commit_behind_a_message_waits_for_what_may_come_behind_it() -> None:
+    opened = box()
+    opened.retrieved = True
+    assert next(maildrop.commit(opened)) == Peek(operations.LINGER)
+
+
+def look() -> Dialogue[bytes]:
+    return (yield from Peek(0))
+
+
+def test_a_look_sees_what_the_socket_holds_and_does_not_wait() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+        with sock, server:
+            held = socket_driver.SocketDriver(ClientSession(TARGET), sock)
+            assert not held.run(look())
+            server.sendall(b"x")
+            assert select.select([sock], [], [], 10)[0]
+            assert held.run(look()) == b"x"
+
+
+def test_a_look_under_asyncio_sees_the_same() -> None:
+    async def looked() -> tuple[bytes, bytes]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            streams = await asyncio.open_connection(*listener.getsockname())
+            server, _ = listener.accept()
+            with server:
+                held = asyncio_driver.AsyncioDriver(ClientSession(TARGET), *streams)
+                before = await held.run(look())
+                server.sendall(b"x")
+                sock = streams[1].get_extra_info("socket")
+                assert select.select([sock], [], [], 10)[0]
+                after = await held.run(look())
+                held.close()
+                return before, after
+
+    assert asyncio.run(looked()) == (b"", b"x")
+
+
+def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
+    """What has come is seen, but no reply is read behind the end of the time for all of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sock = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+        with sock, server:
+            held = socket_driver.SocketDriver(ClientSession(TARGET, Options(total_seconds=9)), sock)
+            held.io.ends = time.monotonic() - 1
+            server.sendall(b"+OK\r\n")
+            assert select.select([sock], [], [], 10)[0]
+            with pytest.raises(RemoteError, match="for all of it are over"):
+                held.run(carry_out(held.session.peer, operations.noop()))
+
+
+def test_a_message_of_the_promised_length_with_more_behind_it_is_an_error() -> None:
+    first = b"Subject: x\r\n\r\n"
+    reply = b"+OK\r\n" + first + b".\r\nmore\r\n.\r\n"
+    listed = f"+OK\r\n1 {len(first)}\r\n.\r\n".encode()
+    with broken({"RETR": reply, "LIST": listed}) as server:
+        with blocking.connect(url(server.port), "pw") as drop:
+            with pytest.raises(MalformedReplyError):
+                drop[1].read()
+                drop.delete(1)
+    assert "DELE 1" not in server.heard

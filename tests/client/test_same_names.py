@@ -1,0 +1,51 @@
+"""Both faces of the client have the same names."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+
+import pytest
+
+import restante
+from restante.client import aio, blocking
+from restante.protocol.client.replies import Status
+from support.broken_server import broken
+
+
+@pytest.mark.parametrize("name", ["Maildrop", "Message"])
+def test_what_one_face_has_the_other_has_too(name: str) -> None:
+    awaited, plain = getattr(aio, name), getattr(blocking, name)
+    public = [member for member in dir(plain) if not member.startswith("_")]
+    assert [member for member in dir(awaited) if not member.startswith("_")] == public
+    for member in public:
+        one, other = inspect.getattr_static(awaited, member), inspect.getattr_static(plain, member)
+        assert isinstance(one, property) == isinstance(other, property)
+        if inspect.isfunction(other):
+            taken = inspect.signature(other).parameters
+            assert list(inspect.signature(one).parameters) == list(taken), member
+
+
+def test_a_line_is_sent_by_hand_and_its_marks_are_counted_under_asyncio_too() -> None:
+    async def typed(port: int) -> None:
+        async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
+            ended: list[Status] = []
+            assert b"".join([piece async for piece in drop.raw_command("LIST", ended)])
+            assert [piece async for piece in drop.raw_command("DELE 1", ended)] == []
+            assert [status.ok for status in ended] == [True, True]
+            assert drop.marked == {1}
+
+    with broken() as server:
+        asyncio.run(typed(server.port))
+    assert "DELE 1" in server.heard
+    assert not server.deleted
+
+
+def test_a_maildrop_of_asyncio_is_no_plain_iterable() -> None:
+    async def looked(port: int) -> None:
+        async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
+            with pytest.raises(TypeError, match="not iterable"):
+                list(drop)  # type: ignore[call-overload]
+
+    with broken() as server:
+        asyncio.run(looked(server.port))

@@ -1,0 +1,290 @@
+"""`pop3 verify` finds what servers do wrong, and nothing at Restante."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import requirements
+from conformance.faulty_proxy import Alter, faulty, unchanged
+from restante.client.tls import unverified_context
+from restante.conformance import suite
+from restante.conformance.context import ConformanceContext
+from restante.conformance.delivery import DeliveryError, Lmtp
+from restante.conformance.raw_connection import ServerUnderTest
+from restante.server.tls import self_signed
+from support.authority import GOOD, root_file
+from support.command import pop3
+from support.dovecot import dovecot
+from support.live import Live
+from support.live import serving as serving_live
+from support.other_user import public_folder
+from support.process import serving
+
+SLOW = {
+    "locked",
+    "locked_code",
+    "overlong",
+    "lone_cr_in_command",
+    "injection",
+    "hung_up",
+    "removed",
+}
+QUICK = [check for check in suite.CHECKS if check.name not in SLOW]
+
+
+def certified(folder: Path) -> list[str | Path]:
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
+    (folder / "cert.pem").write_bytes(made.certificate)
+    (folder / "key.pem").write_bytes(made.key)
+    return ["--certificate", folder / "cert.pem", "--key", folder / "key.pem"]
+
+
+def test_restante_passes_every_check(tmp_path: Path) -> None:
+    with serving(tmp_path, *certified(tmp_path)) as served:
+        box = served.add("ann", "hunter22", b"Subject: one\n\nhello\n", b"Subject: two\n\n")
+        where: list[str | Path] = [
+            "verify",
+            f"pop3://ann@127.0.0.1:{served.port}",
+            "--maildir",
+            box,
+            "--json",
+        ]
+        ran = pop3(*where, "--cacert", tmp_path / "cert.pem")
+    report = json.loads(ran.out)
+    assert (ran.code, report["failed"], report["problems"]) == (0, 0, [])
+    skipped = {check["name"] for check in report["checks"] if check["verdict"] == "skip"}
+    assert skipped == {"timestamp"}  # APOP is off unless it is asked for
+    assert report["passed"] == len(suite.CHECKS) - 1
+    left = {file.name for part in ("new", "cur") for file in (box / part).iterdir()}
+    assert {name.partition(",")[0].partition(":")[0] for name in left} == {"1.test", "2.test"}
+
+
+def test_dovecot_is_found_to_do_what_it_is_known_for() -> None:
+    with public_folder() as folder:
+        with dovecot(folder, "hunter22") as server:
+            box = server.maildir("ann")
+            where: list[str | Path] = [
+                "verify",
+                f"127.0.0.1:{server.port}",
+                "-u",
+                "ann",
+                "--maildir",
+                box,
+                "--json",
+            ]
+            ran = pop3(*where)
+        left = [file for part in ("new", "cur") for file in (box / part).iterdir()]
+    report = json.loads(ran.out)
+    failed = {name for c in report["checks"] if c["verdict"] == "fail" for name in c["ids"]}
+    assert ran.code == 1
+    assert {
+        "known-bug/first-dot",
+        "known-bug/last-line-end",
+        "known-bug/two-sessions",
+        "known-bug/capa",
+    } <= failed
+    assert report["passed"] > 50
+    assert not left
+
+
+@pytest.fixture
+def live() -> Iterator[Live]:
+    with serving_live() as live:
+        live.add("ann", "hunter22", b"Subject: one\n\nhello\n.\n", b"Subject: two\n\na\nb\n")
+        yield live
+
+
+class InMemory:
+    """Delivers into the server's own store."""
+
+    exact = True
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+
+    def put(self, message: bytes) -> None:
+        self._live.call(self._live.service.store.deliver("ann", message))
+
+    def clean_up(self) -> None:
+        pass
+
+
+def failing(live: Live, answer: Alter = unchanged, ask: Alter = unchanged) -> set[str]:
+    """Return the names of the checks that fail behind a proxy with a fault."""
+    with faulty(live.port, answer, ask) as port:
+        place = ServerUnderTest(
+            "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
+        )
+        found = suite.run(ConformanceContext(place, InMemory(live)), QUICK)
+    return {result.check.name for result in found.results if result.verdict == "fail"}
+
+
+def swap(verb: str, old: bytes, new: bytes) -> Alter:
+    """Change the answers to a command."""
+
+    def alter(said: str, octets: bytes) -> bytes:
+        return octets.replace(old, new) if said.upper().startswith(verb) else octets
+
+    return alter
+
+
+def only(line: str, new: bytes) -> Alter:
+    """Answer one line in another way."""
+    return lambda said, octets: new if said == line else octets
+
+
+def test_a_good_server_behind_the_proxy_fails_nothing(live: Live) -> None:
+    assert failing(live) == set()
+
+
+def instead(line: str, sent: bytes) -> Alter:
+    """Send the server another line than the one that came."""
+    return lambda said, octets: sent if said == line else octets
+
+
+def one_more(said: str, octets: bytes) -> bytes:
+    found = re.fullmatch(rb"\+OK (\d+) (\d+)\r\n", octets)
+    if said != "STAT" or found is None:
+        return octets
+    return b"+OK %d %d\r\n" % (int(found[1]), int(found[2]) + 1)
+
+
+FAULTS: list[tuple[str, Alter, Alter, set[str]]] = [
+    ("STAT counts an octet too many", one_more, unchanged, {"totals"}),
+    ("LIST without a size", only("LIST 1", b"+OK 1\r\n"), unchanged, {"list_one"}),
+    ("RETR 0 is message 1", unchanged, instead("RETR 0", b"RETR 1\r\n"), {"no_numbers"}),
+    ("DELE 0 is message 1", unchanged, instead("DELE 0", b"DELE 1\r\n"), {"no_number"}),
+    ("NOOP before login", swap("NOOP", b"-ERR Log in first.", b"+OK"), unchanged, {"too_early"}),
+    ("RSET twice", swap("RSET", b"+OK\r\n", b"+OK\r\n+OK\r\n"), unchanged, {"rset", "reset"}),
+    ("unknown words are fine", only("XYZZY", b"+OK\r\n"), unchanged, {"unknown"}),
+    ("an unknown capability", swap("CAPA", b"PIPELINING", b"PIPELINE"), unchanged, {"registered"}),
+    ("lower case", swap("UTF8", b"+OK", b"+ok"), unchanged, {"utf8", "indicators"}),
+    ("no space in a challenge", swap("AUTH PLAIN", b"+ \r\n", b"+\r\n"), unchanged, {"empty_challenge", "any_case", "indicators"}),
+    ("a code of its own", swap("PASS", b"[AUTH]", b"[WRONG]"), unchanged, {"wrong_password", "codes"}),
+    ("TOP with all lines", unchanged, instead("TOP 1 1", b"TOP 1 9999\r\n"), {"top_lines"}),
+    ("dots not stuffed", swap("RETR", b"\r\n..\r\n..", b"\r\n..\r\n."), unchanged, {"dots", "retrieved_size"}),
+    ("UIDs with a space", only("UIDL 1", b"+OK 1 a b\r\n"), unchanged, {"one_id"}),
+    ("unknown names told", only("USER restante-verify-nobody", b"-ERR no such user\r\n"), unchanged, {"unknown_name"}),
+    ("echo", swap("XY", b"Unknown command.", b"XY\x1b[31mZZY"), unchanged, {"no_echo"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("answer", "ask", "expected"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS]
+)
+def test_a_fault_fails_the_check_that_looks_for_it(
+    live: Live, answer: Alter, ask: Alter, expected: set[str]
+) -> None:
+    assert failing(live, answer, ask) == expected
+
+
+def test_every_check_names_requirements_that_exist() -> None:
+    known = {name for chapter in requirements.chapters().values() for name in chapter}
+    named = {name for check in suite.CHECKS for name in check.ids}
+    assert named <= known, named - known
+    assert len(suite.CHECKS) > 70
+    assert len({check.name for check in suite.CHECKS}) == len(suite.CHECKS)
+
+
+def test_every_check_names_a_section_of_an_rfc() -> None:
+    """Users see the section, never the id of a requirement."""
+    odd = [
+        check.source
+        for check in suite.CHECKS
+        if not re.fullmatch(r"RFC \d{4} section \d+(\.\d+)?", check.source)
+    ]
+    assert not odd
+
+
+def test_what_was_put_in_is_removed_when_the_run_breaks_off(live: Live) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    place = ServerUnderTest(
+        "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(ConformanceContext(place, InMemory(live)), QUICK, interrupt)
+    with live.connect() as client:
+        client.log_in("ann", "hunter22")
+        assert client.say("STAT").startswith(b"+OK 2 ")
+
+
+def test_implicit_tls_is_verified_and_old_versions_are_refused(tmp_path: Path) -> None:
+    from support.broken_server import broken
+
+    with broken(implicit=GOOD.serving()) as running:
+        where = f"pop3s://127.0.0.1:{running.port}"
+        assert pop3("verify", where).code == 5
+        root = root_file(tmp_path)
+        ran = pop3(
+            "verify",
+            where,
+            "--cacert",
+            root,
+            "--only",
+            "rfc8314-s4/tls-1-2",
+            "--servername",
+            "localhost",
+        )
+    assert "ok    RFC 8314 section 4  " in ran.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--only", "no-such"], 2, "unknown check or requirement: no-such"),
+        (["--maildir", "/no/such"], 2, "add --user"),
+        (["-u", "ann", "--maildir", "/no/such"], 2, "is not a Maildir"),
+        (["-u", "ann", "--deliver", "x", "--lmtp", "y"], 2, "exclude one another"),
+    ],
+)
+def test_what_cannot_be_is_said(words: list[str], code: int, said: str) -> None:
+    ran = pop3("verify", "pop3://127.0.0.1:1", *words)
+    assert (ran.code, said in ran.err) == (code, True)
+
+
+def test_no_connection_and_no_login_are_said(live: Live) -> None:
+    ran = pop3("verify", "pop3://127.0.0.1:1")
+    assert (ran.code, "pop3 probe" in ran.err) == (4, True)
+    ran = pop3("verify", f"pop3://ann@127.0.0.1:{live.port}", password="no-such")
+    assert (ran.code, "cannot start the test" in ran.err) == (7, True)
+    assert "RFC 1939 section 5    STAT replies" in pop3("verify", "x", "--list").out
+
+
+@pytest.mark.parametrize("address", ["no.socket", "folder/no.socket", "127.0.0.1:x", ":"])
+def test_an_lmtp_server_that_is_not_there_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DeliveryError, match=f"LMTP at {address}: "):
+        Lmtp(address, "ann").put(b"Subject: a\n\n")
+
+
+def test_mail_can_be_delivered_by_lmtp_at_a_relative_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:
+        maildir = served.add("ann", "secret")
+        Lmtp("lmtp", "ann").put(b"Subject: a\n\n")
+        assert len(list((maildir / "new").iterdir())) == 1
+
+
+def test_mail_can_be_delivered_by_a_command(live: Live, tmp_path: Path) -> None:
+    script = tmp_path / "deliver"
+    script.write_text("#!/bin/sh\nexit 75\n")
+    script.chmod(0o755)
+    where: list[str | Path] = [
+        "verify",
+        f"pop3://ann@127.0.0.1:{live.port}",
+        "--deliver",
+        str(script),
+    ]
+    ran = pop3(*where)
+    assert (ran.code, "cannot deliver" in ran.err) == (2, True)

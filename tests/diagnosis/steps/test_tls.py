@@ -1,0 +1,213 @@
+"""What is wrong with TLS is told by its cause, and the password stays at home."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from restante.client.options import Options, Target, Tls
+from restante.client.tls import unverified_context
+from restante.diagnosis import port_probe
+from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
+from restante.diagnosis.run import examine
+from restante.diagnosis.steps import tls
+from support.authority import DAY, GOOD, HOSTS, INTERMEDIATE, ROOT, Certified, make, trusting
+from support.broken_server import CLOSE, SILENCE, broken
+
+OPTIONS = Options(reply_seconds=2, total_seconds=20)
+
+
+def ask(port: int, tls: Tls = "implicit", *, host: str = "localhost", **more: Any) -> Report:
+    options = replace(OPTIONS, **{"context": trusting(), **more.pop("options", {})})
+    target = Target(host, port, tls, "ann@example.com")
+    options = replace(options, resolve={(host, port): "127.0.0.1"})
+    password: Callable[[], str] = lambda: "hunter22"  # noqa: E731
+    return examine(CheckRequest("ann", target, options, password=password, **more))
+
+
+FAULTS: list[tuple[str, Callable[[], Certified], str]] = [
+    ("tls-expired", lambda: make("old", issuer=ROOT, begins=-700 * DAY, ends=-691 * DAY), "expired 691 days ago"),
+    ("tls-notyet", lambda: make("new", issuer=ROOT, begins=2 * DAY), "valid from"),
+    ("tls-selfsigned", lambda: make("self", hosts=HOSTS), "is self-signed"),
+    ("tls-unknown-ca", lambda: make("x", issuer=make("Stranger", authority=True)), "issuer of x, Stranger, is not trusted"),
+    ("tls-wronghost", lambda: make("w", issuer=ROOT, hosts=("mail.example.com",)), "mail.example.com; requested was localhost"),
+    ("tls-weak", lambda: make("k", issuer=ROOT, key=rsa.generate_private_key(65537, 1024)), "1024"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tls", ["implicit", "starttls"])
+@pytest.mark.parametrize(("name", "certified", "said"), FAULTS, ids=[f[0] for f in FAULTS])
+def test_a_certificate_that_proves_nothing_ends_the_check_before_the_password(
+    name: str, certified: Callable[[], Certified], said: str, tls: Tls
+) -> None:
+    context = _lenient(certified())
+    kind: dict[str, Any] = {"implicit" if tls == "implicit" else "stls": context}
+    with broken(**kind) as running:
+        report = ask(running.port, tls)
+    assert (report.id, report.exit_code) == (name, 5)
+    assert report.failure is not None
+    assert said in report.failure.evidence
+    assert report.steps[-1].phase == "login"
+    assert report.steps[-1].outcome == "not tried"
+    assert not any(line.startswith(("USER", "PASS", "AUTH")) for line in running.heard)
+
+
+def _lenient(certified: Certified) -> ssl.SSLContext:
+    """Return a server's settings that serve weak keys too."""
+    weak = isinstance(certified.key, rsa.RSAPrivateKey)
+    return certified.serving(minimum=ssl.TLSVersion.TLSv1_2 if weak else None)
+
+
+def test_a_missing_intermediate_is_told_from_an_unknown_authority() -> None:
+    leaf = make("localhost", issuer=INTERMEDIATE, fetchable=True)
+    with broken(implicit=leaf.serving(chain=False)) as running:
+        report = ask(running.port)
+    assert report.id == "tls-chain"
+    assert report.failure is not None
+    assert "Test Intermediate" in report.failure.evidence
+    with broken(implicit=leaf.serving()) as running:
+        assert ask(running.port).id == "ok"
+
+
+def test_an_old_version_of_tls_is_named() -> None:
+    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
+        report = ask(running.port)
+    assert report.id == "tls-old"
+    assert "server uses" in str(report.steps)
+
+
+def test_tls_spoken_to_a_port_in_clear_is_told() -> None:
+    with broken() as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("plain-on-tls", 6)
+
+
+def test_tls_spoken_to_another_protocol_names_it() -> None:
+    with broken(greeting=b"220 mail ESMTP Postfix\r\n" + SILENCE) as running:
+        report = ask(running.port)
+    assert report.id == "wrong-protocol"
+
+
+def test_a_tls_port_spoken_to_in_clear_is_told_and_the_command_is_given() -> None:
+    with broken(implicit=GOOD.serving()) as running:
+        report = ask(running.port, "starttls", options={"reply_seconds": 1})
+    assert report.id == "tls-on-plain"
+    assert report.failure is not None
+    where = f"localhost:{running.port}"
+    assert report.failure.commands == (
+        f"pop3 check pop3s://ann@example.com@{where} --resolve {where}:127.0.0.1",
+    )
+
+
+def test_another_protocol_behind_a_certificate_that_fails_is_the_true_cause() -> None:
+    greeting = b"220 mx.example.com ESMTP Postfix\r\n" + SILENCE
+    with broken(greeting=greeting, implicit=make("self", hosts=HOSTS).serving()) as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("wrong-protocol", 6)
+    step = report.steps[-1]
+    assert "SMTP server" in step.text
+    assert step.details[0] == ("certificate", "tls-selfsigned: self is self-signed")
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "found"),
+    [(-88, 2, "tls-soon"), (-75, 15, "ok"), (-1, 5, "ok"), (-5, 1, "tls-soon")],
+)
+def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found: str) -> None:
+    certified = make("localhost", issuer=ROOT, begins=begins * DAY, ends=ends * DAY)
+    with broken(implicit=certified.serving()) as running:
+        report = ask(running.port)
+        quiet = ask(running.port, mind_renewal=False)
+    assert (report.id, quiet.id) == (found, "ok")
+
+
+def test_stls_that_is_missing_keeps_the_password_at_home() -> None:
+    with broken() as running:
+        report = ask(running.port, "starttls", host="mail.example.com")
+    assert (report.id, report.exit_code) == ("stls-missing", 5)
+    assert not any(line.startswith(("USER", "PASS")) for line in running.heard)
+
+
+def test_stls_that_is_refused_is_told() -> None:
+    with broken({"STLS": b"-ERR no certificate\r\n"}, stls=GOOD.serving()) as running:
+        report = ask(running.port, "starttls")
+    assert report.id == "stls-refused"
+
+
+def test_words_behind_the_answer_to_stls_are_an_attack() -> None:
+    with broken({"STLS": b"+OK go\r\n+OK injected\r\n"}, stls=GOOD.serving()) as running:
+        report = ask(running.port, "starttls")
+    assert report.id == "stls-injection"
+
+
+def test_an_insecure_check_goes_on_and_warns() -> None:
+    certified = make("old", issuer=ROOT, begins=-700 * DAY, ends=-691 * DAY)
+    with broken(implicit=certified.serving()) as running:
+        report = ask(
+            running.port, verify=False, trust=trusting(), options={"context": unverified_context()}
+        )
+    assert (report.id, report.exit_code) == ("tls-expired", 1)
+    assert report.logged_in
+
+
+def test_a_good_certificate_is_told_with_its_days() -> None:
+    with broken(implicit=GOOD.serving()) as running:
+        report = ask(running.port)
+    assert report.id == "ok"
+    step = next(step for step in report.steps if step.phase == "tls")
+    assert "TLSv1.3; certificate localhost, 89 days left, chain complete" in step.text
+
+
+def test_a_handshake_that_fails_without_a_known_reason_gives_the_librarys_words() -> None:
+    picky = GOOD.serving()
+    picky.verify_mode = ssl.CERT_REQUIRED
+    picky.maximum_version = ssl.TLSVersion.TLSv1_2
+    picky.load_verify_locations(cadata=ROOT.pem.decode())
+    with broken(implicit=picky) as running:
+        report = ask(running.port)
+    assert (report.id, report.exit_code) == ("tls-failed", 5)
+
+
+OPENINGS = {
+    "alert 70": (b"\x15\x03\x01\x00\x02\x02\x46", "tls-old"),
+    "alert 40": (b"\x15\x03\x01\x00\x02\x02\x28", "tls-failed"),
+    "alert 80": (b"\x15\x03\x01\x00\x02\x02\x50", "tls-failed"),
+    "no TLS": (b"hello\r\n", "wrong-protocol"),
+    "POP3": (b"+OK ready\r\n", "plain-on-tls"),
+}
+
+
+@pytest.mark.parametrize(("answer", "name"), OPENINGS.values(), ids=list(OPENINGS))
+def test_a_handshake_is_judged_by_its_octets(answer: bytes, name: str) -> None:
+    """The verdict hangs on what came, not on the words or settings of the local library."""
+    with broken(greeting=answer + CLOSE) as running:
+        report = ask(running.port)
+    assert report.id == name
+
+
+def test_a_version_that_the_library_cannot_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old version is found without a library that speaks it."""
+    monkeypatch.setattr(tls, "lenient_context", unverified_context)
+    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
+        assert port_probe.old_version("127.0.0.1", running.port, 2) == "TLSv1.1"
+        report = ask(running.port)
+    assert report.id == "tls-old"
+    assert report.failure is not None
+    assert "TLSv1.1 at most" in report.failure.evidence
+
+
+def test_a_server_that_local_settings_refuse() -> None:
+    """A server that speaks TLS 1.2 is not old, though the settings here want TLS 1.3."""
+    modern = trusting()
+    modern.minimum_version = ssl.TLSVersion.TLSv1_3
+    with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_2)) as running:
+        report = ask(running.port, options={"context": modern})
+    assert report.id == "tls-failed"
+    assert report.failure is not None
+    assert "settings of this machine reject" in report.failure.evidence

@@ -1,0 +1,82 @@
+"""A server that breaks off, falls silent, drips or floods at any octet gets a name, and in time."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from restante.client.options import Options, Target
+from restante.diagnosis.explanations import EXPLANATIONS
+from restante.diagnosis.report import Report
+from restante.diagnosis.request import CheckRequest
+from restante.diagnosis.run import examine
+from support.broken_server import CLOSE, RESET, SILENCE, broken
+
+OPTIONS = Options(reply_seconds=0.15, connect_seconds=5, total_seconds=20)
+
+
+def ask(port: int, **more: Any) -> Report:
+    target = Target("127.0.0.1", port, "starttls", "ann")
+    options = replace(OPTIONS, **more.pop("options", {}))
+    question = CheckRequest("ann", target, options, password=lambda: "hunter22", deep=True, **more)
+    return examine(question)
+
+
+def said_in_all() -> int:
+    """Return how many octets a good server says in a deep check."""
+    with broken(budget=1_000_000) as running:
+        assert ask(running.port).id == "ok"
+    assert running.budget is not None
+    return 1_000_000 - running.budget
+
+
+def cuts(step: int) -> Iterator[int]:
+    yield from range(0, said_in_all(), step)
+
+
+@pytest.mark.parametrize(("ending", "step"), [(CLOSE, 1), (RESET, 5), (SILENCE, 9)])
+def test_whatever_octet_is_the_last_the_account_is_not_said_to_work(
+    ending: bytes, step: int
+) -> None:
+    names = set()
+    for octets in cuts(step):
+        with broken(budget=octets, at_end=ending) as running:
+            report = ask(running.port)
+        assert not report.ok, octets
+        assert report.id in EXPLANATIONS
+        assert "DELE" not in str(running.heard)
+        names.add(report.id)
+    assert names <= {
+        "greet-closed", "greet-none", "tcp-reset", "conn-lost", "stalled", "auth-noreply",
+        "msg-truncated", "bad-reply", "retr-refused", "no-end",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", ["CAPA", "LIST", "UIDL", "TOP"])
+def test_a_reply_without_end_is_given_up_with_little_memory(verb: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    flood = b"+OK\r\n" + b"1 1\r\n" * 1_100_000
+    if verb == "TOP":
+        flood = b"+OK\r\n" + b"x: y\r\n" * 12_000_000
+    with broken({verb: flood}) as running:
+        report = ask(running.port, options={"reply_seconds": 5})
+    assert report.id in ("bad-reply", "stalled", "capa-lost")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 400_000  # KiB; the flood itself is held by the server here, in this process
+
+
+def test_a_server_that_drips_is_ended_by_the_total_time() -> None:
+    def drip(_: str) -> bytes:
+        time.sleep(0.1)
+        return b"+OK"
+
+    with broken({"NOOP": drip, "LIST": b"+OK\r\n" + b"1 1\r\n" * 3 + SILENCE}) as running:
+        begun = time.monotonic()
+        report = ask(running.port, options={"reply_seconds": 60, "total_seconds": 1.5})
+    assert report.id == "out-of-time"
+    assert time.monotonic() - begun < 15

@@ -1,0 +1,113 @@
+"""Whose time it is: the server's, the person's at the prompt, or the limit that was set."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from restante.diagnosis.request import DEEP_MOST, TOTAL
+from support.broken_server import HELLO, SILENCE, broken
+from support.check_request import ask
+
+
+class Clock:
+    """Time that can be made to pass at once."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self._real = time.monotonic
+
+    def now(self) -> float:
+        return self._real() + self.passed
+
+    def pass_by(self, seconds: float) -> None:
+        self.passed += seconds
+
+    def type_for(self, seconds: float) -> str:
+        self.passed += seconds
+        return "hunter22"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock.now)
+    monkeypatch.setattr(time, "sleep", clock.pass_by)
+    return clock
+
+
+def test_who_types_slowly_is_no_silence_of_the_server(clock: Clock) -> None:
+    with broken() as running:
+        report = ask(running.port, password=lambda: clock.type_for(300))
+    assert report.id == "ok"
+    assert report.seconds < 300
+
+
+def test_a_session_that_waited_long_for_the_password_is_opened_anew(clock: Clock) -> None:
+    with broken() as running:
+        assert ask(running.port, password=lambda: clock.type_for(60)).id == "ok"
+    assert running.heard[:3] == ["CAPA", "CAPA", "USER ann@example.com"]
+
+
+def test_a_password_that_is_there_at_once_needs_one_connection() -> None:
+    with broken() as running:
+        assert ask(running.port).id == "ok"
+    assert running.heard[:2] == ["CAPA", "USER ann@example.com"]
+
+
+@pytest.mark.parametrize("command", ["USER", "PASS", "STAT", "CAPA"])
+def test_the_own_limit_has_a_name_of_its_own(command: str) -> None:
+    with broken({command: SILENCE}) as running:
+        report = ask(running.port, options={"total_seconds": 1, "reply_seconds": 20})
+    assert (report.id, report.exit_code) == ("out-of-time", 4)
+    assert report.failure is not None
+    assert "the 1 seconds for all of it are over" in report.failure.evidence
+
+
+def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
+    replies = iter([b"-ERR [IN-USE] busy\r\n"] * 3 + [b"+OK\r\n"])
+    with broken({"PASS": lambda _: next(replies)}) as running:
+        report = ask(running.port, wait=60)
+    assert clock.passed
+    assert (report.id, report.exit_code) == ("ok", 0)
+    step = next(step for step in report.steps if step.phase == "login")
+    assert ("waited", "9 s for the mailbox lock") in step.details
+
+
+def test_no_address_is_blamed_when_no_time_is_left_to_try_it(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from restante.client import name_resolution
+
+    def slow_names(*_: object) -> list[str]:
+        clock.pass_by(60)
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(name_resolution, "addresses", slow_names)
+    assert ask(1).id == "out-of-time"
+
+
+def test_a_deep_check_ends_with_the_time_that_was_set() -> None:
+    """What LIST says gives no more time than was asked for."""
+    replies = {"LIST": b"+OK\r\n1 200000000\r\n.\r\n", "RETR": b"+OK\r\nA: b\r\n" + SILENCE}
+    with broken(replies, messages=(HELLO,)) as running:
+        report = ask(running.port, deep=True, options={"total_seconds": 1, "reply_seconds": 9})
+    assert report.id == "out-of-time"
+    assert report.failure is not None
+    assert "of 200000000 octets of message 1 were received" in report.failure.evidence
+
+
+def test_time_of_a_deep_check_is_bounded(clock: Clock) -> None:
+    """A mailbox that names endless octets gives an hour more, and no message of them is fetched."""
+
+    def late(_: str) -> bytes:
+        clock.pass_by(TOTAL + DEEP_MOST + 1)
+        return b"+OK\r\n"
+
+    lists = b"+OK\r\n1 999999999999999\r\n2 54\r\n.\r\n"
+    with broken({"LIST": lists, "RETR": late}, messages=(HELLO, HELLO)) as running:
+        report = ask(running.port, deep=True, options={"total_seconds": TOTAL})
+        assert "RETR 1" not in running.heard
+    assert report.id == "out-of-time"
+    assert "msg-large" in {warning.id for warning in report.warnings}

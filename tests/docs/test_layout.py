@@ -1,0 +1,141 @@
+"""Tests mirror the source: the tests of restante/a/b.py are tests/a/test_b.py, or in tests/a/b/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent.parent
+SOURCE = TESTS.parent / "src" / "restante"
+
+KINDS = {
+    "benchmarks", "docs", "faults", "fuzz", "golden", "interop", "soak", "support", "transcripts",
+}  # fmt: skip
+"""Folders that test no package of their own."""
+
+ELSEWHERE = {
+    "auth/dovecot_fields.py": "auth/test_file.py",
+    "auth/issuer.py": "auth/test_oauth.py",
+    "auth/locks.py": "auth/test_passwd_file.py",
+    "auth/mail_location.py": "auth/test_passwd_file.py",
+    "auth/passwd_entry.py": "auth/test_passwd_file.py",
+    "auth/password_only.py": "auth/test_pam.py",
+    "auth/usernames.py": "auth/test_file.py",
+    "cli/commands": "cli/commands/test_mail_commands.py",
+    "cli/errors.py": "golden/test_toolbox.py",
+    "cli/main.py": "golden/test_toolbox.py",
+    "cli/options": "golden/test_toolbox.py",
+    "cli/output": "cli/commands/test_mail_commands.py",
+    "cli/shell": "cli/shell/test_shell.py",
+    "client/aio.py": "client/test_blocking_and_aio.py",
+    "client/asyncio_driver.py": "client/test_blocking_and_aio.py",
+    "client/blocking.py": "client/test_blocking_and_aio.py",
+    "client/discovery": "client/discovery/test_discover.py",
+    "client/error_ids.py": "diagnosis/test_run.py",
+    "client/header_part.py": "client/test_message_sizes.py",
+    "client/io.py": "client/test_blocking_and_aio.py",
+    "client/mail_address.py": "client/test_idna.py",
+    "client/maildrop.py": "client/test_blocking_and_aio.py",
+    "client/messages.py": "client/test_blocking_and_aio.py",
+    "client/name_resolution.py": "client/discovery/test_lookup_bounds.py",
+    "client/session.py": "client/test_blocking_and_aio.py",
+    "client/socket_driver.py": "client/test_blocking_and_aio.py",
+    "client/tls.py": "diagnosis/steps/test_tls.py",
+    "conformance": "conformance/test_suite.py",
+    "delivery/connection.py": "delivery/test_dialogues.py",
+    "delivery/protocol": "delivery/test_dialogues.py",
+    "delivery/replies.py": "delivery/test_dialogues.py",
+    "delivery/sessions.py": "delivery/test_times.py",
+    "diagnosis/certificate.py": "diagnosis/steps/test_tls.py",
+    "diagnosis/context.py": "diagnosis/test_run.py",
+    "diagnosis/port_probe.py": "diagnosis/test_run.py",
+    "diagnosis/report.py": "golden/test_toolbox.py",
+    "diagnosis/steps": "diagnosis/test_run.py",
+    "diagnosis/wording.py": "golden/test_toolbox.py",
+    "mail": "mail/test_header.py",
+    "net": "client/test_blocking_and_aio.py",
+    "protocol/client": "protocol/test_client_and_server.py",
+    "protocol/effects.py": "protocol/server/test_needs.py",
+    "protocol/errors.py": "client/test_blocking_and_aio.py",
+    "protocol/line_ends.py": "protocol/test_stuffing.py",
+    "protocol/saslprep.py": "protocol/server/test_sasl.py",
+    "protocol/server": "protocol/server/test_transcripts.py",
+    "protocol/translations": "protocol/translations/test_catalogues.py",
+    "protocol/unstuffing.py": "protocol/test_stuffing.py",
+    "server/addresses.py": "server/config/test_loader.py",
+    "server/app.py": "cli/commands/test_serve.py",
+    "server/backends.py": "server/test_embedding.py",
+    "server/background.py": "server/test_expiry.py",
+    "server/components.py": "server/config/test_loader.py",
+    "server/config/schema.py": "server/config/test_loader.py",
+    "server/connection": "server/connection/test_connection.py",
+    "server/context.py": "server/connection/test_connection.py",
+    "server/error_replies.py": "server/test_incidents.py",
+    "server/extra_listener.py": "delivery/test_listener.py",
+    "server/limits/failures.py": "server/limits/test_throttle.py",
+    "server/limits/networks.py": "server/limits/test_throttle.py",
+    "server/limits/process_lock.py": "server/limits/test_shared_table.py",
+    "server/limits/server_limits.py": "server/limits/test_limit_log.py",
+    "server/loop_thread.py": "server/test_embedding.py",
+    "server/processes": "server/processes/test_workers.py",
+    "server/system.py": "server/test_stuck_disk.py",
+    "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
+    "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
+    "server/tls/self_signed.py": "conformance/test_suite.py",
+    "storage/disk_latency.py": "server/test_slow_disk.py",
+    "storage/fs.py": "storage/maildir/test_safety.py",
+    "storage/maildir": "storage/maildir/test_contract.py",
+    "storage/mbox": "storage/mbox/test_contract.py",
+    "storage/paths.py": "server/config/test_loader.py",
+    "storage/snapshot_cache.py": "storage/maildir/test_snapshot.py",
+    "storage/utf8_downgrade/ascii_header.py": "storage/utf8_downgrade/test_maildrop.py",
+    "threads.py": "storage/test_disk_threads.py",
+}
+"""Modules and packages whose tests are under another name: they are tested by what uses them."""
+
+
+def modules() -> list[str]:
+    """Return the modules with behaviour, as paths; others hold names, numbers or types alone."""
+    paths = [path for path in sorted(SOURCE.rglob("*.py")) if "def " in path.read_text()]
+    names = [path.relative_to(SOURCE).as_posix() for path in paths]
+    plain = ("__init__.py", "interfaces.py", "settings.py")
+    return [name for name in names if not name.endswith(plain)]
+
+
+def place_of(module: str) -> Path:
+    """Return the file or folder that a reader opens first."""
+    path = TESTS / module
+    file = path.with_name(f"test_{path.name}")
+    return file if file.exists() else path.with_suffix("")
+
+
+def elsewhere(module: str) -> str | None:
+    """Return the row of the table that a module falls under, the longest one."""
+    parts = module.split("/")
+    rows = ["/".join(parts[:length]) for length in range(len(parts), 0, -1)]
+    return next((row for row in rows if row in ELSEWHERE), None)
+
+
+def test_each_module_has_its_tests() -> None:
+    """A module has a test file of its name, a folder of its name, or a row in the table."""
+    assert [m for m in modules() if not place_of(m).exists() and not elsewhere(m)] == []
+
+
+def test_the_table_is_true() -> None:
+    """Each row is used, and names a test that is there."""
+    found = modules()
+    used = {elsewhere(module) for module in found if not place_of(module).exists()}
+    assert sorted(set(ELSEWHERE) - used) == []
+    assert [test for test in ELSEWHERE.values() if not (TESTS / test).exists()] == []
+
+
+def test_each_folder_mirrors_a_package() -> None:
+    """A test file stands in the folder of a package or module, or in one of the named kinds."""
+    lost = []
+    for file in TESTS.rglob("test_*.py"):
+        folder = file.parent.relative_to(TESTS)
+        module = (SOURCE / folder).with_suffix(".py")
+        if folder.parts[:1] and folder.parts[0] in KINDS:
+            continue
+        if not (SOURCE / folder).is_dir() and not module.exists():
+            lost.append(str(file))
+    assert lost == []

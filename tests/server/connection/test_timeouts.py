@@ -1,0 +1,86 @@
+"""Time-outs: RFC 1939 section 3."""
+
+from __future__ import annotations
+
+import time
+
+from restante.protocol.server.settings import ProtocolSettings
+from support.clocked_server import clocked
+from support.live import serving
+
+LETTER = b"Subject: a\n\nhello\n"
+SHORT = ProtocolSettings(login_timeout=0.4, idle_timeout=0.4)
+
+
+def test_a_client_that_says_nothing_is_left_without_a_word() -> None:
+    """rfc1939-s3/timeout-keeps-mail, known-bug/extra-reply, known-bug/short-timeout."""
+    with serving(settings=SHORT) as live, live.connect() as client:
+        assert client.read_all() == b"+OK POP3 server ready.\r\n"
+        live.wait_for_log("end=timeout")
+
+
+def test_a_byte_now_and_then_buys_no_time() -> None:
+    with clocked(ProtocolSettings(login_timeout=60)) as server:
+        peer = server.connect()
+        for _ in range(61):
+            peer.say(b"x")
+            server.loop.advance(1)
+        assert peer.closed
+        assert server.ended() == ["timeout"]
+
+
+def test_every_command_starts_the_clock_anew() -> None:
+    """rfc1939-s3/idle-timeout."""
+    with clocked(ProtocolSettings(idle_timeout=600)) as server:
+        peer = server.connect()
+        peer.say(b"USER ann\r\n")
+        assert peer.say(b"PASS secret\r\n") == b"+OK Logged in.\r\n"
+        for _ in range(3):
+            server.loop.advance(599, 100)
+            assert peer.say(b"NOOP\r\n") == b"+OK\r\n"
+        server.loop.advance(601, 100)
+        assert peer.closed
+
+
+def test_a_session_that_times_out_removes_nothing() -> None:
+    """rfc1939-s3/timeout-keeps-mail, rfc1939-s6/only-quit-removes."""
+    with serving(settings=SHORT) as live:
+        live.add("ann", "secret", LETTER)
+        with live.connect() as client:
+            client.log_in("ann", "secret")
+            client.say("DELE 1")
+            assert client.read_all() == b""
+        with live.connect() as client:
+            client.log_in("ann", "secret")
+            assert client.say("STAT") == b"+OK 1 21\r\n"
+
+
+def test_a_peer_that_reads_nothing_is_given_up() -> None:
+    """policy/connection-limits."""
+    with serving(write_timeout=0.3) as live:
+        live.add("ann", "secret", b"x" * 30_000_000)
+        with live.connect() as client:
+            client.log_in("ann", "secret")
+            client.send(b"RETR 1\r\n")
+            live.wait_for_log('end="peer reads nothing"')
+
+
+def test_a_second_session_waits_for_the_lock_then_hears_in_use_and_may_try_again() -> None:
+    """policy/lock-wait, implied/password-before-lock, rfc1939-s4/retry-login,
+    rfc2449-s8.1/response-codes, known-bug/two-sessions.
+    """
+    with serving(lock_timeout=0.3) as live:
+        live.add("ann", "secret", LETTER)
+        with live.connect() as first, live.connect() as second:
+            first.log_in("ann", "secret")
+            second.read_line()
+            second.say("USER ann")
+            begun = time.monotonic()
+            said = second.say("PASS secret")
+            assert said == b"-ERR [IN-USE] Another session holds this maildrop.\r\n"
+            assert time.monotonic() - begun >= 0.3
+            second.say("USER ann")
+            assert second.say("PASS wrong").startswith(b"-ERR [AUTH]")
+            first.say("QUIT")
+            second.say("USER ann")
+            assert second.say("PASS secret") == b"+OK Logged in.\r\n"

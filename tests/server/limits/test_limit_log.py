@@ -1,0 +1,151 @@
+"""Who is turned away costs the others nothing, and no limit is met in silence."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import io
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from restante.server import event_log, system
+from restante.server.limits import failures, shared_limits
+from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.limit_log import EVERY, LimitLog
+from restante.server.limits.server_limits import MOST_LINGERING, ServerLimits
+from restante.server.limits.shared_limits import Shared
+from restante.server.limits.throttle import Throttle
+from support.clocked_server import clocked
+from support.live import PATIENCE, Client, wait_until
+from support.process import POP3, free_port, wait_for_port
+
+FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
+
+
+def test_address_over_its_limit() -> None:
+    """A connection over the limit of its address takes no place of the total, not for a moment."""
+    limits = ServerLimits(connections=CountLimit(3), addresses=AddressLimit(1))
+    with clocked(limits=limits) as server:
+        first = server.connect(address="192.0.2.1")
+        for _ in range(50):
+            assert server.connect(address="192.0.2.1").heard == FULL
+        others = [server.connect(address=f"198.51.100.{number}") for number in (1, 2)]
+        assert all(peer.heard.startswith(b"+OK") for peer in (first, *others))
+        assert server.connect(address="198.51.100.3").heard == FULL
+        assert "limit=limits.connections " in server.log.getvalue()
+
+
+def test_many_turned_away() -> None:
+    """Where many are turned away they are told so, and not waited for."""
+    with clocked(limits=ServerLimits(connections=CountLimit(1))) as server:
+        server.connect()
+        peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
+        assert {peer.heard for peer in peers} == {FULL}
+        assert len(server.service.connections) <= MOST_LINGERING + 1
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool) -> None:
+    """Where failures are forgotten before their time, the log says so."""
+    monkeypatch.setattr(failures, "MOST", 8)
+    monkeypatch.setattr(shared_limits, "NOTES", 8)
+    throttle = Shared(1, 1).throttle(count_loopback=False) if shared else Throttle()
+    with clocked(limits=ServerLimits(throttle=throttle)) as server:
+        for number in range(8):
+            server.service.limits.throttle.note_failure("192.0.2.1", f"user{number}")
+        assert "limit_reached" not in server.log.getvalue()
+        server.service.limits.throttle.note_failure("192.0.2.1", "one more")
+        assert 'limit="failed logins remembered"' in server.log.getvalue()
+
+
+@pytest.mark.parametrize("counted", ["addresses", "users", "guesses", "logins"])
+def test_full_table_of_counters(monkeypatch: pytest.MonkeyPatch, counted: str) -> None:
+    """If a table of the workers has no room, the client is served, and the log says so once."""
+    monkeypatch.setattr(shared_limits, "NOTES", 8)
+    shared = Shared(1, 1)
+    limits = ServerLimits(
+        addresses=AddressLimit(shared.addresses(1)),
+        users=shared.users(1),
+        throttle=shared.throttle(count_loopback=False),
+        login_delay=shared.login_delay(),
+    )
+    count: dict[str, Callable[[str], object]] = {
+        "addresses": limits.addresses.acquire,
+        "users": limits.users.acquire,
+        "guesses": limits.throttle.places.acquire,
+        "logins": lambda name: limits.login_delay.note(name, 60),
+    }
+    with clocked(limits=limits) as server:
+        assert False not in [count[counted](f"192.0.2.{number}") for number in range(20)]
+        assert server.log.getvalue().count('limit="shared counters" times=1 ') == 1
+
+
+def test_event_about_a_limit() -> None:
+    """A limit is told of once a minute, with what to do and how often it was met."""
+    lines = io.StringIO()
+    log, writer = event_log.configure_log("text", lines)
+    now = 0.0
+    limits = LimitLog(log, lambda: now)
+    for _ in range(5):
+        limits.note("open files", "raise it")
+    now = EVERY
+    limits.note("open files", "raise it")
+    writer.close()
+    first, second = lines.getvalue().splitlines()
+    assert first.endswith('event=limit_reached limit="open files" times=1 advice="raise it"')
+    assert second.endswith('event=limit_reached limit="open files" times=5 advice="raise it"')
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_accept_fails(number: int) -> None:
+    """An accept that fails for want of descriptors is an event with advice, and no incident."""
+    lines = io.StringIO()
+    log, writer = event_log.configure_log("text", lines)
+
+    async def fail() -> None:
+        system.report_incidents(log, LimitLog(log))
+        error = OSError(number, "too many")
+        for _ in range(3):
+            asyncio.get_running_loop().call_exception_handler({"message": "x", "exception": error})
+
+    asyncio.run(fail())
+    writer.close()
+    assert lines.getvalue().count("event=limit_reached") == 1
+    assert "incident" not in lines.getvalue()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_few_open_files(tmp_path: Path, workers: str) -> None:
+    """With few open files clients are served or told so, and the log says what to do."""
+    (tmp_path / "users").touch()
+    port, log = free_port(), tmp_path / "log"
+    command: list[str | Path] = ["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", POP3, "serve"]
+    command += ["--listen", f"127.0.0.1:{port}", "--mail", tmp_path, "--workers", workers]
+    command += ["--users", tmp_path / "users"]
+    with log.open("wb") as file, subprocess.Popen(command, stderr=file) as server:
+        try:
+            wait_for_port(port, server)
+            clients = [Client(port) for _ in range(150)]
+            heard = {client.read_line() for client in clients}
+            assert heard == {b"+OK POP3 server ready.\r\n", FULL}
+            for client in clients:
+                client.close()
+            wait_until(lambda: _greets(port))  # once the server has seen the others leave
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(PATIENCE) == 0
+        finally:
+            server.kill()
+    text = log.read_text()
+    assert 'event=limit_reached limit="open files"' in text
+    assert "limits.connections" in text
+    assert text.count("event=limit_reached") <= 2 * int(workers)
+    assert "incident" not in text
+
+
+def _greets(port: int) -> bool:
+    with Client(port) as client:
+        return client.read_line().startswith(b"+OK")

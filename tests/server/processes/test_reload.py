@@ -1,0 +1,83 @@
+"""SIGHUP to a server without workers; with workers, see test_worker_end.py."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.server.tls import self_signed
+from restante.server.tls.certificate_files import CertificateFiles
+from support.live import wait_until
+from support.process import Served, serving
+
+
+class Alone:
+    """A server without workers, and its configuration."""
+
+    def __init__(self, served: Served, config: Path) -> None:
+        self.served = served
+        self.config = config
+
+    def reload(self, config: str, *events: str) -> str:
+        """Write the configuration anew, hang up, and return the log once it has these events."""
+        self.config.write_text(config)
+        self.served.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: all(f"event={event}" in self.log() for event in events))
+        return self.log()
+
+    def log(self) -> str:
+        return self.served.log.read_text()
+
+
+GREETING = '[server]\ngreeting = "before"\n'
+TLS = '[tls]\ncertificates = [{{ certificate = "{pair.certificate}", key = "{pair.key}" }}]\n'
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Iterator[Alone]:
+    config = tmp_path / "restante.toml"
+    config.write_text(GREETING)
+    with serving(tmp_path, "--config", config) as served:
+        yield Alone(served, config)
+
+
+def test_an_unchanged_configuration_is_reloaded_without_a_warning(alone: Alone) -> None:
+    assert "level=warning event=reload" not in alone.reload(GREETING, "reloaded")
+
+
+def test_what_wants_a_restart_is_told(alone: Alone) -> None:
+    log = alone.reload(GREETING.replace("before", "after"), "reload_is_partial", "reloaded")
+    assert "restart the server for the rest" in log
+    with alone.served.connect() as client:
+        assert client.read_line() == b"+OK before\r\n"
+
+
+def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
+    log = alone.reload(GREETING.replace("greeting", "greting"), "not_reloaded")
+    assert "did you mean greeting" in log
+    assert "event=reloaded" not in log
+    with alone.served.connect() as client:
+        assert client.read_line() == b"+OK before\r\n"
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_certificate_that_cannot_be_used_is_told_and_nothing_is_called_reloaded(
+    tmp_path: Path, workers: str
+) -> None:
+    made = self_signed.create_self_signed(("localhost",))
+    pair = CertificateFiles(tmp_path / "mail.pem", tmp_path / "mail.key")
+    pair.certificate.write_bytes(made.certificate)
+    pair.key.write_bytes(made.key)
+    config = tmp_path / "restante.toml"
+    config.write_text(TLS.format(pair=pair))
+    with serving(tmp_path, "--config", config, "--workers", workers) as served:
+        alone = Alone(served, config)
+        pair.key.unlink()
+        log = alone.reload(config.read_text(), "not_reloaded")
+        assert f'problem="tls.certificates: {pair.key}: No such file or directory"' in log
+        assert "event=reloaded" not in log
+        pair.key.write_bytes(made.key)
+        alone.reload(config.read_text(), "reloaded")
