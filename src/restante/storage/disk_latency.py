@@ -17,18 +17,15 @@ class DiskLatency:
     that falls asleep, or hangs somewhere in a network, makes the others wait once, then no more.
     """
 
-    __slots__ = ("_quick_in_row", "long")
+    __slots__ = ("_quick_in_row", "is_fast", "long")
 
     def __init__(self, long: float = LONG) -> None:
         """`long`: seconds; an answer that takes longer did not come from memory."""
         self.long = long
+        self.is_fast = False  # the next answer may be expected at once
         self._quick_in_row = 0
-
-    @property
-    def is_fast(self) -> bool:
-        """Whether the next answer may be expected at once."""
-        return self._quick_in_row >= ENOUGH
 
     def note(self, begun: float) -> None:
         """Take note of an answer that was asked for at this time, by time.monotonic()."""
         self._quick_in_row = 0 if time.monotonic() - begun > self.long else self._quick_in_row + 1
+        self.is_fast = self._quick_in_row >= ENOUGH

@@ -49,9 +49,15 @@ class Evidence:
         self._read: dict[int, Print] = {}
         self.inodes_agree = True  # of folders and files
 
-    def note(self, inode: int, status: os.stat_result) -> None:
-        """Note what was sent to the client as the message of an inode."""
-        self._read.setdefault(inode, print_of(status))
+    def accept(self, entry: MaildirEntry, status: os.stat_result) -> bool:
+        """Note that a file is sent as a message, or return False: it is another file."""
+        known = self._read.get(entry.inode) or self._prints.get(entry.inode)
+        seen = status.st_size, status.st_mtime_ns
+        same = status.st_ctime_ns <= self._settled if known is None else known == seen
+        if not same and self.judge(entry, status) is Verdict.OTHER:
+            return False
+        self._read.setdefault(entry.inode, seen)
+        return True
 
     def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
         """Tell whether a file with a message's inode, under the entry's name, is the message."""

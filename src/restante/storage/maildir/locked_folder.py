@@ -31,13 +31,13 @@ class LockedMaildir:
     Most sessions find nothing new. They read no message, so `new` and `cur` are opened on demand.
     """
 
-    __slots__ = ("_folders", "_lock", "_reopen", "root")
+    __slots__ = ("_lock", "_reopen", "opened", "root")
 
     def __init__(self, root: int, lock: int, reopen: Callable[[], int]) -> None:
         self.root = root  # the maildrop's own folder
         self._lock = lock
         self._reopen = reopen
-        self._folders: Folders | None = None
+        self.opened: Folders | None = None  # what `folders` has opened
 
     @classmethod
     def take(cls, reopen: Callable[[], int], root: int = -1) -> LockedMaildir | None:
@@ -82,22 +82,22 @@ class LockedMaildir:
         Other programs take a folder without `tmp` for no Maildir. But no session needs it, so a
         disk on which it cannot be made keeps nobody out.
         """
-        self._folders = self.folders
+        self.opened = self.folders
         with contextlib.suppress(OSError):
             close_quietly(open_folder("tmp", self.root))
 
     @property
     def folders(self) -> Folders:
         """The folders with the messages. Raises OSError."""
-        if self._folders is None:
-            self._folders = Folders.open(self.root)
-        return self._folders
+        if self.opened is None:
+            self.opened = Folders.open(self.root)
+        return self.opened
 
     def release(self) -> None:
         """Close all files. Repeated calls are allowed. Raises OSError, after all are closed."""
-        opened = (*(self._folders or ()), self.root, self._lock)
+        opened = (*(self.opened or ()), self.root, self._lock)
         self._lock = self.root = -1
-        self._folders = None
+        self.opened = None
         failed: OSError | None = None
         for descriptor in opened:
             try:

@@ -22,7 +22,7 @@ from restante.storage.interfaces import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
-from restante.storage.maildir.identity import Evidence, Verdict, may_be_message
+from restante.storage.maildir.identity import Evidence, may_be_message
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
 from restante.storage.maildir.scan import CUR, MOST_LOOKS, NEW, inodes_agree, relocate
@@ -115,7 +115,8 @@ class MaildirMaildrop:
         begun = time.monotonic()
         entry = self._entries[index]
         try:
-            file, status = open_file(entry.name, self._held.folders[entry.folder])
+            folders = self._held.opened or self._held.folders
+            file, status = open_file(entry.name, folders[entry.folder])
         except OSError as error:
             error.filename = entry.path
             raise
@@ -137,7 +138,8 @@ class MaildirMaildrop:
             os.close(file)
             raise
         finally:
-            self._pace.note(begun)
+            if wait or time.monotonic() - begun > self._pace.long:  # nothing new, if it was quick
+                self._pace.note(begun)
         if stored is None:
             return FileChunks(file, octets, f"{self._folder}/{entry.path}", self._folder)
         os.close(file)
@@ -145,14 +147,13 @@ class MaildirMaildrop:
 
     def _check(self, entry: MaildirEntry, status: os.stat_result) -> None:
         """Raise OSError unless a file is a message's; FileNotFoundError: another has its name."""
-        evidence = self._evidence
+        evidence, owner = self._evidence, self._snapshot.owner
         if evidence.inodes_agree and status.st_ino != entry.inode:
             raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
-        if not may_be_message(status, self._snapshot.owner):
+        if owner >= 0 and not may_be_message(status, owner):
             raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
-        if evidence.judge(entry, status) is Verdict.OTHER:
+        if not evidence.accept(entry, status):
             raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
-        evidence.note(entry.inode, status)
 
     def read_blocking(self, index: int, lines: int | None) -> Body:
         """Do what `read` does, in the thread of the caller. Raises StoreError."""
