@@ -92,6 +92,19 @@ def test_silence(site: Site, begun: bytes) -> None:
     assert not len(site.sessions.connections)
 
 
+def test_silence_in_message(site: Site) -> None:
+    """A message that stops coming is not waited for, and not delivered."""
+    peer = site.begin()
+    peer.say(b"DATA\r\nhello\r\n")
+    site.loop.advance(PATIENCE - 1)
+    peer.say(b"more\r\n")
+    site.loop.advance(PATIENCE - 1)
+    assert not peer.heard.endswith(IDLE)
+    site.loop.advance(2)
+    assert peer.heard.endswith(IDLE)
+    assert site.store.came == []
+
+
 def test_dripping_command(site: Site) -> None:
     """A command that comes octet by octet has no more time than another one."""
     peer = site.connect()
@@ -185,3 +198,39 @@ def test_connections(site: Site) -> None:
     assert len(site.sessions.connections) == 3
     peers[0].say(b"QUIT\r\n")
     assert site.connect().heard.startswith(b"220 ")
+
+
+def test_unread_octets(site: Site) -> None:
+    """The server reads no more from a client that sends commands during its delivery."""
+    peer = site.begin()
+    peer.say(b"DATA\r\nhello\r\n.\r\n")
+    readings = [peer.reading]
+    peer.say(b"NOOP\r\n" * 12_000)
+    readings.append(peer.reading)
+    site.store.go_on.set()
+    site.loop.turn()
+    readings.append(peer.reading)
+    assert readings == [True, False, True]
+    assert peer.heard.count(b"250 2.0.0 OK\r\n") == 12_000
+
+
+class TickingLoop(Loop):
+    """A loop on which each look at the clock costs a millisecond."""
+
+    def time(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+def test_time_slice() -> None:
+    """The commands of one client let other clients have their turn."""
+    with contextlib.closing(TickingLoop()) as loop:
+        peer = loop.do(make, loop).connect()
+
+        def send() -> int:
+            peer.connection.data_received(b"NOOP\r\n" * 100)
+            return peer.heard.count(b"250 2.0.0 OK\r\n")
+
+        assert 1 <= loop.do(send) <= 12
+        loop.turn()
+        assert peer.heard.count(b"250 2.0.0 OK\r\n") == 100
