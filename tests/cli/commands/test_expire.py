@@ -74,7 +74,7 @@ def test_a_maildrop_that_cannot_be_opened_makes_it_fail_and_keeps_no_other(
     assert "level=warning event=not_expired user=ann reason=" in ended.stderr
     assert f"Not a directory: {mail}/ann/cur" in ended.stderr
     assert "bob: " in ended.stdout
-    assert "\n1 messages " in ended.stdout
+    assert "\n1 message " in ended.stdout
 
 
 def test_a_maildrop_in_use_is_left_without_complaint(config: Path) -> None:
