@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import socket
-import struct
 from types import GeneratorType
 
 from restante.protocol.server.serve import serve
@@ -58,9 +57,7 @@ def _hang_up(live: Live) -> None:
 
 
 def _reset(live: Live) -> None:
-    client = _in_midst(live)
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
+    _in_midst(live).reset()
 
 
 def _half_close(live: Live) -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 
 import pytest
 
@@ -16,12 +15,6 @@ from server.doubles import ScriptedStore, SlowAccounts
 from support.live import Client, Live, serving, wait_until
 
 LETTER = b"Subject: a\n\nhello\n"
-
-
-def reset(client: Client) -> None:
-    """Close so that the server gets a reset."""
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.close()
 
 
 def wait_for_phase(live: Live, phase: Phase) -> None:
@@ -65,7 +58,7 @@ def test_without_a_whole_quit_nothing_is_removed(last: bytes, end: str) -> None:
         if end == "half-close":
             client.socket.shutdown(socket.SHUT_WR)
             assert client.read_all() == b""
-        (reset if end == "reset" else Client.close)(client)
+        (Client.reset if end == "reset" else Client.close)(client)
         wait_until(lambda: not live.service.connections)
         assert count(live) == b"+OK 1 21\r\n"
 
@@ -77,7 +70,7 @@ def test_a_reset_in_the_middle_of_a_message_frees_the_lock() -> None:
         client.log_in("ann", "secret")
         client.send(b"RETR 1\r\n")
         client.read_line()
-        reset(client)
+        client.reset()
         assert count(live) == b"+OK 1 20000002\r\n"
 
 
@@ -87,7 +80,7 @@ def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behin
         client = live.connect()
         client.send(b"USER ann\r\nPASS secret\r\n")
         wait_until(lambda: accounts.asked)
-        reset(client)
+        client.reset()
         wait_until(lambda: not live.service.connections)
         live.loop.call_soon_threadsafe(accounts.gate.set)
         assert count(live) == b"+OK 0 0\r\n"
@@ -102,7 +95,7 @@ def test_a_client_that_leaves_while_it_waits_for_the_lock_does_not_keep_it() -> 
         second.say("USER ann")
         second.send(b"PASS secret\r\n")
         wait_for_phase(live, Phase.WORKING)
-        reset(second)
+        second.reset()
         first.say("QUIT")
         wait_until(lambda: not live.service.connections)
         assert count(live) == b"+OK 1 21\r\n"
@@ -118,7 +111,7 @@ def test_an_update_is_finished_although_the_client_has_left() -> None:
         client.log_in("ann", "secret")
         client.send(b"DELE 1\r\nQUIT\r\n")
         wait_until(lambda: store.removing)
-        reset(client)
+        client.reset()
         wait_for_phase(live, Phase.LOST)
         live.loop.call_soon_threadsafe(store.gate.set)
         wait_until(lambda: not live.service.connections)
@@ -129,7 +122,7 @@ def test_an_update_is_finished_although_the_client_has_left() -> None:
 def test_no_task_is_left_when_all_have_gone() -> None:
     with serving() as live:
         live.add("ann", "secret", LETTER)
-        for end in (Client.close, reset) * 5:
+        for end in (Client.close, Client.reset) * 5:
             client = live.connect()
             client.log_in("ann", "secret")
             client.send(b"RETR 1\r\n" * 3)
