@@ -1,12 +1,15 @@
 """Rejects words that give bad English away: python docs/words.py (make check does).
 
-The rules stand in CONTRIBUTING.md under "English". Code and output in the pages are skipped.
+It reads the pages, the help, the explanations, and the docstrings and comments of src. The rules
+are in CONTRIBUTING.md under "English". Code and output are skipped.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import sys
+import tokenize
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,7 +27,7 @@ WORDS = {
     r"\bwant(?:s|ed|ing)\b": "require; only people want, and they want 'to'",
     r"\b(?:is|are|was|were|be) told\b": "is reported, is logged, gets an error",
     r"\b(?:tells|hears)\b": "reports, says, gets",
-    r"\b(?:is|are) (?:no(?! longer| more)|none|nobody's)\b": "is not; invalid; unknown",
+    r"(?<!there )\b(?:is|are) (?:no(?! longer| more)|none|nobody's)\b": "is not; invalid; unknown",
     r"\bby then\b": "name the time",
     r"\bso (?:many|long)\b": "name the number or the time",
     r"\b(?:somebody|nobody|everybody)\b": "name the subject: no user, any client",
@@ -58,6 +61,16 @@ def prose(text: str) -> Iterator[tuple[int, str]]:
             yield number, re.sub(r'`[^`]*`|"[^"]*"|\*[^*]*\*', "", line)
 
 
+def comments(file: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of the docstrings and comments of a module, without code and quotations."""
+    for token in tokenize.generate_tokens(io.StringIO(file.read_text()).readline):
+        docstring = token.type == tokenize.STRING and token.string.startswith('"""')
+        filler = token.string.startswith('"""\\')  # a text of the program
+        if (docstring and not filler) or token.type == tokenize.COMMENT:
+            for number, line in enumerate(token.string.replace('"""', "").splitlines()):
+                yield token.start[0] + number, re.sub(r'`[^`]*`|"[^"]*"|\bNone\b', "", line)
+
+
 def help_texts() -> Iterator[tuple[str, str]]:
     """Yield the name of each command of pop3, and its help with that of its options."""
     todo: list[tuple[str, click.Command]] = [
@@ -87,6 +100,10 @@ def faults(lines: Iterable[tuple[int, str]]) -> Iterator[str]:
 def problems() -> Iterator[str]:
     """Yield each such word of all texts."""
     texts = [(str(page.relative_to(ROOT)), prose(page.read_text())) for page in pages()]
+    texts += [
+        (str(file.relative_to(ROOT)), comments(file))
+        for file in sorted((ROOT / "src").rglob("*.py"))
+    ]
     for name, text in (*help_texts(), *explanations()):
         texts.append((name, enumerate(text.splitlines(), 1)))
     for name, lines in texts:

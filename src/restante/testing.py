@@ -137,7 +137,7 @@ class _Accounts:
         self.passwords: dict[str, Secret] = {}
 
     async def verify(self, user: str, password: Secret) -> Identity:
-        """Return who this is. Raises CredentialsError."""
+        """Return the identity. Raises CredentialsError."""
         if self.passwords.get(user) != password:
             raise CredentialsError
         return Identity(user)

@@ -49,7 +49,7 @@ class _Call(Generic[T]):
                 self.undo(result)
 
     def undo(self, result: T) -> None:
-        """Give back what nobody waits for any more."""
+        """Release the result of an abandoned call."""
         if self._give_back is not None:
             self._give_back(result)
 
@@ -99,8 +99,8 @@ class Threads:
     ) -> T:
         """Return what `work` returns, in a thread; raise what it raises.
 
-        Where nobody waits for the result any more, `give_back` gets it. Raises what the pool's
-        `error` makes: no thread became free in time.
+        If the caller has stopped waiting, `give_back` gets the result. Raises the error of the
+        pool's `error` makes: no thread became free in time.
         """
         call = _Call(user, work, give_back)
         timer = asyncio.get_running_loop().call_later(self.patience, self._withdraw, call)

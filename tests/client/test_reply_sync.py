@@ -156,7 +156,7 @@ def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
             held.io.ends = time.monotonic() - 1
             server.sendall(b"+OK\r\n")
             assert select.select([sock], [], [], 10)[0]
-            with pytest.raises(RemoteError, match="for all of it are over"):
+            with pytest.raises(RemoteError, match="of the time limit have passed"):
                 held.run(carry_out(held.session.peer, operations.noop()))
 
 

@@ -71,7 +71,7 @@ READ_ON = faults(
     ("list-empty", "STAT and LIST refused", {"messages": (), "replies": {"STAT": b"-ERR mailbox empty\r\n", "LIST": b"-ERR no messages\r\n"}}, "mailbox empty"),
     ("capa-lost", "closed", {"replies": {"CAPA": CLOSE}}, "closed"),
     ("capa-lost", "reset", {"replies": {"CAPA": RESET}}, "reset"),
-    ("capa-lost", "silent", {"replies": {"CAPA": SILENCE}}, "said nothing"),
+    ("capa-lost", "silent", {"replies": {"CAPA": SILENCE}}, "sent nothing"),
     ("capa-lost", "refused and closed", {"replies": {"CAPA": b"-ERR what?\r\n" + CLOSE}}, "closed"),
     ("capa-lost", "noise", {"replies": {"CAPA": b"500 what?\r\n"}}, "500 what?"),
     ("bad-reply", "words for an answer to QUIT", {"replies": {"QUIT": b"bye\r\n"}}, "bye"),

@@ -82,15 +82,15 @@ def test_a_mailbox_that_contradicts_itself_is_a_warning(
 BREAKS = faults(
     ("conn-lost", "in STAT", {"replies": {"STAT": CLOSE}}, "closed"),
     ("conn-lost", "in LIST", {"replies": {"LIST": b"+OK\r\n1 2\r\n2" + CLOSE}}, "closed"),
-    ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "said nothing"),
+    ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "sent nothing"),
     ("stalled", "in LIST", {"replies": {"LIST": b"+OK\r\n1 54\r\n" + SILENCE}}, 'the last line "1 54", and not its end'),
     ("stalled", "in TOP", {"replies": {"TOP": b"+OK\r\nSubject: x\r\n\r\n" + SILENCE}}, "a line with a dot"),
     ("conn-lost", "in UIDL", {"replies": {"UIDL": b"+OK\r\n1 a\r\n" + CLOSE}}, "a line with a dot"),
-    ("no-end", "STAT", {"replies": {"STAT": b"+OK 2 100" + SILENCE}}, 'the answer to STAT has no line end: "+OK 2 100"'),
-    ("no-end", "PASS", {"replies": {"PASS": b"+OK" + SILENCE}}, "the answer to PASS *** has no line end"),
-    ("desync", "two replies to USER", {"replies": {"USER": b"+OK\r\n+OK\r\n"}}, "behind the answer to USER ann@example.com"),
-    ("desync", "two replies to CAPA", {"replies": {"CAPA": b"-ERR\r\n-ERR\r\n"}}, "behind the answer to CAPA"),
-    ("desync", "two replies to PASS", {"replies": {"PASS": b"+OK\r\n+OK\r\n"}}, "behind the answer to PASS ***"),
+    ("no-end", "STAT", {"replies": {"STAT": b"+OK 2 100" + SILENCE}}, 'the reply to STAT has no line end; it ends with "+OK 2 100"'),
+    ("no-end", "PASS", {"replies": {"PASS": b"+OK" + SILENCE}}, "the reply to PASS *** has no line end"),
+    ("desync", "two replies to USER", {"replies": {"USER": b"+OK\r\n+OK\r\n"}}, "after the reply to USER ann@example.com"),
+    ("desync", "two replies to CAPA", {"replies": {"CAPA": b"-ERR\r\n-ERR\r\n"}}, "after the reply to CAPA"),
+    ("desync", "two replies to PASS", {"replies": {"PASS": b"+OK\r\n+OK\r\n"}}, "behind the reply to PASS ***"),
     ("bad-reply", "in STAT", {"replies": {"STAT": b"+OK none\r\n"}}, "no two numbers"),
     ("bad-reply", "no status", {"replies": {"STAT": b"5 100\r\n"}}, "no reply of POP3"),
     ("refused", "STAT", {"replies": {"STAT": b"-ERR no index\r\n"}}, "no index"),
@@ -141,8 +141,8 @@ def test_a_deep_check_finds_what_is_odd_in_messages(
 BROKEN_MESSAGES = faults(
     ("msg-truncated", "cut off", {"replies": {"RETR": b"+OK\r\n" + HELLO[:20] + CLOSE}}, f"20 of {len(HELLO)} octets"),
     ("retr-refused", "refused", {"replies": {"RETR": b"-ERR gone\r\n"}}, "gone"),
-    ("not-stuffed", "a dot", {"replies": {"RETR": b"+OK\r\nA: b\r\n\r\n.\r\nrest\r\n.\r\n"}}, "goes on behind line 2"),
-    ("stalled", "half way", {"replies": {"RETR": b"+OK\r\n" + HELLO[:20] + SILENCE}}, "said nothing"),
+    ("not-stuffed", "a dot", {"replies": {"RETR": b"+OK\r\nA: b\r\n\r\n.\r\nrest\r\n.\r\n"}}, "continues after line 2"),
+    ("stalled", "half way", {"replies": {"RETR": b"+OK\r\n" + HELLO[:20] + SILENCE}}, "sent nothing"),
 )  # fmt: skip
 
 

@@ -261,8 +261,8 @@ class FileAuthenticator:
         """Return the hash of some account, always the same one for an unknown name.
 
         To check it takes as long as to check some account's, whatever schemes the file mixes, so
-        the time a refusal takes does not tell which names exist. Who is written in another case
-        gets that account's, since both take the same time elsewhere.
+        the time of a rejection does not reveal which names exist. A name in another case
+        gets the hash of its account, because both take the same time elsewhere.
         """
         name = user.lower()
         twin = self._in_lower_case.get(name)

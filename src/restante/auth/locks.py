@@ -1,6 +1,6 @@
 """What in a line of the file of accounts keeps people out of the account.
 
-A lock counts wherever it stands behind the hash: a word in the wrong field was meant all the same.
+A lock counts in every field after the hash, because a field in the wrong place was intended.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Logins that were proved a short while ago, so that the next one need not be hashed again.
 
 Hashing is slow on purpose, and mail programs come every few minutes. What is kept is a digest keyed
-by what only this process knows and never writes anywhere: it cannot be used to log in, and is no
-help in guessing beyond what the process's memory is anyway.
+by a random key that only this process has in memory: it cannot be used to log in, and gives no
+more help for guessing than the memory of the process does.
 """
 
 from __future__ import annotations

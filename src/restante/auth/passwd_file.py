@@ -2,8 +2,8 @@
 
 Further fields are passwd's own and not used, but for the eighth, which holds words `key=value` as
 Dovecot has them: `scram-sha-256=` and `scram-sha-1=` (keys, made by `pop3 user`), `secret=` (for
-APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`. With a word of
-Dovecot's that restricts logins nobody logs in, whatever field it stands in (`locks`). Others are
+APOP and CRAM-MD5), `login_delay=` (seconds), `expire_days=` and `tls=required`. A field of
+Dovecot's that restricts logins locks the account, in any place (`locks`). Others are
 kept and not used, and reported where they may be mistakes. Empty lines and lines that begin with
 "#" are skipped, but for `#decoys=`: the key by which the answers for unknown names are made up,
 the same in every process.
@@ -54,7 +54,7 @@ class PasswdFile:
 
 
 def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
-    """Read a file of accounts. Raises OSError; a bad line is told of and left out.
+    """Read a password file, and skip and report invalid lines. Raises OSError.
 
     A last line without an end may be the first half of one, without the word that locks it. It is
     left out unless `trust_last_line` holds.

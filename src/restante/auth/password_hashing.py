@@ -81,7 +81,7 @@ def verify_normalised(stored: str, password: Secret) -> bool:
     """Tell whether the password belongs to a stored hash, as it was sent or as SASLprep has it.
 
     The hashes of other programs are of whatever was typed. All forms are tried, even when one was
-    right, so that the time tells nothing of a hash that was taken for want of an account's own.
+    right, so that the time reveals nothing about an unknown account.
     """
     right = [verify(stored, form) for form in _forms(password)]
     return any(right)

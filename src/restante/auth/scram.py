@@ -120,8 +120,9 @@ class _Header:
 class ScramServer:
     """One login by SCRAM, from the client's first message to the server's last.
 
-    `user` is the name in that message, who acts for nobody else. `bindings` holds the data of each
-    type of channel binding that both ends of the connection know. Raises CredentialsError.
+    `user` is the name in that message; acting for another user is not supported. `bindings` has the
+    data of each type of channel binding that both ends of the connection know. Raises
+    CredentialsError.
     """
 
     def __init__(

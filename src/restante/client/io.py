@@ -47,12 +47,12 @@ T = TypeVar("T")
 
 NOW = float("-inf")  # a time that is never over, and takes none
 OVER = (
-    "this connection is over: it was closed, or a call on it failed or was broken off; "
+    "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"
 )
 BUSY = (
-    "a call on this connection is under way, or a message is not read to its end: "
-    "it takes one call at a time"
+    "another call is under way on this connection, or a message is not read to its end; "
+    "make one call at a time"
 )
 
 
@@ -111,7 +111,7 @@ def seconds_to_connect(session: ClientSession) -> float:
 
 def time_over_text(options: Options) -> str:
     """Return what is said when the time for all of it is over."""
-    return f"the {round(options.total_seconds or 0, 2):g} seconds for all of it are over"
+    return f"the {round(options.total_seconds or 0, 2):g} seconds of the time limit have passed"
 
 
 def seconds_until(until: float) -> float | None:
@@ -138,8 +138,8 @@ class ClientIO:
     """One connection's octets, in both directions.
 
     Attributes:
-        broken_off: a dialogue was left in the middle, so that nobody will read its reply: the
-            driver must hang up.
+        broken_off: a dialogue was abandoned in the middle, so its reply will not be read: the
+            driver must disconnect.
     """
 
     def __init__(self, session: ClientSession) -> None:
@@ -152,7 +152,7 @@ class ClientIO:
         self._until = 0.0  # when the patience with the present line is over
 
     def run(self, dialogue: Dialogue[T]) -> IOSteps[T]:
-        """Carry out a dialogue. Raises RemoteError, whose id says what is behind it.
+        """Carry out a dialogue. Raises RemoteError, whose id names the cause.
 
         Raises LocalError: another one is under way, or has ended where there is no place to go on
         from. Nothing was sent then, for its reply could be taken for that of another command.
@@ -224,7 +224,7 @@ class ClientIO:
             except SecurityError as error:
                 if error.id == "plain-on-tls" and session.target.tls == "starttls":
                     error.id = "stls-refused"
-                    error.text = "the server said +OK to STLS, and went on in clear"
+                    error.text = "the server replied +OK to STLS, but continued without TLS"
                 raise
             finally:
                 if out := layer.outgoing():
@@ -273,7 +273,7 @@ class ClientIO:
         try:
             yield from WriteBytes(octets, self._deadline(self._seconds))
         except TimeoutError:
-            raise self._timeout_error("took nothing") from None
+            raise self._timeout_error("read nothing") from None
         except OSError:
             return
 
@@ -302,7 +302,7 @@ class ClientIO:
         try:
             return (yield from ReadBytes(until))
         except TimeoutError:
-            raise self._timeout_error("said nothing") from None
+            raise self._timeout_error("sent nothing") from None
         except ConnectionResetError:
             raise self._reset_error() from None
         except OSError as error:
@@ -313,7 +313,7 @@ class ClientIO:
         try:
             yield from RunWork(work, self.ends)
         except TimeoutError:
-            raise self._timeout_error("wanted a proof that was not computed") from None
+            raise self._timeout_error("required a proof that was not computed") from None
 
     def _peek(self, seconds: float) -> IOSteps[bytes]:
         tls = self.session.tls

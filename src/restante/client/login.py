@@ -139,11 +139,11 @@ def _check_octets(credentials: Credentials) -> None:
     """Raise LocalError: no account has such a name or password; mostly a file was read whole."""
     said = credentials.user + credentials.password
     if not _NEVER.isdisjoint(said):
-        raise LocalError("a line end or NUL in the name or the password: nothing was sent")
+        raise LocalError("the name or the password has a line end or NUL, so nothing was sent")
     try:
         said.encode()
     except UnicodeEncodeError:  # it would show some of them
-        text = "the name or the password has octets that are no UTF-8: nothing was sent"
+        text = "the name or the password is not UTF-8, so nothing was sent"
         raise LocalError(text) from None
 
 
@@ -220,9 +220,11 @@ def _cleartext_mechanisms(
 def _no_mechanism_error(session: ClientSession) -> SecurityError | ServerRefusedError:
     peer = session.peer
     if not session.cleartext_allowed:
-        text = "every way to log in here would show the password; it was not sent"
+        text = "every mechanism here would reveal the password, so it was not sent"
         return SecurityError("stls-missing", text, phase=Phase.LOGIN)
-    text = f"no way to log in that both ends know: the server has {session.mechanisms}"
+    text = (
+        f"no mechanism is supported by both client and server; the server has {session.mechanisms}"
+    )
     return ServerRefusedError("auth-failed", text, phase=Phase.LOGIN, command=peer.command)
 
 

@@ -27,7 +27,7 @@ def parse_address(text: str) -> MailAddress:
     """Split an address at its last "@". Raises ValueError: an invalid address."""
     local, at, domain = text.strip().rpartition("@")
     if not at or not local:
-        raise ValueError(f"{text!r} is no mail address: write it as user@example.com")
+        raise ValueError(f"{text!r} is not a mail address; use user@example.com")
     if any(c.isspace() or not c.isprintable() for c in local):
         raise ValueError(f"{text!r} has a space or a control character in it")
     return MailAddress(local, ascii_domain(domain))

@@ -126,7 +126,7 @@ def empty_list(
     """
     if totals.messages or refused.code:
         raise refused
-    session.note_oddity("list-empty", f'LIST is refused of an empty mailbox: "{refused.text}"')
+    session.note_oddity("list-empty", f'LIST is rejected for an empty mailbox: "{refused.text}"')
     return {}
 
 
@@ -218,7 +218,7 @@ def check_size(state: MaildropState, number: int, received: operations.MessageEn
     """Compare a message's size with LIST's. The connection is in step whatever comes of it.
 
     Raises MalformedReplyError: it is another (list-size), and the options want an error. Where they
-    want a warning, their `notice` hears it; without one a SizeWarning names the line outside of
+    require a warning, their `notice` gets it; without one a SizeWarning names the line outside of
     this package that asked.
     """
     size = state.entries[number].size if number in state.entries else received.octets
@@ -235,10 +235,10 @@ def check_size(state: MaildropState, number: int, received: operations.MessageEn
 
 def size_text(number: int, received: operations.MessageEnd, size: int) -> str:
     """Return in words that a size is not LIST's, and why that may be."""
-    text = f"message {number} has {received.octets} octets; LIST said {size}"
+    text = f"message {number} has {received.octets} octets, but LIST gives {size}"
     if received.dots and received.octets + received.dots == size:
         text += (
-            f"; {received.dots} dots at line beginnings were taken away, as many as are missing: "
+            f"; {received.dots} dots at line starts were removed, which is the difference: "
             "the server may not double them (not-stuffed)"
         )
     return text
@@ -256,8 +256,8 @@ def check_end(session: ClientSession, number: int, received: operations.MessageE
     """Make sure that a message's end was its end. Raises MalformedReplyError."""
     if received.behind:
         text = (
-            f"message {number} goes on behind line {received.lines}, "
-            "which the server took for its end: a dot was not stuffed"
+            f"message {number} continues after line {received.lines}, "
+            "a single dot that the server did not double"
         )
         raise session.peer.error(MalformedReplyError, "not-stuffed", text)
 
@@ -324,7 +324,7 @@ def note_failed_quit(session: ClientSession, error: Exception) -> None:
     if isinstance(error, MalformedReplyError) and error.id == "not-stuffed":
         raise error
     if isinstance(error, ReplyTimeoutError):
-        text = f"{error.text}; nothing was to be removed"
+        text = f"{error.text}; no message was marked"
         session.peer.note_oddity("quit-noreply", text)
 
 
@@ -357,5 +357,5 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
 def find_entry(state: MaildropState, number: int) -> MessageInfo:
     """Return a message by its number. Raises LocalError: an unknown number."""
     if number not in state.entries:
-        raise LocalError(f"there is no message {number}: there are {len(state.entries)}")
+        raise LocalError(f"unknown message {number}; the mailbox has {len(state.entries)}")
     return state.entries[number]

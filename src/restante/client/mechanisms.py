@@ -63,7 +63,7 @@ def cram_md5(credentials: Credentials) -> Responder:
     """RFC 2195. Raises ValueError: the challenge is not a msg-id of RFC 822, as for APOP."""
     challenge = yield None
     if not _MESSAGE_ID.fullmatch(challenge):
-        raise ValueError("the server's challenge is not one of CRAM-MD5: no proof was sent")
+        raise ValueError("the server's challenge is invalid for CRAM-MD5, so no response was sent")
     digest = hmac.digest(credentials.password.encode(), challenge, "md5").hex()
     yield f"{credentials.user} {digest}".encode()
 
@@ -119,7 +119,7 @@ def _check_first(said: bytes) -> None:
     """
     found = _SERVER_FIRST.fullmatch(said)
     if not found:
-        raise ValueError("its first message is none of SCRAM")
+        raise ValueError("its first message is not SCRAM")
     if int(found[1]) > MOST:
         raise ValueError(f"it asks for {int(found[1])} iterations, and {MOST} are computed at most")
 
@@ -153,7 +153,7 @@ CLIENT_MECHANISMS: dict[str, Begin] = {
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
 CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # an eavesdropper can read the secret
 NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it is
-NO_NAME = "no name to log in with: put it into the URL, as in pop3s://ann@host"
+NO_NAME = "missing user name; add it to the URL, as in pop3s://ann@host"
 
 
 def unusable_reason(credentials: Credentials, mechanism: str) -> str:
@@ -161,17 +161,17 @@ def unusable_reason(credentials: Credentials, mechanism: str) -> str:
     if not credentials.user and mechanism not in NAMELESS:
         return NO_NAME
     if mechanism == "APOP" and not credentials.timestamp:
-        return "the greeting has no timestamp for it, or one that could give the password away"
+        return "the greeting has no timestamp, or an unsafe one"
     if not mechanism.startswith("SCRAM"):
         return ""
     if mechanism.endswith("-PLUS") and credentials.binding is None:
-        return "it binds to TLS 1.2, and there is none here"
+        return "it requires TLS 1.2"
     import scramp
 
     try:
         _scram_client(mechanism, credentials)
     except scramp.ScramException as error:
-        return f"SASLprep does not take the name or the password ({error})"
+        return f"SASLprep rejects the name or the password ({error})"
     return ""
 
 

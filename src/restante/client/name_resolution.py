@@ -16,10 +16,10 @@ FAMILIES = {0: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 def addresses(target: Target, options: Options, seconds: float | None = None) -> list[str]:
-    """Return the addresses of a host, in the order in which to try them, after so many seconds.
+    """Return the addresses of a host in the order of attempts, within a number of seconds.
 
-    Raises ServerUnreachableError. A host that was looked up is never this machine: whoever answers
-    the look-up could reach what listens on loopback alone.
+    Raises ServerUnreachableError. A host that was looked up is never this machine: otherwise the
+    DNS could direct the client to services on loopback.
     """
     seconds = options.connect_seconds if seconds is None else seconds
     host = options.resolve.get((target.host, target.port), target.host)
@@ -33,7 +33,7 @@ def addresses(target: Target, options: Options, seconds: float | None = None) ->
     if target.looked_up and host == target.host:
         public = [address for address in found if not mail_address.is_this_machine(address)]
         if not public:
-            text = f"{target.host} was looked up, and leads to this machine ({found[0]})"
+            text = f"{target.host} resolves to this machine ({found[0]})"
             raise ServerUnreachableError("looked-up-local", text, phase=Phase.CONNECT)
         found = public
     return found[: connecting.MOST_ADDRESSES]
@@ -64,7 +64,9 @@ def _lookup_error(host: str, error: Exception, family: int) -> ServerUnreachable
         return ServerUnreachableError(
             "dns-noaddr", f"{host} has no {kind}address", phase=Phase.CONNECT
         )
-    return ServerUnreachableError("dns-nxdomain", f"there is no host {host}", phase=Phase.CONNECT)
+    return ServerUnreachableError(
+        "dns-nxdomain", f"the host {host} does not exist", phase=Phase.CONNECT
+    )
 
 
 def connect_error(
@@ -81,7 +83,7 @@ def connect_error(
             "tcp-reset", f"{where} reset the connection", phase=Phase.CONNECT
         )
     if isinstance(error, TimeoutError):
-        text = f"{where} did not answer within {seconds:.3g} seconds"
+        text = f"{where} did not reply within {seconds:.3g} seconds"
         return ServerUnreachableError("tcp-timeout", text, phase=Phase.CONNECT)
     text = f"{where}: {error.strerror or error}"
     return ServerUnreachableError("tcp-unreachable", text, phase=Phase.CONNECT)

@@ -67,14 +67,14 @@ def parse_url(url: str) -> Target:
     """
     found = re.fullmatch(r"(\w+)://(?:(.*)@)?(\[[^\]]*\]|[^@:/]*)(?::(\d*))?/?", url, re.DOTALL)
     if not found or found[1].lower() not in _SCHEMES:
-        raise ValueError("write it as pop3s://user@host or pop3://user@host:port")
+        raise ValueError("not an account; use pop3s://user@host or pop3://user@host:port")
     user = re.sub(r";auth=[^;]*$", "", found[2] or "", flags=re.IGNORECASE)
     if ":" in user:
-        raise ValueError("no password in a URL: leave it out, and you are asked for it")
+        raise ValueError("a URL must not contain a password; omit it, and pop3 asks for it")
     tls = _SCHEMES[found[1].lower()]
     host = unquote(found[3].strip("[]"))
     if not host:
-        raise ValueError("the URL names no host")
+        raise ValueError("the URL has no host")
     port = int(found[4]) if found[4] else PORTS[tls]
     if not 0 < port < 65536:
         raise ValueError(f"{port} is not a port: ports are 1 to 65535")
@@ -165,7 +165,7 @@ def _is_positive(seconds: object) -> bool:
 
 
 def _wrong(options: Options, name: str, wanted: str) -> ValueError:
-    return ValueError(f"{name} is {getattr(options, name)!r}: it is {wanted}")
+    return ValueError(f"{name} is {getattr(options, name)!r}: it must be {wanted}")
 
 
 def _check_mechanisms(names: Sequence[str]) -> None:

@@ -218,8 +218,8 @@ def ask_capabilities(session: ClientSession) -> Dialogue[None]:
 def secure(session: ClientSession) -> Dialogue[None]:
     """Start TLS by STLS if the account uses it and the server offers it. RFC 2595 section 4.
 
-    Raises SecurityError: there is no STLS and a password may not go in clear, or somebody put words
-    behind its +OK. Raises ServerRefusedError: STLS was refused.
+    Raises SecurityError: there is no STLS and a cleartext password is not allowed, or octets
+    followed its +OK. Raises ServerRefusedError: STLS was rejected.
     """
     peer = session.peer
     peer.phase = Phase.TLS
@@ -237,10 +237,11 @@ def secure(session: ClientSession) -> Dialogue[None]:
     except ServerRefusedError as refused:
         if known:
             raise
-        _check_clear(session, f'the server refused STLS: "{refused.text}"')
+        _check_clear(session, f'the server rejected STLS: "{refused.text}"')
         return
     if peer.unread:
-        text = f"{len(peer.unread)} octets in clear came behind the +OK of STLS: an attack"
+        count = len(peer.unread)
+        text = f"{count} unencrypted octets followed the +OK of STLS, which may be an attack"
         raise peer.error(SecurityError, "stls-injection", text)
     yield from StartClientTls()
     session.before_tls = session.capabilities

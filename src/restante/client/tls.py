@@ -30,11 +30,14 @@ _VERIFY_CODES = {
 """By OpenSSL's X509_V_ERR numbers."""
 
 _ALERTS = {
-    40: ("tls-weak", "the server found nothing to agree upon (alert 40, handshake_failure)"),
-    70: ("tls-old", "the server speaks neither TLS 1.2 nor 1.3 (alert 70, protocol_version)"),
+    40: (
+        "tls-weak",
+        "the server supports no common version or cipher (alert 40, handshake_failure)",
+    ),
+    70: ("tls-old", "the server supports neither TLS 1.2 nor 1.3 (alert 70, protocol_version)"),
     71: (
         "tls-weak",
-        "the server wants more than was offered (alert 71, insufficient_security)",
+        "the server requires more than the client offered (alert 71, insufficient_security)",
     ),
 }
 """By the numbers of RFC 8446 section 6, as they come from the server before anything is agreed."""
@@ -74,7 +77,7 @@ def _identify_answer(answer: bytes) -> tuple[str, str]:
     This is read off the wire, so it is the same with every version and setting of OpenSSL.
     """
     if answer and answer[0] not in _RECORDS:
-        return "plain-on-tls", "the answer does not begin as TLS does"
+        return "plain-on-tls", "the reply is not TLS"
     if answer[:1] == bytes([_ALERT]) and len(answer) > 6:
         return _ALERTS.get(answer[6], ("", ""))
     version = hello_version(answer)

@@ -110,8 +110,8 @@ class ConformanceContext:
     def put(self, name: str, *, wait: bool = True) -> SampleMessage:
         """Deliver one of the letters, and wait until it shows.
 
-        The shared session is ended, for new mail shows only in a new one. Raises NotTestable: there
-        is no way to deliver.
+        The shared session is ended, for new mail shows only in a new one. Raises NotTestable:
+        no option for delivery.
         """
         if self.deliver is None:
             raise NotTestable("requires --maildir, --lmtp or --deliver")

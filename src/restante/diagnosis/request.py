@@ -30,7 +30,7 @@ class CheckRequest:
         account: as it was typed.
         target: where it is, None where that is to be discovered.
         options: how to connect; its total time is the check's.
-        password: asked for only when it is needed; None means that nobody logs in (`probe`).
+        password: called only when it is required; None means no login (`probe`).
         deep: fetch every message and compare it with what was promised.
         trust: what a certificate is judged by, where it is not to end the check.
         verify: a certificate that proves nothing ends the check; else it is a warning.
@@ -38,9 +38,9 @@ class CheckRequest:
         wait: seconds for a locked maildrop to come free.
         sample: how many of the newest messages to look at by TOP.
         mind_renewal: a certificate that ends soon is a warning.
-        flags: options that a suggested command repeats, beside those that `options` tells.
+        flags: options that a suggested command repeats, in addition to those in `options`.
         slow: seconds by phase, over which it is a warning.
-        confirm: asks a person whether a server of another domain is the right one; None: nobody.
+        confirm: asks the user to confirm a server of another domain; None: not asked.
         on_step: called with each step when it is done.
     """
 

@@ -57,7 +57,7 @@ def check(
 def examine(
     question: CheckRequest, progress: Callable[[int, int], object] = lambda _done, _all: None
 ) -> Report:
-    """Carry out a check and return its report. `progress` hears octets done and in all."""
+    """Carry out a check and return its report. `progress` gets octets done and in total."""
     from restante.client.options import Target
 
     report = Report(question.account)

@@ -2,7 +2,7 @@
 
 Labels are those of the WHATWG Encoding Standard, section 4.2, as browsers and mail programs read
 them: `gb2312` means gb18030, `iso-8859-1` means windows-1252. Other labels count as none, so no
-codec of Python that is no charset is ever run.
+codec of Python other than a charset is ever run.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def split(
     """Return the header that begins at an octet.
 
     It ends at an empty line, at a line for which `is_end` holds (a boundary), and where text begins
-    that is no field. One odd line between two fields is passed over.
+    that is not a field. One odd line between two fields is skipped.
     """
     fields: list[Field] = []
     place, begin, name = start, -1, ""

@@ -31,7 +31,7 @@ class Part:
         name: the file's name as the sender wrote it, decoded; "" where it has none.
         is_attachment: whether the sender marked it so, or gave it a name.
         charset: the declared label, or "".
-        alternative: what tells parts of one multipart/alternative from others, 0 outside of any.
+        alternative: the number of the enclosing multipart/alternative, 0 outside of any.
     """
 
     number: int

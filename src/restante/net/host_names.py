@@ -13,7 +13,7 @@ def ascii_domain(domain: str) -> str:
     """Return a domain as the DNS has it (IDNA 2008). Raises ValueError: it cannot be one."""
     name = _encode(domain.strip()).lower().removesuffix(".")
     if not is_name(name):
-        raise ValueError(f"{domain!r} is no domain: names have letters, digits, - and dots")
+        raise ValueError(f"{domain!r} is not a domain; use letters, digits, hyphens and dots")
     return name
 
 
@@ -39,11 +39,11 @@ def _encode(name: str) -> str:
     import idna
 
     if len(name) > LONGEST_TYPED:
-        raise ValueError(f"a name of {len(name)} characters is no domain: it is too long")
+        raise ValueError(f"a name of {len(name)} characters is too long for a domain")
     try:
         return idna.encode(name.lower(), uts46=True).decode()
     except (idna.IDNAError, UnicodeError) as error:
-        raise ValueError(f"{name!r} is no domain: {error}") from None
+        raise ValueError(f"{name!r} is not a domain: {error}") from None
 
 
 def display_host(host: str) -> str:

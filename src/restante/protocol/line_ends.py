@@ -1,7 +1,7 @@
 """Line ends and dot-stuffing, in Python: the twin of `speedups.c`, for where that was not built.
 
 On the wire every line ends with CR LF (RFC 1939 section 3), and one that begins with "." gets one
-more. A lone CR is no line end.
+more. A lone CR is not a line end.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class LineBuffer:
         self._place = 0
 
     def take(self, limit: int) -> bytes | None:
-        """Take the next line with its LF, or return None while there is none.
+        """Remove and return the next line with its LF, or None.
 
         Raises LineTooLong: it has more than `limit` octets, and is gone. RFC 2449 section 4.
         """

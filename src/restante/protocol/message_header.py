@@ -8,7 +8,7 @@ EMPTY_LINE = re.compile(rb"\n\r?\n")  # with the end of the line before it
 
 
 def find_body(octets: bytes | bytearray, searched: int = 0) -> int:
-    """Return where the body begins, behind the first empty line; -1 if there is no such line.
+    """Return where the body begins, after the first empty line; -1 without such a line.
 
     The empty line may be the message's first. `searched` is a place before which none begins.
     """

@@ -39,8 +39,8 @@ def saslprep(text: str, *, query: bool = False) -> str:
 def account_name(octets: bytes) -> str:
     """Return the name that a client sent, prepared, and without the blanks at its end.
 
-    Keyboards of telephones add such a blank. Raises ValueError: the name is no UTF-8, has more than
-    255 octets, before or after, or holds what it must not.
+    Keyboards of telephones add such a blank. Raises ValueError: the name is not UTF-8, has more
+    than 255 octets, before or after, or holds what it must not.
     """
     if len(octets) > LONGEST:
         raise TooLongError(TOO_LONG)
@@ -61,7 +61,7 @@ def _check(prepared: str, *, query: bool = False) -> str:
 
 
 def check_password(octets: bytes) -> None:
-    """Raise ValueError: it is no UTF-8, or has characters that RFC 4013 section 2.3 prohibits.
+    """Raise ValueError: it is not UTF-8, or has characters that RFC 4013 section 2.3 prohibits.
 
     Raises TooLongError. RFC 6856 section 2.2. What else keeps it from being prepared does not keep
     it from being right.

@@ -1,8 +1,9 @@
 """A message on its way to the wire: line ends, dot-stuffing and TOP's cut; chunk in, chunk out.
 
 A stored message may end its lines with LF or CR LF. On the wire every line ends with CR LF (RFC
-1939 section 3), and one that begins with "." gets one more. A lone CR is no line end: it is sent as
-it is stored, and neither stuffing nor TOP takes notice of it. A last line without an end gets one.
+1939 section 3), and one that begins with "." gets one more. A lone CR is not a line end: it is sent
+as it is stored, and neither stuffing nor TOP takes notice of it. A last line without an end gets
+one.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class TopStuffer(DotStuffer):
 def encode_message(stored: bytes, status: bytes = b"") -> tuple[bytes, int]:
     """Return a whole message's wire form, and its size as LIST counts it.
 
-    A status line comes before it, and the terminator behind it.
+    A status line precedes it, and the terminator follows.
     """
     if stored and not stored.endswith(b"\n"):
         stored += CRLF

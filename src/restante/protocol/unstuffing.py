@@ -15,7 +15,7 @@ class DotUnstuffer:
 
     Feed it until `ended`. Lines end with CR LF, and so does the message. Only a server whose status
     line (`bare_lf`) or whose message's first line ended with LF alone may end its lines, and the
-    message, so; and nobody if `strict`, as for a client that delivers.
+    message, so; and no peer if `strict`, as for a client that delivers.
 
     Attributes:
         octets: how many the message has so far.

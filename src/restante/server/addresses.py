@@ -59,7 +59,7 @@ def parse_loopback_address(text: str) -> ListenAddress:
 def require_https(url: str) -> None:
     """Raise ValueError: what is read from this URL may come from anybody.
 
-    That takes TLS, or that nobody is on the way: http is good enough on this machine.
+    This requires TLS. On this machine, http is safe enough.
     """
     with contextlib.suppress(ValueError):  # urlsplit's own text says less
         host = urlsplit(url).hostname

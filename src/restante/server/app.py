@@ -51,8 +51,8 @@ def run(
     """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are taken.
 
     `renew` reads the configuration again on SIGHUP. Where there are workers, they are replaced;
-    without, certificates are loaded, and the log tells whether the rest wants a restart. Who gives
-    none has a server for the terminal that it was begun in, and ends with it.
+    otherwise certificates are loaded, and the log reports changes that require a restart. Without
+    `renew`, the server belongs to its terminal, and ends with it.
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
     workers = available_cores() if config.server.workers == "auto" else config.server.workers

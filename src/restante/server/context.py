@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class ServerContext:
     """The parts of a server. They do not change while it serves; times are seconds.
 
-    What does change has a class of its own: `limits` counts, `connections` knows who is there.
+    Mutable state has its own classes: `limits` counts, `connections` has the live ones.
     """
 
     store: Store

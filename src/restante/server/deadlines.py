@@ -90,7 +90,7 @@ class Deadline:
             self._deadlines.start(at)
 
     def cancel(self) -> None:
-        """Forget the deadline for good, and whom it would have called."""
+        """Cancel the deadline permanently, and drop its callback."""
         self.at = math.inf
         self._on_time = _nothing
         self._deadlines.deadlines.discard(self)

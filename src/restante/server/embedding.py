@@ -72,18 +72,14 @@ class Server:
     under way has `stop_timeout` seconds, and only QUIT removes mail. No signal is handled.
 
     Attributes:
-        store: the maildrops.
-        accounts: the users; see `restante.auth.Authenticator`.
-        listeners: where POP3 clients connect.
-        lmtp: where an MTA delivers: the file of a Unix socket, or a HOST:PORT of this machine.
-        smtp: a HOST:PORT of this machine where programs under test deliver.
-        recipients: who may get mail; None asks `accounts`, which must be an AccountDirectory.
-        settings: timeouts, the greeting and the like.
-        limits: how many connections and sessions; see `ServerLimits.create`.
-        offer: returns the mechanisms of AUTH that CAPA lists, for each new connection.
-        log: any logger of structlog.
-        stop_timeout: seconds.
-        addresses: where the server listens for POP3, with the ports that were free.
+        store: the maildrops. accounts: the users; see `restante.auth.Authenticator`. listeners:
+        where POP3 clients connect. lmtp: where an MTA delivers: the file of a Unix socket, or a
+        HOST:PORT of this machine. smtp: a HOST:PORT of this machine where programs under test
+        deliver. recipients: the recipients of mail; None means `accounts`, which must be an
+        AccountDirectory. settings: timeouts, the greeting and the like. limits: how many
+        connections and sessions; see `ServerLimits.create`. offer: returns the mechanisms of AUTH
+        that CAPA lists, for each new connection. log: any logger of structlog. stop_timeout:
+        seconds. addresses: where the server listens for POP3, with the ports that were free.
         smtp_address: where it listens for SMTP, if it does.
     """
 
@@ -109,7 +105,7 @@ class Server:
         """Listen, and serve until `stop`. A server starts once.
 
         Raises ListenError: an address cannot be used. Raises ValueError: an address for delivery
-        is not of this machine, or nobody knows the recipients.
+        is not of this machine, or there is no list of recipients.
         """
         if self._started:
             raise RuntimeError("a server starts only once")

@@ -1,7 +1,7 @@
 """The log: one line an event, as `key=value` or JSON, on standard error.
 
-Lines are written by a thread of their own. Where nobody reads them, say from a pipe, they are
-thrown away and counted, rather than stop the server.
+Lines are written by a separate thread. If the reader of a pipe stops reading, they are
+dropped and counted, so that the server continues.
 """
 
 from __future__ import annotations

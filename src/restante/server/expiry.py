@@ -64,7 +64,7 @@ class MailExpiry:
     ) -> AsyncIterator[tuple[str, Sequence[ExpiredMessage]]]:
         """Remove what is due, unless it is a dry run, and tell it user by user.
 
-        A maildrop that somebody holds, or that cannot be read, is left for the next time.
+        A maildrop that is locked or unreadable is skipped until the next time.
         """
         self.complete = True
         try:

@@ -68,7 +68,7 @@ class ConnectionRegistry:
     async def stop(self, patience: float) -> None:
         """End connections: idle ones now, others after their reply, all after `patience` seconds.
 
-        What is being removed or delivered by then has 2 seconds more to end.
+        Removals and deliveries under way then have 2 more seconds to end.
         """
         self.stopping = True
         for connection in self:

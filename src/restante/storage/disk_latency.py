@@ -12,7 +12,7 @@ class DiskLatency:
     """How quick the folders of a store have been lately.
 
     Opening a file that the system remembers takes a few microseconds, and handing it to a thread
-    ten times that. But nothing tells beforehand whether it is remembered. So a disk has to show, in
+    ten times that. But whether it is cached is unknown beforehand. So a disk has to show, in
     threads, that it is quick, and is asked by the event loop only as long as it stays so: a disk
     that falls asleep, or hangs somewhere in a network, makes the others wait once, then no more.
     """

@@ -158,7 +158,9 @@ class DovecotFormat:
                 "one of %u, %f, %g and %m: else all messages would have one unique-id"
             )
         if any(" " in part for part in self._parts if isinstance(part, str)):
-            raise ValueError("Expected no space between the variables: no unique-id has one")
+            raise ValueError(
+                "Expected no space between the variables, because a unique-id has none"
+            )
         self._template = _template(self._parts)
         names = {variable.name for variable in variables}
         self.by_name = names <= {"filename", "guid"} and any(v.whole for v in variables)

@@ -90,7 +90,7 @@ def _open_folder(name: str, parent: int | None = None) -> int:
     except NotADirectoryError:
         if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
             raise OSError(
-                errno.ELOOP, f"{name} is a symbolic link, and none is followed", name
+                errno.ELOOP, f"{name} is a symbolic link, which is not followed", name
             ) from None
         raise
 
@@ -98,7 +98,7 @@ def _open_folder(name: str, parent: int | None = None) -> int:
 def chown_like_parent(file: int, folder: int) -> None:
     """As root, give a new file to the owner of its folder. Raises OSError.
 
-    In a home folder, or where a pipe was run by root for once, nobody else could read it.
+    In a home folder, or after a pipe was run by root once, the owner could not read it otherwise.
     """
     if os.geteuid() == 0:
         owner = os.fstat(folder)
@@ -192,7 +192,7 @@ def open_file(name: str, folder: int) -> tuple[int, os.stat_result]:
         raise
     if not stat.S_ISREG(status.st_mode):
         os.close(file)
-        raise OSError(errno.EINVAL, "no regular file", name)
+        raise OSError(errno.EINVAL, "not a regular file", name)
     return file, status
 
 
@@ -219,8 +219,8 @@ def read_whole(name: str, folder: int, most: int) -> bytes:
 def make_file(name: str, folder: int) -> int:
     """Make a file of this name, in place of one that was left over, and open it to be written.
 
-    What anybody made of this name meanwhile is removed, or else refused: it is never opened, so a
-    pipe stops nobody, and no link is followed. Raises OSError.
+    A file that another program created under this name is removed or rejected, and never opened, so
+    a pipe blocks nothing, and no link is followed. Raises OSError.
     """
     try:
         return os.open(name, _MAKE_FILE, 0o600, dir_fd=folder)

@@ -16,12 +16,12 @@ class Layout:
     """Where maildrops lie: a root, and a template of places below it.
 
     `{user}` is the whole name, `{local}` what stands before the last "@" and `{domain}` what stands
-    behind it: "{domain}/{local}/Maildir" is a common one.
+    after it: "{domain}/{local}/Maildir" is a common one.
 
     Without "{domain}", "{local}" serves one domain only.
 
-    Raises ValueError: the template has another place, none that tells users apart, or would leave
-    the root.
+    Raises ValueError: the template has another placeholder, none that distinguishes users, or would
+    leave the root.
     """
 
     root: Path
@@ -32,9 +32,9 @@ class Layout:
         places = {name for _, name, _, _ in parts if name is not None}
         plain = all(not spec and not conversion for _, _, spec, conversion in parts)
         if not places & {"user", "local"} or not places <= set(PLACES) or not plain:
-            raise ValueError("a layout is made of {user}, or of {local} and {domain}")
+            raise ValueError("a layout must contain {user}, or {local} and {domain}")
         if self.template.startswith("/") or ".." in Path(self.template).parts:
-            raise ValueError("a layout stays below the mail folder")
+            raise ValueError("a layout must stay within the mail folder")
         object.__setattr__(self, "root", self.root.absolute())  # as the log shall name it
 
     def folder(self, owner: str) -> Path:

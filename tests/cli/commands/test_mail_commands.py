@@ -293,8 +293,8 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     ("words", "said"),
     [
         (["check", "ann"], "is not an account"),
-        (["check", "pop3://ann:secret@host"], "no password in a URL"),
-        (["check", "imap://ann@host"], "write it as pop3s://"),
+        (["check", "pop3://ann:secret@host"], "must not contain a password"),
+        (["check", "imap://ann@host"], "use pop3s://"),
         (["check", "pop3s://ann@host:99999"], "is not a port"),
         (["check", "ann@example.com", "-4", "-6"], "exclude each other"),
         (["check", "ann@example.com", "--cacert", "/no/such"], "--cacert /no/such"),

@@ -102,7 +102,7 @@ def test_a_wrong_size_is_one_line() -> None:
     assert ran.code == 1
     assert "Hello, Bob" in ran.out
     assert ran.err.splitlines() == [
-        f"WARN list-size  message 1 has {len(HELLO)} octets; LIST said 5; pop3 explain list-size"
+        f"WARN list-size  message 1 has {len(HELLO)} octets, but LIST gives 5; pop3 explain list-size"
     ]
 
 

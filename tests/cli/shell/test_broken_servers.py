@@ -120,7 +120,7 @@ def test_a_wrong_size_is_told(sit_at: SitAt) -> None:
         terminal = sit_at(url)
         terminal.type("raw 1")
         terminal.expect("short\r\n")
-        terminal.expect("message 1 has 7 octets; LIST said 20")
+        terminal.expect("message 1 has 7 octets, but LIST gives 20")
 
 
 def test_a_broken_save_leaves_no_file(tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def test_guesses_come_last_and_take_what_listens() -> None:
 @pytest.mark.parametrize(
     ("octets", "why"),
     [
-        (b"<html>", "no XML"),
-        (b"<html/>", "no clientConfig"),
-        (b'<?xml version="1.0" encoding="foo"?><clientConfig/>', "no XML"),
+        (b"<html>", "not XML"),
+        (b"<html/>", "not a clientConfig"),
+        (b'<?xml version="1.0" encoding="foo"?><clientConfig/>', "not XML"),
         (b'<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>', "document type"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><clientConfig/>'.encode("utf-16"), "document type"),
         (b"<clientConfig/>", "no POP3 server"),
@@ -139,7 +139,7 @@ def test_a_domain_with_letters_beyond_ascii_is_asked_for_as_the_dns_has_it() -> 
 
 @pytest.mark.parametrize("text", ["ann", "@example.com", "ann@", "a n@example.com", "ann@-x.de"])
 def test_what_is_no_address_is_refused_with_words(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no mail address|no domain|space"):
+    with pytest.raises(ValueError, match=r"not a mail address|not a domain|space"):
         mail_address.parse_address(text)
 
 

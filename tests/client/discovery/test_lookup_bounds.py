@@ -195,7 +195,7 @@ def test_many_records_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         found = discover("ann@example.com", timeout=60, world=world)
         assert threading.active_count() - before <= 6 + len(GUESSES) + MOST_EXCHANGERS
         assert len(found.findings[0].candidates) == 6
-        assert [f.note for f in found.findings[2:5]] == ["did not answer in time"] * 3
+        assert [f.note for f in found.findings[2:5]] == ["no reply in time"] * 3
         assert [c.host for c in found.findings[5].candidates] == ["pop.example.com"] * 2
     finally:
         world.over.set()

@@ -31,7 +31,7 @@ LOGINS = faults(
     ("auth-temp", "by the code", PASS("[SYS/TEMP] try later"), "try later"),
     ("sys-perm", "by the code", PASS("[SYS/PERM] mailbox corrupt"), "mailbox corrupt"),
     ("auth-temp", "by text alone", PASS("Temporary authentication failure, internal error"), "internal error"),
-    ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "said nothing"),
+    ("auth-noreply", "silent", {"replies": {"PASS": SILENCE}}, "sent nothing"),
     ("auth-noreply", "closed", {"replies": {"PASS": CLOSE}}, "closed"),
     ("auth-noreply", "closed at USER", {"replies": {"USER": CLOSE}}, "closed"),
     ("auth-noreply", "reset", {"replies": {"PASS": RESET}}, "connection"),

@@ -155,8 +155,8 @@ format = "xml"
         (LEAST + "[server]\nlisten = ['a:99999']", "at most 65535"),
         (LEAST + "[server]\nlisten = ['[zz]:1']", "zz"),
         (LEAST.replace("'mail'", "5").replace('"mail"', "5"), "Expected a path"),
-        (LEAST.replace("[accounts]", "layout='../{user}'\n[accounts]"), "below the mail folder"),
-        (LEAST.replace("[accounts]", "layout='{domain}'\n[accounts]"), "of {local} and {domain}"),
+        (LEAST.replace("[accounts]", "layout='../{user}'\n[accounts]"), "within the mail folder"),
+        (LEAST.replace("[accounts]", "layout='{domain}'\n[accounts]"), "{local} and {domain}"),
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:

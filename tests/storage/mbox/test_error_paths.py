@@ -20,17 +20,17 @@ def ending_in(path: object) -> str:
 
 def test_a_file_that_is_no_mbox_is_named(box: Box) -> None:
     box.file.write_bytes(b"no From-line\n")
-    with pytest.raises(StoreError, match="is no mbox.*" + ending_in(box.file)):
+    with pytest.raises(StoreError, match="is not an mbox.*" + ending_in(box.file)):
         box.uids()
-    with pytest.raises(StoreError, match="is no mbox.*" + ending_in(box.file)):
+    with pytest.raises(StoreError, match="is not an mbox.*" + ending_in(box.file)):
         asyncio.run(box.store.deliver("ann", b"a"))
-    with pytest.raises(StoreError, match="is no mbox.*" + ending_in(box.file)):
+    with pytest.raises(StoreError, match="is not an mbox.*" + ending_in(box.file)):
         asyncio.run(box.store.expire("ann", 1))
 
 
 def test_a_link_in_place_of_an_mbox_is_named(box: Box) -> None:
     box.file.symlink_to("bob")
-    with pytest.raises(StoreError, match="is a link or no file" + ending_in(box.file)):
+    with pytest.raises(StoreError, match="is a link or not a file" + ending_in(box.file)):
         box.uids()
 
 

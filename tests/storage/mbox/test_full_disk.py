@@ -264,7 +264,7 @@ def test_read_only_disk_after_a_kill_in_a_removal(
         with monkeypatch.context() as patched:
             read_only(patched)
             if half:
-                with pytest.raises(StoreError, match="a removal was cut off") as caught:
+                with pytest.raises(StoreError, match="an interrupted removal") as caught:
                     another(box).texts()
                 assert not caught.value.permanent
                 refused += 1

@@ -87,10 +87,10 @@ def test_empty_lines_before_the_first_message_do_no_harm(box: Box) -> None:
 @pytest.mark.parametrize("octets", [b"garbage\n" + FROM + ONE, b"\0" * 100, b"From nobody\n\n"])
 def test_what_is_no_mbox_is_refused_and_left_as_it_is(box: Box, octets: bytes) -> None:
     box.file.write_bytes(octets)
-    with pytest.raises(StoreError, match="no mbox") as caught:
+    with pytest.raises(StoreError, match="not an mbox") as caught:
         box.uids()
     assert caught.value.permanent
-    with pytest.raises(StoreError, match="no mbox"):
+    with pytest.raises(StoreError, match="not an mbox"):
         box.deliver(ONE)
     assert box.file.read_bytes() == octets
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.confirmation import confirm
 from restante.cli.options.seconds import Seconds
 from restante.protocol.text import to_json
@@ -20,7 +20,7 @@ _OUTPUT = (
 )
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @click.option("--deep", is_flag=True, help="Fetch every message and compare it with LIST.")
 @click.option(
@@ -39,9 +39,6 @@ def check(
     """Find out whether a mail account works and, if not, why.
 
     The check changes nothing on the server.
-
-    ACCOUNT is user@domain, pop3s://user@host[:port], pop3://user@host (STLS), or a name from
-    ~/.config/restante/accounts.toml.
     """
     from restante.diagnosis.request import TOTAL
 
@@ -54,7 +51,7 @@ def check(
     _examine(question, as_json=as_json, silent=silent)
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("server", metavar="HOST")
 @account_options
 @_OUTPUT[0]

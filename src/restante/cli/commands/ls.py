@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.connection import exit_for
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.output.terminal import plain
@@ -24,7 +24,7 @@ AT_ONCE = 100  # headers that are asked for before a bar moves
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @account_options
 @json_option
@@ -40,7 +40,7 @@ def stat(account: str, *, as_json: bool, **given: Any) -> None:
         click.echo(f"{wording.messages(count)}, {wording.octets(size)} ({size} octets)")
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @account_options
 @json_option
@@ -55,7 +55,7 @@ def uidl(account: str, *, as_json: bool, **given: Any) -> None:
         click.echo(f"{number} {plain(uid) if uid is not None else '(none)'}")
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @click.option(
     "--retr",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import error_reporting
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.account_file import is_stored
 from restante.cli.output.terminal import plain
 
@@ -33,7 +33,7 @@ MEASURES = {
 _THRESHOLD = re.compile(r"(cert|login|time|count|size|age)=(\d+(?:\.\d+)?)")
 
 
-class MonitorCommand(click.Command):
+class MonitorCommand(AccountCommand):
     """A command whose usage errors are UNKNOWN to a monitoring system."""
 
     def main(self, *args: Any, **extra: Any) -> Any:

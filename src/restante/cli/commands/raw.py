@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.output.terminal import plain, plain_lines
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from restante.protocol.client.replies import Status
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @click.argument("number", type=click.IntRange(1))
 @click.argument("lines", type=click.IntRange(0), default=0)
@@ -33,7 +33,7 @@ def top(account: str, number: int, lines: int, **given: Any) -> None:
         sys.stdout.buffer.write(head)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(cls=AccountCommand, context_settings={"ignore_unknown_options": True})
 @click.argument("account")
 @click.argument("command", nargs=-1, required=True)
 @account_options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import CommandFailed
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.output.terminal import plain
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NOT_CONFIRMED = 13
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @click.argument("messages", nargs=-1, required=True, metavar="NUMBER|UID...")
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking for confirmation.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import CommandFailed
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.connection import exit_for
 from restante.cli.options.maildrop import open_maildrop
 from restante.cli.output.headers_by_retr import header_of
@@ -55,7 +55,7 @@ class Size(click.ParamType[int]):
         return int(found[1]) * UNITS[found[2]]
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @click.argument("number", type=click.IntRange(1))
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import CommandFailed, error_reporting
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.output.terminal import plain
 from restante.cli.output.wrapping import is_terminal, wrap_hanging
 from restante.protocol.text import to_json
@@ -27,7 +27,7 @@ DEVIATIONS, USAGE, UNREACHABLE, REFUSED, NO_TLS = 1, 2, 4, 7, 5
 _WORDS = {"pass": ("ok", "green"), "fail": ("FAIL", "red"), "skip": ("-", "yellow")}
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("server", metavar="HOST", required=False)
 @click.option("--maildir", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Deliver test messages by writing to the Maildir DIR of the user.")  # fmt: skip
@@ -57,10 +57,10 @@ def verify(  # noqa: PLR0913  # one for each option
 ) -> None:
     """Test whether a POP3 server conforms to the RFCs.
 
-    HOST is a server name, with a port if it is not 995, or a URL. Each check names its
-    requirements. With --user the checks that require a login run too. With --maildir, --lmtp or
-    --deliver the test delivers its own messages, compares them octet for octet, and deletes them.
-    No other message is deleted.
+    HOST is a server name, with a port if it is not 995, or a URL. Each check names the
+    section of its RFC. With --user the checks that require a login run, too. With --maildir,
+    --lmtp or --deliver the test delivers its own messages, compares them octet for octet, and
+    deletes them. No other message is deleted.
     """
     from restante.conformance import suite
 

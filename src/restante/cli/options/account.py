@@ -36,6 +36,12 @@ _REPEATED = {
 """Options that a suggested command repeats. --password-command may have a password in it."""
 
 
+ACCOUNT_HELP = (
+    "ACCOUNT is user@domain, pop3s://user@host[:port], pop3://user@host (STLS), or a name from "
+    "~/.config/restante/accounts.toml."
+)
+
+
 @dataclasses.dataclass(slots=True)
 class AccountArgs:
     """An account as it was asked for on the command line."""
@@ -85,8 +91,47 @@ class AccountArgs:
             self.options = dataclasses.replace(self.options, total_seconds=left)
 
 
+class AccountCommand(click.Command):
+    """A command on an account. Its help explains ACCOUNT, and has the shared options at the end."""
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help, and the forms of ACCOUNT."""
+        super().format_help_text(ctx, formatter)
+        if any(parameter.name == "account" for parameter in self.params):
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(ACCOUNT_HELP)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in three sections."""
+        shared = {
+            "Connection options": {option.name for option in _added_by(*CONNECTION_OPTIONS)},
+            "Password options": {option.name for option in _added_by(password_options)},
+        }
+        rows: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *shared)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None and isinstance(parameter, click.Option):
+                found = (title for title, names in shared.items() if parameter.name in names)
+                rows[next(found, "Options")].append(record)
+        for title, records in rows.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def _added_by(*decorators: Callable[[Any], Any]) -> list[click.Option]:
+    """Return the options that decorators add to a command."""
+
+    def command() -> None:
+        """Hold the options."""
+
+    for decorator in decorators:
+        decorator(command)
+    return list(command.__click_params__)  # type: ignore[attr-defined]
+
+
 def account_options(function: F) -> F:
-    """Add all options that say how to get at an account."""
+    """Add the options of connection and password."""
     function = password_options(function)
     for option in reversed(CONNECTION_OPTIONS):
         function = option(function)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from restante.cli.errors import INTERRUPTED, error_reporting
-from restante.cli.options.account import account_options, parse_account
+from restante.cli.options.account import AccountCommand, account_options, parse_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restante.client.blocking import Maildrop
 
 
-@click.command()
+@click.command(cls=AccountCommand)
 @click.argument("account")
 @account_options
 def shell(account: str, **given: Any) -> None:

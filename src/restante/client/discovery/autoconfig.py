@@ -38,7 +38,7 @@ class Incoming:
 def urls(address: MailAddress) -> dict[str, str]:
     """Return where a domain's own file may be, and where Thunderbird's collection has one.
 
-    The address goes to the domain's own servers only; the collection hears the domain.
+    The address is sent to the domain's own servers only. The collection gets the domain.
     """
     query = f"emailaddress={_quote(str(address))}"
     domain = address.domain
@@ -67,7 +67,7 @@ def _quote(text: str) -> str:
 class _Tree(ET.TreeBuilder):
     def doctype(self, *_: object) -> None:
         """Refuse it before its entities are read, in whatever encoding it is written."""
-        raise NoAutoconfigError("it has a document type, which is refused")
+        raise NoAutoconfigError("it has a document type, which is not allowed")
 
 
 def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
@@ -81,9 +81,9 @@ def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
     except NoAutoconfigError:
         raise
     except (ET.ParseError, ValueError, LookupError):  # LookupError: in an unknown encoding
-        raise NoAutoconfigError("it is no XML") from None
+        raise NoAutoconfigError("it is not XML") from None
     if root.tag != "clientConfig":
-        raise NoAutoconfigError("it is no clientConfig")
+        raise NoAutoconfigError("it is not a clientConfig")
     servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
     found = [made for node in servers if (made := _incoming(node, address)) is not None]
     if not found:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from restante.client.options import Tls
 
 SECONDS = 10.0
-LATE = "did not answer in time"
+LATE = "no reply in time"
 EACH = 5.0  # seconds for one question
 MOST_SERVERS = 6  # that one source may name
 MOST_EXCHANGERS = 3  # that are tried, the preferred ones
@@ -90,7 +90,7 @@ def discover(
 ) -> Discovery:
     """Return all that is known of an address's POP3 server, after `timeout` seconds at most.
 
-    Raises ValueError: it is no address.
+    Raises ValueError: an invalid address.
     """
     parsed = mail_address.parse_address(address)
     ends = time.monotonic() + timeout
@@ -143,9 +143,9 @@ def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     usable, refused = [], ""
     for candidate in candidates:
         if mail_address.is_this_machine(candidate.host):
-            refused = f"it names this machine ({candidate.host}), which is refused"
+            refused = f"it names this machine ({candidate.host}), which is not allowed"
         elif not host_names.is_name(candidate.host) or not candidate.port:
-            refused = f"it names {candidate.host}:{candidate.port}, which no server can have"
+            refused = f"it names {candidate.host}:{candidate.port}, which is not a valid address"
         else:
             usable.append(candidate)
     if refused and not usable:
@@ -157,7 +157,9 @@ def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> 
     def ask() -> Iterable[Candidate]:
         records = world.srv(name)
         if all(not record.host for record in records):
-            raise NotFoundError('not offered: the record says "."')  # RFC 6186 section 3.4
+            raise NotFoundError(
+                'not offered: the target of the record is "."'
+            )  # RFC 6186 section 3.4
         source = f"SRV {name}"
         return [
             Candidate(r.host, r.port, tls, str(address), source, _is_below(r.host, address))

@@ -48,13 +48,13 @@ def choose_server(found: Discovery) -> Target:
     """
     winner = found.winner
     if winner is None and found.findings and all(f.late for f in found.findings):
-        text = f"no look-up for {found.domain} was answered in time"
+        text = f"no look-up for {found.domain} got a reply in time"
         raise ServerUnreachableError("dns-temp", text, phase=Phase.DISCOVER)
     if winner is None:
-        text = f"no POP3 server is known for {found.domain}: name one, as in pop3s://ann@host"
+        text = f"no POP3 server was found for {found.domain}; name one, as in pop3s://ann@host"
         raise ServerUnreachableError("no-server", text, phase=Phase.DISCOVER)
     if mail_address.is_this_machine(winner.host):
-        text = f"{winner.source} names this machine ({winner.host}): nothing was sent to it"
+        text = f"{winner.source} names this machine ({winner.host}), so nothing was sent to it"
         raise ServerUnreachableError("looked-up-local", text, phase=Phase.DISCOVER)
     tls: Tls = "starttls" if winner.tls == "none" else winner.tls
     return Target(winner.host, winner.port, tls, winner.user, looked_up=True)
@@ -71,7 +71,7 @@ def check_vouched(found: Discovery) -> None:
     target = choose_server(found)
     host, mail = host_names.display_host(winner.host), host_names.display_host(found.domain)
     text = (
-        f"{winner.source} names {host}, which is not in {mail}: nothing was sent to it. "
+        f"{winner.source} names {host}, which is not in {mail}, so nothing was sent to it. "
         f"If it is the right server, name it: {target}"
     )
     raise OtherDomainError("other-domain", text, phase=Phase.DISCOVER, target=target)

@@ -93,7 +93,7 @@ class NetworkSources:
         except dns.resolver.NoAnswer:
             raise NotFoundError("no such record") from None
         except dns.exception.Timeout:
-            raise NotFoundError("the name server did not answer in time") from None
+            raise NotFoundError("the name server did not reply in time") from None
         except dns.resolver.NoNameservers:
             raise NotFoundError("the domain's name servers failed") from None
         except (dns.exception.DNSException, OSError):
@@ -130,7 +130,7 @@ class NetworkSources:
         except socket.gaierror:
             raise NotFoundError("no such name") from None
         except TimeoutError:
-            raise NotFoundError("did not answer") from None
+            raise NotFoundError("no reply") from None
         except (OSError, UnicodeError):
             raise NotFoundError("refused") from None
 
@@ -141,7 +141,7 @@ class NetworkSources:
         """
         now = time.monotonic()
         if now >= self.ends:
-            raise NotFoundError("did not answer in time")
+            raise NotFoundError("no reply in time")
         return min(now + self.seconds, self.ends)
 
 

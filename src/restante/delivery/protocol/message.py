@@ -33,12 +33,12 @@ class MessageReceiver:
     """Takes what comes, chunk by chunk, and keeps it as Unix programs store it: LF ends a line.
 
     Feed it until `ended`; then `result` is the message or the reply that rejects it, and `rest`
-    what came behind it. A rejected message is read to its end, and not kept. What is kept has taken
-    its size from the budget until `release`.
+    the octets after it. A rejected message is read to its end, and not kept. A kept one uses
+    its size of the budget until `release`.
 
     A CR before CR LF stays with it, so that POP3 gives back the same octets: a stored CR LF is a
     line end like a stored LF. A lone CR or LF is kept as it is, and ends nothing: else a message
-    could smuggle another one in behind it.
+    could smuggle another one in after it.
     """
 
     def __init__(self, budget: MemoryBudget, limit: int) -> None:

@@ -251,7 +251,7 @@ def _next_commands(work: CheckContext, error: SecurityError, seen: TlsObservatio
 def _is_ours(work: CheckContext, name: str) -> bool:
     """Tell whether a certificate's name is in a domain that the person named.
 
-    Whoever answers chose the other names, and would get the password by a command with one of them.
+    The peer chose the other names, and would get the password by a command with one of them.
     """
     asked = work.question.options.server_name or work.target.host
     mail = work.target.user.rpartition("@")[2].lower() or asked

@@ -120,10 +120,10 @@ class ServerPeer:
     def unexpected_line(self, extra: str) -> RemoteError:
         """Return the error of a line that no command asked for."""
         if self.multiline_command and not extra.startswith(("+OK", "-ERR")):
-            text = f'the answer to {self.multiline_command} goes on behind its end: "{extra}"'
+            text = f'the reply to {self.multiline_command} continues after its end: "{extra}"'
             return self.error(MalformedReplyError, "not-stuffed", text)
-        behind = f"the answer to {self.command}" if self.command else "the greeting"
-        text = f'more replies than commands: behind {behind} came "{extra}"'
+        last = f"the reply to {self.command}" if self.command else "the greeting"
+        text = f'more replies than commands: after {last} came "{extra}"'
         return self.error(MalformedReplyError, "desync", text)
 
     def add_trace(self, direction: str, text: str) -> None:

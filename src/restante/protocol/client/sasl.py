@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 Responder: TypeAlias = Generator[bytes | None, bytes, None]
 """A mechanism's side of the client: yields responses, the first one None where the server begins.
 
-It raises ValueError where the server is not who it should be, and SaslRefusal where the server
-refuses within the mechanism; it is sent b"" where +OK came, which is no proof to a mechanism
-that wants one.
+It raises ValueError if the server is not authentic, and SaslRefusal if the server
+rejects within the mechanism. It is sent b"" for a +OK, which is not a proof for a mechanism
+that requires one.
 """
 
 

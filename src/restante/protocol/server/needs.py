@@ -2,8 +2,8 @@
 
 A handler writes `body = yield from Open(index)`, or `body: Body = yield Open(index)` where it is
 asked often, which saves two calls. The driver, which alone touches sockets, files and
-clocks, meets the need with a value of its type T, or throws Refusal into the session where the
-answer is no. That is the only way in which the protocol reaches the world.
+clocks, meets the need with a value of its type T, or throws Refusal into the session if it
+cannot. This is the only way in which the protocol reaches the outside.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class LockMaildrop(Need[MessageList]):
 class OpenMessage(Need[Body]):
     """A message, opened: when this is met, the reply may begin. Throws Refusal where it is gone.
 
-    `lines` is how many lines of the body are wanted (RFC 1939 section 7, TOP), None for all: a
+    `lines` is the number of required body lines (RFC 1939 section 7, TOP), None for all: a
     store may give more than that, never less.
     """
 

@@ -19,7 +19,7 @@ RESPONSE_LIMIT = 65536  # octets of a response, line end included: tokens are lo
 class SaslExchange:
     """One AUTH command: what the client says, asked for by challenges.
 
-    All methods raise Refusal: the client cancelled, or its line is no base64 or has no proper end.
+    All methods raise Refusal: the client cancelled, or its line is not base64 or has no proper end.
     """
 
     def __init__(self, session: Session, initial: bytes | None) -> None:

@@ -106,8 +106,8 @@ def _refuse_browsers(session: Session, line: bytes) -> None:
 def _count(session: Session, refusal: Refusal) -> None:
     """Count what no client should send, and end the session when it does not stop.
 
-    A login in clear text is such a thing too, but one to be told of rather than punished. Each
-    refused login counts, for whatever reason, also one that the client cancelled.
+    A cleartext login is such a command too, but it is logged rather than counted. Each
+    rejected login counts, for any reason, also one that the client cancelled.
     """
     session.last_verb = b""
     settings = session.settings

@@ -1,4 +1,4 @@
-"""What a session knows: where it stands, who the user is, and which maildrop is open.
+"""The state of a session: its phase, its user, and its open maildrop.
 
 RFC 1939 sections 3 to 6.
 """

@@ -1,7 +1,7 @@
 """What the server says in other languages than English. RFC 6856 section 3.
 
-A test finds every text in the sources and wants it in every catalogue. A text that is missing all
-the same is said in English.
+A test finds every text in the sources and requires it in every catalogue. A text that is missing
+nevertheless is sent in English.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ def reader_time(
 def lingers(end: EndReason | None, output: WriteBuffer, context: ServerContext) -> bool:
     """Tell whether to wait until the client has read why it is hung up on.
 
-    Where many are turned away they are not waited for: who did not speak first reads it all the
-    same.
+    If many are rejected, the server does not wait for them: a client that did not send first reads
+    the reply anyway.
     """
     if end is EndReason.SHUTDOWN:
         return output.measure_unsent() > 0

@@ -19,8 +19,8 @@ _LAST_ACK = 56  # place of tcpi_last_ack_recv in struct tcp_info
 def keep_alive(one: socket.socket) -> None:
     """Have the kernel notice, within two minutes, that a peer has vanished without a word.
 
-    Connections inherit it from the socket that listens. TCP_USER_TIMEOUT is for replies that nobody
-    confirms, during which the kernel asks for no sign of life.
+    Connections inherit it from the listening socket. TCP_USER_TIMEOUT is for replies that the peer
+    does not confirm, during which the kernel sends no keepalive.
     """
     one.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # or macOS's

@@ -25,7 +25,7 @@ Network: TypeAlias = IPv4Network | IPv6Network
 BEHIND_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
 """What a session knows of TLS that ends at a proxy: it hides passwords, and no more.
 
-The certificate that the client showed there logs nobody in, and there is nothing to bind to.
+The client certificate at the proxy does not log in, and there is no channel to bind to.
 """
 
 

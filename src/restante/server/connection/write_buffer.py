@@ -25,7 +25,7 @@ SLOWEST = 80  # octets a second that a client must take of what waits for it
 class WriteBuffer:
     """Gathers replies into few writes, and knows whether the peer keeps up.
 
-    TCP is told not to delay (asyncio does so), so a reply in two writes would cost two packets, and
+    asyncio sets TCP_NODELAY, so a reply in two writes would cost two packets, and
     with some peers 40 ms.
     """
 
@@ -81,7 +81,7 @@ class WriteBuffer:
     def pause(self, seconds: float) -> float:
         """Note that the transport is full, and return for how long to wait until it is looked at.
 
-        The peer may let so many seconds pass; else the kernel would give it up sooner.
+        The peer may be idle for this many seconds; otherwise the kernel would give up sooner.
         """
         self.is_full = True
         if not self.patient:
@@ -105,7 +105,7 @@ class WriteBuffer:
     def patience(self, seconds: float) -> float:
         """Return for how long to wait on for a peer; 0 where it is to be given up.
 
-        It is where it takes too little in so many seconds, or has vanished.
+        It is if it reads too little in a number of seconds, or has vanished.
         """
         if has_vanished(self.file):
             return 0.0

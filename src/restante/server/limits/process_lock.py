@@ -16,9 +16,9 @@ PAUSE = 0.001  # seconds between two tries
 class ProcessLock:
     """A lock between a process and those that it forks, each with one thread that takes it.
 
-    It is the kernel's (flock), on a file in memory: who dies while he has it leaves it free, which
-    locks in shared memory do not. To take it and to give it is two calls of the system, together
-    1 microsecond. Not fcntl's locks: they belong to a process as a whole, and the kernel takes two
+    It is the kernel's (flock), on a file in memory: if its holder dies, the kernel releases it,
+    which locks in shared memory do not. Acquire and release are two system calls, together 1
+    microsecond. Not fcntl's locks: they belong to a process as a whole, and the kernel takes two
     threads of one, which wait for two turns, for a deadlock.
     """
 

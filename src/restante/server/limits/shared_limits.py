@@ -70,7 +70,7 @@ class SharedLoginDelay(LoginDelay):
 class Shared:
     """All that workers share of limits; made before the first one is forked.
 
-    At most so many processes may have it at once, each with a column of its own.
+    At most this many processes may have it at once, each with its own column.
     """
 
     def __init__(self, columns: int, connections: int) -> None:

@@ -1,7 +1,7 @@
 """Tables in memory that a process shares with those it forks.
 
-A name stands there as a digest with a secret of chance: nobody can read names from it, or choose
-names that meet in one bucket. A table keeps its size: a full bucket forgets somebody.
+A name is stored as a digest with a random key: an attacker can neither read names from it nor
+choose names that fill one bucket. A table has a fixed size: a full bucket drops an entry.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class BucketIndex:
 class SharedCounters:
     """Counts by name, of each process apart: what one has counted goes away with it.
 
-    Nobody writes into another's column, but to wipe that of a process which has ended. So a process
+    A process writes only to its own column, except to clear that of an ended process. So a process
     may die anywhere in here, and the sums are right once its column is wiped.
     """
 

@@ -1,8 +1,8 @@
 """Delays password guessing, without locking out the account's owner.
 
-A delay belongs to the pair of address and account: a stranger's failures cost nobody else anything.
-No login waits longer than five seconds for the others: those that wait beside it make its own delay
-longer, up to that, and where there are too many it is refused at once.
+A delay belongs to the pair of address and account: an attacker's failures do not delay other
+clients. No login waits longer than five seconds for the others: those that wait beside it make its
+own delay longer, up to that, and too many are rejected at once.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Throttle:
     """Failed logins, and how long the next one must wait for them.
 
     Names and passwords are kept as digests with a key that only this process has, and those that
-    were forked from it. The same wrong password once more is no guess: a telephone that has an old
-    one takes no place, and makes nobody wait but itself.
+    were forked from it. Repeating the same wrong password is not a guess: a telephone with an old
+    one takes no place in the queue, and delays only itself.
     """
 
     def __init__(

@@ -32,8 +32,8 @@ Companions: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]
 class WorkerGeneration:
     """All that a worker inherits, made before it is forked.
 
-    So each of them knows the same keys of chance: to answer for a name that is none as another
-    worker did, for one.
+    So all of them have the same random keys, for example for the same replies to unknown names as
+    another worker.
     """
 
     config: Config

@@ -1,8 +1,8 @@
 """Several workers on the same sockets, and a process that looks after them.
 
-The supervisor opens the sockets, so a port that is taken is told of before anything is forked, and
-a connection that nobody has accepted yet outlives the worker which might have. All workers accept
-from the same socket: whoever is free takes the next connection. With a socket for each of them
+The supervisor opens the sockets, so a port in use is reported before the first fork, and
+a connection in the queue survives the end of a worker. All workers accept
+from the same socket: an idle worker gets the next connection. With a socket for each of them
 (SO_REUSEPORT) the kernel deals connections out by a hash, also to one that is busy, and to one that
 has just died, where they would wait for its successor. docs/explanation/workers.md has the figures.
 

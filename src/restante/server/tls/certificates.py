@@ -30,7 +30,8 @@ class Certificates:
     Of several certificates for one name, each with another kind of key, a client gets the first
     that it can use; one that has expired, or is not valid yet, comes last.
 
-    Where changed files cannot be used, the old ones stay, and `log` tells. Raises CertificateError.
+    If changed files are invalid, the old ones stay in use, and `log` reports it. Raises
+    CertificateError.
     """
 
     def __init__(

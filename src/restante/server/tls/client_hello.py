@@ -82,18 +82,18 @@ def read_hello(octets: bytes) -> Hello | None:
         kind, _, length = struct.unpack_from("!BHH", octets, place)
         records += 1
         if kind != _HANDSHAKE or not length or records > MOST_RECORDS:
-            raise ValueError("no ClientHello")
+            raise ValueError("not a ClientHello")
         message += octets[place + 5 : place + 5 + length]
         place += 5 + length
         if len(message) < 4:
             continue
         size = int.from_bytes(message[1:4])
         if message[0] != _CLIENT_HELLO or size > LONGEST_HELLO:
-            raise ValueError("no ClientHello")
+            raise ValueError("not a ClientHello")
         if len(message) >= 4 + size:
             return _hello(bytes(message[4 : 4 + size]))
     if octets[place : place + 1] not in (b"", b"\x16"):
-        raise ValueError("no ClientHello")
+        raise ValueError("not a ClientHello")
     return None
 
 
@@ -114,7 +114,7 @@ def _hello(body: bytes) -> Hello:
             names[5 : 5 + _number(names, 3)] if names else b"",
         )
     except (struct.error, IndexError):
-        raise ValueError("a broken ClientHello") from None
+        raise ValueError("an invalid ClientHello") from None
 
 
 def _extensions(body: bytes, place: int) -> Iterator[tuple[int, bytes]]:

@@ -69,7 +69,7 @@ class ServerTlsLayer(TlsLayer):
         except ValueError:
             if self._first.startswith(HANDSHAKE):
                 self._out.write(DECODE_ERROR)
-                raise TlsError("a ClientHello that cannot be read") from None
+                raise TlsError("an invalid ClientHello") from None
             self._choosing = False  # it is OpenSSL that says what is wrong
             return True
         if hello is None:
@@ -113,7 +113,7 @@ class ServerTlsLayer(TlsLayer):
 
     def _reason(self, error: ssl.SSLError) -> str:
         if self._first and not begins_tls(self._first):
-            return "no TLS: the client sent clear text, or noise, where a handshake begins"
+            return "not TLS: the client sent cleartext or other octets instead of a handshake"
         newest = newest_version(self._first)
         if newest in OLD_VERSIONS:
             return f"client offers {newest} only"

@@ -2,7 +2,7 @@
 
 `store` puts the others together. `lock` keeps other sessions out, and `locked_folder` is what a
 session holds open. `scan` finds the messages, a `snapshot` is what was found, and `refresh` updates
-one. `identity` tells a message from a file that came later. `filenames` parses names, `size_cache`
+one. `identity` separates a message from a later file. `filenames` parses names, `size_cache`
 keeps sizes, `uidlist` keeps the unique-ids of other servers (`dovecot`, `courier`). `delivery`
 adds a message; `removal`, `copies` and `expiry` remove some; `quota` counts for Maildir++;
 `compressed` reads what Dovecot compressed.

@@ -45,7 +45,7 @@ def due_messages(
 
     Those that the disk does not give up are left; `report` is called once with what is wrong.
 
-    When a message came is told by its names and by its file's time; the latest of them counts, so
+    The arrival of a message is the latest of the times in its names and of its file, so
     old mail that is copied in is not gone the next moment. With an `owner`, only that user's.
     """
     now = time.time()
@@ -57,7 +57,7 @@ def due_messages(
     ]
     if skipped:
         first = f"{skipped[0].strerror}: {skipped[0].filename}"
-        report(f"the age of {len(skipped)} messages cannot be told; the first: {first}")
+        report(f"the age of {len(skipped)} messages is unknown; the first: {first}")
     return due
 
 

@@ -72,7 +72,7 @@ def delivery_time(base: str) -> int:
 def sort_key(base: str) -> str:
     """Return the key that sorts messages by the time of their delivery, then by name.
 
-    To compare texts takes half as long as to compare pairs, and nobody else has a turn meanwhile.
+    Comparing texts takes half as long as comparing pairs, and blocks the event loop meanwhile.
     """
     found = _TIME.match(base)
     return (found[0] if found else "").zfill(MOST_DIGITS) + base

@@ -82,7 +82,7 @@ def may_be_message(status: os.stat_result, owner: int) -> bool:
     """Tell whether a file may be a message in a folder of this owner; -1 allows any.
 
     A server that is not root cannot give away what it delivers into another user's folder. So its
-    own files are allowed as well, where they have one name: they are no link to another file.
+    own files are allowed as well if they have one name: then they are not links to another file.
     """
     if owner < 0 or status.st_uid == owner:
         return True

@@ -45,4 +45,4 @@ def try_lock(folder: int) -> int | None:
 
 def _check(lock: int) -> None:
     if not stat.S_ISREG(os.fstat(lock).st_mode):
-        raise OSError(errno.EINVAL, "the lock is not a regular file: remove it", LOCK_FILE)
+        raise OSError(errno.EINVAL, "the lock is not a regular file; remove it", LOCK_FILE)

@@ -67,12 +67,12 @@ class LockedMaildir:
     def check_place(self) -> None:
         """Check that the path still leads to the folder that is locked.
 
-        Raises OSError: another folder has come in its place.
+        Raises OSError: another folder has replaced it.
         """
         there = self._reopen()
         try:
             if not os.path.sameopenfile(there, self.root):
-                raise OSError(errno.ESTALE, "another folder has come in its place")
+                raise OSError(errno.ESTALE, "another folder has replaced it")
         finally:
             close_quietly(there)
 
@@ -80,7 +80,7 @@ class LockedMaildir:
         """Open the folders now, and make those that are missing, and `tmp`. Raises OSError.
 
         Other programs take a folder without `tmp` for no Maildir. But no session needs it, so a
-        disk on which it cannot be made keeps nobody out.
+        disk on which it cannot be made does not block logins.
         """
         self.opened = self.folders
         with contextlib.suppress(OSError):

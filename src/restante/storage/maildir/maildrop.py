@@ -165,7 +165,7 @@ class MaildirMaildrop:
             try:
                 return self._open(index, lines, wait=True)
             except FileNotFoundError:
-                raise MessageGoneError("another program took the message away") from None
+                raise MessageGoneError("another program removed the message") from None
 
     def _find_again(self) -> FoundAgain:
         """Learn the names that messages have now. Raises OSError."""
@@ -252,7 +252,7 @@ def _detect_compression(
 def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:
     """Return a message, or as much of it as TOP requires, if that needs no disk; else None.
 
-    TOP is how mail programs list what there is: it must not read what nobody asked for.
+    Mail programs list messages by TOP, so it must not read more than the client requested.
     """
     if lines is not None and octets > BEGINNING:
         beginning = read_if_cached(file, BEGINNING)

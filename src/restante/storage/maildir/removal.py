@@ -91,7 +91,7 @@ def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -
         raise FileNotFoundError(errno.ENOENT, "another file has the name of a message")
     verdict = evidence.judge(entry, status)
     if verdict is Verdict.UNSURE:
-        raise OSError(errno.ESTALE, "another file may have come in place of a message")
+        raise OSError(errno.ESTALE, "another file may have replaced a message")
     return verdict is Verdict.SAME
 
 

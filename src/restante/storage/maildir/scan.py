@@ -80,7 +80,7 @@ def _close(folder: int) -> None:
 class MaildirEntry(NamedTuple):
     """A message's file, which its inode identifies.
 
-    `key` tells messages apart: the base name, but for copies of one name. Of a file with several
+    `key` identifies a message: the base name, except for copies of one name. Of a file with several
     base names it is the first in the order of delivery.
     """
 

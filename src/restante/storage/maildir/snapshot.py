@@ -43,8 +43,8 @@ _MISSING = FolderChange(0, 0, 0)
 class FolderStamp(NamedTuple):
     """When what a look depends on last changed, and that it is still the same.
 
-    Anybody may change the folders at any time, and another server its list, which counts only
-    where it is used. The file of sizes is written only by who holds the maildrop's lock, and each
+    Anybody may change the folders at any time, and another server its list, which counts only where
+    it is used. The file of sizes is written only by the holder of the maildrop's lock, and each
     time anew.
     """
 

@@ -27,7 +27,7 @@ def make(place: MboxPaths, owner: str) -> None:
 
     Raises OSError.
 
-    Who is root gives it to the user of that name, if the machine knows one; in a folder whose
+    Root gives it to the user of that name, if the machine has one; in a folder whose
     group passes on to files, as in /var/mail, the group may use it too.
     """
     try:

@@ -35,7 +35,7 @@ def take_dotlock(place: MboxPaths, file: int) -> int:
     """Make the dotlock of an open mbox, and return it open. Raises LockedByOtherError, OSError.
 
     It appears locked and with its text, so that a later process can tell that its maker died. Where
-    something that is no lock has its name and cannot be removed, it is left: that keeps others out
+    a file that is not a lock has its name and cannot be removed, it stays: that keeps others out
     as well.
     """
     name, lock = make_temporary(place, place.new_dotlock, 0o644)
@@ -53,7 +53,7 @@ def take_dotlock(place: MboxPaths, file: int) -> int:
 def remove_dotlock(place: MboxPaths, dotlock: int) -> None:
     """Remove our dotlock. What was done under it is done: one that stays is taken for a dead one's.
 
-    So a disk that fails only now is no news.
+    So an error of the disk at this point is ignored.
     """
     with contextlib.suppress(OSError):
         if same_file(place.folder, place.dotlock, dotlock):

@@ -24,8 +24,8 @@ def due_messages(
 ) -> dict[int, ExpiredMessage]:
     """Return by index the messages of a locked mbox that are due. Raises OSError.
 
-    When a message came is told by its From-line, which who delivers writes, in local time. One with
-    a date that is none never is due; nor is one that is not where it was.
+    The arrival of a message is the date of its From-line, which the delivering program writes in
+    local time. One with an invalid date never expires; nor does one that has moved.
     """
     moment = time.time()
     found = {}

@@ -1,7 +1,7 @@
 """The line that begins a message in an mbox: "From ann@example.com Tue Nov 24 22:00:46 2026".
 
 A line is one when it begins with "From " and ends in a date as asctime writes it. An empty line
-before it is not asked for, since some programs leave it out; without a date it is somebody's prose.
+before it is not required, because some programs omit it; without a date the line is text.
 RFC 4155 appendix A.
 """
 

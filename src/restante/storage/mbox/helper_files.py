@@ -65,10 +65,10 @@ def clear(place: MboxPaths, name: str) -> None:
         _clear(place.folder, name)
     except OSError as error:
         raise StoreError(
-            f"{name} is in the way, and cannot be removed ({error.strerror}): remove it",
+            f"{name} is in the way and cannot be removed ({error.strerror}); remove it",
             path=str(place.path.with_name(name)),
         ) from error
-    place.report(f"{name} was in the way, and not made by Restante: it was removed")
+    place.report(f"{name} was in the way and was removed; another program had created it")
 
 
 def _clear(folder: int, name: str) -> None:
@@ -95,7 +95,7 @@ def is_strangers(
 ) -> bool:
     """Return whether a file beside an mbox was created by an unrelated user.
 
-    Only a folder that everybody may write to has such files. Raises OSError.
+    Only a folder that all users can write to has such files. Raises OSError.
     """
     if status.st_uid in (0, os.geteuid()) or (mbox and status.st_uid == mbox.st_uid):
         return False

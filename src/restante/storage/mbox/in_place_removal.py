@@ -3,7 +3,7 @@
 A new file needs room for all that stays. This way needs none: octets are copied into the gap that
 removed messages leave, never more at once than the gap has, so what is copied is still there until
 it is copied for good. How far that came stands in the target of a symbolic link beside the mbox,
-which takes no block of the disk. Whoever locks the mbox next finishes what a killed process began.
+which takes no block of the disk. The next process with the lock completes an interrupted removal.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def remove(
     """Remove messages of these indexes from a locked mbox, in place; durable on return.
 
     Raises PartialRemovalError: some are gone. Raises OSError, StoreError: none is, or the last
-    step failed, and the next who locks the mbox finishes it.
+    step failed, and the next process with the lock completes it.
     """
     size = os.fstat(file).st_size
     gaps = list(_gaps(entries, removed))
@@ -87,12 +87,12 @@ def finish(place: MboxPaths, file: int) -> None:
         _forget(place)  # the file had been cut already
     elif move.inode == os.fstat(file).st_ino and move.around == _around(file, move):
         _move(place, file, move)
-        place.report("a removal that was cut off was finished")
+        place.report("an interrupted removal was completed")
     else:
         _forget(place)
         place.report(
-            "another program changed the mbox before a removal that was cut off could be finished:"
-            f" look at octet {move.place}, where a message may be broken"
+            "another program changed the mbox before an interrupted removal was"
+            f" completed; a message at octet {move.place} may be damaged"
         )
 
 
@@ -100,8 +100,8 @@ def check(place: MboxPaths, file: int) -> None:
     """Refuse an mbox in which a move must be finished first, and cannot. Raises StoreError."""
     if _read(place, file) is not None:
         raise StoreError(
-            "a removal was cut off, and the disk cannot be written to finish it:"
-            " free some space, or make it writable"
+            "an interrupted removal cannot be completed, because the disk is not writable;"
+            " free space, or make it writable"
         )
 
 

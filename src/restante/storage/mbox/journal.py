@@ -1,12 +1,12 @@
 """What is under way in an mbox, so that what a killed process began can be undone.
 
 While a message is written at the end of an mbox, a file beside it says from where on, how much it
-will be, and how it begins: with a line that no other message has. The file goes before anybody is
-told that the message is there. So whoever finds it, with the mbox locked, finds a message that
-nobody was promised, whole or in part, and cuts it off; unless another program has added a message
-since, or might have: then all stays as it is.
+will be, and how it begins: with a line that no other message has. The file is removed before the
+sender is informed. So a process that finds it, with the mbox locked, finds a message that was not
+acknowledged, whole or in part, and removes it; unless another program has added a message since, or
+might have: then all stays as it is.
 
-Only a file counts that nobody else can have written: a stranger's would have mail cut off.
+Only a file that other users cannot have written counts: otherwise they could have mail removed.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Begun(NamedTuple):
 def journalled_append(place: MboxPaths, file: int, octets: bytes) -> Iterator[int]:
     """Have it known where these octets are being written: at the end of a locked mbox.
 
-    Whoever writes them syncs them in the block; then the journal goes, durably, for it would have
-    them cut off after a power cut. Where anything fails, the file is cut to what it was. Raises
-    OSError, StoreError.
+    The caller writes and syncs them in the block; then the journal is removed durably, because it
+    would have them removed after a power cut. After an error, the file is truncated to its old
+    size. Raises OSError, StoreError.
     """
     size = os.fstat(file).st_size
     try:
@@ -70,7 +70,7 @@ def _begin(place: MboxPaths, size: int, octets: bytes) -> None:
 
 
 def _take_back(place: MboxPaths, file: int, size: int) -> None:
-    """Cut a file to what it was. What fails now is left to the journal, and whoever finds that."""
+    """Truncate a file to its old size. After an error, the journal remains for the next process."""
     with contextlib.suppress(OSError):
         if os.fstat(file).st_size > size:
             os.ftruncate(file, size)
@@ -89,8 +89,8 @@ def undo(place: MboxPaths, file: int) -> None:
         os.ftruncate(file, begun.size)
         os.fsync(file)
         place.report(
-            f"a delivery that was cut off left {cut} octets at the end of the mbox: they were"
-            " removed; the sender was not told that the message is there, and sends it again"
+            f"an interrupted delivery left {cut} octets at the end of the mbox, which were"
+            " removed; the sender retries"
         )
     os.unlink(place.journal, dir_fd=place.folder)
 
@@ -105,7 +105,7 @@ def promised_end(place: MboxPaths, file: int) -> int | None:
 
 
 def _read(place: MboxPaths, file: int) -> Begun | None:
-    """Return what the journal says; None where there is none, or none that can be believed."""
+    """Return the content of the journal, None without a valid one."""
     try:
         journal = os.open(place.journal, READ, dir_fd=place.folder)
     except FileNotFoundError:
@@ -127,7 +127,7 @@ def _read(place: MboxPaths, file: int) -> Begun | None:
 
 
 def _is_left(file: int, begun: Begun) -> bool:
-    """Tell whether a message that nobody was promised is at the end of the file, and nothing else.
+    """Return whether the file ends with exactly the message that was not acknowledged.
 
     Its first two lines must be the very ones; of a message that is shorter, all that is there.
     """

@@ -1,11 +1,11 @@
 """The locks of an mbox: one that keeps other sessions out, and two that all mail programs know.
 
-The session's lock is held from login to QUIT, on a file of this store's own, and hinders nobody who
-delivers. The mbox itself is locked only while it is read or written: by a record lock and then by a
-dotlock, in the order that Debian's policy wants (section 11.6).
+The session's lock is held from login to QUIT, on a file of this store, and does not block programs
+that deliver. The mbox itself is locked only while it is read or written: by a record lock and then
+by a dotlock, in the order that Debian's policy requires (section 11.6).
 
 To read must need no space and no writable disk. So where a file cannot be made, the session's lock
-is a kernel lock (flock) on the mbox itself, and a reader only sees to it that nobody else has the
+is a kernel lock (flock) on the mbox itself, and a reader only checks that no other process has the
 dotlock, before and after.
 """
 
@@ -55,7 +55,7 @@ class SessionLock:
         if file is None:
             name, file = "", place.open()
         if file is None:
-            return cls(place, -1, "")  # there is no mail, so there is nothing to lock
+            return cls(place, -1, "")  # without mail there is nothing to lock
         try:
             taken = _flock(file) and same_file(place.folder, name or place.name, file)
         except BaseException:
@@ -67,7 +67,7 @@ class SessionLock:
         return None
 
     def release(self) -> None:
-        """Give it back. The file goes while it is locked: who waits sees that and makes another."""
+        """Release the lock. Its file is removed first, so a waiting process creates a new one."""
         if self._name:
             with contextlib.suppress(OSError):
                 os.unlink(self._name, dir_fd=self._place.folder)
@@ -207,7 +207,7 @@ def _folder_writable() -> Iterator[None]:
         yield
     except PermissionError as error:
         raise StoreError(
-            "the folder of an mbox cannot be written to, so it cannot be locked:"
-            " the server must be in the group that may, often `mail`",
+            "the folder of an mbox is not writable, so the mbox cannot be locked;"
+            " add the server to the group of the folder, often `mail`",
             permanent=True,
         ) from error

@@ -74,7 +74,7 @@ class MboxMaildrop:
         return DISK.run(str(self._place.path), work, close_now)
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages, wherever they are now. Raises BusyError, StoreError: none is removed.
+        """Remove messages, at any position. Raises BusyError, StoreError: none is removed.
 
         Raises PartialRemovalError: some are, on a full disk.
         """
@@ -100,7 +100,7 @@ class MboxMaildrop:
     def _entry(self, index: int) -> tuple[int, MboxEntry]:
         entry = self._entries[index]
         if self._file is None or entry is None:
-            raise MessageGoneError("another program took the message away")
+            raise MessageGoneError("another program removed the message")
         return self._file, entry
 
     def _read_or_find(self, index: int) -> Body:
@@ -110,7 +110,7 @@ class MboxMaildrop:
                 self._find_again()
                 body = self.read_blocking(index)
             if body is None:
-                raise StoreError("another program changes the mbox without its locks")
+                raise StoreError("another program changes the mbox without locking it")
             return body
 
     def read_blocking(self, index: int) -> Body | None:
@@ -129,7 +129,7 @@ class MboxMaildrop:
         self._learn(None)
         file = self._place.open()
         if file is None:
-            raise MessageGoneError("another program took the mbox away")
+            raise MessageGoneError("another program removed the mbox")
         try:
             snapshot = self._look(file)
         except BaseException:
@@ -180,7 +180,7 @@ class MboxMaildrop:
                 break
             now = refresh(file, None)
         else:
-            raise StoreError("another program changes the mbox without its locks")
+            raise StoreError("another program changes the mbox without locking it")
         self._learn(None)
         if removed:
             try:
@@ -193,8 +193,8 @@ class MboxMaildrop:
     def _places(self, now: MboxSnapshot, indexes: Sequence[int]) -> set[int]:
         """Return where messages are now.
 
-        Of equal copies nobody can tell which one another program took. As many as it took are left,
-        so that none goes which was not marked.
+        Which of several equal copies another program removed is unknown. As many as it removed are
+        left, so that no unmarked one is lost.
         """
         here = [uid for uid, entry in zip(self._uids, self._entries, strict=True) if entry]
         taken = Counter(map(_digest, here))

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _READ_ONLY = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-_WITHOUT_TRACE = getattr(os, "O_NOATIME", 0)  # so that who looks for unread mail is not misled
+_WITHOUT_TRACE = getattr(
+    os, "O_NOATIME", 0
+)  # so that programs that check for unread mail are not misled
 
 
 class FolderMissingError(OSError):
@@ -70,7 +72,7 @@ class MboxPaths:
         return f".{self.name}.restante.move.new"
 
     def open(self, *, to_write: bool = False) -> int | None:
-        """Open the mbox to lock it and to read it, or `to_write` it; None where there is none.
+        """Open the mbox to lock and read it, or `to_write` it; None if it does not exist.
 
         Raises OSError. Raises StoreError: it is a link, or no file, or has a second name.
         """
@@ -101,7 +103,7 @@ class MboxPaths:
             return os.open(self.name, flags, dir_fd=self.folder)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
-                raise StoreError("the mbox is a link or no file", permanent=True) from error
+                raise StoreError("the mbox is a link or not a file", permanent=True) from error
             raise
 
 
@@ -132,8 +134,8 @@ def same_file(folder: int, name: str, file: int) -> bool:
 
 
 def check(status: os.stat_result) -> None:
-    """Refuse what is no mbox of one name. Raises StoreError."""
+    """Reject a file that is not an mbox with one name. Raises StoreError."""
     if not stat.S_ISREG(status.st_mode):
-        raise StoreError("the mbox is no file", permanent=True)
+        raise StoreError("the mbox is not a file", permanent=True)
     if status.st_nlink > 1:
-        raise StoreError("the mbox has a second name, a hard link: remove one", permanent=True)
+        raise StoreError("the mbox has a second name (a hard link); remove one", permanent=True)

@@ -3,7 +3,7 @@
 Written here is mboxrd: ">" goes before every line of any number of ">" and "From ", so that it can
 be taken off again. Others write ">" before "From " alone (mboxo) or nothing (mboxcl2). What is in
 the file does not say which. So one ">" is taken off each such line, unless the message also has a
-line that begins with "From ": then nobody has quoted it, and it stays as it is.
+line that begins with "From ": then the writer does not quote, and it stays as it is.
 """
 
 from __future__ import annotations

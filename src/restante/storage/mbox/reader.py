@@ -38,7 +38,7 @@ class MboxChunks:
         for number, digest in enumerate(self._entry.pieces):
             chunk = await self._chunk(number)
             if piece_digest(chunk) != digest:
-                text = "another program wrote the mbox anew while a message was read"
+                text = "another program rewrote the mbox while a message was read"
                 raise StoreError(text, path=str(self._path))
             if number == 0 and not self._entry.has_fields:
                 chunk = status_fields.without_added(chunk, CHUNK)

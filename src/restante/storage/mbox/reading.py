@@ -6,7 +6,7 @@ import os
 
 
 def pread_exactly(file: int, octets: int, place: int) -> bytes:
-    """Return so many octets from a place, fewer only at the file's end. Raises OSError.
+    """Return a number of octets from a position, fewer only at the file's end. Raises OSError.
 
     The system may return fewer than there are, and what was asked for decides where a message ends.
     """

@@ -45,7 +45,7 @@ def _shrink(place: MboxPaths, file: int, now: MboxSnapshot, removed: set[int]) -
     left = [index for index in range(len(now.entries)) if index not in removed]
     room = sum(now.entries[index].next - now.entries[index].start for index in left)
     full = StoreError(
-        f"the disk is full, and these messages cannot be removed without room: free {room} octets"
+        f"the disk is full, and removing these messages requires space; free {room} octets"
     )
     if any(_own_line(now, index) for index in left):
         raise full
@@ -86,8 +86,8 @@ def _make_alike(new: int, old: int) -> None:
         os.fchown(new, status.st_uid, status.st_gid)
     except PermissionError as error:
         raise StoreError(
-            "the mbox belongs to another user, and so would not its successor:"
-            " the server must run as root or as that user to remove mail",
+            "the mbox belongs to another user;"
+            " run the server as root or as that user to remove mail",
             permanent=True,
         ) from error
     os.fchmod(new, status.st_mode & 0o7777)
@@ -143,7 +143,7 @@ def _without_removed(
         tuple(now.contents.uids[index] for index in left),
     )
     if scanner.unique_ids(entries) != contents.uids:
-        raise StoreError("the mbox without these messages would not hold the others as they are")
+        raise StoreError("without these messages, the mbox would not preserve the others")
     return MboxSnapshot(
         FileStamp.of(status), trusted=False, entries=tuple(entries), contents=contents
     )

@@ -1,6 +1,6 @@
 """The messages of an mbox: where each begins and ends, and what it is.
 
-Whoever reads or removes one compares its digest first: others may have written the file anew.
+Readers and removals compare its digest first: other programs may have rewritten the file.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def check_start(file: int) -> None:
     """Refuse what begins with something else than a message or empty lines. Raises StoreError."""
     start = pread_exactly(file, CHUNK, 0).lstrip(b"\r\n")
     if start and not from_line.length(start):
-        raise StoreError("the file is no mbox: it does not begin with a From-line", permanent=True)
+        raise StoreError(
+            "the file is not an mbox, because it does not begin with a From-line", permanent=True
+        )
 
 
 def unique_ids(entries: Iterable[MboxEntry]) -> tuple[str, ...]:
@@ -170,7 +172,7 @@ def _time_of(file: int, place: int) -> float:
 
 
 def _text_end(file: int, text: int, following: int, *, unended: bool) -> int:
-    """Return where a text ends: an empty line before the next message is no part of it.
+    """Return where a text ends, without the empty line before the next message.
 
     Nor is, where it is `unended`, its own last line end.
     """

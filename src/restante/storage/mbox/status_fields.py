@@ -64,7 +64,7 @@ def own_fields(text: bytes) -> OwnFields:
 
 
 def header_end(text: bytes) -> int:
-    """Return where the body begins, behind the first empty line; all of it where there is none."""
+    """Return where the body begins, after the first empty line, or the end without one."""
     body = find_body(text)
     return body if body >= 0 else len(text)
 
@@ -97,10 +97,10 @@ def x_uidl(header: bytes) -> str:
 
 
 def is_internal(header: bytes) -> bool:
-    """Tell whether the first message of an mbox is an IMAP server's own, which is none."""
+    """Return whether the first message of an mbox is internal data of an IMAP server."""
     return bool(_INTERNAL.search(header) and _IMAP.search(header))
 
 
 def copy_line(number: int, *, alone: bool) -> bytes:
-    """Return the line that tells a message from others that are equal, and whether it is alone."""
+    """Return the line that distinguishes a message from equal ones, and whether it is unique."""
     return OWN + b"copy=%d%s\n" % (number, b" alone" if alone else b"")

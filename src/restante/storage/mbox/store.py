@@ -1,4 +1,4 @@
-"""All mboxes of a server: which one is whose, and who holds it."""
+"""All mboxes of a server: their owners and their locks."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class MboxStore:
             return delivery.deliver(place, file, message)
 
     def _errors(self, what: str, owner: str) -> contextlib.AbstractContextManager[None]:
-        """Turn what goes wrong into a store's error. Raises StoreError: the name is none."""
+        """Turn errors into a store's error. Raises StoreError: an invalid name."""
         return as_store_error(what, self._layout.folder(owner), beside=True)
 
     def _place(self, owner: str, undo: contextlib.ExitStack) -> MboxPaths:
@@ -235,8 +235,8 @@ class MboxStore:
             self._open_to_all.add(folder)
             self._report(
                 folder,
-                "every user of this machine may remove and replace mboxes in this folder:"
-                " run `chmod o-w` on it, or `chmod +t`",
+                "every user of this machine can remove and replace mboxes in this folder;"
+                " run `chmod o-w` or `chmod +t` on it",
             )
 
 

@@ -52,7 +52,7 @@ def _ascii(field: bytes, *, parsed: bool) -> bytes:
     text = " ".join(value.decode(errors="replace").split())
     try:
         written = write_field(name, text) if parsed else _encode_q(text)
-    except Exception:  # noqa: BLE001  # email's parsers fail in many ways on what is no mail
+    except Exception:  # noqa: BLE001  # email's parsers fail in many ways on invalid mail
         written = _encode_q(text)
     return name + b": " + written.encode() + b"\r\n"
 
@@ -80,7 +80,7 @@ def _addresses(text: str) -> str:
 def _address(text: str) -> str:
     try:
         [(name, address)] = getaddresses([text]) if len(text) <= LONGEST_PART else []
-    except ValueError:  # it is no one address
+    except ValueError:  # not a single address
         return _encode_q(text)
     if not address.isascii():
         return f"{_phrase(name or 'Internationalized address')} removed:;"
@@ -104,7 +104,7 @@ def _parameters(name: str, text: str) -> str:
 
 
 def _words(text: str, taken: int) -> str:
-    """Return a text as encoded words, on lines of which the first has so many characters taken."""
+    """Return a text as encoded words, on lines; `taken` characters of the first are used."""
     if text.isascii():
         return text
     try:

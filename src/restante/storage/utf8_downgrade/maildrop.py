@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from restante.protocol.server.needs import Body, Chunks
     from restante.storage.interfaces import LockedMaildrop
 
-LONGEST_HEADER = 1024 * 1024  # octets; who has a longer one in UTF-8 is refused
+LONGEST_HEADER = 1024 * 1024  # octets; a longer header in UTF-8 is rejected
 QUICK = 16 * 1024  # octets of a header that take no thread of their own
 MOST_REMEMBERED = 100_000  # messages
 MOST_OCTETS = 16 * 1024 * 1024  # of all stand-ins that are remembered
@@ -46,7 +46,7 @@ class DowngradeCache:
     """
 
     def __init__(self, most_octets: int = MOST_OCTETS) -> None:
-        """Prepare to keep headers of so many octets in all."""
+        """Create a cache of headers with a limit of octets in total."""
         self._most_octets = most_octets
         self._known: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
         self.octets = 0  # of their headers
@@ -211,6 +211,6 @@ async def _header(maildrop: LockedMaildrop, index: int) -> bytes:
 
 
 def _header_length(stored: bytes) -> int:
-    """Return the octets up to the end of the first empty line, or all where there is none."""
+    """Return the octets up to the end of the first empty line, or all without one."""
     body = find_body(stored)
     return body if body >= 0 else len(stored)
