@@ -37,6 +37,11 @@ HINTS: Mapping[type[BaseException | None], str] = {
 """What to do about a file of accounts that cannot be read, by why."""
 
 
+def build_layout(config: Config) -> Layout:
+    """Return where the maildrops are."""
+    return Layout(config.mail.folder, config.mail.layout)
+
+
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     """Return the store of all maildrops."""
     folder = config.mail.folder
@@ -49,7 +54,7 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     def note_skipped(user: str, reason: str) -> None:
         log.warning("not_expired", user=user, reason=reason)
 
-    layout = Layout(folder, config.mail.layout)
+    layout = build_layout(config)
     unique_ids = config.mail.unique_ids
     if config.mail.format == "maildir":
         from restante.storage.maildir import MaildirStore
@@ -101,7 +106,7 @@ def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> Fil
     def note_skipped(user: str, reason: str) -> None:
         log.warning("not_expired", user=user, reason=reason)
 
-    layout = Layout(config.mail.folder, config.mail.layout)
+    layout = build_layout(config)
 
     def mail_of(name: str) -> Path | None:
         with contextlib.suppress(StoreError):
@@ -150,7 +155,7 @@ def build_recipients(config: Config, accounts: Authenticator) -> Recipients:
 
     kind = config.delivery.recipients
     if kind == "folders" or (kind == "auto" and config.accounts.pam):
-        return FolderRecipients(Layout(config.mail.folder, config.mail.layout))
+        return FolderRecipients(build_layout(config))
     return AccountRecipients(cast("AccountDirectory", accounts))
 
 

@@ -2,6 +2,5 @@
 
 `account` parses ACCOUNT, with `account_file` (names of the user's own) and `connection` (TLS, time
 limits, ...). `password` finds the password, `maildrop` opens the account, `confirmation` asks about
-servers of other domains, `server` has the options of `serve` and `deliver`, and `delivery` builds
-what they share.
+servers of other domains, and `server` has the options of `serve` and `deliver`.
 """
