@@ -200,7 +200,7 @@ def test_a_developer_sends_to_the_demo_and_reads(demo: tuple[Served, int]) -> No
     assert got[2].startswith(b"Received: from ")
     assert got[3].endswith(b" with ESMTP;")  # RFC 3848
     assert got[-4:] == [b"Subject: a", b"", b".hello", b""]
-    wait_until(lambda: f"by SMTP at 127.0.0.1:{port}" in served.log.read_text())
+    wait_until(lambda: f"by SMTP to 127.0.0.1:{port}" in served.log.read_text())
 
 
 def test_curl_sends_to_the_demo(demo: tuple[Served, int], tmp_path: Path) -> None:
