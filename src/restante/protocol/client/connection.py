@@ -175,6 +175,13 @@ class ServerPeer:
             del self.unread[:end]
         return line
 
+    def _take_line(self) -> bytes:
+        """Return the next line with its LF if it is here already, else b""."""
+        end = self.unread.find(b"\n") + 1
+        line = bytes(self.unread[:end])
+        del self.unread[:end]
+        return line
+
     def connection_lost(self) -> RemoteError:
         """Return the error of a connection that ended here."""
         came = f' after "{self.excerpt(bytes(self.unread))}"' if self.unread else ""
@@ -228,7 +235,10 @@ class ServerPeer:
         Raises MalformedReplyError: it has over `most` octets or MOST_LINES lines.
         """
         lines = octets = 0
-        while (line := (yield from self.read_line()).rstrip(b"\r\n")) != b".":
+        while True:
+            line = (self._take_line() or (yield from self.read_line())).rstrip(b"\r\n")
+            if line == b".":
+                break
             if line.strip() == b".":
                 self.note_oddity(
                     "odd-list", f"the last line of {self.command} has blanks around its dot"
