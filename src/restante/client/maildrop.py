@@ -267,6 +267,9 @@ def mark(state: MaildropState, number: int) -> Dialogue[None]:
 
     It counts as marked from the command on: the server may have heard it, come a reply or not.
     """
+    # DELE counts from its sending: if the reply is lost, the server may or may not have marked the
+    # message. A client that counts from the reply would take the message for kept, and end the
+    # session by a QUIT that removes it. Only -ERR proves that it is not marked.
     operation = operations.dele(number)
     yield from _next(state)
     before = frozenset(state.marked)

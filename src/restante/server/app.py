@@ -97,6 +97,9 @@ def _run_workers(
     from restante.server.processes.supervisor import CREWS, Supervisor
     from restante.server.processes.worker import WorkerResources
 
+    # The lock before the fork: what all workers share must exist before the first of them. A lock
+    # or a table that a worker makes is its own, and two workers would each count to the limit. No
+    # thread runs before a fork either: a lock that it holds at that moment is never released.
     log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
     shared = Shared(CREWS * workers, config.limits.connections)
     inherited = WorkerResources(log=log, writer=writer, shared=shared)

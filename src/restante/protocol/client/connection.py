@@ -106,6 +106,9 @@ class ServerPeer:
 
         Behind the end of a reply of many lines it is the rest of it: not-stuffed; else desync.
         """
+        # Counting replies: POP3 has no tags, so a reply belongs to a command only by its place. One
+        # line too many shifts all later replies: the +OK of a RETR would confirm a DELE. So the
+        # client sends nothing while a line is there that no command asked for.
         came = strip_noise(bytes(self.unread))
         if self.unread and not came:
             behind = self.multiline_command or self.command

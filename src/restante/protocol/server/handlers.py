@@ -204,6 +204,9 @@ def quit_and_update(session: Session) -> Reply:
 
     This is the only place that asks for a removal.
     """
+    # Only QUIT removes: a client that loses its connection must find all its mail again, for it may
+    # not have stored what it fetched. So the state changes first, and "update failed" stands until
+    # the driver has said that the removal is durable. What happens between the two is logged so.
     session.state = State.UPDATE
     session.end = EndReason.UPDATE_FAILED
     yield CommitDeletions(tuple(sorted(session.view.marked)))

@@ -109,6 +109,9 @@ class MaildirSnapshot:
     @cached_property
     def trusted(self) -> bool:
         """Whether any change since shows in the stamp; if not, it is only good to compare with."""
+        # Snapshot trust: a folder's time has a grain, which is 2 seconds on some disks. A message
+        # that comes in the grain of the scan leaves the time as it was, and would never be listed.
+        # So a scan is trusted only if, when it began, the folders were unchanged for longer.
         return all(self.stamp.is_settled(part, self.begun) for part in ("new", "cur", "uidlist"))
 
     def names(self, folder: int) -> dict[str, int]:

@@ -100,6 +100,9 @@ def mbox_locks(place: MboxPaths, file: int) -> Iterator[None]:
 
     Raises LockedByOtherError, OSError, StoreError.
     """
+    # Dotlock order: Debian's policy (section 11.6) has the record lock first, then the dotlock. Two
+    # programs that take them in different orders wait for each other. A program that knows one lock
+    # only is kept out by that one. The holder of both may first repair what a killed program left.
     with _hold_record_lock(place, file, stays_open=False):
         with _folder_writable():
             dotlock = take_dotlock(place, file)

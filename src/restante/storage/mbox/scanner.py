@@ -155,6 +155,11 @@ def _told_end(file: int, places: list[int], at: int, body: int, octets: int) -> 
     What looks like From-lines before that must be older than the message's own: what it quotes came
     before it. Else a sender could hide the mail that comes after his by a number well guessed.
     """
+    # Content-Length belief: the field is not proof. A sender can write any number, and a program
+    # that rewrites a message can leave a wrong one. If the server believed it, one number could
+    # hide all mail that follows. If the server ignored it, a quoted From-line would split a message
+    # in two. So the field counts only if a message begins where it says, and nothing newer is
+    # swallowed.
     end = body + octets
     last = bisect.bisect_left(places, end)
     if last == len(places) or places[last] - end > 4:
