@@ -7,7 +7,6 @@ parser takes 50 ms for all rules; a look for one rule takes less than one.
 from __future__ import annotations
 
 import functools
-import pkgutil
 
 
 def is_public_suffix(domain: str) -> bool:
@@ -29,6 +28,8 @@ def is_public_suffix(domain: str) -> bool:
 @functools.cache
 def load_rules() -> str:
     """Return the list: a rule a line, with letters beyond ASCII as people read them."""
+    import pkgutil
+
     data = pkgutil.get_data("publicsuffixlist", "public_suffix_list.dat")
     assert data is not None
     return f"\n{data.decode()}\n"
