@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from restante.auth import login_cache, password_hashing
+from restante.auth import password_hashing
 from restante.auth.file import FileAuthenticator
 from restante.auth.interfaces import CredentialsError
 from restante.auth.login_cache import LoginCache
@@ -87,10 +87,9 @@ def test_what_is_kept_shows_no_password() -> None:
     assert "secret" not in repr(vars(remembered))
 
 
-def test_many_logins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_logins() -> None:
     """So many logins are cached, and the one that was added longest ago goes first."""
-    monkeypatch.setattr(login_cache, "MOST", 3)
-    cache = LoginCache(60)
+    cache = LoginCache(60, most=3)
     for user in ("ann", "bob", "eve", "ann", "sue"):
         cache.add(user, RIGHT)
     assert [user for user in ("ann", "bob", "eve", "sue") if cache.check(user, RIGHT)] == [

@@ -12,7 +12,7 @@ import pytest
 from restante.auth.file import FileAuthenticator
 from restante.auth.interfaces import UnavailableError
 from restante.auth.passwd_entry import PasswdEntry
-from restante.server import event_log, expiry
+from restante.server import event_log
 from restante.server.expiry import MailExpiry
 from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
 from support.thread import PATIENCE
@@ -53,7 +53,7 @@ def held(
 ) -> tuple[MailExpiry, str]:
     """Let it run until the log satisfies; return it, and what it logged."""
     log, writer = event_log.configure_log("text", lines := io.StringIO())
-    made = MailExpiry(mail, cast(FileAuthenticator, accounts or Accounts()), 7, log)
+    made = MailExpiry(mail, cast(FileAuthenticator, accounts or Accounts()), 7, log, pause=0.01)
 
     async def run() -> None:
         task = asyncio.ensure_future(made.run())
@@ -101,11 +101,8 @@ def test_what_went_before_a_removal_failed_is_told_too() -> None:
     ("error", "line"),
     [(RuntimeError("a detail"), "a detail"), (UnavailableError("no file"), "event=trouble")],
 )
-def test_a_round_that_fails_is_told_and_the_next_one_comes(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, line: str
-) -> None:
+def test_a_round_that_fails_is_told_and_the_next_one_comes(error: Exception, line: str) -> None:
     """known-bug/exception-text."""
-    monkeypatch.setattr(expiry, "ROUND", 0.01)
     made, log = held(Mail(), lambda log: "user=cy" in log, Accounts(error))
     assert line in log
     assert made.complete

@@ -24,7 +24,11 @@ MOST = 100_000  # logins; then the oldest is forgotten
 class LoginCache:
     """Proofs by name, each for `seconds` after the password was hashed and found right."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float, clock: Callable[[], float] = time.monotonic, most: int = MOST
+    ) -> None:
+        """Keep at most `most` logins."""
+        self._most = most
         self._seconds = seconds
         self._clock = clock
         self._key = secrets.token_bytes(32)
@@ -43,7 +47,7 @@ class LoginCache:
             return
         self._proofs.pop(user, None)
         self._proofs[user] = (self._digest(user, password), self._clock() + self._seconds)
-        if len(self._proofs) > MOST:
+        if len(self._proofs) > self._most:
             del self._proofs[next(iter(self._proofs))]
 
     def clear(self) -> None:

@@ -28,7 +28,11 @@ class MailExpiry:
         accounts: FileAuthenticator,
         days: int | None,
         log: FilteringBoundLogger,
+        *,
+        pause: float = ROUND,
     ) -> None:
+        """`pause`: seconds between two looks."""
+        self._pause = pause
         self._store = store
         self._accounts = accounts
         self._days = days
@@ -48,7 +52,7 @@ class MailExpiry:
                 await self._remove()
             except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="old mail is left until the next round")
-            await asyncio.sleep(ROUND)
+            await asyncio.sleep(self._pause)
 
     async def _remove(self) -> None:
         async for user, removed in self.expire_all(dry_run=False):

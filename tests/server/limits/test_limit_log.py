@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from restante.server import event_log, system
-from restante.server.limits import failures, shared_limits
 from restante.server.limits.counters import AddressLimit, CountLimit
+from restante.server.limits.failures import Failures
 from restante.server.limits.limit_log import EVERY, LimitLog
 from restante.server.limits.server_limits import MOST_LINGERING, ServerLimits
 from restante.server.limits.shared_limits import Shared
-from restante.server.limits.throttle import Throttle
+from restante.server.limits.throttle import Tables, Throttle
 from support.clocked_server import clocked
 from support.live import PATIENCE, Client, wait_until
 from support.process import POP3, free_port, wait_for_port
@@ -49,11 +49,11 @@ def test_many_turned_away() -> None:
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool) -> None:
+def test_full_table_of_failures(*, shared: bool) -> None:
     """Where failures are forgotten before their time, the log says so."""
-    monkeypatch.setattr(failures, "MOST", 8)
-    monkeypatch.setattr(shared_limits, "NOTES", 8)
-    throttle = Shared(1, 1).throttle(count_loopback=False) if shared else Throttle()
+    tables = Tables(failed=Failures(8), tried=Failures(8))
+    everybody = Shared(1, 1, notes=8)
+    throttle = everybody.throttle(count_loopback=False) if shared else Throttle(tables=tables)
     with clocked(limits=ServerLimits(throttle=throttle)) as server:
         for number in range(8):
             server.service.limits.throttle.note_failure("192.0.2.1", f"user{number}")
@@ -63,10 +63,9 @@ def test_full_table_of_failures(monkeypatch: pytest.MonkeyPatch, *, shared: bool
 
 
 @pytest.mark.parametrize("counted", ["addresses", "users", "guesses", "logins"])
-def test_full_table_of_counters(monkeypatch: pytest.MonkeyPatch, counted: str) -> None:
+def test_full_table_of_counters(counted: str) -> None:
     """If a table of the workers has no room, the client is served, and the log says so once."""
-    monkeypatch.setattr(shared_limits, "NOTES", 8)
-    shared = Shared(1, 1)
+    shared = Shared(1, 1, notes=8)
     limits = ServerLimits(
         addresses=AddressLimit(shared.addresses(1)),
         users=shared.users(1),

@@ -13,7 +13,7 @@ from restante.auth import scram
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
 from restante.server.error_replies import GuessesError
-from restante.server.limits import failures, throttle
+from restante.server.limits import throttle
 from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.networks import client_network
@@ -218,9 +218,8 @@ def test_failures_are_forgotten_after_a_while(guesser: Guesser) -> None:
     assert guesser.all_at_once("right") == [0]
 
 
-def test_never_too_many_failures_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "MOST", 10)
-    tables = Tables()
+def test_never_too_many_failures_are_remembered() -> None:
+    tables = Tables(failed=Failures(10), tried=Failures(10))
     guesses = Throttle(tables=tables)
     for number in range(50):
         guesses.note_failure("192.0.2.1", f"user{number}", b"%d" % number)

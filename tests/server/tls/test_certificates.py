@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import ssl
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,7 @@ def served(certificates: Certificates, name: str = "localhost") -> bytes:
     return ssl.DER_cert_to_PEM_cert(der).encode()
 
 
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look at the files at each connection."""
-    monkeypatch.setattr("restante.server.tls.certificates.CHECK_EVERY", 0)
+checked = partial(Certificates, check_every=0)  # its files are looked at for each connection
 
 
 @pytest.fixture
@@ -80,7 +78,7 @@ class Unreadable:
 def test_a_key_that_could_not_be_read_for_a_moment_is_loaded_later(
     pair: CertificateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unreadable, certificates = Unreadable(monkeypatch), Certificates([pair])
+    unreadable, certificates = Unreadable(monkeypatch), checked([pair])
     old, new = served(certificates), write(pair, "localhost")
     unreadable.now = True
     assert [served(certificates) for _ in range(3)] == [old] * 3
@@ -92,7 +90,7 @@ def test_files_are_loaded_again_though_size_and_time_are_the_old_ones(
     pair: CertificateFiles,
 ) -> None:
     """As rsync with --inplace and --times leaves them."""
-    certificates = Certificates([pair])
+    certificates = checked([pair])
     old = pair.certificate.read_bytes()
     before = {file: file.stat() for file in (pair.certificate, pair.key)}
     while len(new := write(pair, "localhost")) != len(old):
@@ -108,7 +106,7 @@ def test_a_pair_that_is_broken_keeps_no_other_from_being_renewed(
 ) -> None:
     other = CertificateFiles(tmp_path / "other.pem", tmp_path / "other.key")
     kept = write(other, "other.example.com")
-    certificates = Certificates([pair, other])
+    certificates = checked([pair, other])
     other.key.unlink()
     new = write(pair, "localhost")
     assert served(certificates) == new
@@ -120,7 +118,7 @@ def test_an_authority_of_clients_that_changed_is_loaded(
 ) -> None:
     authority = tmp_path / "ca.pem"
     authority.write_bytes(self_signed.create_self_signed(("first",)).certificate)
-    certificates = Certificates([pair], client_ca=authority)
+    certificates = checked([pair], client_ca=authority)
     authority.write_bytes(second := self_signed.create_self_signed(("second",)).certificate)
     assert certificates.context().get_ca_certs(binary_form=True) == [
         ssl.PEM_cert_to_DER_cert(second.decode())
@@ -128,7 +126,7 @@ def test_an_authority_of_clients_that_changed_is_loaded(
 
 
 def test_a_reload_loads_what_has_not_changed(pair: CertificateFiles) -> None:
-    certificates = Certificates([pair])
+    certificates = checked([pair])
     before = certificates.context()
     assert certificates.context() is before
     certificates.reload()
@@ -140,7 +138,7 @@ def test_a_reload_that_fails_says_so_and_changes_nothing(
 ) -> None:
     other = CertificateFiles(tmp_path / "other.pem", tmp_path / "other.key")
     write(other, "other.example.com")
-    certificates = Certificates([pair, other])
+    certificates = checked([pair, other])
     before = certificates.context()
     other.key.unlink()
     with pytest.raises(CertificateError, match=r"other\.key: No such file"):
@@ -152,7 +150,7 @@ def test_a_connection_that_began_before_a_reload_is_bound_to_its_own_certificate
     pair: CertificateFiles,
 ) -> None:
     """RFC 5929 section 4: SCRAM with a channel binding must not fail for it."""
-    certificates = Certificates([pair])
+    certificates = checked([pair])
     context = certificates.context()
     binding = certificates.end_point_binding(context)
     write(pair, "localhost")
@@ -163,7 +161,7 @@ def test_a_connection_that_began_before_a_reload_is_bound_to_its_own_certificate
 
 def test_tickets_end_with_their_certificate(pair: CertificateFiles) -> None:
     """A client that resumes would be bound to a certificate that the server no longer has."""
-    certificates = Certificates([pair])
+    certificates = checked([pair])
     begun = shake_hands(certificates).session
     assert begun is not None
     assert shake_hands(certificates, begun=begun).session_reused

@@ -163,11 +163,10 @@ def test_names_come_first(tmp_path: Path) -> None:
         shaken(certificates, client("ECDHE+aECDSA+AESGCM"))
 
 
-def test_both_kinds_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_kinds_are_renewed(tmp_path: Path) -> None:
     """A renewed certificate of one kind is sent, with its own channel binding."""
-    monkeypatch.setattr("restante.server.tls.certificates.CHECK_EVERY", 0)
     pairs = [write(tmp_path, kind, kind) for kind in ("rsa", "ecdsa")]
-    certificates = Certificates(pairs)
+    certificates = Certificates(pairs, check_every=0)
     old, _ = shaken(certificates, client("ECDHE+aECDSA+AESGCM"))
     write(tmp_path, "ecdsa", "ecdsa")
     new, layer = shaken(certificates, client("ECDHE+aECDSA+AESGCM"))

@@ -220,10 +220,10 @@ def test_the_certificate_is_chosen_by_the_name_that_the_client_asks_for(tmp_path
 
 
 def test_a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
-    tmp_path: Path, known: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, known: CertificateFiles
 ) -> None:
-    monkeypatch.setattr("restante.server.tls.certificates.CHECK_EVERY", 0)
-    endpoint = ListenerPolicy(certificates=Certificates([known]), implicit_tls=True)
+    certificates = Certificates([known], check_every=0)
+    endpoint = ListenerPolicy(certificates=certificates, implicit_tls=True)
     old, new = trusting(known), self_signed.create_self_signed(("localhost",))
     with serving(endpoint=endpoint) as live:
         with connect(live, old) as client:

@@ -31,7 +31,9 @@ class FailureTable(Protocol):
 class Failures:
     """A table of failures in this process; where it is full the oldest are forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MOST) -> None:
+        """Remember at most `most` names."""
+        self._most = most
         self._notes: dict[str, Note] = {}  # the latest one is the last
         self._latest = 0.0
 
@@ -48,8 +50,8 @@ class Failures:
         number, last = self._notes.pop(name, (0, 0.0))
         self._notes[name] = (number + 1 if last >= since else 1), time
         self._latest = time
-        full = len(self._notes) > MOST and next(iter(self._notes.values()))[1] >= since
-        while len(self._notes) > MOST or next(iter(self._notes.values()))[1] < since:
+        full = len(self._notes) > self._most and next(iter(self._notes.values()))[1] >= since
+        while len(self._notes) > self._most or next(iter(self._notes.values()))[1] < since:
             del self._notes[next(iter(self._notes))]
         return full
 

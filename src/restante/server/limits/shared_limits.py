@@ -73,15 +73,16 @@ class Shared:
     At most this many processes may have it at once, each with its own column.
     """
 
-    def __init__(self, columns: int, connections: int) -> None:
+    def __init__(self, columns: int, connections: int, notes: int = NOTES) -> None:
+        """`notes`: how many failures, and logins, are remembered at once."""
         self._everyone = SharedCounters(1, columns)
         self._addresses = SharedCounters(connections * ROOM, columns)
         self._users = SharedCounters(connections * ROOM, columns)
         self._guesses = SharedCounters(connections * ROOM, columns)
-        self._failed = SharedTimestamps(NOTES)
-        self._tried = SharedTimestamps(NOTES)
+        self._failed = SharedTimestamps(notes)
+        self._tried = SharedTimestamps(notes)
         self._key = secrets.token_bytes(32)
-        self._logins = SharedTimestamps(NOTES)
+        self._logins = SharedTimestamps(notes)
 
     def take(self, column: int) -> None:
         """Count in this column from now on, in a process that was just forked."""

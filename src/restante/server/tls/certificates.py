@@ -40,8 +40,11 @@ class Certificates:
         profile: Profile = "modern",
         client_ca: Path | None = None,
         log: CertificateLog | None = None,
+        *,
+        check_every: float = CHECK_EVERY,
     ) -> None:
         self._pairs = pairs
+        self._check_every = check_every
         self._profile = profile
         self._client_ca = client_ca
         self._log = log
@@ -64,7 +67,7 @@ class Certificates:
 
     def context(self) -> ssl.SSLContext:
         """Return the context for a new connection; its callback chooses by the name asked for."""
-        if time.monotonic() - self._looked_at >= CHECK_EVERY:
+        if time.monotonic() - self._looked_at >= self._check_every:
             self.reload_changed()
         return self._loaded[0].context
 
