@@ -46,6 +46,12 @@ class Loop(asyncio.SelectorEventLoop):
             self.call_soon(self.stop)
             self.run_forever()
 
+    def skip(self) -> None:
+        """Let time pass until the next timer is due."""
+        timers: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        self.now = max(self.now, min(t.when() for t in timers if not t.cancelled()))
+        self.turn()
+
     def advance(self, seconds: float, step: float = 1) -> None:
         """Let time pass, step by step."""
         ends = self.now + seconds
