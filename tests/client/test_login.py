@@ -73,8 +73,11 @@ def test_a_server_that_fails_to_prove_itself_gets_no_password(
     assert not any(line.startswith(SPOKEN) for line in server.heard)
 
 
-def test_a_server_that_would_have_us_count_for_minutes_is_left_at_once() -> None:
-    """RFC 7677 section 4 names the least number of iterations; scramp takes 10 million at most."""
+def test_too_many_iterations() -> None:
+    """A server that requires millions of iterations is left at once.
+
+    RFC 7677 section 4 names the least number of iterations; scramp takes 10 million at most.
+    """
     lie = FalseScram(first=lambda said: re.sub(rb"i=\d+", b"i=2000000000", said))
     with broken(lie) as server, pytest.raises(SecurityError, match="must not be > 10000000"):
         blocking.connect(url(server.port), "hunter22")
@@ -97,10 +100,11 @@ def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
 @pytest.mark.parametrize(
     ("offered", "flag"), [("SCRAM-SHA-256", b"y,,"), ("SCRAM-SHA-256 SCRAM-SHA-256-PLUS", b"n,,")]
 )
-def test_a_server_that_offers_no_binding_hears_that_one_was_possible(
-    offered: str, flag: bytes
-) -> None:
-    """RFC 5802 section 6: so it finds out who took its offer out."""
+def test_possible_binding(offered: str, flag: bytes) -> None:
+    """A server that offers no binding hears that one was possible.
+
+    RFC 5802 section 6: so it finds out who took its offer out.
+    """
     replies = FalseScram(others={"CAPA": f"+OK\r\nSASL {offered}\r\n.\r\n".encode()})
     context = trusting()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -157,7 +161,8 @@ def failing(port: int, **options: Any) -> RemoteError:
     return caught.value
 
 
-def test_a_failed_proof_is_told_even_where_the_server_falls_silent() -> None:
+def test_failed_proof_then_silence() -> None:
+    """A failed proof is reported even if the server falls silent."""
     with broken(FalseScram(**LIES["no signature"], others={"*": SILENCE})) as server:
         assert failing(server.port, reply_seconds=5).id == "auth-unproven"
 
@@ -187,10 +192,11 @@ unprepared = pytest.mark.parametrize(("user", "password"), UNPREPARED)
 
 
 @unprepared
-def test_what_saslprep_does_not_take_goes_by_user_and_pass_as_it_was_typed(
-    user: str, password: str
-) -> None:
-    """RFC 4013 section 2: SCRAM cannot carry it; USER and PASS are octets."""
+def test_no_saslprep_by_user_and_pass(user: str, password: str) -> None:
+    """A password that SASLprep rejects is sent by USER and PASS as it was typed.
+
+    RFC 4013 section 2: SCRAM cannot carry it; USER and PASS are octets.
+    """
     with broken(FalseScram()) as server, blocking.connect(url(server.port, user), password) as drop:
         assert drop.session.mechanism == "USER"
         assert drop.session.tried == ["USER"]
@@ -199,9 +205,8 @@ def test_what_saslprep_does_not_take_goes_by_user_and_pass_as_it_was_typed(
 
 
 @unprepared
-def test_what_saslprep_does_not_take_goes_by_a_digest_where_it_must_not_be_said(
-    user: str, password: str
-) -> None:
+def test_no_saslprep_by_digest(user: str, password: str) -> None:
+    """Without TLS, a password that SASLprep rejects is sent by a digest."""
     capa = b"+OK\r\nUSER\r\nSASL SCRAM-SHA-256 PLAIN CRAM-MD5\r\n.\r\n"
     with broken({"CAPA": capa, "AUTH": b"-ERR that will do\r\n"}) as server:
         target = Target("mail.example.com", server.port, "none", user)
@@ -217,9 +222,8 @@ def test_check_logs_in_with_what_saslprep_does_not_take(user: str, password: str
 
 
 @unprepared
-def test_a_mechanism_that_was_asked_for_and_cannot_take_it_is_named(
-    user: str, password: str
-) -> None:
+def test_chosen_mechanism_without_saslprep(user: str, password: str) -> None:
+    """The error names the chosen mechanism that cannot carry the password."""
     with broken(FalseScram(others={"AUTH PLAIN": b"-ERR no\r\n"})) as server:
         with pytest.raises(LocalError, match="SCRAM-SHA-256: SASLprep rejects"):
             blocking.connect(url(server.port, user), password, mechanisms=("SCRAM-SHA-256",))
@@ -268,10 +272,13 @@ def test_a_first_response_is_no_proof_either() -> None:
 
 
 @pytest.mark.parametrize("mechanism", ["SCRAM-SHA-256", "CRAM-MD5"])
-def test_a_password_too_long_for_pass_is_proved_where_nothing_else_is_offered(
+def test_long_password_by_mechanism(
     mechanism: str,
 ) -> None:
-    """RFC 2449 section 4: a command has 255 octets at most."""
+    """A password too long for PASS is used with another mechanism.
+
+    RFC 2449 section 4: a command has 255 octets at most.
+    """
     capa = f"+OK\r\nUSER\r\nSASL {mechanism}\r\n.\r\n".encode()
     with broken({"CAPA": capa, "AUTH": b"-ERR not this one\r\n"}) as server:
         with pytest.raises(RemoteError, match="not this one"):
@@ -279,7 +286,8 @@ def test_a_password_too_long_for_pass_is_proved_where_nothing_else_is_offered(
     assert server.heard == ["CAPA", f"AUTH {mechanism}"]
 
 
-def test_a_password_too_long_for_pass_is_refused_where_only_that_is_offered() -> None:
+def test_long_password_by_pass() -> None:
+    """A password too long for PASS is rejected if only PASS is offered."""
     with broken() as server, pytest.raises(LocalError, match="PASS with 307 octets"):
         blocking.connect(url(server.port), "x" * 300)
     assert server.heard == ["CAPA"]

@@ -69,10 +69,11 @@ def starting(known: CertificateFiles) -> Iterator[Live]:
         yield live
 
 
-def test_with_implicit_tls_the_handshake_comes_first_and_then_the_greeting(
-    live: Live, known: CertificateFiles
-) -> None:
-    """rfc8314-s3.2/port-995, rfc8314-s4/log-tls: the log names the version and the cipher."""
+def test_implicit_tls(live: Live, known: CertificateFiles) -> None:
+    """The handshake comes before the greeting.
+
+    rfc8314-s3.2/port-995, rfc8314-s4/log-tls: the log names the version and the cipher.
+    """
     with connect(live, trusting(known)) as client:
         client.log_in("ann", "secret")
         assert client.say("RETR 1") == b"+OK 1000016 octets\r\n"
@@ -111,19 +112,21 @@ def test_what_came_in_clear_behind_stls_is_thrown_away(
         assert client.say("PASS secret") == b"-ERR Send USER first.\r\n"
 
 
-def test_a_client_that_does_not_begin_tls_is_hung_up_on_and_told_of_in_the_log(
+def test_no_handshake(
     live: Live,
 ) -> None:
+    """A client that sends no handshake is disconnected, and the log says so."""
     with live.connect() as client:
         client.send(b"USER ann\r\n")
         client.read_all()
     live.wait_for_log('problem="no TLS: ', "tls= octets_in=10", 'end="no TLS"')
 
 
-def test_a_handshake_that_failed_has_no_version_and_no_cipher_in_the_log(
-    live: Live, known: CertificateFiles
-) -> None:
-    """A client that does not know the issuer has agreed upon a cipher by then."""
+def test_failed_handshake_in_the_log(live: Live, known: CertificateFiles) -> None:
+    """A failed handshake has no version and no cipher in the log.
+
+    A client that does not know the issuer has agreed upon a cipher by then.
+    """
     with live.connect() as client, pytest.raises(ssl.SSLCertVerificationError):
         go_over_to_tls(client, ssl.create_default_context())
     live.wait_for_log("unknown ca", 'end="no TLS"')
@@ -179,8 +182,11 @@ def test_a_half_closed_client_still_gets_its_replies(live: Live, known: Certific
     live.wait_for_log("deleted=1", "end=quit")
 
 
-def test_old_versions_are_refused_and_the_log_says_who_offers_them(live: Live) -> None:
-    """rfc8314-s4/tls-1-2, rfc2595-s2.5/check-handshake, rfc2595-s9/weak-ciphers."""
+def test_old_versions(live: Live) -> None:
+    """Old versions are rejected, and the log names the client.
+
+    rfc8314-s4/tls-1-2, rfc2595-s2.5/check-handshake, rfc2595-s9/weak-ciphers.
+    """
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -207,7 +213,8 @@ def test_the_legacy_profile_lets_old_clients_in(known: CertificateFiles) -> None
         assert client.socket.version() == "TLSv1"
 
 
-def test_the_certificate_is_chosen_by_the_name_that_the_client_asks_for(tmp_path: Path) -> None:
+def test_server_name(tmp_path: Path) -> None:
+    """The name that the client requests chooses the certificate."""
     pairs = [pair(tmp_path, name) for name in ("localhost", "mail.example.com", "*.example.org")]
     endpoint = ListenerPolicy(certificates=Certificates(pairs), implicit_tls=True)
     context = trusting(*pairs)
@@ -219,9 +226,8 @@ def test_the_certificate_is_chosen_by_the_name_that_the_client_asks_for(tmp_path
             connect(live, context, "pop.example.net")
 
 
-def test_a_new_certificate_is_taken_without_a_restart_and_a_broken_one_is_not(
-    tmp_path: Path, known: CertificateFiles
-) -> None:
+def test_renewed_certificate(tmp_path: Path, known: CertificateFiles) -> None:
+    """A new certificate is used without a restart, and a broken one is not."""
     certificates = Certificates([known], check_every=0)
     endpoint = ListenerPolicy(certificates=certificates, implicit_tls=True)
     old, new = trusting(known), self_signed.create_self_signed(("localhost",))
@@ -315,10 +321,11 @@ def log_in_by_scram(client: Client, scram: scramp.ScramClient) -> bytes:
     return client.say("")
 
 
-def test_a_client_certificate_logs_in_by_external_and_no_other_does(
-    tmp_path: Path, known: CertificateFiles
-) -> None:
-    """rfc2595-s4/stls: it is still AUTHORIZATION with a certificate."""
+def test_external(tmp_path: Path, known: CertificateFiles) -> None:
+    """Only a verified client certificate logs in by EXTERNAL.
+
+    rfc2595-s4/stls: it is still AUTHORIZATION with a certificate.
+    """
     anns, strangers = pair(tmp_path, "ann"), pair(tmp_path, "stranger")
     endpoint = ListenerPolicy(
         certificates=Certificates([known], client_ca=anns.certificate), implicit_tls=True
@@ -360,9 +367,10 @@ def test_idle_tls_connections_are_ended_by_a_stop_without_delay(known: Certifica
         assert time.monotonic() - begun < PATIENCE
 
 
-def test_a_client_that_was_refused_in_clear_and_then_began_tls_is_no_login_refused(
+def test_refused_in_clear_then_tls(
     known: CertificateFiles,
 ) -> None:
+    """A client that starts TLS after a rejected password has no login_refused in the log."""
     endpoint = ListenerPolicy(certificates=Certificates([known]), clear_text="never")
     with serving(endpoint=endpoint) as live:
         live.add("ann", "secret")

@@ -39,8 +39,11 @@ def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
     assert box.names() == ["cur/1.a:2,S"]
 
 
-def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: Box) -> None:
-    """policy/moved-files."""
+def test_vanished_message(box: Box) -> None:
+    """A vanished message is gone, and the others are still removed.
+
+    policy/moved-files.
+    """
 
     async def session() -> None:
         vanishing = box.put("new/1.a")
@@ -57,8 +60,11 @@ def test_a_message_that_vanished_is_gone_and_the_others_are_still_removed(box: B
     assert box.names() == ["new/3.c"]
 
 
-def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) -> None:
-    """rfc1939-s6/quit-removes-marked."""
+def test_vanished_message_with_a_twin(box: Box) -> None:
+    """A vanished message is not mistaken for another one of its name.
+
+    rfc1939-s6/quit-removes-marked.
+    """
 
     async def session() -> None:
         first = box.put("cur/1.a:2,S", b"one\n")
@@ -78,8 +84,10 @@ def test_a_message_that_vanished_is_not_taken_for_another_of_its_name(box: Box) 
     assert box.names() == ["cur/1.a:2,F"]
 
 
-def test_a_removal_is_not_confirmed_where_another_file_has_the_base_name(box: Box) -> None:
-    """rfc1939-s6/only-quit-removes: two files with one base name, and there was one when the
+def test_two_files_of_one_base_name(box: Box) -> None:
+    """A removal is not confirmed if another file has the base name.
+
+    rfc1939-s6/only-quit-removes: two files with one base name, and there was one when the
     session began.
     """
 
@@ -98,10 +106,11 @@ def test_a_removal_is_not_confirmed_where_another_file_has_the_base_name(box: Bo
     assert box.names() == ["cur/1.a:2,"]
 
 
-def test_a_message_that_moves_on_while_it_is_looked_for_is_removed_all_the_same(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """rfc1939-s6/only-quit-removes: a mail reader sets flags just then."""
+def test_message_moves_during_removal(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that moves during the removal is removed all the same.
+
+    rfc1939-s6/only-quit-removes: a mail reader sets flags just then.
+    """
     folder = box.folder / "cur"
     names = [f"1.a:2,{flags}" for flags in ("", "F", "FS")]
 
@@ -123,10 +132,11 @@ def test_a_message_that_moves_on_while_it_is_looked_for_is_removed_all_the_same(
     assert box.names() == []
 
 
-def test_the_folders_are_read_once_for_all_messages_that_are_gone(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Costs grow with what is asked for, not with its square."""
+def test_folders_are_read_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders are read once for all vanished messages.
+
+    Costs grow with what is asked for, not with its square.
+    """
     looks = []
 
     def counting(*arguments: Any) -> Any:
@@ -263,8 +273,11 @@ asyncio.run(hold())
 """
 
 
-def test_another_process_is_kept_out_and_a_killed_one_holds_nothing(box: Box) -> None:
-    """rfc1939-s4/exclusive-lock, known-bug/two-sessions."""
+def test_lock_between_processes(box: Box) -> None:
+    """The lock keeps out another process, and a killed one holds nothing.
+
+    rfc1939-s4/exclusive-lock, known-bug/two-sessions.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(box.root)], stdout=subprocess.PIPE
     ) as holder:
@@ -277,7 +290,8 @@ def test_another_process_is_kept_out_and_a_killed_one_holds_nothing(box: Box) ->
         assert box.uids() == []
 
 
-def test_nothing_is_missed_or_met_twice_while_files_are_moved_and_flagged(box: Box) -> None:
+def test_moves_during_a_scan(box: Box) -> None:
+    """A scan misses no message and meets none twice while files move."""
     count = 300
     for number in range(count):
         box.put(f"new/{number}.x")

@@ -72,9 +72,8 @@ def test_a_snapshot_of_what_changed_just_now_is_not_trusted(box: Box) -> None:
 
 
 @pytest.mark.parametrize("folder", ["new", "cur"])
-def test_a_delivery_a_flag_and_a_removal_are_seen_by_the_next_session(
-    box: Box, folder: str
-) -> None:
+def test_changes_are_seen(box: Box, folder: str) -> None:
+    """The next session sees a delivery, a flag and a removal."""
     box.put(f"{folder}/1.a")
     aging = settled(box)
     second = box.put(f"{folder}/2.b")
@@ -113,7 +112,8 @@ def test_folders_that_were_replaced_are_listed_anew(box: Box) -> None:
     assert box.uids() == []
 
 
-def test_a_size_that_was_corrected_stays_when_the_file_gets_a_flag(box: Box) -> None:
+def test_corrected_size_stays(box: Box) -> None:
+    """A corrected size stays when the file gets a flag."""
     file = box.put("new/1.a,W=7")
     aging = settled(box)
 
@@ -130,9 +130,8 @@ def test_a_size_that_was_corrected_stays_when_the_file_gets_a_flag(box: Box) -> 
     assert box.sizes() == [21]
 
 
-def test_a_message_without_a_size_in_its_name_is_counted_and_the_others_are_not_listed_again(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_message_without_a_size(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new message without a size is counted, and the others are not listed again."""
     box.put("cur/1.a,W=21:2,S")
     settled(box)
     monkeypatch.setattr(refresh, "list_anew", lambda *_: pytest.fail("listed anew"))
@@ -163,8 +162,11 @@ def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
     assert at_hand(box) == ["1.a"]
 
 
-def test_a_warm_session_holds_two_descriptors_until_a_message_is_read(box: Box) -> None:
-    """The folder and the lock."""
+def test_descriptors_of_a_warm_session(box: Box) -> None:
+    """A warm session holds two descriptors until a message is read.
+
+    The folder and the lock.
+    """
     box.put("new/1.a")
     settled(box)
     before = len(os.listdir("/proc/self/fd"))

@@ -71,15 +71,19 @@ def test_a_guid_in_the_list_goes_before_the_name(box: Box) -> None:
     assert box.uids() == ["1.a"]
 
 
-def test_a_format_that_may_make_one_of_two_names_holds_for_the_list_alone(box: Box) -> None:
-    """Else what a message has would depend on which others are there."""
+def test_ambiguous_format(box: Box) -> None:
+    """A format that may give two names one unique-id holds for the list alone.
+
+    Else what a message has would depend on which others are there.
+    """
     box.put("cur/12.a:2,S")
     box.put("new/12.b")
     with_list(box, HEAD + b"1 :12.a\n", "%2f")
     assert box.uids() == ["12", "12.b"]
 
 
-def test_a_stored_unique_id_wins_and_an_empty_one_is_the_base_name(box: Box) -> None:
+def test_stored_unique_id(box: Box) -> None:
+    """A stored unique-id wins, and an empty one is the base name."""
     for name in ("1.a", "2.b", "3.c"):
         box.put(f"new/{name}")
     with_list(box, HEAD + b"1 Pold:1 W21 :1.a\n2 P :2.b\n3 W1 :3.c\n")
@@ -148,7 +152,8 @@ def test_a_name_that_is_anothers_unique_id_is_hashed(box: Box) -> None:
     assert box.uids() == [filenames.hashed_uid(SECOND)]
 
 
-def test_what_looks_like_a_hash_of_ours_is_not_taken_from_the_list(box: Box) -> None:
+def test_listed_hash_of_ours(box: Box) -> None:
+    """A listed unique-id that looks like a hash of Restante is ignored."""
     box.put("new/1.a")
     box.put("new/2 b")
     with_list(box, HEAD + f"1 P{filenames.hashed_uid('2 b')} :1.a\n".encode())
@@ -178,9 +183,8 @@ def test_copies_of_a_listed_name_are_told_apart(box: Box) -> None:
     assert second.startswith("1.a~")
 
 
-def test_unique_ids_stay_when_flags_change_and_others_come_and_go(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unique_ids_stay(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unique-ids stay when flags change, and when other messages come and go."""
     file = box.put("new/1.a")
     box.put("cur/2.b:2,")
     with_list(box, HEAD + b"1 :1.a\n2 :2.b\n")
@@ -226,10 +230,11 @@ def test_a_list_that_changes_is_seen_by_the_next_session(box: Box) -> None:
     assert box.uids() == ["1.a"]
 
 
-def test_a_list_that_changed_just_now_is_read_again_though_its_time_is_the_same(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A clock has a grain."""
+def test_list_changed_within_the_clock_grain(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that changed just now is read again, although its time is the same.
+
+    A clock has a grain.
+    """
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     now = snapshot.FolderChange(1, time.time_ns(), time.time_ns())
@@ -240,9 +245,8 @@ def test_a_list_that_changed_just_now_is_read_again_though_its_time_is_the_same(
     assert box.uids() == [SECOND, "2.b"]
 
 
-def test_a_list_that_changes_during_a_look_gives_no_unique_id_twice(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_changes_during_a_scan(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that changes during a scan gives no unique-id twice."""
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     settled(box)
@@ -257,10 +261,11 @@ def test_a_list_that_changes_during_a_look_gives_no_unique_id_twice(
     assert box.uids() == ["1.a", FIRST]
 
 
-def test_a_list_that_the_disk_does_not_give_now_is_an_error_and_no_other_unique_ids(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else clients would download everything again."""
+def test_unreadable_list(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable list is an error, and does not change unique-ids.
+
+    Else clients would download everything again.
+    """
     box.put("new/1.a")
     with_list(box, HEAD + b"1 :1.a\n")
 
@@ -273,9 +278,8 @@ def test_a_list_that_the_disk_does_not_give_now_is_an_error_and_no_other_unique_
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_what_is_removed_when_it_is_due_bears_the_unique_id_that_clients_know(
-    box: Box, dry_run: bool
-) -> None:
+def test_expired_unique_id(box: Box, dry_run: bool) -> None:
+    """An expired message is reported with the unique-id that clients know."""
     os.utime(box.put("cur/1.a:2,S"), (1, 1))
     with_list(box, HEAD + b"1 :1.a\n")
     (due,) = asyncio.run(box.store.expire("ann", 30, dry_run=dry_run))
@@ -374,9 +378,8 @@ LINES = st.lists(
     LINES,
     st.binary(max_size=10),
 )
-def test_whatever_a_list_holds_unique_ids_fit_and_none_stands_twice(
-    form: str, head: bytes, lines: list[bytes], rest: bytes
-) -> None:
+def test_any_list(form: str, head: bytes, lines: list[bytes], rest: bytes) -> None:
+    """Whatever a list holds, unique-ids are valid and differ."""
     others = DovecotUniqueIds(form)
     known = uidlist.read(others, head + b"\n".join(lines) + rest)
     unique_id = uidlist.uids_from_list(others, known)
