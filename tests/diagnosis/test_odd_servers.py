@@ -277,4 +277,4 @@ def test_stls_that_goes_on_in_clear() -> None:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("stls-refused", 5)
     assert report.failure is not None
-    assert "in clear" in report.failure.evidence
+    assert "without TLS" in report.failure.evidence

@@ -36,8 +36,8 @@ GREETINGS = faults(
     ("greet-closed", "at once", {"greeting": CLOSE}, "closed"),
     ("tcp-reset", "at once", {"greeting": RESET}, "reset"),
     ("greet-none", "no greeting within", {"greeting": SILENCE}, "no greeting within"),
-    ("no-end", "no line end", {"greeting": b"+OK ready" + SILENCE}, 'the greeting has no line end: "+OK ready" came'),
-    ("desync", "two of them", {"greeting": b"+OK one\r\n+OK two\r\n"}, 'behind the greeting came "+OK two"'),
+    ("no-end", "no line end", {"greeting": b"+OK ready" + SILENCE}, 'the greeting has no line end; it ends with "+OK ready"'),
+    ("desync", "two of them", {"greeting": b"+OK one\r\n+OK two\r\n"}, 'after the greeting came "+OK two"'),
     ("wrong-protocol", "SMTP", {"greeting": b"220 mail ESMTP Postfix\r\n" + SILENCE}, 'SMTP server with the greeting "220 mail ESMTP Postfix"'),
     ("wrong-protocol", "IMAP", {"greeting": b"* OK IMAP4rev1 ready\r\n" + SILENCE}, "IMAP"),
     ("wrong-protocol", "SSH", {"greeting": b"SSH-2.0-OpenSSH_9\r\n" + SILENCE}, "SSH"),
@@ -83,21 +83,21 @@ BREAKS = faults(
     ("conn-lost", "in STAT", {"replies": {"STAT": CLOSE}}, "closed"),
     ("conn-lost", "in LIST", {"replies": {"LIST": b"+OK\r\n1 2\r\n2" + CLOSE}}, "closed"),
     ("stalled", "in UIDL", {"replies": {"UIDL": b"+OK\r\n" + SILENCE}}, "sent nothing"),
-    ("stalled", "in LIST", {"replies": {"LIST": b"+OK\r\n1 54\r\n" + SILENCE}}, 'the last line "1 54", and not its end'),
+    ("stalled", "in LIST", {"replies": {"LIST": b"+OK\r\n1 54\r\n" + SILENCE}}, 'the last line "1 54", but not its end'),
     ("stalled", "in TOP", {"replies": {"TOP": b"+OK\r\nSubject: x\r\n\r\n" + SILENCE}}, "a line with a dot"),
     ("conn-lost", "in UIDL", {"replies": {"UIDL": b"+OK\r\n1 a\r\n" + CLOSE}}, "a line with a dot"),
     ("no-end", "STAT", {"replies": {"STAT": b"+OK 2 100" + SILENCE}}, 'the reply to STAT has no line end; it ends with "+OK 2 100"'),
     ("no-end", "PASS", {"replies": {"PASS": b"+OK" + SILENCE}}, "the reply to PASS *** has no line end"),
     ("desync", "two replies to USER", {"replies": {"USER": b"+OK\r\n+OK\r\n"}}, "after the reply to USER ann@example.com"),
     ("desync", "two replies to CAPA", {"replies": {"CAPA": b"-ERR\r\n-ERR\r\n"}}, "after the reply to CAPA"),
-    ("desync", "two replies to PASS", {"replies": {"PASS": b"+OK\r\n+OK\r\n"}}, "behind the reply to PASS ***"),
+    ("desync", "two replies to PASS", {"replies": {"PASS": b"+OK\r\n+OK\r\n"}}, "after the reply to PASS ***"),
     ("bad-reply", "in STAT", {"replies": {"STAT": b"+OK none\r\n"}}, "no two numbers"),
     ("bad-reply", "no status", {"replies": {"STAT": b"5 100\r\n"}}, "no reply of POP3"),
     ("refused", "STAT", {"replies": {"STAT": b"-ERR no index\r\n"}}, "no index"),
     ("sys-temp", "STAT", {"replies": {"STAT": b"-ERR [SYS/TEMP] index\r\n"}}, "[SYS/TEMP] index"),
     ("sys-perm", "LIST", {"replies": {"LIST": b"-ERR [SYS/PERM] index\r\n"}}, "[SYS/PERM] index"),
     ("desync", "two replies", {"replies": {"STAT": b"+OK 2 89\r\n+OK 2 89\r\n"}}, "more replies"),
-    ("not-stuffed", "behind TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n"}}, "goes on behind its end"),
+    ("not-stuffed", "behind TOP", {"replies": {"TOP": b"+OK\r\nA: b\r\n\r\n.\r\nmore\r\n.\r\n"}}, "continues after its end"),
 )  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def mail(text: bytes) -> dict[str, Any]:
 
 
 DEEP = faults(
-    ("list-size", "too small", {"replies": {"LIST": b"+OK\r\n1 5\r\n2 46\r\n.\r\n", "STAT": b"+OK 2 51\r\n"}}, "LIST said 5"),
+    ("list-size", "too small", {"replies": {"LIST": b"+OK\r\n1 5\r\n2 46\r\n.\r\n", "STAT": b"+OK 2 51\r\n"}}, "LIST gives 5"),
     ("nul", "a NUL", mail(b"a\0b\r\n"), "at octet 15"),
     ("bare-lf", "a bare LF", mail(b"a\nb\r\n"), "at octet 15"),
     ("long-line", "999 octets", mail(b"y" * 999 + b"\r\n"), "at octet 14"),

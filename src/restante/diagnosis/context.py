@@ -154,7 +154,7 @@ class CheckContext:
         if isinstance(error, ReplyTimeoutError) and self.over:
             came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
-            error.text = f"the {round(self.limit, 1):g} seconds for all of it are over"
+            error.text = f"the {round(self.limit, 1):g} seconds of the time limit have passed"
             error.text += f"; {came}" if came else ""
 
     def failure(
