@@ -41,7 +41,6 @@ ELSEWHERE = {
     "client/socket_driver.py": "client/test_blocking_and_aio.py",
     "client/tls.py": "diagnosis/steps/test_tls.py",
     "conformance": "conformance/test_suite.py",
-    "delivery/connection.py": "delivery/test_dialogues.py",
     "delivery/protocol": "delivery/test_dialogues.py",
     "delivery/replies.py": "delivery/test_dialogues.py",
     "delivery/sessions.py": "delivery/test_times.py",
