@@ -59,6 +59,7 @@ def _is_right(need: Authenticate, password: str | None) -> bool:
     assert isinstance(need.challenge, bytes)
     if need.method is AuthMethod.CRAM_MD5:
         return hmac.new(secret, need.challenge, "md5").hexdigest().encode() == said
+    assert need.method is AuthMethod.APOP, f"no driver meets {need.method}"
     return hashlib.md5(need.challenge + secret).hexdigest().encode() == said
 
 

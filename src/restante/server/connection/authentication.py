@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, assert_never, cast
 
 from restante.auth import scram
 from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
@@ -15,7 +15,7 @@ from restante.server.limits.networks import client_network
 from restante.server.limits.throttle import LONGEST_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
@@ -32,6 +32,23 @@ ERROR_BY_METHOD: Mapping[AuthMethod, type[CredentialsError]] = {
 """The error for every failure of a method; CredentialsError if it is about a password."""
 
 NO_SECRET = b"nobody's secret"
+
+
+def _apop_digest(secret: bytes, challenge: bytes) -> str:
+    """Return the digest of RFC 1939 section 7."""
+    return hashlib.md5(challenge + secret, usedforsecurity=False).hexdigest()
+
+
+def _cram_md5_digest(secret: bytes, challenge: bytes) -> str:
+    """Return the digest of RFC 2195."""
+    return hmac.new(secret, challenge, "md5").hexdigest()
+
+
+DIGEST_BY_METHOD: Mapping[AuthMethod, Callable[[bytes, bytes], str]] = {
+    AuthMethod.APOP: _apop_digest,
+    AuthMethod.CRAM_MD5: _cram_md5_digest,
+}
+"""What the client must have computed from its secret and the challenge."""
 
 
 class ConnectionAuthenticator:
@@ -146,7 +163,10 @@ class ConnectionAuthenticator:
                 return await self._check_certificate(need.user)
             case AuthMethod.SCRAM:
                 return await self._check_scram(need)
-        return await self._check_digest(need)
+            case AuthMethod.APOP | AuthMethod.CRAM_MD5:
+                return await self._check_digest(need)
+            case _:
+                assert_never(need.method)
 
     async def _check_password(self, user: str, password: Secret) -> Identity:
         verify, queue = self._context.authenticator.verify, self._context.hash_queue
@@ -192,10 +212,7 @@ class ConnectionAuthenticator:
         except CredentialsError as error:
             unknown, secret = error, NO_SECRET
         challenge = cast("bytes", need.challenge)
-        if need.method is AuthMethod.CRAM_MD5:
-            expected = hmac.new(secret, challenge, "md5").hexdigest()
-        else:
-            expected = hashlib.md5(challenge + secret, usedforsecurity=False).hexdigest()
+        expected = DIGEST_BY_METHOD[need.method](secret, challenge)
         if not hmac.compare_digest(expected.encode(), need.response.reveal()) or unknown:
             raise unknown or CredentialsError("wrong digest")
         return await self._accounts.identify(need.user)
