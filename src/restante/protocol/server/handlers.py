@@ -1,7 +1,8 @@
 """One function a command.
 
-A handler that needs nothing returns the reply's octets; one that does is a generator of needs which
-returns them. Raising Refused makes the reply -ERR. RFC 1939 sections 4 to 7, RFC 2449.
+A handler that needs only the session returns the octets of the reply. Another is a generator: it
+yields needs and returns these octets. If a handler raises Refusal, the reply is -ERR. RFC 1939
+sections 4 to 7, RFC 2449.
 """
 
 from __future__ import annotations

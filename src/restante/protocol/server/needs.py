@@ -1,9 +1,9 @@
-"""All that a session may ask of the world.
+"""All that a session may ask of its driver.
 
-A handler writes `body = yield from Open(index)`, or `body: Body = yield Open(index)` where it is
-asked often, which saves two calls. The driver, which alone touches sockets, files and
-clocks, meets the need with a value of its type T, or throws Refusal into the session if it
-cannot. This is the only way in which the protocol reaches the outside.
+A handler writes `stored = yield from OpenMessage(index)`. For a frequent need it writes
+`stored: Body = yield OpenMessage(index)`, which saves two calls. The driver, which alone uses
+sockets, files and clocks, fulfils a `Need[T]` with a T, or refuses it: it throws Refusal into the
+session. The protocol has no other way to the outside.
 """
 
 from __future__ import annotations

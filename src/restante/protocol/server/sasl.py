@@ -1,7 +1,7 @@
 """The mechanisms of SASL, a function each. RFC 5034; the list of IANA's registry that is in use.
 
-Each is a generator which asks the client through an exchange and the world through needs, and
-returns whose credentials these are. Raising Refused ends it; the client may try again.
+Each is a generator: it asks the client through an exchange, and the driver through needs, and
+returns the client's identity. If it raises Refusal, the client may try again.
 """
 
 from __future__ import annotations
