@@ -5,10 +5,24 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from support.call_counter import count
+from support.call_counter import Calls, count
 
+CORE = Path(__file__).parents[3] / "docs" / "explanation" / "core.md"
 LOGIN = ("USER ann", "PASS secret")
 IN_PYTHON = find_spec("restante.protocol.speedups") is None  # no compiler was there
+
+
+def documented(command: str) -> list[str]:
+    """Return the functions of a command's path, as the page of the core has it."""
+    paths = [text for text in CORE.read_text().split("```")[1::2] if " > " in text]
+    (path,) = (path.removeprefix("text") for path in paths if f" > {command} > " in path)
+    return [name.strip().rpartition(".")[2] for name in path.replace("\n", " ").split(" > ")]
+
+
+def taken(calls: Calls) -> list[str]:
+    """Return the functions that were called, each where it came first."""
+    in_c = [function for module, function in calls.functions if not module.endswith("line_ends.py")]
+    return [function.rpartition(".")[2] for function in in_c]
 
 
 def test_a_poll(tmp_path: Path) -> None:
@@ -22,6 +36,7 @@ def test_stat(tmp_path: Path) -> None:
     """STAT passes through few functions in few modules."""
     calls = count(tmp_path, ["STAT"], warm=LOGIN)
     assert calls.replies == b"+OK 3 1854\r\n"
+    assert taken(calls) == documented("stat")
     assert len(calls.functions) <= 9
     assert len(calls.modules) <= 5
 
@@ -30,5 +45,6 @@ def test_retr(tmp_path: Path) -> None:
     """RETR passes through few functions in few modules."""
     calls = count(tmp_path, ["RETR 2"], warm=(*LOGIN, "RETR 1"))
     assert calls.replies.startswith(b"+OK 618 octets\r\nSubject: hello\r\n")
-    assert len(calls.functions) <= 22 + IN_PYTHON  # to_wire
+    assert taken(calls) == documented("retr")
+    assert len(calls.functions) <= 21 + IN_PYTHON  # to_wire
     assert len(calls.modules) <= 12 + IN_PYTHON  # line_ends
