@@ -39,46 +39,47 @@ if TYPE_CHECKING:
 
 ReadyCallback: TypeAlias = "Callable[[list[str]], None]"
 LoadConfig: TypeAlias = "Callable[[], Config]"
-Opened: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
+OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
 
 
 def run(
     config: Config,
     on_ready: ReadyCallback = lambda _: None,
-    companions: Sequence[ExtraListener] = (),
-    renew: LoadConfig | None = None,
+    extra_listeners: Sequence[ExtraListener] = (),
+    load_config: LoadConfig | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are taken.
+    """Serve until SIGTERM or SIGINT; `on_ready` gets the addresses once connections are accepted.
 
-    `renew` reads the configuration again on SIGHUP. Where there are workers, they are replaced;
-    otherwise certificates are loaded, and the log reports changes that require a restart. Without
-    `renew`, the server belongs to its terminal, and ends with it.
+    `load_config` reads the configuration again on SIGHUP. Workers are then replaced. A server
+    without workers loads its certificates, and logs the changes that require a restart. Without
+    `load_config`, the server belongs to its terminal, and ends with it.
+
     Raises ConfigError: files that the configuration names cannot be used. Raises ListenError.
     """
     workers = available_cores() if config.server.workers == "auto" else config.server.workers
     if workers == 1:
-        _run_alone(config, on_ready, companions, renew)
+        _run_alone(config, on_ready, extra_listeners, load_config)
     else:
-        renew = renew or (lambda: config)
-        _run_workers(config, min(workers, MOST_WORKERS), on_ready, companions, renew)
+        load_config = load_config or (lambda: config)
+        _run_workers(config, min(workers, MOST_WORKERS), on_ready, extra_listeners, load_config)
 
 
 def _run_alone(
     config: Config,
     on_ready: ReadyCallback,
-    companions: Sequence[ExtraListener],
-    renew: LoadConfig | None,
+    extra_listeners: Sequence[ExtraListener],
+    load_config: LoadConfig | None,
 ) -> None:
     log, writer = event_log.configure_log(config.log.format)
     try:
-        service = components.build_context(config, log)
+        context = components.build_context(config, log)
         raise_file_limit()
         shorten_switch_interval()
         with (
-            _open_companions(companions) as opened,
+            _open_extra_listeners(extra_listeners) as opened,
             asyncio.Runner(loop_factory=loop_factory()) as runner,
         ):
-            runner.run(_serve(config, service, on_ready, opened, renew))
+            runner.run(_serve(config, context, on_ready, opened, load_config))
     finally:
         writer.close()
 
@@ -87,94 +88,97 @@ def _run_workers(
     config: Config,
     workers: int,
     on_ready: ReadyCallback,
-    companions: Sequence[ExtraListener],
-    renew: LoadConfig,
+    extra_listeners: Sequence[ExtraListener],
+    load_config: LoadConfig,
 ) -> None:
     if sys.platform != "linux":
         raise ConfigError(["server.workers: more than one worker is supported on Linux only"])
     from restante.server.limits.process_lock import ProcessLock
     from restante.server.limits.shared_limits import Shared
-    from restante.server.processes.supervisor import CREWS, Supervisor
+    from restante.server.processes.supervisor import MAX_GENERATIONS, Supervisor
     from restante.server.processes.worker import WorkerResources
 
     # The lock before the fork: what all workers share must exist before the first of them. A lock
     # or a table that a worker makes is its own, and two workers would each count to the limit. No
     # thread runs before a fork either: a lock that it holds at that moment is never released.
     log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
-    shared = Shared(CREWS * workers, config.limits.connections)
+    shared = Shared(MAX_GENERATIONS * workers, config.limits.connections)
     inherited = WorkerResources(log=log, writer=writer, shared=shared)
     raise_file_limit()
     shorten_switch_interval()
-    told: list[WorkerGeneration] = []
+    serving = False
 
-    def tell(crew: WorkerGeneration) -> None:
-        _announce(crew.config, crew.addresses(), log, has_tls=bool(crew.certificates))
-        if told:
+    def report_ready(generation: WorkerGeneration) -> None:
+        nonlocal serving
+        _log_addresses(
+            generation.config, generation.addresses(), log, has_tls=bool(generation.certificates)
+        )
+        if serving:
             log.info("reloaded")
         else:
-            on_ready(crew.addresses())
-        told[:] = [crew]
+            on_ready(generation.addresses())
+        serving = True
 
-    with _open_companions(companions) as opened:
-        Supervisor(workers, inherited, opened, renew).run(config, tell)
+    with _open_extra_listeners(extra_listeners) as opened:
+        Supervisor(workers, inherited, opened, load_config).run(config, report_ready)
 
 
 async def _serve(
     config: Config,
-    service: ServerContext,
+    context: ServerContext,
     on_ready: ReadyCallback,
-    opened: Opened,
-    renew: LoadConfig | None,
+    opened: OpenedListeners,
+    load_config: LoadConfig | None,
 ) -> None:
     loop = asyncio.get_running_loop()
-    report_incidents(service.log, service.limit_log)
+    report_incidents(context.log, context.limit_log)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    listens, certificates = components.build_listeners(config, service.log)
-    hang_up = stop.set
-    if renew is not None:
-        hang_up = functools.partial(_reload, config, renew, certificates, service.log)
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
-    expiry = components.build_expiry(config, service)
+    listens, certificates = components.build_listeners(config, context.log)
+    on_hangup = stop.set
+    if load_config is not None:
+        on_hangup = functools.partial(_reload, config, load_config, certificates, context.log)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    expiry = components.build_expiry(config, context)
     async with contextlib.AsyncExitStack() as stack:
-        for companion, sockets in opened:
+        for listener, sockets in opened:
             await stack.enter_async_context(
-                companion.serve(sockets, service.store, service.authenticator, service.log)
+                listener.serve(sockets, context.store, context.authenticator, context.log)
             )
         found = await stack.enter_async_context(
-            serve_listeners(service, listens, config.timeouts.stop)
+            serve_listeners(context, listens, config.timeouts.stop)
         )
         addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
-        _announce(config, addresses, service.log, has_tls=bool(certificates))
+        _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
         on_ready(addresses)
         async with background_tasks(expiry, certificates):
             await stop.wait()
-            end_within(config.timeouts.stop + SLACK, service.log)
-        service.log.info("stopping", connections=len(service.connections))
+            end_within(config.timeouts.stop + SLACK, context.log)
+        context.log.info("stopping", connections=len(context.connections))
 
 
 def _reload(
     config: Config,
-    renew: LoadConfig,
+    load_config: LoadConfig,
     certificates: Sequence[Certificates],
     log: FilteringBoundLogger,
 ) -> None:
-    """Load the certificates again, and tell what else the configuration would change by now."""
+    """Load the certificates again, and warn if other settings have changed, too."""
     try:
-        renewed = renew()
+        loaded = load_config()
         components.reload(certificates)
     except ConfigError as error:
         for problem in error.problems:
             log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
         return
-    if renewed != config:
+    if loaded != config:
         what = "without workers, a reload loads only certificates; restart the server for the rest"
         log.warning("reload_is_partial", what=what)
     log.info("reloaded")
 
 
-def _announce(
+def _log_addresses(
     config: Config, addresses: list[str], log: FilteringBoundLogger, *, has_tls: bool
 ) -> None:
     for address in addresses:
@@ -184,11 +188,11 @@ def _announce(
 
 
 @contextlib.contextmanager
-def _open_companions(companions: Sequence[ExtraListener]) -> Iterator[Opened]:
-    """Open what else listens, before there are workers or a loop; close it in the end."""
+def _open_extra_listeners(extra_listeners: Sequence[ExtraListener]) -> Iterator[OpenedListeners]:
+    """Open the other listeners before there are workers or a loop, and close them in the end."""
     with contextlib.ExitStack() as stack:
         opened = []
-        for companion in companions:
-            stack.callback(companion.close)
-            opened.append((companion, companion.open()))
+        for listener in extra_listeners:
+            stack.callback(listener.close)
+            opened.append((listener, listener.open()))
         yield opened

@@ -1,4 +1,4 @@
-"""What a server does by the clock; of several workers, one of them."""
+"""Tasks that a server repeats: expiry and certificates. Of several workers, one runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def background_tasks(
     expiry: MailExpiry | None, certificates: Sequence[Certificates]
 ) -> AsyncIterator[None]:
-    """Remove old mail and look after certificates while the block runs."""
+    """Remove old mail and watch the certificates while the block runs."""
     works = [watch_certificates(certificates)] if certificates else []
     if expiry is not None:
         works.append(expiry.run())

@@ -87,11 +87,11 @@ def _limits_of_workers(limits: LimitsSection, shared: Shared) -> ServerLimits:
     )
 
 
-def build_expiry(config: Config, service: ServerContext) -> MailExpiry | None:
+def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
     """Return the expiry of old mail, or None if the accounts cannot be listed."""
-    accounts, store = service.authenticator, service.store
+    accounts, store = context.authenticator, context.store
     if isinstance(accounts, FileAuthenticator) and isinstance(store, Expires):
-        return MailExpiry(store, accounts, config.mail.expire_days, service.log)
+        return MailExpiry(store, accounts, config.mail.expire_days, context.log)
     if config.mail.expire_days is not None:
         raise ConfigError(["mail.expire_days: requires accounts in a file (accounts.users)"])
     return None

@@ -1,4 +1,4 @@
-"""Something else that listens beside POP3, such as LMTP for delivery."""
+"""The interface of a listener beside POP3, such as that of LMTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ExtraListener(Protocol):
-    """Something else that listens beside POP3: same processes, same store, same accounts."""
+    """Listens beside POP3, in the same processes, with the same store and the same accounts."""
 
     def open(self) -> Sequence[socket.socket]:
         """Return listening sockets, opened once, before there are workers. Raises ListenError."""

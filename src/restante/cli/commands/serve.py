@@ -111,8 +111,12 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
         load = functools.partial(loader.load, file, flags)
         loaded = load()
         hint = "; to add one: pop3 user add NAME --users " + str(demo / "users") if demo else ""
-        tell = functools.partial(_tell_demo, demo, loaded.delivery.smtp) if demo else lambda _: None
-        app.run(loaded, tell, components.build_delivery(loaded, hint), renew=None if demo else load)
+        extra_listeners = components.build_delivery(loaded, hint)
+        if demo:
+            on_ready = functools.partial(_show_demo, demo, loaded.delivery.smtp)
+            app.run(loaded, on_ready, extra_listeners)
+        else:
+            app.run(loaded, extra_listeners=extra_listeners, load_config=load)
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     except listener.ListenError as error:
@@ -123,7 +127,7 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
 
 
 def _absolute(value: object) -> object:
-    """Return a value of a flag: paths are relative to where one is, not to the file's folder."""
+    """Return the value of a flag; its paths are relative to the working directory."""
     match value:
         case Path():
             return value.absolute()
@@ -141,7 +145,7 @@ def _pair(certificate: Path | None, key: Path | None) -> list[dict[str, Path]]:
 
 
 def demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
-    """Make the demo, and return the flags that serve it: ten minutes to log in suit a person."""
+    """Create the demo, and return its flags: people have ten minutes to type the login."""
     from restante.server import demo
 
     try:
@@ -162,7 +166,7 @@ def demo_flags(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
-def _tell_demo(folder: Path, smtp: str | None, addresses: list[str]) -> None:
+def _show_demo(folder: Path, smtp: str | None, addresses: list[str]) -> None:
     from restante.net.addresses import parse_host_port
     from restante.server import demo
 

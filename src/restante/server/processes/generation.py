@@ -1,4 +1,4 @@
-"""What the workers of one configuration have in common."""
+"""A generation: the workers of one configuration, and what they have in common."""
 
 from __future__ import annotations
 
@@ -25,28 +25,27 @@ if TYPE_CHECKING:
     from restante.server.tls.certificates import Certificates
 
 Sockets: TypeAlias = "dict[ListenAddress, list[socket.socket]]"
-Companions: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
+OpenedListeners: TypeAlias = "Sequence[tuple[ExtraListener, Sequence[socket.socket]]]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class WorkerGeneration:
-    """All that a worker inherits, made before it is forked.
+    """All that a worker of one configuration inherits, made before it is forked.
 
-    So all of them have the same random keys, for example for the same replies to unknown names as
-    another worker.
+    So all workers have the same random keys: they send the same replies to unknown names.
     """
 
     config: Config
-    service: ServerContext
+    context: ServerContext
     expiry: MailExpiry | None
     listens: Sequence[ListenConfig]
     sockets: Sockets
-    foreign: Sockets  # of the crew before, which listened elsewhere too
-    companions: Companions
+    unused_sockets: Sockets  # of addresses that only the generation before listens at
+    extra_listeners: OpenedListeners
     certificates: Sequence[Certificates]
 
     def addresses(self) -> list[str]:
-        """Return where it listens, in the order of the configuration."""
+        """Return the addresses where it listens, in the order of the configuration."""
         opened = (socket for listen in self.listens for socket in self.sockets[listen.address])
         return [format_host_port(*socket.getsockname()[:2]) for socket in opened]
 
@@ -56,29 +55,29 @@ def build_generation(
     log: FilteringBoundLogger,
     shared: Shared,
     opened: Sockets,
-    companions: Companions,
+    extra_listeners: OpenedListeners,
 ) -> WorkerGeneration:
     """Return what workers of this configuration have; addresses in `opened` stay open.
 
     Raises ConfigError, ListenError: then nothing has changed.
     """
-    service = components.build_context(config, log, shared)
-    expiry = components.build_expiry(config, service)
+    context = components.build_context(config, log, shared)
+    expiry = components.build_expiry(config, context)
     listens, certificates = components.build_listeners(config, log)
     sockets = _open(listens, opened)
     return WorkerGeneration(
         config=config,
-        service=service,
+        context=context,
         expiry=expiry,
         listens=listens,
         sockets=sockets,
-        foreign={address: opened[address] for address in opened.keys() - sockets.keys()},
-        companions=companions,
+        unused_sockets={address: opened[address] for address in opened.keys() - sockets.keys()},
+        extra_listeners=extra_listeners,
         certificates=certificates,
     )
 
 
-def close(sockets: Mapping[ListenAddress, Sequence[socket.socket]]) -> None:
+def close_sockets(sockets: Mapping[ListenAddress, Sequence[socket.socket]]) -> None:
     """Close the sockets of these addresses."""
     for several in sockets.values():
         for one in several:
@@ -92,6 +91,6 @@ def _open(listens: Sequence[ListenConfig], opened: Sockets) -> Sockets:
             if address not in opened:
                 added[address] = open_sockets(address)
     except BaseException:
-        close(added)
+        close_sockets(added)
         raise
     return {listen.address: (opened | added)[listen.address] for listen in listens}

@@ -1,4 +1,4 @@
-"""Several workers on the same sockets, and a process that looks after them.
+"""Supervises several workers on the same sockets.
 
 The supervisor opens the sockets, so a port in use is reported before the first fork, and
 a connection in the queue survives the end of a worker. All workers accept
@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Final
 
 from restante.server.config.loader import ConfigError
 from restante.server.listener import ListenError
-from restante.server.processes import generation as crews
-from restante.server.processes import worker as workers
+from restante.server.processes.generation import build_generation, close_sockets
 from restante.server.processes.signals import Signals
+from restante.server.processes.worker import DRAIN, start_worker
 from restante.server.system import SLACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.server.config.schema import Config
-    from restante.server.processes.generation import Companions, Sockets, WorkerGeneration
+    from restante.server.processes.generation import OpenedListeners, Sockets, WorkerGeneration
     from restante.server.processes.worker import WorkerHandle, WorkerResources
 
-CREWS: Final = 3  # at once: one that finishes, one that serves, one that starts
+MAX_GENERATIONS: Final = 3  # at once: one that finishes, one that serves, one that starts
 STEADY = 10.0  # seconds; an earlier crash counts as a crash at start
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
@@ -51,31 +51,31 @@ class RestartBackoff:
 
 
 class Supervisor:
-    """Keeps `count` workers running; `renew` reads the configuration again."""
+    """Keeps `count` workers running; `load_config` reads the configuration again."""
 
     def __init__(
         self,
         count: int,
         inherited: WorkerResources,
-        companions: Companions,
-        renew: Callable[[], Config],
+        extra_listeners: OpenedListeners,
+        load_config: Callable[[], Config],
     ) -> None:
         self._count = count
         self._inherited = inherited
         self._log = inherited.log
-        self._companions = companions
-        self._renew = renew
+        self._extra_listeners = extra_listeners
+        self._load_config = load_config
         self._sockets: Sockets = {}
         self._workers: list[WorkerHandle] = []
-        self._columns = list(range(CREWS * count))  # that no worker has
+        self._columns = list(range(MAX_GENERATIONS * count))  # of the shared table, that are free
         self._due: dict[int, float] = {}  # when to start a worker, by its number
-        self._pauses = RestartBackoff()
-        self._renewing = False  # as soon as there are columns for it
-        self._settled = False  # all of the crew have been ready
+        self._backoff = RestartBackoff()
+        self._reload_requested = False  # it begins once enough columns are free
+        self._all_ready = False  # all workers of the generation accept connections
         self._stopping = False
 
     def run(self, config: Config, on_ready: Callable[[WorkerGeneration], None]) -> None:
-        """Serve until SIGTERM or SIGINT; `on_ready` gets each crew once all of it are ready.
+        """Serve until SIGTERM or SIGINT; `on_ready` gets each generation once it is ready.
 
         Raises ConfigError, ListenError.
         """
@@ -83,29 +83,29 @@ class Supervisor:
         self._on_ready = on_ready
         try:
             with Signals() as signals:
-                self._take_over(self._gather(config))
+                self._start_generation(self._build_generation(config))
                 while self._workers or not self._stopping:
-                    pipes = [worker.tells_ready for worker in self._workers if not worker.ready]
-                    self._handle_signals(signals.wait(self._patience(), pipes))
+                    pipes = [worker.ready_pipe for worker in self._workers if not worker.ready]
+                    self._handle_signals(signals.wait(self._seconds_until_due(), pipes))
                     self._reap()
-                    self._look_whether_ready()
-                    self._renew_if_due()
+                    self._finish_older_workers()
+                    self._reload_if_requested()
                     self._start_if_due()
                     self._kill_if_due()
         finally:
-            self._inherited.lifeline.close()
-            crews.close(self._sockets)
+            self._inherited.death_pipe.close()
+            close_sockets(self._sockets)
 
-    def _gather(self, config: Config) -> WorkerGeneration:
+    def _build_generation(self, config: Config) -> WorkerGeneration:
         shared = self._inherited.shared
-        return crews.build_generation(config, self._log, shared, self._sockets, self._companions)
+        return build_generation(config, self._log, shared, self._sockets, self._extra_listeners)
 
-    def _take_over(self, crew: WorkerGeneration) -> None:
-        """Let this crew be the one that serves, once all of it are ready."""
-        self._crew = crew
-        self._sockets |= crew.sockets
-        self._settled = False
-        self._pauses = RestartBackoff()
+    def _start_generation(self, generation: WorkerGeneration) -> None:
+        """Start the workers of this generation; older ones finish once all of these are ready."""
+        self._generation = generation
+        self._sockets |= generation.sockets
+        self._all_ready = False
+        self._backoff = RestartBackoff()
         self._due = dict.fromkeys(range(self._count), 0.0)
         self._start_if_due()
 
@@ -113,16 +113,16 @@ class Supervisor:
         if signals & {signal.SIGTERM, signal.SIGINT}:
             self._stop()
         elif signal.SIGHUP in signals and not self._stopping:
-            self._renewing = True
+            self._reload_requested = True
 
     def _stop(self) -> None:
         if not self._stopping:
             self._log.info("stopping", workers=len(self._workers))
         self._stopping = True
-        self._renewing = False
+        self._reload_requested = False
         self._due.clear()
         for worker in self._workers:
-            self._end(worker, signal.SIGTERM, self._crew.config.timeouts.stop)
+            self._end(worker, signal.SIGTERM, self._generation.config.timeouts.stop)
 
     def _end(self, worker: WorkerHandle, number: signal.Signals, seconds: float) -> None:
         worker.send_signal(number)
@@ -135,59 +135,59 @@ class Supervisor:
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if not pid:
                 continue
-            os.close(worker.tells_ready)
+            os.close(worker.ready_pipe)
             self._workers.remove(worker)
             self._inherited.shared.wipe(worker.column)
             self._columns.append(worker.column)
             code = os.waitstatus_to_exitcode(status)
-            as_told = worker.kill_at is not None and code in (0, -signal.SIGTERM)
-            log = self._log.info if as_told else self._log.error
+            expected = worker.kill_at is not None and code in (0, -signal.SIGTERM)
+            log = self._log.info if expected else self._log.error
             log("worker_ended", worker=worker.pid, status=_describe_exit(code))
-            if worker.crew is self._crew and worker.kill_at is None:
+            if worker.generation is self._generation and worker.kill_at is None:
                 now = time.monotonic()
-                pause = self._pauses.delay(worker.number, now - worker.begun)
+                pause = self._backoff.delay(worker.number, now - worker.begun)
                 self._due[worker.number] = now + pause
 
-    def _look_whether_ready(self) -> None:
-        """Once all of the crew are ready, let others finish."""
-        crew = [worker for worker in self._workers if worker.crew is self._crew]
-        ready = [worker for worker in crew if worker.is_ready()]
-        if len(ready) < self._count or self._settled or self._stopping:
+    def _finish_older_workers(self) -> None:
+        """Let the workers of older generations finish, once all of this one are ready."""
+        current = [worker for worker in self._workers if worker.generation is self._generation]
+        ready = [worker for worker in current if worker.is_ready()]
+        if len(ready) < self._count or self._all_ready or self._stopping:
             return
-        self._settled = True
+        self._all_ready = True
         for worker in self._workers:
-            if worker.crew is not self._crew and worker.kill_at is None:
-                timeouts = worker.crew.config.timeouts
-                number = workers.DRAIN if worker.ready else signal.SIGTERM
+            if worker.generation is not self._generation and worker.kill_at is None:
+                timeouts = worker.generation.config.timeouts
+                number = DRAIN if worker.ready else signal.SIGTERM
                 self._end(worker, number, timeouts.reload + timeouts.stop)
-        unused = self._sockets.keys() - self._crew.sockets.keys()
-        crews.close({address: self._sockets.pop(address) for address in unused})
-        self._on_ready(self._crew)
+        unused = self._sockets.keys() - self._generation.sockets.keys()
+        close_sockets({address: self._sockets.pop(address) for address in unused})
+        self._on_ready(self._generation)
 
-    def _renew_if_due(self) -> None:
-        """Read the configuration again, and take a new crew; on errors the old one stays."""
-        if not self._renewing:
+    def _reload_if_requested(self) -> None:
+        """Load the configuration and start a new generation; after an error the old one stays."""
+        if not self._reload_requested:
             return
         if len(self._columns) < self._count:
             for worker in self._workers:  # those that finish must go now
                 if worker.kill_at is not None:
-                    self._end(worker, signal.SIGTERM, worker.crew.config.timeouts.stop)
+                    self._end(worker, signal.SIGTERM, worker.generation.config.timeouts.stop)
             return
-        self._renewing = False
+        self._reload_requested = False
         try:
-            config = self._renew()
-            self._take_over(self._gather(config))
-            self._warn_of_what_stays(config)
+            config = self._load_config()
+            self._start_generation(self._build_generation(config))
+            self._warn_unchanged(config)
         except ConfigError as error:
             for problem in error.problems:
                 self._log.error("not_reloaded", problem=problem)
         except ListenError as error:
             self._log.error("not_reloaded", problem=str(error))
-        except Exception as error:  # noqa: BLE001  # whatever it is, the old crew goes on
+        except Exception as error:  # noqa: BLE001  # whatever it is, the old workers go on
             self._log.error("incident", what="cannot reload", exc_info=error)
 
-    def _warn_of_what_stays(self, config: Config) -> None:
-        """Tell what a reload cannot change, since it was made for all workers before the first."""
+    def _warn_unchanged(self, config: Config) -> None:
+        """Warn of a changed setting that a reload cannot apply: the workers share what it made."""
         server, log = self._first.server, self._first.log
         if (config.server.workers, config.log) != (server.workers, log):
             what = "restart the server to change server.workers or [log]"
@@ -198,10 +198,10 @@ class Supervisor:
         for number in [number for number, when in self._due.items() if when <= now]:
             del self._due[number]
             try:
-                worker = workers.start(self._crew, number, self._columns[0], self._inherited)
+                worker = start_worker(self._generation, number, self._columns[0], self._inherited)
             except OSError as error:
                 self._log.error("worker_not_started", problem=error.strerror)
-                self._due[number] = now + FIRST_PAUSE + self._pauses.delay(number, 0)
+                self._due[number] = now + FIRST_PAUSE + self._backoff.delay(number, 0)
                 continue
             self._workers.append(worker)
             self._columns.remove(worker.column)
@@ -214,7 +214,7 @@ class Supervisor:
                 worker.send_signal(signal.SIGKILL)
                 worker.kill_at = now + LONGEST_PAUSE
 
-    def _patience(self) -> float | None:
+    def _seconds_until_due(self) -> float | None:
         """Return the seconds until something is due."""
         times = [*self._due.values(), *(w.kill_at for w in self._workers if w.kill_at is not None)]
         return max(0.0, min(times) - time.monotonic()) if times else None

@@ -1,4 +1,4 @@
-"""A worker: a process that serves beside others like it, on sockets that it inherited."""
+"""A worker: a process that serves on inherited sockets, beside other workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from restante.server import system
 from restante.server.background import background_tasks
 from restante.server.listener import accept_connections
 from restante.server.processes import signals
-from restante.server.processes.generation import close
+from restante.server.processes.generation import close_sockets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
     from restante.server.limits.shared_limits import Shared
     from restante.server.processes.generation import WorkerGeneration
 
-DRAIN = signal.SIGUSR1  # take no more connections, and end when the sessions have
+DRAIN = signal.SIGUSR1  # accept no more connections, and end with the last session
 
-GRACE = 0.1  # seconds in which connections that the kernel has just handed over come to be counted
+GRACE = 0.1  # seconds, until connections that were just accepted are counted
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class WorkerHandle:
     """A worker as its supervisor sees it."""
 
-    crew: WorkerGeneration
-    number: int  # among its crew; the first one has duties that are not to be done twice
-    column: int  # where it counts in what workers share
+    generation: WorkerGeneration
+    number: int  # among its generation; number 0 also runs the background tasks
+    column: int  # of the shared table: only this worker counts there
     pid: int
-    tells_ready: int  # a pipe's end
+    ready_pipe: int  # the end that reads; an octet comes when the worker is ready
     ready: bool = False
     begun: float = field(default_factory=time.monotonic)
-    kill_at: float | None = None  # when it is to end, and must have ended
+    kill_at: float | None = None  # time.monotonic(); set once it was asked to end
 
     def send_signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
         os.kill(self.pid, number)
 
     def is_ready(self) -> bool:
-        """Tell whether it takes connections."""
+        """Return whether it accepts connections."""
         if not self.ready:
             with contextlib.suppress(BlockingIOError):
-                self.ready = os.read(self.tells_ready, 1) != b""
+                self.ready = os.read(self.ready_pipe, 1) != b""
         return self.ready
 
 
@@ -63,7 +63,7 @@ class ParentDeathPipe:
         self.end, self._kept = os.pipe()
 
     def detach(self) -> None:
-        """Leave it to the supervisor to keep the pipe."""
+        """Close the end that only the supervisor may keep."""
         os.close(self._kept)
 
     def close(self) -> None:
@@ -79,38 +79,42 @@ class WorkerResources:
     log: FilteringBoundLogger
     writer: LogWriter  # of that log
     shared: Shared
-    lifeline: ParentDeathPipe = field(default_factory=ParentDeathPipe)
+    death_pipe: ParentDeathPipe = field(default_factory=ParentDeathPipe)
 
 
-def start(
-    crew: WorkerGeneration, number: int, column: int, inherited: WorkerResources
+def start_worker(
+    generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources
 ) -> WorkerHandle:
     """Fork a worker. Raises OSError: the system has no room for one more."""
-    tells_ready, ready = os.pipe()
-    os.set_blocking(tells_ready, False)
+    ready_pipe, ready = os.pipe()
+    os.set_blocking(ready_pipe, False)
     try:
         with signals.blocked_signals():
             pid = os.fork()
             if pid == 0:
-                _live(crew, number, column, inherited, ready)
+                _run_worker(generation, number, column, inherited, ready)
     except BaseException:
-        os.close(tells_ready)
+        os.close(ready_pipe)
         raise
     finally:
         os.close(ready)
-    return WorkerHandle(crew=crew, number=number, column=column, pid=pid, tells_ready=tells_ready)
+    return WorkerHandle(
+        generation=generation, number=number, column=column, pid=pid, ready_pipe=ready_pipe
+    )
 
 
-def _live(
-    crew: WorkerGeneration, number: int, column: int, inherited: WorkerResources, ready: int
+def _run_worker(
+    generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources, ready: int
 ) -> None:
-    """Be a worker, to its end: what the supervisor has on its stack is not for this process."""
+    """Run the worker and exit: the child must never return into the stack of the supervisor."""
     status = 1
     try:
-        _part_with_supervisor(inherited)
+        _detach_from_supervisor(inherited)
         inherited.shared.take(column)
-        close(crew.foreign)
-        serving = _serve(crew, number, inherited.lifeline.end, lambda: os.write(ready, b"."))
+        close_sockets(generation.unused_sockets)
+        serving = _serve(
+            generation, number, inherited.death_pipe.end, lambda: os.write(ready, b".")
+        )
         with asyncio.Runner(loop_factory=system.loop_factory()) as runner:
             runner.run(serving)
         status = 0
@@ -121,65 +125,70 @@ def _live(
         os._exit(status)
 
 
-def _part_with_supervisor(inherited: WorkerResources) -> None:
+def _detach_from_supervisor(inherited: WorkerResources) -> None:
     signals.restore_default_handlers()
-    for number in (signal.SIGINT, signal.SIGHUP):  # of a terminal they come to all its processes
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal sends them to all its processes
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, signals.SIGNALS)
-    inherited.lifeline.detach()
+    inherited.death_pipe.detach()
     inherited.writer.begin()
 
 
 async def _serve(
-    crew: WorkerGeneration, number: int, lifeline: int, ready: Callable[[], object]
+    generation: WorkerGeneration, number: int, death_pipe: int, ready: Callable[[], object]
 ) -> None:
-    """Serve until a signal to finish or to stop, or until the supervisor ends."""
-    service, timeouts = crew.service, crew.config.timeouts
-    system.report_incidents(service.log, service.limit_log)
-    stop, finish = _ends(lifeline)
+    """Serve until a signal to drain or to stop, or until the supervisor ends."""
+    context, timeouts = generation.context, generation.config.timeouts
+    system.report_incidents(context.log, context.limit_log)
+    stop, drain = _end_events(death_pipe)
     try:
-        async with _duties(crew, number), accept_connections(service, crew.listens, crew.sockets):
+        async with (
+            _extra_services(generation, number),
+            accept_connections(context, generation.listens, generation.sockets),
+        ):
             ready()
-            await finish.wait()
+            await drain.wait()
         if not stop.is_set():
             await asyncio.sleep(GRACE)
-            await _first(stop.wait(), service.connections.drain(timeouts.reload))
+            await _wait_for_first(stop.wait(), context.connections.drain(timeouts.reload))
     finally:
-        service.log.info("stopping", connections=len(service.connections))
-        await service.connections.stop(timeouts.stop)
+        context.log.info("stopping", connections=len(context.connections))
+        await context.connections.stop(timeouts.stop)
 
 
-def _ends(lifeline: int) -> tuple[asyncio.Event, asyncio.Event]:
-    """Return what says that the worker is to stop, and that it is to finish."""
-    stop, finish = asyncio.Event(), asyncio.Event()
+def _end_events(death_pipe: int) -> tuple[asyncio.Event, asyncio.Event]:
+    """Return two events, which signals and the end of the supervisor set: stop, and drain."""
+    stop, drain = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def end() -> None:
-        loop.remove_reader(lifeline)
+        loop.remove_reader(death_pipe)
         stop.set()
-        finish.set()
+        drain.set()
 
     loop.add_signal_handler(signal.SIGTERM, end)
-    loop.add_signal_handler(DRAIN, finish.set)
-    loop.add_reader(lifeline, end)
-    return stop, finish
+    loop.add_signal_handler(DRAIN, drain.set)
+    loop.add_reader(death_pipe, end)
+    return stop, drain
 
 
 @contextlib.asynccontextmanager
-async def _duties(crew: WorkerGeneration, number: int) -> AsyncIterator[None]:
-    """Do what belongs to a worker beside POP3."""
-    service = crew.service
+async def _extra_services(generation: WorkerGeneration, number: int) -> AsyncIterator[None]:
+    """Run what a worker does beside POP3: other listeners, and the background tasks of number 0."""
+    context = generation.context
     async with contextlib.AsyncExitStack() as stack:
-        for companion, sockets in crew.companions:
-            serving = companion.serve(sockets, service.store, service.authenticator, service.log)
+        for listener, sockets in generation.extra_listeners:
+            serving = listener.serve(sockets, context.store, context.authenticator, context.log)
             await stack.enter_async_context(serving)
         if number == 0:
-            await stack.enter_async_context(background_tasks(crew.expiry, crew.certificates))
+            await stack.enter_async_context(
+                background_tasks(generation.expiry, generation.certificates)
+            )
         yield
 
 
-async def _first(*works: Coroutine[Any, Any, object]) -> None:
-    """Wait for one of them, and give up the others."""
+async def _wait_for_first(*works: Coroutine[Any, Any, object]) -> None:
+    """Wait for the first of them, and cancel the others."""
     tasks = [asyncio.ensure_future(work) for work in works]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
