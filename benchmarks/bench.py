@@ -50,6 +50,7 @@ def _present() -> list[str]:
 
 def main() -> None:
     """Measure, print the tables, and write the page where all was measured at length."""
+    busy = os.getloadavg()[0]
     short, wanted = bool(os.environ.get("SHORT")), sys.argv[1:] or list(GROUPS)
     missing = peers.missing()
     for name, remedy in missing.items():
@@ -67,7 +68,7 @@ def main() -> None:
     print(report.targets(place.figures))
     if wanted == list(GROUPS) and not short:
         today = dt.datetime.now(dt.UTC).date()
-        (REFERENCE / "benchmark.md").write_text(page(place.figures, today))
+        (REFERENCE / "benchmark.md").write_text(page(place.figures, today, busy))
         (REFERENCE / "benchmark.svg").write_text(plot.draw(place.figures))
     if failed:
         sys.exit(f"bench: not all was measured: {', '.join(failed)}")

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from figures import Figures
 
 
-def page(figures: Figures, date: dt.date) -> str:
-    """Return the page, in Markdown."""
+def page(figures: Figures, date: dt.date, load: float) -> str:
+    """Return the page, in Markdown. `load` is the machine's load average before the start."""
     return f"""<!-- Written by make bench. -->
 
 # Benchmark
@@ -25,6 +25,8 @@ Restante beside other POP3 servers on one machine, measured on {date} with
 
 Machine: {machine.machine()}.
 Servers: {machine.versions()}.
+Load average before the start: {load:.1f}. If it is not near 0, other programs used the same cores.
+Then all rates are too low, and a ratio shows only roughly what a quiet machine would.
 
 What is compared, how and why: [how the benchmark is made](../explanation/benchmark.md).
 
