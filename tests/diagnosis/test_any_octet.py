@@ -23,8 +23,8 @@ OPTIONS = Options(reply_seconds=0.15, connect_seconds=5, total_seconds=20)
 def ask(port: int, **more: Any) -> Report:
     target = Target("127.0.0.1", port, "starttls", "ann")
     options = replace(OPTIONS, **more.pop("options", {}))
-    question = CheckRequest("ann", target, options, password=lambda: "hunter22", deep=True, **more)
-    return examine(question)
+    request = CheckRequest("ann", target, options, password=lambda: "hunter22", deep=True, **more)
+    return examine(request)
 
 
 def said_in_all() -> int:

@@ -31,10 +31,10 @@ def ask(
         asked.append(error)
         return answer
 
-    question = CheckRequest("ann@example.com", confirm=confirm)
+    request = CheckRequest("ann@example.com", confirm=confirm)
     if password is not None:
-        question.password = lambda: password
-    report = examine(question)
+        request.password = lambda: password
+    report = examine(request)
     assert bool(asked) == (password is not None and report.id != "looked-up-local")
     return report
 

@@ -363,14 +363,14 @@ def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
 def test_a_deep_check_has_time_for_each_message() -> None:
     """However small they are, each takes a turn to the server and back."""
     target = Target("127.0.0.1", 110, "starttls", "ann")
-    question = CheckRequest("ann", target, Options(total_seconds=60))
+    request = CheckRequest("ann", target, Options(total_seconds=60))
     with socket.socket() as sock:
-        work = CheckContext(question, Report("ann"), target)
-        work.wire = SocketDriver(ClientSession(work.target, question.options), sock)
-        before = work.online.io.ends
+        check = CheckContext(request, Report("ann"), target)
+        check.driver = SocketDriver(ClientSession(check.target, request.options), sock)
+        before = check.connection.io.ends
         entries = {number: MessageInfo(number, 0, None) for number in range(1, 1001)}
-        give_more_time(work, MaildropState(work.session, entries))
-        assert work.online.io.ends >= before + 100
+        give_more_time(check, MaildropState(check.session, entries))
+        assert check.connection.io.ends >= before + 100
 
 
 def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:

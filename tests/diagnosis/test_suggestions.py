@@ -15,7 +15,7 @@ from support.broken_server import broken
 from support.command import pop3
 
 
-def question(target: Target | None, **options: object) -> CheckRequest:
+def request(target: Target | None, **options: object) -> CheckRequest:
     return CheckRequest("ann@example.com", target, Options(**options), password=str)  # type: ignore[arg-type]
 
 
@@ -25,16 +25,16 @@ ODD = Target("mail.example.com", 1995, "implicit", "ann@example.com")
 @pytest.mark.parametrize(
     ("asked", "changes", "command"),
     [
-        (question(ODD), {}, "pop3 check pop3s://ann@example.com@mail.example.com:1995"),
-        (question(ODD), {"host": "x"}, "pop3 check pop3s://ann@example.com@x:1995"),
-        (question(ODD), {"port": 995}, "pop3 check pop3s://ann@example.com@mail.example.com"),
+        (request(ODD), {}, "pop3 check pop3s://ann@example.com@mail.example.com:1995"),
+        (request(ODD), {"host": "x"}, "pop3 check pop3s://ann@example.com@x:1995"),
+        (request(ODD), {"port": 995}, "pop3 check pop3s://ann@example.com@mail.example.com"),
         (
-            question(ODD, resolve={("mail.example.com", 1995): "::1"}, family=6),
+            request(ODD, resolve={("mail.example.com", 1995): "::1"}, family=6),
             {"host": "x"},
             "pop3 check pop3s://ann@example.com@x:1995 --resolve 'x:1995:[::1]' -6",
         ),
         (
-            question(ODD, mechanisms=("USER",), token=True, server_name="a"),
+            request(ODD, mechanisms=("USER",), token=True, server_name="a"),
             {"server_name": "b"},
             (
                 "pop3 check pop3s://ann@example.com@mail.example.com:1995 --servername b "
@@ -42,11 +42,11 @@ ODD = Target("mail.example.com", 1995, "implicit", "ann@example.com")
             ),
         ),
         (
-            question(ODD, insecure_plaintext=True),
+            request(ODD, insecure_plaintext=True),
             {"port": 110, "tls": "none"},
             "pop3 check pop3://ann@example.com@mail.example.com --insecure-plaintext",
         ),
-        (question(None), {"host": "x"}, "pop3 check pop3s://ann@example.com@x"),
+        (request(None), {"host": "x"}, "pop3 check pop3s://ann@example.com@x"),
     ],
 )
 def test_a_command_keeps_what_it_does_not_change(

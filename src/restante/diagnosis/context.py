@@ -1,4 +1,4 @@
-"""A check in the course of its work: the report it writes, and how steps are taken and timed."""
+"""A check under way: its connection, its time limit, and the steps that it reports."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class CheckAborted(Exception):  # noqa: N818  # it is the end of a check, no err
 class CheckContext:
     """What the steps share."""
 
-    question: CheckRequest
+    request: CheckRequest
     report: Report
     target: Target
     began: float = field(default_factory=time.monotonic)
     address: str = ""  # the one that takes connections
-    wire: SocketDriver | None = None
-    counted: ReplyTracker = field(default_factory=ReplyTracker)
+    driver: SocketDriver | None = None
+    replies: ReplyTracker = field(default_factory=ReplyTracker)
     ends: float = float("inf")  # by time.monotonic()
     limit: float = float("inf")  # seconds that the check may take, as it was asked for
     idle: float = 0.0  # seconds that were waited on purpose: at a prompt, for a locked maildrop
@@ -50,18 +50,18 @@ class CheckContext:
     @property
     def session(self) -> ClientSession:
         """The session, once there is a connection."""
-        assert self.wire is not None
-        return self.wire.session
+        assert self.driver is not None
+        return self.driver.session
 
     @property
-    def online(self) -> SocketDriver:
+    def connection(self) -> SocketDriver:
         """The connection."""
-        assert self.wire is not None
-        return self.wire
+        assert self.driver is not None
+        return self.driver
 
     def run(self, dialogue: Dialogue[T]) -> T:
         """Hold a dialogue in which replies are counted. Raises RemoteError: desync among others."""
-        return self.online.run(self.counted.in_sync(self.session, dialogue))
+        return self.connection.run(self.replies.in_sync(self.session, dialogue))
 
     @property
     def left(self) -> float:
@@ -76,21 +76,21 @@ class CheckContext:
     def more_time(self, seconds: float) -> None:
         """Extend the time limit of the check by a number of seconds."""
         self.ends += seconds
-        self.online.extend(seconds)
+        self.connection.extend(seconds)
 
     def trace(self, direction: str, line: str) -> None:
-        """Keep a line of the conversation."""
+        """Add a line to the trace."""
         if len(self.report.trace) < MOST_TRACE:
             self.report.trace.append((direction, line))
-        if self.question.options.trace:
-            self.question.options.trace(direction, line)
+        if self.request.options.trace:
+            self.request.options.trace(direction, line)
 
     @contextlib.contextmanager
     def step(self, phase: str) -> Iterator[Step]:
-        """Take a step and time it; what goes wrong in it ends the check."""
+        """Time and report a step. Raises CheckAborted: a RemoteError in it ends the check."""
         step = Step(phase, "ok", "")
         self.report.steps.append(step)
-        self.counted = ReplyTracker()
+        self.replies = ReplyTracker()
         begun = time.monotonic() - self.idle
         try:
             yield step
@@ -100,30 +100,30 @@ class CheckContext:
         else:
             self._check_speed(step, time.monotonic() - self.idle - begun)
         finally:
-            self._name_oddities(step)
+            self._add_oddities(step)
             step.seconds = time.monotonic() - self.idle - begun
             if step.text or step.outcome != "ok":
-                self.question.on_step(step)
+                self.request.on_step(step)
 
-    def _name_oddities(self, step: Step) -> None:
-        """Make warnings of what was read although it was wrong."""
+    def _add_oddities(self, step: Step) -> None:
+        """Warn of replies that were understood although they are wrong."""
         known = {finding.id for finding in self.report.findings}
-        found = self.session.oddities if self.wire is not None else {}
+        found = self.session.oddities if self.driver is not None else {}
         for name, text in found.items():
             if name not in known:
                 step.details.append(("warning", text))
                 self.warn(step, name, text)
 
     def _check_speed(self, step: Step, seconds: float) -> None:
-        limit = self.question.slow.get(step.phase)
+        limit = self.request.slow.get(step.phase)
         if limit is not None and seconds > limit:
             text = f"{step.phase} took {seconds:.1f} s, and more than {limit:g} s is slow"
             self.warn(step, "slow", text, {"phase": step.phase, "limit": limit})
 
     def fail(self, step: Step, error: RemoteError, *commands: str) -> None:
-        """Put down what ended the check."""
-        self._say_what_came(error)
-        self._own_limit(error)
+        """Record an error that ends the check."""
+        self._note_partial_reply(error)
+        self._note_time_limit(error)
         facts: dict[str, Any] = {"command": error.command, "code": error.code}
         if error.others:
             facts["others"] = list(error.others)
@@ -138,19 +138,19 @@ class CheckContext:
             step.details.append(("after", error.command))
         self.failure(step, error.id, evidence, facts, *commands)
 
-    def _say_what_came(self, error: RemoteError) -> None:
-        """Tell a reply that broke off from one that never came."""
-        if self.wire is None or not isinstance(error, (ReplyTimeoutError, ConnectionLostError)):
+    def _note_partial_reply(self, error: RemoteError) -> None:
+        """Say which part of the reply came, if any did."""
+        if self.driver is None or not isinstance(error, (ReplyTimeoutError, ConnectionLostError)):
             return
-        came = self.counted.missing(self.session)
-        unended = self.counted.is_unended(self.session)
+        came = self.replies.missing(self.session)
+        unended = self.replies.is_unended(self.session)
         if isinstance(error, ReplyTimeoutError) and unended:
             error.id, error.text = "no-end", came
         elif came and not unended:
             error.text += f"; {came}"
 
-    def _own_limit(self, error: RemoteError) -> None:
-        """Name the check's own limit where it is over: the server has done nothing wrong."""
+    def _note_time_limit(self, error: RemoteError) -> None:
+        """Blame the time limit of the check, if it is over: the server has done nothing wrong."""
         if isinstance(error, ReplyTimeoutError) and self.over:
             came = error.text if error.id == "no-end" else error.text.partition("; ")[2]
             error.id = "out-of-time"
@@ -160,7 +160,7 @@ class CheckContext:
     def failure(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any], *commands: str
     ) -> None:
-        """Put down what ends the check."""
+        """Record a finding that ends the check."""
         step.outcome = "failure"
         step.text = step.text or evidence
         found = Finding(name, step.phase, "failure", evidence, facts, commands)
@@ -169,14 +169,14 @@ class CheckContext:
     def warn(
         self, step: Step, name: str, evidence: str, facts: dict[str, Any] | None = None
     ) -> None:
-        """Put down what is wrong and does not hinder."""
+        """Record a finding that does not end the check."""
         if step.outcome == "ok":
             step.outcome = "warning"
         found = Finding(name, step.phase, "warning", evidence, facts or {})
         self.report.findings.append(found)
 
     def add_skipped_step(self, phase: str, why: str) -> None:
-        """Put down a step that was left out, and why."""
+        """Record a step that was left out, and why."""
         step = Step(phase, "not tried", why)
         self.report.steps.append(step)
-        self.question.on_step(step)
+        self.request.on_step(step)

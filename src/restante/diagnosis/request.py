@@ -1,4 +1,4 @@
-"""What is to be checked."""
+"""The request for a check."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ SLOW = {"connect": 2.0, "tls": 3.0, "greeting": 5.0, "login": 5.0, "mailbox": 10
 
 @dataclass(slots=True)
 class CheckRequest:
-    """An account, and how far to go.
+    """An account, and how much of it to check.
 
     Attributes:
-        account: as it was typed.
-        target: where it is, None where that is to be discovered.
+        account: as the user typed it.
+        target: its server; None: discover the server.
         options: how to connect; its total time is the check's.
         password: called only when it is required; None means no login (`probe`).
         deep: fetch every message and compare it with what was promised.
-        trust: what a certificate is judged by, where it is not to end the check.
-        verify: a certificate that proves nothing ends the check; else it is a warning.
-        guess: the port is odd and nothing was said about TLS: find out.
-        wait: seconds for a locked maildrop to come free.
-        sample: how many of the newest messages to look at by TOP.
-        mind_renewal: a certificate that ends soon is a warning.
+        trust: the context that judges a certificate if `verify` is false.
+        verify: an invalid certificate ends the check; otherwise it is a warning.
+        guess: find out how the port uses TLS: the user did not say, and the port is unusual.
+        wait: seconds to wait for a locked maildrop.
+        sample: how many of the newest messages to read by TOP.
+        mind_renewal: warn of a certificate that expires soon.
         flags: options that a suggested command repeats, in addition to those in `options`.
-        slow: seconds by phase, over which it is a warning.
+        slow: seconds for each phase; warn if it takes longer.
         confirm: asks the user to confirm a server of another domain; None: not asked.
         on_step: called with each step when it is done.
     """

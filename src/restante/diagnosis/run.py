@@ -1,4 +1,4 @@
-"""`check` from the first look-up to QUIT."""
+"""A check, from the first look-up to QUIT."""
 
 from __future__ import annotations
 
@@ -48,105 +48,105 @@ def check(
     """
     options.setdefault("total_seconds", TOTAL)
     target = target_of(account) if not isinstance(account, str) or "://" in account else None
-    question = CheckRequest(
+    request = CheckRequest(
         str(account), target, merge(None, options), password=lambda: password, deep=deep
     )
-    return examine(question)
+    return examine(request)
 
 
 def examine(
-    question: CheckRequest, progress: Callable[[int, int], object] = lambda _done, _all: None
+    request: CheckRequest, progress: Callable[[int, int], object] = lambda _done, _all: None
 ) -> Report:
     """Carry out a check and return its report. `progress` gets octets done and in total."""
     from restante.client.options import Target
 
-    report = Report(question.account)
-    target = question.target or Target(_PLACEHOLDER, 995, "implicit", question.account)
-    work = CheckContext(question, report, target)
-    work.limit = question.options.total_seconds or float("inf")
-    work.ends = work.began + work.limit
+    report = Report(request.account)
+    target = request.target or Target(_PLACEHOLDER, 995, "implicit", request.account)
+    check = CheckContext(request, report, target)
+    check.limit = request.options.total_seconds or float("inf")
+    check.ends = check.began + check.limit
     try:
-        _go(work, progress)
+        _run_steps(check, progress)
     except CheckAborted:
-        _note_skipped_login(work)
+        _note_skipped_login(check)
     finally:
-        if work.wire is not None:
-            work.wire.close()
-        report.seconds = time.monotonic() - work.began - work.idle
-        report.facts["host"], report.facts["port"] = work.target.host, work.target.port
+        if check.driver is not None:
+            check.driver.close()
+        report.seconds = time.monotonic() - check.began - check.idle
+        report.facts["host"], report.facts["port"] = check.target.host, check.target.port
     return report
 
 
-def _go(work: CheckContext, progress: Callable[[int, int], object]) -> None:
-    if work.question.target is None:
-        connect.discover(work)
-    connect.connect(work)
-    if work.target.tls == "implicit":
-        tls.implicit_tls_step(work)
-    greeting.shorten_first_wait(work)
-    greeting.greet(work)
-    work.online.set_reply_timeout(work.question.options.reply_seconds)
-    greeting.capabilities(work)
-    tls.stls_step(work)
-    if work.session.before_tls is not None:
-        greeting.capabilities(work)
-    if work.question.password is not None:
-        login.log_in(work)
-        box = mailbox.inspect(work)
-        if work.question.deep:
-            give_more_time(work, box)
-            messages.fetch_all(work, box, progress)
-        _leave(work, box)
+def _run_steps(check: CheckContext, progress: Callable[[int, int], object]) -> None:
+    if check.request.target is None:
+        connect.discover(check)
+    connect.connect(check)
+    if check.target.tls == "implicit":
+        tls.implicit_tls_step(check)
+    greeting.shorten_first_wait(check)
+    greeting.greet(check)
+    check.connection.set_reply_timeout(check.request.options.reply_seconds)
+    greeting.capabilities(check)
+    tls.stls_step(check)
+    if check.session.before_tls is not None:
+        greeting.capabilities(check)
+    if check.request.password is not None:
+        login.log_in(check)
+        box = mailbox.inspect(check)
+        if check.request.deep:
+            give_more_time(check, box)
+            messages.fetch_all(check, box, progress)
+        _quit_after_login(check, box)
     else:
-        _say_goodbye(work)
+        _quit_without_login(check)
 
 
-def give_more_time(work: CheckContext, box: MaildropState) -> None:
-    """Give a deep check time by what it has to fetch, where no time was set for it."""
-    if work.question.options.total_seconds == TOTAL:
+def give_more_time(check: CheckContext, box: MaildropState) -> None:
+    """Give a deep check time for the octets that it fetches, unless the user set the time."""
+    if check.request.options.total_seconds == TOTAL:
         more = sum(DEEP_TURN + entry.size / DEEP_RATE for entry in box.entries.values())
         more = min(more, DEEP_MOST)
-        work.limit += more
-        work.more_time(more)
+        check.limit += more
+        check.more_time(more)
 
 
-def _leave(work: CheckContext, box: MaildropState) -> None:
-    """QUIT where that removes nothing. Some servers hide what was fetched once QUIT was said."""
+def _quit_after_login(check: CheckContext, box: MaildropState) -> None:
+    """Send QUIT, unless messages were fetched: some servers hide them after QUIT."""
     if box.retrieved:
         return
-    with work.step("quit") as step:
-        work.online.limit_reply_timeout(maildrop.QUIT_SECONDS)
+    with check.step("quit") as step:
+        check.connection.limit_reply_timeout(maildrop.QUIT_SECONDS)
         try:
-            work.online.run(sessions.leave(work.session))
+            check.connection.run(sessions.leave(check.session))
         except (ConnectionLostError, ReplyTimeoutError) as error:
             step.text = f"no reply to QUIT: {error.text}; no message was marked"
-            work.warn(step, "quit-noreply", step.text)
+            check.warn(step, "quit-noreply", step.text)
         except MalformedReplyError as error:
             if error.id == "not-stuffed":
                 raise
             step.text = error.text
-            work.warn(step, error.id, error.text)
+            check.warn(step, error.id, error.text)
         except RemoteError as error:
             step.text = error.text
-            work.warn(step, error.id, error.text, {"code": error.code})
+            check.warn(step, error.id, error.text, {"code": error.code})
     if step.outcome == "ok":
-        work.report.steps.remove(step)
+        check.report.steps.remove(step)
 
 
-def _say_goodbye(work: CheckContext) -> None:
-    """QUIT without a login. Its reply does not matter."""
-    work.online.limit_reply_timeout(maildrop.QUIT_SECONDS)
+def _quit_without_login(check: CheckContext) -> None:
+    """Send QUIT without a login. Its reply does not matter."""
+    check.connection.limit_reply_timeout(maildrop.QUIT_SECONDS)
     try:
-        work.online.run(sessions.leave(work.session))
+        check.connection.run(sessions.leave(check.session))
     except RemoteError as error:
-        work.trace("<", f"({error})")
+        check.trace("<", f"({error})")
 
 
-def _note_skipped_login(work: CheckContext) -> None:
-    """Say what was not tried, where the password would have been next."""
-    failed = work.report.failure
-    if failed is None or work.question.password is None or work.report.logged_in:
+def _note_skipped_login(check: CheckContext) -> None:
+    """Report that the login was skipped, because TLS failed before it."""
+    failed = check.report.failure
+    if failed is None or check.request.password is None or check.report.logged_in:
         return
     if failed.id.startswith(("tls-", "stls-")) and failed.id != "tls-on-plain":
         why = "skipped: an unverified server never gets the password"
-        work.add_skipped_step("login", why)
+        check.add_skipped_step("login", why)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check_command(  # noqa: PLR0913  # what may be other than it was asked
-    question: CheckRequest,
+    request: CheckRequest,
     host: str = "",
     port: int = 0,
     *,
@@ -25,13 +25,13 @@ def check_command(  # noqa: PLR0913  # what may be other than it was asked
     flags: tuple[str, ...] = (),
 ) -> str:
     """Return a command like the one that asked, with what is to be another."""
-    asked = question.target or Target("", 0, "implicit", question.account)
+    asked = request.target or Target("", 0, "implicit", request.account)
     tls = tls or asked.tls
     tls = "starttls" if tls == "none" else tls
     wanted = Target(host or asked.host, port or asked.port or PORTS[tls], tls, asked.user)
-    verb = "probe" if question.password is None else "check"
-    options = _options(question, wanted, server_name)
-    return shlex.join(["pop3", verb, _url(wanted), *options, *question.flags, *flags])
+    verb = "probe" if request.password is None else "check"
+    options = _options(request, wanted, server_name)
+    return shlex.join(["pop3", verb, _url(wanted), *options, *request.flags, *flags])
 
 
 def _url(target: Target) -> str:
@@ -41,9 +41,9 @@ def _url(target: Target) -> str:
     return f"{scheme}://{user}{format_host(target.host)}{port}"
 
 
-def _options(question: CheckRequest, wanted: Target, server_name: str) -> Iterator[str]:
+def _options(request: CheckRequest, wanted: Target, server_name: str) -> Iterator[str]:
     """Yield the options of the command that asked, as far as they hold for another server too."""
-    options, asked = question.options, question.target
+    options, asked = request.options, request.target
     name = server_name or options.server_name
     if name:
         yield from ("--servername", name)
@@ -58,5 +58,5 @@ def _options(question: CheckRequest, wanted: Target, server_name: str) -> Iterat
         yield "--oauth"
     if options.mechanisms:
         yield from ("--mechanism", options.mechanisms[0])
-    if question.deep:
+    if request.deep:
         yield "--deep"

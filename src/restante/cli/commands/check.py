@@ -43,12 +43,12 @@ def check(
     from restante.diagnosis.request import TOTAL
 
     made = parse_account(account, given, TOTAL)
-    question = made.question()
-    question.password, question.deep, question.wait = made.password, deep, wait
-    question.confirm = confirm
-    if wait and question.options.total_seconds == TOTAL:
-        question.options = _with_total(question, TOTAL + wait)
-    _examine(question, as_json=as_json, silent=silent)
+    request = made.request()
+    request.password, request.deep, request.wait = made.password, deep, wait
+    request.confirm = confirm
+    if wait and request.options.total_seconds == TOTAL:
+        request.options = _with_total(request, TOTAL + wait)
+    _examine(request, as_json=as_json, silent=silent)
 
 
 @click.command(cls=AccountCommand)
@@ -65,28 +65,28 @@ def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
     from restante.diagnosis.request import TOTAL
 
     _examine(
-        parse_account(server, given, TOTAL, login=False).question(), as_json=as_json, silent=silent
+        parse_account(server, given, TOTAL, login=False).request(), as_json=as_json, silent=silent
     )
 
 
-def _with_total(question: CheckRequest, seconds: float) -> Any:
+def _with_total(request: CheckRequest, seconds: float) -> Any:
     from dataclasses import replace
 
-    return replace(question.options, total_seconds=seconds)
+    return replace(request.options, total_seconds=seconds)
 
 
-def _examine(question: CheckRequest, *, as_json: bool, silent: bool) -> None:
+def _examine(request: CheckRequest, *, as_json: bool, silent: bool) -> None:
     from restante.cli.errors import error_reporting
     from restante.cli.output import check_report
     from restante.cli.output.progress import Progress
     from restante.diagnosis.run import examine
 
     if not as_json and not silent:
-        question.on_step = check_report.show_step
+        request.on_step = check_report.show_step
     with error_reporting(), Progress("fetching") as progress:
-        report = examine(question, progress.update)
+        report = examine(request, progress.update)
     if as_json:
         click.echo(to_json(report.as_json(), indent=2))
     else:
-        check_report.show_verdict(report, login=question.password is not None, silent=silent)
+        check_report.show_verdict(report, login=request.password is not None, silent=silent)
     click.get_current_context().exit(report.exit_code)

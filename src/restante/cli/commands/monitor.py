@@ -109,11 +109,11 @@ def _report(account: str, given: dict[str, Any], *, login: bool) -> Report:
     from restante.diagnosis.run import examine
 
     made = parse_account(account, given, TOTAL, login=login)
-    question = made.question()
-    question.sample, question.mind_renewal = 1, False  # -w cert says when it is
-    question.password = made.password if login else None
+    request = made.request()
+    request.sample, request.mind_renewal = 1, False  # -w cert says when it is
+    request.password = made.password if login else None
     with error_reporting():
-        return examine(question)
+        return examine(request)
 
 
 def _threshold(text: str) -> tuple[str, float]:

@@ -58,7 +58,7 @@ class AccountArgs:
     flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
     asked: CheckRequest | None = None  # it learns the server where that is to be discovered
 
-    def question(self) -> CheckRequest:
+    def request(self) -> CheckRequest:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
         from restante.diagnosis.request import CheckRequest
 

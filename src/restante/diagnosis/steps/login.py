@@ -31,77 +31,77 @@ FRESH = 5.0  # seconds at a prompt, after which a session is opened anew: server
 _URL = re.compile(r"https?://[^\s\"'<>()]+")
 
 
-def log_in(work: CheckContext) -> None:
+def log_in(check: CheckContext) -> None:
     """Log in with the best mechanism."""
-    password, old = _ask(work)
-    with work.step("login") as step:
+    password, old = _ask(check)
+    with check.step("login") as step:
         try:
             if old:
-                _connect_again(work)
+                _connect_again(check)
             try:
-                _until_free(work, step, password)
+                _until_free(check, step, password)
             except ConnectionLostError as error:
-                leave_capa_out(work, error)
-                _until_free(work, step, password)
+                leave_capa_out(check, error)
+                _until_free(check, step, password)
         except LocalError as error:
             refused = ServerRefusedError("auth-unsent", str(error), phase=Phase.LOGIN)
-            work.fail(step, refused)
+            check.fail(step, refused)
             raise CheckAborted from error
         except RemoteError as error:
-            _explain(work, step, error, password)
+            _explain(check, step, error, password)
             raise
-        session = work.session
-        step.text = f"{session.mechanism} as {work.target.user}"
-        work.report.facts["mechanism"] = session.mechanism
-        work.report.logged_in = True
+        session = check.session
+        step.text = f"{session.mechanism} as {check.target.user}"
+        check.report.facts["mechanism"] = session.mechanism
+        check.report.logged_in = True
         if len(session.tried) > 1:
             step.details.append(("refused", ", ".join(session.tried[:-1])))
 
 
-def _ask(work: CheckContext) -> tuple[str, bool]:
+def _ask(check: CheckContext) -> tuple[str, bool]:
     """Return the password, and whether the prompt lasted longer than the server's idle timeout."""
-    ask = work.question.password
+    ask = check.request.password
     assert ask is not None
     begun = time.monotonic()
     password = ask()
     took = time.monotonic() - begun
-    work.idle += took
-    work.more_time(took)
+    check.idle += took
+    check.more_time(took)
     return password, took > FRESH
 
 
-def _until_free(work: CheckContext, step: Step, password: str) -> None:
+def _until_free(check: CheckContext, step: Step, password: str) -> None:
     """Log in; where the maildrop is locked, wait as long as was asked for."""
-    credentials = Credentials(work.target.user, password)
+    credentials = Credentials(check.target.user, password)
     first = begun = time.monotonic()
-    until = first + work.question.wait
+    until = first + check.request.wait
     while True:
         try:
-            return work.run(login.log_in(work.session, credentials))
+            return check.run(login.log_in(check.session, credentials))
         except RemoteError as error:
             if error.id != "locked" or time.monotonic() + RETRY > until:
                 raise
         time.sleep(RETRY)
-        work.idle += time.monotonic() - begun
+        check.idle += time.monotonic() - begun
         begun = time.monotonic()
         step.details = [("waited", f"{wording.age(begun - first)} for the mailbox lock")]
-        _connect_again(work)
+        _connect_again(check)
 
 
-def _connect_again(work: CheckContext) -> None:
+def _connect_again(check: CheckContext) -> None:
     """Connect anew: some servers hang up after a refusal."""
-    before = work.session
-    work.online.close()
-    work.wire = connect.reconnect(work, work.session.options)
-    work.session.inherit_secrets(before)
-    work.online.begin()
-    work.run(sessions.prepare_login(work.session))
+    before = check.session
+    check.connection.close()
+    check.driver = connect.reconnect(check, check.session.options)
+    check.session.inherit_secrets(before)
+    check.connection.begin()
+    check.run(sessions.prepare_login(check.session))
 
 
-def _explain(work: CheckContext, step: Step, error: RemoteError, password: str) -> None:
-    step.details.append(("tried", ", ".join(work.session.tried) or "nothing"))
+def _explain(check: CheckContext, step: Step, error: RemoteError, password: str) -> None:
+    step.details.append(("tried", ", ".join(check.session.tried) or "nothing"))
     step.details += [("also", other) for other in error.others]
-    failed = work.session.refused
+    failed = check.session.refused
     if error.code in ("", "AUTH") and isinstance(error, ServerRefusedError) and len(failed) > 1:
         text = f"these are {len(failed)} failed logins for fail2ban; --mechanism tries only one"
         step.details.append(("note", text))
@@ -110,14 +110,14 @@ def _explain(work: CheckContext, step: Step, error: RemoteError, password: str) 
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
         step.details.append(("note", "the password had not been sent yet, so it is not the cause"))
     if error.id in ("auth-failed", "auth-oauth"):
-        step.details += [("hint", hint) for hint in hints(work.target.user, password)]
+        step.details += [("hint", hint) for hint in hints(check.target.user, password)]
     if error.id == "auth-oauth":
-        offered = [name for name in work.session.mechanisms if "OAUTH" in name]
+        offered = [name for name in check.session.mechanisms if "OAUTH" in name]
         if offered:
             step.details.append(("offered", ", ".join(offered)))
     if error.id == "locked":
         step.details.append(
-            ("wait", suggestions.check_command(work.question, flags=("--wait", "60")))
+            ("wait", suggestions.check_command(check.request, flags=("--wait", "60")))
         )
 
 

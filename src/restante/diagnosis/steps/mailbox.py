@@ -26,34 +26,34 @@ if TYPE_CHECKING:
     from restante.protocol.client.pipeline import Operation
 
 
-def inspect(work: CheckContext) -> MaildropState:
+def inspect(check: CheckContext) -> MaildropState:
     """Ask for all lists, compare them, and look at the heads of the newest messages."""
-    with work.step("mailbox") as step:
-        totals, sizes = _lists(work)
-        uids, unlisted = _uids(work)
-        said = len(work.report.warnings)
-        _compare_totals(work, step, totals, sizes)
-        _check_uids(work, step, sizes, uids, unlisted)
-        box = MaildropState(work.session, MessageTable(sizes, uids))
-        agree = len(work.report.warnings) == said
-        newest = _sample(work, step, box)
+    with check.step("mailbox") as step:
+        totals, sizes = _lists(check)
+        uids, unlisted = _uids(check)
+        said = len(check.report.warnings)
+        _compare_totals(check, step, totals, sizes)
+        _check_uids(check, step, sizes, uids, unlisted)
+        box = MaildropState(check.session, MessageTable(sizes, uids))
+        agree = len(check.report.warnings) == said
+        newest = _sample(check, step, box)
         step.text = f"{wording.messages(len(sizes))}, {wording.octets(sum(sizes.values()))}"
         step.text += "; STAT, LIST and UIDL agree" if sizes and agree else ""
         step.text += f"; newest {wording.age(newest)} ago" if newest is not None else ""
         count, octets = len(sizes), sum(sizes.values())
-        work.report.facts["mailbox"] = {"messages": count, "octets": octets, "newest": newest}
+        check.report.facts["mailbox"] = {"messages": count, "octets": octets, "newest": newest}
     return box
 
 
-def _carry_out(work: CheckContext, operation: Operation[T]) -> T:
-    return work.run(work.session.carry_out(operation))
+def _carry_out(check: CheckContext, operation: Operation[T]) -> T:
+    return check.run(check.session.carry_out(operation))
 
 
-def _lists(work: CheckContext) -> tuple[MailboxTotals, Mapping[int, int]]:
+def _lists(check: CheckContext) -> tuple[MailboxTotals, Mapping[int, int]]:
     """Return the results of STAT and LIST. Some servers reject them for an empty mailbox."""
-    session = work.session
+    session = check.session
     try:
-        totals = _carry_out(work, operations.stat())
+        totals = _carry_out(check, operations.stat())
     except ServerRefusedError as refused:
         if not maildrop.says_empty(refused):
             raise
@@ -62,21 +62,21 @@ def _lists(work: CheckContext) -> tuple[MailboxTotals, Mapping[int, int]]:
         )
         totals = operations.MailboxTotals(0, 0)
     try:
-        return totals, _carry_out(work, operations.list_())
+        return totals, _carry_out(check, operations.list_())
     except ServerRefusedError as refused:
         return totals, maildrop.empty_list(session, refused, totals)
 
 
-def _uids(work: CheckContext) -> tuple[Mapping[int, str], str]:
+def _uids(check: CheckContext) -> tuple[Mapping[int, str], str]:
     """Return the unique-ids, and what the server says where it refuses them."""
     try:
-        return _carry_out(work, operations.uidl()), ""
+        return _carry_out(check, operations.uidl()), ""
     except ServerRefusedError as refused:
         return {}, f'UIDL is rejected: "{refused.said}"'
 
 
 def _compare_totals(
-    work: CheckContext, step: Step, totals: MailboxTotals, sizes: Mapping[int, int]
+    check: CheckContext, step: Step, totals: MailboxTotals, sizes: Mapping[int, int]
 ) -> None:
     count, octets = len(sizes), sum(sizes.values())
     if totals.messages == count and totals.octets == octets:
@@ -87,66 +87,66 @@ def _compare_totals(
     )
     step.details.append(("warning", text))
     facts = {"stat": [totals.messages, totals.octets], "list": [count, octets]}
-    work.warn(step, "stat-lie", text, facts)
+    check.warn(step, "stat-lie", text, facts)
 
 
 def _check_uids(
-    work: CheckContext, step: Step, sizes: Mapping[int, int], uids: Mapping[int, str], refusal: str
+    check: CheckContext, step: Step, sizes: Mapping[int, int], uids: Mapping[int, str], refusal: str
 ) -> None:
     if not sizes:
         return
     missing = [number for number in sizes if number not in uids]
     if missing:
         text = refusal or f"no unique-id for {wording.numbers(missing)}"
-        _warn(work, step, "uidl-missing", text, missing)
-    counts, session = Counter(uids.values()), work.session
+        _warn(check, step, "uidl-missing", text, missing)
+    counts, session = Counter(uids.values()), check.session
     twice = [number for number, uid in uids.items() if counts[uid] > 1]
     if twice:
         text = f"{wording.numbers(twice)} share the unique-id {session.redact(uids[twice[0]])}"
-        _warn(work, step, "uidl-dup", text, twice)
+        _warn(check, step, "uidl-dup", text, twice)
     bad = [number for number, uid in uids.items() if not is_valid_uid(uid)]
     if bad:
         uid = uids[bad[0]]
         shown = session.excerpt(uid.encode(), 80)
         text = f"{wording.numbers(bad)}: {len(uid)} characters, {shown!r}"
-        _warn(work, step, "uidl-bad", text, bad)
+        _warn(check, step, "uidl-bad", text, bad)
 
 
-def _warn(work: CheckContext, step: Step, name: str, text: str, found: list[int]) -> None:
+def _warn(check: CheckContext, step: Step, name: str, text: str, found: list[int]) -> None:
     step.details.append(("warning", text))
-    work.warn(step, name, text, {"messages": found[:100]})
+    check.warn(step, name, text, {"messages": found[:100]})
 
 
-def _sample(work: CheckContext, step: Step, box: MaildropState) -> float | None:
+def _sample(check: CheckContext, step: Step, box: MaildropState) -> float | None:
     """Look at the newest messages by TOP; return the age of the newest in seconds."""
-    numbers = sorted(box.entries)[-work.question.sample :]
+    numbers = sorted(box.entries)[-check.request.sample :]
     if not numbers:
         return None
-    heads = _heads(work, box, numbers)
+    heads = _heads(check, box, numbers)
     refused = [
         n for n, head in zip(numbers, heads, strict=True) if isinstance(head, ServerRefusedError)
     ]
     if refused:
         denied = next(head for head in heads if isinstance(head, ServerRefusedError))
         text = f'TOP is rejected for {wording.numbers(refused)}: "{denied.said}"'
-        _warn(work, step, "top-missing", text, refused)
+        _warn(check, step, "top-missing", text, refused)
     return min(filter(None, map(_age, [h for h in heads if isinstance(h, bytes)])), default=None)
 
 
 def _heads(
-    work: CheckContext, box: MaildropState, numbers: list[int]
+    check: CheckContext, box: MaildropState, numbers: list[int]
 ) -> list[bytes | ServerRefusedError]:
     """Return the heads of messages; one at a time, where replies could be counted wrongly."""
     session = box.session
     if session.can_pipeline:
         ahead = maildrop.headers(box, numbers, keep=fields.MOST_OCTETS)
-        heads = work.online.run(work.counted.track(session, ahead))
-        work.online.run(expect_silence(session))
+        heads = check.connection.run(check.replies.track(session, ahead))
+        check.connection.run(expect_silence(session))
         return heads
     heads = []
     for number in numbers:
         try:
-            heads += work.run(maildrop.headers(box, [number], keep=fields.MOST_OCTETS))
+            heads += check.run(maildrop.headers(box, [number], keep=fields.MOST_OCTETS))
         except RemoteError as error:
             error.others += [
                 head.quoted for head in heads[-1:] if isinstance(head, ServerRefusedError)

@@ -76,7 +76,7 @@ class MessageInspector:
 
 
 def fetch_all(
-    work: CheckContext,
+    check: CheckContext,
     box: MaildropState,
     progress: Callable[[int, int], object] = lambda _done, _all: None,
 ) -> None:
@@ -84,64 +84,64 @@ def fetch_all(
     if not box.entries:
         return
     total, done = sum(entry.size for entry in box.entries.values()), 0
-    session = work.session
-    with work.step("messages") as step:
+    session = check.session
+    with check.step("messages") as step:
         for entry in box.entries.values():
-            _fetch(work, step, box, entry)
-            work.online.run(expect_silence(session, 0))
+            _fetch(check, step, box, entry)
+            check.connection.run(expect_silence(session, 0))
             done += entry.size
             progress(done, total)
-        work.online.run(expect_silence(session, operations.LINGER))
-        for name, count in work.report.facts.get("more", {}).items():
+        check.connection.run(expect_silence(session, operations.LINGER))
+        for name, count in check.report.facts.get("more", {}).items():
             step.details.append(("warning", f"{name}: {count} more"))
-        refused, large = _count_of(work, "retr-refused"), _count_of(work, "msg-large")
+        refused, large = _count_of(check, "retr-refused"), _count_of(check, "msg-large")
         step.text = f"{wording.messages(len(box.entries) - refused - large)} fetched"
         step.text += f", {refused} rejected" if refused else ""
         step.text += f", {large} too large" if large else ""
-        odd = len([f for f in work.report.findings if f.phase == "messages"])
+        odd = len([f for f in check.report.findings if f.phase == "messages"])
         step.text += "; all sizes match LIST, and no message has a fault" if not odd else ""
 
 
-def _fetch(work: CheckContext, step: Step, box: MaildropState, entry: MessageInfo) -> None:
+def _fetch(check: CheckContext, step: Step, box: MaildropState, entry: MessageInfo) -> None:
     contents = MessageInspector()
-    session, most = work.session, work.question.options.message_octets
+    session, most = check.session, check.request.options.message_octets
     if most and entry.size > most:
         size = wording.octets(entry.size)
         text = f"message {entry.number} was not fetched, because LIST gives {size}"
-        _warn(work, step, "msg-large", text, entry, most)
+        _warn(check, step, "msg-large", text, entry, most)
         return
     box.retrieved = True
     ended: list[operations.MessageEnd] = []
     try:
         operation = operations.retr(entry.number, entry.size, most)
-        for piece in work.online.pieces(session.carry_out(operation), ended):
+        for piece in check.connection.pieces(session.carry_out(operation), ended):
             contents.feed(piece)
-        maildrop.check_end(work.session, entry.number, ended[0])
+        maildrop.check_end(check.session, entry.number, ended[0])
     except ServerRefusedError as refused:
-        _report_refused(work, step, refused, entry)
+        _report_refused(check, step, refused, entry)
         return
     except (ReplyTimeoutError, TruncatedReplyError, ConnectionLostError) as error:
         _count(error, contents, entry)
         raise
     if session.take_oddity("msg-nofinal"):
         text = f"message {entry.number}: the last line has no line end before the terminator"
-        _warn(work, step, "msg-nofinal", text, entry, contents.octets)
+        _warn(check, step, "msg-nofinal", text, entry, contents.octets)
     elif not ended[0].has_size(entry.size):
         text = maildrop.size_text(entry.number, ended[0], entry.size)
-        _warn(work, step, "list-size", text, entry, ended[0].octets)
+        _warn(check, step, "list-size", text, entry, ended[0].octets)
     for name, place in contents.found.items():
         text = f"message {entry.number}, at octet {place}"
-        _warn(work, step, name, text, entry, place)
+        _warn(check, step, name, text, entry, place)
 
 
 def _report_refused(
-    work: CheckContext, step: Step, refused: ServerRefusedError, entry: MessageInfo
+    check: CheckContext, step: Step, refused: ServerRefusedError, entry: MessageInfo
 ) -> None:
     """Put down a message that the server does not give out; the others are fetched all the same."""
     refused.id = "retr-refused"
     refused.text = f"message {entry.number}: {refused.text}"
-    if not _another(work, refused.id):
-        work.fail(step, refused)
+    if not _another(check, refused.id):
+        check.fail(step, refused)
 
 
 def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -> None:
@@ -160,24 +160,24 @@ def _count(error: RemoteError, contents: MessageInspector, entry: MessageInfo) -
 
 
 def _warn(  # noqa: PLR0913, PLR0917  # all that there is to tell of an oddity
-    work: CheckContext, step: Step, name: str, text: str, entry: MessageInfo, octet: int
+    check: CheckContext, step: Step, name: str, text: str, entry: MessageInfo, octet: int
 ) -> None:
     """Record an oddity. Of each kind, only the first few are reported and the others counted."""
-    if not _another(work, name):
+    if not _another(check, name):
         step.details.append(("warning", f"{name}: {text}"))
-        work.warn(step, name, text, {"message": entry.number, "octet": octet})
+        check.warn(step, name, text, {"message": entry.number, "octet": octet})
 
 
-def _count_of(work: CheckContext, name: str) -> int:
+def _count_of(check: CheckContext, name: str) -> int:
     """Return how many messages have an oddity or a failure of this kind."""
-    listed = len([finding for finding in work.report.findings if finding.id == name])
-    return listed + int(work.report.facts.get("more", {}).get(name, 0))
+    listed = len([finding for finding in check.report.findings if finding.id == name])
+    return listed + int(check.report.facts.get("more", {}).get(name, 0))
 
 
-def _another(work: CheckContext, name: str) -> bool:
+def _another(check: CheckContext, name: str) -> bool:
     """Return whether enough oddities of a kind were reported; if so, count this one."""
-    if len([f for f in work.report.findings if f.id == name]) < MOST_TOLD:
+    if len([f for f in check.report.findings if f.id == name]) < MOST_TOLD:
         return False
-    more = work.report.facts.setdefault("more", {})
+    more = check.report.facts.setdefault("more", {})
     more[name] = more.get(name, 0) + 1
     return True

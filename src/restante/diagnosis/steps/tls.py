@@ -48,114 +48,114 @@ class TlsObservation:
     lenient: bool = False  # only with settings that take whatever there is
 
 
-def implicit_tls_step(work: CheckContext) -> None:
+def implicit_tls_step(check: CheckContext) -> None:
     """Begin TLS from the first octet."""
-    with work.step("tls") as step:
+    with check.step("tls") as step:
         try:
-            work.online.begin()
+            check.connection.begin()
         except SecurityError as error:
             if error.id == "plain-on-tls":
-                _name_what_speaks(work, error)
+                _identify_other_protocol(check, error)
                 raise
-            _report_distrust(work, step, error)
+            _report_rejected_certificate(check, step, error)
         except ConnectionLostError:
-            _name_what_speaks(work, None)
+            _identify_other_protocol(check, None)
             raise
-        report_tls(work, step)
+        report_tls(check, step)
 
 
-def stls_step(work: CheckContext) -> None:
+def stls_step(check: CheckContext) -> None:
     """Start TLS by STLS if the server offers it or the account requires it."""
-    if work.target.tls != "starttls":
+    if check.target.tls != "starttls":
         return
-    with work.step("tls") as step:
+    with check.step("tls") as step:
         try:
-            work.run(sessions.secure(work.session))
+            check.run(sessions.secure(check.session))
         except SecurityError as error:
             if error.id not in _ABOUT_TRUST | {"tls-old", "tls-weak", "tls-failed"}:
                 if error.id == "stls-missing":
-                    _suggest_implicit(work, step)
+                    _suggest_implicit(check, step)
                 raise
-            _report_distrust(work, step, error)
+            _report_rejected_certificate(check, step, error)
         except RemoteError as error:
-            leave_capa_out(work, error)
-        if work.session.tls is None:
+            leave_capa_out(check, error)
+        if check.session.tls is None:
             step.text = "none: no STLS is offered (allowed, because the server is on this machine)"
-            if not work.target.loopback:
+            if not check.target.loopback:
                 step.text = "none: --insecure-plaintext allows a cleartext password"
             return
-        report_tls(work, step)
+        report_tls(check, step)
 
 
-def report_tls(work: CheckContext, step: Step) -> None:
+def report_tls(check: CheckContext, step: Step) -> None:
     """Report the version of TLS and the certificate."""
-    tls = work.session.tls
+    tls = check.session.tls
     assert tls is not None
     facts = certificate.summarise(tls.chain())
-    work.report.facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
+    check.report.facts["tls"] = {"version": tls.version, "cipher": tls.cipher}
     step.text = tls.version
     if facts is not None:
-        work.report.facts["tls"]["certificate"] = facts.as_json()
+        check.report.facts["tls"]["certificate"] = facts.as_json()
         name = next(iter(facts.names), facts.subject)
-        proven = work.session.options.context is None or _requires_verification(
-            work.session.options
+        proven = check.session.options.context is None or _requires_verification(
+            check.session.options
         )
         chain = "chain complete" if proven else "not verified"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
-        if facts.ends_soon and work.question.mind_renewal:
+        if facts.ends_soon and check.request.mind_renewal:
             text = f"it expires on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
-            work.warn(step, "tls-soon", text, {"days_left": facts.days_left})
-    if not work.question.verify:
-        _warn_unverified(work, step)
+            check.warn(step, "tls-soon", text, {"days_left": facts.days_left})
+    if not check.request.verify:
+        _warn_unverified(check, step)
 
 
 def _requires_verification(options: Options) -> bool:
     return options.context is not None and options.context.verify_mode == ssl.CERT_REQUIRED
 
 
-def _report_distrust(work: CheckContext, step: Step, error: SecurityError) -> None:
+def _report_rejected_certificate(check: CheckContext, step: Step, error: SecurityError) -> None:
     """Inspect the rejected certificate, and abort the check."""
-    seen = inspect_unverified(work)
-    _explain(work, step, error, seen)
+    seen = inspect_unverified(check)
+    _explain(check, step, error, seen)
     if seen.other is not None:
         certificate_too = f"{error.id}: {error.text}"
         step.text, step.details = "", [("certificate", certificate_too), *step.details]
-        work.fail(step, seen.other)
+        check.fail(step, seen.other)
         raise CheckAborted from error
-    work.fail(step, error, *_next_commands(work, error, seen))
+    check.fail(step, error, *_next_commands(check, error, seen))
     raise CheckAborted from error
 
 
-def _begin(wire: SocketDriver) -> None:
+def _begin(driver: SocketDriver) -> None:
     """Go up to where a login may begin."""
-    wire.begin()
-    wire.run(sessions.prepare_login(wire.session))
+    driver.begin()
+    driver.run(sessions.prepare_login(driver.session))
 
 
-def inspect_unverified(work: CheckContext) -> TlsObservation:
+def inspect_unverified(check: CheckContext) -> TlsObservation:
     """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
     seen = TlsObservation()
     for context in (unverified_context(), lenient_context()):
-        options = replace(work.question.options, context=context, trace=None)
+        options = replace(check.request.options, context=context, trace=None)
         with contextlib.suppress(RemoteError):
-            wire = connect.reconnect(work, options)
+            driver = connect.reconnect(check, options)
             try:
-                _begin(wire)
+                _begin(driver)
             except MalformedReplyError as error:
                 seen.other = error if error.id == "wrong-protocol" else None
             finally:
-                if wire.session.tls is not None:
-                    tls = wire.session.tls
+                if driver.session.tls is not None:
+                    tls = driver.session.tls
                     seen.facts = certificate.summarise(tls.chain())
                     seen.version, seen.cipher = tls.version, tls.cipher
-                    seen.greets = wire.session.greeting.line if wire.session.greeting else ""
-                wire.close()
+                    seen.greets = driver.session.greeting.line if driver.session.greeting else ""
+                driver.close()
         if seen.version:
             break
         seen.lenient = True
-    if not seen.version and work.target.tls == "implicit":
-        seconds = min(connect.A_MOMENT, work.left)
-        seen.version = port_probe.old_version(work.address, work.target.port, seconds)
+    if not seen.version and check.target.tls == "implicit":
+        seconds = min(connect.A_MOMENT, check.left)
+        seen.version = port_probe.old_version(check.address, check.target.port, seconds)
     return seen
 
 
@@ -173,7 +173,7 @@ def lenient_context() -> ssl.SSLContext:
     return context
 
 
-def _explain(work: CheckContext, step: Step, error: SecurityError, seen: TlsObservation) -> None:
+def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObservation) -> None:
     """Report the certificate, and name the missing link of its chain."""
     facts = seen.facts
     _judge_version(error, seen)
@@ -181,16 +181,16 @@ def _explain(work: CheckContext, step: Step, error: SecurityError, seen: TlsObse
         if seen.version:
             step.details.append(("server uses", f"{seen.version} {seen.cipher}"))
         return
-    context = work.question.trust or work.question.options.context or verifying_context()
+    context = check.request.trust or check.request.options.context or verifying_context()
     if error.id == "tls-unknown-ca" and facts.subject == facts.issuer and facts.sent == 1:
         error.id = "tls-selfsigned"
     if error.id in ("tls-unknown-ca", "tls-chain"):
         error.id = "tls-chain" if certificate.link_missing(facts, context) else "tls-unknown-ca"
     error.certificate = facts.as_json()
-    error.text = _evidence(work, error, seen, facts)
+    error.text = _evidence(check, error, seen, facts)
     if error.id == "tls-wronghost":
         step.text = f"certificate is for: {', '.join(facts.names) or facts.subject}"
-        name = work.question.options.server_name or work.target.host
+        name = check.request.options.server_name or check.target.host
         step.details.append(("requested", name))
     step.details += [
         ("subject", facts.subject),
@@ -219,12 +219,12 @@ def _judge_version(error: SecurityError, seen: TlsObservation) -> None:
 
 
 def _evidence(
-    work: CheckContext,
+    check: CheckContext,
     error: SecurityError,
     seen: TlsObservation,
     facts: certificate.CertificateSummary,
 ) -> str:
-    host = work.question.options.server_name or work.target.host
+    host = check.request.options.server_name or check.target.host
     return {
         "tls-expired": f"certificate of {facts.subject} {facts.validity}",
         "tls-notyet": f"certificate of {facts.subject} is {facts.validity}",
@@ -237,24 +237,24 @@ def _evidence(
     }.get(error.id, error.text)
 
 
-def _next_commands(work: CheckContext, error: SecurityError, seen: TlsObservation) -> list[str]:
+def _next_commands(check: CheckContext, error: SecurityError, seen: TlsObservation) -> list[str]:
     if error.id != "tls-wronghost" or seen.facts is None:
         return []
-    names = [name for name in seen.facts.names if _is_ours(work, name.lower())]
+    names = [name for name in seen.facts.names if _is_ours(check, name.lower())]
     mail = [name for name in names if name.startswith(("mail.", "pop", "mx"))]
     name = next(iter(mail or names), "")
-    if name and work.question.options.server_name:
-        return [suggestions.check_command(work.question, server_name=name)]
-    return [suggestions.check_command(work.question, name)] if name else []
+    if name and check.request.options.server_name:
+        return [suggestions.check_command(check.request, server_name=name)]
+    return [suggestions.check_command(check.request, name)] if name else []
 
 
-def _is_ours(work: CheckContext, name: str) -> bool:
+def _is_ours(check: CheckContext, name: str) -> bool:
     """Tell whether a certificate's name is in a domain that the person named.
 
     The peer chose the other names, and would get the password by a command with one of them.
     """
-    asked = work.question.options.server_name or work.target.host
-    mail = work.target.user.rpartition("@")[2].lower() or asked
+    asked = check.request.options.server_name or check.target.host
+    mail = check.target.user.rpartition("@")[2].lower() or asked
     return host_names.is_name(name) and (
         mail_address.is_below(name, asked)
         or mail_address.is_below(asked, name)
@@ -262,36 +262,38 @@ def _is_ours(work: CheckContext, name: str) -> bool:
     )
 
 
-def _warn_unverified(work: CheckContext, step: Step) -> None:
+def _warn_unverified(check: CheckContext, step: Step) -> None:
     """With -k: learn what verification would have said, and make it a warning."""
-    options = replace(work.question.options, context=work.question.trust, trace=None)
+    options = replace(check.request.options, context=check.request.trust, trace=None)
     try:
-        wire = connect.reconnect(work, options)
+        driver = connect.reconnect(check, options)
         try:
-            _begin(wire)
+            _begin(driver)
         finally:
-            wire.close()
+            driver.close()
     except SecurityError as error:
         seen = TlsObservation(
-            certificate.summarise(work.session.tls.chain() if work.session.tls else ())
+            certificate.summarise(check.session.tls.chain() if check.session.tls else ())
         )
-        _explain(work, step, error, seen)
+        _explain(check, step, error, seen)
         facts = {"certificate": dict(error.certificate or {})}
-        work.warn(step, error.id, error.text, facts)
+        check.warn(step, error.id, error.text, facts)
     except RemoteError as error:
-        work.trace("<", f"(the second inspection of the certificate failed: {error})")
+        check.trace("<", f"(the second inspection of the certificate failed: {error})")
 
 
-def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
+def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -> None:
     """Say which protocol a port speaks that speaks no TLS. Raises MalformedReplyError."""
-    said = port_probe.read_banner(work.address, work.target.port, min(connect.A_MOMENT, work.left))
+    said = port_probe.read_banner(
+        check.address, check.target.port, min(connect.A_MOMENT, check.left)
+    )
     kind = port_probe.kind_of(said) if said else ""
     if kind in ("", "TLS"):
         return
     if kind == "POP3":
         if error is not None:
             error.text = (
-                f"port {work.target.port} uses POP3 without TLS: {said[:80].decode('latin-1')!r}"
+                f"port {check.target.port} uses POP3 without TLS: {said[:80].decode('latin-1')!r}"
             )
         return
     line = said.decode("latin-1").strip()[:100]
@@ -299,6 +301,6 @@ def _name_what_speaks(work: CheckContext, error: SecurityError | None) -> None:
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 
 
-def _suggest_implicit(work: CheckContext, step: Step) -> None:
-    if port_probe.identify_protocol(work.address, 995, min(1.0, work.left)) == "TLS":
-        step.details.append(("note", f"port 995 of {work.target.host} supports TLS"))
+def _suggest_implicit(check: CheckContext, step: Step) -> None:
+    if port_probe.identify_protocol(check.address, 995, min(1.0, check.left)) == "TLS":
+        step.details.append(("note", f"port 995 of {check.target.host} supports TLS"))
