@@ -266,7 +266,7 @@ def test_a_name_server_that_does_not_answer_is_not_a_name_that_does_not_exist(
 
 
 def test_every_id_is_produced_by_a_test_here() -> None:
-    tests = "".join(file.read_text() for file in Path(__file__).parent.glob("test_check*.py"))
+    tests = "".join(file.read_text() for file in Path(__file__).parent.rglob("test_*.py"))
     missing = [name for name in EXPLANATIONS if f'"{name}"' not in tests]
     assert not missing
 
