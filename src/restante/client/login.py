@@ -1,4 +1,4 @@
-"""Logging in with the best that server, connection and credentials have in common."""
+"""Logs in by the best mechanism that server, connection and credentials allow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from restante.client.error_ids import SPECIFIC, judges_credentials, login_error_id, transient_id
 from restante.client.mechanisms import (
-    CLEAR,
+    CLEARTEXT,
     CLIENT_MECHANISMS,
     NAMELESS,
     NO_NAME,
@@ -38,63 +38,65 @@ if TYPE_CHECKING:
     from restante.protocol.client.pipeline import Operation
     from restante.protocol.client.replies import Status
 
-_NEVER = frozenset("\r\n\0")  # RFC 4616 section 2; a line end would begin another command
-ROOM = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
+_FORBIDDEN = frozenset("\r\n\0")  # RFC 4616 section 2; a line end would begin another command
+LONGEST_AUTH_LINE = 255  # octets of an AUTH line with an initial response: RFC 5034 section 4
 
 
 def log_in(session: ClientSession, credentials: Credentials) -> Dialogue[None]:
-    """Log in. Raises ServerRefusedError with the reason.
+    """Log in by the mechanisms that are possible here, best first.
 
-    Raises SecurityError: every mechanism would show the password.
+    If the server rejects a mechanism that hides the password, a cleartext mechanism is tried next,
+    if the connection is safe: some servers offer SCRAM, but have no keys for some accounts.
 
-    Where a way that does not say the password is refused, one that says it is tried too, if the
-    connection is safe: some servers offer SCRAM and have no keys for every account. A server that
-    failed to prove itself is sent nothing more: a SecurityError, too (auth-unproven). Raises
-    LocalError: there is no name, or nothing here can carry the name and the password.
+    Raises:
+        ServerRefusedError: the server rejected the login; the error has its reason.
+        SecurityError: every mechanism would show the password; or the server did not prove its
+            identity (auth-unproven), and nothing more is sent to it.
+        LocalError: the name is missing, or no mechanism can carry the name and the password.
     """
     peer = session.peer
     peer.phase = Phase.LOGIN
     credentials = _bind_to_connection(session, credentials)
     _check_octets(credentials)
     _keep_secret(session, credentials)
-    ways, spare = _candidate_mechanisms(session, credentials)
-    if not credentials.user and not (ways and set(ways).issubset(NAMELESS)):
+    mechanisms, fallbacks = _candidate_mechanisms(session, credentials)
+    if not credentials.user and not (mechanisms and set(mechanisms).issubset(NAMELESS)):
         raise LocalError(NO_NAME)
-    if not ways:
+    if not mechanisms:
         raise _no_mechanism_error(session)
     if session.options.utf8 and "UTF8" in (session.capabilities or {}):
         with contextlib.suppress(ServerRefusedError):  # the login goes on without it
             yield from session.carry_out(operations.utf8())
-    yield from _try_mechanisms(session, credentials, ways, spare)
+    yield from _try_mechanisms(session, credentials, mechanisms, fallbacks)
     peer.phase = Phase.MAILBOX
 
 
 def _try_mechanisms(
-    session: ClientSession, credentials: Credentials, ways: list[str], spare: list[str]
+    session: ClientSession, credentials: Credentials, mechanisms: list[str], fallbacks: list[str]
 ) -> Dialogue[None]:
-    """Try ways until one logs in. Raises the first real cause, with the others as its details.
+    """Try mechanisms until one logs in. Raises the first real cause, with the others as details.
 
-    `spare` are tried only where the server refused commands or mechanisms, not credentials.
+    `fallbacks` are tried only if the server rejected commands or mechanisms, not credentials.
     """
     cause: RemoteError | None = None
-    ways, spare = ways.copy(), spare.copy()
-    while ways:
-        way = ways.pop(0)
-        session.tried.append(way)
+    mechanisms, fallbacks = mechanisms.copy(), fallbacks.copy()
+    while mechanisms:
+        mechanism = mechanisms.pop(0)
+        session.tried.append(mechanism)
         try:
-            yield from _authenticate(session, credentials, way)
+            yield from _authenticate(session, credentials, mechanism)
         except ServerRefusedError as denied:
             judged = judges_credentials(denied)
-            session.refused += [way] if judged else []
-            if not judged and not ways:
-                ways, spare = spare, []
+            session.refused += [mechanism] if judged else []
+            if not judged and not mechanisms:
+                mechanisms, fallbacks = fallbacks, []
             cause = _first_cause(session, cause, denied)
-            if not ways or session.peer.broken or denied.code not in ("", "AUTH"):
+            if not mechanisms or session.peer.broken or denied.code not in ("", "AUTH"):
                 raise cause from None
         except (ConnectionLostError, ReplyTimeoutError, MalformedReplyError) as error:
             raise _first_cause(session, cause, error) from None
         else:
-            session.mechanism = way
+            session.mechanism = mechanism
             return
 
 
@@ -124,7 +126,7 @@ def _first_cause(
 
 
 def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Credentials:
-    """Return credentials with what mechanisms want to know of the connection."""
+    """Return credentials with the facts of the connection that mechanisms use."""
     return replace(
         credentials,
         host=session.target.host,
@@ -136,12 +138,12 @@ def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Cre
 
 
 def _check_octets(credentials: Credentials) -> None:
-    """Raise LocalError: no account has such a name or password; mostly a file was read whole."""
-    said = credentials.user + credentials.password
-    if not _NEVER.isdisjoint(said):
+    """Raise LocalError: such a name or password is impossible; often a whole file was read."""
+    given = credentials.user + credentials.password
+    if not _FORBIDDEN.isdisjoint(given):
         raise LocalError("the name or the password has a line end or NUL, so nothing was sent")
     try:
-        said.encode()
+        given.encode()
     except UnicodeEncodeError:  # it would show some of them
         text = "the name or the password is not UTF-8, so nothing was sent"
         raise LocalError(text) from None
@@ -151,45 +153,47 @@ def _keep_secret(session: ClientSession, credentials: Credentials) -> None:
     password = credentials.password
     if not password:
         return
-    spoken = f"\0{credentials.user}\0{password}".encode()
-    coded = binascii.b2a_base64(spoken, newline=False).decode().rstrip("=")
+    message = f"\0{credentials.user}\0{password}".encode()
+    encoded = binascii.b2a_base64(message, newline=False).decode().rstrip("=")
     session.peer.keep_secret(password)
-    session.peer.secrets.append(coded)
+    session.peer.secrets.append(encoded)
 
 
 def _candidate_mechanisms(
     session: ClientSession, credentials: Credentials
 ) -> tuple[list[str], list[str]]:
-    """Return what to try, in order: at most one that proves the password, one that says it.
+    """Return the mechanisms to try: at most one with challenge and response, then a cleartext one.
 
-    The second list is what to try where the server does not know those.
+    The second list has those to try if the server does not know the first.
     """
     if session.options.mechanisms:
         return _requested_mechanisms(session.options.mechanisms, credentials), []
     offered = [name for name in CLIENT_MECHANISMS if name in session.mechanisms]
     if session.options.token:
-        ways = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
-        return (ways[:1], ways[1:]) if session.cleartext_allowed else ([], [])
+        mechanisms = [name for name in offered if name in TOKENS] or ["XOAUTH2"]
+        return (mechanisms[:1], mechanisms[1:]) if session.cleartext_allowed else ([], [])
     offered = [name for name in offered if name not in TOKENS and name != "EXTERNAL"]
-    proving = [
-        name for name in offered if name not in CLEAR and not unusable_reason(credentials, name)
+    challenge_response = [
+        name for name in offered if name not in CLEARTEXT and not unusable_reason(credentials, name)
     ]
     if session.timestamp:
-        proving.append("APOP")
-    saying: list[str] = []
+        challenge_response.append("APOP")
+    cleartext: list[str] = []
     if session.cleartext_allowed:
         try:
-            saying = _cleartext_mechanisms(session, credentials, offered)
-        except LocalError:  # a line holds no such password, and a proof needs no such line
-            if not proving:
+            cleartext = _cleartext_mechanisms(session, credentials, offered)
+        except LocalError:  # no line can carry this password, and the others send none
+            if not challenge_response:
                 raise
-    scram = [name for name in proving if name.startswith("SCRAM")]
-    ways = [scram[0], *saying[:1]] if scram else saying[:1] or proving[:1]
-    return ways, [name for name in (*saying, *proving) if name not in ways]
+    scram = [name for name in challenge_response if name.startswith("SCRAM")]
+    mechanisms = [scram[0], *cleartext[:1]] if scram else cleartext[:1] or challenge_response[:1]
+    return mechanisms, [
+        name for name in (*cleartext, *challenge_response) if name not in mechanisms
+    ]
 
 
 def _requested_mechanisms(mechanisms: Iterable[str], credentials: Credentials) -> list[str]:
-    """Return those of the mechanisms asked for that are possible. Raises LocalError: none is."""
+    """Return the requested mechanisms that are possible. Raises LocalError if there are none."""
     obstacles = {name.upper(): unusable_reason(credentials, name.upper()) for name in mechanisms}
     possible = [name for name, why in obstacles.items() if not why]
     if not possible:
@@ -200,21 +204,21 @@ def _requested_mechanisms(mechanisms: Iterable[str], credentials: Credentials) -
 def _cleartext_mechanisms(
     session: ClientSession, credentials: Credentials, offered: list[str]
 ) -> list[str]:
-    """Return the ways that say the password: USER first where the server has it, else last.
+    """Return the mechanisms that send the password: USER first if the server has it, else last.
 
-    Raises LocalError: none can say it.
+    Raises LocalError: none can send this password.
     """
-    clear: list[str] = [name for name in ("PLAIN", "LOGIN") if name in offered]
+    by_sasl: list[str] = [name for name in ("PLAIN", "LOGIN") if name in offered]
     capabilities = session.capabilities
-    has_user = capabilities is None or "USER" in capabilities or not clear
+    has_user = capabilities is None or "USER" in capabilities or not by_sasl
     try:
         operations.user(credentials.user)
         operations.pass_(credentials.password)
     except LocalError:
-        if not clear:
+        if not by_sasl:
             raise
-        return clear
-    return ["USER", *clear] if has_user else [*clear, "USER"]
+        return by_sasl
+    return ["USER", *by_sasl] if has_user else [*by_sasl, "USER"]
 
 
 def _no_mechanism_error(session: ClientSession) -> SecurityError | ServerRefusedError:
@@ -228,23 +232,25 @@ def _no_mechanism_error(session: ClientSession) -> SecurityError | ServerRefused
     return ServerRefusedError("auth-failed", text, phase=Phase.LOGIN, command=peer.command)
 
 
-def _authenticate(session: ClientSession, credentials: Credentials, way: str) -> Dialogue[None]:
-    if way in ("USER", *CLEAR) and not session.cleartext_allowed:
+def _authenticate(
+    session: ClientSession, credentials: Credentials, mechanism: str
+) -> Dialogue[None]:
+    if mechanism in ("USER", *CLEARTEXT) and not session.cleartext_allowed:
         raise _no_mechanism_error(session)
-    if way == "USER":
+    if mechanism == "USER":
         yield from session.carry_out(operations.user(credentials.user))
         yield from session.carry_out(operations.pass_(credentials.password))
-    elif way == "APOP":
+    elif mechanism == "APOP":
         digest = apop_digest(session.timestamp, credentials.password)
         yield from session.carry_out(operations.apop(credentials.user, digest))
     else:
-        yield from session.carry_out(_auth(session, credentials, way))
+        yield from session.carry_out(_auth(session, credentials, mechanism))
 
 
-def _auth(session: ClientSession, credentials: Credentials, way: str) -> Operation[Status]:
+def _auth(session: ClientSession, credentials: Credentials, mechanism: str) -> Operation[Status]:
     """Return the AUTH line, with the initial response if the mechanism has one and it fits."""
     if session.options.initial_response:
-        with_it = sasl.auth(way, CLIENT_MECHANISMS[way](credentials), initial=True)
-        if len(with_it.request) <= ROOM:
+        with_it = sasl.auth(mechanism, CLIENT_MECHANISMS[mechanism](credentials), initial=True)
+        if len(with_it.request) <= LONGEST_AUTH_LINE:
             return with_it
-    return sasl.auth(way, CLIENT_MECHANISMS[way](credentials))
+    return sasl.auth(mechanism, CLIENT_MECHANISMS[mechanism](credentials))

@@ -1,6 +1,6 @@
 """The client's side of SASL's mechanisms, a generator each. RFC 5034.
 
-Each yields responses and is sent challenges; the first response is None where the server begins.
+Each yields responses and is sent challenges. If the server begins, the first response is None.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Credentials:
     timestamp: str = ""  # of the greeting, for APOP
 
 
-MOST = 2_000_000  # iterations of SCRAM: about a second's work
+MAX_ITERATIONS = 2_000_000  # of SCRAM: about a second of processor time
 
 _SERVER_FIRST = re.compile(rb"r=[!-+\--~]+,s=[A-Za-z0-9/+]+={0,2},i=([1-9][0-9]{0,17})(?:,[ -~]*)?")
 _MESSAGE_ID = re.compile(rb"<[!-;=?A-~]+@[!-;=?A-~]+>")
@@ -88,7 +88,7 @@ def xoauth2(credentials: Credentials) -> Responder:
 
 
 def scram(mechanism: str) -> Begin:
-    """RFC 5802, RFC 7677: the password is proved and never said, and the server proves too."""
+    """RFC 5802, RFC 7677: both sides prove that they know the password, and do not send it."""
 
     def respond(credentials: Credentials) -> Responder:
         import scramp
@@ -120,8 +120,10 @@ def _check_first(said: bytes) -> None:
     found = _SERVER_FIRST.fullmatch(said)
     if not found:
         raise ValueError("its first message is not SCRAM")
-    if int(found[1]) > MOST:
-        raise ValueError(f"it asks for {int(found[1])} iterations, and {MOST} are computed at most")
+    if int(found[1]) > MAX_ITERATIONS:
+        raise ValueError(
+            f"it asks for {int(found[1])} iterations, and {MAX_ITERATIONS} are computed at most"
+        )
 
 
 def _scram_client(mechanism: str, credentials: Credentials) -> scramp.ScramClient:
@@ -151,8 +153,8 @@ CLIENT_MECHANISMS: dict[str, Begin] = {
 """Every mechanism of the server's side, best first."""
 
 TOKENS = ("OAUTHBEARER", "XOAUTH2")
-CLEAR = ("PLAIN", "LOGIN", *TOKENS)  # an eavesdropper can read the secret
-NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token says whose it is
+CLEARTEXT = ("PLAIN", "LOGIN", *TOKENS)  # an eavesdropper can read the secret
+NAMELESS = ("EXTERNAL", "OAUTHBEARER")  # a certificate or a token names its user
 NO_NAME = "missing user name; add it to the URL, as in pop3s://ann@host"
 
 
