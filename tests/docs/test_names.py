@@ -53,3 +53,14 @@ def test_function_names() -> None:
         and not is_property(node)
     ]
     assert found == []
+
+
+def test_glossary_names() -> None:
+    """Each name that the glossary gives for the code is a name in the source."""
+    page = (SOURCE.parents[1] / "docs" / "explanation" / "glossary.md").read_text()
+    cells = [line.split("|")[-2] for line in page.splitlines() if line.count("|") == 5]
+    names = {name for cell in cells for name in re.findall(r"`([\w.]+)`", cell)}
+    source = "".join(file.read_text() for file in SOURCE.rglob("*.py"))
+    known = set(re.findall(r"\w+", source)) | {file.stem for file in SOURCE.rglob("*")}
+    assert len(names) > 50
+    assert {name for name in names if not known.issuperset(name.split("."))} == set()
