@@ -189,7 +189,7 @@ PROGRAM = """
     from restante.server.tls import certificate_log, certificates
     from restante.server.app import run
 
-    certificates.ROUND = 0.05
+    certificates.CHECK_IDLE_EVERY = 0.05
     certificate_log.REMIND_EVERY = datetime.timedelta(0)
     run(loader.load(Path("restante.toml"), {}))
 """

@@ -1,6 +1,6 @@
-"""The limits of limits.py and throttle.py, held over all workers.
+"""The limits of `counters` and `throttle`, for all workers together.
 
-What they count and note lies in memory that the supervisor makes before it forks: see shared.py.
+Their counts and times are in memory that the supervisor makes before it forks: `shared_table`.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ NOTES = 131_072  # failures, and logins, remembered at once
 
 
 class SharedCountLimit(CountLimit):
-    """A crowd in all workers together."""
+    """A limit for all workers together."""
 
     def __init__(self, most: int, counts: SharedCounters) -> None:
         super().__init__(most)
         self._counts = counts
 
     def acquire(self, kind: str) -> bool:
-        """Count one in; return False, and do not count it, if it is too many.
+        """Count one more, and return True; return False if the limit is reached.
 
-        A full table admits it: one too few is counted rather than one too many rejected.
+        If the table is full, one more is admitted without a count: no client is rejected for that.
         """
         admitted = self._counts.acquire(kind, self._most)
         if admitted is None:
@@ -44,7 +44,7 @@ class SharedCountLimit(CountLimit):
 
 
 class SharedLoginDelay(LoginDelay):
-    """The delays after logins, whichever worker they went to."""
+    """The delays after logins, for all workers together."""
 
     def __init__(self, logins: SharedTimestamps) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Shared:
             notes.take()
 
     def wipe(self, column: int) -> None:
-        """Forget what a process counted which has ended."""
+        """Forget the counts of a process that has ended."""
         for counts in self._counts():
             counts.wipe(column)
 

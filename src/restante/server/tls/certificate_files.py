@@ -50,12 +50,12 @@ class LoadedCertificate:
     context: ssl.SSLContext
     names: frozenset[str]  # of hosts, in lower case; "*.example.com" stands for one label more
     end_point: bytes  # the channel binding tls-server-end-point: RFC 5929 section 4; may be empty
-    stamp: Fingerprint  # of the files, before they were read
+    fingerprint: Fingerprint  # of the files, before they were read
     requirements: Fitting  # which clients can use it
 
 
 def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> LoadedCertificate:
-    """Return what the files hold. Raises CertificateError."""
+    """Load a certificate from its files. Raises CertificateError."""
     seen = file_fingerprint(pair, client_ca)
     certificate = _certificate(pair.certificate)
     if b"PRIVATE KEY-----" not in _read(pair.key):
@@ -80,13 +80,13 @@ def load(pair: CertificateFiles, profile: Profile, client_ca: Path | None) -> Lo
 
 
 def file_fingerprint(pair: CertificateFiles, client_ca: Path | None) -> Fingerprint:
-    """Return what differs once a file is replaced, written, or let be read by others."""
+    """Return a value that changes when a file is replaced or written, or its mode changes."""
     files = (pair.certificate, pair.key, client_ca)
-    return tuple(_stamp(file) for file in files if file is not None)
+    return tuple(_fingerprint(file) for file in files if file is not None)
 
 
 def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
-    """Tell whether a certificate is valid at a time."""
+    """Return whether a certificate is valid at a time."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
 
 
@@ -170,7 +170,7 @@ def _end_point(certificate: x509.Certificate) -> bytes:
     return hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest()
 
 
-def _stamp(file: Path) -> tuple[int, ...] | None:
+def _fingerprint(file: Path) -> tuple[int, ...] | None:
     try:
         status = file.stat()
     except OSError:

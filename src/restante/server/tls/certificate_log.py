@@ -34,13 +34,13 @@ class CertificateLog:
         self._reminded = clock()
 
     def load_failed(self, pair: CertificateFiles, problem: str) -> None:
-        """Tell that changed files cannot be used, until they can or the problem is another."""
+        """Log that changed files cannot be used; the same problem is logged once."""
         if self._refused.get(pair) != problem:
             self._refused[pair] = problem
             self._log.warning("certificates", problem=problem)
 
     def log_loaded(self, loaded: LoadedCertificate) -> None:
-        """Tell which certificate took the place of another, and what is wrong with its dates."""
+        """Log a renewed certificate, and what is wrong with its dates."""
         self._refused.pop(loaded.pair, None)
         file, certificate = loaded.pair.certificate, loaded.certificate
         before = self._known.get(file)
@@ -53,7 +53,7 @@ class CertificateLog:
         self._warn(file, certificate)
 
     def warn_expiring(self) -> None:
-        """Tell once a day what is wrong with the dates of those in use."""
+        """Log, once a day, what is wrong with the dates of the certificates in use."""
         now = self._clock()
         if now - self._reminded >= REMIND_EVERY:
             self._reminded = now

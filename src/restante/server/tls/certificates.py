@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from restante.server.tls.certificate_log import CertificateLog
     from restante.server.tls.client_hello import Hello
 
-CHECK_EVERY = 1.0  # seconds between two looks at the files while clients connect
-ROUND = 60 * 60  # seconds between two looks at them anyway
+CHECK_EVERY = 1.0  # seconds, while clients connect
+CHECK_IDLE_EVERY = 60 * 60  # seconds, even without clients
 
 
 class Certificates:
@@ -57,7 +57,7 @@ class Certificates:
         return len(self._pairs) > 1
 
     def choose(self, hello: Hello) -> ssl.SSLContext:
-        """Return the context with the certificate for a client that begins so."""
+        """Return the context with the best certificate for a client, by its ClientHello."""
         found = self._find(hello.name.decode("ascii", errors="replace"))
         usable = [loaded for loaded in found if loaded.requirements.is_met_by(hello)]
         now = datetime.now(UTC)
@@ -66,16 +66,16 @@ class Certificates:
         return [*usable, *likely, *found][0].context
 
     def context(self) -> ssl.SSLContext:
-        """Return the context for a new connection; its callback chooses by the name asked for."""
-        if time.monotonic() - self._looked_at >= self._check_every:
+        """Return the context for a new connection; its callback chooses by the requested name."""
+        if time.monotonic() - self._checked_at >= self._check_every:
             self.reload_changed()
         return self._loaded[0].context
 
     def reload_changed(self) -> None:
-        """Load again each pair whose files have changed, or could not be used when they had."""
-        self._looked_at = time.monotonic()
+        """Load each pair whose files have changed since they were loaded last."""
+        self._checked_at = time.monotonic()
         for place, loaded in enumerate(self._loaded):
-            if file_fingerprint(loaded.pair, self._client_ca) == loaded.stamp:
+            if file_fingerprint(loaded.pair, self._client_ca) == loaded.fingerprint:
                 continue
             try:
                 self._loaded[place] = self._load(loaded.pair)
@@ -86,13 +86,13 @@ class Certificates:
                 self._log_loaded(self._loaded[place])
 
     def log_expiring(self) -> None:
-        """Tell once a day of certificates that have expired, or soon will."""
+        """Log, once a day, the certificates that have expired or soon will."""
         if self._log:
             self._log.warn_expiring()
 
     def reload(self) -> None:
         """Load all files again, changed or not. Raises CertificateError: then nothing changes."""
-        self._looked_at = time.monotonic()
+        self._checked_at = time.monotonic()
         loaded_now = [self._load(pair) for pair in self._pairs]
         _check_used(loaded_now)
         self._loaded = loaded_now
@@ -100,7 +100,7 @@ class Certificates:
             self._log_loaded(loaded)
 
     def end_point_binding(self, context: ssl.SSLContext) -> bytes:
-        """Return the binding data of the certificate that a connection used, if it has some."""
+        """Return the channel binding of the certificate in a context, b"" if it has none."""
         return self._end_points.get(context, b"")
 
     def _load(self, pair: CertificateFiles) -> LoadedCertificate:
@@ -143,7 +143,7 @@ def _check_used(all_loaded: Sequence[LoadedCertificate]) -> None:
 async def watch_certificates(certificates: Sequence[Certificates]) -> None:
     """Load renewed files even without connections, and log expiring ones, until cancelled."""
     while True:
-        await asyncio.sleep(ROUND)
+        await asyncio.sleep(CHECK_IDLE_EVERY)
         for known in certificates:
             known.reload_changed()
             known.log_expiring()
