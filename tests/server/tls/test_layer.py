@@ -119,7 +119,7 @@ def test_no_handshake(
     with live.connect() as client:
         client.send(b"USER ann\r\n")
         client.read_all()
-    live.wait_for_log('problem="no TLS: ', "tls= octets_in=10", 'end="no TLS"')
+    live.wait_for_log('problem="not TLS: ', "tls= octets_in=10", 'end="no TLS"')
 
 
 def test_failed_handshake_in_the_log(live: Live, known: CertificateFiles) -> None:
