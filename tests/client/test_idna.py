@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from restante.client import blocking, mail_address
@@ -41,18 +43,21 @@ def test_hosts_of_urls(host: str, known: str) -> None:
     assert mail_address.parse_address(f"ann@{host}").domain == known.lower()
 
 
+NOT_A_DOMAIN = "is not a domain|is too long for a domain"
+
+
 @pytest.mark.parametrize("host", ["\u2260.example", "a\u200db.example", "\u0378", "ß" * 5000])
 def test_names_that_cannot_be(host: str) -> None:
     """A name that IDNA 2008 does not take is refused in words, by the command too."""
     for make_host in (parse_url, lambda url: Target(host, 995, "implicit")):
-        with pytest.raises(ValueError, match="is no domain"):
+        with pytest.raises(ValueError, match=NOT_A_DOMAIN):
             make_host(f"pop3s://ann@{host}")
-    with pytest.raises(ValueError, match="is no domain"):
+    with pytest.raises(ValueError, match=NOT_A_DOMAIN):
         mail_address.parse_address(f"ann@{host}")
     for words in (("ls", f"pop3s://ann@{host}"), ("ls", f"ann@{host}", "--host", host)):
         ran = pop3(*words)
         assert ran.code == 2
-        assert "is no domain" in ran.err
+        assert re.search(NOT_A_DOMAIN, ran.err)
 
 
 def test_certificate_of_such_a_name() -> None:

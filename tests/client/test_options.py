@@ -17,17 +17,17 @@ from support.command import pop3
 
 MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"nonsense": 4}, TypeError, "unknown option nonsense: known are .*reply_seconds"),
-    ({"family": 5}, ValueError, "family is 5: it is 4 or 6, or 0 for both"),
-    ({"wrong_size": "fail"}, ValueError, "wrong_size is 'fail': it is 'warn' or 'error'"),
+    ({"family": 5}, ValueError, "family is 5: it must be 4 or 6, or 0 for both"),
+    ({"wrong_size": "fail"}, ValueError, "wrong_size is 'fail': it must be 'warn' or 'error'"),
     ({"mechanisms": "PLAIN"}, ValueError, r"mechanisms is 'PLAIN': write \('PLAIN',\)"),
     ({"mechanisms": ("PLAN",)}, ValueError, "unknown mechanism PLAN: known are .*PLAIN.*USER"),
-    ({"connect_seconds": 0}, ValueError, "connect_seconds is 0: it is a number over 0"),
-    ({"reply_seconds": -1}, ValueError, "reply_seconds is -1: it is a number over 0"),
-    ({"reply_seconds": None}, ValueError, "reply_seconds is None: it is a number over 0"),
-    ({"reply_seconds": "3"}, ValueError, "reply_seconds is '3': it is a number over 0"),
-    ({"total_seconds": 0}, ValueError, "total_seconds is 0: it is a number over 0, or None"),
+    ({"connect_seconds": 0}, ValueError, "connect_seconds is 0: it must be a number over 0"),
+    ({"reply_seconds": -1}, ValueError, "reply_seconds is -1: it must be a number over 0"),
+    ({"reply_seconds": None}, ValueError, "reply_seconds is None: it must be a number over 0"),
+    ({"reply_seconds": "3"}, ValueError, "reply_seconds is '3': it must be a number over 0"),
+    ({"total_seconds": 0}, ValueError, "total_seconds is 0: it must be a number over 0, or None"),
     ({"total_seconds": float("nan")}, ValueError, "total_seconds is nan"),
-    ({"window": -1}, ValueError, "window is -1: it is a number of octets"),
+    ({"window": -1}, ValueError, "window is -1: it must be a number of octets"),
 ]
 
 
