@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-costs bench-startup install clean faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-costs bench-startup install clean faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -49,6 +49,9 @@ build/twisted: benchmarks/twisted.txt
 
 bench-costs: .venv/install  ## where the time goes in one process
 	$(BIN)/python benchmarks/costs.py
+
+bench-accounts: .venv/test  ## polls with accounts in a file and in PostgreSQL, in a minute
+	$(BIN)/python benchmarks/accounts.py
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py

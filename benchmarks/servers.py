@@ -68,15 +68,19 @@ def _used(pid: int) -> float:
 
 
 @contextlib.contextmanager
-def restante(
+def restante(  # noqa: PLR0913  # the last three have defaults
     folder: Path,
     mail: Path,
     cores: set[int] | None,
     *,
     workers: int = 1,
+    accounts: str = "",
     program: Path = Path(sys.executable).parent / "pop3",
 ) -> Iterator[Running]:
-    """Run Restante, with TLS, sha512-crypt passwords, lock, limits and log on."""
+    """Run Restante, with TLS, sha512-crypt passwords, lock, limits and log on.
+
+    `accounts` are lines for the configuration's section of that name, in place of a file of all.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port, tls_port = free_port(), free_port()
     certificate, key = certified(folder)
@@ -84,10 +88,11 @@ def restante(
     stored = crypted()
     users.write_text("".join(f"{box.name}:{stored}\n" for box in sorted(mail.iterdir())))
     users.chmod(0o600)
+    accounts = accounts or f'users = "{users}"'
     several = f"workers = {workers}" if workers > 1 else ""
     config.write_text(
         f'[server]\nlisten = ["127.0.0.1:{port}"]\n{several}\n'
-        f'[mail]\nfolder = "{mail}"\n[accounts]\nusers = "{users}"\n'
+        f'[mail]\nfolder = "{mail}"\n[accounts]\n{accounts}\n'
         f'[tls]\nlisten = ["127.0.0.1:{tls_port}"]\n'
         f'[[tls.certificates]]\ncertificate = "{certificate}"\nkey = "{key}"\n'
     )

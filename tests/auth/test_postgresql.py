@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
-import signal
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any, cast
 
 import asyncpg
 import pytest
@@ -21,70 +17,17 @@ from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 from support.clocked_server import Loop
-from support.live import wait_until
 from support.other_user import public_folder
-from support.programs import need
+from support.postgresql import Database, need_postgresql
 
 QUERY = "SELECT password, mailbox AS name FROM accounts WHERE address = lower($1) AND active"
 CHECK = "SELECT 1 FROM accounts WHERE active LIMIT 1"
 HASH = password_hashing.hash_password(Secret(b"secret"))
 
 
-class Database:
-    """A PostgreSQL of its own, on a socket in its folder."""
-
-    def __init__(self, folder: Path) -> None:
-        newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
-        self._path = os.pathsep.join([*map(str, newest), os.environ["PATH"]])
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-        if os.geteuid() == 0:  # it refuses to run as root
-            shutil.chown(folder, "nobody")
-        self.run("initdb", "--auth=trust", "--username=restante", "--no-sync", str(folder / "data"))
-
-    @property
-    def dsn(self) -> Secret:
-        return Secret(f"postgresql://restante:hunter2@/postgres?host={self._folder}".encode())
-
-    def run(self, *command: str) -> None:
-        subprocess.run(
-            self._command(*command), check=True, capture_output=True, env={"PATH": self._path}
-        )
-
-    def start(self) -> None:
-        command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
-        command += ["-h", "", "-k", str(self._folder)]
-        self._process = subprocess.Popen(
-            command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
-        )
-        wait_until(lambda: not self._sql("SELECT 1"))
-
-    def stop(self) -> None:
-        assert self._process
-        self._process.send_signal(signal.SIGINT)  # ends it without waiting for its clients
-        self._process.wait(30)
-
-    def execute(self, sql: str) -> None:
-        assert self._sql(sql) == 0
-
-    def _sql(self, sql: str) -> int:
-        command = ["psql", "-qh", str(self._folder), "-U", "restante", "postgres"]
-        done = subprocess.run(
-            [*command, "-v", "ON_ERROR_STOP=1"], input=sql.encode(), capture_output=True,
-            env={"PATH": self._path}, check=False,
-        )  # fmt: skip
-        return done.returncode
-
-    def _command(self, *command: str) -> list[str]:
-        if os.geteuid() != 0:
-            return list(command)
-        return [need("setpriv"), "--reuid=nobody", "--clear-groups", *command]
-
-
 @pytest.fixture(scope="module")
 def database() -> Iterator[Database]:
-    if not list(Path("/usr/lib/postgresql").glob("*/bin")):
-        need("postgres")
+    need_postgresql()
     with public_folder() as folder:  # another pytest closes the temporary folders of this one
         made = Database(folder)
         made.start()
@@ -108,6 +51,22 @@ def verify(accounts: PostgresqlAuthenticator, *logins: tuple[str, bytes]) -> lis
             return [await accounts.verify(user, Secret(password)) for user, password in logins]
 
     return asyncio.run(ask())
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Return a list that gets the parameters of each query."""
+    asked: list[tuple[object, ...]] = []
+    for method in ("fetch", "fetchrow"):
+        original = getattr(asyncpg.Connection, method)
+
+        async def counted(
+            self: asyncpg.Connection, query: str, *parameters: object, original: Any = original
+        ) -> object:
+            asked.append(parameters)
+            return await original(self, query, *parameters)
+
+        monkeypatch.setattr(asyncpg.Connection, method, counted)
+    return asked
 
 
 def test_the_row_says_which_account_it_is(database: Database) -> None:
@@ -185,19 +144,12 @@ def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """implied/no-user-enumeration."""
-    asked: list[object] = []
-    fetchrow = asyncpg.Pool.fetchrow
-
-    async def counted(self: asyncpg.Pool, query: str, *parameters: object) -> object:
-        asked.extend(parameters)
-        return await fetchrow(self, query, *parameters)
-
-    monkeypatch.setattr(asyncpg.Pool, "fetchrow", counted)
+    asked = watched(monkeypatch)
     for user in ("Ann@example.com", "Nobody@example.com"):
         with pytest.raises(CredentialsError):
             verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, b"wrong"))
     names = ["Ann@example.com", "ann@example.com", "Nobody@example.com", "nobody@example.com"]
-    assert asked == names
+    assert [parameter for (parameter,) in filter(None, asked)] == names
 
 
 @pytest.mark.parametrize(
@@ -341,27 +293,209 @@ def test_unknown_name_costs_a_kind_of_hash_that_is_its_own() -> None:
     assert cost == {name: decoys.for_user(name) for name in cost}
 
 
-class SlowPool:
-    """A database that answers each query, but late; `options` are those of the pool."""
+EVERY = (
+    "SELECT address AS login, mailbox AS name, password FROM accounts"
+    " WHERE address = ANY($1) AND active"
+)
+
+
+def test_query_for_all_names(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query with an array gets all names at once, and says to which a row belongs."""
+    asked = watched(monkeypatch)
+    made = PostgresqlAuthenticator(database.dsn, EVERY, CHECK)
+    logins = [("Ann@example.com", b"secret"), ("ODD@example.com", b"secret")]
+    assert verify(made, *logins) == [Identity("ann"), Identity("odd@example.com")]
+    assert asked == [
+        (["Ann@example.com", "ann@example.com"],),
+        (["ODD@example.com", "odd@example.com"],),
+    ]
+
+
+def test_name_as_sent_comes_first(database: Database) -> None:
+    """Where Ann and ann both have an account, the name as the client sent it counts."""
+    query = (
+        f"SELECT login, '{HASH}' AS password FROM unnest($1::text[]) AS login ORDER BY lower(login)"
+        ', login COLLATE "C" DESC'
+    )
+    made = PostgresqlAuthenticator(database.dsn, query)
+    assert verify(made, ("Ann", b"secret"), ("ann", b"secret")) == [
+        Identity("Ann"), Identity("ann"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("columns", ["password", "address AS login", "'eve' AS login, password"])
+def test_query_for_all_names_without_its_columns(database: Database, columns: str) -> None:
+    """Rows that do not show their name, or have no hash, prove nothing."""
+    query = f"SELECT {columns} FROM accounts WHERE address = ANY($1)"
+    with pytest.raises(UnavailableError, match=r"no column named|not in \$1"):
+        verify(PostgresqlAuthenticator(database.dsn, query), ("ann@example.com", b"secret"))
+
+
+def test_recipient_by_one_query(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All forms of a recipient's address are one query, the nearest name first."""
+    asked = watched(monkeypatch)
+
+    async def ask() -> list[str | None]:
+        made = PostgresqlAuthenticator(database.dsn, EVERY, CHECK)
+        async with contextlib.aclosing(made) as accounts:
+            recipients = AccountRecipients(accounts)
+            return [
+                await find(recipients, f"{name}@example.com", "+") for name in ("Ann+x", "Eve+x")
+            ]
+
+    assert asyncio.run(ask()) == ["ann", None]
+    forms = [parameters[0] for parameters in asked]
+    assert len(forms) == 3  # and one for a name that was found before
+    assert cast("list[str]", forms[0])[:2] == ["Ann+x@example.com", "ann+x@example.com"]
+
+
+@pytest.mark.parametrize("query", [QUERY, EVERY])
+@pytest.mark.parametrize("user", ["a\0b", "a\udc80b"])
+def test_name_that_no_database_has(database: Database, query: str, user: str) -> None:
+    """A name with a NUL, or not in UTF-8, is unknown, and no fault of the database."""
+    with pytest.raises(CredentialsError):
+        verify(PostgresqlAuthenticator(database.dsn, query, CHECK), (user, b"secret"))
+
+
+class Account:
+    """One account in a database, whose authenticator remembers logins."""
+
+    def __init__(self, database: Database, query: str) -> None:
+        self.database = database
+        database.execute(
+            "CREATE TABLE IF NOT EXISTS changing (address text, mailbox text, password text,"
+            " nologin text); TRUNCATE changing;"
+            f" INSERT INTO changing VALUES ('ann', 'ann', '{HASH}', NULL)"
+        )
+        self.accounts = PostgresqlAuthenticator(database.dsn, query, remember=300)
+
+    async def cached(self, user: str = "ann", password: bytes = b"secret") -> Identity | None:
+        known = self.accounts.cached_login(user, Secret(password))
+        return None if known is None else await known
+
+    def change(self, sql: str) -> None:
+        self.database.execute(sql)
+
+
+BY_NAME = "SELECT mailbox AS name, password, nologin FROM changing WHERE address = $1"
+BY_NAMES = (
+    "SELECT address AS login, mailbox AS name, password, nologin FROM changing"
+    " WHERE address = ANY($1)"
+)
+
+
+@pytest.mark.parametrize("query", [BY_NAME, BY_NAMES])
+def test_remembered_login(database: Database, monkeypatch: pytest.MonkeyPatch, query: str) -> None:
+    """After one login, the next ones hash nothing, however the name is written."""
+    account = Account(database, query)
+
+    async def log_in() -> None:
+        async with contextlib.aclosing(account.accounts) as accounts:
+            assert accounts.cached_login("ann", Secret(b"secret")) is None
+            await accounts.verify("Ann", Secret(b"secret"))
+            monkeypatch.setattr(password_hashing, "verify_normalised", pytest.fail)
+            for user in ("ann", "Ann", "ANN"):
+                assert await account.cached(user) == Identity("ann")
+            assert accounts.cached_login("ann", Secret(b"wrong")) is None
+            assert accounts.cached_login("eve", Secret(b"secret")) is None
+
+    asyncio.run(log_in())
+
+
+@pytest.mark.parametrize(
+    ("change", "identity"),
+    [
+        (f"SET password = '{password_hashing.hash_password(Secret(b'secret'))}'", None),
+        ("SET nologin = 'y'", None),
+        ("SET password = '!' || password", None),
+        ("SET password = NULL", None),
+        ("SET address = 'eve'", None),
+        ("SET mailbox = 'new'", Identity("new")),
+    ],
+)
+def test_remembered_login_of_a_changed_account(
+    database: Database, change: str, identity: Identity | None
+) -> None:
+    """A new hash, a lock or a removal ends the remembered login at once."""
+    account = Account(database, BY_NAMES)
+
+    async def log_in() -> None:
+        async with contextlib.aclosing(account.accounts) as accounts:
+            await accounts.verify("ann", Secret(b"secret"))
+            account.change(f"UPDATE changing {change}")
+            assert await account.cached() == identity
+
+    asyncio.run(log_in())
+
+
+def test_wrong_password_is_never_remembered(database: Database) -> None:
+    """Only a correct password is remembered, and none with `remember = 0`."""
+    account = Account(database, BY_NAME)
+
+    async def log_in() -> None:
+        async with contextlib.aclosing(account.accounts) as accounts:
+            with pytest.raises(CredentialsError):
+                await accounts.verify("ann", Secret(b"wrong"))
+            assert accounts.cached_login("ann", Secret(b"wrong")) is None
+        async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, BY_NAME)) as accounts:
+            await accounts.verify("ann", Secret(b"secret"))
+            assert accounts.cached_login("ann", Secret(b"secret")) is None
+
+    asyncio.run(log_in())
+
+
+def test_remembered_login_without_the_database(database: Database) -> None:
+    """A remembered login proves nothing while the database is away."""
+    account = Account(database, BY_NAME)
+
+    async def log_in() -> None:
+        async with contextlib.aclosing(account.accounts) as accounts:
+            await accounts.verify("ann", Secret(b"secret"))
+            database.stop()
+            try:
+                with pytest.raises(UnavailableError):
+                    await account.cached()
+            finally:
+                database.start()
+            assert await account.cached() == Identity("ann")
+
+    asyncio.run(log_in())
+
+
+class SlowDatabase:
+    """A database that answers each query, but late; it counts its connections."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.options: dict[str, object] = {}
+        self.opened = 0
+        self.closed = False
 
-    async def create(self, _dsn: str, **options: object) -> SlowPool:
-        self.options = options
+    async def connect(self, _dsn: str) -> SlowDatabase:
+        self.opened += 1
         return self
+
+    async def prepare(self, _query: str) -> SlowDatabase:
+        return self
+
+    def get_parameters(self) -> tuple[()]:
+        return ()
 
     async def fetchrow(self, query: str, *_: str) -> dict[str, str] | None:
         await asyncio.sleep(self.seconds)
         return {"password": HASH} if query == "known" else None
 
+    def terminate(self) -> None:
+        """Do nothing: the next login uses it anew."""
+
+    def is_closed(self) -> bool:
+        return self.closed
+
 
 @pytest.mark.parametrize("method", ["verify", "identify", "owner"])
 def test_slow_database(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    """All queries of a login have five seconds together, and four connections at most."""
-    pool = SlowPool(0.9 * postgresql.PATIENCE)
-    monkeypatch.setattr("asyncpg.create_pool", pool.create)
+    """All queries of a login have five seconds together."""
+    slow = SlowDatabase(0.9 * postgresql.PATIENCE)
+    monkeypatch.setattr("asyncpg.connect", slow.connect)
     accounts = PostgresqlAuthenticator(Secret(b""), "unknown", "check")
     loop = Loop()
     arguments = ("Ann", Secret(b"secret"))[: 2 if method == "verify" else 1]
@@ -372,5 +506,36 @@ def test_slow_database(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     loop.advance(0.2, 0.1)
     with pytest.raises(UnavailableError):
         login.result()
-    assert pool.options["max_size"] == 4
+    loop.close()
+
+
+def test_many_logins_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many logins ask at once, the database gets four connections."""
+    slow = SlowDatabase(1)
+    monkeypatch.setattr("asyncpg.connect", slow.connect)
+    accounts = PostgresqlAuthenticator(Secret(b""), "known")
+    loop = Loop()
+    logins = [loop.create_task(accounts.identify(f"u{number}")) for number in range(12)]
+    loop.turn()
+    loop.advance(3.5, 0.5)
+    assert [login.result().name for login in logins] == [f"u{number}" for number in range(12)]
+    assert slow.opened == 4
+    loop.close()
+
+
+@pytest.mark.parametrize(("idle", "opened"), [(299, 1), (301, 2)])
+def test_connection_that_was_idle(
+    monkeypatch: pytest.MonkeyPatch, idle: float, opened: int
+) -> None:
+    """A connection that was idle for five minutes is not used again."""
+    slow = SlowDatabase(0)
+    monkeypatch.setattr("asyncpg.connect", slow.connect)
+    accounts = PostgresqlAuthenticator(Secret(b""), "known")
+    loop = Loop()
+    for _ in range(2):
+        login = loop.create_task(accounts.identify("ann"))
+        loop.turn()
+        assert login.result() == Identity("ann")
+        loop.now += idle
+    assert slow.opened == opened
     loop.close()

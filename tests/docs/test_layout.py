@@ -19,6 +19,7 @@ ELSEWHERE = {
     "auth/mail_location.py": "auth/test_passwd_file.py",
     "auth/passwd_entry.py": "auth/test_passwd_file.py",
     "auth/password_only.py": "auth/test_pam.py",
+    "auth/postgresql_query.py": "auth/test_postgresql.py",
     "auth/usernames.py": "auth/test_file.py",
     "cli/commands": "cli/commands/test_mail_commands.py",
     "cli/errors.py": "golden/test_toolbox.py",

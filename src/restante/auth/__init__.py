@@ -1,9 +1,10 @@
 """Accounts, and how clients authenticate.
 
 `interfaces` has the protocols that a backend implements. The backends are `file` (a file of
-accounts), `pam` and `postgresql`; `oauth` and `issuer` verify bearer tokens. `passwd_file` and
-`passwd_entry` parse the file, `dovecot_fields` and `locks` its extra fields. `usernames` prepares
-names, `password_hashing` and `scram` hold the cryptography, and `login_cache` remembers logins.
+accounts), `pam` and `postgresql`, whose connections are in `postgresql_query`; `oauth` and `issuer`
+verify bearer tokens. `passwd_file` and `passwd_entry` parse the file, `dovecot_fields` and `locks`
+its extra fields. `usernames` prepares names, `password_hashing` and `scram` hold the cryptography,
+and `login_cache` remembers logins.
 
 Always: an unknown name and a wrong password cost the same work and get the same reply. A backend
 in trouble raises UnavailableError and never says that a name is unknown. A lock locks every
@@ -19,6 +20,7 @@ from restante.auth.interfaces import (
     CachesLogins,
     ClientCertificateError,
     CredentialsError,
+    FindsFirstOwner,
     TokenError,
     UnavailableError,
     UncertainError,
@@ -33,6 +35,7 @@ __all__ = [
     "CachesLogins",
     "ClientCertificateError",
     "CredentialsError",
+    "FindsFirstOwner",
     "Identity",
     "Secret",
     "TokenError",

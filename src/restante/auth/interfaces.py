@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
     from restante.auth.scram import ScramKeys
     from restante.protocol.secret import Secret
     from restante.protocol.server.settings import Identity
@@ -63,8 +65,25 @@ class Authenticator(Protocol):
 class CachesLogins(Protocol):
     """An authenticator that remembers correct passwords for a short time."""
 
-    def cached_login(self, user: str, password: Secret) -> Identity | None:
-        """Return the identity of `user`, if `password` was right a short time ago, else None."""
+    def cached_login(
+        self, user: str, password: Secret
+    ) -> Identity | Awaitable[Identity | None] | None:
+        """Return the identity of `user`, if `password` was right a short time ago, else None.
+
+        The result may be awaitable, but only if `password` was right a short time ago: the time of
+        a rejection must not reveal a name. What is awaited may raise UnavailableError.
+        """
+
+
+@runtime_checkable
+class FindsFirstOwner(Protocol):
+    """A directory that looks up several names at once."""
+
+    async def first_owner(self, names: Sequence[str]) -> str:
+        """Return the account that gets mail for the first of `names` that has one.
+
+        Raises CredentialsError: none has one. Raises UnavailableError.
+        """
 
 
 class AccountDirectory(Authenticator, Protocol):

@@ -32,21 +32,27 @@ class LoginCache:
         self._seconds = seconds
         self._clock = clock
         self._key = secrets.token_bytes(32)
-        self._proofs: dict[str, tuple[bytes, float]] = {}  # by name: a digest, and until when
+        # By name: a digest, until when, and the stored hash.
+        self._proofs: dict[str, tuple[bytes, float, str]] = {}
 
     def check(self, user: str, password: Secret) -> bool:
         """Tell whether this password was proved to be the user's within the time."""
+        return self.stored_hash(user, password) is not None
+
+    def stored_hash(self, user: str, password: Secret) -> str | None:
+        """Return the stored hash that proved this password within the time, else None."""
         proof = self._proofs.get(user)
         if proof is None or self._clock() >= proof[1]:
-            return False
-        return hmac.compare_digest(proof[0], self._digest(user, password))
+            return None
+        return proof[2] if hmac.compare_digest(proof[0], self._digest(user, password)) else None
 
-    def add(self, user: str, password: Secret) -> None:
-        """Remember a proof."""
+    def add(self, user: str, password: Secret, stored_hash: str = "") -> None:
+        """Remember a proof, with the stored hash where that may change unseen."""
         if self._seconds <= 0:
             return
         self._proofs.pop(user, None)
-        self._proofs[user] = (self._digest(user, password), self._clock() + self._seconds)
+        until = self._clock() + self._seconds
+        self._proofs[user] = (self._digest(user, password), until, stored_hash)
         if len(self._proofs) > self._most:
             del self._proofs[next(iter(self._proofs))]
 

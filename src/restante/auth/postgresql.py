@@ -8,21 +8,20 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
-import asyncpg
-
 from restante.auth import password_hashing
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
 from restante.auth.locks import HASH, first_lock, is_locked_hash
+from restante.auth.login_cache import LoginCache
 from restante.auth.password_only import PasswordOnlyAccounts
+from restante.auth.postgresql_query import AccountQuery
 from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping, Sequence
 
 PATIENCE = 5  # seconds for all answers of the database that one login needs
-MOST_CONNECTIONS = 4
 CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
 
@@ -57,24 +56,29 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
     The query gets the user's name as $1: as it was said, then in lower case. It returns at most one
     row with `password`, a hash such as a file of accounts has, and, where the account's name is
     another, `name`. A column that is named as a lock of Dovecot's, such as `nologin`, locks the
-    account where it is not NULL; so does a hash with "!" or "*" before it.
+    account where it is not NULL; so does a hash with "!" or "*" before it. A query whose $1 is an
+    array gets all names at once, and says in `login` to which of them a row belongs.
+
+    A login is remembered for `remember` seconds, together with the hash that proved it. The next
+    login asks the database for the row again, but hashes nothing if the hash is the same. So a new
+    password, a lock or a removal counts at the next login, whichever program or node made it.
 
     A query that no longer finds any account, not even the last ones, is a fault and proves nothing.
     `check` is a query without parameters that returns a row while the accounts are there. It is
     asked as long as no name was found. Without it, an unknown name proves nothing in that time.
     """
 
-    def __init__(self, dsn: Secret, query: str, check: str | None = None) -> None:
-        self._dsn = dsn
-        self._query = query
+    def __init__(
+        self, dsn: Secret, query: str, check: str | None = None, remember: float = 0
+    ) -> None:
+        self._query = AccountQuery(dsn, query)
         self._check = check
-        self._pool: asyncpg.Pool | None = None
-        self._opening = asyncio.Lock()
         self._threads = password_hashing.threads()
         self.at_once = (
             password_hashing.AT_ONCE
         )  # passwords; a server has those that wait take turns
         self._decoys = DecoyHashes()
+        self._remembered = LoginCache(remember)
         self._found: dict[str, None] = {}  # names that were found last
 
     async def verify(self, user: str, password: Secret) -> Identity:
@@ -83,7 +87,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         An unknown name costs the work that some known one does, always the same one's.
         """
         ends = _deadline()
-        found, row = await self._find(user, ends)
+        found, row = await self._find(candidate_names(user), ends)
         stored = str(row["password"]) if row else ""
         reason = _hindrance(row)
         if not reason and password_hashing.unsupported_reason(stored) is not None:
@@ -97,12 +101,25 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         right, _ = await asyncio.gather(proof, self._check_query(row, ends))
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
+        self._remembered.add(user.lower(), password, stored)
+        return _identity(found, row)
+
+    def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:
+        """Return whose these are where that was proved a short while ago and still holds."""
+        stored = self._remembered.stored_hash(user.lower(), password)
+        return None if stored is None else self._confirm(user, stored)
+
+    async def _confirm(self, user: str, stored: str) -> Identity | None:
+        """Return whose name this is while its hash is the one that proved the password."""
+        found, row = await self._find(candidate_names(user), _deadline())
+        if row is None or _hindrance(row) or row["password"] != stored:
+            return None
         return _identity(found, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
         ends = _deadline()
-        found, row = await self._find(user, ends)
+        found, row = await self._find(candidate_names(user), ends)
         await self._check_query(row, ends)
         reason = _hindrance(row)
         if row is None or reason:
@@ -111,25 +128,40 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
+        return await self.first_owner([name])
+
+    async def first_owner(self, names: Sequence[str]) -> str:
+        """Return the account of the first of exactly these names that has one.
+
+        Raises CredentialsError, UnavailableError.
+        """
         ends = _deadline()
-        row = await self._row(name, ends)
+        found, row = await self._find(names, ends, first_only=True)
         await self._check_query(row, ends)
         if not row:
             raise CredentialsError("unknown name")
-        return _identity(name, row).name
+        return _identity(found, row).name
 
     async def aclose(self) -> None:
         """Close the connections to the database."""
-        if self._pool is not None:
-            await self._pool.close()
+        await self._query.aclose()
 
-    async def _find(self, user: str, ends: float) -> tuple[str, Mapping[str, object] | None]:
-        """Return the name by which an account was found, and its row.
+    async def _find(
+        self, names: Sequence[str], ends: float, *, first_only: bool = False
+    ) -> tuple[str, Mapping[str, object] | None]:
+        """Return the first of the names that has an account, and its row.
 
-        Known or not, a name costs the same queries.
+        Known or not, a name costs the same queries, but not with `first_only`.
         """
-        rows = [(name, await self._row(name, ends)) for name in candidate_names(user)]
-        return next((found for found in rows if found[1]), (user, None))
+        rows = await self._query.find(names, ends, first_only=first_only)
+        name = next((name for name in names if name in rows), None)
+        if name is None:
+            return "", None
+        self._found.pop(name, None)
+        self._found[name] = None
+        if len(self._found) > CANARIES:
+            del self._found[next(iter(self._found))]
+        return name, rows[name]
 
     async def _check_query(self, row: Mapping[str, object] | None, ends: float) -> None:
         """Raise UnavailableError: nothing shows that the query can find an account.
@@ -142,48 +174,15 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         if not self._found:
             if self._check is None:
                 raise UncertainError("PostgreSQL: the query has found no account since the start")
-            if await self._fetch(ends, self._check) is None:
+            if not await self._query.returns_row(self._check, ends):
                 raise UnavailableError("PostgreSQL: postgresql_check returns no row")
             return
         for name in reversed(tuple(self._found)):
-            if await self._row(name, ends):
+            if await self._query.find([name], ends):
                 return
         raise UnavailableError(
             "PostgreSQL: the query no longer finds the accounts that it found before"
         )
-
-    async def _row(self, user: str, ends: float) -> Mapping[str, object] | None:
-        if "\0" in user:
-            return None
-        row = await self._fetch(ends, self._query, user)
-        if row is not None and "password" not in row:
-            raise UnavailableError("PostgreSQL: the query returns no column named password")
-        if row is not None:
-            self._found.pop(user, None)
-            self._found[user] = None
-            if len(self._found) > CANARIES:
-                del self._found[next(iter(self._found))]
-        return row
-
-    async def _fetch(
-        self, ends: float, query: str, *parameters: str
-    ) -> Mapping[str, object] | None:
-        """Return the first row. Raises UnavailableError: no answer came until the loop's `ends`."""
-        try:
-            async with asyncio.timeout_at(ends):
-                pool = await self._open_pool()
-                row: Mapping[str, object] | None = await pool.fetchrow(query, *parameters)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error
-        return row
-
-    async def _open_pool(self) -> asyncpg.Pool:
-        async with self._opening:
-            if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    self._dsn.reveal().decode(), min_size=0, max_size=MOST_CONNECTIONS
-                )
-            return self._pool
 
 
 def _deadline() -> float:
@@ -202,5 +201,5 @@ def _hindrance(row: Mapping[str, object] | None) -> str:
 
 
 def _identity(user: str, row: Mapping[str, object]) -> Identity:
-    name = row["name"] if "name" in row else None  # noqa: SIM401  # a record has no get(default)
+    name = row.get("name")
     return Identity(str(name) if name else user)

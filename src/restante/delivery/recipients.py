@@ -9,13 +9,18 @@ import re
 import stat
 from typing import TYPE_CHECKING, Protocol
 
-from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
+from restante.auth.interfaces import (
+    CredentialsError,
+    FindsFirstOwner,
+    UnavailableError,
+    UncertainError,
+)
 from restante.auth.usernames import candidate_names, saslprep_or_same
 from restante.storage.disk_threads import DISK
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from restante.auth.interfaces import AccountDirectory
@@ -44,6 +49,18 @@ class AccountRecipients:
         """Return the name of the account, as the accounts spell it."""
         try:
             return await self._accounts.owner(name)
+        except CredentialsError:
+            return None
+
+    async def first_owner(self, names: Sequence[str]) -> str | None:
+        """Return the account of the first name that has one, by one query where that is possible.
+
+        Raises UnavailableError.
+        """
+        if not isinstance(self._accounts, FindsFirstOwner):
+            return await _first_owner(self, names)
+        try:
+            return await self._accounts.first_owner(names)
         except CredentialsError:
             return None
 
@@ -97,8 +114,15 @@ def _is_maildrop(place: Path) -> bool:
 
 async def find(recipients: Recipients, address: str, delimiter: str) -> str | None:
     """Return the owner of an address's maildrop, or None. Raises UnavailableError."""
+    names = tuple(candidate_addresses(address, delimiter))
+    if names and isinstance(recipients, AccountRecipients):
+        return await recipients.first_owner(names)
+    return await _first_owner(recipients, names)
+
+
+async def _first_owner(recipients: Recipients, names: Iterable[str]) -> str | None:
     doubt: UncertainError | None = None
-    for name in candidate_addresses(address, delimiter):
+    for name in names:
         try:
             owner = await recipients.owner(name)
         except UncertainError as error:

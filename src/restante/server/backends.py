@@ -97,7 +97,9 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
     assert section.postgresql_dsn_file is not None
     assert section.postgresql_query is not None
     dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
-    return PostgresqlAuthenticator(dsn, section.postgresql_query, section.postgresql_check)
+    return PostgresqlAuthenticator(
+        dsn, section.postgresql_query, section.postgresql_check, section.remember
+    )
 
 
 def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:

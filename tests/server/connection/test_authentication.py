@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hmac
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, cast
 
 import pytest
@@ -226,3 +226,34 @@ def test_a_digest_is_computed_for_unknown_names_too(
     assert asyncio.run(fail("ann")) == "wrong digest"
     assert asyncio.run(fail("nobody")) == "no secret"
     assert len(computed) == 2
+
+
+class CachedLater(SlowAccounts):
+    """Accounts whose login cache asks a database before it answers."""
+
+    def __init__(self, identity: Identity | None) -> None:
+        super().__init__()
+        self.gate.set()
+        self.identity = identity
+
+    async def cached_login(self, _user: str, _password: Secret) -> Identity | None:
+        return self.identity
+
+
+@pytest.mark.parametrize("cached", [Identity("ann"), None])
+def test_login_cache_that_asks_first(cached: Identity | None) -> None:
+    """A cached login that no longer holds is checked like any other."""
+    accounts = CachedLater(cached)
+
+    async def log_in() -> Identity:
+        log, writer = event_log.configure_log("text", io.StringIO())
+        service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        try:
+            need = Authenticate(AuthMethod.PASSWORD, "ann", Secret(b"secret"))
+            cached = _authenticator(service, Wire()).authenticate(need)
+            return await cast("Awaitable[Identity]", cached)
+        finally:
+            writer.close()
+
+    assert asyncio.run(log_in()).name == "ann"
+    assert accounts.asked == (cached is None)

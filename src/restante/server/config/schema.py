@@ -150,11 +150,11 @@ class AccountsSection(ConfigSection):
         postgresql_dsn_file: A file with the address of the database,
             "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
-            optionally `name`.
+            optionally `name`. If $1 is an array, it gets all names, and `login` is required.
         postgresql_check: A query that returns a row if the table of accounts is in order. It runs
             until a name was found.
         remember: Seconds for which a verified password is cached, 0 for never. A change of the file
-            clears the cache.
+            clears the cache. With PostgreSQL, a cached password holds while its hash is the same.
     """
 
     users: Path | None = None

@@ -11,6 +11,7 @@ from restante.auth import scram
 from restante.auth.interfaces import ClientCertificateError, CredentialsError, TokenError
 from restante.auth.usernames import saslprep_or_same
 from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
+from restante.protocol.server.settings import Identity
 from restante.server.limits.networks import client_network
 from restante.server.limits.throttle import LONGEST_DELAY
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
-    from restante.protocol.server.settings import Identity
     from restante.server.connection.session_log import SessionLog
     from restante.server.connection.transport import ClientTransport
     from restante.server.context import ServerContext
@@ -80,10 +80,18 @@ class ConnectionAuthenticator:
         cache = self._context.login_cache
         suspects = self._context.limits.throttle.has_recent_failures
         if cache is not None and not suspects(self._transport.address, need.user.lower()):
-            identity = cache.cached_login(need.user, need.response)
-            if identity is not None:
-                return identity
+            cached = cache.cached_login(need.user, need.response)
+            if isinstance(cached, Identity):
+                return cached
+            if cached is not None:
+                return self._confirm_or_verify(need, cached)
         return self._verify_throttled(need)
+
+    async def _confirm_or_verify(
+        self, need: Authenticate, cached: Awaitable[Identity | None]
+    ) -> Identity:
+        """Return the identity that the login cache has; check the credentials if it changed."""
+        return await cached or await self._verify_throttled(need)
 
     async def start_scram(self, need: StartScram) -> scram.ScramServer:
         """Give a challenge, but slowly to a client that failed or cancelled before."""

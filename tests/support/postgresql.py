@@ -1,0 +1,76 @@
+"""A PostgreSQL that a test or a benchmark starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from restante.protocol.secret import Secret
+from support.live import wait_until
+from support.programs import need
+
+
+def need_postgresql() -> None:
+    """Skip the test if PostgreSQL is not installed."""
+    if not list(Path("/usr/lib/postgresql").glob("*/bin")):
+        need("postgres")
+
+
+class Database:
+    """A PostgreSQL of its own, on a socket in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        newest = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1:]
+        self._path = os.pathsep.join([*map(str, newest), os.environ["PATH"]])
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:  # it refuses to run as root
+            shutil.chown(folder, "nobody")
+        self.run("initdb", "--auth=trust", "--username=restante", "--no-sync", str(folder / "data"))
+
+    @property
+    def dsn(self) -> Secret:
+        return Secret(f"postgresql://restante:hunter2@/postgres?host={self._folder}".encode())
+
+    def run(self, *command: str) -> None:
+        subprocess.run(
+            self._command(*command), check=True, capture_output=True, env={"PATH": self._path}
+        )
+
+    def start(self) -> None:
+        command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
+        command += ["-h", "", "-k", str(self._folder)]
+        self._process = subprocess.Popen(
+            command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
+        )
+        wait_until(lambda: not self._sql("SELECT 1"))
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process
+        return self._process.pid
+
+    def stop(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGINT)  # ends it without waiting for its clients
+        self._process.wait(30)
+
+    def execute(self, sql: str) -> None:
+        assert self._sql(sql) == 0
+
+    def _sql(self, sql: str) -> int:
+        command = ["psql", "-qh", str(self._folder), "-U", "restante", "postgres"]
+        done = subprocess.run(
+            [*command, "-v", "ON_ERROR_STOP=1"], input=sql.encode(), capture_output=True,
+            env={"PATH": self._path}, check=False,
+        )  # fmt: skip
+        return done.returncode
+
+    def _command(self, *command: str) -> list[str]:
+        if os.geteuid() != 0:
+            return list(command)
+        return [need("setpriv"), "--reuid=nobody", "--clear-groups", *command]
