@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import smtplib
 import socket
 import struct
@@ -17,7 +15,13 @@ import pytest
 import uvloop
 
 from delivery.door import Delivered, Door, Peer, listening
-from restante.storage.interfaces import BusyError, StoreError
+from restante.storage.interfaces import (
+    BusyError,
+    ForbiddenError,
+    FullError,
+    QuotaError,
+    StoreError,
+)
 from support.live import PATIENCE, wait_until
 
 ANN, BOB, CARL = b"ann@example.com", b"bob@example.com", b"carl@example.com"
@@ -124,20 +128,12 @@ def fail(error: BaseException) -> Callable[[str, bytes], None]:
     return first
 
 
-def of_system(number: int) -> StoreError:
-    error = StoreError("a message cannot be delivered: the reason", permanent=True)
-    error.__cause__ = OSError(number, os.strerror(number))
-    return error
-
-
 @pytest.mark.parametrize(
     ("error", "reply"),
     [
-        (of_system(errno.ENOSPC), b"452 4.3.1 "),
-        (of_system(errno.EDQUOT), b"452 4.2.2 "),
-        (of_system(errno.EIO), b"451 4.3.0 "),
-        (of_system(errno.EACCES), b"451 4.3.5 "),
-        (of_system(errno.ELOOP), b"451 4.3.0 "),
+        (FullError("a message cannot be delivered: the reason"), b"452 4.3.1 "),
+        (QuotaError("a message cannot be delivered: the reason"), b"452 4.2.2 "),
+        (ForbiddenError("the reason", permanent=True), b"451 4.3.5 "),
         (BusyError("another program holds the maildrop"), b"450 4.2.0 "),
         (StoreError("no folder can be named so", permanent=True), b"451 4.3.0 "),
         (RuntimeError("secret"), b"451 4.3.0 "),

@@ -22,12 +22,18 @@ from restante.protocol.server.session import Session, State
 from restante.protocol.server.settings import AuthOffer
 from restante.server import event_log, system
 from restante.server.limits.limit_log import LimitLog
-from restante.storage.interfaces import MessageGoneError, PartialRemovalError, StoreError
+from restante.storage.interfaces import (
+    LostError,
+    MessageGoneError,
+    PartialRemovalError,
+    StoreError,
+)
 from server.doubles import Chunks, ScriptedStore
 from support.live import Client, Live, serving
 
 LETTER = b"Subject: a\n\nhello\n"
 INCIDENT = re.compile(rb"-ERR \[SYS/TEMP\] Internal error \(incident ([0-9a-f]{8})\)\.\r\n")
+LOST = b"This session no longer holds the maildrop, and removed nothing; log in again."
 DETAIL = RuntimeError("a secret detail")
 
 
@@ -156,6 +162,7 @@ def test_a_core_that_breaks_ends_its_session_only(
         ),
         (StoreError("bad", permanent=True), b"-ERR [SYS/PERM] The mail store needs its admin"),
         (MessageGoneError("gone"), b"-ERR Message is gone: another program took it away."),
+        (LostError("the lease ended"), b"-ERR [SYS/TEMP] " + LOST),
     ],
 )
 def test_a_foreseen_error_says_whether_waiting_helps(
@@ -237,3 +244,18 @@ def test_what_cannot_be_raised_is_an_event(
     assert lines.getvalue().count("event=incident") == 2
     assert "a thread ended: one" in lines.getvalue()
     assert capfd.readouterr().err == ""
+
+
+def test_session_that_lost_its_maildrop(live: Live, store: ScriptedStore) -> None:
+    """QUIT of a session whose lock has ended removes nothing, and the reply says so."""
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        client.say("DELE 1")
+        store.remove_error = LostError("the lease ended")
+        assert client.say("QUIT") == b"-ERR [SYS/TEMP] " + LOST + b"\r\n"
+        assert client.read_all() == b""
+    live.wait_for_log("the lease ended", "update failed")
+    store.remove_error = None
+    with live.connect() as client:
+        client.log_in("ann", "hunter2")
+        assert client.say("STAT") == b"+OK 2 42\r\n"

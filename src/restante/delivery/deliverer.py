@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
 from restante.delivery import recipients, replies, trace_headers
-from restante.storage.interfaces import BusyError, StoreError
+from restante.storage.interfaces import (
+    BusyError,
+    ForbiddenError,
+    FullError,
+    QuotaError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from structlog.typing import FilteringBoundLogger
 
@@ -27,11 +32,11 @@ AT_ONCE = 4  # deliveries; more would take the threads that logins need
 SLOW = 10  # seconds after which a delivery gives its slot back: its disk may hang
 PATIENCE = 300  # seconds for a delivery; MTAs wait 10 minutes (RFC 5321 section 4.5.3.2.6)
 
-_BY_NUMBER = {
-    errno.ENOSPC: replies.FULL,
-    errno.EDQUOT: replies.OVER_QUOTA,
-    errno.EACCES: replies.FORBIDDEN,
-    errno.EPERM: replies.FORBIDDEN,
+_REPLIES: Mapping[type[StoreError], DeliveryReply] = {
+    BusyError: replies.BUSY,
+    FullError: replies.FULL,
+    QuotaError: replies.OVER_QUOTA,
+    ForbiddenError: replies.FORBIDDEN,
 }
 
 
@@ -121,8 +126,5 @@ def reply_for(error: StoreError) -> DeliveryReply:
 
     No reply is permanent: an administrator can repair the cause, and the MTA keeps the mail.
     """
-    if isinstance(error, BusyError):
-        return replies.BUSY
-    cause = error.__cause__
-    number = cause.errno if isinstance(cause, OSError) else None
-    return _BY_NUMBER.get(number or 0, replies.TROUBLE)
+    known = (reply for kind, reply in _REPLIES.items() if isinstance(error, kind))
+    return next(known, replies.TROUBLE)

@@ -15,6 +15,7 @@ from restante.protocol.errors import Refusal, ResponseCode
 from restante.storage.interfaces import (
     BusyError,
     LockedError,
+    LostError,
     MessageGoneError,
     PartialRemovalError,
     StoreError,
@@ -66,6 +67,9 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
         case Utf8Error():
             text = "The header is in UTF-8: say UTF8 before you log in."
             return Refusal(text, ResponseCode.UTF8)
+        case LostError():
+            text = "This session no longer holds the maildrop, and removed nothing; log in again."
+            return Refusal(text, ResponseCode.SYS_TEMP)
         case PartialRemovalError():
             return Refusal("Some deleted messages not removed.", ResponseCode.SYS_TEMP)
         case StoreError(permanent=True):

@@ -14,10 +14,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from restante.storage.disk_threads import DISK
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import ForbiddenError, FullError, QuotaError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 CHUNK = 256 * 1024  # octets
@@ -32,6 +32,13 @@ _WILL_PASS = frozenset({
     errno.EAGAIN, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOENT, errno.ENOLCK,
     errno.ENOMEM, errno.ENOSPC, errno.EROFS, errno.ESTALE, errno.ETIMEDOUT,
 })  # fmt: skip
+
+_TYPES: Mapping[int, type[StoreError]] = {
+    errno.ENOSPC: FullError,
+    errno.EDQUOT: QuotaError,
+    errno.EACCES: ForbiddenError,
+    errno.EPERM: ForbiddenError,
+}
 
 UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 """What a disk says that can be read but, at the moment, not written."""
@@ -58,7 +65,12 @@ def store_error(what: str, error: OSError, path: Path | str, *, beside: bool = F
     where = str(path)
     if isinstance(error.filename, str):
         where = os.path.join(os.path.dirname(where) if beside else where, error.filename)
-    return StoreError(f"{what}: {error.strerror}", permanent=permanent, path=where)
+    return error_type(error)(f"{what}: {error.strerror}", permanent=permanent, path=where)
+
+
+def error_type(error: OSError) -> type[StoreError]:
+    """Return the store's error that an error of the system means."""
+    return _TYPES.get(error.errno or 0, StoreError)
 
 
 def open_folder(name: str, parent: int) -> int:

@@ -42,6 +42,25 @@ class LockedError(BusyError):
     """Another program, such as a mail reader, holds a lock of the maildrop."""
 
 
+class LostError(StoreError):
+    """The session no longer holds the maildrop, and another session may. Nothing was removed.
+
+    A store whose lock can end before the session does raises it, such as one with leases.
+    """
+
+
+class FullError(StoreError):
+    """The disk or the database has no space left."""
+
+
+class QuotaError(StoreError):
+    """The maildrop, or its owner, has reached a quota."""
+
+
+class ForbiddenError(StoreError):
+    """The server has no permission to write to the maildrop."""
+
+
 class MessageGoneError(StoreError):
     """The message is no longer there: another program removed it."""
 
@@ -100,15 +119,15 @@ class LockedMaildrop(Protocol):
 
         With `lines`, the result has at least the header and the first `lines` lines of the body;
         None is the whole message. A result that needs no slow call may be returned without an
-        awaitable. Raises MessageGoneError or StoreError, here or when awaited. The chunks of a
-        `Body` may raise StoreError.
+        awaitable. Raises MessageGoneError, LostError or StoreError, here or when awaited. The
+        chunks of a `Body` may raise StoreError.
         """
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove the messages with these `indexes`. On return the removal is durable.
 
         A message that is gone already counts as removed. Raises PartialRemovalError: some could
-        not be removed.
+        not be removed. Raises LostError: none was.
         """
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
@@ -155,5 +174,11 @@ class Store(Protocol):
     async def deliver(self, owner: str, message: bytes) -> str:
         """Store the octets of `message` for `owner`, and return its unique-id.
 
-        On return the message is durable. Raises StoreError.
+        On return the message is durable.
+
+        Raises:
+            FullError: there is no space.
+            QuotaError: the owner may not have more mail.
+            ForbiddenError: the server may not write there.
+            StoreError: it cannot be delivered now, for another reason.
         """

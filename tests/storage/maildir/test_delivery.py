@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import FullError, QuotaError, StoreError
 from restante.storage.maildir import MaildirStore, delivery
 from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
+TYPES = {errno.ENOSPC: FullError, errno.EDQUOT: QuotaError}
 LETTER = b"Subject: a\n\nhello\n"
 
 
@@ -40,6 +41,7 @@ def test_a_delivery_that_fails_leaves_nothing(
     monkeypatch.undo()
     assert os.strerror(number) in str(caught.value)
     assert isinstance(caught.value.__cause__, OSError)
+    assert type(caught.value) is TYPES.get(number, StoreError)
     assert list(box.folder.rglob("*/*")) == []
     deliver(box)
     assert box.texts() == [LETTER]

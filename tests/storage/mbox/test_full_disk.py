@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import FullError, StoreError
 from restante.storage.mbox import MboxStore, in_place_removal
 from restante.storage.mbox.maildrop import MboxMaildrop
 from restante.storage.paths import Layout
@@ -99,7 +99,7 @@ def test_full_disk_and_old_mail(disk: Path) -> None:
 def test_full_disk_refuses_mail_for_now(disk: Path) -> None:
     """A message for which there is no room leaves nothing, and the sender tries again."""
     box = full(disk)
-    with pytest.raises(StoreError, match="No space left") as caught:
+    with pytest.raises(FullError, match="No space left") as caught:
         box.deliver(LETTERS[0])
     assert not caught.value.permanent
     assert box.texts() == LETTERS

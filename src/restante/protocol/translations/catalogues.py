@@ -64,6 +64,9 @@ GERMAN = {
     "This mechanism is not possible on this connection.": (
         "Dieses Verfahren geht auf dieser Verbindung nicht."
     ),
+    "This session no longer holds the maildrop, and removed nothing; log in again.": (
+        "Diese Sitzung hat das Postfach nicht mehr und hat nichts entfernt; bitte neu anmelden."
+    ),
     "Too many connections, try again later.": "Zu viele Verbindungen, bitte später wieder.",
     "Too many logins of this account from your address, try again later.": (
         "Zu viele Anmeldungen dieses Kontos von Ihrer Adresse, bitte später wieder."
@@ -150,6 +153,9 @@ FRENCH = {
     "This mechanism is not possible on this connection.": (
         "Ce mécanisme est impossible sur cette connexion."
     ),
+    "This session no longer holds the maildrop, and removed nothing; log in again.": (
+        "Cette session ne tient plus la boîte et n'a rien supprimé ; identifiez-vous de nouveau."
+    ),
     "Too many connections, try again later.": "Trop de connexions, réessayez plus tard.",
     "Too many logins of this account from your address, try again later.": (
         "Trop de connexions à ce compte depuis votre adresse, réessayez plus tard."
@@ -231,6 +237,9 @@ SPANISH = {
     ),
     "This mechanism is not possible on this connection.": (
         "Este mecanismo no es posible en esta conexión."
+    ),
+    "This session no longer holds the maildrop, and removed nothing; log in again.": (
+        "Esta sesión ya no tiene el buzón y no ha eliminado nada; identifíquese de nuevo."
     ),
     "Too many connections, try again later.": "Demasiadas conexiones, inténtelo más tarde.",
     "Too many logins of this account from your address, try again later.": (

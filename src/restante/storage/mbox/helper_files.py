@@ -12,7 +12,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from restante.storage.interfaces import StoreError
+from restante.storage.fs import error_type
 
 if TYPE_CHECKING:
     from restante.storage.mbox.paths import MboxPaths
@@ -64,7 +64,7 @@ def clear(place: MboxPaths, name: str) -> None:
     try:
         _clear(place.folder, name)
     except OSError as error:
-        raise StoreError(
+        raise error_type(error)(
             f"{name} is in the way and cannot be removed ({error.strerror}); remove it",
             path=str(place.path.with_name(name)),
         ) from error

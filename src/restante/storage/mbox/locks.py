@@ -21,7 +21,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from restante.storage.fs import close_quietly
-from restante.storage.interfaces import StoreError
+from restante.storage.interfaces import ForbiddenError
 from restante.storage.mbox import in_place_removal, journal
 from restante.storage.mbox.dotlock import LockedByOtherError, is_held, remove_dotlock, take_dotlock
 from restante.storage.mbox.dotlock import lock_at_once as _flock
@@ -209,7 +209,7 @@ def _folder_writable() -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        raise StoreError(
+        raise ForbiddenError(
             "the folder of an mbox is not writable, so the mbox cannot be locked;"
             " add the server to the group of the folder, often `mail`",
             permanent=True,
