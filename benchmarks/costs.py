@@ -104,8 +104,8 @@ def row(what: str, microseconds: float) -> None:
     print(f"{what:<44}{microseconds:8.2f}")
 
 
-def connected(service: ServerContext, network: Network | None = None) -> Connection:
-    made = Connection(service)
+def connected(context: ServerContext, network: Network | None = None) -> Connection:
+    made = Connection(context)
     made.connection_made(cast("asyncio.Transport", network or Network()))
     return made
 
@@ -114,10 +114,10 @@ SESSION = (b"USER u0\r\n", b"PASS secret\r\n", b"QUIT\r\n")
 STEPS = ("connect", "USER", "PASS", "QUIT", "end, with its line in the log")
 
 
-def session(service: ServerContext) -> list[float]:
+def session(context: ServerContext) -> list[float]:
     """Hold a session that finds nothing new, and return what its steps took, in microseconds."""
     network, times = Network(), [time.perf_counter()]
-    client = connected(service, network)
+    client = connected(context, network)
     times.append(time.perf_counter())
     for line in SESSION:
         client.data_received(line)
@@ -129,14 +129,14 @@ def session(service: ServerContext) -> list[float]:
     return [(b - a) * 1e6 for a, b in itertools.pairwise(times)]
 
 
-async def settled(service: ServerContext, folder: Path) -> None:
+async def settled(context: ServerContext, folder: Path) -> None:
     """Have sessions until nothing is listed any more, as with users who come again."""
     for _ in range(2 * ENOUGH):
         for path in (folder, *folder.iterdir()):
             if path.is_dir():
                 os.utime(path, (1e9, 1e9))
         network = Network()
-        client = connected(service, network)
+        client = connected(context, network)
         for line in SESSION:
             said = network.writes
             client.data_received(line)
@@ -151,26 +151,26 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name, open(os.devnull, "w") as nowhere:
         mail.maildirs(Path(name), 1, 20, OCTETS, os.getuid())
         log, writer = event_log.configure_log("text", nowhere)
-        service = ServerContext(
+        context = ServerContext(
             store=MaildirStore(Layout(Path(name)), latency=DiskLatency(MANY)),  # it is quick
             authenticator=Everybody(),
             log=log,
             limits=ServerLimits(connections=CountLimit(MANY), users=CountLimit(MANY)),
         )
-        await settled(service, Path(name) / "u0")
-        parts = zip(*(session(service) for _ in range(4000)), strict=True)
+        await settled(context, Path(name) / "u0")
+        parts = zip(*(session(context) for _ in range(4000)), strict=True)
         medians = [fastest(part) for part in parts]
         row("a session: login and QUIT", sum(medians))
         for step, median in zip(STEPS, medians, strict=True):
             row(f"  {step}", median)
-        commands(service)
+        commands(context)
         writer.close()
     wire_forms()
 
 
-def commands(service: ServerContext) -> None:
+def commands(context: ServerContext) -> None:
     """Clock commands of a session that is logged in."""
-    client = connected(service)
+    client = connected(context)
     client.data_received(b"USER u0\r\n")
     client.data_received(b"PASS secret\r\n")
     for said in ("NOOP", "STAT", "LIST", "UIDL", "DELE 1", "RSET", "TOP 2 0", "RETR 2"):

@@ -23,14 +23,14 @@ IDLE = 60  # seconds after which a thread ends that has nothing to do
 class _Call(Generic[T]):
     """One call, from the event loop that waits for it to a thread and back."""
 
-    __slots__ = ("_give_back", "_loop", "_work", "future", "user")
+    __slots__ = ("_loop", "_on_abandoned", "_work", "future", "user")
 
     def __init__(
-        self, user: str, work: Callable[[], T], give_back: Callable[[T], object] | None
+        self, user: str, work: Callable[[], T], on_abandoned: Callable[[T], object] | None
     ) -> None:
         self.user = user
         self._work = work
-        self._give_back = give_back
+        self._on_abandoned = on_abandoned
         self._loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self._loop.create_future()
 
@@ -50,8 +50,8 @@ class _Call(Generic[T]):
 
     def undo(self, result: T) -> None:
         """Release the result of an abandoned call."""
-        if self._give_back is not None:
-            self._give_back(result)
+        if self._on_abandoned is not None:
+            self._on_abandoned(result)
 
     def _settle(self, result: T, error: BaseException | None) -> None:
         if self.future.done():  # it was cancelled
@@ -95,14 +95,14 @@ class Threads:
         self._idle = 0
 
     async def run(
-        self, user: str, work: Callable[[], T], give_back: Callable[[T], object] | None = None
+        self, user: str, work: Callable[[], T], on_abandoned: Callable[[T], object] | None = None
     ) -> T:
         """Return what `work` returns, in a thread; raise what it raises.
 
-        If the caller has stopped waiting, `give_back` gets the result. Raises the error of the
+        If the caller has stopped waiting, `on_abandoned` gets the result. Raises the error of the
         pool's `error` makes: no thread became free in time.
         """
-        call = _Call(user, work, give_back)
+        call = _Call(user, work, on_abandoned)
         timer = asyncio.get_running_loop().call_later(self.patience, self._withdraw, call)
         self._submit(call)
         try:

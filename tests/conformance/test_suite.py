@@ -108,7 +108,7 @@ class InMemory:
         self._live = live
 
     def put(self, message: bytes) -> None:
-        self._live.call(self._live.service.store.deliver("ann", message))
+        self._live.call(self._live.context.store.deliver("ann", message))
 
     def clean_up(self) -> None:
         pass

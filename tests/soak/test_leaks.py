@@ -21,7 +21,7 @@ def test_no_connection_and_no_session_outlives_its_end() -> None:
         for _ in range(ROUNDS):
             for end in (_quit, _hang_up, _reset, _half_close, _babble):
                 end(live)
-                wait_until(lambda: not live.service.connections)
+                wait_until(lambda: not live.context.connections)
         known = {id(held) for held in others}
         wait_until(lambda: not [held for held in _left() if id(held) not in known])
 

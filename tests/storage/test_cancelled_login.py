@@ -53,8 +53,8 @@ def gate(store: Store, monkeypatch: pytest.MonkeyPatch) -> Gate:
     asyncio.run(store.deliver("ann", LETTER))
     run = DISK.run
 
-    def run_at_gate(user: str, work: Callable[[], Any], give_back: Any = None) -> Any:
-        return run(user, gate.around(work), give_back)
+    def run_at_gate(user: str, work: Callable[[], Any], on_abandoned: Any = None) -> Any:
+        return run(user, gate.around(work), on_abandoned)
 
     monkeypatch.setattr(DISK, "run", run_at_gate)
     return gate
@@ -83,7 +83,7 @@ def test_stop_during_login(store: Store, gate: Gate) -> None:
         client.say("USER ann")
         client.send(b"PASS secret\r\n")
         wait_until(gate.reached.is_set)
-        live.call(live.service.connections.stop(0))
+        live.call(live.context.connections.stop(0))
         gate.go_on.set()
         live.call(_acquired(store))
         client.close()
@@ -99,7 +99,7 @@ def test_hung_up_during_login(store: Store, gate: Gate) -> None:
         client.send(b"PASS secret\r\n")
         wait_until(gate.reached.is_set)
         client.reset()
-        wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not live.context.connections)
         gate.go_on.set()
         live.call(_acquired(store))
 

@@ -108,26 +108,26 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
         await store.deliver("ann", MESSAGE)
     with io.StringIO() as written:
         log, writer = event_log.configure_log("text", written)
-        service = ServerContext(store=store, authenticator=authenticator, log=log)
+        context = ServerContext(store=store, authenticator=authenticator, log=log)
         await authenticator.verify("ann", Secret(b"secret"))
         poll = ("USER ann", "PASS secret", "STAT", "UIDL", "RETR 1", "QUIT")
         for name in ("cur", "new"):
             os.utime(folder / "mail" / "ann" / name, LONG_AGO)
         for _ in range(2 * ENOUGH):
-            connection, network = _connect(service)
+            connection, network = _connect(context)
             for line in poll:
                 await _say(connection, network, line)
             connection.connection_lost(None)
         calls = Calls()
         if warm:
-            connection, network = _connect(service)
+            connection, network = _connect(context)
             for line in warm:
                 connection.data_received(f"{line}\r\n".encode())
             network.sent = b""
             sys.setprofile(calls.note)
         else:
             sys.setprofile(calls.note)
-            connection, network = _connect(service)
+            connection, network = _connect(context)
         for line in lines:
             connection.data_received(f"{line}\r\n".encode())
         if not warm:
@@ -140,9 +140,9 @@ async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Cal
     return calls
 
 
-def _connect(service: ServerContext) -> tuple[Connection, Network]:
+def _connect(context: ServerContext) -> tuple[Connection, Network]:
     network = Network()
-    connection = Connection(service)
+    connection = Connection(context)
     connection.connection_made(network)
     return connection, network
 

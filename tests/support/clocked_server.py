@@ -121,13 +121,13 @@ class Peer(asyncio.Transport):
 class Clocked:
     """A server without sockets."""
 
-    def __init__(self, loop: Loop, service: ServerContext, log: io.StringIO) -> None:
+    def __init__(self, loop: Loop, context: ServerContext, log: io.StringIO) -> None:
         self.loop = loop
-        self.service = service
+        self.context = context
         self.log = log
 
     def connect(self, endpoint: ListenerPolicy = CLEAR, address: str = ADDRESS) -> Peer:
-        connect = functools.partial(Connection, self.service, endpoint)
+        connect = functools.partial(Connection, self.context, endpoint)
         return Peer(self.loop, connect, address)
 
     def ended(self) -> list[str]:

@@ -35,7 +35,7 @@ class Live:
     """A running server."""
 
     port: int
-    service: ServerContext
+    context: ServerContext
     loop: asyncio.AbstractEventLoop
     passwords: Passwords
     log: io.StringIO
@@ -48,7 +48,7 @@ class Live:
     def add(self, user: str, password: str, *messages: bytes) -> None:
         self.passwords.known[user] = password
         for message in messages:
-            self.call(self.service.store.deliver(user, message))
+            self.call(self.context.store.deliver(user, message))
 
     def wait_for_log(self, *texts: str) -> None:
         """Wait until these stand in the log, which a thread of its own writes."""
@@ -143,11 +143,11 @@ def serving(
         log, writer = event_log.configure_log("text", lines := io.StringIO())
         passwords = Passwords()
         parts = {"store": store or MemoryStore(), "settings": settings or ProtocolSettings()}
-        service = ServerContext(log=log, **{"authenticator": passwords, **parts, **options})
+        context = ServerContext(log=log, **{"authenticator": passwords, **parts, **options})
         listens = [ListenConfig(ListenAddress("127.0.0.1", 0), endpoint)]
-        async with serve_listeners(service, listens, stop_patience) as sockets:
+        async with serve_listeners(context, listens, stop_patience) as sockets:
             port = sockets[0].getsockname()[1]
-            await stage.show(Live(port, service, stage.loop, passwords, lines, stage.stop))
+            await stage.show(Live(port, context, stage.loop, passwords, lines, stage.stop))
         writer.close()
 
     with in_thread(run, loop_factory) as live:

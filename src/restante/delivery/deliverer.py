@@ -99,21 +99,21 @@ class Deliverer:
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """Hold one of the slots while the block runs, but no longer than ten seconds."""
-        given_back = False
+        slot_released = False
 
-        def give_back() -> None:
-            nonlocal given_back
-            if not given_back:
-                given_back = True
+        def release_slot() -> None:
+            nonlocal slot_released
+            if not slot_released:
+                slot_released = True
                 self._slots.release()
 
         await self._slots.acquire()
-        timer = asyncio.get_running_loop().call_later(SLOW, give_back)
+        timer = asyncio.get_running_loop().call_later(SLOW, release_slot)
         try:
             yield
         finally:
             timer.cancel()
-            give_back()
+            release_slot()
 
 
 def _is_address(address: str) -> bool:

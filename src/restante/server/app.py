@@ -94,7 +94,7 @@ def _run_workers(
     if sys.platform != "linux":
         raise ConfigError(["server.workers: more than one worker is supported on Linux only"])
     from restante.server.limits.process_lock import ProcessLock
-    from restante.server.limits.shared_limits import Shared
+    from restante.server.limits.shared_limits import SharedLimits
     from restante.server.processes.supervisor import MAX_GENERATIONS, Supervisor
     from restante.server.processes.worker import WorkerResources
 
@@ -102,7 +102,7 @@ def _run_workers(
     # or a table that a worker makes is its own, and two workers would each count to the limit. No
     # thread runs before a fork either: a lock that it holds at that moment is never released.
     log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
-    shared = Shared(MAX_GENERATIONS * workers, config.limits.connections)
+    shared = SharedLimits(MAX_GENERATIONS * workers, config.limits.connections)
     inherited = WorkerResources(log=log, writer=writer, shared=shared)
     raise_file_limit()
     shorten_switch_interval()

@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from restante.auth.oauth import Tokens
     from restante.delivery.listener import DeliveryListener
     from restante.server.config.schema import Config, LimitsSection
-    from restante.server.limits.shared_limits import Shared
+    from restante.server.limits.shared_limits import SharedLimits
 
 
 def build_context(
-    config: Config, log: FilteringBoundLogger, shared: Shared | None = None
+    config: Config, log: FilteringBoundLogger, shared: SharedLimits | None = None
 ) -> ServerContext:
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
@@ -76,11 +76,11 @@ def _limits(limits: LimitsSection) -> ServerLimits:
     )
 
 
-def _limits_of_workers(limits: LimitsSection, shared: Shared) -> ServerLimits:
-    crowd = shared.addresses(limits.connections_per_address)
+def _limits_of_workers(limits: LimitsSection, shared: SharedLimits) -> ServerLimits:
+    per_address = shared.addresses(limits.connections_per_address)
     return ServerLimits(
-        connections=shared.everyone(limits.connections),
-        addresses=AddressLimit(crowd, count_loopback=limits.count_loopback),
+        connections=shared.connections(limits.connections),
+        addresses=AddressLimit(per_address, count_loopback=limits.count_loopback),
         users=shared.users(limits.sessions_per_user),
         throttle=shared.throttle(count_loopback=limits.count_loopback),
         login_delay=shared.login_delay(),
@@ -115,11 +115,11 @@ def build_listeners(
         ], []
     certificate_log = CertificateLog(log)
     modern = _certificates(config, "modern", certificate_log)
-    ways = [(config.server.listen, modern, False), (tls.listen, modern, True)]
+    groups = [(config.server.listen, modern, False), (tls.listen, modern, True)]
     known = [modern]
     if tls.legacy_listen:
         known.append(_certificates(config, "legacy", certificate_log))
-        ways.append((tls.legacy_listen, known[-1], True))
+        groups.append((tls.legacy_listen, known[-1], True))
     found = [
         ListenConfig(
             ListenAddress.parse(address),
@@ -131,7 +131,7 @@ def build_listeners(
                 proxies=proxies,
             ),
         )
-        for addresses, certificates, implicit in ways
+        for addresses, certificates, implicit in groups
         for address in addresses
     ]
     return found, known

@@ -82,7 +82,7 @@ def reply_for(error: BaseException) -> Refusal | None:  # noqa: C901, PLR0911, P
 
 
 def _authentication_failed(error: CredentialsError) -> Refusal:
-    """Return what to tell of a proof that failed: the same for all reasons."""
+    """Return the reply to credentials that are wrong: the same for all reasons."""
     match error:
         case TokenError():
             return Refusal("The token is not valid for this account.", ResponseCode.AUTH)

@@ -222,7 +222,7 @@ def configure_shared_log(form: Format, turn: ProcessLock) -> tuple[FilteringBoun
 
     written = SharedTimestamps(MOST_COUNTED)
     log, writer = _prepare(form, sys.stderr, turn, pid=True, written=written)
-    writer.at_begin = written.take
+    writer.at_begin = written.after_fork
     return log, writer
 
 

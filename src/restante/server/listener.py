@@ -40,22 +40,22 @@ class ListenError(Exception):
 
 @contextlib.asynccontextmanager
 async def serve_listeners(
-    service: ServerContext, addresses: Iterable[ListenConfig], stop_patience: float = STOP_PATIENCE
+    context: ServerContext, addresses: Iterable[ListenConfig], stop_patience: float = STOP_PATIENCE
 ) -> AsyncIterator[list[socket.socket]]:
     """Serve at these addresses while the block runs, which gets the sockets; then stop gracefully.
 
     Raises ListenError.
     """
     try:
-        async with accept_connections(service, addresses) as sockets:
+        async with accept_connections(context, addresses) as sockets:
             yield sockets
     finally:
-        await service.connections.stop(stop_patience)
+        await context.connections.stop(stop_patience)
 
 
 @contextlib.asynccontextmanager
 async def accept_connections(
-    service: ServerContext,
+    context: ServerContext,
     addresses: Iterable[ListenConfig],
     opened: Mapping[ListenAddress, Sequence[socket.socket]] | None = None,
 ) -> AsyncIterator[list[socket.socket]]:
@@ -69,7 +69,7 @@ async def accept_connections(
         for listen in addresses:
             found = opened[listen.address] if opened is not None else open_sockets(listen.address)
             for one in found:
-                serve = functools.partial(Connection, service, listen.endpoint)
+                serve = functools.partial(Connection, context, listen.endpoint)
                 servers.append(await loop.create_server(serve, sock=one, backlog=backlog()))
         yield [socket for server in servers for socket in server.sockets]
     finally:

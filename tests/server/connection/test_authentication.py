@@ -33,10 +33,10 @@ class Wire:
     tls = None
 
 
-def _authenticator(service: ServerContext, wire: Wire) -> ConnectionAuthenticator:
+def _authenticator(context: ServerContext, wire: Wire) -> ConnectionAuthenticator:
     transport = cast("Any", wire)
     return ConnectionAuthenticator(
-        service, transport, SessionLog(service.log, transport, transport)
+        context, transport, SessionLog(context.log, transport, transport)
     )
 
 
@@ -56,8 +56,8 @@ def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() 
     async def go_away() -> None:
         log, writer = event_log.configure_log("text", io.StringIO())
         limits = ServerLimits(throttle=Waiting())
-        service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log, limits=limits)
-        authenticator = _authenticator(service, Wire())
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=log, limits=limits)
+        authenticator = _authenticator(context, Wire())
         work = asyncio.ensure_future(
             cast(
                 "Any",
@@ -99,8 +99,8 @@ def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None
     async def identities() -> list[Identity]:
         log, writer = event_log.configure_log("text", io.StringIO())
         accounts = cast("Any", Everybody())
-        service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
-        authenticator = _authenticator(service, Certified())
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        authenticator = _authenticator(context, Certified())
         needs = [Authenticate(AuthMethod.CERTIFICATE, name, Secret(b"")) for name in ("", "ann")]
         met = [await cast("Any", authenticator.authenticate(need)) for need in needs]
         writer.close()
@@ -171,12 +171,12 @@ CRAM = Authenticate(AuthMethod.CRAM_MD5, "ann", Secret(b"0" * 32), b"<1@host>")
 def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) -> None:
     """Only a guesser asks for the challenge of a name and goes no further."""
     log, _ = event_log.configure_log("text", io.StringIO())
-    service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
+    context = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
     noted: list[str] = []
-    throttle = service.limits.throttle = Noting(noted)
+    throttle = context.limits.throttle = Noting(noted)
 
     async def try_it() -> None:
-        authenticator = _authenticator(service, Clear())
+        authenticator = _authenticator(context, Clear())
         exchange = await authenticator.start_scram(FIRST)
         final = Authenticate(AuthMethod.SCRAM, "Ann", ANSWER, exchange)
         assert not noted
@@ -214,8 +214,8 @@ def test_a_digest_is_computed_for_unknown_names_too(
 
     monkeypatch.setattr(hmac, "compare_digest", counted)
     log, _ = event_log.configure_log("text", io.StringIO())
-    service = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
-    authenticator = _authenticator(service, Clear())
+    context = ServerContext(store=MemoryStore(), authenticator=cast("Any", Keyed()), log=log)
+    authenticator = _authenticator(context, Clear())
 
     async def fail(user: str) -> str:
         need = Authenticate(method, user, Secret(b"0" * 32), b"<1@host>")
@@ -247,10 +247,10 @@ def test_login_cache_that_asks_first(cached: Identity | None) -> None:
 
     async def log_in() -> Identity:
         log, writer = event_log.configure_log("text", io.StringIO())
-        service = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
+        context = ServerContext(store=MemoryStore(), authenticator=accounts, log=log)
         try:
             need = Authenticate(AuthMethod.PASSWORD, "ann", Secret(b"secret"))
-            cached = _authenticator(service, Wire()).authenticate(need)
+            cached = _authenticator(context, Wire()).authenticate(need)
             return await cast("Awaitable[Identity]", cached)
         finally:
             writer.close()

@@ -17,7 +17,7 @@ from restante.storage.memory import MemoryStore
 from support.passwords import Passwords
 
 
-def service() -> ServerContext:
+def context() -> ServerContext:
     log, writer = event_log.configure_log("text")
     writer.close()
     return ServerContext(
@@ -48,7 +48,7 @@ class Transport(asyncio.Transport):
 
 def test_a_pipelined_batch_is_answered_in_one_write() -> None:
     async def run() -> list[bytes]:
-        connection = Connection(service())
+        connection = Connection(context())
         transport = Transport()
         connection.connection_made(transport)
         connection.data_received(b"CAPA\r\n" * 5 + b"USER ann\r\nQUIT\r\n")
@@ -63,7 +63,7 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
 
 def test_it_serves_ipv6_too() -> None:
     async def run() -> bytes:
-        async with serve_listeners(service(), [ListenConfig(ListenAddress("::1", 0))]) as sockets:
+        async with serve_listeners(context(), [ListenConfig(ListenAddress("::1", 0))]) as sockets:
             port = sockets[0].getsockname()[1]
             reader, writer = await asyncio.open_connection("::1", port)
             line = await reader.readline()
@@ -76,7 +76,7 @@ def test_it_serves_ipv6_too() -> None:
 
 def test_all_addresses_means_ipv4_and_ipv6() -> None:
     async def run() -> set[int]:
-        async with serve_listeners(service(), [ListenConfig(ListenAddress("", 0))]) as sockets:
+        async with serve_listeners(context(), [ListenConfig(ListenAddress("", 0))]) as sockets:
             return {sock.family for sock in sockets}
 
     assert asyncio.run(run()) == {socket.AF_INET, socket.AF_INET6}
@@ -85,7 +85,7 @@ def test_all_addresses_means_ipv4_and_ipv6() -> None:
 def test_one_address_that_is_taken_closes_the_others_too() -> None:
     async def run(taken: int) -> None:
         addresses = [ListenConfig(ListenAddress("127.0.0.1", port)) for port in (0, taken)]
-        async with serve_listeners(service(), addresses):
+        async with serve_listeners(context(), addresses):
             pytest.fail("it should not listen")
 
     with (

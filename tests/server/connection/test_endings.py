@@ -22,7 +22,7 @@ def wait_for_phase(live: Live, phase: Phase) -> None:
     wait_until(
         lambda: any(
             isinstance(connection, Connection) and connection.phase is phase
-            for connection in live.service.connections
+            for connection in live.context.connections
         )
     )
 
@@ -59,7 +59,7 @@ def test_without_a_whole_quit_nothing_is_removed(last: bytes, end: str) -> None:
             client.socket.shutdown(socket.SHUT_WR)
             assert client.read_all() == b""
         (Client.reset if end == "reset" else Client.close)(client)
-        wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not live.context.connections)
         assert count(live) == b"+OK 1 21\r\n"
 
 
@@ -81,7 +81,7 @@ def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behin
         client.send(b"USER ann\r\nPASS secret\r\n")
         wait_until(lambda: accounts.asked)
         client.reset()
-        wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not live.context.connections)
         live.loop.call_soon_threadsafe(accounts.gate.set)
         assert count(live) == b"+OK 0 0\r\n"
 
@@ -97,7 +97,7 @@ def test_a_client_that_leaves_while_it_waits_for_the_lock_does_not_keep_it() -> 
         wait_for_phase(live, Phase.WORKING)
         second.reset()
         first.say("QUIT")
-        wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not live.context.connections)
         assert count(live) == b"+OK 1 21\r\n"
         first.close()
 
@@ -114,7 +114,7 @@ def test_an_update_is_finished_although_the_client_has_left() -> None:
         client.reset()
         wait_for_phase(live, Phase.LOST)
         live.loop.call_soon_threadsafe(store.gate.set)
-        wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not live.context.connections)
         assert count(live) == b"+OK 0 0\r\n"
         live.wait_for_log("deleted=1")
 
@@ -132,5 +132,5 @@ def test_no_task_is_left_when_all_have_gone() -> None:
             return len(asyncio.all_tasks()) - 1
 
         before = 1  # the one that serves
-        wait_until(lambda: not live.service.connections)
+        wait_until(lambda: not live.context.connections)
         assert live.call(tasks()) == before

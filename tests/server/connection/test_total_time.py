@@ -47,7 +47,7 @@ def test_before_login(way: str) -> None:
             step += 1
         assert server.loop.now - begun <= 185
         server.loop.advance(5)
-        assert not server.service.connections
+        assert not server.context.connections
         assert server.ended() == ["timeout"]
 
 
@@ -73,7 +73,7 @@ def test_unread_replies() -> None:
             peer.unsent -= 1
             server.loop.advance(1)
         assert peer.aborted
-        assert not server.service.connections
+        assert not server.context.connections
 
 
 def test_slow_authenticator() -> None:
@@ -85,7 +85,7 @@ def test_slow_authenticator() -> None:
         assert peer.heard.endswith(
             b"-ERR [SYS/TEMP] The server does not answer in time, try again later.\r\n"
         )
-        assert not server.service.connections
+        assert not server.context.connections
 
 
 def test_stuck_store() -> None:
@@ -97,7 +97,7 @@ def test_stuck_store() -> None:
         assert peer.heard.endswith(
             b"-ERR [SYS/TEMP] The server does not answer in time, try again later.\r\n"
         )
-        assert not server.service.connections
+        assert not server.context.connections
 
 
 def test_login_ends_the_first_time() -> None:

@@ -17,7 +17,7 @@ from restante.server.limits.counters import AddressLimit, CountLimit
 from restante.server.limits.failures import Failures
 from restante.server.limits.limit_log import EVERY, LimitLog
 from restante.server.limits.server_limits import MOST_LINGERING, ServerLimits
-from restante.server.limits.shared_limits import Shared
+from restante.server.limits.shared_limits import SharedLimits
 from restante.server.limits.throttle import Tables, Throttle
 from support.clocked_server import clocked
 from support.live import PATIENCE, Client, wait_until
@@ -45,27 +45,27 @@ def test_many_turned_away() -> None:
         server.connect()
         peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
         assert {peer.heard for peer in peers} == {FULL}
-        assert len(server.service.connections) <= MOST_LINGERING + 1
+        assert len(server.context.connections) <= MOST_LINGERING + 1
 
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_full_table_of_failures(*, shared: bool) -> None:
     """Where failures are forgotten before their time, the log says so."""
     tables = Tables(failed=Failures(8), tried=Failures(8))
-    everybody = Shared(1, 1, notes=8)
+    everybody = SharedLimits(1, 1, timestamps=8)
     throttle = everybody.throttle(count_loopback=False) if shared else Throttle(tables=tables)
     with clocked(limits=ServerLimits(throttle=throttle)) as server:
         for number in range(8):
-            server.service.limits.throttle.note_failure("192.0.2.1", f"user{number}")
+            server.context.limits.throttle.note_failure("192.0.2.1", f"user{number}")
         assert "limit_reached" not in server.log.getvalue()
-        server.service.limits.throttle.note_failure("192.0.2.1", "one more")
+        server.context.limits.throttle.note_failure("192.0.2.1", "one more")
         assert 'limit="failed logins remembered"' in server.log.getvalue()
 
 
 @pytest.mark.parametrize("counted", ["addresses", "users", "guesses", "logins"])
 def test_full_table_of_counters(counted: str) -> None:
     """If a table of the workers has no room, the client is served, and the log says so once."""
-    shared = Shared(1, 1, notes=8)
+    shared = SharedLimits(1, 1, timestamps=8)
     limits = ServerLimits(
         addresses=AddressLimit(shared.addresses(1)),
         users=shared.users(1),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from restante.server.error_replies import GuessesError, LoginDelayError
 from restante.server.limits import shared_table
 from restante.server.limits.process_lock import ProcessLock
-from restante.server.limits.shared_limits import Shared, SharedCountLimit
+from restante.server.limits.shared_limits import SharedCountLimit, SharedLimits
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
 from restante.server.limits.throttle import MEMORY, MOST_AT_ONCE, Throttle
 
@@ -47,7 +47,7 @@ def test_what_one_process_counts_is_too_many_for_another() -> None:
     assert counts.acquire("ann", 2)
 
     def other() -> None:
-        counts.take(1)
+        counts.bind_worker(1)
         assert counts.acquire("ann", 2)
         assert not counts.acquire("ann", 2)
         assert counts.acquire("bob", 2)
@@ -63,13 +63,13 @@ def test_what_a_dead_process_counted_can_be_wiped_and_nothing_else() -> None:
     assert counts.acquire("ann", 2)
 
     def dies() -> None:
-        counts.take(1)
+        counts.bind_worker(1)
         counts.acquire("ann", 2)
         os.kill(os.getpid(), signal.SIGKILL)
 
     assert in_process(dies) == -signal.SIGKILL
     assert not counts.acquire("ann", 2)
-    counts.wipe(1)
+    counts.clear_worker(1)
     assert counts.acquire("ann", 2)
     assert not counts.acquire("ann", 2)
 
@@ -79,7 +79,7 @@ def test_who_dies_in_his_turn_leaves_it_free() -> None:
     counts = SharedCounters(8, 2, turn)
 
     def dies() -> None:
-        counts.take(1)
+        counts.bind_worker(1)
         with turn:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -94,7 +94,7 @@ def test_of_many_processes_never_more_are_let_in_than_may_be() -> None:
 
     def goes_in_and_out(column: int) -> Callable[[], None]:
         def work() -> None:
-            counts.take(column)
+            counts.bind_worker(column)
             for _ in range(2000):
                 if counts.acquire("ann", 1):
                     assert counts.count("ann") == 1
@@ -167,32 +167,32 @@ def test_counts_are_those_of_a_dict(steps: list[tuple[bool, str]]) -> None:
 
 
 def test_the_oldest_note_goes_where_there_is_no_room() -> None:
-    notes = SharedTimestamps(shared_table.SLOTS_PER_BUCKET)
+    timestamps = SharedTimestamps(shared_table.SLOTS_PER_BUCKET)
     times = count(1.0)
     for number in range(shared_table.SLOTS_PER_BUCKET):
-        notes.put(f"user{number}", next(times))
-    notes.put("user0", next(times))
-    notes.put("newcomer", next(times))
-    assert notes.get("user1") is None
+        timestamps.put(f"user{number}", next(times))
+    timestamps.put("user0", next(times))
+    timestamps.put("newcomer", next(times))
+    assert timestamps.get("user1") is None
     for name in (
         "user0",
         *(f"user{number}" for number in range(2, shared_table.SLOTS_PER_BUCKET)),
         "newcomer",
     ):
-        assert notes.get(name) is not None
+        assert timestamps.get(name) is not None
 
 
 def test_failures_are_added_up_until_they_are_too_old() -> None:
-    notes = SharedTimestamps(8)
-    assert notes.latest() == 0
-    notes.add("ann", 10, since=0)
-    notes.add("ann", 20, since=5)
-    assert notes.get("ann") == (2, 20)
-    notes.add("ann", 50, since=30)
-    assert notes.get("ann") == (1, 50)
-    notes.drop("ann")
-    assert notes.get("ann") is None
-    assert notes.latest() == 50
+    timestamps = SharedTimestamps(8)
+    assert timestamps.latest() == 0
+    timestamps.add("ann", 10, since=0)
+    timestamps.add("ann", 20, since=5)
+    assert timestamps.get("ann") == (2, 20)
+    timestamps.add("ann", 50, since=30)
+    assert timestamps.get("ann") == (1, 50)
+    timestamps.drop("ann")
+    assert timestamps.get("ann") is None
+    assert timestamps.latest() == 50
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_failed_login_is_suspect_everywhere_for_a_while(now: list[float]) -> None:
-    everybody = Shared(2, 10)
+    everybody = SharedLimits(2, 10)
     throttle = everybody.throttle(count_loopback=False)
     other = everybody.throttle(count_loopback=False)
     assert not throttle.has_recent_failures("192.0.2.1", "ann")
@@ -222,7 +222,7 @@ def test_a_failed_login_is_suspect_everywhere_for_a_while(now: list[float]) -> N
 
 def test_guesses_are_counted_everywhere() -> None:
     """Guesses at one worker make those at another wait, and a worker that dies frees its places."""
-    everybody = Shared(2, 10)
+    everybody = SharedLimits(2, 10)
     one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
 
     async def guess(throttle: Throttle, number: int) -> None:
@@ -234,7 +234,7 @@ def test_guesses_are_counted_everywhere() -> None:
         await asyncio.sleep(0)
         with pytest.raises(GuessesError):
             await guess(other, 8)
-        everybody.wipe(0)
+        everybody.clear_worker(0)
         last = asyncio.create_task(guess(other, 8))
         await asyncio.sleep(0)
         assert not last.done()
@@ -246,7 +246,7 @@ def test_guesses_are_counted_everywhere() -> None:
 
 def test_an_old_password_is_known_everywhere() -> None:
     """A wrong password that failed at one worker is no guess at another."""
-    everybody = Shared(2, 10)
+    everybody = SharedLimits(2, 10)
     one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
     for throttle in (one, other, one):
         throttle.note_failure("192.0.2.1", "ann", b"old")
@@ -254,7 +254,7 @@ def test_an_old_password_is_known_everywhere() -> None:
 
 
 def test_the_delay_after_a_login_ends(now: list[float]) -> None:
-    delay = Shared(2, 10).login_delay()
+    delay = SharedLimits(2, 10).login_delay()
     delay.note("ann", 60)
     delay.note("bob", None)
     delay.check("bob", 60)

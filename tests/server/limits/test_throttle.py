@@ -133,7 +133,7 @@ def test_both_steps_of_scram() -> None:
         authenticator=accounts, offer=lambda: AuthOffer(mechanisms=frozenset({"SCRAM-SHA-256"}))
     ) as server:
         for _ in range(8):
-            server.service.limits.throttle.note_failure(ADDRESS, "ann")
+            server.context.limits.throttle.note_failure(ADDRESS, "ann")
         peer = server.connect()
         begun = server.loop.now
         peer.say(b"AUTH SCRAM-SHA-256 " + base64.b64encode(b"n,,n=ann,r=abc") + b"\r\n")

@@ -86,7 +86,7 @@ PROGRAM = """
 
 
 @contextlib.contextmanager
-def with_companion(folder: Path, port: int, workers: int, *flags: str) -> Iterator[Program]:
+def with_extra_listener(folder: Path, port: int, workers: int, *flags: str) -> Iterator[Program]:
     (folder / "mail").mkdir()
     (folder / "users").touch()
     program = textwrap.dedent(PROGRAM).format(port=port, workers=workers)
@@ -111,11 +111,11 @@ def ended(server: Program) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_companion_is_opened_once_and_serves_in_each_process(
+def test_an_extra_listener_is_opened_once_and_serves_in_each_process(
     tmp_path: Path, workers: int
 ) -> None:
     port = free_port()
-    with with_companion(tmp_path, port, workers) as server:
+    with with_extra_listener(tmp_path, port, workers) as server:
         seen: set[bytes] = set()
         for _ in range(1000):
             with socket.create_connection(("127.0.0.1", port)) as client:
@@ -129,7 +129,7 @@ def test_a_companion_is_opened_once_and_serves_in_each_process(
 
 
 def test_a_worker_that_fails_is_told_of_and_replaced(tmp_path: Path) -> None:
-    with with_companion(tmp_path, free_port(), 2, "fails") as server:
+    with with_extra_listener(tmp_path, free_port(), 2, "fails") as server:
         _, log = ended(server)
     assert 'event=incident what="a worker failed"' in log
     assert "RuntimeError: cannot serve yet" in log

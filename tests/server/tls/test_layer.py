@@ -357,7 +357,7 @@ def test_idle_tls_connections_are_ended_by_a_stop_without_delay(known: Certifica
         for client in clients:
             client.read_line()
         silent = socket.create_connection(("127.0.0.1", live.port))
-        wait_until(lambda: len(live.service.connections) == 4)
+        wait_until(lambda: len(live.context.connections) == 4)
         begun = time.monotonic()
         live.stop()
         for client in clients:

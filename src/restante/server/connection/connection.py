@@ -26,7 +26,7 @@ from restante.server.connection.session_log import SessionLog
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
 from restante.server.deadlines import Deadline
-from restante.server.limits.server_limits import Place
+from restante.server.limits.server_limits import ConnectionSlot
 from restante.server.tls.layer import TlsError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._deadline = Deadline(self._loop, context.connections.deadlines, self.on_timeout, ends)
         self._octets_in = 0
         self._eof = False  # the client sends no more
-        self._place = Place(context.limits)
+        self._slot = ConnectionSlot(context.limits)
         self._end: EndReason | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
         self._record = SessionLog(context.log, wire, self._output)
         self._backend = SessionBackend(context, wire, self._output, self._record, self._deadline)
         context.connections.add(self)
-        if context.connections.stopping or not self._place.take(wire.file):
+        if context.connections.stopping or not self._slot.acquire(wire.file):
             self._reject(EndReason.FULL)
         elif wire.peer_known:
             self._welcome()
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.COMMAND:
             self._run(NEXT_LINE)
         if lines.unread and len(lines) > MAX_UNREAD:
-            self._wire.let_in(now=False)
+            self._wire.set_reading(on=False)
 
     def eof_received(self) -> bool:
         """Carry out what came whole, then close."""
@@ -115,13 +115,13 @@ class Connection(asyncio.Protocol):
             self.phase = Phase.BLOCKED
         if self._wire.tls is not None and self.phase is not Phase.CLOSING:
             # TLS answers by itself, and the answers would pile up.
-            self._wire.let_in(now=False)
+            self._wire.set_reading(on=False)
         self._deadline.wait(self._output.pause(self._reader_time()))
 
     def resume_writing(self) -> None:
         """Go on."""
         self._output.resume()
-        self._wire.let_in(now=len(self._lines) <= MAX_UNREAD)
+        self._wire.set_reading(on=len(self._lines) <= MAX_UNREAD)
         if self.phase is Phase.BLOCKED:
             self._run(NEXT_LINE)
 
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
 
     def _welcome(self) -> None:
         """Count the client in by its address, and greet it if TLS does not come first."""
-        if not self._place.take_address(self._wire.address):
+        if not self._slot.acquire_address(self._wire.address):
             self._reject(EndReason.FULL_ADDRESS)
         elif self._wire.implicit_tls:
             self._start_handshake()
@@ -195,7 +195,7 @@ class Connection(asyncio.Protocol):
             self._start_session()
 
     def _reject(self, why: EndReason) -> None:
-        self._place.reject()
+        self._slot.reject()
         if not self._wire.implicit_tls:
             self._output.add(error_reply(endings.FULL))
         self._close(why)
@@ -302,7 +302,7 @@ class Connection(asyncio.Protocol):
         self.phase = Phase.COMMAND
         if output.patient or not self._wire.reading:
             output.expect()
-            self._wire.let_in(now=True)
+            self._wire.set_reading(on=True)
         if not clock_runs:
             deadline, deadlines = self._deadline, self._context.connections.deadlines
             deadline.at = at = min(self._loop.time() + self._wanted.seconds, deadline.latest)
@@ -323,7 +323,7 @@ class Connection(asyncio.Protocol):
         self.phase = Phase.WORKING
         self._need = need
         self._work = self._loop.create_task(self._await_work(work))
-        if isinstance(need, endings.PROOFS):
+        if isinstance(need, endings.AUTHENTICATION_NEEDS):
             self._deadline.wait(math.inf)  # the time before login goes on
         else:
             self._deadline.reset(self._context.settings.idle_timeout)
@@ -336,8 +336,8 @@ class Connection(asyncio.Protocol):
             return
         if not isinstance(self._need, SendMultiline):
             self._output.add(error_reply(endings.UNANSWERED, self._session.translate))
-        proof = isinstance(self._need, endings.PROOFS)
-        self._close(EndReason.TIMEOUT if proof else EndReason.UNANSWERED)
+        authenticating = isinstance(self._need, endings.AUTHENTICATION_NEEDS)
+        self._close(EndReason.TIMEOUT if authenticating else EndReason.UNANSWERED)
         self._cancel_work()
 
     def _cancel_work(self) -> None:
@@ -362,7 +362,7 @@ class Connection(asyncio.Protocol):
         knows = end is EndReason.QUIT or self._eof or self._transport.is_closing()
         waits = not knows and endings.lingers(end, self._output, self._context)
         if waits:
-            self._wire.let_in(now=True)
+            self._wire.set_reading(on=True)
             self._transport.write_eof()
         else:
             self._transport.close()
@@ -384,7 +384,7 @@ class Connection(asyncio.Protocol):
             self._conversation.close()
         self._backend.release()
         self._context.connections.remove(self)
-        self._place.give_back()
+        self._slot.release()
         self._record.session_ended(
             self._session,
             self._note_end(EndReason.DISCONNECTED),

@@ -28,10 +28,10 @@ that says why, or the last one, would be lost with it."""
 FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
 
-PROOFS = (Authenticate, StartScram)
-"""Needs of proof, for which the client's time before login goes on."""
+AUTHENTICATION_NEEDS = (Authenticate, StartScram)
+"""Needs for whose fulfilment the client's time before login goes on."""
 
-MAY_BE_CANCELLED = (*PROOFS, LockMaildrop)
+MAY_BE_CANCELLED = (*AUTHENTICATION_NEEDS, LockMaildrop)
 """Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
 
 

@@ -109,11 +109,11 @@ class ClientTransport:
             return self.tls.version
         return self.proxied_tls.version if self.proxied_tls is not None else ""
 
-    def let_in(self, *, now: bool) -> None:
-        """Let the client's octets in, or keep them out for a while."""
-        if now != self.reading and not self._transport.is_closing():
-            self.reading = now
-            (self._transport.resume_reading if now else self._transport.pause_reading)()
+    def set_reading(self, *, on: bool) -> None:
+        """Read from the client, or stop reading for a while."""
+        if on != self.reading and not self._transport.is_closing():
+            self.reading = on
+            (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def receive(self, octets: bytes) -> bytes:
         """Take octets from the socket and return those for the session."""

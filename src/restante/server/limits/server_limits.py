@@ -31,7 +31,7 @@ def _nowhere(_limit: str, _advice: str) -> None:
 class ServerLimits:
     """What holds for all connections together. Workers share the tables of these limits.
 
-    A connection holds a `Place` in them.
+    A connection holds a `ConnectionSlot` in them.
     """
 
     connections: CountLimit = field(default_factory=lambda: CountLimit(MAX_CONNECTIONS))
@@ -83,8 +83,8 @@ class ServerLimits:
         self._note(limit, advice)
 
 
-class Place:
-    """One connection's place among all connections, and among those from its address."""
+class ConnectionSlot:
+    """Counts one connection among all connections, and among those from its address."""
 
     __slots__ = ("_address", "_admitted", "_limits")
 
@@ -93,7 +93,7 @@ class Place:
         self._admitted = False
         self._address: str | None = None  # where it is counted
 
-    def take(self, file: int) -> bool:
+    def acquire(self, file: int) -> bool:
         """Count the connection in, or return False: there are too many, or too few files.
 
         `file` is its descriptor, the lowest that was free: so it shows how many are left.
@@ -107,7 +107,7 @@ class Place:
             limits.note("limits.connections", CONNECTIONS)
         return self._admitted
 
-    def take_address(self, address: str) -> bool:
+    def acquire_address(self, address: str) -> bool:
         """Count the connection in by its address, or return False: there are too many from it."""
         if not self._limits.addresses.acquire(address):
             return False
@@ -121,7 +121,7 @@ class Place:
             self._limits.connections.release("")
         self._limits.rejected += 1
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Count the connection out."""
         if self._admitted:
             self._limits.connections.release("")

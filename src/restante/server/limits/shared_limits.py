@@ -13,8 +13,8 @@ from restante.server.limits.counters import CountLimit, LoginDelay
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
 from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
 
-ROOM = 4  # rows for each connection that there may be: a bucket is hardly ever full
-NOTES = 131_072  # failures, and logins, remembered at once
+ROWS_PER_CONNECTION = 4  # rows for each connection that there may be: a bucket is hardly ever full
+MAX_TIMESTAMPS = 131_072  # failures, and logins, remembered at once
 
 
 class SharedCountLimit(CountLimit):
@@ -67,38 +67,38 @@ class SharedLoginDelay(LoginDelay):
             self.on_full()
 
 
-class Shared:
-    """All that workers share of limits; made before the first one is forked.
+class SharedLimits:
+    """The limits that all workers share; made before the first one is forked.
 
     At most this many processes may have it at once, each with its own column.
     """
 
-    def __init__(self, columns: int, connections: int, notes: int = NOTES) -> None:
-        """`notes`: how many failures, and logins, are remembered at once."""
-        self._everyone = SharedCounters(1, columns)
-        self._addresses = SharedCounters(connections * ROOM, columns)
-        self._users = SharedCounters(connections * ROOM, columns)
-        self._guesses = SharedCounters(connections * ROOM, columns)
-        self._failed = SharedTimestamps(notes)
-        self._tried = SharedTimestamps(notes)
+    def __init__(self, columns: int, connections: int, timestamps: int = MAX_TIMESTAMPS) -> None:
+        """`timestamps`: how many failures, and logins, are remembered at once."""
+        self._connections = SharedCounters(1, columns)
+        self._addresses = SharedCounters(connections * ROWS_PER_CONNECTION, columns)
+        self._users = SharedCounters(connections * ROWS_PER_CONNECTION, columns)
+        self._guesses = SharedCounters(connections * ROWS_PER_CONNECTION, columns)
+        self._failed = SharedTimestamps(timestamps)
+        self._tried = SharedTimestamps(timestamps)
         self._key = secrets.token_bytes(32)
-        self._logins = SharedTimestamps(notes)
+        self._logins = SharedTimestamps(timestamps)
 
-    def take(self, column: int) -> None:
+    def bind_worker(self, column: int) -> None:
         """Count in this column from now on, in a process that was just forked."""
         for counts in self._counts():
-            counts.take(column)
-        for notes in (self._failed, self._tried, self._logins):
-            notes.take()
+            counts.bind_worker(column)
+        for timestamps in (self._failed, self._tried, self._logins):
+            timestamps.after_fork()
 
-    def wipe(self, column: int) -> None:
+    def clear_worker(self, column: int) -> None:
         """Forget the counts of a process that has ended."""
         for counts in self._counts():
-            counts.wipe(column)
+            counts.clear_worker(column)
 
-    def everyone(self, most: int) -> CountLimit:
+    def connections(self, most: int) -> CountLimit:
         """Return the limit of all connections."""
-        return SharedCountLimit(most, self._everyone)
+        return SharedCountLimit(most, self._connections)
 
     def addresses(self, most: int) -> CountLimit:
         """Return the limit of connections from each address."""
@@ -123,4 +123,4 @@ class Shared:
         return SharedLoginDelay(self._logins)
 
     def _counts(self) -> tuple[SharedCounters, ...]:
-        return self._everyone, self._addresses, self._users, self._guesses
+        return self._connections, self._addresses, self._users, self._guesses

@@ -75,7 +75,7 @@ class SharedCounters:
         self._counts = memoryview(mmap.mmap(-1, columns * self._rows * 4)).cast("I")
         self._column = 0  # of this process; each has its rows in one piece
 
-    def take(self, column: int) -> None:
+    def bind_worker(self, column: int) -> None:
         """Count in this column from now on, in a process that was just forked."""
         self._column = column
         self._turn.after_fork()
@@ -113,7 +113,7 @@ class SharedCounters:
             row = self._keys.find(self._keys.of(name))
             return 0 if row is None else self._total(row)
 
-    def wipe(self, column: int) -> None:
+    def clear_worker(self, column: int) -> None:
         """Forget what a process counted which has ended."""
         with self._turn:
             nothing = memoryview(bytes(self._rows * 4)).cast("I")
@@ -140,8 +140,8 @@ class SharedTimestamps:
         self._times = memoryview(mmap.mmap(-1, self._keys.rows * 8)).cast("d")
         self._latest = memoryview(mmap.mmap(-1, 8)).cast("d")  # of all times, also forgotten ones
 
-    def take(self) -> None:
-        """Note in a process that was just forked."""
+    def after_fork(self) -> None:
+        """Renew the lock in a process that was just forked."""
         self._turn.after_fork()
 
     def latest(self) -> float:

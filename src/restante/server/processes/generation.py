@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from restante.server.context import ServerContext
     from restante.server.expiry import MailExpiry
     from restante.server.extra_listener import ExtraListener
-    from restante.server.limits.shared_limits import Shared
+    from restante.server.limits.shared_limits import SharedLimits
     from restante.server.listener import ListenConfig
     from restante.server.tls.certificates import Certificates
 
@@ -53,7 +53,7 @@ class WorkerGeneration:
 def build_generation(
     config: Config,
     log: FilteringBoundLogger,
-    shared: Shared,
+    shared: SharedLimits,
     opened: Sockets,
     extra_listeners: OpenedListeners,
 ) -> WorkerGeneration:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from restante.server.event_log import LogWriter
-    from restante.server.limits.shared_limits import Shared
+    from restante.server.limits.shared_limits import SharedLimits
     from restante.server.processes.generation import WorkerGeneration
 
 DRAIN = signal.SIGUSR1  # accept no more connections, and end with the last session
@@ -78,7 +78,7 @@ class WorkerResources:
 
     log: FilteringBoundLogger
     writer: LogWriter  # of that log
-    shared: Shared
+    shared: SharedLimits
     death_pipe: ParentDeathPipe = field(default_factory=ParentDeathPipe)
 
 
@@ -110,7 +110,7 @@ def _run_worker(
     status = 1
     try:
         _detach_from_supervisor(inherited)
-        inherited.shared.take(column)
+        inherited.shared.bind_worker(column)
         close_sockets(generation.unused_sockets)
         serving = _serve(
             generation, number, inherited.death_pipe.end, lambda: os.write(ready, b".")
