@@ -84,5 +84,5 @@ class DeliverySessions:
         if session.dialect is Dialect.LMTP and not self.settings.received:
             return b""
         extended = session.extended and session.dialect is Dialect.SMTP
-        way = "esmtp" if extended else session.dialect.name
-        return trace_headers.received_field(session.client, peer, self.host, way)
+        protocol = "esmtp" if extended else session.dialect.name
+        return trace_headers.received_field(session.client, peer, self.host, protocol)

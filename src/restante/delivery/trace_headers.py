@@ -55,17 +55,17 @@ def add_trace_headers(message: bytes, trace: Envelope) -> bytes:
     return b"".join([*lines, _RETURN_PATH.sub(b"", header), rest])
 
 
-def received_field(helo: str, peer: str, host: str, way: str) -> bytes:
+def received_field(helo: str, peer: str, host: str, protocol: str) -> bytes:
     """Return a Received field with sender, recipient, protocol and time. RFC 5321 section 4.4.
 
-    `way` is as RFC 3848 names it, in any case.
+    `protocol` is as RFC 3848 names it, in any case.
     """
     name = helo if helo.isascii() and helo.isprintable() and " " not in helo else "unknown"
     seen = f"[{peer}]" if peer else "local"
     date = email.utils.format_datetime(email.utils.localtime())
     return (
         f"Received: from {name} ({seen})\n"
-        f"    by {host} (Restante) with {way.upper()};\n"
+        f"    by {host} (Restante) with {protocol.upper()};\n"
         f"    {date}\n"
     ).encode()
 

@@ -17,15 +17,15 @@ class MemoryBudget:
 
     left: int
 
-    def take(self, octets: int) -> bool:
-        """Take so much, if there is so much."""
+    def acquire(self, octets: int) -> bool:
+        """Reserve so many octets, or return False if fewer are left."""
         if octets > self.left:
             return False
         self.left -= octets
         return True
 
-    def give_back(self, octets: int) -> None:
-        """Give back what was taken."""
+    def release(self, octets: int) -> None:
+        """Return octets to the budget."""
         self.left += octets
 
 
@@ -69,14 +69,14 @@ class MessageReceiver:
         piece = self._with_lf(self._unstuffer.feed(octets))
         if self._problem is None and self._unstuffer.octets > self._limit:
             self._reject(TOO_BIG)
-        elif self._problem is None and not self._budget.take(len(piece)):
+        elif self._problem is None and not self._budget.acquire(len(piece)):
             self._reject(NO_ROOM)
         if self._problem is None:
             self._message += piece
 
     def release(self) -> None:
         """Return the message's share of the budget. Repeated calls are allowed."""
-        self._budget.give_back(len(self._message))
+        self._budget.release(len(self._message))
         self._message.clear()
 
     def _reject(self, reply: DeliveryReply) -> None:

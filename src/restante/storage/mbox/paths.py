@@ -95,8 +95,8 @@ class MboxPaths:
         """Tell whether this open file is what the name means now. Raises OSError."""
         return same_file(self.folder, self.name, file)
 
-    def _open(self, way: int) -> int:
-        flags = way | _FILE
+    def _open(self, access: int) -> int:
+        flags = access | _FILE
         try:
             return os.open(self.name, flags | _WITHOUT_TRACE, dir_fd=self.folder)
         except PermissionError:  # only the owner may leave no trace
