@@ -18,7 +18,7 @@ class MemoryBudget:
     left: int
 
     def acquire(self, octets: int) -> bool:
-        """Reserve so many octets, or return False if fewer are left."""
+        """Reserve octets, or return False if fewer are left."""
         if octets > self.left:
             return False
         self.left -= octets
