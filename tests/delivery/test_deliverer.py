@@ -37,13 +37,13 @@ class Everybody:
 class Hung:
     """An office on a clock of its own, where all turns are taken by two users whose disk hangs."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: MemoryStore | None = None, number: int = AT_ONCE) -> None:
         self.loop = Loop()
         log = structlog.wrap_logger(structlog.ReturnLogger())
         self.office = self.loop.do(
-            lambda: Deliverer(store=HungStore(), recipients=Everybody(), log=log)
+            lambda: Deliverer(store=store or HungStore(), recipients=Everybody(), log=log)
         )
-        self.hung = [self.deliver(f"hung{number % 2}") for number in range(AT_ONCE)]
+        self.hung = [self.deliver(f"hung{each % 2}") for each in range(number)]
 
     def deliver(self, owner: str) -> asyncio.Task[DeliveryReply]:
         trace = Envelope(sender="bob@example.org", recipient=owner)
@@ -51,15 +51,19 @@ class Hung:
         self.loop.turn()
         return task
 
+    def end(self) -> None:
+        """Cancel what hangs."""
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.turn()
+        self.loop.close()
+
 
 @pytest.fixture
 def hung() -> Iterator[Hung]:
     made = Hung()
     yield made
-    for task in asyncio.all_tasks(made.loop):
-        task.cancel()
-    made.loop.turn()
-    made.loop.close()
+    made.end()
 
 
 def test_other_users(hung: Hung) -> None:
@@ -95,3 +99,18 @@ def test_recipient(hung: Hung) -> None:
     hung.loop.turn()
     hung.loop.advance(PATIENCE + 1, 5)
     assert found.result() == replies.NO_ACCOUNTS
+
+
+class WideStore(HungStore):
+    """A store on which many deliveries may hang."""
+
+    deliveries_at_once = 10
+
+
+def test_store_that_takes_more_deliveries() -> None:
+    """A store says how many deliveries may be under way at once."""
+    hung = Hung(WideStore(), 9)
+    assert hung.deliver("ann").result() == replies.DELIVERED
+    hung.deliver("hung")
+    assert not hung.deliver("ann").done()
+    hung.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import poplib
 import smtplib
 import socket
@@ -10,7 +11,9 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -27,7 +30,8 @@ from restante.server import (
     ServerLimits,
 )
 from restante.server.demo import ensure_certificate
-from restante.storage.memory import MemoryStore
+from restante.storage.interfaces import StoreError
+from restante.storage.memory import MemoryMaildrop, MemoryStore
 from support.live import PATIENCE
 from support.passwords import Passwords
 
@@ -200,3 +204,65 @@ def test_names() -> None:
 def test_secret_stays(accounts: Passwords) -> None:
     """A server's text shows no password."""
     assert "secret" not in repr(Server(MemoryStore(), accounts, FREE)) + repr(Secret(b"secret"))
+
+
+class LivingStore(MemoryStore):
+    """A store that must be opened, and notes what happens to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        self.events.append("opened")
+        yield
+        self.events.append("closed")
+
+    async def acquire(self, owner: str, patience: float) -> MemoryMaildrop:
+        self.events.append("acquired")
+        maildrop = await super().acquire(owner, patience)
+        release = maildrop.release
+
+        def note() -> None:
+            self.events.append("released")
+            release()
+
+        maildrop.release = note  # type: ignore[method-assign]
+        return maildrop
+
+
+def test_store_that_must_be_opened(accounts: Passwords) -> None:
+    """A store is opened before the server listens, and closed after the last session."""
+    store = LivingStore()
+
+    async def scenario() -> None:
+        async with Server(store, accounts, FREE) as server:
+            assert store.events == ["opened"]
+            address = server.addresses[0]
+            reader, writer = await asyncio.open_connection(address.host, address.port)
+            writer.write(b"USER ann\r\nPASS secret\r\n")
+            for _ in range(3):
+                assert (await reader.readline()).startswith(b"+OK")
+        writer.close()
+
+    asyncio.run(scenario())
+    assert store.events == ["opened", "acquired", "released", "closed"]
+
+
+def test_store_that_cannot_be_opened(accounts: Passwords) -> None:
+    """A store that cannot be opened keeps the server from listening."""
+    store = LivingStore()
+    store.open = refuse_to_open  # type: ignore[method-assign]
+
+    async def scenario() -> None:
+        server = Server(store, accounts, FREE)
+        with pytest.raises(StoreError, match="schema"):
+            await server.start()
+        assert server.addresses == []
+
+    asyncio.run(scenario())
+
+
+def refuse_to_open() -> NoReturn:
+    raise StoreError("the schema is newer than this program", permanent=True)

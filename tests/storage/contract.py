@@ -13,7 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import reference
-from restante.storage.interfaces import BusyError, LockedMaildrop, MessageGoneError, Store
+from restante.delivery.deliverer import AT_ONCE
+from restante.storage.interfaces import (
+    BoundsDeliveries,
+    BusyError,
+    LockedMaildrop,
+    MessageGoneError,
+    Store,
+    open_store,
+)
 
 T = TypeVar("T")
 
@@ -258,3 +266,28 @@ def test_any_octets_come_back_as_they_were(store: Store, message: bytes) -> None
         assert (await everything(store))[uid] == message
 
     run(test)
+
+
+def test_store_opens_again(store: Store) -> None:
+    """A store works in its context, and keeps the mail when it is opened again."""
+
+    async def test() -> list[bytes]:
+        async with open_store(store):
+            await store.deliver("ann", LETTER)
+            return list((await everything(store)).values())
+
+    assert run(test) == [LETTER]
+    assert run(test) == [LETTER] * 2
+
+
+def test_deliveries_at_once(store: Store) -> None:
+    """As many deliveries as the store allows at once are all kept."""
+    many = store.deliveries_at_once if isinstance(store, BoundsDeliveries) else AT_ONCE
+    assert many >= 1
+
+    async def test() -> set[bytes]:
+        async with open_store(store):
+            await asyncio.gather(*(store.deliver("ann", b"%d\n" % n) for n in range(many)))
+            return set((await everything(store)).values())
+
+    assert run(test) == {b"%d\n" % number for number in range(many)}

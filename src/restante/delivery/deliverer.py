@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from restante.auth.interfaces import UnavailableError
 from restante.delivery import recipients, replies, trace_headers
 from restante.storage.interfaces import (
+    BoundsDeliveries,
     BusyError,
     ForbiddenError,
     FullError,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from restante.delivery.trace_headers import Envelope
     from restante.storage.interfaces import Store
 
-AT_ONCE = 4  # deliveries; more would take the threads that logins need
+AT_ONCE = 4  # deliveries, unless the store says more: threads for the disk are few
 SLOW = 10  # seconds after which a delivery gives its slot back: its disk may hang
 PATIENCE = 300  # seconds for a delivery; MTAs wait 10 minutes (RFC 5321 section 4.5.3.2.6)
 
@@ -48,9 +49,12 @@ class Deliverer:
     recipients: Recipients
     log: FilteringBoundLogger
     delimiter: str = "+"
-    _slots: asyncio.Semaphore = field(
-        init=False, default_factory=lambda: asyncio.Semaphore(AT_ONCE)
-    )
+    _slots: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        store = self.store
+        at_once = store.deliveries_at_once if isinstance(store, BoundsDeliveries) else AT_ONCE
+        self._slots = asyncio.Semaphore(at_once)
 
     async def resolve(self, address: str) -> str | DeliveryReply:
         """Return the owner of an address's maildrop, or the reply that rejects the address."""

@@ -142,6 +142,7 @@ async def _serve(
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     expiry = components.build_expiry(config, context)
     async with contextlib.AsyncExitStack() as stack:
+        await components.enter_store(stack, context.store)
         for listener, sockets in opened:
             await stack.enter_async_context(
                 listener.serve(sockets, context.store, context.authenticator, context.log)

@@ -32,7 +32,7 @@ from restante.server.listener import ListenConfig
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
 from restante.server.tls.certificate_log import CertificateLog
 from restante.server.tls.certificates import Certificates
-from restante.storage.interfaces import Expires
+from restante.storage.interfaces import Expires, StoreError, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from restante.delivery.listener import DeliveryListener
     from restante.server.config.schema import Config, LimitsSection
     from restante.server.limits.shared_limits import SharedLimits
+    from restante.storage.interfaces import Store
 
 
 def build_context(
@@ -85,6 +86,14 @@ def _limits_of_workers(limits: LimitsSection, shared: SharedLimits) -> ServerLim
         throttle=shared.throttle(count_loopback=limits.count_loopback),
         login_delay=shared.login_delay(),
     )
+
+
+async def enter_store(stack: contextlib.AsyncExitStack, store: Store) -> None:
+    """Open a store until the end of the stack. Raises ConfigError: it cannot be used."""
+    try:
+        await stack.enter_async_context(open_store(store))
+    except StoreError as error:
+        raise ConfigError([f"the mail store cannot be opened: {error}"]) from error
 
 
 def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:

@@ -17,6 +17,7 @@ from restante.server.context import ServerContext
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.listener import STOP_PATIENCE, ListenConfig, serve_listeners
 from restante.server.loop_thread import LoopThread
+from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
     import socket
@@ -105,7 +106,8 @@ class Server:
         """Listen, and serve until `stop`. A server starts once.
 
         Raises ListenError: an address cannot be used. Raises ValueError: an address for delivery
-        is not of this machine, or there is no list of recipients.
+        is not of this machine, or there is no list of recipients. Raises StoreError: the store
+        cannot be opened.
         """
         if self._started:
             raise RuntimeError("a server starts only once")
@@ -119,6 +121,7 @@ class Server:
             offer=self.offer,
         )
         async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(open_store(self.store))
             if self.lmtp or self.smtp:
                 await self._start_delivery(stack)
             configs = [listener.config() for listener in self.listeners]

@@ -15,11 +15,13 @@ from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.needs import Body
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.interfaces import (
+    BoundsDeliveries,
     BusyError,
     ExpiredMessage,
     Expires,
     ForbiddenError,
     FullError,
+    Lives,
     LockedError,
     LockedMaildrop,
     LostError,
@@ -35,11 +37,13 @@ from restante.storage.interfaces import (
 
 __all__ = [
     "Body",
+    "BoundsDeliveries",
     "BusyError",
     "ExpiredMessage",
     "Expires",
     "ForbiddenError",
     "FullError",
+    "Lives",
     "LockedError",
     "LockedMaildrop",
     "LostError",

@@ -6,10 +6,12 @@ Every store keeps this promise: a message is never lost unless a QUIT confirmed 
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from restante.protocol.server.maildrop import MessageList
     from restante.protocol.server.needs import Body
@@ -134,7 +136,10 @@ class LockedMaildrop(Protocol):
         """Remember `sizes` in octets by index, which differed from `contents`. Raises nothing."""
 
     def release(self) -> None:
-        """Release the lock. Never blocks and raises nothing; a second call does nothing."""
+        """Release the lock. Never blocks and raises nothing; a second call does nothing.
+
+        A store may release it in the background. Its own next `acquire` waits for that.
+        """
 
 
 @runtime_checkable
@@ -157,6 +162,34 @@ class Expires(Protocol):
 
         With `dry_run` nothing changes. Raises BusyError, PartlyExpiredError, StoreError.
         """
+
+
+@runtime_checkable
+class Lives(Protocol):
+    """A store that opens before it is used, and closes, such as one with connections to a database.
+
+    A server enters `open()` in each worker, after the fork, in its event loop, and before it
+    listens. It leaves the context after the last session. Commands enter it around their work.
+    """
+
+    def open(self) -> AbstractAsyncContextManager[object]:
+        """Return a context in which the store works. It may be entered again after its end.
+
+        Entering must not wait for another machine that does not answer: the server would not start,
+        and logins would get no [SYS/TEMP]. Entering raises StoreError: the store cannot be used
+        before an administrator repairs it.
+        """
+
+
+@runtime_checkable
+class BoundsDeliveries(Protocol):
+    """A store that says how many deliveries are worthwhile at once. For others, that is 4.
+
+    Attributes:
+        deliveries_at_once: how many deliveries a process may have under way, at least 1.
+    """
+
+    deliveries_at_once: int
 
 
 class Store(Protocol):
@@ -182,3 +215,8 @@ class Store(Protocol):
             ForbiddenError: the server may not write there.
             StoreError: it cannot be delivered now, for another reason.
         """
+
+
+def open_store(store: Store) -> AbstractAsyncContextManager[object]:
+    """Return a context in which a store works, whether it must be opened or not."""
+    return store.open() if isinstance(store, Lives) else contextlib.nullcontext()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections import Counter
 from contextlib import ExitStack
@@ -220,3 +221,72 @@ def test_a_port_in_use_is_told_of_before_there_are_workers(tmp_path: Path) -> No
         assert f"cannot listen at {listen}" in said.stderr
         assert "worker_started" not in said.stderr
         assert all(map(runs, workers.alive()))
+
+
+LIVING = """
+import contextlib, os, pathlib, sys
+
+from restante.server import app, components
+from restante.server.config import loader
+from restante.storage.interfaces import StoreError
+from restante.storage.memory import MemoryStore
+
+
+def note(word):
+    os.write(1, f"{word} {os.getpid()}\\n".encode())
+
+
+class Store(MemoryStore):
+    @contextlib.asynccontextmanager
+    async def open(self):
+        if "broken" in sys.argv:
+            raise StoreError("the schema is newer than this program", permanent=True)
+        note("opened")
+        yield
+        note("closed")
+
+
+components.build_store = lambda config, log: Store()
+config = loader.load(pathlib.Path(sys.argv[1]), {})
+app.run(config, lambda _: note("ready"))
+"""
+
+
+def living(folder: Path, workers: int, *words: str) -> subprocess.Popen[str]:
+    """Run a server with a store that must be opened; it prints when that happens."""
+    (folder / "users").write_text("ann:!\n")
+    file = folder / "restante.toml"
+    file.write_text(
+        f'[server]\nlisten = ["127.0.0.1:{free_port()}"]\nworkers = {workers}\n'
+        f'[mail]\nfolder = "{folder}"\n[accounts]\nusers = "{folder}/users"\n'
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", LIVING, str(file), *words],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_store_is_opened_in_each_process_that_serves(tmp_path: Path, workers: int) -> None:
+    """A store opens after the fork and before the server is ready, and closes at its end."""
+    with living(tmp_path, workers) as server:
+        assert server.stdout
+        before = [server.stdout.readline().split() for _ in range(workers + 1)]
+        server.send_signal(signal.SIGTERM)
+        after = [line.split() for line in server.stdout]
+        assert server.stderr
+        server.stderr.read()
+    opened = {pid for word, pid in before if word == "opened"}
+    assert before[-1] == ["ready", str(server.pid)]
+    assert len(opened) == workers
+    assert (str(server.pid) in opened) == (workers == 1)
+    assert sorted(after) == sorted(["closed", pid] for pid in opened)
+    assert server.returncode == 0
+
+
+def test_store_that_an_administrator_must_repair(tmp_path: Path) -> None:
+    """A server whose store cannot be opened ends, and says why."""
+    with living(tmp_path, 1, "broken") as server:
+        _, errors = server.communicate(timeout=PATIENCE)
+    assert server.returncode != 0
+    assert "the mail store cannot be opened: the schema is newer" in errors

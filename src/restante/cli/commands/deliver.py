@@ -92,15 +92,17 @@ async def _deliver(config: Config, user: str, sender: str | None) -> tuple[Deliv
     """Return how the delivery ended, and what it logged."""
     from restante.delivery.replies import DeliveryReply
     from restante.server import backends, event_log
+    from restante.storage.interfaces import open_store
 
     log, writer = event_log.configure_log("text", lines := io.StringIO())
     try:
         deliverer = backends.build_deliverer(config, log)
-        outcome = await deliverer.resolve(user)
-        if not isinstance(outcome, DeliveryReply):
-            outcome = await _deliver_input(
-                deliverer, outcome, user, sender, config.delivery.message_size
-            )
+        async with open_store(deliverer.store):
+            outcome = await deliverer.resolve(user)
+            if not isinstance(outcome, DeliveryReply):
+                outcome = await _deliver_input(
+                    deliverer, outcome, user, sender, config.delivery.message_size
+                )
     finally:
         writer.close()
     return outcome, lines.getvalue()

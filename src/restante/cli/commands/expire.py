@@ -27,11 +27,13 @@ def expire(file: Path, *, dry_run: bool) -> None:
     from restante.diagnosis import wording
     from restante.server import components, event_log
     from restante.server.config import loader
+    from restante.storage.interfaces import open_store
 
     try:
         loaded = loader.load(file, {})
         log, writer = event_log.configure_log(loaded.log.format)
-        expiry = components.build_expiry(loaded, components.build_context(loaded, log))
+        context = components.build_context(loaded, log)
+        expiry = components.build_expiry(loaded, context)
         if expiry is None:
             raise click.ClickException(
                 "cannot remove old mail: expiry requires accounts in a file (accounts.users)"
@@ -42,11 +44,12 @@ def expire(file: Path, *, dry_run: bool) -> None:
 
     async def look() -> int:
         count = 0
-        async for user, due in expiry.expire_all(dry_run=dry_run):
-            for message in due:
-                text = f"{message.uid}, {message.days} days, {message.octets} octets"
-                click.echo(f"{user}: {word}: {text}")
-            count += len(due)
+        async with open_store(context.store):
+            async for user, due in expiry.expire_all(dry_run=dry_run):
+                for message in due:
+                    text = f"{message.uid}, {message.days} days, {message.octets} octets"
+                    click.echo(f"{user}: {word}: {text}")
+                count += len(due)
         return count
 
     try:

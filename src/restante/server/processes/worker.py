@@ -15,6 +15,7 @@ from restante.server.background import background_tasks
 from restante.server.listener import accept_connections
 from restante.server.processes import signals
 from restante.server.processes.generation import close_sockets
+from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -141,19 +142,20 @@ async def _serve(
     context, timeouts = generation.context, generation.config.timeouts
     system.report_incidents(context.log, context.limit_log)
     stop, drain = _end_events(death_pipe)
-    try:
-        async with (
-            _extra_services(generation, number),
-            accept_connections(context, generation.listens, generation.sockets),
-        ):
-            ready()
-            await drain.wait()
-        if not stop.is_set():
-            await asyncio.sleep(GRACE)
-            await _wait_for_first(stop.wait(), context.connections.drain(timeouts.reload))
-    finally:
-        context.log.info("stopping", connections=len(context.connections))
-        await context.connections.stop(timeouts.stop)
+    async with open_store(context.store):  # every session ends before its store does
+        try:
+            async with (
+                _extra_services(generation, number),
+                accept_connections(context, generation.listens, generation.sockets),
+            ):
+                ready()
+                await drain.wait()
+            if not stop.is_set():
+                await asyncio.sleep(GRACE)
+                await _wait_for_first(stop.wait(), context.connections.drain(timeouts.reload))
+        finally:
+            context.log.info("stopping", connections=len(context.connections))
+            await context.connections.stop(timeouts.stop)
 
 
 def _end_events(death_pipe: int) -> tuple[asyncio.Event, asyncio.Event]:
