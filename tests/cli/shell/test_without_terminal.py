@@ -90,25 +90,27 @@ def test_the_idle_time_counts_from_the_last_reply() -> None:
     now = [100.0]
     with scripted(answer) as url:
         screen = ShellScreen(interactive=False)
-        desk = ShellSession(lambda: blocking.connect(url, PASSWORD), screen, lambda: now[0])
-        assert desk.idle == 0  # not connected
-        desk.connect()
+        session = ShellSession(lambda: blocking.connect(url, PASSWORD), screen, lambda: now[0])
+        assert session.idle == 0  # not connected
+        session.connect()
         now[0] = 800
-        assert desk.idle == 700
-        dispatch(desk, "NOOP")
-        assert desk.idle == 0
-        desk.disconnect()
+        assert session.idle == 700
+        dispatch(session, "NOOP")
+        assert session.idle == 0
+        session.disconnect()
 
 
 def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
     with scripted(lambda line: None if line.startswith("TOP") else answer(line)) as url:
-        desk = ShellSession(lambda: blocking.connect(url, PASSWORD), ShellScreen(interactive=True))
-        desk.connect()
-        completer = ShellCompleter(desk)
+        session = ShellSession(
+            lambda: blocking.connect(url, PASSWORD), ShellScreen(interactive=True)
+        )
+        session.connect()
+        completer = ShellCompleter(session)
         assert list(completer.get_completions(Document("show "), CompleteEvent()))
         with pytest.raises(ConnectionLostError):
-            dispatch(desk, "NOOP")
-        desk.disconnect()
+            dispatch(session, "NOOP")
+        session.disconnect()
 
 
 @pytest.mark.parametrize(

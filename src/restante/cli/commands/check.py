@@ -34,7 +34,7 @@ _OUTPUT = (
 @_OUTPUT[0]
 @_OUTPUT[1]
 def check(
-    account: str, *, deep: bool, wait: float, as_json: bool, silent: bool, **given: Any
+    account: str, *, deep: bool, wait: float, as_json: bool, silent: bool, **params: Any
 ) -> None:
     """Find out whether a mail account works and, if not, why.
 
@@ -42,7 +42,7 @@ def check(
     """
     from restante.diagnosis.request import TOTAL
 
-    made = parse_account(account, given, TOTAL)
+    made = parse_account(account, params, TOTAL)
     request = made.request()
     request.password, request.deep, request.wait = made.password, deep, wait
     request.confirm = confirm
@@ -56,7 +56,7 @@ def check(
 @account_options
 @_OUTPUT[0]
 @_OUTPUT[1]
-def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
+def probe(server: str, *, as_json: bool, silent: bool, **params: Any) -> None:
     """Check a server without logging in.
 
     HOST is a server name, with a port if it is not 995, or an account such as user@domain. No
@@ -65,7 +65,7 @@ def probe(server: str, *, as_json: bool, silent: bool, **given: Any) -> None:
     from restante.diagnosis.request import TOTAL
 
     _examine(
-        parse_account(server, given, TOTAL, login=False).request(), as_json=as_json, silent=silent
+        parse_account(server, params, TOTAL, login=False).request(), as_json=as_json, silent=silent
     )
 
 

@@ -57,7 +57,7 @@ class PipeCommand(click.Command):
     help="Set the envelope sender, empty for a bounce.  [default: the message's From line or "
     "Return-Path]",
 )
-def deliver(user: str, file: Path | None, sender: str | None, **given: Path | str | None) -> None:
+def deliver(user: str, file: Path | None, sender: str | None, **params: Path | str | None) -> None:
     """Deliver the message on standard input to USER.
 
     USER is a name or an address. Exit codes: 0 delivered and on disk, 64 usage error, 65 message
@@ -67,19 +67,19 @@ def deliver(user: str, file: Path | None, sender: str | None, **given: Path | st
     from restante.server.config.loader import ConfigError
 
     try:
-        outcome, log = asyncio.run(_deliver(_config(file, given), user, sender))
+        outcome, log = asyncio.run(_deliver(_config(file, params), user, sender))
     except ConfigError as error:
         _end(EX_TEMPFAIL, "\n  ".join(["4.3.5 Invalid configuration:", *error.problems]))
     if outcome is not replies.DELIVERED:
-        told = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
-        _end(outcome.exit, f"{outcome.status} {outcome.text}{told}")
+        log_lines = f"\n{log}" if outcome.exit == EX_TEMPFAIL else ""  # for the MTA's log
+        _end(outcome.exit, f"{outcome.status} {outcome.text}{log_lines}")
 
 
-def _config(file: Path | None, given: dict[str, Path | str | None]) -> Config:
+def _config(file: Path | None, params: dict[str, Path | str | None]) -> Config:
     from restante.server.config import loader
 
     flags: dict[str, dict[str, object]] = {}
-    for flag, value in given.items():
+    for flag, value in params.items():
         if value:
             section, key = MAIL_KEYS[flag]
             flags.setdefault(section, {})[key] = (

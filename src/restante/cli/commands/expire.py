@@ -42,7 +42,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
     word = "would be removed" if dry_run else "removed"
 
-    async def look() -> int:
+    async def count_expired() -> int:
         count = 0
         async with open_store(context.store):
             async for user, due in expiry.expire_all(dry_run=dry_run):
@@ -53,7 +53,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
         return count
 
     try:
-        count = asyncio.run(look())
+        count = asyncio.run(count_expired())
     finally:
         writer.close()
     if expiry.complete and not expiry.wanted:

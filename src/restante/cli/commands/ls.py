@@ -28,11 +28,11 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 @click.argument("account")
 @account_options
 @json_option
-def stat(account: str, *, as_json: bool, **given: Any) -> None:
+def stat(account: str, *, as_json: bool, **params: Any) -> None:
     """Show the number of messages and their total size."""
     from restante.diagnosis import wording
 
-    with open_maildrop(parse_account(account, given)) as drop:
+    with open_maildrop(parse_account(account, params)) as drop:
         count, size = len(drop), sum(message.size for message in drop)
     if as_json:
         click.echo(to_json({"messages": count, "octets": size}))
@@ -44,9 +44,9 @@ def stat(account: str, *, as_json: bool, **given: Any) -> None:
 @click.argument("account")
 @account_options
 @json_option
-def uidl(account: str, *, as_json: bool, **given: Any) -> None:
+def uidl(account: str, *, as_json: bool, **params: Any) -> None:
     """List the unique-id of each message."""
-    with open_maildrop(parse_account(account, given)) as drop:
+    with open_maildrop(parse_account(account, params)) as drop:
         found = {message.number: message.uid for message in drop}
     if as_json:
         click.echo(to_json([{"number": n, "uid": uid} for n, uid in found.items()], indent=2))
@@ -65,11 +65,11 @@ def uidl(account: str, *, as_json: bool, **given: Any) -> None:
 )
 @account_options
 @json_option
-def ls(account: str, *, retr: bool, as_json: bool, **given: Any) -> None:
+def ls(account: str, *, retr: bool, as_json: bool, **params: Any) -> None:
     """List the messages with size, date, sender and subject."""
     from restante.cli.output import columns
 
-    with open_maildrop(parse_account(account, given)) as drop:
+    with open_maildrop(parse_account(account, params)) as drop:
         heads, missing = _heads(drop, retr=retr)
         messages = list(drop)
     if as_json:

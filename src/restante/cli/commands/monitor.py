@@ -75,7 +75,7 @@ def monitor(
     at_port: int | None,
     warning: tuple[str, ...],
     critical: tuple[str, ...],
-    **given: Any,
+    **params: Any,
 ) -> None:
     """Print one status line for Nagios or Icinga.
 
@@ -87,11 +87,11 @@ def monitor(
     try:
         limits = [(WARNING, *_threshold(text)) for text in warning]
         limits += [(CRITICAL, *_threshold(text)) for text in critical]
-        given["host"], given["port"] = given["host"] or server, given["port"] or at_port
-        if not account and not given["host"]:
+        params["host"], params["port"] = params["host"] or server, params["port"] or at_port
+        if not account and not params["host"]:
             raise click.UsageError("missing ACCOUNT; name one, or a host with -H")
-        login = bool(given["user"]) or (account is not None and _is_account(account, given))
-        report = _report(account or given["user"] or given["host"], given, login=login)
+        login = bool(params["user"]) or (account is not None and _is_account(account, params))
+        report = _report(account or params["user"] or params["host"], params, login=login)
     except click.ClickException as error:
         click.echo(f"POP3 UNKNOWN - {plain(error.format_message())}")
         context.exit(UNKNOWN)
@@ -100,15 +100,15 @@ def monitor(
     context.exit(state)
 
 
-def _is_account(name: str, given: dict[str, Any]) -> bool:
+def _is_account(name: str, params: dict[str, Any]) -> bool:
     """Return whether the name means an account, not only a server."""
-    return "@" in name or bool(given["host"]) or is_stored(name)
+    return "@" in name or bool(params["host"]) or is_stored(name)
 
 
-def _report(account: str, given: dict[str, Any], *, login: bool) -> Report:
+def _report(account: str, params: dict[str, Any], *, login: bool) -> Report:
     from restante.diagnosis.run import examine
 
-    made = parse_account(account, given, TOTAL, login=login)
+    made = parse_account(account, params, TOTAL, login=login)
     request = made.request()
     request.sample, request.mind_renewal = 1, False  # -w cert says when it is
     request.password = made.password if login else None

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.argument("number", type=click.IntRange(1))
 @click.argument("lines", type=click.IntRange(0), default=0)
 @account_options
-def top(account: str, number: int, lines: int, **given: Any) -> None:
+def top(account: str, number: int, lines: int, **params: Any) -> None:
     """Show the header of a message and the first lines of its body.
 
     NUMBER is the number of the message. LINES is the number of body lines, 0 by default.
     """
-    with open_maildrop(parse_account(account, given)) as drop:
+    with open_maildrop(parse_account(account, params)) as drop:
         head = drop[number].top(lines)
     if sys.stdout.isatty():
         click.echo(plain_lines(head.decode(errors="replace")).rstrip("\n"))
@@ -37,13 +37,13 @@ def top(account: str, number: int, lines: int, **given: Any) -> None:
 @click.argument("account")
 @click.argument("command", nargs=-1, required=True)
 @account_options
-def raw(account: str, command: tuple[str, ...], **given: Any) -> None:
+def raw(account: str, command: tuple[str, ...], **params: Any) -> None:
     """Send one POP3 command as typed, and show the reply.
 
     COMMAND is sent after the login. A message that DELE marks is not removed. Use `pop3 rm` to
     remove messages.
     """
-    with open_maildrop(parse_account(account, given)) as drop:
+    with open_maildrop(parse_account(account, params)) as drop:
         status: list[Status] = []
         pieces = drop.raw_command(" ".join(command), status)
         collected = b"".join(pieces)

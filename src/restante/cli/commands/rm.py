@@ -23,13 +23,13 @@ NOT_CONFIRMED = 13
 @click.argument("messages", nargs=-1, required=True, metavar="NUMBER|UID...")
 @click.option("-y", "--yes", is_flag=True, help="Delete without asking for confirmation.")
 @account_options
-def rm(account: str, messages: tuple[str, ...], *, yes: bool, **given: Any) -> None:
+def rm(account: str, messages: tuple[str, ...], *, yes: bool, **params: Any) -> None:
     """Delete messages permanently, by number or unique-id.
 
     Each message is shown before it is deleted. Message numbers change between sessions; use
     unique-ids in scripts.
     """
-    with open_maildrop(parse_account(account, given)) as drop:
+    with open_maildrop(parse_account(account, params)) as drop:
         found = [_find(drop, wanted) for wanted in dict.fromkeys(messages)]
         found = list({message.number: message for message in found}.values())
         for message in found:

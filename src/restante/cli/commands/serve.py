@@ -87,7 +87,7 @@ def _workers(_context: object, _parameter: object, value: str | None) -> int | s
     help=f"Create a demo account with five messages in DIR and serve it on {DEMO_LISTEN}, "
     f"and with TLS on {DEMO_TLS_LISTEN}. Accept mail for it by SMTP on {DEMO_SMTP}.",
 )
-def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
+def serve(file: Path | None, demo: Path | None, **params: Any) -> None:
     """Serve maildrops over POP3 until Ctrl-C or SIGTERM.
 
     Options override the configuration file.
@@ -97,13 +97,13 @@ def serve(file: Path | None, demo: Path | None, **given: Any) -> None:
     from restante.server.addresses import resolve_socket_path
     from restante.server.config import loader
 
-    if demo and given["kind"] == "mbox":
+    if demo and params["kind"] == "mbox":
         raise click.UsageError("--demo serves Maildirs only; omit --format")
     flags = demo_flags(demo) if demo else {}
-    if given["lmtp"]:
-        given["lmtp"] = resolve_socket_path(given["lmtp"], Path())
-    given["certificates"] = _pair(given.pop("certificate"), given.pop("key"))
-    for flag, value in given.items():
+    if params["lmtp"]:
+        params["lmtp"] = resolve_socket_path(params["lmtp"], Path())
+    params["certificates"] = _pair(params.pop("certificate"), params.pop("key"))
+    for flag, value in params.items():
         if value:
             section, key = KEYS[flag]
             flags.setdefault(section, {})[key] = _absolute(value)

@@ -105,7 +105,7 @@ def show(  # noqa: PLR0913  # one for each option
     save_all: Path | None,
     output: Path | None,
     max_size: int,
-    **given: Any,
+    **params: Any,
 ) -> None:
     """Show one message, decoded. Nothing is deleted."""
     if sum(map(bool, (raw, headers, save, save_all, output))) > 1:
@@ -114,7 +114,7 @@ def show(  # noqa: PLR0913  # one for each option
         )
     if part and (raw or headers or save_all):
         raise click.UsageError("--part works alone, or with --save or --output")
-    made = parse_account(account, given)
+    made = parse_account(account, params)
     made.options = replace(made.options, message_octets=None)  # --max-size is the bound
     with open_maildrop(made) as drop:
         drop[number]

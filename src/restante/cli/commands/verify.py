@@ -53,7 +53,7 @@ def verify(  # noqa: PLR0913  # one for each option
     only: tuple[str, ...],
     listing: bool,
     as_json: bool,
-    **given: Any,
+    **params: Any,
 ) -> None:
     """Test whether a POP3 server conforms to the RFCs.
 
@@ -71,7 +71,7 @@ def verify(  # noqa: PLR0913  # one for each option
         return
     if server is None:
         raise click.UsageError("missing argument HOST, the server to test; --list shows the checks")
-    account = parse_account(server, given, login=False)
+    account = parse_account(server, params, login=False)
     target = account.locate()
     bench = _bench(account, target)
     bench.deliver = _delivery_method(maildir, lmtp, command, target)
@@ -130,7 +130,7 @@ def _delivery_method(
     """Return the way to deliver test messages, if any. Raises click.UsageError."""
     from restante.conformance import delivery
 
-    if sum(way is not None for way in (maildir, lmtp, command)) > 1:
+    if sum(option is not None for option in (maildir, lmtp, command)) > 1:
         raise click.UsageError("--maildir, --lmtp and --deliver exclude one another; use one")
     if (maildir or lmtp or command) and not target.user:
         raise click.UsageError("--maildir, --lmtp and --deliver require a login; add --user NAME")

@@ -44,7 +44,7 @@ ACCOUNT_HELP = (
 
 @dataclasses.dataclass(slots=True)
 class AccountArgs:
-    """An account as it was asked for on the command line."""
+    """An account as the command line names it."""
 
     name: str
     target: Target | None  # None: to be discovered
@@ -56,13 +56,13 @@ class AccountArgs:
     seconds: float | None
     verbose: bool
     flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
-    asked: CheckRequest | None = None  # it learns the server where that is to be discovered
+    check_request: CheckRequest | None = None  # a check sets its target by discovery
 
     def request(self) -> CheckRequest:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
         from restante.diagnosis.request import CheckRequest
 
-        self.asked = CheckRequest(
+        self.check_request = CheckRequest(
             self.name,
             self.target,
             dataclasses.replace(self.options, notice=None),  # the report has them
@@ -71,7 +71,7 @@ class AccountArgs:
             guess=self.guess,
             flags=self.flags,
         )
-        return self.asked
+        return self.check_request
 
     def locate(self) -> Target:
         """Return where it is, discovered where that was not said, within the time for all of it.
@@ -80,8 +80,8 @@ class AccountArgs:
         """
         if self.target is None:
             begun = time.monotonic()
-            self.target, asked = _discover(self.name, self.seconds, self.flags)
-            self._subtract_time(time.monotonic() - begun - asked)
+            self.target, prompted = _discover(self.name, self.seconds, self.flags)
+            self._subtract_time(time.monotonic() - begun - prompted)
         return self.target
 
     def _subtract_time(self, seconds: float) -> None:
@@ -139,28 +139,28 @@ def account_options(function: F) -> F:
 
 
 def parse_account(
-    name: str, given: dict[str, Any], total: float | None = None, *, login: bool = True
+    name: str, params: dict[str, Any], total: float | None = None, *, login: bool = True
 ) -> AccountArgs:
-    """Return the account that a command line means, and take its options out of `given`.
+    """Return the account that a command line means, and take its options out of `params`.
 
     `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
     click.UsageError: something about it cannot be.
     """
     name, stored = find_account(name)
-    if stored.get("password_command") and not given["password_command"]:
-        given["password_command"] = stored["password_command"]
-    set_color(given.pop("color"))
-    flags = tuple(_repeated_options(given))
+    if stored.get("password_command") and not params["password_command"]:
+        params["password_command"] = stored["password_command"]
+    set_color(params.pop("color"))
+    flags = tuple(_repeated_options(params))
     holder: list[AccountArgs] = []
-    password = password_getter(given, lambda: _known_target(holder[0]))
-    target, guess = _target(name, given, flags)
+    password = password_getter(params, lambda: _known_target(holder[0]))
+    target, guess = _target(name, params, flags)
     if login and target is not None and not target.user:
         raise click.UsageError(f'"{name}" is not an account; use user@domain, or add -u NAME')
-    verbose = given.pop("verbose")
-    seconds = given.pop("max_time") or total
-    verify = not given.pop("insecure")
-    trust = trust_context(given.pop("cacert"))
-    options = client_options(given, seconds=seconds, context=trust, verbose=verbose)
+    verbose = params.pop("verbose")
+    seconds = params.pop("max_time") or total
+    verify = not params.pop("insecure")
+    trust = trust_context(params.pop("cacert"))
+    options = client_options(params, seconds=seconds, context=trust, verbose=verbose)
     if not verify:
         from restante.client.tls import unverified_context
 
@@ -172,10 +172,10 @@ def parse_account(
     return made
 
 
-def _repeated_options(given: dict[str, Any]) -> Iterator[str]:
+def _repeated_options(params: dict[str, Any]) -> Iterator[str]:
     """Yield what suggested commands repeat and the report does not know; no secret is in it."""
     for option in click.get_current_context().command.params:
-        value = given.get(option.name or "")
+        value = params.get(option.name or "")
         if option.name in _REPEATED and value:
             yield max(option.opts, key=len)
             if value is not True:
@@ -185,16 +185,18 @@ def _repeated_options(given: dict[str, Any]) -> Iterator[str]:
 def _known_target(account: AccountArgs) -> Target:
     from restante.client.options import Target
 
-    asked = account.asked.target if account.asked else None
-    return account.target or asked or Target("its server", 995, "implicit", account.name)
+    discovered = account.check_request.target if account.check_request else None
+    return account.target or discovered or Target("its server", 995, "implicit", account.name)
 
 
-def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[Target | None, bool]:
+def _target(
+    name: str, params: dict[str, Any], flags: tuple[str, ...]
+) -> tuple[Target | None, bool]:
     """Return where the account is, and whether TLS is to be found out by listening."""
     from restante.client.options import redact_account
 
-    host, port, user = given.pop("host"), given.pop("port"), given.pop("user")
-    starttls = given.pop("starttls")
+    host, port, user = params.pop("host"), params.pop("port"), params.pop("user")
+    starttls = params.pop("starttls")
     with error_reporting():
         if "://" in name:
             return _by_url(name, {"host": host, "port": port, "user": user}), False
@@ -207,7 +209,7 @@ def _target(name: str, given: dict[str, Any], flags: tuple[str, ...]) -> tuple[T
             raise click.UsageError(text)
         if not (host or starttls or port or user):
             return None, False
-        found = None if host else _discover(name, given["max_time"], flags)[0]
+        found = None if host else _discover(name, params["max_time"], flags)[0]
         return _by_options(name, found, (host, port, user), starttls=starttls)
 
 
@@ -224,14 +226,14 @@ def _by_url(url: str, changes: dict[str, Any]) -> Target:
 def _by_options(
     name: str,
     found: Target | None,
-    given: tuple[str | None, int | None, str | None],
+    params: tuple[str | None, int | None, str | None],
     *,
     starttls: bool,
 ) -> tuple[Target, bool]:
     """Return the server that options name, with what was discovered for what they do not."""
     from restante.client.options import PORTS, Target
 
-    host, port, user = given
+    host, port, user = params
     tls: Tls = "starttls" if starttls or port == PORTS["starttls"] else "implicit"
     guess = bool(port) and port not in (110, 995) and not starttls
     user = user or (name if "@" in name else "")

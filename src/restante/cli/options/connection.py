@@ -96,36 +96,36 @@ CONNECTION_OPTIONS = (
 
 
 def client_options(
-    given: dict[str, Any],
+    params: dict[str, Any],
     *,
     seconds: float | None,
     context: ssl.SSLContext | None,
     verbose: bool,
 ) -> Options:
-    """Return the client's options, and take those of the command line out of `given`.
+    """Return the client's options, and take those of the command line out of `params`.
 
     `seconds` is the time for the whole command. `context` judges the server's certificate, None for
     the system's authorities. Raises click.UsageError: an option is invalid.
     """
     from restante.client.options import Options
 
-    if given.get("ipv4") and given.get("ipv6"):
+    if params.get("ipv4") and params.get("ipv6"):
         raise click.UsageError("-4 and -6 exclude each other; use one")
-    ipv4, ipv6 = given.pop("ipv4"), given.pop("ipv6")
-    mechanism, connect, reply = (given.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
-    resolve = dict(map(_parse_resolve, given.pop("resolve")))
+    ipv4, ipv6 = params.pop("ipv4"), params.pop("ipv6")
+    mechanism, connect, reply = (params.pop(k) for k in ("mechanism", "connect_timeout", "timeout"))
+    resolve = dict(map(_parse_resolve, params.pop("resolve")))
     try:
         return Options(
             connect_seconds=connect or 10,
             reply_seconds=reply or 20,
             total_seconds=seconds,
             context=context,
-            server_name=given.pop("servername") or "",
-            insecure_plaintext=given.pop("insecure_plaintext"),
-            require_tls=given.pop("require_tls"),
-            capa=not given.pop("no_capa"),
+            server_name=params.pop("servername") or "",
+            insecure_plaintext=params.pop("insecure_plaintext"),
+            require_tls=params.pop("require_tls"),
+            capa=not params.pop("no_capa"),
             mechanisms=(mechanism.upper(),) if mechanism else None,
-            token=given.pop("oauth"),
+            token=params.pop("oauth"),
             family=4 if ipv4 else 6 if ipv6 else 0,
             resolve=resolve,
             trace=_trace if verbose else None,

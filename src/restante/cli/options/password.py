@@ -56,12 +56,12 @@ def password_options(function: F) -> F:
     return function
 
 
-def password_getter(given: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
+def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
     """Return a function that gets the password when it is needed, once.
 
-    Takes its options out of `given`. Raises click.UsageError when it is called: there is none.
+    Takes its options out of `params`. Raises click.UsageError when it is called: there is none.
     """
-    taken = {name.name: given.pop(name.name) for name in _names()}
+    taken = {name.name: params.pop(name.name) for name in _names()}
     if taken["password"] is not None:
         click.echo(
             "warning: other users of this machine can see the password of --password; "
@@ -177,5 +177,5 @@ def _from_prompt(target: Target) -> str:
         text = f"no password; set {VARIABLE}, or use another --password option"
         raise click.UsageError(text)
     text = f"Password of {_account(target)}"
-    asked: str = click.prompt(text, hide_input=True, err=True)
-    return asked
+    password: str = click.prompt(text, hide_input=True, err=True)
+    return password

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.command(cls=AccountCommand)
 @click.argument("account")
 @account_options
-def shell(account: str, **given: Any) -> None:
+def shell(account: str, **params: Any) -> None:
     """Open an interactive POP3 session with help and completion.
 
     `pop3 ACCOUNT` opens it too. A script on standard input deletes marked messages only with the
@@ -34,25 +34,25 @@ def shell(account: str, **given: Any) -> None:
 
     screen = ShellScreen(interactive=sys.stdin.isatty() and sys.stdout.isatty())
     harmless_streams()
-    desk = ShellSession(_opener(parse_account(account, given), screen), screen)
+    session = ShellSession(_opener(parse_account(account, params), screen), screen)
     with error_reporting():
-        drop = desk.connect()
+        drop = session.connect()
     try:
-        sys.exit(_session(desk, drop))
+        sys.exit(_run_session(session, drop))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     finally:
-        desk.disconnect()
+        session.disconnect()
 
 
-def _session(desk: ShellSession, drop: Maildrop) -> int:
+def _run_session(session: ShellSession, drop: Maildrop) -> int:
     from restante.cli.shell import loop
 
-    if not desk.screen.interactive:
-        return loop.run_script(desk, sys.stdin)
+    if not session.screen.interactive:
+        return loop.run_script(session, sys.stdin)
     from restante.cli.shell.prompt import reader
 
-    return loop.run_interactive(desk, reader(desk, drop.session.redact))
+    return loop.run_interactive(session, reader(session, drop.session.redact))
 
 
 def _opener(account: AccountArgs, screen: ShellScreen) -> Callable[[], Maildrop]:

@@ -22,10 +22,10 @@ MOST = 50  # messages that are offered at once, the last ones
 
 
 class ShellCompleter(Completer):
-    """Completes a line from what the desk knows, and looks for what it does not."""
+    """Completes a line from the session's messages, and fetches missing headers."""
 
-    def __init__(self, desk: ShellSession) -> None:
-        self._desk = desk
+    def __init__(self, session: ShellSession) -> None:
+        self._session = session
         self._paths = PathCompleter(expanduser=True)
 
     def get_completions(
@@ -45,13 +45,13 @@ class ShellCompleter(Completer):
 
     def _messages(self, word: str) -> Iterator[Completion]:
         """Yield message numbers. Other words are searched in subjects and senders."""
-        desk = self._desk
-        if not desk.connected:
+        session = self._session
+        if not session.connected:
             return
-        numbers = [n for n in desk.messages() if not word.isdigit() or str(n).startswith(word)]
-        desk.prefetch_headers(numbers[-MOST:])
+        numbers = [n for n in session.messages() if not word.isdigit() or str(n).startswith(word)]
+        session.prefetch_headers(numbers[-MOST:])
         for number in numbers[-MOST:]:
-            head = desk.heads.get(number)
+            head = session.heads.get(number)
             about = f"{head.subject}  {head.sender}" if head else ""
             if word.isdigit() or word.lower() in about.lower():
                 yield Completion(str(number), -len(word), display_meta=cut(about, 60))

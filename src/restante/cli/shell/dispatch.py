@@ -25,17 +25,17 @@ class ShellCommand:
     numbers: int = 0  # how many of its arguments are numbers of messages
 
 
-def leave(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+def leave(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Leave, and ask first where messages are marked."""
-    deletions.quit_(desk)
+    deletions.quit_(session)
 
 
-def tell_help(desk: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
-    """Say what one may type."""
+def show_help(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
+    """Show the commands."""
     for name, command in COMMANDS.items():
-        desk.screen.say(f"  {f'{name} {command.arguments}':16}  {command.help}")
-    desk.screen.say(f"  {' '.join(raw_commands.VERBS)}")
-    desk.screen.say(f"  {'':16}  send the command as typed and show the reply")
+        session.screen.say(f"  {f'{name} {command.arguments}':16}  {command.help}")
+    session.screen.say(f"  {' '.join(raw_commands.VERBS)}")
+    session.screen.say(f"  {'':16}  send the command as typed and show the reply")
 
 
 MANY = 1_000_000
@@ -51,7 +51,7 @@ COMMANDS = {
     "undo": ShellCommand(deletions.undo, "", "remove all marks, like rset"),
     "commit": ShellCommand(deletions.commit, "", "delete the marked messages now"),
     "info": ShellCommand(listing.info, "", "show details of the server and the connection"),
-    "help": ShellCommand(tell_help, "", "show this help, like ?"),
+    "help": ShellCommand(show_help, "", "show this help, like ?"),
     "quit": ShellCommand(leave, "", "exit; asks before messages are deleted"),
 }
 OTHER_NAMES = {"?": "help", "exit": "quit"}
@@ -59,7 +59,7 @@ NUMBERED = {"RETR": 1, "TOP": 1, "DELE": 1, "LIST": 1, "UIDL": 1}
 """The article's commands whose first argument is the number of a message."""
 
 
-def dispatch(desk: ShellSession, line: str) -> None:
+def dispatch(session: ShellSession, line: str) -> None:
     """Carry out one line. Raises ShellError, ExitShell, and what the client raises."""
     line = line.encode(errors="replace").decode().strip()
     word, *arguments = line.split() or ["#"]
@@ -67,8 +67,8 @@ def dispatch(desk: ShellSession, line: str) -> None:
         return
     name = OTHER_NAMES.get(word.lower(), word.lower())
     if name in COMMANDS and word != "QUIT":
-        COMMANDS[name].action(desk, arguments)
+        COMMANDS[name].action(session, arguments)
     elif raw_commands.is_typed(word):
-        raw_commands.by_hand(desk, line)
+        raw_commands.by_hand(session, line)
     else:
         raise ShellError(f'Unknown command "{plain(word)}". Type ? for help.')

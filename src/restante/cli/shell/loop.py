@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 LOST = "The marks are lost, so nothing was deleted."
 
 
-def run_interactive(desk: ShellSession, read: Callable[[], str]) -> int:
+def run_interactive(session: ShellSession, read: Callable[[], str]) -> int:
     """Obey a person until they leave, and return the exit code; `read` raises as prompts do."""
-    greet(desk)
+    greet(session)
     while True:
         try:
             line = read()
@@ -32,102 +32,102 @@ def run_interactive(desk: ShellSession, read: Callable[[], str]) -> int:
             line = "quit"
         try:
             for part in line.splitlines():  # several lines can be pasted at once
-                if not run_line(desk, part):
+                if not run_line(session, part):
                     break
         except ExitShell as leave:
             return leave.code
 
 
-def run_script(desk: ShellSession, lines: Iterable[str]) -> int:
+def run_script(session: ShellSession, lines: Iterable[str]) -> int:
     """Obey a script, and return the exit code: 1 where a command failed."""
     well = True
     try:
         for line in lines:
-            well = run_line(desk, line) and well
-        deletions.quit_(desk)
+            well = run_line(session, line) and well
+        deletions.quit_(session)
     except ExitShell as leave:
         return leave.code or int(not well)
     raise AssertionError("quit raises ExitShell")
 
 
-def greet(desk: ShellSession) -> None:
+def greet(session: ShellSession) -> None:
     """Print the first line."""
-    start, end = listing.banner(desk), "? for help"
+    start, end = listing.banner(session), "? for help"
     width = min(79, shutil.get_terminal_size().columns - 1)
-    desk.screen.say(f"{start}  {end:>{max(0, width - len(start) - 2)}}")
+    session.screen.say(f"{start}  {end:>{max(0, width - len(start) - 2)}}")
 
 
-def run_line(desk: ShellSession, line: str) -> bool:
+def run_line(session: ShellSession, line: str) -> bool:
     """Obey a line, tell what goes wrong, and return whether it went well. Raises ExitShell."""
     try:
-        with _show_warnings(desk):
-            dispatch.dispatch(desk, line)
+        with _show_warnings(session):
+            dispatch.dispatch(session, line)
         return True
     except BrokenPipeError:  # the reader of the output is gone
         raise
     except KeyboardInterrupt:
-        _handle_interrupt(desk)
+        _handle_interrupt(session)
     except (ShellError, LocalError) as trouble:
-        desk.screen.show_error(str(trouble))
+        session.screen.show_error(str(trouble))
     except ServerRefusedError as denied:
         code = f" [{denied.code}]" if denied.code else ""
-        desk.screen.show_error(f"  < -ERR{code} {denied.text}  (to {denied.command})")
+        session.screen.show_error(f"  < -ERR{code} {denied.text}  (to {denied.command})")
     except RemoteError as error:
-        _broken(desk, error)
+        _broken(session, error)
     except OSError as error:
-        desk.screen.show_error(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
-    if desk.talking:  # a reply was broken off
-        _disconnect(desk)
+        session.screen.show_error(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
+    if session.talking:  # a reply was broken off
+        _disconnect(session)
     return False
 
 
-def _handle_interrupt(desk: ShellSession) -> None:
+def _handle_interrupt(session: ShellSession) -> None:
     """Go on behind Ctrl-C: the rest of a reply would come all the same, so the line is cut."""
-    screen = desk.screen
+    screen = session.screen
     if not screen.interactive:
         raise ExitShell(130)
     screen.say()
-    if not desk.talking:
+    if not session.talking:
         return
     screen.show_error(
         "Interrupted. The connection was closed, because the rest of the reply was still due."
     )
-    _disconnect(desk)
-    _reconnect(desk)
+    _disconnect(session)
+    _reconnect(session)
 
 
-def _broken(desk: ShellSession, error: RemoteError) -> None:
-    screen = desk.screen
-    if not desk.connected:
+def _broken(session: ShellSession, error: RemoteError) -> None:
+    screen = session.screen
+    if not session.connected:
         screen.show_error(f"Cannot connect: {error.text}")
         return
     screen.show_error(f"The connection ended: {error.text}")
-    _disconnect(desk)
+    _disconnect(session)
     if not screen.interactive:
         raise ExitShell(1)
     with contextlib.suppress(ShellError):
         if screen.ask("Reconnect?", default=True):
-            _reconnect(desk)
+            _reconnect(session)
 
 
-def _disconnect(desk: ShellSession) -> None:
-    if desk.marked:
-        desk.screen.show_error(LOST)
-    desk.disconnect()
+def _disconnect(session: ShellSession) -> None:
+    if session.marked:
+        session.screen.show_error(LOST)
+    session.disconnect()
 
 
-def _reconnect(desk: ShellSession) -> None:
+def _reconnect(session: ShellSession) -> None:
     try:
-        desk.connect()
-        greet(desk)
+        session.connect()
+        greet(session)
     except KeyboardInterrupt:
-        desk.screen.say()
+        session.screen.say()
     except RemoteError as error:
-        desk.screen.show_error(f"Cannot connect: {error.text}")
+        session.screen.show_error(f"Cannot connect: {error.text}")
 
 
 @contextlib.contextmanager
-def _show_warnings(desk: ShellSession) -> Iterator[None]:
+def _show_warnings(session: ShellSession) -> Iterator[None]:
     """Tell the client's warnings as lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SizeWarning)
@@ -135,4 +135,4 @@ def _show_warnings(desk: ShellSession) -> Iterator[None]:
             yield
         finally:
             for warning in caught:
-                desk.screen.show_error(str(warning.message))
+                session.screen.show_error(str(warning.message))

@@ -24,24 +24,24 @@ WARN = 5 * MINUTE
 SHORTEST = 10 * MINUTE  # RFC 1939 section 3: the minimum of a server's idle timeout
 
 
-def reader(desk: ShellSession, redacted: Callable[[str], str]) -> Callable[[], str]:
+def reader(session: ShellSession, redacted: Callable[[str], str]) -> Callable[[], str]:
     """Return what reads a line; it raises KeyboardInterrupt at Ctrl-C, EOFError at Ctrl-D."""
-    session: PromptSession[str] = PromptSession(
+    prompts: PromptSession[str] = PromptSession(
         history=history.open_(redacted),
-        completer=ShellCompleter(desk),
+        completer=ShellCompleter(session),
         complete_while_typing=False,
         input_processors=[Hide()],
-        rprompt=lambda: idle_text(desk.idle),
+        rprompt=lambda: idle_text(session.idle),
         refresh_interval=10,
     )
-    return lambda: session.prompt(prompt_text(desk))
+    return lambda: prompts.prompt(prompt_text(session))
 
 
-def prompt_text(desk: ShellSession) -> str:
+def prompt_text(session: ShellSession) -> str:
     """Return the prompt, which counts the marks."""
-    if not desk.connected:
+    if not session.connected:
         return "pop3 (not connected)> "
-    marked = len(desk.marked)
+    marked = len(session.marked)
     return f"pop3 -{marked}> " if marked else "pop3> "
 
 

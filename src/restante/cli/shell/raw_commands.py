@@ -28,26 +28,26 @@ def is_typed(word: str) -> bool:
     return known or (word.isascii() and word.isalnum() and word.isupper())
 
 
-def by_hand(desk: ShellSession, line: str) -> None:
+def by_hand(session: ShellSession, line: str) -> None:
     """Send a line, and show it and its reply as they are. Raises ShellError: it was refused."""
     words = line.split()
     verb = words[0].upper()
     if secret_start(line) < len(line):
         line = " ".join(words)  # so that the client sees the secret's place as well
     if verb == "QUIT":  # with any arguments: a server may accept it, and delete
-        deletions.quit_(desk, typed=True)
+        deletions.quit_(session, typed=True)
     if verb == "DELE" and len(words) == 2 and words[1].isdecimal():
-        desk.prefetch_headers([int(words[1])])  # the question at the end names the subject
-    status = _exchange(desk, line)
+        session.prefetch_headers([int(words[1])])  # the question at the end names the subject
+    status = _exchange(session, line)
     if not status.ok:
         raise ShellError("")
 
 
-def _exchange(desk: ShellSession, line: str) -> Status:
+def _exchange(session: ShellSession, line: str) -> Status:
     ended: list[Status] = []
-    with desk.exchange() as drop, desk.screen.showing():
+    with session.exchange() as drop, session.screen.showing():
         for text in lines_in(drop.raw_command(line, ended)):
-            desk.screen.show_line("<", text)
+            session.screen.show_line("<", text)
         if ended[0].ok and is_multi_line(line):
-            desk.screen.show_line("<", ".")
+            session.screen.show_line("<", ".")
     return ended[0]

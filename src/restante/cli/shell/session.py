@@ -1,4 +1,4 @@
-"""The connection of a shell, and what is known of the messages."""
+"""The session of a shell: its connection, and the headers that it has fetched."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from restante.cli.shell.screen import ShellScreen
     from restante.client.blocking import Maildrop
 
-LOOK_INTO = 32 * 1024  # octets: a message up to this size is looked into for attachments
+MAX_SEARCHED = 32 * 1024  # octets: a message up to this size is looked into for attachments
 AT_ONCE = 100  # heads that are fetched together
 NAMED = 5  # messages that are named by their subject, before "and 7 more"
 
 
 class ShellSession:
-    """What a command works with: the screen, the maildrop, and the heads seen so far.
+    """What commands share: the screen, the maildrop, and the headers fetched before.
 
     The connection is opened when it is needed, so a session goes on behind a commit.
     """
@@ -41,8 +41,8 @@ class ShellSession:
         self.lacks_top = False  # the server refused TOP because it has none
         self._open, self._clock = open_, clock
         self._drop: Maildrop | None = None
-        self._heard = clock()
-        self._trouble: RemoteError | None = None  # not told yet
+        self._last_reply = clock()
+        self._trouble: RemoteError | None = None  # not reported yet
 
     @property
     def connected(self) -> bool:
@@ -57,13 +57,13 @@ class ShellSession:
     @property
     def idle(self) -> float:
         """The seconds since the server was last heard; 0 without a connection."""
-        return self._clock() - self._heard if self._drop else 0
+        return self._clock() - self._last_reply if self._drop else 0
 
     def connect(self) -> Maildrop:
         """Open the maildrop, of which nothing is known then. Raises RemoteError."""
         self.heads.clear()
         self._drop = self._open()
-        self._heard = self._clock()
+        self._last_reply = self._clock()
         return self._drop
 
     @contextlib.contextmanager
@@ -82,7 +82,7 @@ class ShellSession:
             self.talking = False
             raise
         finally:
-            self._heard = self._clock()
+            self._last_reply = self._clock()
         self.talking = False
 
     def disconnect(self) -> None:
@@ -129,10 +129,10 @@ class ShellSession:
                     self.heads[number] = _head(octets)
                     denied = isinstance(octets, ServerRefusedError) and octets.id == "top-missing"
                     self.lacks_top = self.lacks_top or denied
-            mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= LOOK_INTO]
+            mixed = [n for n in missing if self.heads[n].mixed and sizes[n] <= MAX_SEARCHED]
             for start in range(0, len(mixed), AT_ONCE):
                 some = mixed[start : start + AT_ONCE]
-                whole = drop.headers(some, LOOK_INTO, keep=2 * LOOK_INTO)
+                whole = drop.headers(some, MAX_SEARCHED, keep=2 * MAX_SEARCHED)
                 for number, octets in zip(some, whole, strict=True):
                     if not isinstance(octets, ServerRefusedError):
                         self.heads[number] = head_of(octets, whole=True)
@@ -162,8 +162,8 @@ def _head(answer: bytes | ServerRefusedError) -> Head:
     return Head(known=False) if isinstance(answer, ServerRefusedError) else head_of(answer)
 
 
-def marked_text(desk: ShellSession) -> str:
+def marked_text(session: ShellSession) -> str:
     """Return the question before marked messages are removed."""
-    marked = desk.marked
+    marked = session.marked
     count = wording.messages(len(marked))
-    return f"{count} will be deleted permanently: {desk.names(marked)}. Commit?"
+    return f"{count} will be deleted permanently: {session.names(marked)}. Commit?"
