@@ -38,7 +38,8 @@ def can_log_in(server: testing.MemoryServer, user: str, password: str) -> bool:
         return b"[AUTH]" not in error.args[0]
 
 
-def test_a_client_finds_what_was_added_and_the_test_sees_what_it_left() -> None:
+def test_added_mail_is_served() -> None:
+    """Clients get the messages that a test added, and the test sees what they left."""
     with testing.serving() as server:
         server.add("ann", "secret", LETTER, b"Subject: b\n\n.\n")
         with session(server, "ann", "secret") as client:
@@ -67,7 +68,8 @@ def test_a_session_that_goes_on_is_told_of(monkeypatch: pytest.MonkeyPatch) -> N
             server.messages("ann")
 
 
-def test_mail_that_is_delivered_later_has_the_unique_id_that_was_told() -> None:
+def test_deliver_returns_unique_id() -> None:
+    """A message that is delivered later has the unique-id that `deliver` returned."""
     with testing.serving() as server:
         server.add("ann", "secret", LETTER)
         uid = server.deliver("ann", LETTER)
@@ -123,7 +125,8 @@ def test_the_log_shows_events_and_no_password() -> None:
     assert "wr0ng" not in server.log
 
 
-def test_at_the_end_sessions_are_over_and_threads_and_ports_are_gone() -> None:
+def test_end_of_the_block() -> None:
+    """At the block's end sessions are closed, and threads and ports are freed."""
     before = set(threading.enumerate())
     with testing.serving(tls=True) as server:
         server.add("ann", "secret", LETTER)
@@ -154,7 +157,8 @@ def test_an_error_in_the_block_comes_through_and_the_server_ends() -> None:
         socket.create_connection((server.host, server.port))
 
 
-def test_a_maildrop_that_is_in_use_is_refused_to_the_program_under_test() -> None:
+def test_maildrop_in_use() -> None:
+    """The tested program gets IN-USE if the maildrop is in use."""
     with testing.serving() as server:
         server.add("ann", "secret")
         with session(server, "ann", "secret"), pytest.raises(poplib.error_proto, match="IN-USE"):

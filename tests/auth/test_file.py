@@ -456,18 +456,17 @@ def test_a_name_is_the_same_in_capitals_for_each_way_to_log_in(tmp_path: Path) -
     assert asyncio.run(accounts.shared_secret("OLD")).reveal() == b"tanstaaf"
 
 
-def test_the_exact_name_comes_first_and_capitals_in_the_file_want_to_be_said(
+def test_exact_name_first(
     tmp_path: Path,
 ) -> None:
+    """The exact name is looked up first; a name in capitals in the file must be written so."""
     accounts, _ = made(tmp_path / "users", f"Ann:{HASH}", f"ann:{OTHER}", f"Bob:{HASH}")
     assert asyncio.run(accounts.verify("Ann", Secret(b"secret"))).name == "Ann"
     assert asyncio.run(accounts.verify("ANN", Secret(b"other"))).name == "ann"
     assert why_not(accounts, "bob") == "unknown name"
 
 
-def test_how_an_unknown_name_is_written_does_not_tell_that_another_is_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_letter_case_reveals_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """implied/no-user-enumeration: Bob is known, bob is not; both are checked against the same
     hash, and have one salt.
     """
@@ -516,10 +515,8 @@ def test_a_missing_file_proves_nothing_about_a_password(tmp_path: Path) -> None:
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
 
 
-def test_hashing_leaves_the_event_loop_free_and_runs_few_at_a_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """policy/argon2."""
+def test_hashing_in_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """policy/argon2: hashing leaves the event loop free, and few hashes run at a time."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     at_once: list[int] = []
     running = 0
@@ -579,11 +576,11 @@ def test_a_password_is_right_as_it_was_sent_or_prepared(
 
 
 @pytest.mark.parametrize("user", ["ann", "nobody"])
-def test_a_second_form_is_tried_for_known_and_unknown_names_alike(
+def test_second_form_for_all_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: str
 ) -> None:
-    """implied/no-user-enumeration, rfc6856-s2/saslprep: it is even where the first was right, be it
-    by a decoy.
+    """implied/no-user-enumeration, rfc6856-s2/saslprep: a second form of a password is checked for
+    known and unknown names, even if the first was right.
     """
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}")
     tried: list[bytes] = []

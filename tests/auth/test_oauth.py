@@ -179,8 +179,8 @@ def test_a_token_whose_header_is_odd_is_refused(issuer: Issuer, crit: object) ->
         user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
 
 
-def test_neither_no_signature_nor_one_with_the_public_key_is_believed(issuer: Issuer) -> None:
-    """The two classical attacks on JWT: "alg": "none", and HMAC keyed with the public key."""
+def test_forged_signatures_rejected(issuer: Issuer) -> None:
+    """The two classical attacks on JWT fail: "alg": "none", and HMAC keyed with the public key."""
     header, claims, _ = issuer.token().reveal().split(b".")
     unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=") + b"." + claims + b"."
     public = issuer.keys[0].as_pem(private=False)
@@ -192,9 +192,8 @@ def test_neither_no_signature_nor_one_with_the_public_key_is_believed(issuer: Is
             user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
 
 
-def test_the_keys_are_asked_for_once_and_again_when_the_issuer_has_new_ones(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keys_fetched_when_needed(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The issuer's keys are fetched once, and again if a token names a new key."""
     tokens = JwksTokens(issuer.url, CLAIMS)
     before = issuer.asked
     assert user_of(tokens, *[issuer.token()] * 5) == ["ann"] * 5
@@ -212,10 +211,8 @@ def test_an_issuer_that_is_away_is_nobodys_fault(issuer: Issuer, source: str) ->
         user_of(JwksTokens(source, CLAIMS), issuer.token())
 
 
-def test_an_issuer_that_goes_away_is_asked_once_and_the_keys_we_have_serve(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Garbage for a token makes us look for new keys, which takes seconds when he is away."""
+def test_lost_issuer_asked_once(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the issuer is away, invalid tokens cause one request, and the cached keys still verify."""
     tokens = JwksTokens(issuer.url, CLAIMS)
     assert user_of(tokens, issuer.token()) == ["ann"]
     monkeypatch.setattr(tokens_module, "KEYS_ASKED_AGAIN", -1)
@@ -235,10 +232,10 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_an_issuer_that_never_answers_holds_up_nobody_but_who_brings_tokens(
+def test_silent_issuer_delays_only_tokens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Logins and disk reads use the threads of the event loop."""
+    """An issuer that never answers delays only logins with tokens, not other work in threads."""
     monkeypatch.setattr(tokens_module, "PATIENCE", 2)
 
     async def ask(url: str) -> None:
@@ -363,7 +360,8 @@ def test_introspection_asks_the_issuer(issuer: Issuer) -> None:
             user_of(tokens, Secret(token))
 
 
-def test_introspection_that_fails_is_nobodys_fault_and_shows_no_secret(issuer: Issuer) -> None:
+def test_failed_introspection_hides_secrets(issuer: Issuer) -> None:
+    """If introspection fails, accounts are unavailable, and the error shows no secret."""
     tokens = IntrospectedTokens(issuer.url, "restante", Secret(b"wrong"), Claims())
     with pytest.raises(UnavailableError) as caught:
         user_of(tokens, Secret(b"good"))

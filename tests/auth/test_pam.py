@@ -70,9 +70,10 @@ def test_all_else_is_refused_alike(
         verify(service("pam_permit.so"), user, password)
 
 
-def test_a_name_in_capitals_is_a_user_of_the_system_in_lower_case(
+def test_capitals_name_system_user(
     service: Callable[[str], PamAuthenticator], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A name in capitals is the system's user of that name in lower case."""
     users = {"ann": "ann"}
 
     def getpwnam(name: str) -> pwd.struct_passwd:

@@ -32,9 +32,10 @@ def test_a_passwd_file_of_dovecot_or_apache_is_taken_as_it_is(tmp_path: Path) ->
     }
 
 
-def test_a_bad_line_is_told_of_with_its_place_and_costs_nobody_else_the_login(
+def test_bad_line_is_named(
     tmp_path: Path,
 ) -> None:
+    """A bad line is reported with its place, and the other accounts stay usable."""
     file = tmp_path / "users"
     file.touch(0o600)
     file.write_bytes(
@@ -165,9 +166,10 @@ def test_a_usual_name_is_fine(name: str) -> None:
     assert passwd_file.name_problem(name) is None
 
 
-def test_a_changed_file_keeps_its_mode_its_comments_and_the_fields_of_others(
+def test_edit_keeps_the_rest(
     tmp_path: Path,
 ) -> None:
+    """An edited file keeps its mode, its comments and the fields of other accounts."""
     file = tmp_path / "users"
     file.write_text(f"# kept\nann:{OTHER}:1000:1000::/home/ann\nbob:{OTHER}\n")
     file.chmod(0o640)

@@ -110,17 +110,16 @@ def test_login_before_any_name_was_found(database: Database, user: str) -> None:
     asyncio.run(log_in())
 
 
-def test_a_name_in_capitals_is_looked_for_as_it_is_then_in_lower_case(database: Database) -> None:
+def test_capitals_then_lower_case(database: Database) -> None:
+    """A name in capitals is looked up as it is, then in lower case."""
     exact = "SELECT password FROM accounts WHERE address = $1 AND active"
     accounts = PostgresqlAuthenticator(database.dsn, exact)
     logins = [("Odd@EXAMPLE.com", b"secret"), ("odd@example.com", b"secret")]
     assert verify(accounts, *logins) == [Identity("odd@example.com")] * 2
 
 
-def test_an_unknown_name_costs_the_work_of_the_hashes_that_there_are(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """And the password of the account whose hash is looked at lets nobody in."""
+def test_unknown_name_costs_a_hash(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unknown name costs the work of the stored hashes, and their passwords do not log it in."""
     looked_at = []
 
     def verify_any(stored: str, password: Secret) -> bool:
@@ -140,10 +139,8 @@ def test_an_unknown_name_costs_the_work_of_the_hashes_that_there_are(
     assert looked_at == [HASH, HASH]
 
 
-def test_a_name_costs_the_same_queries_whether_it_is_known_or_not(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """implied/no-user-enumeration."""
+def test_same_queries_for_all_names(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """implied/no-user-enumeration: known and unknown names cost the same queries."""
     asked = watched(monkeypatch)
     for user in ("Ann@example.com", "Nobody@example.com"):
         with pytest.raises(CredentialsError):

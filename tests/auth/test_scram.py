@@ -41,7 +41,8 @@ def test_what_is_no_key_is_told_of(text: str) -> None:
         PasswdEntry.parse(f"ann:{HASH}::::::scram-sha-256={text}")
 
 
-def test_a_new_password_takes_the_old_keys_away_and_leaves_the_rest() -> None:
+def test_new_password_removes_old_keys() -> None:
+    """A new password removes the old keys and keeps the other fields."""
     line = f"ann:{HASH}:1000:1000:Ann::/bin/sh:quota=1G scram-sha-256={KEYS} tls=required"
     changed = replace_credentials(line, "NEW", {})
     assert changed == "ann:NEW:1000:1000:Ann::/bin/sh:quota=1G tls=required"
@@ -58,8 +59,10 @@ def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
     assert "SCRAM-SHA-256" in locked.mechanisms()
 
 
-def test_an_unknown_name_has_keys_that_do_not_change_and_match_nothing(tmp_path: Path) -> None:
-    """policy/scram-keys, implied/no-user-enumeration."""
+def test_unknown_name_has_fixed_keys(tmp_path: Path) -> None:
+    """policy/scram-keys, implied/no-user-enumeration: an unknown name has keys that stay the same
+    and match no password.
+    """
     accounts = made(tmp_path / "users", WITH_KEYS)
     first = asyncio.run(accounts.scram_keys("SCRAM-SHA-256", "nobody"))
     again = asyncio.run(accounts.scram_keys("SCRAM-SHA-256-PLUS", "nobody"))
@@ -76,8 +79,10 @@ def answers(accounts: FileAuthenticator) -> list[scram.ScramKeys]:
     return [asyncio.run(accounts.scram_keys("SCRAM-SHA-256", name)) for name in names]
 
 
-def test_what_is_made_up_stays_after_a_restart_and_when_accounts_come(tmp_path: Path) -> None:
-    """policy/scram-keys, implied/no-user-enumeration, rfc3206-s6/auth-on-refusal."""
+def test_decoy_keys_survive_restart(tmp_path: Path) -> None:
+    """policy/scram-keys, implied/no-user-enumeration, rfc3206-s6/auth-on-refusal: an unknown name's
+    answers stay the same after a restart and with new accounts.
+    """
     before = answers(made(tmp_path / "users", WITH_KEYS))
     keys = {"SCRAM-SHA-256": scram.create_keys("SCRAM-SHA-256", Secret(b"other"))}
     bob = replace_credentials("bob:", HASH, keys)
@@ -123,8 +128,10 @@ def test_what_holds_for_one_account_alone_is_read(tmp_path: Path) -> None:
         asyncio.run(accounts.shared_secret("bob"))
 
 
-def test_an_account_with_a_secret_logs_in_by_it_and_not_by_a_password(tmp_path: Path) -> None:
-    """rfc1939-s13/password-or-apop, policy/apop-off."""
+def test_secret_replaces_password(tmp_path: Path) -> None:
+    """rfc1939-s13/password-or-apop, policy/apop-off: an account with a secret logs in with that,
+    and not with a password.
+    """
     accounts = made(
         tmp_path / "users", f"ann:{HASH}::::::secret=tanstaaf", "bob:::::::secret=x", f"c:{HASH}"
     )

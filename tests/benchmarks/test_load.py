@@ -70,9 +70,8 @@ def test_tickets_shorten_handshakes(tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     "scenario", ["login", "poll", "drain", "pipelined", "top", "dele", "open", "stat", "storm"]
 )
-def test_each_scenario_ends_well_with_a_server_that_does_nothing_wrong(
-    scenario: str, run: Run
-) -> None:
+def test_scenarios_with_a_good_server(scenario: str, run: Run) -> None:
+    """Each scenario completes all its sessions with a server that makes no error."""
     with broken() as server:
         found = run(server.port, scenario, sessions=3, connections=3, users=3)
     assert (found.sessions, found.refused) == (3, 0)

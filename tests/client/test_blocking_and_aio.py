@@ -73,7 +73,9 @@ def test_asyncio_deletes_only_by_commit(live: Live) -> None:
     assert asyncio.run(delete(commit=False)) == 2
 
 
-def test_a_cancelled_task_deletes_nothing_and_lets_the_maildrop_go(live: Live) -> None:
+def test_cancelled_task_deletes_nothing(live: Live) -> None:
+    """A cancelled task deletes no message and unlocks the maildrop."""
+
     async def cancelled() -> None:
         async with restante.connect(url(live.port), password="secret") as drop:
             await drop.delete(1)
@@ -118,7 +120,8 @@ def test_a_trace_shows_no_secret_in_any_form(live: Live) -> None:
     assert "AGFubkBleGFtcGxlLmNvbQBzZWNyZXQ" not in text
 
 
-def test_a_server_that_repeats_the_password_does_not_make_it_show() -> None:
+def test_echoed_password_is_hidden() -> None:
+    """If a server repeats the password, the error does not show it."""
     with broken({"PASS": b"-ERR [AUTH] no, hunter22 is wrong\r\n"}) as server:
         with pytest.raises(RemoteError) as caught:
             blocking.connect(url(server.port), "hunter22")
@@ -186,7 +189,8 @@ def test_a_message_that_is_not_whole_is_an_error(reply: bytes, name: str) -> Non
     assert "QUIT" not in server.heard
 
 
-def test_a_size_that_is_not_lists_is_a_warning_or_an_error_as_asked() -> None:
+def test_wrong_size_warns_or_fails() -> None:
+    """A size other than LIST's is a warning, or an error with wrong_size="error"."""
     with broken({"LIST": b"+OK\r\n1 5\r\n2 46\r\n.\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             with pytest.warns(SizeWarning, match=f"has {len(HELLO)} octets, but LIST gives 5"):
@@ -212,7 +216,8 @@ def test_a_quit_that_is_refused_is_told(capsys: pytest.CaptureFixture[str]) -> N
                 drop.commit()
 
 
-def test_nothing_is_committed_when_more_replies_came_than_commands() -> None:
+def test_extra_reply_stops_commit() -> None:
+    """If there are more replies than commands, no removal is committed."""
     with broken({"DELE": b"+OK\r\n+OK\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             drop.delete(1)

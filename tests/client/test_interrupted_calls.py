@@ -112,7 +112,8 @@ def test_a_delete_that_a_signal_broke_off_deletes_nothing() -> None:
     assert "QUIT" not in server.heard
 
 
-def test_nothing_goes_on_behind_a_reply_that_did_not_come_in_time() -> None:
+def test_late_reply_ends_connection() -> None:
+    """After a reply that did not arrive in time, no further call succeeds."""
     gate = Gate(b"+OK\r\nSubject: one\r\n\r\n.\r\n")
     with broken({"TOP 1 0": gate}) as server:
         with blocking.connect(url(server.port), "pw", reply_seconds=0.3) as drop:
@@ -177,7 +178,8 @@ def test_two_calls_at_once_do_not_take_each_others_replies() -> None:
     assert again == SECOND
 
 
-def test_a_commit_while_another_call_is_under_way_is_refused_and_harms_nothing() -> None:
+def test_commit_during_call_rejected() -> None:
+    """A commit during another call is rejected and harms nothing."""
     gate = Gate(b"+OK\r\n")
 
     async def both(port: int) -> None:
@@ -236,7 +238,8 @@ def test_closing_while_a_call_is_under_way_hangs_up() -> None:
     assert "QUIT" not in server.heard
 
 
-def test_another_command_while_a_message_is_read_is_refused_and_the_message_comes_whole() -> None:
+def test_command_during_read_rejected() -> None:
+    """A command while a message is read is rejected, and the message is read whole."""
     body = HELLO + b"x\r\n" * 100_000
     with broken(messages=(body, SECOND)) as server:
         with blocking.connect(url(server.port), "pw") as drop:
@@ -257,7 +260,8 @@ def test_a_message_that_was_left_early_ends_the_connection() -> None:
     assert "DELE 2" not in server.heard
 
 
-def test_a_message_that_was_opened_and_not_asked_for_ends_nothing() -> None:
+def test_unread_message_is_harmless() -> None:
+    """A message that was opened but not read leaves the connection usable."""
     with broken() as server, blocking.connect(url(server.port), "pw") as drop:
         with drop[1].open():
             pass
@@ -273,7 +277,8 @@ def test_a_message_that_was_opened_and_not_asked_for_ends_nothing() -> None:
         assert asyncio.run(read(server.port)) == SECOND
 
 
-def test_a_message_that_is_refused_leaves_the_connection_as_it_was() -> None:
+def test_rejected_retr_keeps_connection() -> None:
+    """A rejected RETR leaves the connection usable."""
     with broken({"RETR 1": b"-ERR marked\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             with pytest.raises(ServerRefusedError):
@@ -397,7 +402,8 @@ def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
         assert asyncio.run(stuck(server.port))
 
 
-def test_an_exception_while_nothing_was_sent_leaves_the_connection_as_it_was() -> None:
+def test_unsent_command_keeps_connection() -> None:
+    """An exception before a command is sent leaves the connection usable."""
     with broken() as server, blocking.connect(url(server.port), "pw") as drop:
         with pytest.raises(LocalError, match="line end"):
             list(drop.raw_command("NOOP\r\nDELE 1", []))

@@ -17,7 +17,8 @@ def url(port: int) -> str:
     return f"pop3://ann@127.0.0.1:{port}"
 
 
-def test_a_message_counts_as_marked_from_when_dele_is_sent_until_it_is_refused() -> None:
+def test_marked_from_dele_on() -> None:
+    """A message counts as marked once DELE is sent, until the server rejects that."""
     box = MaildropState(ClientSession(parse_url(url(110))))
     marking = mark(box, 1)
     assert next(marking) == Peek(0)

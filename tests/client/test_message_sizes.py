@@ -23,7 +23,9 @@ def url(port: int) -> str:
     return f"pop3://ann@127.0.0.1:{port}"
 
 
-def test_a_warning_about_a_size_points_at_who_asked_for_the_message() -> None:
+def test_size_warning_names_the_caller() -> None:
+    """A warning about a size points at the code that read the message."""
+
     async def read(port: int) -> None:
         async with restante.connect(url(port), password="pw") as drop:
             await drop[1].read()

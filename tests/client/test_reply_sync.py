@@ -106,7 +106,8 @@ def test_a_server_that_said_goodbye_is_lost_in_its_own_words(
         asked.send(b"-ERR idle for too long\r\n")
 
 
-def test_a_commit_behind_a_message_waits_for_what_may_come_behind_it() -> None:
+def test_commit_checks_extra_octets() -> None:
+    """A commit after RETR waits for octets that may follow the message."""
     opened = box()
     opened.retrieved = True
     assert next(maildrop.commit(opened)) == Peek(operations.LINGER)
@@ -160,7 +161,8 @@ def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
                 held.run(carry_out(held.session.peer, operations.noop()))
 
 
-def test_a_message_of_the_promised_length_with_more_behind_it_is_an_error() -> None:
+def test_octets_after_message_fail() -> None:
+    """A message of the listed length with further octets after it is an error."""
     first = b"Subject: x\r\n\r\n"
     reply = b"+OK\r\n" + first + b".\r\nmore\r\n.\r\n"
     listed = f"+OK\r\n1 {len(first)}\r\n.\r\n".encode()

@@ -26,7 +26,9 @@ def test_what_one_face_has_the_other_has_too(name: str) -> None:
             assert list(inspect.signature(one).parameters) == list(taken), member
 
 
-def test_a_line_is_sent_by_hand_and_its_marks_are_counted_under_asyncio_too() -> None:
+def test_raw_command_in_asyncio() -> None:
+    """In asyncio, too, raw commands can be sent, and their marks are counted."""
+
     async def typed(port: int) -> None:
         async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
             ended: list[Status] = []

@@ -55,9 +55,10 @@ FACES = pytest.mark.parametrize("face", [connected, connected_by_asyncio])
 
 
 @FACES
-def test_a_connection_that_is_not_taken_ends_with_the_time_for_all(
+def test_unaccepted_connection_times_out(
     face: Callable[..., None],
 ) -> None:
+    """A connection that is never accepted fails at the total time."""
     with (
         full() as port,
         pytest.raises(ServerUnreachableError, match=r"within (1|0\.[0-9]+) seconds"),

@@ -46,7 +46,8 @@ def test_a_client_of_the_standard_library_delivers(door: Door) -> None:
     assert stored(door) == [("ann@example.com", STORED)]
 
 
-def test_each_recipient_gets_a_reply_and_an_unknown_one_disturbs_nobody(door: Door) -> None:
+def test_reply_for_each_recipient(door: Door) -> None:
+    """Each recipient gets a reply, and an unknown one does not affect the others."""
     with door.connect() as peer:
         peer.begin()
         assert peer.say(b"RCPT TO:<%b>" % ANN) == b"250 2.1.5 OK\r\n"
@@ -90,7 +91,8 @@ def test_a_whole_session_in_one_packet_is_answered_in_turn(door: Door) -> None:
     }
 
 
-def test_what_was_sent_whole_before_a_half_close_is_delivered_and_answered(door: Door) -> None:
+def test_half_close_after_message(door: Door) -> None:
+    """A message that was sent whole before a half-close is delivered and answered."""
     with door.connect() as peer:
         peer.begin(ANN)
         peer.send(b"DATA\r\n" + LETTER + b".\r\n")
@@ -99,7 +101,8 @@ def test_what_was_sent_whole_before_a_half_close_is_delivered_and_answered(door:
 
 
 @pytest.mark.parametrize("reset", [True, False])
-def test_who_hangs_up_in_the_middle_of_a_message_delivers_nothing(door: Door, reset: bool) -> None:
+def test_hang_up_within_message(door: Door, reset: bool) -> None:
+    """If a client hangs up within a message, nothing is delivered."""
     with door.connect_smtp() as peer:
         peer.reply()
         for line in (b"EHLO me", b"MAIL FROM:<>", b"RCPT TO:<ann@example.com>", b"DATA"):
@@ -140,10 +143,10 @@ def fail(error: BaseException) -> Callable[[str, bytes], None]:
     ],
     ids=repr,
 )
-def test_a_recipient_whose_maildrop_fails_is_told_to_come_again_and_the_others_have_theirs(
-    tmp_path: Path, error: Exception, reply: bytes
-) -> None:
-    """known-bug/exception-text: the reason is for the log."""
+def test_failing_maildrop_defers_one(tmp_path: Path, error: Exception, reply: bytes) -> None:
+    """known-bug/exception-text: a failing maildrop defers only its recipient, and only the log has
+    the reason.
+    """
     with listening(tmp_path) as door, door.connect() as peer:
         door.store.first = fail(error)
         peer.begin(ANN, BOB, CARL)
@@ -406,8 +409,8 @@ def test_a_long_sender_is_taken_however_often_one_said_hello(tmp_path: Path) -> 
         assert peer.say(b"MAIL FROM:<%b>" % sender).startswith(b"250 ")
 
 
-def test_a_message_with_too_many_recipients_is_for_the_first_thousand(tmp_path: Path) -> None:
-    """RFC 5321 section 4.5.3.1.10."""
+def test_thousand_recipients(tmp_path: Path) -> None:
+    """RFC 5321 section 4.5.3.1.10: of too many recipients, the first thousand get the message."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.begin()
         peer.send(b"RCPT TO:<ann@example.com>\r\n" * 1001)
@@ -416,7 +419,8 @@ def test_a_message_with_too_many_recipients_is_for_the_first_thousand(tmp_path: 
         assert replies[1000].startswith(b"452 4.5.3 ")
 
 
-def test_the_log_has_a_line_for_each_delivery_and_nothing_of_the_mail(tmp_path: Path) -> None:
+def test_delivery_log(tmp_path: Path) -> None:
+    """The log has a line for each delivery and no text of the mail."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.begin(ANN, b"nobody@example.com")
         peer.say(b"DATA")

@@ -149,7 +149,8 @@ def expected(message: bytes, recipient: bytes, sender: bytes, got: bytes) -> byt
     return top + received[1] + header + b"\r\n" + b"".join(added) + b"\r\n" + body
 
 
-def test_what_sendmail_is_given_comes_back_octet_for_octet_by_lmtp(site: Site) -> None:
+def test_sendmail_to_lmtp(site: Site) -> None:
+    """A message given to sendmail is delivered by LMTP octet for octet."""
     with running(site, MAIN) as mta:
         mta.send(LETTER, "carl@example.org", "ann@example.com", "nobody@example.com")
         got = site.retrieve("ann@example.com")
@@ -160,7 +161,8 @@ def test_what_sendmail_is_given_comes_back_octet_for_octet_by_lmtp(site: Site) -
     wait_until(lambda: "event=delivered via=lmtp user=ann@example.com" in log.read_text())
 
 
-def test_postfix_asks_who_exists_before_it_takes_mail_from_others(site: Site) -> None:
+def test_postfix_verifies_recipients(site: Site) -> None:
+    """Postfix verifies recipients before it accepts mail from other hosts."""
     port = free_port()
     main = f"{MAIN}mynetworks =\naddress_verify_poll_delay = 1s\n"
     main += "smtpd_soft_error_limit = 10000\nsmtpd_hard_error_limit = 10000\n"  # it is asked often
@@ -179,8 +181,10 @@ def test_postfix_asks_who_exists_before_it_takes_mail_from_others(site: Site) ->
     assert [*site.folder.glob("mail/nobody*")] == []
 
 
-def test_what_postfix_writes_on_top_itself_is_not_taken_for_a_circle(site: Site) -> None:
-    """`flags=DRhu` is what many a how-to says; and a bounce comes from nobody."""
+def test_postfix_headers_are_no_loop(site: Site) -> None:
+    """Headers that Postfix adds with `flags=DRhu`, as many guides say, are not a loop, even in
+    bounces.
+    """
     site.add("dora@example.com")
     main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
     master = PIPE.replace("  user=", "  flags=DRhu user=").replace("--sender=${sender} ", "")
@@ -190,7 +194,8 @@ def test_what_postfix_writes_on_top_itself_is_not_taken_for_a_circle(site: Site)
     assert got == expected(LETTER, b"dora@example.com", b"", got)
 
 
-def test_postfix_keeps_what_a_pipe_may_not_write_and_delivers_it_once_it_may(site: Site) -> None:
+def test_pipe_without_permission(site: Site) -> None:
+    """If the pipe may not write, Postfix keeps the mail, and delivers it after the repair."""
     site.add("erna@example.com")
     maildrop = site.folder / "mail/erna@example.com"
     maildrop.mkdir(mode=0o700)  # root's

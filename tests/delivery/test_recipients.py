@@ -66,7 +66,8 @@ def test_a_name_that_no_folder_may_have_is_nobody(tmp_path: Path, name: str) -> 
     assert asyncio.run(recipients.owner(name)) is None
 
 
-def test_who_has_a_maildrop_may_get_mail_where_accounts_cannot_be_asked(tmp_path: Path) -> None:
+def test_maildrop_owner_gets_mail(tmp_path: Path) -> None:
+    """If accounts cannot be listed, users with a maildrop get mail."""
     (tmp_path / "ann/new").mkdir(parents=True)
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "carl").touch()  # an mbox

@@ -54,7 +54,8 @@ def test_the_message_of_the_article_stays_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", [b"ann@example.com", b"ANN@example.com ", b" \tann@example.com\r"])
-def test_a_message_that_was_delivered_to_the_recipient_before_is_refused(name: bytes) -> None:
+def test_loop_is_rejected(name: bytes) -> None:
+    """A message that was delivered to the same recipient before is rejected."""
     message = b"Received: x\nDelivered-To: %b\nReceived: y\n\n" % name
     with pytest.raises(LoopError):
         trace_headers.add_trace_headers(message, ANN)
@@ -103,9 +104,8 @@ def test_a_header_without_end_is_looked_at_up_to_a_length() -> None:
         (b"A: b\n\nFrom bob now\n", b"A: b\n\nFrom bob now\n", None),
     ],
 )
-def test_a_line_that_begins_a_message_in_an_mbox_is_no_part_of_it(
-    message: bytes, left: bytes, sender: str | None
-) -> None:
+def test_from_line_is_stripped(message: bytes, left: bytes, sender: str | None) -> None:
+    """The From-line of an mbox is not part of the message."""
     assert trace_headers.strip_from_line(message) == (left, sender)
 
 

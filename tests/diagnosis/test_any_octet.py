@@ -40,9 +40,8 @@ def cuts(step: int) -> Iterator[int]:
 
 
 @pytest.mark.parametrize(("ending", "step"), [(CLOSE, 1), (RESET, 5), (SILENCE, 9)])
-def test_whatever_octet_is_the_last_the_account_is_not_said_to_work(
-    ending: bytes, step: int
-) -> None:
+def test_cut_at_each_octet(ending: bytes, step: int) -> None:
+    """A connection that ends after any octet has a known verdict, and never "ok"."""
     names = set()
     for octets in cuts(step):
         with broken(budget=octets, at_end=ending) as running:

@@ -255,9 +255,9 @@ def test_every_explanation_says_what_why_and_who(row: Any) -> None:
 
 
 @pytest.mark.parametrize("code", [socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM])
-def test_a_name_server_that_does_not_answer_is_not_a_name_that_does_not_exist(
-    monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
+def test_silent_name_server(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A name server that does not answer is another verdict than a name that does not exist."""
+
     def failing(*_: object) -> None:
         raise socket.gaierror(code, "words of the local library")
 
@@ -348,9 +348,10 @@ def test_an_address_that_nothing_is_known_of_says_what_was_asked(
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
 
 
-def test_a_wrong_name_is_told_with_what_the_domain_offers_instead(
+def test_wrong_host_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """For a host name that does not exist, the domain's own server is suggested."""
     discovering(
         monkeypatch, Candidate("mail.example.com", 995, "implicit", "ann@example.com", "SRV")
     )

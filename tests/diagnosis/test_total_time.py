@@ -44,7 +44,8 @@ def test_who_types_slowly_is_no_silence_of_the_server(clock: Clock) -> None:
     assert report.seconds < 300
 
 
-def test_a_session_that_waited_long_for_the_password_is_opened_anew(clock: Clock) -> None:
+def test_slow_typing_reconnects(clock: Clock) -> None:
+    """After a long wait for the password the session is opened again."""
     with broken() as running:
         assert ask(running.port, password=lambda: clock.type_for(60)).id == "ok"
     assert running.heard[:3] == ["CAPA", "CAPA", "USER ann@example.com"]

@@ -40,7 +40,8 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_unit_starts_what_the_page_installs_as_the_user_whom_it_makes() -> None:
+def test_unit_matches_page() -> None:
+    """The unit starts the program that the page installs, as the user that the page creates."""
     service = unit()["Service"]
     program, *arguments = service["ExecStart"].split()
     assert f"/usr/bin/python3 -m venv {program.removesuffix('/bin/pop3')}" in COMMANDS
@@ -63,8 +64,8 @@ def test_all_pages_name_the_same_user_and_the_same_command() -> None:
         assert "/usr/bin/pop3" not in text, page
 
 
-def test_the_file_that_logrotate_empties_is_the_one_that_the_page_makes() -> None:
-    """Nothing makes the server open it anew: it is emptied, not renamed."""
+def test_logrotate_matches_page() -> None:
+    """logrotate empties the log that the page creates, which the server never opens again."""
     (log,) = re.findall(r"^(/\S+) \{", LOGROTATE.read_text(), re.MULTILINE)
     assert f"StandardError=append:{log}" in PAGE
     assert f"install -m 640 /dev/null {log}" in COMMANDS
@@ -135,7 +136,8 @@ def site(pop3_for_nobody: Path) -> Iterator[Site]:
         yield site
 
 
-def test_the_server_reads_accounts_that_root_adds_and_cannot_change_them(site: Site) -> None:
+def test_accounts_are_read_only(site: Site) -> None:
+    """The server reads accounts that root adds, and cannot change them."""
     status = site.users.stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (0, NOBODY[1], 0o640)
     folder = site.users.parent.stat()
@@ -144,7 +146,8 @@ def test_the_server_reads_accounts_that_root_adds_and_cannot_change_them(site: S
     assert [path.name for path in site.mail.iterdir()] == ["ann@example.com"]
 
 
-def test_an_empty_mount_point_that_is_roots_gives_nobody_an_empty_maildrop(site: Site) -> None:
+def test_unmounted_mail_is_an_error(site: Site) -> None:
+    """With an empty mount point of root's, logins fail rather than find empty maildrops."""
     before, after = (COMMANDS.index(f"{verb} /srv/mail") for verb in ("umount", "mount"))
     for command in COMMANDS[before + 1 : after]:
         site.run(command)

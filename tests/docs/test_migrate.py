@@ -142,10 +142,10 @@ def test_unique_ids_stay_where_the_page_says_so_and_only_there(
 
 
 @pytest.mark.parametrize("form", ["%08Xu%08Xv", "%v-%u", "%Xu.%v"])
-def test_unique_ids_of_odd_mail_stay_through_deliveries_flags_and_removals(
-    tmp_path: Path, folder: Path, form: str
-) -> None:
-    """rfc1939-s7/unique-id-not-reused, rfc1939-s7/user."""
+def test_odd_mail_keeps_unique_ids(tmp_path: Path, folder: Path, form: str) -> None:
+    """rfc1939-s7/unique-id-not-reused, rfc1939-s7/user: unique-ids of odd mail stay after
+    deliveries, flags and removals.
+    """
     given = f"pop3_uidl_format = {form}\n{SAVED[form]}"
     with dovecot(folder, "secret", given) as old:
         theirs = old.maildir("ann@example.com")
@@ -302,10 +302,8 @@ def test_compressed_mail_becomes_plain_by_the_pages_command(folder: Path) -> Non
     assert plain.read_text() == "".join(f"{number}\n" for number in range(1, 1001))
 
 
-def test_the_trial_compares_servers_with_a_certificate_and_fails_without_one(
-    tmp_path: Path, folder: Path
-) -> None:
-    """As on a real host: both servers have the certificate of mail.example.com."""
+def test_trial_requires_certificate(tmp_path: Path, folder: Path) -> None:
+    """The trial compares servers with a certificate, and fails without a trusted one."""
     authority = trustme.CA()
     chain = tmp_path / "mail.pem"
     authority.issue_cert("mail.example.com").private_key_and_cert_chain_pem.write_to_path(chain)
@@ -332,7 +330,8 @@ def test_the_trial_compares_servers_with_a_certificate_and_fails_without_one(
         assert shell(commands, tmp_path, fails=True) == ""  # the certificate cannot be verified
 
 
-def test_a_passwd_file_of_dovecot_is_taken_and_useless_lines_are_told(tmp_path: Path) -> None:
+def test_dovecot_passwd_file(tmp_path: Path) -> None:
+    """A passwd-file of Dovecot is read, and useless lines are reported."""
     users = tmp_path / "users"
     added = pop3("user", "add", "ann", "--password-stdin", "--users", users, stdin=b"a\n")
     assert added.code == 0, added.err

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src" / "restante"
+TESTS = Path(__file__).parents[1]
 TWINS = {"client/aio.py", "client/blocking.py"}  # the two faces have the same classes
 PARTICIPLE = re.compile(
     r"_?(\w+ed|begun|chosen|cut|drawn|found|given|gone|held|hung|kept|known|left|made|meant|said"
@@ -64,3 +65,16 @@ def test_glossary_names() -> None:
     known = set(re.findall(r"\w+", source)) | {file.stem for file in SOURCE.rglob("*")}
     assert len(names) > 50
     assert {name for name in names if not known.issuperset(name.split("."))} == set()
+
+
+def test_test_names() -> None:
+    """The name of a test has at most 60 characters; its docstring says the rest."""
+    files = [*TESTS.rglob("test_*.py"), TESTS / "storage" / "contract.py"]
+    names = {
+        f"{file.relative_to(TESTS)}: {name}"
+        for file in files
+        for name in re.findall(r"def (test_\w+)", file.read_text())
+        if len(name) > 60
+    }
+    assert len(files) > 100
+    assert names == set()

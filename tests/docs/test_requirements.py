@@ -36,7 +36,8 @@ def test_an_id_looks_like_one() -> None:
     assert all(requirements.ID.fullmatch(name) for name in ROWS)
 
 
-def test_only_docstrings_of_tests_and_comments_of_transcripts_are_claims(tmp_path: Path) -> None:
+def test_where_claims_are_read(tmp_path: Path) -> None:
+    """Only docstrings of tests and comments of transcripts are claims."""
     (tmp_path / "test_a.py").write_text(
         '"""All: rfc1939-s3/greeting."""\n'
         "# policy/order\n"

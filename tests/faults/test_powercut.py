@@ -28,9 +28,10 @@ MOST_SECONDS = 3600  # of `make faults` on a busy machine
 
 
 @pytest.mark.parametrize("box", BOXES)
-def test_wherever_the_power_fails_no_mail_is_lost_and_no_answer_was_wrong(
+def test_power_cut_loses_nothing(
     shim: Path, tmp_path: Path, box: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """After a power cut at any point no mail is lost and no reply was wrong."""
     twice = 1 if "RESTANTE_ALL_FAULTS" in os.environ else SOME[box]
     found = cut(shim, Task(str(tmp_path), box, twice=twice))
     with capsys.disabled():

@@ -34,9 +34,8 @@ def test_curl_lists_every_message_with_the_octets_that_it_gets(
     assert curl(account, tmp_path, "").decode().splitlines() == lines
 
 
-def test_curl_gets_unique_ids_which_do_not_change_when_mail_is_seen(
-    account: Account, tmp_path: Path
-) -> None:
+def test_curl_unique_ids(account: Account, tmp_path: Path) -> None:
+    """curl gets unique-ids that do not change when mail is seen."""
     before = curl(account, tmp_path, "", "--request", "UIDL")
     assert len(set(before.split()[1::2])) == len(LETTERS)
     account.mark_all_as_seen()

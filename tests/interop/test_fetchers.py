@@ -78,10 +78,12 @@ def test_what_is_fetched_and_kept_stays_in_the_maildir_as_it_was(
 
 
 @each_that_remembers
-def test_a_second_poll_fetches_only_what_came_since_whatever_was_flagged_or_moved(
+def test_second_poll_fetches_new_mail(
     fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path
 ) -> None:
-    """rfc1939-s7/unique-id, known-bug/unique-id-collision."""
+    """rfc1939-s7/unique-id, known-bug/unique-id-collision: a second poll fetches only new mail,
+    even if old mail was flagged or moved.
+    """
     account = open_account(*LETTERS)
 
     def poll() -> list[bytes]:

@@ -14,7 +14,8 @@ def loaded(module: str) -> set[str]:
     return {name.partition(".")[0] for name in said.split()}
 
 
-def test_the_protocol_loads_no_module_beyond_the_standard_library() -> None:
+def test_only_standard_library() -> None:
+    """The protocol loads no module outside the standard library."""
     before = loaded("sys")
     new = loaded("restante.protocol.server.serve") - before - {"restante"}
     assert "dataclasses" in new

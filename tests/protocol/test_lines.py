@@ -65,9 +65,8 @@ def test_an_overlong_line_is_not_kept() -> None:
 
 @pytest.mark.parametrize("octets", [MAX_DISCARD, MAX_DISCARD + 1])
 @pytest.mark.parametrize("piece", [1000, MAX_DISCARD, 2 * MAX_DISCARD])
-def test_whether_a_line_is_endless_depends_on_its_octets_not_on_how_they_come(
-    octets: int, piece: int
-) -> None:
+def test_endless_line_in_any_pieces(octets: int, piece: int) -> None:
+    """A line's length decides if it is too long, not the pieces in which it arrives."""
     buffer = LineBuffer()
     line = b"x" * (octets - 1) + b"\n"
     with pytest.raises(LineTooLong) as caught:

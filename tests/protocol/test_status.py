@@ -31,9 +31,9 @@ def test_a_reply_is_written_as_the_rfc_wants_it(reply: bytes, octets: bytes) -> 
 
 
 @given(st.text(st.characters(codec="utf-8")))
-def test_a_status_line_is_one_line_of_at_most_512_octets_whatever_its_text(text: str) -> None:
+def test_status_length(text: str) -> None:
     """rfc1939-s3/status-length, rfc2449-s4/status-length, implied/long-names, implied/no-injection,
-    rfc2449-s3/printable-text.
+    rfc2449-s3/printable-text: any text becomes one line of at most 512 octets.
     """
     for reply in (ok(text), error_reply(Refusal("{name}", ResponseCode.SYS_TEMP, name=text))):
         assert len(reply) <= 512

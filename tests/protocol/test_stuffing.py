@@ -51,7 +51,8 @@ def test_a_whole_message_has_the_wire_form_of_the_reference(stored: bytes) -> No
 
 
 @given(texts)
-def test_a_client_that_undoes_the_wire_form_has_the_size_that_list_said(stored: bytes) -> None:
+def test_decoded_size_matches_list(stored: bytes) -> None:
+    """A client that decodes a message gets as many octets as LIST says."""
     sent, size = stuffing.encode_message(stored)
     assert len(reference.unstuffed(sent)) == size
 
@@ -67,9 +68,8 @@ def test_every_split_gives_the_same_octets(stored: bytes, cuts: list[int]) -> No
 
 
 @given(texts, cuts)
-def test_counting_the_size_needs_no_wire_form_and_no_certain_split(
-    stored: bytes, cuts: list[int]
-) -> None:
+def test_size_in_any_pieces(stored: bytes, cuts: list[int]) -> None:
+    """The size on the wire is counted without encoding, in pieces of any length."""
     assert stuffing.size_on_wire(pieces(stored, cuts)) == reference.size(stored)
     assert stuffing.size_on_wire([b"", stored, b""]) == reference.size(stored)
 
@@ -101,9 +101,8 @@ def test_top_is_complete_as_soon_as_nothing_more_is_wanted(stored: bytes, lines:
 @given(texts, texts, st.integers(0, 8))
 @example(b"a\n\n", b"b\n", 0)
 @example(b"a\r\n\r", b"\nb\n", 0)
-def test_a_beginning_holds_what_top_wants_when_nothing_behind_it_matters(
-    beginning: bytes, rest: bytes, lines: int
-) -> None:
+def test_contains_top(beginning: bytes, rest: bytes, lines: int) -> None:
+    """A beginning suffices for TOP exactly if later octets do not change the reply."""
     same = stuffing.encode_top(beginning, lines)
     if stuffing.contains_top(beginning, lines):
         assert reference.top(beginning + rest, lines) == same

@@ -32,11 +32,11 @@ KEYS = scram.create_keys("SCRAM-SHA-256", Secret(b"secret"))
         ("never", {"SCRAM-SHA-1": KEYS}, set()),
     ],
 )
-def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
+def test_scram_sha_1_requires_keys(
     tmp_path: Path, scram_setting: str, keys: dict[str, scram.ScramKeys], offered: set[str]
 ) -> None:
-    """policy/scram-keys: who prefers a mechanism for which nobody has keys fails with the right
-    password.
+    """policy/scram-keys: SCRAM-SHA-1 is offered if an account has keys for it; else clients that
+    prefer it would fail with the right password.
     """
     lines = [replace_credentials("ann:", HASH, keys), f"bob:{HASH}"]
     (tmp_path / "users").write_text("".join(f"{line}\n" for line in lines))
@@ -53,9 +53,8 @@ def test_scram_sha_1_is_offered_only_where_an_account_has_keys_for_it(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_is_wrong_with_the_file_is_told_once_though_mail_comes_in_too(
-    tmp_path: Path, workers: int
-) -> None:
+def test_file_problem_reported_once(tmp_path: Path, workers: int) -> None:
+    """A problem of the file is reported once, even if the server delivers mail too."""
     users = tmp_path / "users"
     users.touch(0o644)
     users.write_text(f"ann:{HASH}::::::expire_day=3\n")
@@ -81,7 +80,8 @@ def test_what_is_wrong_with_the_file_is_told_once_though_mail_comes_in_too(
     assert "did you mean expire_days?" in told[1]
 
 
-def test_a_file_that_becomes_empty_is_told_of_and_so_is_one_that_begins_so(tmp_path: Path) -> None:
+def test_empty_file_is_reported(tmp_path: Path) -> None:
+    """A file that is empty, at the start or later, is reported."""
     with serving(tmp_path) as served:
         assert served.log.read_text().count("it has no account that can log in") == 1
         served.add("ann", "secret")
@@ -106,8 +106,10 @@ def scram_over(client: Client, user: str, password: str) -> bytes:
     return client.say("") if final.startswith(b"+ ") else final
 
 
-def test_the_log_tells_why_a_login_fails_and_the_client_hears_the_same(tmp_path: Path) -> None:
-    """implied/no-user-enumeration."""
+def test_log_explains_failed_login(tmp_path: Path) -> None:
+    """implied/no-user-enumeration: the log says why a login fails, and clients always get the same
+    reply.
+    """
     keys = f"scram-sha-256={KEYS}"
     lines = [f"ann:{HASH}::::::{keys}", f"away:{HASH}::::::nologin=y {keys}", "bad:x"]
     (tmp_path / "users").touch(0o600)

@@ -38,8 +38,8 @@ def test_the_five_messages_have_the_sizes_of_the_article(tmp_path: Path) -> None
     assert sum(sizes) == 18067
 
 
-def test_the_first_message_has_the_header_of_the_article_and_a_body(tmp_path: Path) -> None:
-    """session/demo-messages."""
+def test_first_demo_message(tmp_path: Path) -> None:
+    """session/demo-messages: the first message has the header of the article, and a body."""
     demo.ensure_mailbox(tmp_path)
     first = new(tmp_path)[0].read_bytes()
     assert encode_top(first, 0) == HEADER.replace(b"\n", b"\r\n") + b".\r\n"
@@ -60,8 +60,8 @@ def test_a_person_has_ten_minutes_to_log_in(tmp_path: Path) -> None:
     assert loader.load(None, demo_flags(tmp_path)).settings().login_timeout == 600
 
 
-def test_what_is_missing_is_put_back_and_what_is_there_is_left_alone(tmp_path: Path) -> None:
-    """policy/demo."""
+def test_demo_is_restored(tmp_path: Path) -> None:
+    """policy/demo: missing messages are restored, and existing ones are left alone."""
     _, users = demo.ensure_mailbox(tmp_path)
     accounts = users.read_text()
     files = new(tmp_path)

@@ -79,10 +79,10 @@ def held(
         (RuntimeError("a detail"), "level=error event=incident user=bob"),
     ],
 )
-def test_what_goes_wrong_in_one_maildrop_is_told_and_keeps_no_other_from_its_turn(
-    error: Exception, line: str
-) -> None:
-    """known-bug/exception-text."""
+def test_expiry_continues_after_error(error: Exception, line: str) -> None:
+    """known-bug/exception-text: an error in one maildrop is logged, and the others are still
+    expired.
+    """
     made, log = held(Mail(error), lambda log: "user=cy" in log)
     assert line in log
     assert "event=expired user=ann messages=1 octets=12" in log

@@ -82,9 +82,8 @@ def test_fail2ban_finds_each_failed_login_and_nobody_else(tmp_path: Path, log: s
     assert f"Lines: {log.count(chr(10))} lines, 0 ignored, 3 matched" in said, said
 
 
-def test_it_finds_the_same_in_the_journal_of_our_unit_and_none_in_others(
-    tmp_path: Path, log: str
-) -> None:
+def test_only_our_journal(tmp_path: Path, log: str) -> None:
+    """fail2ban finds the same lines in the journal of our unit, and none in others."""
     need("/usr/bin/python3", "-c", "import systemd.journal")
     lines = log.splitlines()
     ours = journal(tmp_path, lines, "restante.service")

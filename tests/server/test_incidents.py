@@ -104,10 +104,10 @@ def test_a_store_that_breaks_at_removing(live: Live, store: ScriptedStore) -> No
 
 
 @pytest.mark.parametrize("error", [DETAIL, StoreError("the disk is gone")])
-def test_a_body_that_breaks_before_its_first_octet_is_an_error_and_no_more(
-    live: Live, store: ScriptedStore, error: Exception
-) -> None:
-    """known-bug/early-ok."""
+def test_body_fails_at_first_octet(live: Live, store: ScriptedStore, error: Exception) -> None:
+    """known-bug/early-ok: a body that fails before its first octet is a -ERR, and the session goes
+    on.
+    """
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.body = body = Chunks([], error)
@@ -189,10 +189,10 @@ def test_an_update_that_fails_in_part_says_so(live: Live, store: ScriptedStore) 
     live.wait_for_log('end="update failed"', "deleted=1")
 
 
-def test_trouble_is_logged_with_user_and_file_of_which_the_client_hears_nothing(
-    live: Live, store: ScriptedStore
-) -> None:
-    """policy/moved-files."""
+def test_storage_error_is_logged(live: Live, store: ScriptedStore) -> None:
+    """policy/moved-files: a storage error is logged with user and file, which the client does not
+    see.
+    """
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.read_error = StoreError("a message cannot be opened", path="/srv/mail/ann/cur/1.a")
@@ -204,9 +204,11 @@ def test_trouble_is_logged_with_user_and_file_of_which_the_client_hears_nothing(
 
 
 @pytest.mark.parametrize("commands", [["USER bob", "PASS x"], ["AUTH PLAIN AGJvYgB4"]])
-def test_trouble_before_a_login_is_logged_with_the_user_who_it_is_said_to_be(
+def test_login_error_names_user(
     commands: list[str],
 ) -> None:
+    """An error during a login is logged with the name that the client gave."""
+
     class Away:
         async def verify(self, user: str, password: Secret) -> None:
             raise UnavailableError("no database")

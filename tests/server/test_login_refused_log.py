@@ -30,8 +30,8 @@ def refused(user: str, code: str, reason: str) -> str:
     )
 
 
-def test_a_login_refused_because_another_session_holds_the_maildrop() -> None:
-    """policy/lock-wait."""
+def test_login_during_session() -> None:
+    """policy/lock-wait: a login is rejected because another session holds the maildrop."""
     with serving(lock_timeout=0) as live:
         live.add("bob", "secret")
         with live.connect() as first:
@@ -59,7 +59,8 @@ def test_a_login_refused_because_it_came_too_soon_after_another() -> None:
         live.wait_for_log(refused("bob", "LOGIN-DELAY", reason))
 
 
-def test_a_login_refused_because_another_program_holds_the_mbox_says_so() -> None:
+def test_login_during_mbox_lock() -> None:
+    """A login is rejected because another program holds the mbox, and the reply says so."""
     store = ScriptedStore()
     store.acquire_error = LockedError("another program holds the mbox")
     with serving(store=store) as live:
@@ -78,8 +79,8 @@ def test_a_login_refused_because_the_maildrop_cannot_be_opened(*, permanent: boo
         live.wait_for_log(refused("bob", code, '"no way in"'), "event=trouble")
 
 
-def test_a_login_refused_for_what_nobody_foresaw_names_the_incident() -> None:
-    """known-bug/exception-text."""
+def test_login_incident() -> None:
+    """known-bug/exception-text: a login that fails for an unexpected error names the incident."""
     store = ScriptedStore()
     store.acquire_error = RuntimeError("a detail")
     with serving(store=store) as live:

@@ -20,8 +20,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # o
 PATIENCE = 60  # seconds; then a process ends whatever it waits for
 
 
-def test_lines_of_several_processes_stay_whole_however_long_they_are() -> None:
-    """A pipe takes no more than 4096 octets at once for sure."""
+def test_log_lines_stay_whole() -> None:
+    """Lines of several processes stay whole, even beyond the 4096 octets that a pipe writes at
+    once.
+    """
     read, write = os.pipe()
     turn = ProcessLock()
     pids = [_fork_writer(write, turn, letter) for letter in "abc"]
@@ -48,7 +50,8 @@ def _fork_writer(file: int, turn: ProcessLock, letter: str) -> int:
         os._exit(1)
 
 
-def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -> None:
+def test_blocked_line_is_counted() -> None:
+    """Without a thread, a line that would have to wait is lost and counted."""
     read, write = os.pipe()
     with open(read) as pipe, open(write, "w") as file:
         writer = LogWriter(file, "lost {}".format)
@@ -62,7 +65,8 @@ def test_without_a_thread_a_line_that_would_have_to_wait_is_lost_and_counted() -
         assert pipe.read() == f"at last\nlost {1000 - written}\n"
 
 
-def test_without_a_thread_nobody_waits_for_another_process_to_write(tmp_path: Path) -> None:
+def test_no_wait_for_other_process(tmp_path: Path) -> None:
+    """Without a thread, a line does not wait until another process has written."""
     turn = ProcessLock()
     read, write = os.pipe()
     pid = os.fork()

@@ -40,7 +40,8 @@ def test_a_signal_ends_idle_sessions_without_a_word(tmp_path: Path, number: int)
         assert log.count("end=shutdown") == 2
 
 
-def test_a_reply_under_way_is_finished_and_no_command_behind_it_is_begun(tmp_path: Path) -> None:
+def test_stop_finishes_reply(tmp_path: Path) -> None:
+    """At a stop, a reply under way is finished, and no later command is begun."""
     with serving_process(tmp_path) as served:
         maildir = served.add("ann", "secret", BIG)
         with served.connect() as client:

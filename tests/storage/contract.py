@@ -75,10 +75,10 @@ def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:
 
 
 @pytest.mark.parametrize("message", ODD, ids=repr)
-def test_a_message_comes_back_octet_for_octet_with_its_exact_size(
-    store: Store, message: bytes
-) -> None:
-    """rfc1939-s11/size, known-bug/last-line-end."""
+def test_message_round_trip(store: Store, message: bytes) -> None:
+    """rfc1939-s11/size, known-bug/last-line-end: a message is returned octet for octet, with its
+    exact size.
+    """
 
     async def test() -> None:
         await store.deliver("ann", message)
@@ -139,8 +139,10 @@ def test_messages_are_numbered_in_the_order_of_delivery(store: Store) -> None:
     run(test)
 
 
-def test_unique_ids_fit_the_rfc_and_differ_even_for_identical_copies(store: Store) -> None:
-    """rfc1939-s7/unique-id, rfc1939-s7/unique-id-not-reused."""
+def test_unique_ids_differ(store: Store) -> None:
+    """rfc1939-s7/unique-id, rfc1939-s7/unique-id-not-reused: unique-ids are valid, and differ even
+    for identical copies.
+    """
 
     async def test() -> None:
         for _ in range(5):
@@ -203,7 +205,9 @@ def test_a_release_removes_nothing(store: Store) -> None:
     run(test)
 
 
-def test_what_is_gone_already_cannot_be_read_and_is_no_error_to_remove(store: Store) -> None:
+def test_gone_message(store: Store) -> None:
+    """A message that is gone cannot be read, and removing it succeeds."""
+
     async def test() -> None:
         await store.deliver("ann", b"one\n")
         second = await store.deliver("ann", b"two\n")

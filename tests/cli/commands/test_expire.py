@@ -61,10 +61,8 @@ def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
-def test_a_maildrop_that_cannot_be_opened_makes_it_fail_and_keeps_no_other(
-    config: Path, flags: tuple[str, ...]
-) -> None:
-    """So that cron tells."""
+def test_unreadable_maildrop_fails_expire(config: Path, flags: tuple[str, ...]) -> None:
+    """A maildrop that cannot be opened makes the exit code 1, for cron; others are still expired."""
     mail = config.parent / "mail"
     (mail / "ann").mkdir()
     (mail / "ann" / "cur").touch()

@@ -94,7 +94,8 @@ def test_a_waiting_check_gets_the_mailbox_when_it_is_free() -> None:
     assert "--wait 60" in ran.out
 
 
-def test_probe_asks_for_no_password_and_finds_out_what_a_port_speaks(tmp_path: Path) -> None:
+def test_probe_needs_no_password(tmp_path: Path) -> None:
+    """`probe` requires no password and finds out which protocol a port speaks."""
     with broken(implicit=GOOD.serving()) as running:
         root = root_file(tmp_path)
         ran = pop3("probe", f"127.0.0.1:{running.port}", "--cacert", root, password=None)
@@ -132,9 +133,8 @@ def test_ls_shows_a_sender_in_utf_8_that_nobody_encoded() -> None:
     assert row["from"] == "Jürgen"
 
 
-def test_show_decodes_names_the_parts_and_saves_them_under_harmless_names(
-    live: Live, tmp_path: Path
-) -> None:
+def test_show_saves_under_safe_names(live: Live, tmp_path: Path) -> None:
+    """`show` decodes a message, lists its parts, and saves them under harmless names."""
     ran = pop3("show", url(live.port), 1)
     assert "The text." in ran.out
     assert "part 2: application/pdf, ../../bill.pdf" in ran.out
@@ -192,7 +192,8 @@ def test_rm_says_when_a_delete_was_not_confirmed() -> None:
     assert "may or may not have been deleted" in ran.err
 
 
-def test_what_a_server_and_its_mail_say_never_reaches_the_terminal_raw() -> None:
+def test_output_is_escaped() -> None:
+    """Octets from a server and its mail are never printed raw to the terminal."""
     greeting = b"+OK \x1b]0;owned\x07 ready\r\n"
     with broken(greeting=greeting, messages=(ODD,)) as running:
         where = url(running.port)
@@ -240,8 +241,10 @@ def test_a_monitor_logs_in_for_a_name_from_the_file_of_accounts(live: Live, tmp_
 
 
 @pytest.mark.parametrize("limit", ["age=1800", "cert=3"])
-def test_a_threshold_that_cannot_be_measured_is_unknown_to_a_monitor(limit: str) -> None:
-    """An empty mailbox has no newest message, and a server without TLS no certificate."""
+def test_unmeasured_threshold_is_unknown(limit: str) -> None:
+    """A threshold without a measure is UNKNOWN: a message's age if there are none, or a certificate
+    without TLS.
+    """
     with serving() as empty:
         empty.add("ann@example.com", "hunter22")
         ran = pop3("monitor", url(empty.port), "-c", limit)
@@ -255,9 +258,8 @@ def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
         assert pop3("monitor", url(running.port)).code == 1
 
 
-def test_passwords_come_from_files_commands_netrc_and_standard_input(
-    live: Live, tmp_path: Path
-) -> None:
+def test_password_sources(live: Live, tmp_path: Path) -> None:
+    """Passwords are read from files, commands, netrc and standard input."""
     file = tmp_path / "password"
     file.write_text("hunter22\nsecond line\n")
     where = url(live.port)
@@ -354,7 +356,8 @@ def test_a_password_in_an_account_is_not_shown(command: str, account: str) -> No
     assert "kret" not in ran.out + ran.err
 
 
-def test_a_password_is_not_sent_without_tls_unless_that_is_allowed() -> None:
+def test_password_requires_tls() -> None:
+    """A password is not sent without TLS unless an option allows that."""
     with broken() as running:
         resolve = ["--resolve", f"mail.example.com:{running.port}:127.0.0.1"]
         where = f"pop3://ann@mail.example.com:{running.port}"

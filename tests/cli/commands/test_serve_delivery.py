@@ -96,7 +96,8 @@ def test_an_account_that_was_added_just_now_gets_mail(tmp_path: Path) -> None:
         assert peer.say(b"RCPT TO:<ann>") == b"250 2.1.5 OK\r\n"
 
 
-def test_accounts_that_cannot_be_read_now_keep_the_mail_in_the_queue(tmp_path: Path) -> None:
+def test_unreadable_accounts_keep_mail_queued(tmp_path: Path) -> None:
+    """If accounts cannot be read now, mail stays in the sender's queue."""
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served, lmtp(tmp_path) as peer:
         peer.begin()
         served.add("ann", "secret")
@@ -146,7 +147,8 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", folder], check=True)
 
 
-def test_a_peer_that_never_ends_a_message_does_not_fill_the_memory(tmp_path: Path) -> None:
+def test_endless_message_bounds_memory(tmp_path: Path) -> None:
+    """A peer that sends a message without end does not fill the memory."""
     config = tmp_path / "restante.toml"
     config.write_text("[delivery]\nmessage_size = 1_000_000\n")
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp", "--config", config) as served:

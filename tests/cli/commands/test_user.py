@@ -45,7 +45,8 @@ def test_the_password_is_one_line_less_its_end(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_without_stdin_the_password_is_asked_for_twice_and_never_shown(tmp_path: Path) -> None:
+def test_password_prompted_twice(tmp_path: Path) -> None:
+    """Without --password-stdin the password is prompted for twice and never shown."""
     file = tmp_path / "users"
     result = pop3("user", "add", "ann", "--users", str(file), stdin=b"secret\nsecret\n")
     assert result.exit_code == 0
@@ -104,8 +105,8 @@ def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
     assert bob in passwd_file.read_lines(file)
 
 
-def test_the_first_keys_for_scram_bring_one_for_decoys_which_stays(tmp_path: Path) -> None:
-    """policy/scram-keys."""
+def test_first_scram_keys_add_decoy_key(tmp_path: Path) -> None:
+    """policy/scram-keys: the first keys for SCRAM add a key for decoys, which then stays."""
     file = tmp_path / "users"
     users = ["--users", str(file), "--password-stdin"]
     pop3("user", "add", "ann", *users, "--no-scram", stdin=b"secret\n")

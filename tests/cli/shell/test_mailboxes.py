@@ -75,7 +75,9 @@ def test_without_unique_ids_nobody_knows_what_became_of_messages(tmp_path: Path)
     assert played.returncode == 13
 
 
-def test_a_refused_dele_is_told_and_what_went_before_stays_marked(tmp_path: Path) -> None:
+def test_rejected_dele_keeps_marks(tmp_path: Path) -> None:
+    """A rejected DELE is reported, and messages that were marked before stay marked."""
+
     def one(line: str) -> bytes | None:
         return b"-ERR not that one\r\n" if line == "DELE 2" else answer(line)
 

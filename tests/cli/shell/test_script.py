@@ -65,9 +65,10 @@ def test_a_wrong_password_is_told_once(account: str, tmp_path: Path) -> None:
     assert "sesame" not in played.stderr
 
 
-def test_a_certificate_that_proves_nothing_is_taken_only_where_one_says_so(
+def test_untrusted_certificate_needs_flag(
     tmp_path: Path,
 ) -> None:
+    """A certificate that cannot be verified is accepted only with -k."""
     with broken(implicit=make("self", hosts=HOSTS).serving()) as running:
         account = f"pop3s://ann@127.0.0.1:{running.port}"
         played = play(account, tmp_path)
@@ -108,9 +109,8 @@ def test_a_script_ends_in_13_where_deletes_were_not_confirmed(tmp_path: Path) ->
     assert played.returncode == 13
 
 
-def test_an_account_without_a_name_is_refused_and_one_may_be_given(
-    account: str, tmp_path: Path
-) -> None:
+def test_account_requires_a_name(account: str, tmp_path: Path) -> None:
+    """An account without a user name is an error; -u gives the name."""
     name, _, host = account.removeprefix("pop3://").partition("@")
     played = play(f"pop3://{host}", tmp_path)
     assert played.returncode == 2

@@ -38,7 +38,8 @@ def test_sizes_are_short(octets: int, short: str, long: str) -> None:
     assert (units.short_size(octets), wording.octets(octets)) == (short, long)
 
 
-def test_a_date_of_this_year_has_its_time_and_one_of_another_its_year() -> None:
+def test_date_forms() -> None:
+    """A date of this year has its time, and one of another year has its year."""
     moment = datetime(2026, 6, 1, 10, tzinfo=UTC)
     assert units.date(moment, moment) == "1 Jun 10:00"
     assert units.date(moment, moment.replace(year=2027)) == "1 Jun 2026"

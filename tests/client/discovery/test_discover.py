@@ -60,7 +60,8 @@ class MadeUp:
             raise NotFoundError("refused")
 
 
-def test_srv_records_win_and_tls_from_the_first_octet_is_preferred() -> None:
+def test_srv_and_implicit_tls_win() -> None:
+    """SRV records win, and implicit TLS is preferred."""
     world = MadeUp(
         {
             "_pop3s._tcp.example.com": [SrvRecord(10, 1, 995, "mail.example.com")],
@@ -97,7 +98,8 @@ def test_lower_priorities_come_first_and_weights_share() -> None:
     assert {sort_srv_records(records)[-1].host for _ in range(20)} == {"b"}
 
 
-def test_autoconfig_gives_host_and_name_and_only_the_domain_goes_to_strangers() -> None:
+def test_autoconfig_sends_only_the_domain() -> None:
+    """Autoconfig gives host and user name, and third parties get only the domain."""
     world = MadeUp(files={"https://example.com/.well-known/": XML})
     found = discover("ann@example.com", world=world)
     assert found.winner is not None
@@ -132,7 +134,8 @@ def test_a_file_that_is_no_autoconfig_is_said_to_be_so(octets: bytes, why: str) 
         autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
 
 
-def test_a_domain_with_letters_beyond_ascii_is_asked_for_as_the_dns_has_it() -> None:
+def test_domain_in_dns_form() -> None:
+    """A domain with letters outside ASCII is looked up in the DNS's form."""
     assert mail_address.parse_address("ann@Bücher.example").domain == "xn--bcher-kva.example"
     assert mail_address.parse_address('"a@b"@example.com').domain == "example.com"
 
@@ -251,9 +254,10 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
         world.fetch("http://autoconfig.example.com/")
 
 
-def test_an_address_without_a_server_is_told_in_words_of_the_library(
+def test_address_without_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """An address without a server is an error that names no command-line option."""
     nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
     monkeypatch.setattr(lookup, "discover_server", lambda *_: nothing)
     with pytest.raises(ServerUnreachableError) as caught:

@@ -43,9 +43,10 @@ FAULTS: list[tuple[str, Callable[[], Certified], str]] = [
 
 @pytest.mark.parametrize("tls", ["implicit", "starttls"])
 @pytest.mark.parametrize(("name", "certified", "said"), FAULTS, ids=[f[0] for f in FAULTS])
-def test_a_certificate_that_proves_nothing_ends_the_check_before_the_password(
+def test_untrusted_certificate_ends_check(
     name: str, certified: Callable[[], Certified], said: str, tls: Tls
 ) -> None:
+    """A certificate that cannot be verified ends the check before the password is sent."""
     context = _lenient(certified())
     kind: dict[str, Any] = {"implicit" if tls == "implicit" else "stls": context}
     with broken(**kind) as running:
@@ -64,7 +65,8 @@ def _lenient(certified: Certified) -> ssl.SSLContext:
     return certified.serving(minimum=ssl.TLSVersion.TLSv1_2 if weak else None)
 
 
-def test_a_missing_intermediate_is_told_from_an_unknown_authority() -> None:
+def test_missing_intermediate() -> None:
+    """A missing intermediate has a verdict other than an unknown authority."""
     leaf = make("localhost", issuer=INTERMEDIATE, fetchable=True)
     with broken(implicit=leaf.serving(chain=False)) as running:
         report = ask(running.port)
@@ -94,7 +96,8 @@ def test_tls_spoken_to_another_protocol_names_it() -> None:
     assert report.id == "wrong-protocol"
 
 
-def test_a_tls_port_spoken_to_in_clear_is_told_and_the_command_is_given() -> None:
+def test_starttls_on_tls_port() -> None:
+    """STARTTLS to a port with implicit TLS is reported, with the right command."""
     with broken(implicit=GOOD.serving()) as running:
         report = ask(running.port, "starttls", options={"reply_seconds": 1})
     assert report.id == "tls-on-plain"
@@ -105,7 +108,8 @@ def test_a_tls_port_spoken_to_in_clear_is_told_and_the_command_is_given() -> Non
     )
 
 
-def test_another_protocol_behind_a_certificate_that_fails_is_the_true_cause() -> None:
+def test_wrong_protocol_before_certificate() -> None:
+    """With another protocol and a bad certificate, the protocol is the cause."""
     greeting = b"220 mx.example.com ESMTP Postfix\r\n" + SILENCE
     with broken(greeting=greeting, implicit=make("self", hosts=HOSTS).serving()) as running:
         report = ask(running.port)
@@ -164,7 +168,8 @@ def test_a_good_certificate_is_told_with_its_days() -> None:
     assert "TLSv1.3; certificate localhost, 89 days left, chain complete" in step.text
 
 
-def test_a_handshake_that_fails_without_a_known_reason_gives_the_librarys_words() -> None:
+def test_unknown_handshake_failure() -> None:
+    """A handshake that fails for an unknown reason is reported with the library's words."""
     picky = GOOD.serving()
     picky.verify_mode = ssl.CERT_REQUIRED
     picky.maximum_version = ssl.TLSVersion.TLSv1_2

@@ -103,7 +103,8 @@ def test_hanging_up_at_any_need_removes_nothing(piece: int) -> None:
         assert len(world.mail["ann"]) == 3, every_need[place]
 
 
-def test_closing_a_session_at_any_line_removes_nothing_and_frees_the_lock() -> None:
+def test_close_at_any_line() -> None:
+    """A session closed after any line removes no message and unlocks the maildrop."""
     for end in range(len(SESSION) - 1):
         world = full_world()
         talk = Talk(world)

@@ -43,9 +43,10 @@ def challenge(said: bytes) -> bytes:
     return base64.b64decode(said[2:-2], validate=True)
 
 
-def test_the_best_mechanisms_are_announced_first_and_what_needs_tls_only_there() -> None:
+def test_mechanism_order() -> None:
     """rfc5034-s3/sasl-capability, rfc5034-s4/plain-under-tls, rfc2595-s4/capa-may-differ,
-    policy/cleartext.
+    policy/cleartext: the best mechanisms are listed first, and those that require TLS only with
+    TLS.
     """
     assert b"\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL" in (
         talk().send(b"CAPA\r\n")
@@ -204,7 +205,7 @@ def test_scram_prepares_the_name_and_takes_it_as_authority(
 @pytest.mark.parametrize(
     ("user", "password"), [("ann", "wrong"), ("nobody", "secret")], ids=["password", "name"]
 )
-def test_scram_refuses_a_wrong_proof_and_the_client_may_try_again(user: str, password: str) -> None:
+def test_scram_wrong_proof(user: str, password: str) -> None:
     """rfc5034-s4/failure: neither challenge nor rejection reveals whether the user exists."""
     session = talk(CLEAR)
     client = scramp.ScramClient(["SCRAM-SHA-256"], user, password)
@@ -331,9 +332,8 @@ def test_a_token_may_be_long(octets: int, lines: int) -> None:
         (b"XOAUTH2", XOAUTH.replace(b"token of", b"taken from"), b""),
     ],
 )
-def test_a_refused_token_gets_a_reason_in_json_and_then_the_refusal(
-    mechanism: bytes, message: bytes, answer: bytes
-) -> None:
+def test_rejected_token_gets_json(mechanism: bytes, message: bytes, answer: bytes) -> None:
+    """A rejected token gets a reason in JSON and then -ERR."""
     session = talk()
     said = session.send(b"AUTH " + mechanism + b" " + b64(message) + b"\r\n")
     assert challenge(said).startswith(b'{"status":')
@@ -358,12 +358,14 @@ def test_a_message_without_a_token_is_not_understood(mechanism: bytes, message: 
 
 
 @pytest.mark.parametrize("response", [b"=", b64(b"ann")])
-def test_external_takes_the_name_from_the_certificate_or_the_client(response: bytes) -> None:
+def test_external_names(response: bytes) -> None:
+    """EXTERNAL uses the name in the certificate, or the one that the client sends."""
     assert talk().send(b"AUTH EXTERNAL " + response + b"\r\n") == LOGGED_IN
     assert b"EXTERNAL" not in talk(ConnectionSecurity(tls=True)).send(b"CAPA\r\n")
 
 
-def test_a_line_without_end_in_the_middle_of_an_exchange_closes_the_session() -> None:
+def test_endless_line_in_exchange() -> None:
+    """A line without end within an exchange closes the session."""
     session = talk()
     session.send(b"AUTH PLAIN\r\n")
     assert session.send(b"A" * 200_000) == b"-ERR Line too long.\r\n"

@@ -55,7 +55,8 @@ def test_overlong_lines_are_bad_commands() -> None:
     assert talk.session.end is EndReason.BAD_COMMANDS
 
 
-def test_a_line_without_end_ends_the_session_with_a_word_about_it() -> None:
+def test_endless_line_ends_session() -> None:
+    """A line without end gets an error and ends the session."""
     talk = logged_in()
     talk.send(b"DELE 1\r\n")
     assert talk.send(b"x" * 70_000) == b"-ERR Line too long.\r\n"

@@ -166,8 +166,10 @@ def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, t
     assert told.lower() in found[0].lower()
 
 
-def test_a_line_of_capabilities_cannot_be_configured_beyond_its_512_octets(tmp_path: Path) -> None:
-    """rfc2449-s3/capability-tag, implied/long-names."""
+def test_capability_length(tmp_path: Path) -> None:
+    """rfc2449-s3/capability-tag, implied/long-names: a capability of over 512 octets cannot be
+    configured.
+    """
     longest = "x" * (512 - len("IMPLEMENTATION \r\n"))
     assert problems(tmp_path, LEAST + f"[server]\nimplementation = '{longest}x'")
 

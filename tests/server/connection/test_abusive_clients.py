@@ -116,9 +116,8 @@ def test_a_client_that_never_reads_what_it_asks_for_costs_little(tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", [b"NOOP\r\n", b"LIST\r\n", b"CAPA\r\n", b"x\r\nNOOP\r\n"])
-def test_a_flood_of_commands_is_answered_no_faster_than_it_is_read(
-    served: Served, command: bytes
-) -> None:
+def test_command_flood(served: Served, command: bytes) -> None:
+    """The server reads no more commands while its replies are unread."""
     before = served.memory("VmHWM")
     with served.connect() as client:
         client.log_in("ann", "secret")
@@ -144,8 +143,8 @@ def test_a_slow_reader_gets_every_octet(live: Live) -> None:
     assert received.endswith(b"\r\n.\r\n+OK Logging out.\r\n")
 
 
-def test_control_characters_in_a_name_reach_neither_reply_nor_log(live: Live) -> None:
-    """implied/no-injection."""
+def test_control_characters_in_name(live: Live) -> None:
+    """implied/no-injection: control characters in a name are neither in replies nor in the log."""
     with live.connect() as client:
         client.read_line()
         client.send(b"USER a\x1b[31m\x07\r\nUSER x\rlevel=info event=forged\r\nQUIT\r\n")
@@ -156,7 +155,8 @@ def test_control_characters_in_a_name_reach_neither_reply_nor_log(live: Live) ->
     assert "\x1b" not in live.log.getvalue()
 
 
-def test_a_thousand_connections_that_say_nothing_leave_room_for_others(served: Served) -> None:
+def test_thousand_silent_connections(served: Served) -> None:
+    """A thousand silent connections do not keep other clients out."""
     clients = [served.connect() for _ in range(1000)]
     ann_is_served(served)
     for client in clients:

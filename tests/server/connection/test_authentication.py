@@ -50,7 +50,8 @@ class Waiting(Throttle):
         return True
 
 
-def test_a_client_that_goes_away_while_it_must_wait_leaves_nothing_half_begun() -> None:
+def test_client_leaves_during_delay() -> None:
+    """A client that leaves during its delay leaves no login half done."""
     accounts = SlowAccounts()
 
     async def go_away() -> None:
@@ -93,8 +94,8 @@ class Everybody:
         return Identity(user)
 
 
-def test_the_name_in_a_certificate_is_prepared_as_the_one_that_is_said() -> None:
-    """rfc6856-s2/saslprep."""
+def test_certificate_name_is_prepared() -> None:
+    """rfc6856-s2/saslprep: a name in a certificate is prepared like one that a client sends."""
 
     async def identities() -> list[Identity]:
         log, writer = event_log.configure_log("text", io.StringIO())

@@ -33,8 +33,8 @@ def count(live: Live) -> bytes:
         return client.say("STAT")
 
 
-def test_after_a_half_close_what_came_whole_is_carried_out_and_answered() -> None:
-    """policy/half-close."""
+def test_half_close_runs_commands() -> None:
+    """policy/half-close: whole commands before a half-close are carried out and answered."""
     with serving() as live:
         live.add("ann", "secret", LETTER, LETTER)
         with live.connect() as client:
@@ -74,7 +74,8 @@ def test_a_reset_in_the_middle_of_a_message_frees_the_lock() -> None:
         assert count(live) == b"+OK 1 20000002\r\n"
 
 
-def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behind() -> None:
+def test_client_leaves_during_login() -> None:
+    """A client that leaves while its password is checked leaves nothing locked."""
     accounts = SlowAccounts()
     with serving(authenticator=accounts) as live:
         client = live.connect()
@@ -86,7 +87,8 @@ def test_a_client_that_leaves_while_its_password_is_checked_leaves_nothing_behin
         assert count(live) == b"+OK 0 0\r\n"
 
 
-def test_a_client_that_leaves_while_it_waits_for_the_lock_does_not_keep_it() -> None:
+def test_client_leaves_during_lock_wait() -> None:
+    """A client that leaves while it waits for the lock does not hold it later."""
     with serving(lock_timeout=20) as live:
         live.add("ann", "secret", LETTER)
         first, second = live.connect(), live.connect()

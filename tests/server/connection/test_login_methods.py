@@ -172,8 +172,10 @@ def plain(user: str) -> str:
     return base64.b64encode(f"\0{user}\0secret".encode()).decode()
 
 
-def test_a_name_in_capitals_is_the_same_account_for_each_way_to_log_in(served: Served) -> None:
-    """Telephones capitalise; mail to ANN@EXAMPLE.COM is ann's too."""
+def test_capitals_in_every_mechanism(served: Served) -> None:
+    """A name in capitals is the same account for each mechanism: telephones capitalise, and mail to
+    ANN@EXAMPLE.COM is ann's too.
+    """
     pop = poplib.POP3("127.0.0.1", served.port)
     assert pop.apop("Old", "tanstaaf") == b"+OK Logged in."
     pop.quit()

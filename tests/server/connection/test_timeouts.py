@@ -65,9 +65,10 @@ def test_a_peer_that_reads_nothing_is_given_up() -> None:
             live.wait_for_log('end="peer reads nothing"')
 
 
-def test_a_second_session_waits_for_the_lock_then_hears_in_use_and_may_try_again() -> None:
+def test_second_session_waits() -> None:
     """policy/lock-wait, implied/password-before-lock, rfc1939-s4/retry-login,
-    rfc2449-s8.1/response-codes, known-bug/two-sessions.
+    rfc2449-s8.1/response-codes, known-bug/two-sessions: a second session waits for the lock, gets
+    IN-USE, and may retry.
     """
     with serving(lock_timeout=0.3) as live:
         live.add("ann", "secret", LETTER)

@@ -9,8 +9,10 @@ from restante.storage.paths import Layout
 from support.live import serving
 
 
-def test_a_wrong_size_harms_no_reply_and_is_right_in_the_next_session(tmp_path: Path) -> None:
-    """policy/w-size, implied/stable-session."""
+def test_wrong_size_is_corrected(tmp_path: Path) -> None:
+    """policy/w-size, implied/stable-session: a wrong size harms no reply, and the next session has
+    the right one.
+    """
     new = tmp_path / "ann" / "new"
     new.mkdir(parents=True)
     (new.parent / "cur").mkdir()

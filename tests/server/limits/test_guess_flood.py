@@ -85,9 +85,8 @@ def test_who_logged_in_a_while_ago_does_not_wait_for_them(live: Live, hashing: H
             assert not hashing.go_on.is_set()
 
 
-def test_who_comes_for_the_first_time_waits_for_no_more_than_the_queue(
-    live: Live, hashing: Hashing
-) -> None:
+def test_newcomer_waits_once(live: Live, hashing: Hashing) -> None:
+    """A client that logs in for the first time waits for the queue only."""
     with guessing(live) as guessers, live.connect() as client:
         wait_until(lambda: hashing.under_way == password_hashing.AT_ONCE)
         client.read_line()

@@ -106,8 +106,10 @@ def test_who_failed_at_one_worker_waits_at_the_other(tmp_path: Path) -> None:
         assert time.monotonic() - begun >= 2  # seconds behind a fourth failure
 
 
-def test_a_name_that_is_nobodys_gets_the_same_answer_of_all_workers(tmp_path: Path) -> None:
-    """rfc3206-s6/auth-on-refusal: else the salt would tell which names exist."""
+def test_unknown_name_same_salt(tmp_path: Path) -> None:
+    """rfc3206-s6/auth-on-refusal: all workers answer alike for an unknown name, else the salt would
+    show which names exist.
+    """
     with working(tmp_path, '[login]\nscram = "always"\n') as workers, ExitStack() as stack:
         workers.served.add("ann", "secret")
         told = set()

@@ -58,7 +58,8 @@ def test_what_one_process_counts_is_too_many_for_another() -> None:
     assert counts.acquire("ann", 2)
 
 
-def test_what_a_dead_process_counted_can_be_wiped_and_nothing_else() -> None:
+def test_dead_process_counts() -> None:
+    """The counts of a dead process can be removed, and only those."""
     counts = SharedCounters(8, 2)
     assert counts.acquire("ann", 2)
 
@@ -107,8 +108,8 @@ def test_of_many_processes_never_more_are_let_in_than_may_be() -> None:
     assert counts.acquire("ann", 1)
 
 
-def test_two_threads_of_two_processes_that_wait_for_two_turns_are_no_deadlock() -> None:
-    """The kernel takes it for one where locks belong to processes (fcntl's)."""
+def test_two_locks_no_deadlock() -> None:
+    """Two threads of two processes may wait for two locks; fcntl's would report a deadlock."""
     turns = [ProcessLock(), ProcessLock()]
 
     def both() -> None:

@@ -250,7 +250,8 @@ def test_an_address_may_have_so_many_connections_and_no_more() -> None:
     assert all(addresses.acquire("127.0.0.1") for _ in range(9))
 
 
-def test_a_connection_too_many_from_one_address_is_told_so_and_closed() -> None:
+def test_too_many_connections() -> None:
+    """A connection over an address's limit gets an error and is closed."""
     with serving(limits=ServerLimits(addresses=AddressLimit(1, count_loopback=True))) as live:
         with live.connect() as first, live.connect() as second:
             assert first.read_line() == b"+OK POP3 server ready.\r\n"

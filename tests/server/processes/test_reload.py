@@ -44,7 +44,8 @@ def alone(tmp_path: Path) -> Iterator[Alone]:
         yield Alone(served, config)
 
 
-def test_an_unchanged_configuration_is_reloaded_without_a_warning(alone: Alone) -> None:
+def test_unchanged_reload(alone: Alone) -> None:
+    """An unchanged configuration is reloaded without a warning."""
     assert "level=warning event=reload" not in alone.reload(GREETING, "reloaded")
 
 
@@ -64,9 +65,8 @@ def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_certificate_that_cannot_be_used_is_told_and_nothing_is_called_reloaded(
-    tmp_path: Path, workers: str
-) -> None:
+def test_unusable_certificate_on_reload(tmp_path: Path, workers: str) -> None:
+    """A certificate that cannot be used is reported, and no reload is logged."""
     made = self_signed.create_self_signed(("localhost",))
     pair = CertificateFiles(tmp_path / "mail.pem", tmp_path / "mail.key")
     pair.certificate.write_bytes(made.certificate)

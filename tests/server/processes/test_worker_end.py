@@ -62,7 +62,8 @@ def test_a_worker_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
         assert status[str(stuck)] == "SIGKILL"
 
 
-def test_a_worker_that_crashes_again_and_again_is_replaced_each_time(tmp_path: Path) -> None:
+def test_crashing_worker_is_replaced(tmp_path: Path) -> None:
+    """A worker that crashes repeatedly is replaced each time."""
     with working(tmp_path) as workers:
         steady = workers.alive()[0]
         for starts in range(3, 8):
@@ -130,7 +131,8 @@ def test_no_client_is_refused_during_reloads(tmp_path: Path) -> None:
         assert set(greetings) == {b"+OK POP3 server ready.\r\n"}
 
 
-def test_sessions_of_replaced_workers_end_when_their_time_is_over(tmp_path: Path) -> None:
+def test_replaced_sessions_end(tmp_path: Path) -> None:
+    """Sessions of replaced workers end after the configured time."""
     with working(tmp_path, "[timeouts]\nreload = 0.1\n") as workers, ExitStack() as stack:
         first, second = workers.at_each(stack, workers.greeted).values()
         workers.served.process.send_signal(signal.SIGHUP)

@@ -35,7 +35,8 @@ def test_two_workers_share_a_port(two: Workers) -> None:
     wait_until(lambda: len({value(line, "pid") for line in two.events("session")}) == 2)
 
 
-def test_a_worker_that_is_killed_is_replaced_and_nobody_else_notices(two: Workers) -> None:
+def test_killed_worker_is_replaced(two: Workers) -> None:
+    """A killed worker is replaced, and sessions at the other worker go on."""
     two.served.add("ann", "secret", LETTER)
     with ExitStack() as stack:
         clients = two.at_each(stack, two.greeted)

@@ -44,9 +44,8 @@ def test_an_encrypted_key_is_called_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [OTHER, RSA])
-def test_a_key_of_another_certificate_is_told_with_the_dates_of_this_one(
-    tmp_path: Path, other: Certified
-) -> None:
+def test_key_of_other_certificate(tmp_path: Path, other: Certified) -> None:
+    """A key of another certificate is an error, with the dates of the certificate."""
     ends = f"{GOOD.certificate.not_valid_after_utc:%Y-%m-%d}"
     said = problem(tmp_path, GOOD.pem, key_of(other))
     assert said.startswith("mail.key: does not match the first certificate of ")

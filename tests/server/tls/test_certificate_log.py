@@ -153,7 +153,8 @@ def test_a_renewal_that_is_expired_is_told_at_once(watched: Watched) -> None:
     assert problems([dates]) == ["expired"]
 
 
-def test_files_that_are_loaded_again_and_are_the_same_are_no_renewal(watched: Watched) -> None:
+def test_same_files_not_renewed(watched: Watched) -> None:
+    """Unchanged files that are loaded again are not logged as a renewal."""
     watched.write(-80 * DAY, 10 * DAY)
     watched.load()
     assert watched.reload() == []
@@ -230,7 +231,8 @@ def events(log: Path, event: str) -> list[str]:
     return [line for line in log.read_text().splitlines() if f"event={event} " in line]
 
 
-def test_a_server_looks_after_certificates_though_nobody_connects(tmp_path: Path) -> None:
+def test_certificates_checked_when_idle(tmp_path: Path) -> None:
+    """The server checks certificates even if no client connects."""
     with running(tmp_path, 1) as (_, log):
         wait_until(lambda: len(events(log, "certificate_dates")) >= 3)
         Watched(tmp_path).write(-DAY, 90 * DAY)

@@ -75,9 +75,10 @@ class Unreadable:
         monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", load_cert_chain)
 
 
-def test_a_key_that_could_not_be_read_for_a_moment_is_loaded_later(
+def test_unreadable_key_loaded_later(
     pair: CertificateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A key that could not be read for a moment is loaded later."""
     unreadable, certificates = Unreadable(monkeypatch), checked([pair])
     old, new = served(certificates), write(pair, "localhost")
     unreadable.now = True
@@ -86,10 +87,12 @@ def test_a_key_that_could_not_be_read_for_a_moment_is_loaded_later(
     assert served(certificates) == new
 
 
-def test_files_are_loaded_again_though_size_and_time_are_the_old_ones(
+def test_same_size_and_time_reloaded(
     pair: CertificateFiles,
 ) -> None:
-    """As rsync with --inplace and --times leaves them."""
+    """Files are loaded again even if size and time are unchanged, as rsync with --inplace and
+    --times leaves them.
+    """
     certificates = checked([pair])
     old = pair.certificate.read_bytes()
     before = {file: file.stat() for file in (pair.certificate, pair.key)}
@@ -146,10 +149,10 @@ def test_a_reload_that_fails_says_so_and_changes_nothing(
     assert certificates.context() is before
 
 
-def test_a_connection_that_began_before_a_reload_is_bound_to_its_own_certificate(
+def test_binding_outlives_reload(
     pair: CertificateFiles,
 ) -> None:
-    """RFC 5929 section 4: SCRAM with a channel binding must not fail for it."""
+    """RFC 5929 section 4: a connection from before a reload stays bound to its own certificate."""
     certificates = checked([pair])
     context = certificates.context()
     binding = certificates.end_point_binding(context)

@@ -93,8 +93,10 @@ def test_top_reads_no_more_than_it_needs(box: Box) -> None:
     assert asyncio.run(run()) == message[: compressed.PIECE]
 
 
-def test_a_plain_message_that_begins_like_a_compressed_one_is_sent_as_it_is(box: Box) -> None:
-    """Its size in the name is the file's own."""
+def test_plain_message_like_gzip(box: Box) -> None:
+    """A plain message that begins like a compressed one is sent as it is, if its name has the
+    file's size.
+    """
     message = b"\x1f\x8b\x08 no gzip\n"
     box.put(f"new/1.a,S={len(message)}", message)
     assert read(box, 0) == message

@@ -135,10 +135,8 @@ def test_many_deliveries_at_once_make_the_same_maildrop(tmp_path: Path) -> None:
     assert sorted(int(file.read_bytes()) for file in files) == list(range(50))
 
 
-def test_what_was_cut_off_long_ago_is_removed_and_what_is_being_written_is_not(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """maildir(5): 36 hours."""
+def test_stale_files_are_removed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """maildir(5): unfinished files are removed after 36 hours, and those being written are kept."""
     left = box.put("tmp/1.left")
     deliver(box)
     assert left.exists()

@@ -39,9 +39,8 @@ def test_a_folder_on_the_way_to_a_maildrop_is_named(box: Box) -> None:
         asyncio.run(store.deliver("ann@example.com", b"a"))
 
 
-def test_a_file_below_a_mail_folder_that_is_named_from_here_has_its_whole_path(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whole_path_in_errors(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors give a file's whole path, even if the mail folder's path is relative."""
     monkeypatch.chdir(box.root.parent)
     lock = box.folder / "restante.lock"
     lock.symlink_to("elsewhere")
@@ -86,10 +85,8 @@ def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.Monkey
     asyncio.run(read())
 
 
-def test_of_messages_that_cannot_be_removed_one_is_named_with_the_reason(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """rfc1939-s6/quit-unlocks."""
+def test_failed_removal_names_one(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rfc1939-s6/quit-unlocks: if removals fail, the error names one message and the reason."""
     box.put("new/1.a")
     file = box.put("new/2.b")
     told = "some messages could not be removed: " + os.strerror(errno.EACCES) + ending_in(file)

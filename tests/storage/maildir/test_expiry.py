@@ -39,9 +39,10 @@ def expire(maildir: Path, days: int, *, dry_run: bool = False) -> list[ExpiredMe
     return asyncio.run(store.expire(maildir.name, days, dry_run=dry_run))
 
 
-def test_a_message_goes_when_it_is_so_many_days_old_and_not_a_second_earlier(
+def test_expiry_to_the_second(
     maildir: Path,
 ) -> None:
+    """A message expires at its exact age in days, not a second earlier."""
     old = put(maildir, f"{NOW - 7 * DAY}.a", 7 * DAY)
     older = put(maildir, f"{NOW - 8 * DAY}.b:2,S", 8 * DAY, "new")
     young = put(maildir, f"{NOW - 7 * DAY + 1}.c", 7 * DAY - 1)
@@ -79,9 +80,8 @@ def test_a_dry_run_makes_no_folder_that_is_missing(maildir: Path, missing: str) 
     assert sorted(maildir.rglob("*")) == before
 
 
-def test_what_can_be_removed_is_though_another_cannot_and_that_lasts(
-    maildir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_expiry_despite_one_failure(maildir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If one message cannot be removed, the others are, and durably."""
     files = [put(maildir, f"{NOW - age * DAY}.a", age * DAY) for age in (9, 8, 7)]
     unlink, fsync = os.unlink, os.fsync
     synced: list[str] = []

@@ -59,9 +59,8 @@ def test_a_delivery_that_could_not_be_synced_is_taken_back(
     assert box.texts() == [LETTER]
 
 
-def test_a_delivery_that_is_done_is_not_denied_when_a_folder_fails_to_close(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_close_keeps_delivery(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery succeeds even if closing a folder fails afterwards."""
     with monkeypatch.context() as patched:
         patched.setattr(os, "close", failing_at(1, os.close))
         asyncio.run(box.store.deliver("ann", LETTER))
@@ -88,9 +87,8 @@ def test_the_mail_folder_may_be_a_link_where_a_maildrop_is_made(box: Box) -> Non
     assert len(os.listdir(box.root / "bob" / "new")) == 1
 
 
-def test_a_size_that_was_guessed_because_the_disk_failed_is_not_remembered(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_guessed_size_is_not_cached(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A size that was guessed because the disk failed is not cached."""
     box.put("new/1.a", LETTER)
     (box.folder / "restante.lock").touch()
     for folder in (box.folder / "new", box.folder / "cur", box.folder):

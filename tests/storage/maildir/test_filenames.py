@@ -75,8 +75,8 @@ def test_a_message_with_an_odd_name_is_a_message(box: Box, name: bytes) -> None:
     assert box.uids() == before
 
 
-def test_messages_are_numbered_by_the_time_in_the_name_then_by_name(box: Box) -> None:
-    """policy/order."""
+def test_message_order(box: Box) -> None:
+    """policy/order: messages are numbered by the time in the name, then by name."""
     for name in ("new/100.b", "cur/99.z:2,S", "new/100.a", "cur/1000.a", "new/nodigits"):
         box.put(name)
     assert box.uids() == ["nodigits", "99.z", "100.a", "100.b", "1000.a"]

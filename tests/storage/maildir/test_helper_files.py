@@ -231,10 +231,12 @@ def test_a_login_to_a_new_user_makes_a_whole_maildir(box: Box) -> None:
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EDQUOT])
 @pytest.mark.parametrize("there", [True, False])
-def test_a_disk_without_room_for_a_lock_keeps_nobody_out_but_a_second_session(
+def test_full_disk_still_locks(
     box: Box, monkeypatch: pytest.MonkeyPatch, number: int, *, there: bool
 ) -> None:
-    """policy/full-disk: to read mail, and to free space, needs no space and no file."""
+    """policy/full-disk: reading mail and freeing space require no file; only a second
+    session is rejected.
+    """
     box.put("new/1.a", b"a\n")
     if there:
         (box.folder / "restante.lock").touch()

@@ -172,8 +172,10 @@ def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
 
 
 @pytest.mark.parametrize("by", ["session", "expiry"])
-def test_a_name_and_an_inode_that_are_used_again_are_another_message(box: Box, by: str) -> None:
-    """policy/one-file-one-message: a removed name does not count for a later file."""
+def test_reused_name_and_inode(box: Box, by: str) -> None:
+    """policy/one-file-one-message: a removed name does not count for a later file with the same
+    inode.
+    """
     file = put_with_names(box, NAMES[0])
     os.link(file, box.folder / "kept")  # keeps the number
     box.uids()
@@ -245,8 +247,10 @@ def test_a_new_file_with_an_old_time_stays(box: Box, *, warm: bool, read: bool) 
     assert box.names() == [NAMES[3]]
 
 
-def test_a_copy_under_the_same_base_name_is_neither_removed_nor_forgotten(box: Box) -> None:
-    """Clients would see the unique-id again, so the removal is not confirmed."""
+def test_copy_with_same_base_name(box: Box) -> None:
+    """A copy with the same base name is not removed; clients would see the unique-id again, so the
+    removal is not confirmed.
+    """
     file = put_with_names(box, NAMES[0])
     assert not delete_first(box, lambda: shutil.copy(file, box.folder / NAMES[1]))
     assert box.names() == [NAMES[1]]
@@ -340,8 +344,10 @@ def test_names_that_come_and_go_between_sessions_are_seen(box: Box, names: tuple
     assert box.uids() == ["50.b"]
 
 
-def test_a_file_that_takes_a_known_name_is_listed_with_its_own_inode(box: Box) -> None:
-    """As a program does that writes a message anew and renames it over the old one."""
+def test_replaced_file_is_listed(box: Box) -> None:
+    """A file that replaces a known one, as when a program rewrites a message, is listed with its
+    own inode.
+    """
     file = put_with_names(box, NAMES[0])
     settled(box)
     new = box.put("tmp/x", OTHER)

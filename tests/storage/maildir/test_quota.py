@@ -56,8 +56,8 @@ def test_expiry_adds_a_line(box: Box) -> None:
     assert file.read_bytes() == HEAD + SUM + b"-1030 -2\n"
 
 
-def test_what_another_program_removed_or_marked_as_deleted_is_not_counted(box: Box) -> None:
-    """That program has counted the one, and none counts the other."""
+def test_quota_skips_removed_mail(box: Box) -> None:
+    """The quota ignores messages that another program removed or marked as deleted."""
     box.put("cur/1.a,S=10:2,ST")
     gone = box.put("cur/2.b,S=20:2,")
     box.put("cur/3.c,S=40:2,S")
@@ -89,10 +89,8 @@ def test_a_file_that_the_next_program_counts_anew_does_not_grow(box: Box) -> Non
 
 
 @pytest.mark.parametrize("what", ["a link", "a hard link", "a pipe", "a folder", "read-only"])
-def test_what_anybody_made_of_the_quota_file_is_not_written_and_stops_nothing(
-    box: Box, what: str
-) -> None:
-    """The text of another file stays as it is, and so does the time that a removal takes."""
+def test_odd_quota_file(box: Box, what: str) -> None:
+    """An odd quota file, or the target of a link, stays as it is, and removals succeed."""
     other = box.root / "other"
     other.write_bytes(b"other")
     file = box.folder / "maildirsize"

@@ -15,10 +15,8 @@ from restante.storage.paths import Layout
 from storage.maildir.box import Box
 
 
-def test_links_folders_pipes_sockets_and_dot_files_are_no_messages(
-    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """policy/not-messages."""
+def test_only_regular_files(box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """policy/not-messages: links, folders, pipes, sockets and dot files are not messages."""
     (tmp_path / "outside").write_text("Subject: secret\n\n")
     for part in ("new", "cur"):
         folder = box.folder / part
@@ -34,7 +32,8 @@ def test_links_folders_pipes_sockets_and_dot_files_are_no_messages(
     assert box.uids() == ["2.a"]
 
 
-def test_a_link_that_takes_the_place_of_a_message_is_not_followed(box: Box, tmp_path: Path) -> None:
+def test_link_is_not_followed(box: Box, tmp_path: Path) -> None:
+    """A link that replaces a message is not followed."""
     outside = tmp_path / "outside"
     outside.write_text("secret")
     file = box.put("new/1.a")

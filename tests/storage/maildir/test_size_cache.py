@@ -44,8 +44,8 @@ def test_the_field_s_is_never_the_size_on_the_wire(box: Box) -> None:
     assert box.sizes() == [ON_WIRE]
 
 
-def test_a_field_w_that_lies_is_corrected_from_the_next_session_on(box: Box) -> None:
-    """policy/w-size, implied/stable-session."""
+def test_wrong_w_is_corrected(box: Box) -> None:
+    """policy/w-size, implied/stable-session: a wrong field W= is corrected in the next session."""
     box.put("new/1.a,W=7", MIXED)
 
     async def session() -> list[int]:
@@ -110,9 +110,8 @@ def test_a_cache_with_one_wrong_octet_is_made_anew(box: Box, octet: int) -> None
     "text",
     [b"[]", b"{}", b'{"1.a":[-5,29,1]}', b'{"1.a":["x",1,1]}', b'{"1.a":5}', b"null", b"\xff", b""],
 )
-def test_a_cache_of_the_wrong_shape_is_made_anew_even_with_a_right_checksum(
-    box: Box, text: bytes
-) -> None:
+def test_malformed_cache_is_rebuilt(box: Box, text: bytes) -> None:
+    """A malformed cache is rebuilt, even if its checksum is right."""
     box.put("new/1.a", MIXED)
     box.cache.write_bytes(size_cache.head_of(text) + b"\n" + text)
     assert box.sizes() == [ON_WIRE]

@@ -12,9 +12,8 @@ from storage.maildir.box import Box
 
 
 @pytest.mark.parametrize("message", [LISTED[0], BIG], ids=["small", "big"])
-def test_a_few_lines_of_a_message_are_read_from_its_beginning_alone(
-    box: Box, message: bytes
-) -> None:
+def test_top_reads_the_beginning(box: Box, message: bytes) -> None:
+    """For a few lines of a message only its beginning is read."""
     box.put("new/1.a", message)
     read = box.session(lambda maildrop: maildrop.read(0, 10))
     assert read == message[:BEGINNING]

@@ -39,9 +39,10 @@ def seen(box: Box, store: MboxStore) -> list[tuple[str, int, bytes]] | None:
 @given(files, st.sets(st.integers(0, 5), max_size=3), files)
 @example(b"x\n\n", {0}, b"x\n" + FROM[:-1])
 @example(INTERNAL, {0}, FROM[:-1])
-def test_a_removal_takes_nothing_else_along_and_who_knows_the_file_sees_the_same(
+def test_removal_keeps_the_rest(
     box: Box, octets: bytes, which: Sequence[int], added: bytes
 ) -> None:
+    """A removal keeps all other messages, and stores that know the old file see the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(from_line, "BLOCK", 64)
         box.file.write_bytes(FROM + octets)

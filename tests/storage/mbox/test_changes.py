@@ -36,7 +36,9 @@ def test_mail_that_came_during_a_session_is_kept(box: Box) -> None:
     assert box.texts() == [TWO, THREE]
 
 
-def test_mail_that_came_in_a_missing_file_is_for_the_next_session(box: Box) -> None:
+def test_mail_in_a_missing_file(box: Box) -> None:
+    """Mail that arrives in a missing file is listed in the next session."""
+
     async def session(maildrop: MboxMaildrop) -> None:
         assert list(maildrop.contents.uids) == []
         box.write(ONE)
@@ -60,9 +62,8 @@ each_way = pytest.mark.parametrize("write", [in_place, by_another_file])
 
 @each_way
 @pytest.mark.parametrize("last", [THREE, BIG], ids=["short", "long"])
-def test_messages_are_read_and_removed_wherever_another_program_put_them(
-    box: Box, write: object, last: bytes
-) -> None:
+def test_moved_messages(box: Box, write: object, last: bytes) -> None:
+    """Messages that another program moved within the file are read and removed."""
     box.write(ONE, TWO, last)
 
     async def session(maildrop: MboxMaildrop) -> None:
@@ -79,9 +80,8 @@ def test_messages_are_read_and_removed_wherever_another_program_put_them(
 
 
 @each_way
-def test_a_message_of_the_same_length_in_the_same_place_is_never_taken_for_it(
-    box: Box, write: object
-) -> None:
+def test_same_length_is_not_same(box: Box, write: object) -> None:
+    """A message of the same length in the same place is never sent for another."""
     box.write(ONE, TWO)
     status = box.file.stat()
 
@@ -110,7 +110,8 @@ def test_a_copy_is_not_removed_for_one_that_another_program_took(box: Box) -> No
     assert box.texts() == [ONE]
 
 
-def test_a_long_message_breaks_off_when_it_changes_while_it_is_read(box: Box) -> None:
+def test_changed_message_breaks_off(box: Box) -> None:
+    """A long message that changes while it is read is broken off."""
     box.write(BIG, TWO)
 
     async def session(maildrop: MboxMaildrop) -> None:

@@ -49,9 +49,8 @@ def test_a_file_beside_an_mbox_is_named(box: Box, monkeypatch: pytest.MonkeyPatc
         box.uids()
 
 
-def test_an_mbox_from_which_a_message_cannot_be_read_or_removed_is_named(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_error_names_the_mbox(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a message cannot be read or removed, the error names the mbox."""
     box.write(letter(1))
 
     def fail(*_: object) -> bytes:

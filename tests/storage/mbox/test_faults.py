@@ -44,10 +44,10 @@ def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_a_delivery_is_granted_after_its_journal_is_gone_for_good(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A journal that a power cut brought back would have the message cut off."""
+def test_journal_gone_before_reply(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery is confirmed after its journal is durably removed; else a power cut could restore
+    it, and the message be cut off.
+    """
     box.write(ONE)
     synced: list[tuple[str, list[str]]] = []
 
@@ -108,9 +108,8 @@ def test_a_lock_whose_removal_failed_keeps_nobody_out(
     assert box.texts() == [ONE, TWO]
 
 
-def test_no_file_stays_open_nor_locked_where_the_lock_cannot_be_looked_at(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_lock_check_leaks_nothing(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the lock cannot be checked, no file stays open or locked."""
     box.write(ONE)
     before = open_files()
     with monkeypatch.context() as patched:
@@ -142,9 +141,8 @@ def test_an_mbox_that_could_not_be_unlocked_does_not_stay_open(
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_search_for_a_message_that_fails_leaves_the_mbox_unlocked(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_search_unlocks(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failed search for a message leaves the mbox unlocked."""
     box.write(ONE, TWO)
 
     async def read_in_vain(maildrop: MboxMaildrop) -> None:

@@ -75,9 +75,8 @@ def test_a_dotlock_of_another_program_is_respected(box: Box, command: tuple[str,
     assert box.texts() == [ONE]
 
 
-def test_a_removal_that_never_gets_the_lock_removes_nothing_and_says_so(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_removal_without_lock(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal that never gets the lock raises an error and removes nothing."""
     box.write(ONE, TWO)
 
     async def session(maildrop: MboxMaildrop) -> None:
@@ -149,7 +148,8 @@ def test_a_dotlock_is_stale_when_it_is_old(box: Box, text: bytes) -> None:
     assert box.beside() == []
 
 
-def test_a_dotlock_of_a_process_of_ours_that_died_is_stale_at_once(box: Box) -> None:
+def test_own_dead_dotlock_is_stale(box: Box) -> None:
+    """A dotlock of a dead process of this server is stale at once."""
     box.write(ONE)
     Path(f"{box.file}.lock").write_bytes(b"99999999\nrestante\n")
     os.link(f"{box.file}.lock", box.root / ".ann.restante.lock")

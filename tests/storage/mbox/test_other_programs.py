@@ -69,7 +69,8 @@ def only_the_second_went(box: Box, uids: list[str]) -> None:
     assert box.uids() == [uids[0], *uids[2:]]
 
 
-def test_mutt_deletes_a_message_and_the_others_stay_what_they_were(box: Box, folder: Path) -> None:
+def test_mutt_deletes_one(box: Box, folder: Path) -> None:
+    """mutt deletes a message, and the others keep their unique-ids."""
     program = need("mutt")
     uids = box.uids()
     (folder / "muttrc").write_text(
@@ -87,7 +88,8 @@ def test_mutt_deletes_a_message_and_the_others_stay_what_they_were(box: Box, fol
     only_the_second_went(box, uids)
 
 
-def test_mailx_deletes_a_message_and_the_others_stay_what_they_were(box: Box, folder: Path) -> None:
+def test_mailx_deletes_one(box: Box, folder: Path) -> None:
+    """mailx deletes a message, and the others keep their unique-ids."""
     mailx = need("bsd-mailx")
     uids = box.uids()
     said = run(mailx, "-f", str(box.file), folder=folder, stdin=b"h\nd 2\nq\n")
@@ -96,9 +98,8 @@ def test_mailx_deletes_a_message_and_the_others_stay_what_they_were(box: Box, fo
     only_the_second_went(box, uids)
 
 
-def test_dovecot_flags_and_expunges_and_the_others_stay_what_they_were(
-    box: Box, doveadm: Callable[..., bytes]
-) -> None:
+def test_dovecot_expunges_one(box: Box, doveadm: Callable[..., bytes]) -> None:
+    """Dovecot flags and expunges messages, and the others keep their unique-ids."""
     uids = box.uids()
     assert doveadm("fetch", "hdr.subject", "all").count(b"letter") == len(LETTERS)
     doveadm("flags", "add", r"\Seen", "1")
@@ -135,7 +136,8 @@ def test_what_procmail_delivers_is_read(box: Box, folder: Path) -> None:
     assert box.texts() == [*LETTERS, LETTERS[0].replace(b"\n>From there", b"\nFrom there")]
 
 
-def test_formail_and_python_find_as_many_messages_as_were_delivered(box: Box, folder: Path) -> None:
+def test_formail_and_python_agree(box: Box, folder: Path) -> None:
+    """formail and Python find as many messages as were delivered."""
     formail = need("formail")
     for message in MESSAGES.values():
         box.deliver(message)

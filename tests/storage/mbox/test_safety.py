@@ -25,8 +25,10 @@ def another(box: Box) -> Box:
     return box
 
 
-def test_a_kill_at_any_call_of_a_removal_leaves_the_old_or_the_new_file(box: Box) -> None:
-    """implied/broken-connection, implied/durable-quit."""
+def test_kill_during_removal(box: Box) -> None:
+    """implied/broken-connection, implied/durable-quit: a kill at any system call of a removal
+    leaves the old file or the new one.
+    """
     box.write(ONE, ONE, TWO, THREE)
     old = box.file.read_bytes()
     box.remove(0, 2)
@@ -44,9 +46,8 @@ def test_a_kill_at_any_call_of_a_removal_leaves_the_old_or_the_new_file(box: Box
 
 
 @pytest.mark.parametrize("end", [b"\n", b"", b"x"], ids=["whole", "cut short", "without line end"])
-def test_a_kill_at_any_call_of_a_delivery_leaves_all_of_the_message_or_nothing(
-    box: Box, end: bytes
-) -> None:
+def test_kill_during_delivery(box: Box, end: bytes) -> None:
+    """A kill at any system call of a delivery leaves the whole message or nothing."""
     old = FROM + ONE + end
     box.file.write_bytes(old)
     before = box.texts()
@@ -61,7 +62,8 @@ def test_a_kill_at_any_call_of_a_delivery_leaves_all_of_the_message_or_nothing(
     assert len(found) > 12
 
 
-def test_mail_that_another_program_added_behind_a_broken_delivery_is_kept(box: Box) -> None:
+def test_mail_after_broken_delivery(box: Box) -> None:
+    """Mail that another program appended after a broken delivery is kept."""
     box.write(ONE)
     old = box.file.read_bytes()
     count = 0

@@ -167,7 +167,8 @@ INTERNAL = (
 )
 
 
-def test_the_internal_message_of_an_imap_server_is_none_and_stays(box: Box) -> None:
+def test_imap_internal_message(box: Box) -> None:
+    """The internal message of an IMAP server is not listed and stays in the file."""
     internal = INTERNAL
     box.write(internal, ONE, TWO)
     assert box.texts() == [ONE, TWO]
@@ -184,7 +185,8 @@ def test_flags_of_mail_programs_are_not_part_of_a_message(box: Box) -> None:
     assert box.sizes() == [reference.size(ONE), reference.size(TWO)]
 
 
-def test_fields_with_such_names_that_came_with_a_message_come_back(box: Box) -> None:
+def test_sent_status_fields_are_kept(box: Box) -> None:
+    """Fields like Status that were sent with a message are returned with it."""
     message = b"Status: RO\nContent-Length: 3\nSubject: a\n\nFrom b\n"
     box.deliver(message)
     assert box.texts() == [message]

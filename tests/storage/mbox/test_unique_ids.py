@@ -36,7 +36,8 @@ def test_what_goes_before_a_message_does_not_change_its_own(box: Box) -> None:
     assert box.uids() == before[1:]
 
 
-def test_line_ends_of_from_lines_and_at_the_end_do_not_change_them(box: Box) -> None:
+def test_line_ends_keep_unique_ids(box: Box) -> None:
+    """Line ends of From-lines, and at the end of the file, do not change unique-ids."""
     box.file.write_bytes(FROM + ONE + FROM + TWO[:-1])
     before = box.uids()
     box.file.write_bytes((FROM + ONE + b"\n").replace(FROM, FROM[:-1] + b"\r\n") + FROM + TWO)

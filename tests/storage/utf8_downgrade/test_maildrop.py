@@ -141,7 +141,8 @@ def test_who_wrote_to_whom_and_what_it_is_stays_the_same(field: str, written: st
     assert rewritten(field) == written
 
 
-def test_a_long_list_of_people_keeps_each_address_on_lines_of_bounded_length() -> None:
+def test_long_address_list() -> None:
+    """A long list of addresses keeps each address, on lines of bounded length."""
     people = [f"ü{number} <a{number}@example.com>" for number in range(3000)]
     read = email.message_from_string(rewritten("To: " + ", ".join(people)) + "\n\n")
     found = email.utils.getaddresses([str(read["to"])])
