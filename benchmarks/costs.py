@@ -1,7 +1,7 @@
 """Where the time goes in one process: what commands, and the parts of a session, cost the server.
 
-A transport that is none takes the place of the network, so that only our own code, and the system's
-calls for files, are clocked. `make bench-costs` prints microseconds.
+A stand-in replaces the network, so that only Restante's code and the system's calls for files are
+clocked. `make bench-costs` prints microseconds.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ async def settled(context: ServerContext, folder: Path) -> None:
 
 async def main() -> None:
     """Measure and print."""
-    connection.TIME_SLICE = MANY  # there is nobody else to whom a turn could pass
+    connection.TIME_SLICE = MANY  # no other connection has a turn
     with tempfile.TemporaryDirectory() as name, open(os.devnull, "w") as nowhere:
         mail.maildirs(Path(name), 1, 20, OCTETS, os.getuid())
         log, writer = event_log.configure_log("text", nowhere)

@@ -1,4 +1,4 @@
-"""What was measured: numbers by what they tell and of whom, with median and spread."""
+"""What was measured: numbers by measure and server, with median and spread."""
 
 from __future__ import annotations
 
@@ -44,5 +44,5 @@ class Figures:
         return low, high
 
     def servers(self, what: str) -> list[str]:
-        """Return of whom there are such numbers."""
+        """Return the servers with such numbers."""
         return [server for found, server in self._found if found == what]

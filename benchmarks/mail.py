@@ -14,7 +14,7 @@ _LINE = b"The quick brown fox jumps over the lazy dog, and POP3 brings it home a
 
 
 def message(octets: int, number: int) -> bytes:
-    """Return a message of about so many octets, as a Maildir holds it: with LF."""
+    """Return a message of about this many octets, as a Maildir holds it: with LF."""
     head = (
         f"Return-Path: <ann@example.com>\nReceived: from mx.example.com by mail.example.com; "
         f"Mon, 1 Jun 2026 10:00:00 +0000\nFrom: Ann <ann@example.com>\nTo: bob@example.com\n"

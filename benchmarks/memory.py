@@ -51,7 +51,7 @@ def _bare(place: Place, folder: Path) -> Iterator[Running]:
 
 
 def _cost(server: Running, port: int, connections: int, *, log_in: bool) -> float:
-    """Return the KiB of the server's memory that each of so many connections costs."""
+    """Return the KiB of the server's memory for each of this many connections."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with contextlib.ExitStack() as stack:
@@ -87,7 +87,7 @@ def bounded(place: Place) -> None:
 
 
 def _peak(server: Running, *, forget: bool = False) -> int:
-    """Return the octets that the server held at most since it was told to forget."""
+    """Return the most octets that the server held since the peak was reset."""
     if forget:
         Path(f"/proc/{server.pid}/clear_refs").write_text("5")
     status = Path(f"/proc/{server.pid}/status").read_text()

@@ -104,7 +104,7 @@ class Place:
         return folder / f"{name} mail".replace(" ", "-")
 
     def owner(self, name: str) -> int:
-        """Return to whom its mail belongs."""
+        """Return the owner of its mail."""
         return 0 if name == OURS else peers.NOBODY
 
     def _started(self, name: str, home: Path, box: Path) -> AbstractContextManager[Running]:

@@ -117,7 +117,7 @@ def canned(
 def running(
     command: list[str], folder: Path, port: int, cores: set[int] | None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command on some cores until the block ends; it must listen by then."""
+    """Run a command on some cores until the block ends; it must listen before the block starts."""
     with (
         (folder / "output").open("wb") as output,
         subprocess.Popen(

@@ -29,7 +29,7 @@ class Scenario(NamedTuple):
 
     Attributes:
         name: The load's name for it.
-        suffix: What the measure's name has behind that.
+        suffix: The end of the measure's name.
         options: More options of the load.
         seconds: How long it is measured at a time.
     """
@@ -133,7 +133,7 @@ def measure(place: Place, server: Running, scenario: Scenario, sizes: dict[str, 
     found = place.load(
         server, scenario.name, users=sizes["users"], messages=sizes["messages"],
         connections=min(8, sizes["users"]), seconds=place.seconds(scenario.seconds),
-        exact=server.name != "Twisted",  # which tells the size of the file
+        exact=server.name != "Twisted",  # whose sizes are those of the files
         **scenario.options,
     )  # fmt: skip
     if "resume" in scenario.options and found.sessions and not found.resumed:

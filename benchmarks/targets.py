@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A kind of number: what it tells in words, and its unit."""
+    """A kind of number: its meaning in words, and its unit."""
 
     title: str
     unit: str

@@ -1,7 +1,7 @@
 """Rejects words that give bad English away: python docs/words.py (make check does).
 
-It reads the pages, the help, the explanations, and the docstrings and comments of src. The rules
-are in CONTRIBUTING.md under "English". Code and output are skipped.
+It reads the pages, the help, the explanations, and the docstrings and comments of src, tests and
+benchmarks. The rules are in CONTRIBUTING.md under "English". Code and output are skipped.
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ def problems() -> Iterator[str]:
     texts = [(str(page.relative_to(ROOT)), prose(page.read_text())) for page in pages()]
     texts += [
         (str(file.relative_to(ROOT)), comments(file))
-        for file in sorted((ROOT / "src").rglob("*.py"))
+        for folder in ("src", "tests", "benchmarks")
+        for file in sorted((ROOT / folder).rglob("*.py"))
     ]
     for name, text in (*help_texts(), *explanations()):
         texts.append((name, enumerate(text.splitlines(), 1)))

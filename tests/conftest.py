@@ -17,6 +17,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def pop3_for_nobody() -> Iterator[Path]:
-    """The command `pop3`, for programs that run as nobody."""
+    """The command `pop3`, for programs that run as the user `nobody`."""
     with public_folder() as folder:
         yield command_for_nobody(folder / "python")

@@ -214,7 +214,7 @@ def test_file_written_in_steps(tmp_path: Path, first: str) -> None:
 
 
 def test_account_removed_by_a_new_file(tmp_path: Path) -> None:
-    """A file that takes the place of another is complete: who is not in it is unknown at once."""
+    """A file that replaces another is complete: users without a line are unknown at once."""
     file = tmp_path / "users"
     accounts, _ = made(file, f"ann:{HASH}", f"bob:{HASH}")
     assert asyncio.run(accounts.owner("bob")) == "bob"
@@ -245,7 +245,7 @@ def test_an_account_with_a_bad_line_is_as_good_as_unknown(tmp_path: Path) -> Non
 
 
 def why_not(accounts: FileAuthenticator, user: str, password: bytes = b"secret") -> str:
-    """Return what the log is told of a login that fails."""
+    """Return the log's reason for a login that fails."""
     with pytest.raises(CredentialsError) as caught:
         asyncio.run(accounts.verify(user, Secret(password)))
     assert str(caught.value) == "wrong name or password"
@@ -253,7 +253,7 @@ def why_not(accounts: FileAuthenticator, user: str, password: bytes = b"secret")
 
 
 def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
-    """implied/no-user-enumeration: nobody else is."""
+    """implied/no-user-enumeration: no other name is."""
     accounts, _ = made(
         tmp_path / "users",
         f"ann:{HASH}",
@@ -308,7 +308,7 @@ LOCKED = [
 @pytest.mark.parametrize("word", ["nologin", "NOLOGIN", "fail", "allow_nets", "proxy", "host"])
 @pytest.mark.parametrize(("form", "field"), LOCKED)
 def test_lock_in_any_field(tmp_path: Path, form: str, field: int, word: str) -> None:
-    """A lock behind the hash keeps everybody out, by every mechanism, and is told of."""
+    """A lock in a field after the hash rejects every mechanism, and is reported."""
     rest = form.format(hash=HASH, word=word, keys=f"scram-sha-256={KEYS} secret=x")
     accounts, warnings = made(tmp_path / "users", f"ann:{rest}", f"bob:{HASH}")
     assert why_not(accounts, "ann") == f"locked by {word.lower()}"
@@ -338,7 +338,7 @@ def test_lock_in_any_field(tmp_path: Path, form: str, field: int, word: str) -> 
     ],
 )
 def test_no_lock(tmp_path: Path, line: str) -> None:
-    """A shell, a person's name and a date to come lock nobody out, and are no matter."""
+    """A shell, a person's name and a future date lock no account, and are not reported."""
     accounts, warnings = made(tmp_path / "users", f"ann:{HASH}:{line}")
     assert asyncio.run(accounts.verify("ann", Secret(b"secret"))).name == "ann"
     assert warnings == []
@@ -348,7 +348,7 @@ def test_no_lock(tmp_path: Path, line: str) -> None:
     "stored", ["*", "!", "!!", "!*", "*LK*", f"!{HASH}", f"*LOCKED*{HASH}", "{CRYPT}!"]
 )
 def test_hash_that_is_a_lock(tmp_path: Path, stored: str) -> None:
-    """An account with a locked hash gets mail and lets nobody in, not even by its secret."""
+    """An account with a locked hash gets mail, but rejects all logins, even by its secret."""
     keys = f"scram-sha-256={KEYS} secret=x"
     decoys = f"#decoys={'MDEy' * 10}MDE="
     accounts, warnings = made(
@@ -398,7 +398,7 @@ def test_lines_of_shadow_keep_their_dates(tmp_path: Path) -> None:
 
 
 def test_mail_that_lies_elsewhere(tmp_path: Path) -> None:
-    """Dovecot's place for the mail is told of, unless it is the place here."""
+    """Dovecot's place for the mail is reported if it is not the place here."""
     places = {
         "ann": f"userdb_mail=maildir:{tmp_path}/ann",
         "bob": f"userdb_mail=maildir:{tmp_path}/%n",

@@ -88,7 +88,7 @@ def test_what_is_kept_shows_no_password() -> None:
 
 
 def test_many_logins() -> None:
-    """So many logins are cached, and the one that was added longest ago goes first."""
+    """The number of cached logins is bounded, and the oldest one is removed first."""
     cache = LoginCache(60, most=3)
     for user in ("ann", "bob", "eve", "ann", "sue"):
         cache.add(user, RIGHT)

@@ -288,7 +288,7 @@ def test_dripping_issuer(drip: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("body", [b"[" * 200_000, b"{", b"[]", b"\xff"])
 def test_odd_answers(body: bytes, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that is no JSON object is the issuer's fault, and no incident."""
+    """An answer other than a JSON object is the issuer's error, not an incident."""
     monkeypatch.setattr(Issuer, "jwks", lambda _: body)
     with pytest.raises(UnavailableError, match="no keys of the issuer"):
         user_of(JwksTokens(issuer.url, CLAIMS), Secret(b"a.b.c"))
@@ -370,7 +370,7 @@ def test_failed_introspection_hides_secrets(issuer: Issuer) -> None:
 
 
 def test_a_redirect_to_where_nothing_is_sealed_is_not_followed(issuer: Issuer) -> None:
-    """Keys from there may be anybody's, and so may who would get the client's secret."""
+    """Over plain HTTP an attacker could send keys, or get the client's secret."""
     moved = f"{issuer.url}/moved"
     asked = issuer.asked
     with pytest.raises(UnavailableError):

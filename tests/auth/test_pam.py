@@ -130,7 +130,7 @@ def test_many_log_in_at_once(service: Callable[[str], PamAuthenticator]) -> None
 def test_a_message_that_is_not_utf_8(
     service: Callable[[str], PamAuthenticator], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """What a module says in another encoding is no error, and no traceback on the screen."""
+    """A module's text in another encoding causes neither an error nor a traceback."""
     (tmp_path / "said").write_bytes(b"Gr\xfc\xdfe\n")
     accounts = service(f"pam_permit.so\nauth optional pam_echo.so file={tmp_path}/said")
     assert verify(accounts, "ann", "Straße 7") == Identity("ann")

@@ -189,7 +189,7 @@ def test_a_database_that_was_away_is_asked_again(database: Database) -> None:
 
 
 def test_query_that_finds_nobody_any_more(database: Database) -> None:
-    """A query that finds not even those whom it found before proves nothing; mail waits."""
+    """If a query no longer finds names that it found before, mail waits."""
 
     async def through_an_empty_table() -> None:
         async with contextlib.aclosing(PostgresqlAuthenticator(database.dsn, QUERY)) as accounts:
@@ -272,7 +272,7 @@ def test_locked_row(database: Database, columns: str, reason: str) -> None:
 
 
 def test_column_without_a_value_is_no_lock(database: Database) -> None:
-    """A lock that is NULL locks nobody out."""
+    """A lock that is NULL does not lock the account."""
     query = "SELECT password, NULL AS nologin FROM accounts WHERE address = $1"
     accounts = PostgresqlAuthenticator(database.dsn, query)
     assert verify(accounts, ("ann@example.com", b"secret")) == [Identity("ann@example.com")]

@@ -29,7 +29,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(programs: Path) -> Run:
-    """Run the load until it has had so many sessions, on whatever core is free."""
+    """Run the load for this many sessions, on any free core."""
 
     def run(server: Running | int, scenario: str, **options: float) -> Result:
         if isinstance(server, int):

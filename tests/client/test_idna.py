@@ -1,4 +1,4 @@
-"""Names beyond ASCII are IDNA 2008, wherever a person writes them."""
+"""Host names outside ASCII are IDNA 2008, in every place where a person writes them."""
 
 from __future__ import annotations
 

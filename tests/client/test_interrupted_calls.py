@@ -28,7 +28,7 @@ def url(port: int, scheme: str = "pop3") -> str:
 
 
 class Gate:
-    """A reply that comes when the test wants it."""
+    """A reply that is sent when the test says so."""
 
     def __init__(self, reply: bytes) -> None:
         self.reply = reply

@@ -1,4 +1,4 @@
-"""Who gets the password, and in which form: the server's proof, SASLprep, what cannot be sent."""
+"""To which servers a password is sent, and in which form: proofs, SASLprep, what cannot be sent."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_too_many_iterations() -> None:
 
 
 def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
-    """RFC 5802 section 6: who passes TLS on to the true server is found out."""
+    """RFC 5802 section 6: an attacker that relays TLS to the true server is detected."""
     replies = FalseScram(mechanism="SCRAM-SHA-256-PLUS", binding=("tls-unique", b"another"))
     context = trusting()
     context.maximum_version = ssl.TLSVersion.TLSv1_2  # later ones have no tls-unique
@@ -101,9 +101,9 @@ def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
     ("offered", "flag"), [("SCRAM-SHA-256", b"y,,"), ("SCRAM-SHA-256 SCRAM-SHA-256-PLUS", b"n,,")]
 )
 def test_possible_binding(offered: str, flag: bytes) -> None:
-    """A server that offers no binding hears that one was possible.
+    """A server that offers no channel binding learns that the client could bind.
 
-    RFC 5802 section 6: so it finds out who took its offer out.
+    RFC 5802 section 6: so the server detects that an attacker removed its offer.
     """
     replies = FalseScram(others={"CAPA": f"+OK\r\nSASL {offered}\r\n.\r\n".encode()})
     context = trusting()

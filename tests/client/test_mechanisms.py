@@ -38,7 +38,7 @@ def url(port: int) -> str:
 
 @pytest.mark.parametrize("timestamp", BAD)
 def test_timestamp_of_no_message_id(timestamp: str) -> None:
-    """APOP is refused where the greeting's timestamp is no msg-id of RFC 822 (CVE-2007-1558)."""
+    """APOP is refused if the greeting's timestamp is not a msg-id of RFC 822 (CVE-2007-1558)."""
     greeting = f"+OK ready {timestamp}\r\n".encode("latin-1", "replace")
     replies = {"CAPA": CAPA, "APOP": b"+OK\r\n"}
     with broken(replies, greeting=greeting) as server:

@@ -33,7 +33,7 @@ def test_size_warning_names_the_caller() -> None:
                 await exhaust(chunks)
 
     async def exhaust(chunks: AsyncIterator[bytes]) -> None:
-        async for _ in chunks:  # CPython 3.11 does not show this frame, but who awaits it
+        async for _ in chunks:  # CPython 3.11 does not show this frame, but its caller
             pass
 
     with broken(WRONG) as server, warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""Replies and commands in step: what nobody asked for is found, and waited for only in doubt."""
+"""Replies and commands in step: extra replies are found, and waited for only in doubt."""
 
 from __future__ import annotations
 

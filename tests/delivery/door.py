@@ -32,7 +32,7 @@ class Known:
 
 
 class Delivered(MemoryStore):
-    """A store that remembers what came, and does first what a test wants."""
+    """A store that keeps each delivery, and first calls a function of the test."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ def listening(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     **options: Any,
 ) -> Iterator[Door]:
-    """Listen while the block runs; what the loop is told of as odd is an error."""
+    """Listen while the block runs; what the event loop reports is an error."""
     names = Known("ann@example.com", "bob@example.com", "carl@example.com")
     file = folder / "lmtp"
     patience = options.pop("patience", PATIENCE)

@@ -26,7 +26,7 @@ class HungStore(MemoryStore):
 
 
 class Everybody:
-    """Recipients who are all there."""
+    """Recipients that all exist."""
 
     async def owner(self, name: str) -> str:
         if name.startswith("hung"):
@@ -88,13 +88,13 @@ def test_turns_are_given_back_once(hung: Hung) -> None:
 
 
 def test_sum(hung: Hung) -> None:
-    """The MTA hears in five minutes that a message is not delivered now."""
+    """The MTA learns within five minutes that a message is not delivered now."""
     hung.loop.advance(PATIENCE + 1, 5)
     assert [task.result() for task in hung.hung] == [replies.TROUBLE] * AT_ONCE
 
 
 def test_recipient(hung: Hung) -> None:
-    """The MTA hears in five minutes that nobody can say whether a recipient exists."""
+    """The MTA learns within five minutes that a recipient cannot be looked up now."""
     found = hung.loop.create_task(hung.office.resolve("hung@example.com"))
     hung.loop.turn()
     hung.loop.advance(PATIENCE + 1, 5)

@@ -93,7 +93,7 @@ def test_mail_waits_for_a_disk(tmp_path: Path, found: list[str]) -> None:
 def test_folder_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """An error of the disk, or of permissions, is no answer to the question who exists."""
+    """An error of the disk or of permissions does not mean that a recipient is unknown."""
     (tmp_path / "ann/new").mkdir(parents=True)
 
     def fail(self: Path) -> os.stat_result:
@@ -105,6 +105,6 @@ def test_folder_that_cannot_be_read(
 
 
 def test_name_that_is_too_long_for_a_folder(tmp_path: Path) -> None:
-    """No folder can have such a name, so nobody has it."""
+    """No folder can have such a name, so no recipient has it."""
     (tmp_path / "ann/new").mkdir(parents=True)
     assert asyncio.run(FolderRecipients(Layout(tmp_path)).owner("x" * 300)) is None

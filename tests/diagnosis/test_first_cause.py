@@ -79,7 +79,7 @@ def test_what_went_wrong_besides() -> None:
 
 
 def test_plain_refused_as_a_command() -> None:
-    """USER is tried where AUTH is no command of the server."""
+    """USER is tried if the server does not know AUTH."""
     with broken({"CAPA": PLAIN, "AUTH": UNKNOWN}) as running:
         report = ask(running.port)
     assert report.failure is None

@@ -52,7 +52,7 @@ def test_another_domain_is_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     "host", ["localhost", "127.0.0.1", "::1", "::ffff:7f00:1", "pop.localhost"]
 )
 def test_loopback_is_not_looked_up(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """What the DNS names is no server on this machine, and nobody is asked about it."""
+    """A server that the DNS names must not be on this machine, and is not connected to."""
     assert ask(monkeypatch, host).id == "looked-up-local"
 
 

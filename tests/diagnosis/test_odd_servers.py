@@ -125,7 +125,7 @@ STRICT = faults(
 
 @STRICT
 def test_never_where_mail_could_be_lost(name: str, server: dict[str, Any], said: str) -> None:
-    """What could be a cut or another number is no oddity."""
+    """A greeting that could be cut off, or another number, is not reported as odd."""
     with broken(**server) as running:
         report = ask(running.port)
     assert report.failure is not None
@@ -206,7 +206,7 @@ def test_tls_required_on_loopback(capability: bool) -> None:
 
 
 def test_capa_left_out() -> None:
-    """With capa=False nobody asks for it."""
+    """With capa=False the check does not send CAPA."""
     with broken({"CAPA": CLOSE}) as running:
         report = ask(running.port, options={"capa": False})
     assert report.failure is None

@@ -187,7 +187,7 @@ def test_an_address_that_swallows_packets_is_a_timeout() -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
         port = listener.getsockname()[1]
-        for _ in range(4):  # fill the queue of those who wait to be taken
+        for _ in range(4):  # fill the queue of connections to accept
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.1", port))
@@ -375,7 +375,7 @@ def test_a_deep_check_has_time_for_each_message() -> None:
 
 
 def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server has heard the password by then, and may say it in its greeting."""
+    """After the login the server knows the password, and may repeat it in its greeting."""
     monkeypatch.setattr("restante.diagnosis.steps.login.RETRY", 0)
     logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
     capabilities = iter([b"+OK\r\nUSER\r\n.\r\n", b"+OK hunter22\r\nUSER\r\n.\r\n"])

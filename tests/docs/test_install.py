@@ -88,7 +88,7 @@ def test_a_second_run_empties_no_file(tmp_path: Path) -> None:
 
 
 class Site:
-    """What the page's commands make, in a folder, for a server that runs as nobody."""
+    """What the page's commands create, in a folder, for a server that runs as `nobody`."""
 
     def __init__(self, folder: Path, pop3: Path) -> None:
         self.folder, self.port, self.pop3 = folder, free_port(), pop3

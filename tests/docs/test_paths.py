@@ -18,7 +18,7 @@ NAMED = re.compile(r"`([a-z_][\w/.-]*\.(?:py|c))`")
 def test_named_files_exist(page: Path) -> None:
     """A path may begin anywhere below the root, as `protocol/server/serve.py` does."""
     if page.name == "CHANGELOG.md":
-        return  # tells of files of older versions
+        return  # names files of older versions
     missing = [
         name
         for name in NAMED.findall(page.read_text())

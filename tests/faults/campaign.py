@@ -35,7 +35,7 @@ DISKS = {
     Fault.NO_NAMES: (errno.EDQUOT, errno.ENOSPC),
     Fault.READ_ONLY: (errno.EROFS, errno.EROFS),
 }
-FEWER = 8  # unless all is tried, the disk fills at each so many-th call
+FEWER = 8  # unless all is tried, the disk fills at each call of this multiple
 
 
 class Task(msgspec.Struct):

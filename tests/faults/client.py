@@ -1,4 +1,4 @@
-"""A client of a few lines, which knows what it was told and when it was told nothing."""
+"""A client of a few lines, which knows its replies, and which replies are missing."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class History:
         return bool(fresh)
 
     def _choices(self) -> Iterator[dict[int, Change]]:
-        """Return which changes reached the disk, of those that nobody waited for."""
+        """Return which changes reached the disk, of those that were not waited for."""
         places = [place for place in range(len(self._changes)) if place not in self._lasting]
         for chosen in _some_of(places):
             yield {place: self._changes[place] for place in chosen}
@@ -229,7 +229,7 @@ class History:
 
 
 def _some_of(places: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Return all choices of a few; of many: none, all, the first so many, one, all but one."""
+    """Return all choices of a few; of many: none, all, the first ones, one, all but one."""
     if len(places) <= FEW:
         for count in range(len(places) + 1):
             yield from itertools.combinations(places, count)

@@ -153,10 +153,10 @@ class Host:
         orders, _ = await asyncio.open_connection(sock=self._doors.control.dup(), limit=2**24)
         async with self._doors.mail.serve(self._doors.lmtp, self, Passwords(), self._log):
             await self._obey_all(orders)
-        server.close()  # until here: uvloop forgets a server that nobody holds
+        server.close()  # until here: uvloop forgets a server without a reference
 
     async def deliver(self, owner: str, message: bytes) -> str:
-        """Put a message into the store that there is now, for the one who came by LMTP."""
+        """Put a message into the current store, for the LMTP server."""
         return await self._service.store.deliver(owner, message)
 
     async def acquire(self, owner: str, patience: float) -> LockedMaildrop:
@@ -196,7 +196,7 @@ class Host:
                 self._lines.seek(0)
                 self._lines.truncate()
             case "settle":
-                while self._service.connections or self._service.connections.background:  # noqa: ASYNC110  # nothing tells of it
+                while self._service.connections or self._service.connections.background:  # noqa: ASYNC110  # no event says so
                     await asyncio.sleep(0.001)
             case "deliver":
                 try:
@@ -211,7 +211,7 @@ class Host:
         """Return the log once its thread has written all that was logged before."""
         number = next(self._reports)
         self._log.info("report", number=number)
-        while f"event=report number={number}\n" not in self._lines.getvalue():  # noqa: ASYNC110  # nothing tells of it
+        while f"event=report number={number}\n" not in self._lines.getvalue():  # noqa: ASYNC110  # no event says so
             await asyncio.sleep(0.0005)
         return self._lines.getvalue()
 

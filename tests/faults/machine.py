@@ -1,7 +1,7 @@
 """Several clients, deliveries, other programs, kills and restarts, at random, against a model.
 
-Run as `python -m faults.machine BOX EXAMPLES` with the shim preloaded: so many examples are tried,
-the same each time, or with a third argument `random` others each time. Prints how much was tried.
+Run as `python -m faults.machine BOX EXAMPLES` with the shim preloaded: EXAMPLES is how many are
+tried, the same each time, or others each time with a third argument `random`. Prints their number.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class Mail(RuleBasedStateMachine):
         tried["steps"] += 1
 
     def settle(self) -> None:
-        """Wait until the server knows who is gone."""
+        """Wait until the server knows which clients are gone."""
         deadline = time.monotonic() + PATIENCE
         while (self.server.ask("look") or {})["sessions"] != len(self.talks):
             assert time.monotonic() < deadline

@@ -42,7 +42,7 @@ class Mbox:
 
     def store(self, root: Path) -> Store:
         for module in (store, maildrop):
-            vars(module)["PATIENCE"] = 1.0  # nobody holds a lock for long here
+            vars(module)["PATIENCE"] = 1.0  # no lock is held for long here
         return MboxStore(Layout(root))
 
     def fill(self, root: Path, letters: Sequence[Letter]) -> None:
@@ -57,7 +57,7 @@ class Mbox:
         if journal and 0 < len(octets) - int(journal[1]) <= int(journal[2]):
             octets, added = octets[: int(journal[1])], octets[int(journal[1]) :]
             if _MAYBE_ANOTHERS.search(added.lstrip(b"\n"), 1):
-                octets += added  # else it was promised to nobody, and will be cut
+                octets += added  # else its delivery was not confirmed, and will be cut off
         return [_message(text) for text in _FROM_LINE.split(octets)[2::2]]
 
     def stored(self, message: bytes) -> bytes:
@@ -111,7 +111,7 @@ def _flagged(text: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
-    """Open an mbox, made when it is missing, that nobody else writes to."""
+    """Open an mbox that no other program writes to; create it if it is missing."""
     while True:
         with open(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
             _lock(file)

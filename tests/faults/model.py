@@ -1,4 +1,4 @@
-"""What a maildrop holds, by all that its clients and programs were told: the whole model."""
+"""What a maildrop holds, by all replies to its clients and programs: the whole model."""
 
 from __future__ import annotations
 

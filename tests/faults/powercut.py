@@ -2,9 +2,9 @@
 
 Run as `python -m faults.powercut TASK`, a `Task` in JSON, with the shim preloaded; prints what came
 of it as JSON. A scenario runs once; each disk is then made from the journal of its calls, held
-against what the client had been told by then, and served by a server that has just started. And on
-such a disk a session and a delivery are cut off in the same way, for the power may fail once more
-while the first failure is mended.
+against the replies that the client had before that call, and served by a server that has just
+started. And on such a disk a session and a delivery are cut off in the same way, for the power may
+fail once more while the first failure is mended.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Task(msgspec.Struct):
     folder: str
     box: str = "maildir"
     scenarios: str = ""  # part of their names
-    twice: int = 0  # of so many disks, one has the power cut off again; 0 for none
+    twice: int = 0  # of this many disks, one has the power cut off again; 0 for none
     full: bool = False  # the disk has no room at the first session
 
 
@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
     disk: History  # as it was before
     journal: Sequence[Call]
-    told: Sequence[Told]  # after so many calls, from none on
+    told: Sequence[Told]  # by the number of calls, from 0 on
 
 
 class Left(NamedTuple):
@@ -70,7 +70,7 @@ class Left(NamedTuple):
 class Result:
     """What came of all the power cuts in one scenario."""
 
-    uids: dict[bytes, bytes] = field(default_factory=dict)  # by message, once they were told
+    uids: dict[bytes, bytes] = field(default_factory=dict)  # by message, once UIDL listed them
     disks: list[Left] = field(default_factory=list)  # no two are the same
     breaches: list[str] = field(default_factory=list)
 
@@ -83,7 +83,7 @@ def cut_session(
 ) -> Result:
     """Cut the power at each call of a session in the folder as it is.
 
-    `known`: the unique-ids that were told before, by message.
+    `known`: the unique-ids that were listed before, by message.
     """
     child = bench.child()
     ledger = replace(bench.ledger(scenario), uids=dict(known or {}))
@@ -134,7 +134,7 @@ def cut_delivery(bench: Bench, scenario: Delivery) -> Result:
 def _told_in_session(
     journal: Sequence[Call], ledger: Ledger, known: frozenset[bytes]
 ) -> list[Told]:
-    """Return what a client had been told after so many calls, from none on."""
+    """Return a client's replies by the number of calls, from 0 on."""
     sent = [number for number, call in enumerate(journal, 1) if call.op == "send"]
     granted = [number for number in sent if journal[number - 1].data.startswith(GRANTED)]
     removed = granted[-1] if ledger.doomed else len(journal) + 1
@@ -179,7 +179,7 @@ def _names(contents: Contents) -> str:
 
 
 def _again(bench: Bench, left: Left, known: dict[bytes, bytes]) -> Iterator[Result]:
-    """Cut the power again, while somebody looks at a disk, and while a message comes to it."""
+    """Cut the power again, during a session on a disk, and during a delivery to it."""
     bench.restore(left.contents)
     letters = [Letter(message) for message in bench.messages()]
     uids = {message: uid for message, uid in known.items() if uid in left.told.uids}

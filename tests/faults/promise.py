@@ -1,4 +1,4 @@
-"""The promise, held against what the client was told and what is on the disk.
+"""The promise, held against the client's replies and the disk.
 
 What was not marked and confirmed by QUIT is never lost; +OK to QUIT means that the removal is
 durable; a message is delivered once or the sender knows.
@@ -38,10 +38,10 @@ def hold(condition: object, text: str) -> None:
 
 @dataclass
 class Ledger:
-    """What a client asked for and was told, in a maildrop that holds these messages."""
+    """A client's commands and their replies, in a maildrop that holds these messages."""
 
     messages: Sequence[bytes]
-    uids: dict[bytes, bytes] = field(default_factory=dict)  # by message, once they were told
+    uids: dict[bytes, bytes] = field(default_factory=dict)  # by message, once UIDL listed them
     marked: set[int] = field(default_factory=set)  # numbers, in the session that is under way
     doomed: frozenset[int] = frozenset()  # numbers that were marked when QUIT was said
     answer: Answer = Answer.NONE  # to that QUIT
@@ -54,8 +54,8 @@ class Ledger:
     ) -> None:
         """Hold a session, checking each answer; it may break off at any point.
 
-        "!flag 2" is no command: then another program flags that message. "!rename 2" and the like
-        change its name, and with that its unique-id.
+        At "!flag 2", which is not a command, another program flags that message. "!rename 2" and
+        the like change its name, and with that its unique-id.
         """
         self.marked, self.logged_in = set(), False
         try:
@@ -121,7 +121,7 @@ class Ledger:
                 self.marked.clear()
 
     def _know(self, uids: Sequence[bytes], numbers: Sequence[int]) -> None:
-        """Compare unique-ids with those that were told before."""
+        """Compare unique-ids with those that were listed before."""
         for uid, number in zip(uids, numbers, strict=True):
             known = self.uids.setdefault(self.messages[number - 1], uid)
             hold(known == uid, f"message {number} has another unique-id: {known!r}, {uid!r}")
@@ -146,7 +146,7 @@ LISTINGS = ("LIST", "UIDL", "CAPA")
 def check_delivery(
     message: bytes, answers: Sequence[Answer], there: Collection[bytes], *, broken: bool
 ) -> None:
-    """Hold the promise against what the sender was told at each try. Raises BreachError.
+    """Hold the promise against the sender's reply at each try. Raises BreachError.
 
     A sender that got no answer tries again, so such a message may come twice: RFC 1047. On a disk
     that stays `broken` a delivery that failed cannot be undone, and may be there too.

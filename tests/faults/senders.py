@@ -1,4 +1,4 @@
-"""The ways on which mail comes in, as those see it who bring it."""
+"""The ways on which mail arrives, as its senders see them."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from faults.powercut import Task
 from faults.shim import Call, Fault, preloading, python
 
 LEAST = {"maildir": 100, "mbox": 500}  # disks that differ
-SOME = {"maildir": 10, "mbox": 40}  # of so many disks, one has the power cut off again
+SOME = {"maildir": 10, "mbox": 40}  # of this many disks, one has the power cut off again
 SYNC, MADE = "fsync", os.O_CREAT | os.O_WRONLY
 MOST_SECONDS = 3600  # of `make faults` on a busy machine
 

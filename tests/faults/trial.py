@@ -210,7 +210,7 @@ def _check_end(child: Child) -> None:
 
 
 def deliver(bench: Bench, child: Child, scenario: Delivery) -> Answer:
-    """Bring a message on its way, and return what the sender was told."""
+    """Send a message, and return the sender's reply."""
     if scenario.way == "lmtp":
         return by_lmtp(child.connect_lmtp(), scenario.message)
     if scenario.way == "pipe":
@@ -227,7 +227,7 @@ def _answer(report: dict[str, Any] | None) -> Answer:
 def check_delivered(
     bench: Bench, scenario: Delivery, answers: Sequence[Answer], *, broken: bool = False
 ) -> None:
-    """Hold the promise against what the sender was told at each try. Raises BreachError."""
+    """Hold the promise against the sender's reply at each try. Raises BreachError."""
     there = bench.messages()
     for letter in scenario.letters:
         before = bench.box.stored(letter.octets)

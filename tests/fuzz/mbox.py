@@ -45,7 +45,7 @@ def mbox(octets: bytes) -> None:
 
 
 def _seen(store: MboxStore, file: Path) -> Mail | None:
-    """Return all that the store shows; None where it says that this is no mbox."""
+    """Return all that the store shows; None if it says that this is not an mbox."""
     if file.exists():
         os.utime(file, (OLD_SECONDS, OLD_SECONDS))
     try:

@@ -29,7 +29,7 @@ from fuzz.target import BLIND, LONGEST
 from fuzz.targets import CORPUS, HERE, TARGETS, kept
 
 FOUND = HERE / "found"
-SECONDS_EACH = 60  # for one input; a slow machine is no find
+SECONDS_EACH = 60  # for one input; a slow machine is not a find
 JOBS = min(2, len(os.sched_getaffinity(0)))  # targets at a time
 MEGABYTES = 512  # of the whole process, fuzzer included
 FLAGS = (

@@ -27,14 +27,14 @@ LATER = OLD + 1
 RAM = Path("/dev/shm")  # where it is there: a fuzzer need not wear out a disk
 
 Seen = dict[str, tuple[int, bytes]]  # by unique-id: what LIST says, and the octets
-Files = dict[Path, bytes | None]  # None: it is no regular file
+Files = dict[Path, bytes | None]  # None: it is not a regular file
 
 
 def maildir(octets: bytes) -> None:
     """A file of sizes, then files, each field a kind, a name and its octets; "+" comes later.
 
     A store that knew the maildrop before and one that did not must see the same, whatever names
-    and base names are used again, and by links. Unique-ids stay where nobody does such things.
+    and base names are used again, and by links. Unique-ids stay without such changes.
     """
     sizes, *fields = octets.split(FIELD)[: MOST_FILES + 1]
     with tempfile.TemporaryDirectory(dir=RAM if RAM.is_dir() else None) as root:
@@ -69,7 +69,7 @@ def _signed(sizes: bytes) -> bytes:
 
 
 def _put(box: Path, made: Files, fields: Iterable[bytes], time: int = OLD) -> None:
-    """Make files: "n" and others are messages in new and in cur; "l", "d" and "p" are none.
+    """Make files: "n" and others are messages in new and in cur; "l", "d" and "p" are not.
 
     "h" is one more name of the first message.
     """

@@ -39,7 +39,7 @@ class Target:
 
 
 def cut(octets: bytes, choice: int) -> list[bytes]:
-    """Return octets in pieces: all at once for 0, else of so many octets and one more in turn."""
+    """Return octets in pieces: all at once for 0, else of this many octets and one more in turn."""
     if choice == 0 or not octets:
         return [octets]
     sizes = itertools.cycle((choice, choice % 7 + 1))

@@ -48,7 +48,7 @@ def sections(parts: Iterable[tuple[str, str]]) -> str:
 
 
 def shown(octets: bytes) -> str:
-    """Return a line of the wire: only what is no CRLF at its end or no ASCII is escaped."""
+    """Return a line of the wire; all but ASCII and the CRLF at its end is escaped."""
     line = octets.removesuffix(b"\r\n")
     text = line.decode("latin-1").encode("unicode_escape").decode()
     return text if octets.endswith(b"\r\n") else f"{text} (no CRLF)"

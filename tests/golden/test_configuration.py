@@ -88,7 +88,7 @@ def test_every_rule(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    """A missing file, a folder, and a file that is no UTF-8."""
+    """A missing file, a folder, and a file that is not UTF-8."""
     (tmp_path / "odd.toml").write_bytes(b"a = '\xff'")
     found = []
     for name in ("none.toml", ".", "odd.toml"):

@@ -86,7 +86,7 @@ def fetchmail(account: Account, home: Path, *, delete: bool) -> list[bytes]:
     """Fetchmail, told to keep its hands off.
 
     `invisible`: no Received line. `no rewrite`: no host added to addresses. `no stripcr`: line ends
-    and other CRs stay. `bad-header accept`: a first line that is no header is no error.
+    and other CRs stay. `bad-header accept`: a first line that is not a header is accepted.
     """
     file = _private(
         home / "fetchmailrc",

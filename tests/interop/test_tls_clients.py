@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote log in over both kinds of TLS, by every mechanism they know."""
+"""Other projects' programs log in over both kinds of TLS, by every mechanism they know."""
 
 from __future__ import annotations
 

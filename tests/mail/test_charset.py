@@ -1,4 +1,4 @@
-"""Charsets: each label of the WHATWG table, and what is none of them."""
+"""Charsets: each label of the WHATWG table, and other labels."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_label(label: str) -> None:
     ],
 )
 def test_no_charset(label: str) -> None:
-    """What is no charset of mail counts as no label: UTF-8, then windows-1252."""
+    """A label that does not name a charset of mail is ignored: UTF-8, then windows-1252."""
     assert charset.decode(b"+AGE- \\x41 \xc3\xa9", label) == "+AGE- \\x41 é"
     assert charset.decode(b"+AGE- \\x41 \xe9", label) == "+AGE- \\x41 é"
 

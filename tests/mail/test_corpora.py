@@ -52,7 +52,7 @@ def read_all(messages: list[bytes]) -> None:
 
 
 def mail_in(octets: bytes) -> list[bytes]:
-    """Return a message, or those of an mbox; none where the octets are no mail."""
+    """Return a message, or those of an mbox; none if the octets are not mail."""
     header = octets[: fields.split(octets[:4096]).body]
     if not any(map(_NAMED.match, header.splitlines())):
         return []

@@ -54,7 +54,7 @@ def test_parameter(value: bytes, name: str) -> None:
     ],
 )
 def test_safe(name: str, safe: str) -> None:
-    """A name leads nowhere else, hides nothing, and is no option or device."""
+    """A name leads to no other folder, hides nothing, and is neither an option nor a device."""
     assert safe_name(name) == safe
 
 

@@ -104,7 +104,7 @@ def test_summary(octets: bytes, sender: str, subject: str) -> None:
 
 
 def test_huge_header() -> None:
-    """Of a header of 5 MB the beginning is read, and the body is found behind it."""
+    """Of a header of 5 MB the beginning is read, and the body after it is found."""
     octets = b"Subject: x\r\nX: " + b"a" * 5_000_000 + b"\r\nTo: b\r\n\r\nbody"
     header = fields.split(octets)
     assert octets[header.body :] == b"body"

@@ -118,6 +118,6 @@ def test_bounds() -> None:
 
 
 def test_a_multipart_without_boundary_is_text() -> None:
-    """A message whose parts cannot be told apart is read as one text."""
+    """A message whose parts cannot be separated is read as one text."""
     found = message.read(b"Content-Type: multipart/mixed\r\n\r\nread me\r\n")
     assert [text.text.strip() for text in found.texts()] == ["read me"]

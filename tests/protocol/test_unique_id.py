@@ -15,5 +15,5 @@ def test_valid(uid: str) -> None:
 
 @pytest.mark.parametrize("uid", ["", "~" * 71, "a b", "a\x7f", "a\tb", "\xfc"])
 def test_invalid(uid: str) -> None:
-    """Other texts are no unique-ids."""
+    """Other texts are not unique-ids."""
     assert not is_valid_uid(uid)

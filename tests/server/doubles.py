@@ -79,7 +79,7 @@ class ScriptedMaildrop:
 
 
 class SlowAccounts:
-    """Accounts that let everybody in, once a gate is open."""
+    """Accounts that accept every login, once a gate is open."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()

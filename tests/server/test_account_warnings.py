@@ -1,4 +1,4 @@
-"""What an administrator is told of the accounts."""
+"""What the log reports of accounts to the administrator."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_delivery(accounts: Passwords, tmp_path: Path) -> None:
 
 
 def test_recipients_unknown(accounts: Passwords) -> None:
-    """Accounts that only verify passwords cannot say who gets mail."""
+    """Accounts that only verify passwords cannot list recipients."""
     with pytest.raises(ValueError, match="recipients"):
         Server(MemoryStore(), accounts, FREE, smtp="127.0.0.1:0").__enter__()
 
@@ -168,7 +168,7 @@ def test_settings_and_limits(accounts: Passwords) -> None:
 
 
 def test_starts_once(accounts: Passwords) -> None:
-    """A second start is an error, and a second stop is none."""
+    """A second start is an error, and a second stop succeeds."""
 
     async def program() -> None:
         server = Server(MemoryStore(), accounts, FREE)

@@ -72,7 +72,7 @@ def test_text_keeps_an_event_in_its_line() -> None:
 
 
 class Stuck(io.StringIO):
-    """A pipe that nobody reads, for a while."""
+    """A pipe that no process reads, for a while."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What nobody foresaw: the peer gets a number, the log the rest, others nothing.
+"""Unexpected errors: the peer gets a number, and the log the details.
 known-bug/exception-text.
 """
 

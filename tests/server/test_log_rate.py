@@ -26,7 +26,7 @@ class Rate:
         self.rate = LogRate(self.told.append, lambda: self.now, self.table)
 
     def lines(self, event: str, address: str, times: int, user: str = "") -> int:
-        """Return how many of so many events are written."""
+        """Return how many of this many events are written."""
         return sum(self.passes(event, address, user) for _ in range(times))
 
     def passes(self, event: str, address: str, user: str) -> bool:
@@ -40,7 +40,7 @@ def rate() -> Rate:
 
 @pytest.mark.parametrize("event", sorted(LIMITED))
 def test_flood_of_one_address(rate: Rate, event: str) -> None:
-    """One address writes so many lines a minute, and the others are counted."""
+    """Of one address, a bounded number of lines a minute is written; the rest is counted."""
     assert rate.lines(event, "192.0.2.1", 1000) == MOST_EACH
     assert rate.lines(event, "192.0.2.2", 10) == 10
     rate.now += MINUTE

@@ -1,4 +1,4 @@
-"""What the log tells of who was not let to the mail though the password was right."""
+"""The log of logins that were rejected though the password was right."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Client:
 
 
 def test_stop() -> None:
-    """All connections are stopped, and only those that do not end by then are aborted."""
+    """All connections are stopped, and only those that do not end in time are aborted."""
 
     async def stop() -> tuple[Client, Client]:
         registry = ConnectionRegistry()

@@ -1,4 +1,4 @@
-"""A disk that answers late makes those wait who asked it, and nobody else."""
+"""A slow disk delays only the sessions that use it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LATE = 0.05  # seconds
 
 
 class SlowDisk:
-    """The system's calls for files, each of which takes its time; it knows who made them."""
+    """The system's calls for files, each with a delay; records the threads that made them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.late = 0.0  # seconds

@@ -78,7 +78,7 @@ def test_a_peer_that_never_reads_does_not_hold_up_the_end() -> None:
 
 
 def test_a_peer_that_never_reads_is_no_incident_at_the_end(tmp_path: Path) -> None:
-    """What waited for him is ended first; then the transport has nobody left to tell."""
+    """First the tasks that waited for the client end; then the transport has none to notify."""
     settings = tmp_path / "restante.toml"
     settings.write_text("[timeouts]\nstop = 1\n")
     with serving_process(tmp_path, "--config", settings) as served:

@@ -64,7 +64,7 @@ class Player:
                 self.ledger.note("session", self.user, done or self.kind)
             except GoneError:
                 self.ledger.note("session", self.user, f"{self.kind}: turned away before a login")
-            except Exception as error:  # noqa: BLE001  # whatever it is, it is to be told
+            except Exception as error:  # noqa: BLE001  # any error is reported
                 self.ledger.note("problem", self.user, f"{self.kind}: {error!r}")
                 await asyncio.sleep(1)
             await asyncio.sleep(self.chance.uniform(0, 1))
@@ -143,7 +143,7 @@ async def pipeline(me: Player, talk: Talk) -> str | None:
     """Say all at once, deletion included."""
     if not await me.enter(talk):
         return IN_USE
-    if not await me.count(talk):  # who played this before was killed
+    if not await me.count(talk):  # the process that played this before was killed
         me.refill()
         return None
     name = (await talk.say("UIDL 1")).split()[2].decode()
@@ -215,7 +215,7 @@ async def silent(me: Player, talk: Talk) -> str | None:
 
 
 async def babble(me: Player, talk: Talk) -> str | None:
-    """Send what is no POP3 until the server hangs up."""
+    """Send octets other than POP3 until the server hangs up."""
     await talk.line()
     await me.linger()
     talk.send(me.chance.randbytes(3000) + b"\r\n" * 20 + b"x" * 100_000)
@@ -267,13 +267,13 @@ def prepare(crowd: Crowd, ledger: Ledger) -> None:
 
 
 async def run(crowd: Crowd, ledger: Ledger) -> None:
-    """Play until SIGTERM, or until who began this is gone."""
+    """Play until SIGTERM, or until the parent process is gone."""
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     numbers = range(crowd.first, crowd.first + crowd.clients)
     playing = [asyncio.create_task(Player(crowd, n, ledger).play()) for n in numbers]
     parent = os.getppid()
-    while not over.is_set() and os.getppid() == parent:  # nobody is left alone with the server
+    while not over.is_set() and os.getppid() == parent:  # no process outlives its parent
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(over.wait(), 1)
     for task in playing:

@@ -1,7 +1,7 @@
-"""Mail that tells its own text by its name, and the account of what became of each message.
+"""Mail whose text follows from its name, and the account of what became of each message.
 
-Who plays a client may be killed at any point. So it notes a delivery after it is done, and asks for
-a removal on paper before it says QUIT: whatever is missing on disk and was never asked for is lost.
+A process that plays clients can be killed at any point. It notes a delivery after it is done, and
+a removal before it sends QUIT: a message that is missing on disk without such a note is lost.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def messages(maildir: Path) -> Iterator[tuple[str, Path]]:
 
 
 def locked(maildirs: Iterable[Path]) -> list[str]:
-    """Return the names of the maildrops that somebody still holds."""
+    """Return the names of the maildrops that are still locked."""
     held = []
     for maildir in maildirs:
         folder = os.open(maildir, os.O_RDONLY | os.O_DIRECTORY)

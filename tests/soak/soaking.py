@@ -27,11 +27,11 @@ CONFIG = "[timeouts]\nlogin = {}\n"
 
 @dataclass
 class Soak:
-    """A server with accounts for so many clients, and what was seen of it."""
+    """A server with accounts for all clients, and what was measured of it."""
 
     served: Served
     crowds: list[Crowd]
-    before: Sample  # when nobody was there
+    before: Sample  # without clients
     begun: float = field(default_factory=time.monotonic)
     rested: list[Sample] = field(default_factory=list)  # after each wave, when all had left
 
@@ -45,7 +45,7 @@ class Soak:
         pause: float = 1,
         on_sample: Callable[[Sample], None] = lambda _: None,
     ) -> list[Sample]:
-        """Let clients in for a while, kill so many of their processes, and see them all off.
+        """Run clients for a while, kill a number of their processes, and end all the others.
 
         On a slow machine it takes longer: each kind of client comes at least once.
         """
@@ -74,7 +74,7 @@ class Soak:
         return all(any(done.startswith(kind) for done in since) for kind in KINDS)
 
     def _rest(self) -> Sample:
-        """Wait until the server has let go of all who left."""
+        """Wait until the server has closed all connections of clients that left."""
         deadline = time.monotonic() + PATIENCE
         while (sample := self.look()).descriptors > self.before.descriptors:
             assert time.monotonic() < deadline, f"descriptors are left: {sample}"
@@ -95,7 +95,7 @@ class Soak:
 
 @contextlib.contextmanager
 def soaking(folder: Path, clients: int, hold: float, patience: float) -> Iterator[Soak]:
-    """Serve so many clients' accounts while the block runs; a third of them come with TLS.
+    """Serve the accounts of clients while the block runs; a third of them use TLS.
 
     `hold` is how long they may take over what needs no time, `patience` how long the server waits
     for a login, both in seconds.
@@ -135,7 +135,7 @@ def median(samples: list[Sample]) -> float:
 
 @contextlib.contextmanager
 def _running(crowd: Crowd) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process of clients; at the end it is told to leave."""
+    """Run a process of clients; at the end it gets SIGTERM."""
     with subprocess.Popen(command(crowd)) as process:
         try:
             yield process

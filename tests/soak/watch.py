@@ -1,4 +1,4 @@
-"""What a process holds, as /proc tells it."""
+"""What a process holds, according to /proc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The threads that ask the disk: bounds, calls that hang, and what nobody waits for any more."""
+"""The threads for calls to the disk: bounds, calls that hang, and results that come too late."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_one_user() -> None:
 
 
 def test_own_threads_taken() -> None:
-    """A user whose threads hang is told so in time."""
+    """A user whose threads hang gets an error in time."""
 
     async def test(hung: Hung) -> None:
         threads = disk()
@@ -100,7 +100,7 @@ def test_all_threads_taken() -> None:
 
 
 def test_given_back() -> None:
-    """A result that nobody waits for any more is given back."""
+    """A result that no task waits for any more is released."""
 
     async def test(_: Hung) -> None:
         threads = disk()

@@ -22,7 +22,7 @@ DAY = dt.timedelta(days=1)
 
 @dataclass
 class Certified:
-    """A certificate, its key, and who signed it."""
+    """A certificate, its key, and its issuer."""
 
     certificate: x509.Certificate
     key: Key

@@ -26,9 +26,9 @@ CAPA_STLS = b"+OK\r\nTOP\r\nUIDL\r\nUSER\r\nSTLS\r\n.\r\n"
 
 @dataclass
 class Broken:
-    """A server that runs, and what it was told.
+    """A server that runs, and the lines that it received.
 
-    A reply SILENCE says nothing for ever; one that ends with CLOSE or RESET hangs up behind it.
+    A reply SILENCE says nothing for ever; after one that ends with CLOSE or RESET it hangs up.
     """
 
     replies: Mapping[str, Reply]

@@ -82,7 +82,7 @@ class Peer(asyncio.Transport):
         return self.heard[before:]
 
     def fill(self, octets: int) -> None:
-        """Read no more, with so many octets on the way."""
+        """Read no more, with this many octets on the way."""
         self.unsent = octets
         self._loop.do(self.connection.pause_writing)
 

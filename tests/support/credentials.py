@@ -1,4 +1,4 @@
-"""Meets the needs by which a client proves who it is, with passwords in a dict."""
+"""Meets the needs of authentication, with passwords in a dict."""
 
 from __future__ import annotations
 

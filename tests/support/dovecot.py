@@ -133,7 +133,7 @@ def set_up(
         (folder / part).mkdir(parents=True, exist_ok=True)
     for part in ("home", "mail"):
         os.chown(folder / part, *OWNER)
-    folder.chmod(0o755)  # its login process runs as somebody else
+    folder.chmod(0o755)  # its login process runs as another user
     found = Dovecot(folder, free_port())
     user, group, login = _accounts()
     written = (COMMON + accounts).format(
@@ -171,7 +171,7 @@ def dovecot(
 
 
 def _accounts() -> tuple[str, str, str]:
-    """Return who Dovecot runs as: its package's users where we are root, else we ourselves."""
+    """Return the users that Dovecot runs as: its package's if we are root, else our own."""
     if os.getuid() == 0:
         return "dovecot", "dovecot", "dovenull"
     name = pwd.getpwuid(os.getuid()).pw_name

@@ -1,4 +1,4 @@
-"""Replies of a server with SCRAM-SHA-256 that knows a password, and lies where it is told to."""
+"""Replies of a server with SCRAM-SHA-256 that knows a password, and lies on request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class FalseScram(dict[str, Reply]):
         self._steps: list[Callable[[str], bytes]] = []
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return the reply to a command, or to whatever is none."""
+        """Return the reply to any line, a command or not."""
         return super().get(key, default) if COMMAND.fullmatch(key) else self._answer
 
     def _begin(self, _: str) -> bytes:

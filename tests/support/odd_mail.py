@@ -1,4 +1,4 @@
-"""Fields and messages that programs of all kinds sent, or that somebody made up to do harm."""
+"""Fields and messages that programs of all kinds sent, or that attackers could send."""
 
 from __future__ import annotations
 

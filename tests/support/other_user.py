@@ -1,4 +1,4 @@
-"""Folders and the command `pop3` for another user, who may not reach this checkout."""
+"""Folders and the command `pop3` for another user, which may not reach this checkout."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def public_folder() -> Iterator[Path]:
 
 
 def command_for_nobody(folder: Path) -> Path:
-    """Return a `pop3` that nobody can run: the usual one or, in a folder, a copy of it."""
+    """Return a `pop3` that the user `nobody` can run: the usual one or, in a folder, a copy."""
     uid, gid = NOBODY
     try:
         subprocess.run([POP3, "-V"], user=uid, group=gid, extra_groups=[], check=True)

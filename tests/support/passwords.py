@@ -1,4 +1,4 @@
-"""Passwords that are quick to check: what hashes cost is no matter of most tests."""
+"""Passwords that are quick to check: most tests need no costly hashes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Passwords:
         return quick_keys(mechanism, self.known[user].encode())
 
     async def identify(self, user: str) -> Identity:
-        """Return whom a name belongs to. Raises CredentialsError."""
+        """Return the user of a name. Raises CredentialsError."""
         if user not in self.known:
             raise CredentialsError
         return Identity(user)

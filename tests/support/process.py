@@ -63,12 +63,12 @@ class Served:
         return self.process.wait(PATIENCE)
 
 
-_PORTS = range(10_000, 30_000)  # below those that the system gives to whoever asks for any
+_PORTS = range(10_000, 30_000)  # below those that the system gives for port 0
 reserved: list[socket.socket] = []  # sockets whose names stand for ports
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port on which nobody listens, and that no other test gets while this process lives.
+    """Return a free port that no other test gets while this process lives.
 
     It is reserved by a name in the kernel, for between here and the server's start another process
     could take it; and no client's end and no server on "any port" ever has a port of this range.

@@ -23,12 +23,12 @@ class Stage(Generic[T]):
         self._over = asyncio.Event()
 
     def stop(self) -> None:
-        """End the server, from another thread; to do it twice is no error."""
+        """End the server, from another thread; a second call does nothing."""
         with contextlib.suppress(RuntimeError):  # its loop has ended already
             self.loop.call_soon_threadsafe(self._over.set)
 
     async def show(self, server: T) -> None:
-        """Give this to the block, and wait until it ends or somebody stops it."""
+        """Give this to the block, and wait until it ends or is stopped."""
         self._ready.put(server)
         await self._over.wait()
 

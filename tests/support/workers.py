@@ -1,4 +1,4 @@
-"""A server with several workers, and what its log tells of them."""
+"""A server with several workers, and its log's lines about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.process import Served, serving
 
 
 class Workers:
-    """A server with workers, and what its log tells of them."""
+    """A server with workers, and its log's lines about them."""
 
     def __init__(self, served: Served, config: Path) -> None:
         self.served = served
@@ -44,7 +44,7 @@ class Workers:
         wait_until(lambda: len(self.events(event)) >= times)
 
     def wait_for_end(self) -> None:
-        """Wait until no worker runs, and see that nobody listens."""
+        """Wait until no worker runs, and check that no process listens."""
         wait_until(lambda: not any(map(runs, self.started())))
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", self.served.port), PATIENCE).close()
@@ -110,6 +110,6 @@ def runs(pid: int) -> bool:
 
 
 def log_in(client: Client, user: str, password: str = "secret") -> bytes:
-    """Say who one is, and return what the server says to that."""
+    """Log in, and return the server's reply."""
     client.say(f"USER {user}")
     return client.say(f"PASS {password}")

@@ -57,7 +57,7 @@ class Talk:
     """One session over no network: octets in, octets out.
 
     `on_need` sees each need first, and may raise Refusal in its place. `piece` makes bodies come in
-    pieces of so many octets.
+    pieces of this many octets.
     """
 
     def __init__(

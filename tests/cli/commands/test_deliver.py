@@ -176,7 +176,7 @@ def test_a_circle_is_77_and_what_the_mta_put_on_top_is_none(
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that nobody can reach: pytest's own are closed to others."""
+    """A folder that the user `nobody` can reach: pytest's own are closed to other users."""
     if os.getuid() != 0:
         pytest.skip("to be somebody else wants root")
     with public_folder() as folder:

@@ -114,7 +114,7 @@ def test_raw_list_with_a_list() -> None:
 
 
 def test_raw_command_of_a_servers_own() -> None:
-    """A command that nobody knows may have many lines for an answer."""
+    """An unknown command may have a reply of many lines."""
     with broken({"XTND": b"+OK\r\nline one\r\nline two\r\n.\r\n"}) as server:
         ran = pop3("raw", url(server.port), "XTND", "XLIST")
     assert "line two" in ran.out

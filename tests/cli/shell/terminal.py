@@ -1,4 +1,4 @@
-"""The real command in a real terminal, and a server that says what a test wants."""
+"""The real command in a real terminal, and a server that replies as a test requires."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def environment(home: Path, password: str | None = PASSWORD) -> dict[str, str]:
         "NO_COLOR": "1",
         "PYTHONUTF8": "1",
         "TZ": "UTC",
-        "PROMPT_TOOLKIT_NO_CPR": "1",  # nobody here answers where the cursor is
+        "PROMPT_TOOLKIT_NO_CPR": "1",  # this terminal does not report the cursor's position
     }
 
 

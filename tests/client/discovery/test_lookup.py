@@ -27,7 +27,7 @@ SRV = f"_pop3s._tcp.{BANK}"
 
 
 class Forged:
-    """A world in which somebody else answers for the DNS."""
+    """A world in which an attacker answers for the DNS."""
 
     def __init__(self, *, srv: str = "", mx: str = "", files: dict[str, str] | None = None) -> None:
         self._srv, self._mx, self._files = srv, mx, files or {}
@@ -143,7 +143,7 @@ def test_a_server_that_the_domain_vouches_for_needs_no_question(world: Forged, h
     ],
 )
 def test_what_is_below_a_domain(host: str, mail: str, *, below: bool) -> None:
-    """Labels count, not letters; below a public suffix nobody vouches for anybody."""
+    """Labels are compared, not letters; domains below a public suffix are unrelated."""
     assert mail_address.is_below(host, mail) is below
 
 
@@ -224,7 +224,7 @@ def test_a_person_is_asked_and_no_is_the_answer(tmp_path: Any, words: str) -> No
 
 
 def test_a_program_is_told_the_command_that_goes_on(tmp_path: Any) -> None:
-    """Without a terminal nobody is asked, and the exit code is that of the verdict."""
+    """Without a terminal there is no prompt, and the exit code is the verdict's."""
     for words in (("ls", f"ann@{BANK}"), ("show", f"ann@{BANK}", "3"), ("check", f"ann@{BANK}")):
         done = subprocess.run(
             [sys.executable, *forged(tmp_path, *words)],

@@ -1,4 +1,4 @@
-"""A refused login is told by its cause: the server's words, before its codes and its silence."""
+"""A rejected login is reported by its cause: the server's words before its codes and silence."""
 
 from __future__ import annotations
 

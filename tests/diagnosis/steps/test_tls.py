@@ -1,4 +1,4 @@
-"""What is wrong with TLS is told by its cause, and the password stays at home."""
+"""Errors of TLS are reported by their cause, and the password is not sent."""
 
 from __future__ import annotations
 

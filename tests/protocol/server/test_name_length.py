@@ -56,7 +56,7 @@ def test_long_name(mechanism: str, form: bytes, name: bytes, *, initial: bool) -
 
 @pytest.mark.parametrize("command", [b"USER %b", b"APOP %b " + b"0" * 32])
 def test_long_name_of_command(command: bytes) -> None:
-    """A name that SASLprep makes longer than 255 octets is no name of USER and APOP."""
+    """A name that SASLprep makes longer than 255 octets is rejected by USER and APOP."""
     assert talk().send(command % GROWS[:180] + b"\r\n").startswith(b"-ERR Write it as: ")
 
 

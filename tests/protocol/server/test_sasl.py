@@ -221,7 +221,7 @@ def test_scram_wrong_proof(user: str, password: str) -> None:
     "message",
     [
         b"n,,n=ann,r=",
-        b"y,,n=ann,r=abc",  # "you cannot bind": we can, so somebody took -PLUS off the list
+        b"y,,n=ann,r=abc",  # "you cannot bind": we can, so an attacker removed -PLUS
         b"p=tls-telepathy,,n=ann,r=abc",
     ],
 )
@@ -237,7 +237,7 @@ def test_a_scram_message_that_must_fail_fails(message: bytes) -> None:
         b"",
         b"n,,",
         b"n,,n=ann",
-        b"n,,m=new,n=ann,r=abc",  # a mandatory extension that nobody knows
+        b"n,,m=new,n=ann,r=abc",  # an unknown mandatory extension
         b"n,,n=a=nn,r=abc",
         b"n,,n=\xff,r=abc",
         b"n,a=\xff,n=ann,r=abc",

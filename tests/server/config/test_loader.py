@@ -160,7 +160,7 @@ format = "xml"
     ],
 )
 def test_a_mistake_is_told_with_what_would_be_right(tmp_path: Path, text: str, told: str) -> None:
-    """rfc2449-s3/response-code: the greeting's text is none that means something else."""
+    """rfc2449-s3/response-code: the greeting's text does not read as a response code."""
     found = problems(tmp_path, text)
     assert len(found) == 1
     assert told.lower() in found[0].lower()
@@ -237,7 +237,7 @@ def test_mail_comes_in_where_only_this_machine_can_reach(
     ],
 )
 def test_a_mistake_about_delivery_is_told(tmp_path: Path, line: str, told: str) -> None:
-    """Whoever can reach LMTP can deliver, so a network is not asked for by mistake."""
+    """All hosts that reach LMTP can deliver, so a network address must be confirmed."""
     (problem,) = problems(tmp_path, f"{LEAST}[delivery]\n{line}\n")
     assert problem.startswith(told)
 
@@ -276,7 +276,7 @@ def test_a_word_that_is_none_of_those_allowed_is_told_with_them(
     ],
 )
 def test_an_issuer_is_asked_by_https_alone(tmp_path: Path, key: str, url: str) -> None:
-    """Keys that came in clear may be anybody's, and so may who gets the client's secret."""
+    """Over plain HTTP an attacker could send keys, or get the client's secret."""
     (problem,) = problems(tmp_path, f'{LEAST}[tokens]\n{key} = "{url}"\n')
     assert problem.startswith(f"tokens.{key}: Expected an https URL")
 
@@ -358,7 +358,7 @@ ELSEWHERE = {
 def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
     tmp_path: Path, source: str, line: str, key: str
 ) -> None:
-    """policy/scram-keys: who prefers a mechanism for which nobody has keys fails with the right
+    """policy/scram-keys: clients that prefer a mechanism without keys would fail with the right
     password.
     """
     text = f'[mail]\nfolder = "mail"\n[accounts]\n{ELSEWHERE[source]}\n[login]\n{line}\n'

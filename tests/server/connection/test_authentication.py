@@ -205,7 +205,7 @@ def test_a_challenge_without_an_answer_is_a_failure(ending: str, counted: bool) 
 def test_a_digest_is_computed_for_unknown_names_too(
     monkeypatch: pytest.MonkeyPatch, method: AuthMethod
 ) -> None:
-    """The time of APOP and CRAM-MD5 does not tell who has an account."""
+    """The time of APOP and CRAM-MD5 does not reveal which names have an account."""
     computed: list[bytes] = []
     compare = hmac.compare_digest
 

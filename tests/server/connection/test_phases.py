@@ -72,7 +72,7 @@ class Transport(asyncio.Transport):
 
 
 class Accounts:
-    """Accounts that let everybody in, once the gate is open."""
+    """Accounts that accept every login, once the gate is open."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()

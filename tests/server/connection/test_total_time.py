@@ -77,7 +77,7 @@ def test_unread_replies() -> None:
 
 
 def test_slow_authenticator() -> None:
-    """Accounts that do not answer cost a client the rest of its time, and it is told so."""
+    """If accounts do not answer, a client gets an error at the end of its time."""
     with clocked(SETTINGS, authenticator=Silent()) as server:
         peer = server.connect()
         peer.say(b"USER ann\r\nPASS secret\r\n")

@@ -1,4 +1,4 @@
-"""Who comes in numbers keeps nobody else waiting for a hash."""
+"""An address with many logins does not delay the hashes of others."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_origins_take_turns() -> None:
 
 
 def test_turns_of_the_cancelled() -> None:
-    """A turn is lost by nobody, whenever those that wait are cancelled."""
+    """No turn is lost, whenever waiting tasks are cancelled."""
 
     async def many() -> None:
         queue = FairQueue(2)

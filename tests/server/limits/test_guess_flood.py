@@ -18,7 +18,7 @@ GUESSERS = 20
 
 
 class Hashing:
-    """The slow part of a login: it takes as long as the test wants, and counts who is at it."""
+    """The slow part of a login: the test says how long, and the calls at a time are counted."""
 
     def __init__(self) -> None:
         self.go_on = threading.Event()

@@ -1,4 +1,4 @@
-"""Who is turned away costs the others nothing, and no limit is met in silence."""
+"""Rejected connections cost other clients nothing, and each limit that is reached is logged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_address_over_its_limit() -> None:
 
 
 def test_many_turned_away() -> None:
-    """Where many are turned away they are told so, and not waited for."""
+    """If many connections are rejected, each gets an error, and none is waited for."""
     with clocked(limits=ServerLimits(connections=CountLimit(1))) as server:
         server.connect()
         peers = [server.connect() for _ in range(MOST_LINGERING + 20)]
@@ -84,7 +84,7 @@ def test_full_table_of_counters(counted: str) -> None:
 
 
 def test_event_about_a_limit() -> None:
-    """A limit is told of once a minute, with what to do and how often it was met."""
+    """A limit is logged once a minute, with what to do and how often it was reached."""
     lines = io.StringIO()
     log, writer = event_log.configure_log("text", lines)
     now = 0.0

@@ -1,4 +1,4 @@
-"""What workers share: counts, notes and turns in memory, whoever dies."""
+"""What workers share: counts, notes and turns in memory, even if a worker dies."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_guesses_are_counted_everywhere() -> None:
 
 
 def test_an_old_password_is_known_everywhere() -> None:
-    """A wrong password that failed at one worker is no guess at another."""
+    """A wrong password that failed at one worker does not count again at another."""
     everybody = SharedLimits(2, 10)
     one, other = (everybody.throttle(count_loopback=False) for _ in range(2))
     for throttle in (one, other, one):

@@ -1,4 +1,4 @@
-"""Slowing down who guesses: policy/throttle, and limits for each address and user."""
+"""Delays for guesses, policy/throttle, and limits for each address and user."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_one_old_password(guesser: Guesser, connections: int) -> None:
 
 
 def test_old_password_again_and_again(guesser: Guesser) -> None:
-    """A telephone with an old password makes nobody wait but itself."""
+    """A telephone with an old password delays only itself."""
     for number in range(20):
         guesser.all_at_once(f"old:{number}")
     assert guesser.all_at_once("right") == [0]
@@ -294,7 +294,7 @@ def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.M
 
 
 def test_too_many_guesses_are_told_so() -> None:
-    """A client that is one guess too many hears that waiting helps."""
+    """The reply to a guess too many says that the client must wait."""
     tables = Tables(places=CountLimit(0))
     throttle = Throttle(count_loopback=True, tables=tables)
     with serving(limits=ServerLimits(throttle=throttle)) as live:

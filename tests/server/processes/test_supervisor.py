@@ -51,7 +51,7 @@ PROGRAM = """
     from restante.server.app import run
 
     class Echo:
-        '''Tells each who connects which process it is.'''
+        '''Sends each client the number of its process.'''
 
         def open(self):
             print("open", flush=True)
@@ -111,9 +111,8 @@ def ended(server: Program) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_extra_listener_is_opened_once_and_serves_in_each_process(
-    tmp_path: Path, workers: int
-) -> None:
+def test_extra_listener(tmp_path: Path, workers: int) -> None:
+    """An extra listener is opened once, and serves in each process."""
     port = free_port()
     with with_extra_listener(tmp_path, port, workers) as server:
         seen: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""Several workers: one port, and nobody notices when one of them dies."""
+"""Several workers: one port, and clients of the others go on when one of them dies."""
 
 from __future__ import annotations
 

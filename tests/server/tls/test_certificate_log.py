@@ -1,4 +1,4 @@
-"""What the log tells of certificates, by a clock of its own."""
+"""The log of certificates, by a clock of its own."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from support.workers import value
 
 
 class Watched:
-    """A certificate in two profiles, on a certain day, and what the log tells of it."""
+    """A certificate in two profiles, on a certain day, and the log's lines about it."""
 
     def __init__(self, folder: Path) -> None:
         self.pair = CertificateFiles(folder / "mail.pem", folder / "mail.key")
@@ -49,7 +49,7 @@ class Watched:
         self.pair.key.write_bytes(key_of(made))
 
     def load(self) -> list[EventDict]:
-        """Load it for the first time, and return what was told."""
+        """Load it for the first time, and return what was logged."""
         log = CertificateLog(self._log, lambda: self.now)
         self._profiles = [
             Certificates([self.pair], "modern", log=log),
@@ -58,7 +58,7 @@ class Watched:
         return self._told()
 
     def look(self, later: dt.timedelta = dt.timedelta(0)) -> list[EventDict]:
-        """Look after it so much later, and return what was told."""
+        """Check it after this time, and return what was logged."""
         self.now += later
         for known in self._profiles:
             known.reload_changed()
@@ -82,7 +82,7 @@ def watched(tmp_path: Path) -> Watched:
 
 
 def problems(told: list[EventDict]) -> list[str]:
-    """Return what is wrong with dates; nothing else was told."""
+    """Return what is wrong with dates; nothing else was logged."""
     assert {event["event"] for event in told} <= {"certificate_dates"}
     assert {event["log_level"] for event in told} <= {"warning"}
     return [event["problem"] for event in told]

@@ -44,7 +44,7 @@ def shake_hands(
 
 
 def served(certificates: Certificates, name: str = "localhost") -> bytes:
-    """Return the certificate that a client gets who asks for a name."""
+    """Return the certificate that a client gets for a server name."""
     der = shake_hands(certificates, name).getpeercert(binary_form=True)
     assert der
     return ssl.DER_cert_to_PEM_cert(der).encode()

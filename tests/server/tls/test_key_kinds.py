@@ -186,7 +186,7 @@ def test_a_certificate_that_is_never_used_is_refused(tmp_path: Path) -> None:
 
 
 def records(hello: bytes, size: int) -> bytes:
-    """Return a ClientHello in records of so many octets each."""
+    """Return a ClientHello in records of this many octets each."""
     pieces = (hello[place : place + size] for place in range(0, len(hello), size))
     return b"".join(b"\x16\3\1" + len(piece).to_bytes(2) + piece for piece in pieces)
 

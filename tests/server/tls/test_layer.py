@@ -125,7 +125,7 @@ def test_no_handshake(
 def test_failed_handshake_in_the_log(live: Live, known: CertificateFiles) -> None:
     """A failed handshake has no version and no cipher in the log.
 
-    A client that does not know the issuer has agreed upon a cipher by then.
+    A client that does not know the issuer has agreed upon a cipher before it fails.
     """
     with live.connect() as client, pytest.raises(ssl.SSLCertVerificationError):
         go_over_to_tls(client, ssl.create_default_context())
@@ -262,7 +262,7 @@ def test_a_certificate_that_cannot_be_used_is_named(known: CertificateFiles, fil
 def test_bindings_are_announced_where_clients_know_ours(
     known: CertificateFiles, version: ssl.TLSVersion, *, always: bool, announced: bool
 ) -> None:
-    """Who wants tls-exporter on TLS 1.3, as mutt does, must find another way to log in."""
+    """Clients that require tls-exporter on TLS 1.3, as mutt does, need another mechanism."""
     certificates = Certificates([known])
     endpoint = ListenerPolicy(
         certificates=certificates, implicit_tls=True, announce_bindings=always

@@ -1,4 +1,4 @@
-"""Octets that are no TLS, and TLS that is broken on the way, end in TlsError and nothing else."""
+"""Octets other than TLS, and TLS that was damaged on the way, raise only TlsError."""
 
 from __future__ import annotations
 

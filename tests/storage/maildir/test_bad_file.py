@@ -21,7 +21,7 @@ BAD, OLD = "1.M1P1.host", 1_000_000_000
 
 @pytest.fixture
 def maildir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a Maildir of three messages, of which nobody can look at the first."""
+    """Return a Maildir of three messages, of which the first cannot be examined."""
     for name in ("new", "cur", "tmp"):
         (tmp_path / "ann" / name).mkdir(parents=True)
     for number in range(1, 4):
@@ -82,7 +82,7 @@ def test_bad_file_that_is_new(maildir: Path) -> None:
 
 
 def test_expiry(maildir: Path) -> None:
-    """Old mail goes, but for the message whose age nobody knows."""
+    """Old mail expires, except for the message of unknown age."""
     told: list[tuple[str, str]] = []
     store = MaildirStore(Layout(maildir), on_skipped=lambda *problem: told.append(problem))
     assert time.time() - OLD > 24 * 60 * 60

@@ -60,7 +60,7 @@ def write_half(number: int) -> object:
 def test_a_folder_that_cannot_be_synced_keeps_nothing(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever delivers is told that it failed, and will come again."""
+    """A failed delivery is an error for the sender, which will retry."""
     real = os.fsync
 
     def fsync(file: int) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong with a file is told with the file's whole path, for the log."""
+"""An error of a file has the file's whole path, for the log."""
 
 from __future__ import annotations
 

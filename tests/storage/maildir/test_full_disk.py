@@ -58,7 +58,7 @@ def test_full_disk(disk: Path) -> None:
 @pytest.mark.parametrize("missing", [("new",), ("cur",), ("new", "cur")], ids=str)
 @pytest.mark.parametrize("state", ["read-only", "no names"])
 def test_missing_folder(disk: Path, missing: tuple[str, ...], state: str) -> None:
-    """A folder that is missing, and cannot be made, holds no messages, and keeps nobody out."""
+    """A missing folder that cannot be created holds no messages, and logins succeed."""
     store = filled(disk)
     if "new" in missing:
         (disk / "ann" / "cur").rmdir()

@@ -196,7 +196,7 @@ def test_a_file_is_made_only_where_nobody_made_it_again(
 def test_what_cannot_be_removed_from_tmp_hides_nothing_else(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A delivery removes what is stale, but looks at no more than so many files."""
+    """A delivery removes stale files, and examines a bounded number of files."""
     (box.folder / "tmp/folder").mkdir()
     for number in range(20):
         box.put(f"tmp/{number}.left")

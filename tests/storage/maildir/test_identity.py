@@ -113,7 +113,7 @@ def test_names_that_change_in_mid_session_are_removed(
     confirmed = delete_first(box, rename, read=read)
     left = [name for name in box.names() if (box.folder / name).stat().st_ino == inode]
     assert not (confirmed and left)
-    assert confirmed or names[0] == NAMES[3]  # of another stem, and nobody looked at it before
+    assert confirmed or names[0] == NAMES[3]  # of another stem, and not listed before
     assert other.read_bytes() == OTHER
 
 
@@ -161,7 +161,7 @@ def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
         folders = Folders.open(root)
         undo.callback(folders.close)
         known = scan.list_messages(folders)
-        os.utime(file, (OLD, 2**32))  # of a host whose clock is ahead: it is no help
+        os.utime(file, (OLD, 2**32))  # of a host whose clock is ahead: this does not help
         for name in ("new/1.early", NAMES[3], NAMES[2]):
             os.link(file, box.folder / name)
         file.unlink()
@@ -193,7 +193,7 @@ def test_reused_name_and_inode(box: Box, by: str) -> None:
 
 @pytest.mark.parametrize("place", ["../backup", "tmp/x", "cur/.hidden"])
 def test_a_name_elsewhere_stays(box: Box, place: str) -> None:
-    """A backup made of hard links is nobody's to remove, and no reason to deny a removal."""
+    """A backup made of hard links is not removed, and does not make a removal fail."""
     file = put_with_names(box, NAMES[0])
     os.link(file, box.folder / place)
     settled(box)

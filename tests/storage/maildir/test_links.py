@@ -1,4 +1,4 @@
-"""A user who puts a link in place of the own Maildir reaches nobody else's mail."""
+"""A user that replaces the own Maildir with a link reaches no other user's mail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is no message, and what must not be followed: links, and names that are paths."""
+"""Files other than messages, and what must not be followed: links, and names that are paths."""
 
 from __future__ import annotations
 

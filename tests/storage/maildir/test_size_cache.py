@@ -172,7 +172,7 @@ def test_a_message_that_cannot_be_read_is_still_listed(
 
 
 class Ticking:
-    """A clock on which each piece of a message takes so many seconds."""
+    """A clock on which each piece of a message takes a number of seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._now = 0.0
@@ -231,7 +231,7 @@ def test_one_that_takes_too_long(box: Box, monkeypatch: pytest.MonkeyPatch) -> N
 def test_counts_that_cannot_be_kept(
     box: Box, bombs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """If no count can be kept, the sizes of files serve, rather than nobody logs in."""
+    """If sizes cannot be cached, the sizes of files are used, so that users can log in."""
     box.cache.mkdir()
     monkeypatch.setattr(size_cache, "clock", Ticking(5.0))
     sizes = box.sizes()

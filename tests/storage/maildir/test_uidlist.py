@@ -1,4 +1,4 @@
-"""Unique-ids that another server gave stay for those who move from it: rfc1939-s7/unique-id,
+"""Unique-ids of another server stay after a migration: rfc1939-s7/unique-id,
 rfc1939-s7/unique-id-not-reused.
 """
 

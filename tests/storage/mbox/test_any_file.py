@@ -24,7 +24,7 @@ files = pieces.map(b"".join)
 
 
 def seen(box: Box, store: MboxStore) -> list[tuple[str, int, bytes]] | None:
-    """Return what a store shows; None where the file is no mbox."""
+    """Return what a store shows; None if the file is not an mbox."""
     box.store = store
     try:
         uids, sizes, texts = box.uids(), box.sizes(), box.texts()

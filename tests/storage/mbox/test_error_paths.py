@@ -1,4 +1,4 @@
-"""What goes wrong with an mbox is told with its whole path, for the log."""
+"""An error of an mbox has its whole path, for the log."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def killed_in_removals(box: Box) -> Iterator[int]:
 
 
 def test_kill_at_any_call_of_a_removal_in_place(box: Box) -> None:
-    """Whoever locks the mbox next finishes it: each marked message is there or gone."""
+    """The next process with the lock finishes a removal: each marked message is there or gone."""
     found = []
     for _ in killed_in_removals(box):
         found.append(another(box).texts())

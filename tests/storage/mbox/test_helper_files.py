@@ -1,4 +1,4 @@
-"""Files that others made beside an mbox, in a spool that everybody may write to. C4, C5, C6."""
+"""Files of other users beside an mbox, in a spool that all users may write to."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_own_file(box: Box, name: str, make: Callable[[Path], None]) -> None:
 
 @pytest.mark.parametrize("make", [make_folder, make_full_folder, make_pipe, make_link])
 def test_dotlock_that_is_no_file(box: Box, make: Callable[[Path], None]) -> None:
-    """What is no file is a lock for five minutes, and then no longer."""
+    """A lock other than a regular file holds for five minutes."""
     box.write(ONE)
     make(box.root / "ann.lock")
     with pytest.raises(StoreError, match="another program"):
@@ -154,7 +154,7 @@ def test_dotlock_of_the_future(box: Box) -> None:
 @pytest.mark.parametrize("mode", [0o644, 0o640])
 @as_root
 def test_strangers_journal(spool: Box, mode: int, problems: list[str]) -> None:
-    """A journal cuts mail off only where nobody else can have written it."""
+    """A journal cuts mail off only if no other user can have written it."""
     before = spool.file.read_bytes()
     journal = spool.root / ".ann.restante.journal"
     lines = FROM + b"X-Restante-Mbox: 1.2.3\n"
@@ -207,7 +207,7 @@ def test_cut_is_reported(box: Box) -> None:
 
 @as_root
 def test_strangers_session_lock(spool: Box) -> None:
-    """A stranger who holds our lock's file keeps nobody out; a session still does."""
+    """A stranger that locks our lock file keeps no session out; another session does."""
     lock = spool.root / ".ann.restante"
     with lock.open("w") as theirs:
         os.chown(lock, STRANGER, STRANGER)
@@ -259,7 +259,7 @@ def as_user(user: int) -> Iterator[None]:
 
 @pytest.mark.parametrize(("mode", "told"), [(0o777, True), (0o1777, False), (0o775, False)])
 def test_folder_open_to_all(box: Box, problems: list[str], mode: int, told: bool) -> None:
-    """A folder in which everybody may take mboxes away is reported once."""
+    """A folder in which all users may remove mboxes is reported once."""
     box.write(ONE)
     box.root.chmod(mode)
     box.store = MboxStore(Layout(box.root), lambda _, problem: problems.append(problem))

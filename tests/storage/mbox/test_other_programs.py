@@ -1,4 +1,4 @@
-"""Programs that nobody here wrote, on an mbox that was written here, and the other way round."""
+"""Other projects' programs on an mbox of Restante's, and the other way round."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_dovecot_reads_on_after_messages_were_removed_here(
 
 
 def test_what_procmail_delivers_is_read(box: Box, folder: Path) -> None:
-    """It quotes as mboxo has it, so that ">From" cannot be told from "From"."""
+    """It quotes as mboxo does, so that ">From" and "From" become the same."""
     run(
         need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "/dev/null",
         folder=folder, stdin=LETTERS[0],

@@ -37,7 +37,7 @@ def test_kill_during_removal(box: Box) -> None:
     box.file.write_bytes(old)
     for _ in killed_at_each_call(lambda: another(box).remove(0, 2)):
         found.append(box.file.read_bytes())
-        another(box).uids()  # locks and pieces that were left hinder nobody
+        another(box).uids()  # remaining locks and pieces harm no session
         assert box.beside() == []
         box.file.write_bytes(old)
     assert set(found) == {old, new}

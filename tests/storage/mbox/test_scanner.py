@@ -1,4 +1,4 @@
-"""What is a message in an mbox, whoever wrote it."""
+"""What is a message in an mbox, whichever program wrote it."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_quotes_are_taken_off_where_lines_were_quoted(box: Box) -> None:
 
 
 def test_quotes_stay_where_somebody_quotes_nothing(box: Box) -> None:
-    """As mboxcl2 has it: a line that begins with "From " shows that nobody quoted."""
+    """As in mboxcl2: a line that begins with "From " shows that nothing was quoted."""
     text = letter(1, b">From a\nFrom b\n>>From c\n")
     box.write(text)
     assert box.texts() == [text]
@@ -135,7 +135,7 @@ def test_a_false_content_length_is_not_believed(box: Box, octets: int) -> None:
 
 
 def test_a_content_length_hides_no_mail_that_came_later(box: Box) -> None:
-    """Whoever sends one can guess how long the next letter will be."""
+    """A sender can guess the length of the next message."""
     false = with_length(len(BODY), b"a\n")
     box.write(false)
     known = box.uids()
