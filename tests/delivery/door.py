@@ -129,7 +129,10 @@ def listening(
     patience = options.pop("patience", PATIENCE)
     settings = DeliverySection(lmtp=str(file), smtp="127.0.0.1:0", **options)
     listener = DeliveryListener(
-        settings=settings, recipients=lambda _: names, patience=patience, stop_patience=PATIENCE
+        settings=settings,
+        recipients=lambda _store, _accounts: names,
+        patience=patience,
+        stop_patience=PATIENCE,
     )
     used = store or Delivered()
     odd: list[object] = []

@@ -19,7 +19,7 @@ from support.process import free_port
 
 def listener(place: Path | str, **options: object) -> DeliveryListener:
     settings = DeliverySection(lmtp=str(place), **options)  # type: ignore[arg-type]
-    return DeliveryListener(settings=settings, recipients=lambda _: Known())
+    return DeliveryListener(settings=settings, recipients=lambda _store, _accounts: Known())
 
 
 def test_a_unix_socket_is_for_its_owner_and_its_group(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_when_the_second_place_fails_the_first_is_given_up(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         settings = DeliverySection(lmtp=str(tmp_path / "lmtp"), smtp=f"127.0.0.1:{port}")
-        door = DeliveryListener(settings=settings, recipients=lambda _: Known())
+        door = DeliveryListener(settings=settings, recipients=lambda _store, _accounts: Known())
         with pytest.raises(DeliveryListenError):
             door.open()
     assert not (tmp_path / "lmtp").exists()

@@ -10,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from restante.auth.interfaces import UnavailableError
-from restante.delivery.recipients import FolderRecipients, candidate_addresses, find
+from restante.delivery.recipients import StoreRecipients, candidate_addresses, find
+from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout
+
+
+def of_folder(folder: Path) -> StoreRecipients:
+    """Return the recipients with a maildrop in a folder."""
+    return StoreRecipients(MaildirStore(Layout(folder)))
 
 
 class Known:
@@ -62,7 +68,7 @@ def test_without_a_delimiter_there_are_no_extensions() -> None:
 def test_a_name_that_no_folder_may_have_is_nobody(tmp_path: Path, name: str) -> None:
     (tmp_path / "ann/new").mkdir(parents=True)
     (tmp_path / "mail/new").mkdir(parents=True)
-    recipients = FolderRecipients(Layout(tmp_path / "mail"))
+    recipients = of_folder(tmp_path / "mail")
     assert asyncio.run(recipients.owner(name)) is None
 
 
@@ -71,7 +77,7 @@ def test_maildrop_owner_gets_mail(tmp_path: Path) -> None:
     (tmp_path / "ann/new").mkdir(parents=True)
     (tmp_path / "lost+found").mkdir()
     (tmp_path / "carl").touch()  # an mbox
-    recipients = FolderRecipients(Layout(tmp_path))
+    recipients = of_folder(tmp_path)
     assert asyncio.run(recipients.owner("ann")) == "ann"
     assert asyncio.run(recipients.owner("bob")) is None
     assert asyncio.run(recipients.owner("carl")) == "carl"
@@ -84,9 +90,9 @@ def test_mail_waits_for_a_disk(tmp_path: Path, found: list[str]) -> None:
     for name in found:
         (tmp_path / name).mkdir()
     with pytest.raises(UnavailableError, match="its disk is mounted"):
-        asyncio.run(FolderRecipients(Layout(tmp_path)).owner("ann"))
+        asyncio.run(of_folder(tmp_path).owner("ann"))
     with pytest.raises(UnavailableError):
-        asyncio.run(FolderRecipients(Layout(tmp_path / "gone")).owner("ann"))
+        asyncio.run(of_folder(tmp_path / "gone").owner("ann"))
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ELOOP])
@@ -101,10 +107,10 @@ def test_folder_that_cannot_be_read(
 
     monkeypatch.setattr(Path, "stat", fail)
     with pytest.raises(UnavailableError):
-        asyncio.run(FolderRecipients(Layout(tmp_path)).owner("ann"))
+        asyncio.run(of_folder(tmp_path).owner("ann"))
 
 
 def test_name_that_is_too_long_for_a_folder(tmp_path: Path) -> None:
     """No folder can have such a name, so no recipient has it."""
     (tmp_path / "ann/new").mkdir(parents=True)
-    assert asyncio.run(FolderRecipients(Layout(tmp_path)).owner("x" * 300)) is None
+    assert asyncio.run(of_folder(tmp_path).owner("x" * 300)) is None

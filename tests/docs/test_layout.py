@@ -82,6 +82,7 @@ ELSEWHERE = {
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",
     "storage/disk_latency.py": "server/test_slow_disk.py",
+    "storage/existence.py": "delivery/test_recipients.py",
     "storage/fs.py": "storage/maildir/test_safety.py",
     "storage/maildir": "storage/maildir/test_contract.py",
     "storage/mbox": "storage/mbox/test_contract.py",

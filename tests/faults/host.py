@@ -60,7 +60,8 @@ class Child:
         listener.listen()
         self._door = Path(tempfile.mkdtemp()) / "lmtp"
         mail = DeliveryListener(
-            settings=DeliverySection(lmtp=str(self._door)), recipients=lambda _: Known(OWNER)
+            settings=DeliverySection(lmtp=str(self._door)),
+            recipients=lambda _store, _accounts: Known(OWNER),
         )
         doors = mail.open()
         self._control, theirs = socket.socketpair()

@@ -11,12 +11,12 @@ import pytest
 
 from restante.delivery import listener as delivery_listener
 from restante.delivery.listener import DeliveryListener
-from restante.delivery.recipients import FolderRecipients
+from restante.delivery.recipients import StoreRecipients
 from restante.server import listener
 from restante.server.addresses import ListenAddress
 from restante.server.config.schema import DeliverySection
 from restante.server.listener import open_sockets
-from restante.storage.paths import Layout
+from restante.storage.memory import MemoryStore
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells it on Linux")
 
@@ -49,7 +49,7 @@ def test_delivery(tmp_path: Path) -> None:
     """The queue of SMTP has 128 places."""
     made = DeliveryListener(
         settings=DeliverySection(smtp="127.0.0.1:0"),
-        recipients=lambda _: FolderRecipients(Layout(tmp_path)),
+        recipients=lambda _store, _accounts: StoreRecipients(MemoryStore()),
     )
     (opened,) = made.open()
     with opened:

@@ -17,6 +17,7 @@ from restante.delivery.deliverer import AT_ONCE
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
+    Knows,
     LockedMaildrop,
     MessageGoneError,
     Store,
@@ -295,3 +296,16 @@ def test_deliveries_at_once(store: Store) -> None:
             return set((await everything(store)).values())
 
     assert run(test) == {b"%d\n" % number for number in range(many)}
+
+
+def test_owners_who_have_a_maildrop(store: Store) -> None:
+    """A store that knows its maildrops has those with mail, and creates none by the question."""
+    if not isinstance(store, Knows):
+        pytest.skip("this store does not say which maildrops exist")
+
+    async def test() -> list[bool]:
+        async with open_store(store):
+            await store.deliver("ann", LETTER)
+            return [await store.has(owner) for owner in ("ann", "eve", "eve", "", "x" * 300)]
+
+    assert run(test) == [True, False, False, False, False]

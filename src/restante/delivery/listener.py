@@ -42,10 +42,10 @@ class DeliveryListenError(ListenError):
 
 @dataclass(kw_only=True)
 class DeliveryListener:
-    """Listens for mail beside POP3; `recipients` turns the accounts into a lookup of recipients."""
+    """Listens for mail beside POP3; `recipients` makes a lookup of recipients."""
 
     settings: DeliverySection
-    recipients: Callable[[Authenticator], Recipients]
+    recipients: Callable[[Store, Authenticator], Recipients]
     unknown_hint: str = ""  # follows the reply about an unknown recipient
     patience: float = PATIENCE  # seconds
     stop_patience: float = STOP_PATIENCE  # seconds
@@ -73,7 +73,7 @@ class DeliveryListener:
         log: FilteringBoundLogger,
     ) -> AsyncIterator[None]:
         """Accept mail at these sockets while the block runs; then finish deliveries under way."""
-        sessions = self._sessions(store, self.recipients(accounts), log)
+        sessions = self._sessions(store, self.recipients(store, accounts), log)
         dialects = [Dialect.LMTP] * bool(self.settings.lmtp) + [Dialect.SMTP]
         servers: list[asyncio.Server] = []
         try:

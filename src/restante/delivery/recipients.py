@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import functools
-import os
 import re
-import stat
 from typing import TYPE_CHECKING, Protocol
 
 from restante.auth.interfaces import (
@@ -16,15 +12,13 @@ from restante.auth.interfaces import (
     UncertainError,
 )
 from restante.auth.usernames import candidate_names, saslprep_or_same
-from restante.storage.disk_threads import DISK
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from restante.auth.interfaces import AccountDirectory
-    from restante.storage.paths import Layout
+    from restante.storage.interfaces import Knows
 
 _QUOTED = re.compile(r"\\(.)")
 
@@ -65,51 +59,18 @@ class AccountRecipients:
             return None
 
 
-class FolderRecipients:
+class StoreRecipients:
     """Recipients with an existing maildrop, for sources without a list of names, such as PAM."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
+    def __init__(self, store: Knows) -> None:
+        self._store = store
 
     async def owner(self, name: str) -> str | None:
-        """Return the name itself. A folder without `new`, such as lost+found, is not a maildrop.
-
-        Raises UnavailableError: folders cannot be read, or the mail folder is empty, so its disk
-        may not be mounted.
-        """
+        """Return the name itself. Raises UnavailableError: the store cannot be asked now."""
         try:
-            place = self._layout.folder(name)
-        except StoreError:
-            return None
-        try:
-            return await DISK.run(str(place), functools.partial(self._owner, name, place))
+            return name if await self._store.has(name) else None
         except StoreError as error:
             raise UnavailableError(str(error)) from error
-
-    def _owner(self, name: str, place: Path) -> str | None:
-        root = self._layout.root
-        try:
-            if _is_maildrop(place):
-                return name
-            with os.scandir(root) as entries:
-                empty = all(entry.name == "lost+found" for entry in entries)
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                return None
-            raise UnavailableError(f"{error.filename or place}: {error.strerror}") from error
-        if empty:
-            raise UnavailableError(
-                f"{root}: it contains no maildrop; check that its disk is mounted"
-            )
-        return None
-
-
-def _is_maildrop(place: Path) -> bool:
-    """Return whether an mbox or a Maildir exists. Raises OSError: the folder cannot be read."""
-    try:
-        return stat.S_ISREG(place.stat().st_mode) or stat.S_ISDIR((place / "new").stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 async def find(recipients: Recipients, address: str, delimiter: str) -> str | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.recipients import Recipients
     from restante.server.config.schema import Config
-    from restante.storage.interfaces import Store
+    from restante.storage.interfaces import Knows, Store
     from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
 
 HINTS: Mapping[type[BaseException | None], str] = {
@@ -143,21 +143,22 @@ def build_deliverer(config: Config, log: FilteringBoundLogger) -> Deliverer:
     from restante.delivery.deliverer import Deliverer
 
     check_recipients(config)
+    store = build_store(config, log)
     return Deliverer(
-        store=build_store(config, log),
-        recipients=build_recipients(config, build_accounts(config, log)),
+        store=store,
+        recipients=build_recipients(config, store, build_accounts(config, log)),
         log=log,
         delimiter=config.delivery.recipient_delimiter,
     )
 
 
-def build_recipients(config: Config, accounts: Authenticator) -> Recipients:
+def build_recipients(config: Config, store: Store, accounts: Authenticator) -> Recipients:
     """Return the users that may get mail."""
-    from restante.delivery.recipients import AccountRecipients, FolderRecipients
+    from restante.delivery.recipients import AccountRecipients, StoreRecipients
 
     kind = config.delivery.recipients
     if kind == "folders" or (kind == "auto" and config.accounts.pam):
-        return FolderRecipients(build_layout(config))
+        return StoreRecipients(cast("Knows", store))
     return AccountRecipients(cast("AccountDirectory", accounts))
 
 

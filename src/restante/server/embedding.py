@@ -183,7 +183,7 @@ class Server:
         known = recipients
         listener = DeliveryListener(
             settings=DeliverySection(lmtp=self.lmtp, smtp=self.smtp),
-            recipients=lambda _: known,
+            recipients=lambda _store, _accounts: known,
             stop_patience=self.stop_timeout,
         )
         stack.callback(listener.close)

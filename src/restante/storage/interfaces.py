@@ -165,6 +165,18 @@ class Expires(Protocol):
 
 
 @runtime_checkable
+class Knows(Protocol):
+    """A store that knows which maildrops exist, for accounts that cannot be listed, such as PAM."""
+
+    async def has(self, owner: str) -> bool:
+        """Return whether `owner` has a maildrop. None is created.
+
+        Raises StoreError: this cannot be found out now, and mail for the name must wait. The same
+        applies if there is no maildrop at all, since a disk may not be mounted.
+        """
+
+
+@runtime_checkable
 class Lives(Protocol):
     """A store that opens before it is used, and closes, such as one with connections to a database.
 

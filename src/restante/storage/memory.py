@@ -37,6 +37,10 @@ class MemoryStore:
         self._box(owner).messages[uid] = message
         return uid
 
+    async def has(self, owner: str) -> bool:
+        """Return whether a user ever had mail, or a session."""
+        return owner in self._boxes
+
     def _box(self, owner: str) -> _Box:
         return self._boxes.setdefault(owner, _Box())
 

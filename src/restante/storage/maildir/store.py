@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
+from restante.storage.existence import has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, open_dir_beneath, open_existing
 from restante.storage.interfaces import BusyError
 from restante.storage.maildir import delivery, expiry
@@ -89,6 +90,10 @@ class MaildirStore:
         """Put a message into new/ and return its unique-id. Raises StoreError."""
         folder = self._layout.folder(owner)
         return await DISK.run(str(folder), functools.partial(self._deliver, owner, folder, message))
+
+    async def has(self, owner: str) -> bool:
+        """Return whether a user has a maildrop. Raises StoreError."""
+        return await has_maildrop(self._layout, owner)
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
         """Remove the messages that arrived at least this many days ago, and return them.

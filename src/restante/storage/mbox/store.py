@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.disk_latency import DiskLatency
 from restante.storage.disk_threads import DISK
+from restante.storage.existence import has_maildrop
 from restante.storage.fs import as_store_error, close_quietly, is_missing
 from restante.storage.interfaces import BusyError, LockedError, StoreError
 from restante.storage.mbox import delivery, expiry, scanner
@@ -91,6 +92,10 @@ class MboxStore:
                 if time.monotonic() >= deadline:
                     raise StoreError("another program holds the mbox") from None
             await asyncio.sleep(PAUSE)
+
+    async def has(self, owner: str) -> bool:
+        """Return whether a user has a maildrop. Raises StoreError."""
+        return await has_maildrop(self._layout, owner)
 
     async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
         """Remove the messages that arrived at least this many days ago, and return them.
