@@ -36,25 +36,25 @@ class SnapshotCache(Generic[S]):
     def __init__(self, most: int = MOST_MESSAGES) -> None:
         self._most = most
         self._lock = threading.Lock()  # maildrops are listed in threads
-        self._known: OrderedDict[str, S] = OrderedDict()
+        self._snapshots: OrderedDict[str, S] = OrderedDict()
         self._messages = 0
 
     def get(self, owner: str) -> S | None:
         """Return what was kept of an owner's maildrop. It may be out of date: compare stamps."""
         with self._lock:
-            snapshot = self._known.get(owner)
+            snapshot = self._snapshots.get(owner)
             if snapshot is not None:
-                self._known.move_to_end(owner)
+                self._snapshots.move_to_end(owner)
             return snapshot
 
     def keep(self, owner: str, snapshot: S) -> None:
         """Keep a snapshot."""
         with self._lock:
             self._forget(owner)
-            self._known[owner] = snapshot
+            self._snapshots[owner] = snapshot
             self._messages += len(snapshot.entries) + 1
-            while self._messages > self._most and self._known:
-                self._forget(next(iter(self._known)))
+            while self._messages > self._most and self._snapshots:
+                self._forget(next(iter(self._snapshots)))
 
     def forget(self, owner: str) -> None:
         """Forget what was kept of an owner's maildrop."""
@@ -62,6 +62,6 @@ class SnapshotCache(Generic[S]):
             self._forget(owner)
 
     def _forget(self, owner: str) -> None:
-        snapshot = self._known.pop(owner, None)
+        snapshot = self._snapshots.pop(owner, None)
         if snapshot is not None:
             self._messages -= len(snapshot.entries) + 1

@@ -82,8 +82,8 @@ def remove(held: LockedMaildir, due: list[Expired], maildrop: Path) -> list[Expi
     except OSError as error:
         failed = failed or error
     if failed is not None:
-        told = store_error("old mail cannot be removed", failed, maildrop)
-        raise PartlyExpiredError(told.text, removed, path=told.path) from failed
+        summary = store_error("old mail cannot be removed", failed, maildrop)
+        raise PartlyExpiredError(summary.text, removed, path=summary.path) from failed
     return removed
 
 

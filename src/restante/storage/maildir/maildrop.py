@@ -25,7 +25,7 @@ from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, may_be_message
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
-from restante.storage.maildir.scan import CUR, MOST_LOOKS, NEW, inodes_agree, relocate
+from restante.storage.maildir.scan import CUR, MAX_SCANS, NEW, inodes_agree, relocate
 from restante.storage.snapshot_cache import CLOCK_GRANULARITY
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ class MaildirMaildrop:
         self,
         held: LockedMaildir,
         snapshot: MaildirSnapshot,
-        pace: DiskLatency,
+        latency: DiskLatency,
         begun: int,
-        learn: Callable[[MaildirSnapshot], object],
+        on_change: Callable[[MaildirSnapshot], object],
     ) -> None:
-        """`begun`: when the session began, before its look, in nanoseconds since 1970.
+        """`begun`: when the session began, before it read the folders, in nanoseconds since 1970.
 
-        `learn` is called with what is left after a removal.
+        `on_change` is called with what is left after a removal.
         """
         self._held = held
         self._snapshot = snapshot
@@ -63,8 +63,8 @@ class MaildirMaildrop:
         lately = begun - snapshot.begun < CLOCK_GRANULARITY
         self._evidence = Evidence(begun, snapshot.prints if lately else {})
         self._folder = snapshot.folder
-        self._pace = pace
-        self._learn = learn
+        self._latency = latency
+        self._on_change = on_change
         self.contents = snapshot.contents
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
@@ -72,7 +72,7 @@ class MaildirMaildrop:
 
         Raises MessageGoneError, StoreError.
         """
-        if self._pace.is_fast:
+        if self._latency.is_fast:
             try:
                 return self._open(index, lines)
             except (FileNotFoundError, BlockingIOError):
@@ -138,8 +138,9 @@ class MaildirMaildrop:
             os.close(file)
             raise
         finally:
-            if wait or time.monotonic() - begun > self._pace.long:  # nothing new, if it was quick
-                self._pace.note(begun)
+            # A quick answer without a thread says nothing new.
+            if wait or time.monotonic() - begun > self._latency.long:
+                self._latency.note(begun)
         if stored is None:
             return FileChunks(file, octets, f"{self._folder}/{entry.path}", self._folder)
         os.close(file)
@@ -183,13 +184,13 @@ class MaildirMaildrop:
             finally:
                 change.write(self._held.root)
         # a file that comes later may have the name and the inode number of one that is gone
-        self._learn(self._snapshot.without(set(indexes) - failed.keys()))
+        self._on_change(self._snapshot.without(set(indexes) - failed.keys()))
         with as_store_error("a removal may not last", self._folder):
             self._held.folders.sync()
         if failed:
             why = next(iter(failed.values()))
-            told = store_error("some messages could not be removed", why, self._folder)
-            raise PartialRemovalError(told.text, sorted(failed), path=told.path) from why
+            summary = store_error("some messages could not be removed", why, self._folder)
+            raise PartialRemovalError(summary.text, sorted(failed), path=summary.path) from why
 
     def _unlink_all(self, indexes: set[int], change: Change) -> dict[int, OSError]:
         """Remove messages' files, and return which may still be there, and why.
@@ -199,11 +200,11 @@ class MaildirMaildrop:
         """
         failed: dict[int, OSError] = {}
         if not self._is_unchanged():
-            indexes = indexes - self._look_again(indexes, failed)
+            indexes = indexes - self._find_missing(indexes, failed)
         if not self._snapshot.plain:
             failed |= keep_unique_ids(self._entries, indexes, self._held.folders)
             indexes = indexes - failed.keys()
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_SCANS):
             wanted = {index: self._entries[index] for index in sorted(indexes)}
             problems = unlink_all(wanted, self._held.folders, self._evidence, change)
             missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
@@ -212,7 +213,7 @@ class MaildirMaildrop:
             if not indexes:
                 return failed
             try:
-                indexes = indexes - self._look_again(indexes, failed)
+                indexes = indexes - self._find_missing(indexes, failed)
             except OSError as error:
                 return failed | dict.fromkeys(indexes, error)
         return failed | {i: problems[i] for i in indexes}
@@ -222,8 +223,8 @@ class MaildirMaildrop:
         folders, snapshot = self._held.folders, self._snapshot
         return snapshot.trusted and snapshot.stamp.matches(folders[NEW], folders[CUR])
 
-    def _look_again(self, indexes: set[int], failed: dict[int, OSError]) -> frozenset[int]:
-        """Learn the names that messages have now; return those without a file. Raises OSError.
+    def _find_missing(self, indexes: set[int], failed: dict[int, OSError]) -> frozenset[int]:
+        """Read the names that messages have now; return those without a file. Raises OSError.
 
         Where a strange file has a message's base name, clients would see the message again.
         """

@@ -179,8 +179,8 @@ def _changes(
     missing: Mapping[str, int] = {}
     if len(here) - len(fresh) != len(known):
         missing = {name: inode for name, inode in known.items() if here.get(name) != inode}
-    looked = ((name, here[name], _status(name, folder)) for name in fresh)
-    return [(name, inode, status) for name, inode, status in looked if status], missing
+    examined = ((name, here[name], _status(name, folder)) for name in fresh)
+    return [(name, inode, status) for name, inode, status in examined if status], missing
 
 
 def _order(entry: MaildirEntry) -> str:

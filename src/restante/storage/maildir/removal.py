@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.fs import close_quietly
 from restante.storage.maildir.identity import Verdict
-from restante.storage.maildir.scan import MOST_LOOKS, list_names
+from restante.storage.maildir.scan import MAX_SCANS, list_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -103,7 +103,7 @@ def _unlink_others(linked: list[Linked], folders: Folders) -> dict[int, OSError]
     try:
         failed: dict[int, OSError] = {}
         left = list(linked)
-        for _ in range(MOST_LOOKS):
+        for _ in range(MAX_SCANS):
             left = _unlink_once(left, folders, failed)
             if not left:
                 break

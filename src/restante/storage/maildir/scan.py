@@ -16,7 +16,7 @@ from restante.storage.maildir.identity import may_be_message
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-MOST_LOOKS = 5  # at folders that change while we look
+MAX_SCANS = 5  # of folders that change meanwhile
 
 NEW, CUR = 0, 1  # places in Folders
 NAMES = ("new", "cur")
@@ -137,7 +137,7 @@ def list_names(folders: Folders) -> list[MaildirEntry]:
     only when nothing changed meanwhile.
     """
     entries: list[MaildirEntry] = []
-    for _ in range(MOST_LOOKS):
+    for _ in range(MAX_SCANS):
         before = folders.changed_at()
         entries = list(list_entries(folders))
         if folders.changed_at() == before:

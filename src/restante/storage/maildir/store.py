@@ -57,12 +57,12 @@ class MaildirStore:
         self._others = unique_ids
         self._list_file = unique_ids.list_file if unique_ids else None
         self._snapshots: SnapshotCache[MaildirSnapshot] = SnapshotCache()
-        self._pace = latency or DiskLatency()
+        self._latency = latency or DiskLatency()
 
     def open_cached(self, owner: str) -> MaildirMaildrop | None:
         """Lock and open a Maildir of which nothing has changed; None where that might take time."""
         known = self._snapshots.get(owner)
-        if known is None or not known.trusted or not self._pace.is_fast:
+        if known is None or not known.trusted or not self._latency.is_fast:
             return None
         begun = time.monotonic()
         try:
@@ -70,7 +70,7 @@ class MaildirStore:
         except OSError:
             return None  # the full path reports the error
         finally:
-            self._pace.note(begun)
+            self._latency.note(begun)
 
     async def acquire(self, owner: str, patience: float) -> MaildirMaildrop:
         """Lock and open a user's Maildir. Raises BusyError, StoreError."""
@@ -133,7 +133,7 @@ class MaildirStore:
             begun = time.monotonic()
             root = self._open_or_make(owner, folder)
             held = LockedMaildir.take(self._opening(str(folder)), root)
-            self._pace.note(begun)
+            self._latency.note(begun)
             if held is None:
                 return None
             now = time.time_ns()
@@ -143,10 +143,12 @@ class MaildirStore:
             except BaseException:
                 held.release()
                 raise
-            self._learn(owner, snapshot)
-            return MaildirMaildrop(held, snapshot, self._pace, now, partial(self._learn, owner))
+            self._cache_snapshot(owner, snapshot)
+            return MaildirMaildrop(
+                held, snapshot, self._latency, now, partial(self._cache_snapshot, owner)
+            )
 
-    def _learn(self, owner: str, snapshot: MaildirSnapshot) -> None:
+    def _cache_snapshot(self, owner: str, snapshot: MaildirSnapshot) -> None:
         """Keep what is known of an owner's Maildir, unless sizes must be counted again."""
         if snapshot.exact:
             self._snapshots.keep(owner, snapshot)
@@ -164,7 +166,9 @@ class MaildirStore:
             held.release()
             raise
         if stamp == known.stamp:
-            return MaildirMaildrop(held, known, self._pace, now, partial(self._learn, owner))
+            return MaildirMaildrop(
+                held, known, self._latency, now, partial(self._cache_snapshot, owner)
+            )
         held.release()
         return None
 

@@ -47,7 +47,7 @@ class MboxMaildrop:
         file: int | None,
         snapshot: MboxSnapshot,
         held: contextlib.ExitStack,
-        learn: Callable[[MboxSnapshot | None], None],
+        on_change: Callable[[MboxSnapshot | None], None],
     ) -> None:
         self._place = place
         self._file = file
@@ -56,7 +56,7 @@ class MboxMaildrop:
         self.contents = snapshot.contents
         self._snapshot = snapshot
         self._held = held.pop_all()
-        self._learn = learn
+        self._on_change = on_change
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:  # noqa: ARG002  # a message is read from its start anyway
         """Return a message: at once when the page cache holds it and it is where it was.
@@ -88,7 +88,7 @@ class MboxMaildrop:
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Have the file read again by the next session: a size differed, so it has changed."""
         if sizes:
-            self._learn(None)
+            self._on_change(None)
 
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way."""
@@ -126,12 +126,12 @@ class MboxMaildrop:
 
     def _find_again(self) -> None:
         """Learn where messages are in the file that there is now: it was written anew."""
-        self._learn(None)
+        self._on_change(None)
         file = self._place.open()
         if file is None:
             raise MessageGoneError("another program removed the mbox")
         try:
-            snapshot = self._look(file)
+            snapshot = self._read_snapshot(file)
         except BaseException:
             close_quietly(file)
             raise
@@ -143,7 +143,7 @@ class MboxMaildrop:
             for uid, entry in zip(self._uids, self._entries, strict=True)
         ]
 
-    def _look(self, file: int) -> MboxSnapshot:
+    def _read_snapshot(self, file: int) -> MboxSnapshot:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -181,10 +181,10 @@ class MboxMaildrop:
             now = refresh(file, None)
         else:
             raise StoreError("another program changes the mbox without locking it")
-        self._learn(None)
+        self._on_change(None)
         if removed:
             try:
-                self._learn(rewrite(self._place, file, now, removed))
+                self._on_change(rewrite(self._place, file, now, removed))
             except PartialRemovalError as error:
                 uids = {now.contents.uids[index] for index in error.remaining}
                 left = [i for i in indexes if self.contents.uids[i] in uids]

@@ -123,9 +123,9 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
     body = status_fields.header_end(first)
     length = None if own.alone else status_fields.content_length(first[:body])
     internal = not own.alone and status_fields.is_internal(first[:body])
-    told = _told_end(file, places, at, text + body, length) if length is not None else None
-    reaches = length is not None and told is None and text + body + length > following
-    following = told or following
+    declared = _declared_end(file, places, at, text + body, length) if length is not None else None
+    reaches = length is not None and declared is None and text + body + length > following
+    following = declared or following
     end = _text_end(file, text, following, unended=own.unended)
     if end <= text + len(first):
         chunks: Iterable[bytes] = [first[: end - text]]
@@ -149,7 +149,7 @@ def _entry(file: int, places: list[int], at: int) -> tuple[MboxEntry, bool]:
     ), internal
 
 
-def _told_end(file: int, places: list[int], at: int, body: int, octets: int) -> int | None:
+def _declared_end(file: int, places: list[int], at: int, body: int, octets: int) -> int | None:
     """Return where the next message begins if Content-Length is true: a message begins there.
 
     What looks like From-lines before that must be older than the message's own: what it quotes came

@@ -50,12 +50,12 @@ class MboxStore:
         self._x_uidl = x_uidl
         self._open_to_all: set[str] = set()  # folders that were reported
         self._snapshots: SnapshotCache[MboxSnapshot] = SnapshotCache()
-        self._pace = latency or DiskLatency()
+        self._latency = latency or DiskLatency()
 
     def open_cached(self, owner: str) -> MboxMaildrop | None:
         """Lock and open an mbox that has not changed; None where that might take time."""
         known = self._snapshots.get(owner)
-        if known is None or not known.trusted or not self._pace.is_fast:
+        if known is None or not known.trusted or not self._latency.is_fast:
             return None
         try:
             return self._open(owner, known)
@@ -130,8 +130,8 @@ class MboxStore:
             now = refresh(file, self._snapshots.get(owner))
             due = expiry.due_messages(file, now, days, self._contents(now).uids)
             if due:
-                self._learn(owner, None)
-                self._learn(owner, expiry.remove(place, file, now, due))
+                self._cache_snapshot(owner, None)
+                self._cache_snapshot(owner, expiry.remove(place, file, now, due))
             return list(due.values())
 
     def _due_to_read(
@@ -162,7 +162,7 @@ class MboxStore:
             except FolderMissingError:
                 place = MboxPaths(-1, "", self._layout.folder(owner))
                 return MboxMaildrop(
-                    place, None, NOTHING, undo, functools.partial(self._learn, owner)
+                    place, None, NOTHING, undo, functools.partial(self._cache_snapshot, owner)
                 )
             lock = SessionLock.take(place)
             if lock is None:
@@ -171,12 +171,12 @@ class MboxStore:
             file = place.open()
             if file is not None:
                 undo.callback(close_quietly, file)
-            self._pace.note(begun)
-            snapshot = unchanged or self._look(owner, place, file)
+            self._latency.note(begun)
+            snapshot = unchanged or self._load_snapshot(owner, place, file)
             if unchanged and (file is None or FileStamp.of(os.fstat(file)) != unchanged.stamp):
                 return None
-            learn = functools.partial(self._learn, owner)
-            maildrop = MboxMaildrop(place, file, snapshot, undo, learn)
+            on_change = functools.partial(self._cache_snapshot, owner)
+            maildrop = MboxMaildrop(place, file, snapshot, undo, on_change)
             maildrop.contents = self._contents(snapshot)
             return maildrop
 
@@ -187,9 +187,11 @@ class MboxStore:
     def _nothing(self, owner: str, undo: contextlib.ExitStack) -> MboxMaildrop:
         """Return the maildrop of a user for whom there is no folder, and none can be made."""
         place = MboxPaths(-1, "", self._layout.folder(owner))
-        return MboxMaildrop(place, None, NOTHING, undo, functools.partial(self._learn, owner))
+        return MboxMaildrop(
+            place, None, NOTHING, undo, functools.partial(self._cache_snapshot, owner)
+        )
 
-    def _look(self, owner: str, place: MboxPaths, file: int | None) -> MboxSnapshot:
+    def _load_snapshot(self, owner: str, place: MboxPaths, file: int | None) -> MboxSnapshot:
         if file is None:
             return NOTHING
         self._check_folder(place)
@@ -198,7 +200,7 @@ class MboxStore:
         self._snapshots.keep(owner, snapshot)
         return snapshot
 
-    def _learn(self, owner: str, snapshot: MboxSnapshot | None) -> None:
+    def _cache_snapshot(self, owner: str, snapshot: MboxSnapshot | None) -> None:
         """Keep what is known of an owner's mbox, or nothing."""
         self._snapshots.forget(owner)
         if snapshot is not None:

@@ -48,7 +48,7 @@ class DowngradeCache:
     def __init__(self, most_octets: int = MOST_OCTETS) -> None:
         """Create a cache of headers with a limit of octets in total."""
         self._most_octets = most_octets
-        self._known: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, str, int], DowngradedHeader] = OrderedDict()
         self.octets = 0  # of their headers
 
     async def of(self, maildrop: LockedMaildrop, owner: str) -> dict[int, tuple[int, bytes]]:
@@ -59,35 +59,35 @@ class DowngradeCache:
         found = {}
         for index, uid in enumerate(maildrop.contents.uids):
             key = owner, uid, maildrop.contents.sizes[index]
-            if key not in self._known:
+            if key not in self._cached:
                 try:
-                    known = await _find(await _header(maildrop, index))
+                    downgraded = await _find(await _header(maildrop, index))
                 except Exception:  # noqa: BLE001  # RETR meets the same error, and reports it
                     found[index] = UNREAD
                     continue
-                self._remember(key, known)
+                self._cache(key, downgraded)
             else:
-                known = self._known[key]
-            if known is not None:
-                found[index] = known
+                downgraded = self._cached[key]
+            if downgraded is not None:
+                found[index] = downgraded
         return found
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._cached)
 
-    def _remember(self, key: tuple[str, str, int], known: DowngradedHeader) -> None:
+    def _cache(self, key: tuple[str, str, int], downgraded: DowngradedHeader) -> None:
         """Keep a stand-in; those found longest ago are forgotten first."""
-        if key in self._known:  # another session of the user found it meanwhile
+        if key in self._cached:  # another session of the user found it meanwhile
             return
-        self._known[key] = known
-        self.octets += _octets_of(known)
-        while len(self._known) > MOST_REMEMBERED or self.octets > self._most_octets:
-            _, forgotten = self._known.popitem(last=False)
-            self.octets -= _octets_of(forgotten)
+        self._cached[key] = downgraded
+        self.octets += _octets_of(downgraded)
+        while len(self._cached) > MOST_REMEMBERED or self.octets > self._most_octets:
+            _, oldest = self._cached.popitem(last=False)
+            self.octets -= _octets_of(oldest)
 
 
-def _octets_of(known: DowngradedHeader) -> int:
-    return len(known[1]) if known else 0
+def _octets_of(downgraded: DowngradedHeader) -> int:
+    return len(downgraded[1]) if downgraded else 0
 
 
 class DowngradedMaildrop:
@@ -99,11 +99,13 @@ class DowngradedMaildrop:
         self._inner = inner
         self._found = found
         self._refuse = refuse
-        self._refused = frozenset(i for i, known in found.items() if self._is_refused(known))
+        self._refused = frozenset(
+            i for i, downgraded in found.items() if self._is_refused(downgraded)
+        )
         sizes = list(inner.contents.sizes)
-        for index, known in found.items():
-            if index not in self._refused and known != UNREAD:
-                octets, header = known
+        for index, downgraded in found.items():
+            if index not in self._refused and downgraded != UNREAD:
+                octets, header = downgraded
                 sizes[index] += size_on_wire([header]) - octets
         self.contents: MessageList = dataclasses.replace(
             inner.contents, sizes=tuple(sizes), utf8_only=self._refused
@@ -117,20 +119,24 @@ class DowngradedMaildrop:
             raise Utf8Error("the header is in UTF-8")
         return self._read(index, lines)
 
-    def _is_refused(self, known: DowngradedHeader) -> bool:
-        return known is not None and known != UNREAD and (self._refuse or known == NONE_FITS)
+    def _is_refused(self, downgraded: DowngradedHeader) -> bool:
+        return (
+            downgraded is not None
+            and downgraded != UNREAD
+            and (self._refuse or downgraded == NONE_FITS)
+        )
 
     async def _read(self, index: int, lines: int | None) -> Body:
-        known: DowngradedHeader = self._found[index]
-        if known == UNREAD:
-            known = await _find(await _header(self._inner, index))
-            if self._is_refused(known):
+        downgraded: DowngradedHeader = self._found[index]
+        if downgraded == UNREAD:
+            downgraded = await _find(await _header(self._inner, index))
+            if self._is_refused(downgraded):
                 raise Utf8Error("the header is in UTF-8")
         body = self._inner.read(index, lines)
         stored = await body if inspect.isawaitable(body) else body
-        if known is None:
+        if downgraded is None:
             return stored
-        _, header = known
+        _, header = downgraded
         if isinstance(stored, bytes):
             return header + stored[_header_length(stored) :]
         return _Replaced(stored, header)
