@@ -117,10 +117,10 @@ class InMemory:
 def failing(live: Live, answer: Alter = unchanged, ask: Alter = unchanged) -> set[str]:
     """Return the names of the checks that fail behind a proxy with a fault."""
     with faulty(live.port, answer, ask) as port:
-        place = ServerUnderTest(
+        server = ServerUnderTest(
             "127.0.0.1", port, "none", unverified_context(), "localhost", "ann", "hunter22"
         )
-        found = suite.run(ConformanceContext(place, InMemory(live)), QUICK)
+        found = suite.run(ConformanceContext(server, InMemory(live)), QUICK)
     return {result.check.name for result in found.results if result.verdict == "fail"}
 
 
@@ -205,11 +205,11 @@ def test_what_was_put_in_is_removed_when_the_run_breaks_off(live: Live) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    place = ServerUnderTest(
+    server = ServerUnderTest(
         "127.0.0.1", live.port, "none", unverified_context(), "localhost", "ann", "hunter22"
     )
     with pytest.raises(KeyboardInterrupt):
-        suite.run(ConformanceContext(place, InMemory(live)), QUICK, interrupt)
+        suite.run(ConformanceContext(server, InMemory(live)), QUICK, interrupt)
     with live.connect() as client:
         client.log_in("ann", "hunter22")
         assert client.say("STAT").startswith(b"+OK 2 ")

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from restante.conformance.context import ConformanceContext
 
+CheckFunction: TypeAlias = "Callable[[ConformanceContext], None]"
 Verdict: TypeAlias = Literal["pass", "fail", "skip"]
 
 
@@ -30,7 +31,7 @@ class Check:
 
     ids: tuple[str, ...]
     title: str
-    look: Callable[[ConformanceContext], None]
+    run: CheckFunction
     name: str
 
     @property
@@ -56,14 +57,14 @@ class CheckGroup:
     def __init__(self) -> None:
         self.checks: list[Check] = []
 
-    def check(
-        self, ids: str, title: str
-    ) -> Callable[[Callable[[ConformanceContext], None]], Callable[[ConformanceContext], None]]:
+    def check(self, ids: str, title: str) -> Callable[[CheckFunction], CheckFunction]:
         """Add the decorated function as a check of these requirements, separated by spaces."""
 
-        def add(look: Callable[[ConformanceContext], None]) -> Callable[[ConformanceContext], None]:
-            self.checks.append(Check(tuple(ids.split()), title, look, look.__name__))
-            return look
+        def add(
+            function: Callable[[ConformanceContext], None],
+        ) -> Callable[[ConformanceContext], None]:
+            self.checks.append(Check(tuple(ids.split()), title, function, function.__name__))
+            return function
 
         return add
 

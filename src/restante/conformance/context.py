@@ -1,4 +1,4 @@
-"""What checks work with: sessions, the letters of this run, and the server's own words."""
+"""What checks work with: sessions, the samples of this run, and the server's own words."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ ARRIVAL = 20.0  # seconds for delivered mail to show
 class ConformanceContext:
     """The server under test, and what this run put into its mailbox."""
 
-    place: ServerUnderTest
+    server: ServerUnderTest
     deliver: Deliver | None = None
-    heard: list[tuple[str, bytes]] = field(default_factory=list)
+    status_lines: list[tuple[str, bytes]] = field(default_factory=list)
     run: str = field(default_factory=sample_messages.new_run)
     delivered: dict[str, SampleMessage] = field(default_factory=dict)
     greeting: bytes = b""
@@ -39,29 +39,29 @@ class ConformanceContext:
     @contextlib.contextmanager
     def open_connection(self, *, secure: bool = True) -> Iterator[RawConnection]:
         """Connect and read the greeting. With `secure`, use STLS if the server requires it."""
-        with dial(self.place, self.heard) as line:
-            self.greeting = line.status()
-            if secure and self.place.tls == "starttls":
-                line.ok("STLS")
-                line.start_tls(self.place)
-            yield line
-            line.sock.close()
+        with dial(self.server, self.status_lines) as connection:
+            self.greeting = connection.status()
+            if secure and self.server.tls == "starttls":
+                connection.ok("STLS")
+                connection.start_tls(self.server)
+            yield connection
+            connection.sock.close()
 
     @contextlib.contextmanager
     def open_session(self) -> Iterator[RawConnection]:
         """Give a session of its own; the shared one is ended before."""
         self.free()
-        with self.open_connection() as line:
-            self.log_in(line)
-            yield line
+        with self.open_connection() as connection:
+            self.log_in(connection)
+            yield connection
 
-    def log_in(self, line: RawConnection, seconds: float = 15.0) -> None:
+    def log_in(self, connection: RawConnection, seconds: float = 15.0) -> None:
         """Log in. Raises Deviation: the right password is rejected; NotTestable: no --user."""
-        if not self.place.user:
+        if not self.server.user:
             raise NotTestable("no --user")
-        answer = line.say(f"USER {self.place.user}")
+        answer = connection.say(f"USER {self.server.user}")
         if answer.startswith(b"+OK"):
-            answer = line.say(f"PASS {self.place.password}", seconds)
+            answer = connection.say(f"PASS {self.server.password}", seconds)
         if not answer.startswith(b"+OK"):
             raise Deviation(f"the login was rejected: {quote(answer)}")
 
@@ -69,31 +69,31 @@ class ConformanceContext:
     def session(self) -> RawConnection:
         """The session that checks share which change nothing."""
         if self._open is None:
-            line = dial(self.place, self.heard)
+            connection = dial(self.server, self.status_lines)
             try:
-                self.greeting = line.status()
-                if self.place.tls == "starttls":
-                    line.ok("STLS")
-                    line.start_tls(self.place)
-                self.log_in(line)
+                self.greeting = connection.status()
+                if self.server.tls == "starttls":
+                    connection.ok("STLS")
+                    connection.start_tls(self.server)
+                self.log_in(connection)
             except BaseException:
-                line.close()
+                connection.close()
                 raise
-            self._open = line
+            self._open = connection
         return self._open
 
     def free(self, *, broken: bool = False) -> None:
         """End the shared session, so that the mailbox is free."""
-        line, self._open = self._open, None
-        if line is not None:
+        connection, self._open = self._open, None
+        if connection is not None:
             if not broken:
                 with contextlib.suppress(Deviation):
-                    line.say("QUIT")
-            line.close()
+                    connection.say("QUIT")
+            connection.close()
 
-    def count(self, line: RawConnection) -> int:
+    def count(self, connection: RawConnection) -> int:
         """Return how many messages a session has."""
-        answer = line.ok("STAT")
+        answer = connection.ok("STAT")
         found = re.match(rb"\+OK (\d{1,9}) ", answer)
         if found is None:
             raise Deviation(f"STAT: {quote(answer)}")
@@ -108,19 +108,19 @@ class ConformanceContext:
         return self.session
 
     def put(self, name: str, *, wait: bool = True) -> SampleMessage:
-        """Deliver one of the letters, and wait until it shows.
+        """Deliver a sample, and wait until it is listed.
 
         The shared session is ended, for new mail shows only in a new one. Raises NotTestable:
         no option for delivery.
         """
         if self.deliver is None:
             raise NotTestable("requires --maildir, --lmtp or --deliver")
-        made = sample_messages.letter(self.run, name)
+        made = sample_messages.build_sample(self.run, name)
         self.free()
         before = 0
         if wait:
-            with self.open_session() as line:
-                before = self.count(line)
+            with self.open_session() as connection:
+                before = self.count(connection)
         self.deliver.put(made.stored)
         self.delivered[name] = made
         if wait:
@@ -131,9 +131,9 @@ class ConformanceContext:
         """Wait until this many messages are listed. Raises Deviation: they are not, in time."""
         until = time.monotonic() + ARRIVAL
         while True:
-            with self.open_session() as line:
-                there = self.count(line)
-                line.say("QUIT")
+            with self.open_session() as connection:
+                there = self.count(connection)
+                connection.say("QUIT")
             if there >= count:
                 return
             if time.monotonic() > until:
@@ -141,26 +141,26 @@ class ConformanceContext:
                 raise Deviation(text)
             time.sleep(0.3)
 
-    def letter(self, name: str) -> SampleMessage:
-        """Return a letter that was delivered. Raises NotTestable: it was not."""
+    def sample(self, name: str) -> SampleMessage:
+        """Return a sample that was delivered. Raises NotTestable: it was not."""
         if name not in self.delivered:
             raise NotTestable("requires --maildir, --lmtp or --deliver")
         return self.delivered[name]
 
-    def find(self, letter: SampleMessage, line: RawConnection) -> int:
-        """Return the number of a letter. Raises Deviation: it is not there."""
-        found = self.find_all(line).get(letter.mark)
+    def find(self, sample: SampleMessage, connection: RawConnection) -> int:
+        """Return the number of a sample. Raises Deviation: it is not there."""
+        found = self.find_all(connection).get(sample.mark)
         if not found:
-            raise Deviation(f"the message {letter.name} was delivered, but is not in the mailbox")
+            raise Deviation(f"the message {sample.name} was delivered, but is not in the mailbox")
         return found[0]
 
-    def find_all(self, line: RawConnection) -> dict[str, list[int]]:
-        """Return the numbers of this run's letters, by their marks."""
+    def find_all(self, connection: RawConnection) -> dict[str, list[int]]:
+        """Return the numbers of this run's samples, by their marks."""
         found: dict[str, list[int]] = {}
-        for number in range(1, self.count(line) + 1):
-            if not line.say(f"TOP {number} 0").startswith(b"+OK"):
+        for number in range(1, self.count(connection) + 1):
+            if not connection.say(f"TOP {number} 0").startswith(b"+OK"):
                 continue
-            for text in line.raw_body().decode("latin-1").replace("\r", "").split("\n"):
+            for text in connection.raw_body().decode("latin-1").replace("\r", "").split("\n"):
                 if text.startswith(sample_messages.MARK) and text.endswith(self.run):
                     found.setdefault(text, []).append(number)
         return found

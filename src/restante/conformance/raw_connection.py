@@ -40,10 +40,10 @@ class ServerUnderTest:
 
 @dataclass(slots=True)
 class RawConnection:
-    """One connection. `heard` collects every status line with the command it answers."""
+    """One connection. `status_lines` has every status line with the command it answers."""
 
     sock: socket.socket
-    heard: list[tuple[str, bytes]]
+    status_lines: list[tuple[str, bytes]]
     buffer: bytearray = field(default_factory=bytearray)
     last: str = ""
     tls: bool = False
@@ -65,7 +65,7 @@ class RawConnection:
     def status(self, seconds: float = SECONDS) -> bytes:
         """Return the next line as a status line, and remember it."""
         line = self.read_line(seconds)
-        self.heard.append((self.last, line))
+        self.status_lines.append((self.last, line))
         return line
 
     def say(self, command: str, seconds: float = SECONDS) -> bytes:
@@ -136,10 +136,10 @@ class RawConnection:
             return False
         return False
 
-    def start_tls(self, place: ServerUnderTest) -> None:
+    def start_tls(self, server: ServerUnderTest) -> None:
         """Do the handshake. Raises ssl.SSLError, OSError."""
         self.buffer.clear()
-        self.sock = place.context.wrap_socket(self.sock, server_hostname=place.server_name)
+        self.sock = server.context.wrap_socket(self.sock, server_hostname=server.server_name)
         self.tls = True
 
     def close(self) -> None:
@@ -172,17 +172,17 @@ class RawConnection:
         self.close()
 
 
-def dial(place: ServerUnderTest, heard: list[tuple[str, bytes]]) -> RawConnection:
+def dial(server: ServerUnderTest, status_lines: list[tuple[str, bytes]]) -> RawConnection:
     """Return a connection before its greeting was read. Raises OSError."""
-    sock = socket.create_connection((place.host, place.port), SECONDS)
-    line = RawConnection(sock, heard, last="the greeting")
-    if place.tls == "implicit":
+    sock = socket.create_connection((server.host, server.port), SECONDS)
+    connection = RawConnection(sock, status_lines, last="the greeting")
+    if server.tls == "implicit":
         try:
-            line.start_tls(place)
+            connection.start_tls(server)
         except BaseException:
             sock.close()
             raise
-    return line
+    return connection
 
 
 def unstuff(body: bytes) -> bytes:

@@ -39,7 +39,7 @@ def new_run() -> str:
     return secrets.token_hex(8)
 
 
-def letter(run: str, name: str) -> SampleMessage:
+def build_sample(run: str, name: str) -> SampleMessage:
     """Return one of the odd messages, as a file with LF at its line ends would hold it."""
     mark = f"{MARK}: {name}-{run}"
     head = (
@@ -96,7 +96,7 @@ NAMES = (
 )
 
 
-def all_letters(run: str) -> Iterable[SampleMessage]:
+def all_samples(run: str) -> Iterable[SampleMessage]:
     """Return all of them; the twin comes twice."""
-    made = [letter(run, name) for name in NAMES]
+    made = [build_sample(run, name) for name in NAMES]
     return [*made, made[-1]]

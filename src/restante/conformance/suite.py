@@ -20,7 +20,7 @@ from restante.conformance.checks import (
     tls,
 )
 from restante.conformance.raw_connection import ClosedError
-from restante.conformance.sample_messages import all_letters
+from restante.conformance.sample_messages import all_samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -71,7 +71,7 @@ class Conformance:
 
 
 def run(
-    bench: ConformanceContext,
+    context: ConformanceContext,
     checks: Iterable[Check] = CHECKS,
     on_result: Callable[[Result], object] = lambda _: None,
 ) -> Conformance:
@@ -79,70 +79,70 @@ def run(
 
     Raises OSError, ssl.SSLError, Deviation: there is no connection, or no login, to begin with.
     """
-    found = Conformance(f"{bench.place.host}:{bench.place.port}")
-    with bench.open_connection():
+    found = Conformance(f"{context.server.host}:{context.server.port}")
+    with context.open_connection():
         pass
     try:
-        if bench.place.user:
-            with bench.open_session():
+        if context.server.user:
+            with context.open_session():
                 pass
-            _deliver(bench, found)
+            _deliver(context, found)
         for check in checks:
-            result = _carry_out(check, bench)
+            result = _carry_out(check, context)
             found.results.append(result)
             on_result(result)
     finally:
-        _clean_up(bench, found)
+        _clean_up(context, found)
     return found
 
 
-def _deliver(bench: ConformanceContext, found: Conformance) -> None:
-    """Put all letters into the mailbox, once for all checks."""
-    if bench.deliver is None:
+def _deliver(context: ConformanceContext, found: Conformance) -> None:
+    """Put all samples into the mailbox, once for all checks."""
+    if context.deliver is None:
         return
-    with bench.open_session() as line:
-        before = bench.count(line)
-        line.say("QUIT")
+    with context.open_session() as connection:
+        before = context.count(connection)
+        connection.say("QUIT")
     sent = 0
-    for letter in all_letters(bench.run):
-        bench.deliver.put(letter.stored)
-        bench.delivered[letter.name] = letter
+    for sample in all_samples(context.run):
+        context.deliver.put(sample.stored)
+        context.delivered[sample.name] = sample
         sent += 1
     try:
-        bench.wait_for(before + sent)
+        context.wait_for(before + sent)
     except Deviation as late:
         found.problems.append(str(late))
 
 
-def _carry_out(check: Check, bench: ConformanceContext) -> Result:
+def _carry_out(check: Check, context: ConformanceContext) -> Result:
     begun = time.monotonic()
     verdict, evidence = "pass", ""
     try:
-        check.look(bench)
+        check.run(context)
     except NotTestable as why:
         verdict, evidence = "skip", str(why)
     except (Deviation, OSError, ssl.SSLError) as trouble:
         verdict, evidence = "fail", str(trouble)
-        bench.free(broken=isinstance(trouble, (ClosedError, OSError)))
+        context.free(broken=isinstance(trouble, (ClosedError, OSError)))
     except (ValueError, IndexError) as trouble:
         verdict, evidence = "fail", f"a reply cannot be parsed: {trouble}"
-        bench.free(broken=True)
+        context.free(broken=True)
     return Result(check, verdict, evidence, time.monotonic() - begun)  # type: ignore[arg-type]
 
 
-def _clean_up(bench: ConformanceContext, found: Conformance) -> None:
+def _clean_up(context: ConformanceContext, found: Conformance) -> None:
     """Take out what this run put in: through the server, and where that fails by hand."""
-    bench.free()
-    if bench.deliver is None or not bench.delivered:
+    context.free()
+    if context.deliver is None or not context.delivered:
         return
     with contextlib.suppress(Deviation, NotTestable, OSError, ValueError, IndexError):
-        with bench.open_session() as line:
-            for numbers in bench.find_all(line).values():
+        with context.open_session() as connection:
+            for numbers in context.find_all(connection).values():
                 for number in numbers:
-                    line.say(f"DELE {number}")
-            line.ok("QUIT")
-        bench.deliver.clean_up()
+                    connection.say(f"DELE {number}")
+            connection.ok("QUIT")
+        context.deliver.clean_up()
         return
-    bench.deliver.clean_up()
-    if not bench.deliver.exact:
+    context.deliver.clean_up()
+    if not context.deliver.exact:
         found.problems.append("test messages may remain in the mailbox")

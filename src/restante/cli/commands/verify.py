@@ -73,9 +73,9 @@ def verify(  # noqa: PLR0913  # one for each option
         raise click.UsageError("missing argument HOST, the server to test; --list shows the checks")
     account = parse_account(server, params, login=False)
     target = account.locate()
-    bench = _bench(account, target)
-    bench.deliver = _delivery_method(maildir, lmtp, command, target)
-    found = _run(bench, checks, quiet=as_json)
+    context = _build_context(account, target)
+    context.deliver = _delivery_method(maildir, lmtp, command, target)
+    found = _run(context, checks, quiet=as_json)
     if as_json:
         click.echo(to_json(found.as_json(), indent=2))
     else:
@@ -94,7 +94,7 @@ def _select_checks(checks: tuple[Check, ...], only: tuple[str, ...]) -> list[Che
     return [check for check in checks if names & {check.name, *check.ids}]
 
 
-def _bench(account: AccountArgs, target: Target) -> ConformanceContext:
+def _build_context(account: AccountArgs, target: Target) -> ConformanceContext:
     from restante.client import name_resolution
     from restante.client.tls import verifying_context
     from restante.conformance.context import ConformanceContext
@@ -143,13 +143,13 @@ def _delivery_method(
     return delivery.DeliveryCommand(command) if command is not None else None
 
 
-def _run(bench: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conformance:
+def _run(context: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conformance:
     from restante.conformance import suite
     from restante.conformance.check import Deviation
     from restante.conformance.delivery import DeliveryError
 
     try:
-        return suite.run(bench, checks, (lambda _: None) if quiet else _show)
+        return suite.run(context, checks, (lambda _: None) if quiet else _show)
     except ssl.SSLError as error:
         text = f"TLS failed: {error.reason or error}; `pop3 probe` shows why, and -k ignores it"
         raise CommandFailed(text, NO_TLS) from None
@@ -158,7 +158,7 @@ def _run(bench: ConformanceContext, checks: list[Check], *, quiet: bool) -> Conf
             f"cannot deliver the test messages: {plain(str(error))}", USAGE
         ) from None
     except OSError as error:
-        where = f"{bench.place.host} port {bench.place.port}"
+        where = f"{context.server.host} port {context.server.port}"
         text = f"cannot connect to {where}: {error.strerror or error}; `pop3 probe` shows why"
         raise CommandFailed(text, UNREACHABLE) from None
     except Deviation as deviation:

@@ -17,42 +17,42 @@ NO_NUMBERS = ("0", "-1", "+1", "1_0", "x", "1x", "99999999", "4294967297", "9" *
 
 
 @THEME.check("rfc1939-s5/stat", "STAT replies +OK and two numbers")
-def stat(bench: ConformanceContext) -> None:
-    answer = bench.session.ok("STAT")
+def stat(context: ConformanceContext) -> None:
+    answer = context.session.ok("STAT")
     require(re.match(rb"\+OK \d+ \d+(?: |\r\n)", answer), quote(answer))
 
 
 @THEME.check("rfc1939-s5/list known-bug/large-sums", "STAT agrees with LIST on count and octets")
-def totals(bench: ConformanceContext) -> None:
-    line = bench.session
-    count, octets = map(int, line.ok("STAT").split()[1:3])
-    sizes = [int(entry.split()[1]) for entry in line.lines("LIST")]
+def totals(context: ConformanceContext) -> None:
+    connection = context.session
+    count, octets = map(int, connection.ok("STAT").split()[1:3])
+    sizes = [int(entry.split()[1]) for entry in connection.lines("LIST")]
     require(
         (count, octets) == (len(sizes), sum(sizes)), f"{count} {octets}; {len(sizes)} {sum(sizes)}"
     )
 
 
 @THEME.check("rfc1939-s5/list", "LIST n agrees with LIST")
-def list_one(bench: ConformanceContext) -> None:
-    line = bench.need_messages()
-    entry = line.lines("LIST")[0]
-    answer = line.ok(f"LIST {entry.split()[0]}").decode("latin-1").split()
+def list_one(context: ConformanceContext) -> None:
+    connection = context.need_messages()
+    entry = connection.lines("LIST")[0]
+    answer = connection.ok(f"LIST {entry.split()[0]}").decode("latin-1").split()
     require(answer[1:3] == entry.split()[:2], f"{entry}; {' '.join(answer)}")
 
 
 @THEME.check("rfc1939-s4/numbering", "messages are numbered from 1 without a gap")
-def numbered(bench: ConformanceContext) -> None:
-    line = bench.need_messages()
-    found = [int(entry.split()[0]) for entry in line.lines("LIST")]
+def numbered(context: ConformanceContext) -> None:
+    connection = context.need_messages()
+    found = [int(entry.split()[0]) for entry in connection.lines("LIST")]
     require(found == list(range(1, len(found) + 1)), str(found[:20]))
 
 
 @THEME.check("rfc1939-s5/retr rfc1939-s11/size", "RETR sends as many octets as LIST gives")
-def retrieved_size(bench: ConformanceContext) -> None:
-    line = bench.need_messages()
-    for entry in line.lines("LIST")[:10]:
+def retrieved_size(context: ConformanceContext) -> None:
+    connection = context.need_messages()
+    for entry in connection.lines("LIST")[:10]:
         number, size = map(int, entry.split()[:2])
-        octets = len(unstuff(line.body(f"RETR {number}")))
+        octets = len(unstuff(connection.body(f"RETR {number}")))
         require(octets == size, f"message {number}: LIST {size}, RETR {octets}")
 
 
@@ -60,21 +60,21 @@ def retrieved_size(bench: ConformanceContext) -> None:
     "rfc1939-s5/retr known-bug/number-zero",
     "LIST, RETR and TOP reject invalid and unknown numbers with -ERR",
 )
-def no_numbers(bench: ConformanceContext) -> None:
-    line = bench.session
+def no_numbers(context: ConformanceContext) -> None:
+    connection = context.session
     for command in ("LIST", "RETR", "TOP"):
         for number in NO_NUMBERS:
-            asked = f"{command} {number}" + (" 0" if command == "TOP" else "")
-            answer = line.say(asked)
+            sent = f"{command} {number}" + (" 0" if command == "TOP" else "")
+            answer = connection.say(sent)
             if answer.startswith(b"+OK"):
-                line.more()
-            require(answer.startswith(b"-ERR"), f"{asked}: {quote(answer)}")
-            line.ok("NOOP")  # many wrong ones in a row may end a session
+                connection.more()
+            require(answer.startswith(b"-ERR"), f"{sent}: {quote(answer)}")
+            connection.ok("NOOP")  # many wrong ones in a row may end a session
 
 
 @THEME.check("rfc1939-s5/retr", "RETR without a number gets -ERR")
-def retr_alone(bench: ConformanceContext) -> None:
-    answer = bench.session.say("RETR")
+def retr_alone(context: ConformanceContext) -> None:
+    answer = context.session.say("RETR")
     require(answer.startswith(b"-ERR"), quote(answer))
 
 
@@ -82,35 +82,35 @@ def retr_alone(bench: ConformanceContext) -> None:
     "rfc1939-s7/top known-bug/top-lines",
     "TOP n 0 sends the header and its empty line only",
 )
-def top_nothing(bench: ConformanceContext) -> None:
-    whole, top = _whole(bench), unstuff(_top(bench, 0))
+def top_nothing(context: ConformanceContext) -> None:
+    whole, top = _whole(context), unstuff(_top(context, 0))
     end = whole.find(b"\r\n\r\n")
     wanted = whole if end < 0 else whole[: end + 4]
     require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
 
 
 @THEME.check("rfc1939-s7/top known-bug/top-lines", "TOP n k counts body lines, not header lines")
-def top_lines(bench: ConformanceContext) -> None:
-    whole = _whole(bench)
+def top_lines(context: ConformanceContext) -> None:
+    whole = _whole(context)
     head, empty, body = whole.partition(b"\r\n\r\n")
     if not empty:
         raise NotTestable("message 1 has no body")
     lines = body.split(b"\n")
     wanted = head + empty + (lines[0] + b"\n" if len(lines) > 1 else body)
-    top = unstuff(_top(bench, 1))
+    top = unstuff(_top(context, 1))
     require(top == wanted, f"{len(top)} octets instead of {len(wanted)}")
 
 
 @THEME.check("rfc1939-s7/top", "TOP with more lines than the body has sends the whole message")
-def top_everything(bench: ConformanceContext) -> None:
-    whole, top = _whole(bench), unstuff(_top(bench, 1_000_000))
+def top_everything(context: ConformanceContext) -> None:
+    whole, top = _whole(context), unstuff(_top(context, 1_000_000))
     require(top == whole, f"{len(top)} octets instead of {len(whole)}")
 
 
 @THEME.check("rfc1939-s7/uidl rfc1939-s7/unique-id", "unique-ids have 1 to 70 printable characters")
-def unique_ids(bench: ConformanceContext) -> None:
-    line = bench.need_messages()
-    for entry in line.lines("UIDL"):
+def unique_ids(context: ConformanceContext) -> None:
+    connection = context.need_messages()
+    for entry in connection.lines("UIDL"):
         _, _, uid = entry.partition(" ")
         good = 1 <= len(uid) <= 70 and all("!" <= c <= "~" for c in uid)
         require(good, f'"{entry}"')
@@ -120,50 +120,50 @@ def unique_ids(bench: ConformanceContext) -> None:
     "rfc1939-s7/unique-id rfc1939-s7/unique-id-not-reused",
     "unique-ids differ from one another",
 )
-def different_ids(bench: ConformanceContext) -> None:
-    line = bench.need_messages(2)
-    uids = [entry.split()[1] for entry in line.lines("UIDL")]
+def different_ids(context: ConformanceContext) -> None:
+    connection = context.need_messages(2)
+    uids = [entry.split()[1] for entry in connection.lines("UIDL")]
     twice = sorted({uid for uid in uids if uids.count(uid) > 1})
     require(not twice, f"not unique: {', '.join(twice[:3])}")
 
 
 @THEME.check("rfc1939-s7/unique-id", "unique-ids are the same in the next session")
-def lasting_ids(bench: ConformanceContext) -> None:
-    bench.need_messages()
+def lasting_ids(context: ConformanceContext) -> None:
+    context.need_messages()
     found = []
     for _ in range(2):
-        with bench.open_session() as line:
-            found.append(line.lines("UIDL"))
-            line.say("QUIT")
+        with context.open_session() as connection:
+            found.append(connection.lines("UIDL"))
+            connection.say("QUIT")
     require(found[0] == found[1], f"{found[0][:2]}; {found[1][:2]}")
 
 
 @THEME.check("rfc1939-s7/uidl", "UIDL n agrees with UIDL")
-def one_id(bench: ConformanceContext) -> None:
-    line = bench.need_messages()
-    entry = line.lines("UIDL")[0]
-    answer = line.ok(f"UIDL {entry.split()[0]}").decode("latin-1").split()
+def one_id(context: ConformanceContext) -> None:
+    connection = context.need_messages()
+    entry = connection.lines("UIDL")[0]
+    answer = connection.ok(f"UIDL {entry.split()[0]}").decode("latin-1").split()
     require(answer[1:3] == entry.split(), f"{entry}; {' '.join(answer)}")
 
 
 @THEME.check("rfc1939-s5/noop", "NOOP replies +OK")
-def noop(bench: ConformanceContext) -> None:
-    bench.session.ok("NOOP")
+def noop(context: ConformanceContext) -> None:
+    context.session.ok("NOOP")
 
 
 @THEME.check("rfc1939-s5/rset known-bug/extra-reply", "RSET replies +OK, once")
-def rset(bench: ConformanceContext) -> None:
-    line = bench.session
-    line.ok("RSET")
-    more = line.more()
+def rset(context: ConformanceContext) -> None:
+    connection = context.session
+    connection.ok("RSET")
+    more = connection.more()
     require(not more, f"more follows: {quote(more)}")
 
 
 @THEME.check("rfc1939-s3/wrong-state", "a second login in a session gets -ERR")
-def second_login(bench: ConformanceContext) -> None:
-    line = bench.session
-    for command in (f"USER {bench.place.user}", "PASS nobody-has-this-password", "AUTH PLAIN"):
-        answer = line.say(command)
+def second_login(context: ConformanceContext) -> None:
+    connection = context.session
+    for command in (f"USER {context.server.user}", "PASS nobody-has-this-password", "AUTH PLAIN"):
+        answer = connection.say(command)
         require(answer.startswith(b"-ERR"), f"{command.split()[0]}: {quote(answer)}")
 
 
@@ -171,11 +171,11 @@ def second_login(bench: ConformanceContext) -> None:
     "rfc1939-s4/exclusive-lock known-bug/two-sessions",
     "two sessions cannot lock the same maildrop",
 )
-def locked(bench: ConformanceContext) -> None:
-    with bench.open_session() as first, bench.open_connection() as second:
-        if not second.say(f"USER {bench.place.user}").startswith(b"+OK"):
+def locked(context: ConformanceContext) -> None:
+    with context.open_session() as first, context.open_connection() as second:
+        if not second.say(f"USER {context.server.user}").startswith(b"+OK"):
             return
-        answer = second.say(f"PASS {bench.place.password}", 15)
+        answer = second.say(f"PASS {context.server.password}", 15)
         still = first.say("NOOP").startswith(b"+OK")
         require(
             not (answer.startswith(b"+OK") and still),
@@ -187,12 +187,12 @@ def locked(bench: ConformanceContext) -> None:
     "rfc2449-s8.1/response-codes implied/password-before-lock",
     "a login to a locked maildrop gets [IN-USE], if RESP-CODES is announced",
 )
-def locked_code(bench: ConformanceContext) -> None:
-    if "RESP-CODES" not in bench.before:
+def locked_code(context: ConformanceContext) -> None:
+    if "RESP-CODES" not in context.before:
         raise NotTestable("RESP-CODES is not announced")
-    with bench.open_session(), bench.open_connection() as second:
-        second.say(f"USER {bench.place.user}")
-        answer = second.say(f"PASS {bench.place.password}", 15)
+    with context.open_session(), context.open_connection() as second:
+        second.say(f"USER {context.server.user}")
+        answer = second.say(f"PASS {context.server.password}", 15)
         if answer.startswith(b"+OK"):
             raise NotTestable("the maildrop is not locked")
         require(b"[IN-USE]" in answer.upper(), quote(answer))
@@ -202,29 +202,29 @@ def locked_code(bench: ConformanceContext) -> None:
     "rfc1939-s4/numbering implied/stable-session",
     "new mail during a session does not change its list",
 )
-def new_mail(bench: ConformanceContext) -> None:
-    if bench.deliver is None:
+def new_mail(context: ConformanceContext) -> None:
+    if context.deliver is None:
         raise NotTestable("requires --maildir, --lmtp or --deliver")
-    from restante.conformance.sample_messages import letter
+    from restante.conformance.sample_messages import build_sample
 
-    bench.free()
-    with bench.open_session() as line:
-        before = line.lines("LIST")
-        bench.deliver.put(letter(bench.run, "plain").stored)
-        after = line.lines("LIST")
-        line.say("QUIT")
+    context.free()
+    with context.open_session() as connection:
+        before = connection.lines("LIST")
+        context.deliver.put(build_sample(context.run, "plain").stored)
+        after = connection.lines("LIST")
+        connection.say("QUIT")
     require(before == after, f"{len(before)} messages, then {len(after)}")
 
 
-def _whole(bench: ConformanceContext) -> bytes:
-    line = bench.need_messages()
-    return unstuff(line.body("RETR 1"))
+def _whole(context: ConformanceContext) -> bytes:
+    connection = context.need_messages()
+    return unstuff(connection.body("RETR 1"))
 
 
-def _top(bench: ConformanceContext, lines: int) -> bytes:
-    line = bench.session
-    answer = line.say(f"TOP 1 {lines}")
-    if not answer.startswith(b"+OK") and "TOP" not in bench.before + bench.after:
+def _top(context: ConformanceContext, lines: int) -> bytes:
+    connection = context.session
+    answer = connection.say(f"TOP 1 {lines}")
+    if not answer.startswith(b"+OK") and "TOP" not in context.before + context.after:
         raise NotTestable("the server does not support TOP")
     require(answer.startswith(b"+OK"), quote(answer))
-    return line.raw_body()
+    return connection.raw_body()

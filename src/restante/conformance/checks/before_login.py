@@ -17,19 +17,19 @@ THEME = CheckGroup()
     "rfc1939-s3/greeting rfc1939-s3/status-words",
     "the greeting is one line that begins with +OK",
 )
-def greeting(bench: ConformanceContext) -> None:
-    with bench.open_connection(secure=False) as line:
-        require(bench.greeting.startswith(b"+OK"), quote(bench.greeting))
-        more = line.more()
+def greeting(context: ConformanceContext) -> None:
+    with context.open_connection(secure=False) as connection:
+        require(context.greeting.startswith(b"+OK"), quote(context.greeting))
+        more = connection.more()
         require(not more, f"more follows: {quote(more)}")
 
 
 @THEME.check("rfc1939-s7/apop", "the timestamp in the greeting is new for each connection")
-def timestamp(bench: ConformanceContext) -> None:
+def timestamp(context: ConformanceContext) -> None:
     found = []
     for _ in range(2):
-        with bench.open_connection(secure=False):
-            _, opened, rest = bench.greeting.partition(b"<")
+        with context.open_connection(secure=False):
+            _, opened, rest = context.greeting.partition(b"<")
             if not opened:
                 raise NotTestable("no timestamp: APOP is not offered")
             found.append(rest.partition(b">")[0])
@@ -38,42 +38,42 @@ def timestamp(bench: ConformanceContext) -> None:
 
 
 @THEME.check("rfc2449-s5/capa", "CAPA lists the capabilities before login")
-def capa(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        answer = line.say("CAPA")
+def capa(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        answer = connection.say("CAPA")
         if answer.startswith(b"-ERR"):
             raise NotTestable("the server does not support CAPA")
         require(answer.startswith(b"+OK"), quote(answer))
-        bench.before = line.read_lines()
-    require(bench.before, "the list is empty")
+        context.before = connection.read_lines()
+    require(context.before, "the list is empty")
 
 
 @THEME.check(
     "rfc2449-s3/capability-tag",
     "capability tags have valid characters, and lines at most 512 octets",
 )
-def tags(bench: ConformanceContext) -> None:
-    for entry in _capabilities(bench):
+def tags(context: ConformanceContext) -> None:
+    for entry in _capabilities(context):
         tag = entry.split(" ")[0]
         require(all("!" <= c <= "\x7f" and c != "." for c in tag) and tag, f'the tag "{tag}"')
         require(len(entry) <= 510, f"{tag}: {len(entry) + 2} octets")
 
 
 @THEME.check("rfc2449-s9/registered known-bug/capa", "capabilities are registered or begin with X")
-def registered(bench: ConformanceContext) -> None:
+def registered(context: ConformanceContext) -> None:
     known = {
         "TOP", "USER", "SASL", "RESP-CODES", "LOGIN-DELAY", "PIPELINING", "EXPIRE", "UIDL",
         "IMPLEMENTATION", "STLS", "AUTH-RESP-CODE", "UTF8", "LANG",
     }  # fmt: skip
-    for entry in _capabilities(bench):
+    for entry in _capabilities(context):
         tag = entry.split(" ")[0].upper()
         require(tag in known or tag.startswith("X"), f'"{tag}" is not in the registry')
 
 
 @THEME.check("rfc1939-s3/keyword-case", "keywords may be in any case")
-def case(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        answer = line.say("qUiT")
+def case(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        answer = connection.say("qUiT")
         require(answer.startswith(b"+OK"), quote(answer))
 
 
@@ -81,86 +81,89 @@ def case(bench: ConformanceContext) -> None:
     "rfc1939-s3/unknown-command",
     "an unknown command gets -ERR, and the session continues",
 )
-def unknown(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.err("XYZZY")
-        line.alive()
+def unknown(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.err("XYZZY")
+        connection.alive()
 
 
 @THEME.check("rfc1939-s3/unknown-command", "an empty line gets -ERR, and the session continues")
-def empty(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.err("")
-        line.alive()
+def empty(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.err("")
+        connection.alive()
 
 
 @THEME.check("rfc1939-s3/wrong-state rfc1939-s5/noop", "commands for mail get -ERR before login")
-def too_early(bench: ConformanceContext) -> None:
+def too_early(context: ConformanceContext) -> None:
     commands = ("STAT", "LIST", "RETR 1", "DELE 1", "NOOP", "RSET", "UIDL", "TOP 1 0")
     for two in zip(commands[::2], commands[1::2], strict=True):  # many in a row may end a session
-        with bench.open_connection() as line:
+        with context.open_connection() as connection:
             for command in two:
-                answer = line.say(command)
+                answer = connection.say(command)
                 require(answer.startswith(b"-ERR"), f"{command}: {quote(answer)}")
 
 
 @THEME.check("rfc1939-s7/pass", "PASS without USER gets -ERR")
-def password_alone(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.err("PASS nobody-has-this-password")
+def password_alone(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.err("PASS nobody-has-this-password")
 
 
 @THEME.check(
     "rfc1939-s3/argument-length known-bug/password-spaces",
     "USER accepts an unknown name of 40 characters like a known one",
 )
-def long_name(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
+def long_name(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
         name = "restante-verify-has-a-name-of-40-letters"
-        unknown, known = line.say(f"USER {name}"), line.say(f"USER {bench.place.user or 'info'}")
+        unknown, known = (
+            connection.say(f"USER {name}"),
+            connection.say(f"USER {context.server.user or 'info'}"),
+        )
         if not known.startswith(b"+OK"):
             raise NotTestable(f"USER is rejected: {quote(known)}")
         require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")
 
 
 @THEME.check("rfc2449-s4/command-length", "a command of 255 octets gets a reply")
-def longest(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
-        answer = line.status()
+def longest(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.send(b"USER " + b"x" * 248 + b"\r\n", "USER with 255 octets")
+        answer = connection.status()
         require(answer.startswith((b"+OK", b"-ERR")), quote(answer))
-        line.alive()
+        connection.alive()
 
 
 @THEME.check(
     "rfc2449-s4/command-length known-bug/long-lines",
     "a line of 70,000 octets is not executed in parts",
 )
-def overlong(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
-        heard = line.more(2.0)
-        replies = [part for part in heard.split(b"\r\n") if part.startswith((b"+OK", b"-ERR"))]
-        require(len(replies) <= 2, f"{len(replies)} replies to two lines: {quote(heard)}")
+def overlong(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.send(b"X" * 70_000 + b"\r\nCAPA\r\n", "a line of 70,000 octets")
+        octets = connection.more(2.0)
+        replies = [part for part in octets.split(b"\r\n") if part.startswith((b"+OK", b"-ERR"))]
+        require(len(replies) <= 2, f"{len(replies)} replies to two lines: {quote(octets)}")
 
 
 @THEME.check("rfc1939-s4/quit", "QUIT before login gets +OK and closes the connection")
-def quit_early(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.ok("QUIT")
-        require(line.closes_within(), "the connection stays open")
+def quit_early(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.ok("QUIT")
+        require(connection.closes_within(), "the connection stays open")
 
 
 @THEME.check("rfc1939-s3/command-line known-bug/long-lines", "a lone CR does not end a command")
-def lone_cr_in_command(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        line.send(b"NOOP\rCAPA\r\n", "a line with a lone CR")
-        heard = line.more(1.0)
-        replies = sum(part.startswith((b"+OK", b"-ERR")) for part in heard.split(b"\r\n"))
-        require(replies <= 1, f"{replies} replies to one line: {quote(heard)}")
+def lone_cr_in_command(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        connection.send(b"NOOP\rCAPA\r\n", "a line with a lone CR")
+        octets = connection.more(1.0)
+        replies = sum(part.startswith((b"+OK", b"-ERR")) for part in octets.split(b"\r\n"))
+        require(replies <= 1, f"{replies} replies to one line: {quote(octets)}")
 
 
-def _capabilities(bench: ConformanceContext) -> list[str]:
-    if not bench.before:
+def _capabilities(context: ConformanceContext) -> list[str]:
+    if not context.before:
         raise NotTestable("the server does not support CAPA")
-    return bench.before
+    return context.before

@@ -20,12 +20,12 @@ ONLY_BEFORE = ("STLS",)
     "rfc2449-s5/same-after-login rfc5034-s3/sasl-capability known-bug/capa",
     "CAPA lists the same capabilities before and after login",
 )
-def both_states(bench: ConformanceContext) -> None:
-    if not bench.before:
+def both_states(context: ConformanceContext) -> None:
+    if not context.before:
         raise NotTestable("the server does not support CAPA")
-    bench.after = bench.session.lines("CAPA")
-    before = {entry.split(" ")[0].upper() for entry in bench.before} - set(ONLY_BEFORE)
-    lost = sorted(before - {entry.split(" ")[0].upper() for entry in bench.after})
+    context.after = context.session.lines("CAPA")
+    before = {entry.split(" ")[0].upper() for entry in context.before} - set(ONLY_BEFORE)
+    lost = sorted(before - {entry.split(" ")[0].upper() for entry in context.after})
     require(not lost, f"missing after login: {', '.join(lost)}")
 
 
@@ -33,47 +33,47 @@ def both_states(bench: ConformanceContext) -> None:
     "rfc2449-s5/same-after-login known-bug/capa",
     "capabilities for use before login are announced before login",
 )
-def announced_early(bench: ConformanceContext) -> None:
-    after = {entry.split(" ")[0].upper() for entry in bench.after}
-    before = {entry.split(" ")[0].upper() for entry in bench.before}
+def announced_early(context: ConformanceContext) -> None:
+    after = {entry.split(" ")[0].upper() for entry in context.after}
+    before = {entry.split(" ")[0].upper() for entry in context.before}
     late = sorted((after - before) & {"TOP", "UIDL", "USER", "SASL", "RESP-CODES", "PIPELINING"})
     require(not late, f"announced only after login: {', '.join(late)}")
 
 
 @THEME.check("rfc2449-s6.6/pipelining", "pipelined commands are answered in order")
-def pipelining(bench: ConformanceContext) -> None:
-    if "PIPELINING" not in bench.before + bench.after:
+def pipelining(context: ConformanceContext) -> None:
+    if "PIPELINING" not in context.before + context.after:
         raise NotTestable("PIPELINING is not announced")
-    line = bench.session
-    line.send(b"NOOP\r\nSTAT\r\nXYZZY\r\nNOOP\r\n", "four commands at once")
-    answers = [line.status() for _ in range(4)]
+    connection = context.session
+    connection.send(b"NOOP\r\nSTAT\r\nXYZZY\r\nNOOP\r\n", "four commands at once")
+    answers = [connection.status() for _ in range(4)]
     signs = [answer[:1] for answer in answers]
     require(signs == [b"+", b"+", b"-", b"+"], " ".join(map(quote, answers)))
 
 
 @THEME.check("rfc6856-s2/utf8", "UTF8 is accepted before login, if announced")
-def utf8(bench: ConformanceContext) -> None:
-    if not any(entry.upper().startswith("UTF8") for entry in bench.before):
+def utf8(context: ConformanceContext) -> None:
+    if not any(entry.upper().startswith("UTF8") for entry in context.before):
         raise NotTestable("UTF8 is not announced")
-    with bench.open_connection() as line:
-        line.ok("UTF8")
-    answer = bench.session.say("UTF8")
+    with context.open_connection() as connection:
+        connection.ok("UTF8")
+    answer = context.session.say("UTF8")
     require(answer.startswith(b"-ERR"), f"after a login: {quote(answer)}")
 
 
 @THEME.check("rfc6856-s3/lang", "LANG lists languages and accepts *")
-def lang(bench: ConformanceContext) -> None:
-    if not any(entry.upper() == "LANG" for entry in bench.before):
+def lang(context: ConformanceContext) -> None:
+    if not any(entry.upper() == "LANG" for entry in context.before):
         raise NotTestable("LANG is not announced")
-    with bench.open_connection() as line:
-        line.body("LANG")
-        line.ok("LANG *")
-        line.err("LANG x-nobody-speaks-it")
+    with context.open_connection() as connection:
+        connection.body("LANG")
+        connection.ok("LANG *")
+        connection.err("LANG x-nobody-speaks-it")
 
 
 @THEME.check("rfc2449-s6.7/expire", "EXPIRE has a number of days or NEVER")
-def expire(bench: ConformanceContext) -> None:
-    found = [entry.split()[1:] for entry in bench.before if entry.upper().startswith("EXPIRE")]
+def expire(context: ConformanceContext) -> None:
+    found = [entry.split()[1:] for entry in context.before if entry.upper().startswith("EXPIRE")]
     if not found:
         raise NotTestable("EXPIRE is not announced")
     require(found[0] and (found[0][0] == "NEVER" or found[0][0].isdigit()), str(found[0]))

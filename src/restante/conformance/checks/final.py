@@ -20,10 +20,10 @@ _CODES = {"LOGIN-DELAY", "IN-USE", "SYS/PERM", "SYS/TEMP", "AUTH", "UTF8"}
     "rfc1939-s7/pass rfc3206-s6/auth-on-refusal",
     "a wrong password gets -ERR, with [AUTH] if AUTH-RESP-CODE is announced",
 )
-def wrong_password(bench: ConformanceContext) -> None:
-    answer = _wrong(bench, bench.place.user)
+def wrong_password(context: ConformanceContext) -> None:
+    answer = _wrong(context, context.server.user)
     require(answer.startswith(b"-ERR"), quote(answer))
-    if "AUTH-RESP-CODE" in bench.before:
+    if "AUTH-RESP-CODE" in context.before:
         require(b"[AUTH]" in answer.upper(), quote(answer))
 
 
@@ -31,16 +31,16 @@ def wrong_password(bench: ConformanceContext) -> None:
     "rfc1939-s13/password-or-apop implied/no-user-enumeration",
     "an unknown name gets the same reply as a wrong password",
 )
-def unknown_name(bench: ConformanceContext) -> None:
-    known, unknown = _wrong(bench, bench.place.user), _wrong(bench, "restante-verify-nobody")
+def unknown_name(context: ConformanceContext) -> None:
+    known, unknown = _wrong(context, context.server.user), _wrong(context, "restante-verify-nobody")
     require(known == unknown, f"{quote(known)}; {quote(unknown)}")
 
 
 @THEME.check("rfc5034-s4/failure", "after a rejected login the session continues or is closed")
-def goes_on(bench: ConformanceContext) -> None:
-    if not bench.place.user:
+def goes_on(context: ConformanceContext) -> None:
+    if not context.server.user:
         raise NotTestable("no --user")
-    with bench.open_session() as line:
+    with context.open_session() as line:
         line.ok("QUIT")
 
 
@@ -48,8 +48,8 @@ def goes_on(bench: ConformanceContext) -> None:
     "rfc1939-s3/status-length rfc2449-s4/status-length",
     "every status line of this run has at most 512 octets",
 )
-def short_lines(bench: ConformanceContext) -> None:
-    for command, line in bench.heard:
+def short_lines(context: ConformanceContext) -> None:
+    for command, line in context.status_lines:
         require(len(line) <= 512, f"{command}: {len(line)} octets")
 
 
@@ -57,8 +57,8 @@ def short_lines(bench: ConformanceContext) -> None:
     "rfc1939-s3/status-words",
     "every reply of this run begins with +OK or -ERR and ends with CR LF",
 )
-def indicators(bench: ConformanceContext) -> None:
-    for command, line in bench.heard:
+def indicators(context: ConformanceContext) -> None:
+    for command, line in context.status_lines:
         good = re.match(rb"(\+OK|-ERR)[ \r]", line) or line.startswith(b"+ ")
         require(good and line.endswith(b"\r\n"), f"{command}: {quote(line)}")
 
@@ -67,10 +67,10 @@ def indicators(bench: ConformanceContext) -> None:
     "rfc2449-s6.4/resp-codes rfc2449-s3/response-code",
     "every text in brackets is a registered response code",
 )
-def codes(bench: ConformanceContext) -> None:
-    if "RESP-CODES" not in bench.before + bench.after:
+def codes(context: ConformanceContext) -> None:
+    if "RESP-CODES" not in context.before + context.after:
         raise NotTestable("RESP-CODES is not announced")
-    for command, line in bench.heard:
+    for command, line in context.status_lines:
         found = re.match(rb"(?:\+OK|-ERR) \[([^\]]*)\]", line)
         if found:
             code = found[1].decode("latin-1").upper()
@@ -82,18 +82,18 @@ def codes(bench: ConformanceContext) -> None:
     "rfc2449-s3/printable-text implied/no-injection",
     "control characters from the client are not sent back",
 )
-def no_echo(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
+def no_echo(context: ConformanceContext) -> None:
+    with context.open_connection() as line:
         line.send(b"XY\x1b[31mZZY\x07 \xff\r\n", "a command with control characters")
         answer = line.status()
         require(not any(c < 32 for c in answer.rstrip(b"\r\n")), quote(answer))
 
 
-def _wrong(bench: ConformanceContext, user: str) -> bytes:
+def _wrong(context: ConformanceContext, user: str) -> bytes:
     if not user:
         raise NotTestable("no --user")
-    bench.free()
-    with bench.open_connection() as line:
+    context.free()
+    with context.open_connection() as line:
         answer = line.say(f"USER {user}")
         if answer.startswith(b"+OK"):
             answer = line.say("PASS nobody-has-this-password")

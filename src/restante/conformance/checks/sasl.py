@@ -15,58 +15,58 @@ THEME = CheckGroup()
 
 
 @THEME.check("rfc5034-s4/unknown-mechanism", "AUTH with an unknown mechanism gets -ERR")
-def unknown_mechanism(bench: ConformanceContext) -> None:
-    _offered(bench)
-    with bench.open_connection() as line:
-        line.err("AUTH X-NOBODY-HAS-IT")
+def unknown_mechanism(context: ConformanceContext) -> None:
+    _offered(context)
+    with context.open_connection() as connection:
+        connection.err("AUTH X-NOBODY-HAS-IT")
 
 
 @THEME.check(
     "rfc5034-s4/challenge known-bug/empty-challenge",
     "an empty challenge is plus, space, CR LF",
 )
-def empty_challenge(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        answer = _begin(bench, line)
+def empty_challenge(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        answer = _begin(context, connection)
         require(answer == b"+ \r\n", quote(answer))
 
 
 @THEME.check("rfc5034-s4/cancel", "a client can cancel AUTH with *, which gets -ERR")
-def given_up(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        _begin(bench, line)
-        line.err("*")
-        line.alive()
+def given_up(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        _begin(context, connection)
+        connection.err("*")
+        connection.alive()
 
 
 @THEME.check("rfc5034-s4/base64", "AUTH rejects invalid base64 with -ERR")
-def no_base64(bench: ConformanceContext) -> None:
-    with bench.open_connection() as line:
-        _begin(bench, line)
-        line.err("!!!!")
+def no_base64(context: ConformanceContext) -> None:
+    with context.open_connection() as connection:
+        _begin(context, connection)
+        connection.err("!!!!")
 
 
 @THEME.check("rfc5034-s5/case", "names of mechanisms may be in any case")
-def any_case(bench: ConformanceContext) -> None:
-    if "PLAIN" not in _offered(bench):
+def any_case(context: ConformanceContext) -> None:
+    if "PLAIN" not in _offered(context):
         raise NotTestable("PLAIN is not offered")
-    with bench.open_connection() as line:
-        answer = line.say("auth plain")
+    with context.open_connection() as connection:
+        answer = connection.say("auth plain")
         require(answer.startswith(b"+ "), quote(answer))
 
 
-def _offered(bench: ConformanceContext) -> list[str]:
-    for entry in bench.before:
+def _offered(context: ConformanceContext) -> list[str]:
+    for entry in context.before:
         tag, _, mechanisms = entry.partition(" ")
         if tag.upper() == "SASL":
             return mechanisms.upper().split()
     raise NotTestable("SASL is not offered")
 
 
-def _begin(bench: ConformanceContext, line: RawConnection) -> bytes:
+def _begin(context: ConformanceContext, connection: RawConnection) -> bytes:
     """Begin a login that ends before anybody says a password."""
-    if "PLAIN" not in _offered(bench):
+    if "PLAIN" not in _offered(context):
         raise NotTestable("PLAIN is not offered")
-    answer = line.say("AUTH PLAIN")
+    answer = connection.say("AUTH PLAIN")
     require(answer.startswith(b"+") and not answer.startswith(b"+OK"), quote(answer))
     return answer

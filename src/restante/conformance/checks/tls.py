@@ -19,66 +19,66 @@ THEME = CheckGroup()
 
 
 @THEME.check("rfc2595-s4/stls-announced", "STLS is announced only where it works")
-def announced(bench: ConformanceContext) -> None:
-    with _clear(bench) as line:
-        line.start_tls(bench.place)
-        inside = line.lines("CAPA")
+def announced(context: ConformanceContext) -> None:
+    with _clear(context) as connection:
+        connection.start_tls(context.server)
+        inside = connection.lines("CAPA")
         require("STLS" not in inside, "CAPA lists STLS within TLS")
 
 
 @THEME.check("rfc2595-s4/stls", "STLS within TLS gets -ERR")
-def twice(bench: ConformanceContext) -> None:
-    with _clear(bench) as line:
-        line.start_tls(bench.place)
-        line.err("STLS")
+def twice(context: ConformanceContext) -> None:
+    with _clear(context) as connection:
+        connection.start_tls(context.server)
+        connection.err("STLS")
 
 
 @THEME.check(
     "rfc2595-s4/stls-discards known-bug/tls-scope",
     "cleartext commands after STLS are discarded",
 )
-def injection(bench: ConformanceContext) -> None:
-    with _offered(bench) as line:
-        line.send(b"STLS\r\nXYZZY\r\n", "STLS and a command after it")
-        answer = line.status()
+def injection(context: ConformanceContext) -> None:
+    with _offered(context) as connection:
+        connection.send(b"STLS\r\nXYZZY\r\n", "STLS and a command after it")
+        answer = connection.status()
         if not answer.startswith(b"+OK"):
             return
-        line.buffer.clear()
+        connection.buffer.clear()
         try:
-            line.start_tls(bench.place)
+            connection.start_tls(context.server)
         except (ssl.SSLError, OSError):
             return  # it took the words for the handshake's: nothing was acted upon
-        heard = line.more(1.0)
-        require(not heard, f"the server replied within TLS: {quote(heard)}")
+        octets = connection.more(1.0)
+        require(not octets, f"the server replied within TLS: {quote(octets)}")
 
 
 @THEME.check("rfc2595-s4/stls-discards", "a name given before STLS is discarded")
-def name_forgotten(bench: ConformanceContext) -> None:
-    with _offered(bench) as line:
-        line.say(f"USER {bench.place.user or 'info'}")
-        if not line.say("STLS").startswith(b"+OK"):
+def name_forgotten(context: ConformanceContext) -> None:
+    with _offered(context) as connection:
+        connection.say(f"USER {context.server.user or 'info'}")
+        if not connection.say("STLS").startswith(b"+OK"):
             raise NotTestable("STLS is rejected after USER")
-        line.start_tls(bench.place)
-        answer = line.say("PASS nobody-has-this-password")
+        connection.start_tls(context.server)
+        answer = connection.say("PASS nobody-has-this-password")
         require(answer.startswith(b"-ERR") and b"[AUTH]" not in answer, quote(answer))
 
 
 @THEME.check("rfc2595-s4/stls known-bug/tls-scope", "STLS after login gets -ERR")
-def too_late(bench: ConformanceContext) -> None:
-    answer = bench.session.say("STLS")
+def too_late(context: ConformanceContext) -> None:
+    answer = context.session.say("STLS")
     require(answer.startswith(b"-ERR"), quote(answer))
 
 
 @THEME.check("rfc8314-s4/tls-1-2", "TLS 1.0 and 1.1 are rejected")
-def old_versions(bench: ConformanceContext) -> None:
-    if bench.place.tls != "implicit" and "STLS" not in bench.in_clear:
+def old_versions(context: ConformanceContext) -> None:
+    if context.server.tls != "implicit" and "STLS" not in context.in_clear:
         raise NotTestable("no TLS")
-    with dial_clear(bench) as line:
-        if bench.place.tls != "implicit":
-            line.status()
-            line.ok("STLS")
+    with dial_clear(context) as connection:
+        if context.server.tls != "implicit":
+            connection.status()
+            connection.ok("STLS")
         with contextlib.suppress(ssl.SSLError, OSError):
-            old = _old().wrap_socket(line.sock, server_hostname=bench.place.server_name)
+            old = _old().wrap_socket(connection.sock, server_hostname=context.server.server_name)
             version = old.version()
             old.close()
             raise Deviation(f"the server accepts {version}")
@@ -96,30 +96,30 @@ def _old() -> ssl.SSLContext:
 
 
 @contextlib.contextmanager
-def dial_clear(bench: ConformanceContext) -> Iterator[RawConnection]:
+def dial_clear(context: ConformanceContext) -> Iterator[RawConnection]:
     """Give a connection in which no TLS has begun, not even where it should from the start."""
     from dataclasses import replace
 
-    with dial(replace(bench.place, tls="none"), bench.heard) as line:
-        yield line
+    with dial(replace(context.server, tls="none"), context.status_lines) as connection:
+        yield connection
 
 
 @contextlib.contextmanager
-def _offered(bench: ConformanceContext) -> Iterator[RawConnection]:
+def _offered(context: ConformanceContext) -> Iterator[RawConnection]:
     """Give a connection in clear of a server that offers STLS."""
-    if bench.place.tls == "implicit":
+    if context.server.tls == "implicit":
         raise NotTestable("the port uses TLS from the first octet")
-    with bench.open_connection(secure=False) as line:
-        if line.say("CAPA").startswith(b"+OK"):
-            bench.in_clear = line.read_lines()
-        if "STLS" not in bench.in_clear:
+    with context.open_connection(secure=False) as connection:
+        if connection.say("CAPA").startswith(b"+OK"):
+            context.in_clear = connection.read_lines()
+        if "STLS" not in context.in_clear:
             raise NotTestable("STLS is not offered")
-        yield line
+        yield connection
 
 
 @contextlib.contextmanager
-def _clear(bench: ConformanceContext) -> Iterator[RawConnection]:
+def _clear(context: ConformanceContext) -> Iterator[RawConnection]:
     """Give the same after the +OK of STLS."""
-    with _offered(bench) as line:
-        line.ok("STLS")
-        yield line
+    with _offered(context) as connection:
+        connection.ok("STLS")
+        yield connection
