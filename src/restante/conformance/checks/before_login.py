@@ -117,10 +117,8 @@ def password_alone(context: ConformanceContext) -> None:
 def long_name(context: ConformanceContext) -> None:
     with context.open_connection() as connection:
         name = "restante-verify-has-a-name-of-40-letters"
-        unknown, known = (
-            connection.say(f"USER {name}"),
-            connection.say(f"USER {context.server.user or 'info'}"),
-        )
+        unknown = connection.say(f"USER {name}")
+        known = connection.say(f"USER {context.server.user or 'info'}")
         if not known.startswith(b"+OK"):
             raise NotTestable(f"USER is rejected: {quote(known)}")
         require(unknown.startswith(b"+OK"), f"an unknown name: {quote(unknown)}")

@@ -91,10 +91,8 @@ def removed(context: ConformanceContext) -> None:
         connection.ok("QUIT")
     with context.open_session() as connection:
         require(sample.mark not in context.find_all(connection), "the message still exists")
-        require(
-            context.count(connection) == count - 1,
-            f"{count} messages became {context.count(connection)}",
-        )
+        left = context.count(connection)
+        require(left == count - 1, f"{count} messages became {left}")
 
 
 @THEME.check("rfc1939-s6/quit-unlocks", "QUIT closes the connection and unlocks the maildrop")

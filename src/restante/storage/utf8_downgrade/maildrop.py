@@ -99,9 +99,7 @@ class DowngradedMaildrop:
         self._inner = inner
         self._found = found
         self._refuse = refuse
-        self._refused = frozenset(
-            i for i, downgraded in found.items() if self._is_refused(downgraded)
-        )
+        self._refused = frozenset(i for i, each in found.items() if self._is_refused(each))
         sizes = list(inner.contents.sizes)
         for index, downgraded in found.items():
             if index not in self._refused and downgraded != UNREAD:
@@ -120,11 +118,9 @@ class DowngradedMaildrop:
         return self._read(index, lines)
 
     def _is_refused(self, downgraded: DowngradedHeader) -> bool:
-        return (
-            downgraded is not None
-            and downgraded != UNREAD
-            and (self._refuse or downgraded == NONE_FITS)
-        )
+        if downgraded is None or downgraded == UNREAD:
+            return False
+        return self._refuse or downgraded == NONE_FITS
 
     async def _read(self, index: int, lines: int | None) -> Body:
         downgraded: DowngradedHeader = self._found[index]
