@@ -162,7 +162,7 @@ class AccountsSection(ConfigSection):
     postgresql_dsn_file: Path | None = None
     postgresql_query: str | None = None
     postgresql_check: str | None = None
-    remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 300
+    remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1200
 
 
 class DeliverySection(ConfigSection):
