@@ -33,6 +33,11 @@ WORDS = {
     r"\b(?:somebody|nobody|everybody)\b": "name the subject: no user, any client",
     r"\bwherever|whence|whereto\b": "if",
     r"\bbehind (?:it|them|this|that)\b": "after it",
+    r"\b(?:takes?|took|taken) the place of": "replace",
+    r"\btakes (?!(?:(?:about|at most|under|over|some|nearly|only) )?"
+    r"(?:an?|as|at|\d+|ten|half|four|fewer|few|less|longer|long|more than|too|time|all the time"
+    r"|effect|precedence|for|in|to|by|until|part|many)\b)": "accepts, reads, gets, requires",
+    r"\blooks (?:at|after|for)\b": "examines, checks, searches",
 }  # fmt: skip
 GIVEAWAYS = [(re.compile(word, re.IGNORECASE), advice) for word, advice in WORDS.items()]
 

@@ -123,7 +123,7 @@ def test_file_that_goes_wrong(tmp_path: Path, method: str, trouble: str) -> None
 
 
 def test_file_half_written(tmp_path: Path) -> None:
-    """A name that a change in place takes away is unknown only after a while."""
+    """A name that a change in place removes is unknown only after a while."""
     file, now = tmp_path / "users", 1000.0
     file.touch(0o600)
     file.write_text(f"ann:{HASH}\nbob:{HASH}\n")
@@ -191,7 +191,7 @@ def test_only_line_without_an_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("first", ["empty", "part", "comment", "missing"])
 def test_file_written_in_steps(tmp_path: Path, first: str) -> None:
-    """A name that the first of many steps takes away is unknown only a while after the last."""
+    """A name that the first of many steps removes is unknown only a while after the last."""
     file, now = tmp_path / "users", 1000.0
     file.touch(0o600)
     file.write_text(f"ann:{HASH}\nbob:{HASH}\neve:{HASH}\n")
@@ -389,7 +389,7 @@ def test_account_that_expires(tmp_path: Path, line: str) -> None:
 
 
 def test_lines_of_shadow_keep_their_dates(tmp_path: Path) -> None:
-    """A new password takes no date out of a line of /etc/shadow."""
+    """A new password keeps the dates in a line of /etc/shadow."""
     line = f"ann:!{HASH}:10:0:99999:7::20:"
     assert (
         replace_credentials(line, OTHER, {"SCRAM-SHA-256": KEYS})

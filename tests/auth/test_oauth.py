@@ -227,7 +227,7 @@ def test_lost_issuer_asked_once(issuer: Issuer, monkeypatch: pytest.MonkeyPatch)
 
 @contextlib.contextmanager
 def silent() -> Iterator[str]:
-    """Return the URL of an issuer who takes connections and never says a word."""
+    """Return the URL of an issuer that accepts connections and never replies."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 

@@ -25,7 +25,7 @@ def url(port: int) -> str:
 
 @contextlib.contextmanager
 def full() -> Iterator[int]:
-    """Give a port that takes no more connections, and refuses none."""
+    """Give a port that neither accepts nor refuses more connections."""
     with contextlib.ExitStack() as held:
         listener = held.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))

@@ -26,7 +26,7 @@ PROGRAMS = "curl dovecot doveadm fail2ban-client git ip make nsenter rsync setpr
 
 
 def run_page(layers: list[Path], page: Path, setup: str, first: int, last: int) -> None:
-    """Run the blocks between two lines of a page; the last layer takes what they write."""
+    """Run the blocks between two lines of a page; they write to the last layer."""
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
     command += [sys.executable, str(ROOT / "tests/support/sandbox.py"), ":".join(map(str, layers))]
     command += [setup, str(page), str(first), str(last)]

@@ -1,4 +1,4 @@
-"""The examples of the library work as they stand, and a strict type checker takes them."""
+"""The examples of the library work as they stand, and a strict type checker accepts them."""
 
 from __future__ import annotations
 

@@ -353,7 +353,7 @@ def test_a_password_in_clear_becomes_an_account(tmp_path: Path) -> None:
 
 
 def test_the_copy_keeps_times_and_names_and_leaves_out_our_files(tmp_path: Path) -> None:
-    """A second copy takes what came meanwhile, and removes what went."""
+    """A second copy adds mail that arrived meanwhile, and removes mail that is gone."""
     need("rsync")
     old, new = tmp_path / "old", tmp_path / "mail"
     for part in ("new", "cur", "tmp"):

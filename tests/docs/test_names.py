@@ -45,7 +45,7 @@ def test_function_names() -> None:
     found = [
         f"{module}:{node.lineno}: {node.name}"
         for module, tree in trees()
-        if not module.startswith("conformance/checks/")  # a check is named by what it looks for
+        if not module.startswith("conformance/checks/")  # a check is named by what it finds
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and PARTICIPLE.fullmatch(node.name)

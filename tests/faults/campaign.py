@@ -54,7 +54,7 @@ class Result:
     """What came of all the tries of one scenario."""
 
     calls: int = 0
-    missed: int = 0  # plans that never came about: how often a socket takes octets may vary
+    missed: int = 0  # plans that never came about: how often a socket accepts octets may vary
     tried: Counter[str] = field(default_factory=Counter)
     ops: Counter[str] = field(default_factory=Counter)
     breaches: list[str] = field(default_factory=list)

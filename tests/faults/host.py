@@ -41,7 +41,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 class Child:
     """A child that serves the mail below a folder, until it is killed or ended.
 
-    It takes orders, each answered by a report: `new` makes it a server that has just started,
+    It executes orders, each answered by a report: `new` makes it a server that has just started,
     `settle` waits for the end of all sessions, `deliver` delivers a message, and `look` says what
     is in the log, which files are open and how many sessions there are. `anew`: each connection
     meets a server that has just started.

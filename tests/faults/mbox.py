@@ -1,4 +1,4 @@
-"""An mbox as a mail program, not as Restante, sees it: one that takes record locks, no dotlocks."""
+"""An mbox as a mail program, not as Restante, sees it: one that uses record locks, no dotlocks."""
 
 from __future__ import annotations
 

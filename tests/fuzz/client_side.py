@@ -121,7 +121,7 @@ def proof(octets: bytes) -> None:
     responder = CLIENT_MECHANISMS[name](_credentials())
     said = next(responder)
     nonce = (said or b"").rpartition(b"r=")[2]
-    quick = re.sub(rb"i=(\d{4})\d{1,4}(?!\d)", rb"i=\1", rest)  # hashing takes its time on purpose
+    quick = re.sub(rb"i=(\d{4})\d{1,4}(?!\d)", rb"i=\1", rest)  # hashing is slow on purpose
     try:
         for challenge in quick.split(b"\n"):
             responder.send(challenge.replace(b"%r", nonce))

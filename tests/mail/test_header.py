@@ -21,7 +21,7 @@ ATTRIBUTES = (
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_any_value(name: str) -> None:
-    """Every field takes every value: no exception, bounded work, and the octets are kept."""
+    """Every field accepts every value: no exception, bounded work, and the octets are kept."""
     begun = time.process_time()
     for value in VALUES:
         octets = name.encode() + b": " + value + b"\r\n\r\nbody"

@@ -98,7 +98,7 @@ def test_lines_that_nobody_takes_are_counted() -> None:
 
 
 def test_a_long_value_is_cut() -> None:
-    """A value that a peer chose takes no more of the log than others."""
+    """A value that a peer chose fills no more of the log than others."""
     log, writer = event_log.configure_log("text", lines := io.StringIO())
     log.warning("event", user="x" * 50_000)
     writer.close()

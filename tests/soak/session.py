@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 TCP_REPAIR = 19  # linux/tcp.h: in this state a socket closes without a word to its peer
 HANDSHAKE = 120  # seconds for TLS: a crowd of clients has little time for each
-WINDOW = 8192  # octets that a slow reader's kernel takes ahead
+WINDOW = 8192  # octets that a slow reader's kernel buffers
 
 
 class GoneError(Exception):

@@ -160,7 +160,7 @@ def broken(
     budget: int | None = None,
     at_end: bytes = CLOSE,
 ) -> Iterator[Broken]:
-    """Run a server on a free port of loopback while the block runs; it takes any login."""
+    """Run a server on a free port of loopback while the block runs; it accepts any login."""
     server = Broken(replies or {}, greeting, messages, implicit, stls)
     server.budget, server.at_end = budget, at_end
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -97,7 +97,7 @@ def postfix(folder: Path, main: str, master: str = "") -> Iterator[Postfix]:
 
 
 def _stop(folder: Path, process: subprocess.Popen[bytes]) -> None:
-    """End Postfix's master, which has a session of its own and takes its children along."""
+    """End Postfix's master, which has a session of its own, with its children."""
     with contextlib.suppress(FileNotFoundError):
         os.kill(int((folder / "queue/pid/master.pid").read_text()), signal.SIGTERM)
     try:

@@ -110,7 +110,7 @@ class FileAuthenticator:
             self._warn(problem)
 
     def _note_vanished(self, accounts: passwd_file.PasswdFile, *, replaced: bool) -> None:
-        """Note the names that a change took away, unless a whole file took the place of another.
+        """Note the names that a change removed, unless a whole file replaced another.
 
         A file may be written in many steps, the first of which makes it empty or removes it.
         """

@@ -49,7 +49,7 @@ class PamAuthenticator(PasswordOnlyAccounts):
         name = _in_system(user)
         asked = pam.PamAuthenticator()
         # A module's messages are in any encoding, and one that fails in the C library's callback
-        # would be a traceback. Latin-1 takes every octet.
+        # would be a traceback. Latin-1 decodes every octet.
         said = name.encode(), password.reveal(), self._service.encode()
         if asked.authenticate(*said, encoding="latin-1", resetcreds=False):
             return Identity(name)

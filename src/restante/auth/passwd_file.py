@@ -116,7 +116,7 @@ def mail_doubts(
 def name_problem(name: str) -> str | None:
     """Return why no account can have this name, in words; None for a good one.
 
-    A name becomes part of a path in the mail store, so what a path takes amiss is refused here too.
+    A name becomes part of a path in the mail store, so names that are unsafe in a path are refused.
     """
     if not name or len(name) > LONGEST_NAME:
         return f"a name must have 1 to {LONGEST_NAME} characters"

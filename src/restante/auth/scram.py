@@ -55,7 +55,7 @@ class ScramKeys:
 
 
 def create_keys(mechanism: str, password: Secret, *, iterations: int = ITERATIONS) -> ScramKeys:
-    """Return new keys for a password. Takes its time: call it in a thread.
+    """Return new keys for a password. It is slow: call it in a thread.
 
     Raises ValueError: the password is not what SASLprep allows.
     """
@@ -86,7 +86,7 @@ def fake_keys(
 ) -> ScramKeys:
     """Return fake keys, always the same for a name, so that replies do not reveal unknown names.
 
-    They have one of these looks, and another one only when it is gone, or a new one comes.
+    They have the parameters of one account, and others only when these are gone or new ones come.
     """
 
     def derive(purpose: str, octets: int = 32) -> bytes:

@@ -129,12 +129,12 @@ async def in_thread(work: Callable[[], T]) -> T:
 
 async def _turn() -> None:
     """Let the event loop see once what its sockets hold, and take it."""
-    await asyncio.sleep(0)  # it looks before this is over
+    await asyncio.sleep(0)  # it checks before this is over
     await asyncio.sleep(0)  # and reads before this is
 
 
 async def dial(session: ClientSession) -> AsyncioDriver:
-    """Return a connection to the first address that takes one. Raises RemoteError."""
+    """Return a connection to the first address that accepts one. Raises RemoteError."""
     target, options = session.target, session.options
     trouble: ServerUnreachableError | None = None
     seconds = seconds_to_connect(session)

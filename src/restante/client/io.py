@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NOW = float("-inf")  # a time that is never over, and takes none
+NOW = float("-inf")  # a time that has always passed: do not wait
 OVER = (
     "this connection has ended, because it was closed, or a call failed or was cancelled; "
     "connect again"

@@ -151,7 +151,7 @@ def _next(state: MaildropState, seconds: float = 0) -> Dialogue[ServerPeer]:
 def headers(
     state: MaildropState, numbers: Iterable[int], lines: int = 0, keep: int = LISTING_LIMIT
 ) -> Dialogue[list[bytes | ServerRefusedError]]:
-    """Return the heads of messages by TOP; in one go where the server takes commands ahead.
+    """Return the heads of messages by TOP; in one go if the server accepts pipelining.
 
     Of each the first `keep` octets are kept.
 

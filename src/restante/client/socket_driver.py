@@ -125,7 +125,7 @@ class SocketDriver:
 
 
 def dial(session: ClientSession) -> SocketDriver:
-    """Return a connection to the first address that takes one. Raises RemoteError."""
+    """Return a connection to the first address that accepts one. Raises RemoteError."""
     target, options = session.target, session.options
     trouble: ServerUnreachableError | None = None
     for address in name_resolution.addresses(target, options, seconds_to_connect(session)):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SCHEMA = "restante.verify/1"
 
 THEMES = (before_login, tls, sasl, after_login, message_octets, deletion, extensions, final)
-"""In this order: a wrong password, and what looks at all replies of a run, come last."""
+"""In this order: a wrong password, and checks of all replies of a run, come last."""
 
 CHECKS: tuple[Check, ...] = tuple(check for theme in THEMES for check in theme.THEME.checks)
 

@@ -40,7 +40,7 @@ class CheckContext:
     report: Report
     target: Target
     began: float = field(default_factory=time.monotonic)
-    address: str = ""  # the one that takes connections
+    address: str = ""  # the one that accepts connections
     driver: SocketDriver | None = None
     replies: ReplyTracker = field(default_factory=ReplyTracker)
     ends: float = float("inf")  # by time.monotonic()

@@ -53,7 +53,7 @@ def _ask(question: _Question) -> list[str]:
 
 
 def connect(addresses: Sequence[str], port: int, ends: float) -> socket.socket:
-    """Return a connection to the first address that takes one, before `ends` (time.monotonic).
+    """Return a connection to the first address that accepts one, before `ends` (time.monotonic).
 
     The addresses share the time that is left. Raises OSError, TimeoutError.
     """

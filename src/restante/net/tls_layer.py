@@ -11,7 +11,7 @@ RECORD = 16 * 1024  # octets in a record at most: RFC 8446 section 5.1
 class TlsLayer:
     """One connection's TLS. Its two sides add the handshake and their errors.
 
-    `outgoing` returns what is to be sent: ask for it after each call that takes octets.
+    `outgoing` returns what is to be sent: call it after each call that is given octets.
     """
 
     __slots__ = ("_in", "_object", "_out", "ended")
@@ -29,7 +29,7 @@ class TlsLayer:
     def _read(self, plain: list[bytes]) -> None:
         """Add all to `plain` that has come. Raises ssl.SSLError: what follows is broken.
 
-        A read takes a whole record, so OpenSSL holds nothing back once the buffer is empty. To read
+        A read gets a whole record, so OpenSSL holds nothing back once the buffer is empty. To read
         on until it says so would cost an exception for each command.
         """
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 CRLF = b"\r\n"
 
 
-def to_wire(stored: bytes, at_line_start: bool) -> tuple[bytes, int]:  # noqa: FBT001  # its twin takes no keywords
+def to_wire(stored: bytes, at_line_start: bool) -> tuple[bytes, int]:  # noqa: FBT001  # its twin in C has no keywords
     """Return what to send for stored octets, and their size in octets as LIST counts it.
 
     The stored octets must not end within CR LF. `at_line_start`: a line begins with them.

@@ -41,7 +41,7 @@ def error_reply(refusal: Refusal, say: Callable[[str], str] = str) -> bytes:
 def multiline_reply(status: bytes, lines: Iterable[str]) -> bytes:
     """Return a multi-line reply: its status line, its lines and the terminator."""
     text = "".join(f"{line}\r\n" for line in lines)
-    sent, _ = to_wire(text.encode(), True)  # noqa: FBT003  # its twin in C takes no keywords
+    sent, _ = to_wire(text.encode(), True)  # noqa: FBT003  # its twin in C has no keywords
     return status + sent + TERMINATOR
 
 

@@ -2,8 +2,7 @@
 
 A stored message may end its lines with LF or CR LF. On the wire every line ends with CR LF (RFC
 1939 section 3), and one that begins with "." gets one more. A lone CR is not a line end: it is sent
-as it is stored, and neither stuffing nor TOP takes notice of it. A last line without an end gets
-one.
+as it is stored, and both stuffing and TOP ignore it. A last line without an end gets one.
 """
 
 from __future__ import annotations
@@ -134,7 +133,7 @@ def encode_message(stored: bytes, status: bytes = b"") -> tuple[bytes, int]:
     """
     if stored and not stored.endswith(b"\n"):
         stored += CRLF
-    sent, size = to_wire(stored, True)  # noqa: FBT003  # its twin in C takes no keywords
+    sent, size = to_wire(stored, True)  # noqa: FBT003  # its twin in C has no keywords
     return b"".join((status, sent, TERMINATOR)), size  # one copy
 
 

@@ -22,7 +22,7 @@ class Deadlines:
 
     Nearly all deadlines move on before their time: each command moves one, and each connection
     needs one. A timer for each connection took a twentieth of the time of a short session. So the
-    timer stays where it is when a deadline moves away. When it fires, it looks at all deadlines,
+    timer stays where it is when a deadline moves away. When it fires, it checks all deadlines,
     at most ten times a second, which takes a fifth of a millisecond for 4000 connections.
     """
 

@@ -20,7 +20,7 @@ ROUND = 60 * 60  # seconds
 
 
 class MailExpiry:
-    """Looks after the mail of all accounts in a file; `days` holds for those without their own."""
+    """Expires the mail of all accounts in a file; `days` holds for those without their own."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class MailExpiry:
         *,
         pause: float = ROUND,
     ) -> None:
-        """`pause`: seconds between two looks."""
+        """`pause`: seconds between two checks."""
         self._pause = pause
         self._store = store
         self._accounts = accounts

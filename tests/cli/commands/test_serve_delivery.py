@@ -1,4 +1,4 @@
-"""`pop3 serve` takes mail: what comes in by LMTP and SMTP goes out by POP3."""
+"""`pop3 serve` accepts mail: what comes in by LMTP and SMTP goes out by POP3."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def test_line_ends(octets: bytes, stored: bytes) -> None:
 
 @pytest.mark.parametrize("octets", [b"x" * (LIMIT + 1) + b"\r\n.\r\n", b"x\r\n" * LIMIT + b".\r\n"])
 def test_too_big(octets: bytes) -> None:
-    """A message that is too big is read to its end, and takes no memory."""
+    """A message that is too big is read to its end, and not kept in memory."""
     found = received(octets, *range(0, len(octets), 100_000), budget=MemoryBudget(2 * LIMIT))
     assert isinstance(found, DeliveryReply)
     assert found.code == 552

@@ -27,7 +27,7 @@ FULL = b"-ERR [SYS/TEMP] Too many connections, try again later.\r\n"
 
 
 def test_address_over_its_limit() -> None:
-    """A connection over the limit of its address takes no place of the total, not for a moment."""
+    """A connection over the limit of its address never counts in the total."""
     limits = ServerLimits(connections=CountLimit(3), addresses=AddressLimit(1))
     with clocked(limits=limits) as server:
         first = server.connect(address="192.0.2.1")

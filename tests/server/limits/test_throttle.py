@@ -100,7 +100,7 @@ def test_guesses_by_digest(guesser: Guesser) -> None:
 
 @pytest.mark.parametrize("connections", [1, 10, 90])
 def test_one_old_password(guesser: Guesser, connections: int) -> None:
-    """One old password, however often it is said, is one guess, and takes one place."""
+    """One old password, however often it is sent, is one guess, and has one place."""
     for number in range(connections):
         guesser.loop.create_task(guesser.guess(f"old:{number}"))
     guesser.loop.turn()

@@ -37,7 +37,7 @@ def test_old_mail_is_removed_by_one_worker_only(tmp_path: Path) -> None:
             wait_until(lambda: len(workers.alive()) == 2 and second not in workers.alive())
             workers.at_each(stack, workers.greeted)
         assert letter.exists()
-        os.kill(first, signal.SIGKILL)  # its successor has its duty, and looks at once
+        os.kill(first, signal.SIGKILL)  # its successor has its duty, and checks at once
         workers.wait_for("expired")
         wait_until(lambda: not letter.exists())
         successor = workers.started()[3]

@@ -1,4 +1,4 @@
-"""Whatever a file has: it is read the same by all, and a removal takes nothing else with it."""
+"""Any file is read the same by all stores, and a removal removes nothing else."""
 
 from __future__ import annotations
 

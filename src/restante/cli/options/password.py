@@ -59,7 +59,7 @@ def password_options(function: F) -> F:
 def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
     """Return a function that gets the password when it is needed, once.
 
-    Takes its options out of `params`. Raises click.UsageError when it is called: there is none.
+    Removes its options from `params`. Raises click.UsageError when it is called: there is none.
     """
     taken = {name.name: params.pop(name.name) for name in _names()}
     if taken["password"] is not None:

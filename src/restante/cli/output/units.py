@@ -13,7 +13,7 @@ from restante.diagnosis import wording
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-MOST_IN_A_COLUMN = 4  # characters: a column takes any number of accents
+MOST_IN_A_COLUMN = 4  # characters: a column may have any number of accents
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 

@@ -34,5 +34,5 @@ def wrap_hanging(head: str, text: str, *, wrap: bool, most: int = 0, spare: int 
 
 
 def is_terminal(stream: TextIO | None = None) -> bool:
-    """Return whether a person looks at a stream, by default at standard output."""
+    """Return whether a stream is a terminal, by default standard output."""
     return (stream or sys.stdout).isatty()

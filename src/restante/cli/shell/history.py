@@ -37,7 +37,7 @@ def open_(redacted: Callable[[str], str]) -> History:
 
 
 def _redact_history(history: History, redacted: Callable[[str], str]) -> History:
-    """Let each line pass what takes secrets out of it, before it is even remembered."""
+    """Remove secrets from each line before it is added to the history."""
     keep = history.append_string
 
     def append_string(string: str) -> None:

@@ -67,7 +67,7 @@ class ShellScreen:
         self.say(f"  {direction} {plain(text)}", COLOURS.get(word))
 
     def percent(self, done: tuple[int, int] | None) -> None:
-        """Tell in one place how much of something long is done; None takes that away."""
+        """Show in one place how much of something long is done; None removes that."""
         if done is None:
             if self._percent:
                 click.echo(f"\r{'':{WIDEST}}\r", nl=False)

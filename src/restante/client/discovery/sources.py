@@ -44,7 +44,7 @@ class DiscoverySources(Protocol):
         """Return a file."""
 
     def reachable(self, host: str, port: int) -> None:
-        """Return when the port takes a connection."""
+        """Return when the port accepts a connection."""
 
 
 @dataclass(slots=True)

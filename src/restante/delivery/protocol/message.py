@@ -30,7 +30,7 @@ class MemoryBudget:
 
 
 class MessageReceiver:
-    """Takes what comes, chunk by chunk, and keeps it as Unix programs store it: LF ends a line.
+    """Receives a message in chunks, and keeps it as Unix programs store it: LF ends a line.
 
     Feed it until `ended`; then `result` is the message or the reply that rejects it, and `rest`
     the octets after it. A rejected message is read to its end, and not kept. A kept one uses

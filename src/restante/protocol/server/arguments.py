@@ -45,7 +45,7 @@ def _words(argument: bytes | None) -> list[bytes]:
 
 
 def _number(word: bytes) -> int:
-    """Read 1 to 18 ASCII digits: int() alone takes signs, underscores and spaces too."""
+    """Read 1 to 18 ASCII digits: int() alone accepts signs, underscores and spaces too."""
     if not word.isdigit() or len(word) > MOST_DIGITS:
         raise NoMatchError
     return int(word)

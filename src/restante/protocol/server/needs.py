@@ -129,7 +129,7 @@ class StartServerTls(Need[ConnectionSecurity]):
 class LockMaildrop(Need[MessageList]):
     """The exclusive lock on a maildrop, and its messages. RFC 1939 section 4.
 
-    `utf8`: the client takes headers in UTF-8 (RFC 6856 section 2). `login_delay`: seconds between
+    `utf8`: the client accepts headers in UTF-8 (RFC 6856 section 2). `login_delay`: seconds between
     two logins of the user (RFC 2449 section 6.5). Throws Refusal [IN-USE], [LOGIN-DELAY],
     [SYS/TEMP] or [SYS/PERM]; then no lock is held.
     """

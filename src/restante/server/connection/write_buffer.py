@@ -72,7 +72,7 @@ class WriteBuffer:
             self._size = 0
 
     async def drain(self) -> None:
-        """Flush, and wait until the transport takes more, or the peer is gone."""
+        """Flush, and wait until the transport accepts more, or the peer is gone."""
         self.flush()
         if self.is_full:
             self._drained = asyncio.get_running_loop().create_future()
@@ -115,7 +115,7 @@ class WriteBuffer:
         return min(seconds, LATEST_SIGN) if self.made_progress() else 0.0
 
     def resume(self) -> None:
-        """Note that the transport takes more again, or never will."""
+        """Note that the transport accepts more again, or never will."""
         self.is_full = False
         if (
             self._drained is not None and not self._drained.done()

@@ -14,12 +14,12 @@ PAUSE = 0.001  # seconds between two tries
 
 
 class ProcessLock:
-    """A lock between a process and those that it forks, each with one thread that takes it.
+    """A lock between a process and those that it forks, each with one thread that acquires it.
 
     It is the kernel's (flock), on a file in memory: if its holder dies, the kernel releases it,
     which locks in shared memory do not. Acquire and release are two system calls, together 1
-    microsecond. Not fcntl's locks: they belong to a process as a whole, and the kernel takes two
-    threads of one, which wait for two turns, for a deadlock.
+    microsecond. Not fcntl's locks: they belong to a process as a whole. If two threads of two
+    processes wait for two turns, the kernel reports a deadlock where none is.
     """
 
     def __init__(self) -> None:

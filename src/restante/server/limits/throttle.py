@@ -46,7 +46,7 @@ class Throttle:
 
     Names and passwords are kept as digests with a key that only this process has, and those that
     were forked from it. Repeating the same wrong password is not a guess: a telephone with an old
-    one takes no place in the queue, and delays only itself.
+    one has no place in the queue, and delays only itself.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from restante.storage.fs import chown_like_parent, open_dir_temporarily
 from restante.storage.maildir.quota import Change
 
 STALE = 36 * 60 * 60  # seconds
-MOST_STALE = 1000  # files that one delivery looks at
+MOST_STALE = 1000  # files that one delivery examines
 
 _HOST = socket.gethostname().replace("/", r"\057").replace(":", r"\072")
 _count = itertools.count()

@@ -3,7 +3,7 @@
 A new file needs room for all that stays. This way needs none: octets are copied into the gap that
 removed messages leave, never more at once than the gap has, so what is copied is still there until
 it is copied for good. How far that came stands in the target of a symbolic link beside the mbox,
-which takes no block of the disk. The next process with the lock completes an interrupted removal.
+which needs no block of the disk. The next process with the lock completes an interrupted removal.
 """
 
 from __future__ import annotations

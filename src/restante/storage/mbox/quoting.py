@@ -21,7 +21,7 @@ def quote_from_lines(message: bytes) -> bytes:
 
 
 class Unquoting:
-    """Takes quotes off a message that comes in chunks. Feed all of them, then finish.
+    """Removes quotes from a message that comes in chunks. Feed all of them, then finish.
 
     `quotes` is how many were taken off, `plain` whether a line had none.
     """

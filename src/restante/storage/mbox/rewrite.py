@@ -1,4 +1,4 @@
-"""An mbox without some of its messages: a new file takes the place of the old one, or none does."""
+"""An mbox without some of its messages: a new file replaces the old one, or none does."""
 
 from __future__ import annotations
 

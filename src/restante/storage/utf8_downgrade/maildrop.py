@@ -30,7 +30,7 @@ MOST_REMEMBERED = 100_000  # messages
 MOST_OCTETS = 16 * 1024 * 1024  # of all stand-ins that are remembered
 
 DowngradedHeader: TypeAlias = tuple[int, bytes] | None
-"""How many octets of a message a stand-in takes the place of, and the stand-in; None for ASCII."""
+"""How many octets of a message a stand-in replaces, and the stand-in; None for ASCII."""
 
 NONE_FITS: Final = (0, b"")
 """In place of a stand-in, where the header is too long for one."""
@@ -179,7 +179,7 @@ class _Replaced:
 
 
 def downgrade(header: bytes) -> DowngradedHeader:
-    """Return what takes the place of a header, with the octets on the wire of what it replaces."""
+    """Return the stand-in for a header, with the octets on the wire of what it replaces."""
     if header.isascii():
         return None
     if len(header) > LONGEST_HEADER:
