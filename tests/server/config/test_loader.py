@@ -222,9 +222,9 @@ def test_mail_comes_in_where_only_this_machine_can_reach(
         ),
         ('lmtp = "*:24"', "delivery.lmtp: '*:24' accepts connections from other machines"),
         ('lmtp = "mail.example.com:24"', "delivery.lmtp: 'mail.example.com:24' accepts"),
-        ('lmtp = "lmtp:x"', "delivery.lmtp: 'lmtp:x' is no HOST:PORT"),
-        ('lmtp = ""', "delivery.lmtp: '' is no HOST:PORT"),
-        ('smtp = "/run/smtp"', "delivery.smtp: '/run/smtp' is no HOST:PORT"),
+        ('lmtp = "lmtp:x"', "delivery.lmtp: 'lmtp:x' is not HOST:PORT"),
+        ('lmtp = ""', "delivery.lmtp: '' is not HOST:PORT"),
+        ('smtp = "/run/smtp"', "delivery.smtp: '/run/smtp' is not HOST:PORT"),
         (
             'smtp = "192.0.2.1:25"',
             "delivery.smtp: '192.0.2.1:25' accepts connections from other machines",
