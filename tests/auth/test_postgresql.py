@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import poplib
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -16,7 +17,10 @@ from restante.auth.postgresql import DecoyHashes, PostgresqlAuthenticator
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
+from restante.server import Listener, Server
+from restante.storage.memory import MemoryStore
 from support.clocked_server import Loop
+from support.live import PATIENCE
 from support.other_user import public_folder
 from support.postgresql import Database, need_postgresql
 
@@ -457,6 +461,38 @@ def test_remembered_login_without_the_database(database: Database) -> None:
             assert await account.cached() == Identity("ann")
 
     asyncio.run(log_in())
+
+
+def log_in_by_pop3(server: Server) -> bytes:
+    """Return the reply to PASS."""
+    address = server.addresses[0]
+    client = poplib.POP3(address.host, address.port, timeout=PATIENCE)
+    try:
+        client.user("Ann")
+        return client.pass_("secret")
+    except poplib.error_proto as error:
+        return bytes(error.args[0])
+    finally:
+        client.close()
+
+
+def test_remembered_login_by_pop3(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second login hashes nothing; the first one after a lock, or without a database, fails."""
+    account = Account(database, BY_NAMES)
+    with Server(MemoryStore(), account.accounts, [Listener(port=0)]) as server:
+        assert log_in_by_pop3(server).startswith(b"+OK")
+        with monkeypatch.context() as patch:
+            patch.setattr(password_hashing, "verify_normalised", pytest.fail)
+            assert log_in_by_pop3(server).startswith(b"+OK")
+        account.change("UPDATE changing SET nologin = 'y'")
+        assert log_in_by_pop3(server).startswith(b"-ERR [AUTH]")
+        account.change("UPDATE changing SET nologin = NULL")
+        database.stop()
+        try:
+            assert log_in_by_pop3(server).startswith(b"-ERR [SYS/TEMP]")
+        finally:
+            database.start()
+        server.call(account.accounts.aclose())
 
 
 class SlowDatabase:
