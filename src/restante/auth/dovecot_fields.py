@@ -14,10 +14,10 @@ from restante.auth.locks import (
     EXTRAS,
     LIMITS,
     LOCKS,
+    find_keys,
     is_lock,
     is_shadow,
     login_restriction,
-    words,
 )
 
 if TYPE_CHECKING:
@@ -46,19 +46,19 @@ def field_warnings(others: list[str]) -> Iterator[str]:
     """
     if is_shadow(others):
         return
-    for word in words(others):
-        shown = word.key + "=" * word.value
-        if word.field != EXTRAS + 1 and _is_known(word.key) and not is_lock(word.key):
-            yield f"{shown} in field {word.field} has no effect; its place is the eighth field"
+    for found in find_keys(others):
+        shown = found.key + "=" * found.value
+        if found.field != EXTRAS + 1 and _is_known(found.key) and not is_lock(found.key):
+            yield f"{shown} in field {found.field} has no effect; its place is the eighth field"
     if login_restriction(others) is None and any(
-        word[:2] == ("nopassword", 8) for word in words(others)
+        found[:2] == ("nopassword", 8) for found in find_keys(others)
     ):
         yield "nopassword has no effect: every login requires the password"
-    said = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
-    unknown = [text for text in said if not _is_known(text.partition("=")[0])]
-    hidden = bool(unknown) and any(_similar_key(text.partition("=")[0], _SECRETS) for text in said)
+    pairs = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
+    unknown = [text for text in pairs if not _is_known(text.partition("=")[0])]
+    hidden = bool(unknown) and any(_similar_key(text.partition("=")[0], _SECRETS) for text in pairs)
     for text in unknown:
-        if not any(is_lock(word.key) for word in words(["", "", "", "", "", text])):
+        if not any(is_lock(found.key) for found in find_keys(["", "", "", "", "", text])):
             yield f"{_unknown(text, hidden=hidden)}, so it has no effect"
 
 

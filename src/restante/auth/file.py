@@ -75,7 +75,7 @@ class FileAuthenticator:
             password_hashing.AT_ONCE
         )  # passwords; a server has those that wait take turns
         self._key = self._own_key = secrets.token_bytes(passwd_file.KEY)  # for unknown names
-        self._looks: dict[str, set[scram.ScramParameters]] = {}  # of keys, by mechanism
+        self._scram_parameters: dict[str, set[scram.ScramParameters]] = {}  # of keys, by mechanism
         self._remembered = LoginCache(remember)
         self._nobody = password_hashing.hash_password(Secret(secrets.token_bytes(16)))
 
@@ -101,7 +101,7 @@ class FileAuthenticator:
         self._in_lower_case = {name.lower(): a for name, a in accounts.known.items()}
         self._useless = accounts.useless
         self._note_offers()
-        if self._looks and not accounts.key and not self._has_cut_line:
+        if self._scram_parameters and not accounts.key and not self._has_cut_line:
             self._warn(f"{self._path}: {NO_KEY}")
         if self._mail_of:
             for doubt in passwd_file.mail_doubts(self._accounts.values(), self._mail_of):
@@ -138,7 +138,7 @@ class FileAuthenticator:
             for mechanism in scram.HASHES
             if able and all(mechanism in a.scram for a in able)
         }
-        self._looks = {
+        self._scram_parameters = {
             mechanism: {scram.ScramParameters.of(a.scram[mechanism]) for a in having}
             for mechanism in scram.HASHES
             if (having := [a for a in self._accounts.values() if mechanism in a.scram])
@@ -173,7 +173,7 @@ class FileAuthenticator:
 
     def mechanisms_any(self) -> frozenset[str]:
         """Return the mechanisms that at least one account can use."""
-        return PASSWORDS.union(self._looks)
+        return PASSWORDS.union(self._scram_parameters)
 
     def accounts(self) -> list[PasswdEntry]:
         """Return all accounts as the file had them when it was last read."""
@@ -214,15 +214,15 @@ class FileAuthenticator:
         """
         account = self._ask(user)
         mechanism = mechanism.removesuffix("-PLUS")
-        looks = self._looks.get(mechanism, {scram.ScramParameters()})
-        made_up = scram.fake_keys(mechanism, user.lower(), self._key, looks)  # for known names too:
+        choices = self._scram_parameters.get(mechanism, {scram.ScramParameters()})
+        fake = scram.fake_keys(mechanism, user.lower(), self._key, choices)  # for known names too:
         if account is not None and mechanism in account.scram:  # time must not tell them apart
             return account.scram[mechanism]
         twin = self._in_lower_case.get(user.lower())
         if twin is None or mechanism not in twin.scram:
-            return made_up
+            return fake
         real = twin.scram[mechanism]  # another salt for Ann than for ann would give ann away
-        return dataclasses.replace(made_up, salt=real.salt, iterations=real.iterations)
+        return dataclasses.replace(fake, salt=real.salt, iterations=real.iterations)
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""

@@ -13,7 +13,7 @@ from restante.auth.password_hashing import without_scheme
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-EXTRAS = 7  # the place of the field behind passwd's own, counted from 0
+EXTRAS = 7  # the place of the field after passwd's own, counted from 0
 
 LOCKS = ("nologin", "fail")
 """Fields of Dovecot that lock the account, whatever their value."""
@@ -41,7 +41,7 @@ _DAY = re.compile(r"-?[0-9]{0,9}")
 _SECONDS_A_DAY = 86_400
 
 
-class Word(NamedTuple):
+class FieldKey(NamedTuple):
     """A key in a line, in lower case and without `:protected`; fields count from 1."""
 
     key: str
@@ -49,17 +49,17 @@ class Word(NamedTuple):
     value: bool  # whether "=" follows
 
 
-def words(others: Sequence[str]) -> Iterator[Word]:
-    """Return the keys in the fields behind the hash, those in the eighth field first."""
+def find_keys(others: Sequence[str]) -> Iterator[FieldKey]:
+    """Return the keys in the fields after the hash, those in the eighth field first."""
     if not is_shadow(others):
         for place in (8, 3, 4, 5, 6, 7):
             field = others[place - 3] if len(others) > place - 3 else ""
-            yield from _words(field, place)
+            yield from _keys_in_field(field, place)
 
 
-def login_restriction(others: Sequence[str]) -> Word | None:
-    """Return the first word that keeps its account from logging in here."""
-    return next((word for word in words(others) if is_lock(word.key)), None)
+def login_restriction(others: Sequence[str]) -> FieldKey | None:
+    """Return the first key that keeps its account from logging in here."""
+    return next((found for found in find_keys(others) if is_lock(found.key)), None)
 
 
 def first_lock(keys: Iterable[str]) -> str:
@@ -99,15 +99,15 @@ def expiry_time(others: Sequence[str]) -> float | None:
     return min(days) * _SECONDS_A_DAY if days else None
 
 
-def _words(field: str, place: int) -> Iterator[Word]:
+def _keys_in_field(field: str, place: int) -> Iterator[FieldKey]:
     for text in field.split():
         keys, equals, _ = text.partition("=")
         for key in re.split("[:,;]", keys.lower()):
             bare = key.strip("\"'")
             alone = field.strip().lower() == key
             if place != _GECOS or equals or alone or bare not in _ENGLISH:
-                behind = place == EXTRAS + 1 and text.startswith(":")  # of one field too many
-                yield Word(bare, place + behind, bool(equals))
+                extra = place == EXTRAS + 1 and text.startswith(":")  # of one field too many
+                yield FieldKey(bare, place + extra, bool(equals))
 
 
 def _shadow(others: Sequence[str]) -> list[int | None] | None:

@@ -33,7 +33,7 @@ class LoginCache:
         self._clock = clock
         self._key = secrets.token_bytes(32)
         # By name: a digest, until when, and the stored hash.
-        self._proofs: dict[str, tuple[bytes, float, str]] = {}
+        self._cached: dict[str, tuple[bytes, float, str]] = {}
 
     def check(self, user: str, password: Secret) -> bool:
         """Tell whether this password was proved to be the user's within the time."""
@@ -41,26 +41,26 @@ class LoginCache:
 
     def stored_hash(self, user: str, password: Secret) -> str | None:
         """Return the stored hash that proved this password within the time, else None."""
-        proof = self._proofs.get(user)
-        if proof is None or self._clock() >= proof[1]:
+        cached = self._cached.get(user)
+        if cached is None or self._clock() >= cached[1]:
             return None
-        return proof[2] if hmac.compare_digest(proof[0], self._digest(user, password)) else None
+        return cached[2] if hmac.compare_digest(cached[0], self._digest(user, password)) else None
 
     def add(self, user: str, password: Secret, stored_hash: str = "") -> None:
-        """Remember a proof, with the stored hash where that may change unseen."""
+        """Remember a correct password, with the stored hash where that may change unseen."""
         if self._seconds <= 0:
             return
-        self._proofs.pop(user, None)
+        self._cached.pop(user, None)
         until = self._clock() + self._seconds
-        self._proofs[user] = (self._digest(user, password), until, stored_hash)
-        if len(self._proofs) > self._most:
-            del self._proofs[next(iter(self._proofs))]
+        self._cached[user] = (self._digest(user, password), until, stored_hash)
+        if len(self._cached) > self._most:
+            del self._cached[next(iter(self._cached))]
 
     def clear(self) -> None:
         """Forget all of them: the accounts have changed."""
-        self._proofs.clear()
+        self._cached.clear()
 
     def _digest(self, user: str, password: Secret) -> bytes:
         name = user.encode(errors="surrogatepass")
-        said = len(name).to_bytes(4) + name + password.reveal()
-        return hashlib.blake2b(said, key=self._key).digest()
+        material = len(name).to_bytes(4) + name + password.reveal()
+        return hashlib.blake2b(material, key=self._key).digest()

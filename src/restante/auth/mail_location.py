@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("userdb_mail", "userdb_mail_path", "userdb_mail_location")
 _DRIVER = re.compile(r"(?:maildir|mbox|auto|sdbox|mdbox|dbox|imapc|pop3c):")
-_HOME = 3  # the place of the home folder behind the hash, counted from 0
+_HOME = 3  # the place of the home folder after the hash, counted from 0
 
 
 class MailLocation(NamedTuple):
@@ -33,8 +33,8 @@ class MailLocation(NamedTuple):
 
 def find_mail_location(name: str, others: list[str]) -> MailLocation | None:
     """Return where a line says that the mail lies; None where it does not."""
-    words = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
-    settings = dict(word.partition("=")[::2] for word in words)
+    pairs = others[EXTRAS - 2].split() if len(others) > EXTRAS - 2 else []
+    settings = dict(pair.partition("=")[::2] for pair in pairs)
     key = next((key for key in _KEYS if key in settings), None)
     if key is None:
         return None

@@ -168,10 +168,10 @@ class IntrospectedTokens:
 
     async def user_of(self, token: Secret) -> str:
         """Return for whom a token was issued. Raises CredentialsError, UnavailableError."""
-        said = await self._errands.run(lambda: self._introspect(token))
-        if said.get("active") is not True:
+        claims = await self._errands.run(lambda: self._introspect(token))
+        if claims.get("active") is not True:
             raise CredentialsError("the token is not active")
-        return self._claims.check({"exp": time.time(), **said})
+        return self._claims.check({"exp": time.time(), **claims})
 
     def _introspect(self, token: Secret) -> dict[str, Any]:
         form = {"token": token.reveal(), "token_type_hint": "access_token"}

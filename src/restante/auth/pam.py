@@ -47,15 +47,15 @@ class PamAuthenticator(PasswordOnlyAccounts):
         if b"\0" in password.reveal() or not user:
             raise CredentialsError("no name, or a NUL in the password")
         name = _in_system(user)
-        asked = pam.PamAuthenticator()
+        client = pam.PamAuthenticator()
         # A module's messages are in any encoding, and one that fails in the C library's callback
         # would be a traceback. Latin-1 decodes every octet.
-        said = name.encode(), password.reveal(), self._service.encode()
-        if asked.authenticate(*said, encoding="latin-1", resetcreds=False):
+        arguments = name.encode(), password.reveal(), self._service.encode()
+        if client.authenticate(*arguments, encoding="latin-1", resetcreds=False):
             return Identity(name)
-        if asked.code in _NOT_ABOUT_CREDENTIALS:
-            raise UnavailableError(f"PAM service {self._service}: {asked.reason}")
-        raise CredentialsError(f"PAM: {asked.reason}")
+        if client.code in _NOT_ABOUT_CREDENTIALS:
+            raise UnavailableError(f"PAM service {self._service}: {client.reason}")
+        raise CredentialsError(f"PAM: {client.reason}")
 
 
 def _in_system(user: str) -> str:

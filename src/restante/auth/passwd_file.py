@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from restante.auth.locks import Word
+    from restante.auth.locks import FieldKey
 
 LONGEST_NAME = 255  # characters
 NOBODY = "it has no account that can log in; `pop3 user add` adds one"
@@ -87,16 +87,16 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
 
 def _lock_reason(account: PasswdEntry, others: list[str]) -> Iterator[str]:
     """Return why an account is locked, unless the administrator clearly intends it."""
-    word: Word | None = locks.login_restriction(others)
-    if word is not None and word.field != EXTRAS + 1:
+    found: FieldKey | None = locks.login_restriction(others)
+    if found is not None and found.field != EXTRAS + 1:
         yield (
-            f"cannot log in: {word.key} in field {word.field} locks it; its place is the eighth"
+            f"cannot log in: {found.key} in field {found.field} locks it; its place is the eighth"
             " field"
         )
-    elif word is not None and word.key in locks.LIMITS:
-        yield f"cannot log in: {word.key} restricts logins in a way that is not supported"
-    elif word is not None and word.key not in dovecot_fields.parse_extra_fields(others):
-        yield f"cannot log in: {word.key} locks it, although it is written differently"
+    elif found is not None and found.key in locks.LIMITS:
+        yield f"cannot log in: {found.key} restricts logins in a way that is not supported"
+    elif found is not None and found.key not in dovecot_fields.parse_extra_fields(others):
+        yield f"cannot log in: {found.key} locks it, although it is written differently"
     elif account.lock == locks.HASH:
         yield "cannot log in: its hash is locked by '!' or '*'"
     elif account.end is not None and account.end <= time.time():

@@ -89,12 +89,12 @@ def verify_normalised(stored: str, password: Secret) -> bool:
 
 def _forms(password: Secret) -> list[Secret]:
     """Return the forms of a password that count. RFC 6856 section 2.2, RFC 4013."""
-    said = password.reveal()
+    octets = password.reveal()
     try:
-        prepared = saslprep(said.decode(), query=True).encode()
+        prepared = saslprep(octets.decode(), query=True).encode()
     except ValueError:
         return [password]
-    return [password] if prepared in (said, b"") else [password, Secret(prepared)]
+    return [password] if prepared in (octets, b"") else [password, Secret(prepared)]
 
 
 def _verify_crypt(stored: bytes, password: bytes) -> bool:

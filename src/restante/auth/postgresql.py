@@ -95,10 +95,10 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         if not reason:
             self._decoys.note(stored)
         known = self._decoys.for_user(user) if reason else stored
-        proof = self._threads.run(
+        verification = self._threads.run(
             user, functools.partial(password_hashing.verify_normalised, known, password)
         )
-        right, _ = await asyncio.gather(proof, self._check_query(row, ends))
+        right, _ = await asyncio.gather(verification, self._check_query(row, ends))
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
         self._remembered.add(user.lower(), password, stored)

@@ -77,12 +77,12 @@ class ScramParameters:
 
     @classmethod
     def of(cls, keys: ScramKeys) -> ScramParameters:
-        """Return how keys look."""
+        """Return the parameters of keys."""
         return cls(keys.iterations, len(keys.salt))
 
 
 def fake_keys(
-    mechanism: str, user: str, key: bytes, looks: Collection[ScramParameters]
+    mechanism: str, user: str, key: bytes, choices: Collection[ScramParameters]
 ) -> ScramKeys:
     """Return fake keys, always the same for a name, so that replies do not reveal unknown names.
 
@@ -90,31 +90,31 @@ def fake_keys(
     """
 
     def derive(purpose: str, octets: int = 32) -> bytes:
-        said = f"{purpose}:{mechanism}:{user}".encode(errors="replace")
+        material = f"{purpose}:{mechanism}:{user}".encode(errors="replace")
         # SHA-3 is safe with a key in front, and this one gives as many octets as a salt needs.
-        return hashlib.shake_256(key + said).digest(octets)
+        return hashlib.shake_256(key + material).digest(octets)
 
-    look = max(looks, key=lambda look: derive(f"look {look.iterations} {look.salt}"))
+    chosen = max(choices, key=lambda each: derive(f"look {each.iterations} {each.salt}"))
     octets = 32 if "256" in mechanism else 20
     return ScramKeys(
-        derive("salt", look.salt),
+        derive("salt", chosen.salt),
         derive("stored", octets),
         derive("server", octets),
-        look.iterations,
+        chosen.iterations,
     )
 
 
 class _Header:
     """What the library lacks: the header as the client said it, for whom it acts included."""
 
-    def __init__(self, plain: Any, said: bytes) -> None:
+    def __init__(self, plain: Any, header: bytes) -> None:
         self._plain = plain
-        self._said = said
+        self._header = header
 
     def make_cbind_input(self, binding: object) -> bytes:
         """Return what "c=" must be. RFC 5802 section 5.1."""
         expected: bytes = self._plain.make_cbind_input(binding)
-        return self._said + expected.removeprefix(bytes(self._plain))
+        return self._header + expected.removeprefix(bytes(self._plain))
 
 
 class ScramServer:

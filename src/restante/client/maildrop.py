@@ -254,7 +254,7 @@ def _frames_inside() -> int:
 
 def check_end(session: ClientSession, number: int, received: operations.MessageEnd) -> None:
     """Make sure that a message's end was its end. Raises MalformedReplyError."""
-    if received.behind:
+    if received.trailing:
         text = (
             f"message {number} continues after line {received.lines}, "
             "a single dot that the server did not double"
@@ -345,12 +345,12 @@ def without_capa(error: RemoteError, session: ClientSession) -> ClientSession | 
         isinstance(error, (ConnectionLostError, ReplyTimeoutError)) or error.id == "bad-reply"
     )
     at_capa = error.phase == "capa" and broke_off and error.id != "out-of-time"
-    behind_it = (
+    after_capa = (
         isinstance(error, ConnectionLostError)
         and session.capa_refused
         and _is_first(error, session)
     )
-    if not (at_capa or behind_it) or not session.options.capa:
+    if not (at_capa or after_capa) or not session.options.capa:
         return None
     again = ClientSession(session.target, replace(session.options, capa=False), ends=session.ends)
     again.peer.note_oddity("capa-lost", error.text)

@@ -37,16 +37,16 @@ class ReplyTracker:
     ) -> Dialogue[T]:
         """Carry out a dialogue and remember what comes; `strict` is for `in_sync`."""
         peer = session.peer
-        asked = peer.command
+        command = peer.command
         self._begin(peer)
         try:
             effect = next(dialogue)
             while True:
                 if strict and isinstance(effect, Send):
                     yield from expect_silence(session)
-                if peer.command != asked:
+                if peer.command != command:
                     self._begin(peer)
-                asked = peer.command
+                command = peer.command
                 try:
                     answer = yield effect
                 except RemoteError as error:

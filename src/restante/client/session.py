@@ -228,8 +228,8 @@ def secure(session: ClientSession) -> Dialogue[None]:
             _check_clear(session, "TLS is required, and this account is used without it")
         return
     known = session.capabilities is not None
-    not_asked = session.target.loopback and session.cleartext_allowed
-    if "STLS" not in (session.capabilities or {}) and (known or not_asked):
+    clear_allowed = session.target.loopback and session.cleartext_allowed
+    if "STLS" not in (session.capabilities or {}) and (known or clear_allowed):
         _check_clear(session, "the server does not offer STLS")
         return
     try:

@@ -60,9 +60,7 @@ class CheckGroup:
     def check(self, ids: str, title: str) -> Callable[[CheckFunction], CheckFunction]:
         """Add the decorated function as a check of these requirements, separated by spaces."""
 
-        def add(
-            function: Callable[[ConformanceContext], None],
-        ) -> Callable[[ConformanceContext], None]:
+        def add(function: CheckFunction) -> CheckFunction:
             self.checks.append(Check(tuple(ids.split()), title, function, function.__name__))
             return function
 

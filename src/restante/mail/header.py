@@ -98,8 +98,8 @@ class _WithParameters(_Field):
 
     @classmethod
     def fill(cls, octets: bytes, kwds: dict[str, Any]) -> None:
-        value, given = parameters.parse(octets)
-        kwds["params"] = {_fit(name): _fit(text) for name, text in given.items()}
+        value, params = parameters.parse(octets)
+        kwds["params"] = {_fit(name): _fit(text) for name, text in params.items()}
         written = [cls.value_of(_fit(value), kwds)]
         for name, text in kwds["params"].items():
             if _TOKEN.fullmatch(name):

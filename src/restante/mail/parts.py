@@ -98,8 +98,8 @@ class _PartReader:
         header = split(self._octets, place, self._is_delimiter)
         self._place, self._begun = header.body, header
         self._sections += 1
-        kind, given = parameters.parse(header.first("Content-Type"))
-        boundary = given.get("boundary", "").partition(" (")[0].rstrip()
+        kind, params = parameters.parse(header.first("Content-Type"))
+        boundary = params.get("boundary", "").partition(" (")[0].rstrip()
         coded = boundary.encode("latin-1", "replace")[:LONGEST_BOUNDARY]
         if kind.startswith("multipart/") and coded and len(self._open) < DEEPEST:
             self._levels.setdefault(coded, []).append(len(self._open))
@@ -139,11 +139,11 @@ class _PartReader:
             return levels[-1], True
         return -1, False
 
-    def _delimit(self, line: bytes, place: int, behind: int) -> None:
+    def _delimit(self, line: bytes, place: int, after: int) -> None:
         """End the part before a boundary, and begin the part after it."""
         level, closes = self._level(line)
         if not closes and self._sections >= MOST_PARTS:
-            self._place = behind
+            self._place = after
             return
         newline = 2 if self._octets[max(0, place - 2) : place] == b"\r\n" else 1
         self._finish(place - newline)
@@ -153,9 +153,9 @@ class _PartReader:
             levels.pop()
             if not levels:
                 del self._levels[shut.boundary]
-        self._place = behind
+        self._place = after
         if not closes:
-            self.begin(behind)
+            self.begin(after)
 
     def _finish(self, end: int) -> None:
         """Keep the part that has begun."""
@@ -165,12 +165,12 @@ class _PartReader:
 
     def part(self, header: HeaderFields, begin: int, end: int) -> Part:
         """Return a part that has these fields."""
-        kind, given = parameters.parse(header.first("Content-Type"))
+        kind, params = parameters.parse(header.first("Content-Type"))
         placed, more = parameters.parse(header.first("Content-Disposition"))
-        name = more.get("filename") or given.get("name", "")
+        name = more.get("filename") or params.get("name", "")
         if not kind and self._open and self._open[-1].subtype == "digest":
             kind = "message/rfc822"  # RFC 2046 section 5.1.5
-        if kind.startswith("multipart/") and not given.get("boundary"):
+        if kind.startswith("multipart/") and not params.get("boundary"):
             kind = "text/plain"  # it has no parts, so a person reads what is there
         inside = [multipart for multipart in self._open if multipart.subtype == "alternative"]
         return Part(
@@ -178,7 +178,7 @@ class _PartReader:
             type=kind if _TYPE.fullmatch(kind) else "text/plain",
             name=name,
             is_attachment=placed == "attachment" or bool(name),
-            charset=given.get("charset", "").partition(" ")[0],
+            charset=params.get("charset", "").partition(" ")[0],
             encoding=parameters.parse(header.first("Content-Transfer-Encoding"))[0],
             alternative=inside[-1].number if inside else 0,
             octets=self._octets,

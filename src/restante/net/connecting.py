@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 MOST_ADDRESSES = 6  # of a host that are tried
 
 
-class _Question(NamedTuple):
+class _Lookup(NamedTuple):
     host: str
     port: int
     family: int
 
 
 _lock = threading.Lock()
-_under_way: dict[_Question, Future[list[str]]] = {}
+_lookups: dict[_Lookup, Future[list[str]]] = {}
 
 
 def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC) -> list[str]:
@@ -34,21 +34,21 @@ def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC
     and port: while a lookup hangs, others for the same host wait for it. Raises TimeoutError,
     OSError, UnicodeError.
     """
-    question = _Question(host, port, family)
+    lookup = _Lookup(host, port, family)
     with _lock:
-        answer = _under_way.get(question)
-        if answer is None:
-            ask = functools.partial(_ask, question)
-            answer = _under_way[question] = daemon_threads.start(ask, "resolve")
-    return answer.result(min(max(0.0, seconds), threading.TIMEOUT_MAX))
+        addresses = _lookups.get(lookup)
+        if addresses is None:
+            work = functools.partial(_resolve, lookup)
+            addresses = _lookups[lookup] = daemon_threads.start(work, "resolve")
+    return addresses.result(min(max(0.0, seconds), threading.TIMEOUT_MAX))
 
 
-def _ask(question: _Question) -> list[str]:
+def _resolve(lookup: _Lookup) -> list[str]:
     try:
-        found = socket.getaddrinfo(*question, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
     finally:
         with _lock:
-            del _under_way[question]
+            del _lookups[lookup]
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

@@ -125,10 +125,10 @@ def build_listeners(
     certificate_log = CertificateLog(log)
     modern = _certificates(config, "modern", certificate_log)
     groups = [(config.server.listen, modern, False), (tls.listen, modern, True)]
-    known = [modern]
+    loaded = [modern]
     if tls.legacy_listen:
-        known.append(_certificates(config, "legacy", certificate_log))
-        groups.append((tls.legacy_listen, known[-1], True))
+        loaded.append(_certificates(config, "legacy", certificate_log))
+        groups.append((tls.legacy_listen, loaded[-1], True))
     found = [
         ListenConfig(
             ListenAddress.parse(address),
@@ -143,7 +143,7 @@ def build_listeners(
         for addresses, certificates, implicit in groups
         for address in addresses
     ]
-    return found, known
+    return found, loaded
 
 
 def build_delivery(config: Config, unknown_hint: str = "") -> list[DeliveryListener]:
@@ -166,8 +166,8 @@ def build_delivery(config: Config, unknown_hint: str = "") -> list[DeliveryListe
 def reload(certificates: Iterable[Certificates]) -> None:
     """Load all certificates again."""
     with _certificate_errors():
-        for known in certificates:
-            known.reload()
+        for each in certificates:
+            each.reload()
 
 
 def _certificates(config: Config, profile: Profile, log: CertificateLog) -> Certificates:
@@ -196,10 +196,10 @@ def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Call
 
     @functools.lru_cache(1)
     def offer_of(
-        known: frozenset[str], of_some: frozenset[str], delay: int | None, days: int | None
+        of_all: frozenset[str], of_some: frozenset[str], delay: int | None, days: int | None
     ) -> AuthOffer:
         hashes = {
-            "auto": known - PASSWORDS,
+            "auto": of_all - PASSWORDS,
             "always": {"SCRAM-SHA-256"} | of_some - PASSWORDS,
             "never": set[str](),
         }[config.login.scram]

@@ -101,14 +101,14 @@ def discover(
 
 def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict[str, Ask]:
     """Return the questions in the order in which their answers are believed."""
-    asked: dict[str, Ask] = {}
+    queries: dict[str, Ask] = {}
     for service, tls in _SERVICES:
         name = f"{service}._tcp.{address.domain}"
-        asked[f"SRV {name}"] = _srv(name, tls, address, world)
+        queries[f"SRV {name}"] = _srv(name, tls, address, world)
     for source, url in autoconfig.urls(address).items():
-        asked[source] = _autoconfig(source, url, address, world)
-    asked["guesses"] = _guesses(address, world, ends)
-    return asked
+        queries[source] = _autoconfig(source, url, address, world)
+    queries["guesses"] = _guesses(address, world, ends)
+    return queries
 
 
 def _ask_all(sources: dict[str, Ask], ends: float) -> list[DiscoveryNote]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from restante.diagnosis.report import Step
 
 LONGEST_LINE = 998  # octets, line end not counted: RFC 5322 section 2.1.1
-MOST_TOLD = 5  # oddities of a kind
+MAX_REPORTED = 5  # oddities of a kind
 
 
 @dataclass(slots=True)
@@ -176,7 +176,7 @@ def _count_of(check: CheckContext, name: str) -> int:
 
 def _another(check: CheckContext, name: str) -> bool:
     """Return whether enough oddities of a kind were reported; if so, count this one."""
-    if len([f for f in check.report.findings if f.id == name]) < MOST_TOLD:
+    if len([f for f in check.report.findings if f.id == name]) < MAX_REPORTED:
         return False
     more = check.report.facts.setdefault("more", {})
     more[name] = more.get(name, 0) + 1

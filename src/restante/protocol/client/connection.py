@@ -111,9 +111,9 @@ class ServerPeer:
         # client sends nothing while a line is there that no command asked for.
         came = strip_noise(bytes(self.unread))
         if self.unread and not came:
-            behind = self.multiline_command or self.command
+            command = self.multiline_command or self.command
             self.note_oddity(
-                "odd-reply", f"an empty line or noise came behind the answer to {behind}"
+                "odd-reply", f"an empty line or noise came behind the answer to {command}"
             )
             self.unread.clear()
         if came:

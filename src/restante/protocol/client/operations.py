@@ -56,14 +56,14 @@ class MessageEnd:
 
     Attributes:
         octets: its octets as they came, without dot-stuffing.
-        behind: octets that came after the terminator unasked: it was not the end.
+        trailing: octets that came after the terminator unasked: it was not the end.
         lines: its lines.
         bare: its lines that ended with LF alone, if the server ends all lines so.
         dots: the dots that unstuffing removed.
     """
 
     octets: int
-    behind: bytes
+    trailing: bytes
     lines: int
     bare: int = 0
     dots: int = 0
@@ -276,12 +276,12 @@ def retr(
                 yield from MessageChunk(piece)
         if body.octets != promised and not peer.outstanding and not peer.unread:
             peer.unread += yield from Peek(LINGER)
-        behind = b"" if peer.outstanding else bytes(peer.unread)
-        if body.octets == promised and not strip_noise(behind):
-            behind = b""  # an empty line behind a message that is whole
+        trailing = b"" if peer.outstanding else bytes(peer.unread)
+        if body.octets == promised and not strip_noise(trailing):
+            trailing = b""  # an empty line behind a message that is whole
         peer.multiline_command = peer.command
         peer.add_trace("<", f"({body.octets} octets)")
-        return MessageEnd(body.octets, behind, body.lines, body.bare, body.dots)
+        return MessageEnd(body.octets, trailing, body.lines, body.bare, body.dots)
 
     return Operation(command("RETR", str(number)), read, phase=Phase.MESSAGE)
 

@@ -88,8 +88,8 @@ def verification(name: str, password: Secret) -> Authenticate:
 def cram_md5(exchange: SaslExchange) -> Login:
     """RFC 2195: a digest of a timestamp, keyed with a secret that both ends know."""
     challenge = (yield from NewTimestamp()).encode()
-    said, _, digest = (yield from exchange.challenge(challenge)).rpartition(b" ")
-    name = _name(said)
+    user, _, digest = (yield from exchange.challenge(challenge)).rpartition(b" ")
+    name = _name(user)
     if not name or not re.fullmatch(rb"[0-9A-Za-z]{32}", digest):
         _not_understood()
     return (yield from Authenticate(AuthMethod.CRAM_MD5, name, Secret(digest), challenge))
@@ -108,10 +108,10 @@ def scram_with(mechanism: str) -> Callable[[SaslExchange], Login]:
             _not_understood()
         _check_authority(_gs2_name(found["authority"] or b""), name)
         scram = yield from StartScram(mechanism, name, message)
-        proof = yield from exchange.challenge(scram.challenge)
-        if len(proof) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
+        message = yield from exchange.challenge(scram.challenge)
+        if len(message) > 2 * LONGEST_SCRAM:  # the header comes again, in base64
             _not_understood()
-        identity = yield from Authenticate(AuthMethod.SCRAM, name, Secret(proof), scram)
+        identity = yield from Authenticate(AuthMethod.SCRAM, name, Secret(message), scram)
         if (yield from exchange.challenge(scram.signature)):  # RFC 5034 section 4: no data with +OK
             _not_understood()
         return identity

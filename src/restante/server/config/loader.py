@@ -102,12 +102,12 @@ def _problems(
 
 def _account_problems(accounts: object) -> Iterator[str]:
     """Exactly one source of accounts must be given."""
-    given = [key for key in ACCOUNT_BACKENDS if isinstance(accounts, dict) and key in accounts]
-    if not given:
+    configured = [key for key in ACCOUNT_BACKENDS if isinstance(accounts, dict) and key in accounts]
+    if not configured:
         yield f"accounts.users: missing; {MISSING_HINTS['accounts.users']}; or accounts.pam"
-    if len(given) > 1:
-        yield f"accounts: {', '.join(given)} exclude one another; use one"
-    if given == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
+    if len(configured) > 1:
+        yield f"accounts: {', '.join(configured)} exclude one another; use one"
+    if configured == ["postgresql_dsn_file"] and "postgresql_query" not in accounts:  # type: ignore[operator]
         yield "accounts.postgresql_query: missing; set the query that returns an account's hash"
 
 

@@ -142,15 +142,15 @@ class ConnectionAuthenticator:
         """
         throttle, address = self._context.limits.throttle, self._transport.address
         # A guesser must not begin anew with Ann, aNn, and anN.
-        name, said = need.user.lower(), self._repeated_credentials(need)
-        async with throttle.one_at_a_time(address, name, said, LONGEST_DELAY - waited):
+        name, credentials = need.user.lower(), self._repeated_credentials(need)
+        async with throttle.one_at_a_time(address, name, credentials, LONGEST_DELAY - waited):
             try:
                 identity = await self._check(need)
             except CredentialsError as error:
-                throttle.note_failure(address, name, said)
+                throttle.note_failure(address, name, credentials)
                 self._record.login_failed(need.user, need.method.value, error.reason)
                 raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
-            throttle.clear(address, name, said)
+            throttle.clear(address, name, credentials)
             return identity
 
     def _repeated_credentials(self, need: Authenticate) -> bytes:
@@ -193,9 +193,10 @@ class ConnectionAuthenticator:
 
     async def _check_certificate(self, user: str) -> Identity:
         names = map(saslprep_or_same, self._certified_names())
-        said = user.lower()
+        requested = user.lower()
         fitting = sorted(
-            (name for name in names if said in ("", name.lower())), key=lambda name: name != user
+            (name for name in names if requested in ("", name.lower())),
+            key=lambda name: name != user,
         )
         if not fitting:
             raise CredentialsError("no certificate for this name")

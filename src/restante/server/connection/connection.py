@@ -359,8 +359,8 @@ class Connection(asyncio.Protocol):
         self._output.flush()
         if self._wire.tls is not None:
             self._wire.close_tls()
-        knows = end is EndReason.QUIT or self._eof or self._transport.is_closing()
-        waits = not knows and endings.lingers(end, self._output, self._context)
+        expected = end is EndReason.QUIT or self._eof or self._transport.is_closing()
+        waits = not expected and endings.lingers(end, self._output, self._context)
         if waits:
             self._wire.set_reading(on=True)
             self._transport.write_eof()

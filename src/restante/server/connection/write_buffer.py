@@ -31,7 +31,7 @@ class WriteBuffer:
 
     __slots__ = (
         "_drained",
-        "_looked",
+        "_measured",
         "_replies",
         "_size",
         "_transport",
@@ -48,7 +48,7 @@ class WriteBuffer:
         self._replies: list[bytes] = []
         self._size = 0  # octets of them
         self.unsent: int | None = None  # octets that the peer had not taken when last looked at
-        self._looked = 0.0, 0  # when that was, and how many it had taken
+        self._measured = 0.0, 0  # when that was, and how many it had taken
         self._drained: asyncio.Future[None] | None = None
         self.patient = False  # the kernel gives the peer as much time as we do
         self.is_full = False  # the transport holds as much as it should
@@ -109,7 +109,7 @@ class WriteBuffer:
         """
         if has_vanished(self.file):
             return 0.0
-        left = self._looked[0] + seconds - asyncio.get_running_loop().time()
+        left = self._measured[0] + seconds - asyncio.get_running_loop().time()
         if self.unsent is not None and left > 0:
             return min(left, LATEST_SIGN)
         return min(seconds, LATEST_SIGN) if self.made_progress() else 0.0
@@ -137,7 +137,7 @@ class WriteBuffer:
         """Note and return how many octets the peer has not taken yet."""
         in_kernel = _unconfirmed_octets(self.file)
         self.unsent = self._transport.get_write_buffer_size() + in_kernel
-        self._looked = asyncio.get_running_loop().time(), self.octets - self.unsent
+        self._measured = asyncio.get_running_loop().time(), self.octets - self.unsent
         return self.unsent
 
     def made_progress(self) -> bool:
@@ -145,12 +145,12 @@ class WriteBuffer:
 
         Enough is 80 octets a second, or all that waited for it.
         """
-        waited, (begun, taken) = self.unsent, self._looked
+        waited, (begun, acknowledged) = self.unsent, self._measured
         unsent = self.measure_unsent()
         if waited is None:
             return bool(unsent)
-        now, taken_now = self._looked
-        return taken_now - taken >= min(SLOWEST * (now - begun), waited) > 0
+        now, acknowledged_now = self._measured
+        return acknowledged_now - acknowledged >= min(SLOWEST * (now - begun), waited) > 0
 
 
 def _unconfirmed_octets(socket: int) -> int:
