@@ -49,7 +49,8 @@ def test_added_mail_is_served() -> None:
         assert server.messages("ann") == [b"Subject: b\n\n.\n"]
 
 
-def test_what_is_left_is_told_only_when_the_session_is_over() -> None:
+def test_messages_waits_for_the_end() -> None:
+    """`messages` returns what is left after the session is over."""
     with testing.serving() as server:
         server.add("ann", "secret", LETTER)
         with session(server, "ann", "secret") as client:
@@ -77,7 +78,8 @@ def test_deliver_returns_unique_id() -> None:
             assert client.uidl()[1][1] == b"2 " + uid.encode()
 
 
-def test_accounts_are_told_apart_and_a_wrong_password_is_refused() -> None:
+def test_accounts_are_separate() -> None:
+    """Accounts are separate, and a wrong password is rejected."""
     with testing.serving() as server:
         server.add("ann", "secret", LETTER)
         server.add("bob", "other")
@@ -150,7 +152,8 @@ def test_two_servers_know_nothing_of_each_other() -> None:
         assert other.messages("ann") == []
 
 
-def test_an_error_in_the_block_comes_through_and_the_server_ends() -> None:
+def test_error_in_the_block() -> None:
+    """An error in the block is raised, and the server ends."""
     with pytest.raises(ZeroDivisionError), testing.serving() as server:
         raise ZeroDivisionError
     with pytest.raises(ConnectionRefusedError):

@@ -48,10 +48,8 @@ def test_all_else_is_refused_alike(tmp_path: Path, user: str, password: bytes) -
     assert str(caught.value) == "wrong name or password"
 
 
-def test_an_unknown_name_costs_one_hash_as_a_known_one_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """implied/no-user-enumeration."""
+def test_unknown_name_costs_one_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """implied/no-user-enumeration: an unknown name costs one hash, as a known one does."""
     accounts, _ = made(tmp_path / "users", f"ann:{HASH}", f"bob:{OTHER}")
     checked: list[str] = []
 
@@ -237,7 +235,8 @@ def test_mail_to_a_line_of_no_use_waits(tmp_path: Path, line: str) -> None:
         asyncio.run(accounts.owner("nobody"))
 
 
-def test_an_account_with_a_bad_line_is_as_good_as_unknown(tmp_path: Path) -> None:
+def test_bad_line_is_unknown(tmp_path: Path) -> None:
+    """An account with a bad line counts as unknown."""
     accounts, warnings = made(tmp_path / "users", "ann:{PLAIN}secret", f"bob:{HASH}")
     with pytest.raises(CredentialsError):
         asyncio.run(accounts.verify("ann", Secret(b"secret")))
@@ -274,7 +273,8 @@ def test_the_administrator_is_told_why_a_login_fails(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", [*locks.LOCKS, *locks.LIMITS])
-def test_whom_dovecot_keeps_out_is_kept_out_here_but_gets_mail(tmp_path: Path, word: str) -> None:
+def test_dovecot_lock_keeps_mail(tmp_path: Path, word: str) -> None:
+    """Accounts that Dovecot locks are locked here too, but get mail."""
     line = f"ann:{HASH}::::::userdb_quota_rule=*:storage=1G {word}=y scram-sha-256={KEYS} secret=x"
     decoys = f"#decoys={'MDEy' * 10}MDE="
     accounts, warnings = made(tmp_path / "users", line, f"bob:{HASH}", decoys)
@@ -446,7 +446,8 @@ def test_a_locked_account_needs_no_password_to_get_mail(tmp_path: Path) -> None:
     assert warnings == []
 
 
-def test_a_name_is_the_same_in_capitals_for_each_way_to_log_in(tmp_path: Path) -> None:
+def test_capitals_are_the_same_name(tmp_path: Path) -> None:
+    """For each mechanism a name in capitals is the same account."""
     line = f"ann@example.com:{HASH}::::::scram-sha-256={KEYS}"
     accounts, _ = made(tmp_path / "users", line, f"old:{HASH}::::::secret=tanstaaf")
     said, known = "Ann@EXAMPLE.com", Identity("ann@example.com")
@@ -456,9 +457,7 @@ def test_a_name_is_the_same_in_capitals_for_each_way_to_log_in(tmp_path: Path) -
     assert asyncio.run(accounts.shared_secret("OLD")).reveal() == b"tanstaaf"
 
 
-def test_exact_name_first(
-    tmp_path: Path,
-) -> None:
+def test_exact_name_first(tmp_path: Path) -> None:
     """The exact name is looked up first; a name in capitals in the file must be written so."""
     accounts, _ = made(tmp_path / "users", f"Ann:{HASH}", f"ann:{OTHER}", f"Bob:{HASH}")
     assert asyncio.run(accounts.verify("Ann", Secret(b"secret"))).name == "Ann"

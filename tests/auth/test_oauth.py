@@ -129,9 +129,8 @@ def user_of(tokens: Tokens, *wanted: Secret) -> list[str]:
 
 
 @pytest.mark.parametrize("key", [0, 1], ids=["RSA", "EC"])
-def test_a_token_that_the_issuer_signed_names_the_account(
-    issuer: Issuer, tmp_path: Path, key: int
-) -> None:
+def test_signed_token_names_account(issuer: Issuer, tmp_path: Path, key: int) -> None:
+    """A token that the issuer signed names the account."""
     file = tmp_path / "jwks.json"
     file.write_bytes(issuer.jwks())
     for source in (str(file), issuer.url):
@@ -151,9 +150,8 @@ def test_a_token_that_the_issuer_signed_names_the_account(
         {"email_verified": False},
     ],
 )
-def test_a_token_for_another_time_place_or_nobody_is_refused(
-    issuer: Issuer, claims: dict[str, Any]
-) -> None:
+def test_unsuitable_tokens_rejected(issuer: Issuer, claims: dict[str, Any]) -> None:
+    """A token for another time or audience, or without a user, is rejected."""
     with pytest.raises(CredentialsError):
         user_of(JwksTokens(issuer.url, CLAIMS), issuer.token(**claims))
 
@@ -232,9 +230,7 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_silent_issuer_delays_only_tokens(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_silent_issuer_delays_only_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """An issuer that never answers delays only logins with tokens, not other work in threads."""
     monkeypatch.setattr(tokens_module, "PATIENCE", 2)
 
@@ -369,7 +365,7 @@ def test_failed_introspection_hides_secrets(issuer: Issuer) -> None:
     assert "good" not in str(caught.value)
 
 
-def test_a_redirect_to_where_nothing_is_sealed_is_not_followed(issuer: Issuer) -> None:
+def test_redirect_to_http_not_followed(issuer: Issuer) -> None:
     """Over plain HTTP an attacker could send keys, or get the client's secret."""
     moved = f"{issuer.url}/moved"
     asked = issuer.asked

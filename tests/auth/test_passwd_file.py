@@ -16,7 +16,8 @@ HASH = password_hashing.hash_password(Secret(b"secret"))
 OTHER = "$6$abcdefgh$" + "a" * 86
 
 
-def test_a_passwd_file_of_dovecot_or_apache_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_dovecot_and_apache_files(tmp_path: Path) -> None:
+    """A passwd-file of Dovecot or Apache is read as it is."""
     file = tmp_path / "users"
     file.touch(0o600)
     file.write_text(
@@ -32,9 +33,7 @@ def test_a_passwd_file_of_dovecot_or_apache_is_taken_as_it_is(tmp_path: Path) ->
     }
 
 
-def test_bad_line_is_named(
-    tmp_path: Path,
-) -> None:
+def test_bad_line_is_named(tmp_path: Path) -> None:
     """A bad line is reported with its place, and the other accounts stay usable."""
     file = tmp_path / "users"
     file.touch(0o600)
@@ -100,7 +99,8 @@ def test_what_may_be_a_piece_of_a_secret_is_not_told(tmp_path: Path, words: str)
     assert "two" not in "".join(problems)
 
 
-def test_words_of_dovecot_that_restrict_nobody_are_no_matter(tmp_path: Path) -> None:
+def test_harmless_dovecot_fields(tmp_path: Path) -> None:
+    """Fields of Dovecot that restrict no login are not reported."""
     words = "userdb_mail=maildir:~/mail userdb_quota_rule=*:storage=1G quota=1G nodelay=y event_a=b"
     shell = "1000:1000:Ann,Room=5:/home/ann:/usr/sbin/nologin"
     assert told(tmp_path / "users", f"ann:{HASH}:{shell}:{words} k5principals=a") == []
@@ -155,7 +155,8 @@ def test_a_file_in_which_nobody_can_log_in_is_told_of(tmp_path: Path, lines: lis
         "x" * 256,
     ],
 )
-def test_a_name_that_could_be_a_path_or_break_a_line_is_none(name: str) -> None:
+def test_unsafe_names_rejected(name: str) -> None:
+    """A name that could be a path, or break a line, is rejected."""
     assert passwd_file.name_problem(name)
 
 
@@ -166,9 +167,7 @@ def test_a_usual_name_is_fine(name: str) -> None:
     assert passwd_file.name_problem(name) is None
 
 
-def test_edit_keeps_the_rest(
-    tmp_path: Path,
-) -> None:
+def test_edit_keeps_the_rest(tmp_path: Path) -> None:
     """An edited file keeps its mode, its comments and the fields of other accounts."""
     file = tmp_path / "users"
     file.write_text(f"# kept\nann:{OTHER}:1000:1000::/home/ann\nbob:{OTHER}\n")

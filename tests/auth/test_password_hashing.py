@@ -52,8 +52,8 @@ def test_the_name_of_a_scheme_before_a_hash_is_skipped(scheme: str, salt: str) -
     assert password_hashing.verify(stored, RIGHT)
 
 
-def test_a_new_hash_is_argon2id_of_19_mib_2_passes_1_lane() -> None:
-    """policy/argon2."""
+def test_new_hash_is_argon2id() -> None:
+    """policy/argon2: a new hash is Argon2id with 19 MiB, 2 passes and 1 lane."""
     stored = password_hashing.hash_password(RIGHT)
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert password_hashing.unsupported_reason(stored) is None
@@ -86,7 +86,8 @@ def test_a_password_does_not_end_at_a_nul(salt: str) -> None:
         "$6$" + "é" * 8,
     ],
 )
-def test_what_is_no_hash_matches_nothing_and_breaks_nothing(stored: str) -> None:
+def test_malformed_hash_matches_nothing(stored: str) -> None:
+    """A malformed hash matches no password and raises no error."""
     assert not password_hashing.verify(stored, Secret(b"secret"))
     assert not password_hashing.verify(stored, Secret(b""))
 

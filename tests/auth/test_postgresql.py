@@ -282,7 +282,7 @@ def test_column_without_a_value_is_no_lock(database: Database) -> None:
     assert verify(accounts, ("ann@example.com", b"secret")) == [Identity("ann@example.com")]
 
 
-def test_unknown_name_costs_a_kind_of_hash_that_is_its_own() -> None:
+def test_unknown_name_has_its_own_cost() -> None:
     """Where hashes are of several kinds, the last login does not change what a name costs."""
     decoys = DecoyHashes()
     argon2, bcrypt = HASH, "$2b$12$" + "a" * 53

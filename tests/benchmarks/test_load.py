@@ -77,9 +77,8 @@ def test_scenarios_with_a_good_server(scenario: str, run: Run) -> None:
     assert (found.sessions, found.refused) == (3, 0)
 
 
-def test_the_canned_server_answers_all_that_the_load_asks(
-    tmp_path: Path, programs: Path, run: Run
-) -> None:
+def test_canned_server_answers_load(tmp_path: Path, programs: Path, run: Run) -> None:
+    """The canned server answers all commands of the load."""
     with canned(programs / "canned", tmp_path, None, messages=20, octets=7000) as server:
         for scenario in ("login", "poll", "drain", "pipelined", "top", "dele"):
             found = run(server, scenario, messages=20, connections=4, users=4, sessions=8)
@@ -115,7 +114,8 @@ def test_a_wrong_reply_ends_the_run_and_is_told(what: str, run: Run) -> None:
         run(server.port, scenario, sessions=1)
 
 
-def test_sizes_that_are_known_to_be_wrong_can_be_let_pass(run: Run) -> None:
+def test_known_wrong_sizes_can_pass(run: Run) -> None:
+    """Sizes that are known to be wrong can be accepted."""
     with broken({"LIST": b"+OK\r\n1 9\r\n2 9\r\n.\r\n"}) as server:
         assert run(server.port, "drain", sessions=1, exact=0).sessions == 1
 
@@ -127,7 +127,8 @@ def test_a_storm_counts_who_was_turned_away(run: Run) -> None:
     assert (found.sessions, found.refused) == (1, 2)
 
 
-def test_fairness_clocks_the_logins_and_not_the_downloads(run: Run) -> None:
+def test_fairness_measures_logins(run: Run) -> None:
+    """The fairness scenario measures logins and not downloads."""
     with broken() as server:
         found = run(server.port, "fairness", users=2, connections=2, seconds=0.3, pause=10)
     assert found.sessions > 0

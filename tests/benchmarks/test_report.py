@@ -17,7 +17,8 @@ from figures import Figures
 from support.programs import need
 
 
-def test_a_group_of_the_benchmark_runs_from_mail_to_tables(tmp_path: Path) -> None:
+def test_one_group_runs(tmp_path: Path) -> None:
+    """One group of the benchmark runs, from the mail to the tables."""
     need("cc")
     load.build(tmp_path / "programs")
     place = Place(tmp_path, tmp_path / "programs", short=True, moment=0.1)

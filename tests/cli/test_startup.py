@@ -76,7 +76,7 @@ def test_completion_imports_no_subcommand() -> None:
     assert found == ["check"]
 
 
-def test_explain_and_the_help_of_a_command_import_no_network() -> None:
+def test_explain_imports_no_network() -> None:
     """Text alone needs neither TLS nor the client."""
     for words in (["explain", "auth-failed"], ["explain"], ["check", "--help"], ["ls", "--help"]):
         modules = imported(*words)
@@ -93,7 +93,7 @@ def test_check_imports_only_what_it_uses() -> None:
     assert not [name for name in modules if name.startswith("restante.server.")]
 
 
-def test_deliver_imports_the_configured_store_and_no_server(tmp_path: Path) -> None:
+def test_deliver_imports_no_server(tmp_path: Path) -> None:
     """An MTA runs `pop3 deliver` for each message: it needs neither connections nor TLS."""
     (tmp_path / "users").write_text(f"ann:$6$saltsalt${'x' * 86}\n")
     (tmp_path / "mail").mkdir()

@@ -88,14 +88,16 @@ def test_cancelled_task_deletes_nothing(live: Live) -> None:
         assert len(drop) == 3
 
 
-def test_a_message_left_half_read_breaks_the_connection_off(live: Live) -> None:
+def test_half_read_message_disconnects(live: Live) -> None:
+    """A message that is left half read ends the connection."""
     with blocking.connect(url(live.port), "secret") as drop, drop[3].open() as chunks:
         next(chunks)
     with blocking.connect(url(live.port), "secret") as drop:
         assert len(drop) == 3
 
 
-def test_headers_come_in_one_go_where_the_server_pipelines(live: Live) -> None:
+def test_headers_are_pipelined(live: Live) -> None:
+    """Headers are fetched in one go if the server offers PIPELINING."""
     said: list[tuple[str, str]] = []
     with blocking.connect(url(live.port), "secret", trace=lambda *line: said.append(line)) as drop:
         heads = drop.headers([1, 9, 2])
@@ -129,7 +131,8 @@ def test_echoed_password_is_hidden() -> None:
     assert "hunter22" not in repr(caught.value)
 
 
-def test_a_name_that_would_break_out_of_its_line_is_refused() -> None:
+def test_name_with_line_end_rejected() -> None:
+    """A name that contains a line end is rejected."""
     with broken() as server, pytest.raises(restante.protocol.errors.LocalError):
         blocking.connect(url(server.port, "ann%0d%0aDELE 1"), "secret")
     assert not any(line.startswith(("USER", "DELE")) for line in server.heard)

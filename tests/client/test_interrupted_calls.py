@@ -100,8 +100,8 @@ def test_a_delete_that_was_cancelled_deletes_nothing() -> None:
     assert "QUIT" not in server.heard
 
 
-def test_a_delete_that_a_signal_broke_off_deletes_nothing() -> None:
-    """rfc1939-s6/only-quit-removes."""
+def test_interrupted_delete() -> None:
+    """rfc1939-s6/only-quit-removes: a delete that a signal interrupted removes nothing."""
     gate = Gate(b"+OK\r\n")
     with broken({"DELE": gate}) as server:
         drop = blocking.connect(url(server.port), "pw")
@@ -125,7 +125,8 @@ def test_late_reply_ends_connection() -> None:
     assert "TOP 2 0" not in server.heard
 
 
-def test_nothing_goes_on_behind_a_call_that_was_cancelled() -> None:
+def test_cancelled_call_ends_connection() -> None:
+    """After a cancelled call, no further call succeeds."""
     gate = Gate(b"+OK\r\nSubject: one\r\n\r\n.\r\n")
 
     async def cancelled(port: int) -> None:
@@ -162,7 +163,9 @@ def test_a_cancelled_call_hangs_up_at_once() -> None:
         gate.open.set()
 
 
-def test_two_calls_at_once_do_not_take_each_others_replies() -> None:
+def test_calls_at_once() -> None:
+    """Two calls at the same time do not get each other's replies."""
+
     async def both(port: int) -> tuple[Any, ...]:
         async with restante.connect(url(port), password="pw") as drop:
             first, second = await asyncio.gather(
@@ -251,7 +254,8 @@ def test_command_during_read_rejected() -> None:
             assert drop[2].read() == SECOND
 
 
-def test_a_message_that_was_left_early_ends_the_connection() -> None:
+def test_message_left_early() -> None:
+    """A message that was left early ends the connection."""
     with broken() as server, blocking.connect(url(server.port), "pw") as drop:
         for _ in drop.retrieve(1):
             break
@@ -320,7 +324,9 @@ def test_a_maildrop_that_is_closed_says_so(end: Callable[[blocking.Maildrop], ob
         drop.close()
 
 
-def test_a_maildrop_that_is_closed_says_so_under_asyncio_too() -> None:
+def test_closed_maildrop_in_asyncio() -> None:
+    """In asyncio, too, calls on a closed maildrop say that it is closed."""
+
     async def closed(port: int) -> None:
         async with aio.connect(url(port, "pop3s"), "pw", context=unverified_context()) as drop:
             await drop.commit()
@@ -371,7 +377,8 @@ def test_a_close_that_is_cancelled_closes_the_socket() -> None:
         gate.open.set()
 
 
-def test_a_close_that_a_signal_broke_off_closes_the_socket() -> None:
+def test_interrupted_close() -> None:
+    """A close that a signal interrupted closes the socket."""
     gate = Gate(b"+OK\r\n")
     with broken({"QUIT": gate}) as server:
         driver = socket_driver.dial(ClientSession(parse_url(url(server.port))))
@@ -384,8 +391,8 @@ def test_a_close_that_a_signal_broke_off_closes_the_socket() -> None:
         gate.open.set()
 
 
-def test_a_connection_that_takes_nothing_is_closed_all_the_same() -> None:
-    """What waits to be sent must not keep the socket open."""
+def test_blocked_connection_is_closed() -> None:
+    """Octets that wait to be sent do not keep the socket open."""
 
     async def stuck(port: int) -> bool:
         writer, driver = await opened(port)

@@ -54,9 +54,7 @@ false_proofs = pytest.mark.parametrize("lie", LIES.values(), ids=list(LIES))
 
 @false_proofs
 @pytest.mark.parametrize("face", ["blocking", "asyncio"])
-def test_a_server_that_fails_to_prove_itself_gets_no_password(
-    lie: dict[str, Any], face: str
-) -> None:
+def test_unproven_server_gets_no_password(lie: dict[str, Any], face: str) -> None:
     """RFC 5802 section 5: the client MUST end it where the server's proof is missing or wrong."""
 
     async def opened(port: int) -> None:
@@ -84,7 +82,7 @@ def test_too_many_iterations() -> None:
     assert server.heard[3:] == ["*"], "no response was sent"
 
 
-def test_a_server_on_another_channel_of_tls_gets_no_password() -> None:
+def test_relayed_tls_gets_no_password() -> None:
     """RFC 5802 section 6: an attacker that relays TLS to the true server is detected."""
     replies = FalseScram(mechanism="SCRAM-SHA-256-PLUS", binding=("tls-unique", b"another"))
     context = trusting()
@@ -125,7 +123,8 @@ def test_check_gives_a_failed_proof_a_verdict_of_its_own(lie: dict[str, Any]) ->
     assert not any(line.startswith(SPOKEN) for line in server.heard)
 
 
-def test_the_shell_sends_no_password_after_a_failed_proof() -> None:
+def test_failed_proof_stops_shell() -> None:
+    """The shell sends no password after the server's proof failed."""
     with broken(FalseScram(**LIES["no signature"])) as server:
         ran = pop3(url(server.port))
     assert ran.code == 5
@@ -148,7 +147,8 @@ REFUSALS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=list(REFUSALS))
-def test_a_server_that_refuses_scram_honestly_is_tried_with_user(refusal: dict[str, Any]) -> None:
+def test_rejected_scram_falls_back(refusal: dict[str, Any]) -> None:
+    """After a plain rejection of SCRAM the client tries USER and PASS."""
     with broken(FalseScram(**refusal)) as server:
         with blocking.connect(url(server.port), "hunter22") as drop:
             assert drop.session.mechanism == "USER"
@@ -169,10 +169,8 @@ def test_failed_proof_then_silence() -> None:
 
 @pytest.mark.parametrize("octet", ["\r", "\n", "\0"])
 @pytest.mark.parametrize("mechanism", [None, "PLAIN", "LOGIN"])
-def test_a_line_end_or_nul_in_a_name_or_password_is_not_sent(
-    octet: str, mechanism: str | None
-) -> None:
-    """RFC 4616 section 2."""
+def test_control_characters_not_sent(octet: str, mechanism: str | None) -> None:
+    """RFC 4616 section 2: a line end or NUL in a name or password is not sent."""
     replies = {"CAPA": b"+OK\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n"}
     wanted = (mechanism,) if mechanism else None
     with broken(replies) as server:
@@ -256,7 +254,8 @@ def test_a_certificate_needs_no_name() -> None:
 
 
 @pytest.mark.parametrize(("user", "password"), [("ann", "p\udce4ss"), ("\udce4nn", "hunter22")])
-def test_octets_that_are_no_utf_8_are_refused_and_not_shown(user: str, password: str) -> None:
+def test_invalid_utf_8_rejected(user: str, password: str) -> None:
+    """Octets that are not UTF-8 are rejected and not shown."""
     with broken(FalseScram()) as server, pytest.raises(LocalError) as caught:
         blocking.connect(Target("127.0.0.1", server.port, "starttls", user), password)
     assert "UTF-8" in str(caught.value)

@@ -31,7 +31,8 @@ def test_marked_from_dele_on() -> None:
     assert not box.marked
 
 
-def test_a_refused_second_delete_leaves_the_message_marked() -> None:
+def test_rejected_second_delete() -> None:
+    """A rejected second delete leaves the message marked."""
     answers = iter([b"+OK\r\n", b"-ERR already\r\n"])
     with broken({"DELE": lambda _: next(answers)}) as server:
         with blocking.connect(url(server.port), "pw") as drop:

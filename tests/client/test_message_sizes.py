@@ -67,7 +67,8 @@ def test_a_wrong_size_ends_nothing_but_the_message() -> None:
         assert asyncio.run(read(server.port)) == SECOND
 
 
-def test_a_warning_that_is_made_an_error_ends_nothing_either() -> None:
+def test_warning_as_error() -> None:
+    """A warning that is raised as an error keeps the connection usable."""
     with broken(WRONG) as server, warnings.catch_warnings():
         warnings.simplefilter("error", SizeWarning)
         with blocking.connect(url(server.port), "pw") as drop:

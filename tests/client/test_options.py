@@ -34,9 +34,11 @@ MISTAKES: list[tuple[dict[str, Any], type[Exception], str]] = [
 @pytest.mark.parametrize(
     ("given", "kind", "text"), MISTAKES, ids=[str(given) for given, _, _ in MISTAKES]
 )
-def test_an_option_that_cannot_be_is_refused_with_what_can(
+def test_invalid_option_names_valid_ones(
     given: dict[str, Any], kind: type[Exception], text: str
 ) -> None:
+    """An invalid option is rejected, with the valid values."""
+
     async def opened(where: str) -> None:
         async with restante.connect(where, "pw", **given):
             pass

@@ -56,7 +56,8 @@ def retrieved(promised: int | None) -> list[ClientEffect]:
     )
 
 
-def test_a_message_as_long_as_promised_is_not_waited_behind() -> None:
+def test_expected_length_needs_no_wait() -> None:
+    """After a message of the listed length the client does not wait for more."""
     assert retrieved(len(HELLO)) == [Send(b"RETR 1\r\n"), Receive(), MessageChunk(HELLO)]
 
 
@@ -82,9 +83,8 @@ NAMES = ["headers", "retrieve", "mark", "unmark", "typed", "commit"]
 
 
 @pytest.mark.parametrize("call", CALLS, ids=NAMES)
-def test_what_came_unasked_is_found_before_the_next_command(
-    call: Callable[[MaildropState], Dialogue[Any]],
-) -> None:
+def test_extra_reply_found_before_command(call: Callable[[MaildropState], Dialogue[Any]]) -> None:
+    """An extra reply is found before the next command is sent."""
     opened = box()
     asked = call(opened)
     assert next(asked) == Peek(0)
@@ -97,9 +97,8 @@ def test_what_came_unasked_is_found_before_the_next_command(
 
 
 @pytest.mark.parametrize("call", CALLS, ids=NAMES)
-def test_a_server_that_said_goodbye_is_lost_in_its_own_words(
-    call: Callable[[MaildropState], Dialogue[Any]],
-) -> None:
+def test_goodbye_is_quoted(call: Callable[[MaildropState], Dialogue[Any]]) -> None:
+    """If the server says goodbye and hangs up, the error quotes it."""
     asked = call(box())
     next(asked)
     with pytest.raises(ConnectionLostError, match="idle for too long"):
@@ -117,7 +116,8 @@ def look() -> Dialogue[bytes]:
     return (yield from Peek(0))
 
 
-def test_a_look_sees_what_the_socket_holds_and_does_not_wait() -> None:
+def test_peek_does_not_wait() -> None:
+    """A peek returns what the socket holds and does not wait."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
@@ -147,8 +147,8 @@ def test_a_look_under_asyncio_sees_the_same() -> None:
     assert asyncio.run(looked()) == (b"", b"x")
 
 
-def test_a_look_takes_no_time_from_a_session_whose_time_is_over() -> None:
-    """What has come is seen, but no reply is read behind the end of the time for all of it."""
+def test_peek_after_total_time() -> None:
+    """After the total time a peek returns octets that have arrived, but no reply is read."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         sock = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()

@@ -27,7 +27,8 @@ def url(port: int) -> str:
     return f"pop3://ann@127.0.0.1:{port}"
 
 
-def test_a_password_of_one_digit_does_not_spoil_the_counts() -> None:
+def test_one_digit_password() -> None:
+    """A password of one digit does not spoil the numbers of a check."""
     messages = [b"x" * 19 + b"\r\n"] * 5
     with broken(messages=messages) as server:
         report = check(url(server.port), password="5")

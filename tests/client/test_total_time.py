@@ -55,9 +55,7 @@ FACES = pytest.mark.parametrize("face", [connected, connected_by_asyncio])
 
 
 @FACES
-def test_unaccepted_connection_times_out(
-    face: Callable[..., None],
-) -> None:
+def test_unaccepted_connection_times_out(face: Callable[..., None]) -> None:
     """A connection that is never accepted fails at the total time."""
     with (
         full() as port,
@@ -67,9 +65,10 @@ def test_unaccepted_connection_times_out(
 
 
 @FACES
-def test_no_further_address_is_tried_when_the_time_is_over(
+def test_no_address_after_total_time(
     face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No further address is tried after the total time."""
     tried = ["127.0.0.1"] * 1000
     monkeypatch.setattr("restante.client.name_resolution.addresses", lambda *_: tried)
     begun = time.monotonic()

@@ -201,7 +201,9 @@ def test_every_check_names_a_section_of_an_rfc() -> None:
     assert not odd
 
 
-def test_what_was_put_in_is_removed_when_the_run_breaks_off(live: Live) -> None:
+def test_broken_run_removes_mail(live: Live) -> None:
+    """Delivered messages are removed even if the run is broken off."""
+
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
@@ -215,7 +217,8 @@ def test_what_was_put_in_is_removed_when_the_run_breaks_off(live: Live) -> None:
         assert client.say("STAT").startswith(b"+OK 2 ")
 
 
-def test_implicit_tls_is_verified_and_old_versions_are_refused(tmp_path: Path) -> None:
+def test_implicit_tls_is_verified(tmp_path: Path) -> None:
+    """Implicit TLS is verified, and old versions are rejected."""
     from support.broken_server import broken
 
     with broken(implicit=GOOD.serving()) as running:
@@ -266,9 +269,8 @@ def test_an_lmtp_server_that_is_not_there_is_told_of(
         Lmtp(address, "ann").put(b"Subject: a\n\n")
 
 
-def test_mail_can_be_delivered_by_lmtp_at_a_relative_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lmtp_at_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mail can be delivered by LMTP to a socket with a relative path."""
     monkeypatch.chdir(tmp_path)
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:
         maildir = served.add("ann", "secret")

@@ -70,7 +70,8 @@ def test_what_it_can_is_announced(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_whole_session_in_one_packet_is_answered_in_turn(door: Door) -> None:
+def test_session_in_one_packet(door: Door) -> None:
+    """A whole session in one packet is answered in order."""
     with door.connect() as peer:
         peer.send(
             b"LHLO me\r\nMAIL FROM:<bob@example.org>\r\n"
@@ -162,7 +163,8 @@ def test_failing_maildrop_defers_one(tmp_path: Path, error: Exception, reply: by
         door.wait_for_log("event=not_delivered via=lmtp user=bob@example.com", str(error))
 
 
-def test_a_message_that_is_too_big_is_refused_for_each_recipient(tmp_path: Path) -> None:
+def test_too_big_message_rejected(tmp_path: Path) -> None:
+    """A message that is too big is rejected for each recipient."""
     with listening(tmp_path, message_size=100_000) as door, door.connect() as peer:
         peer.begin(ANN, BOB)
         peer.say(b"DATA")
@@ -273,7 +275,8 @@ def test_a_stop_lets_a_delivery_finish_and_says_so(tmp_path: Path) -> None:
     assert store.came == [("ann@example.com", STORED)]
 
 
-def test_a_stop_does_not_wait_for_a_peer_that_reads_nothing(tmp_path: Path) -> None:
+def test_stop_with_a_stuck_peer(tmp_path: Path) -> None:
+    """A stop does not wait for a peer that reads nothing."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.begin(ANN)
         peer.socket.setblocking(False)
@@ -334,10 +337,8 @@ def greeted(door: Door) -> bool:
         (b"NOOP" + b"x" * 60_000, b"500 5.5.2 "),
     ],
 )
-def test_what_does_not_belong_here_is_refused_with_a_status(
-    tmp_path: Path, line: bytes, reply: bytes
-) -> None:
-    """RFC 2034: each reply has a status."""
+def test_unknown_commands_have_status(tmp_path: Path, line: bytes, reply: bytes) -> None:
+    """RFC 2034: unsuitable commands are rejected, and each reply has a status."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.reply()
         assert peer.say(line).startswith(reply)
@@ -398,8 +399,10 @@ def test_a_sender_is_written_on_top(tmp_path: Path, path: bytes, reply: bytes, l
             assert stored(door)[0][1].startswith(line)
 
 
-def test_a_long_sender_is_taken_however_often_one_said_hello(tmp_path: Path) -> None:
-    """The limit of a command's length belongs to its own session."""
+def test_long_sender_after_hellos(tmp_path: Path) -> None:
+    """A long sender is accepted after many EHLOs: each session has its own limit of a command's
+    length.
+    """
     sender = b"x" * 600
     with listening(tmp_path) as door, door.connect() as peer:
         peer.begin()

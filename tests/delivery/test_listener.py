@@ -71,7 +71,8 @@ def test_a_file_that_is_no_socket_is_not_taken_away(tmp_path: Path) -> None:
     assert (tmp_path / "lmtp").read_text() == "precious"
 
 
-def test_a_socket_that_another_server_made_meanwhile_stays(tmp_path: Path) -> None:
+def test_other_servers_socket_stays(tmp_path: Path) -> None:
+    """A socket that another server created meanwhile stays."""
     door = listener(tmp_path / "lmtp")
     (opened,) = door.open()
     (tmp_path / "lmtp").rename(tmp_path / "old")
@@ -105,7 +106,8 @@ def test_a_port_in_use_is_told_of() -> None:
             listener(f"127.0.0.1:{port}").open()
 
 
-def test_when_the_second_place_fails_the_first_is_given_up(tmp_path: Path) -> None:
+def test_second_address_fails(tmp_path: Path) -> None:
+    """If the second address cannot be opened, the first one is closed."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         settings = DeliverySection(lmtp=str(tmp_path / "lmtp"), smtp=f"127.0.0.1:{port}")

@@ -29,7 +29,8 @@ ANN = Envelope("bob@example.org", "ann@example.com")
         (b"Received: c\nDelivered-To: bob@example.org\n\n",) * 2,
     ],
 )
-def test_two_lines_come_on_top_and_another_return_path_goes(message: bytes, rest: bytes) -> None:
+def test_two_headers_are_added(message: bytes, rest: bytes) -> None:
+    """Two header lines are added, and another Return-Path is removed."""
     assert trace_headers.add_trace_headers(message, ANN) == TOP + rest
 
 
@@ -90,7 +91,8 @@ def test_no_address_can_begin_another_line(name: str) -> None:
     assert lines[1].startswith(b"Delivered-To: a?")
 
 
-def test_a_header_without_end_is_looked_at_up_to_a_length() -> None:
+def test_endless_header_is_bounded() -> None:
+    """Of a header without end a bounded length is read."""
     message = b"x: y\n" * trace_headers.LONGEST_HEADER + b"Return-Path: <x@y>\n"
     assert trace_headers.add_trace_headers(message, ANN) == TOP + message
 

@@ -57,7 +57,8 @@ def test_cut_at_each_octet(ending: bytes, step: int) -> None:
 
 
 @pytest.mark.parametrize("verb", ["CAPA", "LIST", "UIDL", "TOP"])
-def test_a_reply_without_end_is_given_up_with_little_memory(verb: str) -> None:
+def test_endless_reply_bounds_memory(verb: str) -> None:
+    """A reply without end is broken off, with little memory used."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     flood = b"+OK\r\n" + b"1 1\r\n" * 1_100_000
     if verb == "TOP":

@@ -102,9 +102,8 @@ BREAKS = faults(
 
 
 @BREAKS
-def test_a_session_that_breaks_has_a_name_and_the_command(
-    name: str, server: dict[str, Any], said: str
-) -> None:
+def test_broken_session_names_command(name: str, server: dict[str, Any], said: str) -> None:
+    """The verdict of a session that breaks names the command."""
     with broken(**server) as running:
         report = ask(running.port)
     assert report.id == name
@@ -195,9 +194,8 @@ def test_an_address_that_swallows_packets_is_a_timeout() -> None:
     assert report.id == "tcp-timeout"
 
 
-def test_ipv6_that_fails_beside_ipv4_that_works_is_a_warning(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_failing_ipv6_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failing IPv6 address beside a working IPv4 one is a warning."""
     from restante.client import name_resolution
 
     monkeypatch.setattr(name_resolution, "addresses", lambda *_: ["::1", "127.0.0.1"])
@@ -295,7 +293,8 @@ ODDITIES: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("server", [o[1] for o in ODDITIES], ids=[o[0] for o in ODDITIES])
-def test_an_oddity_that_harms_nobody_does_not_fail_the_account(server: dict[str, Any]) -> None:
+def test_harmless_oddity_is_ok(server: dict[str, Any]) -> None:
+    """A harmless oddity does not fail the account."""
     server = {**server, "replies": {"STAT": b"+OK 2 100\r\n", **server.get("replies", {})}}
     with broken(**server) as running:
         report = ask(running.port)
@@ -339,18 +338,15 @@ def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -
     assert "USER ann@example.com" in running.heard
 
 
-def test_an_address_that_nothing_is_known_of_says_what_was_asked(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_unknown_address_lists_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For an address without a known server, the report lists the sources asked."""
     discovering(monkeypatch)
     report = examine(CheckRequest("ann@example.com", None, OPTIONS, password=lambda: "hunter22"))
     assert (report.id, report.exit_code) == ("no-server", 3)
     assert report.steps[0].details == [("SRV _pop3s._tcp.example.com", "no such name")]
 
 
-def test_wrong_host_name(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_wrong_host_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """For a host name that does not exist, the domain's own server is suggested."""
     discovering(
         monkeypatch, Candidate("mail.example.com", 995, "implicit", "ann@example.com", "SRV")
@@ -374,7 +370,7 @@ def test_a_deep_check_has_time_for_each_message() -> None:
         assert check.connection.io.ends >= before + 100
 
 
-def test_a_second_connection_knows_what_the_first_one_hid(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_greeting_hides_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the login the server knows the password, and may repeat it in its greeting."""
     monkeypatch.setattr("restante.diagnosis.steps.login.RETRY", 0)
     logins = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])

@@ -51,7 +51,8 @@ def test_slow_typing_reconnects(clock: Clock) -> None:
     assert running.heard[:3] == ["CAPA", "CAPA", "USER ann@example.com"]
 
 
-def test_a_password_that_is_there_at_once_needs_one_connection() -> None:
+def test_one_connection_suffices() -> None:
+    """With a password at hand, one connection suffices."""
     with broken() as running:
         assert ask(running.port).id == "ok"
     assert running.heard[:2] == ["CAPA", "USER ann@example.com"]
@@ -76,9 +77,8 @@ def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
     assert ("waited", "9 s for the mailbox lock") in step.details
 
 
-def test_no_address_is_blamed_when_no_time_is_left_to_try_it(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_untried_address_not_blamed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that was not tried, for lack of time, is not reported as failing."""
     from restante.client import name_resolution
 
     def slow_names(*_: object) -> list[str]:

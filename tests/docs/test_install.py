@@ -53,7 +53,8 @@ def test_unit_matches_page() -> None:
     assert f'folder = "{mount}"' in PAGE
 
 
-def test_all_pages_name_the_same_user_and_the_same_command() -> None:
+def test_pages_agree() -> None:
+    """All pages name the same user and the same command."""
     user = unit()["Service"]["User"]
     for page in ROOT.glob("docs/**/*.md"):
         text = page.read_text()

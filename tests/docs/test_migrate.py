@@ -116,9 +116,8 @@ def folder() -> Iterator[Path]:
         ("%Mf", True),
     ],
 )
-def test_unique_ids_stay_where_the_page_says_so_and_only_there(
-    tmp_path: Path, folder: Path, form: str, line: bool
-) -> None:
+def test_unique_ids_stay_as_described(tmp_path: Path, folder: Path, form: str, line: bool) -> None:
+    """Unique-ids stay exactly in the cases that the page names."""
     (tmp_path / "password").write_text("secret\n")
     stay = line
     flags: list[str | Path] = ["--config", configured(tmp_path, form)] if line else []
@@ -184,10 +183,10 @@ def test_odd_mail_keeps_unique_ids(tmp_path: Path, folder: Path, form: str) -> N
         ("maildir", ["%v.%u", "%v.%u"]),
     ],
 )
-def test_unique_ids_stay_when_dovecots_mail_becomes_a_maildir(
+def test_dovecot_mail_keeps_unique_ids(
     tmp_path: Path, folder: Path, kind: str, formats: list[str]
 ) -> None:
-    """rfc1939-s7/unique-id-not-reused."""
+    """rfc1939-s7/unique-id-not-reused: unique-ids stay when Dovecot's mail becomes a Maildir."""
     need("doveadm")
     form, line = formats
     given = f"mail_location = {kind}:{folder}/mail/%u\npop3_uidl_format = {form}\n{NAMESPACE}"
@@ -284,8 +283,8 @@ def test_unique_ids_in_an_mbox_stay(tmp_path: Path) -> None:
         assert unique_ids(new.port) == [second]
 
 
-def test_compressed_mail_becomes_plain_by_the_pages_command(folder: Path) -> None:
-    """zstd is what Restante does not read."""
+def test_page_unpacks_mail(folder: Path) -> None:
+    """The page's command unpacks compressed mail; Restante does not read zstd."""
     need("doveadm")
     plugin = "mail_plugins = zlib\nplugin {\n zlib_save = zstd\n}\n"
     option = re.search(r"`(-o plugin/zlib_save= -o maildir_copy_with_hardlinks=no)`", PAGE)
@@ -352,7 +351,7 @@ def test_a_password_in_clear_becomes_an_account(tmp_path: Path) -> None:
     assert (tmp_path / "users").read_text().startswith("bob@example.com:$argon2id$")
 
 
-def test_the_copy_keeps_times_and_names_and_leaves_out_our_files(tmp_path: Path) -> None:
+def test_second_copy(tmp_path: Path) -> None:
     """A second copy adds mail that arrived meanwhile, and removes mail that is gone."""
     need("rsync")
     old, new = tmp_path / "old", tmp_path / "mail"

@@ -26,9 +26,10 @@ LEAST = 1200  # faults, a kind of store
 
 
 @pytest.mark.parametrize("box", BOXES)
-def test_whatever_fails_no_mail_is_lost_and_no_answer_is_wrong(
+def test_any_fault_loses_nothing(
     shim: Path, tmp_path: Path, box: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Whatever call fails, no mail is lost and no reply is wrong."""
     found = report(shim, tmp_path, box=box, whole="RESTANTE_ALL_FAULTS" in os.environ)
     with capsys.disabled():
         print(f"\n{found}")  # noqa: T201  # how much was tried is what this proves
@@ -39,9 +40,8 @@ def test_whatever_fails_no_mail_is_lost_and_no_answer_is_wrong(
 
 
 @pytest.mark.parametrize("box", BROKEN)
-def test_the_checker_sees_a_store_that_breaks_the_promise(
-    shim: Path, tmp_path: Path, box: str
-) -> None:
+def test_checker_detects_breaches(shim: Path, tmp_path: Path, box: str) -> None:
+    """The checker detects a store that breaks the promise."""
     _, scenario, text = BROKEN[box]
     found = report(shim, tmp_path, box=box, scenarios=scenario, whole=False)
     assert any(text in breach for breach in found.breaches), found.breaches[:3]

@@ -30,9 +30,10 @@ PASSWORD = "hunter22"
 
 
 @pytest.mark.parametrize("box", BOXES)
-def test_a_server_that_is_killed_again_and_again_loses_nothing(
+def test_repeated_kills_lose_nothing(
     tmp_path: Path, box: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A server that is killed repeatedly loses nothing."""
     command: list[str | Path] = [
         POP3,
         "user",

@@ -20,9 +20,8 @@ EXAMPLES = ("20",) if "RESTANTE_ALL_FAULTS" not in os.environ else ("100", "rand
 
 
 @pytest.mark.parametrize("box", [*BOXES, "memory"])
-def test_a_maildrop_is_what_its_clients_and_programs_were_told(
-    shim: Path, box: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_maildrop_matches_model(shim: Path, box: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A maildrop always holds what replies to clients and programs say."""
     command = [python(), "-m", "faults.machine", box, *EXAMPLES]
     done = subprocess.run(
         command, env=preloading(shim), capture_output=True, text=True, check=False

@@ -58,9 +58,10 @@ def test_power_cut_on_a_full_disk(shim: Path, tmp_path: Path, scenario: str) -> 
         ("hasty", "by LMTP", "1 deliveries were confirmed, 0 are there"),
     ],
 )
-def test_a_power_cut_shows_a_store_that_breaks_the_promise(
+def test_power_cut_detects_breaches(
     shim: Path, tmp_path: Path, box: str, scenario: str, text: str
 ) -> None:
+    """A power cut reveals a store that breaks the promise."""
     found = cut(shim, Task(str(tmp_path), box, scenario))
     assert any(text in breach for breach in found.breaches), found.breaches[:3]
 
@@ -110,17 +111,20 @@ def left_by(root: Path, *calls: Call) -> list[Contents]:
     return list(history.contents())
 
 
-def test_of_a_file_that_nobody_synced_anything_may_be_left(tmp_path: Path) -> None:
+def test_unsynced_file(tmp_path: Path) -> None:
+    """Any part of a file that was not synced may be left."""
     left = left_by(tmp_path, call("open", "a"), call("write", "a", data=b"12"))
     assert {contents.get("a") for contents in left} == {None, b"", b"1", b"12"}
 
 
-def test_octets_that_were_synced_may_still_lack_their_name(tmp_path: Path) -> None:
+def test_synced_octets_without_name(tmp_path: Path) -> None:
+    """Octets that were synced may still lack their name."""
     left = left_by(tmp_path, call("open", "a"), call("write", "a", data=b"12"), call(SYNC, "a"))
     assert {contents.get("a") for contents in left} == {None, b"12"}
 
 
-def test_a_name_that_was_synced_may_still_lack_its_octets(tmp_path: Path) -> None:
+def test_synced_name_without_octets(tmp_path: Path) -> None:
+    """A name that was synced may still lack its octets."""
     left = left_by(tmp_path, call("open", "a"), call(SYNC, "."), call("write", "a", data=b"12"))
     assert {contents["a"] for contents in left} == {b"", b"1", b"12"}
 
@@ -149,7 +153,8 @@ def test_one_removal_may_last_without_the_one_before(tmp_path: Path) -> None:
     }
 
 
-def test_octets_that_were_written_further_on_may_come_first(tmp_path: Path) -> None:
+def test_later_octets_first(tmp_path: Path) -> None:
+    """Octets that were written further on may reach the disk first."""
     (tmp_path / "a").touch()
     writes = (call("write", "a", data=b"12"), call("write", "a", data=b"34", offset=2))
     assert b"\0\0" + b"34" in [contents["a"] for contents in left_by(tmp_path, *writes)]

@@ -24,10 +24,10 @@ def curl(account: Account, home: Path, path: str, *options: str) -> bytes:
     return run([*curl_command(account, home), *options, url], home)
 
 
-def test_curl_lists_every_message_with_the_octets_that_it_gets(
-    open_account: OpenAccount, tmp_path: Path
-) -> None:
-    """rfc1939-s5/list, rfc1939-s11/size, implied/line-ends."""
+def test_curl_list_sizes(open_account: OpenAccount, tmp_path: Path) -> None:
+    """rfc1939-s5/list, rfc1939-s11/size, implied/line-ends: curl lists each message with the octets
+    that it gets.
+    """
     account = open_account(*MESSAGES.values())
     sizes = [len(on_the_wire(message)) for message in MESSAGES.values()]
     lines = [f"{number} {size}" for number, size in enumerate(sizes, 1)]

@@ -57,10 +57,8 @@ def test_a_program_gets_a_message_octet_for_octet(
 
 
 @each_fetcher
-def test_what_is_fetched_and_deleted_is_gone_from_the_maildir(
-    fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path
-) -> None:
-    """rfc1939-s6/quit-removes-marked."""
+def test_fetched_and_deleted(fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path) -> None:
+    """rfc1939-s6/quit-removes-marked: messages fetched and deleted are gone from the Maildir."""
     account = open_account(*LETTERS)
     assert len(fetcher.fetch(account, tmp_path, delete=True)) == len(LETTERS)
     assert account.mail() == {}
@@ -68,9 +66,8 @@ def test_what_is_fetched_and_deleted_is_gone_from_the_maildir(
 
 
 @each_fetcher
-def test_what_is_fetched_and_kept_stays_in_the_maildir_as_it_was(
-    fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path
-) -> None:
+def test_fetched_and_kept(fetcher: Fetcher, open_account: OpenAccount, tmp_path: Path) -> None:
+    """Messages that are fetched and kept stay in the Maildir as they were."""
     account = open_account(*LETTERS)
     before = account.mail()
     assert len(fetcher.fetch(account, tmp_path, delete=False)) == len(LETTERS)

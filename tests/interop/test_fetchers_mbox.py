@@ -67,10 +67,8 @@ def test_a_program_gets_every_message_octet_for_octet(
 
 
 @each_fetcher
-def test_what_is_fetched_and_deleted_is_gone_from_the_mbox(
-    fetcher: Fetcher, served: Served, tmp_path: Path
-) -> None:
-    """rfc1939-s6/quit-removes-marked."""
+def test_fetched_and_deleted(fetcher: Fetcher, served: Served, tmp_path: Path) -> None:
+    """rfc1939-s6/quit-removes-marked: messages fetched and deleted are gone from the mbox."""
     known = account(served)
     known.maildir.write_bytes(b"".join(FROM + letter + b"\n" for letter in LETTERS))
     assert len(fetcher.fetch(known, tmp_path, delete=True)) == len(LETTERS)

@@ -14,8 +14,10 @@ PATIENCE = 300  # seconds
 FINE = {"OK", "INFO", "LOW", "DEBUG"}
 
 
-def test_protocols_ciphers_and_known_attacks_are_no_worry(tmp_path: Path) -> None:
-    """rfc2595-s9/weak-ciphers, rfc8314-s4/tls-1-2."""
+def test_testssl_finds_no_weakness(tmp_path: Path) -> None:
+    """rfc2595-s9/weak-ciphers, rfc8314-s4/tls-1-2: protocols and ciphers are strong, and known
+    attacks fail.
+    """
     testssl = need("testssl")
     made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     certificate, key, report = (tmp_path / name for name in ("certificate", "key", "report"))

@@ -47,7 +47,8 @@ def logged_in() -> tuple[Joined, ServerPeer]:
 
 @pytest.mark.parametrize("initial", [False, True])
 @pytest.mark.parametrize("name", CLIENT_MECHANISMS)
-def test_every_mechanism_of_the_server_is_spoken_by_the_client(name: str, *, initial: bool) -> None:
+def test_client_has_all_mechanisms(name: str, *, initial: bool) -> None:
+    """The client knows every mechanism of the server."""
     joined, peer = join()
     password = "token of ann" if "OAUTH" in name or name == "XOAUTH2" else "secret"
     credentials = Credentials(
@@ -63,7 +64,8 @@ def test_the_client_knows_all_that_the_server_has() -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in CLIENT_MECHANISMS if n != "EXTERNAL"])
-def test_a_wrong_password_is_denied_and_the_session_goes_on(name: str) -> None:
+def test_wrong_password_keeps_session(name: str) -> None:
+    """A wrong password is rejected, and the session goes on."""
     joined, peer = join()
     wrong = Credentials("ann", "wrong", "mail.example.com", 995, BINDING, server_has_plus=True)
     with pytest.raises(ServerRefusedError) as caught:

@@ -44,6 +44,7 @@ def test_status_length(text: str) -> None:
         reply.decode()
 
 
-def test_a_text_that_is_cut_is_not_cut_within_a_character() -> None:
+def test_cut_between_characters() -> None:
+    """A text is never cut within a character."""
     assert len(ok("\N{EURO SIGN}" * 300)) in (510, 511, 512)
     ok("\N{EURO SIGN}" * 300).decode()

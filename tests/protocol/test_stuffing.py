@@ -44,7 +44,8 @@ def fed(wire: stuffing.DotStuffer, chunks: list[bytes]) -> bytes:
 @example(b"no end")
 @example(b"\r\r\n")
 @example(b"a\r.b\n")
-def test_a_whole_message_has_the_wire_form_of_the_reference(stored: bytes) -> None:
+def test_encoding_matches_reference(stored: bytes) -> None:
+    """A whole message has the same wire form as the reference."""
     sent, size = stuffing.encode_message(stored)
     assert sent == reference.retr(stored)
     assert size == reference.size(stored)
@@ -88,7 +89,8 @@ def test_every_split_gives_the_same_top(stored: bytes, cuts: list[int], lines: i
 
 
 @given(texts, st.integers(0, 8))
-def test_top_is_complete_as_soon_as_nothing_more_is_wanted(stored: bytes, lines: int) -> None:
+def test_top_ends_early(stored: bytes, lines: int) -> None:
+    """TOP is complete as soon as its last line is encoded."""
     wire = stuffing.TopStuffer(lines)
     sent = b""
     for octet in stored:
@@ -110,7 +112,8 @@ def test_contains_top(beginning: bytes, rest: bytes, lines: int) -> None:
         assert reference.top(beginning + b"x", lines) != same
 
 
-def test_top_of_a_long_message_is_complete_after_its_first_chunk() -> None:
+def test_top_needs_one_chunk() -> None:
+    """TOP of a long message is complete after its first chunk."""
     wire = stuffing.TopStuffer(1)
     assert wire.feed(b"Subject: a\n\none\ntwo\n" + b"x" * 10_000) == b"Subject: a\r\n\r\none\r\n"
     assert wire.complete

@@ -101,8 +101,8 @@ def test_what_went_before_a_removal_failed_is_told_too() -> None:
     ("error", "line"),
     [(RuntimeError("a detail"), "a detail"), (UnavailableError("no file"), "event=trouble")],
 )
-def test_a_round_that_fails_is_told_and_the_next_one_comes(error: Exception, line: str) -> None:
-    """known-bug/exception-text."""
+def test_failed_round_is_logged(error: Exception, line: str) -> None:
+    """known-bug/exception-text: a round that fails is logged, and the next one follows."""
     made, log = held(Mail(), lambda log: "user=cy" in log, Accounts(error))
     assert line in log
     assert made.complete

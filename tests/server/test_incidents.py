@@ -117,9 +117,8 @@ def test_body_fails_at_first_octet(live: Live, store: ScriptedStore, error: Exce
 
 
 @pytest.mark.parametrize("error", [DETAIL, StoreError("the disk is gone")])
-def test_a_body_that_breaks_half_way_never_gets_its_last_dot(
-    live: Live, store: ScriptedStore, error: Exception
-) -> None:
+def test_broken_body_has_no_dot(live: Live, store: ScriptedStore, error: Exception) -> None:
+    """A body that breaks half way never gets its terminator."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.body = body = Chunks([b"Subject: a\n\n", b"half of i"], error)
@@ -204,9 +203,7 @@ def test_storage_error_is_logged(live: Live, store: ScriptedStore) -> None:
 
 
 @pytest.mark.parametrize("commands", [["USER bob", "PASS x"], ["AUTH PLAIN AGJvYgB4"]])
-def test_login_error_names_user(
-    commands: list[str],
-) -> None:
+def test_login_error_names_user(commands: list[str]) -> None:
     """An error during a login is logged with the name that the client gave."""
 
     class Away:

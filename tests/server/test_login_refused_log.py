@@ -40,7 +40,8 @@ def test_login_during_session() -> None:
         live.wait_for_log(refused("bob", "IN-USE", '"the maildrop of bob is in use"'))
 
 
-def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
+def test_login_over_session_limit() -> None:
+    """A login is rejected because the user has too many sessions."""
     with serving(limits=ServerLimits(users=CountLimit(1))) as live:
         live.add("bob", "secret")
         with live.connect() as first:
@@ -50,8 +51,8 @@ def test_a_login_refused_because_the_user_has_too_many_sessions() -> None:
         live.wait_for_log(refused("bob", "IN-USE", reason))
 
 
-def test_a_login_refused_because_it_came_too_soon_after_another() -> None:
-    """rfc2449-s8.1/response-codes."""
+def test_login_too_soon() -> None:
+    """rfc2449-s8.1/response-codes: a login is rejected because it came too soon after another."""
     with serving(offer=lambda: AuthOffer(login_delay=600)) as live:
         assert log_in(live, "bob").startswith(b"+OK")
         assert log_in(live, "bob").startswith(b"-ERR [LOGIN-DELAY]")
@@ -70,7 +71,8 @@ def test_login_during_mbox_lock() -> None:
 
 
 @pytest.mark.parametrize("permanent", [False, True])
-def test_a_login_refused_because_the_maildrop_cannot_be_opened(*, permanent: bool) -> None:
+def test_login_without_maildrop(*, permanent: bool) -> None:
+    """A login is rejected because the maildrop cannot be opened."""
     store = ScriptedStore()
     store.acquire_error = StoreError("no way in", permanent=permanent)
     code = "SYS/PERM" if permanent else "SYS/TEMP"
@@ -104,10 +106,8 @@ def test_a_login_that_succeeds_is_not_among_them() -> None:
         (["AUTH PLAIN", "AUTH PLAIN", "QUIT"], ""),
     ],
 )
-def test_a_client_without_tls_is_told_of_once_when_it_gives_up(
-    commands: list[str], user: str
-) -> None:
-    """policy/cleartext."""
+def test_client_without_tls_logged_once(commands: list[str], user: str) -> None:
+    """policy/cleartext: a client that gives up for lack of TLS is logged once."""
     offer = AuthOffer(mechanisms=frozenset({"PLAIN"}))
     with serving(endpoint=ListenerPolicy(clear_text="never"), offer=lambda: offer) as live:
         with live.connect() as client:

@@ -64,7 +64,8 @@ def waiting_octets(client: Client) -> int:
     return int(octets)
 
 
-def test_a_peer_that_never_reads_does_not_hold_up_the_end() -> None:
+def test_unread_replies_do_not_delay_stop() -> None:
+    """A peer that never reads does not delay the stop."""
     begun = time.monotonic()
     with serving(stop_patience=0.3) as live:
         live.add("ann", "secret", b"x" * 30_000_000)
@@ -77,7 +78,7 @@ def test_a_peer_that_never_reads_does_not_hold_up_the_end() -> None:
     client.close()
 
 
-def test_a_peer_that_never_reads_is_no_incident_at_the_end(tmp_path: Path) -> None:
+def test_stop_order_with_unread_replies(tmp_path: Path) -> None:
     """First the tasks that waited for the client end; then the transport has none to notify."""
     settings = tmp_path / "restante.toml"
     settings.write_text("[timeouts]\nstop = 1\n")
@@ -97,7 +98,8 @@ def test_a_peer_that_never_reads_is_no_incident_at_the_end(tmp_path: Path) -> No
         assert "event=incident" not in log
 
 
-def test_a_log_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:
+def test_unread_log_does_not_stop_server(tmp_path: Path) -> None:
+    """A log that no process reads does not stop the server."""
     (tmp_path / "users").touch()
     port = free_port()
     command: list[str | Path] = [POP3, "serve", "--listen", f"127.0.0.1:{port}"]

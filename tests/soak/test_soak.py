@@ -32,7 +32,8 @@ def soaked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
         yield soak
 
 
-def test_no_message_is_lost_or_changed_and_none_comes_back(soaked: Soak) -> None:
+def test_soak_loses_nothing(soaked: Soak) -> None:
+    """No message is lost or changed, and no removed one returns."""
     account = soaked.account()
     assert sum(map(len, account.removed.values())) > 0
     assert list(account.wrongs(soaked.served.mail)) == []

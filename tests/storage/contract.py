@@ -224,8 +224,10 @@ def test_gone_message(store: Store) -> None:
     run(test)
 
 
-def test_a_second_session_is_kept_out_until_the_first_ends(store: Store) -> None:
-    """rfc1939-s4/exclusive-lock, known-bug/two-sessions."""
+def test_second_session_rejected(store: Store) -> None:
+    """rfc1939-s4/exclusive-lock, known-bug/two-sessions: a second session is rejected until the
+    first ends.
+    """
 
     async def test() -> None:
         maildrop = await store.acquire("ann", 0)
@@ -241,7 +243,9 @@ def test_a_second_session_is_kept_out_until_the_first_ends(store: Store) -> None
     run(test)
 
 
-def test_a_waiting_session_gets_in_when_the_first_ends_in_time(store: Store) -> None:
+def test_waiting_session_succeeds(store: Store) -> None:
+    """A waiting session succeeds if the first one ends in time."""
+
     async def test() -> None:
         maildrop = await store.acquire("ann", 0)
         asyncio.get_running_loop().call_later(0.1, maildrop.release)

@@ -51,9 +51,8 @@ def test_a_message_is_delivered_in_silence(tmp_path: Path, flags: list[str | Pat
     assert delivered(tmp_path) == [top + LETTER]
 
 
-def test_a_message_goes_into_an_mbox_where_mail_is_kept_so(
-    tmp_path: Path, flags: list[str | Path]
-) -> None:
+def test_deliver_to_mbox(tmp_path: Path, flags: list[str | Path]) -> None:
+    """If mail is stored in mboxes, a message goes into one."""
     assert deliver("ann@example.com", "--format=mbox", *flags) == (0, "")
     with contextlib.closing(mailbox.mbox(tmp_path / "mail" / "ann@example.com")) as box:
         (message,) = box
@@ -74,9 +73,10 @@ def test_a_message_goes_into_an_mbox_where_mail_is_kept_so(
         (["-f", "carl"], b"From bob  now\nReturn-Path: <bob>\n" + LETTER, b"carl"),
     ],
 )
-def test_the_sender_is_an_option_or_what_the_message_says(
+def test_sender_of_a_message(
     tmp_path: Path, flags: list[str | Path], given: list[str], message: bytes, sender: bytes
 ) -> None:
+    """The sender comes from an option or from the message."""
     assert deliver(*given, "ann@example.com", *flags, message=message) == (0, "")
     top = b"Return-Path: <%b>\nDelivered-To: ann@example.com\n" % sender
     assert delivered(tmp_path) == [top + LETTER]
@@ -114,9 +114,10 @@ def test_a_wrong_command_line_is_64(arguments: list[str]) -> None:
         (["--config", "/nowhere/file"], "/nowhere/file: No such file"),
     ],
 )
-def test_what_is_set_up_wrongly_keeps_the_mail_in_the_queue(
+def test_wrong_setup_keeps_mail_queued(
     flags: list[str | Path], broken: list[str | Path], told: str
 ) -> None:
+    """With a wrong setup the mail stays in the queue."""
     code, text = deliver(*flags, *broken, "ann@example.com")
     assert code == 75
     assert text.startswith("4.3.5 ")
@@ -163,9 +164,8 @@ def test_a_message_that_is_too_big_is_65(tmp_path: Path, flags: list[str | Path]
     assert len(delivered(tmp_path)) == 1
 
 
-def test_a_circle_is_77_and_what_the_mta_put_on_top_is_none(
-    tmp_path: Path, flags: list[str | Path]
-) -> None:
+def test_loop_exits_with_77(tmp_path: Path, flags: list[str | Path]) -> None:
+    """A loop exits with 77, and headers of the MTA are not a loop."""
     again = b"Delivered-To: ann@example.com\nReceived: x\n\n"
     assert deliver(*flags, "ann@example.com", message=again) == (0, "")
     code, told = deliver(*flags, "ann@example.com", message=b"Received: y\n" + again)

@@ -87,9 +87,8 @@ def test_a_maildrop_in_use_is_left_without_complaint(config: Path) -> None:
 
 
 @pytest.mark.parametrize("flags", [(), ("--dry-run",)])
-def test_without_a_number_of_days_it_says_that_no_mail_ever_goes(
-    config: Path, flags: tuple[str, ...]
-) -> None:
+def test_without_days_nothing_expires(config: Path, flags: tuple[str, ...]) -> None:
+    """Without a number of days the command says that no mail expires."""
     config.write_text(config.read_text().replace("expire_days = 7\n", ""))
     put(config.parent / "mail", "ann", "1.old", 2 * WEEK)
     assert "0 messages " in expire(config, *flags)  # it is set for Bob
@@ -103,7 +102,8 @@ def test_without_a_number_of_days_it_says_that_no_mail_ever_goes(
     )
 
 
-def test_a_server_removes_what_is_due_by_itself_and_announces_it(config: Path) -> None:
+def test_server_expires_mail(config: Path) -> None:
+    """A server expires mail by itself, and announces the days in CAPA."""
     file = put(config.parent / "mail", "ann", "1.old", 2 * WEEK)
     kept = put(config.parent / "mail", "ann", "2.young", WEEK / 2)
     with serving(config.parent, "--config", config) as served:
@@ -116,7 +116,8 @@ def test_a_server_removes_what_is_due_by_itself_and_announces_it(config: Path) -
     assert kept.exists()
 
 
-def test_old_mail_in_an_mbox_goes_by_the_date_of_its_from_line(config: Path) -> None:
+def test_mbox_expires_by_from_line(config: Path) -> None:
+    """Mail in an mbox expires by the date of its From-line."""
     mbox = config.parent / "mail" / "ann"
     config.write_text(config.read_text().replace("[mail]", '[mail]\nformat = "mbox"'))
     old = f"From bob {time.ctime(time.time() - 2 * WEEK)}\nSubject: a\n\n\n"

@@ -84,7 +84,8 @@ def test_check_verifies_by_the_file_it_is_given(tmp_path: Path) -> None:
     assert "certificate localhost, 89 days left, chain complete" in ran.out
 
 
-def test_a_waiting_check_gets_the_mailbox_when_it_is_free() -> None:
+def test_waiting_check_gets_maildrop() -> None:
+    """A check that waits gets the maildrop when it is free."""
     replies = iter([b"-ERR [IN-USE] busy\r\n", b"+OK\r\n"])
     with broken({"PASS": lambda _: next(replies)}) as running:
         assert pop3("check", url(running.port), "--wait", 10, "-s").code == 0
@@ -104,7 +105,8 @@ def test_probe_needs_no_password(tmp_path: Path) -> None:
     assert running.heard == ["CAPA", "QUIT"]
 
 
-def test_explain_knows_every_id_and_helps_with_typing_errors() -> None:
+def test_explain_suggests_ids() -> None:
+    """`explain` knows every id, and suggests one for a typing error."""
     listed = pop3("explain").out
     assert all(f"{name} " in listed for name in EXPLANATIONS)
     ran = pop3("explain", "tls-wronghost")
@@ -227,7 +229,8 @@ def test_monitor_prints_one_line_with_performance_data(live: Live) -> None:
     assert pop3("monitor").out.startswith("POP3 UNKNOWN")
 
 
-def test_a_monitor_logs_in_for_a_name_from_the_file_of_accounts(live: Live, tmp_path: Path) -> None:
+def test_monitor_reads_accounts_file(live: Live, tmp_path: Path) -> None:
+    """A monitor logs in for a name from the file of accounts."""
     folder = tmp_path / "restante"
     folder.mkdir()
     (folder / "accounts.toml").write_text(

@@ -173,7 +173,7 @@ def test_the_library_reads_headers_without_top() -> None:
     assert header.get_content() == ""
 
 
-def test_the_library_fetches_no_large_message_for_its_header() -> None:
+def test_large_message_not_fetched() -> None:
     """A message over the bound is not fetched, and the refusal is raised."""
     lists = {"LIST": b"+OK\r\n1 1000001\r\n.\r\n"}
     with broken(WITHOUT_TOP | lists, messages=(HELLO,)) as server:

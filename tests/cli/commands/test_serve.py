@@ -19,7 +19,8 @@ def serve(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_what_is_missing_is_named_with_the_flag_that_gives_it() -> None:
+def test_missing_setting_names_its_flag() -> None:
+    """A missing setting is named with the flag that sets it."""
     result = serve()
     assert result.returncode == 2
     assert "mail.folder: missing" in result.stderr
@@ -106,7 +107,8 @@ def test_the_delay_between_logins_can_be_given_as_a_flag(tmp_path: Path) -> None
             assert client.say("PASS secret").startswith(b"-ERR [LOGIN-DELAY] ")
 
 
-def test_a_server_without_tls_says_from_where_it_takes_passwords(tmp_path: Path) -> None:
+def test_no_tls_says_where_to_log_in(tmp_path: Path) -> None:
+    """A server without TLS says from which addresses it accepts passwords."""
     with serving(tmp_path) as served:  # it listens a moment before it says so
         wait_until(lambda: "level=warning event=no_tls" in served.log.read_text())
 

@@ -112,7 +112,8 @@ def test_unreadable_accounts_keep_mail_queued(tmp_path: Path) -> None:
         wait_until(lambda: served.log.read_text().count("level=error event=accounts") == 3)
 
 
-def test_a_server_that_was_killed_leaves_no_socket_in_the_way(tmp_path: Path) -> None:
+def test_killed_server_socket_replaced(tmp_path: Path) -> None:
+    """The socket of a killed server does not stop the next start."""
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:
         served.process.kill()
         served.process.wait(PATIENCE)
@@ -121,7 +122,8 @@ def test_a_server_that_was_killed_leaves_no_socket_in_the_way(tmp_path: Path) ->
         assert peer.reply().startswith(b"220 ")
 
 
-def test_a_full_disk_is_told_to_the_one_recipient_whose_it_is(tmp_path: Path) -> None:
+def test_full_disk_defers_one_recipient(tmp_path: Path) -> None:
+    """A full disk is reported only for the recipient that it affects."""
     if os.getuid() != 0:
         pytest.skip("a small file system wants root")
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:

@@ -83,7 +83,8 @@ def test_a_password_that_could_never_log_in_is_refused(tmp_path: Path, password:
     assert not (tmp_path / "users").exists()
 
 
-def test_a_name_that_is_there_already_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_existing_name_rejected(tmp_path: Path) -> None:
+    """An existing name is rejected, with what to do."""
     file = tmp_path / "users"
     add(file, "ann", b"secret")
     before = file.read_text()
@@ -121,7 +122,8 @@ def test_first_scram_keys_add_decoy_key(tmp_path: Path) -> None:
     assert len(passwd_file.read_lines(file)) == 2
 
 
-def test_list_names_the_accounts_and_tells_what_is_no_use(tmp_path: Path) -> None:
+def test_list_reports_bad_lines(tmp_path: Path) -> None:
+    """`list` names the accounts and reports useless lines."""
     file = tmp_path / "users"
     add(file, "bob@example.com", b"secret")
     add(file, "ann", b"secret")

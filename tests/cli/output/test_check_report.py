@@ -28,7 +28,8 @@ def looked_at(*words: str, columns: int = 80) -> list[str]:
     return (child.before or "").replace("\r", "").split("\n")
 
 
-def test_no_line_of_a_failed_check_is_wider_than_the_terminal() -> None:
+def test_lines_fit_the_terminal() -> None:
+    """No line of a failed check is wider than the terminal."""
     said = b"-ERR [AUTH] " + b"the account has to be looked at by somebody, so " * 6 + b"wait\r\n"
     with broken({"PASS": said}) as running:
         lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}")
@@ -37,7 +38,8 @@ def test_no_line_of_a_failed_check_is_wider_than_the_terminal() -> None:
     assert re.fullmatch(r"  more  pop3 explain auth-failed +exit 7", lines[-2])
 
 
-def test_a_greeting_that_is_endless_does_not_fill_the_screen() -> None:
+def test_endless_greeting_is_cut() -> None:
+    """A greeting without end does not fill the screen."""
     with broken(greeting=b"+OK " + b"z" * 3000 + b"\r\n") as running:
         lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}")
     assert sum("zzz" in line for line in lines) <= 8
@@ -97,7 +99,8 @@ def test_no_verdict_speaks_of_what_may_not_be_there() -> None:
     assert "if one is named" not in EXPLANATIONS["tcp-refused"].you
 
 
-def test_what_is_odd_in_many_messages_is_told_once_and_counted() -> None:
+def test_repeated_oddity_is_counted() -> None:
+    """An oddity of many messages is reported once, with their number."""
     odd = b"Subject: x\r\n\r\na\nb\r\n"
     with broken(messages=(odd,) * 61) as running:
         lines = looked_at("check", "--deep", f"pop3://ann@127.0.0.1:{running.port}")

@@ -10,7 +10,8 @@ from cli.shell.terminal import CTRL_C, THEN_HANG_UP, Terminal, answer, play, scr
 SitAt = Callable[[str], Terminal]
 
 
-def test_a_server_that_hung_up_is_told_of_and_connected_to_again(sit_at: SitAt) -> None:
+def test_shell_reconnects(sit_at: SitAt) -> None:
+    """After the server hung up, the shell says so and connects again."""
     with scripted(lambda line: None if line == "NOOP" else answer(line), answer) as url:
         terminal = sit_at(url)
         terminal.type("rm 2")
@@ -37,7 +38,9 @@ def test_who_does_not_connect_again_can_still_leave(sit_at: SitAt) -> None:
         assert terminal.end() == 0
 
 
-def test_ctrl_c_stops_a_long_transfer_and_the_session_goes_on(sit_at: SitAt) -> None:
+def test_ctrl_c_stops_transfer(sit_at: SitAt) -> None:
+    """Ctrl-C stops a long transfer, and the session goes on."""
+
     def endless(line: str) -> bytes | None:
         return b"+OK\r\none\r\ntwo\r\n" if line.startswith("RETR") else answer(line)
 

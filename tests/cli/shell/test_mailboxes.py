@@ -32,7 +32,8 @@ def test_an_empty_maildrop_is_said_to_be_so(tmp_path: Path) -> None:
     assert played.stderr == "unknown message 1; the mailbox has 0\n"
 
 
-def test_of_a_large_maildrop_the_last_messages_are_listed(tmp_path: Path) -> None:
+def test_large_maildrop_lists_last(tmp_path: Path) -> None:
+    """Of a large maildrop the last messages are listed."""
     with scripted(saying(LIST=listed(120), UIDL=listed(120))) as url:
         played = play(url, tmp_path, "ls", "ls 2-3", "ls all")
     first, some, every = (
@@ -58,7 +59,8 @@ def test_many_marks_are_told_by_the_first(tmp_path: Path, sit_at: SitAt) -> None
         terminal.expect('8 messages will be deleted permanently: 2 "Hello", 3')
 
 
-def test_a_server_without_top_has_its_messages_listed_by_size(tmp_path: Path) -> None:
+def test_without_top_sizes_are_listed(tmp_path: Path) -> None:
+    """Without TOP, messages are listed with their sizes only."""
     with scripted(saying(TOP="-ERR no TOP\n")) as url:
         played = play(url, tmp_path, "ls 1", "rm 1", "undo")
     assert played.stdout.splitlines()[1:] == [
@@ -68,7 +70,8 @@ def test_a_server_without_top_has_its_messages_listed_by_size(tmp_path: Path) ->
     ]
 
 
-def test_without_unique_ids_nobody_knows_what_became_of_messages(tmp_path: Path) -> None:
+def test_without_unique_ids_fate_unknown(tmp_path: Path) -> None:
+    """Without unique-ids, the fate of marked messages stays unknown."""
     with scripted(saying(UIDL="-ERR no UIDL\n", QUIT="-ERR full\n")) as url:
         played = play(url, tmp_path, "rm 1", "commit")
     assert "Unknown, because the server does not support unique-ids." in played.stderr

@@ -44,9 +44,8 @@ def test_a_script_deletes_by_commit(account: str, maildir: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("line", ["DELE 9", "rm 9", "nonsense", "commit"])
-def test_a_script_with_a_failed_command_goes_on_and_ends_in_1(
-    account: str, tmp_path: Path, line: str
-) -> None:
+def test_failed_command_exits_with_1(account: str, tmp_path: Path, line: str) -> None:
+    """A script goes on after a failed command, and exits with 1."""
     played = play(account, tmp_path, line, "STAT", "QUIT")
     assert "  < +OK 3 " in played.stdout
     assert played.returncode == 1
@@ -65,9 +64,7 @@ def test_a_wrong_password_is_told_once(account: str, tmp_path: Path) -> None:
     assert "sesame" not in played.stderr
 
 
-def test_untrusted_certificate_needs_flag(
-    tmp_path: Path,
-) -> None:
+def test_untrusted_certificate_needs_flag(tmp_path: Path) -> None:
     """A certificate that cannot be verified is accepted only with -k."""
     with broken(implicit=make("self", hosts=HOSTS).serving()) as running:
         account = f"pop3s://ann@127.0.0.1:{running.port}"
@@ -100,7 +97,8 @@ def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Pat
     assert left(maildir) == 3
 
 
-def test_a_script_ends_in_13_where_deletes_were_not_confirmed(tmp_path: Path) -> None:
+def test_unconfirmed_delete_exits_with_13(tmp_path: Path) -> None:
+    """A script exits with 13 if removals were not confirmed."""
     with scripted(lambda line: b"-ERR full\r\n" if line == "QUIT" else answer(line)) as url:
         played = play(url, tmp_path, "rm 1", "commit", "NOOP")
     assert "The server replied to QUIT with -ERR full" in played.stderr

@@ -17,9 +17,8 @@ def left(maildir: Path) -> int:
     return sum(1 for part in ("new", "cur") for _ in (maildir / part).iterdir())
 
 
-def test_the_first_line_says_where_one_is_and_what_is_there(
-    demo: tuple[str, str], sit_at: SitAt, tmp_path: Path
-) -> None:
+def test_first_line_names_maildrop(demo: tuple[str, str], sit_at: SitAt, tmp_path: Path) -> None:
+    """The first line names the server, the encryption and the number of messages."""
     trust = ("--cacert", str(tmp_path / "demo" / "certificate.pem"))
     first = sit_at(demo[0], *trust).banner.splitlines()[0]
     assert first.startswith("127.0.0.1  TLSv1.3 SCRAM-SHA-256  5 messages 18.1 kB  ")
@@ -168,7 +167,8 @@ def test_a_message_is_saved_and_no_file_overwritten(terminal: Terminal, tmp_path
     terminal.expect("  < +OK 3 ")
 
 
-def test_what_cannot_be_done_is_said_and_the_session_goes_on(terminal: Terminal) -> None:
+def test_error_keeps_session(terminal: Terminal) -> None:
+    """A command that fails prints an error, and the session goes on."""
     for typed, said in (
         ("frobnicate", 'Unknown command "frobnicate". Type ? for help.'),
         ("rm 9", "unknown message 9; the mailbox has 3"),
@@ -205,7 +205,8 @@ def test_nothing_from_a_message_reaches_the_terminal_raw(terminal: Terminal) -> 
         assert raw not in terminal.said
 
 
-def test_tab_completes_commands_and_numbers_by_their_subjects(terminal: Terminal) -> None:
+def test_tab_completes(terminal: Terminal) -> None:
+    """Tab completes commands, and numbers by their subjects."""
     terminal.press("sho")
     terminal.see("sho")
     terminal.press(TAB)
@@ -259,9 +260,8 @@ def test_the_password_is_asked_for_and_not_shown(account: str, tmp_path: Path) -
     assert PASSWORD not in terminal.said
 
 
-def test_pasted_lines_are_carried_out_one_after_the_other(
-    terminal: Terminal, tmp_path: Path
-) -> None:
+def test_pasted_lines_run_in_turn(terminal: Terminal, tmp_path: Path) -> None:
+    """Pasted lines are executed one after the other."""
     terminal.press("\x1b[200~NOOP\nPASS sesame\nSTAT\x1b[201~")
     terminal.type("")
     terminal.expect("  > NOOP\r\n  < +OK")

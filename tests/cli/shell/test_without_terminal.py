@@ -101,7 +101,8 @@ def test_the_idle_time_counts_from_the_last_reply() -> None:
         session.disconnect()
 
 
-def test_trouble_that_tab_ran_into_is_told_by_the_next_command() -> None:
+def test_completion_error_shown_later() -> None:
+    """An error during completion is shown by the next command."""
     with scripted(lambda line: None if line.startswith("TOP") else answer(line)) as url:
         session = ShellSession(
             lambda: blocking.connect(url, PASSWORD), ShellScreen(interactive=True)
@@ -141,7 +142,8 @@ def test_of_html_the_text_is_shown() -> None:
     assert letter.without_tags(html) == "One & two\nthree"
 
 
-def test_lines_are_put_together_from_pieces_and_endless_ones_cut() -> None:
+def test_lines_from_pieces() -> None:
+    """Lines are joined from pieces, and endless lines are cut."""
     assert list(letter.lines_in([b"a\r", b"\nb", b"c\n", b"d"])) == ["a", "bc", "d"]
     cut = list(letter.lines_in([b"x" * 50_000] * 4))
     assert [len(line) for line in cut] == [100_000, 100_000]

@@ -254,9 +254,7 @@ def test_the_real_thing_asks_the_dns_and_https() -> None:
         world.fetch("http://autoconfig.example.com/")
 
 
-def test_address_without_server(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_address_without_server(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address without a server is an error that names no command-line option."""
     nothing = Discovery("ann@example.invalid", "example.invalid", (), None)
     monkeypatch.setattr(lookup, "discover_server", lambda *_: nothing)

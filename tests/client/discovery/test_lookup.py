@@ -118,7 +118,7 @@ def never(*_: object, **__: object) -> Any:
         ),
     ],
 )  # fmt: skip
-def test_a_server_that_the_domain_vouches_for_needs_no_question(world: Forged, host: str) -> None:
+def test_domains_own_server_trusted(world: Forged, host: str) -> None:
     """The mail domain's own names, and its own files by https, are believed."""
     discovery = found(world)
     lookup.check_vouched(discovery)
@@ -170,10 +170,8 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-def test_a_looked_up_name_that_leads_here_is_not_connected_to(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A name of the mail domain may have the addresses of this machine too."""
+def test_own_address_not_connected_to(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A looked-up name with an address of this machine is not connected to."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [(0, 0, 0, "", (address, 995))])
     target = Target("pop.bank.example", 995, "implicit", "ann", looked_up=True)
     with pytest.raises(ServerUnreachableError) as caught:

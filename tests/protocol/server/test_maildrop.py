@@ -26,8 +26,8 @@ def test_sums_beyond_32_bits_are_right() -> None:
     assert handlers.list_(session, 3) == b"+OK 3 1099511627777\r\n"
 
 
-def test_every_one_of_a_thousand_messages_is_listed_and_sent() -> None:
-    """known-bug/many-messages."""
+def test_thousand_messages() -> None:
+    """known-bug/many-messages: each of a thousand messages is listed and sent."""
     talk = logged_in(*(b"%d\n" % number for number in range(1, 1001)))
     for command in (b"LIST\r\n", b"UIDL\r\n"):
         lines = talk.send(command).split(b"\r\n")[1:-2]
@@ -36,8 +36,8 @@ def test_every_one_of_a_thousand_messages_is_listed_and_sent() -> None:
         assert talk.send(b"RETR %d\r\n" % number).endswith(b" octets\r\n%d\r\n.\r\n" % number)
 
 
-def test_an_empty_message_is_a_status_line_and_the_terminator() -> None:
-    """policy/empty-message."""
+def test_empty_message() -> None:
+    """policy/empty-message: an empty message is a status line and the terminator."""
     talk = logged_in(b"")
     assert talk.send(b"STAT\r\n") == b"+OK 1 0\r\n"
     assert talk.send(b"RETR 1\r\n") == b"+OK 0 octets\r\n.\r\n"

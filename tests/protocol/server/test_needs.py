@@ -48,8 +48,10 @@ def needs_of_a_session(piece: int) -> list[Need[Any]]:
 
 
 @pytest.mark.parametrize("piece", [0, 3], ids=["whole", "in pieces"])
-def test_a_session_that_goes_well_removes_what_was_marked(piece: int) -> None:
-    """session/bare-ok, rfc1939-s6/quit-removes-marked, rfc1939-s6/quit-unlocks."""
+def test_session_removes_marked(piece: int) -> None:
+    """session/bare-ok, rfc1939-s6/quit-removes-marked, rfc1939-s6/quit-unlocks: a session that ends
+    with QUIT removes marked messages.
+    """
     world = full_world()
     talk = Talk(world, piece=piece)
     said = talk.send(SESSION)
@@ -61,9 +63,8 @@ def test_a_session_that_goes_well_removes_what_was_marked(piece: int) -> None:
 
 @pytest.mark.parametrize("piece", [0, 3], ids=["whole", "in pieces"])
 @pytest.mark.parametrize("code", [None, ResponseCode.SYS_TEMP])
-def test_a_need_that_is_refused_costs_a_reply_and_no_mail(
-    piece: int, code: ResponseCode | None
-) -> None:
+def test_refused_need(piece: int, code: ResponseCode | None) -> None:
+    """A need that is refused costs a reply and no mail."""
     every_need = needs_of_a_session(piece)
     for place, refused_need in enumerate(every_need):
         if isinstance(refused_need, ReadLine):

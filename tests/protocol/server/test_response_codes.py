@@ -21,10 +21,12 @@ LOG_IN = [b"USER ann", b"PASS secret"]
 
 
 @given(st.lists(commands), st.lists(commands), st.sampled_from([None, *ResponseCode]))
-def test_a_bracket_in_front_of_a_text_means_a_registered_code(
+def test_brackets_are_registered_codes(
     before: list[bytes], after: list[bytes], locked: ResponseCode | None
 ) -> None:
-    """rfc2449-s3/response-code, rfc2449-s6.4/resp-codes."""
+    """rfc2449-s3/response-code, rfc2449-s6.4/resp-codes: a bracket at the beginning of a text holds
+    a registered code.
+    """
     world = World()
     world.add("ann", "secret", b"Subject: a\n\nhello\n")
 

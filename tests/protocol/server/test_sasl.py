@@ -58,9 +58,9 @@ def test_mechanism_order() -> None:
     "command",
     [b"USER ann", b"AUTH PLAIN", b"AUTH LOGIN", b"AUTH PLAIN " + b64(b"\0ann\0secret")],
 )
-def test_a_password_in_clear_is_refused_before_it_is_asked_for(command: bytes) -> None:
+def test_cleartext_password_rejected(command: bytes) -> None:
     """rfc2595-s2.2/require-tls, rfc2595-s2.3/reject-cleartext, rfc5034-s4/plain-under-tls,
-    policy/cleartext.
+    policy/cleartext: a password in clear is rejected before the client sends it.
     """
     said = b"-ERR [AUTH] No logins in clear text here: use STLS or port 995.\r\n"
     session = talk(CLEAR)
@@ -108,8 +108,8 @@ def test_the_name_to_act_for_is_prepared_by_saslprep(authority: str, said: bytes
 
 
 @pytest.mark.parametrize("password", [b"p\xfcss", b"a\tb", "a\N{LINE SEPARATOR}b".encode()])
-def test_what_can_be_no_password_is_refused_however_it_is_said(password: bytes) -> None:
-    """rfc6856-s2/saslprep."""
+def test_invalid_password_rejected(password: bytes) -> None:
+    """rfc6856-s2/saslprep: octets that cannot be a password are rejected by every mechanism."""
     said = b"-ERR [AUTH] A password is UTF-8, without control characters.\r\n"
     session = talk()
     session.send(b"USER ann\r\n")
@@ -192,10 +192,10 @@ def proved(session: Talk, mechanism: str, header: bytes, name: bytes) -> bytes:
         ("SCRAM-SHA-256-PLUS", "p=tls-unique,a=ann,", "ann"),
     ],
 )
-def test_scram_prepares_the_name_and_takes_it_as_authority(
-    mechanism: str, header: str, name: str
-) -> None:
-    """rfc5802-s5.1/attributes, rfc5802-s6/channel-binding."""
+def test_scram_prepares_the_name(mechanism: str, header: str, name: str) -> None:
+    """rfc5802-s5.1/attributes, rfc5802-s6/channel-binding: SCRAM prepares the name, and accepts it
+    as authorization identity.
+    """
     plus = mechanism.endswith("-PLUS")
     session = talk(TLS if plus else CLEAR)
     assert challenge(proved(session, mechanism, header.encode(), name.encode()))[:2] == b"v="
@@ -410,10 +410,10 @@ def test_stls_after_utf8_is_refused() -> None:
         ({"shortest_expire_days": 7}, b"EXPIRE 7 USER", b"EXPIRE NEVER"),
     ],
 )
-def test_what_differs_from_user_to_user_is_announced_as_such(
-    offer: dict[str, Any], before: bytes, after: bytes
-) -> None:
-    """rfc2449-s6.5/login-delay, rfc2449-s6.7/expire."""
+def test_values_per_user(offer: dict[str, Any], before: bytes, after: bytes) -> None:
+    """rfc2449-s6.5/login-delay, rfc2449-s6.7/expire: capabilities that differ between users are
+    announced so.
+    """
     session = Talk(World(), offer=AuthOffer(**offer))
     session.world.add("ann", "secret")
     assert b"\r\n" + before + b"\r\n" in session.send(b"CAPA\r\n")

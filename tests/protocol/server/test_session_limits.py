@@ -19,7 +19,8 @@ def logged_in(settings: ProtocolSettings | None = None) -> Talk:
     return talk
 
 
-def test_thirty_bad_commands_in_a_row_end_a_session_after_login() -> None:
+def test_thirty_bad_commands() -> None:
+    """After a login, thirty bad commands in a row end the session."""
     talk = logged_in()
     talk.send(b"NOPE\r\n" * 29)
     assert talk.session.end is None

@@ -253,9 +253,8 @@ def test_a_mistake_about_delivery_is_told(tmp_path: Path, line: str, told: str) 
         ("[server]\nworkers = 0", "server.workers: Expected `int` >= 1"),
     ],
 )
-def test_a_word_that_is_none_of_those_allowed_is_told_with_them(
-    tmp_path: Path, line: str, told: str
-) -> None:
+def test_invalid_word_lists_valid_ones(tmp_path: Path, line: str, told: str) -> None:
+    """An invalid word is reported with the valid ones."""
     (problem,) = problems(tmp_path, f"{LEAST}{line}\n")
     assert problem.startswith(told)
 
@@ -355,9 +354,7 @@ ELSEWHERE = {
         ("cram_md5 = true", "login.cram_md5"),
     ],
 )
-def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
-    tmp_path: Path, source: str, line: str, key: str
-) -> None:
+def test_useless_mechanism_not_offered(tmp_path: Path, source: str, line: str, key: str) -> None:
     """policy/scram-keys: clients that prefer a mechanism without keys would fail with the right
     password.
     """
@@ -374,9 +371,8 @@ def test_a_way_to_log_in_that_would_never_succeed_is_not_offered(
         ("tokens", 'introspection = "https://issuer.example/introspect"'),
     ],
 )
-def test_pam_knows_no_account_by_a_certificate_or_a_token(
-    tmp_path: Path, section: str, line: str
-) -> None:
+def test_pam_has_only_passwords(tmp_path: Path, section: str, line: str) -> None:
+    """PAM cannot authenticate by certificate or token."""
     rest = f"{ELSEWHERE['pam']}\n[{section}]\n{line}\n"
     (problem,) = problems(tmp_path, f'[mail]\nfolder = "mail"\n[accounts]\n{rest}')
     key = line.partition(" ")[0]

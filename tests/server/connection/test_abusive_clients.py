@@ -85,7 +85,8 @@ def test_binary_garbage_gets_errors_and_a_close(live: Live) -> None:
     ann_is_served(live)
 
 
-def test_a_tls_handshake_on_the_plain_port_is_only_a_bad_line(live: Live) -> None:
+def test_tls_on_the_plain_port(live: Live) -> None:
+    """A TLS handshake on the plain port is only a bad line."""
     hello = bytes.fromhex("16030100c8010000c40303") + bytes(range(32)) + b"\n" + b"\0" * 160
     with live.connect() as client:
         client.read_line()
@@ -94,7 +95,7 @@ def test_a_tls_handshake_on_the_plain_port_is_only_a_bad_line(live: Live) -> Non
     ann_is_served(live)
 
 
-def test_a_client_that_never_reads_what_it_asks_for_costs_little(tmp_path: Path) -> None:
+def test_clients_that_never_read(tmp_path: Path) -> None:
     """Ten clients ask for 200 messages of 1 MB each, and read nothing."""
     with serving_process(tmp_path) as served:
         served.add("ann", "secret", LETTER)

@@ -63,7 +63,8 @@ def test_without_a_whole_quit_nothing_is_removed(last: bytes, end: str) -> None:
         assert count(live) == b"+OK 1 21\r\n"
 
 
-def test_a_reset_in_the_middle_of_a_message_frees_the_lock() -> None:
+def test_reset_within_message() -> None:
+    """A reset within a message unlocks the maildrop."""
     with serving() as live:
         live.add("ann", "secret", b"x" * 20_000_000)
         client = live.connect()
@@ -104,7 +105,8 @@ def test_client_leaves_during_lock_wait() -> None:
         first.close()
 
 
-def test_an_update_is_finished_although_the_client_has_left() -> None:
+def test_update_without_client() -> None:
+    """An update is finished although the client has left."""
     store = ScriptedStore()
     with serving(store=store) as live:
         live.add("ann", "secret", LETTER)

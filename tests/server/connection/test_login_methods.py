@@ -208,8 +208,10 @@ def sessions(served: Served) -> list[str]:
     return [line for line in served.log.read_text().splitlines() if "event=session" in line]
 
 
-def test_an_account_that_wants_tls_is_refused_without_even_here(served: Served) -> None:
-    """rfc2595-s2.3/reject-cleartext."""
+def test_account_requires_tls(served: Served) -> None:
+    """rfc2595-s2.3/reject-cleartext: an account that requires TLS is rejected without it, even on
+    loopback.
+    """
     with served.connect() as client:
         client.read_line()
         client.say("USER strict")
@@ -225,7 +227,8 @@ def test_an_account_that_wants_tls_is_refused_without_even_here(served: Served) 
         client.say("QUIT")
 
 
-def test_certificates_are_loaded_again_on_a_hangup_signal(served: Served) -> None:
+def test_sighup_reloads_certificates(served: Served) -> None:
+    """Certificates are loaded again on SIGHUP."""
     import signal
 
     made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))

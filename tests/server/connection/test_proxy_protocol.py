@@ -148,9 +148,7 @@ SHOWN = "TLSv1.3 TLS_AES_256_GCM_SHA384"
         (tls_field(1, 1, VERSION) + b"\4", None),
     ],
 )  # fmt: skip
-def test_tls_at_the_proxy_is_believed_where_its_field_is_whole(
-    fields: bytes, tls: ProxiedTls | None
-) -> None:
+def test_tls_at_the_proxy(fields: bytes, tls: ProxiedTls | None) -> None:
     """A broken field never counts as TLS, and the address stays the client's."""
     for family, block in ((0x11, ends("192.0.2.7")), (0x00, b""), (0x31, bytes(216))):
         found = read_header(version_2(1, family, block + fields))
@@ -162,7 +160,7 @@ def test_tls_at_the_proxy_is_believed_where_its_field_is_whole(
 @pytest.mark.parametrize(
     "header", [header for header, address in GOOD if address not in (None, UNKNOWN)]
 )
-def test_a_trusted_proxy_names_the_client_whose_address_counts(header: bytes) -> None:
+def test_trusted_proxy_names_client(header: bytes) -> None:
     """The address in the header is the client's, for the policy and for the log."""
     found = read_header(header)
     assert found is not None
@@ -199,7 +197,7 @@ def test_local_is_the_proxy_itself(header: bytes) -> None:
             client.log_in("ann", "secret")
 
 
-def test_clients_without_an_address_share_limits_and_delays() -> None:
+def test_clients_without_address() -> None:
     """All clients without an address count as one."""
     addresses, throttle = AddressLimit(2), Throttle()
     assert [addresses.acquire(UNKNOWN) for _ in range(3)] == [True, True, False]

@@ -12,8 +12,10 @@ LETTER = b"Subject: a\n\nhello\n"
 SHORT = ProtocolSettings(login_timeout=0.4, idle_timeout=0.4)
 
 
-def test_a_client_that_says_nothing_is_left_without_a_word() -> None:
-    """rfc1939-s3/timeout-keeps-mail, known-bug/extra-reply, known-bug/short-timeout."""
+def test_silent_client_times_out() -> None:
+    """rfc1939-s3/timeout-keeps-mail, known-bug/extra-reply, known-bug/short-timeout: a silent
+    client is disconnected without a reply.
+    """
     with serving(settings=SHORT) as live, live.connect() as client:
         assert client.read_all() == b"+OK POP3 server ready.\r\n"
         live.wait_for_log("end=timeout")

@@ -14,8 +14,8 @@ from support.live import serving
 from support.process import serving as serving_process
 
 
-def test_over_the_limit_a_connection_is_told_so_and_closed() -> None:
-    """policy/connection-limits."""
+def test_connection_over_limit() -> None:
+    """policy/connection-limits: a connection over the limit gets an error and is closed."""
     with serving(limits=ServerLimits(connections=CountLimit(2))) as live:
         first, second = live.connect(), live.connect()
         assert first.read_line().startswith(b"+OK")
@@ -60,8 +60,8 @@ def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPa
         assert log_in("bob") == delayed
 
 
-def test_the_server_takes_all_the_open_files_that_it_may_have(tmp_path: Path) -> None:
-    """policy/connection-limits."""
+def test_open_files_limit_is_raised(tmp_path: Path) -> None:
+    """policy/connection-limits: the server raises its limit of open files to the maximum."""
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1000), hard))
     try:

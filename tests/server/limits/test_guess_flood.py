@@ -74,7 +74,8 @@ def guessing(live: Live) -> Iterator[list[Client]]:
         yield guessers
 
 
-def test_who_logged_in_a_while_ago_does_not_wait_for_them(live: Live, hashing: Hashing) -> None:
+def test_known_clients_do_not_wait(live: Live, hashing: Hashing) -> None:
+    """A client that logged in before does not wait for guessers."""
     with live.connect() as client:
         client.log_in("ann", "right")
         client.say("QUIT")

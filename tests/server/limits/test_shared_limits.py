@@ -28,7 +28,8 @@ def greets(workers: Workers) -> bool:
         return said != TOO_MANY
 
 
-def test_connections_from_one_address_are_counted_in_all_workers(tmp_path: Path) -> None:
+def test_address_counts_in_all_workers(tmp_path: Path) -> None:
+    """Connections of one address are counted over all workers."""
     limits = "[limits]\nconnections_per_address = 3\ncount_loopback = true\n"
     with working(tmp_path, limits) as workers, ExitStack() as stack:
         wait_until(lambda: greets(workers))

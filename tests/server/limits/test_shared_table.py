@@ -90,7 +90,8 @@ def test_who_dies_in_his_turn_leaves_it_free() -> None:
     turn.release()
 
 
-def test_of_many_processes_never_more_are_let_in_than_may_be() -> None:
+def test_limit_over_many_processes() -> None:
+    """Many processes together never admit more than the limit."""
     counts = SharedCounters(8, 5)
 
     def goes_in_and_out(column: int) -> Callable[[], None]:
@@ -203,7 +204,8 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return clock
 
 
-def test_a_failed_login_is_suspect_everywhere_for_a_while(now: list[float]) -> None:
+def test_failed_login_known_everywhere(now: list[float]) -> None:
+    """A failed login is known to all processes for a while."""
     everybody = SharedLimits(2, 10)
     throttle = everybody.throttle(count_loopback=False)
     other = everybody.throttle(count_loopback=False)

@@ -68,8 +68,8 @@ def guesser() -> Iterator[Guesser]:
     loop.close()
 
 
-def test_each_failure_doubles_the_delay_up_to_five_seconds(guesser: Guesser) -> None:
-    """One after the other, guesses wait for the failures before them."""
+def test_failures_double_the_delay(guesser: Guesser) -> None:
+    """Each failure doubles the delay, up to five seconds, for guesses in turn."""
     waited = []
     for number in range(8):
         waited += guesser.all_at_once(f"guess{number}")  # the next one comes at once
@@ -185,7 +185,8 @@ def test_nothing_is_kept(guesser: Guesser) -> None:
     assert not guesser.refused
 
 
-def test_a_stranger_delays_neither_the_owner_nor_other_accounts(guesser: Guesser) -> None:
+def test_stranger_delays_only_itself(guesser: Guesser) -> None:
+    """A stranger's guesses delay neither the owner nor other accounts."""
     for _ in range(5):
         guesser.throttle.note_failure(*ANN)
     guesser.loop.create_task(guesser.guess("right", "192.0.2.2"))
@@ -239,7 +240,8 @@ def test_an_ipv6_address_counts_as_its_64(address: str, counted_as: str) -> None
     assert client_network(address) == counted_as
 
 
-def test_an_address_may_have_so_many_connections_and_no_more() -> None:
+def test_connections_per_address() -> None:
+    """An address may have a limited number of connections."""
     addresses = AddressLimit(2)
     assert addresses.acquire("2001:db8::1")
     assert addresses.acquire("2001:db8::2")
@@ -280,7 +282,8 @@ def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
             assert second.say("PASS secret") == b"+OK Logged in.\r\n"
 
 
-def test_a_name_in_other_letters_is_no_new_one_to_guess_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_in_other_case_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name in another letter case counts as the same name."""
     monkeypatch.setattr(throttle, "FIRST_DELAY", 0)
     tables = Tables()
     guesses = Throttle(count_loopback=True, tables=tables)

@@ -42,7 +42,8 @@ def test_a_signal_to_the_supervisor_ends_all_sessions(
         assert len([line for line in workers.events("session") if "end=shutdown" in line]) == 2
 
 
-def test_workers_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+def test_workers_end_with_supervisor(tmp_path: Path) -> None:
+    """Workers end if their supervisor is killed."""
     with working(tmp_path) as workers, ExitStack() as stack:
         clients = workers.at_each(stack, workers.greeted)
         workers.served.process.kill()
@@ -211,7 +212,8 @@ def test_a_reload_opens_and_closes_addresses(tmp_path: Path) -> None:
             process.kill()
 
 
-def test_a_port_in_use_is_told_of_before_there_are_workers(tmp_path: Path) -> None:
+def test_port_in_use(tmp_path: Path) -> None:
+    """A port in use is reported before workers start."""
     with working(tmp_path) as workers:
         listen = f"127.0.0.1:{workers.served.port}"
         said = subprocess.run(

@@ -89,7 +89,8 @@ def test_what_one_worker_removes_or_gets_the_other_sees(two: Workers) -> None:
     sessions("+OK 2 42\r\n")
 
 
-def test_a_tls_session_begun_at_one_worker_goes_on_at_the_other(tmp_path: Path) -> None:
+def test_tls_resumption_across_workers(tmp_path: Path) -> None:
+    """A TLS session from one worker is resumed at the other."""
     made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
     certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
     certificate.write_bytes(made.certificate)

@@ -68,8 +68,8 @@ def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
     assert problem(tmp_path, SMALL.pem, key_of(SMALL)) == "mail.pem: ee key too small"
 
 
-def test_a_certificate_whose_extensions_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """It must be an error that callers expect, or a renewal could break each connection."""
+def test_unreadable_extensions(tmp_path: Path) -> None:
+    """A certificate with unreadable extensions is an expected error, and is named."""
     junk = x509.UnrecognizedExtension(x509.AuthorityInformationAccess.oid, b"junk")
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = GOOD.certificate.subject, dt.datetime.now(dt.UTC)
@@ -83,9 +83,10 @@ def test_a_certificate_whose_extensions_cannot_be_read_is_named(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("name", ["mail.pem", "mail.key"])
-def test_of_two_files_the_one_that_cannot_be_read_is_named(
+def test_unreadable_file_is_named(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of two files the one that cannot be read is named."""
     read_bytes = Path.read_bytes
 
     def denied(file: Path) -> bytes:  # as for who is not root
@@ -97,7 +98,8 @@ def test_of_two_files_the_one_that_cannot_be_read_is_named(
     assert problem(tmp_path, GOOD.pem, key_of(GOOD)) == f"{name}: Permission denied"
 
 
-def test_an_authority_of_clients_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+def test_unusable_client_authority(tmp_path: Path) -> None:
+    """An authority of clients that cannot be used is named."""
     assert problem(tmp_path, GOOD.pem, key_of(GOOD), b"nothing") == "ca.pem: not PEM certificates"
     (tmp_path / "ca.pem").unlink()
     missing = problem(tmp_path, GOOD.pem, key_of(GOOD), b"")

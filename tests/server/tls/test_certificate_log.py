@@ -117,7 +117,8 @@ def test_the_file_and_its_dates_are_told(watched: Watched) -> None:
     assert dt.datetime.fromisoformat(event["ends"]) < watched.now
 
 
-def test_from_two_weeks_before_its_end_it_is_told_once_a_day(watched: Watched) -> None:
+def test_expiring_certificate_is_logged(watched: Watched) -> None:
+    """In the last two weeks before its end a certificate is logged once a day."""
     watched.write(-DAY, 90 * DAY + DAY / 48)
     assert watched.load() == []
     hours = [problems(watched.look(dt.timedelta(hours=1))) for _ in range(24 * 92)]

@@ -87,9 +87,7 @@ def test_unreadable_key_loaded_later(
     assert served(certificates) == new
 
 
-def test_same_size_and_time_reloaded(
-    pair: CertificateFiles,
-) -> None:
+def test_same_size_and_time_reloaded(pair: CertificateFiles) -> None:
     """Files are loaded again even if size and time are unchanged, as rsync with --inplace and
     --times leaves them.
     """
@@ -104,9 +102,8 @@ def test_same_size_and_time_reloaded(
     assert served(certificates) == new
 
 
-def test_a_pair_that_is_broken_keeps_no_other_from_being_renewed(
-    pair: CertificateFiles, tmp_path: Path
-) -> None:
+def test_broken_pair_harms_no_other(pair: CertificateFiles, tmp_path: Path) -> None:
+    """A broken pair does not stop the renewal of others."""
     other = CertificateFiles(tmp_path / "other.pem", tmp_path / "other.key")
     kept = write(other, "other.example.com")
     certificates = checked([pair, other])
@@ -149,9 +146,7 @@ def test_a_reload_that_fails_says_so_and_changes_nothing(
     assert certificates.context() is before
 
 
-def test_binding_outlives_reload(
-    pair: CertificateFiles,
-) -> None:
+def test_binding_outlives_reload(pair: CertificateFiles) -> None:
     """RFC 5929 section 4: a connection from before a reload stays bound to its own certificate."""
     certificates = checked([pair])
     context = certificates.context()

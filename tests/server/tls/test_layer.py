@@ -146,7 +146,8 @@ def test_a_port_scan_does_not_keep_a_connection(live: Live, octets: bytes) -> No
     live.wait_for_log("end=disconnected")
 
 
-def test_a_client_that_never_ends_its_handshake_is_timed_out(known: CertificateFiles) -> None:
+def test_handshake_timeout(known: CertificateFiles) -> None:
+    """A client that never ends its handshake is disconnected in time."""
     endpoint = ListenerPolicy(certificates=Certificates([known]), implicit_tls=True)
     with (
         serving(endpoint=endpoint, settings=ProtocolSettings(login_timeout=0.3)) as live,
@@ -350,7 +351,8 @@ def test_external(tmp_path: Path, known: CertificateFiles) -> None:
             assert client.socket.recv(1)
 
 
-def test_idle_tls_connections_are_ended_by_a_stop_without_delay(known: CertificateFiles) -> None:
+def test_stop_ends_idle_tls(known: CertificateFiles) -> None:
+    """A stop ends idle TLS connections without delay."""
     endpoint = ListenerPolicy(certificates=Certificates([known]), implicit_tls=True)
     with serving(endpoint=endpoint) as live:
         clients = [connect(live, trusting(known)) for _ in range(3)]

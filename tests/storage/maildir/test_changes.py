@@ -157,10 +157,10 @@ def test_folders_are_read_once(box: Box, monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(looks) == 1
 
 
-def test_what_cannot_be_removed_is_named_and_the_rest_is_gone(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """rfc1939-s6/quit-removes-marked."""
+def test_failed_removal_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rfc1939-s6/quit-removes-marked: a message that cannot be removed is named, and the others are
+    gone.
+    """
     for number in range(4):
         box.put(f"new/{number}.x")
     real = os.unlink
@@ -232,9 +232,8 @@ def test_a_removal_that_may_not_last_is_not_confirmed(
     asyncio.run(session())
 
 
-def test_a_disk_that_fails_in_the_middle_of_a_message_is_told_of(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_disk_fails_within_message(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails within a message raises a store error."""
     box.put(f"new/1.a,W={len(BIG)}", BIG)
     real = os.preadv
 

@@ -101,7 +101,8 @@ def test_no_folder_on_the_way_is_a_link(tmp_path: Path, linked: str) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
-def test_what_root_delivers_belongs_to_whom_the_folder_belongs(tmp_path: Path) -> None:
+def test_root_delivers_for_owner(tmp_path: Path) -> None:
+    """A message that root delivers belongs to the folder's owner."""
     (tmp_path / "ann").mkdir()
     os.chown(tmp_path / "ann", 1234, 2345)
     store = MaildirStore(Layout(tmp_path, "{user}/Maildir"))
@@ -111,7 +112,8 @@ def test_what_root_delivers_belongs_to_whom_the_folder_belongs(tmp_path: Path) -
     assert {(file.stat().st_uid, file.stat().st_gid) for file in made} == {(1234, 2345)}
 
 
-def test_the_mail_folder_itself_may_be_a_link_but_must_be_there(tmp_path: Path) -> None:
+def test_mail_folder_may_be_a_link(tmp_path: Path) -> None:
+    """The mail folder may be a link, but must exist."""
     (tmp_path / "disk").mkdir()
     (tmp_path / "mail").symlink_to(tmp_path / "disk")
     store = MaildirStore(Layout(tmp_path / "mail"))

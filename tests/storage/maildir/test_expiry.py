@@ -39,9 +39,7 @@ def expire(maildir: Path, days: int, *, dry_run: bool = False) -> list[ExpiredMe
     return asyncio.run(store.expire(maildir.name, days, dry_run=dry_run))
 
 
-def test_expiry_to_the_second(
-    maildir: Path,
-) -> None:
+def test_expiry_to_the_second(maildir: Path) -> None:
     """A message expires at its exact age in days, not a second earlier."""
     old = put(maildir, f"{NOW - 7 * DAY}.a", 7 * DAY)
     older = put(maildir, f"{NOW - 8 * DAY}.b:2,S", 8 * DAY, "new")
@@ -142,7 +140,8 @@ def test_what_is_no_message_stays(maildir: Path) -> None:
     assert all(file.exists() for file in odd)
 
 
-def test_a_file_in_place_of_a_maildrop_is_not_passed_over(maildir: Path) -> None:
+def test_file_in_place_of_maildrop(maildir: Path) -> None:
+    """A file in place of a maildrop is an error."""
     (maildir.parent / "bob").touch()
     with pytest.raises(StoreError, match="Not a directory"):
         asyncio.run(MaildirStore(Layout(maildir.parent)).expire("bob", 7))

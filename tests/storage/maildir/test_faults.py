@@ -46,9 +46,10 @@ def open_files() -> int:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_delivery_that_could_not_be_synced_is_taken_back(
+def test_unsynced_delivery_is_undone(
     box: Box, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    """A delivery that could not be synced is undone."""
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", failing_at(number, os.fsync))
         with pytest.raises(StoreError):
@@ -80,7 +81,8 @@ def test_a_folder_made_for_a_delivery_is_made_durably(
     assert {box.root.stat().st_ino, (box.root / "bob").stat().st_ino} <= set(synced)
 
 
-def test_the_mail_folder_may_be_a_link_where_a_maildrop_is_made(box: Box) -> None:
+def test_maildrop_below_linked_folder(box: Box) -> None:
+    """A maildrop can be created in a mail folder that is a link."""
     link = box.root.with_name(f"{box.root.name}-link")
     link.symlink_to(box.root)
     asyncio.run(MaildirStore(Layout(link)).deliver("bob", LETTER))
@@ -99,9 +101,8 @@ def test_guessed_size_is_not_cached(box: Box, monkeypatch: pytest.MonkeyPatch) -
     assert box.sizes() == [21]
 
 
-def test_both_folders_are_closed_though_the_first_fails_to(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_folders_are_closed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both folders are closed although closing the first fails."""
     root = os.open(box.folder, os.O_RDONLY)
     before = open_files()
     folders = Folders.open(root)
@@ -113,10 +114,8 @@ def test_both_folders_are_closed_though_the_first_fails_to(
     os.close(root)
 
 
-def test_a_chunked_file_that_fails_to_close_is_not_closed_twice(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The second time the descriptor may be another session's."""
+def test_failed_close_not_repeated(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that fails to close is not closed twice: its descriptor may be another session's."""
     folder = os.open(box.put("new/1.a", LETTER).parent, os.O_RDONLY)
     body = FileChunks(open_file("1.a", folder)[0], len(LETTER), "1.a")
     closed: list[int] = []
@@ -138,9 +137,9 @@ def test_a_chunked_file_that_fails_to_close_is_not_closed_twice(
         os.close(file)
 
 
-def test_a_maildrop_that_fails_to_close_gives_its_lock_back(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_close_unlocks(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A maildrop that fails to close is unlocked."""
+
     async def run() -> None:
         maildrop = await box.store.acquire("ann", 0)
         with monkeypatch.context() as patched:

@@ -14,7 +14,7 @@ from storage.maildir.box import Box
     "moved",
     ["cur/1.a,S=1", "cur/1.a,S=1:2,", "cur/1.a,S=1:2,S", "cur/1.a,S=1:2,FRS", "new/1.a,S=1"],
 )
-def test_a_unique_id_stays_when_flags_change_or_the_file_moves(box: Box, moved: str) -> None:
+def test_unique_id_survives_moves(box: Box, moved: str) -> None:
     """known-bug/unique-id-collision: it does not depend on the cache, which is made anew."""
     box.put("new/0.first")
     file = box.put("new/1.a,S=1")
@@ -82,8 +82,8 @@ def test_message_order(box: Box) -> None:
     assert box.uids() == ["nodigits", "99.z", "100.a", "100.b", "1000.a"]
 
 
-def test_copies_under_one_base_name_are_told_apart_for_good(box: Box) -> None:
-    """rfc1939-s7/unique-id-not-reused."""
+def test_copies_stay_distinct(box: Box) -> None:
+    """rfc1939-s7/unique-id-not-reused: copies under one base name stay distinct."""
     box.put("new/1.a", b"first\n")
     box.put("cur/1.a:2,S", b"second\n")
     box.put("cur/1.a:2,F", b"third\n")

@@ -132,10 +132,8 @@ def test_no_thing_in_place_of_a_folder_stops_the_server(
     assert outside.read_bytes() == SECRET
 
 
-def test_a_file_of_sizes_is_read_no_further_than_it_is_of_use(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """C6: it has a record for each message, and the longest one is known."""
+def test_size_file_read_is_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of sizes is read up to the longest possible record for each message."""
     monkeypatch.setattr(size_cache, "SPARE", 1)
     uid = "u" * 70
     known: size_cache.Known = {uid: (10**18, 10**18, 2 * 10**18)}
@@ -193,10 +191,10 @@ def test_a_file_is_made_only_where_nobody_made_it_again(
         os.close(root)
 
 
-def test_what_cannot_be_removed_from_tmp_hides_nothing_else(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A delivery removes stale files, and examines a bounded number of files."""
+def test_failed_tmp_removal(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stale entry that cannot be removed hides no others; a delivery examines a bounded number of
+    them.
+    """
     (box.folder / "tmp/folder").mkdir()
     for number in range(20):
         box.put(f"tmp/{number}.left")

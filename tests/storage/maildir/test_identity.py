@@ -135,9 +135,8 @@ def test_a_name_that_comes_during_the_removal_is_removed(
     assert box.names() == []
 
 
-def test_a_message_that_gets_names_for_ever_is_not_confirmed(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_endless_names_not_confirmed(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal is not confirmed if the message gets new names all the time."""
     put_with_names(box, NAMES[0])
     unlink, count = os.unlink, iter(range(1000))
 
@@ -150,7 +149,7 @@ def test_a_message_that_gets_names_for_ever_is_not_confirmed(
     assert next(count) < 20
 
 
-def test_a_name_most_like_the_known_one_is_looked_at_first(box: Box) -> None:
+def test_most_similar_name_first(box: Box) -> None:
     """policy/one-file-one-message: a file is the message though its first name by time is a strange
     one.
     """
@@ -318,8 +317,8 @@ def test_a_message_is_read_under_its_new_base_name(box: Box) -> None:
 
 
 @pytest.mark.parametrize("names", PAIRS, ids=str)
-def test_names_that_come_and_go_between_sessions_are_seen(box: Box, names: tuple[str, str]) -> None:
-    """A warm store and a cold one list the same."""
+def test_names_between_sessions(box: Box, names: tuple[str, str]) -> None:
+    """If names come and go between sessions, a warm store and a cold one list the same."""
     put_with_names(box, names[0])
     box.put("new/50.b")
     aging = settled(box)
@@ -386,10 +385,8 @@ def test_many_files_with_many_names_need_few_descriptors(box: Box) -> None:
     assert box.names() == []
 
 
-def test_a_file_system_that_numbers_files_in_its_own_way_works(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its folders list other inode numbers than its files have."""
+def test_odd_inode_numbers(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system may list other inode numbers in its folders than its files have."""
     look = scan.list_entries
 
     def odd(folders: Folders) -> Iterator[MaildirEntry]:
@@ -422,8 +419,8 @@ def test_a_file_of_another_owner_is_no_message(box: Box, *, warm: bool) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
-def test_a_foreign_file_in_place_of_a_message_is_not_sent(box: Box) -> None:
-    """C16: in mid-session."""
+def test_replaced_message_not_sent(box: Box) -> None:
+    """Another file in place of a message is not sent within a session."""
     os.chown(box.folder, 1234, 1234)
     file = box.put("new/1.a")
     os.chown(file, 1234, 1234)

@@ -30,8 +30,8 @@ def remove(box: Box, *indexes: int) -> None:
     asyncio.run(run())
 
 
-def test_a_removal_adds_a_line_with_the_sizes_of_the_names(box: Box) -> None:
-    """B4: without S= the file's octets count."""
+def test_removal_updates_quota(box: Box) -> None:
+    """A removal adds a line with the sizes in the names, or the file's octets without S=."""
     for name in ("cur/1.a,S=1000:2,S", "new/2.b,S=30,W=33", "new/3.c", "new/4.d"):
         box.put(name, b"Subject: a\n\nhello\n")
     file = with_quota(box)
@@ -80,7 +80,8 @@ def test_no_quota_file_is_made(box: Box) -> None:
     assert not (box.folder / "maildirsize").exists()
 
 
-def test_a_file_that_the_next_program_counts_anew_does_not_grow(box: Box) -> None:
+def test_full_quota_file_does_not_grow(box: Box) -> None:
+    """A quota file that the next program recounts does not grow."""
     text = HEAD + b"1 1\n" * 1280
     file = with_quota(box, text)
     box.put("new/1.a,S=18")

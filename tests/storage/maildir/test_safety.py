@@ -47,7 +47,8 @@ def test_link_is_not_followed(box: Box, tmp_path: Path) -> None:
     box.session(swap_and_read)
 
 
-def test_a_pipe_that_takes_the_place_of_a_message_stops_nobody(box: Box) -> None:
+def test_pipe_in_place_of_message(box: Box) -> None:
+    """A pipe that replaces a message does not block the session."""
     file = box.put("new/1.a")
 
     def swap_and_read(maildrop: object) -> None:
@@ -71,8 +72,8 @@ def test_a_folder_that_is_a_link_is_refused(box: Box, tmp_path: Path, part: str)
     assert caught.value.permanent
 
 
-def test_a_maildrop_that_could_not_be_opened_is_not_left_locked(box: Box) -> None:
-    """rfc1939-s4/failed-open."""
+def test_failed_open_unlocks(box: Box) -> None:
+    """rfc1939-s4/failed-open: a maildrop that could not be opened is not left locked."""
     box.put("new/1.a")
     (box.folder / "cur").rename(box.folder / "elsewhere")
     (box.folder / "cur").symlink_to("elsewhere")
@@ -138,7 +139,8 @@ def test_a_layout_that_could_not_work_is_refused(tmp_path: Path, template: str) 
         Layout(tmp_path, template)
 
 
-def test_a_missing_mail_folder_is_an_error_and_never_made(tmp_path: Path) -> None:
+def test_missing_mail_folder(tmp_path: Path) -> None:
+    """A missing mail folder is an error and is never created."""
     store = MaildirStore(Layout(tmp_path / "not-mounted"))
     with pytest.raises(StoreError):
         asyncio.run(store.acquire("ann", 0))

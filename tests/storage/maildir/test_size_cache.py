@@ -75,7 +75,8 @@ def test_a_message_that_changed_is_counted_again(box: Box) -> None:
     assert box.sizes() == [11]
 
 
-def test_a_cache_of_garbage_with_the_right_sum_is_made_anew(box: Box) -> None:
+def test_garbage_cache_is_rebuilt(box: Box) -> None:
+    """A cache of garbage with the right checksum is rebuilt."""
     box.put("new/1.a", MIXED)
     box.sizes()
     good = box.cache.read_bytes()
@@ -128,7 +129,8 @@ def test_a_cache_forgets_messages_that_are_gone(box: Box) -> None:
     assert b"unlikely" not in box.cache.read_bytes()
 
 
-def test_a_link_in_the_place_of_the_cache_is_not_followed(box: Box, tmp_path: Path) -> None:
+def test_cache_link_not_followed(box: Box, tmp_path: Path) -> None:
+    """A link in place of the cache is not followed."""
     outside = tmp_path / "outside"
     outside.write_text("precious")
     box.cache.symlink_to(outside)
@@ -138,7 +140,8 @@ def test_a_link_in_the_place_of_the_cache_is_not_followed(box: Box, tmp_path: Pa
     assert outside.read_text() == "precious"
 
 
-def test_a_folder_in_the_place_of_the_cache_costs_only_time(box: Box) -> None:
+def test_folder_in_place_of_cache(box: Box) -> None:
+    """A folder in place of the cache costs only time."""
     box.cache.mkdir()
     box.put("new/1.a", MIXED)
     assert box.sizes() == box.sizes() == [ON_WIRE]

@@ -65,7 +65,8 @@ def test_what_has_not_changed_is_opened_at_once(box: Box) -> None:
     assert at_hand(box) == ["1.a", "2.b"]
 
 
-def test_a_snapshot_of_what_changed_just_now_is_not_trusted(box: Box) -> None:
+def test_recent_snapshot_not_trusted(box: Box) -> None:
+    """A snapshot of a folder that has just changed is not trusted."""
     box.put("new/1.a")
     box.uids()
     assert at_hand(box) is None
@@ -179,7 +180,7 @@ def test_descriptors_of_a_warm_session(box: Box) -> None:
 
 
 @pytest.mark.parametrize("lock", [True, False])
-def test_a_folder_in_place_of_the_locked_one_stays_as_it_is(box: Box, lock: bool) -> None:
+def test_replaced_folder_untouched(box: Box, lock: bool) -> None:
     """rfc1939-s6/quit-removes-marked: a session reads the folder that it locked, and removes
     nothing unlocked.
     """
@@ -285,9 +286,8 @@ def test_whatever_happens_a_session_sees_what_is_there(changes: list[tuple[str, 
             assert found is None or found == fresh.uids()
 
 
-def test_one_message_more_of_many_is_worked_into_what_is_known(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_new_message_updates_snapshot(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more message of many is added to the known ones."""
     for number in range(50):
         box.put(f"cur/{number + 100}.a,W=9:2,S", b"A: b\n\nx\n")
     settled(box)

@@ -19,7 +19,8 @@ def test_top_reads_the_beginning(box: Box, message: bytes) -> None:
     assert read == message[:BEGINNING]
 
 
-def test_many_lines_of_a_small_message_are_read_with_all_of_it(box: Box) -> None:
+def test_small_message_read_whole(box: Box) -> None:
+    """For many lines of a small message the whole message is read."""
     box.put("new/1.a", LISTED[0])
     read = box.session(lambda maildrop: maildrop.read(0, 2000))
     assert len(cast("bytes", read)) == len(LISTED[0])

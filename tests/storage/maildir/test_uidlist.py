@@ -42,7 +42,8 @@ def with_list(box: Box, text: bytes, form: str = DEFAULT) -> Path:
     return file
 
 
-def test_messages_in_the_list_keep_dovecots_and_others_get_ours(box: Box) -> None:
+def test_dovecot_list_keeps_unique_ids(box: Box) -> None:
+    """Messages in Dovecot's list keep its unique-ids, and others get ours."""
     box.put("cur/1.a,S=18:2,S")
     box.put("new/2.b")
     box.put("new/3.c d")
@@ -110,7 +111,8 @@ def test_stored_unique_id(box: Box) -> None:
         HEAD + b"1 P\xff :1.a\n",
     ],
 )
-def test_what_is_damaged_gives_no_unique_id_and_breaks_no_login(box: Box, text: bytes) -> None:
+def test_damaged_list_is_harmless(box: Box, text: bytes) -> None:
+    """Damaged lines give no unique-id, and logins succeed."""
     box.put("new/1.a")
     with_list(box, text)
     assert box.uids() == ["1.a"]
@@ -286,9 +288,8 @@ def test_expired_unique_id(box: Box, dry_run: bool) -> None:
     assert due.uid == FIRST
 
 
-def test_who_does_not_use_it_pays_no_call_and_who_does_pays_one(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_list_costs_one_call(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list costs one system call if it is used, else none."""
     box.put("new/1.a")
     looked: list[str] = []
     lstat = os.lstat
@@ -343,7 +344,8 @@ def test_messages_in_couriers_list_keep_couriers(
         b"",
     ],
 )
-def test_what_is_damaged_in_couriers_list_gives_no_unique_id(box: Box, text: bytes) -> None:
+def test_damaged_courier_list(box: Box, text: bytes) -> None:
+    """Damaged lines of Courier's list give no unique-id."""
     box.put("new/1.a")
     (box.folder / "courierpop3dsizelist").write_bytes(text)
     box.store = MaildirStore(Layout(box.root), CourierUniqueIds())

@@ -99,7 +99,8 @@ def test_same_length_is_not_same(box: Box, write: object) -> None:
     assert box.texts() == [THREE, TWO]
 
 
-def test_a_copy_is_not_removed_for_one_that_another_program_took(box: Box) -> None:
+def test_copy_is_not_removed(box: Box) -> None:
+    """A copy is not removed in place of one that another program removed."""
     box.write(ONE, ONE, TWO)
 
     async def session(maildrop: MboxMaildrop) -> None:
@@ -230,7 +231,8 @@ def test_expiry_makes_no_folder_for_who_has_no_mail(box: Box, *, dry_run: bool) 
     assert os.listdir(box.root) == []
 
 
-def test_the_folder_of_a_user_is_made_but_never_the_mail_folder(tmp_path: Path) -> None:
+def test_user_folder_is_created(tmp_path: Path) -> None:
+    """The folder of a user is created, but never the mail folder."""
     box = Box(tmp_path / "mail")
     box.root.rmdir()
     with pytest.raises(StoreError):

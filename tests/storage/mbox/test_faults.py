@@ -66,9 +66,10 @@ def test_journal_gone_before_reply(box: Box, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_a_delivery_that_could_not_be_synced_is_taken_back(
+def test_unsynced_delivery_is_undone(
     box: Box, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
+    """A delivery that could not be synced is undone."""
     box.write(ONE)
     old = box.file.read_bytes()
     count = iter(range(1, 100))
@@ -80,10 +81,8 @@ def test_a_delivery_that_could_not_be_synced_is_taken_back(
     assert box.beside() == []
 
 
-def test_a_lock_that_cannot_be_removed_is_no_news_for_a_sender(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """He would send it again."""
+def test_stuck_lock_keeps_delivery(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A delivery succeeds even if its lock cannot be removed, or the sender would retry."""
     box.write(ONE)
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", failing_for(lambda name: name == "ann.lock", os.unlink))
@@ -120,10 +119,8 @@ def test_failed_lock_check_leaks_nothing(box: Box, monkeypatch: pytest.MonkeyPat
     assert box.texts() == [ONE]
 
 
-def test_an_mbox_that_could_not_be_unlocked_does_not_stay_open(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its lock would keep the mail of other programs out for the whole session."""
+def test_failed_unlock_closes_mbox(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An mbox that could not be unlocked is closed, or its lock would keep other mail out."""
     box.write(ONE)
     real = locks.call_record_lock
 

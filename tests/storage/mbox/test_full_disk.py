@@ -227,7 +227,7 @@ def test_mail_that_comes_after_a_kill_in_a_removal(box: Box) -> None:
     assert moved > 10
 
 
-def test_mbox_that_was_written_anew_after_a_kill_in_a_removal(box: Box) -> None:
+def test_mbox_rewritten_after_kill(box: Box) -> None:
     """A removal that does not fit the file any more changes nothing in it."""
     problems: list[str] = []
     for _ in killed_in_removals(box):

@@ -117,9 +117,8 @@ def test_what_dovecot_saves_is_read_octet_for_octet(
     assert box.texts() == [*LETTERS, new]
 
 
-def test_dovecot_reads_on_after_messages_were_removed_here(
-    box: Box, doveadm: Callable[..., bytes]
-) -> None:
+def test_dovecot_reads_after_removal(box: Box, doveadm: Callable[..., bytes]) -> None:
+    """Dovecot reads the mbox after Restante removed messages."""
     before = doveadm("fetch", "uid hdr.subject", "all").split()
     assert before[:2] == [b"uid:", b"1"]
     box.remove(0, 2)

@@ -27,7 +27,8 @@ def test_what_was_quoted_is_unquoted_to_what_it_was(text: bytes) -> None:
 
 
 @given(texts, st.lists(st.integers(0, 40)))
-def test_it_is_the_same_however_a_text_is_cut_into_chunks(text: bytes, cuts: list[int]) -> None:
+def test_quoting_in_any_chunks(text: bytes, cuts: list[int]) -> None:
+    """The quoting of a text is the same in chunks of any length."""
     places = [0, *sorted(cuts), len(text)]
     chunks = [text[a:b] for a, b in itertools.pairwise(places)]
     assert unquoted(*chunks) == unquoted(text)

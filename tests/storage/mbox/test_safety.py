@@ -137,9 +137,9 @@ def test_owner_mode_and_times_stay(box: Box) -> None:
         assert getattr(after, what) == getattr(before, what), what
 
 
-def test_an_mbox_whose_owner_cannot_be_kept_is_not_rewritten(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_owner_must_be_kept(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An mbox whose owner cannot be kept is not rewritten."""
+
     def refused(*_: object) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
@@ -151,9 +151,7 @@ def test_an_mbox_whose_owner_cannot_be_kept_is_not_rewritten(
     assert box.texts() == [ONE, TWO]
 
 
-def test_a_folder_that_may_not_be_written_to_is_told_clearly(
-    box: Box, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_read_only_folder(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
     """policy/full-disk: reading requires no file beside the mbox, and removal does."""
     real = os.open
 
@@ -190,7 +188,8 @@ def pipe(box: Box) -> None:
 
 
 @pytest.mark.parametrize("make", [link, hard_link, folder, pipe])
-def test_what_is_no_file_of_one_name_is_neither_read_nor_written(box: Box, make: object) -> None:
+def test_only_files_of_one_name(box: Box, make: object) -> None:
+    """Only regular files with one name are read or written."""
     make(box)  # type: ignore[operator]
     with pytest.raises(StoreError) as caught:
         box.uids()
@@ -210,7 +209,8 @@ def test_names_that_are_paths_or_locks_are_nobodys(tmp_path: Path, user: str) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_new_mbox_in_a_spool_is_for_its_user_and_the_group(box: Box) -> None:
+def test_new_mbox_in_spool(box: Box) -> None:
+    """A new mbox in a spool belongs to its user and the group."""
     box.deliver(ONE)
     assert box.file.stat().st_mode & 0o777 == 0o600
     box.file.unlink()

@@ -55,7 +55,8 @@ def test_messages_are_what_stands_between_from_lines(box: Box) -> None:
     assert box.texts() == [ONE, TWO]
 
 
-def test_a_missing_empty_line_between_messages_hides_none(box: Box) -> None:
+def test_missing_empty_line(box: Box) -> None:
+    """A missing empty line between messages hides no message."""
     box.file.write_bytes(FROM + ONE + FROM + TWO)
     assert box.texts() == [ONE, TWO]
 
@@ -178,7 +179,8 @@ def test_imap_internal_message(box: Box) -> None:
     assert len(box.texts()) == 1  # anywhere else it is a message like others
 
 
-def test_flags_of_mail_programs_are_not_part_of_a_message(box: Box) -> None:
+def test_flags_are_not_sent(box: Box) -> None:
+    """Flags of mail programs are not part of a message."""
     flags = b"Status: RO\nX-UID: 7\nX-Keywords: a\n b\nLines: 1\n"
     box.write(ONE.replace(b"\n\n", b"\n" + flags + b"\n", 1), TWO)
     assert box.texts() == [ONE, TWO]
@@ -203,7 +205,7 @@ odd_messages = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(odd_messages, min_size=1, max_size=4))
-def test_whatever_is_delivered_comes_back_octet_for_octet(box: Box, messages: list[bytes]) -> None:
+def test_delivery_round_trip(box: Box, messages: list[bytes]) -> None:
     """rfc1939-s11/size: also what looks like the mbox's own lines."""
     box.file.unlink(missing_ok=True)
     uids = [box.deliver(message) for message in messages]
@@ -214,7 +216,8 @@ def test_whatever_is_delivered_comes_back_octet_for_octet(box: Box, messages: li
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary() | odd_messages)
-def test_no_file_makes_the_store_fail_otherwise_than_it_says(box: Box, octets: bytes) -> None:
+def test_any_file_raises_store_errors(box: Box, octets: bytes) -> None:
+    """Any file makes the store raise only its documented errors."""
     box.file.write_bytes(octets)
     try:
         texts, sizes = box.texts(), box.sizes()

@@ -29,7 +29,8 @@ def test_flags_of_mail_programs_do_not_change_them(box: Box, flags: bytes) -> No
     assert box.uids() == before
 
 
-def test_what_goes_before_a_message_does_not_change_its_own(box: Box) -> None:
+def test_earlier_mail_keeps_unique_id(box: Box) -> None:
+    """Earlier messages do not change a message's unique-id."""
     box.write(ONE, TWO, THREE)
     before = box.uids()
     box.write(TWO, THREE)
@@ -57,7 +58,8 @@ def test_equal_copies_have_different_ones_which_last(box: Box) -> None:
     assert box.uids()[:4] == [first, second, other, third]
 
 
-def test_a_copy_keeps_its_own_when_the_one_before_is_removed(box: Box) -> None:
+def test_copy_keeps_unique_id(box: Box) -> None:
+    """A copy keeps its unique-id when the one before is removed."""
     box.write(ONE, ONE, TWO, ONE)
     first, second, other, third = box.uids()
     box.remove(0)
@@ -71,7 +73,8 @@ def test_a_copy_keeps_its_own_when_the_one_before_is_removed(box: Box) -> None:
     assert box.texts() == [TWO, ONE, ONE]
 
 
-def test_a_copy_keeps_its_own_in_the_eyes_of_another_process_too(box: Box) -> None:
+def test_copy_in_another_process(box: Box) -> None:
+    """In another process, too, a copy keeps its unique-id."""
     box.write(ONE, ONE, ONE)
     uids = box.uids()
     box.remove(1)
@@ -91,8 +94,8 @@ def old(box: Box) -> Box:
     return box
 
 
-def test_what_another_server_wrote_stays_and_others_have_ours(old: Box) -> None:
-    """As qpopper does, which uses all of 0x21 to 0x7E."""
+def test_qpopper_unique_ids_stay(old: Box) -> None:
+    """Unique-ids of qpopper, which uses all of 0x21 to 0x7E, stay, and other messages get ours."""
     uid = b"!\"#abc~'+9"
     old.write(with_x_uidl(ONE, uid), TWO, with_x_uidl(THREE, b"x" * 70))
     first, second, third = old.uids()
@@ -125,7 +128,8 @@ def test_what_is_no_unique_id_is_not_used(old: Box, bad: bytes) -> None:
     assert len(first) <= 70
 
 
-def test_no_two_messages_share_one_that_a_sender_has_written(old: Box) -> None:
+def test_sent_unique_id_is_not_shared(old: Box) -> None:
+    """Messages never share a unique-id that a sender wrote into them."""
     old.write(with_x_uidl(ONE, b"abc"), with_x_uidl(TWO, b"abc"), THREE)
     first, second, third = old.uids()
     assert first == "abc"

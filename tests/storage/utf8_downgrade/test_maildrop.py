@@ -97,7 +97,8 @@ def test_an_ascii_header_has_no_stand_in(header: bytes) -> None:
 @pytest.mark.parametrize(
     "header", [b"Subject: caf\xe9\n\n", b"\xff\n\n", b"\xff: x\n\n", b"From: \xff <\xfe@\xff>\n\n"]
 )
-def test_a_header_that_is_not_even_utf_8_becomes_ascii_too(header: bytes) -> None:
+def test_header_of_other_charset(header: bytes) -> None:
+    """A header that is not UTF-8 becomes ASCII too."""
     found = downgrade(header)
     assert found is not None
     assert found[1].isascii()
@@ -153,7 +154,8 @@ def test_long_address_list() -> None:
     st.sampled_from(["From", "To", "Content-Type", "Content-Disposition", "Subject", "Received"]),
     st.text(st.sampled_from('aü ,;:<>()[]"\\@.=?\t'), max_size=60),
 )
-def test_whatever_stands_in_a_field_becomes_one_field_in_ascii(name: str, text: str) -> None:
+def test_any_field_becomes_ascii(name: str, text: str) -> None:
+    """Any text of a field becomes one field in ASCII."""
     found = downgrade(f"{name}: ü{text}\r\nX-Next: a\r\n\r\n".encode())
     assert found is not None
     read = email.message_from_bytes(found[1])
@@ -161,8 +163,8 @@ def test_whatever_stands_in_a_field_becomes_one_field_in_ascii(name: str, text: 
     assert not read.defects
 
 
-def test_a_header_that_is_too_long_to_be_rewritten_is_refused() -> None:
-    """rfc6856-s2/downgrade."""
+def test_too_long_header_refused() -> None:
+    """rfc6856-s2/downgrade: a header that is too long to be rewritten is refused."""
 
     async def session(*, refuse: bool) -> None:
         store = MemoryStore()
