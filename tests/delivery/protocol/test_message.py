@@ -51,7 +51,7 @@ def received(
 @settings(deadline=None)
 @given(TEXT, st.lists(st.integers(0, 1000), max_size=9))
 def test_what_was_sent_is_what_pop3_gives_back(text: bytes, cuts: list[int]) -> None:
-    """But for a lone LF, which POP3 cannot tell from a line end (D9)."""
+    """POP3 returns each octet, but for a lone LF, which it sends as a line end."""
     text = text + b"\r\n" if text and not text.endswith(b"\r\n") else text
     got = received(sent(text), *cuts)
     assert isinstance(got, bytes)

@@ -89,7 +89,7 @@ def outside(box: Box) -> Path:
 def test_no_helper_file_stops_a_login(
     box: Box, outside: Path, monkeypatch: pytest.MonkeyPatch, thing: str, name: str
 ) -> None:
-    """C5: a login works, or an error names the file; nothing else is read, written or cut."""
+    """A login works, or an error names the file; nothing else is read, written or cut."""
     monkeypatch.chdir(box.folder)
     box.put("new/1.a", b"a\n")
     path = box.folder / name
@@ -116,7 +116,7 @@ def test_no_helper_file_stops_a_login(
 def test_no_thing_in_place_of_a_folder_stops_the_server(
     box: Box, outside: Path, monkeypatch: pytest.MonkeyPatch, thing: str, part: str
 ) -> None:
-    """C5: a login does not need tmp; the others are refused at once."""
+    """A login does not need tmp; the others are refused at once."""
     monkeypatch.chdir(box.folder)
     path = box.folder / part
     path.rmdir()
@@ -150,7 +150,7 @@ def test_size_file_read_is_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_list_of_many_short_lines_gives_nothing(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C6: each line takes many times its octets in memory."""
+    """A list with more lines than the limit is ignored, however short they are."""
     monkeypatch.setattr(uidlist, "MOST_LINES", 10)
     ten = b"3 V1 N99\n" + b"".join(b"%d :%d.a\n" % (n, n) for n in range(1, 10))
     form = DovecotUniqueIds("%u")
@@ -159,7 +159,7 @@ def test_a_list_of_many_short_lines_gives_nothing(
 
 
 def test_a_file_that_grows_while_it_is_read_is_too_long() -> None:
-    """C6: as those of /proc, of which the kernel says that they are empty."""
+    """The limit holds for a file whose size reads as 0, such as those of /proc."""
     folder = os.open("/proc/self", os.O_RDONLY)
     try:
         assert read_whole("status", folder, 100_000).startswith(b"Name:")
@@ -173,7 +173,7 @@ def test_a_file_that_grows_while_it_is_read_is_too_long() -> None:
 def test_a_file_is_made_only_where_nobody_made_it_again(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """C5: a user who is quicker than the removal of what was left over."""
+    """A user can make the file again before the server does: then the server fails."""
     path = box.folder / "x"
     path.touch()
     root = os.open(box.folder, os.O_RDONLY)

@@ -405,7 +405,7 @@ def test_odd_inode_numbers(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root serves the folders of others")
 @pytest.mark.parametrize("warm", [True, False])
 def test_a_file_of_another_owner_is_no_message(box: Box, *, warm: bool) -> None:
-    """C16: a hard link to another user's file, in a folder that is not the server's."""
+    """A hard link to another user's file, in a folder that is not the server's."""
     os.chown(box.folder, 1234, 1234)
     mine, foreign = box.put("new/1.a,W=9"), box.put("tmp/x")
     os.chown(mine, 1234, 1234)

@@ -74,7 +74,7 @@ def homes(tmp_path: Path) -> Homes:
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_expire_follows_no_link(homes: Homes, dry_run: bool) -> None:
-    """C2: else Bob's mail is removed."""
+    """Expiry rejects a link to another user's Maildir, and removes none of his mail."""
     homes.swap()
     with pytest.raises(StoreError, match="symbolic link"):
         asyncio.run(homes.store.expire("ann", 1, dry_run=dry_run))
@@ -82,7 +82,7 @@ def test_expire_follows_no_link(homes: Homes, dry_run: bool) -> None:
 
 
 def test_a_warm_login_follows_no_link(homes: Homes) -> None:
-    """C2: the fast path as well."""
+    """A login that reads from memory rejects a link like a first login does."""
     warm(homes)
     homes.swap()
     assert homes.store.open_cached("ann") is None
@@ -94,7 +94,7 @@ def test_a_warm_login_follows_no_link(homes: Homes) -> None:
 def test_a_link_at_any_call_reaches_no_other_mail(
     homes: Homes, monkeypatch: pytest.MonkeyPatch, *, known: bool
 ) -> None:
-    """C3: Ann exchanges her Maildir for a link between any two calls of her session."""
+    """Ann exchanges her Maildir for a link between any two calls of her session."""
     for number in range(1, 100):
         homes.restart()
         (homes.maildir / "new/1.a").write_bytes(b"for ann\n")
