@@ -147,7 +147,7 @@ async def settled(context: ServerContext, folder: Path) -> None:
 
 async def main() -> None:
     """Measure and print."""
-    connection.TIME_SLICE = MANY  # no other connection has a turn
+    connection.TIME_SLICE = MANY  # type: ignore[attr-defined]  # no other connection has a turn
     with tempfile.TemporaryDirectory() as name, open(os.devnull, "w") as nowhere:
         mail.maildirs(Path(name), 1, 20, OCTETS, os.getuid())
         log, writer = event_log.configure_log("text", nowhere)

@@ -16,6 +16,7 @@ from restante.protocol.server.needs import CommitDeletions, SendMultiline, Start
 from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
+from restante.server.client_bounds import MAX_UNREAD, TIME_SLICE
 from restante.server.connection import endings
 from restante.server.connection.backend import SessionBackend
 from restante.server.connection.keepalive import LATEST_SIGN
@@ -34,13 +35,6 @@ if TYPE_CHECKING:
 
     from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
-
-MAX_UNREAD = 64 * 1024  # octets from the peer that wait for their turn; then we read no more
-
-# Time slices: one packet can hold a thousand commands, and one loop serves all clients. A slice is
-# longer than nearly every batch takes, so that it costs nothing, and short beside what a client
-# notices. What a client has sent beyond it is behind the commands of the others.
-TIME_SLICE = 0.01  # seconds
 
 NEXT_LINE: Final = object()  # in place of an answer: the session reads a line
 NOT_BEGUN: Final = Session()  # of a connection that ends before its greeting

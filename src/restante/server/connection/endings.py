@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
+from restante.server.client_bounds import LINGER
 from restante.server.connection.phases import ConnectionPhase as Phase
 
 if TYPE_CHECKING:
     from restante.server.connection.backend import SessionBackend
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
-
-LINGER = 2  # seconds for a peer that is hung up on to read why
 
 HUNG_UP_ON = frozenset(
     {
