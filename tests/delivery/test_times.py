@@ -12,10 +12,11 @@ import pytest
 import structlog
 
 from delivery.door import Delivered, Known
-from restante.delivery.connection import LINGER, MESSAGE_TIME, DeliveryConnection
+from restante.delivery.connection import MESSAGE_TIME, DeliveryConnection
 from restante.delivery.deliverer import Deliverer
 from restante.delivery.protocol.session import Dialect
 from restante.delivery.sessions import DeliverySessions
+from restante.server.client_bounds import LINGER
 from restante.server.config.schema import DeliverySection
 from support.clocked_server import Loop, Peer
 
@@ -171,6 +172,19 @@ def test_client_that_reads_nothing(site: Site) -> None:
     peer.say(b"LHLO me\r\n")
     site.loop.advance(PATIENCE + 1, step=10)
     assert peer.aborted
+
+
+def test_last_reply_that_nobody_reads(site: Site) -> None:
+    """A client that does not read the reply to QUIT is not waited for."""
+    site.store.go_on.set()
+    peer = site.begin()
+    peer.unsent = 1000
+    peer.say(b"DATA\r\nhello\r\n.\r\nQUIT\r\n")
+    site.loop.turn()
+    assert peer.heard.endswith(b"221 2.0.0 Bye\r\n")
+    site.loop.advance(PATIENCE + 1, step=10)
+    assert peer.aborted
+    assert not len(site.sessions.connections)
 
 
 def test_stop_during_delivery(site: Site) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
+from restante.delivery.phases import TIMED
+from restante.delivery.phases import DeliveryPhase as Phase
 from restante.delivery.protocol.message import MessageReceiver
 from restante.delivery.protocol.needs import (
     DeliverMessage,
@@ -22,31 +24,26 @@ from restante.delivery.protocol.session import DeliverySession
 from restante.delivery.replies import DeliveryReply
 from restante.protocol.errors import LineTooLong
 from restante.protocol.lines import LineBuffer
+from restante.server.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
 from restante.server.deadlines import Deadline
 
 if TYPE_CHECKING:
     from restante.delivery.protocol.session import Dialect
     from restante.delivery.sessions import DeliverySessions
+    from restante.protocol.server.needs import Need
 
-TIME_SLICE = 0.01  # seconds that the commands of one client may take while other clients wait
-MAX_UNREAD = 64 * 1024  # octets from the client that wait for their turn; then we read no more
 MESSAGE_TIME = 3600  # seconds from one whole message to the next one, however the client drips
-LINGER = 2  # seconds for a client that is hung up on to read why
 
 GOODBYE = "421 4.3.2 the server is stopping, come back later"
 FULL = "421 4.3.2 too many connections, come back later"
 IDLE = "421 4.4.2 nothing came for too long"
 SLOW = "421 4.4.2 no whole message came within an hour"
 
-WAIT = object()  # in place of an answer: the session must wait
+NEXT_LINE: Final = object()  # in place of an answer: the session reads a command
 
 
 class DeliveryConnection(asyncio.Protocol):
-    """One client that brings mail.
-
-    It waits for one of: a command (`_wanted`), the rest of a message (`_receiver`), or the answer
-    to a need that takes time (`_work`). While the client does not read (`_full`), nothing goes on.
-    """
+    """One client that brings mail. See `phases` for the table that the methods follow."""
 
     def __init__(self, sessions: DeliverySessions, dialect: Dialect) -> None:
         self._sessions = sessions
@@ -58,170 +55,199 @@ class DeliveryConnection(asyncio.Protocol):
         )
         self._conversation = serve(self._session)
         self._loop = asyncio.get_running_loop()
-        self._deadline = Deadline(self._loop, sessions.connections.deadlines, self._on_deadline)
+        self.phase = Phase.COMMAND
+        self._deadline = Deadline(self._loop, sessions.connections.deadlines, self.on_timeout)
         self._message_by = self._loop.time() + MESSAGE_TIME
         self._lines = LineBuffer()
         self._output: list[bytes] = []
-        self._wanted: ReadCommand | None = None
-        self._receiver: MessageReceiver | None = None
-        self._timed: ReadCommand | None = None  # the command whose time is running
-        self._work: ResolveRecipient | DeliverMessage | None = None
-        self._task: asyncio.Task[None] | None = None  # that does this work
-        self._reading = True  # octets from the client are let in
-        self._full = False  # the client reads too slowly
-        self._half_closed = False  # the client sends no more
-        self._closing = False  # no more is read or done
+        self._wanted: ReadCommand  # the command that the session reads next
+        self._receiver: MessageReceiver | None = None  # of the message, until it is delivered
+        self._need: ResolveRecipient | DeliverMessage | None = None  # the last one of a task
+        self._work: asyncio.Task[None] | None = None  # that task
+        self._reading = True  # octets from the client are read
+        self._full = False  # the client does not read
+        self._eof = False  # the client sends no more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client. Called by the event loop."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is of no such class
         peer = transport.get_extra_info("peername")
         self._address: str = peer[0] if peer else ""  # empty for a Unix socket
-        room = len(self._sessions.connections) < self._sessions.settings.connections
-        self._sessions.connections.add(self)
-        if self._sessions.connections.stopping:
+        connections = self._sessions.connections
+        is_crowded = len(connections) >= self._sessions.settings.connections
+        connections.add(self)
+        if connections.stopping:
             self._hang_up(GOODBYE)
-        elif not room:
+        elif is_crowded:
             self._hang_up(FULL, linger=False)
         else:
-            self._advance(None)
+            self._run(None)
 
     def data_received(self, octets: bytes) -> None:
         """Take what the client sent. Called by the event loop."""
-        if self._closing:
+        if self.phase is Phase.CLOSING:
             return
-        if self._receiver is not None and not self._receiver.ended:
-            self._receive(octets)
+        if self.phase is Phase.MESSAGE:
+            answer = self._receive(octets)
+            if answer is not None:
+                self._run(answer)
             return
         self._lines.feed(octets)
-        self._resume()
+        if self.phase is Phase.COMMAND:
+            self._run(NEXT_LINE)
         if len(self._lines) > MAX_UNREAD:
-            self._read_more(now=False)
+            self._set_reading(on=False)
 
     def eof_received(self) -> bool:
         """Carry out what came whole, then close. Called by the event loop."""
-        self._half_closed = True
-        self._resume()
-        return not self._closing
+        self._eof = True
+        if self.phase in (Phase.COMMAND, Phase.MESSAGE):
+            self._close()  # half a message is not a message
+        return self.phase is not Phase.CLOSING
 
     def pause_writing(self) -> None:
         """Do no more until the client reads. Called by the transport."""
         self._full = True
+        if self.phase is Phase.COMMAND:
+            self.phase = Phase.BLOCKED
 
     def resume_writing(self) -> None:
         """Go on. Called by the transport."""
         self._full = False
-        self._resume()
+        if self.phase is Phase.BLOCKED:
+            self._run(NEXT_LINE)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Forget the client; a delivery under way goes on. Called by the event loop."""
-        self._closing = True
         self._deadline.cancel()
-        if not isinstance(self._work, DeliverMessage):
-            self._conversation.close()
-            self._release_memory()
-            if self._task is not None:
-                self._task.cancel()
         self._sessions.connections.remove(self)
+        if self._work is not None and isinstance(self._need, DeliverMessage):
+            self.phase = Phase.LOST
+            return
+        self.phase = Phase.CLOSED
+        self._conversation.close()
+        self._release_memory()
+        if self._work is not None:
+            self._work.cancel()
 
     def stop(self) -> None:
         """End the session now, or as soon as its delivery is done and answered."""
-        if self._closing:
+        if self.phase is Phase.CLOSING:
             self._transport.close()
-        elif not isinstance(self._work, DeliverMessage):
+        elif self.phase is not Phase.DELIVERING:
             self._hang_up(GOODBYE)
 
     def abort(self) -> None:
         """End the session now; a delivery under way is carried to its end."""
-        self._closing = True
+        self.phase = Phase.CLOSING
         self._transport.abort()
 
-    def _resume(self) -> None:
-        """Go on where the session waits for the client, if that is possible now."""
-        if self._wanted is not None:
-            self._advance(self._next_line(self._wanted))
-        elif self._half_closed and self._receiver is not None and self._work is None:
-            self._close()  # half a message is not a message
+    def on_timeout(self) -> None:
+        """End a session whose client does not go on, and a connection that does not close."""
+        if self.phase is Phase.CLOSING:
+            self._transport.abort()
+        elif self.phase in TIMED:
+            self._hang_up(SLOW if self._loop.time() >= self._message_by else IDLE)
 
-    def _advance(self, answer: object) -> None:
-        """Give the session what it asked for, and let it go on until it must wait again."""
+    def on_turn(self) -> None:
+        """Go on after the commands of other clients."""
+        if self.phase is Phase.QUEUED:
+            self._run(NEXT_LINE)
+
+    def _run(self, answer: object) -> None:  # noqa: C901  # the one loop of the driver
+        """Give the session an answer, and let it go on until it must wait."""
+        clock_runs = answer is NEXT_LINE and self.phase is not Phase.QUEUED
         slice_ends = self._loop.time() + TIME_SLICE
-        while answer is not WAIT:
-            try:
-                if isinstance(answer, LineTooLong):
-                    step = self._conversation.throw(answer)
-                else:
-                    step = self._conversation.send(answer)
-            except StopIteration:
-                self._close(linger=not self._session.quit)
-                return
-            except Exception as error:  # noqa: BLE001  # whatever it is, the client must not see it
-                self._hang_up(str(self._sessions.log_incident(error, self._session)))
-                return
+        while True:
+            if answer is NEXT_LINE:
+                answer = self._take_line()
+                if answer is None:
+                    self._await_command(clock_runs=clock_runs)
+                    return
+                clock_runs = False
+            step = self._send(answer)
             match step:
+                case None:
+                    return
                 case bytes():
                     self._output.append(step)
                     answer = None
-                case ReadCommand() if self._lines and self._loop.time() >= slice_ends:
-                    self._wanted = step
-                    self._loop.call_soon(self._resume)  # the other clients' commands go first
-                    break
                 case ReadCommand():
-                    answer = self._next_line(step)
+                    self._wanted = step
+                    if self._lines and self._loop.time() >= slice_ends:
+                        self._queue()
+                        return
+                    answer = NEXT_LINE
                 case ReceiveMessage():
                     answer = self._start_message()
-                case _:
-                    answer = self._start_work(step)
-        self._flush()
+                    if answer is None:
+                        return
+                case ResolveRecipient() | DeliverMessage():
+                    self._start_work(step)
+                    return
 
-    def _next_line(self, wanted: ReadCommand) -> object:
-        """Return the next line, or LineTooLong; or WAIT for the client, or end the session."""
-        self._wanted = wanted
-        if self._closing:
-            return WAIT
+    def _send(self, answer: object) -> bytes | Need[Any] | None:
+        """Give the session an answer, and return its next step; None after its end."""
+        try:
+            if isinstance(answer, LineTooLong):
+                return self._conversation.throw(answer)
+            return self._conversation.send(answer)
+        except StopIteration:
+            self._close(linger=not self._session.quit)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the client must not see it
+            self._hang_up(str(self._sessions.log_incident(error, self._session)))
+        return None
+
+    def _take_line(self) -> bytes | LineTooLong | None:
+        """Return the next line; None if it has not come, or must not be carried out now."""
+        if self._full or self._sessions.connections.stopping:
+            return None
+        try:
+            return self._lines.take(self._wanted.limit)
+        except LineTooLong as error:
+            return error
+
+    def _await_command(self, *, clock_runs: bool) -> None:
+        """Send the replies, and wait until the client has read them, and has sent a command."""
         if self._sessions.connections.stopping:
             self._hang_up(GOODBYE)
-            return WAIT
+            return
+        if self._eof and not self._full:
+            self._close()
+            return
+        self.phase = Phase.BLOCKED if self._full else Phase.COMMAND
+        self._flush()
         if not self._full:
-            try:
-                line: bytes | LineTooLong | None = self._lines.take(wanted.limit)
-            except LineTooLong as error:
-                line = error
-            if line is not None:
-                self._wanted = None
-                return line
-            if self._half_closed:
-                self._close()
-                return WAIT
-            self._read_more(now=True)
-        if self._timed is not wanted:  # a part of a line does not restart the clock
-            self._timed = wanted
+            self._set_reading(on=True)
+        if not clock_runs:  # a part of a line does not restart it
             self._wait_for_client()
-        return WAIT
 
-    def _start_message(self) -> object:
+    def _queue(self) -> None:
+        """Let the commands of other clients go first."""
+        self.phase = Phase.QUEUED
+        self._flush()
+        self._loop.call_soon(self.on_turn)
+
+    def _start_message(self) -> bytes | DeliveryReply | None:
         self._receiver = MessageReceiver(
             self._sessions.memory, self._sessions.settings.message_size
         )
-        self._read_more(now=True)
-        return self._fill(self._receiver, self._lines.take_all())
+        self.phase = Phase.MESSAGE
+        self._flush()
+        self._set_reading(on=True)
+        return self._receive(self._lines.take_all())
 
-    def _receive(self, octets: bytes) -> None:
-        """Take more of a message."""
-        assert self._receiver is not None
-        answer = self._fill(self._receiver, octets)
-        if answer is not WAIT:
-            self._advance(answer)
-
-    def _fill(self, receiver: MessageReceiver, octets: bytes) -> object:
-        """Return the message, or the reply that rejects it; or WAIT for the rest."""
+    def _receive(self, octets: bytes) -> bytes | DeliveryReply | None:
+        """Return the message, or the reply that rejects it; None until it is whole."""
+        receiver = self._receiver
+        assert receiver is not None
         receiver.feed(octets)
         if not receiver.ended:
-            if self._half_closed:
+            if self._eof:
                 self._close()
             else:
                 self._wait_for_client()
-            return WAIT
+            return None
         self._lines.feed(receiver.rest)
         self._message_by = self._loop.time() + MESSAGE_TIME
         result = receiver.result
@@ -230,17 +256,20 @@ class DeliveryConnection(asyncio.Protocol):
             self._release_memory()
         return result
 
-    def _start_work(self, need: Any) -> object:
-        """Meet a need that takes time, in a task."""
-        self._work = need
+    def _start_work(self, need: ResolveRecipient | DeliverMessage) -> None:
+        """Fulfil a need that takes time, in a task."""
+        self._need = need
         self._deadline.at = math.inf  # the client need not do anything now
         if isinstance(need, DeliverMessage):
-            self._task = self._sessions.connections.spawn(self._do(need))
+            self.phase = Phase.DELIVERING
+            self._work = self._sessions.connections.spawn(self._await_work(need))
         else:
-            self._task = self._loop.create_task(self._do(need))
-        return WAIT
+            self.phase = Phase.RESOLVING
+            self._work = self._loop.create_task(self._await_work(need))
+        self._flush()
 
-    async def _do(self, need: ResolveRecipient | DeliverMessage) -> None:
+    async def _await_work(self, need: ResolveRecipient | DeliverMessage) -> None:
+        """Do what takes time, then let the session go on."""
         answer: object
         try:
             if isinstance(need, ResolveRecipient):
@@ -252,13 +281,15 @@ class DeliveryConnection(asyncio.Protocol):
             recipients = self._session.transaction.recipients
             answer = failed if isinstance(need, ResolveRecipient) else [failed] * len(recipients)
         finally:
-            self._work = self._task = None
+            self._work = None
             if isinstance(need, DeliverMessage):
                 self._release_memory()
-        if self._closing:
-            self._conversation.close()
-        else:
-            self._advance(answer)
+        if self.phase in (Phase.RESOLVING, Phase.DELIVERING):
+            self._run(answer)
+            return
+        self._conversation.close()
+        if self.phase is Phase.LOST:
+            self.phase = Phase.CLOSED
 
     def _release_memory(self) -> None:
         if self._receiver is not None:
@@ -267,20 +298,14 @@ class DeliveryConnection(asyncio.Protocol):
 
     def _wait_for_client(self) -> None:
         """Give the client its time for the next command or the next part of a message."""
-        patience = self._message_by - self._loop.time()
-        self._deadline.reset(min(self._sessions.patience, patience))
+        left = self._message_by - self._loop.time()
+        self._deadline.reset(min(self._sessions.patience, left))
 
-    def _on_deadline(self) -> None:
-        if self._closing:
-            self._transport.abort()
-        else:
-            self._hang_up(SLOW if self._loop.time() >= self._message_by else IDLE)
-
-    def _read_more(self, *, now: bool) -> None:
-        """Let the client's octets in, or keep them out for a while."""
-        if now != self._reading and not self._closing:
-            self._reading = now
-            (self._transport.resume_reading if now else self._transport.pause_reading)()
+    def _set_reading(self, *, on: bool) -> None:
+        """Read from the client, or stop reading for a while."""
+        if on != self._reading and not self._transport.is_closing():
+            self._reading = on
+            (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def _flush(self) -> None:
         if self._output and not self._transport.is_closing():
@@ -290,8 +315,7 @@ class DeliveryConnection(asyncio.Protocol):
     def _hang_up(self, reply: str, *, linger: bool = True) -> None:
         """End the session with a reply; a client that reads nothing is not waited for."""
         if self._transport.get_write_buffer_size():
-            self._closing = True
-            self._transport.abort()
+            self.abort()
             return
         self._output.append(encode_reply(reply))
         self._close(linger=linger)
@@ -302,13 +326,14 @@ class DeliveryConnection(asyncio.Protocol):
         A client that is in mid-sentence may linger, to read why: to close at once would reset the
         connection, and the last reply would be lost with it.
         """
+        self.phase = Phase.CLOSING
         self._flush()
-        gone = self._half_closed or self._transport.is_closing()
-        if linger and not gone and not self._sessions.connections.stopping:
-            self._read_more(now=True)
-            self._closing = True
+        gone = self._eof or self._transport.is_closing()
+        waits = linger and not gone and not self._sessions.connections.stopping
+        if waits:
+            self._set_reading(on=True)
             self._transport.write_eof()
-            self._deadline.reset(LINGER)
         else:
-            self._closing = True
             self._transport.close()
+        if waits or self._transport.get_write_buffer_size():  # else it is closed at once
+            self._deadline.reset(LINGER if waits else self._sessions.patience)
