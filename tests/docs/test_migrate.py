@@ -73,8 +73,10 @@ def shell(commands: str, folder: Path, *, fails: bool = False, trusted: Path | N
 
 def comparison(old: int, new: int) -> str:
     """Return the page's commands that compare two servers, for these ports."""
-    commands = block("diff old.sorted").replace("127.0.0.1:1110", f"127.0.0.1:{new}")
-    return commands.replace("127.0.0.1:110", f"127.0.0.1:{old}")
+    ports = {"1110": new, "110": old}
+    return re.sub(
+        r"(?<=127\.0\.0\.1:)1?110\b", lambda at: str(ports[at[0]]), block("diff old.sorted")
+    )
 
 
 def configured(folder: Path, form: str) -> Path:
