@@ -22,6 +22,7 @@ from restante.delivery.protocol.needs import (
 from restante.delivery.protocol.serve import encode_reply, serve
 from restante.delivery.protocol.session import DeliverySession
 from restante.delivery.replies import DeliveryReply
+from restante.net.half_close import half_close
 from restante.protocol.errors import LineTooLong
 from restante.protocol.lines import LineBuffer
 from restante.server.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
@@ -332,7 +333,7 @@ class DeliveryConnection(asyncio.Protocol):
         waits = linger and not gone and not self._sessions.connections.stopping
         if waits:
             self._set_reading(on=True)
-            self._transport.write_eof()
+            half_close(self._transport)
         else:
             self._transport.close()
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once

@@ -10,6 +10,7 @@ import math
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from restante.net.half_close import half_close
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.lines import LineBuffer
 from restante.protocol.server.needs import CommitDeletions, SendMultiline, StartServerTls
@@ -357,7 +358,7 @@ class Connection(asyncio.Protocol):
         waits = not expected and endings.lingers(end, self._output, self._context)
         if waits:
             self._wire.set_reading(on=True)
-            self._transport.write_eof()
+            half_close(self._transport)
         else:
             self._transport.close()
         self.phase = Phase.CLOSING
