@@ -26,7 +26,7 @@ def test_dovecot_and_apache_files(tmp_path: Path) -> None:
     )
     accounts = passwd_file.read(file)
     assert accounts.problems == []
-    assert {name: account.hash for name, account in accounts.known.items()} == {
+    assert {name: account.hash for name, account in accounts.by_name.items()} == {
         "ann": HASH,
         "bob@example.com": "{SHA512-CRYPT}" + OTHER,
         "Jürgen Groß": OTHER,
@@ -44,8 +44,8 @@ def test_bad_line_is_named(tmp_path: Path) -> None:
         + b"\n"
     )
     accounts = passwd_file.read(file)
-    assert list(accounts.known) == ["ann"]
-    assert accounts.known["ann"].hash == HASH
+    assert list(accounts.by_name) == ["ann"]
+    assert accounts.by_name["ann"].hash == HASH
     assert [problem.split(":")[1] for problem in accounts.problems] == ["2", "3", "4", "5", "6"]
     assert "duplicate account name" in accounts.problems[3]
     assert not any("PLAIN" in problem or OTHER in problem for problem in accounts.problems)

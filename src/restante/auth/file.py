@@ -96,9 +96,9 @@ class FileAuthenticator:
         self._read_at = stamp
         self._problem = ""
         self._remembered.clear()
-        self._accounts = accounts.known
+        self._accounts = accounts.by_name
         self._key = accounts.key or (self._key if self._has_cut_line else self._own_key)
-        self._in_lower_case = {name.lower(): a for name, a in accounts.known.items()}
+        self._in_lower_case = {name.lower(): a for name, a in accounts.by_name.items()}
         self._useless = accounts.useless
         self._note_offers()
         if self._scram_parameters and not accounts.key and not self._has_cut_line:
@@ -119,7 +119,7 @@ class FileAuthenticator:
         gone = set() if replaced and usable else {*self._accounts, *earlier}
         if accounts.cut is not None:
             gone.add(accounts.cut)
-        self._vanished = frozenset(gone - accounts.known.keys())
+        self._vanished = frozenset(gone - accounts.by_name.keys())
         self._vanished_until = now + SETTLE
 
     def _cannot_use(self, reason: str) -> UnavailableError:
@@ -148,7 +148,7 @@ class FileAuthenticator:
         days = (a.expire_days for a in self._accounts.values())
         self.shortest_expire_days = min((d for d in days if d is not None), default=None)
 
-    def _ask(self, user: str) -> PasswdEntry | None:
+    def _find_entry(self, user: str) -> PasswdEntry | None:
         """Return the account of a name. Raises UnavailableError: the file cannot be used now."""
         self.refresh()
         if not self._accounts:
@@ -181,7 +181,7 @@ class FileAuthenticator:
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
-        account = self._ask(user)
+        account = self._find_entry(user)
         reason = self._hindrance(user, account)
         if account is not None and account.secret is not None:
             reason = reason or "the account logs in by its secret only"  # RFC 1939 section 13
@@ -200,7 +200,7 @@ class FileAuthenticator:
 
     def cached_login(self, user: str, password: Secret) -> Identity | None:
         """Return whose these are where that was proved a short while ago, else None."""
-        account = self._ask(user)
+        account = self._find_entry(user)
         if account is None or not self._remembered.check(account.name, password):
             return None
         if account.lock_reason(self._clock()):
@@ -212,7 +212,7 @@ class FileAuthenticator:
 
         Raises UnavailableError.
         """
-        account = self._ask(user)
+        account = self._find_entry(user)
         mechanism = mechanism.removesuffix("-PLUS")
         choices = self._scram_parameters.get(mechanism, {scram.ScramParameters()})
         fake = scram.fake_keys(mechanism, user.lower(), self._key, choices)  # for known names too:
@@ -226,7 +226,7 @@ class FileAuthenticator:
 
     async def shared_secret(self, user: str) -> Secret:
         """Return what APOP and CRAM-MD5 prove. Raises CredentialsError, UnavailableError."""
-        account = self._ask(user)
+        account = self._find_entry(user)
         reason = self._hindrance(user, account)
         if account is None or account.secret is None or reason:
             raise CredentialsError(reason or "no secret")
@@ -234,7 +234,7 @@ class FileAuthenticator:
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
-        account = self._ask(user)
+        account = self._find_entry(user)
         reason = self._hindrance(user, account)
         if account is None or reason:
             raise CredentialsError(reason)
@@ -242,7 +242,7 @@ class FileAuthenticator:
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
-        self._ask(name)
+        self._find_entry(name)
         if name in self._accounts:
             return name
         if name in self._useless and not passwd_file.name_problem(name):

@@ -46,7 +46,7 @@ KEY = 32  # octets
 class PasswdFile:
     """What a file says: its accounts by name, and in words what is wrong with it."""
 
-    known: dict[str, PasswdEntry]
+    by_name: dict[str, PasswdEntry]
     problems: list[str]
     useless: frozenset[str]  # names whose lines were left out, also as they were perhaps meant
     key: bytes | None  # for what is made up for unknown names
@@ -59,7 +59,7 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
     A last line without an end may be the first half of one, without the word that locks it. It is
     left out unless `trust_last_line` holds.
     """
-    known: dict[str, PasswdEntry] = {}
+    accounts: dict[str, PasswdEntry] = {}
     useless = set()
     problems = list(_openness(path))
     text = _read_text(path)
@@ -71,18 +71,18 @@ def read(path: Path, *, trust_last_line: bool = True) -> PasswdFile:
             continue
         where = f"{path}:{place}: {name!r}"
         try:
-            _check(name, known)
-            known[name] = PasswdEntry.parse(line if ":" in line else f"{line}:")
+            _check(name, accounts)
+            accounts[name] = PasswdEntry.parse(line if ":" in line else f"{line}:")
         except ValueError as problem:
             useless |= {name, saslprep_or_same(name).strip()}
             problems.append(f"{where} cannot log in: {problem}")
             continue
         others = line.split(":", EXTRAS)[2:]
-        problems += [f"{where} {reason}" for reason in _lock_reason(known[name], others)]
+        problems += [f"{where} {reason}" for reason in _lock_reason(accounts[name], others)]
         problems += [f"{where}: {doubt}" for doubt in dovecot_fields.field_warnings(others)]
-    if all(account.lock for account in known.values()):
+    if all(account.lock for account in accounts.values()):
         problems.append(f"{path}: {NOBODY}")
-    return PasswdFile(known, problems, frozenset(useless), _key(lines), cut)
+    return PasswdFile(accounts, problems, frozenset(useless), _key(lines), cut)
 
 
 def _lock_reason(account: PasswdEntry, others: list[str]) -> Iterator[str]:
@@ -197,9 +197,9 @@ def _name(line: str) -> str:
     return "" if line.startswith("#") else line.partition(":")[0]
 
 
-def _check(name: str, known: dict[str, PasswdEntry]) -> None:
+def _check(name: str, accounts: dict[str, PasswdEntry]) -> None:
     problem = name_problem(name)
-    if name in known:
+    if name in accounts:
         problem = "duplicate account name (first seen on an earlier line)"
     if problem:
         raise ValueError(problem)

@@ -236,7 +236,7 @@ async def connect(
     account: str | Target,
     password: str = "",
     options: Options | None = None,
-    **given: Unpack[OptionArgs],
+    **overrides: Unpack[OptionArgs],
 ) -> AsyncIterator[Maildrop]:
     """Give the open maildrop of an account. It is closed at the end of the block.
 
@@ -245,7 +245,7 @@ async def connect(
             address, whose server is looked up.
         password: the password, or a token with `Options.token`.
         options: see `Options`.
-        given: options by name, which replace those of `options`.
+        overrides: options by name, which replace those of `options`.
 
     Raises:
         RemoteError: the server, or the way to it, failed.
@@ -253,7 +253,7 @@ async def connect(
         ValueError: the account or an option is invalid.
         TypeError: an option is unknown.
     """
-    options = merge(options, given)
+    options = merge(options, overrides)
     ends = end_time(options)
     seconds = ends - time.monotonic()
     target = await asyncio_driver.in_thread(partial(maildrop.target_of, account, seconds))

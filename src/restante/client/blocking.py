@@ -233,7 +233,7 @@ def connect(
     account: str | Target,
     password: str = "",
     options: Options | None = None,
-    **given: Unpack[OptionArgs],
+    **overrides: Unpack[OptionArgs],
 ) -> Maildrop:
     """Return the open maildrop of an account. As a context manager it closes itself.
 
@@ -242,7 +242,7 @@ def connect(
             address, whose server is looked up.
         password: the password, or a token with `Options.token`.
         options: see `Options`.
-        given: options by name, which replace those of `options`.
+        overrides: options by name, which replace those of `options`.
 
     Raises:
         RemoteError: the server, or the way to it, failed.
@@ -250,7 +250,7 @@ def connect(
         ValueError: the account or an option is invalid.
         TypeError: an option is unknown.
     """
-    options = merge(options, given)
+    options = merge(options, overrides)
     ends = end_time(options)
     target = maildrop.target_of(account, ends - time.monotonic())
     session = ClientSession(target, options, ends=ends)

@@ -139,11 +139,11 @@ def _bind_to_connection(session: ClientSession, credentials: Credentials) -> Cre
 
 def _check_octets(credentials: Credentials) -> None:
     """Raise LocalError: such a name or password is impossible; often a whole file was read."""
-    given = credentials.user + credentials.password
-    if not _FORBIDDEN.isdisjoint(given):
+    text = credentials.user + credentials.password
+    if not _FORBIDDEN.isdisjoint(text):
         raise LocalError("the name or the password has a line end or NUL, so nothing was sent")
     try:
-        given.encode()
+        text.encode()
     except UnicodeEncodeError:  # it would show some of them
         text = "the name or the password is not UTF-8, so nothing was sent"
         raise LocalError(text) from None

@@ -94,16 +94,16 @@ def scram(mechanism: str) -> Begin:
         import scramp
 
         client = _scram_client(mechanism, credentials)
-        said = b""
+        message = b""
         try:
-            said = yield client.get_client_first().encode()
-            client.set_server_first(said.decode())
-            _check_first(said)
-            said = yield client.get_client_final().encode()
-            client.set_server_final(said.decode())
+            message = yield client.get_client_first().encode()
+            client.set_server_first(message.decode())
+            _check_first(message)
+            message = yield client.get_client_final().encode()
+            client.set_server_final(message.decode())
         except (scramp.ScramException, ValueError, LookupError) as error:
-            if said.startswith(b"e=") and not said.startswith(_ANOTHER_CHANNEL):
-                raise SaslRefusal(said.decode("ascii", "replace")) from None
+            if message.startswith(b"e=") and not message.startswith(_ANOTHER_CHANNEL):
+                raise SaslRefusal(message.decode("ascii", "replace")) from None
             text = f"the server did not prove that it knows the password: {error}"
             raise ValueError(text) from error
         yield b""
@@ -111,13 +111,13 @@ def scram(mechanism: str) -> Begin:
     return respond
 
 
-def _check_first(said: bytes) -> None:
+def _check_first(message: bytes) -> None:
     """Raise ValueError where a server's first message asks for what no proof is made of.
 
     Its number of iterations decides how long the client computes. That there are at least 4096 of
     them (RFC 7677 section 4) is for scramp to see.
     """
-    found = _SERVER_FIRST.fullmatch(said)
+    found = _SERVER_FIRST.fullmatch(message)
     if not found:
         raise ValueError("its first message is not SCRAM")
     if int(found[1]) > MAX_ITERATIONS:

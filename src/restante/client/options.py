@@ -203,13 +203,13 @@ class OptionArgs(TypedDict, total=False):
     notice: Callable[[str, str], None] | None
 
 
-def merge(options: Options | None, given: OptionArgs) -> Options:
-    """Return `options`, None for the defaults, with the values in `given` instead of theirs.
+def merge(options: Options | None, overrides: OptionArgs) -> Options:
+    """Return `options`, None for the defaults, with the values in `overrides` instead of theirs.
 
     Raises TypeError: an option is unknown. Raises ValueError: a value is invalid.
     """
     known = [row.name for row in fields(Options)]
-    for name in given:
+    for name in overrides:
         if name not in known:
             raise TypeError(f"unknown option {name}: known are {', '.join(known)}")
-    return replace(options or Options(), **given)
+    return replace(options or Options(), **overrides)

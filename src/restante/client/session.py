@@ -175,17 +175,17 @@ def greet(session: ClientSession) -> Dialogue[Status]:
 
 
 def _check_protocol(peer: ServerPeer) -> None:
-    said = strip_noise(bytes(peer.unread))
-    start = said[:4].upper()
+    banner = strip_noise(bytes(peer.unread))
+    start = banner[:4].upper()
     if not start or any(sign[: len(start)] == start[: len(sign)] for sign in (b"+OK", b"-ERR")):
         return
-    heard = decode_text(said[:200]).splitlines()[0]
-    kind = protocol_of(said)
+    line = decode_text(banner[:200]).splitlines()[0]
+    kind = protocol_of(banner)
     if kind == "TLS":
         raise peer.error(
             MalformedReplyError, "tls-on-plain", "the port uses TLS from the first octet"
         )
-    text = f'this is {_article(kind)} server with the greeting "{heard[:100]}"'
+    text = f'this is {_article(kind)} server with the greeting "{line[:100]}"'
     raise peer.error(MalformedReplyError, "wrong-protocol", text)
 
 

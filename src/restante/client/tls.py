@@ -158,10 +158,10 @@ class ClientTlsLayer(TlsLayer):
     def chain(self) -> Sequence[bytes]:
         """Return the certificates that the server sent, DER, its own first, as far as known."""
         inner = getattr(self._object, "_sslobj", None)  # public from Python 3.13 on
-        ask = getattr(self._object, "get_unverified_chain", None) or getattr(
+        get_chain = getattr(self._object, "get_unverified_chain", None) or getattr(
             inner, "get_unverified_chain", None
         )
-        found = (ask() if ask else None) or []
+        found = (get_chain() if get_chain else None) or []
         ders = [c if isinstance(c, bytes) else c.public_bytes(2) for c in found]
         return ders or [der for der in [self.certificate()] if der]
 

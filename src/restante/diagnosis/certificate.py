@@ -98,9 +98,9 @@ def _facts(certificate: x509.Certificate, sent: int) -> CertificateSummary:
     )
 
 
-def _value_or_empty(ask: Callable[[], str]) -> str:
+def _value_or_empty(get: Callable[[], str]) -> str:
     try:
-        return ask()
+        return get()
     except Exception:  # noqa: BLE001  # a certificate may be broken anywhere, and is shown all the same
         return ""
 

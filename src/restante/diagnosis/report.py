@@ -120,7 +120,7 @@ class Report:
             "facts": self.facts,
             "steps": [_step(step) for step in self.steps],
             "findings": [_finding(finding) for finding in self.findings],
-            "trace": [f"{way} {line}" for way, line in self.trace],
+            "trace": [f"{direction} {line}" for direction, line in self.trace],
         }
 
 

@@ -37,7 +37,7 @@ class CheckRequest:
         guess: find out how the port uses TLS: the user did not say, and the port is unusual.
         wait: seconds to wait for a locked maildrop.
         sample: how many of the newest messages to read by TOP.
-        mind_renewal: warn of a certificate that expires soon.
+        warn_expiring: warn of a certificate that expires soon.
         flags: options that a suggested command repeats, in addition to those in `options`.
         slow: seconds for each phase; warn if it takes longer.
         confirm: asks the user to confirm a server of another domain; None: not asked.
@@ -54,7 +54,7 @@ class CheckRequest:
     guess: bool = False
     wait: float = 0
     sample: int = 3
-    mind_renewal: bool = True
+    warn_expiring: bool = True
     flags: tuple[str, ...] = ()
     slow: dict[str, float] = field(default_factory=lambda: dict(SLOW))
     confirm: Callable[[OtherDomainError], bool] | None = None

@@ -42,7 +42,7 @@ PAUSE = 0.02  # seconds between two writes: to wake a thread for each line costs
 
 
 class LogWriter:
-    """A file that never makes its writer wait; `tell_lost` makes a line of how many were lost.
+    """A file that never makes its writer wait; `format_lost` makes a line of how many were lost.
 
     After `begin` a thread writes. Without it, as in a process that is to fork, a line is written at
     once, and lost where that would mean to wait long. `turn` is held for each line: where several
@@ -52,12 +52,12 @@ class LogWriter:
     def __init__(
         self,
         file: IO[str],
-        tell_lost: Callable[[int], str],
+        format_lost: Callable[[int], str],
         turn: ProcessLock | None = None,
     ) -> None:
         self.patience: float | None = PATIENCE  # None: a line without a thread waits for ever
         self._file = file
-        self._tell_lost = tell_lost
+        self._format_lost = format_lost
         self._turn = turn
         self._waiting: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._lost = 0
@@ -126,7 +126,7 @@ class LogWriter:
     def _write(self, lines: list[str]) -> None:
         lost, self._lost = self._lost, 0
         if lost:
-            lines.append(self._tell_lost(lost))
+            lines.append(self._format_lost(lost))
         try:
             self._file.write("".join(f"{line}\n" for line in lines))
             self._file.flush()

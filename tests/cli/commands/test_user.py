@@ -41,7 +41,7 @@ def test_the_password_is_one_line_less_its_end(
     file = tmp_path / "users"
     result = add(file, "ann", typed)
     assert (result.exit_code, result.stdout) == (0, "Added ann.\n")
-    assert password_hashing.verify(passwd_file.read(file).known["ann"].hash, Secret(password))
+    assert password_hashing.verify(passwd_file.read(file).by_name["ann"].hash, Secret(password))
     assert file.stat().st_mode & 0o777 == 0o600
 
 
@@ -51,7 +51,7 @@ def test_password_prompted_twice(tmp_path: Path) -> None:
     result = pop3("user", "add", "ann", "--users", str(file), stdin=b"secret\nsecret\n")
     assert result.exit_code == 0
     assert "secret" not in result.output
-    assert password_hashing.verify(passwd_file.read(file).known["ann"].hash, Secret(b"secret"))
+    assert password_hashing.verify(passwd_file.read(file).by_name["ann"].hash, Secret(b"secret"))
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a:b", "a\nb", ".."])
@@ -102,7 +102,7 @@ def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
     users = ["--users", str(file), "--password-stdin"]
     result = pop3("user", "passwd", "ann", *users, stdin=b"new one\n")
     assert (result.exit_code, result.output) == (0, "Changed the password of ann.\n")
-    assert password_hashing.verify(passwd_file.read(file).known["ann"].hash, Secret(b"new one"))
+    assert password_hashing.verify(passwd_file.read(file).by_name["ann"].hash, Secret(b"new one"))
     assert bob in passwd_file.read_lines(file)
 
 
@@ -141,7 +141,7 @@ def test_remove_takes_one_account_away(tmp_path: Path) -> None:
     add(file, "bob", b"secret")
     result = pop3("user", "remove", "ann", "--users", str(file))
     assert result.exit_code == 0
-    assert list(passwd_file.read(file).known) == ["bob"]
+    assert list(passwd_file.read(file).by_name) == ["bob"]
 
 
 @pytest.mark.parametrize("command", ["passwd", "remove"])

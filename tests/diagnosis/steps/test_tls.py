@@ -127,7 +127,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found
     certified = make("localhost", issuer=ROOT, begins=begins * DAY, ends=ends * DAY)
     with broken(implicit=certified.serving()) as running:
         report = ask(running.port)
-        quiet = ask(running.port, mind_renewal=False)
+        quiet = ask(running.port, warn_expiring=False)
     assert (report.id, quiet.id) == (found, "ok")
 
 

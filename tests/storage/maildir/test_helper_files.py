@@ -136,7 +136,7 @@ def test_size_file_read_is_bounded(box: Box, monkeypatch: pytest.MonkeyPatch) ->
     """A file of sizes is read up to the longest possible record for each message."""
     monkeypatch.setattr(size_cache, "SPARE", 1)
     uid = "u" * 70
-    known: size_cache.Known = {uid: (10**18, 10**18, 2 * 10**18)}
+    known: size_cache.CachedSizes = {uid: (10**18, 10**18, 2 * 10**18)}
     root = os.open(box.folder, os.O_RDONLY)
     try:
         size_cache.save(known, root)

@@ -110,7 +110,7 @@ def _report(account: str, params: dict[str, Any], *, login: bool) -> Report:
 
     made = parse_account(account, params, TOTAL, login=login)
     request = made.request()
-    request.sample, request.mind_renewal = 1, False  # -w cert says when it is
+    request.sample, request.warn_expiring = 1, False  # -w cert says when it is
     request.password = made.password if login else None
     with error_reporting():
         return examine(request)

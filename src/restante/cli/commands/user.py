@@ -93,11 +93,11 @@ def list_(file: Path) -> None:
 
     with _error_reporting(file):
         accounts = passwd_file.read(file)
-    for name in accounts.known:
+    for name in accounts.by_name:
         click.echo(name)
     for problem in accounts.problems:
         click.echo(problem, err=True)
-    for doubt in passwd_file.mail_doubts(accounts.known.values()):
+    for doubt in passwd_file.mail_doubts(accounts.by_name.values()):
         click.echo(f"{file}: {doubt}", err=True)
 
 
@@ -148,7 +148,7 @@ def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramK
     from restante.auth.scram import create_keys
     from restante.protocol.secret import Secret
 
-    password = Secret(_saslprep(_ask(stdin=stdin)))
+    password = Secret(_saslprep(_prompt_password(stdin=stdin)))
     keys = {}
     if scram:
         try:
@@ -158,7 +158,7 @@ def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramK
     return password_hashing.hash_password(password), keys
 
 
-def _ask(*, stdin: bool) -> bytes:
+def _prompt_password(*, stdin: bool) -> bytes:
     """Return a password from a line of standard input, or typed twice at a prompt."""
     if stdin:
         password = sys.stdin.buffer.readline().removesuffix(b"\n").removesuffix(b"\r")

@@ -70,12 +70,12 @@ def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Cal
         )
     found: list[str] = []
 
-    def ask() -> str:
+    def get_password() -> str:
         if not found:
             found.append(_get(taken, target()))
         return found[0]
 
-    return ask
+    return get_password
 
 
 def _names() -> list[click.Option]:
@@ -121,7 +121,7 @@ def _from_command(command: str) -> str:
 
     try:
         words = shlex.split(command)
-        said = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
+        completed = subprocess.run(words, stdout=subprocess.PIPE, check=True)  # noqa: S603  # it is the user's own
     except subprocess.CalledProcessError as error:
         ended = f"exit code {error.returncode}"
         if error.returncode < 0:
@@ -130,7 +130,7 @@ def _from_command(command: str) -> str:
     except (OSError, ValueError, IndexError) as error:
         reason = _REASONS.get(type(error)) or getattr(error, "strerror", None) or "unclosed quote"
         raise click.UsageError(f"--password-command failed: {reason}") from None
-    return _first_line(said.stdout)
+    return _first_line(completed.stdout)
 
 
 def _from_file(file: Path) -> str:

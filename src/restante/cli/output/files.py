@@ -26,7 +26,7 @@ def save_in(folder: Path, name: str, octets: Octets) -> Path:
         for count in range(1, MOST_NUMBERS):
             path = folder / add_number(name, count)
             try:
-                _give_name(temporary, path)
+                _rename(temporary, path)
             except FileExistsError:
                 continue
             return path
@@ -41,7 +41,7 @@ def save_as(path: Path, octets: Octets) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
     temporary = _write_temporary(path.parent, octets)
     try:
-        _give_name(temporary, path)
+        _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -59,7 +59,7 @@ def _write_temporary(folder: Path, octets: Octets) -> Path:
     return Path(name)
 
 
-def _give_name(temporary: Path, path: Path) -> None:
+def _rename(temporary: Path, path: Path) -> None:
     """Give a file its name. Raises FileExistsError: another file has it."""
     try:
         os.link(temporary, path)

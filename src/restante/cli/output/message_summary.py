@@ -48,13 +48,13 @@ def head_of(octets: bytes, *, whole: bool = False) -> Head:
     """Return what a header says; of a whole message, how many files are attached too."""
     from restante.mail import message
 
-    said = message.summary(octets)
+    summary = message.summary(octets)
     return Head(
-        sender=said.sender[:MOST_SHOWN],
-        subject=said.subject[:MOST_SHOWN],
-        date=_local(said.date),
-        date_text=said.date_text[:MOST_SHOWN],
-        mixed=said.mixed,
+        sender=summary.sender[:MOST_SHOWN],
+        subject=summary.subject[:MOST_SHOWN],
+        date=_local(summary.date),
+        date_text=summary.date_text[:MOST_SHOWN],
+        mixed=summary.mixed,
         attachments=len(message.read(octets).attachments()) if whole else None,
     )
 

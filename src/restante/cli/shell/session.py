@@ -42,7 +42,7 @@ class ShellSession:
         self._open, self._clock = open_, clock
         self._drop: Maildrop | None = None
         self._last_reply = clock()
-        self._trouble: RemoteError | None = None  # not reported yet
+        self._error: RemoteError | None = None  # not reported yet
 
     @property
     def connected(self) -> bool:
@@ -72,8 +72,8 @@ class ShellSession:
         if self._drop is None:
             self.screen.say("Reconnecting.")
             self.connect()
-        if self._trouble is not None:
-            raise self._trouble
+        if self._error is not None:
+            raise self._error
         assert self._drop is not None
         self.talking = True
         try:
@@ -89,7 +89,7 @@ class ShellSession:
         """Close the connection at once: marks are lost, and nothing is deleted."""
         if self._drop is not None:
             self._drop.abort()
-        self._drop, self._trouble, self.talking = None, None, False
+        self._drop, self._error, self.talking = None, None, False
 
     def close(self) -> None:
         """End the session by QUIT, with no message marked."""
@@ -143,7 +143,7 @@ class ShellSession:
             try:
                 self.fetch_headers(numbers)
             except RemoteError as error:
-                self._trouble, self.talking = error, False
+                self._error, self.talking = error, False
 
     def name(self, number: int) -> str:
         """Return what a message is called, such as 1 "Hello"."""

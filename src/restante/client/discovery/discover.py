@@ -82,7 +82,7 @@ class Discovery:
 
 T = TypeVar("T")
 R = TypeVar("R")
-Ask: TypeAlias = "Callable[[], Iterable[Candidate]]"
+Query: TypeAlias = "Callable[[], Iterable[Candidate]]"
 
 
 def discover(
@@ -95,13 +95,13 @@ def discover(
     parsed = mail_address.parse_address(address)
     ends = time.monotonic() + timeout
     world = world or NetworkSources(min(timeout, EACH), domain=parsed.domain, ends=ends)
-    findings = _ask_all(_sources(parsed, world, ends), ends)
+    findings = _query_all(_sources(parsed, world, ends), ends)
     return Discovery(address, parsed.domain, tuple(findings), _winner(findings))
 
 
-def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict[str, Ask]:
+def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict[str, Query]:
     """Return the questions in the order in which their answers are believed."""
-    queries: dict[str, Ask] = {}
+    queries: dict[str, Query] = {}
     for service, tls in _SERVICES:
         name = f"{service}._tcp.{address.domain}"
         queries[f"SRV {name}"] = _srv(name, tls, address, world)
@@ -111,10 +111,12 @@ def _sources(address: MailAddress, world: DiscoverySources, ends: float) -> dict
     return queries
 
 
-def _ask_all(sources: dict[str, Ask], ends: float) -> list[DiscoveryNote]:
+def _query_all(sources: dict[str, Query], ends: float) -> list[DiscoveryNote]:
     """Ask all at once; a source that is late has nothing."""
     begun = time.monotonic()
-    found = _results({name: partial(_measure, name, ask) for name, ask in sources.items()}, ends)
+    found = _results(
+        {name: partial(_measure, name, query) for name, query in sources.items()}, ends
+    )
     late = time.monotonic() - begun
     return [found.get(name) or DiscoveryNote(name, (), late, LATE) for name in sources]
 
@@ -126,10 +128,10 @@ def _results(work: Mapping[T, Callable[[], R]], ends: float) -> dict[T, R]:
     return {key: future.result() for key, future in futures.items() if future.done()}
 
 
-def _measure(name: str, ask: Ask) -> DiscoveryNote:
+def _measure(name: str, query: Query) -> DiscoveryNote:
     begun = time.monotonic()
     try:
-        found, note = _usable(ask()), ""
+        found, note = _usable(query()), ""
     except NotFoundError as nothing:
         found, note = (), str(nothing)
     return DiscoveryNote(name, found, time.monotonic() - begun, note)
@@ -153,8 +155,8 @@ def _usable(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple(usable[:MOST_SERVERS])
 
 
-def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> Ask:
-    def ask() -> Iterable[Candidate]:
+def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> Query:
+    def query() -> Iterable[Candidate]:
         records = world.srv(name)
         if all(not record.host for record in records):
             raise NotFoundError(
@@ -166,7 +168,7 @@ def _srv(name: str, tls: Tls, address: MailAddress, world: DiscoverySources) -> 
             for r in sort_srv_records(records)
         ]
 
-    return ask
+    return query
 
 
 def _is_below(host: str, address: MailAddress) -> bool:
@@ -179,10 +181,10 @@ def sort_srv_records(records: Sequence[SrvRecord]) -> list[SrvRecord]:
     return [record for _, _, record in sorted(drawn, key=lambda d: d[:2]) if record.host]
 
 
-def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySources) -> Ask:
+def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySources) -> Query:
     own = autoconfig.is_from_domain(url, address)
 
-    def ask() -> Iterable[Candidate]:
+    def query() -> Iterable[Candidate]:
         try:
             found = autoconfig.parse(world.fetch(url), address)
         except autoconfig.NoAutoconfigError as error:
@@ -192,13 +194,13 @@ def _autoconfig(source: str, url: str, address: MailAddress, world: DiscoverySou
             for i in found
         ]
 
-    return ask
+    return query
 
 
-def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Ask:
+def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Query:
     ends -= (ends - time.monotonic()) / 10  # a result that arrived before the deadline counts
 
-    def ask() -> Iterable[Candidate]:
+    def query() -> Iterable[Candidate]:
         names = [pattern.format(address.domain) for pattern in GUESSES]
         hosts = list(dict.fromkeys([*names, *_exchangers(address, world)]))
         tries = {host: partial(_open_ports, world, host) for host in hosts}
@@ -211,7 +213,7 @@ def _guesses(address: MailAddress, world: DiscoverySources, ends: float) -> Ask:
             raise NotFoundError(f"nothing listens at {', '.join(hosts[: len(GUESSES)])}")
         return sorted(found, key=lambda candidate: _BEST_FIRST[candidate.tls])
 
-    return ask
+    return query
 
 
 def _exchangers(address: MailAddress, world: DiscoverySources) -> list[str]:

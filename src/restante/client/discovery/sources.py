@@ -70,15 +70,15 @@ class NetworkSources:
         """Ask the DNS for SRV records."""
         return [
             SrvRecord(r.priority, r.weight, r.port, _name(r.target))  # type: ignore[attr-defined]
-            for r in self._ask(name, "SRV")
+            for r in self._query(name, "SRV")
         ]
 
     def mx(self, domain: str) -> list[str]:
         """Ask the DNS for MX records."""
-        records = sorted((r.preference, _name(r.exchange)) for r in self._ask(domain, "MX"))  # type: ignore[attr-defined]
+        records = sorted((r.preference, _name(r.exchange)) for r in self._query(domain, "MX"))  # type: ignore[attr-defined]
         return [host for _, host in records if host]
 
-    def _ask(self, name: str, kind: str) -> list[object]:
+    def _query(self, name: str, kind: str) -> list[object]:
         import dns.exception
         import dns.resolver
 

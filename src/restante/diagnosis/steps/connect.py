@@ -109,7 +109,7 @@ def _try_all(
 ) -> tuple[dict[str, socket.socket], dict[str, ServerUnreachableError]]:
     socks: dict[str, socket.socket] = {}
     troubles: dict[str, ServerUnreachableError] = {}
-    said = []
+    parts = []
     port = check.target.port
     for address in found:
         if check.over:
@@ -120,11 +120,11 @@ def _try_all(
         begun = time.monotonic()
         try:
             socks[address] = socket.create_connection((address, port), seconds)
-            said.append(f"{address} ok {wording.milliseconds(time.monotonic() - begun)}")
+            parts.append(f"{address} ok {wording.milliseconds(time.monotonic() - begun)}")
         except OSError as error:
             troubles[address] = name_resolution.connect_error(address, port, error, seconds)
-            said.append(f"{address} {troubles[address].id.removeprefix('tcp-')}")
-    step.text = f"port {port}: {'   '.join(said)}"
+            parts.append(f"{address} {troubles[address].id.removeprefix('tcp-')}")
+    step.text = f"port {port}: {'   '.join(parts)}"
     facts = dict.fromkeys(socks, "ok")
     check.report.facts["addresses"] = facts | {a: trouble.id for a, trouble in troubles.items()}
     return socks, troubles

@@ -33,10 +33,10 @@ def greet(check: CheckContext) -> None:
             if error.code in _CODES:
                 step.details.append((f"[{error.code}]", _CODES[error.code]))
             if error.id == "tls-on-plain":
-                _say_tls(check, step, error)
+                _report_tls(check, step, error)
                 raise CheckAborted from error
-            if error.id == "greet-closed" and _speaks_tls(check):
-                _say_tls(check, step, error)
+            if error.id == "greet-closed" and _is_tls_server(check):
+                _report_tls(check, step, error)
                 raise CheckAborted from error
             raise
         step.text = greeting.line
@@ -65,7 +65,7 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
         answer = port_probe.probe_tls(check.address, check.target.port, seconds)
         kind = port_probe.kind_of(answer) if answer else ""
         if kind == "TLS":
-            _say_tls(check, step, error)
+            _report_tls(check, step, error)
             raise CheckAborted from error
         if kind not in ("", "POP3", "unknown"):
             line = answer.decode("latin-1").splitlines()[0][:100]
@@ -82,7 +82,7 @@ def _silent(check: CheckContext, step: Step, error: ReplyTimeoutError) -> Status
         raise
 
 
-def _speaks_tls(check: CheckContext) -> bool:
+def _is_tls_server(check: CheckContext) -> bool:
     if check.session.tls is not None:
         return False
     answer = port_probe.probe_tls(
@@ -91,7 +91,7 @@ def _speaks_tls(check: CheckContext) -> bool:
     return bool(answer) and port_probe.kind_of(answer) == "TLS"
 
 
-def _say_tls(check: CheckContext, step: Step, error: RemoteError) -> None:
+def _report_tls(check: CheckContext, step: Step, error: RemoteError) -> None:
     text = f"port {check.target.port} uses TLS from the first octet"
     tls = MalformedReplyError("tls-on-plain", text, phase=Phase.GREETING, command=error.command)
     command = suggestions.check_command(check.request, port=check.target.port, tls="implicit")

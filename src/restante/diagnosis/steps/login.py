@@ -33,7 +33,7 @@ _URL = re.compile(r"https?://[^\s\"'<>()]+")
 
 def log_in(check: CheckContext) -> None:
     """Log in with the best mechanism."""
-    password, old = _ask(check)
+    password, old = _get_password(check)
     with check.step("login") as step:
         try:
             if old:
@@ -58,12 +58,12 @@ def log_in(check: CheckContext) -> None:
             step.details.append(("refused", ", ".join(session.tried[:-1])))
 
 
-def _ask(check: CheckContext) -> tuple[str, bool]:
+def _get_password(check: CheckContext) -> tuple[str, bool]:
     """Return the password, and whether the prompt lasted longer than the server's idle timeout."""
-    ask = check.request.password
-    assert ask is not None
+    callback = check.request.password
+    assert callback is not None
     begun = time.monotonic()
-    password = ask()
+    password = callback()
     took = time.monotonic() - begun
     check.idle += took
     check.more_time(took)

@@ -102,7 +102,7 @@ def report_tls(check: CheckContext, step: Step) -> None:
         )
         chain = "chain complete" if proven else "not verified"
         step.text += f"; certificate {name}, {facts.validity}, {chain}"
-        if facts.ends_soon and check.request.mind_renewal:
+        if facts.ends_soon and check.request.warn_expiring:
             text = f"it expires on {facts.ends:%Y-%m-%d %H:%M} UTC: {facts.validity}"
             check.warn(step, "tls-soon", text, {"days_left": facts.days_left})
     if not check.request.verify:
@@ -284,19 +284,19 @@ def _warn_unverified(check: CheckContext, step: Step) -> None:
 
 def _identify_other_protocol(check: CheckContext, error: SecurityError | None) -> None:
     """Say which protocol a port speaks that speaks no TLS. Raises MalformedReplyError."""
-    said = port_probe.read_banner(
+    banner = port_probe.read_banner(
         check.address, check.target.port, min(connect.A_MOMENT, check.left)
     )
-    kind = port_probe.kind_of(said) if said else ""
+    kind = port_probe.kind_of(banner) if banner else ""
     if kind in ("", "TLS"):
         return
     if kind == "POP3":
         if error is not None:
             error.text = (
-                f"port {check.target.port} uses POP3 without TLS: {said[:80].decode('latin-1')!r}"
+                f"port {check.target.port} uses POP3 without TLS: {banner[:80].decode('latin-1')!r}"
             )
         return
-    line = said.decode("latin-1").strip()[:100]
+    line = banner.decode("latin-1").strip()[:100]
     text = f'this is an {kind} server with the greeting "{line}"'
     raise MalformedReplyError("wrong-protocol", text, phase=Phase.GREETING)
 

@@ -76,26 +76,26 @@ class SessionBackend:
 
     def fulfil(self, need: Need[Any]) -> object:
         """Return what the session needs, a Refusal, or a coroutine which returns or raises them."""
-        met: Any
+        result: Any
         try:
             if isinstance(need, OpenMessage):
                 # A message opens before its +OK: once a client has read that, the server has no
                 # way to say that the message is gone, and could only close the connection.
                 assert self._maildrop is not None
-                met = self._maildrop.read(need.index, need.lines)
+                result = self._maildrop.read(need.index, need.lines)
             elif isinstance(need, Authenticate):
-                met = self._authenticator.authenticate(need)
+                result = self._authenticator.authenticate(need)
             elif isinstance(need, LockMaildrop):
-                met = self._lock(need)
+                result = self._lock(need)
             elif isinstance(need, CommitDeletions):
-                met = self._commit(need.indexes)
+                result = self._commit(need.indexes)
             elif isinstance(need, SendMultiline):
                 return self._send(need)
             else:
-                met = self._fulfil_seldom(need)
+                result = self._fulfil_seldom(need)
         except Exception as error:  # noqa: BLE001  # nothing unforeseen may reach the peer
             return self._refusal(need, error)
-        return self._fulfil_or_refuse(need, met) if hasattr(met, "__await__") else met
+        return self._fulfil_or_refuse(need, result) if hasattr(result, "__await__") else result
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error. What only the administrator should know goes to the log."""
@@ -122,11 +122,11 @@ class SessionBackend:
         else:
             self._release(maildrop)
 
-    async def close_body(self, met: object) -> None:
+    async def close_body(self, result: object) -> None:
         """Close what a need was fulfilled with, if it is an open message."""
-        if hasattr(met, "aclose"):
+        if hasattr(result, "aclose"):
             try:
-                await met.aclose()
+                await result.aclose()
             except Exception as error:  # noqa: BLE001  # the session can do without
                 self.error_reply(error)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
-BEHIND_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
+PROXIED_TLS = ConnectionSecurity(tls=True, announce_bindings=False)
 """What a session knows of TLS that ends at a proxy: it hides passwords, and no more.
 
 The client certificate at the proxy does not log in, and there is no channel to bind to.
@@ -159,7 +159,7 @@ class ClientTransport:
     def channel(self) -> ConnectionSecurity:
         """Return what a session should know of its channel."""
         if self.tls is None and self.proxied_tls is not None:
-            return BEHIND_TLS
+            return PROXIED_TLS
         if self.tls is None:
             policy = self._endpoint.clear_text
             allowed = policy == "always" or (policy == "loopback" and is_local_client(self.address))

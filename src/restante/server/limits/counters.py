@@ -68,16 +68,16 @@ class CountLimit:
 class AddressLimit:
     """Connections by address, with a limit. An IPv6 address counts as its /64."""
 
-    def __init__(self, crowd: CountLimit | int, *, count_loopback: bool = False) -> None:
-        self.crowd = CountLimit(crowd) if isinstance(crowd, int) else crowd
+    def __init__(self, limit: CountLimit | int, *, count_loopback: bool = False) -> None:
+        self.limit = CountLimit(limit) if isinstance(limit, int) else limit
         self._count_loopback = count_loopback
 
     def acquire(self, address: str) -> bool:
         """Count one in; return False, and do not count it, where it is too many."""
         counts = self._count_loopback or not is_local_client(address)
-        return not counts or self.crowd.acquire(client_network(address))
+        return not counts or self.limit.acquire(client_network(address))
 
     def release(self, address: str) -> None:
         """Count one out."""
         if self._count_loopback or not is_local_client(address):
-            self.crowd.release(client_network(address))
+            self.limit.release(client_network(address))

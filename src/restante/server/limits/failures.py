@@ -34,7 +34,7 @@ class Failures:
     def __init__(self, most: int = MOST) -> None:
         """Remember at most `most` names."""
         self._most = most
-        self._notes: dict[str, Note] = {}  # the latest one is the last
+        self._entries: dict[str, Note] = {}  # the latest one is the last
         self._latest = 0.0
 
     def latest(self) -> float:
@@ -43,21 +43,21 @@ class Failures:
 
     def get(self, name: str) -> Note | None:
         """Return what is known of a name."""
-        return self._notes.get(name)
+        return self._entries.get(name)
 
     def add(self, name: str, time: float, since: float) -> bool:  # the same as of Notes
         """Note a failure; return whether the table was full."""
-        number, last = self._notes.pop(name, (0, 0.0))
-        self._notes[name] = (number + 1 if last >= since else 1), time
+        number, last = self._entries.pop(name, (0, 0.0))
+        self._entries[name] = (number + 1 if last >= since else 1), time
         self._latest = time
-        full = len(self._notes) > self._most and next(iter(self._notes.values()))[1] >= since
-        while len(self._notes) > self._most or next(iter(self._notes.values()))[1] < since:
-            del self._notes[next(iter(self._notes))]
+        full = len(self._entries) > self._most and next(iter(self._entries.values()))[1] >= since
+        while len(self._entries) > self._most or next(iter(self._entries.values()))[1] < since:
+            del self._entries[next(iter(self._entries))]
         return full
 
     def drop(self, name: str) -> None:
         """Forget a name."""
-        self._notes.pop(name, None)
+        self._entries.pop(name, None)
 
     def __len__(self) -> int:
-        return len(self._notes)
+        return len(self._entries)

@@ -69,7 +69,7 @@ class ServerLimits:
         """Call `note` with the name of each limit that is reached, and with advice."""
         self._note = note
         self.throttle.on_full = lambda: note("failed logins remembered", FAILED)
-        counters = self.connections, self.addresses.crowd, self.users, self.throttle.places
+        counters = self.connections, self.addresses.limit, self.users, self.throttle.places
         for counter in (*counters, self.login_delay):
             counter.on_full = lambda: note("shared counters", UNCOUNTED)
 

@@ -29,7 +29,7 @@ class CertificateLog:
     def __init__(self, log: FilteringBoundLogger, clock: Callable[[], dt.datetime] = _now) -> None:
         self._log = log
         self._clock = clock
-        self._known: dict[Path, x509.Certificate] = {}
+        self._loaded: dict[Path, x509.Certificate] = {}
         self._refused: dict[CertificateFiles, str] = {}
         self._reminded = clock()
 
@@ -43,10 +43,10 @@ class CertificateLog:
         """Log a renewed certificate, and what is wrong with its dates."""
         self._refused.pop(loaded.pair, None)
         file, certificate = loaded.pair.certificate, loaded.certificate
-        before = self._known.get(file)
+        before = self._loaded.get(file)
         if before == certificate:
             return
-        self._known[file] = certificate
+        self._loaded[file] = certificate
         if before is not None:
             ends = certificate.not_valid_after_utc.isoformat()
             self._log.info("certificate_renewed", certificate=str(file), ends=ends)
@@ -57,7 +57,7 @@ class CertificateLog:
         now = self._clock()
         if now - self._reminded >= REMIND_EVERY:
             self._reminded = now
-            for file, certificate in self._known.items():
+            for file, certificate in self._loaded.items():
                 self._warn(file, certificate)
 
     def _warn(self, file: Path, certificate: x509.Certificate) -> None:

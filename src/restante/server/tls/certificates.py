@@ -144,9 +144,9 @@ async def watch_certificates(certificates: Sequence[Certificates]) -> None:
     """Load renewed files even without connections, and log expiring ones, until cancelled."""
     while True:
         await asyncio.sleep(CHECK_IDLE_EVERY)
-        for known in certificates:
-            known.reload_changed()
-            known.log_expiring()
+        for each in certificates:
+            each.reload_changed()
+            each.log_expiring()
 
 
 def _matches(name: str, names: frozenset[str]) -> bool:

@@ -123,7 +123,7 @@ class MaildirMaildrop:
         octets = status.st_size
         try:
             self._check(entry, status)
-            stored = _at_hand(file, octets, lines)
+            stored = _read_cached(file, octets, lines)
             compressed = None
             if stored is None or stored[:1] in FIRST_OCTETS:
                 compressed = _detect_compression(file, stored, octets, entry.key, wait=wait)
@@ -250,7 +250,7 @@ def _detect_compression(
     return compressed
 
 
-def _at_hand(file: int, octets: int, lines: int | None) -> bytes | None:
+def _read_cached(file: int, octets: int, lines: int | None) -> bytes | None:
     """Return a message, or as much of it as TOP requires, if that needs no disk; else None.
 
     Mail programs list messages by TOP, so it must not read more than the client requested.

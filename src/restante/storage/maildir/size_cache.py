@@ -39,7 +39,7 @@ SECONDS = 60  # for all messages that one login counts
 SPARE = 10_000  # records of messages that are gone, until the file is written anew
 
 Octets: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
-Known: TypeAlias = dict[str, tuple[Octets, int, int]]
+CachedSizes: TypeAlias = dict[str, tuple[Octets, int, int]]
 """By `MaildirEntry.uid`: octets on the wire, and the size and time of the file at that moment."""
 
 
@@ -101,9 +101,9 @@ def sizes_of(entries: Sequence[MaildirEntry], held: LockedMaildir) -> Sizes:
 
     Raises StoreError: the time is over, and the next call goes on.
     """
-    known = load(held.root, len(entries))
-    sizes, fresh, left = _sizes_of(entries, held.folders, known)
-    saved = fresh == known or save(known | fresh if left else fresh, held.root)
+    cached = load(held.root, len(entries))
+    sizes, fresh, left = _sizes_of(entries, held.folders, cached)
+    saved = fresh == cached or save(cached | fresh if left else fresh, held.root)
     if left and saved:
         raise _uncounted_error(left)
     return sizes
@@ -115,14 +115,14 @@ def sizes_of_new(
     """Return the octets of messages that came since; what is known of the others stays."""
     if not entries:
         return Sizes([], exact=True)
-    known = load(held.root, len(entries) + len(others))
-    sizes, fresh, left = _sizes_of(entries, held.folders, known)
+    cached = load(held.root, len(entries) + len(others))
+    sizes, fresh, left = _sizes_of(entries, held.folders, cached)
     saved = not left
     if fresh:
-        if len(known) > len(others):  # to look for those that are gone takes long, so not each time
+        if len(cached) > len(others):  # to search for vanished ones takes long
             there = {entry.uid for entry in others}
-            known = {uid: size for uid, size in known.items() if uid in there}
-        saved = save(known | fresh, held.root)
+            cached = {uid: size for uid, size in cached.items() if uid in there}
+        saved = save(cached | fresh, held.root)
     if left and saved:
         raise _uncounted_error(left)
     return sizes
@@ -133,11 +133,11 @@ def correct(found: Mapping[MaildirEntry, int], held: LockedMaildir, messages: in
 
     `messages`: how many there are.
     """
-    known = load(held.root, messages)
+    cached = load(held.root, messages)
     for entry, octets in found.items():
         with contextlib.suppress(OSError):
-            known[entry.uid] = (octets, *_stamp(entry, held.folders))
-    save(known, held.root)
+            cached[entry.uid] = (octets, *_stamp(entry, held.folders))
+    save(cached, held.root)
 
 
 def _uncounted_error(left: int) -> StoreError:
@@ -145,24 +145,24 @@ def _uncounted_error(left: int) -> StoreError:
 
 
 def _sizes_of(
-    entries: Sequence[MaildirEntry], folders: Folders, known: Known
-) -> tuple[Sizes, Known, int]:
+    entries: Sequence[MaildirEntry], folders: Folders, cached: CachedSizes
+) -> tuple[Sizes, CachedSizes, int]:
     """Return the octets of messages, what is worth keeping of them, and how many were not counted.
 
     One that cannot be read is better shown than hidden, with what was known of it, or 0.
     """
-    fresh: Known = {}
+    fresh: CachedSizes = {}
     octets: list[int | None] = []
     exact, left = True, 0
     counter = _Counter()
     for entry in entries:
         try:
-            octets.append(_size_of(entry, folders, known, fresh, counter))
+            octets.append(_size_of(entry, folders, cached, fresh, counter))
         except _TimeOverError:
             octets.append(_stored_octets(entry, folders))
             exact, left = False, left + 1
         except OSError:
-            remembered = known.get(entry.uid)
+            remembered = cached.get(entry.uid)
             if remembered is not None:
                 fresh[entry.uid] = remembered
             octets.append(remembered[0] if remembered else filenames.wire_size(entry.key) or 0)
@@ -177,13 +177,17 @@ def _stored_octets(entry: MaildirEntry, folders: Folders) -> int | None:
 
 
 def _size_of(
-    entry: MaildirEntry, folders: Folders, known: Known, fresh: Known, counter: _Counter
+    entry: MaildirEntry,
+    folders: Folders,
+    cached: CachedSizes,
+    fresh: CachedSizes,
+    counter: _Counter,
 ) -> int | None:
     """Return a message's octets, and note in `fresh` what is worth keeping.
 
     Raises OSError, _TimeOverError.
     """
-    remembered = known.get(entry.uid) if known else None
+    remembered = cached.get(entry.uid) if cached else None
     octets = filenames.wire_size(entry.key)
     if remembered is None and octets is not None:
         return octets
@@ -204,7 +208,7 @@ def _stamp(entry: MaildirEntry, folders: Folders) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def load(maildrop: int, messages: int) -> Known:
+def load(maildrop: int, messages: int) -> CachedSizes:
     """Return what the file holds: nothing, when it is missing, cut, garbage or too long."""
     try:
         text = read_whole(CACHE_FILE, maildrop, _most(messages))
@@ -214,7 +218,7 @@ def load(maildrop: int, messages: int) -> Known:
     if head != head_of(rest):
         return {}
     try:
-        return msgspec.json.decode(rest, type=Known)
+        return msgspec.json.decode(rest, type=CachedSizes)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return {}
 
@@ -224,9 +228,9 @@ def _most(messages: int) -> int:
     return (messages + SPARE) * LONGEST_RECORD
 
 
-def save(known: Known, maildrop: int) -> bool:
+def save(cached: CachedSizes, maildrop: int) -> bool:
     """Write the file anew, and return whether that worked; else the next session counts again."""
-    text = msgspec.json.encode(known)
+    text = msgspec.json.encode(cached)
     try:
         file = make_file(_NEW_CACHE_FILE, maildrop)
     except OSError:

@@ -38,7 +38,7 @@ def make(place: MboxPaths, owner: str) -> None:
         if os.fstat(place.folder).st_mode & stat.S_ISGID:
             os.fchmod(file, 0o660)
         if os.geteuid() == 0:
-            _give(file, owner)
+            _change_owner(file, owner)
     finally:
         close_quietly(file)
 
@@ -94,7 +94,7 @@ def _write(file: int, place: int, octets: bytes) -> None:
         place += written
 
 
-def _give(file: int, owner: str) -> None:
+def _change_owner(file: int, owner: str) -> None:
     try:
         user = pwd.getpwnam(owner)
     except KeyError:

@@ -33,8 +33,8 @@ def measure(head: bytes, text: Iterable[bytes]) -> Measured:
     """Return what a message is, from its From-line with the store's own lines, and its text."""
     line = from_line.length(head)
     own = status_fields.own_fields(head[line:])
-    known_by = head[:line].rstrip(b"\r\n") + b"\n" + own.line
-    digest = hashlib.blake2b(known_by, digest_size=15)
+    identity = head[:line].rstrip(b"\r\n") + b"\n" + own.line
+    digest = hashlib.blake2b(identity, digest_size=15)
     unquoting = Unquoting()
     digests: list[bytes] = []
 

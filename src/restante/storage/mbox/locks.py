@@ -25,7 +25,7 @@ from restante.storage.interfaces import ForbiddenError
 from restante.storage.mbox import in_place_removal, journal
 from restante.storage.mbox.dotlock import LockedByOtherError, is_held, remove_dotlock, take_dotlock
 from restante.storage.mbox.dotlock import lock_at_once as _flock
-from restante.storage.mbox.helper_files import IN_THE_WAY, UNWRITABLE, is_strangers
+from restante.storage.mbox.helper_files import OCCUPIED, UNWRITABLE, is_strangers
 from restante.storage.mbox.paths import same_file
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["LockedByOtherError", "SessionLock", "mbox_locks", "mbox_read_lock"]
 
 _OPEN = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-_NOT_TO_BE_MADE = UNWRITABLE | IN_THE_WAY
+_NOT_TO_BE_MADE = UNWRITABLE | OCCUPIED
 
 
 class SessionLock:
