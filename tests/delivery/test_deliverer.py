@@ -90,7 +90,7 @@ def test_turns_are_given_back_once(hung: Hung) -> None:
 def test_sum(hung: Hung) -> None:
     """The MTA learns within five minutes that a message is not delivered now."""
     hung.loop.advance(PATIENCE + 1, 5)
-    assert [task.result() for task in hung.hung] == [replies.TROUBLE] * AT_ONCE
+    assert [task.result() for task in hung.hung] == [replies.STORE_FAILED] * AT_ONCE
 
 
 def test_recipient(hung: Hung) -> None:

@@ -81,7 +81,7 @@ class Deliverer:
                 uid = await self.store.deliver(owner, whole)
             outcome = replies.DELIVERED
         except TimeoutError:
-            outcome = replies.TROUBLE
+            outcome = replies.STORE_FAILED
             error = f"the disk did not respond within {PATIENCE} seconds"
         except trace_headers.LoopError:
             outcome = replies.LOOP
@@ -89,7 +89,7 @@ class Deliverer:
             outcome = reply_for(problem)
             error = str(problem)
         except Exception:
-            outcome = replies.TROUBLE
+            outcome = replies.STORE_FAILED
             error = "incident"
             self.log.exception("incident", via=via)
         seconds = round(time.monotonic() - begun, 3)
@@ -131,4 +131,4 @@ def reply_for(error: StoreError) -> DeliveryReply:
     No reply is permanent: an administrator can repair the cause, and the MTA keeps the mail.
     """
     known = (reply for kind, reply in _REPLIES.items() if isinstance(error, kind))
-    return next(known, replies.TROUBLE)
+    return next(known, replies.STORE_FAILED)

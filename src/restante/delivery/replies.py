@@ -35,7 +35,7 @@ FULL = DeliveryReply(452, "4.3.1", "the disk is full, try again later", EX_TEMPF
 OVER_QUOTA = DeliveryReply(452, "4.2.2", "the maildrop is full, try again later", EX_TEMPFAIL)
 BUSY = DeliveryReply(450, "4.2.0", "the maildrop is in use, try again later", EX_TEMPFAIL)
 FORBIDDEN = DeliveryReply(451, "4.3.5", "no permission to write to the maildrop", EX_TEMPFAIL)
-TROUBLE = DeliveryReply(
+STORE_FAILED = DeliveryReply(
     451, "4.3.0", "the maildrop cannot be written to, try again later", EX_TEMPFAIL
 )
 

@@ -25,13 +25,13 @@ def check_command(  # noqa: PLR0913  # what may be other than it was asked
     flags: tuple[str, ...] = (),
 ) -> str:
     """Return a command like the one that asked, with what is to be another."""
-    asked = request.target or Target("", 0, "implicit", request.account)
-    tls = tls or asked.tls
+    target = request.target or Target("", 0, "implicit", request.account)
+    tls = tls or target.tls
     tls = "starttls" if tls == "none" else tls
-    wanted = Target(host or asked.host, port or asked.port or PORTS[tls], tls, asked.user)
+    suggested = Target(host or target.host, port or target.port or PORTS[tls], tls, target.user)
     verb = "probe" if request.password is None else "check"
-    options = _options(request, wanted, server_name)
-    return shlex.join(["pop3", verb, _url(wanted), *options, *request.flags, *flags])
+    options = _options(request, suggested, server_name)
+    return shlex.join(["pop3", verb, _url(suggested), *options, *request.flags, *flags])
 
 
 def _url(target: Target) -> str:
@@ -41,18 +41,18 @@ def _url(target: Target) -> str:
     return f"{scheme}://{user}{format_host(target.host)}{port}"
 
 
-def _options(request: CheckRequest, wanted: Target, server_name: str) -> Iterator[str]:
+def _options(request: CheckRequest, suggested: Target, server_name: str) -> Iterator[str]:
     """Yield the options of the command that asked, as far as they hold for another server too."""
-    options, asked = request.options, request.target
+    options, target = request.options, request.target
     name = server_name or options.server_name
     if name:
         yield from ("--servername", name)
-    moved = options.resolve.get((asked.host, asked.port)) if asked else None
+    moved = options.resolve.get((target.host, target.port)) if target else None
     if moved:
-        yield from ("--resolve", f"{wanted.host}:{wanted.port}:{format_host(moved)}")
+        yield from ("--resolve", f"{suggested.host}:{suggested.port}:{format_host(moved)}")
     if options.family:
         yield f"-{options.family}"
-    if options.insecure_plaintext and wanted.tls != "implicit":
+    if options.insecure_plaintext and suggested.tls != "implicit":
         yield "--insecure-plaintext"
     if options.token:
         yield "--oauth"

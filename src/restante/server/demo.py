@@ -99,10 +99,10 @@ def ensure_mailbox(folder: Path) -> tuple[Path, Path]:
         for part in ("new", "cur")
         for file in (maildir / part).iterdir()
     }
-    for letter in DEMO_MESSAGES:
-        name = f"{letter.delivered}.{letter.queue_id}.demo,W={letter.octets}"
+    for message in DEMO_MESSAGES:
+        name = f"{message.delivered}.{message.queue_id}.demo,W={message.octets}"
         if name not in there:
-            (maildir / "tmp" / name).write_bytes(render(letter))
+            (maildir / "tmp" / name).write_bytes(render(message))
             (maildir / "tmp" / name).rename(maildir / "new" / name)
     with passwd_file.edit(users) as lines:
         if passwd_file.index_of(lines, ACCOUNT) is None:
@@ -126,10 +126,10 @@ def ensure_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def render(letter: DemoMessage) -> bytes:
+def render(message: DemoMessage) -> bytes:
     """Return a message as it is stored, with as much text as its size asks for."""
-    text = f"{_HEADER.format(**letter._asdict())}\n{letter.opening}\n\n".encode()
-    missing = letter.octets - size_on_wire([text])
+    text = f"{_HEADER.format(**message._asdict())}\n{message.opening}\n\n".encode()
+    missing = message.octets - size_on_wire([text])
     for line in _lines():
         if missing <= len(line) + 3:  # a line end is two octets, and a line should not be empty
             break

@@ -253,11 +253,11 @@ def _is_ours(check: CheckContext, name: str) -> bool:
 
     The peer chose the other names, and would get the password by a command with one of them.
     """
-    asked = check.request.options.server_name or check.target.host
-    mail = check.target.user.rpartition("@")[2].lower() or asked
+    expected = check.request.options.server_name or check.target.host
+    mail = check.target.user.rpartition("@")[2].lower() or expected
     return host_names.is_name(name) and (
-        mail_address.is_below(name, asked)
-        or mail_address.is_below(asked, name)
+        mail_address.is_below(name, expected)
+        or mail_address.is_below(expected, name)
         or mail_address.is_below(name, mail)
     )
 

@@ -201,8 +201,8 @@ class ServerPeer:
         for _ in range(MOST_EMPTY):
             if line.strip():
                 break
-            asked = f"the answer to {self.command}" if self.command else "the greeting"
-            self.note_oddity("odd-reply", f"an empty line came before {asked}")
+            reply = f"the answer to {self.command}" if self.command else "the greeting"
+            self.note_oddity("odd-reply", f"an empty line came before {reply}")
             line = yield from self.read_line()
         status = parse_status(line)
         if status is None:
