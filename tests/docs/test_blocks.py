@@ -134,10 +134,11 @@ def test_no_block_escapes(tmp_path: Path, text: str, error: str) -> None:
 def test_shell_blocks_are_found(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(
         "A\n\n    a\n    b\n\n```console\n$ c\nd\n```\n\n```toml\ne = 1\n```\n\n"
+        "1. B\n\n   ```python\n   def b():\n       pass\n   ```\n\n"
         "<!-- not run: a reason -->\n\n```sh\nf\n\ng\n```\n"
     )
     assert blocks(tmp_path / "page.md") == [
         Block(3, "a\nb"),
         Block(6, "c"),
-        Block(17, "f\n\ng", "not run", "a reason"),
+        Block(24, "f\n\ng", "not run", "a reason"),
     ]

@@ -10,6 +10,8 @@ SHELL = {"sh", "bash", "shell", "console"}
 OTHER = {"toml", "ini", "python", "text"}
 MARK = re.compile(r"<!-- (serves|not run:) (\S.*) -->")
 
+FENCE = re.compile(r"( {0,3})```(.*)")  # in a list it is indented as the list's text
+
 
 @dataclass(frozen=True)
 class Block:
@@ -41,9 +43,11 @@ def blocks(page: Path) -> list[Block]:
             continue
         if line.startswith("<!--"):
             raise ValueError(f"{page}:{begin}: an unknown mark")
-        if line.startswith("```"):
-            language, end = line.removeprefix("```"), lines.index("```", number)
-            text, number = lines[number:end], end + 1
+        if match := FENCE.fullmatch(line):
+            indent, language = match.groups()
+            end = lines.index(f"{indent}```", number)
+            text = [typed.removeprefix(indent) for typed in lines[number:end]]
+            number = end + 1
             if language not in SHELL | OTHER:
                 raise ValueError(f"{page}:{begin}: {language or 'no language'}")
             if language not in SHELL:
