@@ -77,7 +77,6 @@ ELSEWHERE = {
     "server/limits/server_limits.py": "server/limits/test_limit_log.py",
     "server/loop_thread.py": "server/test_embedding.py",
     "server/processes": "server/processes/test_workers.py",
-    "server/system.py": "server/test_stuck_disk.py",
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",

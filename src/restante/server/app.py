@@ -19,6 +19,7 @@ from restante.server.system import (
     SLACK,
     available_cores,
     end_within,
+    limit_arenas,
     loop_factory,
     raise_file_limit,
     report_incidents,
@@ -74,6 +75,7 @@ def _run_alone(
     try:
         context = components.build_context(config, log)
         raise_file_limit()
+        limit_arenas()
         shorten_switch_interval()
         with (
             _open_extra_listeners(extra_listeners) as opened,
@@ -105,6 +107,7 @@ def _run_workers(
     shared = SharedLimits(MAX_GENERATIONS * workers, config.limits.connections)
     inherited = WorkerResources(log=log, writer=writer, shared=shared)
     raise_file_limit()
+    limit_arenas()
     shorten_switch_interval()
     serving = False
 
