@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import socket
+import ssl
 from types import GeneratorType
 
+from restante import testing
 from restante.protocol.server.serve import serve
 from restante.server.connection.connection import Connection
+from restante.server.tls.layer import ServerTlsLayer
 from support.live import Client, Live, serving, wait_until
 
 BIG = b"Subject: a\n\n" + b"x" * 400_000
@@ -70,3 +73,35 @@ def _babble(live: Live) -> None:
     with live.connect() as client:
         client.send(b"\xff\r\n" * 20)
         client.read_all()
+
+
+def test_tls_is_freed_without_the_collector() -> None:
+    """A connection frees OpenSSL's memory when it ends, and not when the collector comes."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    gc.collect()
+    gc.disable()
+    try:
+        with testing.serving(tls=True) as server:
+            server.add("ann", "secret", BIG)
+            before = _count_tls()
+            for command in (b"QUIT\r\n", b"NOOP\r\n", b"RETR 1\r\n"):
+                _say_over_tls(server.port, context, command)
+            wait_until(lambda: _count_tls() == before)
+    finally:
+        gc.enable()
+
+
+def _count_tls() -> int:
+    return sum(type(held) is ServerTlsLayer for held in gc.get_objects())
+
+
+def _say_over_tls(port: int, context: ssl.SSLContext, command: bytes) -> None:
+    """Log in over TLS, send a command, read a little, and close."""
+    with socket.create_connection(("127.0.0.1", port)) as plain:
+        plain.recv(1000)
+        plain.sendall(b"STLS\r\n")
+        plain.recv(1000)
+        with context.wrap_socket(plain) as client:
+            client.sendall(b"USER ann\r\nPASS secret\r\n" + command)
+            client.recv(10)

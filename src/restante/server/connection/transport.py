@@ -142,19 +142,21 @@ class ClientTransport:
         try:
             return self.tls.receive(octets)
         finally:
-            self._send(self.tls.outgoing())
+            _send(self._transport, self.tls.outgoing())
 
     def start_tls(self) -> None:
         """Take all that comes from now on for TLS."""
         assert self._endpoint.certificates is not None
         self.tls = ServerTlsLayer(self._endpoint.certificates)
         self.is_plain = False
-        self.write = self._seal
+        # No method of our own: that would be a cycle, and OpenSSL's memory would wait for Python's
+        # collector, which does not know how much it is.
+        self.write = functools.partial(_seal, self._transport, self.tls)
 
     def close_tls(self) -> None:
         """Tell the client, where TLS has a word for it, that nothing more comes."""
         if self.tls is not None and self.tls.ready:
-            self._send(self.tls.goodbye())
+            _send(self._transport, self.tls.goodbye())
 
     def channel(self) -> ConnectionSecurity:
         """Return what a session should know of its channel."""
@@ -173,17 +175,18 @@ class ClientTransport:
             certified=bool(self.tls.client_names()),
         )
 
-    def _seal(self, octets: bytes) -> None:
-        """Send octets of the session by TLS."""
-        assert self.tls is not None
-        self._send(self.tls.seal(octets))
-
-    def _send(self, octets: bytes) -> None:
-        if octets and not self._transport.is_closing():
-            self._transport.write(octets)
-
     def _comes_from_proxy(self) -> bool:
         if not self.address:
             return False
         address = ip_address(self.address.partition("%")[0])
         return any(address in network for network in self._endpoint.proxies)
+
+
+def _seal(transport: asyncio.Transport, tls: ServerTlsLayer, octets: bytes) -> None:
+    """Send octets of the session by TLS."""
+    _send(transport, tls.seal(octets))
+
+
+def _send(transport: asyncio.Transport, octets: bytes) -> None:
+    if octets and not transport.is_closing():
+        transport.write(octets)
