@@ -10,7 +10,6 @@ from typing import Any
 from restante.auth import scram
 from restante.auth.interfaces import CredentialsError
 from restante.protocol.errors import Refusal, ResponseCode
-from restante.protocol.secret import Secret
 from restante.protocol.server.needs import (
     Authenticate,
     AuthMethod,
@@ -19,6 +18,7 @@ from restante.protocol.server.needs import (
     StartScram,
 )
 from restante.protocol.server.settings import Identity
+from support.passwords import quick_keys
 
 TIMESTAMP = "<1896.697170952@dbc.mtview.ca.us>"  # the example of RFC 1939 section 7
 
@@ -67,8 +67,7 @@ def _start_scram(
     need: StartScram, passwords: Mapping[str, str], bindings: Mapping[str, bytes]
 ) -> scram.ScramServer:
     try:
-        password = Secret(passwords.get(need.user, "unknown").encode())
-        keys = scram.create_keys(need.mechanism.removesuffix("-PLUS"), password)
+        keys = quick_keys(need.mechanism, passwords.get(need.user, "unknown").encode())
         return scram.ScramServer(need.mechanism, need.user, keys, need.message, bindings)
     except CredentialsError:
         raise wrong() from None
