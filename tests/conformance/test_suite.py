@@ -11,6 +11,7 @@ import pytest
 
 import requirements
 from conformance.faulty_proxy import Alter, faulty, unchanged
+from conformance.quick_checks import QUICK
 from restante.client.tls import unverified_context
 from restante.conformance import suite
 from restante.conformance.context import ConformanceContext
@@ -24,17 +25,6 @@ from support.live import Live
 from support.live import serving as serving_live
 from support.other_user import public_folder
 from support.process import serving
-
-SLOW = {
-    "locked",
-    "locked_code",
-    "overlong",
-    "lone_cr_in_command",
-    "injection",
-    "hung_up",
-    "removed",
-}
-QUICK = [check for check in suite.CHECKS if check.name not in SLOW]
 
 
 def certified(folder: Path) -> list[str | Path]:

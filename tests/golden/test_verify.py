@@ -7,21 +7,12 @@ from collections.abc import Iterator
 import pytest
 
 from conformance.faulty_proxy import faulty
+from conformance.quick_checks import QUICK
 from golden.command import ran
 from golden.recording import compare
-from restante.conformance.suite import CHECKS
 from support.live import Live, serving
 
-SLOW = {
-    "locked",
-    "locked_code",
-    "overlong",
-    "lone_cr_in_command",
-    "injection",
-    "hung_up",
-    "removed",
-}
-ONLY = [word for check in CHECKS if check.name not in SLOW for word in ("--only", check.name)]
+ONLY = [word for check in QUICK for word in ("--only", check.name)]
 
 
 def verified(port: int, *flags: str) -> str:
