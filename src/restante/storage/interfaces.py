@@ -83,6 +83,22 @@ class PartialRemovalError(StoreError):
         self.remaining = remaining
 
 
+class StoredMessage(NamedTuple):
+    """A message with all that stays when it moves to another store.
+
+    Attributes:
+        uid: its unique-id.
+        content: its octets as they are stored.
+        octets: its size on the wire.
+        arrived: when it came, in seconds since 1970.
+    """
+
+    uid: str
+    content: bytes
+    octets: int
+    arrived: float
+
+
 class ExpiredMessage(NamedTuple):
     """A message that is old enough to be removed.
 
@@ -139,6 +155,17 @@ class LockedMaildrop(Protocol):
         """Release the lock. Never blocks and raises nothing; a second call does nothing.
 
         A store may release it in the background. Its own next `acquire` waits for that.
+        """
+
+
+@runtime_checkable
+class KnowsArrivals(Protocol):
+    """A maildrop that knows when its messages came."""
+
+    async def arrivals(self) -> Sequence[float | None]:
+        """Return when each message of `contents` came, in seconds since 1970, None if unknown.
+
+        Raises StoreError.
         """
 
 

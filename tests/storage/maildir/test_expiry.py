@@ -151,3 +151,35 @@ def test_a_maildrop_that_is_not_there_is_not_made(maildir: Path) -> None:
     store = MaildirStore(Layout(maildir.parent))
     assert asyncio.run(store.expire("bob", 7)) == []
     assert not (maildir.parent / "bob").exists()
+
+
+def test_arrivals(maildir: Path) -> None:
+    """A message came at the later time of its name and of its file, whatever its name is now."""
+    put(maildir, f"{NOW - 50}.a", 100, "new")
+    put(maildir, f"{NOW - 80}.b", 60, "new")
+
+    async def find() -> list[float | None]:
+        maildrop = await MaildirStore(Layout(maildir.parent)).acquire("ann", 0)
+        try:
+            os.rename(maildir / "new" / f"{NOW - 50}.a", maildir / "cur" / f"{NOW - 50}.a:2,S")
+            assert list(maildrop.contents.uids) == [f"{NOW - 80}.b", f"{NOW - 50}.a"]
+            return await maildrop.arrivals()
+        finally:
+            maildrop.release()
+
+    assert asyncio.run(find()) == [NOW - 60, NOW - 50]
+
+
+def test_the_arrival_of_a_message_that_is_gone_is_unknown(maildir: Path) -> None:
+    """Another program may remove a message during a session."""
+    file = put(maildir, f"{NOW - 80}.b", 60, "new")
+
+    async def find() -> list[float | None]:
+        maildrop = await MaildirStore(Layout(maildir.parent)).acquire("ann", 0)
+        try:
+            file.unlink()
+            return await maildrop.arrivals()
+        finally:
+            maildrop.release()
+
+    assert asyncio.run(find()) == [None]

@@ -240,3 +240,21 @@ def test_user_folder_is_created(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         box.deliver(ONE)
     assert not box.root.exists()
+
+
+LATER = FROM.replace(b"Tue Nov 24", b"Wed Nov 25")
+DAY = 24 * 60 * 60
+
+
+def test_arrivals(box: Box) -> None:
+    """A message came at the time in its From-line, even if another program moved it since."""
+    box.file.write_bytes(FROM + ONE + b"\n" + LATER + TWO + b"\n")
+    first = from_line.time_of(FROM)
+    assert first is not None
+
+    async def session(maildrop: MboxMaildrop) -> list[list[float | None]]:
+        before = await maildrop.arrivals()
+        box.file.write_bytes(LATER + TWO + b"\n" + FROM + THREE + b"\n")
+        return [before, await maildrop.arrivals()]
+
+    assert box.use(session) == [[first, first + DAY], [None, first + DAY]]

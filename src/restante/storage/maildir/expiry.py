@@ -53,7 +53,7 @@ def due_messages(
     due = [
         Expired(entry, print_of(status), ExpiredMessage(unique_id(entry.key), age, status.st_size))
         for entry, status in _messages(folders, owner, skipped)
-        if (age := int((now - _came(entry, status)) // DAY)) >= days
+        if (age := int((now - arrival_time(entry, status)) // DAY)) >= days
     ]
     if skipped:
         first = f"{skipped[0].strerror}: {skipped[0].filename}"
@@ -112,7 +112,16 @@ def _messages(
             skipped.append(error)
 
 
-def _came(entry: MaildirEntry, status: os.stat_result) -> float:
-    """Return when a message came, in seconds since 1970."""
+def find_arrival(entry: MaildirEntry, folders: Folders) -> float | None:
+    """Return when a message came, in seconds since 1970, None if its file cannot be examined."""
+    try:
+        status = os.stat(entry.name, dir_fd=folders[entry.folder], follow_symlinks=False)
+    except OSError:
+        return None
+    return arrival_time(entry, status)
+
+
+def arrival_time(entry: MaildirEntry, status: os.stat_result) -> float:
+    """Return when a message came, in seconds since 1970, by its names and its file."""
     named = max(filenames.delivery_time(name) for _, name in entry.all_names)
     return max(named, status.st_mtime)

@@ -19,7 +19,7 @@ from restante.storage.fs import (
     store_error,
 )
 from restante.storage.interfaces import MessageGoneError, PartialRemovalError
-from restante.storage.maildir import size_cache
+from restante.storage.maildir import expiry, size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
 from restante.storage.maildir.identity import Evidence, may_be_message
@@ -97,6 +97,13 @@ class MaildirMaildrop:
             correct = functools.partial(size_cache.correct, found, self._held, len(self._entries))
             await DISK.run(self._folder, correct)
 
+    async def arrivals(self) -> list[float | None]:
+        """Return when each message came: the later time of its name and of its file.
+
+        Raises StoreError.
+        """
+        return await DISK.run(self._folder, self._find_arrivals)
+
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way.
 
@@ -167,6 +174,11 @@ class MaildirMaildrop:
                 return self._open(index, lines, wait=True)
             except FileNotFoundError:
                 raise MessageGoneError("another program removed the message") from None
+
+    def _find_arrivals(self) -> list[float | None]:
+        with as_store_error("the arrival of messages cannot be found out", self._folder):
+            entries = self._find_again().entries
+            return [expiry.find_arrival(entry, self._held.folders) for entry in entries]
 
     def _find_again(self) -> FoundAgain:
         """Learn the names that messages have now. Raises OSError."""

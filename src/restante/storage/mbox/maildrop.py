@@ -17,7 +17,7 @@ from restante.storage.interfaces import (
     PartialRemovalError,
     StoreError,
 )
-from restante.storage.mbox import scanner
+from restante.storage.mbox import from_line, scanner
 from restante.storage.mbox.digest import CHUNK, as_sent, piece_digest
 from restante.storage.mbox.locks import LockedByOtherError, mbox_locks, mbox_read_lock
 from restante.storage.mbox.reader import MboxChunks
@@ -90,6 +90,10 @@ class MboxMaildrop:
         if sizes:
             self._on_change(None)
 
+    async def arrivals(self) -> list[float | None]:
+        """Return when each message came, by the local time in its From-line. Raises StoreError."""
+        return await DISK.run(str(self._place.path), self._find_arrivals)
+
     def release(self) -> None:
         """Give the lock back; not while a read or a removal is under way."""
         self._held.close()
@@ -123,6 +127,22 @@ class MboxMaildrop:
         if piece_digest(first) != entry.pieces[0]:
             return None
         return MboxChunks(os.dup(file), entry, self._place.path)
+
+    def _find_arrivals(self) -> list[float | None]:
+        with self._errors("the arrival of messages cannot be found out"):
+            if not all(self._is_in_place(entry) for entry in self._entries):
+                self._find_again()
+            return [self._arrival(entry) for entry in self._entries]
+
+    def _arrival(self, entry: MboxEntry | None) -> float | None:
+        if self._file is None or entry is None:
+            return None
+        return from_line.time_of(pread_exactly(self._file, from_line.LONGEST, entry.start))
+
+    def _is_in_place(self, entry: MboxEntry | None) -> bool:
+        return entry is None or (
+            self._file is not None and scanner.is_still_there(self._file, entry)
+        )
 
     def _find_again(self) -> None:
         """Learn where messages are in the file that there is now: it was written anew."""
