@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import string
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from restante.storage.interfaces import StoreError
@@ -50,6 +52,33 @@ class Layout:
                     f"no folder can be named after the {place} {part!r}", permanent=True
                 )
         return self.root / self.template.format(**parts)
+
+    def owner(self, place: Path) -> str | None:
+        """Return the user whose mail would be at a place, None for a place of no user.
+
+        Of "{local}" alone it is the local part: the template does not say which domain follows.
+        """
+        found = self._pattern.fullmatch(str(place.relative_to(self.root)))
+        if found is None:
+            return None
+        parts = found.groupdict()
+        local, domain = parts.get("local"), parts.get("domain")
+        owner = parts.get("user") or (f"{local}@{domain}" if domain else str(local))
+        try:
+            return owner if self.folder(owner) == place else None
+        except StoreError:
+            return None
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        """The template, with a group for each placeholder."""
+        pattern, seen = "", set[str]()
+        for text, name, _, _ in string.Formatter().parse(str(Path(self.template))):
+            pattern += re.escape(text)
+            if name is not None:
+                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+)"
+                seen.add(name)
+        return re.compile(pattern, re.DOTALL)
 
 
 def _is_safe(part: str) -> bool:
