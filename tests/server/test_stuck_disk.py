@@ -63,7 +63,7 @@ def test_a_stuck_user_stalls_no_other(served: Served) -> None:
 
 
 def test_a_stuck_user_is_told_so(served: Served) -> None:
-    """The login that finds no thread hears that waiting may help, and the log says why."""
+    """The login that finds no thread gets a reply that waiting may help, and the log says why."""
     served.add("stuck", "secret")
     clients = [served.connect() for _ in range(3)]
     for client in clients:
