@@ -31,6 +31,7 @@ def made(file: Path, *lines: str) -> tuple[FileAuthenticator, list[str]]:
 
 
 def test_the_right_password_proves_who_it_is(tmp_path: Path) -> None:
+    """The correct password authenticates its account, without a warning."""
     accounts, warnings = made(tmp_path / "users", f"ann:{HASH}")
     assert asyncio.run(accounts.verify("ann", Secret(b"secret"))) == Identity("ann")
     assert warnings == []
@@ -440,6 +441,7 @@ def test_scram_does_the_same_for_all_names(
 
 
 def test_a_locked_account_needs_no_password_to_get_mail(tmp_path: Path) -> None:
+    """A locked account cannot log in, but still receives mail."""
     accounts, warnings = made(tmp_path / "users", "ann:*::::::nologin", f"bob:{HASH}")
     assert why_not(accounts, "ann", b"*") == "locked by nologin"
     assert asyncio.run(accounts.owner("ann")) == "ann"
@@ -495,6 +497,7 @@ def test_letter_case_reveals_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_changed_file_holds_at_once(tmp_path: Path) -> None:
+    """A changed file is in effect at the next login."""
     file = tmp_path / "users"
     accounts, _ = made(file, f"ann:{HASH}")
     asyncio.run(accounts.verify("ann", Secret(b"secret")))
@@ -507,6 +510,7 @@ def test_a_changed_file_holds_at_once(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_proves_nothing_about_a_password(tmp_path: Path) -> None:
+    """If the file is missing, a login is a temporary failure and not a wrong password."""
     file = tmp_path / "users"
     accounts, _ = made(file, f"ann:{HASH}")
     file.unlink()

@@ -25,6 +25,7 @@ def accounts(folder: Path, remember: float = 300) -> FileAuthenticator:
 
 
 def test_what_was_proved_is_recalled_and_nothing_else(tmp_path: Path) -> None:
+    """Only a name and password that were verified are in the cache."""
     made = accounts(tmp_path)
     assert made.cached_login("ann", RIGHT) is None
     asyncio.run(made.verify("ann", RIGHT))
@@ -36,6 +37,7 @@ def test_what_was_proved_is_recalled_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_name_is_remembered_however_it_is_written(tmp_path: Path) -> None:
+    """A cached login is found for the name in any case of letters."""
     made = accounts(tmp_path)
     asyncio.run(made.verify("Ann", RIGHT))
     for said in ("ann", "Ann", "ANN"):
@@ -45,6 +47,7 @@ def test_a_name_is_remembered_however_it_is_written(tmp_path: Path) -> None:
 
 
 def test_a_wrong_password_is_never_remembered(tmp_path: Path) -> None:
+    """A wrong password is not cached."""
     made = accounts(tmp_path)
     with pytest.raises(CredentialsError):
         asyncio.run(made.verify("ann", WRONG))
@@ -52,6 +55,7 @@ def test_a_wrong_password_is_never_remembered(tmp_path: Path) -> None:
 
 
 def test_a_change_of_the_file_ends_it_at_once(tmp_path: Path) -> None:
+    """A change of the file clears the cache."""
     made = accounts(tmp_path)
     asyncio.run(made.verify("ann", RIGHT))
     (tmp_path / "users").write_text(f"ann:{password_hashing.hash_password(WRONG)}\n")
@@ -61,6 +65,7 @@ def test_a_change_of_the_file_ends_it_at_once(tmp_path: Path) -> None:
 
 
 def test_it_ends_after_its_time_and_can_be_switched_off(tmp_path: Path) -> None:
+    """A cached login expires, and a time of 0 disables the cache."""
     times = [0.0]
     remembered = LoginCache(10, lambda: times[0])
     remembered.add("ann", RIGHT)
@@ -74,6 +79,7 @@ def test_it_ends_after_its_time_and_can_be_switched_off(tmp_path: Path) -> None:
 
 
 def test_names_and_passwords_do_not_run_into_each_other() -> None:
+    """A name and a password are kept apart: "ab" with "c" is not "a" with "bc"."""
     remembered = LoginCache(10)
     remembered.add("ab", Secret(b"c"))
     remembered.add("a", Secret(b"bc"))
@@ -82,6 +88,7 @@ def test_names_and_passwords_do_not_run_into_each_other() -> None:
 
 
 def test_what_is_kept_shows_no_password() -> None:
+    """The cache holds no password."""
     remembered = LoginCache(10, time.monotonic)
     remembered.add("ann", RIGHT)
     assert "secret" not in repr(vars(remembered))

@@ -157,12 +157,14 @@ def test_unsuitable_tokens_rejected(issuer: Issuer, claims: dict[str, Any]) -> N
 
 
 def test_a_token_of_somebody_elses_key_is_refused(issuer: Issuer) -> None:
+    """A token that another key signed is rejected."""
     with pytest.raises(CredentialsError):
         user_of(JwksTokens(issuer.url, CLAIMS), Issuer().token())
 
 
 @pytest.mark.parametrize("token", [b"", b"x", b"a.b.c", b"\xff.\xff.\xff"])
 def test_what_is_no_token_is_refused(issuer: Issuer, token: bytes) -> None:
+    """A text that is not a valid token is rejected."""
     with pytest.raises(CredentialsError):
         user_of(JwksTokens(issuer.url, CLAIMS), Secret(token))
 
@@ -205,6 +207,7 @@ def test_keys_fetched_when_needed(issuer: Issuer, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("source", ["/no/such/file", "http://127.0.0.1:1/"])
 def test_an_issuer_that_is_away_is_nobodys_fault(issuer: Issuer, source: str) -> None:
+    """If the issuer cannot be reached, a login is a temporary failure and not a wrong token."""
     with pytest.raises(UnavailableError):
         user_of(JwksTokens(source, CLAIMS), issuer.token())
 
@@ -329,6 +332,7 @@ def test_time_for_an_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_only_so_many_tokens_wait_for_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of tokens that wait for the issuer is bounded."""
     monkeypatch.setattr(tokens_module, "PATIENCE", 0.1)
     monkeypatch.setattr(tokens_module, "MOST_WAITING", 1)
 

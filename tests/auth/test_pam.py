@@ -56,6 +56,7 @@ def verify(accounts: PamAuthenticator, user: str, password: str) -> Identity:
 def test_the_right_password_proves_who_it_is(
     service: Callable[[str], PamAuthenticator],
 ) -> None:
+    """The correct password authenticates the user."""
     assert verify(service("pam_permit.so"), "ann", "Straße 7") == Identity("ann")
 
 
@@ -66,6 +67,7 @@ def test_the_right_password_proves_who_it_is(
 def test_all_else_is_refused_alike(
     service: Callable[[str], PamAuthenticator], user: str, password: str
 ) -> None:
+    """A wrong name and a wrong password get the same error."""
     with pytest.raises(CredentialsError, match="wrong name or password"):
         verify(service("pam_permit.so"), user, password)
 
@@ -95,6 +97,7 @@ def test_capitals_name_system_user(
 def test_the_administrator_is_told_what_pam_says(
     service: Callable[[str], PamAuthenticator],
 ) -> None:
+    """The reason for the log is PAM's own."""
     with pytest.raises(CredentialsError) as caught:
         verify(service("pam_permit.so"), "ann", "wrong")
     assert caught.value.reason == "PAM: Authentication failure"
@@ -103,6 +106,7 @@ def test_the_administrator_is_told_what_pam_says(
 def test_an_account_that_is_shut_may_not_log_in(
     service: Callable[[str], PamAuthenticator],
 ) -> None:
+    """An account that PAM denies cannot log in with the correct password."""
     with pytest.raises(CredentialsError):
         verify(service("pam_deny.so"), "ann", "Straße 7")
 
@@ -110,11 +114,13 @@ def test_an_account_that_is_shut_may_not_log_in(
 def test_a_module_that_is_missing_is_nobodys_fault(
     service: Callable[[str], PamAuthenticator],
 ) -> None:
+    """A missing PAM module never lets a user in."""
     with pytest.raises((UnavailableError, CredentialsError)):
         verify(service("pam_no_such_module.so"), "ann", "Straße 7")
 
 
 def test_many_log_in_at_once(service: Callable[[str], PamAuthenticator]) -> None:
+    """Forty logins at once each get their own result."""
     accounts = service("pam_permit.so")
 
     async def all_at_once() -> list[Identity | BaseException]:

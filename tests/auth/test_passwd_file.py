@@ -77,6 +77,7 @@ def told(file: Path, *lines: str) -> list[str]:
     ],
 )
 def test_a_word_that_has_no_effect_is_told_of(tmp_path: Path, fields: str, doubt: str) -> None:
+    """A field without effect is reported by its name only."""
     (problem,) = told(tmp_path / "users", f"ann:{HASH}{fields}")
     assert problem.startswith(f"1: 'ann': {doubt}")
     assert not {"required", "sales", "=3"} & set(problem.split())
@@ -93,6 +94,7 @@ def test_a_word_that_has_no_effect_is_told_of(tmp_path: Path, fields: str, doubt
     ],
 )
 def test_what_may_be_a_piece_of_a_secret_is_not_told(tmp_path: Path, words: str) -> None:
+    """A report about a line contains no part of a secret."""
     problems = told(tmp_path / "users", f"ann:{HASH}::::::{words}")
     assert problems
     assert "hunter2" not in "".join(problems)
@@ -107,6 +109,7 @@ def test_harmless_dovecot_fields(tmp_path: Path) -> None:
 
 
 def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:
+    """A restriction that is not supported locks the account and is reported."""
     (problem,) = told(
         tmp_path / "users",
         f"ann:{HASH}::::::allow_nets:protected=10.0.0.0/8",
@@ -121,6 +124,7 @@ def test_a_restriction_that_is_not_kept_to_is_told_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("mode", "what"), [(0o644, "read"), (0o604, "read"), (0o666, "change")])
 def test_a_file_that_is_open_to_strangers_is_told_of(tmp_path: Path, mode: int, what: str) -> None:
+    """A file that other users can read or write is reported."""
     file = tmp_path / "users"
     file.write_text(f"ann:{HASH}\n")
     file.chmod(mode)
@@ -133,6 +137,7 @@ def test_a_file_that_is_open_to_strangers_is_told_of(tmp_path: Path, mode: int, 
 
 @pytest.mark.parametrize("lines", [[], ["# nobody yet"], ["ann:x"], [f"ann:{HASH}::::::nologin"]])
 def test_a_file_in_which_nobody_can_log_in_is_told_of(tmp_path: Path, lines: list[str]) -> None:
+    """A file without an account that can log in is reported."""
     problem = told(tmp_path / "users", *lines)[-1]
     assert problem == " it has no account that can log in; `pop3 user add` adds one"
 
@@ -164,6 +169,7 @@ def test_unsafe_names_rejected(name: str) -> None:
     "name", ["ann", "ann@example.com", "O'Neil, Ann", "jürgen", "a-b_c+d", "-n"]
 )
 def test_a_usual_name_is_fine(name: str) -> None:
+    """Usual names are valid."""
     assert passwd_file.name_problem(name) is None
 
 
@@ -182,6 +188,7 @@ def test_edit_keeps_the_rest(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    """A change writes to the target of a symbolic link and keeps the link."""
     (tmp_path / "real").write_text("")
     link = tmp_path / "users"
     link.symlink_to("real")
@@ -192,6 +199,7 @@ def test_a_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
 
 
 def test_a_new_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    """A new file can be read only by its owner."""
     file = tmp_path / "users"
     with passwd_file.edit(file) as lines:
         lines.append(f"ann:{HASH}")
@@ -201,6 +209,7 @@ def test_a_new_file_is_for_its_owner_only(tmp_path: Path) -> None:
 def test_an_error_on_the_way_leaves_the_file_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If the disk is full, the file stays as it was."""
     file = tmp_path / "users"
     file.write_text("ann:x\n")
 
@@ -215,6 +224,7 @@ def test_an_error_on_the_way_leaves_the_file_as_it_was(
 
 
 def test_many_changes_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Changes that several threads make at once are all kept."""
     file = tmp_path / "users"
 
     def add(number: int) -> None:

@@ -47,6 +47,7 @@ def test_a_crypt_hash_of_another_program_is_taken(salt: str) -> None:
     [("{SHA512-CRYPT}", "$6$abcdefgh"), ("{BLF-CRYPT}", "$2y$04$abcdefghijklmnopqrstuu")],
 )
 def test_the_name_of_a_scheme_before_a_hash_is_skipped(scheme: str, salt: str) -> None:
+    """A hash may have Dovecot's scheme name before it."""
     stored = scheme + crypted(salt)
     assert password_hashing.unsupported_reason(stored) is None
     assert password_hashing.verify(stored, RIGHT)
@@ -65,6 +66,7 @@ def test_new_hash_is_argon2id() -> None:
 
 @pytest.mark.parametrize("salt", ["$6$abcdefgh", "$2y$04$abcdefghijklmnopqrstuu"])
 def test_a_password_does_not_end_at_a_nul(salt: str) -> None:
+    """A NUL does not end a password."""
     assert not password_hashing.verify(crypted(salt), Secret(RIGHT.reveal() + b"\0more"))
 
 
@@ -93,5 +95,6 @@ def test_malformed_hash_matches_nothing(stored: str) -> None:
 
 
 def test_a_hash_that_can_never_match_is_told_of() -> None:
+    """A hash that no password matches has a reason for the administrator."""
     for stored in ("", "secret", "{PLAIN}secret", "$6$abcdefgh$short", "$apr1$abcdefgh$x"):
         assert password_hashing.unsupported_reason(stored)

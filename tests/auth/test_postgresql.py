@@ -74,6 +74,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
 
 def test_the_row_says_which_account_it_is(database: Database) -> None:
+    """The row of the query names the account."""
     accounts = PostgresqlAuthenticator(database.dsn, QUERY)
     logins = [("Ann@example.com", b"secret"), ("odd@example.com", b"secret")]
     assert verify(accounts, *logins) == [Identity("ann"), Identity("odd@example.com")]
@@ -164,6 +165,7 @@ def test_same_queries_for_all_names(database: Database, monkeypatch: pytest.Monk
 def test_the_administrator_is_told_why(
     database: Database, user: str, password: bytes, reason: str
 ) -> None:
+    """A failed login has its reason for the log."""
     with pytest.raises(CredentialsError) as caught:
         verify(PostgresqlAuthenticator(database.dsn, QUERY, CHECK), (user, password))
     assert caught.value.reason == reason
@@ -171,11 +173,13 @@ def test_the_administrator_is_told_why(
 
 @pytest.mark.parametrize("query", ["SELECT nonsense", "SELECT 1 AS one WHERE $1 = $1"])
 def test_a_query_that_is_no_use_is_nobodys_fault(database: Database, query: str) -> None:
+    """A query that fails is a temporary failure and not a wrong password."""
     with pytest.raises(UnavailableError, match="PostgreSQL"):
         verify(PostgresqlAuthenticator(database.dsn, query), ("ann@example.com", b"secret"))
 
 
 def test_a_database_that_was_away_is_asked_again(database: Database) -> None:
+    """A database that stopped is connected to again after its start."""
     accounts = PostgresqlAuthenticator(database.dsn, QUERY)
     login = "ann@example.com", Secret(b"secret")
 

@@ -30,6 +30,7 @@ def made(file: Path, *lines: str) -> FileAuthenticator:
 
 
 def test_keys_are_read_as_they_were_written() -> None:
+    """Keys are parsed as they were written."""
     assert scram.ScramKeys.parse(str(KEYS)) == KEYS
     assert KEYS.iterations == 310_000
     assert PasswdEntry.parse(WITH_KEYS).scram == {"SCRAM-SHA-256": KEYS}
@@ -37,6 +38,7 @@ def test_keys_are_read_as_they_were_written() -> None:
 
 @pytest.mark.parametrize("text", ["", "4096:abc", "1:c2FsdHNhbHRzYWx0$a2V5:a2V5", "x:y$z:w"])
 def test_what_is_no_key_is_told_of(text: str) -> None:
+    """Invalid keys are an error."""
     with pytest.raises(ValueError, match="SCRAM keys are invalid"):
         PasswdEntry.parse(f"ann:{HASH}::::::scram-sha-256={text}")
 
@@ -52,6 +54,7 @@ def test_new_password_removes_old_keys() -> None:
 
 
 def test_scram_is_offered_when_every_account_has_keys(tmp_path: Path) -> None:
+    """SCRAM is offered only if every account that can log in has keys."""
     assert "SCRAM-SHA-256" in made(tmp_path / "all", WITH_KEYS).mechanisms()
     assert made(tmp_path / "some", WITH_KEYS, f"bob:{HASH}").mechanisms() == PASSWORDS
     assert made(tmp_path / "none").mechanisms() == PASSWORDS
@@ -119,6 +122,7 @@ def test_a_file_without_a_key_for_decoys_is_told_of(tmp_path: Path, line: str) -
 
 
 def test_what_holds_for_one_account_alone_is_read(tmp_path: Path) -> None:
+    """The settings of one account are read from its line."""
     line = f"ann:{HASH}::::::secret=tanstaaf login_delay=60 expire_days=7 tls=required"
     accounts = made(tmp_path / "users", line, f"bob:{HASH}")
     identity = asyncio.run(accounts.identify("ann"))
@@ -152,5 +156,6 @@ def test_a_secret_is_prepared_by_saslprep(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("extra", ["login_delay=soon", "expire_days=-1", "tls=maybe"])
 def test_an_extra_that_is_not_understood_is_told_of(extra: str) -> None:
+    """An invalid extra field is an error that names it."""
     with pytest.raises(ValueError, match=extra.partition("=")[0]):
         PasswdEntry.parse(f"ann:{HASH}::::::{extra}")
