@@ -31,6 +31,7 @@ def url(port: int, user: str = "ann@example.com") -> str:
 
 
 def test_a_maildrop_is_read_octet_for_octet(live: Live) -> None:
+    """The blocking client reads every message octet for octet."""
     with blocking.connect(url(live.port), "secret") as drop:
         assert [m.read() for m in drop] == [m.replace(b"\n", b"\r\n") for m in MAIL]
         assert drop[1].header()["subject"] == "one"
@@ -38,6 +39,8 @@ def test_a_maildrop_is_read_octet_for_octet(live: Live) -> None:
 
 
 def test_asyncio_reads_the_same(live: Live) -> None:
+    """The asyncio client reads the same octets."""
+
     async def read() -> list[bytes]:
         async with restante.connect(url(live.port), password="secret") as drop:
             assert (await drop[1].header())["subject"] == "one"
@@ -60,6 +63,8 @@ def test_only_commit_deletes(live: Live) -> None:
 
 
 def test_asyncio_deletes_only_by_commit(live: Live) -> None:
+    """Without `commit` no message is deleted."""
+
     async def delete(*, commit: bool) -> int:
         async with restante.connect(url(live.port), password="secret") as drop:
             before = len(drop)
@@ -108,6 +113,7 @@ def test_headers_are_pipelined(live: Live) -> None:
 
 
 def test_a_trace_shows_no_secret_in_any_form(live: Live) -> None:
+    """A trace shows the password neither in clear nor in base64."""
     said: list[str] = []
     for mechanism in ("USER", "PLAIN", "LOGIN"):
         options: dict[str, Any] = {"mechanisms": (mechanism,), "initial_response": True}
@@ -162,6 +168,8 @@ FAILURES: list[tuple[str, dict[str, Any], str]] = [
 )
 @pytest.mark.parametrize("face", ["blocking", "asyncio"])
 def test_what_goes_wrong_has_a_name_in_time(server: dict[str, Any], name: str, face: str) -> None:
+    """Each failure raises an error with its id, in both clients."""
+
     async def opened(port: int) -> None:
         async with restante.connect(url(port), password="pw", reply_seconds=0.5):
             pass
@@ -184,6 +192,7 @@ BODIES: list[tuple[str, bytes, str]] = [
 
 @pytest.mark.parametrize(("reply", "name"), [b[1:] for b in BODIES], ids=[b[0] for b in BODIES])
 def test_a_message_that_is_not_whole_is_an_error(reply: bytes, name: str) -> None:
+    """A message that is cut off raises an error, and QUIT is not sent."""
     with broken({"RETR": reply}) as server:
         with blocking.connect(url(server.port), "pw", reply_seconds=0.5) as drop:
             with pytest.raises(RemoteError) as caught:
@@ -204,6 +213,8 @@ def test_wrong_size_warns_or_fails() -> None:
 
 
 def test_the_total_time_ends_what_drips() -> None:
+    """The total time limit ends a reply that comes in small pieces."""
+
     def drip(_: str) -> bytes:
         return b"+OK\r\n" + b"1 5\r\n" * 3 + SILENCE
 
@@ -212,6 +223,7 @@ def test_the_total_time_ends_what_drips() -> None:
 
 
 def test_a_quit_that_is_refused_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A rejected QUIT raises an error."""
     with broken({"QUIT": b"-ERR [SYS/TEMP] disk\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             drop.delete(1)
@@ -230,6 +242,7 @@ def test_extra_reply_stops_commit() -> None:
 
 
 def test_no_warning_leaves_a_good_message(live: Live) -> None:
+    """A correct message causes no warning."""
     with warnings.catch_warnings(), blocking.connect(url(live.port), "secret") as drop:
         warnings.simplefilter("error")
         assert drop[2].read().startswith(b".dot")
@@ -242,6 +255,7 @@ def failing(call: Callable[[], object]) -> RemoteError:
 
 
 def test_a_dead_port_and_a_dead_name_say_which() -> None:
+    """A closed port and an unknown host name have different ids."""
     from support.process import free_port
 
     assert failing(lambda: blocking.connect(url(free_port()), "pw")).id == "tcp-refused"
@@ -250,5 +264,6 @@ def test_a_dead_port_and_a_dead_name_say_which() -> None:
 
 
 def test_messages_of_the_second_kind_are_unstuffed() -> None:
+    """Dot-stuffing is removed from a message."""
     with broken() as server, blocking.connect(url(server.port), "pw") as drop:
         assert drop[2].read() == SECOND

@@ -146,6 +146,7 @@ def test_cancelled_call_ends_connection() -> None:
 
 
 def test_a_cancelled_call_hangs_up_at_once() -> None:
+    """A cancelled call closes its connection."""
     gate = Gate(b"+OK\r\n")
 
     async def cancelled(port: int) -> bool:
@@ -201,6 +202,7 @@ def test_commit_during_call_rejected() -> None:
 
 
 def test_two_threads_do_not_take_each_others_replies() -> None:
+    """A second call during the first is an error, and each reply reaches its own call."""
     gate = Gate(b"+OK\r\nSubject: one\r\n\r\n.\r\n")
     got: list[bytes] = []
     with broken({"TOP 1 0": gate}) as server:
@@ -217,6 +219,7 @@ def test_two_threads_do_not_take_each_others_replies() -> None:
 
 
 def test_closing_while_a_call_is_under_way_hangs_up() -> None:
+    """Closing during a call of another thread ends that call, without QUIT."""
     gate = Gate(b"+OK\r\n")
     failed: list[RemoteError] = []
 
@@ -315,6 +318,7 @@ ENDINGS: list[tuple[str, Callable[[blocking.Maildrop], object]]] = [
 
 @pytest.mark.parametrize("end", [e[1] for e in ENDINGS], ids=[e[0] for e in ENDINGS])
 def test_a_maildrop_that_is_closed_says_so(end: Callable[[blocking.Maildrop], object]) -> None:
+    """A call on a closed maildrop is an error."""
     with behind_tls() as server:
         drop = blocking.connect(url(server.port, "pop3s"), "pw", context=unverified_context())
         end(drop)
@@ -347,6 +351,7 @@ def test_closed_maildrop_in_asyncio() -> None:
 
 
 def test_a_connection_whose_tls_is_over_is_lost() -> None:
+    """If TLS has ended, the connection is lost."""
     with behind_tls() as server:
         target = parse_url(url(server.port, "pop3s"))
         driver = socket_driver.dial(ClientSession(target, Options(context=unverified_context())))
@@ -360,6 +365,7 @@ def test_a_connection_whose_tls_is_over_is_lost() -> None:
 
 
 def test_a_close_that_is_cancelled_closes_the_socket() -> None:
+    """A cancelled close still closes the socket."""
     gate = Gate(b"+OK\r\n")
 
     async def cancelled(port: int) -> bool:

@@ -117,6 +117,7 @@ def test_possible_binding(offered: str, flag: bytes) -> None:
 
 @false_proofs
 def test_check_gives_a_failed_proof_a_verdict_of_its_own(lie: dict[str, Any]) -> None:
+    """A server that fails to prove its identity gets a verdict, and no password."""
     with broken(FalseScram(**lie)) as server:
         report = restante.check(url(server.port), "hunter22")
     assert (report.id, report.exit_code) == ("auth-unproven", 5)
@@ -133,6 +134,7 @@ def test_failed_proof_stops_shell() -> None:
 
 
 def test_a_server_that_proves_itself_is_believed() -> None:
+    """A login by SCRAM succeeds without a password in clear text."""
     with broken(FalseScram()) as server, blocking.connect(url(server.port), "hunter22") as drop:
         assert drop.session.mechanism == "SCRAM-SHA-256"
     assert not any(line.startswith(SPOKEN) for line in server.heard)
@@ -215,6 +217,7 @@ def test_no_saslprep_by_digest(user: str, password: str) -> None:
 
 @unprepared
 def test_check_logs_in_with_what_saslprep_does_not_take(user: str, password: str) -> None:
+    """Names and passwords that SASLprep rejects are sent unchanged."""
     with broken(FalseScram()) as server:
         assert restante.check(url(server.port, user), password).ok
 
@@ -232,6 +235,7 @@ def test_chosen_mechanism_without_saslprep(user: str, password: str) -> None:
 
 
 def test_a_mechanism_that_binds_to_tls_wants_tls() -> None:
+    """A mechanism with channel binding requires TLS."""
     with broken() as server, pytest.raises(LocalError, match="SCRAM-SHA-256-PLUS: it requires"):
         blocking.connect(url(server.port), "hunter22", mechanisms=("SCRAM-SHA-256-PLUS",))
 
@@ -241,6 +245,7 @@ WANTED = [{"mechanisms": (name,)} for name in ("PLAIN", "SCRAM-SHA-256", "USER",
 
 @pytest.mark.parametrize("options", [{}, {"token": True}, *WANTED], ids=str)
 def test_nobody_logs_in_without_a_name(options: dict[str, Any]) -> None:
+    """Without a user name no login is tried."""
     with broken(FalseScram()) as server, pytest.raises(LocalError, match="missing user name"):
         blocking.connect(url(server.port, ""), "hunter22", **options)
     assert server.heard == ["CAPA"]
@@ -265,6 +270,7 @@ def test_invalid_utf_8_rejected(user: str, password: str) -> None:
 
 
 def test_a_first_response_is_no_proof_either() -> None:
+    """A +OK to the initial response does not prove the server's identity."""
     replies = FalseScram(others={"AUTH": b"+OK welcome\r\n"})
     with broken(replies) as server:
         assert failing(server.port, initial_response=True).id == "auth-unproven"

@@ -49,6 +49,7 @@ def test_size_warning_names_the_caller() -> None:
 
 
 def test_a_wrong_size_ends_nothing_but_the_message() -> None:
+    """A wrong size is an error of its message, and the session goes on."""
     with broken(WRONG) as server:
         with blocking.connect(url(server.port), "pw", wrong_size="error") as drop:
             with pytest.raises(
@@ -78,6 +79,7 @@ def test_warning_as_error() -> None:
 
 
 def test_a_large_header_comes_whole() -> None:
+    """A header of three megabytes is read whole."""
     header = b"Subject: large\r\nX-Large: " + b"y" * 3_000_000 + b"\r\n\r\n"
     with broken(messages=[header + b"body\r\n", HELLO]) as server:
         with blocking.connect(url(server.port), "pw") as drop:
@@ -85,6 +87,7 @@ def test_a_large_header_comes_whole() -> None:
 
 
 def test_a_head_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A header over the limit is an error."""
     monkeypatch.setattr(operations, "LISTING_LIMIT", 1000)
     header = b"Subject: large\r\nX-Large: " + b"y" * 3000 + b"\r\n\r\n"
     with broken(messages=[header, HELLO]) as server:
@@ -94,6 +97,7 @@ def test_a_head_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_refused_top_is_named_as_a_refused_message_is() -> None:
+    """A rejected TOP has the same id as a rejected RETR."""
     with broken({"TOP 2 0": b"-ERR [SYS/TEMP] later\r\n"}) as server:
         with blocking.connect(url(server.port), "pw") as drop:
             head, refused = drop.headers([1, 2])

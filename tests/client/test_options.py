@@ -55,6 +55,7 @@ def test_invalid_option_names_valid_ones(
 
 
 def test_options_by_name_change_those_of_the_object() -> None:
+    """Options by name override those of the object."""
     options = merge(Options(reply_seconds=7, window=1), {"window": 2})
     assert (options.reply_seconds, options.window) == (7, 2)
     with broken() as server:
@@ -66,6 +67,7 @@ def test_options_by_name_change_those_of_the_object() -> None:
 
 
 def test_options_by_name_are_those_of_the_object() -> None:
+    """`OptionArgs` has the names and types of `Options`."""
     fields = {field.name: field.type for field in dataclasses.fields(Options)}
     named = {name: hint.__forward_arg__ for name, hint in OptionArgs.__annotations__.items()}
     assert named == fields
@@ -82,6 +84,7 @@ def test_options_by_name_are_those_of_the_object() -> None:
     ],
 )
 def test_the_command_says_so_as_of_any_wrong_option(words: tuple[str, ...], text: str) -> None:
+    """An invalid option of the command line exits with 2, without a traceback."""
     ran = pop3("check", "pop3://ann@127.0.0.1:9", *words)
     assert ran.code == 2
     assert text in ran.err

@@ -130,6 +130,8 @@ def test_peek_does_not_wait() -> None:
 
 
 def test_a_look_under_asyncio_sees_the_same() -> None:
+    """The asyncio driver returns octets that have come already."""
+
     async def looked() -> tuple[bytes, bytes]:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             streams = await asyncio.open_connection(*listener.getsockname())

@@ -15,6 +15,7 @@ from support.broken_server import broken
 
 @pytest.mark.parametrize("name", ["Maildrop", "Message"])
 def test_what_one_face_has_the_other_has_too(name: str) -> None:
+    """The blocking and the asyncio client have the same public names and parameters."""
     awaited, plain = getattr(aio, name), getattr(blocking, name)
     public = [member for member in dir(plain) if not member.startswith("_")]
     assert [member for member in dir(awaited) if not member.startswith("_")] == public
@@ -44,6 +45,8 @@ def test_raw_command_in_asyncio() -> None:
 
 
 def test_a_maildrop_of_asyncio_is_no_plain_iterable() -> None:
+    """A maildrop of asyncio can be iterated only with `async for`."""
+
     async def looked(port: int) -> None:
         async with restante.connect(f"pop3://ann@127.0.0.1:{port}", "pw") as drop:
             with pytest.raises(TypeError, match="not iterable"):

@@ -37,6 +37,7 @@ def test_one_digit_password() -> None:
 
 
 def test_stat_is_read_as_the_server_said_it() -> None:
+    """A number in a reply is read, even if it contains the password."""
     peer = ServerPeer()
     peer.keep_secret("5")
     asked = carry_out(peer, operations.stat())
@@ -104,6 +105,7 @@ def test_no_reply_makes_the_password_show(verb: str, reply: bytes) -> None:
 
 @pytest.mark.parametrize("read", [raw_command("STAT"), raw_command("NOOP")])
 def test_a_status_that_is_for_showing_has_no_secret(read: Any) -> None:
+    """A reply that may be shown contains no secret."""
     peer = ServerPeer()
     peer.keep_secret(LONG)
     asked: Dialogue[Any] = carry_out(peer, read)

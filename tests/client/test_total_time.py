@@ -81,6 +81,8 @@ def test_no_address_after_total_time(
 def test_a_look_up_that_took_all_the_time_leaves_none(
     face: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The time of the look-up counts: if it used all, no server is connected to."""
+
     def slow(*_: object) -> Any:
         time.sleep(0.1)
         return parse_url(url(server.port))
@@ -93,6 +95,8 @@ def test_a_look_up_that_took_all_the_time_leaves_none(
 
 
 def test_a_dialled_connection_ends_when_the_session_does() -> None:
+    """A connection ends at the time limit of its session."""
+
     async def dialled(session: ClientSession) -> float:
         line = await asyncio_driver.dial(session)
         line.close()

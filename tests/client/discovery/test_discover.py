@@ -81,6 +81,7 @@ def test_srv_and_implicit_tls_win() -> None:
 
 
 def test_a_service_that_is_not_offered_is_said_to_be_so() -> None:
+    """A domain that declares in the DNS that it has no POP3 is reported so."""
     world = MadeUp({"_pop3s._tcp.example.com": [SrvRecord(0, 0, 0, "")]})
     found = discover("ann@example.com", world=world)
     assert found.winner is None
@@ -88,6 +89,7 @@ def test_a_service_that_is_not_offered_is_said_to_be_so() -> None:
 
 
 def test_lower_priorities_come_first_and_weights_share() -> None:
+    """SRV records are sorted by priority, and at random by weight."""
     records = [
         SrvRecord(20, 1, 995, "b"),
         SrvRecord(10, 0, 995, "none"),
@@ -110,6 +112,7 @@ def test_autoconfig_sends_only_the_domain() -> None:
 
 
 def test_guesses_come_last_and_take_what_listens() -> None:
+    """Guessed hosts are tried last, and the first that accepts a connection is used."""
     world = MadeUp(exchangers=["mx.example.net"], ports={("mx.example.net", 995)})
     found = discover("ann@example.com", world=world)
     assert found.winner is not None
@@ -130,6 +133,7 @@ def test_guesses_come_last_and_take_what_listens() -> None:
     ],
 )
 def test_a_file_that_is_no_autoconfig_is_said_to_be_so(octets: bytes, why: str) -> None:
+    """A file that is not an autoconfig file is reported with the reason."""
     with pytest.raises(autoconfig.NoAutoconfigError, match=why):
         autoconfig.parse(octets, mail_address.parse_address("ann@example.com"))
 
@@ -142,11 +146,13 @@ def test_domain_in_dns_form() -> None:
 
 @pytest.mark.parametrize("text", ["ann", "@example.com", "ann@", "a n@example.com", "ann@-x.de"])
 def test_what_is_no_address_is_refused_with_words(text: str) -> None:
+    """A text that is not a mail address is an error that says why."""
     with pytest.raises(ValueError, match=r"not a mail address|not a domain|space"):
         mail_address.parse_address(text)
 
 
 def test_a_slow_world_is_given_up_in_time() -> None:
+    """Discovery ends after its time, and reports the source that did not answer."""
     over = threading.Event()
 
     class Slow(MadeUp):
@@ -226,6 +232,7 @@ def https(context: ssl.SSLContext, answer: bytes) -> Iterator[int]:
 
 
 def test_the_real_thing_asks_the_dns_and_https() -> None:
+    """Discovery sends its requests by DNS and by verified HTTPS only."""
     authority = trustme.CA()
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("autoconfig.example.com", "xn--bcher-kva.example").configure_cert(serving)
