@@ -21,6 +21,7 @@ def script(shell: str) -> str:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_a_shell_gets_its_script(shell: str) -> None:
+    """Each shell gets a completion script of its own."""
     assert f"_POP3_COMPLETE={shell}_complete" in script(shell)
 
 
@@ -29,6 +30,7 @@ def test_a_shell_gets_its_script(shell: str) -> None:
     [("pop3 expi", "re "), ("pop3 she", "ll "), ("pop3 shell --insecure-", "plaintext ")],
 )
 def test_bash_completes_by_tab(typed: str, completed: str) -> None:
+    """In bash, Tab completes subcommands and options."""
     program = need("bash")
     environment = {**os.environ, "PATH": f"{POP3.parent}:{os.environ['PATH']}", "TERM": "dumb"}
     bash = pexpect.spawn(

@@ -39,6 +39,7 @@ def delivered(tmp_path: Path, user: str = "ann@example.com") -> list[bytes]:
 
 
 def test_a_program_delivers_by_a_pipe(tmp_path: Path, flags: list[str | Path]) -> None:
+    """A program delivers a message through a pipe to the command."""
     command: list[str | Path] = [POP3, "deliver", "ann@example.com", *flags]
     done = subprocess.run(command, input=LETTER, capture_output=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == (b"", b"")
@@ -46,6 +47,7 @@ def test_a_program_delivers_by_a_pipe(tmp_path: Path, flags: list[str | Path]) -
 
 
 def test_a_message_is_delivered_in_silence(tmp_path: Path, flags: list[str | Path]) -> None:
+    """A delivery that succeeds prints nothing and exits with 0."""
     assert deliver("--sender=bob@example.org", "ann@example.com", *flags) == (0, "")
     top = b"Return-Path: <bob@example.org>\nDelivered-To: ann@example.com\n"
     assert delivered(tmp_path) == [top + LETTER]
@@ -87,12 +89,14 @@ def test_sender_of_a_message(
     [b"", b"\n", b"\r\n.\r\n", b"no end", b"NUL\0\xff", b"x" * 200_000, b"a\n.\nFrom b\n"],
 )
 def test_octets_stay_as_they_are(tmp_path: Path, flags: list[str | Path], message: bytes) -> None:
+    """The octets of a message are stored unchanged after the headers that are added."""
     assert deliver("ann@example.com", *flags, message=message) == (0, "")
     assert delivered(tmp_path) == [b"Return-Path: <>\nDelivered-To: ann@example.com\n" + message]
 
 
 @pytest.mark.parametrize("user", ["nobody", "../bob", "", "ann@example.org", "an\nn"])
 def test_an_unknown_user_is_67(tmp_path: Path, flags: list[str | Path], user: str) -> None:
+    """An unknown user exits with 67, and nothing is written."""
     code, told = deliver(*flags, "--", user)
     assert code == 67
     assert told.startswith("5.1.")
@@ -101,6 +105,7 @@ def test_an_unknown_user_is_67(tmp_path: Path, flags: list[str | Path], user: st
 
 @pytest.mark.parametrize("arguments", [[], ["ann", "bob"], ["--bogus", "ann"], ["ann", "--mail"]])
 def test_a_wrong_command_line_is_64(arguments: list[str]) -> None:
+    """A wrong command line exits with 64."""
     code, told = deliver(*arguments)
     assert code == 64
     assert "Error: " in told
@@ -127,6 +132,7 @@ def test_wrong_setup_keeps_mail_queued(
 def test_a_link_in_the_maildrop_is_75_and_not_followed(
     tmp_path: Path, flags: list[str | Path]
 ) -> None:
+    """A symbolic link in the maildrop is not followed; the delivery exits with 75."""
     (tmp_path / "mail/ann@example.com/tmp").mkdir(parents=True)
     (tmp_path / "outside").mkdir()
     (tmp_path / "mail/ann@example.com/new").symlink_to(tmp_path / "outside")
@@ -139,6 +145,7 @@ def test_a_link_in_the_maildrop_is_75_and_not_followed(
 
 
 def test_a_full_file_system_is_75(tmp_path: Path, flags: list[str | Path]) -> None:
+    """On a full file system the delivery exits with 75 and leaves no file."""
     if os.getuid() != 0:
         pytest.skip("a small file system wants root")
     mail = tmp_path / "mail"
@@ -156,6 +163,7 @@ def test_a_full_file_system_is_75(tmp_path: Path, flags: list[str | Path]) -> No
 
 
 def test_a_message_that_is_too_big_is_65(tmp_path: Path, flags: list[str | Path]) -> None:
+    """A message over the configured size exits with 65 and is not delivered."""
     (tmp_path / "restante.toml").write_text("[delivery]\nmessage_size = 100_000\n")
     given = [*flags, "--config", tmp_path / "restante.toml", "ann@example.com"]
     assert deliver(*given, message=b"x" * 100_000)[0] == 0
@@ -187,6 +195,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize("closed", ["mail", "mail/ann", "users"])
 def test_no_permission_is_75(open_folder: Path, pop3_for_nobody: Path, closed: str) -> None:
+    """Without permission to the mail or the accounts, the delivery exits with 75."""
     uid, gid = NOBODY
     (open_folder / closed).chmod(0o600 if closed == "users" else 0o700)
     command: list[str | Path] = [pop3_for_nobody, "deliver", "ann"]

@@ -48,6 +48,7 @@ def expire(config: Path, *flags: str) -> str:
 
 
 def test_what_would_go_can_be_listed_before_it_goes(config: Path) -> None:
+    """`--dry-run` lists the messages that `pop3 expire` then removes."""
     mail = config.parent / "mail"
     anns = put(mail, "ann", "1.old", 2 * WEEK)
     bobs = put(mail, "bob", "1.old", 2 * WEEK)  # he has 30 days
@@ -76,6 +77,7 @@ def test_unreadable_maildrop_fails_expire(config: Path, flags: tuple[str, ...]) 
 
 
 def test_a_maildrop_in_use_is_left_without_complaint(config: Path) -> None:
+    """A maildrop in use is skipped, and the exit code stays 0."""
     mail = config.parent / "mail"
     file = put(mail, "ann", "1.old", 2 * WEEK)
     with open(mail / "ann" / "restante.lock", "w") as lock:

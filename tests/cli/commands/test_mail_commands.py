@@ -37,6 +37,7 @@ def url(port: int, scheme: str = "pop3") -> str:
 
 
 def test_check_says_ok_and_each_step(live: Live) -> None:
+    """A check that succeeds prints a line for each step, and OK."""
     ran = pop3("check", url(live.port))
     assert ran.code == 0
     phases = [line.split()[0] for line in ran.out.splitlines()]
@@ -47,6 +48,7 @@ def test_check_says_ok_and_each_step(live: Live) -> None:
 
 
 def test_check_fails_with_a_cause_a_fix_and_an_exit_code(live: Live) -> None:
+    """A failed check prints its verdict, names `pop3 explain`, and has the verdict's exit code."""
     ran = pop3("check", url(live.port), password="wrong password")
     assert ran.code == 7
     lines = ran.out.splitlines()
@@ -58,6 +60,7 @@ def test_check_fails_with_a_cause_a_fix_and_an_exit_code(live: Live) -> None:
 
 
 def test_check_as_json_has_a_schema_and_no_secret(live: Live) -> None:
+    """The JSON report names its schema and contains no password."""
     ran = pop3("check", url(live.port), "--json", "--deep")
     report = json.loads(ran.out)
     assert report["schema"] == "restante.check/1"
@@ -68,6 +71,7 @@ def test_check_as_json_has_a_schema_and_no_secret(live: Live) -> None:
 
 
 def test_check_from_the_library_says_the_same(live: Live) -> None:
+    """`restante.check` returns the same verdict as the command."""
     import restante
 
     report = restante.check(url(live.port), "hunter22")
@@ -76,6 +80,7 @@ def test_check_from_the_library_says_the_same(live: Live) -> None:
 
 
 def test_check_verifies_by_the_file_it_is_given(tmp_path: Path) -> None:
+    """`--cacert` and `--servername` decide which certificate a check accepts."""
     with broken(implicit=GOOD.serving()) as running:
         where = f"pop3s://ann@127.0.0.1:{running.port}"
         assert pop3("check", where, "-s").code == 5
@@ -118,6 +123,7 @@ def test_explain_suggests_ids() -> None:
 
 
 def test_stat_ls_and_uidl_say_what_is_there(live: Live) -> None:
+    """`stat`, `ls` and `uidl` show the messages of the maildrop."""
     assert re.fullmatch(r"2 messages, \d+ B \(\d+ octets\)\n", pop3("stat", url(live.port)).out)
     listed = pop3("ls", url(live.port)).out.splitlines()
     assert re.search(r"1 +\d+ B  1 Jun \S+ +Ann +Two parts", listed[1])
@@ -152,6 +158,7 @@ def test_show_saves_under_safe_names(live: Live, tmp_path: Path) -> None:
 
 
 def test_a_message_cut_off_is_saved_in_no_part(tmp_path: Path) -> None:
+    """A message that is cut off is an error, and no part of it is saved."""
     with broken({"RETR": b"+OK\r\n" + HELLO[:20] + CLOSE}) as running:
         ran = pop3("show", url(running.port), 1, "--save", tmp_path)
     assert ran.code == 11
@@ -160,6 +167,7 @@ def test_a_message_cut_off_is_saved_in_no_part(tmp_path: Path) -> None:
 
 
 def test_top_and_raw_are_the_commands_of_the_article(live: Live) -> None:
+    """`top` and `raw` print the server's reply, and delete nothing."""
     assert "The text." not in pop3("top", url(live.port), 1).out
     assert pop3("top", url(live.port), 2, 1).out.endswith("Hello, Bob.\r\n")
     ran = pop3("raw", url(live.port), "LIST")
@@ -172,6 +180,7 @@ def test_top_and_raw_are_the_commands_of_the_article(live: Live) -> None:
 
 
 def test_rm_shows_asks_and_reports_what_quit_answered(live: Live) -> None:
+    """`rm` deletes only after a confirmation, and reports the server's reply to QUIT."""
     asked = pop3("rm", url(live.port), 2)
     assert asked.code == 2
     assert "nothing was deleted" in asked.err
@@ -184,6 +193,7 @@ def test_rm_shows_asks_and_reports_what_quit_answered(live: Live) -> None:
 
 
 def test_rm_says_when_a_delete_was_not_confirmed() -> None:
+    """`rm` exits with 13 if the server did not confirm the removal."""
     with broken({"QUIT": b"-ERR disk\r\n"}) as running:
         ran = pop3("rm", url(running.port), 1, "--yes")
     assert ran.code == 13
@@ -215,6 +225,7 @@ def test_output_is_escaped() -> None:
 
 
 def test_monitor_prints_one_line_with_performance_data(live: Live) -> None:
+    """`monitor` prints one line with performance data, and its thresholds set the exit code."""
     ran = pop3("monitor", url(live.port), "-w", "login=60", "-c", "count=100")
     assert ran.code == 0
     line = ran.out.rstrip("\n")
@@ -257,6 +268,7 @@ def test_unmeasured_threshold_is_unknown(limit: str) -> None:
 
 
 def test_a_locked_mailbox_is_a_warning_to_a_monitor() -> None:
+    """A locked maildrop is a warning to a monitor, not a failure."""
     with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
         assert pop3("monitor", url(running.port)).code == 1
 
@@ -285,6 +297,7 @@ def test_password_sources(live: Live, tmp_path: Path) -> None:
 
 
 def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Path) -> None:
+    """A name from the accounts file stands for an account and its password command."""
     folder = tmp_path / "restante"
     folder.mkdir()
     (folder / "accounts.toml").write_text(
@@ -322,12 +335,14 @@ def test_an_account_has_a_name_in_the_file_of_accounts(live: Live, tmp_path: Pat
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_sent(words: list[str], said: str) -> None:
+    """Invalid arguments are an error with exit code 2."""
     ran = pop3(*words)
     assert ran.code == 2
     assert said in ran.err
 
 
 def test_an_empty_password_is_not_sent() -> None:
+    """An empty password is an error and is never sent."""
     with broken() as running:
         ran = pop3("check", url(running.port), password="")
     assert ran.code == 2
@@ -336,6 +351,7 @@ def test_an_empty_password_is_not_sent() -> None:
 
 
 def test_the_checks_of_verify_are_listed_without_a_host() -> None:
+    """`verify --list` prints the checks without a server."""
     ran = pop3("verify", "--list")
     assert ran.code == 0
     assert "RFC 1939 section 3" in ran.out
@@ -353,6 +369,7 @@ def test_the_checks_of_verify_are_listed_without_a_host() -> None:
 )
 @pytest.mark.parametrize("command", ["check", "monitor", "verify", "ls"])
 def test_a_password_in_an_account_is_not_shown(command: str, account: str) -> None:
+    """An error about an account hides the password in it."""
     ran = pop3(command, account)
     assert ran.code in (2, 3)
     assert ":***@" in ran.out + ran.err
@@ -370,5 +387,6 @@ def test_password_requires_tls() -> None:
 
 
 def test_colours_are_for_terminals_or_when_asked_for(live: Live) -> None:
+    """Output is coloured only in a terminal or with `--color always`."""
     assert "\x1b[" not in pop3("check", url(live.port)).out
     assert "\x1b[32m" in pop3("check", url(live.port), "--color", "always").out

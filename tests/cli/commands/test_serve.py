@@ -30,6 +30,7 @@ def test_missing_setting_names_its_flag() -> None:
 
 
 def test_a_mail_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    """A missing mail folder is an error, and the server does not create it."""
     (tmp_path / "users").touch()
     result = serve("--mail", tmp_path / "mail", "--users", tmp_path / "users")
     assert result.returncode == 2
@@ -38,12 +39,14 @@ def test_a_mail_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 def test_a_file_of_accounts_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+    """A missing accounts file is an error."""
     result = serve("--mail", tmp_path, "--users", tmp_path / "users")
     assert result.returncode == 2
     assert "No such file" in result.stderr
 
 
 def test_a_port_in_use_is_told_of(tmp_path: Path) -> None:
+    """A port in use is an error that names the address."""
     (tmp_path / "users").touch()
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
@@ -54,6 +57,7 @@ def test_a_port_in_use_is_told_of(tmp_path: Path) -> None:
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    """All mistakes of a configuration file are reported at once, each with its key."""
     file = tmp_path / "restante.toml"
     file.write_text("[server]\nlisten = 5\n[mial]\n[timeouts]\nidle = 1\n")
     result = serve("--config", file)
@@ -63,6 +67,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_told_of(tmp_path: Path) -> None:
+    """An invalid address to listen at is an error that shows the right form."""
     (tmp_path / "users").touch()
     result = serve("--listen", "here", "--mail", tmp_path, "--users", tmp_path / "users")
     assert result.returncode == 2
@@ -70,12 +75,14 @@ def test_an_address_that_is_none_is_told_of(tmp_path: Path) -> None:
 
 
 def test_a_certificate_wants_its_key(tmp_path: Path) -> None:
+    """`--certificate` and `--key` require each other."""
     result = serve("--certificate", tmp_path / "certificate.pem")
     assert result.returncode == 2
     assert "--certificate and --key require each other" in result.stderr
 
 
 def test_tls_wants_a_certificate(tmp_path: Path) -> None:
+    """A TLS listener requires a certificate that can be read."""
     (tmp_path / "users").touch()
     known: list[str | Path] = ["--mail", tmp_path, "--users", tmp_path / "users"]
     result = serve("--tls-listen", "127.0.0.1:0", *known)
@@ -94,6 +101,7 @@ def test_tls_wants_a_certificate(tmp_path: Path) -> None:
 
 
 def test_the_delay_between_logins_can_be_given_as_a_flag(tmp_path: Path) -> None:
+    """`--login-delay` sets the delay between logins, and CAPA announces it."""
     with serving(tmp_path, "--login-delay", "60") as served:
         served.add("ann", "secret")
         with served.connect() as client:
@@ -114,6 +122,7 @@ def test_no_tls_says_where_to_log_in(tmp_path: Path) -> None:
 
 
 def test_a_demo_with_mboxes_is_refused(tmp_path: Path) -> None:
+    """The demo has Maildirs only: `--demo` with mbox is an error."""
     result = serve("--demo", tmp_path / "demo", "--format", "mbox")
     assert result.returncode == 2
     assert "--demo serves Maildirs" in result.stderr

@@ -55,6 +55,7 @@ def retrieve(client: Client, number: int) -> bytes:
 
 
 def test_what_comes_in_goes_out_octet_for_octet(tmp_path: Path) -> None:
+    """A message from LMTP is retrieved by POP3 octet for octet."""
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served:
         served.add("ann@example.com", "secret")
         with lmtp(tmp_path) as peer:
@@ -78,6 +79,7 @@ def test_what_comes_in_goes_out_octet_for_octet(tmp_path: Path) -> None:
 
 
 def test_a_port_of_this_machine_will_do(tmp_path: Path) -> None:
+    """LMTP listens on a port of this machine as well as on a Unix socket."""
     port = free_port()
     with serving(tmp_path, "--lmtp", f"127.0.0.1:{port}") as served:
         served.add("ann", "secret")
@@ -87,6 +89,7 @@ def test_a_port_of_this_machine_will_do(tmp_path: Path) -> None:
 
 
 def test_an_account_that_was_added_just_now_gets_mail(tmp_path: Path) -> None:
+    """A new account is a recipient at once."""
     with serving(tmp_path, "--lmtp", tmp_path / "lmtp") as served, lmtp(tmp_path) as peer:
         peer.begin()
         assert peer.say(b"RCPT TO:<ann>").startswith(b"451 4.3.0 ")
@@ -187,12 +190,14 @@ def demo(tmp_path: Path) -> Iterator[tuple[Served, int]]:
 
 
 def test_the_demo_ends_when_its_terminal_is_closed(demo: tuple[Served, int]) -> None:
+    """SIGHUP ends the demo with exit code 0."""
     served, _ = demo
     served.process.send_signal(signal.SIGHUP)
     assert served.process.wait(PATIENCE) == 0
 
 
 def test_a_developer_sends_to_the_demo_and_reads(demo: tuple[Served, int]) -> None:
+    """A message sent to the demo by SMTP can be read by POP3."""
     served, port = demo
     with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
         message = b"Subject: a\r\n\r\n.hello\r\n"
@@ -208,6 +213,7 @@ def test_a_developer_sends_to_the_demo_and_reads(demo: tuple[Served, int]) -> No
 
 
 def test_curl_sends_to_the_demo(demo: tuple[Served, int], tmp_path: Path) -> None:
+    """curl delivers a message to the demo."""
     curl = need("curl")
     served, port = demo
     (tmp_path / "letter").write_bytes(b"Subject: a\r\n\r\nhello\r\n")
@@ -219,6 +225,7 @@ def test_curl_sends_to_the_demo(demo: tuple[Served, int], tmp_path: Path) -> Non
 
 
 def test_the_demo_says_how_to_add_who_is_missing(demo: tuple[Served, int]) -> None:
+    """The demo rejects an unknown recipient and names the command that adds it."""
     served, port = demo
     with smtplib.SMTP("127.0.0.1", port, timeout=PATIENCE) as client:
         client.ehlo()
@@ -229,6 +236,7 @@ def test_the_demo_says_how_to_add_who_is_missing(demo: tuple[Served, int]) -> No
 
 
 def test_a_port_that_is_taken_is_told_with_a_way_out(tmp_path: Path) -> None:
+    """A taken SMTP port is an error that names the option for another one."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         command: list[str | Path] = [POP3, "serve", "--demo", tmp_path / "demo"]
@@ -240,6 +248,7 @@ def test_a_port_that_is_taken_is_told_with_a_way_out(tmp_path: Path) -> None:
 
 
 def test_pam_cannot_be_asked_who_gets_mail(tmp_path: Path) -> None:
+    """PAM cannot list recipients, so this configuration is an error."""
     config = tmp_path / "restante.toml"
     config.write_text(
         '[mail]\nfolder = "."\n[accounts]\npam = "x"\n'

@@ -56,6 +56,7 @@ def test_password_prompted_twice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", "a:b", "a\nb", ".."])
 def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) -> None:
+    """An invalid account name is an error, and no file is created."""
     file = tmp_path / "users"
     result = add(file, name, b"secret")
     assert result.exit_code == 2
@@ -77,6 +78,7 @@ def test_a_bad_name_is_refused_and_no_file_is_made(tmp_path: Path, name: str) ->
     ],
 )
 def test_a_password_that_could_never_log_in_is_refused(tmp_path: Path, password: bytes) -> None:
+    """A password that no client could send is an error, and no file is created."""
     result = add(tmp_path / "users", "ann", password)
     assert result.exit_code == 1
     assert "password" in result.output
@@ -95,6 +97,7 @@ def test_existing_name_rejected(tmp_path: Path) -> None:
 
 
 def test_passwd_changes_the_password_and_nothing_else(tmp_path: Path) -> None:
+    """`passwd` changes one password and no other account."""
     file = tmp_path / "users"
     add(file, "ann", b"secret")
     add(file, "bob", b"secret")
@@ -136,6 +139,7 @@ def test_list_reports_bad_lines(tmp_path: Path) -> None:
 
 
 def test_remove_takes_one_account_away(tmp_path: Path) -> None:
+    """`remove` removes one account and keeps the others."""
     file = tmp_path / "users"
     add(file, "ann", b"secret")
     add(file, "bob", b"secret")
@@ -146,6 +150,7 @@ def test_remove_takes_one_account_away(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["passwd", "remove"])
 def test_who_is_not_there_is_told_of(tmp_path: Path, command: str) -> None:
+    """A command for an unknown account is an error that names `pop3 user add`."""
     file = tmp_path / "users"
     add(file, "ann", b"secret")
     result = pop3("user", command, "nobody", "--users", str(file), stdin=b"x\nx\n")
@@ -155,6 +160,7 @@ def test_who_is_not_there_is_told_of(tmp_path: Path, command: str) -> None:
 
 @pytest.mark.parametrize("command", [["passwd", "ann"], ["remove", "ann"], ["list"]])
 def test_a_missing_file_is_told_of_and_not_made(tmp_path: Path, command: list[str]) -> None:
+    """A missing accounts file is an error, and is not created."""
     file = tmp_path / "users"
     result = pop3("user", *command, "--users", str(file))
     assert result.exit_code == 1

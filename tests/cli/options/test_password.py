@@ -34,6 +34,7 @@ def at_prompt(key: str, *words: str) -> tuple[int, str]:
 @pytest.mark.parametrize("key", [CTRL_C, CTRL_D], ids=["Ctrl-C", "Ctrl-D"])
 @pytest.mark.parametrize("words", [["check"], ["ls"], ["rm"], ["verify"]], ids=lambda w: w[0])
 def test_who_breaks_off_at_the_prompt_gets_130(words: list[str], key: str) -> None:
+    """Ctrl-C or Ctrl-D at the password prompt exits with 130, without a traceback."""
     with broken() as running:
         where = f"pop3://ann@127.0.0.1:{running.port}"
         code, said = at_prompt(key, *words, where, *(["1"] if words == ["rm"] else []))

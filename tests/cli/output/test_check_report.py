@@ -47,6 +47,7 @@ def test_endless_greeting_is_cut() -> None:
 
 
 def test_an_error_of_another_command_is_wrapped_too() -> None:
+    """Errors of other commands fit the terminal too."""
     lines = looked_at("ls", f"pop3://ann@127.0.0.1:{free_port()}")
     assert lines[0].startswith("FAIL tcp-refused")
     assert max(map(len, lines)) <= 80
@@ -55,6 +56,7 @@ def test_an_error_of_another_command_is_wrapped_too() -> None:
 def test_the_shell_breaks_no_word(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The shell wraps long lines between words."""
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     ShellScreen(interactive=True).show_error("  < -ERR " + "word " * 40)
@@ -66,6 +68,7 @@ def test_the_shell_breaks_no_word(
 
 @pytest.mark.parametrize("silent", [True, False])
 def test_a_failure_shows_what_the_server_said(silent: bool) -> None:
+    """A failed check shows the server's own words."""
     with broken({"PASS": b"-ERR [AUTH] Come to room 7\r\n"}) as running:
         flags = ["-s"] if silent else []
         lines = looked_at("check", f"pop3://ann@127.0.0.1:{running.port}", *flags)
@@ -73,6 +76,7 @@ def test_a_failure_shows_what_the_server_said(silent: bool) -> None:
 
 
 def test_a_command_to_copy_stays_in_one_line(tmp_path: Path) -> None:
+    """A suggested command stays on one line, so it can be copied."""
     from support.authority import ROOT, make, root_file
 
     root = root_file(tmp_path)
@@ -84,6 +88,7 @@ def test_a_command_to_copy_stays_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_word_is_broken_only_where_it_is_endless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a word that is longer than many lines is broken."""
     monkeypatch.setenv("COLUMNS", "40")
     address = "https://support.example.com/a/long/path"
     assert wrap_hanging("  why   ", f"see {address} there", wrap=True) == [
@@ -96,6 +101,7 @@ def test_a_word_is_broken_only_where_it_is_endless(monkeypatch: pytest.MonkeyPat
 
 
 def test_no_verdict_speaks_of_what_may_not_be_there() -> None:
+    """The advice for a refused connection mentions nothing that may be missing."""
     assert "if one is named" not in EXPLANATIONS["tcp-refused"].you
 
 

@@ -28,6 +28,7 @@ def test_shell_reconnects(sit_at: SitAt) -> None:
 
 
 def test_who_does_not_connect_again_can_still_leave(sit_at: SitAt) -> None:
+    """After a lost connection, the user can decline to reconnect and quit."""
     with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
         terminal = sit_at(url)
         terminal.type("NOOP")
@@ -62,6 +63,8 @@ def test_ctrl_c_stops_transfer(sit_at: SitAt) -> None:
 
 
 def test_a_refused_quit_is_told_with_what_is_still_there(sit_at: SitAt) -> None:
+    """After a rejected QUIT, the shell connects again and lists which messages remain."""
+
     def refusing(line: str) -> bytes | None:
         return b"-ERR [SYS/TEMP] disk \x1b[1mfull\r\n" if line == "QUIT" else answer(line)
 
@@ -83,6 +86,7 @@ def test_a_refused_quit_is_told_with_what_is_still_there(sit_at: SitAt) -> None:
 
 
 def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
+    """A QUIT without a reply is not a confirmation; the exit code is 13."""
     with scripted(lambda line: None if line == "QUIT" else answer(line)) as url:
         terminal = sit_at(url)
         terminal.type("rm 1")
@@ -96,6 +100,7 @@ def test_a_quit_without_an_answer_is_not_taken_for_done(sit_at: SitAt) -> None:
 
 
 def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
+    """A script ends when its connection does, and deletes nothing."""
     with scripted(lambda line: None if line == "NOOP" else answer(line)) as url:
         played = play(url, tmp_path, "rm 1", "NOOP", "commit")
     assert played.returncode == 1
@@ -104,6 +109,8 @@ def test_a_script_ends_where_its_connection_does(tmp_path: Path) -> None:
 
 
 def test_text_of_a_server_never_reaches_the_terminal_raw(sit_at: SitAt) -> None:
+    """Control characters from a server are escaped in the terminal."""
+
     def rude(line: str) -> bytes | None:
         return b"+OK \x1b]0;owned\x07\r\n" if line == "NOOP" else answer(line)
 
@@ -116,6 +123,8 @@ def test_text_of_a_server_never_reaches_the_terminal_raw(sit_at: SitAt) -> None:
 
 
 def test_a_wrong_size_is_told(sit_at: SitAt) -> None:
+    """A message whose size differs from LIST is reported."""
+
     def wrong(line: str) -> bytes | None:
         return b"+OK\r\nshort\r\n.\r\n" if line.startswith("RETR") else answer(line)
 
@@ -127,6 +136,8 @@ def test_a_wrong_size_is_told(sit_at: SitAt) -> None:
 
 
 def test_a_broken_save_leaves_no_file(tmp_path: Path) -> None:
+    """A message that breaks off is not saved."""
+
     def half(line: str) -> bytes | None:
         return b"+OK\r\nhalf\r\n" + THEN_HANG_UP if line.startswith("RETR") else answer(line)
 

@@ -26,6 +26,7 @@ def listed(count: int) -> str:
 
 
 def test_an_empty_maildrop_is_said_to_be_so(tmp_path: Path) -> None:
+    """An empty maildrop is named so, and a message number in it is an error."""
     with scripted(saying(LIST=listed(0), UIDL=listed(0))) as url:
         played = play(url, tmp_path, "ls", "show 1", "ls all")
     assert played.stdout == "The mailbox is empty.\n" * 2
@@ -47,6 +48,7 @@ def test_large_maildrop_lists_last(tmp_path: Path) -> None:
 
 
 def test_many_marks_are_told_by_the_first(tmp_path: Path, sit_at: SitAt) -> None:
+    """Of many marked messages the first are listed, and the rest is counted."""
     with scripted(saying(LIST=listed(9), UIDL=listed(9))) as url:
         terminal = sit_at(url)
         terminal.type("rm 2-9")
@@ -91,6 +93,7 @@ def test_rejected_dele_keeps_marks(tmp_path: Path) -> None:
 
 
 def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: SitAt) -> None:
+    """A long transfer shows its progress, and Ctrl-C stops it without a file."""
     line = "x" * 98 + "\n"
     replies = {"LIST": "+OK\n1 2000000\n.\n", "RETR": "+OK\n" + line * 10_000}
     with scripted(saying(**replies)) as url:
@@ -104,6 +107,7 @@ def test_of_a_long_message_one_sees_how_much_has_come(tmp_path: Path, sit_at: Si
 
 
 def test_a_history_that_cannot_be_kept_stops_nobody(tmp_path: Path, sit_at: SitAt) -> None:
+    """If the history cannot be saved, the shell keeps it for its session."""
     (tmp_path / "state").touch()
     with scripted(answer) as url:
         terminal = sit_at(url)

@@ -19,6 +19,7 @@ def left(maildir: Path) -> int:
 
 
 def test_a_script_prints_only_what_its_commands_say(account: str, tmp_path: Path) -> None:
+    """A script prints only the output of its commands."""
     played = play(account, tmp_path, "# a comment", "", "STAT", "LIST 1")
     assert played.stdout == f"  > STAT\n  < +OK 3 {115 + 441 + 72}\n  > LIST 1\n  < +OK 1 115\n"
     assert (played.stderr, played.returncode) == ("", 0)
@@ -28,6 +29,7 @@ def test_a_script_prints_only_what_its_commands_say(account: str, tmp_path: Path
 def test_a_script_deletes_nothing_without_commit(
     account: str, maildir: Path, tmp_path: Path, end: tuple[str, ...]
 ) -> None:
+    """A script without `commit` deletes nothing and exits with 1."""
     played = play(account, tmp_path, "rm 1", "DELE 2", *end)
     assert left(maildir) == 3
     assert played.stderr == (
@@ -37,6 +39,7 @@ def test_a_script_deletes_nothing_without_commit(
 
 
 def test_a_script_deletes_by_commit(account: str, maildir: Path, tmp_path: Path) -> None:
+    """`commit` deletes the marked messages, and the script goes on."""
     played = play(account, tmp_path, "rm 1-2", "commit", "STAT")
     assert "2 messages deleted.\nReconnecting.\n  > STAT\n  < +OK 1 " in played.stdout
     assert played.returncode == 0
@@ -52,12 +55,14 @@ def test_failed_command_exits_with_1(account: str, tmp_path: Path, line: str) ->
 
 
 def test_a_script_needs_its_password_from_outside(account: str, tmp_path: Path) -> None:
+    """A script without a password is an error that names the variable for it."""
     played = play(account, tmp_path, password=None)
     assert played.returncode == 2
     assert "POP3_PASSWORD" in played.stderr
 
 
 def test_a_wrong_password_is_told_once(account: str, tmp_path: Path) -> None:
+    """A wrong password ends a script with the verdict and its exit code."""
     played = play(account, tmp_path, password="sesame")
     assert played.returncode == 7
     assert played.stderr.startswith("FAIL auth-failed  ")
@@ -77,12 +82,14 @@ def test_untrusted_certificate_needs_flag(tmp_path: Path) -> None:
 
 
 def test_an_account_that_is_none_is_refused(tmp_path: Path) -> None:
+    """An invalid account is an error that shows the right form."""
     played = play("http://x", tmp_path)
     assert played.returncode == 2
     assert "pop3s://user@host" in played.stderr
 
 
 def test_nobody_to_read_what_is_printed_ends_a_script(account: str, maildir: Path) -> None:
+    """If its output is closed, a script ends and deletes nothing."""
     variables = environment(maildir)
     command: list[str | Path] = [POP3, "shell", account]
     with subprocess.Popen(
@@ -118,6 +125,7 @@ def test_account_requires_a_name(account: str, tmp_path: Path) -> None:
 
 
 def test_an_account_alone_is_a_session_by_hand(tmp_path: Path) -> None:
+    """`pop3 ACCOUNT` opens the shell."""
     from support.broken_server import broken
     from support.command import pop3
 

@@ -26,6 +26,7 @@ def test_first_line_names_maildrop(demo: tuple[str, str], sit_at: SitAt, tmp_pat
 
 
 def test_the_screen_of_the_design_is_what_one_sees(terminal: Terminal, maildir: Path) -> None:
+    """A session from `ls` to the confirmed `quit` shows what the design shows."""
     assert "no TLS" in terminal.banner
     terminal.type("ls")
     terminal.expect("  #   size  date          from")
@@ -51,6 +52,7 @@ def test_the_screen_of_the_design_is_what_one_sees(terminal: Terminal, maildir: 
 
 @pytest.mark.parametrize("word", ["quit", "QUIT", "exit", "QUIT now"])
 def test_who_does_not_say_yes_deletes_nothing(terminal: Terminal, maildir: Path, word: str) -> None:
+    """Without a yes, quitting deletes nothing."""
     terminal.type("DELE 1")
     terminal.expect("  > DELE 1\r\n  < +OK")
     terminal.expect("pop3 -1>")
@@ -63,6 +65,7 @@ def test_who_does_not_say_yes_deletes_nothing(terminal: Terminal, maildir: Path,
 
 
 def test_quit_in_capitals_is_shown_as_it_goes(terminal: Terminal, maildir: Path) -> None:
+    """QUIT in capitals asks for confirmation too, and then shows the server's reply."""
     terminal.type("dele 2")
     terminal.expect("pop3 -1>")
     terminal.type("QUIT")
@@ -75,6 +78,7 @@ def test_quit_in_capitals_is_shown_as_it_goes(terminal: Terminal, maildir: Path)
 
 
 def test_marks_are_taken_away_by_undo_and_by_rset(terminal: Terminal, maildir: Path) -> None:
+    """`undo`, `rset` and RSET remove all marks."""
     for word in ("undo", "rset", "RSET"):
         terminal.type("rm 1-2")
         terminal.expect('marked: 1 "Hello", 2 "Rechnung für Mai"')
@@ -88,6 +92,7 @@ def test_marks_are_taken_away_by_undo_and_by_rset(terminal: Terminal, maildir: P
 
 
 def test_commit_deletes_and_the_session_goes_on(terminal: Terminal, maildir: Path) -> None:
+    """`commit` deletes the marked messages, and the next command connects again."""
     terminal.type("rm 1 3")
     terminal.expect("pop3 -2>")
     terminal.type("commit")
@@ -103,6 +108,7 @@ def test_commit_deletes_and_the_session_goes_on(terminal: Terminal, maildir: Pat
 
 
 def test_ctrl_d_asks_as_quit_does(terminal: Terminal, maildir: Path) -> None:
+    """Ctrl-D asks for confirmation as `quit` does."""
     terminal.type("rm 1")
     terminal.expect("pop3 -1>")
     terminal.press(CTRL_D)
@@ -114,6 +120,7 @@ def test_ctrl_d_asks_as_quit_does(terminal: Terminal, maildir: Path) -> None:
 
 
 def test_ctrl_c_clears_the_line_and_keeps_the_marks(terminal: Terminal) -> None:
+    """Ctrl-C clears the line or cancels a question, and keeps the marks."""
     terminal.type("rm 1")
     terminal.expect("pop3 -1>")
     terminal.press("nonsense")
@@ -130,6 +137,7 @@ def test_ctrl_c_clears_the_line_and_keeps_the_marks(terminal: Terminal) -> None:
 
 
 def test_the_articles_commands_work_as_typed(terminal: Terminal) -> None:
+    """POP3 commands can be typed as in the article, in any case of letters."""
     for typed, said in (
         ("stat", "  > stat\r\n  < +OK 3 "),
         ("LIST 2", "  < +OK 2 441\r\n"),
@@ -148,6 +156,7 @@ def test_the_articles_commands_work_as_typed(terminal: Terminal) -> None:
 
 
 def test_a_message_is_shown_decoded_or_raw(terminal: Terminal) -> None:
+    """`show` prints a message decoded, and `raw` prints it as stored."""
     terminal.type("show 2")
     terminal.expect("Subject: Rechnung für Mai\r\n\r\nGrüße\r\n")
     terminal.expect("[part 2: application/pdf, mai.pdf, 4 B]\r\n")
@@ -156,6 +165,7 @@ def test_a_message_is_shown_decoded_or_raw(terminal: Terminal) -> None:
 
 
 def test_a_message_is_saved_and_no_file_overwritten(terminal: Terminal, tmp_path: Path) -> None:
+    """`save` writes a message to a file and overwrites no file."""
     terminal.type("save 1")
     terminal.expect('saved: 1 "Hello" as message-1.eml, 115 B')
     assert (tmp_path / "message-1.eml").read_bytes().endswith(b"\r\n\r\nHow are you?\r\n")
@@ -184,6 +194,7 @@ def test_error_keeps_session(terminal: Terminal) -> None:
 
 
 def test_nothing_from_a_message_reaches_the_terminal_raw(terminal: Terminal) -> None:
+    """Control characters in a message are escaped in every command and in completion."""
     for typed, said in (
         ("ls", r"\x1b]0;owned\x07 \u202etxt"),
         ("show 3", r"\x1b[2Jbody"),
@@ -225,6 +236,7 @@ def test_tab_completes(terminal: Terminal) -> None:
 
 
 def test_tab_completes_the_file_to_save_into(terminal: Terminal, tmp_path: Path) -> None:
+    """Tab completes the file name of `save`."""
     (tmp_path / "letters").mkdir()
     terminal.press("save 1 let")
     terminal.see("let")
@@ -235,6 +247,7 @@ def test_tab_completes_the_file_to_save_into(terminal: Terminal, tmp_path: Path)
 
 
 def test_the_history_is_private_and_holds_no_secret(terminal: Terminal, tmp_path: Path) -> None:
+    """The history file is private, and secrets in it are hidden."""
     for line in ("PASS sesame", "APOP ann 0123456789", "pass\tsesame", f"rm {PASSWORD}", "NOOP"):
         terminal.type(line.replace("\t", "  "))
         terminal.expect("pop3>")
@@ -250,6 +263,7 @@ def test_the_history_is_private_and_holds_no_secret(terminal: Terminal, tmp_path
 
 
 def test_the_password_is_asked_for_and_not_shown(account: str, tmp_path: Path) -> None:
+    """Without a password the shell prompts for it and does not show it."""
     terminal = Terminal(account, tmp_path, password=None)
     terminal.expect("Password of ")
     terminal.type(PASSWORD)

@@ -35,6 +35,7 @@ from restante.protocol.errors import ConnectionLostError
     ],
 )
 def test_sizes_are_short(octets: int, short: str, long: str) -> None:
+    """Sizes are shown with three digits and a unit."""
     assert (units.short_size(octets), wording.octets(octets)) == (short, long)
 
 
@@ -47,11 +48,13 @@ def test_date_forms() -> None:
 
 
 def test_a_wide_text_is_cut_by_the_columns_it_takes() -> None:
+    """Text is cut and padded by its columns, not by its characters."""
     assert units.cut("漢字漢字漢字", 9) == "漢字漢..."
     assert units.pad("漢字", 6) == "漢字  "
 
 
 def test_numbers_may_be_named_by_ranges() -> None:
+    """Message numbers may be ranges, and invalid ones are errors."""
     assert units.numbers_of(["5", "1-3", "2"]) == [5, 1, 2, 3]
     for wrong in ("x", "1-", "-1", "3-1", "1-999999999", "٣", "1" * 5000):
         with pytest.raises(ValueError, match=r"not a message number|not a valid range"):
@@ -72,6 +75,7 @@ def test_numbers_may_be_named_by_ranges() -> None:
     ],
 )
 def test_a_secret_is_hidden_wherever_it_stands(line: str, kept: str) -> None:
+    """Secrets in typed POP3 commands are hidden, in every line of a pasted text."""
     assert without_secrets(line) == kept
 
 
@@ -84,10 +88,12 @@ def test_a_secret_is_hidden_wherever_it_stands(line: str, kept: str) -> None:
     ],
 )
 def test_who_is_idle_for_long_is_warned(seconds: float, text: str) -> None:
+    """After a long idle time the prompt warns that the server may disconnect."""
     assert idle_text(seconds) == text
 
 
 def test_the_idle_time_counts_from_the_last_reply() -> None:
+    """The idle time counts from the last reply."""
     now = [100.0]
     with scripted(answer) as url:
         screen = ShellScreen(interactive=False)
@@ -133,11 +139,13 @@ def test_completion_error_shown_later() -> None:
     ],
 )
 def test_a_broken_message_is_shown_all_the_same(octets: bytes) -> None:
+    """A malformed message can be shown and has printable lines."""
     head_of(octets, whole=True)
     assert all(line.isprintable() for line in letter.lines_of(octets))
 
 
 def test_of_html_the_text_is_shown() -> None:
+    """Of HTML, only the text is shown."""
     html = "<html><head><title>t</title></head><style>x</style><p>One &amp;\n two<br>three</p>"
     assert letter.without_tags(html) == "One & two\nthree"
 
