@@ -41,6 +41,7 @@ def stored(door: Door) -> list[tuple[str, bytes]]:
 
 
 def test_a_client_of_the_standard_library_delivers(door: Door) -> None:
+    """Python's `smtplib.LMTP` delivers a message."""
     with smtplib.LMTP(str(door.file)) as client:
         assert client.sendmail("bob@example.org", ["ann@example.com"], LETTER) == {}
     assert stored(door) == [("ann@example.com", STORED)]
@@ -215,6 +216,7 @@ def all_read(peers: list[Peer]) -> bool:
 
 
 def test_a_line_may_be_as_long_as_a_message(door: Door) -> None:
+    """A line of a megabyte is delivered unchanged."""
     with door.connect() as peer:
         peer.begin(ANN)
         peer.say(b"DATA")
@@ -224,6 +226,8 @@ def test_a_line_may_be_as_long_as_a_message(door: Door) -> None:
 
 
 def test_ten_deliver_at_once(door: Door) -> None:
+    """Ten clients deliver at once, and no message is lost."""
+
     def deliver(number: int) -> list[bytes]:
         with door.connect() as peer:
             peer.begin(ANN, BOB)
@@ -255,6 +259,7 @@ class Slow(Delivered):
 
 
 def test_a_stop_lets_a_delivery_finish_and_says_so(tmp_path: Path) -> None:
+    """A stop lets a delivery finish, and other clients get 421."""
     store = Slow()
     with listening(tmp_path, store) as door:
         with door.connect() as busy, door.connect() as idle, door.connect() as sending:
@@ -287,6 +292,7 @@ def test_stop_with_a_stuck_peer(tmp_path: Path) -> None:
 
 
 def test_a_delivery_goes_on_when_the_peer_hangs_up(tmp_path: Path) -> None:
+    """A delivery is finished although the client hung up."""
     store = Slow()
     with listening(tmp_path, store) as door:
         with door.connect() as peer:
@@ -303,6 +309,7 @@ def test_a_delivery_goes_on_when_the_peer_hangs_up(tmp_path: Path) -> None:
 def test_one_connection_too_many_is_told_to_come_back(
     tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop] | None
 ) -> None:
+    """A connection over the limit gets 421, and its place is free again later."""
     with (
         listening(tmp_path, loop_factory=loop, connections=1) as door,
         door.connect() as first,
@@ -370,6 +377,7 @@ def test_unknown_commands_have_status(tmp_path: Path, line: bytes, reply: bytes)
     ids=repr,
 )
 def test_a_recipient_is_an_address_in_brackets(tmp_path: Path, path: bytes, reply: bytes) -> None:
+    """A recipient is an address in brackets; every other form gets an error."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.begin()
         assert peer.say(b"RCPT TO:" + path).startswith(reply)
@@ -388,6 +396,7 @@ def test_a_recipient_is_an_address_in_brackets(tmp_path: Path, path: bytes, repl
     ],
 )  # fmt: skip
 def test_a_sender_is_written_on_top(tmp_path: Path, path: bytes, reply: bytes, line: bytes) -> None:
+    """The sender is written in a Return-Path line at the top of the message."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.reply()
         peer.say(b"LHLO me")
@@ -438,6 +447,7 @@ def test_delivery_log(tmp_path: Path) -> None:
 
 
 def test_a_received_line_is_written_on_demand(tmp_path: Path) -> None:
+    """If the configuration says so, a Received line is added."""
     with listening(tmp_path, received=True) as door, door.connect() as peer:
         peer.begin(ANN)
         peer.say(b"DATA")
@@ -448,6 +458,7 @@ def test_a_received_line_is_written_on_demand(tmp_path: Path) -> None:
 
 
 def test_mail_that_goes_in_a_circle_is_refused(tmp_path: Path) -> None:
+    """A message in a loop is rejected for that recipient only."""
     with listening(tmp_path) as door, door.connect() as peer:
         peer.begin(ANN, BOB)
         peer.say(b"DATA")

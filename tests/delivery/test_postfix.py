@@ -209,6 +209,7 @@ def test_pipe_without_permission(site: Site) -> None:
 
 
 def test_the_same_by_a_pipe(site: Site) -> None:
+    """Postfix delivers through a pipe to `pop3 deliver`, octet for octet."""
     main = MAIN.replace("virtual_transport = lmtp:unix:restante/lmtp\n", PIPE_MAIN)
     with running(site, main, PIPE) as mta:
         mta.send(LETTER, "carl@example.org", "bob@example.com", "nobody@example.com")

@@ -54,10 +54,12 @@ class Known:
 def test_an_address_belongs_to_the_nearest_name(
     address: str, owners: list[str], owner: str | None
 ) -> None:
+    """An address belongs to the account with the closest name."""
     assert asyncio.run(find(Known(*owners), address, "+")) == owner
 
 
 def test_without_a_delimiter_there_are_no_extensions() -> None:
+    """Without a delimiter, an address has no extension."""
     assert list(candidate_addresses("ann+lists@example.com", "")) == [
         "ann+lists@example.com",
         "ann+lists",
@@ -66,6 +68,7 @@ def test_without_a_delimiter_there_are_no_extensions() -> None:
 
 @pytest.mark.parametrize("name", ["../ann", "..", ".", "", "a/b", "ann\n", "/etc", "ann\0"])
 def test_a_name_that_no_folder_may_have_is_nobody(tmp_path: Path, name: str) -> None:
+    """A name that cannot be a folder is not a recipient."""
     (tmp_path / "ann/new").mkdir(parents=True)
     (tmp_path / "mail/new").mkdir(parents=True)
     recipients = of_folder(tmp_path / "mail")

@@ -35,6 +35,7 @@ def test_two_headers_are_added(message: bytes, rest: bytes) -> None:
 
 
 def test_nobody_is_a_sender_too() -> None:
+    """An empty sender is written as `<>`."""
     assert (
         trace_headers.add_trace_headers(b"", Envelope("", "ann"))
         == b"Return-Path: <>\nDelivered-To: ann\n"
@@ -50,6 +51,7 @@ def test_what_the_mta_has_put_on_top_is_not_doubled() -> None:
 
 
 def test_the_message_of_the_article_stays_as_it_is() -> None:
+    """A message that has these headers already is not changed."""
     message = TOP + b"Received: from localhost\n    by example.com\nSubject: a\n\n"
     assert trace_headers.add_trace_headers(message, ANN) == message
 
@@ -64,6 +66,7 @@ def test_loop_is_rejected(name: bytes) -> None:
 
 
 def test_a_quoted_header_in_the_body_is_no_loop() -> None:
+    """A Delivered-To line in the body is not a loop."""
     message = b"Received: x\n\nReceived: y\nDelivered-To: ann@example.com\n"
     assert trace_headers.add_trace_headers(message, ANN) == TOP + message
 
@@ -79,12 +82,14 @@ def test_a_header_made_to_take_long_takes_no_time(name: bytes) -> None:
 
 @given(st.binary(), st.binary())
 def test_whatever_comes_in_is_in_what_is_stored(header: bytes, body: bytes) -> None:
+    """Every message is stored whole after the added headers."""
     message = b"Subject: " + header.replace(b"\n", b"\n ") + b"\n\n" + body
     assert trace_headers.add_trace_headers(message, ANN) == TOP + message
 
 
 @pytest.mark.parametrize("name", ["a\nX: b", "a\r\nX: b", "a\0b", "a\x1bb", "a\udcffb"])
 def test_no_address_can_begin_another_line(name: str) -> None:
+    """A line end or control character in an address cannot begin a header of its own."""
     lines = trace_headers.add_trace_headers(b"\n", Envelope(name, name)).split(b"\n")
     assert len(lines) == 4
     assert lines[0].startswith(b"Return-Path: <a?")
@@ -112,6 +117,7 @@ def test_from_line_is_stripped(message: bytes, left: bytes, sender: str | None) 
 
 
 def test_a_message_may_name_its_own_sender() -> None:
+    """The sender is read from a Return-Path of the header, not of the body."""
     assert (
         trace_headers.return_path(b"A: b\nReturn-Path: <bob@example.org>\n\n") == "bob@example.org"
     )
