@@ -71,6 +71,8 @@ def test_endless_reply_bounds_memory(verb: str) -> None:
 
 
 def test_a_server_that_drips_is_ended_by_the_total_time() -> None:
+    """The total time limit ends a check of a server that replies in small pieces."""
+
     def drip(_: str) -> bytes:
         time.sleep(0.1)
         return b"+OK"

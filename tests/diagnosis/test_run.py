@@ -48,6 +48,7 @@ GREETINGS = faults(
 
 @GREETINGS
 def test_a_greeting_that_is_none_is_told(name: str, server: dict[str, Any], said: str) -> None:
+    """An invalid greeting has a verdict with the server's words."""
     with broken(**server) as running:
         report = ask(running.port)
     assert report.id == name
@@ -73,6 +74,7 @@ MAILBOXES = faults(
 def test_a_mailbox_that_contradicts_itself_is_a_warning(
     name: str, server: dict[str, Any], said: str
 ) -> None:
+    """A contradiction between STAT, LIST and UIDL is a warning."""
     with broken(**server) as running:
         report = ask(running.port)
     assert (report.id, report.exit_code, report.ok) == (name, 1, True)
@@ -130,6 +132,7 @@ DEEP = faults(
 def test_a_deep_check_finds_what_is_odd_in_messages(
     name: str, server: dict[str, Any], said: str
 ) -> None:
+    """A deep check warns of faults in messages, and does not send QUIT."""
     with broken(**server) as running:
         report = ask(running.port, deep=True)
     assert (report.id, report.exit_code) == (name, 1)
@@ -149,6 +152,7 @@ BROKEN_MESSAGES = faults(
 def test_a_message_that_is_not_whole_ends_the_check(
     name: str, server: dict[str, Any], said: str
 ) -> None:
+    """A message that is cut off ends a deep check with its verdict."""
     with broken(**server) as running:
         report = ask(running.port, deep=True)
     assert report.id == name
@@ -157,6 +161,7 @@ def test_a_message_that_is_not_whole_ends_the_check(
 
 
 def test_a_message_without_end_is_given_up() -> None:
+    """A message far beyond its size ends the check."""
     flood = b"+OK\r\n" + (b"x" * 998 + b"\r\n") * 17_000
     with broken({"RETR": flood + SILENCE}) as running:
         report = ask(running.port, deep=True, options={"reply_seconds": 10})
@@ -166,21 +171,25 @@ def test_a_message_without_end_is_given_up() -> None:
 
 
 def test_a_port_nobody_listens_at_is_refused() -> None:
+    """A closed port is tcp-refused."""
     report = ask(free_port())
     assert (report.id, report.exit_code) == ("tcp-refused", 4)
 
 
 def test_a_name_that_does_not_exist_is_told() -> None:
+    """An unknown host name is a verdict of the DNS."""
     report = ask(110, host="no-such-host.invalid")
     assert report.id in ("dns-nxdomain", "dns-temp")
     assert report.exit_code == 3
 
 
 def test_a_name_without_an_address_of_the_kind_is_told() -> None:
+    """A host without an address of the chosen family is dns-noaddr."""
     assert ask(110, options={"family": 6}).id == "dns-noaddr"
 
 
 def test_an_address_that_swallows_packets_is_a_timeout() -> None:
+    """A host that does not answer the connection attempt is tcp-timeout."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -205,6 +214,7 @@ def test_failing_ipv6_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_slow_phase_is_named() -> None:
+    """A slow step is a warning that names the step."""
     with broken() as running:
         report = ask(running.port, slow={"login": 0.0})
     assert report.id == "slow"
@@ -212,6 +222,8 @@ def test_a_slow_phase_is_named() -> None:
 
 
 def test_a_network_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network without a route is tcp-unreachable."""
+
     def unreachable(*_: object) -> None:
         raise OSError(101, "Network is unreachable")
 
@@ -220,6 +232,7 @@ def test_a_network_without_a_way_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_what_works_is_said_to_work_and_left_as_it_was() -> None:
+    """A deep check of a working account is ok and deletes nothing."""
     with broken() as running:
         report = ask(running.port, deep=True)
     assert (report.id, report.exit_code, report.changed) == ("ok", 0, False)
@@ -228,6 +241,7 @@ def test_what_works_is_said_to_work_and_left_as_it_was() -> None:
 
 
 def test_two_failed_logins_are_told_to_be_two() -> None:
+    """The report counts the failed logins of a check."""
     replies = {"CAPA": capa("USER", "TOP", "SASL SCRAM-SHA-256"), "AUTH": b"-ERR [AUTH] no\r\n"}
     with broken({**replies, "PASS": b"-ERR [AUTH] no\r\n"}) as running:
         report = ask(running.port)
@@ -236,6 +250,7 @@ def test_two_failed_logins_are_told_to_be_two() -> None:
 
 
 def test_hints_about_the_password_show_none_of_it() -> None:
+    """Hints about a password show no part of it."""
     from restante.diagnosis.steps.login import hints
 
     text = " ".join(hints("ann@example.com", "pass\u00a0wörd "))
@@ -246,6 +261,7 @@ def test_hints_about_the_password_show_none_of_it() -> None:
 
 @pytest.mark.parametrize("row", EXPLANATIONS.values(), ids=list(EXPLANATIONS))
 def test_every_explanation_says_what_why_and_who(row: Any) -> None:
+    """Each explanation has a verdict, a cause, advice and an exit code."""
     assert row.verdict.endswith((".", "!"))
     assert row.why
     assert row.admin or row.you
@@ -264,6 +280,7 @@ def test_silent_name_server(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
 
 
 def test_every_id_is_produced_by_a_test_here() -> None:
+    """A test of this folder produces each id."""
     tests = "".join(file.read_text() for file in Path(__file__).parent.rglob("test_*.py"))
     missing = [name for name in EXPLANATIONS if f'"{name}"' not in tests]
     assert not missing
@@ -302,6 +319,7 @@ def test_harmless_oddity_is_ok(server: dict[str, Any]) -> None:
 
 
 def test_ctrl_c_ends_a_check_with_130() -> None:
+    """Ctrl-C ends a check with exit code 130, without a traceback."""
     with broken(greeting=SILENCE) as running:
         command: list[str | Path] = [POP3, "check", f"pop3://ann@127.0.0.1:{running.port}"]
         environment = {**os.environ, "POP3_PASSWORD": "hunter22"}
@@ -325,6 +343,7 @@ def discovering(monkeypatch: pytest.MonkeyPatch, *found: Candidate) -> None:
 
 
 def test_an_address_is_discovered_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server of a mail address is discovered and then checked."""
     with broken() as running:
         source = "SRV _pop3s._tcp.example.com"
         host, port = "pop.example.com", running.port

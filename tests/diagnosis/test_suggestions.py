@@ -52,10 +52,12 @@ ODD = Target("mail.example.com", 1995, "implicit", "ann@example.com")
 def test_a_command_keeps_what_it_does_not_change(
     asked: CheckRequest, changes: dict[str, object], command: str
 ) -> None:
+    """A suggested command keeps the options that it does not change."""
     assert suggestions.check_command(asked, **changes) == command  # type: ignore[arg-type]
 
 
 def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
+    """A suggested command can be run as it is."""
     root, file = root_file(tmp_path), tmp_path / "password"
     file.write_text("hunter22\n")
     from support.authority import ROOT
@@ -83,6 +85,7 @@ def test_a_suggested_command_works_as_it_stands(tmp_path: Path) -> None:
 
 
 def test_no_suggested_command_has_a_password_in_it() -> None:
+    """A suggested command contains no password."""
     with broken({"PASS": b"-ERR [IN-USE] busy\r\n"}) as running:
         where = f"pop3://ann@127.0.0.1:{running.port}"
         ran = pop3("check", where, "--password", "hunter22", password=None)

@@ -38,6 +38,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_who_types_slowly_is_no_silence_of_the_server(clock: Clock) -> None:
+    """The time at the password prompt does not count."""
     with broken() as running:
         report = ask(running.port, password=lambda: clock.type_for(300))
     assert report.id == "ok"
@@ -60,6 +61,7 @@ def test_one_connection_suffices() -> None:
 
 @pytest.mark.parametrize("command", ["USER", "PASS", "STAT", "CAPA"])
 def test_the_own_limit_has_a_name_of_its_own(command: str) -> None:
+    """The end of the check's own time has its own verdict."""
     with broken({command: SILENCE}) as running:
         report = ask(running.port, options={"total_seconds": 1, "reply_seconds": 20})
     assert (report.id, report.exit_code) == ("out-of-time", 4)
@@ -68,6 +70,7 @@ def test_the_own_limit_has_a_name_of_its_own(command: str) -> None:
 
 
 def test_the_wait_that_was_asked_for_is_not_slowness(clock: Clock) -> None:
+    """The wait for a locked maildrop does not make the login slow."""
     replies = iter([b"-ERR [IN-USE] busy\r\n"] * 3 + [b"+OK\r\n"])
     with broken({"PASS": lambda _: next(replies)}) as running:
         report = ask(running.port, wait=60)

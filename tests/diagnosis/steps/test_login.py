@@ -59,6 +59,7 @@ LOGINS = faults(
 
 @LOGINS
 def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any], said: str) -> None:
+    """A rejected login has the verdict of its cause."""
     with broken(**server) as running:
         report = ask(running.port)
     assert report.id == name
@@ -69,6 +70,7 @@ def test_a_refused_login_is_told_by_its_cause(name: str, server: dict[str, Any],
 
 @pytest.mark.parametrize("user", ["", "ann\r\nDELE 1"])
 def test_a_name_that_cannot_be_sent_is_not_called_wrong(user: str) -> None:
+    """A name that cannot be sent has its own verdict, and no login is tried."""
     with broken() as running:
         target = Target("127.0.0.1", running.port, "starttls", user)
         report = examine(CheckRequest("ann", target, OPTIONS, password=lambda: "hunter22"))

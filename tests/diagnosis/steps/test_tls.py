@@ -78,6 +78,7 @@ def test_missing_intermediate() -> None:
 
 
 def test_an_old_version_of_tls_is_named() -> None:
+    """A server with only old TLS versions is reported so."""
     with broken(implicit=GOOD.serving(minimum=ssl.TLSVersion.TLSv1_1)) as running:
         report = ask(running.port)
     assert report.id == "tls-old"
@@ -85,12 +86,14 @@ def test_an_old_version_of_tls_is_named() -> None:
 
 
 def test_tls_spoken_to_a_port_in_clear_is_told() -> None:
+    """TLS on a port in clear text has its own verdict."""
     with broken() as running:
         report = ask(running.port)
     assert (report.id, report.exit_code) == ("plain-on-tls", 6)
 
 
 def test_tls_spoken_to_another_protocol_names_it() -> None:
+    """TLS on the port of another protocol has a verdict that names the protocol."""
     with broken(greeting=b"220 mail ESMTP Postfix\r\n" + SILENCE) as running:
         report = ask(running.port)
     assert report.id == "wrong-protocol"
@@ -124,6 +127,7 @@ def test_wrong_protocol_before_certificate() -> None:
     [(-88, 2, "tls-soon"), (-75, 15, "ok"), (-1, 5, "ok"), (-5, 1, "tls-soon")],
 )
 def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found: str) -> None:
+    """A certificate that expires soon is a warning."""
     certified = make("localhost", issuer=ROOT, begins=begins * DAY, ends=ends * DAY)
     with broken(implicit=certified.serving()) as running:
         report = ask(running.port)
@@ -132,6 +136,7 @@ def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found
 
 
 def test_stls_that_is_missing_keeps_the_password_at_home() -> None:
+    """Without STLS no name or password is sent."""
     with broken() as running:
         report = ask(running.port, "starttls", host="mail.example.com")
     assert (report.id, report.exit_code) == ("stls-missing", 5)
@@ -139,18 +144,21 @@ def test_stls_that_is_missing_keeps_the_password_at_home() -> None:
 
 
 def test_stls_that_is_refused_is_told() -> None:
+    """A rejected STLS has its own verdict."""
     with broken({"STLS": b"-ERR no certificate\r\n"}, stls=GOOD.serving()) as running:
         report = ask(running.port, "starttls")
     assert report.id == "stls-refused"
 
 
 def test_words_behind_the_answer_to_stls_are_an_attack() -> None:
+    """Octets after the reply to STLS are reported as an injection."""
     with broken({"STLS": b"+OK go\r\n+OK injected\r\n"}, stls=GOOD.serving()) as running:
         report = ask(running.port, "starttls")
     assert report.id == "stls-injection"
 
 
 def test_an_insecure_check_goes_on_and_warns() -> None:
+    """Without verification an expired certificate is a warning, and the check logs in."""
     certified = make("old", issuer=ROOT, begins=-700 * DAY, ends=-691 * DAY)
     with broken(implicit=certified.serving()) as running:
         report = ask(
@@ -161,6 +169,7 @@ def test_an_insecure_check_goes_on_and_warns() -> None:
 
 
 def test_a_good_certificate_is_told_with_its_days() -> None:
+    """A valid certificate is reported with the days that it has left."""
     with broken(implicit=GOOD.serving()) as running:
         report = ask(running.port)
     assert report.id == "ok"
