@@ -43,19 +43,23 @@ def test_curl_unique_ids(account: Account, tmp_path: Path) -> None:
 
 
 def test_curl_gets_a_header_by_top(account: Account, tmp_path: Path) -> None:
+    """curl gets a header by TOP."""
     assert curl(account, tmp_path, "", "--request", "TOP 2 0") == on_the_wire(HEADER)
 
 
 def test_curl_gets_a_message_with_dots_as_it_is(account: Account, tmp_path: Path) -> None:
+    """curl gets a message with dots at line starts unchanged."""
     assert curl(account, tmp_path, "3") == on_the_wire(LETTERS[2])
 
 
 def test_curl_is_told_the_capabilities(account: Account, tmp_path: Path) -> None:
+    """curl gets the capabilities by CAPA."""
     lines = curl(account, tmp_path, "", "--request", "CAPA").decode().splitlines()
     assert {"TOP", "UIDL", "RESP-CODES", "PIPELINING"} <= set(lines)
 
 
 def test_curl_with_a_wrong_password_is_refused(account: Account, tmp_path: Path) -> None:
+    """curl with a wrong password reports a rejected login."""
     wrong = Account(account.port, account.user, "guessed", account.maildir)
     login_denied = 67
     command = [*curl_command(wrong, tmp_path), f"pop3://127.0.0.1:{account.port}/"]

@@ -10,6 +10,7 @@ from support.programs import need
 
 
 def test_a_program_that_is_there_is_found() -> None:
+    """An installed program is found."""
     assert Path(need("sh")).is_file()
     assert Path(need("sh", "-c", "exit 0")).is_file()
 
@@ -18,6 +19,7 @@ def test_a_program_that_is_there_is_found() -> None:
 def test_a_missing_program_skips_the_test_and_is_named(
     monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
+    """A missing program skips the test, and the reason names it."""
     monkeypatch.delenv("CI", raising=False)
     with pytest.raises(pytest.skip.Exception, match=" ".join(command)):
         need(*command)
@@ -27,6 +29,7 @@ def test_a_missing_program_skips_the_test_and_is_named(
 def test_a_missing_program_fails_the_test_in_ci(
     monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
 ) -> None:
+    """In CI a missing program fails the test."""
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match=" ".join(command)):
         need(*command)

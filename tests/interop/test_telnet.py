@@ -52,6 +52,7 @@ def demo(tmp_path: Path) -> Iterator[int]:
 
 
 def test_the_session_of_the_article_works_by_hand(demo: int) -> None:
+    """The article's session can be typed into telnet."""
     telnet = pexpect.spawn(
         need("telnet"), ["127.0.0.1", str(demo)], timeout=PATIENCE, echo=False, encoding="utf-8"
     )

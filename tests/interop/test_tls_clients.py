@@ -60,6 +60,7 @@ def private(file: Path, text: str) -> Path:
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "*"])
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_curl_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, implicit: bool) -> None:
+    """curl logs in over TLS by each of its mechanisms."""
     curl = need("curl")
     netrc = private(
         tmp_path / "netrc", f'machine localhost login ann@example.com password "{PASSWORD}"\n'
@@ -75,6 +76,7 @@ def test_curl_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, impli
 @pytest.mark.parametrize("mechanism", ["scram-sha-256", "plain", "login", "user"])
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_mpop_logs_in(secured: Secured, tmp_path: Path, mechanism: str, *, implicit: bool) -> None:
+    """mpop logs in over TLS by each of its mechanisms."""
     mpop = need("mpop")
     port = secured.tls_port if implicit else secured.served.port
     file = private(
@@ -102,6 +104,7 @@ delivery mda cat >{tmp_path}/got
 
 @pytest.mark.parametrize("implicit", [True, False], ids=["implicit", "STLS"])
 def test_fetchmail_logs_in(secured: Secured, tmp_path: Path, *, implicit: bool) -> None:
+    """fetchmail logs in over TLS."""
     fetchmail = need("fetchmail")
     port = secured.tls_port if implicit else secured.served.port
     way = "ssl" if implicit else 'sslproto "auto"'
@@ -122,6 +125,7 @@ poll 127.0.0.1 service {port} protocol pop3 timeout {PATIENCE}
 
 
 def test_openssl_starts_tls_and_speaks_by_hand(secured: Secured, tmp_path: Path) -> None:
+    """A session can be typed into `openssl s_client` after STLS."""
     command = [need("openssl"), "s_client", "-quiet", "-crlf", "-verify_return_error"]
     command += ["-CAfile", str(secured.certificate), "-starttls", "pop3"]
     command += ["-connect", f"127.0.0.1:{secured.served.port}"]
@@ -137,6 +141,7 @@ def test_openssl_starts_tls_and_speaks_by_hand(secured: Secured, tmp_path: Path)
 
 
 def test_mutt_fetches_and_deletes(secured: Secured, tmp_path: Path) -> None:
+    """mutt fetches a message over TLS and deletes it."""
     program = need("mutt")
     letter = b"From: Ann <ann@example.com>\n" + LETTER
     maildir = secured.served.add("bob@example.com", PASSWORD, letter)
