@@ -60,6 +60,7 @@ def test_client_has_all_mechanisms(name: str, *, initial: bool) -> None:
 
 
 def test_the_client_knows_all_that_the_server_has() -> None:
+    """The client has every mechanism of the server."""
     assert set(CLIENT_MECHANISMS) == set(SERVED)
 
 
@@ -75,6 +76,7 @@ def test_wrong_password_keeps_session(name: str) -> None:
 
 
 def test_apop_proves_the_password_by_the_greeting() -> None:
+    """APOP logs in with the greeting's timestamp."""
     joined, peer = join(apop=True)
     digest = apop_digest(TIMESTAMP, "secret")
     assert joined.run(carry_out(peer, operations.apop("ann", digest))).ok
@@ -88,6 +90,7 @@ def test_apop_prepares_the_password() -> None:
 
 
 def test_lists_and_totals_are_read(logged_in: tuple[Joined, ServerPeer]) -> None:
+    """The client reads STAT, LIST and UIDL, with and without marked messages."""
     joined, peer = logged_in
     assert joined.run(carry_out(peer, operations.stat())) == operations.MailboxTotals(3, 36)
     sizes = joined.run(carry_out(peer, operations.list_()))
@@ -103,6 +106,7 @@ def test_lists_and_totals_are_read(logged_in: tuple[Joined, ServerPeer]) -> None
 
 @pytest.mark.parametrize("piece", [0, 1, 2, 3, 7])
 def test_messages_come_back_whatever_pieces_they_come_in(piece: int) -> None:
+    """Messages are read whole, in pieces of any size."""
     joined, peer = join(piece=piece)
     joined.run(carry_out(peer, operations.user("ann")))
     joined.run(carry_out(peer, operations.pass_("secret")))
@@ -118,6 +122,7 @@ def test_messages_come_back_whatever_pieces_they_come_in(piece: int) -> None:
 def test_no_more_than_the_window_is_under_way(
     logged_in: tuple[Joined, ServerPeer], window: int
 ) -> None:
+    """Pipelined commands never exceed the window, and each reply belongs to its command."""
     joined, peer = logged_in
     joined.sent.clear()
     batch: list[Operation[bytes]] = [operations.top(n) for n in (1, 9, 2, 3)]
@@ -134,6 +139,7 @@ def test_no_more_than_the_window_is_under_way(
 
 @pytest.mark.parametrize("field", ["a\r\nDELE 1", "a\nb", "a\0b", "x" * 300])
 def test_a_field_that_would_break_out_is_refused(field: str) -> None:
+    """A name or password with a line end is an error and is not sent."""
     with pytest.raises(LocalError):
         operations.user(field)
     with pytest.raises(LocalError):
@@ -141,6 +147,7 @@ def test_a_field_that_would_break_out_is_refused(field: str) -> None:
 
 
 def test_a_typed_command_is_answered_as_it_is(logged_in: tuple[Joined, ServerPeer]) -> None:
+    """A typed command returns the reply as it came; STLS and AUTH are errors."""
     joined, peer = logged_in
     status = joined.run(carry_out(peer, raw_command("retr 2")))
     assert status.ok
@@ -165,6 +172,7 @@ def test_a_typed_command_is_answered_as_it_is(logged_in: tuple[Joined, ServerPee
     ],
 )
 def test_a_line_is_shown_without_its_secret(line: str, public: str) -> None:
+    """A command is shown without its secret."""
     assert redact_command(line) == public
 
 
@@ -179,6 +187,7 @@ def test_a_line_is_shown_without_its_secret(line: str, public: str) -> None:
     ],
 )
 def test_a_status_line_is_read_liberally(line: bytes, code: str, text: str) -> None:
+    """Unusual forms of a status line are read."""
     status = parse_status(line)
     assert status is not None
     assert (status.code, status.text) == (code, text)
@@ -186,6 +195,7 @@ def test_a_status_line_is_read_liberally(line: bytes, code: str, text: str) -> N
 
 @pytest.mark.parametrize("line", [b"OK\r\n", b"+OKAY\r\n", b"\r\n", b"220 hello\r\n", b"* OK\r\n"])
 def test_what_is_no_status_line_is_none(line: bytes) -> None:
+    """A line that is not a status line gives None."""
     assert parse_status(line) is None
 
 

@@ -28,6 +28,7 @@ def taken(buffer: LineBuffer) -> list[bytes | tuple[str, bytes, bool]]:
 
 @given(st.lists(st.sampled_from([b"\n", b"\r\n", b"abc", b"0123456789", b"\r"])))
 def test_lines_do_not_depend_on_how_octets_come(parts: list[bytes]) -> None:
+    """The lines are the same, in whatever pieces the octets come."""
     at_once, by_part, by_octet = LineBuffer(), LineBuffer(), LineBuffer()
     at_once.feed(b"".join(parts))
     expected = taken(at_once)
@@ -42,12 +43,14 @@ def test_lines_do_not_depend_on_how_octets_come(parts: list[bytes]) -> None:
 
 
 def test_a_line_of_exactly_the_limit_is_a_line() -> None:
+    """A line of the limit is accepted, and a longer one is too long."""
     buffer = LineBuffer()
     buffer.feed(b"12345678\r\n123456789\r\n")
     assert taken(buffer) == [b"12345678\r\n", ("too long", b"123456789\r", True)]
 
 
 def test_what_follows_an_overlong_line_is_a_line_again() -> None:
+    """After a line that is too long the next line is read."""
     buffer = LineBuffer()
     buffer.feed(b"x" * 1000)
     assert taken(buffer) == []
@@ -56,6 +59,7 @@ def test_what_follows_an_overlong_line_is_a_line_again() -> None:
 
 
 def test_an_overlong_line_is_not_kept() -> None:
+    """A line that is too long is not kept in memory."""
     buffer = LineBuffer()
     for _ in range(10):
         buffer.feed(b"x" * 1000)
@@ -77,6 +81,7 @@ def test_endless_line_in_any_pieces(octets: int, piece: int) -> None:
 
 
 def test_a_line_without_end_is_told_of_before_it_ends() -> None:
+    """A line without an end is reported after a bounded number of octets."""
     buffer = LineBuffer()
     buffer.feed(b"x" * MAX_DISCARD)
     assert buffer.take(LIMIT) is None

@@ -25,6 +25,7 @@ except ImportError:
 @example(b".", False)
 @example(b"\r\n.\n..\r\r\n", False)
 def test_both_make_the_same_wire_form(stored: bytes, at_line_start: bool) -> None:
+    """The C and the Python code make the same wire form."""
     assert speedups.to_wire(stored, at_line_start) == line_ends.to_wire(stored, at_line_start)
 
 
@@ -33,11 +34,13 @@ def test_both_make_the_same_wire_form(stored: bytes, at_line_start: bool) -> Non
 @example(b"\r\n")
 @example(b"\n\r\n\r")
 def test_both_count_the_same_line_ends(stored: bytes) -> None:
+    """The C and the Python code count the same line ends."""
     assert speedups.bare_line_ends(stored) == line_ends.bare_line_ends(stored)
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 5])
 def test_what_is_no_octets_is_refused(wrong: object) -> None:
+    """An argument that is not bytes is a TypeError."""
     with pytest.raises(TypeError):
         speedups.to_wire(wrong, True)  # type: ignore[arg-type]
     with pytest.raises(TypeError):

@@ -63,6 +63,7 @@ def test_decoded_size_matches_list(stored: bytes) -> None:
 @example(b"a\r\n.b", [3])
 @example(b"a\n.b\r", [1, 2, 3])
 def test_every_split_gives_the_same_octets(stored: bytes, cuts: list[int]) -> None:
+    """A message in any pieces has the same wire form and size."""
     wire = stuffing.DotStuffer()
     assert fed(wire, pieces(stored, cuts)) == stuffing.encode_message(stored)[0]
     assert wire.octets == reference.size(stored)
@@ -80,11 +81,13 @@ def test_size_in_any_pieces(stored: bytes, cuts: list[int]) -> None:
 @example(b"\r\nbody", 1)
 @example(b"a\n\n", 5)
 def test_top_cuts_where_the_reference_does(stored: bytes, lines: int) -> None:
+    """TOP has the octets of the reference implementation."""
     assert stuffing.encode_top(stored, lines) == reference.top(stored, lines)
 
 
 @given(texts, cuts, st.integers(0, 8))
 def test_every_split_gives_the_same_top(stored: bytes, cuts: list[int], lines: int) -> None:
+    """TOP of a message in any pieces has the same octets."""
     assert fed(stuffing.TopStuffer(lines), pieces(stored, cuts)) == reference.top(stored, lines)
 
 
@@ -121,5 +124,6 @@ def test_top_needs_one_chunk() -> None:
 
 @pytest.mark.parametrize("length", [1, 2048, 65536, 1_000_000])
 def test_a_line_may_be_as_long_as_it_likes(length: int) -> None:
+    """Lines of any length are sent whole."""
     stored = b"Subject: long\n\n" + b"." * length + b"\n"
     assert stuffing.encode_message(stored)[0] == reference.retr(stored)

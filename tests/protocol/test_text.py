@@ -33,6 +33,7 @@ FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
     ],
 )  # fmt: skip
 def test_what_a_terminal_would_act_upon_is_visible(text: str, shown: str) -> None:
+    """Control characters are shown as escapes."""
     assert printable(text) == shown
 
 

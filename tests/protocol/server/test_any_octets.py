@@ -50,6 +50,7 @@ lines = st.builds(
 def test_every_line_gets_a_reply_of_pop3_or_an_end(
     said: list[bytes], channel: ConnectionSecurity, *, apop: bool
 ) -> None:
+    """Every line gets a valid reply or ends the session."""
     world = World(bindings={"tls-unique": b"data"})
     world.add("ann", "secret", b"Subject: a\n\n.\n", b"")
     talk = Talk(world, ProtocolSettings(apop=apop), offer=ALL, channel=channel)
@@ -70,6 +71,7 @@ def test_every_line_gets_a_reply_of_pop3_or_an_end(
 @settings(max_examples=100, deadline=None)
 @given(octets=st.binary(max_size=2000), pieces=st.lists(st.integers(1, 300), max_size=20))
 def test_noise_is_answered_or_hung_up_on(octets: bytes, pieces: list[int]) -> None:
+    """Random octets get valid replies or end the session."""
     talk = Talk(World(), offer=ALL)
     talk.send()
     for piece in [*pieces, len(octets)]:

@@ -15,11 +15,13 @@ ARGUMENTS = {"": b"", "name": b" ann", "password": b" x", "message": b" 1", "[me
 
 
 def test_no_command_has_two_rows_for_one_state() -> None:
+    """A command has one row for each state."""
     for state, allowed in ALLOWED.items():
         assert len(allowed) == len([row for row in COMMANDS if state in row.states])
 
 
 def test_every_command_of_the_rfcs_is_there_and_no_other() -> None:
+    """The table has exactly the commands of the RFCs."""
     wanted = b"USER PASS QUIT STAT LIST UIDL RETR TOP DELE RSET NOOP CAPA"
     wanted += b" APOP AUTH STLS UTF8 LANG"
     assert frozenset(wanted.split()) == VERBS
@@ -27,6 +29,7 @@ def test_every_command_of_the_rfcs_is_there_and_no_other() -> None:
 
 @pytest.mark.parametrize("row", COMMANDS, ids=lambda row: row.verb.decode())
 def test_every_row_names_its_source(row: object) -> None:
+    """Each row names its RFC."""
     assert getattr(row, "source", "").startswith("RFC ")
 
 
@@ -62,6 +65,7 @@ def test_a_tag_has_only_characters_that_a_tag_may_have() -> None:
 
 
 def test_a_capability_that_names_a_command_has_one() -> None:
+    """Each capability that names a command has that command."""
     for tag in ("TOP", "UIDL", "USER"):
         assert tag in [row.tag for row in CAPABILITIES]
         assert tag.encode() in VERBS

@@ -89,6 +89,7 @@ def test_refused_need(piece: int, code: ResponseCode | None) -> None:
 
 @pytest.mark.parametrize("piece", [0, 3], ids=["whole", "in pieces"])
 def test_hanging_up_at_any_need_removes_nothing(piece: int) -> None:
+    """A client that hangs up at any need removes no message."""
     every_need = needs_of_a_session(piece)
     assert {type(need) for need in every_need} >= STORE_NEEDS
     for place in range(len(every_need)):
@@ -116,6 +117,7 @@ def test_close_at_any_line() -> None:
 
 
 def test_the_list_of_needs_is_complete() -> None:
+    """The list of needs has every need once."""
     subclasses = {
         thing
         for thing in vars(needs).values()

@@ -82,6 +82,7 @@ def test_cleartext_password_rejected(command: bytes) -> None:
     ],
 )
 def test_a_plain_message_that_is_none_is_refused(message: bytes) -> None:
+    """An invalid PLAIN message is rejected."""
     said = talk().send(b"AUTH PLAIN\r\n" + b64(message) + b"\r\n")
     assert said == b"+ \r\n-ERR [AUTH] The response is not understood.\r\n"
 
@@ -282,6 +283,7 @@ def test_cram_md5_proves_a_shared_secret() -> None:
 
 @pytest.mark.parametrize("response", [b"", b"ann", b"ann ", b"ann \xff", b"ann 0000"])
 def test_a_cram_md5_response_that_is_wrong_is_refused(response: bytes) -> None:
+    """An invalid CRAM-MD5 response is rejected."""
     session = talk(CLEAR)
     session.send(b"AUTH CRAM-MD5\r\n")
     assert session.send(b64(response) + b"\r\n").startswith(b"-ERR [AUTH] ")
@@ -353,6 +355,7 @@ def test_rejected_token_gets_json(mechanism: bytes, message: bytes, answer: byte
     ],
 )
 def test_a_message_without_a_token_is_not_understood(mechanism: bytes, message: bytes) -> None:
+    """A message without a token is rejected."""
     said = talk().send(b"AUTH " + mechanism + b"\r\n" + b64(message) + b"\r\n")
     assert said == b"+ \r\n-ERR [AUTH] The response is not understood.\r\n"
 

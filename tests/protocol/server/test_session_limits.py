@@ -29,6 +29,7 @@ def test_thirty_bad_commands() -> None:
 
 
 def test_a_good_command_starts_the_count_anew() -> None:
+    """A good command resets the count of bad ones."""
     talk = logged_in()
     for _ in range(5):
         talk.send(b"NOPE\r\n" * 29 + b"NOOP\r\n")
@@ -36,12 +37,14 @@ def test_a_good_command_starts_the_count_anew() -> None:
 
 
 def test_a_refused_message_number_is_no_bad_command() -> None:
+    """An unknown message number does not count as a bad command."""
     talk = logged_in()
     talk.send(b"RETR 99\r\n" * 100)
     assert not talk.over
 
 
 def test_wrong_passwords_are_not_bad_commands() -> None:
+    """Wrong passwords do not count as bad commands."""
     world = World()
     world.add("ann", "secret")
     talk = Talk(world)
@@ -51,6 +54,7 @@ def test_wrong_passwords_are_not_bad_commands() -> None:
 
 
 def test_overlong_lines_are_bad_commands() -> None:
+    """Lines over the limit count as bad commands."""
     talk = Talk(World(), ProtocolSettings(bad_commands_before_login=3))
     talk.send((b"x" * 300 + b"\r\n") * 3)
     assert talk.session.end is EndReason.BAD_COMMANDS
@@ -67,6 +71,7 @@ def test_endless_line_ends_session() -> None:
 
 @pytest.mark.parametrize("start", [b"GET /", b"POST /"])
 def test_an_endless_http_request_is_known_for_what_it_is(start: bytes) -> None:
+    """A session that begins as an HTTP request ends with that reason."""
     talk = Talk(World())
     talk.send(start + b"x" * 70_000)
     assert talk.session.end is EndReason.HTTP

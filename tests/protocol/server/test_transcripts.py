@@ -10,6 +10,7 @@ from support.world import Talk, World
 
 @pytest.mark.parametrize("name", transcript.names())
 def test_the_core_says_what_the_transcript_says(name: str) -> None:
+    """The core alone replies as the transcript says, octet for octet."""
     script = transcript.read(name)
     world = World()
     for user, (password, messages) in script.mailboxes.items():

@@ -49,6 +49,7 @@ def places(text: str) -> set[str]:
 
 
 def test_the_search_finds_texts_of_all_kinds() -> None:
+    """The search finds the texts of replies in every form of code."""
     found = texts()
     assert {"Logged in.", "There's no message {number}.", "Line too long."} <= found
     assert {"The mail store needs its administrator.", "{count} messages:"} <= found
@@ -56,11 +57,13 @@ def test_the_search_finds_texts_of_all_kinds() -> None:
 
 @pytest.mark.parametrize("tag", sorted(LANGUAGES.keys() - {DEFAULT}))
 def test_a_catalogue_is_complete_and_holds_nothing_else(tag: str) -> None:
+    """A catalogue has a translation of each text, and no other."""
     assert set(LANGUAGES[tag].texts) == texts()
 
 
 @pytest.mark.parametrize("tag", sorted(LANGUAGES.keys() - {DEFAULT}))
 def test_a_translation_has_the_places_of_its_text(tag: str) -> None:
+    """A translation has the placeholders of its text."""
     for text, translation in LANGUAGES[tag].texts.items():
         assert places(translation) == places(text), text
         assert not translation.startswith("[")  # rfc2449-s3/response-code
@@ -71,6 +74,7 @@ def test_a_translation_has_the_places_of_its_text(tag: str) -> None:
     [("de", "de"), ("DE-at", "de"), ("fr-x-y-z", "fr"), ("en-GB", "en"), ("it", None), ("", None)],
 )
 def test_the_closest_language_is_found(wish: str, tag: str | None) -> None:
+    """The closest language to a tag is found."""
     assert match(wish) == tag
 
 
