@@ -149,6 +149,7 @@ def refused(folder: Path) -> str:
 def test_only_a_file_that_is_not_there_is_to_be_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only for a missing file does the error suggest `pop3 user add`."""
     assert refused(tmp_path).endswith("No such file or directory; `pop3 user add` creates it")
     (tmp_path / "users").mkdir()
     assert refused(tmp_path).endswith("users: Is a directory")

@@ -48,6 +48,7 @@ def test_first_demo_message(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("letter", demo.DEMO_MESSAGES, ids=lambda letter: letter.subject)
 def test_a_letter_is_text_of_readable_width(letter: demo.DemoMessage) -> None:
+    """Each demo message is ASCII text with lines of readable width."""
     text = demo.render(letter)
     assert text.isascii()
     assert max(len(line) for line in text.split(b"\n")) <= 90

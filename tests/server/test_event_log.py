@@ -14,6 +14,7 @@ LETTER = b"Subject: a\n\nhello\n"
 
 
 def test_a_session_has_one_line_with_what_it_did() -> None:
+    """A session has one log line with its counts and no password."""
     with serving() as live:
         live.add("ann", "hunter2", LETTER, LETTER)
         with live.connect() as client:
@@ -36,6 +37,7 @@ def test_a_session_has_one_line_with_what_it_did() -> None:
 
 
 def test_an_empty_maildrop_can_be_told_from_none() -> None:
+    """The log line of a session has counts of the maildrop only after a login."""
     with serving() as live:
         live.add("ann", "secret")
         for password in ("wrong", "secret"):
@@ -53,6 +55,7 @@ def test_an_empty_maildrop_can_be_told_from_none() -> None:
 
 
 def test_json_is_one_object_a_line() -> None:
+    """The JSON log has one object for each event, on one line."""
     log, writer = event_log.configure_log("json", lines := io.StringIO())
     log.info("session", user='a "b"\n', octets_in=5)
     log.warning("trouble")
@@ -84,6 +87,7 @@ class Stuck(io.StringIO):
 
 
 def test_lines_that_nobody_takes_are_counted() -> None:
+    """Lines that do not fit the queue are lost and counted."""
     log, writer = event_log.configure_log("text", stuck := Stuck())
     said = event_log.MOST_WAITING * 2
     for _ in range(said):

@@ -90,6 +90,7 @@ def test_expiry_continues_after_error(error: Exception, line: str) -> None:
 
 
 def test_what_went_before_a_removal_failed_is_told_too() -> None:
+    """If a removal fails half way, the log counts the messages that were removed."""
     error = PartlyExpiredError("in part", [OLD, OLD])
     made, log = held(Mail(error), lambda log: "user=cy" in log)
     assert 'level=warning event=not_expired user=bob reason="in part"' in log

@@ -106,6 +106,7 @@ def test_further_keys_are_allowed(tmp_path: Path, log: str) -> None:
 
 @pytest.mark.parametrize("jail", [JOURNAL_JAIL, FILE_JAIL], ids=["journal", "file"])
 def test_fail2ban_starts_with_the_jail_of_the_page(tmp_path: Path, jail: str) -> None:
+    """fail2ban accepts the jail of the documentation."""
     fail2ban = need("fail2ban-client")
     for name in ("fail2ban.conf", "jail.conf", "paths-common.conf", "paths-debian.conf"):
         shutil.copy(DEBIAN / name, tmp_path)

@@ -61,6 +61,8 @@ def goes_on(client: Client) -> None:
 
 
 def test_accounts_that_break(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected error of the accounts is an incident, and the session goes on."""
+
     async def verify(user: str, password: Secret) -> None:
         raise DETAIL
 
@@ -83,6 +85,7 @@ def test_a_store_that_breaks_at_opening(live: Live, store: ScriptedStore) -> Non
 
 @pytest.mark.parametrize("command", ["RETR 1", "TOP 1 1"])
 def test_a_store_that_breaks_at_reading(live: Live, store: ScriptedStore, command: str) -> None:
+    """An unexpected error while reading is an incident, and the session goes on."""
     with live.connect() as client:
         client.log_in("ann", "hunter2")
         store.read_error = DETAIL
@@ -135,6 +138,8 @@ def test_broken_body_has_no_dot(live: Live, store: ScriptedStore, error: Excepti
 def test_a_core_that_breaks_ends_its_session_only(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An unexpected error in a command ends its session, which removes nothing."""
+
     def noop(_: Session) -> bytes:
         raise DETAIL
 

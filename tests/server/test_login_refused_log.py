@@ -92,6 +92,7 @@ def test_login_incident() -> None:
 
 
 def test_a_login_that_succeeds_is_not_among_them() -> None:
+    """A login that succeeds is not logged as rejected."""
     with serving() as live:
         assert log_in(live, "bob").startswith(b"+OK")
         live.wait_for_log("event=session")
@@ -118,6 +119,8 @@ def test_client_without_tls_logged_once(commands: list[str], user: str) -> None:
 
 
 def test_an_account_that_must_use_tls_is_told_of_by_name() -> None:
+    """A login without TLS for an account that requires it is logged with the user."""
+
     class Strict:
         async def verify(self, user: str, password: Secret) -> Identity:
             return Identity(user, tls_required=True)

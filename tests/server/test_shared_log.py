@@ -92,6 +92,7 @@ def test_no_wait_for_other_process(tmp_path: Path) -> None:
 
 
 def test_each_line_tells_its_process(tmp_path: Path) -> None:
+    """With workers, each log line has the number of its process."""
     with working(tmp_path) as workers:
         with workers.greeted() as client:
             worker = workers.pid_of(client)
@@ -102,6 +103,7 @@ def test_each_line_tells_its_process(tmp_path: Path) -> None:
 
 
 def test_one_process_alone_does_not_tell_which_it_is() -> None:
+    """Without workers, log lines have no process number."""
     log, writer = event_log.configure_log("text", lines := io.StringIO())
     log.info("session")
     writer.close()

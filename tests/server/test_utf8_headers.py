@@ -32,6 +32,7 @@ def unique_ids(client: Client) -> list[bytes]:
 @pytest.mark.parametrize("headers", ["as-stored", "surrogate", "refuse"])
 @pytest.mark.parametrize("utf8", [False, True])
 def test_what_is_sent_has_the_size_that_is_listed(headers: Utf8HeaderPolicy, *, utf8: bool) -> None:
+    """LIST gives the size that RETR sends, with each policy for UTF-8 headers."""
     with serving(utf8_headers=headers) as live:
         live.add("ann", "secret", PLAIN, UTF8)
         with opened(live, utf8=utf8) as client:

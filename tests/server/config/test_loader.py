@@ -38,6 +38,7 @@ def test_the_least_file_gives_the_defaults(tmp_path: Path) -> None:
 
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    """Paths in the configuration are relative to its file."""
     file = tmp_path / "restante.toml"
     file.write_text(LEAST)
     config = load(file, {})
@@ -46,6 +47,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 
 def test_everything_can_be_set(tmp_path: Path) -> None:
+    """Every setting of the file reaches the server."""
     file = tmp_path / "restante.toml"
     file.write_text(
         LEAST
@@ -89,6 +91,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
 
 
 def test_flags_win_over_the_file(tmp_path: Path) -> None:
+    """Flags of the command line have precedence over the file."""
     file = tmp_path / "restante.toml"
     file.write_text(LEAST + '[server]\nlisten = ["*:110"]\ngreeting = "Hello."\n')
     flags: dict[str, dict[str, object]] = {
@@ -175,6 +178,7 @@ def test_capability_length(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
+    """A missing configuration file is an error."""
     with pytest.raises(ConfigError, match="No such file"):
         load(tmp_path / "none.toml", {})
 
@@ -189,6 +193,7 @@ def test_a_missing_file_is_told_of(tmp_path: Path) -> None:
     ],
 )
 def test_an_address_is_read_and_written(text: str, address: ListenAddress) -> None:
+    """An address is parsed, and written back in the same form."""
     assert ListenAddress.parse(text) == address
     assert str(address) == text
 
@@ -208,6 +213,7 @@ def test_an_address_is_read_and_written(text: str, address: ListenAddress) -> No
 def test_mail_comes_in_where_only_this_machine_can_reach(
     tmp_path: Path, lmtp: str, place: str
 ) -> None:
+    """LMTP listens at a path or at an address of this machine."""
     file = tmp_path / "restante.toml"
     file.write_text(f'{LEAST}[delivery]\nlmtp = "{lmtp}"\nsmtp = "localhost:25"\n')
     assert load(file, {}).delivery.lmtp == place.format(folder=tmp_path)
@@ -292,17 +298,20 @@ def test_an_issuer_is_asked_by_https_alone(tmp_path: Path, key: str, url: str) -
     ],
 )
 def test_an_issuer_on_this_machine_may_do_without_tls(tmp_path: Path, line: str) -> None:
+    """An issuer may be a file, an https URL, or an http URL of this machine."""
     file = tmp_path / "restante.toml"
     file.write_text(f"{LEAST}[tokens]\n{line}\n")
     load(file, {})
 
 
 def test_introspection_is_no_file(tmp_path: Path) -> None:
+    """Introspection requires a URL; a file is an error."""
     (problem,) = problems(tmp_path, f'{LEAST}[tokens]\nintrospection = "/etc/keys"\n')
     assert problem.startswith("tokens.introspection: Expected an https URL")
 
 
 def test_unique_ids_are_own_or_what_dovecot_made(tmp_path: Path) -> None:
+    """A format of unique-ids that cannot be followed is an error."""
     said = problems(tmp_path, LEAST.replace("[acc", 'unique_ids = "%v"\n[acc'))
     assert len(said) == 1
     assert said[0].startswith("mail.unique_ids: Expected what Dovecot's pop3_uidl_format is")
@@ -325,6 +334,7 @@ def test_unique_ids_are_own_or_what_dovecot_made(tmp_path: Path) -> None:
 def test_each_format_of_mail_has_its_own_unique_ids(
     tmp_path: Path, format_: str, unique_ids: str, *, accepted: bool
 ) -> None:
+    """A format of unique-ids is accepted only for the mail format that has it."""
     file = tmp_path / "restante.toml"
     lines = f'format = "{format_}"\nunique_ids = "{unique_ids}"\n'
     file.write_text(LEAST.replace("[acc", f"{lines}[acc"))

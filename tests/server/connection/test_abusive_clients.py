@@ -49,6 +49,7 @@ def send_all_that_is_taken(client: Client, octets: bytes) -> None:
 
 
 def test_a_line_without_end_gets_a_word_and_a_close(live: Live) -> None:
+    """A line without an end gets an error, and the connection is closed."""
     with live.connect() as client:
         client.read_line()
         send_all_that_is_taken(client, b"x" * 100_000)
@@ -58,6 +59,7 @@ def test_a_line_without_end_gets_a_word_and_a_close(live: Live) -> None:
 
 @pytest.mark.parametrize("end", [b"", b"\r\nQUIT\r\n"])
 def test_ten_megabytes_before_a_line_end_cost_no_memory(served: Served, end: bytes) -> None:
+    """Lines of ten megabytes do not increase the server's memory."""
     ann_is_served(served)
     before = served.memory("VmHWM")
     clients = [served.connect() for _ in range(10)]
@@ -74,6 +76,7 @@ def test_ten_megabytes_before_a_line_end_cost_no_memory(served: Served, end: byt
 
 
 def test_binary_garbage_gets_errors_and_a_close(live: Live) -> None:
+    """Random octets get errors only, and the connection is closed."""
     garbage = random.Random(1939).randbytes(200_000)  # the same every time
     with live.connect() as client:
         client.read_line()
@@ -131,6 +134,7 @@ def test_command_flood(served: Served, command: bytes) -> None:
 
 
 def test_a_slow_reader_gets_every_octet(live: Live) -> None:
+    """A client that reads slowly gets every octet."""
     big = b"Subject: big\n\n" + b".23456789abcdef\n" * 100_000
     live.add("bob", "secret", big)
     with live.connect() as client:
@@ -166,6 +170,7 @@ def test_thousand_silent_connections(served: Served) -> None:
 
 
 def test_every_octet_may_come_alone(live: Live) -> None:
+    """Commands may come octet by octet."""
     with live.connect() as client:
         client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for octet in b"USER ann\r\nPASS secret\r\nSTAT\r\nQUIT\r\n":

@@ -47,6 +47,8 @@ class Transport(asyncio.Transport):
 
 
 def test_a_pipelined_batch_is_answered_in_one_write() -> None:
+    """Pipelined commands are answered in one write."""
+
     async def run() -> list[bytes]:
         connection = Connection(context())
         transport = Transport()
@@ -62,6 +64,8 @@ def test_a_pipelined_batch_is_answered_in_one_write() -> None:
 
 
 def test_it_serves_ipv6_too() -> None:
+    """The server serves clients over IPv6."""
+
     async def run() -> bytes:
         async with serve_listeners(context(), [ListenConfig(ListenAddress("::1", 0))]) as sockets:
             port = sockets[0].getsockname()[1]
@@ -75,6 +79,8 @@ def test_it_serves_ipv6_too() -> None:
 
 
 def test_all_addresses_means_ipv4_and_ipv6() -> None:
+    """`*` listens on IPv4 and IPv6."""
+
     async def run() -> set[int]:
         async with serve_listeners(context(), [ListenConfig(ListenAddress("", 0))]) as sockets:
             return {sock.family for sock in sockets}
@@ -83,6 +89,8 @@ def test_all_addresses_means_ipv4_and_ipv6() -> None:
 
 
 def test_one_address_that_is_taken_closes_the_others_too() -> None:
+    """If one address is in use, the others are closed again."""
+
     async def run(taken: int) -> None:
         addresses = [ListenConfig(ListenAddress("127.0.0.1", port)) for port in (0, taken)]
         async with serve_listeners(context(), addresses):

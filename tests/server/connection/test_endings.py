@@ -124,6 +124,7 @@ def test_update_without_client() -> None:
 
 
 def test_no_task_is_left_when_all_have_gone() -> None:
+    """After all clients have left, no task remains."""
     with serving() as live:
         live.add("ann", "secret", LETTER)
         for end in (Client.close, Client.reset) * 5:

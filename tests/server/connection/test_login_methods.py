@@ -89,6 +89,7 @@ def over_tls(served: Served) -> Client:
 
 
 def test_capa_on_tls_before_login_shows_all_that_applies(served: Served) -> None:
+    """CAPA over TLS shows every configured mechanism, and not STLS."""
     with over_tls(served) as client:
         client.say("CAPA")
         said = b"".join(client.read_lines())
@@ -123,6 +124,7 @@ def test_each_timestamp_is_a_new_one(served: Served) -> None:
 
 @pytest.mark.parametrize("secret", [b"tanstaaf", b"guessed"])
 def test_cram_md5_proves_the_shared_secret(served: Served, secret: bytes) -> None:
+    """CRAM-MD5 accepts the shared secret and rejects another one."""
     with served.connect() as client:
         client.read_line()
         challenge = base64.b64decode(client.say("AUTH CRAM-MD5").removeprefix(b"+ "))
@@ -145,6 +147,7 @@ def test_cram_md5_proves_the_shared_secret(served: Served, secret: bytes) -> Non
 def test_a_token_of_the_issuer_logs_in(
     served: Served, user: str, claims: dict[str, object], said: bytes
 ) -> None:
+    """A valid token logs its account in, and every other token is rejected."""
     message = f"user={user}\x01auth=Bearer {token(user, **claims)}\x01\x01"
     with over_tls(served) as client:
         answer = client.say(f"AUTH XOAUTH2 {base64.b64encode(message.encode()).decode()}")
@@ -156,6 +159,7 @@ def test_a_token_of_the_issuer_logs_in(
 
 
 def test_curl_logs_in_by_oauthbearer(served: Served, tmp_path: Path) -> None:
+    """curl logs in by OAUTHBEARER."""
     from support.programs import need
 
     curl = need("curl")

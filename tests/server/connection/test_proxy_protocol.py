@@ -230,6 +230,7 @@ def test_tls_at_the_proxy_counts_as_tls() -> None:
 
 
 def test_a_trusted_proxy_must_say_who_the_client_is() -> None:
+    """A trusted proxy that sends no header is disconnected."""
     with serving(endpoint=FROM_LOOPBACK) as live, live.connect() as client:
         client.send(b"CAPA\r\n")
         assert client.read_all() == b""
@@ -237,6 +238,7 @@ def test_a_trusted_proxy_must_say_who_the_client_is() -> None:
 
 
 def test_nobody_else_may_pretend_to_be_a_proxy() -> None:
+    """A PROXY header from an untrusted network is an unknown command."""
     with serving(endpoint=FROM_ELSEWHERE) as live, live.connect() as client:
         client.read_line()
         said = client.say("PROXY TCP4 192.0.2.7 127.0.0.1 4711 110")

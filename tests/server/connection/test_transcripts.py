@@ -17,6 +17,7 @@ from support.live import serving
 def test_the_server_says_what_the_transcript_says(
     name: str, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
+    """The server replies as the transcript says, octet for octet."""
     script = transcript.read(name)
     settings, offer = script.make_settings(), script.make_offer()
     with serving(settings=settings, offer=lambda: offer, loop_factory=loop) as live:

@@ -59,6 +59,7 @@ def greeted_at_last(workers: Workers, stack: ExitStack) -> Client:
 
 
 def test_what_a_dead_worker_counted_is_forgotten(tmp_path: Path) -> None:
+    """The counts of a killed worker are forgotten."""
     with working(tmp_path, "[limits]\nconnections = 4\n") as workers, ExitStack() as stack:
         kept = [greeted_at_last(workers, stack) for _ in range(4)]
         assert not greets(workers)
@@ -73,6 +74,7 @@ def test_what_a_dead_worker_counted_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_sessions_of_a_user_are_counted_in_all_workers(tmp_path: Path) -> None:
+    """Sessions of a user are counted over all workers."""
     limits = "[limits]\nsessions_per_user = 1\n[timeouts]\nlock = 0\n"
     with working(tmp_path, limits) as workers, ExitStack() as stack:
         workers.served.add("ann", "secret")

@@ -43,6 +43,7 @@ def fork(work: Callable[[], object]) -> int:
 
 
 def test_what_one_process_counts_is_too_many_for_another() -> None:
+    """A count of one process limits the others."""
     counts = SharedCounters(8, 2)
     assert counts.acquire("ann", 2)
 
@@ -76,6 +77,7 @@ def test_dead_process_counts() -> None:
 
 
 def test_who_dies_in_his_turn_leaves_it_free() -> None:
+    """A process that dies with the lock leaves it free."""
     turn = ProcessLock()
     counts = SharedCounters(8, 2, turn)
 
@@ -138,6 +140,7 @@ def test_two_locks_no_deadlock() -> None:
 
 
 def test_a_full_table_lets_everybody_in() -> None:
+    """A full table admits every name and does not break later counts."""
     counts = SharedCounters(shared_table.SLOTS_PER_BUCKET, 1)
     limit = SharedCountLimit(1, counts)
     assert all(limit.acquire(f"user{number}") for number in range(100))
@@ -148,6 +151,7 @@ def test_a_full_table_lets_everybody_in() -> None:
 
 
 def test_no_name_stands_in_a_table_in_clear() -> None:
+    """The table holds digests, not names."""
     index = shared_table.BucketIndex(8)
     key = index.of("ann@example.com")
     assert len(key) == shared_table.KEY
@@ -158,6 +162,7 @@ def test_no_name_stands_in_a_table_in_clear() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from("abc"))))
 def test_counts_are_those_of_a_dict(steps: list[tuple[bool, str]]) -> None:
+    """The table counts like a dict."""
     counts, model = SharedCounters(64, 2), dict.fromkeys("abc", 0)
     for enters, name in steps:
         if enters:
@@ -169,6 +174,7 @@ def test_counts_are_those_of_a_dict(steps: list[tuple[bool, str]]) -> None:
 
 
 def test_the_oldest_note_goes_where_there_is_no_room() -> None:
+    """If there is no room, the oldest timestamp is replaced."""
     timestamps = SharedTimestamps(shared_table.SLOTS_PER_BUCKET)
     times = count(1.0)
     for number in range(shared_table.SLOTS_PER_BUCKET):
@@ -185,6 +191,7 @@ def test_the_oldest_note_goes_where_there_is_no_room() -> None:
 
 
 def test_failures_are_added_up_until_they_are_too_old() -> None:
+    """Failures add up until they are too old."""
     timestamps = SharedTimestamps(8)
     assert timestamps.latest() == 0
     timestamps.add("ann", 10, since=0)
@@ -257,6 +264,7 @@ def test_an_old_password_is_known_everywhere() -> None:
 
 
 def test_the_delay_after_a_login_ends(now: list[float]) -> None:
+    """A user may log in again when the delay is over."""
     delay = SharedLimits(2, 10).login_delay()
     delay.note("ann", 60)
     delay.note("bob", None)

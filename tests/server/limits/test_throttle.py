@@ -196,6 +196,7 @@ def test_stranger_delays_only_itself(guesser: Guesser) -> None:
 
 
 def test_who_knows_the_password_is_forgiven(guesser: Guesser) -> None:
+    """A correct password clears the failures before it."""
     guesser.throttle.note_failure(*ANN)
     guesser.throttle.clear(*ANN)
     assert guesser.all_at_once("right") == [0]
@@ -203,6 +204,7 @@ def test_who_knows_the_password_is_forgiven(guesser: Guesser) -> None:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1", ""])
 def test_loopback_is_left_out_unless_it_is_to_count(address: str) -> None:
+    """Loopback addresses are not throttled unless the configuration says so."""
     left_out, counted = Throttle(), Throttle(count_loopback=True)
     for guesses in (left_out, counted):
         guesses.note_failure(address, "ann")
@@ -211,6 +213,7 @@ def test_loopback_is_left_out_unless_it_is_to_count(address: str) -> None:
 
 
 def test_failures_are_forgotten_after_a_while(guesser: Guesser) -> None:
+    """Failures are forgotten after their time."""
     for _ in range(6):
         guesser.throttle.note_failure(*ANN)
     assert guesser.throttle.has_recent_failures(*ANN)
@@ -220,6 +223,7 @@ def test_failures_are_forgotten_after_a_while(guesser: Guesser) -> None:
 
 
 def test_never_too_many_failures_are_remembered() -> None:
+    """The number of remembered failures is bounded."""
     tables = Tables(failed=Failures(10), tried=Failures(10))
     guesses = Throttle(tables=tables)
     for number in range(50):
@@ -237,6 +241,7 @@ def test_never_too_many_failures_are_remembered() -> None:
     ],
 )
 def test_an_ipv6_address_counts_as_its_64(address: str, counted_as: str) -> None:
+    """An IPv6 address counts as its /64 network."""
     assert client_network(address) == counted_as
 
 
@@ -268,6 +273,7 @@ def test_too_many_connections() -> None:
 
 
 def test_a_user_may_have_so_many_sessions_and_no_more() -> None:
+    """A user has a limited number of sessions at a time."""
     with serving(limits=ServerLimits(users=CountLimit(1)), lock_timeout=0) as live:
         live.add("ann", "secret")
         with live.connect() as first, live.connect() as second:
@@ -313,6 +319,7 @@ def test_too_many_guesses_are_told_so() -> None:
 
 
 def test_a_failed_login_has_a_line_in_the_log() -> None:
+    """A failed login is logged without its password."""
     with serving() as live, live.connect() as client:
         client.read_line()
         client.say("USER ann")

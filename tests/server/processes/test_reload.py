@@ -50,6 +50,7 @@ def test_unchanged_reload(alone: Alone) -> None:
 
 
 def test_what_wants_a_restart_is_told(alone: Alone) -> None:
+    """A changed setting that requires a restart is logged and not applied."""
     log = alone.reload(GREETING.replace("before", "after"), "reload_is_partial", "reloaded")
     assert "restart the server for the rest" in log
     with alone.served.connect() as client:
@@ -57,6 +58,7 @@ def test_what_wants_a_restart_is_told(alone: Alone) -> None:
 
 
 def test_a_mistake_in_the_configuration_is_told(alone: Alone) -> None:
+    """A mistake in the configuration is logged, and the old one stays."""
     log = alone.reload(GREETING.replace("greeting", "greting"), "not_reloaded")
     assert "did you mean greeting" in log
     assert "event=reloaded" not in log

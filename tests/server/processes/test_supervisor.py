@@ -27,6 +27,7 @@ OLD = b"Subject: old\n\n"
 
 
 def test_old_mail_is_removed_by_one_worker_only(tmp_path: Path) -> None:
+    """One worker expires old mail; if it dies, its successor does."""
     with working(tmp_path, "[mail]\nexpire_days = 30\nfolder = 'mail'\n") as workers:
         first, second = workers.started()
         maildir = workers.served.add("ann", "secret", OLD)
@@ -128,6 +129,7 @@ def test_extra_listener(tmp_path: Path, workers: int) -> None:
 
 
 def test_a_worker_that_fails_is_told_of_and_replaced(tmp_path: Path) -> None:
+    """A worker that fails is logged with its error, and replaced."""
     with with_extra_listener(tmp_path, free_port(), 2, "fails") as server:
         _, log = ended(server)
     assert 'event=incident what="a worker failed"' in log
@@ -138,6 +140,7 @@ def test_a_worker_that_fails_is_told_of_and_replaced(tmp_path: Path) -> None:
 
 
 def test_auto_is_a_worker_for_each_core_that_may_be_used() -> None:
+    """`auto` counts only the cores that the process may use."""
     cores = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(cores)})
@@ -149,6 +152,7 @@ def test_auto_is_a_worker_for_each_core_that_may_be_used() -> None:
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "many", "1.5"])
 def test_a_number_of_workers_that_is_none_is_told_of(tmp_path: Path, wrong: str) -> None:
+    """An invalid number of workers is an error with exit code 2."""
     said = subprocess.run(
         [POP3, "serve", "--workers", wrong, "--mail", tmp_path, "--users", tmp_path],
         capture_output=True, text=True, timeout=60, check=False,

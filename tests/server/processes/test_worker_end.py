@@ -53,6 +53,7 @@ def test_workers_end_with_supervisor(tmp_path: Path) -> None:
 
 
 def test_a_worker_that_does_not_end_by_itself_is_killed(tmp_path: Path) -> None:
+    """A worker that does not end in time is killed."""
     with working(tmp_path, "[timeouts]\nstop = 0.1\n") as workers:
         stuck = workers.alive()[0]
         os.kill(stuck, signal.SIGSTOP)
@@ -75,6 +76,7 @@ def test_crashing_worker_is_replaced(tmp_path: Path) -> None:
 
 
 def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:
+    """The pause before a restart grows while a worker crashes early, up to a bound."""
     pauses = RestartBackoff()
     assert [pauses.delay(0, lived=1) for _ in range(5)] == [0, 0.1, 0.2, 0.4, 0.8]
     assert pauses.delay(1, lived=1) == 0
@@ -84,6 +86,7 @@ def test_the_pause_grows_while_a_worker_crashes_at_start() -> None:
 
 
 def test_a_reload_greets_anew_while_old_sessions_go_on(tmp_path: Path) -> None:
+    """After a reload new clients get the new greeting, and old sessions go on."""
     with working(tmp_path, '[server]\ngreeting = "before"\n') as workers, ExitStack() as stack:
         workers.served.add("ann", "secret", LETTER)
         old = workers.alive()
@@ -109,6 +112,7 @@ def greeting(port: int) -> bytes:
 
 
 def test_no_client_is_refused_during_reloads(tmp_path: Path) -> None:
+    """Every client is greeted while the server reloads."""
     with working(tmp_path) as workers:
         over = threading.Event()
         greetings: Counter[bytes] = Counter()
@@ -143,6 +147,7 @@ def test_replaced_sessions_end(tmp_path: Path) -> None:
 
 
 def test_reloads_one_after_the_other_come_to_an_end(tmp_path: Path) -> None:
+    """Repeated reloads leave a bounded number of workers."""
     with working(tmp_path) as workers, ExitStack() as stack:
         for number in range(6):
             stack.enter_context(workers.greeted())  # which keeps its worker from ending
@@ -154,6 +159,7 @@ def test_reloads_one_after_the_other_come_to_an_end(tmp_path: Path) -> None:
 
 
 def test_a_reload_with_mistakes_changes_nothing(tmp_path: Path) -> None:
+    """A reload with mistakes is logged and changes nothing."""
     with working(tmp_path, '[server]\ngreeting = "before"\n') as workers:
         before = workers.alive()
         for wrong in ("[server]\ngreting = 1\n", "[tls]\nlisten = ['127.0.0.1:0']\n"):
@@ -167,6 +173,7 @@ def test_a_reload_with_mistakes_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_reload_tells_what_wants_a_restart(tmp_path: Path) -> None:
+    """A changed setting that requires a restart is logged."""
     with working(tmp_path) as workers:
         workers.config.write_text('[log]\nformat = "json"\n')
         workers.served.process.send_signal(signal.SIGHUP)
@@ -175,6 +182,7 @@ def test_a_reload_tells_what_wants_a_restart(tmp_path: Path) -> None:
 
 
 def test_a_reload_opens_and_closes_addresses(tmp_path: Path) -> None:
+    """A reload opens new addresses and closes removed ones."""
     old, new = free_port(), free_port()
     file = tmp_path / "restante.toml"
     (tmp_path / "users").touch()

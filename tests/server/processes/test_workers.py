@@ -25,6 +25,7 @@ def two(tmp_path: Path) -> Iterator[Workers]:
 
 
 def test_two_workers_share_a_port(two: Workers) -> None:
+    """Two workers accept connections on one port."""
     assert len(two.alive()) == 2
     with ExitStack() as stack:
         clients = two.at_each(stack, two.greeted)
@@ -68,6 +69,7 @@ def test_one_session_a_maildrop_holds_over_workers(two: Workers) -> None:
 
 
 def test_what_one_worker_removes_or_gets_the_other_sees(two: Workers) -> None:
+    """Each worker sees what another one removed or received."""
     maildir = two.served.add("ann", "secret", LETTER, LETTER)
 
     def sessions(says: str) -> None:

@@ -39,6 +39,7 @@ def problem(folder: Path, certificate: bytes, key: bytes, ca: bytes | None = Non
 
 
 def test_an_encrypted_key_is_called_one(tmp_path: Path) -> None:
+    """An encrypted key is an error that says so."""
     locked = key_of(GOOD, serialization.BestAvailableEncryption(b"tanstaaf"))
     assert problem(tmp_path, GOOD.pem, locked).startswith("mail.key: the key is encrypted; ")
 
@@ -55,16 +56,19 @@ def test_key_of_other_certificate(tmp_path: Path, other: Certified) -> None:
 
 @pytest.mark.parametrize("key", [b"", b"half of a k", BROKEN_KEY])
 def test_a_key_that_is_none_is_named(tmp_path: Path, key: bytes) -> None:
+    """A file that is not a key is an error that names the file."""
     assert problem(tmp_path, GOOD.pem, key) == "mail.key: not a PEM private key"
 
 
 @pytest.mark.parametrize("certificate", [b"", b"half of a certif", BROKEN, GOOD.pem + BROKEN])
 def test_a_certificate_that_is_none_is_named(tmp_path: Path, certificate: bytes) -> None:
+    """A file that is not a certificate is an error that names the file."""
     said = problem(tmp_path, certificate, key_of(GOOD))
     assert said == "mail.pem: not a valid PEM certificate"
 
 
 def test_what_openssl_has_against_a_certificate_is_told(tmp_path: Path) -> None:
+    """A certificate that OpenSSL rejects is an error with OpenSSL's reason."""
     assert problem(tmp_path, SMALL.pem, key_of(SMALL)) == "mail.pem: ee key too small"
 
 

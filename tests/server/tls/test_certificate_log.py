@@ -105,11 +105,13 @@ def problems(told: list[EventDict]) -> list[str]:
 def test_dates_are_told_at_the_start(
     watched: Watched, begins: dt.timedelta, ends: dt.timedelta, problem: list[str]
 ) -> None:
+    """At the start, dates that need attention are logged."""
     watched.write(begins, ends)
     assert problems(watched.load()) == problem
 
 
 def test_the_file_and_its_dates_are_told(watched: Watched) -> None:
+    """The log names the certificate's file and dates."""
     watched.write(-90 * DAY, -DAY)
     (event,) = watched.load()
     assert event["certificate"] == str(watched.pair.certificate)
@@ -134,6 +136,7 @@ def test_expiring_certificate_is_logged(watched: Watched) -> None:
 
 
 def test_a_renewal_is_told_once_with_its_new_end(watched: Watched) -> None:
+    """A renewed certificate is logged once, with its new end."""
     watched.write(-80 * DAY, 10 * DAY)
     watched.load()
     watched.write(-DAY, 90 * DAY)
@@ -146,6 +149,7 @@ def test_a_renewal_is_told_once_with_its_new_end(watched: Watched) -> None:
 
 
 def test_a_renewal_that_is_expired_is_told_at_once(watched: Watched) -> None:
+    """A renewed certificate that has expired is logged at once."""
     watched.write(-DAY, 90 * DAY)
     watched.load()
     watched.write(-90 * DAY, -DAY)
@@ -162,6 +166,7 @@ def test_same_files_not_renewed(watched: Watched) -> None:
 
 
 def test_a_problem_is_told_once_until_it_is_over(watched: Watched) -> None:
+    """A problem with the files is logged once until it is over."""
     watched.write(-DAY, 90 * DAY)
     watched.load()
     key = watched.pair.key.read_bytes()
@@ -175,6 +180,7 @@ def test_a_problem_is_told_once_until_it_is_over(watched: Watched) -> None:
 
 
 def test_nothing_is_called_renewed_where_a_reload_failed(watched: Watched) -> None:
+    """A failed reload is not logged as a renewal."""
     watched.write(-DAY, 90 * DAY)
     watched.load()
     watched.write(-DAY, 80 * DAY)
@@ -241,6 +247,7 @@ def test_certificates_checked_when_idle(tmp_path: Path) -> None:
 
 
 def test_of_several_workers_one_looks_after_certificates(tmp_path: Path) -> None:
+    """One worker checks the certificates; if it dies, its successor does."""
     with running(tmp_path, 2) as (supervisor, log):
         wait_until(lambda: len(events(log, "worker_started")) == 2)
         wait_until(lambda: len(events(log, "certificate_dates")) >= 5)

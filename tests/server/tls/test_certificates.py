@@ -116,6 +116,7 @@ def test_broken_pair_harms_no_other(pair: CertificateFiles, tmp_path: Path) -> N
 def test_an_authority_of_clients_that_changed_is_loaded(
     pair: CertificateFiles, tmp_path: Path
 ) -> None:
+    """A changed client authority is loaded."""
     authority = tmp_path / "ca.pem"
     authority.write_bytes(self_signed.create_self_signed(("first",)).certificate)
     certificates = checked([pair], client_ca=authority)
@@ -126,6 +127,7 @@ def test_an_authority_of_clients_that_changed_is_loaded(
 
 
 def test_a_reload_loads_what_has_not_changed(pair: CertificateFiles) -> None:
+    """A reload loads unchanged files too."""
     certificates = checked([pair])
     before = certificates.context()
     assert certificates.context() is before
@@ -136,6 +138,7 @@ def test_a_reload_loads_what_has_not_changed(pair: CertificateFiles) -> None:
 def test_a_reload_that_fails_says_so_and_changes_nothing(
     pair: CertificateFiles, tmp_path: Path
 ) -> None:
+    """A reload that fails raises an error and changes nothing."""
     other = CertificateFiles(tmp_path / "other.pem", tmp_path / "other.key")
     write(other, "other.example.com")
     certificates = checked([pair, other])

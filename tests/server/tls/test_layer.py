@@ -139,6 +139,7 @@ def test_failed_handshake_in_the_log(live: Live, known: CertificateFiles) -> Non
 
 @pytest.mark.parametrize("octets", [b"", b"\x16\x03\x01"])
 def test_a_port_scan_does_not_keep_a_connection(live: Live, octets: bytes) -> None:
+    """A client that closes without a handshake is disconnected."""
     with live.connect() as client:
         client.send(octets)
         client.socket.shutdown(socket.SHUT_WR)
@@ -201,6 +202,7 @@ def test_old_versions(live: Live) -> None:
 
 
 def test_the_legacy_profile_lets_old_clients_in(known: CertificateFiles) -> None:
+    """The legacy profile accepts TLS 1.0."""
     endpoint = ListenerPolicy(certificates=Certificates([known], "legacy"), implicit_tls=True)
     context = trusting(known)
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -246,6 +248,7 @@ def test_renewed_certificate(tmp_path: Path, known: CertificateFiles) -> None:
 
 @pytest.mark.parametrize("file", ["certificate", "key"])
 def test_a_certificate_that_cannot_be_used_is_named(known: CertificateFiles, file: str) -> None:
+    """A missing file of a certificate is named in the error."""
     missing: Path = getattr(known, file)
     missing.unlink()
     with pytest.raises(CertificateError, match=f"{re.escape(str(missing))}: No such file"):

@@ -41,6 +41,7 @@ HELLO = client_hello()
 @settings(max_examples=200, deadline=None)
 @given(octets=st.binary(max_size=600))
 def test_noise_in_place_of_a_handshake(certificates: Certificates, octets: bytes) -> None:
+    """Random octets raise only TlsError."""
     layer = ServerTlsLayer(certificates)
     with contextlib.suppress(TlsError):
         assert layer.receive(octets) == b""
@@ -53,6 +54,7 @@ def test_noise_in_place_of_a_handshake(certificates: Certificates, octets: bytes
 def test_a_client_hello_that_is_broken_or_cut(
     certificates: Certificates, place: int, octet: int, end: int
 ) -> None:
+    """A damaged or cut ClientHello raises only TlsError."""
     broken = HELLO[:place] + bytes([octet]) + HELLO[place + 1 :]
     for octets in (broken, broken[:end]):
         newest_version(octets)
@@ -63,6 +65,7 @@ def test_a_client_hello_that_is_broken_or_cut(
 
 
 def test_the_newest_version_on_offer_is_found() -> None:
+    """The newest TLS version that a ClientHello offers is found."""
     assert newest_version(HELLO) == "TLS 1.3"
     assert newest_version(b"USER ann\r\n") is None
     assert newest_version(b"") is None
