@@ -42,6 +42,7 @@ MESSAGE = FormatValues(27, 1795574427, NAME, b"4a5b6c", b"0123456789abcdef")
     ],
 )
 def test_a_format_makes_what_dovecot_makes(form: str, uid: str) -> None:
+    """A format makes the same unique-id as Dovecot."""
     assert DovecotFormat(form)(MESSAGE) == uid
 
 
@@ -68,6 +69,7 @@ def test_a_format_makes_what_dovecot_makes(form: str, uid: str) -> None:
     ],
 )
 def test_a_format_that_cannot_be_followed_is_refused(form: str, named: str) -> None:
+    """A format that cannot be followed is an error that names the part."""
     with pytest.raises(ValueError, match=r"Expected|Not|Only") as refused:
         DovecotFormat(form)
     assert named in str(refused.value)
@@ -75,9 +77,11 @@ def test_a_format_that_cannot_be_followed_is_refused(form: str, named: str) -> N
 
 @pytest.mark.parametrize("form", ["%f", "%g", "x%f.%Rg", "%Mf", "%300.f%0400f", "%{guid | sha1}"])
 def test_whole_names_are_enough_to_tell_messages_apart(form: str) -> None:
+    """A format with the whole file name gives unique values."""
     assert DovecotFormat(form).by_name
 
 
 @pytest.mark.parametrize("form", ["%u", "%v%f", "%8f", "%Lf", "%Hf", "%{guid | md5 | hexlify(8)}"])
 def test_parts_of_names_and_numbers_are_not_enough(form: str) -> None:
+    """A format with only a part of the name does not give unique values."""
     assert not DovecotFormat(form).by_name

@@ -324,6 +324,7 @@ def test_moves_during_a_scan(box: Box) -> None:
 def test_a_delivery_is_complete_private_and_on_the_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A delivered message is complete, private and synced, with its folders."""
     synced: list[str] = []
     real = os.fsync
 

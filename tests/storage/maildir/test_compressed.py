@@ -78,11 +78,13 @@ def test_a_compressed_message_is_read_and_counted_plain(
 
 
 def test_one_stream_behind_another_is_one_message(box: Box) -> None:
+    """Two gzip streams in one file are one message."""
     box.put("new/1.a", gzip.compress(MESSAGE[:20]) + gzip.compress(MESSAGE[20:]))
     assert read(box, 0) == MESSAGE
 
 
 def test_top_reads_no_more_than_it_needs(box: Box) -> None:
+    """TOP decompresses only the lines that it sends."""
     message = b"Subject: t\n\n" + b"line\n" * 800_000
     box.put(f"new/1.a,S={len(message)}", gzip.compress(message))
 
@@ -116,6 +118,7 @@ def test_plain_message_like_gzip(box: Box) -> None:
     ],
 )
 def test_a_message_that_cannot_be_read_is_refused_alone(box: Box, stored: bytes, why: str) -> None:
+    """A message that cannot be decompressed is an error, and the others are read."""
     box.put(f"new/1.a,S={len(MESSAGE)}", stored)
     box.put("new/2.b", MESSAGE)
     assert len(box.sizes()) == 2
@@ -127,6 +130,7 @@ def test_a_message_that_cannot_be_read_is_refused_alone(box: Box, stored: bytes,
 
 
 def test_a_bomb_is_cut_off_and_takes_no_memory(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A decompression bomb is an error and needs little memory."""
     monkeypatch.setattr(compressed, "MOST_PLAIN", 64 * 1024 * 1024)
     bomb = gzip.compress(bytes(96 * 1024 * 1024), 9)
     box.put(f"new/1.a,S={10**17}", bomb)
@@ -153,6 +157,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.mark.parametrize("kind", SAVED)
 def test_what_dovecot_has_compressed_is_read_or_refused(box: Box, folder: Path, kind: str) -> None:
+    """A message that Dovecot compressed is read, or rejected by the name of its method."""
     plugin = f"mail_plugins = zlib\nplugin {{\n zlib_save = {kind}\n}}\n"
     with dovecot(folder, "secret", plugin) as running:
         running.doveadm("save", "-u", "ann", stdin=MESSAGE)

@@ -27,6 +27,8 @@ def deliver(box: Box, message: bytes = LETTER) -> str:
 def test_a_delivery_that_fails_leaves_nothing(
     box: Box, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
+    """A failed delivery leaves no file, and the next one succeeds."""
+
     def fail(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -76,6 +78,7 @@ def test_a_folder_that_cannot_be_synced_keeps_nothing(
 
 @pytest.mark.parametrize("part", ["tmp", "new"])
 def test_a_folder_that_is_a_link_is_not_followed(box: Box, tmp_path: Path, part: str) -> None:
+    """A symbolic link in place of a folder is an error and is not followed."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (box.folder / part).rmdir()
@@ -87,6 +90,7 @@ def test_a_folder_that_is_a_link_is_not_followed(box: Box, tmp_path: Path, part:
 
 @pytest.mark.parametrize("linked", ["example.com", "example.com/ann", "example.com/ann/Maildir"])
 def test_no_folder_on_the_way_is_a_link(tmp_path: Path, linked: str) -> None:
+    """A symbolic link on the path to a maildrop is an error and is not followed."""
     outside = tmp_path / "outside"
     outside.mkdir()
     root = tmp_path / "mail"
@@ -126,6 +130,7 @@ def test_mail_folder_may_be_a_link(tmp_path: Path) -> None:
 
 
 def test_many_deliveries_at_once_make_the_same_maildrop(tmp_path: Path) -> None:
+    """Fifty deliveries to a new maildrop at once are all kept."""
     store = MaildirStore(Layout(tmp_path))
 
     async def all_at_once() -> list[str]:

@@ -26,6 +26,7 @@ def ending_in(path: object) -> str:
 
 
 def test_a_folder_that_is_none_is_named(box: Box) -> None:
+    """An error about a folder names the folder."""
     shutil.rmtree(box.folder / "cur")
     (box.folder / "cur").touch()
     with pytest.raises(StoreError, match=ending_in(box.folder / "cur")):
@@ -33,6 +34,7 @@ def test_a_folder_that_is_none_is_named(box: Box) -> None:
 
 
 def test_a_folder_on_the_way_to_a_maildrop_is_named(box: Box) -> None:
+    """An error about a folder above the maildrop names that folder."""
     (box.root / "example.com").touch()
     store = MaildirStore(Layout(box.root, "{domain}/{local}"))
     with pytest.raises(StoreError, match=ending_in(box.root / "example.com")):
@@ -51,6 +53,7 @@ def test_whole_path_in_errors(box: Box, monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("quick", [True, False])
 def test_a_message_that_cannot_be_opened_is_named(box: Box, *, quick: bool) -> None:
+    """An error while opening a message names its file."""
     file = box.put("cur/1.a:2,S")
     if not quick:
         box.store = MaildirStore(Layout(box.root), latency=DiskLatency(long=-1))
@@ -67,6 +70,7 @@ def test_a_message_that_cannot_be_opened_is_named(box: Box, *, quick: bool) -> N
 
 
 def test_a_message_that_breaks_off_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while reading a message names its file."""
     file = box.put("new/1.a", b"x" * CHUNK * 2)
 
     def fail(*_: Any) -> Any:

@@ -62,6 +62,7 @@ def test_the_later_of_name_and_file_counts(maildir: Path, by_name: int, by_file:
 
 
 def test_a_dry_run_lists_the_same_and_removes_nothing(maildir: Path) -> None:
+    """A dry run lists the messages that the expiry then removes."""
     file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
     assert expire(maildir, 7, dry_run=True) == [ExpiredMessage(f"{NOW - 9 * DAY}.a", 9, 12)]
     assert file.exists()
@@ -70,6 +71,7 @@ def test_a_dry_run_lists_the_same_and_removes_nothing(maildir: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["new", "cur"])
 def test_a_dry_run_makes_no_folder_that_is_missing(maildir: Path, missing: str) -> None:
+    """A dry run creates no folder."""
     there = {"new": "cur", "cur": "new"}[missing]
     put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY, there)
     (maildir / missing).rmdir()
@@ -106,6 +108,7 @@ def test_expiry_despite_one_failure(maildir: Path, monkeypatch: pytest.MonkeyPat
 def test_what_is_gone_is_told_though_it_may_not_last(
     maildir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If a removal cannot be synced, the error lists what was removed."""
     file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
 
     def fail(_: int) -> None:
@@ -118,6 +121,7 @@ def test_what_is_gone_is_told_though_it_may_not_last(
 
 
 def test_nothing_goes_while_a_session_holds_the_maildrop(maildir: Path) -> None:
+    """While a session holds the maildrop, no message expires."""
     file = put(maildir, f"{NOW - 9 * DAY}.a", 9 * DAY)
     store = MaildirStore(Layout(maildir.parent))
 
@@ -148,6 +152,7 @@ def test_file_in_place_of_maildrop(maildir: Path) -> None:
 
 
 def test_a_maildrop_that_is_not_there_is_not_made(maildir: Path) -> None:
+    """Expiry creates no maildrop."""
     store = MaildirStore(Layout(maildir.parent))
     assert asyncio.run(store.expire("bob", 7)) == []
     assert not (maildir.parent / "bob").exists()

@@ -71,6 +71,7 @@ def test_failed_close_keeps_delivery(box: Box, monkeypatch: pytest.MonkeyPatch) 
 def test_a_folder_made_for_a_delivery_is_made_durably(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A new maildrop and the folder above it are synced."""
     synced: list[int] = []
 
     def sync(file: int) -> None:

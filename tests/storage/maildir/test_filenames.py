@@ -25,6 +25,7 @@ def test_unique_id_survives_moves(box: Box, moved: str) -> None:
 
 
 def test_a_unique_id_stays_when_others_go(box: Box) -> None:
+    """Unique-ids do not change when other messages are removed."""
     files = [box.put(f"new/{number}.x") for number in range(4)]
     before = box.uids()
     files[1].unlink()
@@ -52,6 +53,7 @@ def test_a_base_name_that_fits_is_the_unique_id(name: str) -> None:
     ["x" * 71, "with space", "tab\t", "é", os.fsdecode(b"\xff\xfe"), "line\nend", "\x7f", ""],
 )
 def test_any_other_base_name_is_hashed_into_one(name: str) -> None:
+    """A base name that cannot be a unique-id is hashed into one."""
     uid = filenames.unique_id(name)
     assert uid != name
     assert len(uid) <= 70
@@ -65,6 +67,7 @@ def test_any_other_base_name_is_hashed_into_one(name: str) -> None:
     "name", [b"\xff\xfe", b"with space", b"line\nend", b"x" * 200, b"\xc3\xa9"]
 )
 def test_a_message_with_an_odd_name_is_a_message(box: Box, name: bytes) -> None:
+    """A message with an unusual file name is read and keeps its unique-id."""
     path = os.fsencode(box.folder / "new") + b"/" + name
     with open(path, "wb") as file:
         file.write(b"Subject: odd\n\n")

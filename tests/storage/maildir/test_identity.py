@@ -286,6 +286,7 @@ def test_a_copy_keeps_its_unique_id(box: Box, by: str, *, warm: bool) -> None:
 def test_a_message_stays_whose_copy_cannot_be_renamed(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If a copy cannot be renamed, the removal fails and no message is lost."""
     for name in (NAMES[0], NAMES[1]):
         box.put(name, OTHER)
 
@@ -373,6 +374,7 @@ def test_expiry_goes_by_the_latest_name(box: Box) -> None:
 
 
 def test_many_files_with_many_names_need_few_descriptors(box: Box) -> None:
+    """The removal of many messages with several names needs few descriptors."""
     for number in range(200):
         put_with_names(box, f"new/{number}.a", f"cur/{number}.a:2,S")
 

@@ -41,12 +41,14 @@ def test_removal_updates_quota(box: Box) -> None:
 
 
 def test_a_delivery_adds_a_line(box: Box) -> None:
+    """A delivery adds its octets to `maildirsize`."""
     file = with_quota(box)
     asyncio.run(box.store.deliver("ann", b"Subject: a\n\nhello\n"))
     assert file.read_bytes() == HEAD + SUM + b"18 1\n"
 
 
 def test_expiry_adds_a_line(box: Box) -> None:
+    """Expiry subtracts its octets from `maildirsize`, and a dry run does not."""
     for name in ("cur/1.a,S=1000:2,S", "cur/2.b,S=30:2,"):
         os.utime(box.put(name), (1, 1))
     file = with_quota(box)
@@ -74,6 +76,7 @@ def test_quota_skips_removed_mail(box: Box) -> None:
 
 
 def test_no_quota_file_is_made(box: Box) -> None:
+    """If `maildirsize` is missing, it is not created."""
     box.put("new/1.a,S=18")
     asyncio.run(box.store.deliver("ann", b"Subject: a\n\nhello\n"))
     remove(box, 0)
@@ -113,6 +116,7 @@ def test_odd_quota_file(box: Box, what: str) -> None:
 
 
 def test_a_full_disk_does_not_fail_a_removal(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A removal succeeds even if `maildirsize` cannot be written."""
     with_quota(box)
     box.put("new/1.a,S=18")
 

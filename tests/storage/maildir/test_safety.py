@@ -62,6 +62,7 @@ def test_pipe_in_place_of_message(box: Box) -> None:
 
 @pytest.mark.parametrize("part", ["new", "cur"])
 def test_a_folder_that_is_a_link_is_refused(box: Box, tmp_path: Path, part: str) -> None:
+    """A symbolic link in place of a folder is a permanent error."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "1.secret").write_text("secret")
@@ -85,6 +86,7 @@ def test_failed_open_unlocks(box: Box) -> None:
 
 
 def test_a_lock_file_that_is_a_link_is_refused(box: Box, tmp_path: Path) -> None:
+    """A symbolic link in place of the lock file is a permanent error."""
     (box.folder / "restante.lock").symlink_to(tmp_path / "made")
     with pytest.raises(StoreError) as caught:
         box.uids()
@@ -97,6 +99,7 @@ BAD_NAMES = ["../../etc", "..", ".", "", "a/b", "/etc", ".hidden", "a\0b", "a\nb
 
 @pytest.mark.parametrize("owner", BAD_NAMES)
 def test_a_user_name_never_becomes_a_path_unchecked(box: Box, owner: str) -> None:
+    """A user name that is a path is a permanent error, and no file is created."""
     before = sorted(box.root.parent.rglob("*"))
     for work in (box.store.acquire(owner, 0), box.store.deliver(owner, b"x")):
         with pytest.raises(StoreError) as caught:
@@ -109,6 +112,7 @@ def test_a_user_name_never_becomes_a_path_unchecked(box: Box, owner: str) -> Non
     "owner", ["ann@../../etc", "../x@example.com", "ann@", "ann", "@example.com"]
 )
 def test_a_part_of_a_name_never_becomes_a_path_unchecked(tmp_path: Path, owner: str) -> None:
+    """A part of a user name that is a path is an error."""
     with pytest.raises(StoreError):
         Layout(tmp_path, "{domain}/{local}/Maildir").folder(owner)
 
@@ -127,6 +131,7 @@ def test_a_part_of_a_name_never_becomes_a_path_unchecked(tmp_path: Path, owner: 
 def test_a_layout_says_where_a_maildir_is(
     tmp_path: Path, template: str, owner: str, folder: str
 ) -> None:
+    """The layout gives the folder of a user."""
     assert Layout(tmp_path, template).folder(owner) == tmp_path / folder
 
 
@@ -135,6 +140,7 @@ def test_a_layout_says_where_a_maildir_is(
     ["", "all", "{name}", "../{user}", "/{user}", "a/../{user}", "{user!r}", "{user:5}", "{"],
 )
 def test_a_layout_that_could_not_work_is_refused(tmp_path: Path, template: str) -> None:
+    """An invalid layout is an error."""
     with pytest.raises(ValueError):  # noqa: PT011  # the text is for people
         Layout(tmp_path, template)
 
@@ -148,6 +154,7 @@ def test_missing_mail_folder(tmp_path: Path) -> None:
 
 
 def test_a_missing_maildir_is_made_for_its_owner_only(tmp_path: Path) -> None:
+    """A missing Maildir is created, private to its owner."""
     store = MaildirStore(Layout(tmp_path))
     asyncio.run(store.acquire("ann", 0)).release()
     assert (tmp_path / "ann").stat().st_mode & 0o777 == 0o700
@@ -156,6 +163,7 @@ def test_a_missing_maildir_is_made_for_its_owner_only(tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_place_of_a_maildir_is_told_of(tmp_path: Path) -> None:
+    """A file in place of a Maildir is a permanent error."""
     (tmp_path / "ann").write_text("From x\n")
     with pytest.raises(StoreError) as caught:
         asyncio.run(MaildirStore(Layout(tmp_path)).acquire("ann", 0))

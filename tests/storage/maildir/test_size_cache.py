@@ -23,6 +23,7 @@ ON_WIRE = len(b"Subject: a\r\n\r\nunix\r\ndos\r\nno end\r\n")
 def test_a_size_that_was_counted_is_not_counted_again(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A message's size is computed once."""
     box.put("new/1.a", MIXED)
     box.put("cur/2.b,S=5:2,S", MIXED)
     assert box.sizes() == [ON_WIRE, ON_WIRE]
@@ -63,6 +64,7 @@ def test_wrong_w_is_corrected(box: Box) -> None:
 
 
 def test_a_message_that_changed_is_counted_again(box: Box) -> None:
+    """The size of a changed message is computed again."""
     file = box.put("new/1.a", MIXED)
     assert box.sizes() == [ON_WIRE]
     file.write_bytes(b"shorter\n")
@@ -87,6 +89,7 @@ def test_garbage_cache_is_rebuilt(box: Box) -> None:
 
 
 def test_a_cache_cut_at_any_place_is_made_anew(box: Box) -> None:
+    """A cache that is cut at any octet is rebuilt."""
     box.put("new/1.a", MIXED)
     box.put("new/2.b", b"")
     box.sizes()
@@ -99,6 +102,7 @@ def test_a_cache_cut_at_any_place_is_made_anew(box: Box) -> None:
 
 @pytest.mark.parametrize("octet", [0, 5, 20, 30, -1])
 def test_a_cache_with_one_wrong_octet_is_made_anew(box: Box, octet: int) -> None:
+    """A cache with one wrong octet is rebuilt."""
     box.put("new/1.a", MIXED)
     box.sizes()
     good = bytearray(box.cache.read_bytes())
@@ -119,6 +123,7 @@ def test_malformed_cache_is_rebuilt(box: Box, text: bytes) -> None:
 
 
 def test_a_cache_forgets_messages_that_are_gone(box: Box) -> None:
+    """The cache forgets messages that are gone."""
     file = box.put("new/1.unlikely-name")
     box.put("new/2.b")
     box.sizes()
@@ -148,6 +153,7 @@ def test_folder_in_place_of_cache(box: Box) -> None:
 
 
 def test_a_full_disk_costs_only_time(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the cache cannot be written, the sizes are still right."""
     box.put("new/1.a", MIXED)
 
     def full(*_: object, **__: object) -> None:
@@ -160,6 +166,7 @@ def test_a_full_disk_costs_only_time(box: Box, monkeypatch: pytest.MonkeyPatch) 
 def test_a_message_that_cannot_be_read_is_still_listed(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A message that cannot be read is still listed."""
     box.put("new/1.a", MIXED)
     box.put("new/2.b", MIXED)
     real = fs.open_file

@@ -59,6 +59,7 @@ def settled(box: Box) -> Aging:
 
 
 def test_what_has_not_changed_is_opened_at_once(box: Box) -> None:
+    """An unchanged maildrop is opened from the cache."""
     box.put("new/1.a")
     box.put("cur/2.b:2,S")
     settled(box)
@@ -93,6 +94,7 @@ def test_changes_are_seen(box: Box, folder: str) -> None:
 
 
 def test_a_clock_that_jumped_back_makes_nothing_trusted(box: Box) -> None:
+    """A folder with a time in the future is not cached."""
     box.put("new/1.a")
     future = time.time() + 3600
     os.utime(box.folder / "new", (future, future))
@@ -102,6 +104,7 @@ def test_a_clock_that_jumped_back_makes_nothing_trusted(box: Box) -> None:
 
 
 def test_folders_that_were_replaced_are_listed_anew(box: Box) -> None:
+    """A replaced folder is listed again, even with the same time."""
     box.put("new/1.a")
     aging = settled(box)
     old = (box.folder / "new").stat()
@@ -154,6 +157,7 @@ def test_a_time_that_was_put_back_hides_nothing(box: Box) -> None:
 
 
 def test_a_held_maildrop_is_not_at_hand(box: Box) -> None:
+    """A maildrop in use cannot be opened from the cache."""
     box.put("new/1.a")
     settled(box)
     maildrop = box.store.open_cached("ann")
@@ -203,6 +207,7 @@ def test_replaced_folder_untouched(box: Box, lock: bool) -> None:
 
 
 def test_a_slow_disk_is_left_to_the_threads(box: Box) -> None:
+    """After a slow call the cache is not used on the event loop."""
     latency = DiskLatency(long=60)
     box.store = MaildirStore(Layout(box.root), latency=latency)
     box.put("new/1.a")
@@ -215,6 +220,7 @@ def test_a_slow_disk_is_left_to_the_threads(box: Box) -> None:
 
 
 def test_what_is_used_least_is_forgotten_first(tmp_path: Path) -> None:
+    """The cache forgets the least recently used maildrop first."""
     known = snapshot_cache.SnapshotCache[snapshot.MaildirSnapshot](most=5)
     stamp = snapshot.FolderStamp(*(snapshot.FolderChange(inode, 1, 1) for inode in (1, 2, 3)))
     for owner in ("a", "b", "c"):
@@ -246,6 +252,7 @@ CHANGES = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(CHANGES)
 def test_whatever_happens_a_session_sees_what_is_there(changes: list[tuple[str, int]]) -> None:
+    """After any changes a session sees the messages that are there."""
     with tempfile.TemporaryDirectory() as name:
         box = Box(Path(name))
         aging = Aging(box)

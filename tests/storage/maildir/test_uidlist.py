@@ -119,6 +119,7 @@ def test_damaged_list_is_harmless(box: Box, text: bytes) -> None:
 
 
 def test_a_damaged_line_spoils_no_other(box: Box) -> None:
+    """A damaged line of the list is skipped, and the others are used."""
     box.put("new/1.a")
     box.put("new/2.b")
     with_list(box, HEAD + b"\xff\0garbage\n1 W :1.a\n")
@@ -129,6 +130,7 @@ def test_a_damaged_line_spoils_no_other(box: Box) -> None:
 def test_without_a_list_all_unique_ids_are_ours(
     box: Box, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If the list is missing, too large or not a file, the unique-ids are Restante's own."""
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     if what == "huge":
@@ -163,6 +165,7 @@ def test_listed_hash_of_ours(box: Box) -> None:
 
 
 def test_a_unique_id_that_stands_twice_is_given_once(box: Box) -> None:
+    """A unique-id that is in the list twice is used once."""
     for name in ("1.a", "2.b"):
         box.put(f"new/{name}")
     with_list(box, HEAD + b"1 Px :1.a\n2 Px :2.b\n")
@@ -177,6 +180,7 @@ def test_the_last_line_of_a_name_counts(box: Box) -> None:
 
 
 def test_copies_of_a_listed_name_are_told_apart(box: Box) -> None:
+    """Two files with one base name have different unique-ids."""
     box.put("new/1.a")
     box.put("cur/1.a:2,S")
     with_list(box, HEAD + b"1 :1.a\n")
@@ -208,6 +212,7 @@ def test_unique_ids_stay(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_size_that_was_counted_is_not_counted_again(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A change of the maildrop keeps the sizes in the cache."""
     box.put("cur/1.a:2,S")
     with_list(box, HEAD + b"1 :1.a\n")
     sizes = box.sizes()
@@ -219,6 +224,7 @@ def test_a_size_that_was_counted_is_not_counted_again(
 
 
 def test_a_list_that_changes_is_seen_by_the_next_session(box: Box) -> None:
+    """The next session reads a changed list."""
     box.put("new/1.a")
     file = with_list(box, HEAD + b"1 :1.a\n")
     settled(box)
@@ -324,6 +330,7 @@ COURIER = [
 def test_messages_in_couriers_list_keep_couriers(
     box: Box, head: bytes, line: bytes, uid: str
 ) -> None:
+    """Messages in Courier's list keep their unique-ids."""
     box.put("cur/1.a:2,RS")
     box.put("new/2.b")
     (box.folder / "courierpop3dsizelist").write_bytes(head + line)
@@ -353,6 +360,7 @@ def test_damaged_courier_list(box: Box, text: bytes) -> None:
 
 
 def test_names_are_quoted_as_the_oldest_courier_did(box: Box) -> None:
+    """Names are quoted as in Courier's oldest format."""
     box.put("new/1.a b+'\"\u00e9")
     (box.folder / "courierpop3dsizelist").write_bytes("1.a b+'\"\u00e9 21\n".encode())
     box.store = MaildirStore(Layout(box.root), CourierUniqueIds())

@@ -133,6 +133,7 @@ def test_changed_message_breaks_off(box: Box) -> None:
 
 
 def test_a_file_that_goes_takes_its_messages_along(box: Box) -> None:
+    """If the mbox is deleted during a session, its messages are gone and no file is created."""
     box.write(ONE)
 
     async def session(maildrop: MboxMaildrop) -> None:
@@ -145,6 +146,7 @@ def test_a_file_that_goes_takes_its_messages_along(box: Box) -> None:
 
 
 def test_what_did_not_change_is_not_read_again(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the changed part of an mbox is read again."""
     box.write(ONE, TWO)
     os.utime(box.file)
     before = box.uids()
@@ -168,6 +170,7 @@ def test_what_did_not_change_is_not_read_again(box: Box, monkeypatch: pytest.Mon
 def test_a_settled_file_is_at_hand_until_it_changes(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An unchanged mbox is opened from the cache, unless it is locked or the disk is slow."""
     latency = disk_latency.DiskLatency(long=100)
     box.store = MboxStore(Layout(box.root), latency=latency)
     box.write(ONE)
@@ -201,6 +204,7 @@ def test_a_settled_file_is_at_hand_until_it_changes(
 def test_a_message_on_the_border_of_a_block_is_found(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Messages are found at every block size."""
     box.write(ONE, TWO, THREE)
     for block in range(1, 250):
         monkeypatch.setattr(from_line, "BLOCK", block)
@@ -212,6 +216,7 @@ def test_a_message_on_the_border_of_a_block_is_found(
 
 
 def test_expiry_goes_by_the_date_of_the_from_line(box: Box) -> None:
+    """Expiry uses the date of the From-line; without a valid one a message stays."""
     old = FROM.replace(b"2026", b"2016")
     box.file.write_bytes(old + ONE + b"\n" + old.replace(b" 24 ", b" 99 ") + TWO + b"\n")
     box.deliver(THREE)
@@ -226,6 +231,7 @@ def test_expiry_goes_by_the_date_of_the_from_line(box: Box) -> None:
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_expiry_makes_no_folder_for_who_has_no_mail(box: Box, *, dry_run: bool) -> None:
+    """Expiry creates no folder for a user without mail."""
     store = MboxStore(Layout(box.root, "{domain}/{local}"))
     assert asyncio.run(store.expire("ann@example.com", 1, dry_run=dry_run)) == []
     assert os.listdir(box.root) == []

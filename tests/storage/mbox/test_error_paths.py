@@ -19,6 +19,7 @@ def ending_in(path: object) -> str:
 
 
 def test_a_file_that_is_no_mbox_is_named(box: Box) -> None:
+    """An error about a file that is not an mbox names the file."""
     box.file.write_bytes(b"no From-line\n")
     with pytest.raises(StoreError, match="is not an mbox.*" + ending_in(box.file)):
         box.uids()
@@ -29,12 +30,14 @@ def test_a_file_that_is_no_mbox_is_named(box: Box) -> None:
 
 
 def test_a_link_in_place_of_an_mbox_is_named(box: Box) -> None:
+    """A symbolic link in place of an mbox is an error that names it."""
     box.file.symlink_to("bob")
     with pytest.raises(StoreError, match="is a link or not a file" + ending_in(box.file)):
         box.uids()
 
 
 def test_a_file_beside_an_mbox_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error about a helper file names that file."""
     box.write(letter(1))
     lock = box.root / ".ann.restante"
     real = os.open

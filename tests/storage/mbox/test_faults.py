@@ -95,6 +95,7 @@ def test_stuck_lock_keeps_delivery(box: Box, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_lock_whose_removal_failed_keeps_nobody_out(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After a failed removal of a lock the next delivery succeeds."""
     box.write(ONE)
     before = open_files()
     with monkeypatch.context() as patched:
@@ -159,6 +160,7 @@ def test_failed_search_unlocks(box: Box, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_file_that_is_read_in_small_pieces_is_the_same(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Short reads give the same messages."""
     box.write(ONE)
     whole_file = box.file.read_bytes()
     real = os.pread
@@ -175,6 +177,7 @@ def test_a_file_that_is_read_in_small_pieces_is_the_same(
 def test_what_fails_at_the_end_of_a_session_is_no_error(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An error while closing files does not fail a removal."""
     box.write(ONE, TWO)
     before = open_files()
     with monkeypatch.context() as patched:
@@ -185,6 +188,7 @@ def test_what_fails_at_the_end_of_a_session_is_no_error(
 
 
 def test_a_folder_for_mboxes_is_made_for_good(box: Box, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder above a new one is synced."""
     synced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda f: synced.append(os.readlink(f"/proc/self/fd/{f}")))
     store = MboxStore(Layout(box.root, "{domain}/{local}"))

@@ -51,6 +51,7 @@ def all_are_kept_out(box: Box) -> None:
 
 
 def test_a_record_lock_of_another_process_is_respected(box: Box) -> None:
+    """While another process holds a record lock, the mbox is not changed."""
     box.write(ONE)
     command = [sys.executable, "-c", RECORD_LOCK, str(box.file)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -67,6 +68,7 @@ def make_dotlock(file: Path) -> None:
 
 @pytest.mark.parametrize("command", [("dotlockfile", "-l"), ("lockfile",), ("touch",)])
 def test_a_dotlock_of_another_program_is_respected(box: Box, command: tuple[str, ...]) -> None:
+    """While another program holds a dotlock, the mbox is not changed."""
     take = [need(command[0]), *command[1:], f"{box.file}.lock"]
     box.write(ONE)
     subprocess.run(take, check=True, timeout=PATIENCE)
@@ -94,6 +96,7 @@ def test_removal_without_lock(box: Box, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
+    """A lock here excludes dotlockfile, record locks, Python's mailbox and other sessions."""
     dotlockfile = need("dotlockfile")
     box.write(ONE)
     place = MboxPaths(os.open(box.root, os.O_RDONLY), "ann", box.file)
@@ -119,6 +122,7 @@ def test_what_is_locked_here_is_locked_for_all_others(box: Box) -> None:
 
 
 def test_a_session_hinders_nobody_who_delivers(box: Box) -> None:
+    """Other programs can deliver during a session."""
     box.write(ONE)
 
     async def session(_: MboxMaildrop) -> None:
@@ -137,6 +141,7 @@ def test_a_session_hinders_nobody_who_delivers(box: Box) -> None:
 
 @pytest.mark.parametrize("text", [b"", b"99999999\n", b"0"])
 def test_a_dotlock_is_stale_when_it_is_old(box: Box, text: bytes) -> None:
+    """An old dotlock is removed."""
     box.write(ONE)
     old_lock = Path(f"{box.file}.lock")
     old_lock.write_bytes(text)
@@ -158,6 +163,7 @@ def test_own_dead_dotlock_is_stale(box: Box) -> None:
 
 
 def test_a_session_lock_that_was_left_over_is_nobodys(box: Box) -> None:
+    """The lock file of a killed server does not lock the mbox."""
     box.write(ONE)
     (box.root / ".ann.restante").touch()
     assert box.texts() == [ONE]

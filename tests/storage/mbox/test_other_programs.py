@@ -153,6 +153,7 @@ def test_formail_and_python_agree(box: Box, folder: Path) -> None:
 
 
 def test_what_python_writes_anew_keeps_its_unique_ids(box: Box) -> None:
+    """Unique-ids stay when Python's mailbox rewrites the file."""
     uids = box.uids()
     theirs = mailbox.mbox(box.file)
     theirs.lock()

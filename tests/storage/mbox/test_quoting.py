@@ -21,6 +21,7 @@ def unquoted(*chunks: bytes) -> tuple[bytes, int, bool]:
 
 @given(texts)
 def test_what_was_quoted_is_unquoted_to_what_it_was(text: bytes) -> None:
+    """Quoted From-lines are unquoted to the same text."""
     lines = quote_from_lines(text)
     assert not re.search(rb"(?m)^From ", lines)
     assert unquoted(lines) == (text, len(lines) - len(text), False)
@@ -35,12 +36,14 @@ def test_quoting_in_any_chunks(text: bytes, cuts: list[int]) -> None:
 
 
 def test_a_line_without_quotes_is_noticed() -> None:
+    """A From-line without a quote is noticed, also over two pieces."""
     assert unquoted(b"From a\n")[2]
     assert unquoted(b"a\nFr", b"om a\n")[2]
     assert not unquoted(b"a From b\n>From c\n")[2]
 
 
 def test_a_long_run_of_quotes_is_not_kept_in_memory() -> None:
+    """A long run of quotes is not kept in memory."""
     unquoting = Unquoting()
     for _ in range(100):
         assert len(unquoting.feed(b">" * 1000)) >= 999

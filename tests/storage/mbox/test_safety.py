@@ -81,6 +81,7 @@ def test_mail_after_broken_delivery(box: Box) -> None:
 def test_a_delivery_that_fails_leaves_nothing(
     box: Box, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
+    """A failed delivery leaves the mbox as it was."""
     box.write(ONE)
     old = box.file.read_bytes()
     real = getattr(os, call)
@@ -106,6 +107,7 @@ def test_a_delivery_that_fails_leaves_nothing(
 def test_a_removal_that_fails_leaves_all(
     box: Box, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
+    """A failed removal leaves the mbox as it was."""
     box.write(ONE, TWO)
     old = box.file.read_bytes()
     real = getattr(os, call)
@@ -124,6 +126,7 @@ def test_a_removal_that_fails_leaves_all(
 
 
 def test_owner_mode_and_times_stay(box: Box) -> None:
+    """A removal keeps the owner, the mode and the times of the mbox."""
     box.write(ONE, TWO)
     box.file.chmod(0o640)
     if os.geteuid() == 0:
@@ -202,6 +205,7 @@ def test_only_files_of_one_name(box: Box, make: object) -> None:
 
 @pytest.mark.parametrize("user", ["../ann", "a/b", ".ann", "", "ann.lock"])
 def test_names_that_are_paths_or_locks_are_nobodys(tmp_path: Path, user: str) -> None:
+    """A user name that is a path or a lock file is a permanent error."""
     store = MboxStore(Layout(tmp_path))
     with pytest.raises(StoreError) as caught:
         asyncio.run(store.deliver(user, ONE))
@@ -222,5 +226,6 @@ def test_new_mbox_in_spool(box: Box) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_new_mbox_belongs_to_the_user_of_that_name(box: Box) -> None:
+    """A new mbox belongs to the system user of that name."""
     asyncio.run(box.store.deliver("nobody", ONE))
     assert (box.root / "nobody").owner() == "nobody"

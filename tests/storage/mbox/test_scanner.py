@@ -29,6 +29,7 @@ ONE, TWO = letter(1), letter(2)
     ],
 )
 def test_a_line_with_a_date_is_a_from_line(line: bytes) -> None:
+    """A From-line with a date is recognized in every usual form."""
     assert from_line.length(line + b"\n") == len(line) + 1
     assert from_line.length(line + b"\r\nX: y\n") == len(line) + 2
     assert from_line.length(line) == len(line)
@@ -47,10 +48,12 @@ def test_a_line_with_a_date_is_a_from_line(line: bytes) -> None:
     ],
 )
 def test_prose_is_no_from_line(line: bytes) -> None:
+    """A line of text that begins with "From " is not a From-line."""
     assert from_line.length(line + b"\n") == 0
 
 
 def test_messages_are_what_stands_between_from_lines(box: Box) -> None:
+    """The messages are the texts between From-lines."""
     box.write(ONE, TWO)
     assert box.texts() == [ONE, TWO]
 
@@ -69,24 +72,28 @@ def test_a_file_may_end_without_a_line_end(box: Box) -> None:
 
 
 def test_a_file_may_have_cr_lf_at_line_ends(box: Box) -> None:
+    """An mbox may have CR LF at line ends."""
     box.file.write_bytes((FROM + ONE + b"\n" + FROM + TWO + b"\n").replace(b"\n", b"\r\n"))
     assert box.texts() == [ONE.replace(b"\n", b"\r\n"), TWO.replace(b"\n", b"\r\n")]
     assert box.sizes() == [reference.size(ONE), reference.size(TWO)]
 
 
 def test_nul_and_other_octets_are_octets(box: Box) -> None:
+    """All octets are kept."""
     odd = letter(1, bytes(range(256)) + b"\n\0\n")
     box.write(odd, TWO)
     assert box.texts() == [odd, TWO]
 
 
 def test_empty_lines_before_the_first_message_do_no_harm(box: Box) -> None:
+    """Empty lines before the first message are skipped."""
     box.file.write_bytes(b"\n\n" + FROM + ONE + b"\n")
     assert box.texts() == [ONE]
 
 
 @pytest.mark.parametrize("octets", [b"garbage\n" + FROM + ONE, b"\0" * 100, b"From nobody\n\n"])
 def test_what_is_no_mbox_is_refused_and_left_as_it_is(box: Box, octets: bytes) -> None:
+    """A file that is not an mbox is a permanent error and stays unchanged."""
     box.file.write_bytes(octets)
     with pytest.raises(StoreError, match="not an mbox") as caught:
         box.uids()
@@ -97,6 +104,7 @@ def test_what_is_no_mbox_is_refused_and_left_as_it_is(box: Box, octets: bytes) -
 
 
 def test_prose_that_begins_with_from_splits_no_message(box: Box) -> None:
+    """Text that begins with "From " does not split a message."""
     prose = letter(1, b"a\n\nFrom here on\n\nFrom: x\n")
     box.write(prose, TWO)
     assert box.texts() == [prose, TWO]
@@ -125,12 +133,14 @@ BODY = b"a\n\n" + OLD + b"Subject: forwarded\n\nb\n"
 
 
 def test_a_true_content_length_says_where_a_message_ends(box: Box) -> None:
+    """A correct Content-Length decides where a message ends."""
     box.write(with_length(len(BODY), BODY), TWO)
     assert box.texts() == [b"Subject: a\n\n" + BODY, TWO]
 
 
 @pytest.mark.parametrize("octets", [0, 1, len(BODY) - 1, len(BODY) + 9, 10**9, 10**17])
 def test_a_false_content_length_is_not_believed(box: Box, octets: int) -> None:
+    """A wrong Content-Length is ignored."""
     box.write(with_length(octets, b"a\n"), with_length(octets, b"b\n"), TWO)
     assert box.texts() == [b"Subject: a\n\na\n", b"Subject: a\n\nb\n", TWO]
 

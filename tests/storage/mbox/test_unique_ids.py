@@ -23,6 +23,7 @@ ONE, TWO, THREE = letter(1), letter(2), letter(3)
     ],
 )
 def test_flags_of_mail_programs_do_not_change_them(box: Box, flags: bytes) -> None:
+    """Header fields of mail programs do not change the unique-ids."""
     box.write(ONE, TWO)
     before = box.uids()
     box.write(*(text.replace(b"\n\n", b"\n" + flags + b"\n", 1) for text in (ONE, TWO)))
@@ -46,11 +47,13 @@ def test_line_ends_keep_unique_ids(box: Box) -> None:
 
 
 def test_other_text_has_another_one(box: Box) -> None:
+    """Different messages have different unique-ids."""
     box.write(ONE, ONE.replace(b"1", b"2"), ONE + b"\n\n", b"X" + ONE)
     assert len(set(box.uids())) == 4
 
 
 def test_equal_copies_have_different_ones_which_last(box: Box) -> None:
+    """Equal messages have different unique-ids, which do not change."""
     box.write(ONE, ONE, TWO, ONE)
     first, second, other, third = box.uids()
     assert len({first, second, other, third}) == 4
@@ -115,12 +118,14 @@ def test_name_of_the_field_in_another_form(old: Box, name: bytes) -> None:
 
 
 def test_without_the_setting_they_are_not_read(box: Box) -> None:
+    """X-UIDL is ignored unless the configuration says otherwise."""
     box.write(with_x_uidl(ONE, b"abc"))
     assert box.uids() != ["abc"]
 
 
 @pytest.mark.parametrize("bad", [b"", b"a b", b"x" * 71, b"\xe9", b"a\tb", b"a\n b"])
 def test_what_is_no_unique_id_is_not_used(old: Box, bad: bytes) -> None:
+    """An invalid X-UIDL is not used."""
     old.write(with_x_uidl(ONE, bad), TWO)
     first, _ = old.uids()
     assert first.encode() != bad
@@ -140,5 +145,6 @@ def test_sent_unique_id_is_not_shared(old: Box) -> None:
 
 
 def test_a_line_in_the_body_is_no_field(old: Box) -> None:
+    """An X-UIDL line in the body is ignored."""
     old.write(ONE + b"\nX-UIDL: abc\n")
     assert old.uids() != ["abc"]

@@ -73,6 +73,7 @@ class InPieces:
 
 
 def test_a_stand_in_is_ascii_and_says_the_same() -> None:
+    """The downgraded header is ASCII and has the same meaning."""
     found = downgrade(UTF8)
     assert found is not None
     octets, header = found
@@ -91,6 +92,7 @@ def test_a_stand_in_is_ascii_and_says_the_same() -> None:
 
 @pytest.mark.parametrize("header", [b"", b"\r\n", b"Subject: a\n\n", b"Subject: a"])
 def test_an_ascii_header_has_no_stand_in(header: bytes) -> None:
+    """A header in ASCII is not changed."""
     assert downgrade(header) is None
 
 
@@ -208,6 +210,8 @@ def test_a_message_in_pieces_has_the_size_that_is_listed(size: int) -> None:
 
 
 def test_what_is_refused_cannot_be_read_and_the_rest_can() -> None:
+    """With `refuse`, messages with UTF-8 headers cannot be read, and the others can."""
+
     async def session() -> None:
         store = MemoryStore()
         for message in (b"Subject: a\n\n", UTF8 + BODY):
