@@ -62,6 +62,7 @@ def test_messages_waits_for_the_end() -> None:
 
 
 def test_a_session_that_goes_on_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`messages` raises BusyError while a session holds the maildrop."""
     monkeypatch.setattr(testing, "PATIENCE", 0.1)
     with testing.serving() as server:
         server.add("ann", "secret", LETTER)
@@ -94,6 +95,7 @@ def test_accounts_are_separate() -> None:
 
 
 def test_with_tls_a_client_can_verify_the_certificate() -> None:
+    """A client can verify the certificate of a server with TLS."""
     with testing.serving(tls=True) as server:
         server.add("ann", "secret", LETTER)
         assert server.tls_port
@@ -112,6 +114,7 @@ def test_with_tls_a_client_can_verify_the_certificate() -> None:
 
 
 def test_settings_are_the_servers() -> None:
+    """Settings are those of the server."""
     with testing.serving(settings=ProtocolSettings(greeting="Hello.")) as server:
         client = poplib.POP3(server.host, server.port, timeout=20)
         assert client.getwelcome() == b"+OK Hello."
@@ -119,6 +122,7 @@ def test_settings_are_the_servers() -> None:
 
 
 def test_the_log_shows_events_and_no_password() -> None:
+    """The log has the events and no password."""
     with testing.serving() as server:
         server.add("ann", "secret")
         assert not can_log_in(server, "ann", "wr0ng")
@@ -145,6 +149,7 @@ def test_end_of_the_block() -> None:
 
 
 def test_two_servers_know_nothing_of_each_other() -> None:
+    """Two servers share no account and no mail."""
     with testing.serving() as one, testing.serving() as other:
         one.add("ann", "secret", LETTER)
         assert one.port != other.port
@@ -170,6 +175,7 @@ def test_maildrop_in_use() -> None:
 
 
 def test_a_server_may_give_up_on_an_idle_client() -> None:
+    """A server with a short idle timeout disconnects an idle client."""
     with testing.serving(settings=ProtocolSettings(idle_timeout=0.1)) as server:
         server.add("ann", "secret", LETTER)
         with session(server, "ann", "secret"):

@@ -41,6 +41,7 @@ def run(programs: Path) -> Run:
 
 
 def test_logins_and_drains_of_a_real_server_are_counted(tmp_path: Path, run: Run) -> None:
+    """The load program counts sessions, replies, octets and times of a real server."""
     with serving(tmp_path) as served:
         for user in ("u0", "u1"):
             served.add(user, "secret", HELLO, SECOND)
@@ -109,6 +110,7 @@ WRONG: dict[str, tuple[str, dict[str, Reply], str]] = {
 
 @pytest.mark.parametrize("what", WRONG)
 def test_a_wrong_reply_ends_the_run_and_is_told(what: str, run: Run) -> None:
+    """A wrong reply ends the run with an error."""
     scenario, replies, told = WRONG[what]
     with broken(replies) as server, pytest.raises(RuntimeError, match=told):
         run(server.port, scenario, sessions=1)
@@ -121,6 +123,7 @@ def test_known_wrong_sizes_can_pass(run: Run) -> None:
 
 
 def test_a_storm_counts_who_was_turned_away(run: Run) -> None:
+    """A storm counts the rejected connections."""
     replies = iter([b"-ERR full\r\n", b"+OK\r\n", CLOSE])
     with broken({"USER": lambda _: next(replies)}) as server:
         found = run(server.port, "storm", users=3, connections=3)

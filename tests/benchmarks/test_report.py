@@ -43,6 +43,7 @@ def _figures(ours: list[float], theirs: list[float]) -> Figures:
 
 
 def test_a_ratio_is_that_of_runs_side_by_side() -> None:
+    """A ratio is the median over pairs of runs."""
     figures = _figures([100, 10, 90], [20, 2, 30])
     assert figures.ratios("login", OURS, SHARED) == [5, 5, 3]
     assert figures.ratio("login", OURS, SHARED) == 5
@@ -63,10 +64,12 @@ def test_a_ratio_is_that_of_runs_side_by_side() -> None:
     ],
 )
 def test_a_target_is_reached_missed_or_not_measured(target: Target, fate: str) -> None:
+    """A target is reached, missed or not measured."""
     assert target.fate(_figures([100], [20])) == fate
 
 
 def test_every_target_has_a_row_that_tells_its_fate() -> None:
+    """Each target has a row with its result."""
     rows = report.targets(_figures([100], [10])).splitlines()[2:]
     assert len(rows) == len(TARGETS)
     assert rows[0].endswith("| at least 4.5 x | yes |")

@@ -35,6 +35,7 @@ def certified(folder: Path) -> list[str | Path]:
 
 
 def test_restante_passes_every_check(tmp_path: Path) -> None:
+    """Restante passes every check, and its mail is left unchanged."""
     with serving(tmp_path, *certified(tmp_path)) as served:
         box = served.add("ann", "hunter22", b"Subject: one\n\nhello\n", b"Subject: two\n\n")
         where: list[str | Path] = [
@@ -55,6 +56,7 @@ def test_restante_passes_every_check(tmp_path: Path) -> None:
 
 
 def test_dovecot_is_found_to_do_what_it_is_known_for() -> None:
+    """The checks find Dovecot's known deviations and leave no mail."""
     with public_folder() as folder:
         with dovecot(folder, "hunter22") as server:
             box = server.maildir("ann")
@@ -129,6 +131,7 @@ def only(line: str, new: bytes) -> Alter:
 
 
 def test_a_good_server_behind_the_proxy_fails_nothing(live: Live) -> None:
+    """Through the proxy of these tests a correct server passes."""
     assert failing(live) == set()
 
 
@@ -170,10 +173,12 @@ FAULTS: list[tuple[str, Alter, Alter, set[str]]] = [
 def test_a_fault_fails_the_check_that_looks_for_it(
     live: Live, answer: Alter, ask: Alter, expected: set[str]
 ) -> None:
+    """A fault fails its own check and no other."""
     assert failing(live, answer, ask) == expected
 
 
 def test_every_check_names_requirements_that_exist() -> None:
+    """Each check has a unique name and existing requirements."""
     known = {name for chapter in requirements.chapters().values() for name in chapter}
     named = {name for check in suite.CHECKS for name in check.ids}
     assert named <= known, named - known
@@ -238,11 +243,13 @@ def test_implicit_tls_is_verified(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_is_said(words: list[str], code: int, said: str) -> None:
+    """Invalid options are an error."""
     ran = pop3("verify", "pop3://127.0.0.1:1", *words)
     assert (ran.code, said in ran.err) == (code, True)
 
 
 def test_no_connection_and_no_login_are_said(live: Live) -> None:
+    """Without a connection or a login the test does not start, and the error says why."""
     ran = pop3("verify", "pop3://127.0.0.1:1")
     assert (ran.code, "pop3 probe" in ran.err) == (4, True)
     ran = pop3("verify", f"pop3://ann@127.0.0.1:{live.port}", password="no-such")
@@ -254,6 +261,7 @@ def test_no_connection_and_no_login_are_said(live: Live) -> None:
 def test_an_lmtp_server_that_is_not_there_is_told_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
+    """An LMTP server that cannot be reached is an error with its address."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(DeliveryError, match=f"LMTP at {address}: "):
         Lmtp(address, "ann").put(b"Subject: a\n\n")
@@ -269,6 +277,7 @@ def test_lmtp_at_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_mail_can_be_delivered_by_a_command(live: Live, tmp_path: Path) -> None:
+    """A delivery command that fails ends the test with an error."""
     script = tmp_path / "deliver"
     script.write_text("#!/bin/sh\nexit 75\n")
     script.chmod(0o755)

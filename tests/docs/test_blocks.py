@@ -103,6 +103,7 @@ def test_every_block_runs(page: Path, disk: Path, installed: list[Path]) -> None
 
 
 def test_a_set_up_belongs_to_a_page() -> None:
+    """Each set-up script belongs to a page."""
     shared = {"common", "clone"}
     assert {file.stem for file in SETUPS.glob("*.sh")} - shared <= {page.stem for page in RUN}
 
@@ -126,12 +127,14 @@ def test_no_block_can_hide_a_failure(page: Path) -> None:
     ],
 )
 def test_no_block_escapes(tmp_path: Path, text: str, error: str) -> None:
+    """A block that is neither run nor excused is an error."""
     (tmp_path / "page.md").write_text(text)
     with pytest.raises(ValueError, match=error):
         blocks(tmp_path / "page.md")
 
 
 def test_shell_blocks_are_found(tmp_path: Path) -> None:
+    """Shell blocks are found with their lines and marks."""
     (tmp_path / "page.md").write_text(
         "A\n\n    a\n    b\n\n```console\n$ c\nd\n```\n\n```toml\ne = 1\n```\n\n"
         "1. B\n\n   ```python\n   def b():\n       pass\n   ```\n\n"

@@ -16,10 +16,12 @@ LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 @pytest.mark.parametrize("name", generate.PAGES)
 def test_a_generated_page_is_what_the_code_says_now(name: str) -> None:
+    """Each generated page is up to date."""
     assert (generate.REFERENCE / name).read_text() == generate.PAGES[name](), "run: make docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_link_leads_somewhere(page: Path) -> None:
+    """Each link in the pages has a target."""
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target

@@ -26,16 +26,19 @@ SHOWN = {"embedded.py": "embed", "eml_store.py": "embed", "test_fetching.py": "t
 
 
 def test_each_example_is_on_a_page() -> None:
+    """Each example is shown on a page."""
     assert {file.name for file in (DOCS / "examples").glob("*.py")} == set(SHOWN)
 
 
 @pytest.mark.parametrize(("name", "page"), SHOWN.items(), ids=str)
 def test_a_page_shows_an_example_as_it_is(name: str, page: str) -> None:
+    """The page shows the example's file unchanged."""
     text = (DOCS / "how-to" / f"{page}.md").read_text()
     assert f"```python\n{(DOCS / 'examples' / name).read_text()}```\n" in text
 
 
 def test_the_embedded_server_serves(tmp_path: Path) -> None:
+    """The example of an embedded server serves its user."""
     port = free_port()
     program = (DOCS / "examples/embedded.py").read_text().replace("1110", str(port))
     (tmp_path / "embedded.py").write_text(program)

@@ -33,6 +33,7 @@ def unit() -> configparser.ConfigParser:
 
 
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    """systemd accepts the unit without a warning."""
     verify = need("systemd-analyze")
     here = tmp_path / "restante.service"
     here.write_text(UNIT.read_text().replace("/opt/restante/bin/pop3", str(POP3)))

@@ -96,6 +96,8 @@ def here(text: str, port: int) -> str:
 
 @pytest.mark.parametrize("text", [text for _, text in BLOCKS], ids=[name for name, _ in BLOCKS])
 def test_an_example_runs(text: str, live: Live) -> None:
+    """Each example of the library runs."""
+
     async def within(example: Any) -> None:
         async with restante.connect(f"pop3://ann@example.com@127.0.0.1:{live.port}", "secret") as d:
             await example(d, io.BytesIO())
@@ -112,6 +114,7 @@ def test_an_example_runs(text: str, live: Live) -> None:
 
 @pytest.mark.parametrize("phrase", PHRASES)
 def test_what_stands_for_a_word_of_poplib_does_something(phrase: str, live: Live) -> None:
+    """Each call that the page gives for one of poplib works."""
     said: list[str] = []
     url = f"pop3://ann@example.com@127.0.0.1:{live.port}"
     with blocking.connect(url, "secret", trace=lambda way, line: said.append(way + line)) as drop:
@@ -127,11 +130,13 @@ def test_what_stands_for_a_word_of_poplib_does_something(phrase: str, live: Live
 
 
 def test_the_table_has_what_poplib_has() -> None:
+    """The table covers the calls of poplib."""
     assert len(PHRASES) >= 12
     assert any("NOOP" in phrase for phrase in PHRASES)
 
 
 def test_a_strict_type_checker_takes_every_example(tmp_path: Path) -> None:
+    """mypy accepts each example in strict mode."""
     mypy = need(str(Path(sys.executable).with_name("mypy")))
     modules = [module_of(text) for _, text in BLOCKS] + [phrase_module(p) for p in PHRASES]
     for number, module in enumerate(modules):
@@ -143,6 +148,7 @@ def test_a_strict_type_checker_takes_every_example(tmp_path: Path) -> None:
 
 
 def test_the_package_shows_what_it_has() -> None:
+    """`dir(restante)` lists the names of the API."""
     assert {"connect", "check", "blocking", "__version__"} <= set(dir(restante))
     for name in ("connect", "check", "blocking"):
         assert getattr(restante, name)

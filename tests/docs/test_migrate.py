@@ -348,6 +348,7 @@ def test_dovecot_passwd_file(tmp_path: Path) -> None:
 
 
 def test_a_password_in_clear_becomes_an_account(tmp_path: Path) -> None:
+    """A password in clear text becomes an account with a hash."""
     (tmp_path / "password").write_text("secret\n")
     shell(block("< password").replace("/etc/restante/", ""), tmp_path)
     assert (tmp_path / "users").read_text().startswith("bob@example.com:$argon2id$")
@@ -407,12 +408,14 @@ def test_the_trial_runs_beside_the_old_server(tmp_path: Path) -> None:
 
 
 def test_every_block_of_the_page_is_tried_here() -> None:
+    """A test here runs each block of the page."""
     tried = Path(__file__).read_text()
     words = re.findall(r"block\([\"'](.+?)[\"']\)", tried)
     assert [text for text in BLOCKS if not any(word in text for word in words)] == []
 
 
 def test_a_userdb_of_courier_becomes_a_file_of_accounts(tmp_path: Path) -> None:
+    """Courier's userdb becomes an accounts file."""
     need("awk")
     stored = "$6$salt$" + "x" * 86
     (tmp_path / "userdb").write_text(USERDB.format(hash=stored))

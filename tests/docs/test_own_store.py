@@ -18,6 +18,8 @@ def store(tmp_path: Path) -> Store:
 
 
 def test_what_cannot_be_removed_is_named(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store reports which messages it could not remove."""
+
     async def test() -> None:
         first = await store.deliver("ann", LETTER)
         await store.deliver("ann", LETTER)

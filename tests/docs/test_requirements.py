@@ -14,6 +14,7 @@ PROOFS = requirements.proofs()
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_requirement_has_a_proof_or_one_excuse(name: str) -> None:
+    """Each requirement has either a test or one reason for its absence."""
     row = ROWS[name]
     excuses = [row.advice, row.toolbox, row.planned]
     if name in PROOFS:
@@ -24,15 +25,18 @@ def test_a_requirement_has_a_proof_or_one_excuse(name: str) -> None:
 
 
 def test_tests_name_only_requirements_that_are_there() -> None:
+    """Tests name only existing requirements."""
     unknown = {name: files for name, files in PROOFS.items() if name not in ROWS}
     assert not unknown
 
 
 def test_no_requirement_stands_in_two_chapters() -> None:
+    """Each requirement is in one chapter."""
     assert len(ROWS) == sum(len(rows) for rows in requirements.chapters().values())
 
 
 def test_an_id_looks_like_one() -> None:
+    """Each id has the form of an id."""
     assert all(requirements.ID.fullmatch(name) for name in ROWS)
 
 

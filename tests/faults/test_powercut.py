@@ -130,11 +130,13 @@ def test_synced_name_without_octets(tmp_path: Path) -> None:
 
 
 def test_what_was_synced_lasts(tmp_path: Path) -> None:
+    """Synced octets survive a power cut."""
     calls = (call("open", "a"), call("write", "a", data=b"12"), call(SYNC, "a"), call(SYNC, "."))
     assert left_by(tmp_path, *calls) == [{"a": b"12"}]
 
 
 def test_a_file_that_is_renamed_has_one_of_its_names(tmp_path: Path) -> None:
+    """After a power cut, a renamed file has its old or its new name."""
     (tmp_path / "a").write_bytes(b"new")
     (tmp_path / "b").write_bytes(b"old")
     left = left_by(tmp_path, call("rename", "a", "b"))
@@ -142,6 +144,7 @@ def test_a_file_that_is_renamed_has_one_of_its_names(tmp_path: Path) -> None:
 
 
 def test_one_removal_may_last_without_the_one_before(tmp_path: Path) -> None:
+    """Removals may survive a power cut in any combination."""
     (tmp_path / "a").touch()
     (tmp_path / "b").touch()
     left = left_by(tmp_path, call("unlink", "a"), call("unlink", "b"))

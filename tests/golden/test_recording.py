@@ -18,6 +18,7 @@ def _by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_difference_is_a_unified_diff(tmp_path: Path) -> None:
+    """A difference from a golden file is shown as a unified diff."""
     (tmp_path / "a.txt").write_text("same\nold\n")
     compare("a.txt", "same\nold\n", tmp_path)
     with pytest.raises(
@@ -27,6 +28,7 @@ def test_a_difference_is_a_unified_diff(tmp_path: Path) -> None:
 
 
 def test_a_rewrite_is_a_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rewrite writes the golden file and skips the test."""
     monkeypatch.setenv(REWRITE, "1")
     with pytest.raises(pytest.skip.Exception, match="read its diff"):
         compare("new/a.txt", "a\r\n", tmp_path)
@@ -34,6 +36,7 @@ def test_a_rewrite_is_a_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_rewrite_fails_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In CI a rewrite fails and writes nothing."""
     monkeypatch.setenv(REWRITE, "1")
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="only compared"):
@@ -42,6 +45,7 @@ def test_a_rewrite_fails_in_ci(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_what_varies_becomes_a_placeholder() -> None:
+    """Times, ports and folders are replaced by placeholders."""
     line = "2026-01-02T03:04:05.6Z 127.0.0.1:12345 127.0.0.1:110 seconds=0.01 (7 ms) /tmp/x/a"
     assert masked(line, {"/tmp/x": "DIR"}) == (
         "TIME 127.0.0.1:PORT 127.0.0.1:110 seconds=SECONDS (MS) DIR/a"

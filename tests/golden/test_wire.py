@@ -105,6 +105,7 @@ SMTP = {
 
 @pytest.mark.parametrize("protocol", ["lmtp", "smtp"])
 def test_delivery(protocol: str, tmp_path: Path) -> None:
+    """The dialogues of LMTP and SMTP, and the stored messages, are those of the golden file."""
     with listening(tmp_path, message_size=80_000) as door:
         connect, talks = {"lmtp": (door.connect, LMTP), "smtp": (door.connect_smtp, SMTP)}[protocol]
         parts = []

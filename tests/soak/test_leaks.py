@@ -18,6 +18,7 @@ ROUNDS = 20
 
 
 def test_no_connection_and_no_session_outlives_its_end() -> None:
+    """No connection or session object remains after its end."""
     others = _left()  # of other tests, which may hold them for their own ends
     with serving() as live:
         live.add("ann", "secret", BIG, BIG)

@@ -40,24 +40,29 @@ def test_soak_loses_nothing(soaked: Soak) -> None:
 
 
 def test_every_client_heard_what_it_should(soaked: Soak) -> None:
+    """Every client got the replies that it should."""
     assert soaked.account().problems == []
 
 
 def test_every_maildrop_can_be_locked_at_once(soaked: Soak) -> None:
+    """After the soak every maildrop is unlocked."""
     maildirs = list(soaked.served.mail.iterdir())
     assert len(maildirs) == CLIENTS
     assert mail.locked(maildirs) == []
 
 
 def test_no_descriptor_is_left_open(soaked: Soak) -> None:
+    """No descriptor is left open after a wave."""
     assert [wave.descriptors for wave in soaked.rested] == [soaked.before.descriptors] * WAVES
 
 
 def test_what_is_kept_when_all_have_left_does_not_grow(soaked: Soak) -> None:
+    """The memory at rest does not grow."""
     assert soaked.rested[-1].resident - soaked.rested[1].resident < GROWTH
 
 
 def test_there_is_no_incident(soaked: Soak) -> None:
+    """No incident is in the log."""
     assert "incident" not in soaked.served.log.read_text()
 
 
