@@ -32,8 +32,8 @@ class CertificateSummary:
 
     @property
     def days_left(self) -> int:
-        """Whole days until it ends, negative when it has."""
-        return (self.ends - dt.datetime.now(dt.UTC)) // dt.timedelta(days=1)
+        """Whole days until it ends, negative if it has ended: -3 is "3 days ago"."""
+        return int((self.ends - dt.datetime.now(dt.UTC)) / dt.timedelta(days=1))
 
     @property
     def ends_soon(self) -> bool:

@@ -135,6 +135,16 @@ def test_a_certificate_that_ends_soon_is_a_warning(begins: int, ends: int, found
     assert (report.id, quiet.id) == (found, "ok")
 
 
+def test_days_of_expired_certificate() -> None:
+    """The number of days for programs is that of the text: -3 is "3 days ago"."""
+    certified = make("localhost", issuer=ROOT, begins=-90 * DAY, ends=-3.5 * DAY)
+    with broken(implicit=certified.serving()) as running:
+        report = ask(running.port)
+    assert report.failure is not None
+    assert "expired 3 days ago" in report.failure.evidence
+    assert report.failure.facts["certificate"]["days_left"] == -3
+
+
 def test_stls_that_is_missing_keeps_the_password_at_home() -> None:
     """Without STLS no name or password is sent."""
     with broken() as running:
