@@ -5,10 +5,8 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-import pytest
-
 from restante.protocol.server.settings import AuthOffer
-from restante.server.limits.counters import CountLimit
+from restante.server.limits.counters import CountLimit, LoginDelay
 from restante.server.limits.server_limits import ServerLimits
 from support.live import serving
 from support.process import serving as serving_process
@@ -33,11 +31,11 @@ def test_connection_over_limit() -> None:
         live.wait_for_log('end="too many connections"')
 
 
-def test_the_announced_delay_between_logins_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_announced_delay_between_logins_is_kept() -> None:
     """rfc2449-s6.5/login-delay, rfc2449-s8.1/response-codes."""
     now = 1000.0
-    monkeypatch.setattr("restante.server.limits.counters.time.monotonic", lambda: now)
-    with serving(offer=lambda: AuthOffer(login_delay=60)) as live:
+    limits = ServerLimits(login_delay=LoginDelay(lambda: now))
+    with serving(limits=limits, offer=lambda: AuthOffer(login_delay=60)) as live:
         live.add("ann", "secret")
         live.add("bob", "secret")
 

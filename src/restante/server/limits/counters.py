@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 class LoginDelay:
     """How long a user waits between two logins. RFC 2449 section 6.5."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.on_full: Callable[[], object] = bool  # called if a login is forgotten too early
         self._until: dict[str, float] = {}  # by user
+        self._clock = clock
 
     def check(self, user: str, seconds: int | None) -> None:
         """Raise LoginDelayError when the user's last login is too recent."""
-        if seconds is not None and self._until.get(user, 0) > time.monotonic():
+        if seconds is not None and self._until.get(user, 0) > self._clock():
             raise LoginDelayError(seconds)
 
     def note(self, user: str, seconds: int | None) -> None:
         """Remember that the user logged in just now."""
         if seconds is None:
             return
-        now = time.monotonic()
+        now = self._clock()
         self._until.pop(user, None)
         self._until[user] = now + seconds
         while self._until:

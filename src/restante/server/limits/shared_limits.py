@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import secrets
 import time
+from typing import TYPE_CHECKING
 
 from restante.server.error_replies import LoginDelayError
 from restante.server.limits.counters import CountLimit, LoginDelay
 from restante.server.limits.shared_table import SharedCounters, SharedTimestamps
 from restante.server.limits.throttle import MOST_AT_ONCE, Tables, Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROWS_PER_CONNECTION = 4  # rows for each connection that there may be: a bucket is hardly ever full
 MAX_TIMESTAMPS = 131_072  # failures, and logins, remembered at once
@@ -46,8 +50,8 @@ class SharedCountLimit(CountLimit):
 class SharedLoginDelay(LoginDelay):
     """The delays after logins, for all workers together."""
 
-    def __init__(self, logins: SharedTimestamps) -> None:
-        super().__init__()
+    def __init__(self, logins: SharedTimestamps, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
         self._logins = logins
 
     def check(self, user: str, seconds: int | None) -> None:
@@ -55,14 +59,14 @@ class SharedLoginDelay(LoginDelay):
         if seconds is None:
             return
         until = self._logins.get(user)
-        if until is not None and until[1] > time.monotonic():
+        if until is not None and until[1] > self._clock():
             raise LoginDelayError(seconds)
 
     def note(self, user: str, seconds: int | None) -> None:
         """Remember that the user logged in just now."""
         if seconds is None:
             return
-        now = time.monotonic()
+        now = self._clock()
         if self._logins.add(user, now + seconds, now):
             self.on_full()
 
@@ -73,8 +77,15 @@ class SharedLimits:
     At most this many processes may have it at once, each with its own column.
     """
 
-    def __init__(self, columns: int, connections: int, timestamps: int = MAX_TIMESTAMPS) -> None:
+    def __init__(
+        self,
+        columns: int,
+        connections: int,
+        timestamps: int = MAX_TIMESTAMPS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`timestamps`: how many failures, and logins, are remembered at once."""
+        self._clock = clock
         self._connections = SharedCounters(1, columns)
         self._addresses = SharedCounters(connections * ROWS_PER_CONNECTION, columns)
         self._users = SharedCounters(connections * ROWS_PER_CONNECTION, columns)
@@ -116,11 +127,11 @@ class SharedLimits:
             places=SharedCountLimit(MOST_AT_ONCE, self._guesses),
             key=self._key,
         )
-        return Throttle(count_loopback=count_loopback, tables=tables)
+        return Throttle(count_loopback=count_loopback, tables=tables, clock=self._clock)
 
     def login_delay(self) -> LoginDelay:
         """Return the delays after logins."""
-        return SharedLoginDelay(self._logins)
+        return SharedLoginDelay(self._logins, self._clock)
 
     def _counts(self) -> tuple[SharedCounters, ...]:
         return self._connections, self._addresses, self._users, self._guesses

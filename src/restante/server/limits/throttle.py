@@ -54,7 +54,7 @@ class Throttle:
         *,
         count_loopback: bool = False,
         tables: Tables | None = None,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         tables = tables or Tables()
         self._count_loopback = count_loopback
@@ -62,7 +62,7 @@ class Throttle:
         self._tried = tables.tried
         self.places = tables.places
         self._key = tables.key
-        self._clock = clock
+        self._now = clock
         self.on_full: Callable[[], object] = bool  # called when failures are forgotten too early
         self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
         self._same: dict[str, asyncio.Future[bool]] = {}  # by pair and password: was it right?
@@ -176,9 +176,6 @@ class Throttle:
     def _lately(self, table: FailureTable, name: str) -> Note:
         failures, last = table.get(name) or (0, 0.0)
         return (failures, last) if last > self._now() - MEMORY else (0, 0.0)
-
-    def _now(self) -> float:
-        return self._clock() if self._clock is not None else time.monotonic()
 
     def _counts(self, address: str) -> bool:
         return self._count_loopback or not is_local_client(address)
