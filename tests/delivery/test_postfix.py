@@ -164,7 +164,7 @@ def test_sendmail_to_lmtp(site: Site) -> None:
 def test_postfix_verifies_recipients(site: Site) -> None:
     """Postfix verifies recipients before it accepts mail from other hosts."""
     port = free_port()
-    main = f"{MAIN}mynetworks =\naddress_verify_poll_delay = 1s\n"
+    main = f"{MAIN}mynetworks =\naddress_verify_poll_count = 30\naddress_verify_poll_delay = 1s\n"
     main += "smtpd_soft_error_limit = 10000\nsmtpd_hard_error_limit = 10000\n"  # it is asked often
     with running(site, main, f"127.0.0.1:{port} inet n - n - - smtpd\n") as mta:
         wait_for_port(port, mta.process)

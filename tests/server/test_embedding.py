@@ -150,7 +150,7 @@ def test_port_taken(accounts: Passwords, tmp_path: Path) -> None:
         )
         with pytest.raises(ListenError, match="in use"), server:
             pass
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert not (tmp_path / "lmtp").exists()
 
 

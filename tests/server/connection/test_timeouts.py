@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from restante.protocol.server.settings import ProtocolSettings
+from restante.storage.memory import MemoryStore
 from support.clocked_server import clocked
 from support.live import serving
 
 LETTER = b"Subject: a\n\nhello\n"
-SHORT = ProtocolSettings(login_timeout=0.4, idle_timeout=0.4)
+LOG_IN = b"USER ann\r\nPASS secret\r\n"
 
 
 def test_silent_client_times_out() -> None:
     """rfc1939-s3/timeout-keeps-mail, known-bug/extra-reply, known-bug/short-timeout: a silent
     client is disconnected without a reply.
     """
-    with serving(settings=SHORT) as live, live.connect() as client:
+    short = ProtocolSettings(login_timeout=0.4)
+    with serving(settings=short) as live, live.connect() as client:
         assert client.read_all() == b"+OK POP3 server ready.\r\n"
         live.wait_for_log("end=timeout")
 
@@ -47,15 +50,14 @@ def test_every_command_starts_the_clock_anew() -> None:
 
 def test_a_session_that_times_out_removes_nothing() -> None:
     """rfc1939-s3/timeout-keeps-mail, rfc1939-s6/only-quit-removes."""
-    with serving(settings=SHORT) as live:
-        live.add("ann", "secret", LETTER)
-        with live.connect() as client:
-            client.log_in("ann", "secret")
-            client.say("DELE 1")
-            assert client.read_all() == b""
-        with live.connect() as client:
-            client.log_in("ann", "secret")
-            assert client.say("STAT") == b"+OK 1 21\r\n"
+    store = MemoryStore()
+    asyncio.run(store.deliver("ann", LETTER))
+    with clocked(ProtocolSettings(idle_timeout=600), store=store) as server:
+        peer = server.connect()
+        assert peer.say(LOG_IN + b"DELE 1\r\n").endswith(b"+OK Marked to be deleted.\r\n")
+        server.loop.advance(601, 100)
+        assert server.ended() == ["timeout"]
+        assert server.connect().say(LOG_IN + b"STAT\r\n").endswith(b"+OK 1 21\r\n")
 
 
 def test_a_peer_that_reads_nothing_is_given_up() -> None:
