@@ -78,3 +78,17 @@ def test_test_names() -> None:
     }
     assert len(files) > 100
     assert names == set()
+
+
+def test_test_docstrings() -> None:
+    """Each test has a docstring, which says what holds."""
+    files = [*TESTS.rglob("test_*.py"), TESTS / "storage" / "contract.py"]
+    bare = [
+        f"{file.relative_to(TESTS)}: {node.name}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and not ast.get_docstring(node)
+    ]
+    assert bare == []

@@ -72,6 +72,7 @@ async def everything(store: Store, owner: str = "ann") -> dict[str, bytes]:
 
 
 def test_a_user_without_mail_has_an_empty_maildrop(store: Store) -> None:
+    """A user without mail has an empty maildrop."""
     assert run(lambda: everything(store)) == {}
 
 
@@ -92,6 +93,8 @@ def test_message_round_trip(store: Store, message: bytes) -> None:
 
 
 def test_a_big_message_comes_in_chunks_of_bounded_size(store: Store) -> None:
+    """A large message is read in chunks of bounded size."""
+
     async def test() -> None:
         await store.deliver("ann", BIG)
         maildrop = await store.acquire("ann", 0)
@@ -130,6 +133,8 @@ def test_what_top_wants_is_there(store: Store, message: bytes, lines: int) -> No
 
 
 def test_messages_are_numbered_in_the_order_of_delivery(store: Store) -> None:
+    """Messages are in the order of their delivery, in every session."""
+
     async def test() -> None:
         uids = [await store.deliver("ann", b"%d\n" % number) for number in range(12)]
         for _ in range(2):
@@ -158,6 +163,8 @@ def test_unique_ids_differ(store: Store) -> None:
 
 
 def test_users_do_not_see_each_others_mail(store: Store) -> None:
+    """Each user sees only the mail of that user."""
+
     async def test() -> None:
         await store.deliver("ann", b"for ann\n")
         await store.deliver("bob@example.com", b"for bob\n")
@@ -184,6 +191,8 @@ def test_what_comes_during_a_session_is_for_the_next(store: Store) -> None:
 
 @pytest.mark.parametrize("removed", [[0], [2], [0, 2], [1, 3], [0, 1, 2, 3], []])
 def test_exactly_what_is_asked_for_is_removed(store: Store, removed: list[int]) -> None:
+    """Exactly the given messages are removed."""
+
     async def test() -> None:
         for number in range(4):
             await store.deliver("ann", b"%d\n" % number)
@@ -198,6 +207,8 @@ def test_exactly_what_is_asked_for_is_removed(store: Store, removed: list[int]) 
 
 
 def test_a_release_removes_nothing(store: Store) -> None:
+    """A session that only ends removes nothing."""
+
     async def test() -> None:
         await store.deliver("ann", LETTER)
         (await store.acquire("ann", 0)).release()
@@ -255,6 +266,8 @@ def test_waiting_session_succeeds(store: Store) -> None:
 
 
 def test_a_correction_of_a_size_never_makes_it_wrong(store: Store) -> None:
+    """The next session lists the corrected size."""
+
     async def test() -> None:
         await store.deliver("ann", LETTER)
         maildrop = await store.acquire("ann", 0)
@@ -270,6 +283,8 @@ def test_a_correction_of_a_size_never_makes_it_wrong(store: Store) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary())
 def test_any_octets_come_back_as_they_were(store: Store, message: bytes) -> None:
+    """Any octets are returned unchanged."""
+
     async def test() -> None:
         uid = await store.deliver("ann", message)
         assert (await everything(store))[uid] == message
