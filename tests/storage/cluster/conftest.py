@@ -1,0 +1,20 @@
+"""For the tests of the cluster store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.s3 import S3, moto
+
+
+@pytest.fixture
+def no_descriptor_is_left_open() -> None:
+    """The database's pool and obstore's threads live longer than a test."""
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    with moto() as server:
+        yield server
