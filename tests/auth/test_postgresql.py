@@ -576,3 +576,62 @@ def test_connection_that_was_idle(
         loop.now += idle
     assert slow.opened == opened
     loop.close()
+
+
+def settings_of(database: Database, columns: str, user: str = "ann@example.com") -> Identity:
+    query = f"SELECT password, {columns} FROM accounts WHERE address = $1"
+    return verify(PostgresqlAuthenticator(database.dsn, query), (user, b"secret"))[0]
+
+
+def test_settings_of_one_account(database: Database) -> None:
+    """The columns login_delay and expire_days are those of the eighth field of a file."""
+    found = settings_of(database, "60 AS login_delay, 30 AS expire_days")
+    assert found == Identity("ann@example.com", login_delay=60, expire_days=30)
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["0 AS expire_days", "true AS expire_days", "'7' AS expire_days", "-1 AS login_delay"],
+)
+def test_setting_that_cannot_be_meant(database: Database, column: str) -> None:
+    """A value that cannot be meant is an error, and no setting."""
+    with pytest.raises(UnavailableError, match="must be a whole number from"):
+        settings_of(database, column)
+
+
+def test_extremes_of_the_settings(database: Database) -> None:
+    """rfc2449-s6.5, rfc2449-s6.7: CAPA announces the longest delay and the fewest days."""
+    query = (
+        "SELECT password, CASE address WHEN 'ann@example.com' THEN 60 ELSE 90 END AS login_delay,"
+        " CASE address WHEN 'ann@example.com' THEN 7 ELSE 30 END AS expire_days"
+        " FROM accounts WHERE address = $1"
+    )
+    accounts = PostgresqlAuthenticator(database.dsn, query)
+    verify(accounts, ("ann@example.com", b"secret"), ("odd@example.com", b"secret"))
+    assert (accounts.longest_login_delay, accounts.shortest_expire_days) == (90, 7)
+
+
+def listed(database: Database, query: str) -> list[tuple[str, int | None]]:
+    async def ask() -> list[tuple[str, int | None]]:
+        made = PostgresqlAuthenticator(database.dsn, QUERY, list_all=query)
+        async with contextlib.aclosing(made) as accounts:
+            return [pair async for page in accounts.list_accounts() for pair in page]
+
+    return asyncio.run(ask())
+
+
+def test_list_of_all_accounts(database: Database) -> None:
+    """A long list comes in pages, each account once, with its own days where it has some."""
+    many = "SELECT 'u' || n AS name, CASE WHEN n > 2490 THEN 7 END AS expire_days"
+    found = listed(database, f"{many} FROM generate_series(1, 2500) AS n;")
+    assert len(found) == len(dict(found)) == 2500
+    assert {name for name, days in found if days} == {f"u{n}" for n in range(2491, 2501)}
+    assert listed(database, "SELECT address AS name FROM accounts WHERE active") == [
+        (name, None) for name in ("ann@example.com", "bad@example.com", "odd@example.com")
+    ]
+
+
+def test_list_that_does_not_work(database: Database) -> None:
+    """A list without names is an error, and no accounts."""
+    with pytest.raises(UnavailableError, match="UndefinedColumnError"):
+        listed(database, "SELECT address FROM accounts")

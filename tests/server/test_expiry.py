@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
-from typing import cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import pytest
 
-from restante.auth.file import FileAuthenticator
 from restante.auth.interfaces import UnavailableError
-from restante.auth.passwd_entry import PasswdEntry
 from restante.server import event_log
 from restante.server.expiry import MailExpiry
 from restante.storage.interfaces import BusyError, ExpiredMessage, PartlyExpiredError, StoreError
@@ -26,12 +23,13 @@ class Accounts:
     def __init__(self, *errors: Exception) -> None:
         self.errors = list(errors)
 
-    def refresh(self) -> None:
+    can_list = True
+
+    async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         if self.errors:
             raise self.errors.pop(0)
-
-    def accounts(self) -> list[PasswdEntry]:
-        return [PasswdEntry(name, "") for name in ("ann", "bob", "cy")]
+        yield [("ann", None), ("bob", None)]
+        yield [("cy", None)]
 
 
 class Mail:
@@ -53,7 +51,7 @@ def held(
 ) -> tuple[MailExpiry, str]:
     """Let it run until the log satisfies; return it, and what it logged."""
     log, writer = event_log.configure_log("text", lines := io.StringIO())
-    made = MailExpiry(mail, cast(FileAuthenticator, accounts or Accounts()), 7, log, pause=0.01)
+    made = MailExpiry(mail, accounts or Accounts(), 7, log, pause=0.01)
 
     async def run() -> None:
         task = asyncio.ensure_future(made.run())
@@ -107,3 +105,37 @@ def test_failed_round_is_logged(error: Exception, line: str) -> None:
     made, log = held(Mail(), lambda log: "user=cy" in log, Accounts(error))
     assert line in log
     assert made.complete
+
+
+class SharedMail(Mail):
+    """A store of several nodes: it knows that only Bob has old mail, and grants some rounds."""
+
+    def __init__(self, *claims: bool | Exception) -> None:
+        super().__init__()
+        self.claims = list(claims)
+
+    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
+        return [name for name in days if name == "bob"]
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        assert task == "expire"
+        assert seconds == pytest.approx(0.009)
+        claim = self.claims.pop(0) if len(self.claims) > 1 else self.claims[0]
+        if isinstance(claim, Exception):
+            raise claim
+        return claim
+
+
+def test_only_maildrops_with_old_mail() -> None:
+    """A store that knows which maildrops have old mail opens only those."""
+    mail = SharedMail(True)
+    held(mail, lambda log: "user=bob" in log)
+    assert set(mail.asked) == {"bob"}
+
+
+def test_round_of_another_node() -> None:
+    """A node does the rounds that it can claim, and no other."""
+    mail = SharedMail(StoreError("no database"), False, False, True)
+    _, log = held(mail, lambda log: "user=bob" in log)
+    assert 'event=trouble error="no database" code=SYS/TEMP' in log
+    assert len(mail.claims) == 1

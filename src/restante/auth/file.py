@@ -17,7 +17,7 @@ from restante.auth.usernames import candidate_names
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from restante.auth.passwd_entry import PasswdEntry
@@ -43,6 +43,8 @@ class FileAuthenticator:
     name that a change in place has just removed, since the file may be half written. The last line
     of a changed file counts only with its end, or after the file has stayed the same for a while.
     """
+
+    can_list = True
 
     def __init__(  # noqa: PLR0913  # the last three have defaults
         self,
@@ -175,9 +177,10 @@ class FileAuthenticator:
         """Return the mechanisms that at least one account can use."""
         return PASSWORDS.union(self._scram_parameters)
 
-    def accounts(self) -> list[PasswdEntry]:
-        """Return all accounts as the file had them when it was last read."""
-        return list(self._accounts.values())
+    async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
+        """Yield the name of each account, and its days of mail. Raises UnavailableError."""
+        self.refresh()
+        yield [(account.name, account.expire_days) for account in self._accounts.values()]
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Sequence
 
     from restante.auth.scram import ScramKeys
     from restante.protocol.secret import Secret
@@ -83,6 +83,23 @@ class FindsFirstOwner(Protocol):
         """Return the account that gets mail for the first of `names` that has one.
 
         Raises CredentialsError: none has one. Raises UnavailableError.
+        """
+
+
+@runtime_checkable
+class ListsAccounts(Protocol):
+    """A directory that may be able to list its accounts, such as for the removal of old mail.
+
+    Attributes:
+        can_list: whether it can.
+    """
+
+    can_list: bool
+
+    def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
+        """Yield all accounts, at most some thousands at once: the name, and its days of mail.
+
+        The days are None for the server's setting. Raises UnavailableError.
         """
 
 

@@ -19,11 +19,12 @@ from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 
 PATIENCE = 5  # seconds for all answers of the database that one login needs
 CANARIES = 3  # names found last; one is looked up again if a name is not found
 KINDS = 16  # of hashes, one of each kept
+HIGHEST = 100_000  # seconds of a login's delay, or days of mail
 
 
 class DecoyHashes:
@@ -66,13 +67,24 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
     A query that no longer finds any account, not even the last ones, is a fault and proves nothing.
     `check` is a query without parameters that returns a row while the accounts are there. It is
     asked as long as no name was found. Without it, an unknown name proves nothing in that time.
+
+    The columns `login_delay` and `expire_days` are those of an account that has its own. `list_all`
+    is a query without parameters for the `name`, and possibly `expire_days`, of each account.
     """
 
     def __init__(
-        self, dsn: Secret, query: str, check: str | None = None, remember: float = 0
+        self,
+        dsn: Secret,
+        query: str,
+        check: str | None = None,
+        remember: float = 0,
+        *,
+        list_all: str | None = None,
     ) -> None:
         self._query = AccountQuery(dsn, query)
         self._check = check
+        self._list_all = list_all
+        self.can_list = list_all is not None
         self._threads = password_hashing.threads()
         self.at_once = (
             password_hashing.AT_ONCE
@@ -102,7 +114,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         if row is None or reason or not right:
             raise CredentialsError(reason or "wrong password")
         self._remembered.add(user.lower(), password, stored)
-        return _identity(found, row)
+        return self._identify(found, row)
 
     def cached_login(self, user: str, password: Secret) -> Awaitable[Identity | None] | None:
         """Return whose these are where that was proved a short while ago and still holds."""
@@ -114,7 +126,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         found, row = await self._find(candidate_names(user), _deadline())
         if row is None or _hindrance(row) or row["password"] != stored:
             return None
-        return _identity(found, row)
+        return self._identify(found, row)
 
     async def identify(self, user: str) -> Identity:
         """Return whose name this is. Raises CredentialsError, UnavailableError."""
@@ -124,7 +136,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         reason = _hindrance(row)
         if row is None or reason:
             raise CredentialsError(reason)
-        return _identity(found, row)
+        return self._identify(found, row)
 
     async def owner(self, name: str) -> str:
         """Return the account of exactly this name. Raises CredentialsError, UnavailableError."""
@@ -140,11 +152,34 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         await self._check_query(row, ends)
         if not row:
             raise CredentialsError("unknown name")
-        return _identity(found, row).name
+        return _name(found, row)
+
+    async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
+        """Yield at most 1000 accounts at once: the name, and its days of mail.
+
+        Raises UnavailableError.
+        """
+        assert self._list_all is not None, "can_list"
+        last = ""
+        while rows := await self._query.next_page(self._list_all, last, _deadline()):
+            yield [(str(row["name"]), _number(row, "expire_days", least=1)) for row in rows]
+            last = str(rows[-1]["name"])
 
     async def aclose(self) -> None:
         """Close the connections to the database."""
         await self._query.aclose()
+
+    def _identify(self, found: str, row: Mapping[str, object]) -> Identity:
+        """Return what a session should know, and note what CAPA announces for all accounts.
+
+        Raises UnavailableError.
+        """
+        delay, days = _number(row, "login_delay"), _number(row, "expire_days", least=1)
+        if delay is not None:
+            self.longest_login_delay = max(delay, self.longest_login_delay or 0)
+        if days is not None:
+            self.shortest_expire_days = min(days, self.shortest_expire_days or days)
+        return Identity(_name(found, row), delay, days)
 
     async def _find(
         self, names: Sequence[str], ends: float, *, first_only: bool = False
@@ -200,6 +235,20 @@ def _hindrance(row: Mapping[str, object] | None) -> str:
     return f"locked by {lock}" if lock else ""
 
 
-def _identity(user: str, row: Mapping[str, object]) -> Identity:
-    name = row.get("name")
-    return Identity(str(name) if name else user)
+def _name(user: str, row: Mapping[str, object]) -> str:
+    """Return the name of an account: that of its maildrop."""
+    return str(row.get("name") or user)
+
+
+def _number(row: Mapping[str, object], column: str, least: int = 0) -> int | None:
+    """Return the number in a column; None if it is NULL or absent. Raises UnavailableError.
+
+    A number that cannot be meant must remove no mail.
+    """
+    value = row.get(column)
+    if value is None:
+        return None
+    if type(value) is int and least <= value <= HIGHEST:  # a bool is an int, too
+        return value
+    text = f"PostgreSQL: {column} must be a whole number from {least} to {HIGHEST}, or NULL"
+    raise UnavailableError(text)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_CONNECTIONS = 4
+PAGE = 1000  # accounts in one answer of a list
 IDLE = 300  # seconds after which a connection is not used again: a firewall may have dropped it
 
 
@@ -50,6 +51,19 @@ class AccountQuery:
         if not sound:
             return {}
         return await self._run(lambda connection: self._rows(connection, sound, first_only), ends)
+
+    async def next_page(
+        self, query: str, after: str, ends: float
+    ) -> Sequence[Mapping[str, object]]:
+        """Return at most 1000 rows of a query without parameters, until `ends`.
+
+        They are those with the lowest values in the column `name` that are above `after`.
+        """
+        page = (
+            f"SELECT * FROM ({query.strip().rstrip(';')}) AS account"  # noqa: S608  # it is the administrator's
+            f" WHERE name > $1 ORDER BY name LIMIT {PAGE}"
+        )
+        return await self._run(lambda connection: connection.fetch(page, after), ends)
 
     async def returns_row(self, query: str, ends: float) -> bool:
         """Return whether a query without parameters returns a row, until `ends`."""

@@ -98,7 +98,11 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
     assert section.postgresql_query is not None
     dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
     return PostgresqlAuthenticator(
-        dsn, section.postgresql_query, section.postgresql_check, section.remember
+        dsn,
+        section.postgresql_query,
+        section.postgresql_check,
+        section.remember,
+        list_all=section.postgresql_list,
     )
 
 

@@ -10,8 +10,7 @@ import functools
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from restante.auth.file import FileAuthenticator
-from restante.auth.interfaces import PASSWORDS
+from restante.auth.interfaces import PASSWORDS, ListsAccounts
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import AuthOffer
 from restante.server.addresses import ListenAddress
@@ -45,6 +44,10 @@ if TYPE_CHECKING:
     from restante.server.config.schema import Config, LimitsSection
     from restante.server.limits.shared_limits import SharedLimits
     from restante.storage.interfaces import Store
+
+
+LISTED = "accounts that can be listed: accounts.users or accounts.postgresql_list"
+"""What the removal of old mail requires."""
 
 
 def build_context(
@@ -99,10 +102,10 @@ async def enter_store(stack: contextlib.AsyncExitStack, store: Store) -> None:
 def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:
     """Return the expiry of old mail, or None if the accounts cannot be listed."""
     accounts, store = context.authenticator, context.store
-    if isinstance(accounts, FileAuthenticator) and isinstance(store, Expires):
+    if isinstance(accounts, ListsAccounts) and accounts.can_list and isinstance(store, Expires):
         return MailExpiry(store, accounts, config.mail.expire_days, context.log)
     if config.mail.expire_days is not None:
-        raise ConfigError(["mail.expire_days: requires accounts in a file (accounts.users)"])
+        raise ConfigError([f"mail.expire_days: requires {LISTED}"])
     return None
 
 

@@ -1,4 +1,7 @@
-"""Removes old mail once an hour, if configured. RFC 2449 section 6.7."""
+"""Removes old mail once an hour, if configured. RFC 2449 section 6.7.
+
+Of several nodes with one store, one does so each hour.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,37 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import UnavailableError
-from restante.storage.interfaces import BusyError, PartlyExpiredError, StoreError
+from restante.storage.interfaces import (
+    BusyError,
+    ClaimsRounds,
+    FindsExpired,
+    PartlyExpiredError,
+    StoreError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from structlog.typing import FilteringBoundLogger
 
-    from restante.auth.file import FileAuthenticator
+    from restante.auth.interfaces import ListsAccounts
     from restante.storage.interfaces import ExpiredMessage, Expires
 
 ROUND = 60 * 60  # seconds
 
 
 class MailExpiry:
-    """Expires the mail of all accounts in a file; `days` holds for those without their own."""
+    """Expires the mail of all accounts; `days` holds for those without their own.
+
+    Attributes:
+        complete: the last round processed every maildrop, but those that were in use.
+        applies: at least one account has days, as far as the last round found out.
+    """
 
     def __init__(
         self,
         store: Expires,
-        accounts: FileAuthenticator,
+        accounts: ListsAccounts,
         days: int | None,
         log: FilteringBoundLogger,
         *,
@@ -37,19 +51,15 @@ class MailExpiry:
         self._accounts = accounts
         self._days = days
         self._log = log
-        self.complete = True  # the last look saw to every maildrop, but those that were in use
-
-    @property
-    def wanted(self) -> bool:
-        """Whether any mail shall go one day, as far as the accounts are known."""
-        accounts = self._accounts.accounts()
-        return self._days is not None or any(a.expire_days is not None for a in accounts)
+        self.complete = True
+        self.applies = days is not None
 
     async def run(self) -> None:
         """Remove what is due, again and again, until cancelled."""
         while True:
             try:
-                await self._remove()
+                if await self._claim():
+                    await self._remove()
             except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="old mail is left until the next round")
             await asyncio.sleep(self._pause)
@@ -72,18 +82,36 @@ class MailExpiry:
         """
         self.complete = True
         try:
-            self._accounts.refresh()
-        except UnavailableError as error:
+            async for accounts in self._accounts.list_accounts():
+                pairs = ((name, self._days if days is None else days) for name, days in accounts)
+                limits = {name: days for name, days in pairs if days is not None}
+                self.applies |= bool(limits)
+                for name in await self._find(limits):
+                    due = await self._expire(name, limits[name], dry_run=dry_run)
+                    if due:
+                        yield name, due
+        except (UnavailableError, StoreError) as error:
             self.complete = False
             self._log.warning("trouble", error=str(error), code="SYS/TEMP")
-            return
-        for account in self._accounts.accounts():
-            days = self._days if account.expire_days is None else account.expire_days
-            if days is None:
-                continue
-            due = await self._expire(account.name, days, dry_run=dry_run)
-            if due:
-                yield account.name, due
+
+    async def _claim(self) -> bool:
+        """Return whether this node does the next round."""
+        if not isinstance(self._store, ClaimsRounds):
+            return True
+        try:
+            return await self._store.claim_round("expire", self._pause * 0.9)
+        except StoreError as error:
+            self._log.warning("trouble", error=str(error), code="SYS/TEMP")
+            return False
+
+    async def _find(self, limits: Mapping[str, int]) -> Sequence[str]:
+        """Return the users to process, each with its days: those with old mail, if that is known.
+
+        Raises StoreError.
+        """
+        if isinstance(self._store, FindsExpired):
+            return await self._store.find_expired(limits)
+        return list(limits)
 
     async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""

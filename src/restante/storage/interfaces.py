@@ -51,6 +51,10 @@ class LostError(StoreError):
     """
 
 
+class TooSoonError(StoreError):
+    """The owner has logged in too recently. RFC 2449 section 6.5."""
+
+
 class FullError(StoreError):
     """The disk or the database has no space left."""
 
@@ -111,6 +115,21 @@ class ExpiredMessage(NamedTuple):
     uid: str
     days: int
     octets: int
+
+
+class PeerNews(NamedTuple):
+    """What the nodes of a cluster have noted. Ages are in seconds.
+
+    Attributes:
+        key: the key of the digests, the same at all nodes.
+        failures: a digest of an address and a name, the number of their failed logins at all nodes,
+            and the age of the last one. A number of 0 says that they have logged in since.
+        kicks: by owner, how long ago the sessions of that owner should have ended.
+    """
+
+    key: bytes
+    failures: Sequence[tuple[bytes, int, float]]
+    kicks: Mapping[str, float]
 
 
 class PartlyExpiredError(StoreError):
@@ -188,6 +207,51 @@ class Expires(Protocol):
         """Remove the messages of `owner` that came at least `days` days ago, and return them.
 
         With `dry_run` nothing changes. Raises BusyError, PartlyExpiredError, StoreError.
+        """
+
+
+@runtime_checkable
+class FindsExpired(Protocol):
+    """A store that finds the maildrops with old mail without a look into each of them."""
+
+    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
+        """Return the owners that have messages which came at least `days` days ago.
+
+        `days` has some owners, each with its own number. Raises StoreError.
+        """
+
+
+@runtime_checkable
+class ClaimsRounds(Protocol):
+    """A store that several nodes share, which agree on the one that does a recurring task."""
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        """Return whether this node does the next round of `task`.
+
+        No node gets the one after it before `seconds` are over. Raises StoreError.
+        """
+
+
+@runtime_checkable
+class DelaysLogins(Protocol):
+    """A store that knows the last login of an owner, at whatever node it was."""
+
+    async def acquire_delayed(self, owner: str, patience: float, delay: int) -> LockedMaildrop:
+        """Open a maildrop as `Store.acquire` does, at least `delay` seconds after its last login.
+
+        Raises TooSoonError. Raises what `acquire` raises.
+        """
+
+
+@runtime_checkable
+class HasPeers(Protocol):
+    """A store over which the nodes of a cluster let each other know what happens."""
+
+    async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
+        """Add failed logins to those of all nodes, and return what is new since the last call.
+
+        `failures` has their numbers by digest; 0 clears those of a digest. Raises StoreError:
+        nothing of `failures` may have got there.
         """
 
 

@@ -100,7 +100,7 @@ def test_without_days_nothing_expires(config: Path, flags: tuple[str, ...]) -> N
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr == (
         "Error: expire_days is not set, so no mail expires; set it in the section [mail],"
-        " or for an account in the accounts file\n"
+        " or for an account\n"
     )
 
 

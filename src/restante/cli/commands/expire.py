@@ -36,7 +36,7 @@ def expire(file: Path, *, dry_run: bool) -> None:
         expiry = components.build_expiry(loaded, context)
         if expiry is None:
             raise click.ClickException(
-                "cannot remove old mail: expiry requires accounts in a file (accounts.users)"
+                f"cannot remove old mail: expiry requires {components.LISTED}"
             )
     except loader.ConfigError as error:
         raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
@@ -56,10 +56,10 @@ def expire(file: Path, *, dry_run: bool) -> None:
         count = asyncio.run(count_expired())
     finally:
         writer.close()
-    if expiry.complete and not expiry.wanted:
+    if expiry.complete and not expiry.applies:
         raise click.ClickException(
             "expire_days is not set, so no mail expires; set it in the section [mail],"
-            " or for an account in the accounts file"
+            " or for an account"
         )
     click.echo(f"{wording.messages(count)} {word}.")
     if not expiry.complete:

@@ -150,9 +150,12 @@ class AccountsSection(ConfigSection):
         postgresql_dsn_file: A file with the address of the database,
             "postgresql://USER:PASSWORD@HOST/DB".
         postgresql_query: A query with the user's name as $1. It returns `password`, a hash, and
-            optionally `name`. If $1 is an array, it gets all names, and `login` is required.
+            optionally `name`, `login_delay` and `expire_days`. If $1 is an array, it gets all
+            names, and `login` is required.
         postgresql_check: A query that returns a row if the table of accounts is in order. It runs
             until a name was found.
+        postgresql_list: A query for the `name` of each account, and optionally `expire_days`.
+            `mail.expire_days` requires it.
         remember: Seconds for which a verified password is cached, 0 for never. A change of the file
             clears the cache. With PostgreSQL, a cached password holds while its hash is the same.
     """
@@ -162,6 +165,7 @@ class AccountsSection(ConfigSection):
     postgresql_dsn_file: Path | None = None
     postgresql_query: str | None = None
     postgresql_check: str | None = None
+    postgresql_list: str | None = None
     remember: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 1200
 
 
