@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from restante.protocol.server.settings import ProtocolSettings
@@ -129,6 +129,12 @@ class Clocked:
     def connect(self, endpoint: ListenerPolicy = CLEAR, address: str = ADDRESS) -> Peer:
         connect = functools.partial(Connection, self.context, endpoint)
         return Peer(self.loop, connect, address)
+
+    def kick(self, kicks: Mapping[str, float]) -> None:
+        """End sessions of users, as `Connection.stop_if_kicked` does."""
+        for connection in self.context.connections:
+            assert isinstance(connection, Connection)
+            self.loop.do(connection.stop_if_kicked, kicks)
 
     def ended(self) -> list[str]:
         """Return why sessions ended."""

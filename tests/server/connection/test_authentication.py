@@ -20,6 +20,7 @@ from restante.server import event_log
 from restante.server.connection.authentication import ConnectionAuthenticator
 from restante.server.connection.session_log import SessionLog
 from restante.server.context import ServerContext
+from restante.server.limits.failures import Note
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.limits.throttle import LONGEST_DELAY, Throttle
 from restante.storage.memory import MemoryStore
@@ -43,7 +44,7 @@ def _authenticator(context: ServerContext, wire: Wire) -> ConnectionAuthenticato
 class Waiting(Throttle):
     """A delay that does not end by itself."""
 
-    async def _wait(self, pair: str, ahead: int, ends: float) -> None:
+    async def _wait(self, pair: str, known: Note, ahead: int, ends: float) -> None:
         await asyncio.Event().wait()
 
     def has_recent_failures(self, address: str, user: str) -> bool:

@@ -12,6 +12,7 @@ import pytest
 from restante.server.connection.connection import Connection
 from restante.server.connection.phases import ConnectionPhase as Phase
 from server.doubles import ScriptedStore, SlowAccounts
+from support.clocked_server import clocked
 from support.live import Client, Live, serving, wait_until
 
 LETTER = b"Subject: a\n\nhello\n"
@@ -140,3 +141,34 @@ def test_no_task_is_left_when_all_have_gone() -> None:
         before = 1  # the one that serves
         wait_until(lambda: not live.context.connections)
         assert live.call(tasks()) == before
+
+
+LOG_IN = b"USER ann\r\nPASS secret\r\n"
+KICKED = ["ended by an administrator"]
+
+
+def test_kick() -> None:
+    """A kick ends the sessions of its users that began before, and removes no mail."""
+    with clocked() as server:
+        server.loop.run_until_complete(server.context.store.deliver("ann", LETTER))
+        peer, other = server.connect(), server.connect()
+        peer.say(LOG_IN)
+        assert peer.say(b"DELE 1\r\n") == b"+OK Marked to be deleted.\r\n"
+        server.kick({"ann": server.loop.now, "bob": server.loop.now + 1})
+        assert server.ended() == []
+        server.kick({"ann": server.loop.now + 1})
+        assert server.ended() == KICKED
+        assert other.say(LOG_IN + b"STAT\r\n").endswith(b"+OK 1 21\r\n")
+
+
+def test_kick_during_replies() -> None:
+    """A client gets the replies under way before its session ends."""
+    with clocked() as server:
+        peer = server.connect()
+        peer.say(LOG_IN)
+        peer.fill(100_000)
+        server.kick({"ann": server.loop.now + 1})
+        assert server.ended() == []
+        peer.unsent = 0
+        server.loop.do(peer.connection.resume_writing)
+        assert server.ended() == KICKED

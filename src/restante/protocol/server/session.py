@@ -43,6 +43,7 @@ class EndReason(Enum):
     FULL = "too many connections"
     FULL_ADDRESS = "too many connections from the address"
     SHUTDOWN = "shutdown"
+    KICKED = "ended by an administrator"
     NO_PROXY = "no proxy header"
     TLS_FAILED = "no TLS"
     BROKEN = "internal error"

@@ -50,9 +50,9 @@ class SessionBackend:
         "_maildrop",
         "_output",
         "_record",
-        "_user",
         "logged_in",
         "removed",
+        "user",
     )
 
     def __init__(
@@ -69,7 +69,7 @@ class SessionBackend:
         self._record = record
         self._authenticator = ConnectionAuthenticator(context, transport, record)
         self._maildrop: LockedMaildrop | None = None
-        self._user = ""  # the counted user
+        self.user = ""  # the counted user: from the lock on, until the end
         self._corrections: dict[int, int] = {}  # sizes in octets, by index
         self.logged_in = False  # a maildrop was opened
         self.removed = 0  # messages
@@ -112,8 +112,8 @@ class SessionBackend:
     def release(self) -> None:
         """Give the maildrop back, whatever became of the session."""
         self._authenticator.leave()
-        if self._user:
-            self._context.limits.users.release(self._user)
+        if self.user:
+            self._context.limits.users.release(self.user)
         maildrop, self._maildrop = self._maildrop, None
         if maildrop is None:
             return
@@ -183,13 +183,13 @@ class SessionBackend:
         self._record.user = user
         if need.login_delay is not None:
             context.limits.login_delay.check(user, need.login_delay)
-        if user != self._user:  # a session that waits for its lock counts, too
-            if self._user:
-                context.limits.users.release(self._user)
-                self._user = ""
+        if user != self.user:  # a session that waits for its lock counts, too
+            if self.user:
+                context.limits.users.release(self.user)
+                self.user = ""
             if not context.limits.users.acquire(user):
                 raise TooManySessionsError("the user has limits.sessions_per_user sessions already")
-            self._user = user
+            self.user = user
         as_stored = need.utf8 or context.utf8_headers == "as-stored"
         if as_stored and context.open_cached is not None:
             maildrop = context.open_cached(user)

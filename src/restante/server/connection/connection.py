@@ -32,7 +32,7 @@ from restante.server.limits.server_limits import ConnectionSlot
 from restante.server.tls.layer import TlsError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._eof = False  # the client sends no more
         self._slot = ConnectionSlot(context.limits)
         self._end: EndReason | None = None
+        self._stopping: EndReason | None = None  # why it ends when it next waits for a line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet the client, or wait for what comes before a greeting."""
@@ -131,10 +132,19 @@ class Connection(asyncio.Protocol):
         self.phase = Phase.LOST
         self._cancel_work()
 
-    def stop(self) -> None:
+    def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
         """End the session after the reply under way; one that has not begun, now."""
+        self._stopping = why
         if self.phase in IDLE and not self._transport.is_closing():
-            self._close(EndReason.SHUTDOWN)
+            self._close(why)
+
+    def stop_if_kicked(self, kicks: Mapping[str, float]) -> None:
+        """Stop the session if its user is in `kicks`, with a time after the connection's begin.
+
+        Times are those of the event loop.
+        """
+        if self._begun < kicks.get(self._backend.user, 0):
+            self.stop(EndReason.KICKED)
 
     def abort(self) -> None:
         """End the session now, whatever it is at; only what a thread does is done to its end."""
@@ -234,14 +244,14 @@ class Connection(asyncio.Protocol):
     def _run(self, answer: object) -> None:  # noqa: C901, PLR0912  # the one loop of the driver
         """Give the session an answer, and let it go on until it must wait."""
         conversation, lines, output = self._conversation, self._lines, self._output
-        registry, closing = self._context.connections, self._transport.is_closing
+        closing = self._transport.is_closing
         assert conversation is not None
         clock_runs = self.phase is Phase.COMMAND  # a part of a line does not restart it
         slice_ends = self._loop.time() + TIME_SLICE
         try:
             while True:
                 if answer is NEXT_LINE:
-                    if output.is_full or not lines.unread or closing() or registry.stopping:
+                    if output.is_full or not lines.unread or closing() or self._stopping:
                         return self._await_line(clock_runs=clock_runs)
                     try:
                         answer = lines.take(self._wanted.limit)
@@ -285,8 +295,8 @@ class Connection(asyncio.Protocol):
     def _await_line(self, *, clock_runs: bool) -> None:
         """Send the replies, and wait until the client has read them, and has sent a line."""
         output = self._output
-        if self._context.connections.stopping and not output.is_full:
-            return self._close(EndReason.SHUTDOWN)
+        if self._stopping and not output.is_full:
+            return self._close(self._stopping)
         if not output.is_full:
             output.flush()
         if output.is_full:

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 HUNG_UP_ON = frozenset(
     {
         EndReason.BAD_COMMANDS, EndReason.REFUSED_LOGINS, EndReason.ENDLESS_LINE, EndReason.HTTP,
-        EndReason.FULL, EndReason.FULL_ADDRESS, EndReason.SHUTDOWN, EndReason.BROKEN,
+        EndReason.FULL, EndReason.FULL_ADDRESS, EndReason.SHUTDOWN, EndReason.KICKED,
+        EndReason.BROKEN,
     }
 )  # fmt: skip
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
 that says why, or the last one, would be lost with it."""
+
+STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED})
+"""Ends that the server gives to a session which may be between two commands."""
 
 FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
@@ -49,7 +53,7 @@ def lingers(end: EndReason | None, output: WriteBuffer, context: ServerContext) 
     If many are rejected, the server does not wait for them: a client that did not send first reads
     the reply anyway.
     """
-    if end is EndReason.SHUTDOWN:
+    if end in STOPPED:
         return output.measure_unsent() > 0
     return end in HUNG_UP_ON and not (
         context.limits.is_crowded and end in {EndReason.FULL, EndReason.FULL_ADDRESS}

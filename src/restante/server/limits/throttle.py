@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from restante.server.limits.failures import FailureTable, Note
+    from restante.server.limits.peer_failures import PeerFailures
 
 FIRST_DELAY = 0.25  # seconds after the first failure; each one doubles it
 LONGEST_DELAY = 5.0  # seconds, in all
@@ -54,8 +55,10 @@ class Throttle:
         *,
         count_loopback: bool = False,
         tables: Tables | None = None,
+        peers: PeerFailures | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`peers`: the failures at the other nodes of a cluster."""
         tables = tables or Tables()
         self._count_loopback = count_loopback
         self._failed = tables.failed
@@ -63,6 +66,7 @@ class Throttle:
         self.places = tables.places
         self._key = tables.key
         self._now = clock
+        self.peers = peers
         self.on_full: Callable[[], object] = bool  # called when failures are forgotten too early
         self._waiting: dict[str, set[asyncio.Event]] = {}  # by pair: set when one has logged in
         self._same: dict[str, asyncio.Future[bool]] = {}  # by pair and password: was it right?
@@ -98,7 +102,7 @@ class Throttle:
             raise GuessesError("too many logins of this account are under way from this address")
         proved = self._same[tried] = asyncio.get_running_loop().create_future()
         try:
-            await self._wait(pair, ahead, ends)
+            await self._wait(pair, self.failures(address, user), ahead, ends)
             yield
         finally:
             self.places.release(pair)
@@ -107,12 +111,12 @@ class Throttle:
             if self._same.get(tried) is proved:
                 del self._same[tried]
 
-    async def _wait(self, pair: str, ahead: int, ends: float) -> None:
-        """Wait for the failures of a pair, and as if those ahead were to fail, until `ends`.
+    async def _wait(self, pair: str, known: Note, ahead: int, ends: float) -> None:
+        """Wait for the known failures of a pair, and as if those ahead were to fail, until `ends`.
 
         Once one of them has logged in, the wait is over.
         """
-        failures, last = self._lately(self._failed, pair)
+        failures, last = known
         now = self._now()
         delay = _delay(failures + ahead) if ahead else last + _delay(failures) - now
         delay = min(delay, ends - now)
@@ -137,6 +141,8 @@ class Throttle:
     def has_recent_failures(self, address: str, user: str) -> bool:
         """Tell whether this pair has failed lately."""
         latest = self._failed.latest()  # the usual case: no failures
+        if self.peers is not None:
+            latest = max(latest, self.peers.latest())
         if not latest or latest <= self._now() - MEMORY:
             return False
         return self.failures(address, user)[0] > 0
@@ -150,6 +156,8 @@ class Throttle:
         full = False
         if not secret or not self._lately(self._tried, tried)[0]:
             full = self._failed.add(pair, now, now - MEMORY)
+            if self.peers is not None:
+                self.peers.note_failure(client_network(address), user)
         if secret:
             full |= self._tried.add(tried, now, now - MEMORY)
         if full:
@@ -163,6 +171,8 @@ class Throttle:
         if self._failed.latest():
             self._failed.drop(pair)
             self._tried.drop(tried)
+        if self.peers is not None:
+            self.peers.clear(client_network(address), user)
         same = self._same.get(tried)
         if same is not None and not same.done():
             same.set_result(True)
@@ -171,11 +181,18 @@ class Throttle:
 
     def failures(self, address: str, user: str) -> Note:
         """Return how many failures of a pair there were lately, and when the last one was."""
-        return self._lately(self._failed, self._names(address, user)[0])
+        failures, last = self._lately(self._failed, self._names(address, user)[0])
+        if self.peers is not None:
+            note = self.peers.get(client_network(address), user)
+            elsewhere, last_elsewhere = self._if_lately(note)
+            failures, last = max(failures, elsewhere), max(last, last_elsewhere)
+        return failures, last
 
     def _lately(self, table: FailureTable, name: str) -> Note:
-        failures, last = table.get(name) or (0, 0.0)
-        return (failures, last) if last > self._now() - MEMORY else (0, 0.0)
+        return self._if_lately(table.get(name))
+
+    def _if_lately(self, note: Note | None) -> Note:
+        return note if note is not None and note[1] > self._now() - MEMORY else (0, 0.0)
 
     def _counts(self, address: str) -> bool:
         return self._count_loopback or not is_local_client(address)
