@@ -177,10 +177,14 @@ class FileAuthenticator:
         """Return the mechanisms that at least one account can use."""
         return PASSWORDS.union(self._scram_parameters)
 
+    def accounts(self) -> list[PasswdEntry]:
+        """Return all accounts as the file had them when it was last read."""
+        return list(self._accounts.values())
+
     async def list_accounts(self) -> AsyncIterator[Sequence[tuple[str, int | None]]]:
         """Yield the name of each account, and its days of mail. Raises UnavailableError."""
         self.refresh()
-        yield [(account.name, account.expire_days) for account in self._accounts.values()]
+        yield [(account.name, account.expire_days) for account in self.accounts()]
 
     async def verify(self, user: str, password: Secret) -> Identity:
         """Return whose name and password these are. Raises CredentialsError, UnavailableError."""
