@@ -48,6 +48,7 @@ class Ledger:
     logged_in: bool = False
     must_read: bool = False  # all but a removal must be granted
     must_remove: bool = False  # that too
+    owner: str = OWNER
 
     def visit(
         self, talk: Talk, commands: Sequence[str], change: Callable[[str, int], None]
@@ -75,7 +76,7 @@ class Ledger:
             talk.close()
 
     def _log_in(self, talk: Talk) -> bool:
-        talk.ask(f"USER {OWNER}")
+        talk.ask(f"USER {self.owner}")
         ok, text = talk.ask(f"PASS {PASSWORD}")
         codes = ("[SYS/TEMP]", "[SYS/PERM]", "[IN-USE]")
         hold(ok or text.startswith(codes), f"a refusal without its code: {text}")
@@ -92,7 +93,8 @@ class Ledger:
         must = self.must_remove if verb == "QUIT" and self.marked else self.must_read
         hold(ok or not must, f"{command}, which needs no room, was refused: {text}")
         if verb == "QUIT":
-            self.answer = Answer.DONE if ok else Answer.REFUSED
+            nothing = "removed nothing" in text  # says the server
+            self.answer = Answer.DONE if ok else Answer.NONE if nothing else Answer.REFUSED
         elif ok:
             hold(self.logged_in, f"{command} was answered without a login")
             self._check(verb, argument, text, lines)
@@ -161,14 +163,20 @@ def check_delivery(
 
 
 def check_next(
-    talk: Talk, there: Sequence[bytes], uids: dict[bytes, bytes], *, sizes: bool, delete: bool
+    talk: Talk,
+    there: Sequence[bytes],
+    uids: dict[bytes, bytes],
+    *,
+    sizes: bool,
+    delete: bool,
+    owner: str = OWNER,
 ) -> None:
     """Hold a session in which nothing fails, with all that is there. Raises BreachError.
 
     `sizes`: those that LIST says must be right.
     """
     talk.greet()
-    talk.ask(f"USER {OWNER}")
+    talk.ask(f"USER {owner}")
     for command in (f"PASS {PASSWORD}", "UIDL"):
         ok, text = talk.ask(command)
         hold(ok, f"the next session cannot go on: {command}: {text}")

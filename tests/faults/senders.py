@@ -26,7 +26,7 @@ TRACE = {
 
 TRY_AGAIN = (75, 77)  # of sysexits.h; where a permission is missing, Postfix keeps the mail too
 
-_BEFORE = (b"LHLO me", b"MAIL FROM:<bob@example.com>", b"RCPT TO:<ann>", b"DATA")
+_BEFORE = ("LHLO me", "MAIL FROM:<bob@example.com>", "RCPT TO:<{}>", "DATA")
 _LAZY = (
     "cli.commands.deliver",
     "delivery.deliverer",
@@ -36,10 +36,11 @@ _LAZY = (
 )
 
 
-def by_lmtp(connection: socket.socket, message: bytes) -> Answer:
+def by_lmtp(connection: socket.socket, message: bytes, owner: str = OWNER) -> Answer:
     """Bring a message, and return what became of it once the server has hung up."""
     with contextlib.closing(connection), connection.makefile("rb") as replies:
-        if not all(_says(connection, replies, line) for line in (b"", *_BEFORE)):
+        before = [line.format(owner).encode() for line in ("", *_BEFORE)]
+        if not all(_says(connection, replies, line) for line in before):
             return Answer.REFUSED  # it never had the message
         try:
             connection.sendall(reference.retr(message))

@@ -35,6 +35,11 @@ class Database:
     def dsn(self) -> Secret:
         return Secret(f"postgresql://restante:hunter2@/postgres?host={self._folder}".encode())
 
+    @property
+    def socket(self) -> str:
+        """The file of its socket."""
+        return str(self._folder / ".s.PGSQL.5432")
+
     def run(self, *command: str) -> None:
         subprocess.run(
             self._command(*command), check=True, capture_output=True, env={"PATH": self._path}
@@ -62,13 +67,21 @@ class Database:
     def execute(self, sql: str) -> None:
         assert self._sql(sql) == 0
 
+    def query(self, sql: str, database: str = "postgres") -> list[list[str]]:
+        """Return the rows of a query; columns are text."""
+        done = self._psql(sql, database)
+        assert done.returncode == 0, done.stderr.decode()
+        return [row.split("|") for row in done.stdout.decode().splitlines()]
+
     def _sql(self, sql: str) -> int:
-        command = ["psql", "-qh", str(self._folder), "-U", "restante", "postgres"]
-        done = subprocess.run(
+        return self._psql(sql, "postgres").returncode
+
+    def _psql(self, sql: str, database: str) -> subprocess.CompletedProcess[bytes]:
+        command = ["psql", "-qAth", str(self._folder), "-U", "restante", database]
+        return subprocess.run(
             [*command, "-v", "ON_ERROR_STOP=1"], input=sql.encode(), capture_output=True,
             env={"PATH": self._path}, check=False,
         )  # fmt: skip
-        return done.returncode
 
     def _command(self, *command: str) -> list[str]:
         if os.geteuid() != 0:
