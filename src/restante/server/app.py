@@ -15,6 +15,7 @@ from restante.server.background import background_tasks
 from restante.server.config.loader import ConfigError
 from restante.server.config.schema import MOST_WORKERS
 from restante.server.listener import serve_listeners
+from restante.server.peers import sharing_with_peers
 from restante.server.system import (
     SLACK,
     available_cores,
@@ -146,6 +147,7 @@ async def _serve(
     expiry = components.build_expiry(config, context)
     async with contextlib.AsyncExitStack() as stack:
         await components.enter_store(stack, context.store)
+        await stack.enter_async_context(sharing_with_peers(context))
         for listener, sockets in opened:
             await stack.enter_async_context(
                 listener.serve(sockets, context.store, context.authenticator, context.log)

@@ -17,6 +17,7 @@ from restante.server.context import ServerContext
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.listener import STOP_PATIENCE, ListenConfig, serve_listeners
 from restante.server.loop_thread import LoopThread
+from restante.server.peers import sharing_with_peers
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ class Server:
         )
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(open_store(self.store))
+            await stack.enter_async_context(sharing_with_peers(context))
             if self.lmtp or self.smtp:
                 await self._start_delivery(stack)
             configs = [listener.config() for listener in self.listeners]

@@ -237,9 +237,9 @@ class DelaysLogins(Protocol):
     """A store that knows the last login of an owner, at whatever node it was."""
 
     async def acquire_delayed(self, owner: str, patience: float, delay: int) -> LockedMaildrop:
-        """Open a maildrop as `Store.acquire` does, at least `delay` seconds after its last login.
+        """Open the maildrop of `owner`, at least `delay` seconds after its last login.
 
-        Raises TooSoonError. Raises what `acquire` raises.
+        `patience` is in seconds, as in `Store.acquire`. Raises TooSoonError, and what that raises.
         """
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import resource
 from pathlib import Path
+from typing import cast
 
 from restante.protocol.server.settings import AuthOffer
 from restante.server.limits.counters import CountLimit, LoginDelay
 from restante.server.limits.server_limits import ServerLimits
+from restante.storage.interfaces import TooSoonError
+from restante.storage.memory import MemoryMaildrop, MemoryStore
+from support.clocked_server import clocked
 from support.live import serving
+from support.passwords import Passwords
 from support.process import serving as serving_process
 
 
@@ -68,3 +73,22 @@ def test_open_files_limit_is_raised(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert taken == (hard, hard)
+
+
+class LoginsElsewhere(MemoryStore):
+    """A store that knows of Ann's login at another node."""
+
+    async def acquire_delayed(self, owner: str, patience: float, delay: int) -> MemoryMaildrop:
+        assert delay == 60
+        if owner == "ann":
+            raise TooSoonError("ann has logged in too recently")
+        return await self.acquire(owner, patience)
+
+
+def test_login_at_another_node() -> None:
+    """rfc2449-s6.5/login-delay: a login counts at all nodes of a cluster."""
+    with clocked(store=LoginsElsewhere(), offer=lambda: AuthOffer(login_delay=60)) as server:
+        cast(Passwords, server.context.authenticator).known["bob"] = "secret"
+        said = server.connect().say(b"USER ann\r\nPASS secret\r\n")
+        assert said.endswith(b"-ERR [LOGIN-DELAY] You may log in once in 60 seconds.\r\n")
+        assert server.connect().say(b"USER bob\r\nPASS secret\r\n").endswith(b"+OK Logged in.\r\n")

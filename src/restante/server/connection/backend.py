@@ -21,8 +21,8 @@ from restante.protocol.server.needs import (
     StartScram,
 )
 from restante.server.connection.authentication import ConnectionAuthenticator
-from restante.server.error_replies import TooManySessionsError, reply_for
-from restante.storage.interfaces import PartialRemovalError
+from restante.server.error_replies import LoginDelayError, TooManySessionsError, reply_for
+from restante.storage.interfaces import DelaysLogins, PartialRemovalError, TooSoonError
 from restante.storage.utf8_downgrade.maildrop import DowngradedMaildrop
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class SessionBackend:
 
     async def _open(self, need: LockMaildrop, *, as_stored: bool) -> MessageList:
         context, user = self._context, need.identity.name
-        maildrop: LockedMaildrop = await context.store.acquire(user, context.lock_timeout)
+        maildrop = await self._acquire(user, need.login_delay)
         try:
             if not as_stored:
                 found = await context.header_downgrades.of(maildrop, user)
@@ -209,6 +209,15 @@ class SessionBackend:
         except BaseException:
             self._release(maildrop)
             raise
+
+    async def _acquire(self, user: str, delay: int | None) -> LockedMaildrop:
+        store, patience = self._context.store, self._context.lock_timeout
+        if delay is None or not isinstance(store, DelaysLogins):
+            return await store.acquire(user, patience)
+        try:
+            return await store.acquire_delayed(user, patience, delay)
+        except TooSoonError as error:
+            raise LoginDelayError(delay) from error
 
     def _hold(self, maildrop: LockedMaildrop, need: LockMaildrop) -> MessageList:
         contents = maildrop.contents

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from restante.server import system
 from restante.server.background import background_tasks
 from restante.server.listener import accept_connections
+from restante.server.peers import sharing_with_peers
 from restante.server.processes import signals
 from restante.server.processes.generation import close_sockets
 from restante.storage.interfaces import open_store
@@ -142,7 +143,8 @@ async def _serve(
     context, timeouts = generation.context, generation.config.timeouts
     system.report_incidents(context.log, context.limit_log)
     stop, drain = _end_events(death_pipe)
-    async with open_store(context.store):  # every session ends before its store does
+    # Every session ends before its store does.
+    async with open_store(context.store), sharing_with_peers(context):
         try:
             async with (
                 _extra_services(generation, number),
