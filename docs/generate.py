@@ -139,6 +139,15 @@ def toolbox() -> str:
         assert command is not None
         sub = click.Context(command, info_name=name, parent=context, terminal_width=88)
         parts.append(f"## pop3 {name}\n\n```text\n{command.get_help(sub)}\n```\n")
+        if not isinstance(command, click.Group):
+            continue
+        for below in command.list_commands(sub):
+            child = command.get_command(sub, below)
+            assert child is not None
+            child_context = click.Context(child, info_name=below, parent=sub, terminal_width=88)
+            parts.append(
+                f"### pop3 {name} {below}\n\n```text\n{child.get_help(child_context)}\n```\n"
+            )
     return f"""{NOTE}
 # The command pop3
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.other_user import command_for_nobody, public_folder
+
+if TYPE_CHECKING:
+    from support.cluster import Cluster
 
 # A shell starts background jobs with SIGINT ignored, and their children inherit that.
 # With a handler here, the programs that the tests start get SIGINT's default back.
@@ -20,3 +24,12 @@ def pop3_for_nobody() -> Iterator[Path]:
     """The command `pop3`, for programs that run as the user `nobody`."""
     with public_folder() as folder:
         yield command_for_nobody(folder / "python")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL for all tests of the cluster store."""
+    from support.cluster import running_cluster  # few tests need its libraries
+
+    with running_cluster() as made:
+        yield made

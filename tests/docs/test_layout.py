@@ -80,7 +80,7 @@ ELSEWHERE = {
     "server/tls/client_hello.py": "server/tls/test_key_kinds.py",
     "server/tls/key_fitting.py": "server/tls/test_key_kinds.py",
     "server/tls/self_signed.py": "conformance/test_suite.py",
-    "storage/cluster/object_store.py": "storage/cluster/test_bodies.py",
+    "storage/cluster": "storage/cluster/test_store.py",
     "storage/disk_latency.py": "server/test_slow_disk.py",
     "storage/existence.py": "delivery/test_recipients.py",
     "storage/fs.py": "storage/maildir/test_safety.py",

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "certificates": "tests/server/tls/test_certificates.py",
     "certificate_dates": "tests/server/tls/test_certificate_log.py",
     "certificate_renewed": "tests/server/tls/test_certificates.py",
+    "cluster": "tests/storage/cluster",
     "expired": "tests/server/test_expiry.py",
     "incident": "tests/server/test_incidents.py",
     "limit_reached": "tests/server/limits/test_limit_log.py",

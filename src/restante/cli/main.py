@@ -69,6 +69,9 @@ SECTIONS = {
         "expire": Subcommand(
             "commands.expire:expire", "Remove mail that is older than the configuration allows."
         ),
+        "store": Subcommand(
+            "commands.store.group:store", "Set up and look after the mail of a cluster."
+        ),
     },
     "Set up the shell": {
         "completion": Subcommand(

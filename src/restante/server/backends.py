@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.recipients import Recipients
     from restante.server.config.schema import Config
+    from restante.storage.cluster import ClusterSettings, ClusterStore
     from restante.storage.interfaces import Knows, Store
     from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
 
@@ -38,13 +39,17 @@ HINTS: Mapping[type[BaseException | None], str] = {
 
 
 def build_layout(config: Config) -> Layout:
-    """Return where the maildrops are."""
+    """Return where the maildrops are, if they are in a folder."""
+    assert config.mail.folder is not None
     return Layout(config.mail.folder, config.mail.layout)
 
 
 def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     """Return the store of all maildrops."""
+    if config.mail.format == "cluster":
+        return build_cluster_store(config, log)
     folder = config.mail.folder
+    assert folder is not None
     if not folder.is_dir():
         raise ConfigError([f"mail.folder: {folder} does not exist, or is not a folder; create it"])
 
@@ -71,6 +76,39 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
         layout,
         lambda path, problem: log.warning("mbox", path=path, problem=problem),
         x_uidl=unique_ids == X_UIDL,
+    )
+
+
+def build_cluster_store(config: Config, log: FilteringBoundLogger) -> ClusterStore:
+    """Return the store of a cluster."""
+    settings = build_cluster_settings(config)
+    from restante.storage.cluster import ClusterStore
+
+    return ClusterStore(settings, lambda problem: log.warning("cluster", problem=problem))
+
+
+def build_cluster_settings(config: Config) -> ClusterSettings:
+    """Return the section [cluster], with its files."""
+    section = config.cluster
+    if section.postgresql_dsn_file is None:
+        raise ConfigError(["cluster.postgresql_dsn_file: missing; a cluster requires it"])
+    secret_file = section.objects_secret_file
+    try:
+        from restante.storage.cluster import ClusterSettings
+    except ImportError as error:
+        hint = "pip install 'restante[cluster]'"
+        raise ConfigError([f"mail.format: a cluster requires {error.name}; {hint}"]) from error
+    return ClusterSettings(
+        dsn=read_secret("cluster.postgresql_dsn_file", section.postgresql_dsn_file),
+        objects=section.objects or "",
+        objects_secret=read_secret("cluster.objects_secret_file", secret_file)
+        if secret_file
+        else None,
+        inline=section.inline,
+        lease=section.lease,
+        grace=section.grace,
+        connections=section.connections,
+        pooler=section.pooler,
     )
 
 
@@ -112,11 +150,11 @@ def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> Fil
     def note_skipped(user: str, reason: str) -> None:
         log.warning("not_expired", user=user, reason=reason)
 
-    layout = build_layout(config)
+    layout = None if config.mail.format == "cluster" else build_layout(config)
 
     def mail_of(name: str) -> Path | None:
         with contextlib.suppress(StoreError):
-            return layout.folder(name)
+            return layout.folder(name) if layout else None
         return None
 
     accounts = FileAuthenticator(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from restante.protocol.secret import Secret
+from support.cluster import Cluster
 from support.s3 import S3, moto
 
 
@@ -18,3 +20,11 @@ def no_descriptor_is_left_open() -> None:
 def s3() -> Iterator[S3]:
     with moto() as server:
         yield server
+
+
+@pytest.fixture
+def dsn(cluster: Cluster) -> Iterator[Secret]:
+    """A database with the tables of the store."""
+    made = cluster.new_database()
+    yield made
+    cluster.drop(made)

@@ -52,7 +52,11 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
         return base / value
 
     where = f"{file}: " if file else ""
-    problems = [*_problems(data, Config, "", decode), *_account_problems(data.get("accounts", {}))]
+    problems = [
+        *_problems(data, Config, "", decode),
+        *_mail_problems(data.get("mail", {}), data.get("cluster", {})),
+        *_account_problems(data.get("accounts", {})),
+    ]
     if problems:
         raise ConfigError([where + problem for problem in problems])
     config = msgspec.convert(data, Config, dec_hook=decode)
@@ -100,6 +104,18 @@ def _problems(
             yield from _problem(data[key], field.type, name, decode)
 
 
+def _mail_problems(mail: object, cluster: object) -> Iterator[str]:
+    """The place of the mail must be given: a folder, or the database of a cluster."""
+    if not isinstance(mail, dict) or not isinstance(cluster, dict):
+        return
+    if mail.get("format") == "cluster":
+        needed, given = "cluster.postgresql_dsn_file", "postgresql_dsn_file" in cluster
+    else:
+        needed, given = "mail.folder", "folder" in mail
+    if not given:
+        yield f"{needed}: missing; {MISSING_HINTS[needed]}"
+
+
 def _account_problems(accounts: object) -> Iterator[str]:
     """Exactly one source of accounts must be given."""
     configured = [key for key in ACCOUNT_BACKENDS if isinstance(accounts, dict) and key in accounts]
@@ -112,7 +128,9 @@ def _account_problems(accounts: object) -> Iterator[str]:
 
 
 def _useless(config: Config) -> Iterator[str]:
-    """Tell of ways to log in that would be offered and never succeed with these accounts."""
+    """Tell of what would have no effect, and of logins that would never succeed."""
+    if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
+        yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
     if config.accounts.users:
         return
     if config.login.scram == "always":
@@ -237,6 +255,7 @@ ACCOUNT_BACKENDS = ("users", "pam", "postgresql_dsn_file")
 
 MISSING_HINTS = {
     "mail.folder": "set the folder of the maildrops here or with --mail DIR",
+    "cluster.postgresql_dsn_file": "set a file with the address of the database",
     "accounts.users": "set the password file here or with --users FILE; `pop3 user add` creates it",
 }
 NEEDS_FILE = "requires accounts in a file (accounts.users); omit it"

@@ -121,8 +121,9 @@ class MailSection(ConfigSection):
     """Where and how mail is stored.
 
     Attributes:
-        folder: The folder of all maildrops. It must exist.
-        format: "maildir", a folder with a file per message, or "mbox", one file with all messages.
+        folder: The folder of all maildrops. It must exist. Only "cluster" does not require it.
+        format: "maildir", a folder with a file per message; "mbox", one file with all messages; or
+            "cluster", the database of the section [cluster].
         layout: The path of a Maildir or mbox in the folder, made of {user}, or of {local} and
             {domain}. {local} alone serves one domain only.
         expire_days: Remove messages this many days after their arrival. CAPA announces it. Without
@@ -133,12 +134,41 @@ class MailSection(ConfigSection):
             or "x-uidl" for an mbox. Messages then keep the unique-ids of the earlier server.
     """
 
-    folder: Path
-    format: Literal["maildir", "mbox"] = "maildir"
+    folder: Path | None = None
+    format: Literal["maildir", "mbox", "cluster"] = "maildir"
     layout: str = "{user}"
     expire_days: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
     utf8_headers: Utf8HeaderPolicy = "as-stored"
     unique_ids: str = RESTANTE_UIDS
+
+
+class ClusterSection(ConfigSection):
+    """The mail of several nodes, for `format = "cluster"`. All nodes have the same values.
+
+    Attributes:
+        postgresql_dsn_file: A file with the address of the database,
+            "postgresql://USER:PASSWORD@HOST/DB". Of several hosts, "HOST,HOST", the primary counts.
+        objects: The object store for large bodies: "s3://BUCKET", "gs://BUCKET", "az://CONTAINER"
+            or a folder that all nodes share. Without it, all bodies are in PostgreSQL.
+        objects_secret_file: A file with the options of the object store, such as its endpoint and
+            keys.
+        inline: The size limit of a body in PostgreSQL, in octets, if there is an object store.
+        lease: Seconds after which a silent node has lost its maildrops to the others.
+        grace: Seconds for which the object store keeps a removed body. It must be no less than the
+            age of the oldest backup that you may restore.
+        connections: The limit of connections to PostgreSQL of each worker, beside one for its
+            beat.
+        pooler: PgBouncer is in front of PostgreSQL, in transaction mode.
+    """
+
+    postgresql_dsn_file: Path | None = None
+    objects: str | None = None
+    objects_secret_file: Path | None = None
+    inline: Annotated[int, msgspec.Meta(ge=0, le=1024 * 1024 * 1024)] = 32_768
+    lease: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10
+    grace: Annotated[float, msgspec.Meta(ge=0, le=315_360_000)] = 2_592_000
+    connections: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 8
+    pooler: bool = False
 
 
 class AccountsSection(ConfigSection):
@@ -256,7 +286,8 @@ class LogSection(ConfigSection):
 class Config(ConfigSection):
     """A whole configuration file."""
 
-    mail: MailSection
+    mail: MailSection = msgspec.field(default_factory=MailSection)
+    cluster: ClusterSection = msgspec.field(default_factory=ClusterSection)
     accounts: AccountsSection = msgspec.field(default_factory=AccountsSection)
     server: ServerSection = msgspec.field(default_factory=ServerSection)
     tls: TlsSection = msgspec.field(default_factory=TlsSection)

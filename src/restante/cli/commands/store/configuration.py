@@ -1,0 +1,34 @@
+"""The configuration of a cluster, as all commands of `pop3 store` read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from restante.storage.cluster import ClusterSettings
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "file",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Read the configuration from this file.",
+)
+
+
+def cluster_settings(file: Path) -> ClusterSettings:
+    """Return the section [cluster]. Raises click.UsageError: the configuration has mistakes."""
+    from restante.server import backends
+    from restante.server.config import loader
+
+    try:
+        config = loader.load(file, {})
+        if config.mail.format == "cluster":
+            return backends.build_cluster_settings(config)
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    raise click.UsageError(f'{file}: mail.format is "{config.mail.format}"; set it to "cluster"')

@@ -1,0 +1,202 @@
+"""PostgreSQL as the store uses it: few connections, a time limit on every call, errors translated.
+
+A call has one deadline over everything: its turn, the connection and the answer. At the deadline
+the connection is cut off. The call is not cancelled, because a cancelled wait for a synchronous
+standby ends as a commit. While PostgreSQL is known to be down, calls fail at once, and a task tries
+to connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
+
+import asyncpg
+
+from restante.storage.cluster.connecting import connect
+from restante.storage.cluster.errors import ERRORS, NO_ANSWER, UNREPLICATED, translate
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from restante.protocol.secret import Secret
+
+T = TypeVar("T")
+
+IDLE = 300  # seconds after which a connection is not used again: a firewall may have dropped it
+PROBE_TIME = 1.0  # seconds for a probe of a PostgreSQL that does not answer
+PROBE_PAUSE = 0.25  # seconds between two probes
+
+DOWN = "PostgreSQL is down"
+
+
+class Database:
+    """Some connections to one PostgreSQL, in one event loop. All methods raise StoreError.
+
+    `patience` is in seconds.
+    """
+
+    def __init__(
+        self, dsn: Secret, *, connections: int, pooler: bool = False, patience: float = 5
+    ) -> None:
+        self._dsn = dsn
+        self._pooler = pooler
+        self._patience = patience
+        self._slots = asyncio.Semaphore(connections)
+        self._idle: deque[tuple[asyncpg.Connection, float]] = deque()  # and since when
+        self._open: set[asyncpg.Connection] = set()
+        self._unreplicated: set[asyncpg.Connection] = set()
+        self._probing: asyncio.Task[None] | None = None
+        self._closed = False
+        self.is_down = False  # known to be down: calls fail at once
+
+    async def fetchrow(
+        self, query: str, *arguments: object, patience: float | None = None
+    ) -> asyncpg.Record | None:
+        """Run a query, and return its first row, or None."""
+        return await self.run(lambda one: one.fetchrow(query, *arguments), patience)
+
+    async def fetch(
+        self, query: str, *arguments: object, patience: float | None = None
+    ) -> list[asyncpg.Record]:
+        """Run a query, and return its rows."""
+        return await self.run(lambda one: one.fetch(query, *arguments), patience)
+
+    async def run(
+        self, work: Callable[[asyncpg.Connection], Awaitable[T]], patience: float | None = None
+    ) -> T:
+        """Do some work on a connection, within `patience` seconds in total.
+
+        When it returns, its transactions are committed on the synchronous standby, if there is one.
+        """
+        if self.is_down:
+            raise StoreError(DOWN)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + (self._patience if patience is None else patience)
+        await self._wait_for_slot(ends)
+        try:
+            connection = self._take_idle() or await self._connect(ends)
+            timer = loop.call_at(ends, connection.terminate)
+            try:
+                result = await work(connection)
+            except ERRORS as error:
+                raise self._note_failure(connection, error, ends) from error
+            except BaseException as error:
+                if not isinstance(error, StoreError):  # a cancellation: the answer may still come
+                    connection.terminate()
+                raise
+            finally:
+                timer.cancel()
+                self._put_back(connection)
+            if connection in self._unreplicated:
+                self._unreplicated.discard(connection)
+                raise StoreError(UNREPLICATED)
+            return result
+        finally:
+            self._slots.release()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._closed = True
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
+        while self._idle:
+            connection, _ = self._idle.popleft()
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=1)
+        for connection in tuple(self._open):
+            connection.terminate()
+
+    async def _wait_for_slot(self, ends: float) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()  # at once
+            return
+        try:
+            async with asyncio.timeout_at(ends):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise StoreError("no connection to PostgreSQL was free in time") from None
+
+    def _take_idle(self) -> asyncpg.Connection | None:
+        """Return the connection that was used last, if it can still be used."""
+        while self._idle:
+            connection, since = self._idle.pop()
+            if not connection.is_closed():
+                if asyncio.get_running_loop().time() - since < IDLE:
+                    return connection
+                connection.terminate()
+            self._open.discard(connection)
+        return None
+
+    def _put_back(self, connection: asyncpg.Connection) -> None:
+        if self._closed:
+            connection.terminate()
+        if connection.is_closed():
+            self._open.discard(connection)
+        else:
+            self._idle.append((connection, asyncio.get_running_loop().time()))
+
+    async def _connect(self, ends: float) -> asyncpg.Connection:
+        try:
+            async with asyncio.timeout_at(ends):
+                connection = await connect(self._dsn, pooler=self._pooler, patience=self._patience)
+        except (*ERRORS, ValueError) as error:
+            if not isinstance(error, asyncpg.TooManyConnectionsError):
+                self.is_down = True
+                self._probe()
+            raise translate(error)[0] from error
+        connection.add_log_listener(self._on_message)
+        self._open.add(connection)
+        return connection
+
+    def _on_message(
+        self, connection: asyncpg.Connection, message: asyncpg.PostgresLogMessage
+    ) -> None:
+        """Note that a commit did not wait for its standby. The name is that of PostgreSQL's source.
+
+        The text of the message depends on the language of the server.
+        """
+        if message.server_source_function == "SyncRepWaitForLSN":
+            self._unreplicated.add(connection)
+
+    def _note_failure(
+        self, connection: asyncpg.Connection, error: Exception, ends: float
+    ) -> StoreError:
+        """Return what to raise, and forget a connection whose state is unknown."""
+        self._unreplicated.discard(connection)
+        problem, is_lost = translate(error)
+        if is_lost:
+            connection.terminate()
+            self._probe()
+            if asyncio.get_running_loop().time() >= ends:
+                return StoreError(NO_ANSWER)
+        return problem
+
+    def _probe(self) -> None:
+        """Begin to find out whether PostgreSQL is down, and when it is there again."""
+        if self._closed or (self._probing is not None and not self._probing.done()):
+            return
+        while self._idle:  # they may lead to a server that is gone
+            connection, _ = self._idle.pop()
+            self._open.discard(connection)
+            connection.terminate()
+        self._probing = asyncio.get_running_loop().create_task(self._probe_until_up())
+
+    async def _probe_until_up(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_TIME):
+                    connection = await connect(
+                        self._dsn, pooler=self._pooler, patience=self._patience
+                    )
+            except Exception:  # noqa: BLE001  # whatever it is, it is not up
+                self.is_down = True
+                await asyncio.sleep(PROBE_PAUSE)
+            else:
+                connection.terminate()
+                self.is_down = False
+                return

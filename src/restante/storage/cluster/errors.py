@@ -1,0 +1,61 @@
+"""From the errors of PostgreSQL to those of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from restante.storage.interfaces import (
+    ForbiddenError,
+    FullError,
+    LostError,
+    QuotaError,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NO_ANSWER = "PostgreSQL did not answer in time"
+UNREPLICATED = "PostgreSQL committed without its synchronous standby"
+
+LEASE_LOST, OVER_QUOTA, BODY_MARKED = "RF001", "RF002", "RF003"
+"""SQLSTATEs that the functions of sql/ raise."""
+
+_BY_STATE: Mapping[str, type[StoreError]] = {
+    LEASE_LOST: LostError,
+    OVER_QUOTA: QuotaError,
+    "53100": FullError,  # disk_full
+    "42501": ForbiddenError,  # insufficient_privilege
+}
+
+_NO_SCHEMA = {"3F000", "42P01", "42883", "42703"}  # no such schema, table, function, column
+
+_DISCONNECTED = {
+    "25006",  # read_only_sql_transaction: this server is no longer the primary
+    "57P01", "57P02", "57P03",  # it shuts down, crashed, or starts
+}  # fmt: skip
+
+ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+"""What the calls of asyncpg raise."""
+
+
+def translate(error: Exception) -> tuple[StoreError, bool]:
+    """Return an error as the store raises it, and whether its connection is useless now.
+
+    Texts are for the log. They do not contain the address of the database, which has a password.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        text = f"PostgreSQL: {error.args[0] if error.args else type(error).__name__}"
+        if state in _NO_SCHEMA:
+            return StoreError(f"{text}; run `pop3 store init`", permanent=True), False
+        is_lost = state.startswith("08") or state in _DISCONNECTED
+        return _BY_STATE.get(state, StoreError)(text), is_lost
+    if isinstance(error, TimeoutError):
+        return StoreError(NO_ANSWER), True
+    if isinstance(error, OSError):
+        return StoreError(f"PostgreSQL: {error.strerror or type(error).__name__}"), True
+    is_value = isinstance(error, ValueError)  # such as a name that is not UTF-8
+    return StoreError(f"PostgreSQL: {type(error).__name__}"), not is_value

@@ -1,0 +1,212 @@
+"""This process as a node of the cluster: it holds leases, and says that it is alive.
+
+A lease is a row with a random token and the name of a node. It is alive while its node is, and a
+node is alive until the time in its row, by the clock of PostgreSQL. One update each quarter of that
+time serves all sessions of the node. A node that comes too late is dead for good: its sessions have
+lost their maildrops, and it goes on under a new name. The clock of this process only measures how
+long ago the last beat was sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import uuid
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.storage.cluster.database import Database
+
+BEATS = 4  # in the time of a lease
+RETRY_PAUSE = 0.5  # seconds after a beat that failed, at most
+
+REGISTER = """
+with dead as (delete from node where until < clock_timestamp() - interval '1 hour')
+insert into node values ($1, clock_timestamp() + $2::float8 * interval '1 s')
+"""
+BEAT = """
+update node set until = clock_timestamp() + $2::float8 * interval '1 s'
+where id = $1 and until > clock_timestamp() returning true
+"""
+RELEASE = """
+update lease l set node = null from unnest($1::bigint[], $2::uuid[]) as freed (box, token)
+where l.box = freed.box and l.token = freed.token
+"""
+ABANDON = """
+update lease l set node = null from unnest($1::text[], $2::uuid[]) as freed (owner, token)
+join box b on b.owner = freed.owner where l.box = b.id and l.token = freed.token
+"""
+
+
+class Standing:
+    """The life of a node under one name. `on_lost` is called once, when it has ended."""
+
+    __slots__ = ("_callbacks", "is_lost", "node")
+
+    def __init__(self) -> None:
+        self.node = uuid.uuid4()
+        self.is_lost = False
+        self._callbacks: set[Callable[[], object]] = set()
+
+    def add_callback(self, on_lost: Callable[[], object]) -> None:
+        """Call a function when the node has lost its maildrops."""
+        self._callbacks.add(on_lost)
+
+    def remove_callback(self, on_lost: Callable[[], object]) -> None:
+        """Do not call it any more."""
+        self._callbacks.discard(on_lost)
+
+    def lose(self) -> None:
+        """Note the end, and call back."""
+        self.is_lost = True
+        callbacks, self._callbacks = self._callbacks, set()
+        for callback in callbacks:
+            callback()
+
+
+class Node:
+    """Beats, and frees leases in the background. `lease` is in seconds.
+
+    `beats` is a database of its own: a beat must not wait for slow calls of sessions.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        beats: Database,
+        lease: float,
+        on_dead: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._database = database
+        self._beats = beats
+        self._lease = lease
+        self._on_dead = on_dead
+        self._loop = asyncio.get_running_loop()
+        self._standing = Standing()
+        self._until = -math.inf  # by the clock of the loop; minus infinity: not registered
+        self._expiry: asyncio.TimerHandle | None = None
+        self._registering = asyncio.Lock()
+        self._freed: list[tuple[int, uuid.UUID]] = []  # boxes and tokens, to be released
+        self._abandoned: dict[uuid.UUID, tuple[str, float]] = {}  # owners, and until when to try
+        self._beating: asyncio.Task[None] | None = None
+        self._freeing: asyncio.Task[None] | None = None
+
+    async def stand(self) -> Standing:
+        """Return the life of this node, which is registered and alive. Raises StoreError."""
+        if self._loop.time() < self._until:
+            return self._standing
+        async with self._registering:
+            if self._loop.time() >= self._until:
+                await self._register()
+        return self._standing
+
+    def release(self, box: int, token: uuid.UUID) -> None:
+        """Free a lease in the background."""
+        self._freed.append((box, token))
+        self._free()
+
+    def abandon(self, owner: str, token: uuid.UUID) -> None:
+        """Free a lease that a broken-off login may have got, or may still get."""
+        self._abandoned[token] = (owner, self._loop.time() + 2 * self._lease)
+        self._free()
+
+    async def close(self) -> None:
+        """Free everything: without its row, the node holds nothing. Raises nothing."""
+        tasks = [task for task in (self._beating, self._freeing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if self._until > -math.inf:
+            with contextlib.suppress(StoreError):
+                await self._beats.fetch("delete from node where id = $1", self._standing.node)
+
+    async def _register(self) -> None:
+        """Begin a life under a new name."""
+        self._end_life()
+        standing = Standing()
+        sent = self._loop.time()
+        await self._beats.fetch(REGISTER, standing.node, self._lease)
+        self._standing = standing
+        self._set_until(sent + self._lease)
+        if self._beating is None:
+            self._beating = self._loop.create_task(self._beat_forever())
+
+    def _set_until(self, until: float) -> None:
+        self._until = until
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = self._loop.call_at(until, self._end_life)
+
+    def _end_life(self) -> None:
+        """Tell the sessions that the node has lost its maildrops, if it had any."""
+        if self._until == -math.inf:
+            return
+        self._until = -math.inf
+        self._freed.clear()
+        self._abandoned.clear()
+        self._standing.lose()
+        self._on_dead()
+
+    async def _beat_forever(self) -> None:
+        pause = self._lease / BEATS
+        while True:
+            await asyncio.sleep(pause)
+            pause = self._lease / BEATS
+            try:
+                await self._beat()
+            except StoreError:
+                pause = min(pause, RETRY_PAUSE)
+            self._free()
+
+    async def _beat(self) -> None:
+        """Say that the node is alive. Raises StoreError: PostgreSQL did not hear it."""
+        standing, sent = self._standing, self._loop.time()
+        if self._until == -math.inf:
+            await self.stand()
+            return
+        alive = await self._beats.fetchrow(BEAT, standing.node, self._lease)
+        if standing.is_lost:
+            return
+        if alive:
+            self._set_until(sent + self._lease)
+        else:
+            self._end_life()
+
+    def _free(self) -> None:
+        if self._freeing is None and (self._freed or self._abandoned):
+            self._freeing = self._loop.create_task(self._free_all())
+
+    async def _free_all(self) -> None:
+        """Free what was released so far, in one update; what fails is tried at the next beat."""
+        try:
+            await self._free_abandoned()
+            while self._freed:
+                freed, self._freed = self._freed, []
+                try:
+                    boxes, tokens = zip(*freed, strict=True)
+                    await self._database.fetch(RELEASE, boxes, tokens)
+                except BaseException:
+                    self._freed += freed
+                    raise
+        except StoreError:
+            pass
+        finally:
+            self._freeing = None
+
+    async def _free_abandoned(self) -> None:
+        """Free the leases of broken-off logins, again and again: such a login may still be done."""
+        if not self._abandoned:
+            return
+        now = self._loop.time()
+        for token in [token for token, (_, until) in self._abandoned.items() if until < now]:
+            del self._abandoned[token]
+        owners = [owner for owner, _ in self._abandoned.values()]
+        await self._database.fetch(ABANDON, owners, list(self._abandoned))

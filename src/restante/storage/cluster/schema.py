@@ -1,0 +1,114 @@
+"""The tables and functions of the store, as numbered files that are applied once, in order."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.cluster.connecting import connect
+from restante.storage.cluster.errors import ERRORS, translate
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from restante.protocol.secret import Secret
+    from restante.storage.cluster.database import Database
+
+LOCK = (
+    0x7265_7374_616E_7465  # "restante": of pg_advisory_xact_lock, which ends with its transaction
+)
+CONNECT_TIME = 10  # seconds
+APPLY_TIME = 3600  # seconds: a later file may rewrite a table
+
+HAS_VERSION = "select to_regclass('schema_version') is not null"
+VERSION = "select version, compatible_from from schema_version order by version desc limit 1"
+
+
+class VersionError(StoreError):
+    """The tables are older or newer than this version of Restante can use."""
+
+
+class Migration(NamedTuple):
+    """A file of sql/."""
+
+    version: int
+    name: str
+    sql: str
+
+
+def migrations() -> list[Migration]:
+    """Return the files, in order."""
+    files = resources.files("restante.storage.cluster").joinpath("sql")
+    found = sorted(file.name for file in files.iterdir() if file.name.endswith(".sql"))
+    return [Migration(int(name[:4]), name, files.joinpath(name).read_text()) for name in found]
+
+
+def newest_version() -> int:
+    """Return the version of the tables that this code is made for."""
+    return migrations()[-1].version
+
+
+async def initialize(dsn: Secret, *, pooler: bool = False) -> list[str]:
+    """Apply the files that the database does not have yet, all or none, and return their names.
+
+    Two at a time wait for each other. Raises StoreError, VersionError.
+    """
+    try:
+        async with asyncio.timeout(CONNECT_TIME):
+            connection = await connect(dsn, pooler=pooler, patience=APPLY_TIME)
+    except (*ERRORS, ValueError) as error:
+        raise translate(error)[0] from error
+    try:
+        async with asyncio.timeout(APPLY_TIME), connection.transaction():
+            await connection.execute(f"set local statement_timeout = {APPLY_TIME * 1000}")
+            await connection.execute("select pg_advisory_xact_lock($1)", LOCK)
+            return await _apply(connection)
+    except ERRORS as error:
+        raise translate(error)[0] from error
+    finally:
+        connection.terminate()
+
+
+async def require_version(database: Database) -> None:
+    """Raise VersionError unless the database has the tables that this code uses.
+
+    Raises StoreError: PostgreSQL does not answer.
+    """
+    version, compatible_from = await database.run(_read_version)
+    _check_version(version, compatible_from)
+
+
+async def _apply(connection: asyncpg.Connection) -> list[str]:
+    version, compatible_from = await _read_version(connection)
+    if version > newest_version():
+        _check_version(version, compatible_from)
+    missing = [each for each in migrations() if each.version > version]
+    for each in missing:
+        await connection.execute(each.sql)
+    return [each.name for each in missing]
+
+
+async def _read_version(connection: asyncpg.Connection) -> tuple[int, int]:
+    """Return the version of the tables, 0 for none, and the oldest code that can use them."""
+    if not await connection.fetchval(HAS_VERSION):
+        return 0, 0
+    row = await connection.fetchrow(VERSION)
+    return (row["version"], row["compatible_from"]) if row else (0, 0)
+
+
+def _check_version(version: int, compatible_from: int) -> None:
+    newest = newest_version()
+    if version < newest:
+        what = f"has the tables of version {version}" if version else "has no tables of the store"
+        raise VersionError(
+            f"PostgreSQL {what}, and this Restante requires {newest}; run `pop3 store init`",
+            permanent=True,
+        )
+    if compatible_from > newest:
+        raise VersionError(
+            f"PostgreSQL has the tables of version {version}, which this Restante cannot use"
+            f" (it knows version {newest}); install a newer Restante",
+            permanent=True,
+        )

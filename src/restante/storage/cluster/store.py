@@ -1,0 +1,217 @@
+"""All maildrops of a cluster: this node opens some of them, one session of an owner at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.protocol.stuffing import size_on_wire
+from restante.storage.cluster import schema
+from restante.storage.cluster.database import Database
+from restante.storage.cluster.lease import BEATS, Node
+from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
+from restante.storage.cluster.snapshot import BoxSnapshot
+from restante.storage.interfaces import BusyError, ExpiredMessage, StoreError
+from restante.storage.snapshot_cache import SnapshotCache
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from restante.storage.cluster.lease import Standing
+    from restante.storage.cluster.settings import ClusterSettings
+    from restante.storage.cluster.snapshot import Snapshots
+
+FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
+LONGEST_PAUSE = 0.4
+SLOWEST = 1_000_000  # octets per second that PostgreSQL takes at least: big mail has more time
+
+OPEN = "select * from open_box($1, $2, $3, $4)"
+DELIVER = "select deliver_one($1, $2, $3, $4, $5, $6)"
+HAS = "select exists (select from box where owner = $1)"
+DUE = """
+select m.number, extract(day from clock_timestamp() - m.arrived)::int as days from message m
+where m.box = $1 and m.arrived <= clock_timestamp() - $2::int * interval '1 day'
+"""
+
+
+@dataclass(slots=True)
+class _Life:
+    """What the store has between the begin and the end of `open`, in one event loop."""
+
+    database: Database
+    node: Node
+
+
+class ClusterStore:
+    """Maildrops in PostgreSQL. `on_problem` is called with what an administrator should know."""
+
+    def __init__(
+        self, settings: ClusterSettings, on_problem: Callable[[str], None] = lambda _problem: None
+    ) -> None:
+        self._settings = settings
+        self._on_problem = on_problem
+        self._snapshots: Snapshots = SnapshotCache()
+        self._sessions: dict[str, asyncio.Event] = {}  # by owner: set at the end of the session
+        self._life: _Life | None = None
+        self.deliveries_at_once = 2 * settings.connections
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Connect, and work until the end of the context. Raises StoreError.
+
+        If PostgreSQL does not answer, the store opens anyway: it may come back.
+        """
+        settings = self._settings
+        database = Database(
+            settings.dsn,
+            connections=settings.connections,
+            pooler=settings.pooler,
+            patience=settings.patience,
+        )
+        beats = Database(
+            settings.dsn,
+            connections=1,
+            pooler=settings.pooler,
+            patience=min(settings.lease / BEATS, settings.patience),
+        )
+        node = Node(database, beats, settings.lease, self._note_death)
+        try:
+            try:
+                await schema.require_version(database)
+            except schema.VersionError:
+                raise
+            except StoreError as error:
+                self._on_problem(f"{error}; the server goes on trying")
+            self._life = _Life(database, node)
+            yield
+        finally:
+            self._life = None
+            await node.close()
+            await beats.aclose()
+            await database.aclose()
+            self._sessions.clear()
+
+    async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
+        """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""
+        deadline = asyncio.get_running_loop().time() + patience
+        ended = await self._wait_for_turn(owner, deadline)
+        try:
+            return await self._take(owner, ended, deadline)
+        except BaseException:
+            self._end_session(owner, ended)
+            raise
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Store a message and return its unique-id. Raises StoreError."""
+        uid = secrets.token_hex(12)
+        await self._require_life().database.fetchrow(
+            DELIVER, owner, uid, size_on_wire([message]), len(message), None, message,
+            patience=self._settings.patience + len(message) / SLOWEST,
+        )  # fmt: skip
+        return uid
+
+    async def has(self, owner: str) -> bool:
+        """Return whether an owner has a maildrop. Raises StoreError."""
+        row = await self._require_life().database.fetchrow(HAS, owner)
+        assert row is not None
+        return bool(row[0])
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+        """Remove the messages that came at least this many days ago, and return them.
+
+        Raises BusyError, StoreError.
+        """
+        if not await self.has(owner):
+            return []
+        maildrop = await self.acquire(owner, 0)
+        try:
+            rows = await self._require_life().database.fetch(DUE, maildrop.box, days)
+            age = {row["number"]: row["days"] for row in rows}
+            snapshot = maildrop.snapshot
+            due = [index for index, number in enumerate(snapshot.entries) if number in age]
+            if due and not dry_run:
+                await maildrop.remove(due)
+        finally:
+            maildrop.release()
+        uids, stored = snapshot.contents.uids, snapshot.stored
+        return [
+            ExpiredMessage(uids[index], age[snapshot.entries[index]], stored[index])
+            for index in due
+        ]
+
+    def _require_life(self) -> _Life:
+        if self._life is None:
+            raise StoreError("the store is not open")
+        return self._life
+
+    def _note_death(self) -> None:
+        self._on_problem(
+            "this node was silent for too long: its sessions have lost their maildrops"
+        )
+
+    async def _wait_for_turn(self, owner: str, deadline: float) -> asyncio.Event:
+        """Return the event of a new session of an owner, after those of this node have ended."""
+        while (running := self._sessions.get(owner)) is not None:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await running.wait()
+            except TimeoutError:
+                raise BusyError("another session holds the maildrop") from None
+        ended = self._sessions[owner] = asyncio.Event()
+        return ended
+
+    def _end_session(self, owner: str, ended: asyncio.Event) -> None:
+        ended.set()
+        if self._sessions.get(owner) is ended:
+            del self._sessions[owner]
+
+    async def _take(self, owner: str, ended: asyncio.Event, deadline: float) -> ClusterMaildrop:
+        """Take the lease of an owner's box from no other node that is alive."""
+        life, loop, pause = self._require_life(), asyncio.get_running_loop(), FIRST_PAUSE
+        while True:
+            standing, token = await life.node.stand(), uuid.uuid4()
+            try:
+                maildrop = await self._open_box(owner, ended, standing, token)
+            except BaseException:
+                life.node.abandon(owner, token)
+                raise
+            if maildrop is not None:
+                return maildrop
+            if loop.time() >= deadline:
+                raise BusyError("a session at another node holds the maildrop")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _open_box(
+        self, owner: str, ended: asyncio.Event, standing: Standing, token: uuid.UUID
+    ) -> ClusterMaildrop | None:
+        life = self._require_life()
+        known = self._snapshots.get(owner)
+        generation = None if known is None else known.generation
+        row = await life.database.fetchrow(OPEN, owner, standing.node, token, generation)
+        assert row is not None
+        if row["generation"] is None:
+            return None
+        if standing.is_lost:
+            raise StoreError("this node was silent for too long")
+        if known is None or row["generation"] != generation:
+            known = BoxSnapshot.from_row(row)
+            self._snapshots.keep(owner, known)
+        box: int = row["box_id"]
+
+        def end() -> None:
+            life.node.release(box, token)
+            self._end_session(owner, ended)
+
+        def keep(left: BoxSnapshot | None) -> None:
+            if left is None:
+                self._snapshots.forget(owner)
+            else:
+                self._snapshots.keep(owner, left)
+
+        session = HeldLease(life.database, box, token, standing, end, keep)
+        return ClusterMaildrop(session, known)

@@ -1,0 +1,66 @@
+"""`pop3 store init`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import schema
+from support.cluster import Cluster, execute
+from support.command import pop3
+
+VERSION = schema.newest_version()
+
+
+@pytest.fixture
+def empty(cluster: Cluster) -> Iterator[Secret]:
+    made = cluster.new_database(empty=True)
+    yield made
+    cluster.drop(made)
+
+
+def written(folder: Path, dsn: bytes) -> Path:
+    (folder / "dsn").write_bytes(dsn)
+    (folder / "users").write_text("")
+    file = folder / "cluster.toml"
+    file.write_text(
+        '[mail]\nformat = "cluster"\n[cluster]\npostgresql_dsn_file = "dsn"\n'
+        '[accounts]\nusers = "users"\n'
+    )
+    return file
+
+
+def test_init(empty: Secret, tmp_path: Path) -> None:
+    """The command creates the tables, and a second call has nothing to do."""
+    file = written(tmp_path, empty.reveal())
+    first = pop3("store", "init", "-c", str(file))
+    assert (first.code, first.out) == (
+        0,
+        f"The database has the tables of version {VERSION} now.\n",
+    )
+    again = pop3("store", "init", "-c", str(file))
+    assert again.out == f"The database already has the tables of version {VERSION}.\n"
+    rows = asyncio.run(execute(empty, "select count(*) from box"))
+    assert rows[0][0] == 0
+
+
+def test_a_database_that_is_down(tmp_path: Path) -> None:
+    """The error says what failed, and shows no password."""
+    file = written(tmp_path, b"postgresql://ann:hunter2@127.0.0.1:1/mail")
+    done = pop3("store", "init", "-c", str(file))
+    assert done.code == 1
+    assert "the tables cannot be created: PostgreSQL" in done.err
+    assert "hunter2" not in done.err
+
+
+def test_a_configuration_of_maildirs(tmp_path: Path) -> None:
+    """A configuration without a cluster is a usage error."""
+    file = tmp_path / "maildir.toml"
+    file.write_text('[mail]\nfolder = "."\n[accounts]\nusers = "users"\n')
+    done = pop3("store", "init", "-c", str(file))
+    assert done.code == 2
+    assert 'mail.format is "maildir"; set it to "cluster"' in done.err

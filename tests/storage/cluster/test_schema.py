@@ -1,0 +1,76 @@
+"""The tables of the store: created once, upgraded in order, and refused when they do not fit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterStore, schema
+from restante.storage.interfaces import StoreError
+from support.cluster import Cluster, execute, settings
+
+
+@pytest.fixture
+def empty(cluster: Cluster) -> Iterator[Secret]:
+    made = cluster.new_database(empty=True)
+    yield made
+    cluster.drop(made)
+
+
+def opened(dsn: Secret) -> None:
+    async def test() -> None:
+        async with ClusterStore(settings(dsn)).open():
+            pass
+
+    asyncio.run(test())
+
+
+def test_init_creates_the_tables_once(empty: Secret) -> None:
+    """The first call applies every file, and the second none."""
+    every = [each.name for each in schema.migrations()]
+    assert asyncio.run(schema.initialize(empty)) == every
+    assert asyncio.run(schema.initialize(empty)) == []
+    opened(empty)
+
+
+def test_two_inits_at_once(empty: Secret) -> None:
+    """Two administrators at once: one call applies the files, and the other finds them applied."""
+
+    async def test() -> tuple[list[str], list[str]]:
+        return await asyncio.gather(schema.initialize(empty), schema.initialize(empty))
+
+    assert sorted(map(len, asyncio.run(test()))) == [0, len(schema.migrations())]
+
+
+def test_files_are_numbered_without_a_gap() -> None:
+    """The files of sql/ are numbered from 1, and each notes its number in the database."""
+    found = schema.migrations()
+    assert [each.version for each in found] == list(range(1, len(found) + 1))
+    for each in found:
+        assert f"insert into schema_version values ({each.version}, " in each.sql
+
+
+def test_no_tables(empty: Secret) -> None:
+    """A database without tables is refused, with the command that creates them."""
+    with pytest.raises(StoreError, match=r"no tables of the store.*; run `pop3 store init`"):
+        opened(empty)
+
+
+def test_newer_tables_that_are_compatible(dsn: Secret) -> None:
+    """Tables of a newer version are used if they say that this one can use them."""
+    newest = schema.newest_version()
+    asyncio.run(execute(dsn, "insert into schema_version values ($1, $2)", newest + 1, newest))
+    opened(dsn)
+
+
+def test_newer_tables_that_are_not(dsn: Secret) -> None:
+    """Other newer tables are refused, and not changed by init."""
+    newest = schema.newest_version()
+    asyncio.run(execute(dsn, "insert into schema_version values ($1, $1)", newest + 1))
+    with pytest.raises(StoreError, match="install a newer Restante"):
+        opened(dsn)
+    with pytest.raises(StoreError, match="install a newer Restante"):
+        asyncio.run(schema.initialize(dsn))

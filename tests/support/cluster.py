@@ -1,0 +1,103 @@
+"""A cluster store that opens by itself, and databases for it."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterSettings, ClusterStore, schema
+from restante.storage.cluster.maildrop import ClusterMaildrop
+from support.other_user import public_folder
+from support.postgresql import Database, need_postgresql
+
+_numbers = itertools.count(1)
+_TEMPLATE = "restante_template"
+
+
+class Cluster:
+    """A PostgreSQL, from which each test gets a database with the tables of the store."""
+
+    def __init__(self, server: Database) -> None:
+        self.server = server
+        asyncio.run(self._make_template())
+
+    def new_database(self, *, empty: bool = False) -> Secret:
+        """Return the address of a new database."""
+        name = f"test_{next(_numbers)}"
+        template = "template1" if empty else _TEMPLATE
+        asyncio.run(self.execute(f"create database {name} template {template}"))
+        return self.dsn(name)
+
+    def drop(self, dsn: Secret) -> None:
+        """Drop a database, even if it is in use."""
+        name = dsn.reveal().decode().partition("?")[0].rpartition("/")[2]
+        asyncio.run(self.execute(f"drop database if exists {name} with (force)"))
+
+    def dsn(self, name: str) -> Secret:
+        return Secret(self.server.dsn.reveal().replace(b"/postgres?", f"/{name}?".encode()))
+
+    async def execute(self, sql: str) -> None:
+        await execute(self.server.dsn, sql)
+
+    async def _make_template(self) -> None:
+        await self.execute(f"create database {_TEMPLATE}")
+        await schema.initialize(self.dsn(_TEMPLATE))
+
+
+async def execute(dsn: Secret, sql: str, *arguments: object) -> list[asyncpg.Record]:
+    """Run a statement on a connection of its own."""
+    connection = await asyncpg.connect(dsn.reveal().decode())
+    try:
+        return list(await connection.fetch(sql, *arguments))
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Run a PostgreSQL while the block runs."""
+    need_postgresql()
+    with public_folder() as folder:  # another pytest closes the temporary folders of this one
+        server = Database(folder)
+        server.start()
+        yield Cluster(server)
+        server.stop()
+
+
+class SelfOpeningStore(ClusterStore):
+    """A store that opens in the event loop that uses it, and closes at its end.
+
+    The contract's tests use stores which need no opening.
+    """
+
+    _holder: asyncio.Task[None] | None = None
+
+    async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
+        await self._ensure_open()
+        return await super().acquire(owner, patience)
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        await self._ensure_open()
+        return await super().deliver(owner, message)
+
+    async def _ensure_open(self) -> None:
+        if self._life is not None:
+            return
+        opened = asyncio.Event()
+
+        async def hold() -> None:
+            async with self.open():
+                opened.set()
+                await asyncio.Event().wait()  # until the loop ends
+
+        self._holder = asyncio.get_running_loop().create_task(hold())
+        await opened.wait()
+
+
+def settings(dsn: Secret, **changes: object) -> ClusterSettings:
+    return ClusterSettings(dsn=dsn, **changes)  # type: ignore[arg-type]
