@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
-from restante.server.deadlines import GRAIN, Deadline, Deadlines
+import math
+from collections.abc import Callable
+
+from restante.server.deadlines import GRAIN, Deadlines
 from support.clocked_server import Loop
+
+
+class Client:
+    """A connection that only has a deadline."""
+
+    def __init__(self, on_timeout: Callable[[], None]) -> None:
+        self.deadline = math.inf
+        self._on_timeout = on_timeout
+
+    def on_timeout(self) -> None:
+        self._on_timeout()
 
 
 class Clock:
@@ -11,19 +25,25 @@ class Clock:
 
     def __init__(self) -> None:
         self.loop = Loop()
-        self.deadlines = Deadlines()
+        self.clients: set[Client] = set()
+        self.deadlines = Deadlines(self.clients)
         self.called: list[str] = []
 
-    def make(self, name: str, latest: float = float("inf")) -> Deadline:
-        return Deadline(self.loop, self.deadlines, lambda: self.called.append(name), latest)
+    def make(self, name: str, seconds: float) -> Client:
+        client = Client(lambda: self.called.append(name))
+        self.start(client, seconds)
+        return client
+
+    def start(self, client: Client, seconds: float) -> None:
+        self.clients.add(client)
+        self.loop.do(self.deadlines.set, client, self.loop.time() + seconds)
 
 
 def test_order() -> None:
     """Each deadline calls its function once, when its time has come and not before."""
     clock = Clock()
-    late, soon = clock.make("late"), clock.make("soon")
-    clock.loop.do(late.reset, 60)
-    clock.loop.do(soon.reset, 10)
+    clock.make("late", 60)
+    clock.make("soon", 10)
     clock.loop.advance(9)
     assert clock.called == []
     clock.loop.advance(1)
@@ -34,11 +54,10 @@ def test_order() -> None:
 
 
 def test_moved() -> None:
-    """A deadline that moves away by an assignment is not called before its new time."""
+    """A deadline that moves away is not called before its new time."""
     clock = Clock()
-    deadline = clock.make("moved")
-    clock.loop.do(deadline.reset, 10)
-    deadline.at += 20
+    client = clock.make("moved", 10)
+    clock.start(client, 30)
     clock.loop.advance(29)
     assert clock.called == []
     clock.loop.advance(1 + GRAIN, step=GRAIN)
@@ -46,25 +65,13 @@ def test_moved() -> None:
     clock.loop.close()
 
 
-def test_latest() -> None:
-    """A wait does not go beyond the latest time."""
-    clock = Clock()
-    deadline = clock.make("latest", clock.loop.time() + 5)
-    clock.loop.do(deadline.wait, 60)
-    clock.loop.advance(5)
-    assert clock.called == ["latest"]
-    clock.loop.close()
-
-
 def test_cancelled() -> None:
-    """A deadline that is cancelled is forgotten."""
+    """A connection that is gone, or waits for nothing more, is not called."""
     clock = Clock()
-    deadline = clock.make("cancelled")
-    clock.loop.do(deadline.reset, 1)
-    deadline.cancel()
+    clock.make("waits for nothing", 1).deadline = math.inf
+    clock.clients.remove(clock.make("gone", 1))
     clock.loop.advance(10)
     assert clock.called == []
-    assert not clock.deadlines.deadlines
     clock.loop.close()
 
 
@@ -77,9 +84,8 @@ def test_one_that_fails() -> None:
     def fail() -> None:
         raise ValueError
 
-    broken = Deadline(clock.loop, clock.deadlines, fail)
-    for deadline in (broken, clock.make("other")):
-        clock.loop.do(deadline.reset, 1)
+    clock.start(Client(fail), 1)
+    clock.make("other", 1)
     clock.loop.advance(1)
     assert clock.called == ["other"]
     assert len(failed) == 1
@@ -89,14 +95,12 @@ def test_one_that_fails() -> None:
 def test_looks() -> None:
     """Deadlines close to each other are looked at ten times a second at most."""
     clock = Clock()
-    begins = clock.loop.time() + 1
     for number in range(100):
-        clock.make("near").at = begins + number / 1000
-    clock.loop.do(clock.deadlines.start, begins)
+        clock.make("near", 1 + number / 1000)
     looks = set()
     for _ in range(1200):
         clock.loop.advance(0.001, step=0.001)
-        looks.add(clock.deadlines.fires_at)
+        looks.add(len(clock.called))
     assert len(clock.called) == 100
-    assert len(looks) <= 3  # the first, the second, and none
+    assert len(looks) <= 3  # before, after the first look, and after the second
     clock.loop.close()

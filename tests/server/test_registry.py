@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from restante.server.registry import ConnectionRegistry
 
@@ -11,10 +12,14 @@ class Client:
     """A connection that ends when it is stopped, or else when it is aborted, or never."""
 
     def __init__(self, registry: ConnectionRegistry, ends_at: str) -> None:
+        self.deadline = math.inf
         self.seen: list[str] = []
         self._registry = registry
         self._ends_at = ends_at
         registry.add(self)
+
+    def on_timeout(self) -> None:
+        self._note("timeout")
 
     def stop(self) -> None:
         self._note("stop")

@@ -26,7 +26,6 @@ from restante.net.half_close import half_close
 from restante.protocol.errors import LineTooLong
 from restante.protocol.lines import LineBuffer
 from restante.server.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
-from restante.server.deadlines import Deadline
 
 if TYPE_CHECKING:
     from restante.delivery.protocol.session import Dialect
@@ -57,7 +56,7 @@ class DeliveryConnection(asyncio.Protocol):
         self._conversation = serve(self._session)
         self._loop = asyncio.get_running_loop()
         self.phase = Phase.COMMAND
-        self._deadline = Deadline(self._loop, sessions.connections.deadlines, self.on_timeout)
+        self.deadline = math.inf
         self._message_by = self._loop.time() + MESSAGE_TIME
         self._lines = LineBuffer()
         self._output: list[bytes] = []
@@ -120,7 +119,7 @@ class DeliveryConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Forget the client; a delivery under way goes on. Called by the event loop."""
-        self._deadline.cancel()
+        self.deadline = math.inf
         self._sessions.connections.remove(self)
         if self._work is not None and isinstance(self._need, DeliverMessage):
             self.phase = Phase.LOST
@@ -260,7 +259,7 @@ class DeliveryConnection(asyncio.Protocol):
     def _start_work(self, need: ResolveRecipient | DeliverMessage) -> None:
         """Fulfil a need that takes time, in a task."""
         self._need = need
-        self._deadline.at = math.inf  # the client need not do anything now
+        self.deadline = math.inf  # the client need not do anything now
         if isinstance(need, DeliverMessage):
             self.phase = Phase.DELIVERING
             self._work = self._sessions.connections.spawn(self._await_work(need))
@@ -300,7 +299,10 @@ class DeliveryConnection(asyncio.Protocol):
     def _wait_for_client(self) -> None:
         """Give the client its time for the next command or the next part of a message."""
         left = self._message_by - self._loop.time()
-        self._deadline.reset(min(self._sessions.patience, left))
+        self._set_deadline(min(self._sessions.patience, left))
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._sessions.connections.deadlines.set(self, self._loop.time() + seconds)
 
     def _set_reading(self, *, on: bool) -> None:
         """Read from the client, or stop reading for a while."""
@@ -337,4 +339,4 @@ class DeliveryConnection(asyncio.Protocol):
         else:
             self._transport.close()
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once
-            self._deadline.reset(LINGER if waits else self._sessions.patience)
+            self._set_deadline(LINGER if waits else self._sessions.patience)

@@ -1,20 +1,25 @@
-"""Deadlines that are cheap to make and to move."""
+"""Deadlines that are cheap to move."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
 GRAIN = 0.1  # seconds that a deadline may be late
 EARLY = 0.002  # seconds that a loop's timer may be early
 
 
-def _nothing() -> None:
-    pass
+class Timed(Protocol):
+    """A connection that must go on before its deadline."""
+
+    deadline: float  # by the loop's clock; infinity for none
+
+    def on_timeout(self) -> None:
+        """Do what follows after the deadline, which is infinity now."""
 
 
 class Deadlines:
@@ -26,77 +31,43 @@ class Deadlines:
     at most ten times a second, which takes a fifth of a millisecond for 4000 connections.
     """
 
-    __slots__ = ("_timer", "deadlines", "fires_at")
+    __slots__ = ("_connections", "_fires_at", "_timer")
 
-    def __init__(self) -> None:
-        self.deadlines: set[Deadline] = set()
-        self.fires_at = math.inf  # the loop's timer, by its clock; infinity for none
+    def __init__(self, connections: Iterable[Timed]) -> None:
+        """`connections` are those that are live at any time."""
+        self._connections = connections
+        self._fires_at = math.inf  # the loop's timer, by its clock; infinity for none
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self, at: float) -> None:
-        """Have the timer fire at this time, which is earlier than `fires_at`."""
+    def set(self, connection: Timed, at: float) -> None:
+        """Have a connection's `on_timeout` called at this time, by the loop's clock."""
+        connection.deadline = at
+        if at < self._fires_at:
+            self._start(at)
+
+    def _start(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self.fires_at = at
+        self._fires_at = at
         self._timer = asyncio.get_running_loop().call_at(at, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
-        self.fires_at = math.inf
+        self._fires_at = math.inf
         loop = asyncio.get_running_loop()
         now = loop.time()
         nearest = math.inf
-        for deadline in self.deadlines:
-            if deadline.at <= now + EARLY:
-                loop.call_soon(deadline.fire)
-            elif deadline.at < nearest:
-                nearest = deadline.at
+        for connection in self._connections:
+            if connection.deadline <= now + EARLY:
+                loop.call_soon(_expire, connection)
+            elif connection.deadline < nearest:
+                nearest = connection.deadline
         if nearest < math.inf:
-            self.start(max(nearest, now + GRAIN))
+            self._start(max(nearest, now + GRAIN))
 
 
-class Deadline:
-    """Calls a function once its time has come.
-
-    A later deadline is only an assignment to `at`; an earlier one needs `reset` or `wait`.
-    """
-
-    __slots__ = ("_deadlines", "_loop", "_on_time", "at", "latest")
-
-    def __init__(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        deadlines: Deadlines,
-        on_time: Callable[[], None],
-        latest: float = math.inf,
-    ) -> None:
-        self._loop = loop
-        self._deadlines = deadlines
-        self._on_time = on_time
-        self.latest = latest  # what `wait` does not go beyond, by the loop's clock
-        self.at = math.inf  # by the loop's clock; infinity for none
-        deadlines.deadlines.add(self)
-
-    def reset(self, seconds: float) -> None:
-        """Put the deadline this many seconds from now."""
-        self.at = at = self._loop.time() + seconds
-        if at < self._deadlines.fires_at:
-            self._deadlines.start(at)
-
-    def wait(self, seconds: float) -> None:
-        """Put the deadline this many seconds from now, but no later than `latest`."""
-        self.at = at = min(self._loop.time() + seconds, self.latest)
-        if at < self._deadlines.fires_at:
-            self._deadlines.start(at)
-
-    def cancel(self) -> None:
-        """Cancel the deadline permanently, and drop its callback."""
-        self.at = math.inf
-        self._on_time = _nothing
-        self._deadlines.deadlines.discard(self)
-
-    def fire(self) -> None:
-        """Call the function, unless the deadline has moved on meanwhile."""
-        if self.at <= self._loop.time() + EARLY:
-            self.at = math.inf
-            self._on_time()
+def _expire(connection: Timed) -> None:
+    """Tell a connection that its time is over, unless its deadline has moved on meanwhile."""
+    if connection.deadline <= asyncio.get_running_loop().time() + EARLY:
+        connection.deadline = math.inf
+        connection.on_timeout()

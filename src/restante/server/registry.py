@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from restante.server.deadlines import Deadlines
+from restante.server.deadlines import Deadlines, Timed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -20,7 +20,7 @@ T = TypeVar("T")
 FINISHING = 2  # seconds, beyond its time, for a removal or a delivery to end before the server does
 
 
-class Stoppable(Protocol):
+class LiveConnection(Timed, Protocol):
     """A connection, as the registry knows it."""
 
     def stop(self) -> None:
@@ -36,23 +36,23 @@ class ConnectionRegistry:
     __slots__ = ("_connections", "_empty", "background", "deadlines", "stopping")
 
     def __init__(self) -> None:
-        self._connections: set[Stoppable] = set()
+        self._connections: set[LiveConnection] = set()
+        self.deadlines = Deadlines(self._connections)
         self._empty = asyncio.Event()
         self.background: set[asyncio.Task[Any]] = set()  # that no connection waits for
         self.stopping = False
-        self.deadlines = Deadlines()
 
     def __len__(self) -> int:
         return len(self._connections)
 
-    def __iter__(self) -> Iterator[Stoppable]:
+    def __iter__(self) -> Iterator[LiveConnection]:
         return iter(tuple(self._connections))
 
-    def add(self, connection: Stoppable) -> None:
+    def add(self, connection: LiveConnection) -> None:
         """Count a connection in. If `stopping` is true, it must reject its client."""
         self._connections.add(connection)
 
-    def remove(self, connection: Stoppable) -> None:
+    def remove(self, connection: LiveConnection) -> None:
         """Count a connection out."""
         self._connections.discard(connection)
         if not self._connections:

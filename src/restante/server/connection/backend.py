@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 import socket
 import time
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
-    from restante.server.deadlines import Deadline
     from restante.storage.interfaces import LockedMaildrop
 
 T = TypeVar("T")
@@ -46,7 +44,6 @@ class SessionBackend:
         "_authenticator",
         "_context",
         "_corrections",
-        "_deadline",
         "_maildrop",
         "_output",
         "_record",
@@ -61,10 +58,8 @@ class SessionBackend:
         transport: ClientTransport,
         output: WriteBuffer,
         record: SessionLog,
-        deadline: Deadline,
     ) -> None:
         self._context = context
-        self._deadline = deadline
         self._output = output
         self._record = record
         self._authenticator = ConnectionAuthenticator(context, transport, record)
@@ -223,7 +218,6 @@ class SessionBackend:
         contents = maildrop.contents
         self._maildrop = maildrop
         self.logged_in = True
-        self._deadline.latest = math.inf
         if need.login_delay is not None:
             self._context.limits.login_delay.note(need.identity.name, need.login_delay)
         return contents

@@ -27,7 +27,6 @@ from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.session_log import SessionLog
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
-from restante.server.deadlines import Deadline
 from restante.server.limits.server_limits import ConnectionSlot
 from restante.server.tls.layer import TlsError
 
@@ -57,8 +56,7 @@ class Connection(asyncio.Protocol):
         self._work: asyncio.Task[None] | None = None  # that task
         self._sent = 0  # octets, at the last look at the task
         self._begun = self._loop.time()
-        ends = self._begun + context.settings.authorization_timeout
-        self._deadline = Deadline(self._loop, context.connections.deadlines, self.on_timeout, ends)
+        self.deadline = math.inf
         self._octets_in = 0
         self._eof = False  # the client sends no more
         self._slot = ConnectionSlot(context.limits)
@@ -72,14 +70,14 @@ class Connection(asyncio.Protocol):
         self._wire = wire = ClientTransport(self._transport, self._policy)
         self._output = WriteBuffer(self._transport, wire)
         self._record = SessionLog(context.log, wire, self._output)
-        self._backend = SessionBackend(context, wire, self._output, self._record, self._deadline)
+        self._backend = SessionBackend(context, wire, self._output, self._record)
         context.connections.add(self)
         if context.connections.stopping or not self._slot.acquire(wire.file):
             self._reject(EndReason.FULL)
         elif wire.peer_known:
             self._welcome()
         else:
-            self._deadline.wait(context.settings.login_timeout)
+            self._wait(context.settings.login_timeout)
 
     def data_received(self, octets: bytes) -> None:
         """Take what the client sent."""
@@ -112,7 +110,7 @@ class Connection(asyncio.Protocol):
         if self._wire.tls is not None and self.phase is not Phase.CLOSING:
             # TLS answers by itself, and the answers would pile up.
             self._wire.set_reading(on=False)
-        self._deadline.wait(self._output.pause(self._reader_time()))
+        self._wait(self._output.pause(self._reader_time()))
 
     def resume_writing(self) -> None:
         """Go on."""
@@ -123,7 +121,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Let go of everything, but only after what is being done."""
-        self._deadline.cancel()
+        self.deadline = math.inf
         if self._output.is_full:
             self._output.resume()
         if self._work is None:
@@ -156,7 +154,7 @@ class Connection(asyncio.Protocol):
         if self._output.is_full or self.phase is Phase.CLOSING:
             seconds = self._output.patience(self._reader_time()) if self._backend.logged_in else 0
             if seconds:
-                self._deadline.reset(seconds)
+                self._set_deadline(seconds)
             else:
                 self._cut_off(EndReason.STALLED)
         elif self.phase in IDLE:
@@ -232,7 +230,7 @@ class Connection(asyncio.Protocol):
 
     def _start_handshake(self) -> None:
         self.phase = Phase.HANDSHAKE
-        self._deadline.wait(self._context.settings.login_timeout)
+        self._wait(self._context.settings.login_timeout)
         self._wire.start_tls()
 
     def _start_session(self) -> None:
@@ -309,11 +307,18 @@ class Connection(asyncio.Protocol):
             output.expect()
             self._wire.set_reading(on=True)
         if not clock_runs:
-            deadline, deadlines = self._deadline, self._context.connections.deadlines
-            deadline.at = at = min(self._loop.time() + self._wanted.seconds, deadline.latest)
-            if at < deadlines.fires_at:
-                deadlines.start(at)
+            self._wait(self._wanted.seconds)
         return None
+
+    def _wait(self, seconds: float) -> None:
+        """Give the client this many seconds, but no more than it has for all before its login."""
+        at = self._loop.time() + seconds
+        if not self._backend.logged_in:
+            at = min(at, self._begun + self._context.settings.authorization_timeout)
+        self._context.connections.deadlines.set(self, at)
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._context.connections.deadlines.set(self, self._loop.time() + seconds)
 
     def _answer_stls(self, need: StartServerTls) -> None:
         """Answer in clear text, discard what came in clear text, and wait for the handshake."""
@@ -329,15 +334,15 @@ class Connection(asyncio.Protocol):
         self._need = need
         self._work = self._loop.create_task(self._await_work(work))
         if isinstance(need, endings.AUTHENTICATION_NEEDS):
-            self._deadline.wait(math.inf)  # the time before login goes on
+            self._wait(math.inf)  # the time before login goes on
         else:
-            self._deadline.reset(self._context.settings.idle_timeout)
+            self._set_deadline(self._context.settings.idle_timeout)
 
     def _check_work(self) -> None:
         """Give up what the accounts or the mail store do not answer; a long reply may go on."""
         if self._output.octets > self._sent:
             self._sent = self._output.octets
-            self._deadline.reset(self._context.settings.idle_timeout)
+            self._set_deadline(self._context.settings.idle_timeout)
             return
         if not isinstance(self._need, SendMultiline):
             self._output.add(error_reply(endings.UNANSWERED, self._session.translate))
@@ -373,7 +378,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
         self.phase = Phase.CLOSING
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once
-            self._deadline.reset(min(self._reader_time(), LATEST_SIGN))
+            self._set_deadline(min(self._reader_time(), LATEST_SIGN))
 
     def _cut_off(self, reason: EndReason) -> None:
         """Close now: what is unsent is lost."""
