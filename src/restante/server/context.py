@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.auth.interfaces import CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+from restante.server.connection.session_log import SessionLog
 from restante.server.limits.fair_queue import FairQueue
 from restante.server.limits.limit_log import LimitLog
 from restante.server.limits.server_limits import ServerLimits
@@ -53,6 +54,11 @@ class ServerContext:
     def limit_log(self) -> LimitLog:
         """The log of limits that are reached."""
         return LimitLog(self.log)
+
+    @cached_property
+    def session_log(self) -> SessionLog:
+        """The log of clients."""
+        return SessionLog(self.log)
 
     @cached_property
     def open_cached(self) -> Callable[[str], LockedMaildrop | None] | None:

@@ -18,7 +18,6 @@ from restante.protocol.server.needs import Authenticate, AuthMethod, StartScram
 from restante.protocol.server.settings import ConnectionSecurity, Identity
 from restante.server import event_log
 from restante.server.connection.authentication import ConnectionAuthenticator
-from restante.server.connection.session_log import SessionLog
 from restante.server.context import ServerContext
 from restante.server.limits.failures import Note
 from restante.server.limits.server_limits import ServerLimits
@@ -35,10 +34,7 @@ class Wire:
 
 
 def _authenticator(context: ServerContext, wire: Wire) -> ConnectionAuthenticator:
-    transport = cast("Any", wire)
-    return ConnectionAuthenticator(
-        context, transport, SessionLog(context.log, transport, transport)
-    )
+    return ConnectionAuthenticator(context, cast("Any", wire))
 
 
 class Waiting(Throttle):

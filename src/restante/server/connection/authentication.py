@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from restante.auth.interfaces import AccountDirectory
     from restante.protocol.secret import Secret
-    from restante.server.connection.session_log import SessionLog
     from restante.server.connection.transport import ClientTransport
     from restante.server.context import ServerContext
 
@@ -57,15 +56,9 @@ class ConnectionAuthenticator:
     A failure is logged with its reason. The client gets the same reply for all reasons.
     """
 
-    def __init__(
-        self,
-        context: ServerContext,
-        transport: ClientTransport,
-        record: SessionLog,
-    ) -> None:
+    def __init__(self, context: ServerContext, transport: ClientTransport) -> None:
         self._context = context
         self._transport = transport
-        self._record = record
         self._exchange: scram.ScramServer | None = None  # one whose challenge was not answered yet
         self._waited = 0.0  # seconds, for its challenge
 
@@ -148,7 +141,9 @@ class ConnectionAuthenticator:
                 identity = await self._check(need)
             except CredentialsError as error:
                 throttle.note_failure(address, name, credentials)
-                self._record.login_failed(need.user, need.method.value, error.reason)
+                self._context.session_log.login_failed(
+                    address, need.user, need.method.value, error.reason
+                )
                 raise ERROR_BY_METHOD.get(need.method, CredentialsError)(error.reason) from error
             throttle.clear(address, name, credentials)
             return identity

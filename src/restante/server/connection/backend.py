@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from restante.protocol.server.maildrop import MessageList
-    from restante.server.connection.session_log import SessionLog
     from restante.server.connection.transport import ClientTransport
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
@@ -42,29 +41,27 @@ class SessionBackend:
 
     __slots__ = (
         "_authenticator",
+        "_claimed",
         "_context",
         "_corrections",
         "_maildrop",
         "_output",
-        "_record",
+        "_transport",
         "logged_in",
         "removed",
         "user",
     )
 
     def __init__(
-        self,
-        context: ServerContext,
-        transport: ClientTransport,
-        output: WriteBuffer,
-        record: SessionLog,
+        self, context: ServerContext, transport: ClientTransport, output: WriteBuffer
     ) -> None:
         self._context = context
         self._output = output
-        self._record = record
-        self._authenticator = ConnectionAuthenticator(context, transport, record)
+        self._transport = transport
+        self._authenticator = ConnectionAuthenticator(context, transport)
         self._maildrop: LockedMaildrop | None = None
         self.user = ""  # the counted user: from the lock on, until the end
+        self._claimed = ""  # for the log: the user who logged in, or tried to
         self._corrections: dict[int, int] = {}  # sizes in octets, by index
         self.logged_in = False  # a maildrop was opened
         self.removed = 0  # messages
@@ -94,14 +91,15 @@ class SessionBackend:
 
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error. What only the administrator should know goes to the log."""
+        log, address = self._context.session_log, self._transport.address
         refusal = reply_for(error)
         if refusal is None:
             incident = secrets.token_hex(4)
-            self._record.internal_error(error, incident)
+            log.internal_error(address, self._claimed, error, incident)
             text = "Internal error (incident {incident})."
             return Refusal(text, ResponseCode.SYS_TEMP, incident=incident)
         if refusal.code in (ResponseCode.SYS_TEMP, ResponseCode.SYS_PERM) and refusal is not error:
-            self._record.store_error(error, refusal)
+            log.store_error(address, self._claimed, error, refusal)
         return refusal
 
     def release(self) -> None:
@@ -164,18 +162,19 @@ class SessionBackend:
     def _refusal(self, need: Need[Any], error: Exception) -> Refusal:
         """Return the reply to an error. That an authenticated user gets no mail is logged."""
         if isinstance(need, Authenticate):
-            self._record.user = need.user
+            self._claimed = need.user
         refusal = self.error_reply(error)
         if isinstance(need, LockMaildrop):
             foreseen = reply_for(error) is not None
             reason = str(error if foreseen else refusal)
-            self._record.login_refused(need.identity.name, refusal, reason)
+            address, user = self._transport.address, need.identity.name
+            self._context.session_log.login_refused(address, user, refusal, reason)
         return refusal
 
     def _lock(self, need: LockMaildrop) -> MessageList | Awaitable[MessageList]:
         """Open the maildrop: at once if the store has it at hand and headers go as stored."""
         context, user = self._context, need.identity.name
-        self._record.user = user
+        self._claimed = user
         if need.login_delay is not None:
             context.limits.login_delay.check(user, need.login_delay)
         if user != self.user:  # a session that waits for its lock counts, too

@@ -24,7 +24,6 @@ from restante.server.connection.keepalive import LATEST_SIGN
 from restante.server.connection.phases import IDLE
 from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.connection.proxy_protocol import ProxyError
-from restante.server.connection.session_log import SessionLog
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
 from restante.server.limits.server_limits import ConnectionSlot
@@ -69,8 +68,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._wire = wire = ClientTransport(self._transport, self._policy)
         self._output = WriteBuffer(self._transport, wire)
-        self._record = SessionLog(context.log, wire, self._output)
-        self._backend = SessionBackend(context, wire, self._output, self._record)
+        self._backend = SessionBackend(context, wire, self._output)
         context.connections.add(self)
         if context.connections.stopping or not self._slot.acquire(wire.file):
             self._reject(EndReason.FULL)
@@ -214,7 +212,7 @@ class Connection(asyncio.Protocol):
                 return octets
             octets = wire.decrypt(octets)
         except (TlsError, ProxyError) as error:
-            self._record.connection_failed(error)
+            self._context.session_log.connection_failed(wire.address, error)
             failed = isinstance(error, TlsError)
             self._end = EndReason.TLS_FAILED if failed else EndReason.NO_PROXY
             self._transport.close()
@@ -395,10 +393,12 @@ class Connection(asyncio.Protocol):
         self._backend.release()
         self._context.connections.remove(self)
         self._slot.release()
-        self._record.session_ended(
+        self._context.session_log.session_ended(
             self._session,
+            self._wire,
             self._note_end(EndReason.DISCONNECTED),
             octets_in=self._octets_in,
+            octets_out=self._output.octets,
             removed=self._backend.removed,
             seconds=self._loop.time() - self._begun,
         )

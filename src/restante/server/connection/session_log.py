@@ -1,4 +1,4 @@
-"""The log events of one client: rejected logins, errors, and the end of the session."""
+"""The log events of a client: rejected logins, errors, and the end of the session."""
 
 from __future__ import annotations
 
@@ -14,56 +14,47 @@ if TYPE_CHECKING:
     from restante.protocol.server.session import EndReason, Session
     from restante.server.connection.proxy_protocol import ProxiedTls
     from restante.server.connection.transport import ClientTransport
-    from restante.server.connection.write_buffer import WriteBuffer
 
 
 class SessionLog:
-    """One client in the log, with its address."""
+    """The clients of a server in its log. Each event has the client's address."""
 
-    __slots__ = ("_log", "_output", "_transport", "user")
+    __slots__ = ("_log",)
 
-    def __init__(
-        self, log: FilteringBoundLogger, transport: ClientTransport, output: WriteBuffer
-    ) -> None:
+    def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self._output = output
-        self._transport = transport
-        self.user = ""  # the user, or the claimed user before authentication
 
-    def connection_failed(self, problem: Exception) -> None:
+    def connection_failed(self, address: str, problem: Exception) -> None:
         """Log that a handshake or a PROXY header was wrong."""
-        address = self._transport.address
         self._log.warning("connection_failed", address=address, problem=str(problem))
 
-    def login_failed(self, user: str, method: str, reason: str) -> None:
+    def login_failed(self, address: str, user: str, method: str, reason: str) -> None:
         """Log that credentials were wrong."""
-        address = self._transport.address
         self._log.warning("login_failed", address=address, user=user, method=method, reason=reason)
 
-    def login_refused(self, user: str, refusal: Refusal, reason: str) -> None:
+    def login_refused(self, address: str, user: str, refusal: Refusal, reason: str) -> None:
         """Log a login that failed for another reason than wrong credentials."""
-        address, code = self._transport.address, refusal.code.value if refusal.code else ""
+        code = refusal.code.value if refusal.code else ""
         self._log.warning("login_refused", address=address, user=user, code=code, reason=reason)
 
-    def store_error(self, error: BaseException, refusal: Refusal) -> None:
+    def store_error(self, address: str, user: str, error: BaseException, refusal: Refusal) -> None:
         """Log the cause of an error. The client's reply only shows whether to retry."""
         assert refusal.code is not None
-        address, code = self._transport.address, refusal.code.value
-        self._log.warning("trouble", address=address, user=self.user, error=str(error), code=code)
+        code = refusal.code.value
+        self._log.warning("trouble", address=address, user=user, error=str(error), code=code)
 
-    def internal_error(self, error: BaseException, number: str) -> None:
+    def internal_error(self, address: str, user: str, error: BaseException, number: str) -> None:
         """Log an unexpected exception, with its traceback."""
-        address = self._transport.address
-        self._log.error(
-            "incident", address=address, user=self.user, incident=number, exc_info=error
-        )
+        self._log.error("incident", address=address, user=user, incident=number, exc_info=error)
 
-    def session_ended(
+    def session_ended(  # noqa: PLR0913  # one line has all of it
         self,
         session: Session,
+        transport: ClientTransport,
         end: EndReason,
         *,
         octets_in: int,
+        octets_out: int,
         removed: int,
         seconds: float,
     ) -> None:
@@ -71,20 +62,20 @@ class SessionLog:
 
         That it required TLS is logged only now: a client may try in clear text first, then better.
         """
-        transport, held = self._transport, {}
+        address, held = transport.address, {}
         if session.state is not State.AUTHORIZATION:  # a maildrop was opened
             contents = session.view.contents
             held = {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
         elif session.refused_in_clear is not None:
-            self.login_refused(session.refused_in_clear, TlsRequired(), "no TLS")
+            self.login_refused(address, session.refused_in_clear, TlsRequired(), "no TLS")
         self._log.info(
             "session",
-            address=transport.address,
+            address=address,
             user=session.identity.name if session.identity else "",
             tls=transport.tls_version,
             **(_certificate_at_proxy(transport.proxied_tls) if transport.proxied_tls else {}),
             octets_in=octets_in,
-            octets_out=self._output.octets,
+            octets_out=octets_out,
             **held,
             retrieved=session.retrieved,
             deleted=removed,
