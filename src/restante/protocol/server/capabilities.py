@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.protocol.server.sasl import offered_mechanisms
-from restante.protocol.server.session import State
+from restante.protocol.server.session import AUTHORIZATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def _sasl(session: Session) -> str | None:
 def _stls(session: Session) -> str | None:
     """Only where it may be used now: RFC 2595 section 4."""
     channel, state = session.channel, session.state
-    possible = channel.can_start_tls and not channel.tls and state is State.AUTHORIZATION
+    possible = channel.can_start_tls and not channel.tls and state is AUTHORIZATION
     return "" if possible else None
 
 
@@ -74,7 +74,7 @@ def _expire(session: Session) -> str:
 
 
 def _logged_in(session: Session) -> Identity | None:
-    return None if session.state is State.AUTHORIZATION else session.identity
+    return None if session.state is AUTHORIZATION else session.identity
 
 
 def _implementation(session: Session) -> str | None:

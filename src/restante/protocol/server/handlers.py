@@ -27,7 +27,7 @@ from restante.protocol.server.needs import (
     StartServerTls,
 )
 from restante.protocol.server.sasl_exchange import SaslExchange
-from restante.protocol.server.session import EndReason, State
+from restante.protocol.server.session import TRANSACTION, UPDATE, EndReason
 from restante.protocol.status import OK, multiline_reply, ok, say
 from restante.protocol.translations.languages import LANGUAGES, match
 
@@ -124,7 +124,7 @@ def _log_in(session: Session, identity: Identity) -> Reply:
     delay = session.offer.login_delay if identity.login_delay is None else identity.login_delay
     contents: MessageList = yield LockMaildrop(identity, session.utf8, delay)
     session.view = MaildropView(contents)
-    session.state = State.TRANSACTION
+    session.state = TRANSACTION
     return say("Logged in.", session.language)
 
 
@@ -208,7 +208,7 @@ def quit_and_update(session: Session) -> Reply:
     # Only QUIT removes: a client that loses its connection must find all its mail again, for it may
     # not have stored what it fetched. So the state changes first, and "update failed" stands until
     # the driver has said that the removal is durable. What happens between the two is logged so.
-    session.state = State.UPDATE
+    session.state = UPDATE
     session.end = EndReason.UPDATE_FAILED
     yield CommitDeletions(tuple(sorted(session.view.marked)))
     session.end = EndReason.QUIT

@@ -10,7 +10,7 @@ from restante.protocol.server.arguments import NoMatchError
 from restante.protocol.server.commands import AFTER_LOGIN, BEFORE_LOGIN, VERBS
 from restante.protocol.server.needs import Conversation, NewTimestamp, ReadLine, Reply
 from restante.protocol.server.sasl_exchange import RESPONSE_LIMIT
-from restante.protocol.server.session import EndReason, Session, State
+from restante.protocol.server.session import AUTHORIZATION, EndReason, Session
 from restante.protocol.status import error_reply, ok, say
 from restante.protocol.translations.languages import DEFAULT
 
@@ -38,7 +38,7 @@ def serve(session: Session) -> Conversation:
     before_login = ReadLine(AUTH_LIMIT, settings.login_timeout)
     after_login = ReadLine(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
-        wanted = before_login if session.state is State.AUTHORIZATION else after_login
+        wanted = before_login if session.state is AUTHORIZATION else after_login
         try:
             verb, answer = _carry_out(session, (yield reply, wanted))
             reply = answer if isinstance(answer, bytes) else (yield from answer)
@@ -60,7 +60,7 @@ def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
     if len(text) > TEXT_LIMIT and verb != b"AUTH":
         _refuse_browsers(session, line)
         raise LineTooLong(text[:COMMAND_LIMIT], ended=True)
-    command = (BEFORE_LOGIN if session.state is State.AUTHORIZATION else AFTER_LOGIN).get(verb)
+    command = (BEFORE_LOGIN if session.state is AUTHORIZATION else AFTER_LOGIN).get(verb)
     if command is None:
         raise _not_allowed(session, verb, line)
     if command.after and command.after != session.last_verb:
@@ -91,7 +91,7 @@ def _not_allowed(session: Session, verb: bytes, line: bytes) -> BadCommand:
     if verb not in VERBS:
         _refuse_browsers(session, line)
         return BadCommand("Unknown command.")
-    if session.state is State.AUTHORIZATION:
+    if session.state is AUTHORIZATION:
         return BadCommand("Log in first.")
     return BadCommand("You are logged in already.")
 
@@ -111,7 +111,7 @@ def _count(session: Session, refusal: Refusal) -> None:
     """
     session.last_verb = b""
     settings = session.settings
-    logged_in = session.state is not State.AUTHORIZATION
+    logged_in = session.state is not AUTHORIZATION
     if isinstance(refusal, TlsRequired):
         session.refused_in_clear = session.refused_in_clear or refusal.user
     if not logged_in and session.logins >= settings.refused_logins:

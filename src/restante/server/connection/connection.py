@@ -21,8 +21,18 @@ from restante.server.client_bounds import MAX_UNREAD, TIME_SLICE
 from restante.server.connection import endings
 from restante.server.connection.backend import SessionBackend
 from restante.server.connection.keepalive import LATEST_SIGN
-from restante.server.connection.phases import IDLE
-from restante.server.connection.phases import ConnectionPhase as Phase
+from restante.server.connection.phases import (
+    BLOCKED,
+    CLOSED,
+    CLOSING,
+    COMMAND,
+    HANDSHAKE,
+    IDLE,
+    LOST,
+    PROXY,
+    QUEUED,
+    WORKING,
+)
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
@@ -46,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._context = context
         self._policy = policy
         self._loop = asyncio.get_running_loop()
-        self.phase = Phase.PROXY
+        self.phase = PROXY
         self._session = NOT_BEGUN
         self._conversation: Conversation | None = None
         self._lines = LineBuffer()
@@ -79,7 +89,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, octets: bytes) -> None:
         """Take what the client sent."""
-        if self.phase is Phase.CLOSING:
+        if self.phase is CLOSING:
             return
         self._octets_in += len(octets)
         if not self._wire.is_plain:
@@ -89,7 +99,7 @@ class Connection(asyncio.Protocol):
             lines.feed(octets)
         else:
             lines.unread = octets
-        if self.phase is Phase.COMMAND:
+        if self.phase is COMMAND:
             self._run(NEXT_LINE)
         if lines.unread and len(lines) > MAX_UNREAD:
             self._wire.set_reading(on=False)
@@ -99,13 +109,13 @@ class Connection(asyncio.Protocol):
         self._eof = True
         if self.phase in IDLE:
             self._close(EndReason.DISCONNECTED)
-        return self.phase is not Phase.CLOSING
+        return self.phase is not CLOSING
 
     def pause_writing(self) -> None:
         """Do no more until the client reads."""
-        if self.phase is Phase.COMMAND:
-            self.phase = Phase.BLOCKED
-        if self._wire.tls is not None and self.phase is not Phase.CLOSING:
+        if self.phase is COMMAND:
+            self.phase = BLOCKED
+        if self._wire.tls is not None and self.phase is not CLOSING:
             # TLS answers by itself, and the answers would pile up.
             self._wire.set_reading(on=False)
         self._wait(self._output.pause(self._reader_time()))
@@ -114,7 +124,7 @@ class Connection(asyncio.Protocol):
         """Go on."""
         self._output.resume()
         self._wire.set_reading(on=len(self._lines) <= MAX_UNREAD)
-        if self.phase is Phase.BLOCKED:
+        if self.phase is BLOCKED:
             self._run(NEXT_LINE)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
@@ -125,7 +135,7 @@ class Connection(asyncio.Protocol):
         if self._work is None:
             self._finish()
             return
-        self.phase = Phase.LOST
+        self.phase = LOST
         self._cancel_work()
 
     def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
@@ -149,7 +159,7 @@ class Connection(asyncio.Protocol):
 
     def on_timeout(self) -> None:
         """End a session whose client, or whose mail store, does not go on."""
-        if self._output.is_full or self.phase is Phase.CLOSING:
+        if self._output.is_full or self.phase is CLOSING:
             seconds = self._output.patience(self._reader_time()) if self._backend.logged_in else 0
             if seconds:
                 self._set_deadline(seconds)
@@ -162,7 +172,7 @@ class Connection(asyncio.Protocol):
 
     def on_turn(self) -> None:
         """Go on after the commands of other clients."""
-        if self.phase is Phase.QUEUED:
+        if self.phase is QUEUED:
             self._run(NEXT_LINE)
 
     async def _await_work(self, work: Coroutine[Any, Any, object]) -> None:
@@ -174,16 +184,16 @@ class Connection(asyncio.Protocol):
             answer = refusal
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the peer's eyes
             # Half a reply may be out, and more would be taken for its rest: no word more.
-            if self.phase is Phase.WORKING or not isinstance(error, asyncio.CancelledError):
+            if self.phase is WORKING or not isinstance(error, asyncio.CancelledError):
                 self._backend.error_reply(error)
                 self._cut_off(EndReason.BODY_FAILED)
-        if self.phase is Phase.WORKING and not self._transport.is_closing():
+        if self.phase is WORKING and not self._transport.is_closing():
             self._work = None
             self._run(answer)
             return
         await self._backend.close_body(answer)
         self._work = None
-        if self.phase is Phase.LOST:
+        if self.phase is LOST:
             self._finish()
 
     def _welcome(self) -> None:
@@ -206,7 +216,7 @@ class Connection(asyncio.Protocol):
         wire = self._wire
         try:
             octets = wire.receive(octets)
-            if self.phase is Phase.PROXY and wire.peer_known:
+            if self.phase is PROXY and wire.peer_known:
                 self._welcome()
             if wire.tls is None:
                 return octets
@@ -216,9 +226,9 @@ class Connection(asyncio.Protocol):
             failed = isinstance(error, TlsError)
             self._end = EndReason.TLS_FAILED if failed else EndReason.NO_PROXY
             self._transport.close()
-            self.phase = Phase.CLOSING
+            self.phase = CLOSING
             return b""
-        if self.phase is Phase.HANDSHAKE and wire.tls.ready:
+        if self.phase is HANDSHAKE and wire.tls.ready:
             if self._conversation is None:
                 self._start_session()
             else:
@@ -227,7 +237,7 @@ class Connection(asyncio.Protocol):
         return octets
 
     def _start_handshake(self) -> None:
-        self.phase = Phase.HANDSHAKE
+        self.phase = HANDSHAKE
         self._wait(self._context.settings.login_timeout)
         self._wire.start_tls()
 
@@ -242,7 +252,7 @@ class Connection(asyncio.Protocol):
         conversation, lines, output = self._conversation, self._lines, self._output
         closing = self._transport.is_closing
         assert conversation is not None
-        clock_runs = self.phase is Phase.COMMAND  # a part of a line does not restart it
+        clock_runs = self.phase is COMMAND  # a part of a line does not restart it
         slice_ends = self._loop.time() + TIME_SLICE
         try:
             while True:
@@ -285,7 +295,7 @@ class Connection(asyncio.Protocol):
     def _queue(self) -> None:
         """Let the commands of other clients go first."""
         self._output.flush()
-        self.phase = Phase.QUEUED
+        self.phase = QUEUED
         self._loop.call_soon(self.on_turn)
 
     def _await_line(self, *, clock_runs: bool) -> None:
@@ -296,11 +306,11 @@ class Connection(asyncio.Protocol):
         if not output.is_full:
             output.flush()
         if output.is_full:
-            self.phase = Phase.BLOCKED  # pause_writing has set the deadline
+            self.phase = BLOCKED  # pause_writing has set the deadline
             return None
         if self._eof:
             return self._close(EndReason.DISCONNECTED)
-        self.phase = Phase.COMMAND
+        self.phase = COMMAND
         if output.patient or not self._wire.reading:
             output.expect()
             self._wire.set_reading(on=True)
@@ -328,7 +338,7 @@ class Connection(asyncio.Protocol):
     def _start_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
         self._output.flush()
         self._sent = self._output.octets
-        self.phase = Phase.WORKING
+        self.phase = WORKING
         self._need = need
         self._work = self._loop.create_task(self._await_work(work))
         if isinstance(need, endings.AUTHENTICATION_NEEDS):
@@ -374,7 +384,7 @@ class Connection(asyncio.Protocol):
             half_close(self._transport)
         else:
             self._transport.close()
-        self.phase = Phase.CLOSING
+        self.phase = CLOSING
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once
             self._set_deadline(min(self._reader_time(), LATEST_SIGN))
 
@@ -382,12 +392,12 @@ class Connection(asyncio.Protocol):
         """Close now: what is unsent is lost."""
         self._note_end(reason)
         self._transport.abort()
-        if self.phase is not Phase.LOST:
-            self.phase = Phase.CLOSING
+        if self.phase is not LOST:
+            self.phase = CLOSING
 
     def _finish(self) -> None:
         """Close the session, which removes no mail, and write its line to the log."""
-        self.phase = Phase.CLOSED
+        self.phase = CLOSED
         if self._conversation is not None:
             self._conversation.close()
         self._backend.release()

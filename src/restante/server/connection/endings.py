@@ -8,10 +8,11 @@ from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
 from restante.server.client_bounds import LINGER
-from restante.server.connection.phases import ConnectionPhase as Phase
+from restante.server.connection.phases import CLOSING
 
 if TYPE_CHECKING:
     from restante.server.connection.backend import SessionBackend
+    from restante.server.connection.phases import ConnectionPhase
     from restante.server.connection.write_buffer import WriteBuffer
     from restante.server.context import ServerContext
 
@@ -39,10 +40,10 @@ MAY_BE_CANCELLED = (*AUTHENTICATION_NEEDS, LockMaildrop)
 
 
 def reader_time(
-    phase: Phase, output: WriteBuffer, backend: SessionBackend, context: ServerContext
+    phase: ConnectionPhase, output: WriteBuffer, backend: SessionBackend, context: ServerContext
 ) -> float:
     """Return the seconds that a client has to take what is left to send, or to see the end."""
-    if not output.is_unsent or (phase is Phase.CLOSING and not backend.logged_in):
+    if not output.is_unsent or (phase is CLOSING and not backend.logged_in):
         return LINGER
     return context.write_timeout if backend.logged_in else context.settings.login_timeout
 

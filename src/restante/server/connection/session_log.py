@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.errors import TlsRequired
-from restante.protocol.server.session import State
+from restante.protocol.server.session import AUTHORIZATION
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -63,7 +63,7 @@ class SessionLog:
         That it required TLS is logged only now: a client may try in clear text first, then better.
         """
         address, held = transport.address, {}
-        if session.state is not State.AUTHORIZATION:  # a maildrop was opened
+        if session.state is not AUTHORIZATION:  # a maildrop was opened
             contents = session.view.contents
             held = {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
         elif session.refused_in_clear is not None:
