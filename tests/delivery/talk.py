@@ -76,10 +76,7 @@ class Talk:
         self._need = need
         match need:
             case ReadCommand():
-                try:
-                    line = self._lines.take(need.limit)
-                except LineTooLong as error:
-                    return error
+                line = self._lines.take(need.limit)
                 return ... if line is None else line
             case ResolveRecipient() if not need.address.isprintable():
                 return BAD_ADDRESS

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from restante.protocol.errors import LineTooLong, Refusal, ResponseCode
+from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.lines import LineBuffer
 from restante.protocol.server.maildrop import MessageList
 from restante.protocol.server.needs import (
@@ -88,10 +88,7 @@ class Talk:
         """Give octets to the server and return all that it has sent since the last time."""
         self.lines.feed(octets)
         while self._wanted is not None:
-            try:
-                answer: object = self.lines.take(self._wanted.limit)
-            except LineTooLong as error:
-                answer = error
+            answer = self.lines.take(self._wanted.limit)
             if answer is None:
                 break
             self._go_on(answer)

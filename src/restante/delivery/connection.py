@@ -202,10 +202,7 @@ class DeliveryConnection(asyncio.Protocol):
         """Return the next line; None if it has not come, or must not be carried out now."""
         if self._full or self._sessions.connections.stopping:
             return None
-        try:
-            return self._lines.take(self._wanted.limit)
-        except LineTooLong as error:
-            return error
+        return self._lines.take(self._wanted.limit)
 
     def _await_command(self, *, clock_runs: bool) -> None:
         """Send the replies, and wait until the client has read them, and has sent a command."""

@@ -46,18 +46,22 @@ class LineBuffer:
         self._searched -= self._place
         self._place = 0
 
-    def take(self, limit: int) -> bytes | None:
-        """Remove and return the next line with its LF, or None.
+    def take(self, limit: int) -> bytes | LineTooLong | None:
+        """Remove and return the next line with its LF; None if none has come.
 
-        Raises LineTooLong: it has more than `limit` octets, and is gone. RFC 2449 section 4.
+        In place of a line of more than `limit` octets it returns an error: RFC 2449 section 4.
         """
         unread = self.unread
         end = unread.find(b"\n", self._searched) + 1
+        if 0 < end == len(unread) <= limit and not self._place and not self._discarded:
+            self.unread = b""
+            self._searched = 0
+            return unread  # as nearly always: a packet is a line
         if not end:
-            if len(unread) - self._place > limit or self._discarded:
-                self._discard(limit)
+            too_long = len(unread) - self._place > limit or self._discarded
+            problem = self._discard(limit) if too_long else None
             self._searched = len(self.unread)
-            return None
+            return problem
         line = unread[self._place : end]
         if end == len(unread):
             self.unread = b""
@@ -66,7 +70,7 @@ class LineBuffer:
         if self._discarded or len(line) > limit:
             start, octets = self._start or line[:limit], self._discarded + len(line)
             self._start, self._discarded = b"", 0
-            raise LineTooLong(start, ended=octets <= MAX_DISCARD)
+            return LineTooLong(start, ended=octets <= MAX_DISCARD)
         return line
 
     def take_all(self) -> bytes:
@@ -75,9 +79,8 @@ class LineBuffer:
         self._place = self._searched = 0
         return octets
 
-    def _discard(self, limit: int) -> None:
+    def _discard(self, limit: int) -> LineTooLong | None:
         octets = self.take_all()
         self._start = self._start or octets[:limit]
         self._discarded += len(octets)
-        if self._discarded > MAX_DISCARD:
-            raise LineTooLong(self._start, ended=False)
+        return LineTooLong(self._start, ended=False) if self._discarded > MAX_DISCARD else None

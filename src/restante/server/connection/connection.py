@@ -11,7 +11,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from restante.net.half_close import half_close
-from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.errors import Refusal
 from restante.protocol.lines import LineBuffer
 from restante.protocol.server.needs import CommitDeletions, SendMultiline, StartServerTls
 from restante.protocol.server.serve import serve
@@ -42,10 +42,10 @@ from restante.server.tls.layer import TlsError
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
+    from restante.protocol.errors import LineTooLong
     from restante.protocol.server.needs import Conversation, Need, ReadLine
     from restante.server.context import ServerContext
 
-NEXT_LINE: Final = object()  # in place of an answer: the session reads a line
 NOT_BEGUN: Final = Session()  # of a connection that ends before its greeting
 
 
@@ -64,7 +64,9 @@ class Connection(asyncio.Protocol):
         self._need: Need[Any] | None = None  # the last one that took a task
         self._work: asyncio.Task[None] | None = None  # that task
         self._sent = 0  # octets, at the last look at the task
+        self._deadlines = context.connections.deadlines
         self._begun = self._loop.time()
+        self._login_by = self._begun + context.settings.authorization_timeout
         self.deadline = math.inf
         self._octets_in = 0
         self._eof = False  # the client sends no more
@@ -100,7 +102,11 @@ class Connection(asyncio.Protocol):
         else:
             lines.unread = octets
         if self.phase is COMMAND:
-            self._run(NEXT_LINE)
+            line = lines.take(self._wanted.limit)
+            if line is not None:
+                self._run(line)
+            elif self._eof:  # TLS has ended
+                self._close(EndReason.DISCONNECTED)
         if lines.unread and len(lines) > MAX_UNREAD:
             self._wire.set_reading(on=False)
 
@@ -125,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._output.resume()
         self._wire.set_reading(on=len(self._lines) <= MAX_UNREAD)
         if self.phase is BLOCKED:
-            self._run(NEXT_LINE)
+            self._go_on()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Let go of everything, but only after what is being done."""
@@ -173,7 +179,7 @@ class Connection(asyncio.Protocol):
     def on_turn(self) -> None:
         """Go on after the commands of other clients."""
         if self.phase is QUEUED:
-            self._run(NEXT_LINE)
+            self._go_on()
 
     async def _await_work(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what takes time, then let the session go on."""
@@ -247,36 +253,34 @@ class Connection(asyncio.Protocol):
         self._conversation = serve(self._session)
         self._run(None)
 
-    def _run(self, answer: object) -> None:  # noqa: C901, PLR0912  # the one loop of the driver
+    def _take_line(self) -> bytes | LineTooLong | None:
+        """Return the next line; None if none has come, or if none may be carried out now."""
+        if self._output.is_full or self._stopping or self._transport.is_closing():
+            return None
+        return self._lines.take(self._wanted.limit)
+
+    def _run(self, answer: object) -> None:  # noqa: C901  # the one loop of the driver
         """Give the session an answer, and let it go on until it must wait."""
         conversation, lines, output = self._conversation, self._lines, self._output
-        closing = self._transport.is_closing
         assert conversation is not None
-        clock_runs = self.phase is COMMAND  # a part of a line does not restart it
-        slice_ends = self._loop.time() + TIME_SLICE
+        begun = self._loop.time()
         try:
             while True:
-                if answer is NEXT_LINE:
-                    if output.is_full or not lines.unread or closing() or self._stopping:
-                        return self._await_line(clock_runs=clock_runs)
-                    try:
-                        answer = lines.take(self._wanted.limit)
-                    except LineTooLong as error:
-                        answer = error
-                    if answer is None:
-                        return self._await_line(clock_runs=clock_runs)
-                    clock_runs = False
                 if isinstance(answer, Exception):
                     step = conversation.throw(answer)
                 else:
                     step = conversation.send(answer)
                 if isinstance(step, tuple):
                     reply, self._wanted = step
-                    if reply:
-                        output.add(reply)
-                    if lines.unread and self._loop.time() >= slice_ends:
+                    if not lines.unread:
+                        output.send(reply)
+                        return self._await_line(begun)
+                    output.add(reply)
+                    if self._loop.time() >= begun + TIME_SLICE:
                         return self._queue()
-                    answer = NEXT_LINE
+                    answer = self._take_line()
+                    if answer is None:
+                        return self._await_line(begun)
                 elif isinstance(step, StartServerTls):
                     return self._answer_stls(step)
                 else:
@@ -292,18 +296,26 @@ class Connection(asyncio.Protocol):
             self._end = EndReason.BROKEN
             self._close(EndReason.BROKEN)
 
+    def _go_on(self) -> None:
+        """Carry out the next line, or wait for it."""
+        line = self._take_line()
+        if line is None:
+            self._await_line(self._loop.time())
+        else:
+            self._run(line)
+
     def _queue(self) -> None:
         """Let the commands of other clients go first."""
         self._output.flush()
         self.phase = QUEUED
         self._loop.call_soon(self.on_turn)
 
-    def _await_line(self, *, clock_runs: bool) -> None:
+    def _await_line(self, now: float) -> None:
         """Send the replies, and wait until the client has read them, and has sent a line."""
         output = self._output
         if self._stopping and not output.is_full:
             return self._close(self._stopping)
-        if not output.is_full:
+        if output.gathered and not output.is_full:
             output.flush()
         if output.is_full:
             self.phase = BLOCKED  # pause_writing has set the deadline
@@ -314,19 +326,19 @@ class Connection(asyncio.Protocol):
         if output.patient or not self._wire.reading:
             output.expect()
             self._wire.set_reading(on=True)
-        if not clock_runs:
-            self._wait(self._wanted.seconds)
+        until = now + self._wanted.seconds
+        self.deadline = until if self._backend.logged_in else min(until, self._login_by)
+        if self.deadline < self._deadlines.fires_at:
+            self._deadlines.start(self.deadline)
         return None
 
     def _wait(self, seconds: float) -> None:
-        """Give the client this many seconds, but no more than it has for all before its login."""
-        at = self._loop.time() + seconds
-        if not self._backend.logged_in:
-            at = min(at, self._begun + self._context.settings.authorization_timeout)
-        self._context.connections.deadlines.set(self, at)
+        """Wait for the client, but no longer than it has for all that comes before its login."""
+        until = self._loop.time() + seconds
+        self._deadlines.set(self, until if self._backend.logged_in else min(until, self._login_by))
 
     def _set_deadline(self, seconds: float) -> None:
-        self._context.connections.deadlines.set(self, self._loop.time() + seconds)
+        self._deadlines.set(self, self._loop.time() + seconds)
 
     def _answer_stls(self, need: StartServerTls) -> None:
         """Answer in clear text, discard what came in clear text, and wait for the handshake."""

@@ -32,10 +32,10 @@ class WriteBuffer:
     __slots__ = (
         "_drained",
         "_measured",
-        "_replies",
         "_size",
         "_transport",
         "_wire",
+        "gathered",
         "is_full",
         "octets",
         "patient",
@@ -45,7 +45,7 @@ class WriteBuffer:
     def __init__(self, transport: asyncio.Transport, wire: ClientTransport) -> None:
         self._transport = transport
         self._wire = wire
-        self._replies: list[bytes] = []
+        self.gathered: list[bytes] = []  # replies for the next write
         self._size = 0  # octets of them
         self.unsent: int | None = None  # octets that the peer had not taken when last looked at
         self._measured = 0.0, 0  # when that was, and how many it had taken
@@ -56,18 +56,26 @@ class WriteBuffer:
 
     def add(self, reply: bytes) -> None:
         """Take a reply; it leaves at the next flush, or sooner."""
-        self._replies.append(reply)
+        self.gathered.append(reply)
         self._size += len(reply)
         if self._size >= BATCH:
             self.flush()
 
+    def send(self, reply: bytes) -> None:
+        """Hand a reply over to the transport, or gather it where others wait."""
+        if self.gathered or self.is_full:
+            self.add(reply)
+        elif reply and not self._transport.is_closing():  # or the peer is gone
+            self.octets += len(reply)
+            self._wire.write(reply)
+
     def flush(self) -> None:
-        """Hand everything over to the transport, or forget it where the peer is gone."""
-        replies = self._replies
+        """Hand over what was gathered."""
+        replies = self.gathered
         if replies:
             if not self._transport.is_closing():
                 self.octets += self._size
-                self._wire.write(replies[0] if len(replies) == 1 else b"".join(replies))
+                self._wire.write(b"".join(replies))
             replies.clear()
             self._size = 0
 
