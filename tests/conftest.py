@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 # A shell starts background jobs with SIGINT ignored, and their children inherit that.
 # With a handler here, the programs that the tests start get SIGINT's default back.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The tests start Restante hundreds of times. Without bytecode it would be compiled each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
