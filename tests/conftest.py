@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.other_user import command_for_nobody, public_folder
 
@@ -21,6 +22,15 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The tests start Restante hundreds of times. Without bytecode it would be compiled each time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# No example fails because the machine is slow.
+settings.register_profile(
+    "any speed",
+    settings.default,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("any speed")
 
 
 @pytest.fixture(scope="session")

@@ -280,7 +280,7 @@ def test_a_correction_of_a_size_never_makes_it_wrong(store: Store) -> None:
     run(test)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary())
 def test_any_octets_come_back_as_they_were(store: Store, message: bytes) -> None:
     """Any octets are returned unchanged."""

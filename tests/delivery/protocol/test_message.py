@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.delivery.protocol.message import MemoryBudget, MessageReceiver
@@ -48,7 +48,6 @@ def received(
     return result
 
 
-@settings(deadline=None)
 @given(TEXT, st.lists(st.integers(0, 1000), max_size=9))
 def test_what_was_sent_is_what_pop3_gives_back(text: bytes, cuts: list[int]) -> None:
     """POP3 returns each octet, but for a lone LF, which it sends as a line end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.talk import Talk
@@ -52,7 +52,6 @@ def test_dialogue(name: str, size: int) -> None:
     assert talk.over == any(kind == "closed" for _, kind, _ in script.steps)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, len(SESSION)), max_size=20))
 def test_cut_anywhere(cuts: list[int]) -> None:
     """A session in any pieces gets the same replies, and delivers the same messages."""

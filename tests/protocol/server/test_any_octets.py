@@ -45,7 +45,7 @@ lines = st.builds(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(said=st.lists(lines, max_size=25), channel=st.sampled_from(CHANNELS), apop=st.booleans())
 def test_every_line_gets_a_reply_of_pop3_or_an_end(
     said: list[bytes], channel: ConnectionSecurity, *, apop: bool
@@ -68,7 +68,7 @@ def test_every_line_gets_a_reply_of_pop3_or_an_end(
     assert not world.locked
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(octets=st.binary(max_size=2000), pieces=st.lists(st.integers(1, 300), max_size=20))
 def test_noise_is_answered_or_hung_up_on(octets: bytes, pieces: list[int]) -> None:
     """Random octets get valid replies or end the session."""

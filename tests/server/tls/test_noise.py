@@ -38,7 +38,7 @@ def client_hello() -> bytes:
 HELLO = client_hello()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(octets=st.binary(max_size=600))
 def test_noise_in_place_of_a_handshake(certificates: Certificates, octets: bytes) -> None:
     """Random octets raise only TlsError."""
@@ -49,7 +49,7 @@ def test_noise_in_place_of_a_handshake(certificates: Certificates, octets: bytes
     assert not layer.ready
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(place=st.integers(0, len(HELLO) - 1), octet=st.integers(0, 255), end=st.integers(0, 600))
 def test_a_client_hello_that_is_broken_or_cut(
     certificates: Certificates, place: int, octet: int, end: int

@@ -249,7 +249,7 @@ CHANGES = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(CHANGES)
 def test_whatever_happens_a_session_sees_what_is_there(changes: list[tuple[str, int]]) -> None:
     """After any changes a session sees the messages that are there."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from restante.storage.interfaces import StoreError
@@ -381,7 +381,6 @@ LINES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from([DEFAULT, "%f", "%g", "%Mg", "%1u", "%v%f"]),
     st.one_of(st.just(HEAD), st.binary(max_size=60)),

@@ -35,7 +35,7 @@ def seen(box: Box, store: MboxStore) -> list[tuple[str, int, bytes]] | None:
     return list(zip(uids, sizes, texts, strict=True))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files, st.sets(st.integers(0, 5), max_size=3), files)
 @example(b"x\n\n", {0}, b"x\n" + FROM[:-1])
 @example(INTERNAL, {0}, FROM[:-1])

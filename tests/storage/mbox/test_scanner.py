@@ -213,7 +213,7 @@ PIECES = [
 odd_messages = st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(odd_messages, min_size=1, max_size=4))
 def test_delivery_round_trip(box: Box, messages: list[bytes]) -> None:
     """rfc1939-s11/size: also what looks like the mbox's own lines."""
@@ -224,7 +224,7 @@ def test_delivery_round_trip(box: Box, messages: list[bytes]) -> None:
     assert box.sizes() == [reference.size(message) for message in messages]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary() | odd_messages)
 def test_any_file_raises_store_errors(box: Box, octets: bytes) -> None:
     """Any file makes the store raise only its documented errors."""
