@@ -10,13 +10,8 @@ from pathlib import Path
 import pytest
 
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.cluster.importing import (
-    HOLD,
-    MOST_FAILURES,
-    Import,
-    ImportCounts,
-    MaildropImport,
-)
+from restante.storage.cluster.importing import HOLD, MaildropImport
+from restante.storage.cluster.transfer import MOST_FAILURES, Transfer, TransferCounts
 from restante.storage.interfaces import BusyError, LockedMaildrop, Store, StoredMessage, StoreError
 from restante.storage.maildir import DovecotUniqueIds, MaildirStore
 from restante.storage.mbox import MboxStore
@@ -58,8 +53,10 @@ class Run:
     def __init__(self, source: Store, target: MemoryTarget, *owners: str) -> None:
         self.problems: list[str] = []
         self.seen: list[int] = []
-        task = Import(
-            source, target, self.problems.append, lambda counts: self.seen.append(counts.added)
+        task = Transfer(
+            lambda owner: MaildropImport(source, target, owner, self.problems.append),
+            self.problems.append,
+            lambda counts: self.seen.append(counts.added),
         )
         asyncio.run(task.run(owners or ("ann",), 0))
         self.counts = task.counts
@@ -95,7 +92,7 @@ def test_a_maildir(maildir: Path) -> None:
         StoredMessage("2000.c.host", TEXTS[2], size_on_wire([TEXTS[2]]), 2000),
     ]
     octets = sum(size_on_wire([text]) for text in TEXTS)
-    assert run.counts == ImportCounts(maildrops=1, added=3, octets=octets)
+    assert run.counts == TransferCounts(maildrops=1, added=3, octets=octets)
     assert run.problems == []
 
 
@@ -136,7 +133,7 @@ def test_a_second_run_takes_the_difference(maildir: Path) -> None:
     put(maildir, "3000.d.host", b"new\n")
     before = target.boxes["ann"]["1000.b.host"]
     run = Run(store, target)
-    assert run.counts == ImportCounts(maildrops=1, added=1, octets=5, removed=1, present=2)
+    assert run.counts == TransferCounts(maildrops=1, added=1, octets=5, removed=1, present=2)
     assert list(target.boxes["ann"]) == ["1000.b.host", "2000.c.host", "3000.d.host"]
     assert target.boxes["ann"]["1000.b.host"] is before
 

@@ -11,12 +11,11 @@ import asyncio
 import contextlib
 import inspect
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from restante.protocol.stuffing import size_on_wire
+from restante.storage.cluster.transfer import TransferCounts, cluster_errors
 from restante.storage.interfaces import (
-    BusyError,
     KnowsArrivals,
     MessageGoneError,
     StoredMessage,
@@ -24,7 +23,7 @@ from restante.storage.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 
     from restante.storage.interfaces import LockedMaildrop, Store
 
@@ -32,8 +31,6 @@ HOLD = 10.0  # seconds for which a user's maildrop is locked
 PAUSE = 0.2  # seconds until it is locked again, so that a login that waits has its turn
 MOST_OCTETS = 4 * 1024 * 1024  # of a batch, unless it is one message
 MOST_MESSAGES = 500  # of a batch
-AT_ONCE = 4  # maildrops
-MOST_FAILURES = 10  # of the target, one after the other, until the import gives up
 
 
 class ImportTarget(Protocol):
@@ -56,31 +53,6 @@ class ImportTarget(Protocol):
         """
 
 
-class TargetError(StoreError):
-    """The target of an import failed, not the source."""
-
-
-@dataclass
-class ImportCounts:
-    """What an import did."""
-
-    maildrops: int = 0  # that were imported completely
-    added: int = 0  # messages
-    octets: int = 0  # of the messages that were added
-    removed: int = 0  # messages
-    present: int = 0  # messages that were imported before
-    problems: int = 0  # messages and maildrops that could not be imported
-
-    def add(self, other: ImportCounts) -> None:
-        """Add what was done elsewhere."""
-        self.maildrops += other.maildrops
-        self.added += other.added
-        self.octets += other.octets
-        self.removed += other.removed
-        self.present += other.present
-        self.problems += other.problems
-
-
 class MaildropImport:
     """The import of one user's mail.
 
@@ -96,7 +68,7 @@ class MaildropImport:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owner = owner
-        self.counts = ImportCounts()
+        self.counts = TransferCounts()
         self._source = source
         self._target = target
         self._report = report
@@ -106,7 +78,7 @@ class MaildropImport:
     async def run(self, patience: float) -> None:
         """Import the difference, and wait at most `patience` seconds for each lock.
 
-        Raises BusyError, StoreError: the maildrop cannot be opened now. Raises TargetError.
+        Raises BusyError, StoreError: the maildrop cannot be opened now. Raises ClusterError.
         """
         done = await self._run_slice(patience)
         while not done:
@@ -121,7 +93,7 @@ class MaildropImport:
             left = await self._compare(maildrop.contents.uids)
             async with contextlib.aclosing(self._batches(maildrop, left)) as batches:
                 async for batch in batches:
-                    with _target_errors():
+                    with cluster_errors():
                         self.counts.added += await self._target.add(self.owner, batch)
                     self.counts.octets += sum(message.octets for message in batch)
                     if self._clock() >= ends:
@@ -133,7 +105,7 @@ class MaildropImport:
 
     async def _compare(self, uids: Sequence[str]) -> list[int]:
         """Remove what is gone at the source, and return the indexes of what must be added."""
-        with _target_errors():
+        with cluster_errors():
             known = set(await self._target.imported_uids(self.owner))
             if gone := known.difference(uids):
                 self.counts.removed += await self._target.remove(self.owner, gone)
@@ -180,78 +152,6 @@ class MaildropImport:
         return None
 
 
-class Import:
-    """The import of many users' mail, some at a time.
-
-    `report` is called with what could not be imported, in words, and `on_done` with the sum of what
-    was done so far, after each maildrop.
-    """
-
-    def __init__(
-        self,
-        source: Store,
-        target: ImportTarget,
-        report: Callable[[str], None],
-        on_done: Callable[[ImportCounts], None] = lambda _counts: None,
-    ) -> None:
-        self.counts = ImportCounts()
-        self._source = source
-        self._target = target
-        self._report = report
-        self._on_done = on_done
-        self._failures = 0  # of the target, one after the other
-
-    async def run(self, owners: Sequence[str], patience: float) -> None:
-        """Import the mail of these users, and wait at most `patience` seconds for each lock.
-
-        Maildrops that are in use are imported after the others. What fails does not stop the
-        others, unless the target fails `MOST_FAILURES` times in a row.
-        """
-        busy: list[str] = []
-        await self._run(owners, patience, busy.append)
-        await self._run(busy, patience, None)
-        if self._failures >= MOST_FAILURES:
-            self._fail(f"the cluster has failed {self._failures} times in a row; run this again")
-
-    async def _run(
-        self, owners: Sequence[str], patience: float, postpone: Callable[[str], None] | None
-    ) -> None:
-        queue = iter(owners)
-
-        async def work() -> None:
-            for owner in queue:
-                if self._failures < MOST_FAILURES:
-                    await self._import(owner, patience, postpone)
-
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(AT_ONCE):
-                tasks.create_task(work())
-
-    async def _import(
-        self, owner: str, patience: float, postpone: Callable[[str], None] | None
-    ) -> None:
-        task = MaildropImport(self._source, self._target, owner, self._report)
-        try:
-            await task.run(patience)
-            self._failures = 0
-        except BusyError as error:
-            if postpone is None:
-                self._fail(f"{owner}: {error}")
-            else:
-                postpone(owner)
-        except TargetError as error:
-            self._failures += 1
-            self._fail(f"{owner}: {error}")
-        except StoreError as error:
-            self._fail(f"{owner}: {error}")
-        self.counts.add(task.counts)
-        self._on_done(self.counts)
-
-    def _fail(self, problem: str) -> None:
-        self.counts.problems += 1
-        self._report(problem)
-
-
 async def _read_whole(maildrop: LockedMaildrop, index: int) -> bytes:
     """Return a message's octets. Raises StoreError."""
     body = maildrop.read(index)
@@ -263,12 +163,3 @@ async def _read_whole(maildrop: LockedMaildrop, index: int) -> bytes:
         return b"".join([chunk async for chunk in body])
     finally:
         await body.aclose()
-
-
-@contextlib.contextmanager
-def _target_errors() -> Iterator[None]:
-    """Mark the errors of the block as errors of the target."""
-    try:
-        yield
-    except StoreError as error:
-        raise TargetError(error.text, permanent=error.permanent, path=error.path) from error
