@@ -137,6 +137,11 @@ class ObjectBodies:
 
         return BodyChunks(read, first, found, name)
 
+    async def read_whole(self, name: str, octets: int | None = None) -> bytes:
+        """Return all octets of a body. Raises MissingBodyError."""
+        body = await self.get(name, octets)
+        return body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])
+
     async def delete(self, names: Sequence[str]) -> None:
         """Delete bodies. Those that do not exist count as deleted."""
         for start in range(0, len(names), MOST_NAMES):
