@@ -108,6 +108,8 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
         lease=section.lease,
         grace=section.grace,
         connections=section.connections,
+        quota_octets=section.quota_octets,
+        quota_messages=section.quota_messages,
         pooler=section.pooler,
     )
 
@@ -132,6 +134,11 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         return PamAuthenticator(section.pam)
     from restante.auth.postgresql import PostgresqlAuthenticator
 
+    table = account_table_dsn(config)
+    if table is not None:
+        from restante.auth.postgresql_accounts import CHECK, LIST, QUERY
+
+        return PostgresqlAuthenticator(table, QUERY, CHECK, section.remember, list_all=LIST)
     assert section.postgresql_dsn_file is not None
     assert section.postgresql_query is not None
     dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
@@ -142,6 +149,14 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         section.remember,
         list_all=section.postgresql_list,
     )
+
+
+def account_table_dsn(config: Config) -> Secret | None:
+    """Return the database of a cluster whose accounts are in its own table, else None."""
+    section, file = config.accounts, config.cluster.postgresql_dsn_file
+    if section.users or section.pam or section.postgresql_dsn_file or file is None:
+        return None
+    return read_secret("cluster.postgresql_dsn_file", file)
 
 
 def _account_file(users: Path, config: Config, log: FilteringBoundLogger) -> FileAuthenticator:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from restante.auth import passwd_file, password_hashing
 from restante.cli.main import main
 from restante.protocol.secret import Secret
+from support.cluster import Cluster
 
 
 def pop3(*arguments: str, stdin: bytes | None = None) -> Result:
@@ -166,3 +168,65 @@ def test_a_missing_file_is_told_of_and_not_made(tmp_path: Path, command: list[st
     assert result.exit_code == 1
     assert "No such file" in result.output
     assert not file.exists()
+
+
+@pytest.fixture
+def cluster_config(cluster: Cluster, tmp_path: Path) -> Iterator[Path]:
+    """The configuration of a cluster with accounts of its own."""
+    dsn = cluster.new_database()
+    (tmp_path / "dsn").write_bytes(dsn.reveal())
+    file = tmp_path / "cluster.toml"
+    file.write_text('[mail]\nformat = "cluster"\n[cluster]\npostgresql_dsn_file = "dsn"\n')
+    yield file
+    cluster.drop(dsn)
+
+
+def test_accounts_of_a_cluster(cluster_config: Path) -> None:
+    """The commands change the table of a cluster as they change a file."""
+    where = ("--config", str(cluster_config))
+    place = "the table account of the cluster"
+    known = f"ann already exists in {place}; to change its password, run `pop3 user passwd`"
+    unknown = f"bob does not exist in {place}; to add it, run `pop3 user add`"
+    for arguments, said in {
+        ("add", "ann", "--password-stdin"): "Added ann.",
+        ("add", "Bob", "--password-stdin"): "Added Bob.",
+        ("add", "ann", "--password-stdin", ""): f"Error: {known}",
+        ("passwd", "ann", "--password-stdin"): "Changed the password of ann.",
+        ("passwd", "bob", "--password-stdin"): f"Error: {unknown}",
+        ("list",): "Bob\nann",
+        ("remove", "ann"): "Removed ann. Its mail was not deleted.",
+        ("remove", "bob"): f"Error: {unknown}",
+        ("list", ""): "Bob",
+    }.items():
+        result = pop3("user", *filter(None, arguments), *where, stdin=b"secret\n")
+        assert result.output == f"{said}\n"
+        assert result.exit_code == said.startswith("Error")
+
+
+def test_accounts_of_a_configuration(tmp_path: Path) -> None:
+    """With --config, the accounts are those of the configuration, if the command can change them."""
+    file = tmp_path / "restante.toml"
+    file.write_text('[mail]\nfolder = "."\n[accounts]\nusers = "users"\n')
+    arguments = ("user", "add", "ann", "-c", str(file), "--password-stdin")
+    assert pop3(*arguments, stdin=b"secret\n").output == "Added ann.\n"
+    assert list(passwd_file.read(tmp_path / "users").by_name) == ["ann"]
+    file.write_text('[mail]\nfolder = "."\n[accounts]\npam = "restante"\n')
+    result = pop3(*arguments, stdin=b"secret\n")
+    assert result.exit_code == 2
+    assert "neither in a file nor in the table of a cluster" in result.output
+    file.write_text("[mail\n")
+    assert "Invalid configuration" in pop3(*arguments, stdin=b"secret\n").output
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        ((), "Missing option '--users' or '--config'."),
+        (("--users", "x", "--config", "y"), "--users and --config exclude each other; use one"),
+    ],
+)
+def test_one_place_of_accounts(flags: tuple[str, ...], error: str) -> None:
+    """Either a file or a configuration says where the accounts are."""
+    result = pop3("user", "list", *flags)
+    assert result.exit_code == 2
+    assert error in result.output

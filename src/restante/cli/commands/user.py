@@ -1,29 +1,20 @@
-"""`pop3 user`: the file of accounts."""
+"""`pop3 user`: the accounts in a file, or in the table of a cluster."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from restante.cli.options.accounts import accounts_options
 
+if TYPE_CHECKING:
     from restante.auth.scram import ScramKeys
+    from restante.cli.options.accounts import Accounts
 
 LONGEST_PASSWORD = 248  # octets: PASS, a space and CR LF fill a line of 255 (RFC 2449 section 4)
 
-users_option = click.option(
-    "--users",
-    "file",
-    required=True,
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="FILE",
-    help="Use FILE as the accounts file.",
-)
 stdin_option = click.option(
     "--password-stdin",
     "stdin",
@@ -33,8 +24,8 @@ stdin_option = click.option(
 scram_option = click.option(
     "--scram/--no-scram",
     default=True,
-    help="Store SCRAM-SHA-256 keys with the hash, so that clients can log in without sending the "
-    "password.",
+    help="Store SCRAM-SHA-256 keys with the hash in a file, so that clients can log in without "
+    "sending the password.",
 )
 
 
@@ -45,101 +36,49 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@users_option
+@accounts_options
 @stdin_option
 @scram_option
-def add(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
+def add(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
     """Add an account.
 
     If the accounts file is missing, it is created and only its owner can read it.
     """
-    from restante.auth import passwd_entry, passwd_file
+    from restante.auth import passwd_file
 
     if problem := passwd_file.name_problem(name):
         raise click.BadParameter(f"{name!r}: {problem}", param_hint="NAME")
-    with _error_reporting(file):
-        if file.exists():
-            _refuse_known(passwd_file.read_lines(file), name, file)
-        credentials = _new_credentials(stdin=stdin, scram=scram)
-        with passwd_file.edit(file) as lines:
-            _refuse_known(lines, name, file)
-            lines.append(passwd_entry.replace_credentials(f"{name}:", *credentials))
+    accounts.require_new(name)
+    accounts.add(name, *_new_credentials(stdin=stdin, scram=scram))
     click.echo(f"Added {name}.")
 
 
 @user.command()
 @click.argument("name")
-@users_option
+@accounts_options
 @stdin_option
 @scram_option
-def passwd(name: str, file: Path, *, stdin: bool, scram: bool) -> None:
+def passwd(name: str, accounts: Accounts, *, stdin: bool, scram: bool) -> None:
     """Change the password of an account."""
-    from restante.auth import passwd_entry, passwd_file
-
-    with _error_reporting(file):
-        _find_line(passwd_file.read_lines(file), name, file)
-        credentials = _new_credentials(stdin=stdin, scram=scram)
-        with passwd_file.edit(file) as lines:
-            place = _find_line(lines, name, file)
-            lines[place] = passwd_entry.replace_credentials(lines[place], *credentials)
+    accounts.require_known(name)
+    accounts.change(name, *_new_credentials(stdin=stdin, scram=scram))
     click.echo(f"Changed the password of {name}.")
 
 
 @user.command("list")
-@users_option
-def list_(file: Path) -> None:
+@accounts_options
+def list_(accounts: Accounts) -> None:
     """List the accounts, and report invalid lines of the file."""
-    from restante.auth import passwd_file
-
-    with _error_reporting(file):
-        accounts = passwd_file.read(file)
-    for name in accounts.by_name:
-        click.echo(name)
-    for problem in accounts.problems:
-        click.echo(problem, err=True)
-    for doubt in passwd_file.mail_doubts(accounts.by_name.values()):
-        click.echo(f"{file}: {doubt}", err=True)
+    accounts.print_all()
 
 
 @user.command()
 @click.argument("name")
-@users_option
-def remove(name: str, file: Path) -> None:
+@accounts_options
+def remove(name: str, accounts: Accounts) -> None:
     """Remove an account. Its mail is not deleted."""
-    from restante.auth import passwd_file
-
-    with _error_reporting(file):
-        passwd_file.read_lines(file)
-        with passwd_file.edit(file) as lines:
-            del lines[_find_line(lines, name, file)]
+    accounts.remove(name)
     click.echo(f"Removed {name}. Its mail was not deleted.")
-
-
-@contextlib.contextmanager
-def _error_reporting(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise click.ClickException(f"{file}: {error.strerror}") from None
-
-
-def _refuse_known(lines: list[str], name: str, file: Path) -> None:
-    from restante.auth import passwd_file
-
-    if passwd_file.index_of(lines, name) is not None:
-        text = f"{name} already exists in {file}; to change its password, run `pop3 user passwd`"
-        raise click.ClickException(text)
-
-
-def _find_line(lines: list[str], name: str, file: Path) -> int:
-    from restante.auth import passwd_file
-
-    place = passwd_file.index_of(lines, name)
-    if place is None:
-        raise click.ClickException(
-            f"{name} does not exist in {file}; to add it, run `pop3 user add`"
-        )
-    return place
 
 
 def _new_credentials(*, stdin: bool, scram: bool) -> tuple[str, dict[str, ScramKeys]]:

@@ -55,7 +55,7 @@ def load(file: Path | None, flags: Mapping[str, Mapping[str, object]]) -> Config
     problems = [
         *_problems(data, Config, "", decode),
         *_mail_problems(data.get("mail", {}), data.get("cluster", {})),
-        *_account_problems(data.get("accounts", {})),
+        *_account_problems(data.get("accounts", {}), data.get("mail", {})),
     ]
     if problems:
         raise ConfigError([where + problem for problem in problems])
@@ -116,10 +116,11 @@ def _mail_problems(mail: object, cluster: object) -> Iterator[str]:
         yield f"{needed}: missing; {MISSING_HINTS[needed]}"
 
 
-def _account_problems(accounts: object) -> Iterator[str]:
-    """Exactly one source of accounts must be given."""
+def _account_problems(accounts: object, mail: object) -> Iterator[str]:
+    """Exactly one source of accounts must be given; a cluster has one of its own."""
     configured = [key for key in ACCOUNT_BACKENDS if isinstance(accounts, dict) and key in accounts]
-    if not configured:
+    has_own = isinstance(mail, dict) and mail.get("format") == "cluster"
+    if not configured and not has_own:
         yield f"accounts.users: missing; {MISSING_HINTS['accounts.users']}; or accounts.pam"
     if len(configured) > 1:
         yield f"accounts: {', '.join(configured)} exclude one another; use one"

@@ -158,6 +158,8 @@ class ClusterSection(ConfigSection):
             age of the oldest backup that you may restore.
         connections: The limit of connections to PostgreSQL of each worker, beside one for its
             beat.
+        quota_octets: The quota of a maildrop in octets, unless it has its own. More mail waits.
+        quota_messages: The same in messages.
         pooler: PgBouncer is in front of PostgreSQL, in transaction mode.
     """
 
@@ -168,6 +170,8 @@ class ClusterSection(ConfigSection):
     lease: Annotated[float, msgspec.Meta(ge=1, le=600)] = 10
     grace: Annotated[float, msgspec.Meta(ge=0, le=315_360_000)] = 2_592_000
     connections: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 8
+    quota_octets: Annotated[int, msgspec.Meta(ge=1, le=2**60)] | None = None
+    quota_messages: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None
     pooler: bool = False
 
 

@@ -26,6 +26,8 @@ class ClusterSettings:
         lease: the time after which a silent node has lost its maildrops.
         grace: the time that the object store keeps a removed body.
         connections: the limit of connections to PostgreSQL of a process, beside one for its beat.
+        quota_octets: what a maildrop without its own quota may hold, on the wire; None: any amount.
+        quota_messages: the same in messages.
         pooler: PgBouncer or the like is in front of PostgreSQL: no prepared statements, and no
             settings of a connection.
         patience: the time limit of a call to PostgreSQL in total, with the connection for it.
@@ -38,5 +40,7 @@ class ClusterSettings:
     lease: float = LEASE
     grace: float = GRACE
     connections: int = CONNECTIONS
+    quota_octets: int | None = None
+    quota_messages: int | None = None
     pooler: bool = False
     patience: float = 5

@@ -14,27 +14,43 @@ from restante.storage.cluster import schema
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
+from restante.storage.cluster.peers import Peers
 from restante.storage.cluster.snapshot import BoxSnapshot
-from restante.storage.interfaces import BusyError, ExpiredMessage, StoreError
+from restante.storage.interfaces import BusyError, ExpiredMessage, StoreError, TooSoonError
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from restante.storage.cluster.lease import Standing
     from restante.storage.cluster.settings import ClusterSettings
     from restante.storage.cluster.snapshot import Snapshots
+    from restante.storage.interfaces import PeerNews
 
 FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
 LONGEST_PAUSE = 0.4
+SEARCH_TIME = 60  # seconds to find the maildrops with old mail, of some thousand
 SLOWEST = 1_000_000  # octets per second that PostgreSQL takes at least: big mail has more time
 
-OPEN = "select * from open_box($1, $2, $3, $4)"
-DELIVER = "select deliver_one($1, $2, $3, $4, $5, $6)"
+OPEN = "select *, false as too_soon from open_box($1, $2, $3, $4)"
+OPEN_AFTER = "select * from open_box_after($1, $2, $3, $4, $5)"
+DELIVER = "select deliver_within_quota($1, $2, $3, $4, $5, $6, $7, $8)"
 HAS = "select exists (select from box where owner = $1)"
 DUE = """
 select m.number, extract(day from clock_timestamp() - m.arrived)::int as days from message m
 where m.box = $1 and m.arrived <= clock_timestamp() - $2::int * interval '1 day'
+"""
+SET_QUOTA = """
+insert into box (owner, quota_octets, quota_messages) values ($1, $2, $3)
+on conflict (owner) do update set quota_octets = $2, quota_messages = $3
+"""
+FIND_DUE = """
+select b.owner from unnest($1::text[], $2::int[]) as asked (owner, days)
+join box b on b.owner = asked.owner
+where b.messages > 0 and exists (
+    select from message m where m.box = b.id
+    and m.arrived <= clock_timestamp() - asked.days * interval '1 day'
+)
 """
 
 
@@ -44,6 +60,7 @@ class _Life:
 
     database: Database
     node: Node
+    peers: Peers
 
 
 class ClusterStore:
@@ -86,7 +103,7 @@ class ClusterStore:
                 raise
             except StoreError as error:
                 self._on_problem(f"{error}; the server goes on trying")
-            self._life = _Life(database, node)
+            self._life = _Life(database, node, Peers(database))
             yield
         finally:
             self._life = None
@@ -97,10 +114,20 @@ class ClusterStore:
 
     async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
         """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""
+        return await self._acquire(owner, patience, None)
+
+    async def acquire_delayed(self, owner: str, patience: float, delay: int) -> ClusterMaildrop:
+        """Do the same at least some seconds after the last login of the owner, at whatever node.
+
+        Raises TooSoonError, BusyError, StoreError.
+        """
+        return await self._acquire(owner, patience, delay)
+
+    async def _acquire(self, owner: str, patience: float, delay: int | None) -> ClusterMaildrop:
         deadline = asyncio.get_running_loop().time() + patience
         ended = await self._wait_for_turn(owner, deadline)
         try:
-            return await self._take(owner, ended, deadline)
+            return await self._take(owner, ended, deadline, delay)
         except BaseException:
             self._end_session(owner, ended)
             raise
@@ -110,6 +137,7 @@ class ClusterStore:
         uid = secrets.token_hex(12)
         await self._require_life().database.fetchrow(
             DELIVER, owner, uid, size_on_wire([message]), len(message), None, message,
+            self._settings.quota_octets, self._settings.quota_messages,
             patience=self._settings.patience + len(message) / SLOWEST,
         )  # fmt: skip
         return uid
@@ -143,6 +171,35 @@ class ClusterStore:
             for index in due
         ]
 
+    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
+        """Return those of the owners in `days` with messages of at least that age in days.
+
+        Raises StoreError.
+        """
+        rows = await self._require_life().database.fetch(
+            FIND_DUE, list(days), list(days.values()), patience=SEARCH_TIME
+        )
+        return [row["owner"] for row in rows]
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        """Return whether this node does the next round of a task, for some seconds the only one.
+
+        Raises StoreError.
+        """
+        return await self._require_life().peers.claim_round(task, seconds)
+
+    async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
+        """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
+        return await self._require_life().peers.share(failures)
+
+    async def kick(self, owner: str) -> None:
+        """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""
+        await self._require_life().peers.kick(owner)
+
+    async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
+        """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
+        await self._require_life().database.fetch(SET_QUOTA, owner, octets, messages)
+
     def _require_life(self) -> _Life:
         if self._life is None:
             raise StoreError("the store is not open")
@@ -169,13 +226,17 @@ class ClusterStore:
         if self._sessions.get(owner) is ended:
             del self._sessions[owner]
 
-    async def _take(self, owner: str, ended: asyncio.Event, deadline: float) -> ClusterMaildrop:
+    async def _take(
+        self, owner: str, ended: asyncio.Event, deadline: float, delay: int | None
+    ) -> ClusterMaildrop:
         """Take the lease of an owner's box from no other node that is alive."""
         life, loop, pause = self._require_life(), asyncio.get_running_loop(), FIRST_PAUSE
         while True:
             standing, token = await life.node.stand(), uuid.uuid4()
             try:
-                maildrop = await self._open_box(owner, ended, standing, token)
+                maildrop = await self._open_box(owner, ended, standing, token, delay)
+            except TooSoonError:
+                raise
             except BaseException:
                 life.node.abandon(owner, token)
                 raise
@@ -187,13 +248,21 @@ class ClusterStore:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _open_box(
-        self, owner: str, ended: asyncio.Event, standing: Standing, token: uuid.UUID
+        self,
+        owner: str,
+        ended: asyncio.Event,
+        standing: Standing,
+        token: uuid.UUID,
+        delay: int | None,
     ) -> ClusterMaildrop | None:
         life = self._require_life()
         known = self._snapshots.get(owner)
         generation = None if known is None else known.generation
-        row = await life.database.fetchrow(OPEN, owner, standing.node, token, generation)
+        query, more = (OPEN, ()) if delay is None else (OPEN_AFTER, (delay,))
+        row = await life.database.fetchrow(query, owner, standing.node, token, generation, *more)
         assert row is not None
+        if row["too_soon"]:
+            raise TooSoonError(f"the last login was less than {delay} seconds ago")
         if row["generation"] is None:
             return None
         if standing.is_lost:

@@ -1,0 +1,100 @@
+"""The table `account` of a cluster, which `pop3 store init` makes and `pop3 user` changes.
+
+A change, a lock or a removal also ends the sessions of the account, at all nodes: by a trigger of
+the table, so it does not matter which program makes the change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from restante.auth.interfaces import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from restante.protocol.secret import Secret
+
+QUERY = """
+SELECT name AS login, password, login_delay, expire_days,
+    CASE WHEN locked THEN 'locked' END AS nologin
+FROM account WHERE name = ANY($1)
+"""
+CHECK = "SELECT 1 FROM account LIMIT 1"
+LIST = "SELECT name, expire_days FROM account"
+"""Queries for `PostgresqlAuthenticator`."""
+
+PATIENCE = 10  # seconds for a connection, and for each answer
+PAGE = 1000  # names in one answer
+
+
+class KnownAccountError(Exception):
+    """There is an account with this name already."""
+
+
+class AccountTable:
+    """The accounts of a cluster. All methods raise UnavailableError."""
+
+    def __init__(self, dsn: Secret) -> None:
+        self._dsn = dsn
+
+    async def exists(self, name: str) -> bool:
+        """Return whether there is an account of this name."""
+        return await self._change("SELECT FROM account WHERE name = $1", name)
+
+    async def add(self, name: str, stored_hash: str) -> None:
+        """Add an account. Raises KnownAccountError."""
+        sql = "INSERT INTO account (name, password) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+        if not await self._change(sql, name, stored_hash):
+            raise KnownAccountError(name)
+
+    async def set_password(self, name: str, stored_hash: str) -> bool:
+        """Change the hash of an account's password. Return whether there is such an account."""
+        return await self._change(
+            "UPDATE account SET password = $2 WHERE name = $1", name, stored_hash
+        )
+
+    async def set_locked(self, name: str, *, locked: bool) -> bool:
+        """Lock or unlock an account, which gets mail all the same. Return whether there is one."""
+        return await self._change("UPDATE account SET locked = $2 WHERE name = $1", name, locked)
+
+    async def remove(self, name: str) -> bool:
+        """Remove an account, and none of its mail. Return whether there was one."""
+        return await self._change("DELETE FROM account WHERE name = $1", name)
+
+    async def names(self) -> AsyncIterator[str]:
+        """Yield all names in order."""
+        page = f"SELECT name FROM account WHERE name > $1 ORDER BY name LIMIT {PAGE}"  # noqa: S608
+        async with self._connect() as connection:
+            last = ""
+            while rows := await connection.fetch(page, last):
+                for row in rows:
+                    yield row["name"]
+                last = rows[-1]["name"]
+
+    async def _change(self, sql: str, *arguments: object) -> bool:
+        """Run a statement, and return whether it has found or changed a row."""
+        async with self._connect() as connection:
+            status: str = await connection.execute(sql, *arguments)
+        return not status.endswith(" 0")
+
+    @contextlib.asynccontextmanager
+    async def _connect(self) -> AsyncIterator[asyncpg.Connection]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                connection = await asyncpg.connect(
+                    self._dsn.reveal().decode(), command_timeout=PATIENCE, statement_cache_size=0
+                )
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+        except asyncpg.UndefinedTableError as error:
+            text = "PostgreSQL: there is no table of accounts; run `pop3 store init`"
+            raise UnavailableError(text) from error
+        except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise UnavailableError(f"PostgreSQL: {type(error).__name__}") from error

@@ -1,0 +1,243 @@
+"""The accounts that `pop3 user` changes: those in a file, or those in the table of a cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from restante.auth.postgresql_accounts import AccountTable
+    from restante.auth.scram import ScramKeys
+
+T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class Accounts(Protocol):
+    """Some accounts. All methods raise click.ClickException."""
+
+    def require_new(self, name: str) -> None:
+        """Require that no account has this name."""
+
+    def require_known(self, name: str) -> None:
+        """Require that an account has this name."""
+
+    def add(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
+        """Add an account, with keys for SCRAM if they can be stored."""
+
+    def change(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
+        """Change the password of an account."""
+
+    def remove(self, name: str) -> None:
+        """Remove an account."""
+
+    def print_all(self) -> None:
+        """Print all names, and what is wrong with some."""
+
+
+class FileAccounts:
+    """The accounts in a password file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def require_new(self, name: str) -> None:
+        """Require that no line has this name; the file may be missing."""
+        from restante.auth import passwd_file
+
+        with self._errors():
+            if self._file.exists():
+                self._refuse_known(passwd_file.read_lines(self._file), name)
+
+    def require_known(self, name: str) -> None:
+        """Require that a line has this name."""
+        from restante.auth import passwd_file
+
+        with self._errors():
+            self._find_line(passwd_file.read_lines(self._file), name)
+
+    def add(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
+        """Append a line. If the file is missing, it is created and only its owner can read it."""
+        from restante.auth import passwd_entry, passwd_file
+
+        with self._errors(), passwd_file.edit(self._file) as lines:
+            self._refuse_known(lines, name)
+            lines.append(passwd_entry.replace_credentials(f"{name}:", stored_hash, keys))
+
+    def change(self, name: str, stored_hash: str, keys: dict[str, ScramKeys]) -> None:
+        """Change a line."""
+        from restante.auth import passwd_entry, passwd_file
+
+        with self._errors(), passwd_file.edit(self._file) as lines:
+            place = self._find_line(lines, name)
+            lines[place] = passwd_entry.replace_credentials(lines[place], stored_hash, keys)
+
+    def remove(self, name: str) -> None:
+        """Remove a line."""
+        from restante.auth import passwd_file
+
+        with self._errors():
+            passwd_file.read_lines(self._file)
+            with passwd_file.edit(self._file) as lines:
+                del lines[self._find_line(lines, name)]
+
+    def print_all(self) -> None:
+        """Print the names, and report invalid lines."""
+        from restante.auth import passwd_file
+
+        with self._errors():
+            accounts = passwd_file.read(self._file)
+        for name in accounts.by_name:
+            click.echo(name)
+        for problem in accounts.problems:
+            click.echo(problem, err=True)
+        for doubt in passwd_file.mail_doubts(accounts.by_name.values()):
+            click.echo(f"{self._file}: {doubt}", err=True)
+
+    def _refuse_known(self, lines: list[str], name: str) -> None:
+        from restante.auth import passwd_file
+
+        if passwd_file.index_of(lines, name) is not None:
+            raise click.ClickException(_existing_text(name, self._file))
+
+    def _find_line(self, lines: list[str], name: str) -> int:
+        from restante.auth import passwd_file
+
+        place = passwd_file.index_of(lines, name)
+        if place is None:
+            raise click.ClickException(_missing_text(name, self._file))
+        return place
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise click.ClickException(f"{self._file}: {error.strerror}") from None
+
+
+class TableAccounts:
+    """The accounts in the table of a cluster. They have no keys for SCRAM."""
+
+    place = "the table account of the cluster"
+
+    def __init__(self, table: AccountTable) -> None:
+        self._table = table
+
+    def require_new(self, name: str) -> None:
+        """Require that no row has this name."""
+        if _wait(self._table.exists(name)):
+            raise click.ClickException(_existing_text(name, self.place))
+
+    def require_known(self, name: str) -> None:
+        """Require that a row has this name."""
+        self._require(name, found=_wait(self._table.exists(name)))
+
+    def add(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
+        """Insert a row."""
+        from restante.auth.postgresql_accounts import KnownAccountError
+
+        try:
+            _wait(self._table.add(name, stored_hash))
+        except KnownAccountError:
+            raise click.ClickException(_existing_text(name, self.place)) from None
+
+    def change(self, name: str, stored_hash: str, _keys: dict[str, ScramKeys]) -> None:
+        """Update a row."""
+        self._require(name, found=_wait(self._table.set_password(name, stored_hash)))
+
+    def remove(self, name: str) -> None:
+        """Delete a row."""
+        self._require(name, found=_wait(self._table.remove(name)))
+
+    def print_all(self) -> None:
+        """Print the names."""
+
+        async def print_each() -> None:
+            async for name in self._table.names():
+                click.echo(name)
+
+        _wait(print_each())
+
+    def _require(self, name: str, *, found: bool) -> None:
+        if not found:
+            raise click.ClickException(_missing_text(name, self.place))
+
+
+def accounts_options(command: F) -> F:
+    """Give a command --users and --config, of which one is required, as its `accounts`."""
+
+    @click.option(
+        "--users",
+        "file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Use FILE as the accounts file.",
+    )
+    @click.option(
+        "-c",
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help="Use the accounts of this configuration: its file, or the table of a cluster.",
+    )
+    @functools.wraps(command)
+    def run(*arguments: Any, file: Path | None, config: Path | None, **options: Any) -> Any:
+        if file is None and config is None:
+            raise click.UsageError("Missing option '--users' or '--config'.")
+        if file is not None and config is not None:
+            raise click.UsageError("--users and --config exclude each other; use one")
+        accounts = FileAccounts(file) if file else _find_configured(config)
+        return command(*arguments, accounts=accounts, **options)
+
+    return run  # type: ignore[return-value]
+
+
+def _find_configured(file: Path | None) -> Accounts:
+    """Return the accounts of a configuration. Raises click.UsageError."""
+    from restante.server import backends
+    from restante.server.config import loader
+
+    try:
+        config = loader.load(file, {})
+        if config.accounts.users:
+            return FileAccounts(config.accounts.users)
+        dsn = backends.account_table_dsn(config)
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+    if dsn is None:
+        raise click.UsageError(
+            f"{file}: its accounts are neither in a file nor in the table of a cluster;"
+            " change them where they are"
+        )
+    from restante.auth.postgresql_accounts import AccountTable
+
+    return TableAccounts(AccountTable(dsn))
+
+
+def _wait(work: Awaitable[T]) -> T:
+    """Run asynchronous work to its end. Raises click.ClickException."""
+    from restante.auth.interfaces import UnavailableError
+
+    async def run() -> T:
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except UnavailableError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _existing_text(name: str, place: object) -> str:
+    return f"{name} already exists in {place}; to change its password, run `pop3 user passwd`"
+
+
+def _missing_text(name: str, place: object) -> str:
+    return f"{name} does not exist in {place}; to add it, run `pop3 user add`"

@@ -1,0 +1,97 @@
+"""What the nodes let each other know, once a second: failed logins and kicks.
+
+Nothing here is on the way of a login: while PostgreSQL does not answer, nodes only know less.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import PeerNews
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from restante.storage.cluster.database import Database
+
+MEMORY = 900  # seconds for which a failed login counts: server/limits/throttle.py
+OVERLAP = 10  # seconds: a row may be committed this long after the time in it
+PRUNE_EACH = 60  # calls
+
+KEY = "select key from peer_key"
+NOTE = """
+insert into failure as f select pair, number, clock_timestamp()
+from unnest($1::bytea[], $2::int[]) as noted (pair, number) order by pair
+on conflict (pair) do update set at = excluded.at, number = case
+    when excluded.number = 0 then 0
+    when f.at < clock_timestamp() - $3::float8 * interval '1 s' then excluded.number
+    else f.number + excluded.number end
+"""
+FAILURES = """
+select pair, number, extract(epoch from clock_timestamp() - at)::float8 as age from failure
+where at > clock_timestamp() - $1::float8 * interval '1 s'
+"""
+KICKS = """
+select owner, extract(epoch from clock_timestamp() - at)::float8 as age from kick
+where at > clock_timestamp() - $1::float8 * interval '1 s'
+"""
+PRUNE = """
+with old as (
+    select pair from failure where at < clock_timestamp() - $1::float8 * interval '1 s'
+    for update skip locked
+), gone as (delete from failure f using old where f.pair = old.pair)
+delete from kick where at < clock_timestamp() - interval '1 hour'
+"""
+KICK = """
+insert into kick (owner) values ($1) on conflict (owner) do update set at = excluded.at
+"""
+CLAIM = """
+insert into round as r values ($1, clock_timestamp() + $2::float8 * interval '1 s')
+on conflict (task) do update set next = excluded.next where r.next <= clock_timestamp()
+returning true
+"""
+
+
+class Peers:
+    """The other nodes of a cluster, by way of one database. All methods raise StoreError."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.monotonic) -> None:
+        self._database = database
+        self._clock = clock
+        self._key = b""
+        self._calls = 0
+        self._asked_at: float | None = None  # the time of the last answer
+
+    async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
+        """Add failed logins to those of all nodes, and return what has changed since the last call.
+
+        `failures` has the new ones by pair; 0 clears those of a pair.
+        """
+        if not self._key:
+            row = await self._database.fetchrow(KEY)
+            assert row is not None
+            self._key = row["key"]
+        if failures:
+            await self._database.fetch(NOTE, list(failures), list(failures.values()), MEMORY)
+        now = self._clock()
+        window = MEMORY if self._asked_at is None else now - self._asked_at + OVERLAP
+        noted = await self._database.fetch(FAILURES, min(window, MEMORY))
+        kicked = await self._database.fetch(KICKS, window)
+        self._asked_at = now
+        self._calls += 1
+        if self._calls % PRUNE_EACH == 0:
+            await self._database.fetch(PRUNE, MEMORY)
+        return PeerNews(
+            key=self._key,
+            failures=[(row["pair"], row["number"], row["age"]) for row in noted],
+            kicks={row["owner"]: row["age"] for row in kicked},
+        )
+
+    async def kick(self, owner: str) -> None:
+        """End the sessions of an owner at all nodes, within two seconds."""
+        await self._database.fetch(KICK, owner)
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        """Return whether this node does the next round of a task, the only one for some seconds."""
+        return await self._database.fetchrow(CLAIM, task, seconds) is not None

@@ -1,0 +1,243 @@
+"""What holds at all nodes: delays, quotas, failed logins, kicks, and rounds of recurring tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterStore
+from restante.storage.cluster.database import Database
+from restante.storage.cluster.peers import Peers
+from restante.storage.interfaces import BusyError, QuotaError, TooSoonError
+from support.cluster import execute, settings
+
+LETTER = b"Subject: a\n\nhello\n"  # 21 octets on the wire
+PAIR, OTHER = bytes(16), bytes(range(16))
+
+Work = Callable[[ClusterStore, ClusterStore], Awaitable[None]]
+
+
+def at_two_nodes(dsn: Secret, work: Work, **changes: object) -> None:
+    """Do something with the stores of two nodes."""
+
+    async def run() -> None:
+        first, second = (ClusterStore(settings(dsn, **changes)) for _ in range(2))
+        async with first.open(), second.open():
+            await work(first, second)
+
+    asyncio.run(run())
+
+
+async def age_logins(dsn: Secret, seconds: float) -> None:
+    """Let the last logins be some seconds older."""
+    sql = "update lease set logged_in = logged_in - $1 * interval '1 second'"
+    await execute(dsn, sql, float(seconds))
+
+
+def test_delay_after_login_elsewhere(dsn: Secret) -> None:
+    """rfc2449-s6.5/login-delay: a login counts at each node, by the clock of PostgreSQL."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        (await first.acquire_delayed("ann", 1, 60)).release()
+        for node in (first, second):
+            with pytest.raises(TooSoonError):
+                await node.acquire_delayed("ann", 1, 60)
+        (await second.acquire_delayed("bob", 1, 60)).release()
+        await age_logins(dsn, 59)
+        with pytest.raises(TooSoonError):
+            await second.acquire_delayed("ann", 1, 60)
+        await age_logins(dsn, 2)
+        maildrop = await second.acquire_delayed("ann", 1, 60)
+        with pytest.raises(TooSoonError):  # and not "in use": no lease was taken
+            await first.acquire_delayed("ann", 0, 60)
+        await age_logins(dsn, 61)
+        with pytest.raises(BusyError):
+            await first.acquire_delayed("ann", 0, 60)
+        maildrop.release()
+        with pytest.raises(TooSoonError):
+            await asyncio.gather(*(each.acquire_delayed("cy", 1, 60) for each in (first, second)))
+
+    at_two_nodes(dsn, work)
+
+
+def test_expiry_is_no_login(dsn: Secret) -> None:
+    """The removal of old mail delays no login."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        await first.deliver("ann", LETTER)
+        await execute(dsn, "update message set arrived = arrived - interval '8 days'")
+        assert len(await first.expire("ann", 7)) == 1
+        (await second.acquire_delayed("ann", 1, 60)).release()
+
+    at_two_nodes(dsn, work)
+
+
+@pytest.mark.parametrize("quota", [{"quota_octets": 50}, {"quota_messages": 2}])
+def test_quota(dsn: Secret, quota: dict[str, int]) -> None:
+    """A delivery over the quota of the settings is refused, until mail was removed."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        for node in (first, second):
+            await node.deliver("ann", LETTER)
+        with pytest.raises(QuotaError):
+            await first.deliver("ann", LETTER)
+        maildrop = await second.acquire("ann", 1)
+        assert maildrop.contents.octets == 42
+        await maildrop.remove([0])
+        maildrop.release()
+        await first.deliver("ann", LETTER)
+
+    at_two_nodes(dsn, work, **quota)
+
+
+def test_quota_of_one_owner(dsn: Secret) -> None:
+    """An owner's own quota counts instead of that of the settings, also for a new maildrop."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        await first.set_quota("ann", 100, None)
+        for _ in range(4):
+            await second.deliver("ann", LETTER)
+        with pytest.raises(QuotaError):
+            await second.deliver("ann", LETTER)
+        await first.set_quota("ann", None, None)
+        for owner in ("ann", "bob"):
+            with pytest.raises(QuotaError):
+                await second.deliver(owner, LETTER)
+
+    at_two_nodes(dsn, work, quota_octets=20)
+
+
+def test_quota_and_many_deliveries(dsn: Secret) -> None:
+    """Deliveries at the same time do not exceed a quota together."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        deliveries = [node.deliver("ann", LETTER) for _ in range(8) for node in (first, second)]
+        results = await asyncio.gather(*deliveries, return_exceptions=True)
+        assert sum(isinstance(result, str) for result in results) == 5
+        assert sum(isinstance(result, QuotaError) for result in results) == 11
+
+    at_two_nodes(dsn, work, quota_messages=5)
+
+
+def test_owners_with_old_mail(dsn: Secret) -> None:
+    """Only maildrops with old mail are found, each by its own number of days."""
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        for owner in ("ann", "bob", "cy"):
+            await first.deliver(owner, LETTER)
+        await execute(dsn, "update message set arrived = arrived - interval '8 days'")
+        await first.deliver("ann", LETTER)
+        days = {"ann": 7, "bob": 9, "cy": 8, "nobody": 1}
+        assert sorted(await first.find_expired(days)) == ["ann", "cy"]
+
+    at_two_nodes(dsn, work)
+
+
+def test_one_node_does_a_round(dsn: Secret) -> None:
+    """Of all nodes one gets a round, and the next one after some time."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        nodes = (first, second) * 4
+        claims = await asyncio.gather(*(node.claim_round("expire", 60) for node in nodes))
+        assert sum(claims) == 1
+        assert await second.claim_round("another task", 60)
+        await execute(dsn, "update round set next = next - interval '1 minute'")
+        assert await second.claim_round("expire", 60)
+        assert not await first.claim_round("expire", 60)
+
+    at_two_nodes(dsn, work)
+
+
+def test_failures_of_all_nodes(dsn: Secret) -> None:
+    """Failed logins are added up over the nodes; a login clears them."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        assert (await first.share({PAIR: 2})).key == (await second.share({PAIR: 1})).key
+        ((pair, number, age),) = (await first.share({})).failures
+        assert (pair, number) == (PAIR, 3)
+        assert 0 <= age < 900
+        await execute(dsn, "update failure set at = at - interval '11 s'")
+        assert (await first.share({})).failures == []  # it knows them already
+        await second.share({PAIR: 0, OTHER: 1})
+        found = {pair: number for pair, number, _ in (await first.share({})).failures}
+        assert found == {PAIR: 0, OTHER: 1}
+
+    at_two_nodes(dsn, work)
+
+
+def test_old_failures_do_not_count(dsn: Secret) -> None:
+    """A failure of more than 15 minutes ago is forgotten, and its row is removed."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        await first.share({PAIR: 5, OTHER: 5})
+        await execute(dsn, "update failure set at = at - interval '15 minutes'")
+        await first.share({PAIR: 1})
+        assert [row[:2] for row in (await second.share({})).failures] == [(PAIR, 1)]
+        for _ in range(60):
+            await second.share({})
+        assert len(await execute(dsn, "select from failure")) == 1
+
+    at_two_nodes(dsn, work)
+
+
+def test_kick(dsn: Secret) -> None:
+    """A kick reaches each node, with its age, and is forgotten later."""
+
+    async def work(first: ClusterStore, second: ClusterStore) -> None:
+        await first.kick("ann")
+        for node in (first, second):
+            assert list((await node.share({})).kicks) == ["ann"]
+        await execute(dsn, "update kick set at = at - interval '11 s'")
+        assert (await first.share({})).kicks == {}
+        await execute(dsn, "update kick set at = at - interval '1 hour'")
+        for _ in range(60):
+            await second.share({})
+        assert await execute(dsn, "select from kick") == []
+
+    at_two_nodes(dsn, work)
+
+
+def test_kick_during_an_outage(dsn: Secret) -> None:
+    """A node that was cut off learns of all kicks since its last answer."""
+    now = 1000.0
+
+    async def run() -> None:
+        nonlocal now
+        database = Database(dsn, connections=1)
+        async with contextlib.aclosing(database):
+            peers = Peers(database, lambda: now)
+            await peers.share({})
+            await peers.kick("ann")
+            await execute(dsn, "update kick set at = at - interval '40 s'")
+            assert (await peers.share({})).kicks == {}
+            now += 35
+            assert list((await peers.share({})).kicks) == ["ann"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("change", "kicked"),
+    [
+        ("update account set password = 'another'", True),
+        ("update account set locked = true", True),
+        ("update account set name = 'eve'", True),
+        ("delete from account", True),
+        ("update account set expire_days = 7", False),
+        ("update account set password = password", False),
+    ],
+)
+def test_changed_account(dsn: Secret, change: str, *, kicked: bool) -> None:
+    """A change, a lock or a removal of an account ends its sessions, whatever program makes it."""
+
+    async def work(first: ClusterStore, _: ClusterStore) -> None:
+        await execute(dsn, "insert into account (name, password) values ('ann', 'x')")
+        assert (await first.share({})).kicks == {}
+        await execute(dsn, change)
+        assert list((await first.share({})).kicks) == ["ann"] * kicked
+
+    at_two_nodes(dsn, work)
