@@ -287,7 +287,11 @@ def test_any_octets_come_back_as_they_were(store: Store, message: bytes) -> None
 
     async def test() -> None:
         uid = await store.deliver("ann", message)
-        assert (await everything(store))[uid] == message
+        maildrop = await store.acquire("ann", 0)
+        assert list(maildrop.contents.uids) == [uid]
+        assert await whole(maildrop, 0) == message
+        await maildrop.remove([0])
+        maildrop.release()
 
     run(test)
 

@@ -17,14 +17,34 @@ from support.postgresql import Database, need_postgresql
 
 _numbers = itertools.count(1)
 _TEMPLATE = "restante_template"
+_CLEAN = """
+do $$ begin
+    perform pg_terminate_backend(pid, 10000) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()
+            and backend_type = 'client backend';
+    {deletes}
+end $$
+"""
+_TABLES = "select format('%I', tablename) from pg_tables where schemaname = 'public'"
 
 
 class Cluster:
-    """A PostgreSQL, from which each test gets a database with the tables of the store."""
+    """A PostgreSQL, from which each test gets a database with the tables of the store.
+
+    Attributes:
+        used: a database that tests use one after the other.
+    """
 
     def __init__(self, server: Database) -> None:
         self.server = server
         asyncio.run(self._make_template())
+        self.used = self.new_database()
+        self._clean = asyncio.run(_clean_statement(self.used))
+
+    def clean_database(self) -> Secret:
+        """Return the address of the database that was used before, with empty tables."""
+        asyncio.run(execute(self.used, self._clean))
+        return self.used
 
     def new_database(self, *, empty: bool = False) -> Secret:
         """Return the address of a new database."""
@@ -56,6 +76,13 @@ async def execute(dsn: Secret, sql: str, *arguments: object) -> list[asyncpg.Rec
         return list(await connection.fetch(sql, *arguments))
     finally:
         await connection.close()
+
+
+async def _clean_statement(dsn: Secret) -> str:
+    """Return what empties the tables, but for those that are not empty from the beginning."""
+    tables = [row[0] for row in await execute(dsn, _TABLES)]
+    empty = [t for t in tables if not await execute(dsn, f"select from {t} limit 1")]
+    return _CLEAN.format(deletes="".join(f"delete from {table}; " for table in empty))
 
 
 @contextmanager

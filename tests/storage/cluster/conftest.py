@@ -23,8 +23,14 @@ def s3() -> Iterator[S3]:
 
 
 @pytest.fixture
-def dsn(cluster: Cluster) -> Iterator[Secret]:
-    """A database with the tables of the store."""
+def dsn(cluster: Cluster) -> Secret:
+    """A database with the tables of the store, which are empty."""
+    return cluster.clean_database()
+
+
+@pytest.fixture
+def own_dsn(cluster: Cluster) -> Iterator[Secret]:
+    """The same, for a test that changes the tables themselves."""
     made = cluster.new_database()
     yield made
     cluster.drop(made)

@@ -59,18 +59,18 @@ def test_no_tables(empty: Secret) -> None:
         opened(empty)
 
 
-def test_newer_tables_that_are_compatible(dsn: Secret) -> None:
+def test_newer_tables_that_are_compatible(own_dsn: Secret) -> None:
     """Tables of a newer version are used if they say that this one can use them."""
     newest = schema.newest_version()
-    asyncio.run(execute(dsn, "insert into schema_version values ($1, $2)", newest + 1, newest))
-    opened(dsn)
+    asyncio.run(execute(own_dsn, "insert into schema_version values ($1, $2)", newest + 1, newest))
+    opened(own_dsn)
 
 
-def test_newer_tables_that_are_not(dsn: Secret) -> None:
+def test_newer_tables_that_are_not(own_dsn: Secret) -> None:
     """Other newer tables are refused, and not changed by init."""
     newest = schema.newest_version()
-    asyncio.run(execute(dsn, "insert into schema_version values ($1, $1)", newest + 1))
+    asyncio.run(execute(own_dsn, "insert into schema_version values ($1, $1)", newest + 1))
     with pytest.raises(StoreError, match="install a newer Restante"):
-        opened(dsn)
+        opened(own_dsn)
     with pytest.raises(StoreError, match="install a newer Restante"):
-        asyncio.run(schema.initialize(dsn))
+        asyncio.run(schema.initialize(own_dsn))

@@ -119,23 +119,23 @@ class ObjectBodies:
         origin = BodyOrigin(owner, arrived or datetime.now(UTC))
         await self._limit_time(self._backend.put(name, content, origin), len(content))
 
-    async def get(self, name: str, octets: int | None = None) -> Body:
+    async def get(self, name: str, octets: int | None = None, *, first: int = CHUNK) -> Body:
         """Return a body, in chunks if it is long. Raises MissingBodyError.
 
-        With `octets`, its size must be this one.
+        With `octets`, its size must be this one. The first chunk has at most `first` octets.
         """
-        first, found = await self._limit_time(self._backend.read(name, 0, CHUNK), CHUNK)
+        begin, found = await self._limit_time(self._backend.read(name, 0, first), first)
         if octets is not None and found != octets:
             text = f"the body of a message has {found} octets instead of {octets}"
             raise StoreError(text, permanent=True, path=name)
-        if len(first) == found:
-            return first
+        if len(begin) == found:
+            return begin
 
         async def read(start: int) -> bytes:
             chunk, _ = await self._limit_time(self._backend.read(name, start, start + CHUNK), CHUNK)
             return chunk
 
-        return BodyChunks(read, first, found, name)
+        return BodyChunks(read, begin, found, name)
 
     async def read_whole(self, name: str, octets: int | None = None) -> bytes:
         """Return all octets of a body. Raises MissingBodyError."""

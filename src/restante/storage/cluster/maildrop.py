@@ -1,4 +1,4 @@
-"""One user's mail in a cluster, for one session."""
+"""One user's mail in a cluster, for one lease."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import contains_top
+from restante.storage.cluster.bodies import CHUNK
+from restante.storage.cluster.read_ahead import Beginning, ReadAhead
 from restante.storage.interfaces import LostError, MessageGoneError, StoreError
 
 if TYPE_CHECKING:
@@ -13,14 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from restante.protocol.server.needs import Body
+    from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.lease import Standing
+    from restante.storage.cluster.read_ahead import ReadAheadBudget
     from restante.storage.cluster.snapshot import BoxSnapshot
 
 WHOLE = 256 * 1024  # octets: a body up to this size is read in one piece
 BEGINNING = 16 * 1024  # octets in which nearly every header ends
 
 READ = """
+select m.number, m.uid, substr(b.content, 1, $3) as content
+from message m join body b on b.box = m.box and b.number = m.number
+where m.box = $1 and m.number = any ($2::bigint[])
+"""
+READ_PART = """
 select m.uid, substr(b.content, $3, $4) as content
 from message m join body b on b.box = m.box and b.number = m.number
 where m.box = $1 and m.number = $2
@@ -36,6 +45,8 @@ class HeldLease:
         box: the box in the database.
         token: what proves that this session holds its lease.
         standing: the life of the node; with it, the lease ends.
+        bodies: the object store, if there is one.
+        budget: the memory for reading ahead.
         end: gives the lease back.
         keep: keeps what is left after a removal; None: it is not known.
     """
@@ -44,6 +55,8 @@ class HeldLease:
     box: int
     token: uuid.UUID
     standing: Standing
+    bodies: ObjectBodies | None
+    budget: ReadAheadBudget
     end: Callable[[], None]
     keep: Callable[[BoxSnapshot | None], None]
 
@@ -51,36 +64,45 @@ class HeldLease:
 class ClusterMaildrop:
     """The messages as they were when it was opened."""
 
-    def __init__(self, session: HeldLease, snapshot: BoxSnapshot) -> None:
-        self._session = session
+    def __init__(self, lease: HeldLease, snapshot: BoxSnapshot) -> None:
+        self._lease = lease
         self._released = False
+        self._ahead = ReadAhead(lease.budget)
         self.snapshot = snapshot
         self.contents = snapshot.contents
 
     @property
     def box(self) -> int:
         """The box in the database."""
-        return self._session.box
+        return self._lease.box
 
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
-        """Return a message. Raises MessageGoneError, LostError, StoreError."""
+        """Return a message, at once if it was read ahead.
+
+        Raises MessageGoneError, MissingBodyError, LostError, StoreError.
+        """
+        self._require_standing()
+        ahead = self._ahead.take(index)
+        if ahead is not None and _is_enough(ahead, lines):
+            return ahead.octets
         return self._read(index, lines)
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages, if this session still holds the maildrop. Raises StoreError."""
         if not indexes:
             return
-        session, snapshot = self._session, self.snapshot
+        lease, snapshot = self._lease, self.snapshot
         numbers = [snapshot.entries[index] for index in indexes]
+        self._ahead.clear()
         try:
-            row = await session.database.fetchrow(REMOVE, session.box, session.token, numbers)
+            row = await lease.database.fetchrow(REMOVE, lease.box, lease.token, numbers)
         except BaseException:
-            session.keep(None)
+            lease.keep(None)
             raise
         assert row is not None
         unchanged = row["generation_before"] == snapshot.generation
         left = snapshot.without(set(indexes), row["generation_after"]) if unchanged else None
-        session.keep(left)
+        lease.keep(left)
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Do nothing: sizes were counted at delivery, from the whole message."""
@@ -89,24 +111,54 @@ class ClusterMaildrop:
         """Give the lease back, in the background."""
         if not self._released:
             self._released = True
-            self._session.end()
+            self._ahead.clear()
+            self._lease.end()
 
     async def _read(self, index: int, lines: int | None) -> Body:
-        self._check_standing()
-        octets = self.snapshot.stored[index]
-        if lines is not None and octets > BEGINNING:
-            beginning = await self.read_part(index, 0, BEGINNING)
-            if contains_top(beginning, lines):
-                return beginning
+        name, octets = self.snapshot.objects[index], self.snapshot.stored[index]
+        if name is not None:
+            bodies = self._lease.bodies
+            if bodies is None:
+                text = "a body is in an object store, and cluster.objects is not set"
+                raise StoreError(text, permanent=True, path=name)
+            first = CHUNK if lines is None else BEGINNING
+            return await bodies.get(name, octets, first=first)
+        if lines is not None:
+            beginning = await self._fetch(index, BEGINNING)
+            if _is_enough(beginning, lines):
+                return beginning.octets
         if octets <= WHOLE:
-            return await self.read_part(index, 0, octets)
+            return (await self._fetch(index, WHOLE)).octets
         return _Parts(self, index, await self.read_part(index, 0, WHOLE))
+
+    async def _fetch(self, index: int, most: int) -> Beginning:
+        """Return a body up to `most` octets, and keep those that come after it.
+
+        Raises MessageGoneError, StoreError.
+        """
+        lease, snapshot, uids = self._lease, self.snapshot, self.contents.uids
+        indexes = {snapshot.entries[each]: each for each in self._ahead.plan(snapshot, index, most)}
+        rows = await lease.database.fetch(READ, lease.box, list(indexes), most)
+        wanted: Beginning | None = None
+        for number, uid, content in rows:
+            place = indexes[number]
+            octets = snapshot.stored[place]
+            if uid != uids[place] or len(content) != min(octets, most):
+                continue  # after a failover, another message may have the number
+            found = Beginning(content, len(content) == octets)
+            if place == index:
+                wanted = found
+            elif not self._released:
+                self._ahead.keep(place, found)
+        if wanted is None:
+            raise MessageGoneError("the message is gone")
+        return wanted
 
     async def read_part(self, index: int, begin: int, octets: int) -> bytes:
         """Return some octets of a body in PostgreSQL. Raises MessageGoneError, StoreError."""
-        session, snapshot = self._session, self.snapshot
-        row = await session.database.fetchrow(
-            READ, session.box, snapshot.entries[index], begin + 1, octets
+        lease, snapshot = self._lease, self.snapshot
+        row = await lease.database.fetchrow(
+            READ_PART, lease.box, snapshot.entries[index], begin + 1, octets
         )
         if row is None or row["uid"] != self.contents.uids[index]:
             raise MessageGoneError("the message is gone")
@@ -115,9 +167,13 @@ class ClusterMaildrop:
             raise StoreError("a body in PostgreSQL is shorter than its row says", permanent=True)
         return part
 
-    def _check_standing(self) -> None:
-        if self._session.standing.is_lost:
+    def _require_standing(self) -> None:
+        if self._lease.standing.is_lost:
             raise LostError("the node was silent for too long")
+
+
+def _is_enough(beginning: Beginning, lines: int | None) -> bool:
+    return beginning.is_whole or (lines is not None and contains_top(beginning.octets, lines))
 
 
 class _Parts:

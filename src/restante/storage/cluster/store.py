@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster import schema
+from restante.storage.cluster.bodies import ObjectBodies, new_name
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
 from restante.storage.cluster.peers import Peers
+from restante.storage.cluster.read_ahead import ReadAheadBudget
 from restante.storage.cluster.snapshot import BoxSnapshot
 from restante.storage.interfaces import BusyError, ExpiredMessage, StoreError, TooSoonError
 from restante.storage.snapshot_cache import SnapshotCache
@@ -64,7 +66,15 @@ class _Life:
 
 
 class ClusterStore:
-    """Maildrops in PostgreSQL. `on_problem` is called with what an administrator should know."""
+    """Maildrops in PostgreSQL, whose large bodies may be in an object store.
+
+    `on_problem` is called with what an administrator should know.
+
+    Attributes:
+        bodies: the object store, once it was needed.
+        budget: the memory of all sessions for reading ahead.
+        deliveries_at_once: how many deliveries are worthwhile at once.
+    """
 
     def __init__(
         self, settings: ClusterSettings, on_problem: Callable[[str], None] = lambda _problem: None
@@ -74,6 +84,8 @@ class ClusterStore:
         self._snapshots: Snapshots = SnapshotCache()
         self._sessions: dict[str, asyncio.Event] = {}  # by owner: set at the end of the session
         self._life: _Life | None = None
+        self.budget = ReadAheadBudget()
+        self.bodies: ObjectBodies | None = None
         self.deliveries_at_once = 2 * settings.connections
 
     @contextlib.asynccontextmanager
@@ -83,6 +95,8 @@ class ClusterStore:
         If PostgreSQL does not answer, the store opens anyway: it may come back.
         """
         settings = self._settings
+        if settings.objects and self.bodies is None:  # its client has threads: not before a fork
+            self.bodies = _connect_bodies(settings)
         database = Database(
             settings.dsn,
             connections=settings.connections,
@@ -133,13 +147,22 @@ class ClusterStore:
             raise
 
     async def deliver(self, owner: str, message: bytes) -> str:
-        """Store a message and return its unique-id. Raises StoreError."""
-        uid = secrets.token_hex(12)
-        await self._require_life().database.fetchrow(
-            DELIVER, owner, uid, size_on_wire([message]), len(message), None, message,
-            self._settings.quota_octets, self._settings.quota_messages,
-            patience=self._settings.patience + len(message) / SLOWEST,
-        )  # fmt: skip
+        """Store a message and return its unique-id. Raises StoreError.
+
+        A body outside is there before its row, so that no row is ever without its body.
+        """
+        database, uid = self._require_life().database, secrets.token_hex(12)
+        place: tuple[str | None, bytes | None] = None, message
+        if self.bodies is not None and len(message) > self._settings.inline:
+            name = new_name()
+            await self.bodies.put(name, message, owner=owner)
+            place = name, None
+        patience = self._settings.patience + len(place[1] or b"") / SLOWEST
+        octets = size_on_wire([message])
+        quota = self._settings.quota_octets, self._settings.quota_messages
+        await database.fetchrow(
+            DELIVER, owner, uid, octets, len(message), *place, *quota, patience=patience
+        )
         return uid
 
     async def has(self, owner: str) -> bool:
@@ -282,5 +305,13 @@ class ClusterStore:
             else:
                 self._snapshots.keep(owner, left)
 
-        session = HeldLease(life.database, box, token, standing, end, keep)
-        return ClusterMaildrop(session, known)
+        lease = HeldLease(life.database, box, token, standing, self.bodies, self.budget, end, keep)
+        return ClusterMaildrop(lease, known)
+
+
+def _connect_bodies(settings: ClusterSettings) -> ObjectBodies:
+    secret, patience = settings.objects_secret, settings.patience
+    try:
+        return ObjectBodies(settings.objects, secret, patience=patience)
+    except ValueError as error:
+        raise StoreError(f"cluster.objects: {error}", permanent=True) from error
