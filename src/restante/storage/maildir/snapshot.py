@@ -60,6 +60,15 @@ class FolderStamp(NamedTuple):
         known = change_of(uidlist, root) if uidlist else _MISSING
         return cls(sizes, change_of("new", root), change_of("cur", root), known)
 
+    def is_current(self, root: int, *, uidlist: str | None = None) -> bool:
+        """Tell whether `of` would return the same. Raises OSError: a folder is missing, too."""
+        return (
+            _is_unchanged(CACHE_FILE, root, self.sizes)
+            and (not uidlist or _is_unchanged(uidlist, root, self.uidlist))
+            and _is_unchanged("new", root, self.new)
+            and _is_unchanged("cur", root, self.cur)
+        )
+
     def matches(self, new: int, cur: int) -> bool:
         """Tell whether open folders, -1 for a missing one, have not changed. Raises OSError."""
         return _changed_folder(new) == self.new and _changed_folder(cur) == self.cur
@@ -82,6 +91,13 @@ def change_of(name: str, root: int) -> FolderChange:
     except FileNotFoundError:
         return _MISSING
     return FolderChange(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _is_unchanged(name: str, root: int, before: FolderChange) -> bool:
+    if before == _MISSING:  # without the exception of lstat, which takes as long as two answers
+        return not os.access(name, os.F_OK, dir_fd=root)
+    status = os.lstat(name, dir_fd=root)
+    return before == (status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _changed_folder(folder: int) -> FolderChange:

@@ -19,7 +19,6 @@ from restante.storage.maildir.locked_folder import LockedMaildir, folder_owner
 from restante.storage.maildir.maildrop import MaildirMaildrop
 from restante.storage.maildir.refresh import refresh
 from restante.storage.maildir.scan import Folders
-from restante.storage.maildir.snapshot import FolderStamp
 from restante.storage.maildir.uidlist import uid_function, uid_of_unlisted
 from restante.storage.snapshot_cache import SnapshotCache
 
@@ -52,6 +51,7 @@ class MaildirStore:
         latency: DiskLatency | None = None,
     ) -> None:
         self._layout = layout
+        self._root = str(layout.root)  # a Path would be made text again at each login
         self._on_made = on_made
         self._on_skipped = on_skipped
         self._others = unique_ids
@@ -156,19 +156,17 @@ class MaildirStore:
             self._snapshots.forget(owner)
 
     def _open_unchanged(self, owner: str, known: MaildirSnapshot) -> MaildirMaildrop | None:
-        held = LockedMaildir.take(partial(open_existing, self._layout.root, known.folder))
+        held = LockedMaildir.take(self._opening(known.folder))
         if held is None:
             return None
         try:
             now = time.time_ns()
-            stamp = FolderStamp.of(held.root, uidlist=self._list_file)
+            if known.stamp.is_current(held.root, uidlist=self._list_file):
+                on_change = partial(self._cache_snapshot, owner)
+                return MaildirMaildrop(held, known, self._latency, now, on_change)
         except BaseException:
             held.release()
             raise
-        if stamp == known.stamp:
-            return MaildirMaildrop(
-                held, known, self._latency, now, partial(self._cache_snapshot, owner)
-            )
         held.release()
         return None
 
@@ -191,7 +189,7 @@ class MaildirStore:
 
     def _opening(self, folder: str) -> Callable[[], int]:
         """Return what opens a user's folder, following no link below the mail folder."""
-        return partial(open_existing, self._layout.root, folder)
+        return partial(open_existing, self._root, folder)
 
 
 def _release(maildrop: MaildirMaildrop | None) -> None:
