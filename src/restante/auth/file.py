@@ -57,6 +57,7 @@ class FileAuthenticator:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
+        self._file = os.fspath(path)
         self._warn = warn
         self._alarm = alarm or warn
         self._mail_of = mail_of
@@ -84,7 +85,7 @@ class FileAuthenticator:
     def refresh(self) -> None:
         """Read the file if it has changed. Raises UnavailableError: it cannot be read."""
         try:
-            status = os.stat(self._path)
+            status = os.stat(self._file)
             stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
             settled = stamp == self._read_at
             if settled and not (self._has_cut_line and self._clock() >= self._vanished_until):
