@@ -186,19 +186,25 @@ class _EventLogger(structlog.BoundLoggerBase):
 
     def info(self, event: str, **values: object) -> None:
         """Log what happens every day."""
-        self._logger.log("info", {**self._context, **values, "event": event})
+        self._log("info", event, values)
 
     def warning(self, event: str, **values: object) -> None:
         """Log what an administrator should know."""
-        self._logger.log("warning", {**self._context, **values, "event": event})
+        self._log("warning", event, values)
 
     def error(self, event: str, **values: object) -> None:
         """Log an error that an administrator must correct."""
-        self._logger.log("error", {**self._context, **values, "event": event})
+        self._log("error", event, values)
 
     def exception(self, event: str, **values: object) -> None:
         """Log an error with the exception that is being handled."""
         self.error(event, **{"exc_info": True, **values})
+
+    def _log(self, level: str, event: str, values: EventDict) -> None:
+        if self._context:
+            values = {**self._context, **values}
+        values["event"] = event
+        self._logger.log(level, values)
 
 
 def configure_log(
@@ -250,12 +256,13 @@ def _prepare(
 def _as_text(event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
     when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
-    words = [f"timestamp={when} level={level} event={name}"]
-    for key, value in event.items():
-        if isinstance(value, str):
-            value = _quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))  # noqa: PLW2901
-        words.append(f"{key}={value}")
-    return " ".join(words)
+    words = [
+        f"{key}={_quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))}"
+        if isinstance(value, str)
+        else f"{key}={value}"
+        for key, value in event.items()
+    ]
+    return " ".join([f"timestamp={when} level={level} event={name}", *words])
 
 
 def _as_json(event: EventDict) -> str:
