@@ -1,7 +1,7 @@
 """What may follow a command's keyword.
 
-Each grammar turns the octets behind the keyword and its one space into the arguments of a handler;
-None means that nothing follows. RFC 1939 section 3.
+Each grammar turns the octets behind the keyword and its one space into the arguments of a handler.
+RFC 1939 section 3.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Grammar:
     """
 
     usage: str
-    read: Callable[[bytes | None], Arguments]
+    read: Callable[[bytes], Arguments]
     bare: Arguments | None = None
 
 
-def _words(argument: bytes | None) -> list[bytes]:
+def _words(argument: bytes) -> list[bytes]:
     """Split at single spaces; spaces at the end are a habit of fingers, not an argument."""
-    argument = (argument or b"").rstrip(b" ")
+    argument = argument.rstrip(b" ")
     return argument.split(b" ") if argument else []
 
 
@@ -51,14 +51,14 @@ def _number(word: bytes) -> int:
     return int(word)
 
 
-def _nothing(argument: bytes | None) -> Arguments:
-    if argument and _words(argument):
+def _nothing(argument: bytes) -> Arguments:
+    if _words(argument):
         raise NoMatchError
     return ()
 
 
-def _message(argument: bytes | None) -> Arguments:
-    if argument and argument.isdigit() and len(argument) <= MOST_DIGITS:
+def _message(argument: bytes) -> Arguments:
+    if argument.isdigit() and len(argument) <= MOST_DIGITS:
         return (int(argument),)
     match _words(argument):
         case [number]:
@@ -66,11 +66,11 @@ def _message(argument: bytes | None) -> Arguments:
     raise NoMatchError
 
 
-def _message_or_nothing(argument: bytes | None) -> Arguments:
-    return _message(argument) if argument and _words(argument) else (None,)
+def _message_or_nothing(argument: bytes) -> Arguments:
+    return _message(argument) if _words(argument) else (None,)
 
 
-def _message_and_lines(argument: bytes | None) -> Arguments:
+def _message_and_lines(argument: bytes) -> Arguments:
     match _words(argument):
         case [number]:
             return _number(number), 0  # RFC 1939 requires the count; users of telnet omit it
@@ -79,7 +79,7 @@ def _message_and_lines(argument: bytes | None) -> Arguments:
     raise NoMatchError
 
 
-def _mechanism(argument: bytes | None) -> Arguments:
+def _mechanism(argument: bytes) -> Arguments:
     match _words(argument):
         case []:
             return None, None
@@ -90,14 +90,14 @@ def _mechanism(argument: bytes | None) -> Arguments:
     raise NoMatchError
 
 
-def _name_and_digest(argument: bytes | None) -> Arguments:
-    name, _, digest = (argument or b"").rstrip(b" ").rpartition(b" ")
+def _name_and_digest(argument: bytes) -> Arguments:
+    name, _, digest = argument.rstrip(b" ").rpartition(b" ")
     if not re.fullmatch(rb"[0-9a-f]{32}", digest):
         raise NoMatchError
     return *_name(name), digest.decode()
 
 
-def _language(argument: bytes | None) -> Arguments:
+def _language(argument: bytes) -> Arguments:
     match _words(argument):
         case []:
             return (None,)
@@ -115,10 +115,10 @@ def _token(word: bytes) -> str:
     return word.decode()
 
 
-def _name(argument: bytes | None) -> Arguments:
+def _name(argument: bytes) -> Arguments:
     try:
-        text = (argument or b"").decode()
-        name = account_name(argument or b"")
+        text = argument.decode()
+        name = account_name(argument)
     except ValueError:  # UnicodeDecodeError is one
         raise NoMatchError from None
     if not name or not text.isprintable():
@@ -126,7 +126,7 @@ def _name(argument: bytes | None) -> Arguments:
     return (name,)
 
 
-def _secret(argument: bytes | None) -> Arguments:
+def _secret(argument: bytes) -> Arguments:
     """Take everything: spaces may be part of a password. RFC 1939 section 7, PASS."""
     if not argument:
         raise NoMatchError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from restante.protocol.errors import BadCommand, LineTooLong, Refusal, TlsRequired
@@ -35,27 +36,29 @@ def serve(session: Session) -> Conversation:
     if settings.apop:  # the greeting ends in a timestamp: RFC 1939 section 7
         session.timestamp = yield from NewTimestamp()
         reply = ok(f"{settings.greeting} {session.timestamp}")
-    before_login = ReadLine(AUTH_LIMIT, settings.login_timeout)
-    after_login = ReadLine(COMMAND_LIMIT, settings.idle_timeout)
+    before_login = _need_of_line(AUTH_LIMIT, settings.login_timeout)
+    after_login = _need_of_line(COMMAND_LIMIT, settings.idle_timeout)
     while session.end is None:
         wanted = before_login if session.state is AUTHORIZATION else after_login
         try:
-            verb, answer = _carry_out(session, (yield reply, wanted))
+            answer = _carry_out(session, (yield reply, wanted))
             reply = answer if isinstance(answer, bytes) else (yield from answer)
-            session.last_verb = verb
         except Refusal as refusal:
             reply = error_reply(refusal, session.translate)
             _count(session, refusal)
     return reply, session.end
 
 
-def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
+_need_of_line = functools.lru_cache(ReadLine)  # all sessions have the same two
+
+
+def _carry_out(session: Session, line: bytes) -> bytes | Reply:
     """Find the command's row, read its argument and let its handler answer.
 
     RFC 1939 section 3: a keyword in any case, one space, and what follows it.
     """
     text = line[:-2] if line.endswith(b"\r\n") else _without_lf(session, line)
-    keyword, space, argument = text.partition(b" ")
+    keyword, _, argument = text.partition(b" ")
     verb = keyword.upper()
     if len(text) > TEXT_LIMIT and verb != b"AUTH":
         _refuse_browsers(session, line)
@@ -65,16 +68,15 @@ def _carry_out(session: Session, line: bytes) -> tuple[bytes, bytes | Reply]:
         raise _not_allowed(session, verb, line)
     if command.after and command.after != session.last_verb:
         raise BadCommand("Send {verb} first.", verb=command.after.decode())
-    session.last_verb = b""
+    session.last_verb = verb
     grammar = command.argument
     try:
-        bare = None if space else grammar.bare
-        arguments = grammar.read(argument if space else None) if bare is None else bare
+        arguments = grammar.read(argument) if argument or grammar.bare is None else grammar.bare
     except NoMatchError:
         usage = f"{verb.decode()} {grammar.usage}".rstrip()
         raise BadCommand("Write it as: {usage}", usage=usage) from None
     session.bad_commands = 0
-    return verb, command.handler(session, *arguments)
+    return command.handler(session, *arguments)
 
 
 def _without_lf(session: Session, line: bytes) -> bytes:

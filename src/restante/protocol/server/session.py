@@ -74,7 +74,7 @@ class Session:
     language: str = DEFAULT  # RFC 6856 section 3
     identity: Identity | None = None
     view: MaildropView = _NO_MAIL  # the default until the login
-    last_verb: bytes = b""  # of the last command, where it succeeded
+    last_verb: bytes = b""  # of the last command, unless it was refused
     bad_commands: int = 0  # in a row
     logins: int = 0  # that were tried
     retrieved: int = 0  # messages that RETR sent whole
