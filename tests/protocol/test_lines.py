@@ -12,16 +12,18 @@ from restante.protocol.lines import MAX_DISCARD, LineBuffer
 LIMIT = 10
 
 
-def taken(buffer: LineBuffer) -> list[bytes | tuple[str, bytes, bool]]:
+def taken(buffer: LineBuffer, octets: bytes = b"") -> list[bytes | tuple[str, bytes, bool]]:
     """Return all lines that are there, and the overlong ones as what they tell."""
     found: list[bytes | tuple[str, bytes, bool]] = []
     while True:
-        match buffer.take(LIMIT):
+        line = buffer.take(LIMIT, octets)
+        octets = b""
+        match line:
             case None:
                 return found
             case LineTooLong() as error:
                 found.append(("too long", error.start, error.ended))
-            case line:
+            case bytes():
                 found.append(line)
 
 
@@ -33,8 +35,7 @@ def test_lines_do_not_depend_on_how_octets_come(parts: list[bytes]) -> None:
     expected = taken(at_once)
     found_by_part, found_by_octet = [], []
     for part in parts:
-        by_part.feed(part)
-        found_by_part += taken(by_part)
+        found_by_part += taken(by_part, part)
     for octet in b"".join(parts):
         by_octet.feed(bytes([octet]))
         found_by_octet += taken(by_octet)

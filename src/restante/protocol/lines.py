@@ -24,8 +24,7 @@ class LineBuffer:
     """The octets of the peer that were not read yet.
 
     The buffer discards an overlong line as it comes, and holds no more of it than its start.
-    `unread` is empty, and thus false, if nothing is left to read. A driver may set it if it is
-    empty, which saves the call of `feed`: most packets hold one line.
+    `unread` is empty, and thus false, if nothing is left to read.
     """
 
     __slots__ = ("_discarded", "_place", "_searched", "_start", "unread")
@@ -46,17 +45,18 @@ class LineBuffer:
         self._searched -= self._place
         self._place = 0
 
-    def take(self, limit: int) -> bytes | LineTooLong | None:
-        """Remove and return the next line with its LF; None if none has come.
+    def take(self, limit: int, octets: bytes = b"") -> bytes | LineTooLong | None:
+        """Add `octets`, and remove and return the next line with its LF; None if none has come.
 
         In place of a line of more than `limit` octets it returns an error: RFC 2449 section 4.
         """
+        if octets:
+            whole = octets.find(b"\n") + 1 == len(octets) <= limit
+            if whole and not self.unread and not self._discarded:
+                return octets  # as nearly always: a packet is a line
+            self.feed(octets)
         unread = self.unread
         end = unread.find(b"\n", self._searched) + 1
-        if 0 < end == len(unread) <= limit and not self._place and not self._discarded:
-            self.unread = b""
-            self._searched = 0
-            return unread  # as nearly always: a packet is a line
         if not end:
             too_long = len(unread) - self._place > limit or self._discarded
             problem = self._discard(limit) if too_long else None
@@ -68,9 +68,9 @@ class LineBuffer:
             end = 0
         self._place = self._searched = end
         if self._discarded or len(line) > limit:
-            start, octets = self._start or line[:limit], self._discarded + len(line)
+            start, length = self._start or line[:limit], self._discarded + len(line)
             self._start, self._discarded = b"", 0
-            return LineTooLong(start, ended=octets <= MAX_DISCARD)
+            return LineTooLong(start, ended=length <= MAX_DISCARD)
         return line
 
     def take_all(self) -> bytes:

@@ -97,12 +97,10 @@ class Connection(asyncio.Protocol):
         if not self._wire.is_plain:
             octets = self._decode(octets)
         lines = self._lines
-        if lines.unread:
+        if self.phase is not COMMAND:
             lines.feed(octets)
         else:
-            lines.unread = octets
-        if self.phase is COMMAND:
-            line = lines.take(self._wanted.limit)
+            line = lines.take(self._wanted.limit, octets)
             if line is not None:
                 self._run(line)
             elif self._eof:  # TLS has ended
