@@ -7,6 +7,8 @@ import json
 import re
 import threading
 
+import pytest
+
 from restante.server import event_log
 from support.live import PATIENCE, serving
 
@@ -72,6 +74,29 @@ def test_text_keeps_an_event_in_its_line() -> None:
     log.info("session", user="a\nlevel=info event=forged", end='"')
     writer.close()
     assert lines.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("", ""),
+        ("a", "a"),
+        ("a\\", "a\\"),
+        ("a b", '"a b"'),
+        ("a=b", '"a=b"'),
+        ('a"', '"a\\""'),
+        ("a\\ b", '"a\\\\ b"'),
+        ("a\n", '"a\\n"'),
+        ("a\x1b", "a\\x1b"),
+        (["a b"], "['a b']"),
+    ],
+)
+def test_text_quotes_what_it_must(value: object, written: str) -> None:
+    """A value with a space, an equals sign or a quote is quoted, and no other."""
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+    log.info("event", first=1, value=value, last="z")
+    writer.close()
+    assert lines.getvalue().endswith(f" level=info event=event first=1 value={written} last=z\n")
 
 
 class Stuck(io.StringIO):

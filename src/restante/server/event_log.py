@@ -7,7 +7,6 @@ dropped and counted, so that the server continues.
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import queue
@@ -25,7 +24,7 @@ from restante.server.log_rate import LogRate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import EventDict, FilteringBoundLogger
+    from structlog.typing import Context, EventDict, FilteringBoundLogger
 
     from restante.server.limits.failures import FailureTable
     from restante.server.limits.process_lock import ProcessLock
@@ -153,8 +152,10 @@ class _Finisher:
         self._pid = pid
         self._second = 0, ""  # since 1970, and as text
 
-    def log(self, level: str, event: EventDict) -> None:
-        """Write an event."""
+    def log(self, level: str, name: str, context: Context, values: EventDict) -> None:
+        """Write an event, unless there are too many of its kind."""
+        event = {**context, **values} if context else values
+        event["event"] = name
         if self.rate.allows(event):
             self._write(self.finish(level, event))
 
@@ -186,25 +187,19 @@ class _EventLogger(structlog.BoundLoggerBase):
 
     def info(self, event: str, **values: object) -> None:
         """Log what happens every day."""
-        self._log("info", event, values)
+        self._logger.log("info", event, self._context, values)
 
     def warning(self, event: str, **values: object) -> None:
         """Log what an administrator should know."""
-        self._log("warning", event, values)
+        self._logger.log("warning", event, self._context, values)
 
     def error(self, event: str, **values: object) -> None:
         """Log an error that an administrator must correct."""
-        self._log("error", event, values)
+        self._logger.log("error", event, self._context, values)
 
     def exception(self, event: str, **values: object) -> None:
         """Log an error with the exception that is being handled."""
         self.error(event, **{"exc_info": True, **values})
-
-    def _log(self, level: str, event: str, values: EventDict) -> None:
-        if self._context:
-            values = {**self._context, **values}
-        values["event"] = event
-        self._logger.log(level, values)
 
 
 def configure_log(
@@ -256,13 +251,12 @@ def _prepare(
 def _as_text(event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
     when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
-    words = [
-        f"{key}={_quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))}"
-        if isinstance(value, str)
-        else f"{key}={value}"
-        for key, value in event.items()
-    ]
-    return " ".join([f"timestamp={when} level={level} event={name}", *words])
+    text = "".join([f" {key}={value}" for key, value in event.items()])
+    # Values with a space or an equals sign are quoted: each is one more than there are words.
+    signs = text.count(" ") == text.count("=") == len(event)
+    if not signs or '"' in text or len(text) > LONGEST_VALUE or not text.isprintable():
+        text = "".join([f" {key}={_quote(key, value)}" for key, value in event.items()])
+    return f"timestamp={when} level={level} event={name}{text}"
 
 
 def _as_json(event: EventDict) -> str:
@@ -280,9 +274,10 @@ def _cut(key: str, value: str) -> str:
     return f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
 
 
-@functools.lru_cache  # the same names and addresses come again and again
-def _quote(text: str) -> str:
-    text = _escape(text)
+def _quote(key: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
     if not _WANTS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
