@@ -269,16 +269,16 @@ def test_a_check_goes_page_by_page(dsn: Secret, monkeypatch: pytest.MonkeyPatch,
 
 
 def test_progress_is_reported(dsn: Secret) -> None:
-    """A check says what it compares, and how much of it is done."""
-    seen: list[tuple[str, int]] = []
+    """A check says how much of it is done."""
+    seen: list[int] = []
 
     async def test(rig: Rig) -> None:
         await rig.deliver()
-        made = MailCheck(rig.database, rig.bodies, on_progress=lambda *said: seen.append(said))
+        made = MailCheck(rig.database, rig.bodies, on_progress=seen.append)
         assert [problem async for problem in made.run(every_size=True)] == []
 
     run(dsn, test)
-    assert seen == [("boxes", 1), ("bodies", 1), ("messages read", 1)]
+    assert seen == [1, 2, 3]
 
 
 def test_a_bucket_of_another_cluster_is_not_compared(dsn: Secret) -> None:

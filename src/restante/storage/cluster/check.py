@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from restante.storage.cluster.check_bodies import SETTLED, BodyCheck
 from restante.storage.cluster.check_boxes import BoxCheck
-from restante.storage.cluster.check_sizes import SizeCheck
+from restante.storage.cluster.check_sizes import MOST, SizeCheck
 from restante.storage.cluster.claim import check_claim
 
 if TYPE_CHECKING:
@@ -21,11 +21,24 @@ if TYPE_CHECKING:
     from restante.storage.cluster.problems import Problem
 
 
+WORK = """
+select (select count(*) from box)
+    + (select greatest(reltuples, 0)::bigint from pg_class where oid = 'message_object'::regclass)
+    + (select coalesce(least(sum(messages), $1), 0)::bigint from box)
+"""
+
+
+async def estimate_work(database: Database, *, every_size: bool) -> int:
+    """Return about how much a check will report as its progress, for a bar. Raises StoreError."""
+    row = await database.fetchrow(WORK, 2**62 if every_size else MOST, patience=60)
+    return int(row[0]) if row else 0
+
+
 class MailCheck:
     """A check of all mail of one database, with its bodies outside, if there are any.
 
-    `on_progress` is called with what is being checked, and how many more of it were. `settled` is
-    the time in seconds that a delivery may need between a body and its row.
+    `on_progress` is called with the number of boxes, bodies and messages that were compared so far.
+    `settled` is the time in seconds that a delivery may need between a body and its row.
     """
 
     def __init__(
@@ -34,7 +47,7 @@ class MailCheck:
         bodies: ObjectBodies | None,
         *,
         repair: bool = False,
-        on_progress: Callable[[str, int], object] = lambda _what, _count: None,
+        on_progress: Callable[[int], object] = lambda _done: None,
         settled: float = SETTLED,
     ) -> None:
         self._database = database
@@ -42,12 +55,12 @@ class MailCheck:
         self._repair = repair
         self._on_progress = on_progress
         self._settled = settled
+        self._done = 0
 
     async def run(self, *, every_size: bool = False) -> AsyncIterator[Problem]:
         """Yield all problems; with `every_size`, each message is read. Raises StoreError."""
         database, bodies, repair = self._database, self._bodies, self._repair
-        boxes = BoxCheck(database, repair=repair, on_progress=self._counter("boxes"))
-        async for problem in boxes.run():
+        async for problem in BoxCheck(database, repair=repair, on_progress=self._advance).run():
             yield problem
         if bodies is not None:
             await check_claim(database, bodies)
@@ -55,16 +68,15 @@ class MailCheck:
                 database,
                 bodies,
                 repair=repair,
-                on_progress=self._counter("bodies"),
+                on_progress=self._advance,
                 settled=self._settled,
             )
             async for problem in outside.run():
                 yield problem
-        sizes = SizeCheck(
-            database, bodies, repair=repair, on_progress=self._counter("messages read")
-        )
+        sizes = SizeCheck(database, bodies, repair=repair, on_progress=self._advance)
         async for problem in sizes.run(every=every_size):
             yield problem
 
-    def _counter(self, what: str) -> Callable[[int], object]:
-        return lambda count: self._on_progress(what, count)
+    def _advance(self, count: int) -> None:
+        self._done += count
+        self._on_progress(self._done)

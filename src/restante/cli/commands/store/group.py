@@ -8,6 +8,9 @@ import click
 
 COMMANDS = {
     "init": "Create or upgrade the tables of a cluster's database.",
+    "check": "Compare messages, counters and bodies with each other.",
+    "sweep": "Delete the bodies that no message has any more.",
+    "status": "Show the nodes, the mail and the replicas of a cluster.",
 }
 """The modules of this package, each with a command of its name, and their lines in the help."""
 
