@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-costs bench-startup install clean faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-costs bench-startup install clean cluster faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -30,6 +30,9 @@ fuzz: .venv/fuzz  ## the same inputs each time; MINUTES=10 for new ones, and KEE
 
 soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800 MINUTES=5
 	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
+
+cluster: .venv/test  ## a cluster on this machine loses a node under load, and no mail, in a minute
+	$(BIN)/python tests/cluster/demo.py
 
 bench: .venv/install build/twisted  ## Restante beside other servers, in less than 10 minutes
 	$(BIN)/python benchmarks/bench.py

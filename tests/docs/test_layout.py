@@ -8,7 +8,8 @@ TESTS = Path(__file__).parent.parent
 SOURCE = TESTS.parent / "src" / "restante"
 
 KINDS = {
-    "benchmarks", "docs", "faults", "fuzz", "golden", "interop", "soak", "support", "transcripts",
+    "benchmarks", "cluster", "docs", "faults", "fuzz", "golden", "interop", "soak", "support",
+    "transcripts",
 }  # fmt: skip
 """Folders that test no package of their own."""
 
