@@ -13,7 +13,7 @@ from restante.server.limits.fair_queue import FairQueue
 from restante.server.limits.limit_log import LimitLog
 from restante.server.limits.server_limits import ServerLimits
 from restante.server.registry import ConnectionRegistry
-from restante.storage.interfaces import OpensCached
+from restante.storage.interfaces import LosesMaildrops, OpensCached
 from restante.storage.utf8_downgrade.maildrop import DowngradeCache
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class ServerContext:
 
     def __post_init__(self) -> None:
         self.limits.report_to(self.limit_log.note)
+        if isinstance(self.store, LosesMaildrops):
+            self.store.call_on_loss(self.connections.stop_lost)
 
     @cached_property
     def limit_log(self) -> LimitLog:

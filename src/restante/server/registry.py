@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from restante.server.deadlines import Deadlines, Timed
 
@@ -28,6 +28,14 @@ class LiveConnection(Timed, Protocol):
 
     def abort(self) -> None:
         """End now, but let work end that must not be cut off."""
+
+
+@runtime_checkable
+class HoldsMaildrop(Protocol):
+    """A connection of a session that may have a maildrop."""
+
+    def stop_if_lost(self) -> None:
+        """End a session that no longer holds its maildrop, with a reply that says so."""
 
 
 class ConnectionRegistry:
@@ -64,6 +72,12 @@ class ConnectionRegistry:
         self.background.add(task)
         task.add_done_callback(self.background.discard)
         return task
+
+    def stop_lost(self) -> None:
+        """End the sessions that no longer hold their maildrops."""
+        for connection in self:
+            if isinstance(connection, HoldsMaildrop):
+                connection.stop_if_lost()
 
     async def stop(self, patience: float) -> None:
         """End connections: idle ones now, others after their reply, all after `patience` seconds.

@@ -10,7 +10,7 @@ import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from restante.protocol.server.maildrop import MessageList
@@ -197,6 +197,17 @@ class OpensCached(Protocol):
 
         Raises StoreError.
         """
+
+
+@runtime_checkable
+class LosesMaildrops(Protocol):
+    """A store whose locks can end before the sessions do, such as one with leases.
+
+    Its maildrops have an attribute `lost`: whether the session no longer holds the maildrop.
+    """
+
+    def call_on_loss(self, on_loss: Callable[[], object]) -> None:
+        """Call `on_loss` in the event loop each time that sessions have lost their maildrops."""
 
 
 @runtime_checkable

@@ -89,6 +89,11 @@ class SessionBackend:
             return self._refusal(need, error)
         return self._fulfil_or_refuse(need, result) if hasattr(result, "__await__") else result
 
+    @property
+    def lost(self) -> bool:
+        """Whether the session no longer holds its maildrop."""
+        return getattr(self._maildrop, "lost", False)
+
     def error_reply(self, error: BaseException) -> Refusal:
         """Return the reply to an error. What only the administrator should know goes to the log."""
         log, address = self._context.session_log, self._transport.address

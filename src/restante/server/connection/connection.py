@@ -156,6 +156,11 @@ class Connection(asyncio.Protocol):
         if self._begun < kicks.get(self._backend.user, 0):
             self.stop(EndReason.KICKED)
 
+    def stop_if_lost(self) -> None:
+        """Stop a session that no longer holds its maildrop."""
+        if self._backend.lost:
+            self.stop(EndReason.LOST)
+
     def abort(self) -> None:
         """End the session now, whatever it is at; only what a thread does is done to its end."""
         self._cut_off(EndReason.SHUTDOWN)
@@ -384,6 +389,8 @@ class Connection(asyncio.Protocol):
     def _close(self, reason: EndReason) -> None:
         """Send what is left to send, and close; wait for a client that may not know why."""
         end = self._note_end(reason)
+        if end is EndReason.LOST:  # the reply to the client's next command, whatever that is
+            self._output.add(error_reply(endings.LOST, self._session.translate))
         self._output.flush()
         if self._wire.tls is not None:
             self._wire.close_tls()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from restante.protocol.errors import Refusal, ResponseCode
 from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
 from restante.server.client_bounds import LINGER
 from restante.server.connection.phases import CLOSING
+from restante.server.error_replies import reply_for
+from restante.storage.interfaces import LostError
 
 if TYPE_CHECKING:
     from restante.server.connection.backend import SessionBackend
@@ -20,7 +22,7 @@ HUNG_UP_ON = frozenset(
     {
         EndReason.BAD_COMMANDS, EndReason.REFUSED_LOGINS, EndReason.ENDLESS_LINE, EndReason.HTTP,
         EndReason.FULL, EndReason.FULL_ADDRESS, EndReason.SHUTDOWN, EndReason.KICKED,
-        EndReason.BROKEN,
+        EndReason.LOST, EndReason.BROKEN,
     }
 )  # fmt: skip
 """Ends that meet a peer in mid-sentence: closing at once would reset the connection, and the reply
@@ -31,6 +33,8 @@ STOPPED = frozenset({EndReason.SHUTDOWN, EndReason.KICKED})
 
 FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
+
+LOST = cast("Refusal", reply_for(LostError("")))
 
 AUTHENTICATION_NEEDS = (Authenticate, StartScram)
 """Needs for whose fulfilment the client's time before login goes on."""

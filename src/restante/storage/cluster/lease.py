@@ -44,29 +44,13 @@ join box b on b.owner = freed.owner where l.box = b.id and l.token = freed.token
 
 
 class Standing:
-    """The life of a node under one name. `on_lost` is called once, when it has ended."""
+    """The life of a node under one name, which ends when it was silent for too long."""
 
-    __slots__ = ("_callbacks", "is_lost", "node")
+    __slots__ = ("is_lost", "node")
 
     def __init__(self) -> None:
         self.node = uuid.uuid4()
         self.is_lost = False
-        self._callbacks: set[Callable[[], object]] = set()
-
-    def add_callback(self, on_lost: Callable[[], object]) -> None:
-        """Call a function when the node has lost its maildrops."""
-        self._callbacks.add(on_lost)
-
-    def remove_callback(self, on_lost: Callable[[], object]) -> None:
-        """Do not call it any more."""
-        self._callbacks.discard(on_lost)
-
-    def lose(self) -> None:
-        """Note the end, and call back."""
-        self.is_lost = True
-        callbacks, self._callbacks = self._callbacks, set()
-        for callback in callbacks:
-            callback()
 
 
 class Node:
@@ -152,7 +136,7 @@ class Node:
         self._until = -math.inf
         self._freed.clear()
         self._abandoned.clear()
-        self._standing.lose()
+        self._standing.is_lost = True
         self._on_dead()
 
     async def _beat_forever(self) -> None:

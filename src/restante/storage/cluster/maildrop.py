@@ -72,6 +72,11 @@ class ClusterMaildrop:
         self.contents = snapshot.contents
 
     @property
+    def lost(self) -> bool:
+        """Whether the session no longer holds the maildrop."""
+        return self._lease.standing.is_lost
+
+    @property
     def box(self) -> int:
         """The box in the database."""
         return self._lease.box
@@ -168,7 +173,7 @@ class ClusterMaildrop:
         return part
 
     def _require_standing(self) -> None:
-        if self._lease.standing.is_lost:
+        if self.lost:
             raise LostError("the node was silent for too long")
 
 

@@ -84,6 +84,7 @@ class ClusterStore:
         self._snapshots: Snapshots = SnapshotCache()
         self._sessions: dict[str, asyncio.Event] = {}  # by owner: set at the end of the session
         self._life: _Life | None = None
+        self._on_loss: Callable[[], object] = lambda: None
         self.budget = ReadAheadBudget()
         self.bodies: ObjectBodies | None = None
         self.deliveries_at_once = 2 * settings.connections
@@ -125,6 +126,10 @@ class ClusterStore:
             await beats.aclose()
             await database.aclose()
             self._sessions.clear()
+
+    def call_on_loss(self, on_loss: Callable[[], object]) -> None:
+        """Call a function each time that this node has lost its maildrops."""
+        self._on_loss = on_loss
 
     async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
         """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""
@@ -232,6 +237,7 @@ class ClusterStore:
         self._on_problem(
             "this node was silent for too long: its sessions have lost their maildrops"
         )
+        self._on_loss()
 
     async def _wait_for_turn(self, owner: str, deadline: float) -> asyncio.Event:
         """Return the event of a new session of an owner, after those of this node have ended."""

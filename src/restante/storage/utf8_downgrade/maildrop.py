@@ -109,6 +109,11 @@ class DowngradedMaildrop:
             inner.contents, sizes=tuple(sizes), utf8_only=self._refused
         )
 
+    @property
+    def lost(self) -> bool:
+        """Whether the session no longer holds the maildrop."""
+        return getattr(self._inner, "lost", False)
+
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message, with its stand-in. Raises Utf8Error, StoreError."""
         if index not in self._found:
