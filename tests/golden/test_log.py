@@ -29,6 +29,8 @@ ELSEWHERE = {
     "mbox": "tests/storage/mbox",
     "not_delivered": "tests/delivery",
     "not_expired": "tests/server/test_expiry.py",
+    "not_swept": "tests/server/test_upkeep.py",
+    "swept": "tests/server/test_upkeep.py",
     "worker_not_started": "tests/server/processes/test_worker_end.py",
 }
 """Events that no golden file has, and what tests them."""

@@ -158,7 +158,7 @@ async def _serve(
         addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
         _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
         on_ready(addresses)
-        async with background_tasks(expiry, certificates):
+        async with background_tasks(context, expiry, certificates):
             await stop.wait()
             end_within(config.timeouts.stop + SLACK, context.log)
         context.log.info("stopping", connections=len(context.connections))

@@ -1,4 +1,4 @@
-"""Tasks that a server repeats: expiry and certificates. Of several workers, one runs them."""
+"""Tasks that a server repeats: expiry, certificates, upkeep. Of several workers, one runs them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from restante.server.tls.certificates import watch_certificates
+from restante.server.upkeep import StoreUpkeep
+from restante.storage.interfaces import NeedsUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from restante.server.context import ServerContext
     from restante.server.expiry import MailExpiry
     from restante.server.tls.certificates import Certificates
 
 
 @contextlib.asynccontextmanager
 async def background_tasks(
-    expiry: MailExpiry | None, certificates: Sequence[Certificates]
+    context: ServerContext, expiry: MailExpiry | None, certificates: Sequence[Certificates]
 ) -> AsyncIterator[None]:
-    """Remove old mail and watch the certificates while the block runs."""
+    """Remove old mail, watch the certificates and look after the store while the block runs."""
     works = [watch_certificates(certificates)] if certificates else []
     if expiry is not None:
         works.append(expiry.run())
+    if isinstance(context.store, NeedsUpkeep):
+        works.append(StoreUpkeep(context.store, context.log).run())
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

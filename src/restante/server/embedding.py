@@ -132,7 +132,7 @@ class Server:
             )
             known = {listener.certificates: None for listener in self.listeners}
             certificates = [one for one in known if one is not None]
-            await stack.enter_async_context(background_tasks(None, certificates))
+            await stack.enter_async_context(background_tasks(context, None, certificates))
             self.addresses = [_address(one) for one in sockets]
             self._running = stack.pop_all()
 

@@ -244,6 +244,20 @@ class ClaimsRounds(Protocol):
 
 
 @runtime_checkable
+class NeedsUpkeep(Protocol):
+    """A store with work to do beside its sessions: a check at the start, and a sweep each hour."""
+
+    async def find_faults(self) -> Sequence[str]:
+        """Try what the store relies on, and return the problems, in English. Raises nothing."""
+
+    async def sweep(self) -> Mapping[str, int]:
+        """Delete what no message needs any more, and return counts for the log, if there are any.
+
+        Raises StoreError.
+        """
+
+
+@runtime_checkable
 class DelaysLogins(Protocol):
     """A store that knows the last login of an owner, at whatever node it was."""
 

@@ -77,6 +77,7 @@ def run(dsn: Secret, test: Callable[[Rig], Awaitable[T]]) -> T:
 async def opened(dsn: Secret) -> AsyncIterator[Rig]:
     database = Database(dsn, connections=4)
     try:
+        await database.fetch("update listing set after = '', ended = null")
         yield Rig(database, ObjectBodies("memory://", None))
     finally:
         await database.aclose()

@@ -186,7 +186,7 @@ async def _extra_services(generation: WorkerGeneration, number: int) -> AsyncIte
             await stack.enter_async_context(serving)
         if number == 0:
             await stack.enter_async_context(
-                background_tasks(generation.expiry, generation.certificates)
+                background_tasks(context, generation.expiry, generation.certificates)
             )
         yield
 

@@ -12,13 +12,22 @@ from typing import TYPE_CHECKING
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster import schema
 from restante.storage.cluster.bodies import ObjectBodies, new_name
+from restante.storage.cluster.claim import check_claim
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
 from restante.storage.cluster.peers import Peers
 from restante.storage.cluster.read_ahead import ReadAheadBudget
 from restante.storage.cluster.snapshot import BoxSnapshot
-from restante.storage.interfaces import BusyError, ExpiredMessage, StoreError, TooSoonError
+from restante.storage.cluster.sweep import Sweep
+from restante.storage.interfaces import (
+    BusyError,
+    ExpiredMessage,
+    FullError,
+    QuotaError,
+    StoreError,
+    TooSoonError,
+)
 from restante.storage.snapshot_cache import SnapshotCache
 
 if TYPE_CHECKING:
@@ -165,9 +174,15 @@ class ClusterStore:
         patience = self._settings.patience + len(place[1] or b"") / SLOWEST
         octets = size_on_wire([message])
         quota = self._settings.quota_octets, self._settings.quota_messages
-        await database.fetchrow(
-            DELIVER, owner, uid, octets, len(message), *place, *quota, patience=patience
-        )
+        try:
+            await database.fetchrow(
+                DELIVER, owner, uid, octets, len(message), *place, *quota, patience=patience
+            )
+        except (QuotaError, FullError):  # there is no row: mail to a full maildrop fills no bucket
+            if self.bodies is not None and place[0] is not None:
+                with contextlib.suppress(StoreError):
+                    await self.bodies.delete([place[0]])
+            raise
         return uid
 
     async def has(self, owner: str) -> bool:
@@ -215,6 +230,25 @@ class ClusterStore:
         Raises StoreError.
         """
         return await self._require_life().peers.claim_round(task, seconds)
+
+    async def find_faults(self) -> Sequence[str]:
+        """Try the object store once, and return its problems."""
+        if self.bodies is None:
+            return []
+        problems = list(await self.bodies.probe())
+        if not problems:
+            try:
+                await check_claim(self._require_life().database, self.bodies)
+            except StoreError as error:
+                problems.append(str(error))
+        return problems
+
+    async def sweep(self) -> Mapping[str, int]:
+        """Delete bodies that no message has any more. Raises StoreError."""
+        if self.bodies is None:
+            return {}
+        swept = await Sweep(self._require_life().database, self.bodies, self._settings.grace).run()
+        return swept._asdict()
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""

@@ -1,0 +1,54 @@
+"""The upkeep of a store that needs it: a check at the start, and a sweep once an hour.
+
+Of several nodes with one store, one sweeps each hour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from restante.storage.interfaces import ClaimsRounds, StoreError
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.storage.interfaces import NeedsUpkeep
+
+ROUND = 60 * 60  # seconds
+
+
+class StoreUpkeep:
+    """The upkeep of one store. `pause` is the time between two sweeps in seconds."""
+
+    def __init__(
+        self, store: NeedsUpkeep, log: FilteringBoundLogger, *, pause: float = ROUND
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Check once, and sweep again and again, until cancelled."""
+        for problem in await self._store.find_faults():
+            self._log.warning("cluster", problem=problem)
+        while True:
+            try:
+                if await self._claim():
+                    await self._sweep()
+            except StoreError as error:
+                self._log.warning("not_swept", reason=str(error))
+            except Exception:  # noqa: BLE001  # no other code would restart the loop
+                self._log.exception("incident", what="removed bodies are left until the next round")
+            await asyncio.sleep(self._pause)
+
+    async def _claim(self) -> bool:
+        """Return whether this node does the next round. Raises StoreError."""
+        if not isinstance(self._store, ClaimsRounds):
+            return True
+        return await self._store.claim_round("sweep", self._pause * 0.9)
+
+    async def _sweep(self) -> None:
+        counts = await self._store.sweep()
+        if counts:
+            self._log.info("swept", **counts)
