@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import unicodedata
 from typing import TYPE_CHECKING
@@ -46,12 +45,13 @@ def to_json(value: object, indent: int | None = None) -> str:
 
     Letters stay; what `printable` escapes is escaped as JSON does, such as \u001b.
     """
+    import json  # no other output needs it
+
+    def escape(character: str) -> str:
+        return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
+
     lines = json.dumps(value, indent=indent, ensure_ascii=False).split("\n")
-    return "\n".join(_escape(line, _json_escape) for line in lines)
-
-
-def _json_escape(character: str) -> str:
-    return "\\u007f" if character == "\x7f" else json.dumps(character)[1:-1]
+    return "\n".join(_escape(line, escape) for line in lines)
 
 
 def _escape(text: str, escape: Callable[[str], str]) -> str:
