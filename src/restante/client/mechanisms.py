@@ -6,8 +6,6 @@ Each yields responses and is sent challenges. If the server begins, the first re
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -61,6 +59,8 @@ def login(credentials: Credentials) -> Responder:
 
 def cram_md5(credentials: Credentials) -> Responder:
     """RFC 2195. Raises ValueError: the challenge is not a msg-id of RFC 822, as for APOP."""
+    import hmac
+
     challenge = yield None
     if not _MESSAGE_ID.fullmatch(challenge):
         raise ValueError("the server's challenge is invalid for CRAM-MD5, so no response was sent")
@@ -183,6 +183,8 @@ def apop_digest(timestamp: str, password: str) -> str:
     Both ends prepare the password by SASLprep: RFC 6856 section 2.2. What that cannot take is said
     as it is, to servers that do not prepare.
     """
+    import hashlib
+
     with contextlib.suppress(ValueError):
         password = saslprep(password)
     return hashlib.md5((timestamp + password).encode(), usedforsecurity=False).hexdigest()
