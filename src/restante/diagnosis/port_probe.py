@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 import socket
 import ssl
 import time
@@ -58,7 +58,7 @@ def _old_opening() -> bytes:
     """Return a ClientHello of TLS 1.1. RFC 4346 section 7.4.1.2."""
     ciphers = bytes.fromhex("c013c014c009c00a002f003500330039000a")
     extensions = bytes.fromhex("000a00080006001d00170018000b00020100")  # curves and their form
-    said = b"\x03\x02" + secrets.token_bytes(32) + b"\0"
+    said = b"\x03\x02" + os.urandom(32) + b"\0"
     said += len(ciphers).to_bytes(2) + ciphers + b"\1\0"
     said += len(extensions).to_bytes(2) + extensions
     hello = b"\1" + len(said).to_bytes(3) + said
