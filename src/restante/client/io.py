@@ -56,7 +56,7 @@ BUSY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WriteBytes(Effect[bytes]):
     """Write octets to the socket; the result is b"". Throws OSError."""
 
@@ -64,14 +64,14 @@ class WriteBytes(Effect[bytes]):
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ReadBytes(Effect[bytes]):
     """Return octets from the socket, b"" at their end. Throws OSError, such as TimeoutError."""
 
     until: float  # by time.monotonic(), or NOW: only what is there
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RunWork(Effect[bytes]):
     """Run work that needs processor time; the result is b"". Throws TimeoutError."""
 
@@ -79,7 +79,7 @@ class RunWork(Effect[bytes]):
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Finished(Generic[T]):
     """The dialogue is over, and this is its result."""
 

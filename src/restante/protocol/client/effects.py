@@ -14,14 +14,14 @@ from restante.protocol.effects import Effect
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send(Effect[None]):
     """Send octets. Throws ConnectionLostError or ReplyTimeoutError."""
 
     octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receive(Effect[bytes]):
     """Return octets as they come, b"" if the server has closed the connection.
 
@@ -32,7 +32,7 @@ class Receive(Effect[bytes]):
     fresh: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Peek(Effect[bytes]):
     """Return octets that come within `seconds`, b"" if none do. It throws nothing.
 
@@ -42,19 +42,19 @@ class Peek(Effect[bytes]):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StartClientTls(Effect[None]):
     """Do the TLS handshake and verify the server. Throws SecurityError among others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MessageChunk(Effect[None]):
     """Give the next octets of a message to the caller."""
 
     octets: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Compute(Effect[None]):
     """Do work that needs much processor time, where it delays nothing else. It never raises."""
 
