@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from restante.diagnosis import wording
 from restante.net import certificate_dates
@@ -16,8 +15,7 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 
-@dataclass(frozen=True, slots=True)
-class CertificateSummary:
+class CertificateSummary(NamedTuple):
     """The parts of a certificate that tell why it is not believed."""
 
     subject: str

@@ -7,8 +7,7 @@ decoded: by octets of a header, by fields, and by octets of a field.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from restante.mail import encoded_words
 
@@ -26,8 +25,7 @@ _FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _MBOX = (b"From ", b">From ")  # lines that programs leave above a header
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """One field: its name as written, and its octets behind the colon, at most LONGEST_FIELD."""
 
     name: str
@@ -44,8 +42,7 @@ class Field:
         return encoded_words.decode(self.unfolded)
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderFields:
+class HeaderFields(NamedTuple):
     """Fields in their order, and where the body begins in the octets that were read."""
 
     fields: tuple[Field, ...] = ()

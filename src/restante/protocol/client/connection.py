@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 import urllib.parse
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from restante.protocol.client.effects import Peek, Receive, Send
@@ -83,7 +83,7 @@ class ServerPeer:
 
     def redact_status(self, status: Status) -> Status:
         """Return a status as it may be shown."""
-        return replace(status, text=self.redact(status.text))
+        return status._replace(text=self.redact(status.text))
 
     def excerpt(self, octets: bytes, most: int = 100) -> str:
         """Return the beginning of what the server said, for an error's text.

@@ -8,8 +8,7 @@ MalformedReplyError if the reply is not POP3.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from restante.protocol.client.connection import LINE_LIMIT, LISTING_LIMIT, ServerPeer
 from restante.protocol.client.effects import MessageChunk, Peek, Receive
@@ -42,16 +41,14 @@ _NO_MAIL = re.compile(r"\b(?:no|0|zero) (?:new )?(?:e?mails?|messages?)\b|\bempt
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxTotals:
+class MailboxTotals(NamedTuple):
     """The reply to STAT: the number of messages, and their octets together."""
 
     messages: int
     octets: int
 
 
-@dataclass(frozen=True, slots=True)
-class MessageEnd:
+class MessageEnd(NamedTuple):
     """How a message ended.
 
     Attributes:

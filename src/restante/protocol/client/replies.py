@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from restante.protocol.text import decode_text
 
@@ -19,8 +19,7 @@ _LIKE_A_STATUS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """A status line: RFC 1939 section 3, with its response code by RFC 2449 section 8.
 
     Attributes:
