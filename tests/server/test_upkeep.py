@@ -31,6 +31,15 @@ class SweptStore:
         return {"deleted": 3, "waiting": self.sweeps}
 
 
+class SilentStore(SweptStore):
+    """A store that does not answer at first."""
+
+    async def find_faults(self) -> Sequence[str]:
+        if self.errors:
+            raise self.errors.pop(0)
+        return await super().find_faults()
+
+
 class SharedStore(SweptStore):
     """A store of several nodes: each second round is another node's."""
 
@@ -72,6 +81,13 @@ def test_faults_are_logged_at_the_start() -> None:
     """What is wrong with the store is logged once, as a warning."""
     log = logged(SweptStore(), lambda log: log.count("event=swept") > 1)
     assert log.count('level=warning event=cluster problem="the clocks differ"') == 1
+
+
+def test_a_silent_store_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong with a store that does not answer at first is logged once it does."""
+    monkeypatch.setattr("restante.server.upkeep.RETRY_PAUSE", 0)
+    log = logged(SilentStore(StoreError("down")), lambda log: "event=swept" in log)
+    assert log.count('event=cluster problem="the clocks differ"') == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Everything here raises ConfigError: files that the configuration names cannot be
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import functools
 from ipaddress import ip_network
@@ -31,7 +32,7 @@ from restante.server.listener import ListenConfig
 from restante.server.tls.certificate_files import CertificateError, CertificateFiles, Profile
 from restante.server.tls.certificate_log import CertificateLog
 from restante.server.tls.certificates import Certificates
-from restante.storage.interfaces import Expires, StoreError, open_store
+from restante.storage.interfaces import Expires, Lives, StoreError, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -97,6 +98,17 @@ async def enter_store(stack: contextlib.AsyncExitStack, store: Store) -> None:
         await stack.enter_async_context(open_store(store))
     except StoreError as error:
         raise ConfigError([f"the mail store cannot be opened: {error}"]) from error
+
+
+def check_store(store: Store) -> None:
+    """Open a store for a moment, before there are workers. Raises ConfigError."""
+
+    async def check() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            await enter_store(stack, store)
+
+    if isinstance(store, Lives):
+        asyncio.run(check())
 
 
 def build_expiry(config: Config, context: ServerContext) -> MailExpiry | None:

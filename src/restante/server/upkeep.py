@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import NeedsUpkeep
 
 ROUND = 60 * 60  # seconds
+RETRY_PAUSE = 30  # seconds until a store that does not answer is tried again
 
 
 class StoreUpkeep:
@@ -30,8 +31,7 @@ class StoreUpkeep:
 
     async def run(self) -> None:
         """Check once, and sweep again and again, until cancelled."""
-        for problem in await self._store.find_faults():
-            self._log.warning("cluster", problem=problem)
+        await self._report_faults()
         while True:
             try:
                 if await self._claim():
@@ -41,6 +41,17 @@ class StoreUpkeep:
             except Exception:  # noqa: BLE001  # no other code would restart the loop
                 self._log.exception("incident", what="removed bodies are left until the next round")
             await asyncio.sleep(self._pause)
+
+    async def _report_faults(self) -> None:
+        """Log once what an administrator should repair, as soon as the store answers."""
+        while True:
+            try:
+                for problem in await self._store.find_faults():
+                    self._log.warning("cluster", problem=problem)
+            except StoreError:
+                await asyncio.sleep(RETRY_PAUSE)
+            else:
+                return
 
     async def _claim(self) -> bool:
         """Return whether this node does the next round. Raises StoreError."""

@@ -248,7 +248,10 @@ class NeedsUpkeep(Protocol):
     """A store with work to do beside its sessions: a check at the start, and a sweep each hour."""
 
     async def find_faults(self) -> Sequence[str]:
-        """Try what the store relies on, and return the problems, in English. Raises nothing."""
+        """Try what the store relies on, and return the problems, in English.
+
+        Raises StoreError: the store does not answer now.
+        """
 
     async def sweep(self) -> Mapping[str, int]:
         """Delete what no message needs any more, and return counts for the log, if there are any.

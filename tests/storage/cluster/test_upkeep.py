@@ -40,12 +40,11 @@ def test_a_store_sweeps_its_bodies(dsn: Secret, tmp_path: Path) -> None:
 
 
 def test_a_store_without_objects_has_nothing_to_sweep(dsn: Secret) -> None:
-    """With all bodies in the database, there is nothing to try, and nothing to sweep."""
+    """With all bodies in the database, there is nothing to sweep."""
 
     async def test() -> None:
         store = ClusterStore(settings(dsn))
         async with store.open():
-            assert await store.find_faults() == []
             assert await store.sweep() == {}
 
     asyncio.run(test())
@@ -59,11 +58,12 @@ def test_a_store_finds_its_faults(dsn: Secret, tmp_path: Path) -> None:
     async def faults() -> list[str]:
         store = ClusterStore(settings(dsn, objects=str(objects)))
         async with store.open():
-            found = [*await store.find_faults()]
+            known = [*await store.find_faults()]  # those of the tests' PostgreSQL
             (objects / "res" / "restante-cluster").write_bytes(b"x" * 512 + b"another")
-            found += await store.find_faults()
+            found = [*await store.find_faults()]
             objects.rename(tmp_path / "away")
-            return [*found, *await store.find_faults()]
+            found += await store.find_faults()
+            return [fault for fault in found if fault not in known]
 
     belongs, gone = asyncio.run(faults())
     assert f"{objects} belongs to another cluster" in belongs

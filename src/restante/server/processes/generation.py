@@ -62,6 +62,7 @@ def build_generation(
     Raises ConfigError, ListenError: then nothing has changed.
     """
     context = components.build_context(config, log, shared)
+    components.check_store(context.store)
     expiry = components.build_expiry(config, context)
     listens, certificates = components.build_listeners(config, log)
     sockets = _open(listens, opened)

@@ -71,12 +71,12 @@ async def initialize(dsn: Secret, *, pooler: bool = False) -> list[str]:
         connection.terminate()
 
 
-async def require_version(database: Database) -> None:
+async def require_version(database: Database, patience: float | None = None) -> None:
     """Raise VersionError unless the database has the tables that this code uses.
 
-    Raises StoreError: PostgreSQL does not answer.
+    Raises StoreError: PostgreSQL does not answer, within `patience` seconds.
     """
-    version, compatible_from = await database.run(_read_version)
+    version, compatible_from = await database.run(_read_version, patience)
     _check_version(version, compatible_from)
 
 

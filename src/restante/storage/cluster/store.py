@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import size_on_wire
-from restante.storage.cluster import schema
+from restante.storage.cluster import schema, startup
 from restante.storage.cluster.bodies import ObjectBodies, new_name
-from restante.storage.cluster.claim import check_claim
 from restante.storage.cluster.database import Database
 from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from restante.storage.cluster.snapshot import Snapshots
     from restante.storage.interfaces import PeerNews
 
+START_TIME = 2  # seconds that the begin of a server may wait for PostgreSQL
 FIRST_PAUSE = 0.05  # seconds between two tries at a lease of another node; each is twice as long
 LONGEST_PAUSE = 0.4
 SEARCH_TIME = 60  # seconds to find the maildrops with old mail, of some thousand
@@ -72,6 +72,12 @@ class _Life:
     database: Database
     node: Node
     peers: Peers
+    is_checked: bool = False  # the tables have the right version
+
+    async def require_version(self, patience: float | None = None) -> None:
+        """Raise VersionError unless the tables fit. Raises StoreError: there is no answer."""
+        await schema.require_version(self.database, patience)
+        self.is_checked = True
 
 
 class ClusterStore:
@@ -121,13 +127,13 @@ class ClusterStore:
         )
         node = Node(database, beats, settings.lease, self._note_death)
         try:
+            self._life = life = _Life(database, node, Peers(database))
             try:
-                await schema.require_version(database)
+                await life.require_version(START_TIME)
             except schema.VersionError:
                 raise
             except StoreError as error:
                 self._on_problem(f"{error}; the server goes on trying")
-            self._life = _Life(database, node, Peers(database))
             yield
         finally:
             self._life = None
@@ -165,7 +171,7 @@ class ClusterStore:
 
         A body outside is there before its row, so that no row is ever without its body.
         """
-        database, uid = self._require_life().database, secrets.token_hex(12)
+        database, uid = (await self._ready()).database, secrets.token_hex(12)
         place: tuple[str | None, bytes | None] = None, message
         if self.bodies is not None and len(message) > self._settings.inline:
             name = new_name()
@@ -187,7 +193,7 @@ class ClusterStore:
 
     async def has(self, owner: str) -> bool:
         """Return whether an owner has a maildrop. Raises StoreError."""
-        row = await self._require_life().database.fetchrow(HAS, owner)
+        row = await (await self._ready()).database.fetchrow(HAS, owner)
         assert row is not None
         return bool(row[0])
 
@@ -200,7 +206,7 @@ class ClusterStore:
             return []
         maildrop = await self.acquire(owner, 0)
         try:
-            rows = await self._require_life().database.fetch(DUE, maildrop.box, days)
+            rows = await (await self._ready()).database.fetch(DUE, maildrop.box, days)
             age = {row["number"]: row["days"] for row in rows}
             snapshot = maildrop.snapshot
             due = [index for index, number in enumerate(snapshot.entries) if number in age]
@@ -219,7 +225,7 @@ class ClusterStore:
 
         Raises StoreError.
         """
-        rows = await self._require_life().database.fetch(
+        rows = await (await self._ready()).database.fetch(
             FIND_DUE, list(days), list(days.values()), patience=SEARCH_TIME
         )
         return [row["owner"] for row in rows]
@@ -229,43 +235,39 @@ class ClusterStore:
 
         Raises StoreError.
         """
-        return await self._require_life().peers.claim_round(task, seconds)
+        return await (await self._ready()).peers.claim_round(task, seconds)
 
     async def find_faults(self) -> Sequence[str]:
-        """Try the object store once, and return its problems."""
-        if self.bodies is None:
-            return []
-        problems = list(await self.bodies.probe())
-        if not problems:
-            try:
-                await check_claim(self._require_life().database, self.bodies)
-            except StoreError as error:
-                problems.append(str(error))
-        return problems
+        """Return what an administrator should repair, though the store works. Raises StoreError."""
+        return await startup.find_faults((await self._ready()).database, self.bodies)
 
     async def sweep(self) -> Mapping[str, int]:
         """Delete bodies that no message has any more. Raises StoreError."""
         if self.bodies is None:
             return {}
-        swept = await Sweep(self._require_life().database, self.bodies, self._settings.grace).run()
+        swept = await Sweep((await self._ready()).database, self.bodies, self._settings.grace).run()
         return swept._asdict()
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
-        return await self._require_life().peers.share(failures)
+        return await (await self._ready()).peers.share(failures)
 
     async def kick(self, owner: str) -> None:
         """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""
-        await self._require_life().peers.kick(owner)
+        await (await self._ready()).peers.kick(owner)
 
     async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
         """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
-        await self._require_life().database.fetch(SET_QUOTA, owner, octets, messages)
+        await (await self._ready()).database.fetch(SET_QUOTA, owner, octets, messages)
 
-    def _require_life(self) -> _Life:
-        if self._life is None:
+    async def _ready(self) -> _Life:
+        """Return what the open store has. Raises VersionError, StoreError: it cannot be used."""
+        life = self._life
+        if life is None:
             raise StoreError("the store is not open")
-        return self._life
+        if not life.is_checked:  # PostgreSQL did not answer at the start
+            await life.require_version()
+        return life
 
     def _note_death(self) -> None:
         self._on_problem(
@@ -293,7 +295,7 @@ class ClusterStore:
         self, owner: str, ended: asyncio.Event, deadline: float, delay: int | None
     ) -> ClusterMaildrop:
         """Take the lease of an owner's box from no other node that is alive."""
-        life, loop, pause = self._require_life(), asyncio.get_running_loop(), FIRST_PAUSE
+        life, loop, pause = await self._ready(), asyncio.get_running_loop(), FIRST_PAUSE
         while True:
             standing, token = await life.node.stand(), uuid.uuid4()
             try:
@@ -318,7 +320,7 @@ class ClusterStore:
         token: uuid.UUID,
         delay: int | None,
     ) -> ClusterMaildrop | None:
-        life = self._require_life()
+        life = await self._ready()
         known = self._snapshots.get(owner)
         generation = None if known is None else known.generation
         query, more = (OPEN, ()) if delay is None else (OPEN_AFTER, (delay,))

@@ -1,0 +1,108 @@
+"""What an administrator should know when a node starts: promises that its cluster cannot keep."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.storage.cluster.claim import check_claim
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from restante.storage.cluster.bodies import ObjectBodies
+    from restante.storage.cluster.database import Database
+
+CLOCK_DIFFERENCE = 5  # seconds that are worth a warning
+VERSION = 130_000  # the oldest PostgreSQL with all that the tables use
+
+SETTINGS = """
+select current_setting('server_version_num')::int as version,
+    current_setting('synchronous_commit') as synchronous_commit,
+    current_setting('synchronous_standby_names') as standbys,
+    current_setting('fsync') as fsync,
+    current_setting('full_page_writes') as full_page_writes,
+    current_setting('client_min_messages') as messages,
+    current_setting('statement_timeout') as statement_timeout,
+    extract(epoch from clock_timestamp())::float8 as clock
+"""
+
+
+class DatabaseSettings(NamedTuple):
+    """Settings of PostgreSQL in its own words, and its clock in seconds since 1970."""
+
+    version: int
+    synchronous_commit: str
+    standbys: str
+    fsync: str
+    full_page_writes: str
+    messages: str
+    statement_timeout: str
+    clock: float
+
+
+async def find_faults(database: Database, bodies: ObjectBodies | None) -> list[str]:
+    """Return in English what is not as it should be, though the store works.
+
+    The object store is tried with an object. Raises StoreError: PostgreSQL does not answer.
+    """
+    before = time.time()
+    row = await database.fetchrow(SETTINGS)
+    after = time.time()
+    assert row is not None
+    problems = list(problems_of(DatabaseSettings(*row), (before, after)))
+    if bodies is not None:
+        problems += await _body_problems(database, bodies)
+    return problems
+
+
+async def _body_problems(database: Database, bodies: ObjectBodies) -> Sequence[str]:
+    problems = await bodies.probe()
+    if not problems:
+        try:
+            await check_claim(database, bodies)
+        except StoreError as error:
+            return [str(error)]
+    return problems
+
+
+def problems_of(settings: DatabaseSettings, clock: tuple[float, float]) -> Iterator[str]:
+    """Yield what is wrong with settings. `clock` is this node's, before and after it asked."""
+    if settings.version < VERSION:
+        yield f"PostgreSQL {settings.version // 10_000} is too old; install 13 or newer"
+    yield from _durability_problems(settings)
+    if settings.messages == "error":  # the only value that hides warnings
+        yield (
+            "PostgreSQL has client_min_messages = error for this user: a node cannot see that a"
+            " commit did not wait for its standby; set it to warning"
+        )
+    if settings.statement_timeout == "0":
+        yield (
+            "PostgreSQL has no statement_timeout for this user: a call that hangs keeps a"
+            " connection; set one with ALTER ROLE, such as 120s"
+        )
+    before, after = clock
+    apart = max(before - settings.clock, settings.clock - after)
+    if apart > CLOCK_DIFFERENCE:
+        yield f"the clocks of this node and of PostgreSQL differ by {apart:.0f} seconds"
+
+
+def _durability_problems(settings: DatabaseSettings) -> Iterator[str]:
+    if settings.fsync == "off":
+        yield "PostgreSQL has fsync = off: a crash of its machine can lose all mail; set it to on"
+    if settings.full_page_writes == "off":
+        yield (
+            "PostgreSQL has full_page_writes = off: a crash of its machine can damage mail,"
+            " unless the file system prevents that; set it to on"
+        )
+    if settings.synchronous_commit == "off":
+        yield (
+            "PostgreSQL has synchronous_commit = off: a crash can lose the mail that was"
+            " acknowledged last; set it to on"
+        )
+    elif settings.synchronous_commit == "local" or not settings.standbys:
+        yield (
+            "PostgreSQL has no synchronous standby: a failover can lose the mail that was"
+            " acknowledged last; set synchronous_standby_names"
+        )
