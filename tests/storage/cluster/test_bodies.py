@@ -203,9 +203,12 @@ def test_more_than_one_request_can_delete(tmp_path: Path) -> None:
 
 
 def test_names_never_repeat() -> None:
-    """A name has 128 random bits."""
-    assert len({new_name() for _ in range(1000)}) == 1000
-    assert all(len(new_name()) == 32 for _ in range(10))
+    """A name has 96 random bits, and the time; its beginning is random."""
+    names = [new_name() for _ in range(1000)]
+    assert len(set(names)) == 1000
+    assert {len(name) for name in names} == {3 + 8 + 21}
+    assert len({name[:3] for name in names}) > 500
+    assert len({name[3:9] for name in names}) <= 2
 
 
 @pytest.mark.parametrize(

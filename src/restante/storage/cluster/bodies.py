@@ -1,7 +1,8 @@
 """Bodies of messages outside the database: in an object store, or in a folder that all nodes share.
 
-A body is written once, under a random name, and never changed. So a request may be repeated after a
-lost reply, and nothing here depends on conditional writes, which some object stores ignore.
+A body is written once, under a name that never repeats, and never changed. So a request may be
+repeated after a lost reply, and nothing here depends on conditional writes, which some object
+stores ignore.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import re
 import secrets
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -92,8 +94,13 @@ class ObjectBackend(Protocol):
 
 
 def new_name() -> str:
-    """Return a name for a body: 128 random bits, so that no two are ever the same."""
-    return secrets.token_hex(16)
+    """Return a name for a body: 96 random bits, so that no two are ever the same, and the time.
+
+    The names of one day are near each other, in 4096 places. So the indexes of the database write
+    few pages, but no part of an object store or folder gets all new bodies.
+    """
+    random = secrets.token_hex(12)
+    return f"{random[:3]}{int(time.time()):08x}{random[3:]}"
 
 
 class ObjectBodies:

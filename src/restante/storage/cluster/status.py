@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from restante.storage.cluster.sweep import COUNTED, WAITING
+
 if TYPE_CHECKING:
     import asyncpg
 
@@ -21,10 +23,9 @@ MAIL = """
 select count(*) as boxes, coalesce(sum(messages), 0)::bigint as messages,
     coalesce(sum(octets), 0)::bigint as octets from box
 """
-WAITING = """
-select count(*) as bodies, count(marked) as marked,
-    extract(epoch from clock_timestamp() - min(since))::float8 as oldest
-from removed where deleted is null
+MARKED = "select count(*) from removed where marked is not null and deleted is null"
+OLDEST = """
+select extract(epoch from clock_timestamp() - min(since))::float8 from removed where deleted is null
 """
 LISTED = """
 select extract(epoch from clock_timestamp() - ended)::float8 as ended from listing
@@ -118,15 +119,14 @@ async def read_status(database: Database) -> ClusterStatus:
     async def read(connection: asyncpg.Connection) -> ClusterStatus:
         server = await connection.fetchrow(SERVER)
         mail = await connection.fetchrow(MAIL)
-        waiting = await connection.fetchrow(WAITING)
         return ClusterStatus(
             **server,
             replicas=[ReplicaStatus(**row) for row in await connection.fetch(REPLICAS)],
             nodes=[NodeStatus(**row) for row in await connection.fetch(NODES)],
             **mail,
-            waiting=waiting["bodies"],
-            marked=waiting["marked"],
-            oldest=waiting["oldest"],
+            waiting=await connection.fetchval(WAITING, COUNTED),
+            marked=await connection.fetchval(MARKED),
+            oldest=await connection.fetchval(OLDEST),
             listed=await connection.fetchval(LISTED),
         )
 

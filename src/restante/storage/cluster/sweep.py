@@ -13,6 +13,7 @@ repeated. Several nodes may sweep at once: no two get the same lines, and one of
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.cluster.claim import check_claim
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
 
-BATCH = 500  # bodies that one step deletes, or lists
-MOST = 100_000  # bodies that one sweep deletes, and that it lists
+BATCH = 1000  # bodies that one step deletes, or lists
+MOST = 100_000  # bodies that one sweep lists
+DELETE_TIME = 2700.0  # seconds for which one sweep deletes; the next one is an hour later
+COUNTED = 100_000  # bodies that wait, which are counted; of more, their number is estimated
 STEP = 60.0  # seconds for a step, with its request to the object store
 
 DUE = """
 select object, exists (select from message m where m.object = r.object) as used
 from removed r
-where deleted is null and since < clock_timestamp() - $1::float8 * interval '1 s'
+where deleted is null and since < statement_timestamp() - $1::float8 * interval '1 s'
     and (marked is null or fence <= pg_snapshot_xmin(pg_current_snapshot()))
 order by since limit $2 for update of r skip locked
 """
@@ -40,7 +43,7 @@ with gone as (delete from removed where object = any ($1) and marked is null)
 update removed set deleted = clock_timestamp() where object = any ($1) and marked is not null
 """
 TAKE_LISTING = """
-select after, clock_timestamp() - $1::float8 * interval '1 s' as before
+select after, statement_timestamp() - $1::float8 * interval '1 s' as before
 from listing for update skip locked
 """
 MARK = """
@@ -61,8 +64,14 @@ update removed set fence = pg_snapshot_xmax(pg_current_snapshot())
 where marked is not null and deleted is null
     and (fence is null or fence > pg_snapshot_xmax(pg_current_snapshot()))
 """
-FORGET = "delete from removed where deleted < clock_timestamp() - interval '366 days'"
-WAITING = "select count(*) from removed where deleted is null"
+FORGET = "delete from removed where deleted < statement_timestamp() - interval '366 days'"
+WAITING = """
+select case when counted < $1 then counted else greatest(counted, (
+    select reltuples::bigint from pg_class where oid = 'removed_since'::regclass
+)) end from (
+    select count(*) as counted from (select from removed where deleted is null limit $1) some_lines
+) lines
+"""
 
 
 class Swept(NamedTuple):
@@ -90,25 +99,25 @@ class Sweep:
         self._grace = grace
 
     async def run(self, most: int = MOST) -> Swept:
-        """Delete what is due, and list some bodies, at most `most` of each.
+        """Delete what is due, and list some bodies, at most `most`.
 
         Raises StoreError: what was done until then stays done.
         """
         await check_claim(self._database, self._bodies)
-        deleted = await self._delete(most)
+        deleted = await self._delete()
         listed, marked = await self._mark(most)
         await self._database.fetch(SET_FENCES, patience=STEP)
         await self._database.fetch(FORGET, patience=STEP)
-        row = await self._database.fetchrow(WAITING, patience=STEP)
+        row = await self._database.fetchrow(WAITING, COUNTED, patience=STEP)
         return Swept(deleted, listed, marked, row[0] if row else 0)
 
-    async def _delete(self, most: int) -> int:
+    async def _delete(self) -> int:
         deleted = 0
-        while deleted < most:
-            count = await self._database.run(self._delete_batch, STEP)
-            if count is None:
-                break
+        ends = asyncio.get_running_loop().time() + DELETE_TIME
+        while (count := await self._database.run(self._delete_batch, STEP)) is not None:
             deleted += count
+            if asyncio.get_running_loop().time() >= ends:
+                break
         return deleted
 
     async def _delete_batch(self, connection: asyncpg.Connection) -> int | None:

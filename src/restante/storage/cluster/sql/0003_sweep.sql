@@ -12,6 +12,8 @@ create unique index message_object on message (object) where object is not null;
 -- stays and refuses a delivery that stood still, for as long as such a one can exist.
 alter table removed add column fence xid8 null, add column deleted timestamptz null;
 create index removed_since on removed (since) where deleted is null;
+create index removed_marked on removed (since) where marked is not null and deleted is null;
+create index removed_deleted on removed (deleted) where deleted is not null;
 
 -- Where the listing of all bodies goes on. Its lock lets one node list at a time.
 create table listing (
