@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
+from restante.auth.postgresql_accounts import AccountTable
+from restante.protocol.secret import Secret
 from restante.server import event_log
 from restante.server.context import ServerContext
 from restante.server.limits.peer_failures import PeerFailures
@@ -16,7 +20,10 @@ from restante.server.peers import PeerExchange, sharing_with_peers
 from restante.storage.interfaces import PeerNews, StoreError
 from restante.storage.memory import MemoryStore
 from support.clocked_server import Clocked, clocked
-from support.passwords import Passwords
+from support.cluster import Cluster, execute
+from support.live import Client
+from support.passwords import Passwords, quick_hash
+from support.process import POP3, free_port, wait_for_port
 from support.thread import PATIENCE
 
 LOG_IN = b"USER ann\r\nPASS secret\r\n"
@@ -124,3 +131,39 @@ def test_peers_of_a_server() -> None:
     """A server with such a store knows the failures of other nodes."""
     context = run(Peers(news()), io.StringIO(), "")
     assert isinstance(context.limits.throttle.peers, PeerFailures)
+
+
+@contextlib.contextmanager
+def node(folder: Path, dsn: Secret, name: str, config: str = "") -> Iterator[Client]:
+    """Run a node of a cluster while the block runs, and log in as Ann."""
+    (folder / "dsn").write_bytes(dsn.reveal())
+    port, file = free_port(), folder / f"{name}.toml"
+    file.write_text(
+        f'[server]\nlisten = ["127.0.0.1:{port}"]\n{config}\n[mail]\nformat = "cluster"\n'
+        '[cluster]\npostgresql_dsn_file = "dsn"\n'
+    )
+    with (
+        (folder / f"{name}.log").open("wb") as log,
+        subprocess.Popen([POP3, "serve", "--config", file], stderr=log) as process,
+    ):
+        try:
+            wait_for_port(port, process)
+            with Client(port) as client:
+                client.log_in("ann", "secret")
+                yield client
+        finally:
+            process.terminate()
+
+
+@pytest.mark.parametrize("config", ["", "workers = 2"])
+def test_locked_account(cluster: Cluster, tmp_path: Path, config: str) -> None:
+    """A lock in the database ends the session at whatever node it is, and no mail is removed."""
+    dsn, stored = cluster.new_database(), quick_hash(b"secret")
+    asyncio.run(execute(dsn, "insert into account values ('ann', $1)", stored))
+    with node(tmp_path, dsn, "one", config) as client:
+        assert client.say("STAT") == b"+OK 0 0\r\n"
+        asyncio.run(AccountTable(dsn).set_locked("ann", locked=True))
+        assert client.read_line() == b""
+    log = (tmp_path / "one.log").read_text()
+    assert 'end="ended by an administrator"' in log
+    cluster.drop(dsn)
