@@ -1,9 +1,9 @@
 /* A load for POP3 servers, lean enough not to be the limit: one thread, epoll, every reply checked.
  *
  *   load PORT SCENARIO [users=N] [messages=N] [connections=N] [seconds=S] [sessions=N] [pause=MS]
- *        [exact=0] [spin=1] [tls=1] [resume=1]
+ *        [exact=0] [spin=1] [tls=1] [resume=1] [first=N]
  *
- * Users are u0, u1, ..., their password is "secret". Each connection has users of its own, so no two
+ * Users are u0, u1, ..., or with first=N uN, uN+1, ...; their password is "secret". Each connection has users of its own, so no two
  * sessions want one maildrop at once. It ends after so many seconds or sessions, and prints a line
  * of JSON; or at the first wrong reply, which it tells, with the exit code 1. A message that has
  * another size than LIST said is a wrong reply too, but with exact=0, for servers that never say
@@ -63,6 +63,7 @@ static void read_option(const char *option) {
     else if (value >= 0 && !strcmp(key, "spin")) spin = (int)value;
     else if (value >= 0 && !strcmp(key, "tls")) tls = (int)value;
     else if (value >= 0 && !strcmp(key, "resume")) resume = (int)value;
+    else if (value >= 0 && !strcmp(key, "first")) first_user = (int)value;
     else {
         fprintf(stderr, "load: what is %s?\n", option);
         exit(2);
@@ -155,7 +156,7 @@ static void report(double took) {
 int main(int count, char **arguments) {
     if (count < 3) {
         fputs("load PORT SCENARIO [users=N] [messages=N] [connections=N] [seconds=S] "
-              "[sessions=N] [pause=MS] [exact=0] [spin=1] [tls=1] [resume=1]\n", stderr);
+              "[sessions=N] [pause=MS] [exact=0] [spin=1] [tls=1] [resume=1] [first=N]\n", stderr);
         return 2;
     }
     scenario = arguments[2];

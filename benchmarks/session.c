@@ -14,7 +14,7 @@
 enum { ROOM = 256 * 1024, LONGEST_NAME = 64 };
 
 long octets, replies;
-int messages, may_refuse, exact = 1;
+int messages, may_refuse, exact = 1, first_user;
 
 static char room[LONGEST_LINE + ROOM];  /* one for all, so that it stays in the processor's cache */
 
@@ -30,7 +30,7 @@ _Noreturn void fail(const struct session *s, const char *what, const char *line,
     int shown = length > 200 ? 200 : (int)length;
     const char *said = s->batch == GREETING ? "connecting\r\n"
                        : s->batch == USER ? "USER\r\n" : present(s)->text;
-    fprintf(stderr, "u%d: %s: %.*s\nafter: %.60s", s->user, what, shown, line, said);
+    fprintf(stderr, "u%d: %s: %.*s\nafter: %.60s", first_user + s->user, what, shown, line, said);
     exit(1);
 }
 
@@ -58,7 +58,7 @@ static void send_batch(struct session *s) {
     const char *text = b->text;
     int length = b->length;
     if (s->batch == USER) {
-        length = snprintf(name, sizeof name, "USER u%d\r\n", s->user);
+        length = snprintf(name, sizeof name, "USER u%d\r\n", first_user + s->user);
         text = name;
     }
     if (s->batch == s->script->from) s->clocked = now();

@@ -30,6 +30,7 @@ extern long octets, replies;    /* received by all sessions */
 extern int messages;            /* that each maildrop has */
 extern int may_refuse;          /* whether to be turned away is a result rather than a failure */
 extern int exact;               /* whether a message must have the size that LIST said */
+extern int first_user;          /* the number in the name of the first user */
 
 double now(void);               /* seconds */
 _Noreturn void fail(const struct session *s, const char *what, const char *line, size_t length);
