@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WHOLE = 256 * 1024  # octets: a body up to this size is read in one piece
 BEGINNING = 16 * 1024  # octets in which nearly every header ends
 
+DAMAGED = "a body in PostgreSQL does not have the size that its row says"
+
 READ = """
 select m.number, m.uid, substr(b.content, 1, $3) as content
 from message m join body b on b.box = m.box and b.number = m.number
@@ -148,8 +150,12 @@ class ClusterMaildrop:
         for number, uid, content in rows:
             place = indexes[number]
             octets = snapshot.stored[place]
-            if uid != uids[place] or len(content) != min(octets, most):
+            if uid != uids[place]:
                 continue  # after a failover, another message may have the number
+            if len(content) != min(octets, most):
+                if place == index:
+                    raise StoreError(DAMAGED, permanent=True)
+                continue
             found = Beginning(content, len(content) == octets)
             if place == index:
                 wanted = found
@@ -169,7 +175,7 @@ class ClusterMaildrop:
             raise MessageGoneError("the message is gone")
         part: bytes = row["content"]
         if len(part) < min(octets, snapshot.stored[index] - begin):
-            raise StoreError("a body in PostgreSQL is shorter than its row says", permanent=True)
+            raise StoreError(DAMAGED, permanent=True)
         return part
 
     def _require_standing(self) -> None:

@@ -1,0 +1,225 @@
+"""The traps of a store on PostgreSQL, each with the order of events that springs it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterStore
+from restante.storage.cluster.errors import UNREPLICATED
+from restante.storage.interfaces import BusyError, LostError, StoreError
+from storage.contract import everything
+from support.cluster import Cluster, execute, settings
+from support.thread import PATIENCE
+
+T = TypeVar("T")
+
+LETTER = b"Subject: a\r\n\r\nhello\r\n"
+EXPIRE = "update node set until = clock_timestamp() - interval '1 ms'"
+WAITING = "select from pg_stat_activity where wait_event_type = 'Lock'"
+UNACKNOWLEDGED = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
+
+
+@contextlib.asynccontextmanager
+async def connected(dsn: Secret) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn.reveal().decode())
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def two_nodes(dsn: Secret) -> AsyncIterator[tuple[ClusterStore, ClusterStore]]:
+    first, other = (ClusterStore(settings(dsn, lease=600)) for _ in range(2))
+    async with first.open(), other.open():
+        yield first, other
+
+
+async def until(condition: Callable[[], Awaitable[T]]) -> T:
+    """Return the first true result of a condition."""
+    async with asyncio.timeout(PATIENCE):
+        while not (found := await condition()):  # noqa: ASYNC110  # another process makes it true
+            await asyncio.sleep(0.005)
+    return found
+
+
+async def can_open(store: ClusterStore) -> bool:
+    with contextlib.suppress(BusyError):
+        (await store.acquire("ann", 0)).release()
+        return True
+    return False
+
+
+def test_login_during_a_removal(dsn: Secret) -> None:
+    """Trap 1: a login that waits for a removal lists what is left after it."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other), connected(dsn) as connection:
+            uids = [await first.deliver("ann", LETTER) for _ in range(2)]
+            await everything(other)  # so that it has a list which is about to be old
+            await until(lambda: can_open(first))
+            await first.acquire("ann", 0)
+            async with connection.transaction():
+                removal = "select remove_many(box, token, array[1]::bigint[]) from lease"
+                await connection.execute(removal)
+                await execute(dsn, EXPIRE)
+                login = asyncio.create_task(other.acquire("ann", 0))
+                await until(lambda: execute(dsn, WAITING))
+            maildrop = await login
+            assert list(maildrop.contents.uids) == uids[1:]
+            maildrop.release()
+
+    asyncio.run(test())
+
+
+def test_deliveries_that_overlap(dsn: Secret) -> None:
+    """Trap 2: a delivery that commits late is neither hidden nor put before others."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other), connected(dsn) as connection:
+            early = await first.deliver("ann", LETTER)
+            async with connection.transaction():
+                slow = "select deliver_one('ann', 'slow', 2, 2, null, 'hi')"
+                await connection.execute(slow)
+                assert list(await everything(other)) == [early]
+                late = asyncio.create_task(first.deliver("ann", LETTER))
+                await until(lambda: execute(dsn, WAITING))
+            maildrop = await other.acquire("ann", 0)
+            assert list(maildrop.contents.uids) in ([early, "slow"], [early, "slow", await late])
+            maildrop.release()
+            assert len(await everything(other)) == 3
+
+    asyncio.run(test())
+
+
+def test_generation_after_a_failover(dsn: Secret) -> None:
+    """Trap 3: a list is never kept for another one, whatever a standby that was behind counts."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other), connected(dsn) as connection:
+            await first.deliver("ann", LETTER)
+            rows = "select id, generation, messages, octets, last_number from box"
+            (before,) = await execute(dsn, rows)
+            lost = await first.deliver("ann", LETTER)
+            assert lost in await everything(other)
+            async with connection.transaction():  # as if it had never been
+                await connection.execute("delete from body where number = 2")
+                await connection.execute("delete from message where number = 2")
+                await connection.execute(
+                    "update box set generation = $2, messages = $3, octets = $4, last_number = $5"
+                    " where id = $1",
+                    *before,
+                )
+            new = await first.deliver("ann", LETTER)
+            assert list(await everything(other))[1:] == [new]
+
+    asyncio.run(test())
+
+
+def test_broken_off_logins(dsn: Secret) -> None:
+    """Trap 7: a login that is broken off, at whatever moment, leaves no lease behind."""
+
+    async def test() -> None:
+        chance = random.Random(7)
+        async with two_nodes(dsn) as (first, other):
+            await first.deliver("ann", LETTER)
+            for _ in range(40):
+                login = asyncio.create_task(first.acquire("ann", 0))
+                for _ in range(chance.randrange(12)):
+                    await asyncio.sleep(0)
+                login.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    (await login).release()
+            assert await can_open(first)
+            await until(lambda: can_open(other))
+
+    asyncio.run(test())
+
+
+def test_commit_without_its_standby(dsn: Secret, cluster: Cluster) -> None:
+    """Trap 8: a cancelled wait for the synchronous standby is not reported as durable."""
+
+    async def cancel_wait(work: Awaitable[object]) -> None:
+        task = asyncio.ensure_future(work)
+        for row in await until(lambda: execute(dsn, UNACKNOWLEDGED)):
+            await execute(dsn, "select pg_cancel_backend($1)", row["pid"])
+        with pytest.raises(StoreError, match=UNREPLICATED):
+            await task
+
+    async def test() -> None:
+        store = ClusterStore(settings(dsn, patience=PATIENCE))
+        async with store.open():
+            await store.deliver("ann", LETTER)
+            maildrop = await store.acquire("ann", 0)
+            await cluster.execute("alter system set synchronous_standby_names = 'nobody'")
+            try:
+                await cluster.execute("select pg_reload_conf()")
+                await until(lambda: execute(dsn, "show synchronous_standby_names"))
+                await cancel_wait(store.deliver("ann", LETTER))
+                await cancel_wait(maildrop.remove([0]))
+            finally:
+                await cluster.execute("alter system reset synchronous_standby_names")
+                await cluster.execute("select pg_reload_conf()")
+            maildrop.release()
+
+    asyncio.run(test())
+
+
+def test_removal_after_the_lease(dsn: Secret) -> None:
+    """A removal whose lease another node has taken removes nothing, in whatever order they come."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other), connected(dsn) as connection:
+            await first.deliver("ann", LETTER)
+            old = await first.acquire("ann", 0)
+            async with connection.transaction():
+                await connection.execute("select from lease for update")
+                removal = asyncio.create_task(old.remove([0]))
+                await until(lambda: execute(dsn, WAITING))
+                await connection.execute("update lease set token = gen_random_uuid()")
+            with pytest.raises(LostError):
+                await removal
+            old.release()
+            await execute(dsn, "update lease set node = null")
+            assert len(await everything(other)) == 1
+
+    asyncio.run(test())
+
+
+def test_released_lease_is_no_lease(dsn: Secret) -> None:
+    """A token holds only while its lease is held: a removal after the release is refused."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other):
+            await first.deliver("ann", LETTER)
+            old = await first.acquire("ann", 0)
+            await execute(dsn, "update lease set node = null")
+            with pytest.raises(LostError):
+                await old.remove([0])
+            assert len(await everything(other)) == 1
+
+    asyncio.run(test())
+
+
+def test_row_lock_that_does_not_end(dsn: Secret) -> None:
+    """A call that waits for a lock fails within its time, and the connection is used again."""
+
+    async def test() -> None:
+        store = ClusterStore(settings(dsn, patience=0.5))
+        async with store.open(), connected(dsn) as connection:
+            await store.deliver("ann", LETTER)
+            async with connection.transaction():
+                await connection.execute("select from box for update")
+                with pytest.raises(StoreError, match="lock timeout"):
+                    await store.deliver("ann", LETTER)
+            await store.deliver("ann", LETTER)
+
+    asyncio.run(test())
