@@ -116,3 +116,9 @@ def test_nothing_to_sweep_is_not_logged() -> None:
     """A store without an object store logs no sweep."""
     store = PlainStore()
     assert "swept" not in logged(store, lambda _: store.sweeps == 2)
+
+
+def test_a_check_that_fails_is_followed_by_the_sweep() -> None:
+    """An unforeseen error of the check at the start is logged, and the sweep begins."""
+    log = logged(SilentStore(RuntimeError("a detail")), lambda log: "event=swept" in log)
+    assert "level=error event=incident" in log

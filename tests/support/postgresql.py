@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from restante.protocol.secret import Secret
@@ -52,6 +54,23 @@ class Database:
             command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
         )
         wait_until(lambda: not self._sql("SELECT 1"))
+
+    @contextlib.contextmanager
+    def standby(self, folder: Path, name: str) -> Iterator[None]:
+        """Run a standby of it in another folder while the block runs."""
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody")
+        data, primary = str(folder / "data"), f"host={self._folder} user=restante"
+        options = ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+        primary += f" application_name={name}"
+        self.run("pg_basebackup", "--dbname", primary, "--pgdata", data, *options)
+        command = self._command("postgres", "-D", data, "-F", "-h", "", "-k", str(folder))
+        silent = subprocess.DEVNULL
+        with subprocess.Popen(command, stderr=silent, env={"PATH": self._path}) as process:
+            try:
+                yield
+            finally:
+                process.send_signal(signal.SIGINT)
 
     @property
     def pid(self) -> int:

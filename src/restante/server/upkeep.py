@@ -50,6 +50,9 @@ class StoreUpkeep:
                     self._log.warning("cluster", problem=problem)
             except StoreError:
                 await asyncio.sleep(RETRY_PAUSE)
+            except Exception:  # noqa: BLE001  # the sweep must begin all the same
+                self._log.exception("incident", what="the store was not checked")
+                return
             else:
                 return
 
