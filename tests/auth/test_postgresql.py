@@ -511,7 +511,7 @@ class SlowDatabase:
         self.opened += 1
         return self
 
-    async def prepare(self, _query: str) -> SlowDatabase:
+    async def prepare(self, _query: str, name: str | None) -> SlowDatabase:
         return self
 
     def get_parameters(self) -> tuple[()]:
@@ -635,3 +635,14 @@ def test_list_that_does_not_work(database: Database) -> None:
     """A list without names is an error, and no accounts."""
     with pytest.raises(UnavailableError, match="UndefinedColumnError"):
         listed(database, "SELECT address FROM accounts")
+
+
+@pytest.mark.parametrize("pooler", [True, False])
+def test_prepared_statements(database: Database, *, pooler: bool) -> None:
+    """Behind a pooler, which may change the connection, no statement is prepared for later."""
+    prepared = "(SELECT count(*)::int FROM pg_prepared_statements) AS login_delay"
+    query = f"SELECT address AS login, password, {prepared} FROM accounts WHERE address = ANY($1)"
+    made = PostgresqlAuthenticator(database.dsn, query, pooler=pooler)
+    login = "ann@example.com", b"secret"
+    found = [identity.login_delay or 0 for identity in verify(made, login, login)]
+    assert (max(found) == 0) is pooler

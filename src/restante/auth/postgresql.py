@@ -72,7 +72,7 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
     is a query without parameters for the `name`, and possibly `expire_days`, of each account.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last four have defaults
         self,
         dsn: Secret,
         query: str,
@@ -80,8 +80,10 @@ class PostgresqlAuthenticator(PasswordOnlyAccounts):
         remember: float = 0,
         *,
         list_all: str | None = None,
+        pooler: bool = False,
     ) -> None:
-        self._query = AccountQuery(dsn, query)
+        """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements."""
+        self._query = AccountQuery(dsn, query, pooler=pooler)
         self._check = check
         self._list_all = list_all
         self.can_list = list_all is not None

@@ -35,9 +35,11 @@ class AccountQuery:
     All methods raise UnavailableError: the database, or a query, does not work.
     """
 
-    def __init__(self, dsn: Secret, query: str) -> None:
+    def __init__(self, dsn: Secret, query: str, *, pooler: bool = False) -> None:
+        """`pooler`: one such as PgBouncer may be there, which keeps no prepared statements."""
         self._query = query
-        self._connections = _Connections(dsn)
+        self._statement = "" if pooler else None  # the name of what is prepared
+        self._connections = _Connections(dsn, {"statement_cache_size": 0} if pooler else {})
         self._takes_array: bool | None = None  # not known yet
 
     async def find(
@@ -80,8 +82,8 @@ class AccountQuery:
         first_only: bool,  # noqa: FBT001
     ) -> dict[str, Mapping[str, object]]:
         if self._takes_array is None:
-            parameters = (await connection.prepare(self._query)).get_parameters()
-            self._takes_array = any(each.kind == "array" for each in parameters)
+            prepared = await connection.prepare(self._query, name=self._statement)
+            self._takes_array = any(each.kind == "array" for each in prepared.get_parameters())
         if self._takes_array:
             return _by_name(await connection.fetch(self._query, names), names)
         found: dict[str, Mapping[str, object]] = {}
@@ -104,8 +106,9 @@ class AccountQuery:
 class _Connections:
     """At most four connections. Each is opened when it is needed, and kept for the next."""
 
-    def __init__(self, dsn: Secret) -> None:
+    def __init__(self, dsn: Secret, options: Mapping[str, object]) -> None:
         self._dsn = dsn
+        self._options = options
         self._slots = asyncio.Semaphore(MOST_CONNECTIONS)
         self._idle: list[tuple[asyncpg.Connection, float]] = []  # and since when
         self._closed = False
@@ -113,7 +116,9 @@ class _Connections:
     async def run(self, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Do some work on a connection. It is used again, unless the work was broken off."""
         async with self._slots:
-            connection = self._take_idle() or await asyncpg.connect(self._dsn.reveal().decode())
+            connection = self._take_idle() or await asyncpg.connect(
+                self._dsn.reveal().decode(), **self._options
+            )
             try:
                 return await work(connection)
             except (asyncpg.PostgresError, UnavailableError):

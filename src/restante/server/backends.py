@@ -138,7 +138,9 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
     if table is not None:
         from restante.auth.postgresql_accounts import CHECK, LIST, QUERY
 
-        return PostgresqlAuthenticator(table, QUERY, CHECK, section.remember, list_all=LIST)
+        return PostgresqlAuthenticator(
+            table, QUERY, CHECK, section.remember, list_all=LIST, pooler=config.cluster.pooler
+        )
     assert section.postgresql_dsn_file is not None
     assert section.postgresql_query is not None
     dsn = read_secret("accounts.postgresql_dsn_file", section.postgresql_dsn_file)
@@ -148,6 +150,7 @@ def build_accounts(config: Config, log: FilteringBoundLogger) -> AccountDirector
         section.postgresql_check,
         section.remember,
         list_all=section.postgresql_list,
+        pooler=config.cluster.pooler,
     )
 
 
