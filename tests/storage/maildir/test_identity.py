@@ -433,3 +433,73 @@ def test_replaced_message_not_sent(box: Box) -> None:
             maildrop.read(0)
 
     box.session(swap_and_read)
+
+
+def put_two(box: Box) -> tuple[Path, Path]:
+    """Put in two messages of long ago."""
+    files = box.put("cur/17.a:2,S", TEXT), box.put("cur/18.b:2,S", OTHER)
+    for file in files:
+        os.utime(file, (OLD, OLD))
+    return files
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("also", ["", "new/17.a"])
+def test_unmarked_message_made_a_link(box: Box, also: str, *, warm: bool, read: bool) -> None:
+    """policy/one-file-one-message: a program that saves space makes an unmarked message a link to a
+    marked one; the name of the unmarked one stays.
+    """
+    first, second = put_two(box)
+    if also:
+        os.link(first, box.folder / also)
+    if warm:
+        settled(box)
+
+    def link() -> None:
+        second.unlink()
+        os.link(first, second)
+
+    assert delete_first(box, link, read=read)
+    assert box.names() == ["cur/18.b:2,S"]
+    assert box.uids() == ["18.b"]
+
+
+@pytest.mark.parametrize("read", [True, False])
+@pytest.mark.parametrize("warm", [True, False])
+@pytest.mark.parametrize("keep", [True, False])
+def test_unique_id_given_to_another_message(
+    box: Box, *, keep: bool, warm: bool, read: bool
+) -> None:
+    """policy/one-file-one-message: a removal is not confirmed if another message has the base name
+    now, whether the two were exchanged or one replaced the other.
+    """
+    first, second = put_two(box)
+    if warm:
+        settled(box)
+
+    def rename() -> None:
+        first.rename(box.folder / "tmp" / "kept")
+        second.rename(first)
+        if keep:
+            (box.folder / "tmp" / "kept").rename(second)
+
+    assert not delete_first(box, rename, read=read)
+    assert first.read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_base_name_that_ends_with_the_inode(box: Box, *, warm: bool) -> None:
+    """Restante gives such names to copies, and they are treated like any other."""
+    file = box.put("new/1.x", TEXT)
+    os.utime(file, (OLD, OLD))
+    base = f"17.a~{file.stat().st_ino}"
+    file = file.rename(box.folder / f"cur/{base}:2,")
+    if warm:
+        settled(box)
+    assert box.uids() == [base]
+    copy = box.folder / f"new/{base}"
+    assert not delete_first(box, lambda: shutil.copy(file, copy))
+    assert box.uids() == [base]
+    assert delete_first(box, lambda: copy.rename(box.folder / f"cur/{base}:2,S"))
+    assert box.names() == []

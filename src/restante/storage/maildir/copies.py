@@ -29,17 +29,17 @@ def keep_unique_ids(
     first = {
         entry.base: place
         for place, entry in enumerate(entries)
-        if entry.copied and entry.key == entry.base and place in removed
+        if entry.shared_base == entry.key and place in removed
     }
     for place, entry in enumerate(entries):
-        if first and entry.copied and entry.base in first and entry.key != entry.base:
+        if entry.shared_base in first and entry.shared_base != entry.key:
             if place in removed:
                 continue
             try:
                 _rename(entry, folders)
             except OSError as error:
                 error.filename = entry.path
-                failed[first[entry.base]] = error
+                failed[first[entry.shared_base]] = error
     return failed
 
 

@@ -89,7 +89,7 @@ def remove(held: LockedMaildir, due: list[Expired], maildrop: Path) -> list[Expi
 
 def _keep_unique_ids(held: LockedMaildir, due: list[Expired]) -> dict[int, OSError]:
     """Rename copies of messages that are due; return which of these must stay, and why."""
-    places = {each.entry.key: place for place, each in enumerate(due) if each.entry.copied}
+    places = {each.entry.key: place for place, each in enumerate(due) if each.entry.shared_base}
     if not places:
         return {}
     entries = list_messages(held.folders, held.owner)

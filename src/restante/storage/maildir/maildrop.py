@@ -218,7 +218,7 @@ class MaildirMaildrop:
             indexes = indexes - failed.keys()
         for _ in range(MAX_SCANS):
             wanted = {index: self._entries[index] for index in sorted(indexes)}
-            problems = unlink_all(wanted, self._held.folders, self._evidence, change)
+            problems = unlink_all(wanted, self._held.folders, self._evidence, change, self._entries)
             missing = {i for i, why in problems.items() if isinstance(why, FileNotFoundError)}
             indexes = missing - failed.keys()
             failed = {i: problems[i] for i in problems.keys() - indexes} | failed

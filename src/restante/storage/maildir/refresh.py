@@ -81,7 +81,7 @@ def list_anew(held: LockedMaildir, others: UniqueIds | None, *, settled: bool) -
         entries, octets = [e for e, _ in there], [size for _, size in there]
     contents = MessageList(tuple(octets), tuple(unique_id(e.key) for e in entries))  # type: ignore[arg-type]
     prints = {} if settled else dict(_identities(entries, held.folders))
-    plain = not any(entry.others or entry.copied for entry in entries)
+    plain = not any(entry.others or entry.shared_base for entry in entries)
     return ScanResult(tuple(entries), contents, exact, prints, plain)
 
 

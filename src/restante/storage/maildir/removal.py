@@ -16,7 +16,7 @@ from restante.storage.maildir.identity import Verdict
 from restante.storage.maildir.scan import MAX_SCANS, list_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from restante.storage.maildir.identity import Evidence
     from restante.storage.maildir.quota import Change
@@ -36,11 +36,17 @@ class Linked(NamedTuple):
 
 
 def unlink_all(
-    wanted: Mapping[int, MaildirEntry], folders: Folders, evidence: Evidence, change: Change
+    wanted: Mapping[int, MaildirEntry],
+    folders: Folders,
+    evidence: Evidence,
+    change: Change,
+    entries: Sequence[MaildirEntry] = (),
 ) -> dict[int, OSError]:
     """Remove messages' files, note them as a change, and return why that failed, by place.
 
     FileNotFoundError: the file does not have the name that is known, and nothing was removed.
+    `entries` are all messages of the session. A program that saves space may have made one that
+    stays a link to one that goes: then the name of the one that stays remains.
     """
     failed: dict[int, OSError] = {}
     linked: list[Linked] = []
@@ -55,8 +61,8 @@ def unlink_all(
             if file >= 0:
                 linked.append(Linked(place, entry, file))
             if len(linked) == MOST_OPEN:
-                failed |= _unlink_others(linked, folders)
-        return failed | _unlink_others(linked, folders)
+                failed |= _unlink_others(linked, folders, entries, wanted)
+        return failed | _unlink_others(linked, folders, entries, wanted)
     finally:
         _close(linked)
 
@@ -95,16 +101,25 @@ def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -
     return verdict is Verdict.SAME
 
 
-def _unlink_others(linked: list[Linked], folders: Folders) -> dict[int, OSError]:
+def _unlink_others(
+    linked: list[Linked],
+    folders: Folders,
+    entries: Sequence[MaildirEntry],
+    wanted: Mapping[int, MaildirEntry],
+) -> dict[int, OSError]:
     """Remove all names that files have in the folders, close the files, and return why it failed.
 
     Further names may lie elsewhere, as those of a backup do: they stay.
     """
+    if not linked:
+        return {}
+    spared = {entry.base for place, entry in enumerate(entries) if place not in wanted}
+    spared -= {entry.base for entry in wanted.values()}
     try:
         failed: dict[int, OSError] = {}
         left = list(linked)
         for _ in range(MAX_SCANS):
-            left = _unlink_once(left, folders, failed)
+            left = _unlink_once(left, folders, spared, failed)
             if not left:
                 break
         busy = OSError(errno.EBUSY, "another program gives a message new names")
@@ -116,7 +131,7 @@ def _unlink_others(linked: list[Linked], folders: Folders) -> dict[int, OSError]
 
 
 def _unlink_once(
-    linked: list[Linked], folders: Folders, failed: dict[int, OSError]
+    linked: list[Linked], folders: Folders, spared: Collection[str], failed: dict[int, OSError]
 ) -> list[Linked]:
     """Look for names of files and remove them; return those that had one. Raises OSError."""
     left = [file for file in linked if os.fstat(file.file).st_nlink > 0]
@@ -126,7 +141,7 @@ def _unlink_once(
     had = []
     for name in list_names(folders):
         file = by_inode.get(name.inode)
-        if file is None:
+        if file is None or name.key in spared:
             continue
         try:
             there = os.stat(name.name, dir_fd=folders[name.folder], follow_symlinks=False)

@@ -89,12 +89,12 @@ class MaildirEntry(NamedTuple):
     name: str
     inode: int
     others: tuple[Name, ...] = ()  # further names of the same file
-    copied: bool = False  # another file has the same base name
+    shared_base: str = ""  # the base name, if another file has the same one
 
     @property
     def base(self) -> str:
         """The base name that the message was listed by."""
-        return self.key.removesuffix(f"~{self.inode}")
+        return self.shared_base or self.key
 
     @property
     def path(self) -> str:
@@ -149,17 +149,16 @@ def relocate(known: Sequence[MaildirEntry], folders: Folders) -> FoundAgain:
     """Return the same messages by the names that they have now. Raises OSError.
 
     Flags, base names and the folder may change at any time; the inode stays. A message without a
-    file is gone, unless a file that was not there before has its base name: that may be a copy.
+    file is gone, unless a file that did not have its base name before has it now: that may be a
+    copy, or another message, renamed.
     """
     now = list_messages(folders)
     by_inode = {entry.inode: entry for entry in now}
-    ours = {entry.inode for entry in known}
-    strange = {
-        filenames.base_name(name)
-        for entry in now
-        if entry.inode not in ours
-        for _, name in entry.all_names
+    ours = {(entry.inode, entry.base) for entry in known}
+    named = {
+        (entry.inode, filenames.base_name(name)) for entry in now for _, name in entry.all_names
     }
+    strange = {base for _, base in named - ours}
     found, gone, unclear = list(known), set(), set()
     for place, entry in enumerate(known):
         here = by_inode.get(entry.inode)
@@ -251,7 +250,7 @@ def _by_key(entries: list[MaildirEntry]) -> list[MaildirEntry]:
 def _copies(same: list[MaildirEntry]) -> Iterator[MaildirEntry]:
     for place, entry in enumerate(sorted(same, key=lambda entry: entry.inode)):
         key = f"{entry.key}~{entry.inode}" if place else entry.key
-        yield entry._replace(key=key, copied=True)
+        yield entry._replace(key=key, shared_base=entry.key)
 
 
 def _belongs(entry: MaildirEntry, folders: Folders, owner: int) -> bool:
