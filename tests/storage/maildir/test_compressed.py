@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bz2
 import contextlib
+import errno
 import gzip
 import lzma
 import os
@@ -81,6 +82,32 @@ def test_one_stream_behind_another_is_one_message(box: Box) -> None:
     """Two gzip streams in one file are one message."""
     box.put("new/1.a", gzip.compress(MESSAGE[:20]) + gzip.compress(MESSAGE[20:]))
     assert read(box, 0) == MESSAGE
+
+
+@pytest.mark.parametrize("message", [b"", b"a"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_many_streams_refused(kind: str, message: bytes) -> None:
+    """Each stream costs a copy of the rest, so a file of many does not occupy a thread."""
+    stored = KINDS[kind](message) * (compressed.MOST_STREAMS + 1)
+    found = compressed.Compressed.of(stored, len(stored), "1.a")
+    assert found is not None
+    with pytest.raises(compressed.UnreadableError, match="over 1000 streams"):
+        list(found.plain([stored]))
+
+
+def test_disk_error_is_no_damage() -> None:
+    """A disk that does not give up the rest of a file does not make it a damaged message."""
+    stored = gzip.compress(LONG)
+    found = compressed.Compressed.of(stored, len(stored), "1.a")
+    assert found is not None
+
+    def pieces_of_bad_disk() -> Iterator[bytes]:
+        yield stored[:1000]
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        list(found.plain(pieces_of_bad_disk()))
+    assert caught.value.errno == errno.EIO
 
 
 def test_top_reads_no_more_than_it_needs(box: Box) -> None:

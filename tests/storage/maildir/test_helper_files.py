@@ -255,3 +255,14 @@ def test_full_disk_still_locks(
     monkeypatch.setattr(os, "open", no_room)
     asyncio.run(session())
     assert box.names() == []
+
+
+@pytest.mark.parametrize("form", [DovecotUniqueIds("%f"), CourierUniqueIds()])
+def test_long_lines_of_a_list_give_nothing(form: uidlist.UniqueIds) -> None:
+    """The words of a long line would take many times its octets in memory."""
+    head = {"dovecot-uidlist": b"3 V1 N9\n", "courierpop3dsizelist": b"/2 9 1\n"}[form.list_file]
+    line = {"dovecot-uidlist": b"%d :%d.a\n", "courierpop3dsizelist": b"%d.a 9 %d:1\n"}
+    text = b"".join(line[form.list_file] % (n, n) for n in (1, 2))
+    long = b"3 " + b"x " * uidlist.LONGEST_LINE + b":3.a 9 3:1\n"
+    assert list(uidlist.read(form, head + text + long)) == ["1.a", "2.a"]
+    assert uidlist.read(form, head[:-1] + b" " + long + text) == {}

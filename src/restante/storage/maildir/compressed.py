@@ -27,6 +27,7 @@ MOST_PLAIN = 512 * 1024 * 1024  # octets of a message that is compressed
 MOST_KEPT = 1024 * 1024  # octets of a message that is not made twice
 PIECE = 256 * 1024  # octets that are made at once
 CONVERT = "convert the Maildir with doveadm, as docs/how-to/migrate.md says"
+MOST_STREAMS = 1000  # that follow one another in a file: each costs a copy of the rest
 LZMA_MEMORY = 128 * 1024 * 1024  # octets
 
 
@@ -127,23 +128,28 @@ class Compressed:
 
     def _pieces(self, stored: Iterable[bytes]) -> Iterator[bytes]:
         assert self._new is not None
-        inner = self._new()
-        try:
-            for chunk in stored:
-                data = chunk
-                while data or not inner.eof:
-                    if inner.eof:  # one stream may follow another
-                        inner = self._new()
-                    piece = inner.decompress(data, PIECE)
-                    if piece:
-                        yield piece
-                    data = inner.unused_data if inner.eof else b""
-                    if not piece and not data:
-                        break
-        except _BROKEN as error:
-            raise self._damaged_error(str(error)) from error
+        inner, streams = self._new(), 1
+        for chunk in stored:
+            data = chunk
+            while data or not inner.eof:
+                if inner.eof:  # one stream may follow another
+                    inner, streams = self._new(), streams + 1
+                if streams > MOST_STREAMS:
+                    raise self._damaged_error(f"it has over {MOST_STREAMS} streams")
+                piece = self._decompress(inner, data)
+                if piece:
+                    yield piece
+                data = inner.unused_data if inner.eof else b""
+                if not piece and not data:
+                    break
         if not inner.eof:
             raise self._damaged_error("it breaks off")
+
+    def _decompress(self, inner: Decompressor, data: bytes) -> bytes:
+        try:
+            return inner.decompress(data, PIECE)
+        except _BROKEN as error:
+            raise self._damaged_error(str(error)) from error
 
     def _damaged_error(self, why: str) -> UnreadableError:
         return UnreadableError(errno.EBADMSG, f"it is stored with {self._kind}, and damaged: {why}")
@@ -194,7 +200,10 @@ def open_plain(file: int, compressed: Compressed, path: str, user: str) -> bytes
     made = 0
     for piece in compressed.plain(chunks(file)):
         made += len(piece)
-        kept = [*kept, piece] if made <= MOST_KEPT else []
+        if made <= MOST_KEPT:
+            kept.append(piece)
+        else:
+            kept.clear()
     if made > MOST_KEPT:
         return PlainChunks(file, compressed, path, user)
     close_quietly(file)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST_OCTETS = 32 * 1024 * 1024  # of a list: some 400,000 messages
 MOST_LINES = 500_000  # of a list: short lines take many times their octets in memory
+LONGEST_LINE = 4096  # octets: a number, a file's name, and a few fields
 
 _NO_LIST = frozenset({errno.ENOENT, errno.ELOOP, errno.EINVAL, errno.ENXIO, errno.EFBIG})
 
@@ -80,11 +81,16 @@ def read(others: UniqueIds, text: bytes) -> dict[str, str]:
 
 
 def lines_of(text: bytes) -> tuple[bytes, Iterable[bytes]]:
-    """Return the first line and the others; the last one may not be written to its end."""
+    """Return the first line and the others; the last one may not be written to its end.
+
+    Lines that are too long are left out: their words take many times their octets in memory.
+    """
     if text.count(b"\n") > MOST_LINES:
         return b"", []
     head, *lines = text.split(b"\n")[:-1] or [b""]
-    return head, lines
+    if len(head) > LONGEST_LINE:
+        return b"", []
+    return head, (line for line in lines if len(line) <= LONGEST_LINE)
 
 
 def _fits(uid: str) -> bool:
