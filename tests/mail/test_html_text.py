@@ -43,3 +43,10 @@ def test_linear(piece: str) -> None:
     begun = time.process_time()
     text_of("&#" + piece * 100_000)
     assert time.process_time() - begun < 5
+
+
+def test_links_after_long_text() -> None:
+    """A link does not cost more because of a long text before it."""
+    begun = time.process_time()
+    text_of("x" * 1_000_000 + '<a href="http://x.org">' * 50_000)
+    assert time.process_time() - begun < 5

@@ -21,6 +21,7 @@ LONGEST_WRITTEN = 998  # characters of a value that the email package folds
 MOST_ENCODED = 200  # characters beyond ASCII of such a value
 
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f]{1,15}")
+_WORD = re.compile(".{1,15}", re.DOTALL)
 _UNFIT = re.compile(r"[\r\n\x00]+")
 _TOKEN = re.compile(r"[!#$&+.0-9A-Z^_`a-z{|}~-]+")
 _VERSION = re.compile(r"\s{0,9}(\d{1,9})\s{0,9}\.\s{0,9}(\d{1,9})")
@@ -64,7 +65,7 @@ class _Field:
                 return str(_WRITER(name, text).fold(policy=policy))
             except Exception:  # noqa: BLE001, S110  # the email package trips over some fields
                 pass
-        return f"{name}: {_BEYOND_ASCII.sub(_encode_word, text)}{policy.linesep}"
+        return _line(name, text, policy)
 
 
 class _Text(_Field, headerregistry.UnstructuredHeader):
@@ -78,6 +79,19 @@ class _Addresses(_Field, headerregistry.AddressHeader):
         kwds["groups"] = [Group(None, (_address(mailbox),)) for mailbox in found]
         if found and all(mailbox.address for mailbox in found):
             kwds["decoded"] = ", ".join(map(str, kwds["groups"]))
+
+    def fold(self, *, policy: Any) -> str:
+        """Return the field as it is sent: in ASCII an address a line, with names as encoded words.
+
+        The email package needs up to 2 ms for each such character, and a header may have many.
+        """
+        name, text = str(getattr(self, "name", "")), str(self)
+        if policy.utf8 or text.isascii():
+            return super().fold(policy=policy)
+        if not self.addresses:
+            return _line(name, text, policy)
+        lines = f",{policy.linesep} ".join(map(_write_address, self.addresses))
+        return f"{name}: {lines}{policy.linesep}"
 
 
 class _Address(_Addresses, headerregistry.SingleAddressHeader):
@@ -163,11 +177,26 @@ class _Version(_Field, headerregistry.MIMEVersionHeader):
         kwds["version"] = f"{kwds['major']}.{kwds['minor']}" if found else None
 
 
+def _line(name: str, text: str, policy: Any) -> str:
+    """Return a field in one line of ASCII."""
+    return f"{name}: {_BEYOND_ASCII.sub(_encode_word, text)}{policy.linesep}"
+
+
 def _address(found: addresses.Mailbox) -> Address:
     local, _, domain = found.address.rpartition("@")
     if not local:
         local, domain = domain, ""
     return Address(_fit(found.name), _fit(local), _fit(domain))
+
+
+def _write_address(address: Address) -> str:
+    """Return an address in ASCII. RFC 2047 section 5."""
+    name, spec = address.display_name, address.addr_spec
+    if name.isascii() and spec.isascii():
+        return str(address)
+    words = _WORD.sub(_encode_word, name).split()
+    spec = _BEYOND_ASCII.sub(_encode_word, spec).strip()
+    return " ".join(words if spec == "<>" else [*words, f"<{spec}>"])
 
 
 def _encode_word(found: re.Match[str]) -> str:

@@ -10,6 +10,7 @@ import html
 import re
 
 LONGEST_TAG = 4096  # characters of a link's tag that are searched for where it leads
+LONGEST_LINK = 600  # characters of a text that are searched for a link
 
 _BLOCKS = re.compile(
     r"address|article|aside|blockquote|body|br|center|dd|div|dl|dt|fieldset|figure|footer|form|h[1-6]"
@@ -140,11 +141,15 @@ class _HtmlReader:
         elif name in ("td", "th"):
             self.text.append(" ")
         elif name == "a":
-            if self._link and self._link not in "".join(self.text[-3:]):
+            if self._link and self._link not in self._last_text():
                 self.text.append(f" <{self._link}>")
             end = begin if closing else min(self._place, begin + LONGEST_TAG)
             found = _LINK.search(self._page, begin, end)
             self._link = html.unescape(found[1]).removeprefix("mailto:") if found else ""
+
+    def _last_text(self) -> str:
+        """Return the end of the text so far, in which a link may show where it leads."""
+        return "".join(text[-LONGEST_LINK:] for text in self.text[-3:])
 
 
 def _ascii_lower(text: str) -> str:
