@@ -104,8 +104,8 @@ class Threads:
         """
         call = _Call(user, work, on_abandoned)
         timer = asyncio.get_running_loop().call_later(self.patience, self._withdraw, call)
-        self._submit(call)
         try:
+            self._submit(call)
             return await call.future
         except asyncio.CancelledError:
             with self._changed:
@@ -121,10 +121,25 @@ class Threads:
         with self._changed:
             self._waiting.append(call)
             if self._idle < len(self._waiting) and self._threads < self._most:
-                self._threads += 1
-                threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+                self._start_thread(call)
             else:
                 self._changed.notify()
+
+    def _start_thread(self, call: _Call[Any]) -> None:
+        """Start one more thread. If the system has no room for it, the call waits for the others.
+
+        Raises the pool's error: there are no others.
+        """
+        thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            if not self._threads:
+                self._waiting.remove(call)
+                raise self._error(f"{self._name}: the system allows no more threads") from error
+            self._changed.notify()
+        else:
+            self._threads += 1
 
     def _withdraw(self, call: _Call[Any]) -> None:
         """Give up a call for which no thread was free."""

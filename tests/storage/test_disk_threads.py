@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import subprocess
 import sys
 import threading
@@ -236,3 +237,34 @@ if child:
 assert asyncio.run(DISK.run("ann", os.getpid)) == os.getpid()
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+def test_no_more_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the system allows no more threads, a call waits for the others; without any it fails, and
+    is not carried out later.
+    """
+    done: list[str] = []
+    allowed = True
+    start = threading.Thread.start
+
+    def start_if_allowed(thread: threading.Thread) -> None:
+        if not allowed:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def test(_: Hung) -> None:
+        nonlocal allowed
+        monkeypatch.setattr(threading.Thread, "start", start_if_allowed)
+        threads = disk(most_each=1)
+        allowed = False
+        with pytest.raises(StoreError, match="the disk: the system allows no more threads"):
+            await threads.run("ann", lambda: done.append("ann"))
+        allowed = True
+        await threads.run("bob", lambda: done.append("bob"))
+        allowed = False
+        await asyncio.gather(
+            *(threads.run(user, functools.partial(done.append, user)) for user in ("cy", "di"))
+        )
+        assert done == ["bob", "cy", "di"]
+
+    run(test)
