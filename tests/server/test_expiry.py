@@ -139,3 +139,27 @@ def test_round_of_another_node() -> None:
     _, log = held(mail, lambda log: "user=bob" in log)
     assert 'event=trouble error="no database" code=SYS/TEMP' in log
     assert len(mail.claims) == 1
+
+
+def test_hung_maildrop_keeps_no_other_from_its_turn() -> None:
+    """A disk that hangs ends the turn of its maildrop, and the others still expire."""
+
+    class HungMail(Mail):
+        async def expire(
+            self, owner: str, days: int, *, dry_run: bool = False
+        ) -> list[ExpiredMessage]:
+            if owner == "bob":
+                await asyncio.Event().wait()
+            return await super().expire(owner, days, dry_run=dry_run)
+
+    log, writer = event_log.configure_log("text", lines := io.StringIO())
+    made = MailExpiry(HungMail(), Accounts(), 7, log, longest=0.01)
+
+    async def run() -> list[str]:
+        return [user async for user, _ in made.expire_all(dry_run=False)]
+
+    assert asyncio.run(run()) == ["ann", "cy"]
+    writer.close()
+    line = 'user=bob reason="the disk did not respond within 0.01 seconds"'
+    assert f"level=warning event=not_expired {line}" in lines.getvalue()
+    assert not made.complete

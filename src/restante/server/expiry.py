@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from restante.storage.interfaces import ExpiredMessage, Expires
 
 ROUND = 60 * 60  # seconds
+LONGEST = 10 * 60  # seconds for one maildrop, whose disk may hang
 
 
 class MailExpiry:
@@ -36,7 +37,7 @@ class MailExpiry:
         applies: at least one account has days, as far as the last round found out.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the last two have defaults
         self,
         store: Expires,
         accounts: ListsAccounts,
@@ -44,9 +45,11 @@ class MailExpiry:
         log: FilteringBoundLogger,
         *,
         pause: float = ROUND,
+        longest: float = LONGEST,
     ) -> None:
-        """`pause`: seconds between two checks."""
+        """`pause`: seconds between two checks. `longest`: seconds for one maildrop."""
         self._pause = pause
+        self._longest = longest
         self._store = store
         self._accounts = accounts
         self._days = days
@@ -116,7 +119,13 @@ class MailExpiry:
     async def _expire(self, user: str, days: int, *, dry_run: bool) -> Sequence[ExpiredMessage]:
         """Return what went from a maildrop. What goes wrong keeps no other one from its turn."""
         try:
-            return await self._store.expire(user, days, dry_run=dry_run)
+            async with asyncio.timeout(self._longest):
+                return await self._store.expire(user, days, dry_run=dry_run)
+        except TimeoutError:
+            self.complete = False
+            reason = f"the disk did not respond within {self._longest:g} seconds"
+            self._log.warning("not_expired", user=user, reason=reason)
+            return ()
         except BusyError as error:
             self._log.info("not_expired", user=user, reason=str(error))
             return ()
