@@ -58,6 +58,12 @@ def test_an_address_belongs_to_the_nearest_name(
     assert asyncio.run(find(Known(*owners), address, "+")) == owner
 
 
+def test_long_address_is_not_prepared() -> None:
+    """A name of over 255 octets stays as it is: SASLprep makes 18 characters of one."""
+    address = "\N{ARABIC LIGATURE SALLALLAHOU ALAYHE WASALLAM}" * 600 + "@example.com"
+    assert max(map(len, candidate_addresses(address, "+"))) == len(address)
+
+
 def test_without_a_delimiter_there_are_no_extensions() -> None:
     """Without a delimiter, an address has no extension."""
     assert list(candidate_addresses("ann+lists@example.com", "")) == [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restante.protocol.saslprep import saslprep
+from restante.protocol.saslprep import LONGEST, saslprep
 
 
 def candidate_names(name: str) -> tuple[str, ...]:
@@ -15,7 +15,12 @@ def candidate_names(name: str) -> tuple[str, ...]:
 
 
 def saslprep_or_same(name: str) -> str:
-    """Return a name as accounts have theirs, by SASLprep; itself where that is not possible."""
+    """Return a name as accounts have theirs, by SASLprep; itself where that is not possible.
+
+    A name of over 255 octets stays as it is: no account has it, and to prepare it takes long.
+    """
+    if len(name.encode(errors="surrogatepass")) > LONGEST:
+        return name
     try:
         return saslprep(name)
     except ValueError:
