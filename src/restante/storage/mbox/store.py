@@ -160,10 +160,7 @@ class MboxStore:
             try:
                 place = self._place(owner, undo)
             except FolderMissingError:
-                place = MboxPaths(-1, "", self._layout.folder(owner))
-                return MboxMaildrop(
-                    place, None, NOTHING, undo, functools.partial(self._cache_snapshot, owner)
-                )
+                return self._nothing(owner, undo)
             lock = SessionLock.take(place)
             if lock is None:
                 return None
