@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, TypeVar
 import asyncpg
 
 from restante.storage.cluster.connecting import connect
-from restante.storage.cluster.errors import ERRORS, NO_ANSWER, UNREPLICATED, translate
+from restante.storage.cluster.errors import (
+    ERRORS,
+    NO_ANSWER,
+    UNREPLICATED,
+    UnansweredError,
+    translate,
+)
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
@@ -71,6 +77,7 @@ class Database:
         """Do some work on a connection, within `patience` seconds in total.
 
         When it returns, its transactions are committed on the synchronous standby, if there is one.
+        Raises UnansweredError: they may be committed, or not.
         """
         if self.is_down:
             raise StoreError(DOWN)
@@ -93,7 +100,7 @@ class Database:
                 self._put_back(connection)
             if connection in self._unreplicated:
                 self._unreplicated.discard(connection)
-                raise StoreError(UNREPLICATED)
+                raise UnansweredError(UNREPLICATED)
             return result
         finally:
             self._slots.release()
@@ -172,8 +179,8 @@ class Database:
         if is_lost:
             connection.terminate()
             self._probe()
-            if asyncio.get_running_loop().time() >= ends:
-                return StoreError(NO_ANSWER)
+            is_late = asyncio.get_running_loop().time() >= ends
+            return UnansweredError(NO_ANSWER if is_late else problem.text)
         return problem
 
     def _probe(self) -> None:

@@ -23,6 +23,11 @@ UNREPLICATED = "PostgreSQL committed without its synchronous standby"
 LEASE_LOST, OVER_QUOTA, BODY_MARKED = "RF001", "RF002", "RF003"
 """SQLSTATEs that the functions of sql/ raise."""
 
+
+class UnansweredError(StoreError):
+    """The answer of PostgreSQL did not come. The work may be done, or may still be done later."""
+
+
 _BY_STATE: Mapping[str, type[StoreError]] = {
     LEASE_LOST: LostError,
     OVER_QUOTA: QuotaError,

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import contains_top
 from restante.storage.cluster.bodies import CHUNK
+from restante.storage.cluster.errors import UnansweredError
 from restante.storage.cluster.read_ahead import Beginning, ReadAhead
 from restante.storage.interfaces import LostError, MessageGoneError, StoreError
 
 if TYPE_CHECKING:
     import uuid
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    import asyncpg
 
     from restante.protocol.server.needs import Body
     from restante.storage.cluster.bodies import ObjectBodies
@@ -95,14 +98,13 @@ class ClusterMaildrop:
         return self._read(index, lines)
 
     async def remove(self, indexes: Sequence[int]) -> None:
-        """Remove messages, if this session still holds the maildrop. Raises StoreError."""
+        """Remove messages, if this session holds the maildrop. Raises LostError, StoreError."""
         if not indexes:
             return
         lease, snapshot = self._lease, self.snapshot
-        numbers = [snapshot.entries[index] for index in indexes]
         self._ahead.clear()
         try:
-            row = await lease.database.fetchrow(REMOVE, lease.box, lease.token, numbers)
+            row = await self._remove_rows([snapshot.entries[index] for index in indexes])
         except BaseException:
             lease.keep(None)
             raise
@@ -110,6 +112,18 @@ class ClusterMaildrop:
         unchanged = row["generation_before"] == snapshot.generation
         left = snapshot.without(set(indexes), row["generation_after"]) if unchanged else None
         lease.keep(left)
+
+    async def _remove_rows(self, numbers: Sequence[int]) -> asyncpg.Record | None:
+        """Remove messages by their numbers, and try it twice if the first answer does not come."""
+        lease = self._lease
+        work = (REMOVE, lease.box, lease.token, numbers)
+        try:
+            return await lease.database.fetchrow(*work)
+        except UnansweredError:  # what that has removed is gone: the second finds the rest
+            try:
+                return await lease.database.fetchrow(*work)
+            except LostError:  # but its reply says that nothing was removed
+                raise StoreError("the lease was lost after a removal without an answer") from None
 
     async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
         """Do nothing: sizes were counted at delivery, from the whole message."""

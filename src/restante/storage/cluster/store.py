@@ -13,6 +13,7 @@ from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster import schema, startup
 from restante.storage.cluster.bodies import ObjectBodies, new_name
 from restante.storage.cluster.database import Database
+from restante.storage.cluster.errors import UnansweredError
 from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
 from restante.storage.cluster.peers import Peers
@@ -46,6 +47,7 @@ SLOWEST = 1_000_000  # octets per second that PostgreSQL takes at least: big mai
 OPEN = "select *, false as too_soon from open_box($1, $2, $3, $4)"
 OPEN_AFTER = "select * from open_box_after($1, $2, $3, $4, $5)"
 DELIVER = "select deliver_within_quota($1, $2, $3, $4, $5, $6, $7, $8)"
+DELIVER_AGAIN = "select deliver_again($1, $2, $3, $4, $5, $6, $7, $8)"
 HAS = "select exists (select from box where owner = $1)"
 DUE = """
 select m.number, extract(day from clock_timestamp() - m.arrived)::int as days from message m
@@ -178,12 +180,12 @@ class ClusterStore:
             await self.bodies.put(name, message, owner=owner)
             place = name, None
         patience = self._settings.patience + len(place[1] or b"") / SLOWEST
-        octets = size_on_wire([message])
         quota = self._settings.quota_octets, self._settings.quota_messages
+        row = (owner, uid, size_on_wire([message]), len(message), *place, *quota)
         try:
-            await database.fetchrow(
-                DELIVER, owner, uid, octets, len(message), *place, *quota, patience=patience
-            )
+            await database.fetchrow(DELIVER, *row, patience=patience)
+        except UnansweredError:  # it may be delivered: another try of the sender would be a second
+            await database.fetchrow(DELIVER_AGAIN, *row, patience=patience)
         except (QuotaError, FullError):  # there is no row: mail to a full maildrop fills no bucket
             if self.bodies is not None and place[0] is not None:
                 with contextlib.suppress(StoreError):
