@@ -112,6 +112,15 @@ def test_a_folder_that_is_not_mounted_is_no_missing_body(tmp_path: Path) -> None
         assert not caught.value.permanent
 
 
+def test_files_of_root_belong_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    """What root imports can be read by the server, which runs as the owner of the folder."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    os.chown(tmp_path, 65534, 65534)
+    run(ObjectBodies(str(tmp_path), None).put("a" * 32, LETTER, owner="ann"))
+    assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {65534}
+
+
 def test_an_owner_that_is_too_long_is_an_error(tmp_path: Path) -> None:
     """The first line of a file has 511 octets for the owner."""
     with pytest.raises(StoreError, match="too long"):

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from restante.storage.cluster.bodies import BodyEntry, BodyOrigin, MissingBodyError
 from restante.storage.disk_threads import DISK
-from restante.storage.fs import as_store_error, close_quietly, open_dir_temporarily, open_file
+from restante.storage.fs import (
+    as_store_error,
+    chown_like_parent,
+    close_quietly,
+    open_dir_temporarily,
+    open_file,
+)
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
@@ -103,6 +109,7 @@ def _put(name: str, header: bytes, content: bytes, arrived: datetime, root: int)
         temporary = f"{name}.{os.getpid()}.{time.monotonic_ns()}"
         try:
             with open(os.open(temporary, _MAKE, 0o600, dir_fd=tmp), "wb") as file:
+                chown_like_parent(file.fileno(), tmp)
                 file.write(header)
                 file.write(content)
                 file.flush()
