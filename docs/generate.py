@@ -122,7 +122,7 @@ def _section(name: str, section: type[ConfigSection]) -> str:
 def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return "required"
-    if field.default is None:
+    if field.default is None or field.default is msgspec.NODEFAULT:  # a table of tables
         return "none"
     default = list(field.default) if isinstance(field.default, tuple) else field.default
     return f"`{json.dumps(default)}`"

@@ -7,6 +7,7 @@ raises ConfigError: files that the configuration names cannot be used.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from restante.auth.interfaces import UnavailableError
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from restante.auth.interfaces import AccountDirectory, Authenticator
     from restante.delivery.deliverer import Deliverer
     from restante.delivery.recipients import Recipients
-    from restante.server.config.schema import Config
+    from restante.server.config.schema import Config, ShardSection
     from restante.storage.cluster import ClusterSettings, ClusterStore
+    from restante.storage.cluster.shards import ShardedStore
     from restante.storage.interfaces import Knows, Store
     from restante.storage.maildir import CourierUniqueIds, DovecotUniqueIds
 
@@ -79,12 +81,20 @@ def build_store(config: Config, log: FilteringBoundLogger) -> Store:
     )
 
 
-def build_cluster_store(config: Config, log: FilteringBoundLogger) -> ClusterStore:
+def build_cluster_store(config: Config, log: FilteringBoundLogger) -> ClusterStore | ShardedStore:
     """Return the store of a cluster."""
     settings = build_cluster_settings(config)
+
+    def note(problem: str) -> None:
+        log.warning("cluster", problem=problem)
+
+    if settings.shards:
+        from restante.storage.cluster.shards import ShardedStore
+
+        return ShardedStore(settings, note)
     from restante.storage.cluster import ClusterStore
 
-    return ClusterStore(settings, lambda problem: log.warning("cluster", problem=problem))
+    return ClusterStore(settings, note)
 
 
 def build_cluster_settings(config: Config) -> ClusterSettings:
@@ -98,7 +108,7 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
     except ImportError as error:
         hint = "pip install 'restante[cluster]'"
         raise ConfigError([f"mail.format: a cluster requires {error.name}; {hint}"]) from error
-    return ClusterSettings(
+    settings = ClusterSettings(
         dsn=read_secret("cluster.postgresql_dsn_file", section.postgresql_dsn_file),
         objects=section.objects or "",
         objects_secret=read_secret("cluster.objects_secret_file", secret_file)
@@ -112,6 +122,30 @@ def build_cluster_settings(config: Config) -> ClusterSettings:
         quota_messages=section.quota_messages,
         pooler=section.pooler,
     )
+    return replace(settings, shards=_build_shards(settings, section.shards))
+
+
+def _build_shards(
+    settings: ClusterSettings, sections: Mapping[str, ShardSection]
+) -> dict[str, ClusterSettings]:
+    """Return the settings of further databases. Each has object storage of its own, or none."""
+    shards = {}
+    taken = {settings.objects}
+    for name, section in sections.items():
+        key = f"cluster.shards.{name}"
+        if section.objects in taken:
+            raise ConfigError([f"{key}.objects: another database uses it; set another place"])
+        taken.add(section.objects or "")
+        secret_file = section.objects_secret_file
+        shards[name] = replace(
+            settings,
+            dsn=read_secret(f"{key}.postgresql_dsn_file", section.postgresql_dsn_file),
+            objects=section.objects or "",
+            objects_secret=read_secret(f"{key}.objects_secret_file", secret_file)
+            if secret_file
+            else None,
+        )
+    return shards
 
 
 def _other_unique_ids(unique_ids: str) -> CourierUniqueIds | DovecotUniqueIds | None:

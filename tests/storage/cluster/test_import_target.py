@@ -24,6 +24,7 @@ from restante.storage.paths import Layout
 from storage.contract import everything
 from support.cluster import execute, settings
 
+ALL = "RESTANTE_CLUSTER_FAULTS" in os.environ
 SMALL = b"Subject: small\n\nhello\n"
 BIG = b"Subject: big\n\n" + b"0123456789abcde\n" * 4000
 
@@ -326,7 +327,7 @@ def test_a_run_that_is_killed_at_each_call(
     """The next run goes on: nothing is lost or doubled, and no body is without a message."""
     monkeypatch.setattr("restante.storage.cluster.importing.MOST_MESSAGES", 2)
     place.inline = 1000
-    for step in range(1, 50):
+    for step in range(1 if ALL else 1 + after, 50, 1 if ALL else 3):
         owner = f"user{step}"
         gone = place.put("0500.x", BIG, owner)
         place.put("1000.a", SMALL, owner)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
@@ -217,6 +218,12 @@ def _check_unique_ids(text: str) -> None:
         DovecotUniqueIds(text)
 
 
+def _check_shards(shards: Mapping[str, object]) -> None:
+    for name in shards:
+        if name == "first" or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", name):
+            raise ValueError('Expected names of a-z, 0-9, "-" and "_", other than "first"')
+
+
 def _check_smtp(address: str | None) -> None:
     if address is not None:
         parse_loopback_address(address)
@@ -246,6 +253,7 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
     "mail.unique_ids": _check_unique_ids,
+    "cluster.shards": _check_shards,
     "delivery.lmtp": _check_lmtp,
     "delivery.smtp": _check_smtp,
     "server.greeting": _check_greeting,

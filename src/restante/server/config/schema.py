@@ -142,6 +142,14 @@ class MailSection(ConfigSection):
     unique_ids: str = RESTANTE_UIDS
 
 
+class ShardSection(ConfigSection):
+    """A further database of a cluster, and the object store for its large bodies."""
+
+    postgresql_dsn_file: Path
+    objects: str | None = None
+    objects_secret_file: Path | None = None
+
+
 class ClusterSection(ConfigSection):
     """The mail of several nodes, for `format = "cluster"`. All nodes have the same values.
 
@@ -161,6 +169,9 @@ class ClusterSection(ConfigSection):
         quota_octets: The quota of a maildrop in octets, unless it has its own. More mail waits.
         quota_messages: The same in messages.
         pooler: PgBouncer is in front of PostgreSQL, in transaction mode.
+        shards: Tables [cluster.shards.NAME] of further databases, with their own
+            `postgresql_dsn_file`, `objects` and `objects_secret_file`. `pop3 store move` moves mail
+            there. The database above has the name "first".
     """
 
     postgresql_dsn_file: Path | None = None
@@ -173,6 +184,7 @@ class ClusterSection(ConfigSection):
     quota_octets: Annotated[int, msgspec.Meta(ge=1, le=2**60)] | None = None
     quota_messages: Annotated[int, msgspec.Meta(ge=1, le=2**31)] | None = None
     pooler: bool = False
+    shards: dict[str, ShardSection] = {}
 
 
 class AccountsSection(ConfigSection):

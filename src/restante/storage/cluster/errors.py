@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_ANSWER = "PostgreSQL did not answer in time"
 UNREPLICATED = "PostgreSQL committed without its synchronous standby"
 
-LEASE_LOST, OVER_QUOTA, BODY_MARKED = "RF001", "RF002", "RF003"
+LEASE_LOST, OVER_QUOTA, BODY_MARKED, MOVED = "RF001", "RF002", "RF003", "RF004"
 """SQLSTATEs that the functions of sql/ raise."""
 
 
@@ -28,9 +28,14 @@ class UnansweredError(StoreError):
     """The answer of PostgreSQL did not come. The work may be done, or may still be done later."""
 
 
+class MovedError(StoreError):
+    """The mail of the owner is in another database, or on its way there."""
+
+
 _BY_STATE: Mapping[str, type[StoreError]] = {
     LEASE_LOST: LostError,
     OVER_QUOTA: QuotaError,
+    MOVED: MovedError,
     "53100": FullError,  # disk_full
     "42501": ForbiddenError,  # insufficient_privilege
 }

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from restante.storage.cluster.bodies import new_name
+from restante.storage.cluster.shards import find_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
+    from restante.storage.cluster.shards import Shard
     from restante.storage.interfaces import StoredMessage
 
 SLOWEST = 1_000_000  # octets per second that PostgreSQL reads at least
@@ -82,6 +84,29 @@ class ClusterImportTarget:
                 await self._bodies.put(
                     name, message.content, owner=owner, arrived=_arrival(message)
                 )
+
+
+class ShardedImportTarget:
+    """The boxes of several databases. All methods are as those of ClusterImportTarget."""
+
+    def __init__(self, shards: Mapping[str, Shard]) -> None:
+        self._shards = shards
+
+    async def imported_uids(self, owner: str) -> Collection[str]:
+        """Return the unique-ids that were imported for `owner`. Raises StoreError."""
+        return await (await self._target(owner)).imported_uids(owner)
+
+    async def add(self, owner: str, messages: Sequence[StoredMessage]) -> int:
+        """Add messages in one transaction, and return how many are new. Raises StoreError."""
+        return await (await self._target(owner)).add(owner, messages)
+
+    async def remove(self, owner: str, uids: Collection[str]) -> int:
+        """Remove imported messages, unless a client has opened the maildrop. Raises StoreError."""
+        return await (await self._target(owner)).remove(owner, uids)
+
+    async def _target(self, owner: str) -> ClusterImportTarget:
+        shard = await find_shard(self._shards, owner)
+        return ClusterImportTarget(shard.database, shard.bodies, shard.inline)
 
 
 def _arrival(message: StoredMessage) -> datetime:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster.transfer import TransferCounts, cluster_errors
 from restante.storage.interfaces import (
+    Knows,
     KnowsArrivals,
     MessageGoneError,
     StoredMessage,
@@ -80,6 +81,8 @@ class MaildropImport:
 
         Raises BusyError, StoreError: the maildrop cannot be opened now. Raises ClusterError.
         """
+        if isinstance(self._source, Knows) and not await self._source.has(self.owner):
+            raise StoreError("the user has no maildrop")
         done = await self._run_slice(patience)
         while not done:
             await asyncio.sleep(PAUSE)

@@ -86,6 +86,11 @@ class ClusterMaildrop:
         """The box in the database."""
         return self._lease.box
 
+    @property
+    def token(self) -> uuid.UUID:
+        """What proves that this session holds its lease."""
+        return self._lease.token
+
     def read(self, index: int, lines: int | None = None) -> Body | Awaitable[Body]:
         """Return a message, at once if it was read ahead.
 

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from restante.protocol.secret import Secret
 
 INLINE = 32_768
 LEASE = 10.0
+FIRST = "first"  # the name of the database among its shards
 GRACE = 2_592_000  # 30 days
 CONNECTIONS = 8
 
@@ -30,6 +33,7 @@ class ClusterSettings:
         quota_messages: the same in messages.
         pooler: PgBouncer or the like is in front of PostgreSQL: no prepared statements, and no
             settings of a connection.
+        shards: further databases by their names, for owners that were moved there.
         patience: the time limit of a call to PostgreSQL in total, with the connection for it.
     """
 
@@ -43,4 +47,5 @@ class ClusterSettings:
     quota_octets: int | None = None
     quota_messages: int | None = None
     pooler: bool = False
+    shards: Mapping[str, ClusterSettings] = field(default_factory=dict)
     patience: float = 5

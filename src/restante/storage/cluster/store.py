@@ -262,6 +262,13 @@ class ClusterStore:
         """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
         await (await self._ready()).database.fetch(SET_QUOTA, owner, octets, messages)
 
+    @property
+    def database(self) -> Database:
+        """The connections. Raises StoreError: the store is not open."""
+        if self._life is None:
+            raise StoreError("the store is not open")
+        return self._life.database
+
     async def _ready(self) -> _Life:
         """Return what the open store has. Raises VersionError, StoreError: it cannot be used."""
         life = self._life

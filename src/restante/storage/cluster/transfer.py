@@ -12,7 +12,12 @@ from restante.storage.interfaces import BusyError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    import asyncpg
+
+    from restante.storage.cluster.bodies import ObjectBodies
+
 AT_ONCE = 4  # maildrops
+MOST_MESSAGES = 500  # of a batch
 MOST_FAILURES = 10  # of the cluster, one after the other, until a transfer gives up
 
 
@@ -130,3 +135,26 @@ class Transfer:
     def _fail(self, problem: str) -> None:
         self.counts.problems += 1
         self._report(problem)
+
+
+def batches(rows: Sequence[asyncpg.Record], most_octets: int) -> Iterator[list[asyncpg.Record]]:
+    """Yield rows of messages in order, with a limit of octets unless a batch is one message."""
+    batch: list[asyncpg.Record] = []
+    octets = 0
+    for row in rows:
+        full = len(batch) >= MOST_MESSAGES or octets + row["stored"] > most_octets
+        if batch and full:
+            yield batch
+            batch, octets = [], 0
+        batch.append(row)
+        octets += row["stored"]
+    if batch:
+        yield batch
+
+
+async def read_body(bodies: ObjectBodies | None, row: asyncpg.Record) -> bytes:
+    """Return the body outside of a message. Raises StoreError."""
+    if bodies is None:
+        raise StoreError("the body is in an object store, and the configuration has none")
+    body = await bodies.get(row["object"], row["stored"])
+    return body if isinstance(body, bytes) else b"".join([chunk async for chunk in body])

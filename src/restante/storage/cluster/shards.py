@@ -1,0 +1,204 @@
+"""Mail in several databases: a directory in the first one says which owner is in which.
+
+A node keeps what the directory said. After a move, the old database refuses the owner, and the node
+asks the directory again. So what a node keeps may be out of date, and is never wrong for long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from restante.storage.cluster.errors import MovedError
+from restante.storage.cluster.schema import require_version
+from restante.storage.cluster.settings import FIRST
+from restante.storage.cluster.store import ClusterStore
+from restante.storage.interfaces import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+
+    from restante.storage.cluster.bodies import ObjectBodies
+    from restante.storage.cluster.database import Database
+    from restante.storage.cluster.maildrop import ClusterMaildrop
+    from restante.storage.cluster.settings import ClusterSettings
+    from restante.storage.interfaces import ExpiredMessage, PeerNews
+
+T = TypeVar("T")
+
+MOST_KEPT = 100_000  # owners of which a process keeps the shard
+
+FIND = "select shard from directory where owner = $1"
+IS_MOVED = "select exists (select from moved where owner = $1)"
+
+
+class Shard(NamedTuple):
+    """One of the databases, open, with its bodies outside and the limit of those inside."""
+
+    store: ClusterStore
+    bodies: ObjectBodies | None
+    inline: int
+
+    @property
+    def database(self) -> Database:
+        """The connections."""
+        return self.store.database
+
+
+@contextlib.asynccontextmanager
+async def open_shards(settings: ClusterSettings) -> AsyncIterator[dict[str, Shard]]:
+    """Open all databases for a command. Raises StoreError: one of them cannot be used now."""
+    shards: dict[str, Shard] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for name, each in {FIRST: settings, **settings.shards}.items():
+            store = ClusterStore(each)
+            await stack.enter_async_context(store.open())
+            await require_version(store.database)
+            shards[name] = Shard(store, store.bodies, each.inline)
+        yield shards
+
+
+async def find_shard(shards: Mapping[str, Shard], owner: str) -> Shard:
+    """Return the shard where an owner's mail is. Raises StoreError."""
+    row = await shards[FIRST].database.fetchrow(FIND, owner)
+    name = str(row[0]) if row else FIRST
+    if name not in shards:
+        raise StoreError(f"cluster.shards.{name} is missing in the configuration")
+    return shards[name]
+
+
+class ShardedStore:
+    """Maildrops in several databases. `on_problem` is as for ClusterStore.
+
+    Attributes:
+        shards: the stores by name.
+        kept: the shards of some owners, as the directory said. They may have moved since.
+        deliveries_at_once: how many deliveries are worthwhile at once.
+    """
+
+    def __init__(
+        self, settings: ClusterSettings, on_problem: Callable[[str], None] = lambda _problem: None
+    ) -> None:
+        self.shards = {
+            name: ClusterStore(each, lambda problem, name=name: on_problem(f"{name}: {problem}"))  # type: ignore[misc]
+            for name, each in {FIRST: settings, **settings.shards}.items()
+        }
+        self.kept: dict[str, str] = {}  # shards by owner
+        self.deliveries_at_once = sum(each.deliveries_at_once for each in self.shards.values())
+
+    @contextlib.asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Connect to all databases, and work until the end of the context. Raises StoreError."""
+        async with contextlib.AsyncExitStack() as stack:
+            for store in self.shards.values():
+                await stack.enter_async_context(store.open())
+            yield
+
+    async def acquire(self, owner: str, patience: float) -> ClusterMaildrop:
+        """Lock and open the maildrop of an owner. Raises BusyError, StoreError."""
+        return await self._use(owner, lambda store: store.acquire(owner, patience))
+
+    async def acquire_delayed(self, owner: str, patience: float, delay: int) -> ClusterMaildrop:
+        """Do the same at least some seconds after the last login of the owner, at whatever node.
+
+        Raises TooSoonError, BusyError, StoreError.
+        """
+        return await self._use(owner, lambda store: store.acquire_delayed(owner, patience, delay))
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Store a message and return its unique-id. Raises StoreError."""
+        return await self._use(owner, lambda store: store.deliver(owner, message))
+
+    async def has(self, owner: str) -> bool:
+        """Return whether an owner has a maildrop. Raises StoreError."""
+
+        async def find(store: ClusterStore) -> bool:
+            if await store.has(owner):
+                return True
+            row = await store.database.fetchrow(IS_MOVED, owner)
+            if row and row[0]:
+                raise MovedError("the mail is in another database")
+            return False
+
+        return await self._use(owner, find)
+
+    async def expire(self, owner: str, days: int, *, dry_run: bool = False) -> list[ExpiredMessage]:
+        """Remove the messages that came at least this many days ago, and return them.
+
+        Raises BusyError, StoreError.
+        """
+        return await self._use(owner, lambda store: store.expire(owner, days, dry_run=dry_run))
+
+    async def find_expired(self, days: Mapping[str, int]) -> Sequence[str]:
+        """Return those of the owners in `days` with messages of at least that age in days.
+
+        Raises StoreError.
+        """
+        found = [await store.find_expired(days) for store in self.shards.values()]
+        return [owner for owners in found for owner in owners]
+
+    async def set_quota(self, owner: str, octets: int | None, messages: int | None) -> None:
+        """Give an owner a quota; None stands for that of the settings. Raises StoreError."""
+        await self._use(owner, lambda store: store.set_quota(owner, octets, messages))
+
+    async def claim_round(self, task: str, seconds: float) -> bool:
+        """Return whether this node does the next round of a task, for some seconds the only one.
+
+        Raises StoreError.
+        """
+        return await self.shards[FIRST].claim_round(task, seconds)
+
+    async def find_faults(self) -> Sequence[str]:
+        """Return what an administrator should repair, though the store works. Raises StoreError."""
+        return [
+            f"{name}: {fault}"
+            for name, store in self.shards.items()
+            for fault in await store.find_faults()
+        ]
+
+    async def sweep(self) -> Mapping[str, int]:
+        """Delete bodies that no message has any more. Raises StoreError."""
+        total: Counter[str] = Counter()
+        for store in self.shards.values():
+            total.update(await store.sweep())
+        return total
+
+    async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
+        """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
+        return await self.shards[FIRST].share(failures)
+
+    async def kick(self, owner: str) -> None:
+        """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""
+        await self.shards[FIRST].kick(owner)
+
+    def call_on_loss(self, on_loss: Callable[[], object]) -> None:
+        """Call a function each time that this node has lost its maildrops in a database."""
+        for store in self.shards.values():
+            store.call_on_loss(on_loss)
+
+    async def find(self, owner: str) -> str:
+        """Return the name of the shard where an owner's mail is. Raises StoreError."""
+        row = await self.shards[FIRST].database.fetchrow(FIND, owner)
+        return str(row[0]) if row else FIRST
+
+    async def _use(self, owner: str, work: Callable[[ClusterStore], Awaitable[T]]) -> T:
+        """Do some work in the database of an owner. If it was moved, ask where it is now."""
+        name = self.kept.get(owner)
+        if name is not None:
+            with contextlib.suppress(MovedError):
+                return await work(self._shard(name))
+        name = await self.find(owner)
+        self._keep(owner, name)
+        return await work(self._shard(name))
+
+    def _shard(self, name: str) -> ClusterStore:
+        if name not in self.shards:
+            raise StoreError(f"cluster.shards.{name} is missing in the configuration")
+        return self.shards[name]
+
+    def _keep(self, owner: str, name: str) -> None:
+        self.kept.pop(owner, None)
+        self.kept[owner] = name
+        if len(self.kept) > MOST_KEPT:
+            del self.kept[next(iter(self.kept))]

@@ -1,0 +1,119 @@
+"""Several databases behind one store, and what a node keeps of the directory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante.storage.cluster import shards
+from restante.storage.cluster.errors import MovedError
+from restante.storage.interfaces import (
+    ClaimsRounds,
+    DelaysLogins,
+    Expires,
+    FindsExpired,
+    HasPeers,
+    Knows,
+    Lives,
+    LosesMaildrops,
+    NeedsUpkeep,
+    StoreError,
+)
+from storage.cluster.shard_pair import ShardPair
+from support.cluster import Cluster, execute
+
+
+@pytest.fixture
+def pair(cluster: Cluster, tmp_path: Path) -> Iterator[ShardPair]:
+    first, second = cluster.new_database(), cluster.new_database()
+    yield ShardPair(first, second, tmp_path)
+    for dsn in (first, second):
+        cluster.drop(dsn)
+
+
+def test_the_store_is_all_that_one_database_is(pair: ShardPair) -> None:
+    """The server uses several databases as it uses one."""
+    store = pair.sharded()
+    protocols = (
+        ClaimsRounds, DelaysLogins, Expires, FindsExpired, HasPeers, Knows, Lives, LosesMaildrops,
+        NeedsUpkeep,
+    )  # fmt: skip
+    for protocol in protocols:
+        assert isinstance(store.shards["first"], protocol)
+        assert isinstance(store, protocol)
+
+
+def test_calls_for_all_owners(pair: ShardPair) -> None:
+    """Old mail is found in each database, and each is swept."""
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            for owner in ("ann", "bob"):
+                await store.deliver(owner, b"hello\n" * 500)
+            await pair.move("second", "bob")
+            await store.set_quota("bob", 1, None)
+            for dsn in pair.dsns.values():
+                await execute(dsn, "update message set arrived = now() - interval '9 days'")
+            assert sorted(await store.find_expired({"ann": 5, "bob": 5, "eve": 5})) == [
+                "ann",
+                "bob",
+            ]
+            assert (await store.sweep())["waiting"] == 1  # bob's body in the old database
+            assert await store.acquire_delayed("bob", 0, 60)
+            with pytest.raises(StoreError, match="quota"):
+                await store.deliver("bob", b"hello\n")
+            assert len(await store.expire("ann", 5)) == 1
+
+    asyncio.run(test())
+
+
+def test_a_node_keeps_few_owners(pair: ShardPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a node keeps of the directory has a limit."""
+    monkeypatch.setattr(shards, "MOST_KEPT", 2)
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            for number in range(5):
+                await store.deliver(f"user{number}", b"hello\n")
+        assert list(store.kept) == ["user3", "user4"]
+
+    asyncio.run(test())
+
+
+def test_a_recipient_is_not_unknown_during_a_move(pair: ShardPair) -> None:
+    """Mail for an owner whose mail is on its way waits, and does not bounce."""
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            await store.deliver("ann", b"hello\n")
+            assert await store.has("ann")
+            assert await pair.killed_move("second", 6, after=True)
+            with pytest.raises(MovedError):
+                await store.has("ann")
+            with pytest.raises(MovedError):
+                await store.deliver("ann", b"hello\n")
+            with pytest.raises(MovedError):
+                await store.acquire("ann", 0)
+            assert not await store.has("eve")
+
+    asyncio.run(test())
+
+
+def test_a_shard_that_is_not_configured(pair: ShardPair) -> None:
+    """A node with an old configuration refuses the mail for now, and says what is missing."""
+
+    async def test() -> None:
+        await pair.move("second")
+        store = pair.sharded()
+        del store.shards["second"]
+        async with store.open():
+            with pytest.raises(StoreError, match=r"cluster\.shards\.second is missing"):
+                await store.deliver("ann", b"hello\n")
+
+    asyncio.run(test())
