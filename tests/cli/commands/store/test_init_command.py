@@ -53,7 +53,7 @@ def test_a_database_that_is_down(tmp_path: Path) -> None:
     file = written(tmp_path, b"postgresql://ann:hunter2@127.0.0.1:1/mail")
     done = pop3("store", "init", "-c", str(file))
     assert done.code == 1
-    assert "the tables cannot be created: PostgreSQL" in done.err
+    assert "the tables of the database cannot be created: PostgreSQL" in done.err
     assert "hunter2" not in done.err
 
 

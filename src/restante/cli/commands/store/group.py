@@ -8,6 +8,9 @@ import click
 
 COMMANDS = {
     "init": "Create or upgrade the tables of a cluster's database.",
+    "import": "Import Maildirs or mboxes into the cluster.",
+    "export": "Export mail of the cluster to Maildirs.",
+    "move": "Move the mail of a user to another database of the cluster.",
     "check": "Compare messages, counters and bodies with each other.",
     "sweep": "Delete the bodies that no message has any more.",
     "status": "Show the nodes, the mail and the replicas of a cluster.",

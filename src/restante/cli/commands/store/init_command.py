@@ -16,20 +16,24 @@ if TYPE_CHECKING:
 @click.command("init")
 @config_option
 def command(file: Path) -> None:
-    """Create or upgrade the tables of a cluster's database.
+    """Create or upgrade the tables of a cluster's databases.
 
     All changes are made in one transaction. If there is nothing to change, nothing happens.
     """
     from restante.storage.cluster import schema
+    from restante.storage.cluster.settings import FIRST
     from restante.storage.interfaces import StoreError
 
     settings = cluster_settings(file)
-    try:
-        applied = asyncio.run(schema.initialize(settings.dsn, pooler=settings.pooler))
-    except StoreError as error:
-        raise click.ClickException(f"the tables cannot be created: {error}") from None
     version = schema.newest_version()
-    if applied:
-        click.echo(f"The database has the tables of version {version} now.")
-    else:
-        click.echo(f"The database already has the tables of version {version}.")
+    for name, each in {FIRST: settings, **settings.shards}.items():
+        which = f"database {name}" if settings.shards else "database"
+        try:
+            applied = asyncio.run(schema.initialize(each.dsn, pooler=each.pooler))
+        except StoreError as error:
+            text = f"the tables of the {which} cannot be created: {error}"
+            raise click.ClickException(text) from None
+        if applied:
+            click.echo(f"The {which} has the tables of version {version} now.")
+        else:
+            click.echo(f"The {which} already has the tables of version {version}.")

@@ -1,0 +1,88 @@
+"""`pop3 store export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.commands.store.configuration import cluster_settings, config_option
+from restante.cli.commands.store.transfer_report import TransferReport, run_transfer
+from restante.cli.output.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restante.storage.cluster import ClusterSettings
+    from restante.storage.cluster.transfer import TransferCounts
+    from restante.storage.paths import Layout
+
+
+@click.command("export")
+@config_option
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Write the Maildirs below this folder, which exists.",
+)
+@click.option(
+    "--layout",
+    "template",
+    default="{user}",
+    show_default=True,
+    help="Set the path of each Maildir, as mail.layout does.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.argument("users", metavar="[USER]...", nargs=-1)
+def command(
+    file: Path, folder: Path, template: str, users: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Export mail of the cluster to Maildirs.
+
+    Without USER, all mail is exported. Unique-ids stay, in the file dovecot-uidlist of each
+    Maildir: set unique_ids = "%08Xu%08Xv" to serve them. The cluster can run meanwhile, and further
+    exports transfer only the difference. Exits with 1 if something could not be exported.
+    """
+    from restante.storage.paths import Layout
+
+    try:
+        layout = Layout(folder, template)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--layout") from None
+    settings = cluster_settings(file)
+    with Progress("exporting") as progress:
+        report = TransferReport(progress)
+        counts = run_transfer(_export(settings, layout, users, report))
+    report.finish(counts, as_json=as_json)
+
+
+async def _export(
+    settings: ClusterSettings, layout: Layout, users: Sequence[str], report: TransferReport
+) -> TransferCounts:
+    from restante.storage.cluster.exporting import MaildropExport, list_owners
+    from restante.storage.cluster.shards import find_shard, open_shards
+    from restante.storage.cluster.transfer import Transfer
+    from restante.storage.maildir.exported import ExportedMaildir
+
+    async with open_shards(settings) as shards:
+        places = {user: await find_shard(shards, user) for user in users}
+        if not users:
+            for shard in shards.values():
+                places |= dict.fromkeys(await list_owners(shard.database, report.report), shard)
+        report.maildrops = len(places)
+        transfer = Transfer(
+            lambda owner: MaildropExport(
+                places[owner].database,
+                places[owner].bodies,
+                lambda owner: ExportedMaildir.open(layout, owner),
+                owner,
+                report.report,
+            ),
+            report.report,
+            report.show,
+        )
+        await transfer.run(list(places), 0)
+    return transfer.counts

@@ -1,0 +1,70 @@
+"""`pop3 store move`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.commands.store.mail_folder import MESSAGE, put, write_configurations
+from restante.protocol.secret import Secret
+from support.cluster import Cluster, execute
+from support.command import Ran, pop3
+
+
+@pytest.fixture
+def second(cluster: Cluster) -> Iterator[Secret]:
+    made = cluster.new_database(empty=True)
+    yield made
+    cluster.drop(made)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, dsn: Secret, second: Secret) -> Path:
+    write_configurations(tmp_path, dsn.reveal(), second.reveal())
+    return tmp_path
+
+
+def store(folder: Path, *words: str, stdin: bytes = b"") -> Ran:
+    return pop3("store", words[0], "-c", str(folder / "cluster.toml"), *words[1:], stdin=stdin)
+
+
+def test_move(folder: Path, second: Secret) -> None:
+    """From init over import and move to a delivery into the new database, and to an export."""
+    made = store(folder, "init")
+    assert made.out.count("database first already has") == 1
+    assert made.out.count("database second has the tables") == 1
+    put(folder, "ann", "1.a")
+    assert store(folder, "import", "--from", str(folder / "maildir.toml")).code == 0
+    done = store(folder, "move", "ann", "--to", "second")
+    assert (done.code, done.out) == (0, "The mail of ann is in the database second now.\n")
+    again = store(folder, "move", "ann", "--to", "second")
+    assert again.out == "The mail of ann already is in the database second.\n"
+    config = str(folder / "cluster.toml")
+    assert pop3("deliver", "ann", "-c", config, stdin=MESSAGE).code == 0
+    rows = asyncio.run(execute(second, "select owner, messages from box"))
+    assert [tuple(row.values()) for row in rows] == [("ann", 2)]
+    (folder / "out").mkdir()
+    exported = store(folder, "export", "--to", str(folder / "out"))
+    assert exported.out.startswith("1 maildrop: 2 messages added")
+
+
+def test_an_unknown_shard(folder: Path) -> None:
+    """The error names the databases that there are."""
+    done = store(folder, "move", "ann", "--to", "third")
+    assert done.code == 2
+    assert "expected one of first, second" in done.err
+
+
+def test_shards_with_one_bucket(folder: Path) -> None:
+    """Two databases cannot have their bodies in the same place."""
+    (folder / "objects").mkdir()
+    config = folder / "cluster.toml"
+    place = f'objects = "{folder}/objects"\n'
+    text = config.read_text().replace('"dsn"\n', f'"dsn"\n{place}')
+    config.write_text(text.replace('"dsn2"\n', f'"dsn2"\n{place}'))
+    done = store(folder, "init")
+    assert done.code == 2
+    assert "cluster.shards.second.objects: another database uses it" in done.err
