@@ -18,21 +18,10 @@ from restante.protocol.server.serve import serve
 from restante.protocol.server.session import EndReason, Session
 from restante.protocol.status import error_reply
 from restante.server.client_bounds import MAX_UNREAD, TIME_SLICE
-from restante.server.connection import endings
+from restante.server.connection import endings, phases
 from restante.server.connection.backend import SessionBackend
 from restante.server.connection.keepalive import LATEST_SIGN
-from restante.server.connection.phases import (
-    BLOCKED,
-    CLOSED,
-    CLOSING,
-    COMMAND,
-    HANDSHAKE,
-    IDLE,
-    LOST,
-    PROXY,
-    QUEUED,
-    WORKING,
-)
+from restante.server.connection.pending_work import PendingWork
 from restante.server.connection.proxy_protocol import ProxyError
 from restante.server.connection.transport import PLAIN, ClientTransport, ListenerPolicy
 from restante.server.connection.write_buffer import WriteBuffer
@@ -56,14 +45,12 @@ class Connection(asyncio.Protocol):
         self._context = context
         self._policy = policy
         self._loop = asyncio.get_running_loop()
-        self.phase = PROXY
+        self.phase = phases.PROXY
         self._session = NOT_BEGUN
         self._conversation: Conversation | None = None
         self._lines = LineBuffer()
         self._wanted: ReadLine  # the line that the session reads next
-        self._need: Need[Any] | None = None  # the last one that took a task
-        self._work: asyncio.Task[None] | None = None  # that task
-        self._sent = 0  # octets, at the last look at the task
+        self._work: PendingWork | None = None  # what the session waits for
         self._deadlines = context.connections.deadlines
         self._begun = self._loop.time()
         self._login_by = self._begun + context.settings.authorization_timeout
@@ -91,13 +78,13 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, octets: bytes) -> None:
         """Take what the client sent."""
-        if self.phase is CLOSING:
+        if self.phase is phases.CLOSING:
             return
         self._octets_in += len(octets)
         if not self._wire.is_plain:
             octets = self._decode(octets)
         lines = self._lines
-        if self.phase is not COMMAND:
+        if self.phase is not phases.COMMAND:
             lines.feed(octets)
         else:
             line = lines.take(self._wanted.limit, octets)
@@ -111,15 +98,15 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Carry out what came whole, then close."""
         self._eof = True
-        if self.phase in IDLE:
+        if self.phase in phases.IDLE:
             self._close(EndReason.DISCONNECTED)
-        return self.phase is not CLOSING
+        return self.phase is not phases.CLOSING
 
     def pause_writing(self) -> None:
         """Do no more until the client reads."""
-        if self.phase is COMMAND:
-            self.phase = BLOCKED
-        if self._wire.tls is not None and self.phase is not CLOSING:
+        if self.phase is phases.COMMAND:
+            self.phase = phases.BLOCKED
+        if self._wire.tls is not None and self.phase is not phases.CLOSING:
             # TLS answers by itself, and the answers would pile up.
             self._wire.set_reading(on=False)
         self._wait(self._output.pause(self._reader_time()))
@@ -128,8 +115,8 @@ class Connection(asyncio.Protocol):
         """Go on."""
         self._output.resume()
         self._wire.set_reading(on=len(self._lines) <= MAX_UNREAD)
-        if self.phase is BLOCKED:
-            self._go_on()
+        if self.phase is phases.BLOCKED:
+            self._continue()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # the name is asyncio's
         """Let go of everything, but only after what is being done."""
@@ -138,14 +125,14 @@ class Connection(asyncio.Protocol):
             self._output.resume()
         if self._work is None:
             self._finish()
-            return
-        self.phase = LOST
-        self._cancel_work()
+        else:
+            self.phase = phases.LOST
+            self._work.cancel()
 
     def stop(self, why: EndReason = EndReason.SHUTDOWN) -> None:
         """End the session after the reply under way; one that has not begun, now."""
         self._stopping = why
-        if self.phase in IDLE and not self._transport.is_closing():
+        if self.phase in phases.IDLE and not self._transport.is_closing():
             self._close(why)
 
     def stop_if_kicked(self, kicks: Mapping[str, float]) -> None:
@@ -164,25 +151,26 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End the session now, whatever it is at; only what a thread does is done to its end."""
         self._cut_off(EndReason.SHUTDOWN)
-        self._cancel_work()
+        if self._work is not None:
+            self._work.cancel()
 
     def on_timeout(self) -> None:
         """End a session whose client, or whose mail store, does not go on."""
-        if self._output.is_full or self.phase is CLOSING:
+        if self._output.is_full or self.phase is phases.CLOSING:
             seconds = self._output.patience(self._reader_time()) if self._backend.logged_in else 0
             if seconds:
                 self._set_deadline(seconds)
             else:
                 self._cut_off(EndReason.STALLED)
-        elif self.phase in IDLE:
+        elif self.phase in phases.IDLE:
             self._close(EndReason.TIMEOUT)
-        elif self._work is not None and not isinstance(self._need, CommitDeletions):
-            self._check_work()
+        elif self._work is not None and not isinstance(self._work.need, CommitDeletions):
+            self._check_work(self._work)
 
     def on_turn(self) -> None:
         """Go on after the commands of other clients."""
-        if self.phase is QUEUED:
-            self._go_on()
+        if self.phase is phases.QUEUED:
+            self._continue()
 
     async def _await_work(self, work: Coroutine[Any, Any, object]) -> None:
         """Do what takes time, then let the session go on."""
@@ -193,16 +181,16 @@ class Connection(asyncio.Protocol):
             answer = refusal
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # not for the peer's eyes
             # Half a reply may be out, and more would be taken for its rest: no word more.
-            if self.phase is WORKING or not isinstance(error, asyncio.CancelledError):
+            if self.phase is phases.WORKING or not isinstance(error, asyncio.CancelledError):
                 self._backend.error_reply(error)
                 self._cut_off(EndReason.BODY_FAILED)
-        if self.phase is WORKING and not self._transport.is_closing():
+        if self.phase is phases.WORKING and not self._transport.is_closing():
             self._work = None
             self._run(answer)
             return
         await self._backend.close_body(answer)
         self._work = None
-        if self.phase is LOST:
+        if self.phase is phases.LOST:
             self._finish()
 
     def _welcome(self) -> None:
@@ -225,19 +213,18 @@ class Connection(asyncio.Protocol):
         wire = self._wire
         try:
             octets = wire.receive(octets)
-            if self.phase is PROXY and wire.peer_known:
+            if self.phase is phases.PROXY and wire.peer_known:
                 self._welcome()
             if wire.tls is None:
                 return octets
             octets = wire.decrypt(octets)
         except (TlsError, ProxyError) as error:
             self._context.session_log.connection_failed(wire.address, error)
-            failed = isinstance(error, TlsError)
-            self._end = EndReason.TLS_FAILED if failed else EndReason.NO_PROXY
+            self._end = EndReason.TLS_FAILED if isinstance(error, TlsError) else EndReason.NO_PROXY
             self._transport.close()
-            self.phase = CLOSING
+            self.phase = phases.CLOSING
             return b""
-        if self.phase is HANDSHAKE and wire.tls.ready:
+        if self.phase is phases.HANDSHAKE and wire.tls.ready:
             if self._conversation is None:
                 self._start_session()
             else:
@@ -246,15 +233,22 @@ class Connection(asyncio.Protocol):
         return octets
 
     def _start_handshake(self) -> None:
-        self.phase = HANDSHAKE
+        self.phase = phases.HANDSHAKE
         self._wait(self._context.settings.login_timeout)
         self._wire.start_tls()
 
     def _start_session(self) -> None:
-        settings, offer = self._context.settings, self._context.offer()
-        self._session = Session(settings, offer, self._wire.channel())
+        self._session = Session(self._context.settings, self._context.offer(), self._wire.channel())
         self._conversation = serve(self._session)
         self._run(None)
+
+    def _continue(self) -> None:
+        """Carry out the next line, or wait for it."""
+        line = self._take_line()
+        if line is None:
+            self._await_line(self._loop.time())
+        else:
+            self._run(line)
 
     def _take_line(self) -> bytes | LineTooLong | None:
         """Return the next line; None if none has come, or if none may be carried out now."""
@@ -280,7 +274,10 @@ class Connection(asyncio.Protocol):
                         return self._await_line(begun)
                     output.add(reply)
                     if self._loop.time() >= begun + TIME_SLICE:
-                        return self._queue()
+                        output.flush()
+                        self.phase = phases.QUEUED  # the commands of other clients go first
+                        self._loop.call_soon(self.on_turn)
+                        return None
                     answer = self._take_line()
                     if answer is None:
                         return self._await_line(begun)
@@ -299,33 +296,17 @@ class Connection(asyncio.Protocol):
             self._end = EndReason.BROKEN
             self._close(EndReason.BROKEN)
 
-    def _go_on(self) -> None:
-        """Carry out the next line, or wait for it."""
-        line = self._take_line()
-        if line is None:
-            self._await_line(self._loop.time())
-        else:
-            self._run(line)
-
-    def _queue(self) -> None:
-        """Let the commands of other clients go first."""
-        self._output.flush()
-        self.phase = QUEUED
-        self._loop.call_soon(self.on_turn)
-
     def _await_line(self, now: float) -> None:
         """Send the replies, and wait until the client has read them, and has sent a line."""
         output = self._output
-        if self._stopping and not output.is_full:
-            return self._close(self._stopping)
         if output.gathered and not output.is_full:
             output.flush()
         if output.is_full:
-            self.phase = BLOCKED  # pause_writing has set the deadline
+            self.phase = phases.BLOCKED  # pause_writing has set the deadline
             return None
-        if self._eof:
-            return self._close(EndReason.DISCONNECTED)
-        self.phase = COMMAND
+        if self._stopping or self._eof:
+            return self._close(self._stopping or EndReason.DISCONNECTED)
+        self.phase = phases.COMMAND
         if output.patient or not self._wire.reading:
             output.expect()
             self._wire.set_reading(on=True)
@@ -352,31 +333,23 @@ class Connection(asyncio.Protocol):
 
     def _start_work(self, need: Need[Any], work: Coroutine[Any, Any, object]) -> None:
         self._output.flush()
-        self._sent = self._output.octets
-        self.phase = WORKING
-        self._need = need
-        self._work = self._loop.create_task(self._await_work(work))
-        if isinstance(need, endings.AUTHENTICATION_NEEDS):
+        self.phase = phases.WORKING
+        task = self._loop.create_task(self._await_work(work))
+        self._work = PendingWork(need, task, self._output.octets)
+        if self._work.authenticates:
             self._wait(math.inf)  # the time before login goes on
         else:
             self._set_deadline(self._context.settings.idle_timeout)
 
-    def _check_work(self) -> None:
+    def _check_work(self, work: PendingWork) -> None:
         """Give up what the accounts or the mail store do not answer; a long reply may go on."""
-        if self._output.octets > self._sent:
-            self._sent = self._output.octets
+        if work.made_progress(self._output.octets):
             self._set_deadline(self._context.settings.idle_timeout)
             return
-        if not isinstance(self._need, SendMultiline):
+        if not isinstance(work.need, SendMultiline):
             self._output.add(error_reply(endings.UNANSWERED, self._session.translate))
-        authenticating = isinstance(self._need, endings.AUTHENTICATION_NEEDS)
-        self._close(EndReason.TIMEOUT if authenticating else EndReason.UNANSWERED)
-        self._cancel_work()
-
-    def _cancel_work(self) -> None:
-        """Cancel a task that leaves nothing behind: others may be in the queue for it."""
-        if self._work is not None and isinstance(self._need, endings.MAY_BE_CANCELLED):
-            self._work.cancel()
+        self._close(EndReason.TIMEOUT if work.authenticates else EndReason.UNANSWERED)
+        work.cancel()
 
     def _reader_time(self) -> float:
         return endings.reader_time(self.phase, self._output, self._backend, self._context)
@@ -401,7 +374,7 @@ class Connection(asyncio.Protocol):
             half_close(self._transport)
         else:
             self._transport.close()
-        self.phase = CLOSING
+        self.phase = phases.CLOSING
         if waits or self._transport.get_write_buffer_size():  # else it is closed at once
             self._set_deadline(min(self._reader_time(), LATEST_SIGN))
 
@@ -409,23 +382,18 @@ class Connection(asyncio.Protocol):
         """Close now: what is unsent is lost."""
         self._note_end(reason)
         self._transport.abort()
-        if self.phase is not LOST:
-            self.phase = CLOSING
+        if self.phase is not phases.LOST:
+            self.phase = phases.CLOSING
 
     def _finish(self) -> None:
         """Close the session, which removes no mail, and write its line to the log."""
-        self.phase = CLOSED
+        self.phase = phases.CLOSED
         if self._conversation is not None:
             self._conversation.close()
         self._backend.release()
         self._context.connections.remove(self)
         self._slot.release()
-        self._context.session_log.session_ended(
-            self._session,
-            self._wire,
-            self._note_end(EndReason.DISCONNECTED),
-            octets_in=self._octets_in,
-            octets_out=self._output.octets,
-            removed=self._backend.removed,
-            seconds=self._loop.time() - self._begun,
-        )
+        end, seconds = self._note_end(EndReason.DISCONNECTED), self._loop.time() - self._begun
+        octets, removed = (self._octets_in, self._output.octets), self._backend.removed
+        log = self._context.session_log
+        log.session_ended(self._session, self._wire, end, octets, removed=removed, seconds=seconds)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from restante.protocol.errors import Refusal, ResponseCode
-from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
 from restante.protocol.server.session import EndReason
 from restante.server.client_bounds import LINGER
 from restante.server.connection.phases import CLOSING
@@ -35,12 +34,6 @@ FULL = Refusal("Too many connections, try again later.", ResponseCode.SYS_TEMP)
 UNANSWERED = Refusal("The server does not answer in time, try again later.", ResponseCode.SYS_TEMP)
 
 LOST = cast("Refusal", reply_for(LostError("")))
-
-AUTHENTICATION_NEEDS = (Authenticate, StartScram)
-"""Needs for whose fulfilment the client's time before login goes on."""
-
-MAY_BE_CANCELLED = (*AUTHENTICATION_NEEDS, LockMaildrop)
-"""Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
 
 
 def reader_time(

@@ -52,36 +52,30 @@ class SessionLog:
         session: Session,
         transport: ClientTransport,
         end: EndReason,
+        octets: tuple[int, int],
         *,
-        octets_in: int,
-        octets_out: int,
         removed: int,
         seconds: float,
     ) -> None:
         """Log the session's one line, which is written whatever happened.
 
-        That it required TLS is logged only now: a client may try in clear text first, then better.
+        `octets` are those that came, and those that were sent; `removed` are messages. That it
+        required TLS is logged only now: a client may try in clear text first, then better.
         """
-        address, held = transport.address, {}
+        address = transport.address
+        user = session.identity.name if session.identity else ""
+        line: dict[str, object] = {"address": address, "user": user, "tls": transport.tls_version}
+        if transport.proxied_tls is not None:
+            line |= _certificate_at_proxy(transport.proxied_tls)
+        line["octets_in"], line["octets_out"] = octets
         if session.state is not AUTHORIZATION:  # a maildrop was opened
             contents = session.view.contents
-            held = {"messages": len(contents.sizes), "maildrop_octets": contents.octets}
+            line["messages"], line["maildrop_octets"] = len(contents.sizes), contents.octets
         elif session.refused_in_clear is not None:
             self.login_refused(address, session.refused_in_clear, TlsRequired(), "no TLS")
-        self._log.info(
-            "session",
-            address=address,
-            user=session.identity.name if session.identity else "",
-            tls=transport.tls_version,
-            **(_certificate_at_proxy(transport.proxied_tls) if transport.proxied_tls else {}),
-            octets_in=octets_in,
-            octets_out=octets_out,
-            **held,
-            retrieved=session.retrieved,
-            deleted=removed,
-            seconds=round(seconds, 3),
-            end=end.value,
-        )
+        line["retrieved"], line["deleted"] = session.retrieved, removed
+        line["seconds"], line["end"] = round(seconds, 3), end.value
+        self._log.info("session", **line)
 
 
 def _certificate_at_proxy(tls: ProxiedTls) -> dict[str, str | bool]:

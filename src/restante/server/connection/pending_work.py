@@ -1,0 +1,45 @@
+"""A need of a session that takes a task: the accounts, the mail store or the client take time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from restante.protocol.server.needs import Authenticate, LockMaildrop, StartScram
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from restante.protocol.server.needs import Need
+
+AUTHENTICATION_NEEDS = (Authenticate, StartScram)
+"""Needs for whose fulfilment the client's time before login goes on."""
+
+MAY_BE_CANCELLED = (*AUTHENTICATION_NEEDS, LockMaildrop)
+"""Needs that leave nothing behind: whatever else is under way uses a maildrop's descriptors."""
+
+
+class PendingWork:
+    """The task that fulfils a need."""
+
+    __slots__ = ("_sent", "_task", "need")
+
+    def __init__(self, need: Need[Any], task: asyncio.Task[None], sent: int) -> None:
+        """`sent`: the octets that the connection has sent so far."""
+        self.need = need
+        self._task = task
+        self._sent = sent
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether the client is not authenticated yet."""
+        return isinstance(self.need, AUTHENTICATION_NEEDS)
+
+    def made_progress(self, sent: int) -> bool:
+        """Tell whether the connection has sent more than at the last look."""
+        before, self._sent = self._sent, sent
+        return sent > before
+
+    def cancel(self) -> None:
+        """Cancel the task if it leaves nothing behind: others may be in the queue for it."""
+        if isinstance(self.need, MAY_BE_CANCELLED):
+            self._task.cancel()
