@@ -7,6 +7,7 @@ dropped and counted, so that the server continues.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import queue
@@ -251,12 +252,18 @@ def _prepare(
 def _as_text(event: EventDict) -> str:
     """Return an event as key=value: there is a line for each session, so it must cost little."""
     when, level, name = event.pop("timestamp"), event.pop("level"), event.pop("event")
-    text = "".join([f" {key}={value}" for key, value in event.items()])
-    # Values with a space or an equals sign are quoted: each is one more than there are words.
-    signs = text.count(" ") == text.count("=") == len(event)
-    if not signs or '"' in text or len(text) > LONGEST_VALUE or not text.isprintable():
-        text = "".join([f" {key}={_quote(key, value)}" for key, value in event.items()])
-    return f"timestamp={when} level={level} event={name}{text}"
+    values = [
+        _quote(value if len(value) <= LONGEST_VALUE else _cut(key, value))
+        if isinstance(value, str)
+        else value
+        for key, value in event.items()
+    ]
+    return f"timestamp={when} level={level} event={name}{_template(tuple(event)) % tuple(values)}"
+
+
+@functools.lru_cache  # few kinds of events come again and again
+def _template(keys: tuple[str, ...]) -> str:
+    return "".join(f" {key}=%s" for key in keys)
 
 
 def _as_json(event: EventDict) -> str:
@@ -274,10 +281,9 @@ def _cut(key: str, value: str) -> str:
     return f"{value[:LONGEST_VALUE]}... ({len(value)} characters)"
 
 
-def _quote(key: str, value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = _escape(value if len(value) <= LONGEST_VALUE else _cut(key, value))
+@functools.lru_cache(1024)  # the same names and addresses come again and again
+def _quote(text: str) -> str:
+    text = _escape(text)
     if not _WANTS_QUOTES.search(text):
         return text
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
