@@ -64,7 +64,7 @@ def _claims(file: Path) -> Iterator[tuple[str, str]]:
     if file.suffix == ".txt":
         lines = file.read_text().splitlines()
         yield "", "\n".join(line for line in lines if line.startswith("#"))
-    elif file.name.startswith("test_") or file.name == "contract.py":
+    elif file.match("test_*.py") or file.name == "contract.py":
         module = ast.parse(file.read_text())
         yield "", ast.get_docstring(module) or ""
         for node in ast.walk(module):
