@@ -280,18 +280,26 @@ def living(folder: Path, workers: int, *words: str) -> subprocess.Popen[str]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_store_is_opened_in_each_process_that_serves(tmp_path: Path, workers: int) -> None:
-    """A store opens after the fork and before the server is ready, and closes at its end."""
+    """A store opens after the fork and before the server is ready, and closes at its end. Before
+    the fork the server opens it for a moment, to see that it can.
+    """
+    before = []
     with living(tmp_path, workers) as server:
         assert server.stdout
-        before = [server.stdout.readline().split() for _ in range(workers + 1)]
+        for line in server.stdout:
+            before.append(line.split())
+            if before[-1][0] == "ready":
+                break
         server.send_signal(signal.SIGTERM)
         after = [line.split() for line in server.stdout]
         assert server.stderr
         server.stderr.read()
-    opened = {pid for word, pid in before if word == "opened"}
-    assert before[-1] == ["ready", str(server.pid)]
-    assert len(opened) == workers
-    assert (str(server.pid) in opened) == (workers == 1)
+    supervisor = str(server.pid)
+    checked = [["opened", supervisor], ["closed", supervisor]] if workers > 1 else []
+    opened = [pid for _, pid in before[len(checked) : -1]]
+    assert before == [*checked, *(["opened", pid] for pid in opened), ["ready", supervisor]]
+    assert len(set(opened)) == workers
+    assert (supervisor in opened) == (workers == 1)
     assert sorted(after) == sorted(["closed", pid] for pid in opened)
     assert server.returncode == 0
 
