@@ -350,3 +350,16 @@ def test_a_repair_beside_a_sweep_loses_nothing(dsn: Secret) -> None:
         assert await rig.sql("select * from message") == []
 
     run(dsn, test)
+
+
+def test_a_box_that_is_moved_is_not_counted(dsn: Secret) -> None:
+    """The counters of a hidden box are right at the end of its move, and not before."""
+
+    async def test(rig: Rig) -> None:
+        name = await rig.deliver()
+        await rig.sql("update box set owner = hidden_owner(owner), messages = 0")
+        assert await check(rig, repair=True) == []
+        await rig.bodies.delete([name])
+        assert await kinds(rig) == [("body_missing", "ann", False)]
+
+    run(dsn, test)

@@ -12,6 +12,7 @@ from restante.storage.cluster.check_bodies import SETTLED, BodyCheck
 from restante.storage.cluster.check_boxes import BoxCheck
 from restante.storage.cluster.check_sizes import MOST, SizeCheck
 from restante.storage.cluster.claim import check_claim
+from restante.storage.cluster.problems import HIDDEN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -59,6 +60,10 @@ class MailCheck:
 
     async def run(self, *, every_size: bool = False) -> AsyncIterator[Problem]:
         """Yield all problems; with `every_size`, each message is read. Raises StoreError."""
+        async for problem in self._find(every_size=every_size):
+            yield problem._replace(owner=problem.owner.removeprefix(HIDDEN))
+
+    async def _find(self, *, every_size: bool) -> AsyncIterator[Problem]:
         database, bodies, repair = self._database, self._bodies, self._repair
         async for problem in BoxCheck(database, repair=repair, on_progress=self._advance).run():
             yield problem

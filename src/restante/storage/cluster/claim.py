@@ -29,7 +29,7 @@ async def check_claim(database: Database, bodies: ObjectBodies) -> None:
         found = await bodies.get(CLAIM)
     if found != own:
         raise StoreError(
-            f"{bodies.url} belongs to another cluster, with another database; use another bucket,"
-            f" prefix or folder, or delete the object {CLAIM} there to take it over",
+            f"{bodies.url} belongs to another cluster or shard, with another database; use another"
+            f" bucket, prefix or folder, or delete the object {CLAIM} there to take it over",
             permanent=True,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+HIDDEN = "\x01"  # before the owner of a box that is being moved: hidden_owner in sql/
+
 
 class Problem(NamedTuple):
     """Something that does not agree.

@@ -160,8 +160,14 @@ class ShardedStore:
     async def sweep(self) -> Mapping[str, int]:
         """Delete bodies that no message has any more. Raises StoreError."""
         total: Counter[str] = Counter()
-        for store in self.shards.values():
-            total.update(await store.sweep())
+        problems = []
+        for name, store in self.shards.items():
+            try:
+                total.update(await store.sweep())
+            except StoreError as error:
+                problems.append(f"{name}: {error}")
+        if problems:
+            raise StoreError("; ".join(problems))
         return total
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:

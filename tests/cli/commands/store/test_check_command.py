@@ -107,7 +107,8 @@ def test_a_sweep(installed: Installed) -> None:
         "Bodies that wait for the end of their grace: 1",
     ]
     again = pop3("store", "sweep", "-c", str(installed.file), "--json")
-    assert json.loads(again.out) == {"deleted": 0, "listed": 2, "marked": 0, "waiting": 1}
+    counts = {"deleted": 0, "listed": 2, "marked": 0, "waiting": 1}
+    assert json.loads(again.out) == {"database": "first", **counts}
     left = {path.name for path in installed.objects.rglob("*") if path.is_file()}
     assert left == {kept, later, "restante-cluster"}
 
@@ -170,3 +171,37 @@ def test_a_status_as_json(installed: Installed) -> None:
     assert (status["boxes"], status["messages"], status["octets"]) == (0, 0, 0)
     assert (status["nodes"], status["replicas"], status["synchronous"]) == ([], [], False)
     assert (status["waiting"], status["oldest"], status["listed"]) == (0, None, None)
+
+
+def test_each_database_has_its_turn(installed: Installed, cluster: Cluster) -> None:
+    """With shards, each command handles each database, also after one that is down."""
+    second = cluster.new_database()
+    folder = installed.file.parent
+    (folder / "down").write_text("postgresql://ann:hunter2@127.0.0.1:1/mail")
+    (folder / "second").write_bytes(second.reveal())
+    with installed.file.open("a") as file:
+        file.write('[cluster.shards.down]\npostgresql_dsn_file = "down"\n')
+        file.write('[cluster.shards.second]\npostgresql_dsn_file = "second"\n')
+    asyncio.run(execute(second, "insert into box (owner, messages) values ('bob', 1)"))
+    done = pop3("store", "status", "-c", str(installed.file), "--json")
+    assert done.code == 1
+    assert [json.loads(line)["database"] for line in done.out.splitlines()] == ["first", "second"]
+    assert "Error: database down: PostgreSQL" in done.err
+    assert "hunter2" not in done.err
+    found = pop3("store", "check", "-c", str(installed.file), "--json")
+    problem = json.loads(found.out)
+    assert (problem["database"], problem["owner"], found.code) == ("second", "bob", 1)
+    cluster.drop(second)
+
+
+def test_init_tries_the_object_store(installed: Installed) -> None:
+    """The command warns of what is wrong with the databases and the place for bodies."""
+    assert pop3("store", "sweep", "-c", str(installed.file)).code == 0
+    sound = pop3("store", "init", "-c", str(installed.file))
+    assert sound.code == 0
+    assert "Warning: PostgreSQL has no synchronous standby" in sound.err
+    assert "object" not in sound.err
+    installed.sql("update cluster set id = gen_random_uuid()")
+    done = pop3("store", "init", "-c", str(installed.file))
+    assert f"Warning: {installed.objects} belongs to another cluster" in done.err
+    assert done.code == 0

@@ -34,9 +34,11 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
     from restante.cli.output.progress import Progress
     from restante.storage.cluster.check import MailCheck, estimate_work
 
-    async def check(parts: ClusterParts) -> tuple[int, int]:
+    found = left = 0
+
+    async def check(parts: ClusterParts) -> None:
+        nonlocal found, left
         total = await estimate_work(parts.database, every_size=every_size)
-        found = left = 0
         with Progress("checking") as progress:
             made = MailCheck(
                 parts.database,
@@ -47,23 +49,22 @@ def command(file: Path, *, repair: bool, every_size: bool, as_json: bool) -> Non
             async for problem in made.run(every_size=every_size):
                 found += 1
                 left += not problem.repaired
-                _show(problem, as_json=as_json)
-        return found, left
+                _show(parts.name, problem, as_json=as_json)
 
-    found, left = run_with_parts(cluster_settings(file), check)
+    run_with_parts(cluster_settings(file), check)
     if not as_json:
         click.echo(_summarize(found, left, repair=repair))
     if left:
         raise click.exceptions.Exit(1)
 
 
-def _show(problem: Problem, *, as_json: bool) -> None:
+def _show(database: str, problem: Problem, *, as_json: bool) -> None:
     from restante.cli.output.terminal import plain
 
     if sys.stderr.isatty():
         click.echo(CLEAR_LINE, nl=False, err=True)
     if as_json:
-        click.echo(json.dumps(problem._asdict()))
+        click.echo(json.dumps({"database": database, **problem._asdict()}))
         return
     whose = f"{problem.owner}: " if problem.owner else ""
     click.echo(plain(f"{whose}{problem.text}{' (repaired)' if problem.repaired else ''}"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.commands.store.configuration import cluster_settings, config_option
+from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 def command(file: Path) -> None:
     """Create or upgrade the tables of a cluster's databases.
 
-    All changes are made in one transaction. If there is nothing to change, nothing happens.
+    All changes are made in one transaction. If there is nothing to change, nothing happens. Then
+    the settings of the databases and the object store are tried, with a warning for each problem.
     """
-    from restante.storage.cluster import schema
+    from restante.storage.cluster import schema, startup
     from restante.storage.cluster.settings import FIRST
     from restante.storage.interfaces import StoreError
 
@@ -37,3 +39,9 @@ def command(file: Path) -> None:
             click.echo(f"The {which} has the tables of version {version} now.")
         else:
             click.echo(f"The {which} already has the tables of version {version}.")
+
+    async def warn(parts: ClusterParts) -> None:
+        for fault in await startup.find_faults(parts.database, parts.bodies):
+            click.echo(f"Warning: {fault}", err=True)
+
+    run_with_parts(settings, warn)

@@ -1,10 +1,10 @@
-"""The parts of a cluster that the commands of `pop3 store` look after."""
+"""The databases of a cluster that the commands of `pop3 store` look after, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -15,36 +15,50 @@ if TYPE_CHECKING:
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
 
-T = TypeVar("T")
-
 
 class ClusterParts(NamedTuple):
-    """The database, and the bodies outside it, if there are any."""
+    """One of the databases, and its bodies outside, if there are any."""
 
+    name: str
     database: Database
     bodies: ObjectBodies | None
 
 
-def run_with_parts(settings: ClusterSettings, work: Callable[[ClusterParts], Awaitable[T]]) -> T:
-    """Return the result of some work on the parts. Raises ClickException, UsageError."""
+def run_with_parts(
+    settings: ClusterSettings, work: Callable[[ClusterParts], Awaitable[object]]
+) -> None:
+    """Do some work on each database. A database that fails keeps no other one from its turn.
+
+    Raises click.exceptions.Exit with 1: one has failed. Raises UsageError.
+    """
+    from restante.storage.cluster.settings import FIRST
     from restante.storage.interfaces import StoreError
 
-    async def run() -> T:
-        async with _open_parts(settings) as parts:
-            return await work(parts)
+    databases = {FIRST: settings, **settings.shards}
+    bodies = {name: _connect_bodies(name, each) for name, each in databases.items()}
+    failed = False
 
-    try:
-        return asyncio.run(run())
-    except StoreError as error:
-        raise click.ClickException(str(error)) from None
+    async def run(name: str, each: ClusterSettings) -> None:
+        async with _open_database(each) as database:
+            if settings.shards:
+                click.echo(f"Database {name}:", err=True)
+            await work(ClusterParts(name, database, bodies[name]))
+
+    for name, each in databases.items():
+        try:
+            asyncio.run(run(name, each))
+        except StoreError as error:
+            failed = True
+            click.echo(f"Error: {f'database {name}: ' if settings.shards else ''}{error}", err=True)
+    if failed:
+        raise click.exceptions.Exit(1)
 
 
 @contextlib.asynccontextmanager
-async def _open_parts(settings: ClusterSettings) -> AsyncIterator[ClusterParts]:
+async def _open_database(settings: ClusterSettings) -> AsyncIterator[Database]:
     from restante.storage.cluster.database import Database
     from restante.storage.cluster.schema import require_version
 
-    bodies = _connect_bodies(settings)
     database = Database(
         settings.dsn,
         connections=settings.connections,
@@ -53,17 +67,19 @@ async def _open_parts(settings: ClusterSettings) -> AsyncIterator[ClusterParts]:
     )
     try:
         await require_version(database)
-        yield ClusterParts(database, bodies)
+        yield database
     finally:
         await database.aclose()
 
 
-def _connect_bodies(settings: ClusterSettings) -> ObjectBodies | None:
+def _connect_bodies(name: str, settings: ClusterSettings) -> ObjectBodies | None:
+    from restante.storage.cluster.bodies import ObjectBodies
+    from restante.storage.cluster.settings import FIRST
+
     if not settings.objects:
         return None
-    from restante.storage.cluster.bodies import ObjectBodies
-
     try:
         return ObjectBodies(settings.objects, settings.objects_secret)
     except ValueError as error:
-        raise click.UsageError(f"Invalid configuration:\n  cluster.objects: {error}") from None
+        key = "cluster.objects" if name == FIRST else f"cluster.shards.{name}.objects"
+        raise click.UsageError(f"Invalid configuration:\n  {key}: {error}") from None

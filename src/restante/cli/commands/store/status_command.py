@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 @click.command("status")
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print the state as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the state as lines of JSON.")
 def command(file: Path, *, as_json: bool) -> None:
     """Show the nodes, the mail and the replicas of a cluster."""
     from restante.cli.output.terminal import plain
     from restante.storage.cluster.status import read_status
 
-    async def read(parts: ClusterParts) -> ClusterStatus:
-        return await read_status(parts.database)
+    async def show(parts: ClusterParts) -> None:
+        status = await read_status(parts.database)
+        if as_json:
+            click.echo(json.dumps({"database": parts.name, **dataclasses.asdict(status)}))
+            return
+        for line in _describe(status):
+            click.echo(plain(line))
 
-    status = run_with_parts(cluster_settings(file), read)
-    if as_json:
-        click.echo(json.dumps(dataclasses.asdict(status)))
-        return
-    for line in _describe(status):
-        click.echo(plain(line))
+    run_with_parts(cluster_settings(file), show)
 
 
 def _describe(status: ClusterStatus) -> Iterator[str]:

@@ -14,35 +14,35 @@ from restante.cli.commands.store.parts import ClusterParts, run_with_parts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from restante.storage.cluster.sweep import Swept
-
 
 @click.command("sweep")
 @config_option
-@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as lines of JSON.")
 def command(file: Path, *, as_json: bool) -> None:
     """Delete the bodies in the object store that no message has any more.
 
     A body is deleted `grace` seconds after its message. Bodies that never had a message are marked
-    first, and deleted `grace` seconds later. A running server sweeps once an hour, but lists only
-    a part of the bodies each time.
+    first, and deleted `grace` seconds later. The servers do this once an hour, but list only a part
+    of the bodies each time.
     """
     from restante.storage.cluster.sweep import Sweep
 
     settings = cluster_settings(file)
-    if not settings.objects:
+    if not any(each.objects for each in (settings, *settings.shards.values())):
         raise click.ClickException(
             "there is nothing to sweep: without cluster.objects, all bodies are in the database"
         )
 
-    async def sweep(parts: ClusterParts) -> Swept:
-        assert parts.bodies is not None
-        return await Sweep(parts.database, parts.bodies, settings.grace).run(sys.maxsize)
+    async def sweep(parts: ClusterParts) -> None:
+        if parts.bodies is None:
+            return
+        swept = await Sweep(parts.database, parts.bodies, settings.grace).run(sys.maxsize)
+        if as_json:
+            click.echo(json.dumps({"database": parts.name, **swept._asdict()}))
+            return
+        click.echo(f"Bodies deleted: {swept.deleted}")
+        marked = f"marked, since no message has them: {swept.marked}"
+        click.echo(f"Bodies listed: {swept.listed}; {marked}")
+        click.echo(f"Bodies that wait for the end of their grace: {swept.waiting}")
 
-    swept = run_with_parts(settings, sweep)
-    if as_json:
-        click.echo(json.dumps(swept._asdict()))
-        return
-    click.echo(f"Bodies deleted: {swept.deleted}")
-    click.echo(f"Bodies listed: {swept.listed}; marked, since no message has them: {swept.marked}")
-    click.echo(f"Bodies that wait for the end of their grace: {swept.waiting}")
+    run_with_parts(settings, sweep)
