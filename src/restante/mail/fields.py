@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from restante.mail import encoded_words
-
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Callable
@@ -39,6 +37,8 @@ class Field(NamedTuple):
     @property
     def text(self) -> str:
         """The value decoded, encoded words and octets of 8 bits too."""
+        from restante.mail import encoded_words  # with all charsets, which a date does not need
+
         return encoded_words.decode(self.unfolded)
 
 
