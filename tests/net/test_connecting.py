@@ -48,6 +48,16 @@ def test_errors_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
             connecting.resolve("b.example", 110, 60)
 
 
+def test_address_needs_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address is not looked up in a thread; a name that resembles one is."""
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *_: found(threading.current_thread().name)
+    )
+    here = threading.current_thread().name
+    for host, thread in (("192.0.2.1", here), ("2001:db8::1", here), ("192.0.2.1.", "resolve")):
+        assert connecting.resolve(host, 110, 60) == [thread]
+
+
 def test_addresses_share_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each address has its part of the time, and no more than six are tried."""
     monkeypatch.setattr(time, "monotonic", lambda: 100.0)

@@ -36,6 +36,15 @@ def format_host_port(host: str, port: int) -> str:
     return f"{format_host(host)}:{port}"
 
 
+def is_address(host: str) -> bool:
+    """Return whether a host is an IP address and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 @functools.lru_cache
 def is_loopback(host: str) -> bool:
     """Return whether a name or address is this machine's own. RFC 6890 section 2.2."""

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.net import daemon_threads
+from restante.net.addresses import is_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +32,12 @@ def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC
     """Return the addresses of a host, in the order in which to try them.
 
     A lookup cannot be interrupted, so it runs in a daemon thread. There is one thread for each host
-    and port: while a lookup hangs, others for the same host wait for it. Raises TimeoutError,
-    OSError, UnicodeError.
+    and port: while a lookup hangs, others for the same host wait for it. An address needs none.
+    Raises TimeoutError, OSError, UnicodeError.
     """
     lookup = _Lookup(host, port, family)
+    if is_address(host):
+        return _query(lookup)
     with _lock:
         addresses = _lookups.get(lookup)
         if addresses is None:
@@ -45,10 +48,14 @@ def resolve(host: str, port: int, seconds: float, family: int = socket.AF_UNSPEC
 
 def _resolve(lookup: _Lookup) -> list[str]:
     try:
-        found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
+        return _query(lookup)
     finally:
         with _lock:
             del _lookups[lookup]
+
+
+def _query(lookup: _Lookup) -> list[str]:
+    found = socket.getaddrinfo(*lookup, socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 

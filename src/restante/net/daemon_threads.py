@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -18,6 +18,8 @@ def start(work: Callable[[], T], name: str = "restante") -> Future[T]:
     The threads of concurrent.futures and asyncio.to_thread are joined when the process ends, so one
     look-up that hangs holds the process up. This one is a daemon.
     """
+    from concurrent.futures import Future  # with logging: a connection to an address has no thread
+
     future: Future[T] = Future()
 
     def run() -> None:
