@@ -87,11 +87,11 @@ def test_explain_imports_no_network() -> None:
 
 
 def test_check_imports_only_what_it_uses() -> None:
-    """`pop3 check` of a named server needs no discovery, no event loop and no server."""
+    """`pop3 check` of an address in clear text needs no discovery, no event loop and no TLS."""
     with serving() as live:
         live.add("ann", "hunter22", b"Subject: one\n\nhello\n")
         modules = imported("check", f"pop3://ann@127.0.0.1:{live.port}", password="hunter22")
-    unused = HEAVY - {"concurrent", "email", "socket", "ssl"}
+    unused = HEAVY - {"email", "socket"}
     assert not unused & modules
     assert not [name for name in modules if name.startswith("restante.server.")]
 

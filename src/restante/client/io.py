@@ -7,7 +7,6 @@ does on its socket: write octets, read octets, hand a chunk on, and run work in 
 from __future__ import annotations
 
 import contextlib
-import ssl
 import threading
 import time
 from collections.abc import Generator
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from restante.client import error_ids
-from restante.client.tls import ClientTlsLayer
 from restante.protocol.client.effects import (
     Compute,
     MessageChunk,
@@ -213,6 +211,8 @@ class ClientIO:
 
     def start_tls(self) -> IOSteps[None]:
         """Do the handshake. Raises SecurityError, ConnectionLostError, ReplyTimeoutError."""
+        from restante.client.tls import ClientTlsLayer  # with OpenSSL
+
         session = self.session
         session.peer.phase = Phase.TLS
         layer = ClientTlsLayer(session.options, session.target.host)
@@ -262,7 +262,7 @@ class ClientIO:
         tls = self.session.tls
         try:
             sealed = tls.seal(octets) if tls else octets
-        except ssl.SSLError:
+        except OSError:  # ssl.SSLError is one
             raise self.session.peer.error(
                 ConnectionLostError, "conn-lost", "TLS has ended"
             ) from None

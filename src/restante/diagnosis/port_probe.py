@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 import time
 
 from restante.client.session import protocol_of
-from restante.client.tls import hello_version, unverified_context
 
 GREETING = 0.7  # seconds in which most servers have sent a greeting
 ENOUGH = 512  # octets that tell which protocol it is
@@ -28,6 +26,10 @@ def read_banner(address: str, port: int, seconds: float) -> bytes:
 
 def probe_tls(address: str, port: int, seconds: float) -> bytes:
     """Return the first octets that a port answers to the opening of TLS."""
+    import ssl
+
+    from restante.client.tls import unverified_context
+
     opening = ssl.MemoryBIO()
     tls = unverified_context().wrap_bio(ssl.MemoryBIO(), opening, server_hostname="localhost")
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -45,6 +47,8 @@ def old_version(address: str, port: int, seconds: float) -> str:
 
     The opening is written by hand, for many a library speaks none of these versions any more.
     """
+    from restante.client.tls import hello_version
+
     try:
         with socket.create_connection((address, port), seconds) as sock:
             sock.sendall(_old_opening())

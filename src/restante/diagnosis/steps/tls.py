@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from restante.client import mail_address
 from restante.client import session as sessions
-from restante.client.tls import unverified_context, verifying_context
 from restante.diagnosis import certificate, port_probe, suggestions
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
@@ -24,6 +22,8 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     from restante.client.options import Options
     from restante.client.socket_driver import SocketDriver
     from restante.diagnosis.context import CheckContext
@@ -110,7 +110,7 @@ def report_tls(check: CheckContext, step: Step) -> None:
 
 
 def _requires_verification(options: Options) -> bool:
-    return options.context is not None and options.context.verify_mode == ssl.CERT_REQUIRED
+    return options.context is not None and options.context.verify_mode.name == "CERT_REQUIRED"
 
 
 def _report_rejected_certificate(check: CheckContext, step: Step, error: SecurityError) -> None:
@@ -134,6 +134,8 @@ def _begin(driver: SocketDriver) -> None:
 
 def inspect_unverified(check: CheckContext) -> TlsObservation:
     """Return what can be seen of the server's TLS without verifying it; nothing secret is sent."""
+    from restante.client.tls import unverified_context
+
     seen = TlsObservation()
     for context in (unverified_context(), lenient_context()):
         options = replace(check.request.options, context=context, trace=None)
@@ -161,11 +163,14 @@ def inspect_unverified(check: CheckContext) -> TlsObservation:
 
 def lenient_context() -> ssl.SSLContext:
     """Return settings that take whatever the library still can, to see what a server has."""
+    import ssl
+    import warnings
+
+    from restante.client.tls import unverified_context
+
     context = unverified_context()
     with contextlib.suppress(ssl.SSLError):
         context.set_ciphers("ALL:@SECLEVEL=0")
-    import warnings
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         context.minimum_version = ssl.TLSVersion.TLSv1
@@ -175,6 +180,8 @@ def lenient_context() -> ssl.SSLContext:
 
 def _explain(check: CheckContext, step: Step, error: SecurityError, seen: TlsObservation) -> None:
     """Report the certificate, and name the missing link of its chain."""
+    from restante.client.tls import verifying_context
+
     facts = seen.facts
     _judge_version(error, seen)
     if facts is None:
