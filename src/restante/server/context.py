@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from restante.auth.interfaces import CachesLogins
 from restante.protocol.server.settings import AuthOffer, ProtocolSettings
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
     from restante.server.policies import Utf8HeaderPolicy
     from restante.storage.interfaces import LockedMaildrop, Store
 
+OpenCached: TypeAlias = "Callable[[str], LockedMaildrop | None]"
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ServerContext:
     """The parts of a server. They do not change while it serves; times are seconds.
 
@@ -47,33 +48,24 @@ class ServerContext:
     connections: ConnectionRegistry = field(default_factory=ConnectionRegistry)
     header_downgrades: DowngradeCache = field(default_factory=DowngradeCache)
 
+    limit_log: LimitLog = field(init=False)  # of limits that are reached
+    session_log: SessionLog = field(init=False)  # of clients
+    open_cached: OpenCached | None = field(init=False)  # of the store, where it has such a way
+    login_cache: CachesLogins | None = field(init=False)  # the authenticator, if it is one
+    hash_queue: FairQueue | None = field(init=False)  # None: any number may be hashed at once
+
     def __post_init__(self) -> None:
+        store, accounts = self.store, self.authenticator
+        at_once: int | None = getattr(accounts, "at_once", None)
+        derived = {
+            "limit_log": LimitLog(self.log),
+            "session_log": SessionLog(self.log),
+            "open_cached": store.open_cached if isinstance(store, OpensCached) else None,
+            "login_cache": accounts if isinstance(accounts, CachesLogins) else None,
+            "hash_queue": FairQueue(at_once) if at_once else None,
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)  # from here on, it is frozen
         self.limits.report_to(self.limit_log.note)
-        if isinstance(self.store, LosesMaildrops):
-            self.store.call_on_loss(self.connections.stop_lost)
-
-    @cached_property
-    def limit_log(self) -> LimitLog:
-        """The log of limits that are reached."""
-        return LimitLog(self.log)
-
-    @cached_property
-    def session_log(self) -> SessionLog:
-        """The log of clients."""
-        return SessionLog(self.log)
-
-    @cached_property
-    def open_cached(self) -> Callable[[str], LockedMaildrop | None] | None:
-        """The store's way to open a maildrop at once; None if the store has none."""
-        return self.store.open_cached if isinstance(self.store, OpensCached) else None
-
-    @cached_property
-    def login_cache(self) -> CachesLogins | None:
-        """The authenticator, if it caches logins."""
-        return self.authenticator if isinstance(self.authenticator, CachesLogins) else None
-
-    @cached_property
-    def hash_queue(self) -> FairQueue | None:
-        """The queue for hashing passwords; None if any number may be hashed at once."""
-        at_once: int | None = getattr(self.authenticator, "at_once", None)
-        return FairQueue(at_once) if at_once else None
+        if isinstance(store, LosesMaildrops):
+            store.call_on_loss(self.connections.stop_lost)

@@ -66,10 +66,9 @@ class ConnectionAuthenticator:
         """Return the identity of the client: at once, if the login cache has its password."""
         if self._exchange is not None:
             self._note_cancelled(need)
-        if need.method is AuthMethod.SCRAM:
-            return self._check_answer(need)
         if need.method is not AuthMethod.PASSWORD:
-            return self._verify_throttled(need)
+            by_scram = need.method is AuthMethod.SCRAM
+            return self._check_answer(need) if by_scram else self._verify_throttled(need)
         cache = self._context.login_cache
         suspects = self._context.limits.throttle.has_recent_failures
         if cache is not None and not suspects(self._transport.address, need.user.lower()):

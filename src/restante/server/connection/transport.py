@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -29,7 +29,7 @@ The client certificate at the proxy does not log in, and there is no channel to 
 """
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListenerPolicy:
     """The policy of a listener for its connections."""
 
@@ -39,15 +39,16 @@ class ListenerPolicy:
     announce_bindings: bool = False  # also where clients may want another type
     proxies: tuple[Network, ...] = ()  # connections from there begin with a PROXY header
 
-    @functools.cached_property
-    def in_clear(self) -> tuple[ConnectionSecurity, ConnectionSecurity]:
-        """What sessions without TLS know of it: passwords may not be said, or may."""
+    in_clear: tuple[ConnectionSecurity, ConnectionSecurity] = field(init=False)
+    """What sessions without TLS know of it: passwords may not be said, or may."""
+
+    def __post_init__(self) -> None:
         refusing = ConnectionSecurity(
             can_start_tls=self.certificates is not None,
             clear_text=False,
             announce_bindings=self.announce_bindings,
         )
-        return refusing, replace(refusing, clear_text=True)
+        object.__setattr__(self, "in_clear", (refusing, replace(refusing, clear_text=True)))
 
 
 PLAIN = ListenerPolicy()  # where clients come without TLS

@@ -67,7 +67,8 @@ class WriteBuffer:
             self.add(reply)
         elif reply and not self._transport.is_closing():  # or the peer is gone
             self.octets += len(reply)
-            self._wire.write(reply)
+            write = self._wire.write
+            write(reply)
 
     def flush(self) -> None:
         """Hand over what was gathered."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from restante.protocol.server.maildrop import MessageList
@@ -108,7 +107,7 @@ def _change(status: os.stat_result) -> FolderChange:
     return FolderChange(status.st_ino, status.st_mtime_ns, status.st_ctime_ns)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaildirSnapshot:
     """The messages of a maildrop, as a session sees them and as files."""
 
@@ -121,14 +120,16 @@ class MaildirSnapshot:
     plain: bool = True  # each file has one name, and no two have one base name
     owner: int = -1  # the user whose files alone are messages; -1 for any
     prints: Mapping[int, Print] = field(default_factory=dict)  # of files that may have just changed
+    trusted: bool = field(init=False)  # if not, it is only good to compare with
 
-    @cached_property
-    def trusted(self) -> bool:
-        """Whether any change since shows in the stamp; if not, it is only good to compare with."""
+    def __post_init__(self) -> None:
         # Snapshot trust: a folder's time has a grain, which is 2 seconds on some disks. A message
         # that comes in the grain of the scan leaves the time as it was, and would never be listed.
-        # So a scan is trusted only if, when it began, the folders were unchanged for longer.
-        return all(self.stamp.is_settled(part, self.begun) for part in ("new", "cur", "uidlist"))
+        # So a scan is trusted only if, when it began, the folders were unchanged for longer: then
+        # any change since shows in the stamp.
+        parts: tuple[Literal["new", "cur", "uidlist"], ...] = ("new", "cur", "uidlist")
+        trusted = all(self.stamp.is_settled(part, self.begun) for part in parts)
+        object.__setattr__(self, "trusted", trusted)
 
     def names(self, folder: int) -> dict[str, int]:
         """Return the inodes of the files in NEW or in CUR, by name."""
