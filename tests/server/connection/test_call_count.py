@@ -46,5 +46,5 @@ def test_retr(tmp_path: Path) -> None:
     calls = count(tmp_path, ["RETR 2"], warm=(*LOGIN, "RETR 1"))
     assert calls.replies.startswith(b"+OK 618 octets\r\nSubject: hello\r\n")
     assert taken(calls) == documented("retr")
-    assert len(calls.functions) <= 20 + IN_PYTHON  # to_wire
+    assert len(calls.functions) <= 19 + IN_PYTHON  # to_wire
     assert len(calls.modules) <= 12 + IN_PYTHON  # line_ends

@@ -9,6 +9,7 @@ modification; a new file has both times of its making, unless a program sets the
 
 from __future__ import annotations
 
+import errno
 import os
 from enum import Enum, auto
 from typing import TYPE_CHECKING, TypeAlias
@@ -49,15 +50,22 @@ class Evidence:
         self._read: dict[int, Print] = {}
         self.inodes_agree = True  # of folders and files
 
-    def accept(self, entry: MaildirEntry, status: os.stat_result) -> bool:
-        """Note that a file is sent as a message, or return False: it is another file."""
-        known = self._read.get(entry.inode) or self._prints.get(entry.inode)
+    def check(self, entry: MaildirEntry, status: os.stat_result, owner: int) -> None:
+        """Note that a file is sent as a message; `owner` is as for `may_be_message`.
+
+        Raises FileNotFoundError: it is another file. Raises PermissionError: another user owns it.
+        """
+        inode = entry.inode
+        if self.inodes_agree and status.st_ino != inode:
+            raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
+        if owner >= 0 and not may_be_message(status, owner):
+            raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
+        known = self._read.get(inode) or self._prints.get(inode)
         seen = status.st_size, status.st_mtime_ns
         same = status.st_ctime_ns <= self._settled if known is None else known == seen
         if not same and self.judge(entry, status) is Verdict.OTHER:
-            return False
-        self._read.setdefault(entry.inode, seen)
-        return True
+            raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
+        self._read.setdefault(inode, seen)
 
     def judge(self, entry: MaildirEntry, status: os.stat_result) -> Verdict:
         """Tell whether a file with a message's inode, under the entry's name, is the message."""

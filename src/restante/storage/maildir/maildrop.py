@@ -22,7 +22,7 @@ from restante.storage.interfaces import MessageGoneError, PartialRemovalError
 from restante.storage.maildir import expiry, size_cache
 from restante.storage.maildir.compressed import FIRST_OCTETS, MAGIC, Compressed, open_plain
 from restante.storage.maildir.copies import keep_unique_ids
-from restante.storage.maildir.identity import Evidence, may_be_message
+from restante.storage.maildir.identity import Evidence
 from restante.storage.maildir.quota import Change
 from restante.storage.maildir.removal import unlink_all
 from restante.storage.maildir.scan import CUR, MAX_SCANS, NEW, inodes_agree, relocate
@@ -129,7 +129,7 @@ class MaildirMaildrop:
             raise
         octets = status.st_size
         try:
-            self._check(entry, status)
+            self._evidence.check(entry, status, self._snapshot.owner)
             stored = _read_cached(file, octets, lines)
             compressed = None
             if stored is None or stored[:1] in FIRST_OCTETS:
@@ -152,16 +152,6 @@ class MaildirMaildrop:
             return FileChunks(file, octets, f"{self._folder}/{entry.path}", self._folder)
         os.close(file)
         return stored
-
-    def _check(self, entry: MaildirEntry, status: os.stat_result) -> None:
-        """Raise OSError unless a file is a message's; FileNotFoundError: another has its name."""
-        evidence, owner = self._evidence, self._snapshot.owner
-        if evidence.inodes_agree and status.st_ino != entry.inode:
-            raise FileNotFoundError(errno.ENOENT, "another file has the name", entry.path)
-        if owner >= 0 and not may_be_message(status, owner):
-            raise PermissionError(errno.EPERM, "the file belongs to another user", entry.path)
-        if not evidence.accept(entry, status):
-            raise FileNotFoundError(errno.ENOENT, "another file has the inode", entry.path)
 
     def read_blocking(self, index: int, lines: int | None) -> Body:
         """Do what `read` does, in the thread of the caller. Raises StoreError."""
