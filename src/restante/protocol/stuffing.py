@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from restante.protocol.line_ends import CRLF
-from restante.protocol.message_header import EMPTY_LINE
+from restante.protocol.message_header import EMPTY_LINE, find_body
 
 try:
     from restante.protocol.speedups import bare_line_ends, to_wire
@@ -117,13 +117,16 @@ class TopStuffer(DotStuffer):
                 return stored
             self._in_header = False
             place = end.end() - len(self._tail)
-        while self._lines_left:
-            end_of_line = stored.find(b"\n", place) + 1
-            if not end_of_line:
-                return stored
-            place = end_of_line
-            self._lines_left -= 1
+        place, self._lines_left = _skip_lines(stored, place, self._lines_left)
         return stored[:place]
+
+
+def _skip_lines(stored: bytes, place: int, lines: int) -> tuple[int, int]:
+    """Return the place after a number of lines, or the end, and how many lines it lacks."""
+    while lines and (end_of_line := stored.find(b"\n", place) + 1):
+        place = end_of_line
+        lines -= 1
+    return (len(stored) if lines else place), lines
 
 
 def encode_message(stored: bytes, status: bytes = b"") -> tuple[bytes, int]:
@@ -139,7 +142,10 @@ def encode_message(stored: bytes, status: bytes = b"") -> tuple[bytes, int]:
 
 def encode_top(stored: bytes, lines: int, status: bytes = b"") -> bytes:
     """Return what TOP sends of a whole message, behind a status line."""
-    return encode_message(TopStuffer(lines).cut(stored), status)[0]
+    body = find_body(stored)
+    if body >= 0:
+        stored = stored[: _skip_lines(stored, body, lines)[0]]
+    return encode_message(stored, status)[0]
 
 
 def contains_top(beginning: bytes, lines: int) -> bool:
