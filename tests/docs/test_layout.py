@@ -85,7 +85,6 @@ ELSEWHERE = {
     "storage/cluster/check_bodies.py": "storage/cluster/test_check.py",
     "storage/cluster/check_boxes.py": "storage/cluster/test_check.py",
     "storage/cluster/check_sizes.py": "storage/cluster/test_check.py",
-    "storage/cluster/claim.py": "storage/cluster/test_sweep.py",
     "storage/disk_latency.py": "server/test_slow_disk.py",
     "storage/existence.py": "delivery/test_recipients.py",
     "storage/fs.py": "storage/maildir/test_safety.py",

@@ -184,7 +184,7 @@ def test_a_bucket_of_another_cluster_is_left_alone(dsn: Secret) -> None:
     """A database that is not the bucket's own marks and deletes nothing there."""
 
     async def test(rig: Rig) -> None:
-        await rig.sweep(-1)
+        await rig.sweep()
         name = await rig.put()
         await rig.sql("update cluster set id = gen_random_uuid()")
         with pytest.raises(StoreError, match="belongs to another cluster"):

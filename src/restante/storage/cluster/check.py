@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from restante.storage.cluster.check_bodies import SETTLED, BodyCheck
 from restante.storage.cluster.check_boxes import BoxCheck
 from restante.storage.cluster.check_sizes import MOST, SizeCheck
-from restante.storage.cluster.claim import check_claim
-from restante.storage.cluster.problems import HIDDEN
+from restante.storage.cluster.claim import Claim, describe_earlier, read_claim, renew_claim
+from restante.storage.cluster.problems import HIDDEN, Problem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from restante.storage.cluster.bodies import ObjectBodies
     from restante.storage.cluster.database import Database
-    from restante.storage.cluster.problems import Problem
 
 
 WORK = """
@@ -68,19 +67,28 @@ class MailCheck:
         async for problem in BoxCheck(database, repair=repair, on_progress=self._advance).run():
             yield problem
         if bodies is not None:
-            await check_claim(database, bodies)
-            outside = BodyCheck(
-                database,
-                bodies,
-                repair=repair,
-                on_progress=self._advance,
-                settled=self._settled,
-            )
-            async for problem in outside.run():
+            async for problem in self._find_outside(bodies):
                 yield problem
         sizes = SizeCheck(database, bodies, repair=repair, on_progress=self._advance)
         async for problem in sizes.run(every=every_size):
             yield problem
+
+    async def _find_outside(self, bodies: ObjectBodies) -> AsyncIterator[Problem]:
+        """Yield the problems of bodies outside. A repair lets the sweep go on."""
+        claim = await read_claim(self._database, bodies)
+        outside = BodyCheck(
+            self._database,
+            bodies,
+            repair=self._repair,
+            on_progress=self._advance,
+            settled=self._settled,
+        )
+        async for problem in outside.run():
+            yield problem
+        if claim is Claim.EARLIER:
+            if self._repair:
+                await renew_claim(self._database, bodies)
+            yield Problem("claim", "", describe_earlier(bodies), self._repair)
 
     def _advance(self, count: int) -> None:
         self._done += count

@@ -11,7 +11,7 @@ class Problem(NamedTuple):
     """Something that does not agree.
 
     Attributes:
-        kind: "body_missing", "message_missing", "size", "counters" or "box_missing".
+        kind: "body_missing", "message_missing", "size", "counters", "box_missing" or "claim".
         owner: whose mail it is about; "" if that is not known.
         text: what is wrong, in English.
         repaired: it was repaired.

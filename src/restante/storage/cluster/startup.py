@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.cluster.claim import check_claim
+from restante.storage.cluster.claim import require_claim
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ async def _body_problems(database: Database, bodies: ObjectBodies) -> Sequence[s
     problems = await bodies.probe()
     if not problems:
         try:
-            await check_claim(database, bodies)
+            await require_claim(database, bodies)
         except StoreError as error:
             return [str(error)]
     return problems

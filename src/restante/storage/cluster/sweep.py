@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.cluster.claim import check_claim
+from restante.storage.cluster.claim import renew_claim, require_claim
 
 if TYPE_CHECKING:
     import asyncpg
@@ -103,7 +103,8 @@ class Sweep:
 
         Raises StoreError: what was done until then stays done.
         """
-        await check_claim(self._database, self._bodies)
+        await require_claim(self._database, self._bodies)
+        await renew_claim(self._database, self._bodies)
         deleted = await self._delete()
         listed, marked = await self._mark(most)
         await self._database.fetch(SET_FENCES, patience=STEP)

@@ -23,10 +23,12 @@ create table listing (
 );
 insert into listing default values;
 
--- Which cluster this is. An object of the same name says which cluster a bucket belongs to.
+-- Which database this is, and its state: an object of the bucket has the id, and the token of the
+-- last sweep.
 create table cluster (
     one bool primary key default true check (one),
-    id uuid not null default gen_random_uuid()
+    id uuid not null default gen_random_uuid(),
+    tokens text[] not null default '{}'
 );
 insert into cluster default values;
 
