@@ -24,6 +24,7 @@ T = TypeVar("T")
 LETTER = b"Subject: a\r\n\r\nhello\r\n"
 EXPIRE = "update node set until = clock_timestamp() - interval '1 ms'"
 WAITING = "select from pg_stat_activity where wait_event_type = 'Lock'"
+STANDBYS = "synchronous_standby_names"
 UNACKNOWLEDGED = "select pid from pg_stat_activity where wait_event = 'SyncRep'"
 
 
@@ -144,13 +145,30 @@ def test_broken_off_logins(dsn: Secret) -> None:
     asyncio.run(test())
 
 
+@contextlib.asynccontextmanager
+async def missing_standby(dsn: Secret, cluster: Cluster) -> AsyncIterator[None]:
+    """Let all commits wait for a standby that is not there, while the block runs."""
+    await cluster.execute("alter system set synchronous_standby_names = 'nobody'")
+    try:
+        await cluster.execute("select pg_reload_conf()")
+        await until(lambda: execute(dsn, "select where current_setting($1) <> ''", STANDBYS))
+        yield
+    finally:
+        await cluster.execute("alter system reset synchronous_standby_names")
+        await cluster.execute("select pg_reload_conf()")
+
+
 def test_commit_without_its_standby(dsn: Secret, cluster: Cluster) -> None:
     """Trap 8: a cancelled wait for the synchronous standby is not reported as durable."""
 
-    async def cancel_wait(work: Awaitable[object]) -> None:
+    async def cancel_waits(work: Awaitable[object]) -> None:
         task = asyncio.ensure_future(work)
-        for row in await until(lambda: execute(dsn, UNACKNOWLEDGED)):
-            await execute(dsn, "select pg_cancel_backend($1)", row["pid"])
+        cancelled = 0
+        while not task.done():
+            for row in await execute(dsn, UNACKNOWLEDGED):
+                await execute(dsn, "select pg_cancel_backend($1)", row["pid"])
+                cancelled += 1
+        assert cancelled
         with pytest.raises(StoreError, match=UNREPLICATED):
             await task
 
@@ -159,16 +177,26 @@ def test_commit_without_its_standby(dsn: Secret, cluster: Cluster) -> None:
         async with store.open():
             await store.deliver("ann", LETTER)
             maildrop = await store.acquire("ann", 0)
-            await cluster.execute("alter system set synchronous_standby_names = 'nobody'")
-            try:
-                await cluster.execute("select pg_reload_conf()")
-                await until(lambda: execute(dsn, "show synchronous_standby_names"))
-                await cancel_wait(store.deliver("ann", LETTER))
-                await cancel_wait(maildrop.remove([0]))
-            finally:
-                await cluster.execute("alter system reset synchronous_standby_names")
-                await cluster.execute("select pg_reload_conf()")
+            async with missing_standby(dsn, cluster):
+                await cancel_waits(store.deliver("ann", LETTER))
+                await cancel_waits(maildrop.remove([0]))
             maildrop.release()
+
+    asyncio.run(test())
+
+
+def test_a_poll_waits_for_no_standby(dsn: Secret, cluster: Cluster) -> None:
+    """A login, a read, a beat and a release commit nothing that a disk or a standby must have."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other):
+            uid = await first.deliver("ann", LETTER)
+            await everything(first)
+            await until(lambda: can_open(other))
+            async with missing_standby(dsn, cluster):
+                await until(lambda: can_open(first))
+                assert await everything(first) == {uid: LETTER}
+                await until(lambda: can_open(other))
 
     asyncio.run(test())
 

@@ -79,7 +79,7 @@ class Database:
         When it returns, its transactions are committed on the synchronous standby, if there is one.
         Raises UnansweredError: they may be committed, or not.
         """
-        if self.is_down:
+        if self.is_down or self._closed:
             raise StoreError(DOWN)
         loop = asyncio.get_running_loop()
         ends = loop.time() + (self._patience if patience is None else patience)

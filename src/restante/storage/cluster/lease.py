@@ -34,9 +34,8 @@ update node set until = clock_timestamp() + $2::float8 * interval '1 s'
 where id = $1 and until > clock_timestamp() returning true
 """
 RELEASE = """
-update lease l set node = null from unnest($1::bigint[], $2::uuid[]) as freed (box, token)
-where l.box = freed.box and l.token = freed.token
-"""
+update lease set node = null where box = any ($1::bigint[]) and token = any ($2::uuid[])
+"""  # a token is in one row only
 ABANDON = """
 update lease l set node = null from unnest($1::text[], $2::uuid[]) as freed (owner, token)
 join box b on b.owner = freed.owner where l.box = b.id and l.token = freed.token
@@ -120,7 +119,7 @@ class Node:
         await self._beats.fetch(REGISTER, standing.node, self._lease)
         self._standing = standing
         self._set_until(sent + self._lease)
-        if self._beating is None:
+        if self._beating is None or self._beating.done():
             self._beating = self._loop.create_task(self._beat_forever())
 
     def _set_until(self, until: float) -> None:
