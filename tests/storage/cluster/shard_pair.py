@@ -11,8 +11,8 @@ from typing import Any
 from restante.protocol.secret import Secret
 from restante.storage.cluster.moving import Move
 from restante.storage.cluster.settings import ClusterSettings
-from restante.storage.cluster.shards import Shard, ShardedStore, find_shard, open_shards
-from restante.storage.cluster.transfer import read_body
+from restante.storage.cluster.shards import Shard, ShardedStore, open_shards
+from storage.contract import everything
 from support.cluster import execute, settings
 
 
@@ -121,24 +121,10 @@ class ShardPair:
         go.set()
 
     async def served(self, owner: str = "ann") -> dict[str, bytes]:
-        """Return what a client lists, and the message of each unique-id."""
+        """Return what a client finds."""
         store = self.sharded()
-        async with store.open(), open_shards(self.settings) as shards:
-            maildrop = await store.acquire(owner, 0)
-            maildrop.release()
-            shard = await find_shard(shards, owner)
-            mail = {}
-            for uid in maildrop.contents.uids:
-                row = await shard.database.fetchrow(
-                    "select m.object, m.stored, b.content from message m"
-                    " left join body b on b.box = m.box and b.number = m.number"
-                    " where m.box = $1 and m.uid = $2",
-                    maildrop.box,
-                    uid,
-                )
-                assert row is not None
-                mail[uid] = await read_body(shard.bodies, row) if row[0] else row[2]
-            return mail
+        async with store.open():
+            return await everything(store, owner)
 
     async def query(self, shard: str, sql: str) -> list[tuple[object, ...]]:
         return [tuple(row.values()) for row in await execute(self.dsns[shard], sql)]

@@ -87,16 +87,8 @@ class Place:
         return asyncio.run(read())
 
     def uids(self, owner: str = "ann") -> tuple[str, ...]:
-        """Return what a client finds in the cluster, without the messages themselves."""
-
-        async def list_uids() -> tuple[str, ...]:
-            store = self.store()
-            async with store.open():
-                maildrop = await store.acquire(owner, 0)
-                maildrop.release()
-                return tuple(maildrop.contents.uids)
-
-        return asyncio.run(list_uids())
+        """Return the unique-ids that a client finds, each of a message that can be read."""
+        return tuple(self.served(owner))
 
     def deliver(self, text: bytes) -> str:
         async def deliver() -> str:

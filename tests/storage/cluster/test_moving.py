@@ -19,7 +19,7 @@ from storage.cluster.shard_pair import GatedShard, ShardPair
 from support.cluster import Cluster, execute
 
 ALL = "RESTANTE_CLUSTER_FAULTS" in os.environ
-STEP = 1 if ALL else 8  # from one call to the next one at which a test does something
+STEP = 1 if ALL else 12  # from one call to the next one at which a test does something
 MOST_CALLS = 60
 
 SMALL = b"Subject: small\n\nhello\n"
