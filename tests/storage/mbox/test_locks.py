@@ -174,7 +174,7 @@ def test_deliveries_by_many_at_once_are_all_there(
     box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ours and another program's, while a third removes what it has seen."""
-    procmail = [need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "/dev/null"]
+    procmail = [need("procmail"), "-f", "ann", f"DEFAULT={box.file}", "LOCKSLEEP=1", "/dev/null"]
     monkeypatch.setattr(maildrop, "PATIENCE", PATIENCE)
     monkeypatch.setattr("restante.storage.mbox.store.PATIENCE", PATIENCE)
     theirs = [letter(number) for number in range(100, 120)]
