@@ -61,13 +61,12 @@ def test_messages_waits_for_the_end() -> None:
             later.join()
 
 
-def test_a_session_that_goes_on_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_goes_on_is_told_of() -> None:
     """`messages` raises BusyError while a session holds the maildrop."""
-    monkeypatch.setattr(testing, "PATIENCE", 0.1)
     with testing.serving() as server:
         server.add("ann", "secret", LETTER)
         with session(server, "ann", "secret"), pytest.raises(BusyError, match="ann"):
-            server.messages("ann")
+            server.messages("ann", timeout=0.1)
 
 
 def test_deliver_returns_unique_id() -> None:

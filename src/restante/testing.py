@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["MemoryServer", "serving"]
 
 HOST = "127.0.0.1"
-PATIENCE = 10  # seconds for a session under way, when one asks what is left
-STOP_PATIENCE = 1  # seconds for a reply under way, when the block ends
+STOP_TIMEOUT = 1  # seconds for a reply under way, when the block ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class MemoryServer:
     certificate: Path | None
     _server: embedding.Server = field(repr=False)
     _store: MemoryStore = field(repr=False)
-    _accounts: _Accounts = field(repr=False)
+    _authenticator: _PlainPasswords = field(repr=False)
     _log: io.StringIO = field(repr=False)
 
     def add(self, user: str, password: str, *messages: bytes) -> None:
@@ -61,7 +60,7 @@ class MemoryServer:
 
         A message is octets, with line ends LF or CR LF.
         """
-        self._accounts.passwords[user] = Secret(password.encode())
+        self._authenticator.passwords[user] = Secret(password.encode())
         for message in messages:
             self.deliver(user, message)
 
@@ -72,13 +71,13 @@ class MemoryServer:
         """
         return self._server.call(self._store.deliver(user, message))
 
-    def messages(self, user: str) -> list[bytes]:
+    def messages(self, user: str, *, timeout: float = 10) -> list[bytes]:
         """Return the octets of the messages of `user`, as they were delivered.
 
-        Waits until no session holds the maildrop. Raises `restante.storage.BusyError` after 10
-        seconds.
+        Waits until no session holds the maildrop. Raises `restante.storage.BusyError` after
+        `timeout` seconds.
         """
-        return self._server.call(_everything(self._store, user))
+        return self._server.call(_read_all(self._store, user, timeout))
 
     @property
     def log(self) -> str:
@@ -95,7 +94,7 @@ def serving(
     `tls` adds STLS and a port for TLS, with a certificate for this server alone. `settings` has
     timeouts, the greeting and so on. Raises OSError: no port is free.
     """
-    store, accounts, lines = MemoryStore(), _Accounts(), io.StringIO()
+    store, authenticator, lines = MemoryStore(), _PlainPasswords(), io.StringIO()
     with contextlib.ExitStack() as stack:
         log, writer = event_log.configure_log("text", lines)
         stack.callback(writer.close)
@@ -110,11 +109,11 @@ def serving(
             ]
         server = embedding.Server(
             store,
-            accounts,
+            authenticator,
             listeners,
             settings=settings or ProtocolSettings(),
             log=log,
-            stop_timeout=STOP_PATIENCE,
+            stop_timeout=STOP_TIMEOUT,
         )
         stack.enter_context(server)
         ports = [address.port for address in server.addresses]
@@ -125,13 +124,13 @@ def serving(
             certificate=certificate,
             _server=server,
             _store=store,
-            _accounts=accounts,
+            _authenticator=authenticator,
             _log=lines,
         )
 
 
-class _Accounts:
-    """Passwords as they are: no time is lost on hashing."""
+class _PlainPasswords:
+    """An authenticator that keeps passwords unhashed, since a hash would take time."""
 
     def __init__(self) -> None:
         self.passwords: dict[str, Secret] = {}
@@ -143,8 +142,8 @@ class _Accounts:
         return Identity(user)
 
 
-async def _everything(store: MemoryStore, user: str) -> list[bytes]:
-    maildrop = await store.acquire(user, PATIENCE)
+async def _read_all(store: MemoryStore, user: str, seconds: float) -> list[bytes]:
+    maildrop = await store.acquire(user, seconds)
     try:
         return [maildrop.read(index) for index in range(len(maildrop.contents.uids))]
     finally:
