@@ -13,7 +13,7 @@ from restante.server import event_log, log_rate
 from restante.server.limits.failures import Failures
 from restante.server.limits.shared_table import SharedTimestamps
 from restante.server.log_rate import LIMITED, MINUTE, MOST_EACH, MOST_IN_ALL, LogRate
-from support.live import Client, serving
+from support.clocked_server import clocked
 
 
 class Rate:
@@ -87,36 +87,24 @@ def test_sessions_with_a_login(rate: Rate) -> None:
     assert rate.lines("delivered", "192.0.2.1", 1000) == 1000
 
 
-def test_served_flood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log of a server keeps the bound; what was left out is said at its end at the latest."""
-    monkeypatch.setattr(log_rate, "MOST_EACH", 5)
-    with serving() as live:
-        for _ in range(12):
-            with live.connect() as client:
-                guess(client)
-    log = live.log.getvalue()
-    assert Counter(re.findall(r"event=(session|login_failed)", log)) == {
-        "session": 5, "login_failed": 5,
+def test_served_flood() -> None:
+    """The log of a server keeps the bound."""
+    with clocked() as server:
+        for _ in range(MOST_EACH + 5):
+            server.connect(address="127.0.0.1").say(b"USER ann\r\nPASS wrong\r\nQUIT\r\n")
+    assert Counter(re.findall(r"event=(session|login_failed)", server.log.getvalue())) == {
+        "session": MOST_EACH, "login_failed": MOST_EACH,
     }  # fmt: skip
 
 
-def guess(client: Client) -> None:
-    client.read_line()
-    client.say("USER ann")
-    client.say("PASS wrong")
-    client.say("QUIT")
-    client.read_all()
-
-
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_told_at_the_end(form: event_log.Format, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_told_at_the_end(form: event_log.Format) -> None:
     """What was left out is written before the log is closed."""
-    monkeypatch.setattr(log_rate, "MOST_EACH", 2)
     log, writer = event_log.configure_log(form, lines := io.StringIO())
-    for _ in range(5):
+    for _ in range(MOST_EACH + 3):
         log.warning("login_failed", address="192.0.2.1", user="ann")
     writer.close()
     written = lines.getvalue().splitlines()
-    assert len(written) == 3
+    assert len(written) == MOST_EACH + 1
     assert "lines_left_out" in written[-1]
     assert "192.0.2.1" in written[-1]
