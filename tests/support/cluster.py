@@ -22,6 +22,7 @@ do $$ begin
     perform pg_terminate_backend(pid, 10000) from pg_stat_activity
         where datname = current_database() and pid <> pg_backend_pid()
             and backend_type = 'client backend';
+    perform set_config('session_replication_role', 'replica', true);  -- without triggers
     {deletes}
 end $$
 """

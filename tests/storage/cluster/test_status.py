@@ -42,8 +42,12 @@ def test_nodes_and_their_leases(dsn: Secret) -> None:
     alive, dead = uuid.uuid4(), uuid.uuid4()
     run(dsn, "insert into node values ($1, now() - '5 s'::interval)", dead)
     run(dsn, "insert into node values ($1, now() + '1 hour'::interval)", alive)
-    for box, node in enumerate([alive, alive, dead, None]):
-        run(dsn, "insert into lease values ($1, gen_random_uuid(), $2, now())", box, node)
+    hold = (
+        "with made as (insert into box (owner) values ($1::text) returning id)"
+        " insert into lease select id, gen_random_uuid(), $2::uuid, now() from made"
+    )
+    for number, node in enumerate([alive, alive, dead, None]):
+        run(dsn, hold, f"u{number}", node)
     first, last = status(dsn).nodes
     assert (first.id, first.alive, first.leases) == (str(alive), True, 2)
     assert (last.id, last.alive, last.leases) == (str(dead), False, 1)

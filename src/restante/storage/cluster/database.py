@@ -58,6 +58,7 @@ class Database:
         self._probing: asyncio.Task[None] | None = None
         self._closed = False
         self.is_down = False  # known to be down: calls fail at once
+        self._cause = ""  # of the last connection that could not be made
 
     async def fetchrow(
         self, query: str, *arguments: object, patience: float | None = None
@@ -80,7 +81,7 @@ class Database:
         Raises UnansweredError: they may be committed, or not.
         """
         if self.is_down or self._closed:
-            raise StoreError(DOWN)
+            raise StoreError(f"{DOWN} ({self._cause})" if self._cause else DOWN)
         loop = asyncio.get_running_loop()
         ends = loop.time() + (self._patience if patience is None else patience)
         await self._wait_for_slot(ends)
@@ -152,10 +153,11 @@ class Database:
             async with asyncio.timeout_at(ends):
                 connection = await connect(self._dsn, pooler=self._pooler, patience=self._patience)
         except (*ERRORS, ValueError) as error:
+            problem = translate(error)[0]
             if not isinstance(error, asyncpg.TooManyConnectionsError):
-                self.is_down = True
+                self.is_down, self._cause = True, str(problem)
                 self._probe()
-            raise translate(error)[0] from error
+            raise problem from error
         connection.add_log_listener(self._on_message)
         self._open.add(connection)
         return connection

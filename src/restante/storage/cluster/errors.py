@@ -66,6 +66,7 @@ def translate(error: Exception) -> tuple[StoreError, bool]:
     if isinstance(error, TimeoutError):
         return StoreError(NO_ANSWER), True
     if isinstance(error, OSError):
-        return StoreError(f"PostgreSQL: {error.strerror or type(error).__name__}"), True
+        text = f"PostgreSQL: {error.strerror or type(error).__name__}"
+        return StoreError(text, path=str(error.filename or "")), True
     is_value = isinstance(error, ValueError)  # such as a name that is not UTF-8
     return StoreError(f"PostgreSQL: {type(error).__name__}"), not is_value

@@ -252,7 +252,9 @@ class ClusterStore:
 
     async def share(self, failures: Mapping[bytes, int]) -> PeerNews:
         """Share failed logins with the other nodes, and return what is new. Raises StoreError."""
-        return await (await self._ready()).peers.share(failures)
+        life = await self._ready()
+        await life.node.stand()  # so that a node without sessions is seen, too
+        return await life.peers.share(failures)
 
     async def kick(self, owner: str) -> None:
         """End the sessions of an owner at all nodes, within two seconds. Raises StoreError."""
