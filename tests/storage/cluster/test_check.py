@@ -13,6 +13,7 @@ from restante.storage.cluster import check_bodies, check_boxes, check_sizes
 from restante.storage.cluster.bodies import new_name
 from restante.storage.cluster.check import MailCheck
 from restante.storage.cluster.problems import Problem
+from restante.storage.cluster.startup import find_faults
 from restante.storage.interfaces import StoreError
 from storage.cluster.rig import LETTER, Rig, run
 from support.kill_points import KillSwitch
@@ -361,5 +362,19 @@ def test_a_box_that_is_moved_is_not_counted(dsn: Secret) -> None:
         assert await check(rig, repair=True) == []
         await rig.bodies.delete([name])
         assert await kinds(rig) == [("body_missing", "ann", False)]
+
+    run(dsn, test)
+
+
+def test_a_place_that_is_not_configured_is_reported(dsn: Secret) -> None:
+    """Messages with bodies outside, and no object store in the configuration, are a problem."""
+
+    async def test(rig: Rig) -> None:
+        await rig.deliver()
+        made = MailCheck(rig.database, None, repair=True)
+        (problem,) = [each async for each in made.run()]
+        assert (problem.kind, problem.repaired) == ("body_missing", False)
+        assert "cluster.objects is not set" in problem.text
+        assert "cluster.objects is not set" in (await find_faults(rig.database, None))[-1]
 
     run(dsn, test)

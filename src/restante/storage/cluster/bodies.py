@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CHUNK = 1024 * 1024  # octets that one request reads
+CHUNK = 256 * 1024  # octets that one request reads, and a slow client keeps in memory
 SLOWEST = 500_000  # octets a second, which a request of many octets gets beyond its time limit
 PATIENCE = 5.0  # seconds
 CLOCK_DIFFERENCE = 60  # seconds that are worth a warning

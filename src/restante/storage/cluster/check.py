@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from restante.storage.cluster.check_bodies import SETTLED, BodyCheck
 from restante.storage.cluster.check_boxes import BoxCheck
 from restante.storage.cluster.check_sizes import MOST, SizeCheck
-from restante.storage.cluster.claim import Claim, describe_earlier, read_claim, renew_claim
+from restante.storage.cluster.claim import (
+    NO_OBJECTS,
+    Claim,
+    describe_earlier,
+    has_outside,
+    read_claim,
+    renew_claim,
+)
 from restante.storage.cluster.problems import HIDDEN, Problem
 
 if TYPE_CHECKING:
@@ -66,7 +73,10 @@ class MailCheck:
         database, bodies, repair = self._database, self._bodies, self._repair
         async for problem in BoxCheck(database, repair=repair, on_progress=self._advance).run():
             yield problem
-        if bodies is not None:
+        if bodies is None:
+            if await has_outside(database):
+                yield Problem("body_missing", "", NO_OBJECTS)
+        else:
             async for problem in self._find_outside(bodies):
                 yield problem
         sizes = SizeCheck(database, bodies, repair=repair, on_progress=self._advance)

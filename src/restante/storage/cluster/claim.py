@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 CLAIM = "restante-cluster"  # the name of the object
 
+NO_OBJECTS = "messages have their bodies in an object store, and cluster.objects is not set; set it"
+
+HAS_OUTSIDE = "select exists (select from message where object is not null)"
 READ = "select id::text, tokens from cluster"
 RENEW = """
 update cluster set tokens = (tokens || $1::text)[greatest(1, cardinality(tokens) - 14):]
@@ -34,6 +37,12 @@ class Claim(Enum):
     OWN = "this database's, in this state"
     EARLIER = "this database's, in another state"
     FREE = "no database's"
+
+
+async def has_outside(database: Database) -> bool:
+    """Return whether a message has its body outside the database. Raises StoreError."""
+    row = await database.fetchrow(HAS_OUTSIDE)
+    return bool(row and row[0])
 
 
 async def read_claim(database: Database, bodies: ObjectBodies) -> Claim:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from restante.storage.cluster.claim import require_claim
+from restante.storage.cluster.claim import NO_OBJECTS, has_outside, require_claim
 from restante.storage.interfaces import StoreError
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ async def find_faults(database: Database, bodies: ObjectBodies | None) -> list[s
     after = time.time()
     assert row is not None
     problems = list(problems_of(DatabaseSettings(*row), (before, after)))
-    if bodies is not None:
+    if bodies is None:
+        problems += [NO_OBJECTS] if await has_outside(database) else []
+    else:
         problems += await _body_problems(database, bodies)
     return problems
 
