@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import math
 import os
@@ -91,8 +92,13 @@ def count(folder: Path, lines: Sequence[str], *, warm: Sequence[str] = ()) -> Ca
     Each line comes in a packet of its own. With `warm`, those lines come first, and only the calls
     of `lines` are counted; without, those of the whole session are.
     """
-    with patch.object(identity, "TICK", 0):  # the messages are no longer new
-        return asyncio.run(_count(folder, lines, warm))
+    gc.collect()
+    gc.disable()  # it could end sessions of other tests meanwhile
+    try:
+        with patch.object(identity, "TICK", 0):  # the messages are no longer new
+            return asyncio.run(_count(folder, lines, warm))
+    finally:
+        gc.enable()
 
 
 async def _count(folder: Path, lines: Sequence[str], warm: Sequence[str]) -> Calls:
