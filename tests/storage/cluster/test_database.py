@@ -70,6 +70,18 @@ def test_connections_are_used_again(dsn: Secret) -> None:
     asyncio.run(test())
 
 
+def test_idle_connections(dsn: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was idle for too long is not used again: a firewall may have dropped it."""
+    monkeypatch.setattr("restante.storage.cluster.database.IDLE", 0)
+
+    async def test() -> None:
+        async with opened(dsn) as database:
+            pids = {(await database.fetch("select pg_backend_pid()"))[0][0] for _ in range(3)}
+            assert len(pids) == 3
+
+    asyncio.run(test())
+
+
 def test_a_silent_server() -> None:
     """A server that says nothing costs one call its time; the next ones fail at once."""
 

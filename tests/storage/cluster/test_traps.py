@@ -81,6 +81,24 @@ def test_login_during_a_removal(dsn: Secret) -> None:
     asyncio.run(test())
 
 
+def test_login_during_a_beat(dsn: Secret) -> None:
+    """A login that waits for a lock compares the holder's beat of after the wait, not before it."""
+
+    async def test() -> None:
+        async with two_nodes(dsn) as (first, other), connected(dsn) as connection:
+            await first.acquire("ann", 0)
+            await execute(dsn, EXPIRE)
+            async with connection.transaction():
+                await connection.execute("select from lease for update")
+                login = asyncio.create_task(other.acquire("ann", 0))
+                await until(lambda: execute(dsn, WAITING))
+                await execute(dsn, "update node set until = clock_timestamp() + interval '1 hour'")
+            with pytest.raises(BusyError):
+                await login
+
+    asyncio.run(test())
+
+
 def test_deliveries_that_overlap(dsn: Secret) -> None:
     """Trap 2: a delivery that commits late is neither hidden nor put before others."""
 
