@@ -47,8 +47,9 @@ def main() -> int:
         cluster = start(stack, stack.enter_context(public_folder()), times)
         load = Load(cluster, USERS, ledger)
         load.fill(6)
-        note(f"{len(USERS)} users have {len(ledger.letters)} letters: small ones in PostgreSQL,")
-        note(f"{len(USERS)} of 60 kB in the bucket")
+        bodies, letters = parts.count_bodies(cluster.s3), len(ledger.letters)
+        note(f"{len(USERS)} users have {letters} letters: {letters - bodies} in PostgreSQL,")
+        note(f"{bodies} large ones in the bucket")
         load.start(READERS, SENDERS)
         note(f"{SENDERS} senders deliver more, {READERS} clients log in, read all, and remove half")
         try:
@@ -57,6 +58,9 @@ def main() -> int:
             load.stop()
         note("load ended; reading all mail, to compare it with what the servers had confirmed")
         wrong = judge(ledger, found := collect(cluster, USERS))
+        status, said = parts.run_store(cluster.nodes[1], "check")
+        note(f"pop3 store check: {said}")
+        wrong += [f"pop3 store check: {said}"] * bool(status)
     return conclude(ledger, wrong, sum(map(len, found.values())), times)
 
 
@@ -75,7 +79,7 @@ def start(stack: contextlib.ExitStack, folder: Path, times: Times) -> Cluster:
     port = stack.enter_context(parts.balancer(folder, nodes))
     parts.wait_until_up(port)
     note("HAProxy runs: it sends each client address to one of the nodes")
-    return Cluster(folder, port, database, nodes)
+    return Cluster(folder, port, database, s3, nodes)
 
 
 def endure(cluster: Cluster, ledger: Ledger, times: Times) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,6 +120,7 @@ class Cluster:
     folder: Path
     port: int  # HAProxy's
     database: Database
+    s3: S3
     nodes: list[Node]
 
 
@@ -178,8 +180,22 @@ def configure(folder: Path, database: Database, s3: S3, nodes: list[Node]) -> No
     s3.make_bucket("mail")
     for node in nodes:
         node.configure()
-    command: list[str | Path] = [POP3, "store", "init", "--config", nodes[0].config]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    status, said = run_store(nodes[0], "init")
+    assert status == 0, said
+
+
+def run_store(node: Node, command: str) -> tuple[int, str]:
+    """Run a command of `pop3 store`. Return its exit code and its output."""
+    words: list[str | Path] = [POP3, "store", command, "--config", node.config]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.strip() or done.stderr.strip()
+
+
+def count_bodies(s3: S3) -> int:
+    """Return the number of messages in the bucket, at most 1000; one object is the cluster's."""
+    address = f"http://127.0.0.1:{s3.port}/mail?list-type=2"
+    with urllib.request.urlopen(address, timeout=PATIENCE) as listed:
+        return int(listed.read().count(b"<Key>")) - 1
 
 
 def add_accounts(database: Database, users: list[str]) -> None:
