@@ -32,7 +32,7 @@ soak: .venv/test  ## thousands of clients of all kinds for minutes: CLIENTS=2800
 	$(BIN)/python tests/soak/run.py $(if $(CLIENTS),--clients $(CLIENTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 cluster: .venv/test  ## a cluster on this machine loses a node under load, and no mail, in a minute
-	$(BIN)/python tests/cluster/demo.py
+	$(BIN)/python tests/cluster_demo/demo.py
 
 bench: .venv/install build/twisted  ## Restante beside other servers, in less than 10 minutes
 	$(BIN)/python benchmarks/bench.py

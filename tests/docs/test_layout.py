@@ -8,7 +8,7 @@ TESTS = Path(__file__).parent.parent
 SOURCE = TESTS.parent / "src" / "restante"
 
 KINDS = {
-    "benchmarks", "cluster", "docs", "faults", "fuzz", "golden", "interop", "soak", "support",
+    "benchmarks", "cluster_demo", "docs", "faults", "fuzz", "golden", "interop", "soak", "support",
     "transcripts",
 }  # fmt: skip
 """Folders that test no package of their own."""

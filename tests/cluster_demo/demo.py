@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cluster import parts
-from cluster.load import Ledger, Load, collect, judge
-from cluster.parts import Cluster, Node
+from cluster_demo import parts
+from cluster_demo.load import Ledger, Load, collect, judge
+from cluster_demo.parts import Cluster, Node
 from support.other_user import public_folder
 from support.s3 import moto
 

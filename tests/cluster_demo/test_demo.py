@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster.load import Ledger, identify, judge
+from cluster_demo.load import Ledger, identify, judge
 from support.postgresql import need_postgresql
 from support.programs import need
 from support.s3 import need_moto

@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from cluster.parts import PASSWORD, Cluster
+from cluster_demo.parts import PASSWORD, Cluster
 
 PATIENCE = 15  # seconds for each reply
 PAUSE = 0.2  # seconds before a client that was rejected tries again
