@@ -30,14 +30,14 @@ def rm(session: ShellSession, words: Sequence[str]) -> None:
     with session.exchange() as drop:
         for number in numbers:
             drop.delete(number)
-    session.screen.say(f"marked: {session.names(sorted(numbers))}   (undo: rset)")
+    session.screen.print_line(f"marked: {session.names(sorted(numbers))}   (undo: rset)")
 
 
 def undo(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Take all marks away."""
     with session.exchange() as drop:
         drop.undelete()
-    session.screen.say("No message is marked.")
+    session.screen.print_line("No message is marked.")
 
 
 def commit(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
@@ -57,9 +57,9 @@ def quit_(session: ShellSession, *, typed: bool = False) -> None:
     if session.marked:
         if not session.screen.interactive:
             raise ExitShell(_drop_marks(session))
-        if not session.screen.ask(marked_text(session)):
+        if not session.screen.confirm(marked_text(session)):
             _roll_back(session)
-            session.screen.say("Nothing was deleted.")
+            session.screen.print_line("Nothing was deleted.")
             raise ExitShell(0)
         raise ExitShell(carry_out(session, showing=typed))
     if typed and session.connected:
@@ -93,7 +93,7 @@ def carry_out(session: ShellSession, *, showing: bool) -> int:
     try:
         with (
             session.exchange() as drop,
-            session.screen.showing() if showing else contextlib.nullcontext(),
+            session.screen.show_traffic() if showing else contextlib.nullcontext(),
         ):
             uids = {message.number: message.uid for message in drop if message.number in marked}
             drop.commit()
@@ -105,7 +105,7 @@ def carry_out(session: ShellSession, *, showing: bool) -> int:
         return NOT_CONFIRMED if marked else 1
     session.disconnect()
     if marked:
-        session.screen.say(f"{wording.messages(len(marked))} deleted.")
+        session.screen.print_line(f"{wording.messages(len(marked))} deleted.")
     return 0
 
 
@@ -122,7 +122,7 @@ def _show_remaining(
     session: ShellSession, uids: Mapping[int, str | None], names: Mapping[int, str]
 ) -> None:
     """Look, in a new session, which of the messages are still there."""
-    session.screen.say("Checking which messages were deleted.")
+    session.screen.print_line("Checking which messages were deleted.")
     try:
         there = {message.uid for message in session.connect()}
     except RemoteError as error:
@@ -136,4 +136,4 @@ def _show_remaining(
     if still:
         session.screen.show_error(f"not deleted: {', '.join(still)}")
     if gone:
-        session.screen.say(f"deleted: {', '.join(gone)}")
+        session.screen.print_line(f"deleted: {', '.join(gone)}")

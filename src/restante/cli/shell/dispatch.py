@@ -33,9 +33,9 @@ def leave(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001 
 def show_help(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
     """Show the commands."""
     for name, command in COMMANDS.items():
-        session.screen.say(f"  {f'{name} {command.arguments}':16}  {command.help}")
-    session.screen.say(f"  {' '.join(raw_commands.VERBS)}")
-    session.screen.say(f"  {'':16}  send the command as typed and show the reply")
+        session.screen.print_line(f"  {f'{name} {command.arguments}':16}  {command.help}")
+    session.screen.print_line(f"  {' '.join(raw_commands.VERBS)}")
+    session.screen.print_line(f"  {'':16}  send the command as typed and show the reply")
 
 
 MANY = 1_000_000

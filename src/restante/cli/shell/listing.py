@@ -41,17 +41,17 @@ def ls(session: ShellSession, words: Sequence[str]) -> None:
     if words:
         shown = everything if words == ["all"] else session.numbers(words)
     if not shown:
-        session.screen.say("The mailbox is empty.")
+        session.screen.print_line("The mailbox is empty.")
         return
     session.fetch_headers(shown)
     sizes = {number: sizes[number] for number in shown}
     width = shutil.get_terminal_size().columns
     for line in table(sizes, session.heads, marked=session.marked, width=width):
-        session.screen.say(line)
+        session.screen.print_line(line)
     if session.lacks_top:
-        session.screen.say("The server does not support TOP, so only sizes are shown.")
+        session.screen.print_line("The server does not support TOP, so only sizes are shown.")
     if not words and len(everything) > MOST:
-        session.screen.say(
+        session.screen.print_line(
             f"{len(everything) - MOST} earlier messages are hidden; use ls all, or ls 1-50"
         )
 
@@ -65,7 +65,7 @@ def show(session: ShellSession, words: Sequence[str]) -> None:
             octets += kept
             missing += len(piece) - len(kept)
         for line in lines_of(bytes(octets)):
-            session.screen.say(line)
+            session.screen.print_line(line)
         if missing:
             session.screen.show_error(f"{wording.octets(missing)} are not shown; use save {number}")
 
@@ -74,7 +74,7 @@ def raw(session: ShellSession, words: Sequence[str]) -> None:
     """Show messages as they are."""
     for number in _some(session, words, "raw N"):
         for line in lines_in(_pieces(session, number, show_progress=False)):
-            session.screen.say(plain(line))
+            session.screen.print_line(plain(line))
 
 
 def _pieces(session: ShellSession, number: int, *, show_progress: bool = True) -> Iterator[bytes]:
@@ -121,7 +121,9 @@ def save(session: ShellSession, words: Sequence[str]) -> None:
     except BaseException:
         os.unlink(name)  # what came of it is not the message
         raise
-    session.screen.say(f"saved: {session.name(number)} as {plain(name)}, {wording.octets(octets)}")
+    session.screen.print_line(
+        f"saved: {session.name(number)} as {plain(name)}, {wording.octets(octets)}"
+    )
 
 
 def _save_part(session: ShellSession, number: int, word: str, name: str) -> None:
@@ -145,7 +147,9 @@ def _save_part(session: ShellSession, number: int, word: str, name: str) -> None
         files.save_as(path, chosen.content)
     else:
         path = files.save_in(path, part_file_name(chosen, number), chosen.content)
-    session.screen.say(f"saved: part {word} as {plain(str(path))}, {wording.octets(chosen.size)}")
+    session.screen.print_line(
+        f"saved: part {word} as {plain(str(path))}, {wording.octets(chosen.size)}"
+    )
 
 
 def info(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  # as all commands
@@ -169,7 +173,7 @@ def info(session: ShellSession, words: Sequence[str]) -> None:  # noqa: ARG001  
             for line in wrap_hanging(
                 f"  {name:10}  ", plain(text), wrap=session.screen.interactive
             ):
-                session.screen.say(line)
+                session.screen.print_line(line)
 
 
 def _format_capabilities(capabilities: dict[str, str] | None) -> str:

@@ -54,7 +54,7 @@ def greet(session: ShellSession) -> None:
     """Print the first line."""
     start, end = listing.banner(session), "? for help"
     width = min(79, shutil.get_terminal_size().columns - 1)
-    session.screen.say(f"{start}  {end:>{max(0, width - len(start) - 2)}}")
+    session.screen.print_line(f"{start}  {end:>{max(0, width - len(start) - 2)}}")
 
 
 def run_line(session: ShellSession, line: str) -> bool:
@@ -86,7 +86,7 @@ def _handle_interrupt(session: ShellSession) -> None:
     screen = session.screen
     if not screen.interactive:
         raise ExitShell(130)
-    screen.say()
+    screen.print_line()
     if not session.talking:
         return
     screen.show_error(
@@ -106,7 +106,7 @@ def _broken(session: ShellSession, error: RemoteError) -> None:
     if not screen.interactive:
         raise ExitShell(1)
     with contextlib.suppress(ShellError):
-        if screen.ask("Reconnect?", default=True):
+        if screen.confirm("Reconnect?", default=True):
             _reconnect(session)
 
 
@@ -121,7 +121,7 @@ def _reconnect(session: ShellSession) -> None:
         session.connect()
         greet(session)
     except KeyboardInterrupt:
-        session.screen.say()
+        session.screen.print_line()
     except RemoteError as error:
         session.screen.show_error(f"Cannot connect: {error.text}")
 

@@ -45,7 +45,7 @@ def by_hand(session: ShellSession, line: str) -> None:
 
 def _exchange(session: ShellSession, line: str) -> Status:
     ended: list[Status] = []
-    with session.exchange() as drop, session.screen.showing():
+    with session.exchange() as drop, session.screen.show_traffic():
         for text in lines_in(drop.raw_command(line, ended)):
             session.screen.show_line("<", text)
         if ended[0].ok and is_multi_line(line):

@@ -1,4 +1,4 @@
-"""What the shell prints, and how it asks."""
+"""What the shell prints, and how it asks for confirmation."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class ShellScreen:
         self._showing = False
         self._percent = 0
 
-    def say(self, text: str = "", colour: str | None = None) -> None:
-        """Print a line that is harmless."""
+    def print_line(self, text: str = "", colour: str | None = None) -> None:
+        """Print a line, which must contain no control characters."""
         click.echo(click.style(text, fg=colour) if colour and self._coloured else text)
 
     def show_error(self, text: str) -> None:
@@ -64,7 +64,7 @@ class ShellScreen:
     def show_line(self, direction: str, text: str) -> None:
         """Print a line as it is on the wire."""
         word = direction if direction == ">" else text.partition(" ")[0]
-        self.say(f"  {direction} {plain(text)}", COLOURS.get(word))
+        self.print_line(f"  {direction} {plain(text)}", COLOURS.get(word))
 
     def percent(self, done: tuple[int, int] | None) -> None:
         """Show in one place how much of something long is done; None removes that."""
@@ -80,23 +80,23 @@ class ShellScreen:
             click.echo(f"\r  {min(percent, 100)} %   Ctrl-C stops", nl=False)
 
     @contextlib.contextmanager
-    def showing(self) -> Iterator[None]:
-        """Show what goes over the wire while the block runs."""
+    def show_traffic(self) -> Iterator[None]:
+        """Show commands and replies while the block runs."""
         self._showing = True
         try:
             yield
         finally:
             self._showing = False
 
-    def ask(self, question: str, *, default: bool = False) -> bool:
-        """Return the answer of a person; the end of input is a no. Raises ShellError: Ctrl-C."""
+    def confirm(self, question: str, *, default: bool = False) -> bool:
+        """Return whether the user agrees; the end of input is a no. Raises ShellError: Ctrl-C."""
         try:
             answer = input(f"{plain(question)} {'[Y/n]' if default else '[y/N]'} ")
         except EOFError:
-            self.say()
+            self.print_line()
             return False
         except KeyboardInterrupt:
-            self.say()
+            self.print_line()
             raise ShellError("") from None
         answer = answer.strip().lower()
         return answer in ("y", "yes") if answer else default

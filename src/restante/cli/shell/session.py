@@ -70,7 +70,7 @@ class ShellSession:
     def exchange(self) -> Iterator[Maildrop]:
         """Give the maildrop; whatever breaks the block off, except an -ERR, leaves `talking`."""
         if self._drop is None:
-            self.screen.say("Reconnecting.")
+            self.screen.print_line("Reconnecting.")
             self.connect()
         if self._error is not None:
             raise self._error
