@@ -10,6 +10,7 @@ import pytest
 
 from restante.storage.cluster import shards
 from restante.storage.cluster.errors import MovedError
+from restante.storage.cluster.status import MoveStatus, read_status
 from restante.storage.interfaces import (
     ClaimsRounds,
     DelaysLogins,
@@ -115,5 +116,21 @@ def test_a_shard_that_is_not_configured(pair: ShardPair) -> None:
         async with store.open():
             with pytest.raises(StoreError, match=r"cluster\.shards\.second is missing"):
                 await store.deliver("ann", b"hello\n")
+
+    asyncio.run(test())
+
+
+def test_the_status_names_a_move_that_has_not_ended(pair: ShardPair) -> None:
+    """An administrator sees whose mail cannot be used, until the move is run again."""
+
+    async def test() -> None:
+        store = pair.sharded()
+        async with store.open():
+            await store.deliver("ann", b"hello\n")
+            database = store.shards["first"].database
+            await pair.killed_move("second", 6, after=True)
+            assert (await read_status(database)).moves == [MoveStatus(owner="ann", target="second")]
+            await pair.move("second")
+            assert (await read_status(database)).moves == []
 
     asyncio.run(test())

@@ -36,6 +36,9 @@ select current_setting('server_version') as postgresql,
     current_setting('synchronous_commit') not in ('off', 'local')
         and current_setting('synchronous_standby_names') <> '' as synchronous
 """
+MOVES = """
+select owner, target from directory where move is not null order by owner limit 100
+"""
 REPLICAS = """
 select application_name as name, state, sync_state as kind,
     coalesce(extract(epoch from replay_lag), 0)::float8 as lag,
@@ -59,6 +62,19 @@ class NodeStatus:
     alive: bool
     remaining: float
     leases: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveStatus:
+    """A move to another database that has not ended: the mail cannot be used meanwhile.
+
+    Attributes:
+        owner: whose mail it is.
+        target: the name of the database to which it goes.
+    """
+
+    owner: str
+    target: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +112,7 @@ class ClusterStatus:
         waiting: bodies outside that the sweep keeps until their grace is over.
         marked: of these, the ones that never had a message.
         oldest: seconds since the first of them was noted; None for none.
+        moves: moves between databases that have not ended, at most 100.
         listed: seconds since a sweep had listed all bodies; None for never.
     """
 
@@ -111,6 +128,7 @@ class ClusterStatus:
     marked: int
     oldest: float | None
     listed: float | None
+    moves: list[MoveStatus]
 
 
 async def read_status(database: Database) -> ClusterStatus:
@@ -128,6 +146,7 @@ async def read_status(database: Database) -> ClusterStatus:
             marked=await connection.fetchval(MARKED),
             oldest=await connection.fetchval(OLDEST),
             listed=await connection.fetchval(LISTED),
+            moves=[MoveStatus(**row) for row in await connection.fetch(MOVES)],
         )
 
     return await database.run(read, TIME)

@@ -53,6 +53,9 @@ def _describe(status: ClusterStatus) -> Iterator[str]:
     yield f"Nodes alive: {len(alive)}"
     for node in status.nodes:
         yield f"  {_describe_node(node)}"
+    for move in status.moves:
+        again = f"run `pop3 store move {move.owner} --to {move.target}` again if it was killed"
+        yield f"A move of {move.owner} to the database {move.target} has not ended: {again}"
     yield f"Bodies that wait for the sweep: {status.waiting}{_describe_age(status.oldest)}"
     if status.marked:
         hint = "`pop3 store check --repair` makes messages of them"

@@ -40,9 +40,7 @@ create trigger refuse_moved_box after insert on box for each row execute functio
 -- A login that found the box before it was hidden, and waited for its lease.
 create function refuse_moved_lease() returns trigger language plpgsql as $$
 begin
-    if not exists (
-        select from box b where b.id = new.box and b.owner not like chr(1) || '%'
-    ) then
+    if exists (select from box b where b.id = new.box and b.owner like chr(1) || '%') then
         raise exception 'the mail is in another database' using errcode = 'RF004';
     end if;
     return null;
