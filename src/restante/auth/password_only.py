@@ -23,7 +23,7 @@ class PasswordOnlyAccounts:
         return PASSWORDS
 
     def mechanisms_any(self) -> frozenset[str]:
-        """Return the same."""
+        """Return those of `mechanisms`: all accounts have the same."""
         return PASSWORDS
 
     async def scram_keys(self, mechanism: str, user: str) -> ScramKeys:

@@ -1,6 +1,6 @@
-"""A demo account whose maildrop is the one of the article that Restante began with.
+"""A demo account with five messages, those of the session in an article about POP3.
 
-Five messages of 3375, 3622, 3606, 3630 and 3834 octets; the first has the article's header.
+They have 3375, 3622, 3606, 3630 and 3834 octets; the first has the header that it shows.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`pop3 top` and `pop3 raw`: the article's commands, one at a time."""
+"""`pop3 top` and `pop3 raw`: commands of POP3, one at a time."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ COMMANDS = {
 }
 OTHER_NAMES = {"?": "help", "exit": "quit"}
 NUMBERED = {"RETR": 1, "TOP": 1, "DELE": 1, "LIST": 1, "UIDL": 1}
-"""The article's commands whose first argument is the number of a message."""
+"""Commands of POP3 whose first argument is the number of a message."""
 
 
 def dispatch(session: ShellSession, line: str) -> None:

@@ -1,4 +1,4 @@
-"""The article's own commands, sent as they were typed."""
+"""Commands of POP3 itself, sent as they were typed."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def update(
     if gone[NEW] or gone[CUR]:
         left = [i for i, entry in enumerate(entries) if entry.name not in gone[entry.folder]]
         entries, octets, uids = known.columns(left)
-    if any(each.status.st_nlink > 1 for each in fresh) and _is_is_shared(fresh, entries):
+    if any(each.status.st_nlink > 1 for each in fresh) and _is_shared(fresh, entries):
         return None  # a file with several names: the long look joins them
     added = [each.entry for each in fresh]
     found, exact = size_cache.sizes_of_new(added, entries, held)
@@ -160,7 +160,7 @@ def _prints_now(
     return prints | {each.entry.inode: print_of(each.status) for each in fresh}
 
 
-def _is_is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
+def _is_shared(fresh: Sequence[Fresh], others: Sequence[MaildirEntry]) -> bool:
     """Tell whether a fresh name is one more of a file that is there."""
     inodes = {entry.inode for entry in others} | {each.entry.inode for each in fresh}
     return len(inodes) < len(others) + len(fresh)
