@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from restante.storage.cluster import ClusterStore
+from support.cluster import Cluster, execute, settings
 from support.live import wait_until
 from support.process import POP3, serving
 
@@ -129,3 +132,33 @@ def test_mbox_expires_by_from_line(config: Path) -> None:
     assert mbox.read_text() == old + young
     assert "14 days, 12 octets\n1 message removed." in expire(config)
     assert mbox.read_text() == young
+
+
+def test_accounts_of_a_cluster(cluster: Cluster, tmp_path: Path) -> None:
+    """rfc2449-s6.7/expire: each account of a cluster has its days, or those of the server."""
+    dsn = cluster.new_database()
+    (tmp_path / "dsn").write_bytes(dsn.reveal())
+    file = tmp_path / "cluster.toml"
+    file.write_text(
+        '[mail]\nformat = "cluster"\nexpire_days = 7\n[cluster]\npostgresql_dsn_file = "dsn"\n'
+    )
+
+    async def fill() -> None:
+        for name, days in (("ann", None), ("bob", 30), ("cy", 9)):
+            await execute(
+                dsn, "insert into account (name, password, expire_days) values ($1, 'x', $2)",
+                name, days,
+            )  # fmt: skip
+        store = ClusterStore(settings(dsn))
+        async with store.open():
+            for owner in ("ann", "bob", "cy", "nobody"):
+                await store.deliver(owner, b"Subject: a\n\n")
+        await execute(dsn, "update message set arrived = arrived - interval '8 days'")
+
+    asyncio.run(fill())
+    said = expire(file, "--dry-run")
+    assert said.startswith("ann: would be removed: ")
+    assert said.endswith(", 8 days, 12 octets\n1 message would be removed.\n")
+    assert expire(file).endswith("1 message removed.\n")
+    assert expire(file) == "0 messages removed.\n"
+    cluster.drop(dsn)
