@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from delivery.door import Known
 from restante.auth.interfaces import UnavailableError
 from restante.delivery.recipients import StoreRecipients, candidate_addresses, find
 from restante.storage.maildir import MaildirStore
@@ -18,14 +19,6 @@ from restante.storage.paths import Layout
 def of_folder(folder: Path) -> StoreRecipients:
     """Return the recipients with a maildrop in a folder."""
     return StoreRecipients(MaildirStore(Layout(folder)))
-
-
-class Known:
-    def __init__(self, *owners: str) -> None:
-        self.owners = owners
-
-    async def owner(self, name: str) -> str | None:
-        return name if name in self.owners else None
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,6 @@ from typing import Any, cast
 
 import pytest
 
-from restante.protocol.secret import Secret
-from restante.protocol.server.settings import Identity
 from restante.server import event_log
 from restante.server.connection import connection as driver
 from restante.server.connection.connection import Connection
@@ -21,7 +19,7 @@ from restante.server.connection.phases import IDLE
 from restante.server.connection.phases import ConnectionPhase as Phase
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
-from server.doubles import ScriptedStore
+from server.doubles import ScriptedStore, SlowAccounts
 
 ADDRESS = "192.0.2.1"
 CLEAR = ListenerPolicy(clear_text="always")
@@ -71,24 +69,13 @@ class Transport(asyncio.Transport):
     resume_reading = pause_reading
 
 
-class Accounts:
-    """Accounts that accept every login, once the gate is open."""
-
-    def __init__(self) -> None:
-        self.gate = asyncio.Event()
-
-    async def verify(self, user: str, _password: Secret) -> Identity:
-        await self.gate.wait()
-        return Identity(user)
-
-
 @dataclass
 class Bench:
     """A connection, and what it works with."""
 
     connection: Connection
     transport: Transport
-    accounts: Accounts
+    accounts: SlowAccounts
     store: ScriptedStore
     context: ServerContext
 
@@ -114,7 +101,7 @@ class Bench:
 def bench(policy: ListenerPolicy = CLEAR) -> Bench:
     log, writer = event_log.configure_log("text", io.StringIO())
     writer.close()
-    accounts, store = Accounts(), ScriptedStore()
+    accounts, store = SlowAccounts(), ScriptedStore()
     context = ServerContext(store=store, authenticator=accounts, log=log)
     made = Bench(Connection(context, policy), Transport(), accounts, store, context)
     made.connection.connection_made(made.transport)
