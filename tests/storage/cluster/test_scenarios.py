@@ -88,6 +88,7 @@ def test_clean_end(dsn: Secret, tmp_path: Path) -> None:
     with running_node(tmp_path / "a", dsn) as first, running_node(tmp_path / "b", dsn) as other:
         client, reply = first.log_in()
         assert reply == OK
+        client.acknowledge()  # the server waits for a client that may not have the reply yet
         first.process.terminate()
         assert first.process.wait() == 0
         client.close()
