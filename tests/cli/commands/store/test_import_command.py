@@ -85,3 +85,22 @@ def test_a_database_that_is_down(folder: Path) -> None:
     assert "PostgreSQL" in done.err
     assert "run the command again" in done.err
     assert "hunter2" not in done.err
+
+
+def test_mboxes(folder: Path, dsn: Secret) -> None:
+    """The mboxes of a server are imported, but not their locks."""
+    config = (folder / "maildir.toml").read_text()
+    (folder / "maildir.toml").write_text(
+        config.replace("[accounts]", 'format = "mbox"\n[accounts]', 1)
+    )
+    (folder / "mail" / "ann").write_bytes(
+        b"From eve@example.com Tue Nov 24 22:00:46 2026\nSubject: a\n\nhello\n\n"
+        b"From eve@example.com Wed Nov 25 22:00:46 2026\nSubject: b\n\n>From me\n\n"
+    )
+    (folder / "mail" / "bob").write_bytes(b"not an mbox\n")
+    (folder / "mail" / "ann.lock.old").mkdir()
+    done = run(folder)
+    assert done.code == 1
+    assert "bob: the file is not an mbox" in done.err
+    assert done.out.startswith("1 maildrop: 2 messages added")
+    assert boxes(dsn) == [("ann", 2)]
