@@ -143,6 +143,7 @@ async def attempt(
             bench.injector.plan(Plan())
         assert await rows_without_bodies(rig) == set(), plan
         for _ in range(3):
+            await rig.settle()
             await work(rig)
         assert await rows_without_bodies(rig) == set(), plan
         return kept, requests

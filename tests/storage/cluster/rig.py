@@ -18,6 +18,9 @@ from restante.storage.cluster.sweep import Sweep, Swept
 
 T = TypeVar("T")
 
+SETTLED = """
+select where pg_snapshot_xmin(pg_current_snapshot()) = pg_snapshot_xmax(pg_current_snapshot())
+"""
 DAY = 24 * 60 * 60
 LETTER = b"Subject: a\r\n\r\nhello\r\n"
 
@@ -51,7 +54,20 @@ class Rig:
     async def sql(self, text: str, *arguments: object) -> list[asyncpg.Record]:
         return await self.database.fetch(text, *arguments)
 
-    async def sweep(self, days: float = 30) -> Swept:
+    async def settle(self) -> None:
+        """Wait until PostgreSQL has ended the transactions of others, such as of a killed node.
+
+        A sweep would leave a marked body for the next one.
+        """
+        for _ in range(3000):
+            if await self.sql(SETTLED):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("a transaction does not end")
+
+    async def sweep(self, days: float = 30, *, settle: bool = True) -> Swept:
+        if settle:
+            await self.settle()
         return await Sweep(self.database, self.bodies, days * DAY).run()
 
     async def age(self, days: float) -> None:

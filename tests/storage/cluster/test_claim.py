@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from restante.protocol.secret import Secret
+from restante.storage.cluster.bodies import ObjectBodies
 from restante.storage.cluster.check import MailCheck
 from restante.storage.cluster.claim import (
     CLAIM,
@@ -109,6 +110,22 @@ def test_two_nodes_renew_the_claim_at_once(dsn: Secret) -> None:
     async def test(rig: Rig) -> None:
         await asyncio.gather(*(renew_claim(rig.database, rig.bodies) for _ in range(8)))
         assert await read_claim(rig.database, rig.bodies) is Claim.OWN
+
+    run(dsn, test)
+
+
+def test_a_claim_can_be_read_while_it_is_renewed(dsn: Secret) -> None:
+    """A node that reads the claim while another one renews it does not take it for a stranger's."""
+
+    async def test(rig: Rig) -> None:
+        await require_claim(rig.database, rig.bodies)
+
+        class SlowBodies(ObjectBodies):
+            async def read_whole(self, name: str, octets: int | None = None) -> bytes:
+                await renew_claim(rig.database, rig.bodies)  # at another node
+                return await rig.bodies.read_whole(name, octets)
+
+        assert await read_claim(rig.database, SlowBodies("memory://", None)) is Claim.OWN
 
     run(dsn, test)
 

@@ -87,7 +87,7 @@ def test_a_delivery_that_waits_for_its_commit_keeps_its_body(dsn: Secret) -> Non
         await transaction.start()
         await connection.execute("select deliver_one('ann', $1, 21, 21, $1, null)", name)
         for _ in range(4):
-            swept = await rig.sweep(-1)
+            swept = await rig.sweep(-1, settle=False)
             assert (swept.deleted, swept.waiting) == (0, 1)
         await transaction.commit()
         await connection.close()
@@ -172,7 +172,7 @@ def test_several_nodes_can_sweep_at_once(dsn: Secret, monkeypatch: pytest.Monkey
             await rig.remove(name)
         for _ in range(20):
             await rig.put()
-        found = await asyncio.gather(*(rig.sweep(-1) for _ in range(4)))
+        found = await asyncio.gather(*(rig.sweep(-1, settle=False) for _ in range(4)))
         found += [await rig.sweep(-1) for _ in range(2)]
         assert sum(each.deleted for each in found) == 60
         assert await rig.names() == kept

@@ -47,12 +47,12 @@ async def has_outside(database: Database) -> bool:
 
 async def read_claim(database: Database, bodies: ObjectBodies) -> Claim:
     """Return whose the bodies are. Raises StoreError: they are another database's."""
-    row = await database.fetchrow(READ)
-    assert row is not None
     try:
         found = (await bodies.read_whole(CLAIM)).decode(errors="replace").split()
     except MissingBodyError:
         return Claim.FREE
+    row = await database.fetchrow(READ)  # after it: another node notes a token before it is there
+    assert row is not None
     if found[:1] != [row["id"]]:
         raise StoreError(
             f"{bodies.url} belongs to another cluster or shard, with another database; use another"
