@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import asyncpg
+import cluster_bucket
 import load
 import peers
 import servers
@@ -39,6 +40,7 @@ from restante.storage.cluster import schema
 from support.passwords import quick_hash
 from support.postgresql import Database
 from support.process import free_port
+from support.s3 import moto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,7 +166,8 @@ async def _fill(database: Database, users: int) -> None:
     """Make accounts and mail; all messages have the same text."""
     text = mail.message(OCTETS, 1)
     connection = await asyncpg.connect(database.dsn.reveal().decode())
-    await connection.execute(ACCOUNTS, 0, users, quick_hash(mail.PASSWORD.encode()))
+    more = 2 * cluster_bucket.USERS
+    await connection.execute(ACCOUNTS, 0, users + more, quick_hash(mail.PASSWORD.encode()))
     await connection.execute(FILL, 0, users, size_on_wire([text]), len(text), text, MESSAGES)
     await connection.execute("vacuum analyze")
     await connection.close()
@@ -214,6 +217,7 @@ def compare(bench: Bench, rounds: int) -> None:
                 costs[what, server.name].append(bench.delivery(server, octets))
     _print_costs(costs)
     print()
+    _print_bucket(bench, rounds)
     for server in (bench.maildir, bench.nodes[0]):
         print(f"{server.name:<8} {_idle_memory(bench, server):5.1f} KiB for an idle connection")
 
@@ -233,6 +237,24 @@ def _at_both(bench: Bench) -> list[Cost]:
     each = 1e6 / sum(one.sessions for one in found)
     node = sum(one.server_cpu for one in found) * each
     return [Cost(node, (bench.backend.cpu() - before) * each)]
+
+
+def _print_bucket(bench: Bench, rounds: int) -> None:
+    """Print what messages cost whose bodies are in a bucket."""
+    folder, lmtp = bench.place.folder, bench.place.folder / "node4.lmtp"
+    with moto() as s3:
+        s3.make_bucket("mail")
+        secret = folder / "s3"
+        secret.write_bytes(s3.secret.reveal())
+        objects = f'objects = "s3://mail"\nobjects_secret_file = "{secret}"\n'
+        config = f'{objects}[delivery]\nlmtp = "{lmtp}"\n'
+        with _node(bench.place, "node 4", bench.database, config) as node:
+            programs = (node, bench.backend, Running("moto", s3.port, s3.pid))
+            found = cluster_bucket.measure(bench.place, programs, lmtp, ALL_USERS, rounds)
+    print(f"{'with the bodies in a bucket':<32} {'':>7}    node  PostgreSQL    moto, a mock")
+    for what, (of_node, of_database, of_moto) in found.items():
+        print(f"{what:<32} {'':>7} {of_node:>7.0f} {of_database:>11.0f} {of_moto:>15.0f}")
+    print()
 
 
 def _idle_memory(bench: Bench, server: Running) -> float:
@@ -281,7 +303,7 @@ where relname in ('box', 'message', 'lease', 'account') order by relname
 
 def many(bench: Bench, mailboxes: int, messages: int, rounds: int) -> None:
     """Measure polls of many mailboxes, whose rows are generated; their bodies are left out."""
-    first = ALL_USERS
+    first = ALL_USERS + 2 * cluster_bucket.USERS
     begun = time.monotonic()
     sizes = asyncio.run(_generate(bench.database, first, first + mailboxes, messages))
     print(f"{mailboxes} mailboxes of {messages} messages in {time.monotonic() - begun:.0f} s:")

@@ -45,6 +45,7 @@ class S3:
     """A running server with a bucket."""
 
     port: int
+    pid: int = 0  # of a process of its own
 
     @property
     def secret(self) -> Secret:
@@ -67,7 +68,7 @@ def moto() -> Iterator[S3]:
     with subprocess.Popen(command, stdout=silent, stderr=silent) as process:
         try:
             wait_for_port(port, process)
-            yield S3(port)
+            yield S3(port, process.pid)
         finally:
             process.kill()
 
