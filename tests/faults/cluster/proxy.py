@@ -76,7 +76,8 @@ class Injector:
     pid: int = 0  # of the node
 
     def __post_init__(self) -> None:
-        self.happened = threading.Event()  # the fault came about
+        self.happened = threading.Event()  # the request of the fault came
+        self.signalled = threading.Event()  # the node got its signal
         self.plan(Plan())
 
     def plan(self, plan: Plan) -> None:
@@ -85,6 +86,7 @@ class Injector:
         self.journal: list[Met] = []
         self.beat_journal: list[Met] = []
         self.happened.clear()
+        self.signalled.clear()
 
     def meet(self, peer: str, request: Request) -> Fault:
         """Count a request, and return what happens to it."""
@@ -103,6 +105,7 @@ class Injector:
         """Signal the node."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
+        self.signalled.set()
 
 
 class CutError(Exception):
@@ -127,7 +130,7 @@ class Proxy:
         self.healed = asyncio.Event()
         self.port = 0
         self.busy = 0  # requests that are under way
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._passed: dict[asyncio.Task[None] | None, _Passed] = {}
 
     @contextlib.asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -139,7 +142,9 @@ class Proxy:
             yield
         finally:
             server.close()
+            self._heal()
             self._cut_all()
+            await asyncio.gather(*filter(None, self._passed))
 
     def begin(self, fault: Fault) -> None:
         """Let a fault last until heal()."""
@@ -164,19 +169,19 @@ class Proxy:
         self.healed.set()
 
     def _cut_all(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
+        for passed in self._passed.values():
+            passed.abort()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
         passed = _Passed(self, self.wire(), (reader, writer))
+        self._passed[asyncio.current_task()] = passed
         try:
             await passed.run()
         except (CutError, OSError, asyncio.IncompleteReadError):
             pass
         finally:
             passed.abort()
-            self._writers.discard(writer)
+            del self._passed[asyncio.current_task()]
 
 
 class _Passed:

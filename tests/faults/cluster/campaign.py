@@ -1,0 +1,119 @@
+"""Every fault at every request of every scenario, each in turn.
+
+Run as `python -m faults.cluster.campaign TASK`, a `Task` in JSON; prints what came of it as JSON.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from faults.client import LostError
+from faults.cluster.bench import Bench
+from faults.cluster.proxy import Fault, Met, Plan
+from faults.cluster.scenarios import DELIVERIES, SESSIONS, Delivery, Session
+from faults.cluster.services import Services
+from faults.cluster.trial import revive, try_delivery, try_session
+from faults.cluster.zygote import zygote
+from faults.promise import BreachError
+
+FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
+TRIES = 3  # at a plan that did not come about
+BEATS = 4  # at which faults are tried, for each scenario that lasts as long
+
+
+class Task(msgspec.Struct):
+    """What one process tries: of all plans, counted, those whose rest by `stride` is `share`."""
+
+    services: Services
+    name: str
+    share: int = 0
+    stride: int = 1
+    scenarios: str = ""  # part of their names
+
+
+@dataclass
+class Result:
+    """What came of all the tries of one scenario."""
+
+    requests: int = 0
+    missed: int = 0  # plans that never came about
+    tried: dict[str, int] = field(default_factory=dict)  # by peer and kind of fault
+    labels: dict[str, int] = field(default_factory=dict)  # of the requests without a fault
+    breaches: list[str] = field(default_factory=list)
+
+
+def campaign(bench: Bench, scenario: Session | Delivery, plans: Plans) -> Result:
+    """Try a share of all faults on one scenario."""
+    result = Result()
+    journal = _attempt(bench, scenario, Plan(), result)
+    result.requests = len(journal)
+    result.labels = Counter(f"{met.peer}: {met.label}" for met in journal)
+    tried = Counter[str]()
+    for plan in plans.of(journal):
+        for _ in range(TRIES):
+            met = _attempt(bench, scenario, plan, result)
+            if len(met) >= plan.at and met[plan.at - 1].fault is plan.fault:
+                tried[f"{met[plan.at - 1].peer}: {plan.fault.value}"] += 1
+                break
+        else:
+            result.missed += 1
+    result.tried = tried
+    return result
+
+
+@dataclass
+class Plans:
+    """Deals out plans: this share gets each `stride`-th, counted over all scenarios."""
+
+    share: int
+    stride: int
+    _count: int = 0
+
+    def of(self, journal: list[Met]) -> Iterator[Plan]:
+        """Return this share of all plans at these requests."""
+        for number in range(1, len(journal) + 1):
+            for fault in FAULTS:
+                self._count += 1
+                if self._count % self.stride == self.share:
+                    yield Plan(number, fault)
+
+
+def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Result) -> list[Met]:
+    try:
+        if isinstance(scenario, Session):
+            return try_session(bench, scenario, plan)
+        return try_delivery(bench, scenario, plan)
+    except (BreachError, TimeoutError, LostError) as breach:
+        bench.plan(Plan())
+        journal = bench.journal
+        request = journal[plan.at - 1] if 0 < plan.at <= len(journal) else None
+        where = f" ({request.peer}: {request.label})" if request else ""
+        result.breaches.append(f"{plan}{where}: {breach!r}")
+        print(scenario.name, result.breaches[-1], file=sys.stderr)  # noqa: T201  # runs are long
+        bench.heal()
+        revive(bench)
+        return journal
+
+
+def main(task: Task) -> None:
+    """Print the results."""
+    results: dict[str, Result] = {}
+    plans = Plans(task.share, task.stride)
+    with tempfile.TemporaryDirectory() as folder, zygote(Path(folder)) as pop3:
+        bench = Bench(task.services, pop3, Path(folder), task.name)
+        with bench.running():
+            for scenario in (*SESSIONS, *DELIVERIES):
+                if task.scenarios in scenario.name:
+                    results[scenario.name] = campaign(bench, scenario, plans)
+    sys.stdout.buffer.write(msgspec.json.encode(results))
+
+
+if __name__ == "__main__":
+    main(msgspec.json.decode(sys.argv[1], type=Task))

@@ -1,0 +1,79 @@
+"""What goes on at node `a` while something fails: sessions of a client, and deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from faults.cluster.bench import INLINE
+
+A, B, C, D = (
+    b"From: ann@example.com\nSubject: %d\n\nLine %d\n.a dot\n" % (number, number)
+    for number in range(4)
+)
+OUTSIDE = b"Subject: outside\n\n" + b"0123456789abcde\n" * (3 * INLINE // 16)
+HUGE = b"Subject: huge\n\n" + b"0123456789abcde\n" * 80_000  # 1.28 MB: read in several requests
+NEW = b"Subject: new\n\nHello\n>From me\n..\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Connections one after the other, of a client of a maildrop with these messages.
+
+    One without QUIT breaks off. At "!lose 1" the lease is lost, as after a crash of PostgreSQL.
+    """
+
+    name: str
+    messages: Sequence[bytes]
+    visits: Sequence[Sequence[str]]
+    is_cold: bool = False  # the node has no connections when it begins
+    beside: Sequence[bytes] = ()  # delivered by the other node meanwhile
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message that comes by LMTP to a maildrop with these messages."""
+
+    name: str
+    messages: Sequence[bytes]
+    message: bytes
+    is_cold: bool = False
+
+
+SESSIONS = (
+    Session("a login", [A, B], [["STAT", "QUIT"]]),
+    Session("a cold login", [A, OUTSIDE], [["UIDL", "RETR 2", "QUIT"]], is_cold=True),
+    Session("the first login", [], [["STAT", "UIDL", "QUIT"]]),
+    Session("polls", [A, OUTSIDE, B], [["STAT", "UIDL", "LIST", "QUIT"]] * 3),
+    Session(
+        "reading",
+        [A, B, OUTSIDE, C, D],
+        [["UIDL", "RETR 1", "RETR 2", "RETR 3", "RETR 4", "RETR 5", "TOP 3 1", "TOP 1 0", "QUIT"]],
+    ),
+    Session("a huge message", [HUGE, A], [["RETR 1", "TOP 1 2", "RETR 2", "DELE 1", "QUIT"]]),
+    Session(
+        "deletions",
+        [A, OUTSIDE, C, D],
+        [["STAT", "QUIT"], ["UIDL", "RETR 1", "DELE 1", "DELE 2", "STAT", "QUIT"]],
+    ),
+    Session("everything deleted", [A, OUTSIDE, C], [["DELE 1", "DELE 2", "DELE 3", "QUIT"]]),
+    Session("deletions, no QUIT", [A, OUTSIDE], [["RETR 2", "DELE 1", "DELE 2"]]),
+    Session("marks taken away", [A, B, C], [["DELE 1", "RSET", "DELE 3", "QUIT"]]),
+    Session(
+        "a lost lease", [A, OUTSIDE, C], [["UIDL", "DELE 1", "DELE 2", "!lose 1", "QUIT"], ["UIDL"]]
+    ),
+    Session(
+        "deliveries beside a removal",
+        [A, OUTSIDE, C],
+        [["RETR 1", "DELE 1", "DELE 3", "QUIT"]],
+        beside=[NEW, OUTSIDE + b"2\n", NEW + b"3\n"],
+    ),
+)
+
+DELIVERIES = (
+    Delivery("a delivery inline", [A, OUTSIDE], NEW),
+    Delivery("a delivery outside", [A], OUTSIDE),
+    Delivery("the first delivery", [], NEW),
+    Delivery("a huge delivery", [A], HUGE),
+    Delivery("a cold delivery", [A], OUTSIDE, is_cold=True),
+)

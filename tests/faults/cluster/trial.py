@@ -1,0 +1,175 @@
+"""One try: a scenario at node `a`, a fault, and the promise checked at both nodes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+
+from faults.client import Talk
+from faults.cluster.bench import Bench, Node, Row, stored
+from faults.cluster.proxy import KILLS, LASTING, STOPS, Met, Plan
+from faults.cluster.scenarios import Delivery, Session
+from faults.promise import Answer, Ledger, check_delivery, check_next, hold
+from protocol import reference
+
+WORK = 300  # seconds after which a try is broken off
+
+
+def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
+    """Hold sessions at which something happens; return the requests. Raises BreachError."""
+    owner = begin(bench, scenario)
+    ledger = Ledger([stored(owner, message) for message in scenario.messages], owner=owner)
+    known = [*ledger.messages, *(stored(owner, message) for message in scenario.beside)]
+    beside: list[tuple[bytes, Answer]] = []
+
+    def visit() -> None:
+        for commands in scenario.visits:
+            with contextlib.suppress(OSError):  # the node was killed before
+                ledger.visit(Talk(bench.a.connect()), commands, lambda *_: bench.lose(owner))
+
+    def deliver_beside() -> None:
+        beside.extend(
+            (stored(owner, each), bench.b.deliver(owner, each)) for each in scenario.beside
+        )
+
+    journal = act(bench, plan, [visit, deliver_beside], lambda: _Rival(bench, owner, known))
+    there = [row.content for row in check_rows(bench, owner)]
+    for message, answer in beside:
+        hold(answer is Answer.DONE, f"a delivery at a node without faults: {answer}")
+        hold(there.count(message) == 1, f"{there.count(message)} of a message delivered meanwhile")
+        there.remove(message)
+    ledger.check(there)
+    check_end(bench, owner, ledger.uids)
+    return journal
+
+
+def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Met]:
+    """Deliver a message while something happens, as often as a sender would."""
+    owner = begin(bench, scenario)
+    answers: list[Answer] = []
+
+    def deliver() -> None:
+        answers.append(bench.a.deliver(owner, scenario.message))
+
+    def check() -> None:
+        there = [row.content for row in check_rows(bench, owner)]
+        for message in scenario.messages:
+            hold(stored(owner, message) in there, "a message that was there before is lost")
+            there.remove(stored(owner, message))
+        broken = plan.fault in LASTING
+        check_delivery(stored(owner, scenario.message), answers, there, broken=broken)
+
+    journal = act(bench, plan, [deliver], lambda: None)
+    check()
+    revive(bench)
+    bench.log_in(bench.a, "warm", "node a does not serve").close()
+    if Answer.DONE not in answers:
+        deliver()
+        hold(answers[-1] is Answer.DONE, "the second try failed although nothing does any more")
+        check()
+    check_end(bench, owner, {})
+    return journal
+
+
+def begin(bench: Bench, scenario: Session | Delivery) -> str:
+    """Return an owner with a scenario's messages, at a node that is ready."""
+    owner = bench.next_owner()
+    for message in scenario.messages:
+        hold(bench.b.deliver(owner, message) is Answer.DONE, "mail cannot be filled in")
+    bench.log_in(bench.a, "warm", "node a does not serve").close()
+    if scenario.is_cold:
+        bench.cut_all()
+    return owner
+
+
+def act(
+    bench: Bench,
+    plan: Plan,
+    work: Sequence[Callable[[], None]],
+    rival: Callable[[], _Rival | None],
+) -> list[Met]:
+    """Do some work while a fault happens, and heal it. Where the node is stopped, a rival comes."""
+    bench.plan(plan)
+    with ThreadPoolExecutor(len(work)) as pool:
+        running = [pool.submit(each) for each in work]
+        if plan.fault in STOPS:
+            while not bench.injector.signalled.wait(0.01) and not running[0].done():
+                pass
+            met = rival() if bench.injector.signalled.is_set() else None
+            bench.resume()
+        wait_for(running, timeout=WORK)
+        if plan.fault in STOPS and met:
+            met.finish()
+        bench.journal = bench.plan(Plan())
+        bench.heal()
+        for each in running:
+            each.result(0)
+    killed = any(met.fault in KILLS for met in bench.journal)
+    if killed:
+        bench.wait_until(lambda: not bench.a.is_alive(), "a killed node is there")
+    hold(bench.a.is_alive() is not killed, "the node ended, though nothing killed it")
+    return bench.journal
+
+
+class _Rival:
+    """A session at the other node, which begins while node `a` stands still."""
+
+    def __init__(self, bench: Bench, owner: str, known: Sequence[bytes]) -> None:
+        self._known = [reference.wire_lines(message) for message in known]
+        self._talk = bench.log_in(bench.b, owner, "a stopped node keeps its lease")
+        hold(self._talk.ask("UIDL")[0], "the rival cannot list")
+        self._numbers = [int(line.split()[0]) for line in self._talk.lines()]
+
+    def finish(self) -> None:
+        """Read all that was listed, after node `a` has gone on, and leave."""
+        with contextlib.closing(self._talk):
+            for number in self._numbers:
+                ok, text = self._talk.ask(f"RETR {number}")
+                hold(ok, f"mail was removed under a session: {text}")
+                hold(self._talk.lines() in self._known, "the rival got another message")
+            self._talk.ask("QUIT")
+
+
+def check_rows(bench: Bench, owner: str) -> list[Row]:
+    """Return what is there, once its sizes, counters and unique-ids are right."""
+    rows = bench.rows(owner)
+    for row in rows:
+        size = reference.size(row.content)
+        hold(row.octets == size, f"a row says {row.octets} octets, and the message has {size}")
+        known = bench.uids.setdefault(row.uid, row.content)
+        hold(known == row.content, f"the unique-id {row.uid} was given twice")
+    counted = bench.sql("SELECT messages, octets FROM box WHERE owner = $1", owner)
+    expected = (len(rows), sum(row.octets for row in rows))
+    found = tuple(counted[0]) if counted else (0, 0)
+    hold(found == expected, f"the box counts {found}, and holds {expected}")
+    return rows
+
+
+def check_end(bench: Bench, owner: str, uids: dict[bytes, bytes]) -> None:
+    """Let both nodes fetch all that is there, and one delete it; see that nothing is left."""
+    _check_node(bench, bench.b, owner, uids, delete=False)
+    revive(bench)
+    _check_node(bench, bench.a, owner, uids, delete=True)
+    left = check_rows(bench, owner)
+    hold(not left, f"{len(left)} messages are there after all were deleted")
+    bench.wait_until(lambda: not bench.leases(owner), "a lease is left")
+    for line in bench.new_log(bench.a):
+        hold("event=incident" not in line, f"an unforeseen error: ...{line[-400:]}")
+
+
+def _check_node(
+    bench: Bench, node: Node, owner: str, uids: dict[bytes, bytes], *, delete: bool
+) -> None:
+    with contextlib.closing(bench.log_in(node, owner, "no login succeeds")) as talk:
+        hold(talk.ask("QUIT")[0], "the next session cannot end")
+    there = [row.content for row in bench.rows(owner)]
+    with contextlib.closing(Talk(node.connect())) as talk:
+        check_next(talk, there, uids, sizes=True, delete=delete, owner=owner)
+
+
+def revive(bench: Bench) -> None:
+    """Start node `a` again, if it was killed."""
+    if not bench.a.is_alive():
+        bench.start(bench.a)
