@@ -646,3 +646,18 @@ def test_prepared_statements(database: Database, *, pooler: bool) -> None:
     login = "ann@example.com", b"secret"
     found = [identity.login_delay or 0 for identity in verify(made, login, login)]
     assert (max(found) == 0) is pooler
+
+
+def test_connection_breaks_between_two_requests(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login has no answer if its connection breaks where asyncpg raises AttributeError."""
+
+    async def break_off(connection: asyncpg.Connection, *_: object) -> None:
+        connection.terminate()
+        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+
+    accounts = PostgresqlAuthenticator(database.dsn, QUERY)
+    monkeypatch.setattr(asyncpg.Connection, "fetchrow", break_off)
+    with pytest.raises(UnavailableError):
+        verify(accounts, ("ann@example.com", b"secret"))

@@ -123,6 +123,11 @@ class _Connections:
                 return await work(connection)
             except (asyncpg.PostgresError, UnavailableError):
                 raise
+            except AttributeError as error:  # of asyncpg: it broke between two requests
+                if not connection.is_closed():
+                    connection.terminate()
+                    raise
+                raise ConnectionError from error
             except BaseException:  # above all a cancellation: its answer may still come
                 connection.terminate()
                 raise

@@ -11,7 +11,7 @@ import pytest
 
 from restante.protocol.secret import Secret
 from restante.storage.cluster.database import DOWN, Database
-from restante.storage.cluster.errors import NO_ANSWER, translate
+from restante.storage.cluster.errors import NO_ANSWER, UnansweredError, translate
 from restante.storage.interfaces import ForbiddenError, FullError, LostError, QuotaError, StoreError
 from support.cluster import execute
 from support.process import free_port
@@ -272,5 +272,35 @@ def test_names_that_postgresql_cannot_have(dsn: Secret) -> None:
                     await database.fetch("select from box where owner = $1", name)
             assert not database.is_down
             assert await database.fetch("select 1")
+
+    asyncio.run(test())
+
+
+def test_connection_breaks_between_two_requests(dsn: Secret) -> None:
+    """A call has no answer if its connection breaks where asyncpg raises AttributeError."""
+
+    async def break_off(connection: asyncpg.Connection) -> None:
+        connection.terminate()
+        raise AttributeError("'NoneType' object has no attribute 'bind_execute'")
+
+    async def test() -> None:
+        async with opened(dsn) as database:
+            with pytest.raises(UnansweredError):
+                await database.run(break_off)
+            await until(lambda: _works(database))
+
+    asyncio.run(test())
+
+
+def test_fault_of_the_work_stays_itself(dsn: Secret) -> None:
+    """An error of the program is not taken for one of a connection that is still open."""
+
+    async def fail(_: asyncpg.Connection) -> None:
+        raise AttributeError("a fault")
+
+    async def test() -> None:
+        async with opened(dsn) as database:
+            with pytest.raises(AttributeError, match="a fault"):
+                await database.run(fail)
 
     asyncio.run(test())

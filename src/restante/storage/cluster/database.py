@@ -90,11 +90,18 @@ class Database:
             timer = loop.call_at(ends, connection.terminate)
             try:
                 result = await work(connection)
+            except StoreError:
+                raise
             except ERRORS as error:
                 raise self._note_failure(connection, error, ends) from error
-            except BaseException as error:
-                if not isinstance(error, StoreError):  # a cancellation: the answer may still come
-                    connection.terminate()
+            except Exception as error:
+                # asyncpg raises AttributeError if a connection breaks between two of its requests.
+                if connection.is_closed():
+                    raise self._note_failure(connection, ConnectionError(), ends) from error
+                connection.terminate()
+                raise
+            except BaseException:  # a cancellation: the answer may still come
+                connection.terminate()
                 raise
             finally:
                 timer.cancel()
