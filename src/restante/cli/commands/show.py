@@ -89,9 +89,8 @@ class Size(click.ParamType[int]):
     "--max-size",
     type=Size(),
     default=MOST_OCTETS,
-    show_default="256M",
     metavar="SIZE",
-    help="Reject a message of more octets than this.",
+    help="Reject a message of more octets than this. By default, 256M.",
 )
 @account_options
 def show(  # noqa: PLR0913  # one for each option
