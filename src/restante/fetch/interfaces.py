@@ -1,0 +1,131 @@
+"""What a destination of mail is, and what the fetcher says of a message.
+
+A run prepares a few messages, writes their tokens into the journal, delivers them, and writes that
+too. If it is killed between the two, the next run asks the destination by `settle`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class DestinationError(Exception):
+    """A destination did not accept mail; the text says why, and has no secret."""
+
+
+class DestinationUnavailableError(DestinationError):
+    """The destination accepts nothing for now: disk full, quota, 4xx, no connection.
+
+    The run of the account ends, and deletes nothing more. The next run goes on.
+    """
+
+
+class MessageRefusedError(DestinationError):
+    """The destination rejects this message for good, such as by 5xx: it is parked."""
+
+
+class Settled(StrEnum):
+    """What a destination knows of a message that may have been delivered."""
+
+    HERE = "here"
+    NOT_HERE = "not here"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceMessage:
+    """A message at its source, before it is retrieved.
+
+    Attributes:
+        account: the name of the account in the file of accounts.
+        uid: its unique-id, or what identifies it at a server without UIDL.
+        size: octets by LIST; the message may have others.
+        fetch_id: 32 hexadecimal digits, the same for this account and unique-id for ever. It lets
+            a destination recognize a second delivery.
+    """
+
+    account: str
+    uid: str
+    size: int
+    fetch_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What was retrieved of a message, all of it.
+
+    Attributes:
+        octets: how many there are, with CR LF ends and without dot-stuffing.
+        sha256: the digest of all octets, in hexadecimal digits.
+        header: the octets of the header, at most the first 256 KiB.
+    """
+
+    octets: int
+    sha256: str
+    header: bytes
+
+
+class Draft(Protocol):
+    """A message under way into a destination. No reader of the destination sees it yet.
+
+    Its methods raise DestinationError.
+    """
+
+    def write(self, octets: bytes) -> None:
+        """Add octets as the server sent them, with CR LF ends and without dot-stuffing."""
+
+    def finish(self, content: Content) -> None:
+        """Note that the message is whole."""
+
+    def discard(self) -> None:
+        """Remove it, finished or not. It raises nothing."""
+
+
+class Destination(Protocol):
+    """A place for mail. Its methods raise DestinationError.
+
+    The fetcher calls `start`, writes each draft, and finishes it; `prepare` for up to `batch`
+    drafts at once; then the journal has the tokens; then `deliver` for each draft, in order, and
+    `sync`; then the journal has that too.
+
+    Attributes:
+        url: the destination as its user wrote it, without secrets.
+        batch: the most messages that may be prepared at once. 1 where a message in doubt is costly.
+    """
+
+    url: str
+    batch: int
+
+    def open(self) -> None:
+        """Connect, and make sure that mail can be delivered."""
+
+    def start(self, message: SourceMessage) -> Draft:
+        """Return a draft for a message."""
+
+    def prepare(self, drafts: Sequence[Draft]) -> list[str]:
+        """Make finished drafts durable, and return a token for each.
+
+        A token is up to 2000 characters of text. It is all that `settle` has after a crash.
+        """
+
+    def deliver(self, draft: Draft) -> None:
+        """Deliver a prepared draft."""
+
+    def sync(self) -> None:
+        """Make durable what was delivered since the last call."""
+
+    def settle(self, token: str) -> Settled:
+        """Find out whether a prepared message was delivered, or deliver it now if it can be.
+
+        It is called before anything is started, where a run was killed before it could note the
+        delivery. NOT_HERE lets the fetcher retrieve the message again. UNKNOWN lets it do so too,
+        and say that there may be a double.
+        """
+
+    def close(self) -> None:
+        """Disconnect, and remove drafts that were not delivered. It raises nothing."""
