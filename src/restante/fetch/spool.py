@@ -1,0 +1,100 @@
+"""A draft in a temporary file: what a destination needs that sends a message in one piece.
+
+SMTP, LMTP, pipe, IMAP and Gmail all use it. A small message stays in memory; a larger one is in a
+file that has no name, with mode 0600: no crash leaves it behind, and no other program opens it. It
+is not durable, and need not be: after a crash, the fetcher retrieves the message again.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from restante.fetch.interfaces import DestinationUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from restante.fetch.interfaces import Content, SourceMessage
+
+IN_MEMORY = 256 * 1024  # octets of a message that stay in memory; more of them are in a file
+CHUNK = 64 * 1024  # octets that are read at once
+
+
+class SpooledDraft:
+    """A draft whose octets can be read again, once or often, from the beginning.
+
+    Attributes:
+        message: what was known of it before it was retrieved.
+        content: what `finish` was given; None before.
+        octets: how many were written.
+    """
+
+    def __init__(self, message: SourceMessage, folder: str) -> None:
+        self.message = message
+        self.content: Content | None = None
+        self.octets = 0
+        self._folder = folder
+        self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=folder)  # noqa: SIM115
+
+    def write(self, octets: bytes) -> None:
+        """Add octets. Raises DestinationUnavailableError: the disk is full, for example."""
+        with _unavailable(self._folder):
+            self._file.write(octets)
+        self.octets += len(octets)
+
+    def finish(self, content: Content) -> None:
+        """Note that the message is whole. Raises DestinationUnavailableError."""
+        with _unavailable(self._folder):
+            self._file.flush()
+        self.content = content
+
+    def discard(self) -> None:
+        """Remove it, finished or not. It raises nothing, and may be called twice."""
+        with suppress(OSError):  # octets that no longer fit on the disk, and are not needed
+            self._file.close()
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield all octets, at most CHUNK at once. Raises DestinationUnavailableError."""
+        self.rewind()
+        while chunk := self.read(CHUNK):
+            yield chunk
+
+    def read(self, octets: int = -1) -> bytes:
+        """Return the next octets, at most that number. Raises DestinationUnavailableError."""
+        with _unavailable(self._folder):
+            return self._file.read(octets)
+
+    def rewind(self) -> None:
+        """Go back to the first octet. Raises DestinationUnavailableError."""
+        with _unavailable(self._folder):
+            self._file.seek(0)
+
+
+class Spool:
+    """A folder for drafts, such as `fetch/spool` in Restante's state folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def open(self) -> None:
+        """Make the folder, with mode 0700. Raises DestinationUnavailableError."""
+        with _unavailable(self._folder):
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+
+    def start(self, message: SourceMessage) -> SpooledDraft:
+        """Return an empty draft. It opens no file yet."""
+        return SpooledDraft(message, self._folder)
+
+
+@contextmanager
+def _unavailable(folder: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DestinationUnavailableError(
+            f"the message cannot be kept in {folder} meanwhile: {reason}"
+        ) from error
