@@ -52,6 +52,7 @@ ELSEWHERE = {
     "diagnosis/report.py": "golden/test_toolbox.py",
     "diagnosis/steps": "diagnosis/test_run.py",
     "diagnosis/wording.py": "golden/test_toolbox.py",
+    "fetch/imports": "fetch/imports/test_programs.py",
     "mail": "mail/test_header.py",
     "net": "client/test_blocking_and_aio.py",
     "protocol/client": "protocol/test_client_and_server.py",
