@@ -25,6 +25,14 @@ class DestinationUnavailableError(DestinationError):
     """
 
 
+class DeliveryInDoubtError(DestinationUnavailableError):
+    """The connection ended after the message was sent, and before the reply to it.
+
+    The message may have been delivered. The journal leaves it prepared, so that the next run calls
+    `settle`, as after a crash.
+    """
+
+
 class MessageRefusedError(DestinationError):
     """The destination rejects this message for good, such as by 5xx: it is parked."""
 
@@ -124,7 +132,8 @@ class Destination(Protocol):
 
         It is called before anything is started, where a run was killed before it could note the
         delivery. NOT_HERE lets the fetcher retrieve the message again. UNKNOWN lets it do so too,
-        and say that there may be a double.
+        and say that there may be a double. Raises MessageRefusedError where the user prefers a
+        message that waits to a double (`doubt = "hold"`): it is parked.
         """
 
     def close(self) -> None:
