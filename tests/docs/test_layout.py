@@ -52,6 +52,8 @@ ELSEWHERE = {
     "diagnosis/report.py": "golden/test_toolbox.py",
     "diagnosis/steps": "diagnosis/test_run.py",
     "diagnosis/wording.py": "golden/test_toolbox.py",
+    "fetch/destinations/disk_errors.py": "fetch/destinations/test_maildir.py",
+    "fetch/destinations/unix_lines.py": "fetch/destinations/test_maildir.py",
     "fetch/imports": "fetch/imports/test_programs.py",
     "mail": "mail/test_header.py",
     "net": "client/test_blocking_and_aio.py",

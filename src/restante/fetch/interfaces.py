@@ -91,7 +91,11 @@ class Draft(Protocol):
         """Note that the message is whole."""
 
     def discard(self) -> None:
-        """Remove it, finished or not. It raises nothing."""
+        """Remove it, finished or not. It raises nothing.
+
+        A prepared draft stays, since the journal may have its token: `settle` decides what becomes
+        of it. The same holds for `Destination.close`.
+        """
 
 
 class Destination(Protocol):
@@ -137,4 +141,7 @@ class Destination(Protocol):
         """
 
     def close(self) -> None:
-        """Disconnect, and remove drafts that were not delivered. It raises nothing."""
+        """Disconnect, and remove drafts that were not prepared. It raises nothing.
+
+        The destination can be opened again.
+        """

@@ -30,7 +30,7 @@ def deliver(maildrop: int, message: bytes) -> str:
         except BaseException:
             _take_back(name, tmp, new)
             raise
-        _remove_stale(tmp)
+        remove_stale(tmp)
     change = Change()
     change.add(name, len(message))
     change.write(maildrop)
@@ -45,10 +45,14 @@ def _take_back(name: str, *folders: int) -> None:
 
 
 def _new_name(message: bytes) -> str:
+    return f"{unique_name()},S={len(message)},W={size_on_wire([message])}"
+
+
+def unique_name() -> str:
+    """Return a new name for a message that comes now, without its sizes."""
     now = time.time_ns()
     unique = f"M{now // 1000 % 1_000_000:06}P{os.getpid()}Q{next(_count)}"
-    size = f"S={len(message)},W={size_on_wire([message])}"
-    return f"{now // 1_000_000_000}.{unique}.{_HOST},{size}"
+    return f"{now // 1_000_000_000}.{unique}.{_HOST}"
 
 
 def write_synced(name: str, tmp: int, message: bytes) -> None:
@@ -61,7 +65,7 @@ def write_synced(name: str, tmp: int, message: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _remove_stale(tmp: int) -> None:
+def remove_stale(tmp: int) -> None:
     """Remove what deliveries that were cut off have left behind, after the 36 hours of maildir(5).
 
     The folder is nearly always empty, so that a look at it costs nothing. But a user may fill it.

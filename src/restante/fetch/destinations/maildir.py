@@ -1,0 +1,242 @@
+"""A Maildir as a destination: exactly once, whatever a mail reader does with the mail meanwhile.
+
+A draft lies in `tmp`, and its name goes into the journal. To deliver it is one rename into `new`.
+So after a crash `tmp` has the answer: a file that is still there was not delivered. A fixed name in
+`new` would not do, since a reader may have moved or removed the message before the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from restante.fetch.destinations.disk_errors import as_unavailable
+from restante.fetch.destinations.unix_lines import UnixLines
+from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
+from restante.storage.fs import chown_like_parent, close_quietly, open_folder
+from restante.storage.maildir.delivery import remove_stale, unique_name
+from restante.storage.maildir.filenames import delivery_time
+from restante.storage.maildir.quota import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from restante.fetch.interfaces import Draft
+
+SYNCING_THREADS = 4  # twice as fast as one; 16 gain nothing
+BUFFER = 64 * 1024  # octets
+CERTAIN = 24 * 60 * 60  # seconds; other programs remove files from tmp/ after 36 hours
+
+_FOLDERS = ("tmp", "new", "cur")
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class MaildirDraft:
+    """A file in tmp. Its name gets the sizes of Maildir++ when it is delivered."""
+
+    def __init__(self, destination: MaildirDestination, tmp: int) -> None:
+        self._destination = destination
+        self._tmp = tmp
+        self._lines = UnixLines()
+        self.name = unique_name()
+        self.prepared = False
+        self.synced: Future[None] | None = None
+        file = os.open(self.name, _MAKE, 0o600, dir_fd=tmp)
+        self._file = open(file, "wb", buffering=BUFFER)  # noqa: SIM115  # `_sync` closes it
+        try:
+            chown_like_parent(file, tmp)
+        except BaseException:
+            self.discard()
+            raise
+
+    @property
+    def octets(self) -> int:
+        """The octets of the file."""
+        return self._lines.stored
+
+    @property
+    def delivered_name(self) -> str:
+        """The name in new."""
+        return f"{self.name},S={self._lines.stored},W={self._lines.on_wire}"
+
+    def write(self, octets: bytes) -> None:
+        """Add octets with CR LF ends. Raises DestinationUnavailableError."""
+        with self._destination.errors("a message cannot be written to"):
+            self._file.write(self._lines.feed(octets))
+
+    def finish(self, content: Content) -> None:  # noqa: ARG002  # its name needs other sizes
+        """Begin to sync the file; `prepare` waits for that."""
+        with self._destination.errors("a message cannot be written to"):
+            self._file.write(self._lines.finish())
+            self._file.flush()
+        self.synced = self._destination.threads.submit(self._sync)
+
+    def discard(self) -> None:
+        """Remove the file, unless its name may be in the journal: `settle` delivers that one."""
+        if self.synced is not None:
+            self.synced.exception()
+        with contextlib.suppress(OSError):  # of octets that are not written by now
+            self._file.close()
+        if not self.prepared:
+            with contextlib.suppress(OSError):
+                os.unlink(self.name, dir_fd=self._tmp)
+
+    def _sync(self) -> None:
+        with self._file:
+            os.fsync(self._file.fileno())
+
+
+class MaildirDestination:
+    """Delivers into a Maildir, or into a folder of one such as `Mail/.Lists`.
+
+    It is created if its parent is there: a missing parent may be a disk that is not mounted.
+    """
+
+    batch = 64
+
+    def __init__(self, path: str, clock: Callable[[], float] = time.time) -> None:
+        """`path` may begin with "~"; `clock` returns the seconds since 1970."""
+        self.url = f"maildir:{path}"
+        self.threads: ThreadPoolExecutor
+        self._path = os.path.abspath(os.path.expanduser(path))
+        self._clock = clock
+        self._descriptors = contextlib.ExitStack()
+        self._tmp = self._new = self._quota_folder = -1
+        self._drafts: set[MaildirDraft] = set()
+        self._change = Change()
+
+    def errors(self, what: str) -> contextlib.AbstractContextManager[None]:
+        """Turn errors of the disk into DestinationUnavailableError."""
+        return as_unavailable(what, self._path)
+
+    def open(self) -> None:
+        """Open the folders, made if they are missing. Raises DestinationUnavailableError."""
+        with self.errors("mail cannot be delivered to"):
+            maildir = self._open_maildir()
+            self._tmp, self._new, _ = (self._open(name, maildir) for name in _FOLDERS)
+        self.threads = ThreadPoolExecutor(SYNCING_THREADS, "fsync")
+        self._descriptors.callback(self.threads.shutdown)
+
+    def start(self, message: SourceMessage) -> MaildirDraft:  # noqa: ARG002  # octets stay as they are
+        """Make a file in tmp. Raises DestinationUnavailableError."""
+        with self.errors("a message cannot be written to"):
+            draft = MaildirDraft(self, self._tmp)
+        self._drafts.add(draft)
+        return draft
+
+    def prepare(self, drafts: Sequence[Draft]) -> list[str]:
+        """Make files and their names in tmp durable. Raises DestinationUnavailableError."""
+        ours = [draft for draft in drafts if isinstance(draft, MaildirDraft)]
+        with self.errors("a message cannot be written to"):
+            for draft in ours:
+                assert draft.synced is not None
+                draft.synced.result()
+            os.fsync(self._tmp)
+            folder = os.fstat(self._tmp).st_ino
+        for draft in ours:
+            draft.prepared = True
+        return [f"{folder:x} {draft.delivered_name}" for draft in ours]
+
+    def deliver(self, draft: Draft) -> None:
+        """Rename a file into new. Raises DestinationUnavailableError."""
+        assert isinstance(draft, MaildirDraft)
+        with self.errors("a message cannot be delivered to"):
+            self._rename(draft.delivered_name)
+        self._drafts.discard(draft)
+        self._change.add(draft.delivered_name, draft.octets)
+
+    def sync(self) -> None:
+        """Make the names in new durable. Raises DestinationUnavailableError."""
+        with self.errors("mail cannot be delivered to"):
+            os.fsync(self._new)
+        self._write_change()
+
+    def settle(self, token: str) -> Settled:
+        """Deliver what is in tmp; without a file there it was delivered.
+
+        That does not hold for a token that is older than a day, or of another tmp.
+        """
+        folder, _, name = token.partition(" ")
+        with self.errors("mail cannot be delivered to"):
+            try:
+                self._rename(name)
+            except FileNotFoundError:
+                os.fsync(self._new)
+                return self._without_file(int(folder, 16), name)
+            self._change.add(name, 0)
+            self.sync()
+            return Settled.HERE
+
+    def close(self) -> None:
+        """Remove drafts that were not prepared, and close the folders."""
+        for draft in self._drafts:
+            draft.discard()
+        self._drafts.clear()
+        if self._tmp >= 0:
+            remove_stale(self._tmp)
+        self._descriptors.close()
+        self._tmp = self._new = self._quota_folder = -1
+
+    def _open_maildir(self) -> int:
+        """Open the Maildir, made durably if it is missing. Raises OSError.
+
+        Raises DestinationUnavailableError: it is another folder.
+        """
+        place, name = os.path.split(self._path)
+        parent = self._open(place)
+        is_new = not _exists(name, parent)
+        maildir = self._open(name, parent) if is_new else self._open(self._path)
+        if not is_new and not _is_usable(maildir):
+            raise DestinationUnavailableError(
+                f"{self._path} has other files and is not a Maildir; name an empty folder"
+            )
+        is_folder = name.startswith(".") and _exists("cur", parent)  # of Maildir++
+        if is_folder and is_new:
+            _mark_as_folder(maildir)
+        self._quota_folder = parent if is_folder else maildir
+        return maildir
+
+    def _open(self, name: str, parent: int | None = None) -> int:
+        folder = os.open(name, _OPEN_FOLDER) if parent is None else open_folder(name, parent)
+        self._descriptors.callback(close_quietly, folder)
+        return folder
+
+    def _rename(self, delivered_name: str) -> None:
+        name = delivered_name.rpartition(",S=")[0]
+        os.rename(name, delivered_name, src_dir_fd=self._tmp, dst_dir_fd=self._new)
+
+    def _without_file(self, folder: int, name: str) -> Settled:
+        age = self._clock() - delivery_time(name)
+        same = folder == os.fstat(self._tmp).st_ino
+        return Settled.HERE if same and age < CERTAIN else Settled.UNKNOWN
+
+    def _write_change(self) -> None:
+        change, self._change = self._change, Change()
+        change.write(self._quota_folder)
+
+
+def _exists(name: str, folder: int) -> bool:
+    try:
+        os.stat(name, dir_fd=folder)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_usable(folder: int) -> bool:
+    """Tell whether a folder is a Maildir, or is empty. Raises OSError."""
+    names = os.listdir(folder)
+    return not names or not set(_FOLDERS).isdisjoint(names)
+
+
+def _mark_as_folder(maildir: int) -> None:
+    """Make the empty file that a folder of Maildir++ has. Raises OSError."""
+    file = os.open("maildirfolder", _MAKE, 0o600, dir_fd=maildir)
+    try:
+        chown_like_parent(file, maildir)
+    finally:
+        os.close(file)

@@ -1,0 +1,267 @@
+"""A Maildir as a destination."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from fetch.destinations.contract import *  # noqa: F403
+from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
+from restante.fetch.destinations.maildir import CERTAIN, MaildirDestination
+from restante.fetch.interfaces import DestinationUnavailableError, Settled
+from restante.storage.maildir.delivery import STALE
+from support.small_disks import fill, make_read_only, small_disk, take_all_names
+
+
+class MaildirPlace:
+    """A Maildir in a folder of the test's own."""
+
+    exact = True
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def destination(self) -> MaildirDestination:
+        return MaildirDestination(str(self.path))
+
+    def files(self, folder: str = "new") -> list[Path]:
+        """Return the files of a folder in the order of delivery."""
+        there = (self.path / folder).iterdir() if self.path.exists() else []
+        return sorted(
+            there, key=lambda path: [int(part) for part in re.findall("[0-9]+", path.name)]
+        )
+
+    def messages(self) -> list[bytes]:
+        return [re.sub(rb"(?<!\r)\n", b"\r\n", path.read_bytes()) for path in self.files()]
+
+    def remove_all(self) -> None:
+        for path in self.files():
+            path.unlink()
+
+    def carries(self, message: bytes) -> bool:
+        return True
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> MaildirPlace:
+    return MaildirPlace(tmp_path / "Mail")
+
+
+def test_names_have_exact_sizes(place: MaildirPlace) -> None:
+    """A name has the octets of the file as S=, and those on the wire as W=."""
+    message = b"a\r\n\r\nlone\rCR\r\nno end"
+    destination = opened(place)
+    deliver(destination, message)
+    destination.close()
+    [file] = place.files()
+    assert file.stat().st_size == len(message) - 3
+    assert file.name.endswith(f",S={len(message) - 3},W={len(message) + 2}")
+
+
+def test_a_reader_moves_the_mail_away(place: MaildirPlace) -> None:
+    """A message that a reader has removed since the crash does not come twice."""
+    destination = opened(place)
+    [token] = deliver(destination, LETTER)
+    place.remove_all()
+    assert settle(place, token) is Settled.HERE
+    assert place.messages() == []
+    destination.close()
+
+
+def test_a_token_of_yesterday_says_nothing(place: MaildirPlace) -> None:
+    """Where other programs may have emptied tmp, a message is in doubt; what is there is not."""
+    destination = opened(place)
+    deliver(destination, OTHER)
+    [delivered, waiting] = deliver(destination, LETTER) + prepare(destination, OTHER)[1]
+    destination.close()
+    seconds = int(delivered.split()[1].partition(".")[0])
+    later = MaildirDestination(str(place.path), lambda: seconds + CERTAIN + 1)
+    later.open()
+    assert later.settle(delivered) is Settled.UNKNOWN
+    assert later.settle(waiting) is Settled.HERE
+    later.close()
+    assert CERTAIN < STALE
+
+
+def test_another_maildir_of_this_name_says_nothing(place: MaildirPlace) -> None:
+    """Where the Maildir was replaced, as by a disk that is not mounted, a message is in doubt."""
+    destination = opened(place)
+    [token] = prepare(destination, LETTER)[1]
+    destination.close()
+    place.path.rename(place.path.with_name("Away"))
+    assert settle(place, token) is Settled.UNKNOWN
+    assert place.messages() == []
+
+
+def test_settling_counts_in_the_quota_file(place: MaildirPlace) -> None:
+    """Deliveries, also late ones, are in the quota file of Maildir++, where there is one."""
+    destination = opened(place)
+    quota = place.path / "maildirsize"
+    quota.write_text("1000000S\n")
+    deliver(destination, LETTER, LETTER)
+    [token] = prepare(destination, LETTER)[1]
+    destination.close()
+    settle(place, token)
+    size = len(LETTER) - 4
+    assert quota.read_text() == f"1000000S\n{2 * size} 2\n{size} 1\n"
+
+
+def test_a_folder_of_a_maildir(place: MaildirPlace) -> None:
+    """A folder of Maildir++ gets its mark, and shares the quota file of its Maildir."""
+    opened(place).close()
+    (place.path / "maildirsize").write_text("1000000S\n")
+    folder = MaildirPlace(place.path / ".Lists")
+    destination = opened(folder)
+    deliver(destination, LETTER)
+    destination.close()
+    assert folder.messages() == [LETTER]
+    assert (folder.path / "maildirfolder").read_bytes() == b""
+    assert (place.path / "maildirsize").read_text().endswith(f"\n{len(LETTER) - 4} 1\n")
+
+
+def test_a_hidden_maildir_is_no_folder_of_another(place: MaildirPlace) -> None:
+    """A Maildir such as ~/.Maildir has its own quota file."""
+    hidden = MaildirPlace(place.path.with_name(".Maildir"))
+    opened(hidden).close()
+    assert sorted(path.name for path in hidden.path.iterdir()) == ["cur", "new", "tmp"]
+
+
+def test_home_is_replaced(place: MaildirPlace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path may begin with "~"; the URL stays as its user wrote it."""
+    monkeypatch.setenv("HOME", str(place.path.parent))
+    destination = MaildirDestination("~/Mail")
+    destination.open()
+    deliver(destination, LETTER)
+    destination.close()
+    assert destination.url == "maildir:~/Mail"
+    assert place.messages() == [LETTER]
+
+
+def test_a_file_is_private(place: MaildirPlace) -> None:
+    """No other user can read the folders and files."""
+    destination = opened(place)
+    deliver(destination, LETTER)
+    destination.close()
+    [file] = place.files()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_gives_mail_to_the_owner_of_the_folder(place: MaildirPlace) -> None:
+    """What root fetches into the home of a user belongs to the user."""
+    os.chown(place.path.parent, 4242, 4343)
+    destination = opened(place)
+    deliver(destination, LETTER)
+    destination.close()
+    [file] = place.files()
+    for path in (place.path, place.path / "cur", file):
+        assert (path.stat().st_uid, path.stat().st_gid) == (4242, 4343)
+
+
+def test_a_missing_parent_is_not_made(place: MaildirPlace) -> None:
+    """A missing parent may be a disk that is not mounted."""
+    lost = MaildirPlace(place.path / "not" / "mounted")
+    with pytest.raises(DestinationUnavailableError, match="mount its disk"):
+        opened(lost)
+    assert not place.path.exists()
+
+
+@pytest.mark.parametrize("name", ["tmp", "new"])
+def test_a_link_in_place_of_a_folder(place: MaildirPlace, name: str) -> None:
+    """A symbolic link in place of tmp or new is not followed."""
+    elsewhere = place.path.with_name("elsewhere")
+    elsewhere.mkdir()
+    place.path.mkdir()
+    (place.path / name).symlink_to(elsewhere)
+    destination = place.destination()
+    with pytest.raises(DestinationUnavailableError, match="symbolic link"):
+        destination.open()
+    destination.close()
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_maildir_by_a_link(place: MaildirPlace) -> None:
+    """The path itself may be a symbolic link, as to a larger disk."""
+    place.path.with_name("large").mkdir()
+    place.path.symlink_to("large")
+    destination = opened(place)
+    deliver(destination, LETTER)
+    destination.close()
+    assert place.messages() == [LETTER]
+
+
+def test_foreign_files_in_tmp_stay(place: MaildirPlace) -> None:
+    """What others have in tmp is neither delivered nor removed."""
+    opened(place).close()
+    tmp = place.path / "tmp"
+    (tmp / "1.other").write_bytes(b"x")
+    (tmp / "link").symlink_to("/dev/null")
+    (tmp / "folder").mkdir()
+    destination = opened(place)
+    deliver(destination, LETTER)
+    destination.close()
+    assert sorted(path.name for path in tmp.iterdir()) == ["1.other", "folder", "link"]
+    assert place.messages() == [LETTER]
+
+
+def test_another_folder_is_no_maildir(place: MaildirPlace) -> None:
+    """A folder with other files, such as a home, is not turned into a Maildir."""
+    place.path.mkdir()
+    (place.path / "letter.odt").touch()
+    with pytest.raises(DestinationUnavailableError, match="not a Maildir"):
+        opened(place)
+    assert [path.name for path in place.path.iterdir()] == ["letter.odt"]
+
+
+def test_a_file_is_no_maildir(place: MaildirPlace) -> None:
+    """The error says so where the path is a file."""
+    place.path.touch()
+    with pytest.raises(DestinationUnavailableError, match="Not a directory"):
+        opened(place)
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """On a full disk nothing is delivered, and the next run delivers what was prepared."""
+    with small_disk(tmp_path / "disk") as disk:
+        place = MaildirPlace(disk / "Mail")
+        destination = opened(place)
+        token = prepare(destination, LETTER)[1][0]
+        fill(disk)
+        with pytest.raises(DestinationUnavailableError, match="free some space"):
+            prepare(destination, b"x" * 100_000)
+        destination.close()
+        (disk / "filler").unlink()
+        assert settle(place, token) is Settled.HERE
+        assert place.messages() == [LETTER]
+        assert list((place.path / "tmp").iterdir()) == []
+
+
+def test_a_disk_without_names(tmp_path: Path) -> None:
+    """On a disk that has no file left, nothing is begun."""
+    with small_disk(tmp_path / "disk") as disk:
+        destination = opened(MaildirPlace(disk / "Mail"))
+        take_all_names(disk)
+        with pytest.raises(DestinationUnavailableError, match="free some space"):
+            destination.start(source())
+        destination.close()
+
+
+def test_a_read_only_disk(tmp_path: Path) -> None:
+    """On a disk that becomes read-only, the error says so, and what is there stays."""
+    with small_disk(tmp_path / "disk") as disk:
+        place = MaildirPlace(disk / "Mail")
+        destination = opened(place)
+        deliver(destination, OTHER)
+        [draft], _ = prepare(destination, LETTER)
+        make_read_only(disk)
+        with pytest.raises(DestinationUnavailableError, match="mount the disk writable"):
+            destination.start(source())
+        with pytest.raises(DestinationUnavailableError, match="mount the disk writable"):
+            destination.deliver(draft)
+        destination.close()
+        assert place.messages() == [OTHER]
