@@ -16,6 +16,7 @@ from typing import Protocol
 from unittest.mock import patch
 
 from interop.account import Account
+from support.other_user import NOBODY
 from support.programs import need
 
 PATIENCE = 60  # seconds
@@ -156,12 +157,48 @@ delivery mda {_store(home)}
     return _take(home)
 
 
-def run(command: list[str], home: Path, *, stdin: str = "", ok: tuple[int, ...] = (0,)) -> bytes:
+def fdm(account: Account, home: Path, *, delete: bool) -> list[bytes]:
+    """Fdm, which fetches as a user of its own if root runs it: `nobody` must reach the folder.
+
+    It delivers several messages at once, in any order.
+    """
+    file = _private(
+        home / "fdm.conf",
+        f"""\
+set lock-file "{home}/lock"
+account "a" pop3 server "127.0.0.1" port {account.port}
+    user "{account.user}" pass "{account.password}" new-only cache "{home}/cache"
+    {"" if delete else "keep"}
+action "deliver" maildir "{home}/box"
+match all action "deliver"
+""",
+    )
+    owner = NOBODY if os.getuid() == 0 else (os.getuid(), os.getgid())
+    for path in (home, *home.rglob("*")):
+        os.chown(path, *owner)
+    command = [need("fdm"), "-f", str(file), "fetch"]
+    run(command, home, user=None if os.getuid() else owner[0])
+    messages = []
+    for file in sorted((home / "box/new").iterdir()):
+        messages.append(file.read_bytes())
+        file.unlink()
+    return messages
+
+
+def run(
+    command: list[str],
+    home: Path,
+    *,
+    stdin: str = "",
+    ok: tuple[int, ...] = (0,),
+    user: int | None = None,
+) -> bytes:
     """Run a program that knows no settings but ours, and return what it says."""
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C"}
     done = subprocess.run(
         command, input=stdin.encode(), capture_output=True, cwd=home, env=environment,
-        timeout=2 * PATIENCE, check=False,
+        timeout=2 * PATIENCE, check=False, user=user, group=user,
+        extra_groups=None if user is None else [],
     )  # fmt: skip
     assert done.returncode in ok, f"{command[0]}: {done.returncode}: {done.stdout + done.stderr!r}"
     return done.stdout
