@@ -1,8 +1,8 @@
 """The one HTTP client: small answers, one deadline for all of it, one policy for redirects.
 
-Redirects lead to https only, and to hosts that the caller allows. A POST, which carries a secret,
-follows none. Without TLS only this machine is asked. Nothing is unpacked, and the proxies of the
-environment are not used.
+`get` follows redirects, to https only and to hosts that the caller allows. `post` and `send`, which
+carry secrets, follow none. Without TLS only this machine is asked. Nothing is unpacked, and the
+proxies of the environment are not used.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -20,8 +20,10 @@ from restante.net.connecting import seconds_until
 from restante.net.host_names import ascii_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from urllib.parse import SplitResult
+
+T = TypeVar("T")
 
 REDIRECTS = 4  # that are followed
 _MOVED = (301, 302, 303, 307, 308)
@@ -30,6 +32,15 @@ _PIECE = 16 * 1024  # octets
 
 class HttpError(Exception):
     """A request failed; the text has the reason in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What a server answered: a status, headers by their names in lower case, and octets."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +63,41 @@ class HttpClient:
 
     def get(self, url: str) -> bytes:
         """Return what is at a URL, by way of redirects."""
-        return self._ask("GET", url)
+        return self._pooled(lambda pool: self._follow(pool, url))
 
     def post(self, url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
         """Send a form and return the answer."""
         kind = ("Content-Type", "application/x-www-form-urlencoded")
-        return self._ask("POST", url, [kind, *headers], form)
+        answer = self.send("POST", url, [kind, *headers], form)
+        if answer.status != 200:
+            raise HttpError(f"HTTP {answer.status}")
+        return answer.content
 
-    def _ask(
+    def send(
         self,
         method: str,
         url: str,
         headers: Sequence[tuple[str, str]] = (),
-        content: bytes | None = None,
-    ) -> bytes:
+        content: bytes | Iterator[bytes] | None = None,
+    ) -> HttpAnswer:
+        """Return the answer to one request, whatever its status. No redirect is followed."""
+
+        def ask(pool: httpcore.ConnectionPool) -> HttpAnswer:
+            parts = _parse_url(url)
+            _check_scheme(parts)
+            sent = [*_headers(parts), *headers]
+            with pool.stream(method, parts.geturl(), headers=sent, content=content) as answer:
+                found = {name.decode("latin-1").lower(): value.decode("latin-1")
+                         for name, value in answer.headers}  # fmt: skip
+                return HttpAnswer(answer.status, found, self._content(answer))
+
+        return self._pooled(ask)
+
+    def _pooled(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
         backend = _Backend(self.connect, self.ends)
         try:
             with httpcore.ConnectionPool(self.context, network_backend=backend) as pool:
-                return self._follow(pool, method, url, headers, content)
+                return ask(pool)
         except (httpcore.TimeoutException, TimeoutError):
             raise HttpError("did not answer in time") from None
         except httpcore.ConnectError as error:
@@ -79,22 +107,15 @@ class HttpClient:
         except (ValueError, httpcore.UnsupportedProtocol):
             raise HttpError("the address of the file cannot be asked for") from None
 
-    def _follow(
-        self,
-        pool: httpcore.ConnectionPool,
-        method: str,
-        url: str,
-        headers: Sequence[tuple[str, str]],
-        content: bytes | None,
-    ) -> bytes:
+    def _follow(self, pool: httpcore.ConnectionPool, url: str) -> bytes:
         parts = first = _parse_url(url)
-        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
-            raise HttpError("it leads away from https")
+        _check_scheme(parts)
         for _ in range(REDIRECTS):
-            sent = [("Host", parts.netloc), ("Accept-Encoding", "identity"), *headers]
-            with pool.stream(method, parts.geturl(), headers=sent, content=content) as answer:
+            with pool.stream("GET", parts.geturl(), headers=_headers(parts)) as answer:
                 location = _location(answer)
-                if not location or method != "GET":
+                if not location:
+                    if answer.status != 200:
+                        raise HttpError(f"HTTP {answer.status}")
                     return self._content(answer)
             parts = _parse_url(urljoin(parts.geturl(), location))
             if parts.scheme != "https":
@@ -105,14 +126,22 @@ class HttpClient:
         raise HttpError("too many redirects")
 
     def _content(self, answer: httpcore.Response) -> bytes:
-        if answer.status != 200:
-            raise HttpError(f"HTTP {answer.status}")
         octets = bytearray()
         for piece in answer.iter_stream():
             octets += piece
             if len(octets) > self.largest:
                 raise HttpError(f"it has over {self.largest // 1024} KiB")
         return bytes(octets)
+
+
+def _check_scheme(parts: SplitResult) -> None:
+    """Raise HttpError: without TLS only this machine is asked."""
+    if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
+        raise HttpError("it leads away from https")
+
+
+def _headers(parts: SplitResult) -> list[tuple[str, str]]:
+    return [("Host", parts.netloc), ("Accept-Encoding", "identity")]
 
 
 def _parse_url(url: str) -> SplitResult:
