@@ -57,6 +57,8 @@ ELSEWHERE = {
     "fetch/imports": "fetch/imports/test_programs.py",
     "mail": "mail/test_header.py",
     "net": "client/test_blocking_and_aio.py",
+    "oauth/errors.py": "oauth/test_refusals.py",
+    "oauth/issuer_requests.py": "oauth/test_token_endpoint.py",
     "protocol/client": "protocol/test_client_and_server.py",
     "protocol/effects.py": "protocol/server/test_needs.py",
     "protocol/errors.py": "client/test_blocking_and_aio.py",

@@ -63,7 +63,7 @@ class HttpClient:
 
     def get(self, url: str) -> bytes:
         """Return what is at a URL, by way of redirects."""
-        return self._pooled(lambda pool: self._follow(pool, url))
+        return self._with_pool(lambda pool: self._follow(pool, url))
 
     def post(self, url: str, form: bytes, headers: Sequence[tuple[str, str]]) -> bytes:
         """Send a form and return the answer."""
@@ -91,9 +91,9 @@ class HttpClient:
                          for name, value in answer.headers}  # fmt: skip
                 return HttpAnswer(answer.status, found, self._content(answer))
 
-        return self._pooled(ask)
+        return self._with_pool(ask)
 
-    def _pooled(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
+    def _with_pool(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
         backend = _Backend(self.connect, self.ends)
         try:
             with httpcore.ConnectionPool(self.context, network_backend=backend) as pool:

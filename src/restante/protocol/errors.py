@@ -58,8 +58,8 @@ class Phase(StrEnum):
 RETRYABLE = frozenset(
     {
         "auth-noreply", "auth-temp", "auth-toomany", "conn-lost", "dns-temp", "greet-closed",
-        "greet-none", "locked", "login-delay", "msg-truncated", "out-of-time", "stalled",
-        "sys-temp", "tcp-reset", "tcp-timeout",
+        "greet-none", "locked", "login-delay", "msg-truncated", "oauth-busy", "oauth-network",
+        "out-of-time", "stalled", "sys-temp", "tcp-reset", "tcp-timeout",
     }
 )  # fmt: skip
 """Ids of failures that may well be gone when the client tries again later."""

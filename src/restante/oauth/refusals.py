@@ -1,0 +1,132 @@
+"""From an issuer's refusal to a verdict.
+
+The error code of RFC 6749 decides what a program does (`OAuthError.ended`). The numbers of
+Microsoft and the words of Google only choose the text that explains it: Microsoft says that they
+change, and that programs must not depend on them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from restante.oauth.errors import OAuthError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+LONGEST = 500  # characters of an issuer's words that are shown
+
+NUMBERS = {
+    "oauth-refresh": (700082, 70008, 50089, 700084, 70000, 54008),
+    "oauth-revoked": (50173, 50132, 50133, 50055, 50144),
+    "oauth-frequency": (70043, 70044),
+    "oauth-mfa": (50076, 50079, 50074, 50078, 50072, 53004, 50058),
+    "oauth-consent": (65001, 90094, 90095, 90008, 650056, 50105),
+    "oauth-declined": (65004,),
+    "oauth-policy": (53003, 530032, 530035, 53000, 53001, 53002, 50097, 50005, 50131),
+    "oauth-client": (700016, 7000112, 70001, 50194, 9001023),
+    "oauth-secret": (7000215, 7000218, 7000222, 70002, 700025),
+    "oauth-redirect": (50011, 900971, 70004),
+    "oauth-scope": (70011, 28002, 650057, 65005, 700022),
+    "oauth-account": (50020, 50034, 90072, 500208, 16000, 9002332, 50057),
+    "oauth-code": (70019, 70018, 54005),
+    "oauth-busy": (90006, 90033, 50196),
+    "oauth-clock": (80013,),
+}
+"""Microsoft's numbers, read in its reference of AADSTS error codes on 26 Nov 2026."""
+
+WORDS = (
+    ("oauth-frequency", r"invalid_rapt|rapt_required"),
+    ("oauth-revoked", r"password (?:has been |was )?changed"),
+    ("oauth-account", r"account (?:has been |is )?(?:deleted|disabled|restricted)"),
+    ("oauth-redirect", r"redirect[_ ]uri"),
+    ("oauth-secret", r"client[_ ]secret"),
+    ("oauth-scope", r"scope"),
+    ("oauth-clock", r"\b(?:iat|nbf)\b|issued in the future|too early"),
+)
+"""What other issuers say, in words. They are searched where an error code has several causes."""
+
+CODES = {
+    "invalid_grant": "oauth-refresh",
+    "interaction_required": "oauth-mfa",
+    "login_required": "oauth-mfa",
+    "consent_required": "oauth-consent",
+    "access_denied": "oauth-declined",
+    "authorization_declined": "oauth-declined",
+    "unauthorized_client": "oauth-client",
+    "invalid_client": "oauth-client",
+    "deleted_client": "oauth-client",
+    "disabled_client": "oauth-client",
+    "redirect_uri_mismatch": "oauth-redirect",
+    "invalid_redirect_uri": "oauth-redirect",
+    "invalid_scope": "oauth-scope",
+    "expired_token": "oauth-code",
+    "bad_verification_code": "oauth-code",
+    "admin_policy_enforced": "oauth-policy",
+    "org_internal": "oauth-account",
+    "temporarily_unavailable": "oauth-busy",
+    "server_error": "oauth-busy",
+    "rate_limit_exceeded": "oauth-busy",
+    "slow_down": "oauth-busy",
+}
+"""Error codes: RFC 6749 sections 4.1.2.1 and 5.2, RFC 7591, RFC 8628, OpenID Connect, Google."""
+
+_BY_NUMBER = {number: verdict for verdict, numbers in NUMBERS.items() for number in numbers}
+_SEVERAL_CAUSES = ("invalid_grant", "invalid_client", "invalid_request", "unauthorized_client")
+_PRIVATE = 8  # characters of a sent value from which on it may be a secret
+
+
+def refusal(
+    status: int, body: Mapping[str, Any], sent: Iterable[str] = (), *, code: bool = False
+) -> OAuthError:
+    """Return the error for an answer that is not a success.
+
+    Args:
+        status: the status of HTTP, 200 for an answer that came by a redirect.
+        body: the fields of the answer.
+        sent: secrets of the request. The issuer may repeat them, and the error must not.
+        code: an authorization code or device code was sent, and no refresh token.
+    """
+    error = _text(body.get("error"))
+    words = " ".join(_text(body.get(key)) for key in ("error_description", "error_subtype"))
+    verdict = _verdict(status, error, _numbers(body, words), words)
+    if verdict == "oauth-refresh" and code:
+        verdict = "oauth-code"
+    said = _text(body.get("error_description")) or error or f"HTTP {status}"
+    for secret in sent:
+        if len(secret) >= _PRIVATE:
+            said = said.replace(secret, "***")
+    correlation = _text(body.get("correlation_id"))[:64]
+    said = _first_line(said) + (f" (correlation id {correlation})" if correlation else "")
+    return OAuthError(verdict, said, error=error[:64], correlation=correlation)
+
+
+def _verdict(status: int, error: str, numbers: Iterable[int], words: str) -> str:
+    for number in numbers:
+        if number in _BY_NUMBER:
+            return _BY_NUMBER[number]
+    if error in _SEVERAL_CAUSES:
+        for found, pattern in WORDS:
+            if re.search(pattern, words, re.IGNORECASE):
+                return found
+    if error in CODES:
+        return CODES[error]
+    return "oauth-busy" if status == 429 or status >= 500 else "oauth-answer"
+
+
+def _numbers(body: Mapping[str, Any], words: str) -> list[int]:
+    """Return Microsoft's numbers, of the list or else of the words."""
+    listed = body.get("error_codes")
+    if isinstance(listed, list) and listed:
+        return [number for number in listed if isinstance(number, int)]
+    return [int(digits) for digits in re.findall(r"AADSTS(\d{5,9})", words)]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _first_line(said: str) -> str:
+    """Return the first line; Microsoft's others have ids that are shown elsewhere."""
+    return (said.strip().splitlines() or [""])[0][:LONGEST]

@@ -1,0 +1,173 @@
+"""The requests that an issuer answers with tokens. RFC 6749, RFC 7009, RFC 8628.
+
+All functions raise OAuthError with a verdict: the issuer rejected the request, its answer cannot be
+used, or it could not be asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote_plus
+
+from restante.oauth.errors import OAuthError
+from restante.oauth.issuer_requests import post_form
+from restante.oauth.refusals import refusal
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+LONGEST_TOKEN = 48 * 1024  # octets: in base64 it must fit into a line of SASL
+LONGEST_LIFE = 366 * 86400  # seconds
+_TOKEN = re.compile(r"[!-~]+")  # RFC 6749 appendix A.12, without spaces: RFC 6750 section 2.1
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEndpoint:
+    """Where an issuer gives tokens, and the client that asks for them.
+
+    Attributes:
+        url: the token endpoint.
+        client_id: the id of the client at the issuer.
+        client_secret: the secret for it, None for a public client.
+        basic: send both in the header Authorization, and not in the form: RFC 6749 section 2.3.1.
+    """
+
+    url: str
+    client_id: str
+    client_secret: Secret | None = None
+    basic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSet:
+    """What an issuer gave.
+
+    Attributes:
+        access: the access token, as it goes into SASL.
+        refresh: the refresh token, None where there is not one. After `refresh` it is the new one
+            where the issuer rotates them, and else the one that was sent.
+        expires_at: when the access token expires, by time.time(), None where it was not said.
+        scope: what the token is for: what was asked for, where the issuer does not say.
+        id_token: the name of the user that signed in, as a JWT, None where there is not one.
+    """
+
+    access: Secret
+    refresh: Secret | None
+    expires_at: float | None
+    scope: str
+    id_token: Secret | None = None
+
+
+def refresh(endpoint: TokenEndpoint, refresh_token: Secret, scope: str = "") -> TokenSet:
+    """Return new tokens for a refresh token. RFC 6749 section 6.
+
+    The issuer may have rotated the refresh token: make the new one durable before its access token
+    is used. `OAuthError.ended` says that the refresh token is of no more use.
+    """
+    form = {"grant_type": "refresh_token", **({"scope": scope} if scope else {})}
+    return _request(endpoint, form, {"refresh_token": refresh_token}, scope)
+
+
+def exchange_code(
+    endpoint: TokenEndpoint, code: Secret, redirect_uri: str, verifier: Secret, scope: str = ""
+) -> TokenSet:
+    """Return the tokens for an authorization code. RFC 6749 section 4.1.3, RFC 7636 section 4.5."""
+    form = {"grant_type": "authorization_code", "redirect_uri": redirect_uri}
+    return _request(endpoint, form, {"code": code, "code_verifier": verifier}, scope)
+
+
+def client_credentials(endpoint: TokenEndpoint, scope: str) -> TokenSet:
+    """Return a token for the client itself: no person signs in. RFC 6749 section 4.4."""
+    return _request(endpoint, {"grant_type": "client_credentials", "scope": scope}, {}, scope)
+
+
+def exchange_device_code(endpoint: TokenEndpoint, device_code: Secret, scope: str = "") -> TokenSet:
+    """Return the tokens of a device code, once its user has signed in. RFC 8628 section 3.4.
+
+    The `error` of its OAuthError is "authorization_pending" or "slow_down" until that time.
+    """
+    return _request(endpoint, {"grant_type": DEVICE_CODE}, {"device_code": device_code}, scope)
+
+
+def revoke(endpoint: TokenEndpoint, url: str, token: Secret) -> None:
+    """Let the issuer forget a refresh token or access token, at its `url` for that. RFC 7009."""
+    status, body = _post(endpoint, url, {}, {"token": token})
+    if status != 200:
+        raise refusal(status, body, _sent_secrets(endpoint, {"token": token}))
+
+
+def _request(
+    endpoint: TokenEndpoint, form: Mapping[str, str], secrets: Mapping[str, Secret], scope: str
+) -> TokenSet:
+    status, body = _post(endpoint, endpoint.url, form, secrets)
+    old_refresh = secrets.get("refresh_token")
+    if status != 200 or "error" in body:
+        raise refusal(status, body, _sent_secrets(endpoint, secrets), code=old_refresh is None)
+    return _read_tokens(body, scope, old_refresh)
+
+
+def _sent_secrets(endpoint: TokenEndpoint, secrets: Mapping[str, Secret]) -> list[str]:
+    """Return the secrets of a request, to be kept out of errors."""
+    all_secrets = [*secrets.values(), *filter(None, [endpoint.client_secret])]
+    return [secret.reveal().decode() for secret in all_secrets]
+
+
+def _post(
+    endpoint: TokenEndpoint, url: str, form: Mapping[str, str], secrets: Mapping[str, Secret]
+) -> tuple[int, dict[str, Any]]:
+    """Send a form with the client's id, and its secret where it has one."""
+    fields = {**form, **{name: secret.reveal().decode() for name, secret in secrets.items()}}
+    secret = endpoint.client_secret.reveal().decode() if endpoint.client_secret else ""
+    if endpoint.basic and secret:
+        pair = f"{quote_plus(endpoint.client_id)}:{quote_plus(secret)}".encode()
+        header = ("Authorization", f"Basic {base64.b64encode(pair).decode()}")
+        return post_form(url, fields, [header])
+    client = {"client_id": endpoint.client_id, **({"client_secret": secret} if secret else {})}
+    return post_form(url, {**fields, **client})
+
+
+def _read_tokens(body: Mapping[str, Any], scope: str, old_refresh: Secret | None) -> TokenSet:
+    """Return the tokens of an answer. RFC 6749 section 5.1. Raises OAuthError: it has not any."""
+    kind = body.get("token_type", "Bearer")
+    if not isinstance(kind, str) or kind.lower() != "bearer":
+        text = f"the issuer gave a token of the type {kind!r:.40}, and mail requires Bearer"
+        raise OAuthError("oauth-answer", text)
+    access = _read_secret(body, "access_token")
+    if access is None:
+        raise OAuthError("oauth-answer", "the issuer's answer has no access token")
+    granted = body.get("scope")
+    return TokenSet(
+        access=access,
+        refresh=_read_secret(body, "refresh_token") or old_refresh,
+        expires_at=_expiry(body.get("expires_in")),
+        scope=granted if isinstance(granted, str) and granted else scope,
+        id_token=_read_secret(body, "id_token"),
+    )
+
+
+def _read_secret(body: Mapping[str, Any], name: str) -> Secret | None:
+    """Return a token of an answer, None where it has not one. Raises OAuthError: it is invalid."""
+    text = body.get(name)
+    if text is None or text == "":
+        return None
+    if not isinstance(text, str) or len(text) > LONGEST_TOKEN or not _TOKEN.fullmatch(text):
+        raise OAuthError("oauth-answer", f"the {name} of the issuer's answer is invalid")
+    return Secret(text.encode())
+
+
+def _expiry(seconds: object) -> float | None:
+    """Return when a life of some seconds ends; some issuers write the number as text."""
+    try:
+        life = float(seconds) if isinstance(seconds, int | float | str) else math.nan
+    except (ValueError, OverflowError):
+        return None
+    if math.isnan(life):
+        return None
+    return time.time() + min(max(life, 0.0), LONGEST_LIFE)

@@ -1,0 +1,186 @@
+"""Requests for tokens, against a local issuer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from restante.oauth import issuer_requests, token_endpoint
+from restante.oauth.errors import OAuthError
+from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
+from restante.protocol.secret import Secret
+from support.issuer import SCOPE, Issuer, Refused, aadsts, final_url, running_issuer
+
+VERIFIER = Secret(b"verifier-" * 6)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+def endpoint(issuer: Issuer, **fields: Any) -> TokenEndpoint:
+    return TokenEndpoint(f"{issuer.url}/token", "me", **fields)
+
+
+def signed_in(issuer: Issuer) -> Secret:
+    token = issuer.give(SCOPE)["refresh_token"]
+    return Secret(token.encode())
+
+
+def failure(issuer: Issuer, token: Secret | None = None) -> OAuthError:
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.refresh(endpoint(issuer), token or signed_in(issuer))
+    return caught.value
+
+
+def test_a_refresh_rotates(issuer: Issuer) -> None:
+    """The answer has a fresh access token and the new refresh token; the old one is spent."""
+    old = signed_in(issuer)
+    found = token_endpoint.refresh(endpoint(issuer), old, SCOPE)
+    assert found.refresh is not None
+    assert found.refresh != old
+    assert found.scope == SCOPE
+    assert found.expires_at == pytest.approx(time.time() + 3600, abs=60)
+    assert failure(issuer, old).ended
+
+
+def test_a_refresh_token_that_stays(issuer: Issuer) -> None:
+    """Where the issuer sends no new refresh token, the old one is kept."""
+    issuer.rotates = False
+    old = signed_in(issuer)
+    assert token_endpoint.refresh(endpoint(issuer), old).refresh == old
+
+
+def test_a_code_is_exchanged(issuer: Issuer) -> None:
+    """The code of a redirect gives tokens, with the verifier of PKCE, once."""
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.reveal()).digest())
+    query = f"client_id=me&redirect_uri=http://127.0.0.1/&scope={SCOPE}&state=1"
+    query += f"&code_challenge_method=S256&code_challenge={challenge.decode().rstrip('=')}"
+    place = final_url(f"{issuer.url}/authorize?{query}")
+    code = Secret(place.partition("code=")[2].partition("&")[0].encode())
+    arguments = (endpoint(issuer), code, "http://127.0.0.1/", VERIFIER)
+    assert token_endpoint.exchange_code(*arguments).refresh is not None
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.exchange_code(*arguments)
+    assert caught.value.id == "oauth-code"
+
+
+@pytest.mark.parametrize("basic", [False, True])
+def test_client_credentials(issuer: Issuer, basic: bool) -> None:
+    """A client with a secret gets a token for itself, without a refresh token."""
+    issuer.client_secrets["me"] = "s3cret-of-me"
+    mine = endpoint(issuer, client_secret=Secret(b"s3cret-of-me"), basic=basic)
+    if basic:  # this issuer reads only the form
+        with pytest.raises(OAuthError) as caught:
+            token_endpoint.client_credentials(mine, "all")
+        assert caught.value.id == "oauth-secret"
+        assert "client_secret" not in issuer.requests[-1][1]
+    else:
+        assert token_endpoint.client_credentials(mine, "all").refresh is None
+
+
+def test_revocation(issuer: Issuer) -> None:
+    """The issuer is asked to forget a token."""
+    token_endpoint.revoke(endpoint(issuer), f"{issuer.url}/revoke", Secret(b"token-1"))
+    assert issuer.revoked == ["token-1"]
+
+
+def test_an_issuer_in_trouble(issuer: Issuer) -> None:
+    """HTTP 500 is temporary, and ends no sign-in."""
+    issuer.broken = 500
+    error = failure(issuer)
+    assert (error.id, error.ended, error.temporary) == ("oauth-busy", False, True)
+
+
+def test_an_issuer_that_hangs(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request ends when its time is over; the sign-in is kept."""
+    monkeypatch.setattr(issuer_requests, "SECONDS", 0.2)
+    issuer.hangs = True
+    error = failure(issuer)
+    assert (error.id, error.ended, error.temporary) == ("oauth-network", False, True)
+
+
+def test_an_issuer_that_is_away(issuer: Issuer) -> None:
+    """A refused connection is trouble of the network."""
+    gone = TokenEndpoint("http://127.0.0.1:1/token", "me")
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.refresh(gone, Secret(b"token"))
+    assert caught.value.id == "oauth-network"
+
+
+def test_only_https() -> None:
+    """A token goes to another machine by https only."""
+    plain = TokenEndpoint("http://issuer.example.com/token", "me")
+    with pytest.raises(OAuthError, match="https"):
+        token_endpoint.refresh(plain, Secret(b"token"))
+
+
+def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
+    """A token endpoint that redirects gets the token no second time."""
+    away = TokenEndpoint(f"{issuer.url}/token", "me")
+    issuer.broken = 307
+    with pytest.raises(OAuthError) as caught:
+        token_endpoint.refresh(away, Secret(b"token"))
+    assert caught.value.id == "oauth-answer"
+    assert len(issuer.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"access_token": None},
+        {"access_token": 5},
+        {"access_token": "two words"},
+        {"access_token": "x" * 60_000},
+        {"token_type": "DPoP"},
+        {"refresh_token": "line\nend"},
+    ],
+)
+def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
+    """An answer without a usable token is an error with a verdict, and shows no token."""
+    token = signed_in(issuer)
+    issuer.token_changes = changes
+    error = failure(issuer, token)
+    assert error.id == "oauth-answer"
+    assert "xxxx" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [("60", 60), (-5, 0), (1e400, 366 * 86400), ("soon", None), ([], None)]
+)
+def test_the_life_of_a_token(issuer: Issuer, said: object, seconds: int | None) -> None:
+    """Any `expires_in` gives a time within bounds, or none."""
+    issuer.token_changes = {"expires_in": said}
+    found = token_endpoint.refresh(endpoint(issuer), signed_in(issuer)).expires_at
+    expected = None if seconds is None else pytest.approx(time.time() + seconds, abs=60)
+    assert found == expected
+
+
+def test_no_secret_is_shown(issuer: Issuer) -> None:
+    """An issuer that repeats what it was sent does not bring it into an error."""
+    token = signed_in(issuer)
+    text = token.reveal().decode()
+    issuer.scripted.append(Refused("invalid_grant", error_description=f"{text} is bad"))
+    error = failure(issuer, token)
+    assert text not in str(error)
+    assert error.text == "*** is bad"
+    shown = TokenSet(token, token, None, "all")
+    assert text not in repr(shown)
+
+
+def test_the_words_of_the_issuer(issuer: Issuer) -> None:
+    """The error has the first line of what the issuer said, and the correlation id."""
+    issuer.scripted.append(aadsts(50173, words="The grant was revoked."))
+    error = failure(issuer)
+    assert error.text.startswith("AADSTS50173: The grant was revoked.")
+    assert error.text.endswith("(correlation id c0-ffee)")
+    assert (error.id, error.correlation, error.error) == (
+        "oauth-revoked", "c0-ffee", "invalid_grant",
+    )  # fmt: skip
