@@ -43,6 +43,13 @@ def test_hosts_of_urls(host: str, known: str) -> None:
     assert mail_address.parse_address(f"ann@{host}").domain == known.lower()
 
 
+@pytest.mark.parametrize("domain", ["127.0.0.1:1110", "[::1]", "mail.example.com:995"])
+def test_server_as_domain(domain: str) -> None:
+    """An address with a server in place of its domain gets the form of a URL as the remedy."""
+    with pytest.raises(ValueError, match="use pop3s://user@host:port"):
+        mail_address.parse_address(f"ann@{domain}")
+
+
 NOT_A_DOMAIN = "is not a domain|is too long for a domain"
 
 

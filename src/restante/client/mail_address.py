@@ -30,6 +30,8 @@ def parse_address(text: str) -> MailAddress:
         raise ValueError(f"{text!r} is not a mail address; use user@example.com")
     if any(c.isspace() or not c.isprintable() for c in local):
         raise ValueError(f"{text!r} has a space or a control character in it")
+    if ":" in domain:
+        raise ValueError(f"{text!r} has a server in place of a domain; use pop3s://user@host:port")
     return MailAddress(local, ascii_domain(domain))
 
 
