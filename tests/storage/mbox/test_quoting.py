@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restante.storage.mbox.quoting import Unquoting, quote_from_lines
+from restante.storage.mbox.quoting import Quoting, Unquoting, quote_from_lines
 
 texts = st.lists(st.sampled_from([b">", b"From ", b"Fro", b"m ", b"\n", b"x"])).map(b"".join)
 
@@ -33,6 +33,9 @@ def test_quoting_in_any_chunks(text: bytes, cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(text)]
     chunks = [text[a:b] for a, b in itertools.pairwise(places)]
     assert unquoted(*chunks) == unquoted(text)
+    quoting = Quoting()
+    quoted = b"".join(quoting.feed(chunk) for chunk in chunks) + quoting.finish()
+    assert quoted == quote_from_lines(text)
 
 
 def test_a_line_without_quotes_is_noticed() -> None:

@@ -16,6 +16,8 @@ from restante.storage.mbox.quoting import quote_from_lines
 from restante.storage.mbox.reading import pread_exactly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from restante.storage.mbox.paths import MboxPaths
 
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -49,37 +51,52 @@ def deliver(place: MboxPaths, file: int, message: bytes) -> str:
     Where that fails, the file is cut to what it was.
     """
     octets, digest = _as_stored(message)
-    size = os.fstat(file).st_size
-    last = pread_exactly(file, min(3, size), max(0, size - 3))
-    octets = _separator(last) + octets
-    with journal.journalled_append(place, file, octets) as end:
-        _write(file, end, octets)
-        os.fsync(file)
+    append(place, file, octets, (), len(octets))
     return digest
 
 
-def _as_stored(message: bytes) -> tuple[bytes, str]:
-    """Return a message as it stands in the file, from its From-line on, and its unique-id.
+def append(place: MboxPaths, file: int, head: bytes, text: Iterable[bytes], octets: int) -> None:
+    """Write a message of that many octets, which begin with `head`, at the end of a locked mbox.
 
-    The store's own line makes it differ from every other one, which spares a look at these; it
+    It is durable then. Where that fails, the file is cut to what it was. Raises OSError.
+    """
+    size = os.fstat(file).st_size
+    separator = separator_after(pread_exactly(file, min(3, size), max(0, size - 3)))
+    head, octets = separator + head, len(separator) + octets
+    with journal.journalled_append(place, file, head, octets):
+        for piece in itertools.chain((head,), text):
+            _write(file, size, piece)
+            size += len(piece)
+        os.fsync(file)
+
+
+def head_of(beginning: bytes, *, unended: bool) -> bytes:
+    """Return the From-line and the store's own line for a message that comes now.
+
+    The own line makes the message differ from every other one, which spares a look at these; it
     keeps the message's own Content-Length, which quoting makes untrue, from being believed; it says
     whether the last line end was added, and whether the message came with such fields.
+    `beginning`: all of the message, or its first CHUNK octets.
     """
     now = time.time_ns()
-    token = f"{now // 1000}.{os.getpid()}.{next(_count)}".encode()
-    unended = bool(message) and not message.endswith(b"\n")
-    words = [token]
+    words = [f"{now // 1000}.{os.getpid()}.{next(_count)}".encode()]
     if unended:
         words.append(status_fields.UNENDED)
-    if status_fields.without_added(message[:CHUNK], CHUNK) != message[:CHUNK]:
+    if status_fields.without_added(beginning[:CHUNK], CHUNK) != beginning[:CHUNK]:
         words.append(status_fields.FIELDS)
-    head = from_line.format_from_line(message) + status_fields.OWN + b" ".join(words) + b"\n"
+    return from_line.format_from_line(beginning) + status_fields.OWN + b" ".join(words) + b"\n"
+
+
+def _as_stored(message: bytes) -> tuple[bytes, str]:
+    """Return a message as it stands in the file, from its From-line on, and its unique-id."""
+    unended = bool(message) and not message.endswith(b"\n")
+    head = head_of(message, unended=unended)
     text = quote_from_lines(message)
     digest = measure(head, cut(text)).digest
     return head + text + (b"\n" if unended else b"") + b"\n", digest
 
 
-def _separator(last: bytes) -> bytes:
+def separator_after(last: bytes) -> bytes:
     """Return what must stand before the next From-line, by the last octets of the file."""
     if not last or last.endswith((b"\n\n", b"\n\r\n")) or last in (b"\n", b"\r\n"):
         return b""

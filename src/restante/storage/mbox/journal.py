@@ -41,17 +41,18 @@ class Begun(NamedTuple):
 
 
 @contextlib.contextmanager
-def journalled_append(place: MboxPaths, file: int, octets: bytes) -> Iterator[int]:
-    """Have it known where these octets are being written: at the end of a locked mbox.
+def journalled_append(place: MboxPaths, file: int, head: bytes, octets: int) -> Iterator[None]:
+    """Have it known that a number of octets is being written at the end of a locked mbox.
 
-    The caller writes and syncs them in the block; then the journal is removed durably, because it
-    would have them removed after a power cut. After an error, the file is truncated to its old
-    size. Raises OSError, StoreError.
+    They begin with `head`, which has the From-line and the store's own line. The caller writes and
+    syncs them in the block; then the journal is removed durably, because it would have them removed
+    after a power cut. After an error, the file is truncated to its old size. Raises OSError,
+    StoreError.
     """
     size = os.fstat(file).st_size
     try:
-        _begin(place, size, octets)
-        yield size
+        _begin(place, size, head, octets)
+        yield
         os.unlink(place.journal, dir_fd=place.folder)
         os.fsync(place.folder)
     except BaseException:
@@ -59,11 +60,11 @@ def journalled_append(place: MboxPaths, file: int, octets: bytes) -> Iterator[in
         raise
 
 
-def _begin(place: MboxPaths, size: int, octets: bytes) -> None:
+def _begin(place: MboxPaths, size: int, head: bytes, octets: int) -> None:
     """Write the journal, durably. This makes the name of a new mbox last as well."""
-    lines = octets[: from_line.LONGEST + status_fields.LONGEST_OWN].lstrip(b"\n").split(b"\n")[:2]
+    lines = head[: from_line.LONGEST + status_fields.LONGEST_OWN].lstrip(b"\n").split(b"\n")[:2]
     with open(make_lasting(place, place.journal), "wb") as file:
-        file.write(b"\n".join([b"%d %d" % (size, len(octets)), *lines, b""]))
+        file.write(b"\n".join([b"%d %d" % (size, octets), *lines, b""]))
         file.flush()
         os.fsync(file.fileno())
     os.fsync(place.folder)

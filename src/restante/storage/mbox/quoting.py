@@ -20,6 +20,34 @@ def quote_from_lines(message: bytes) -> bytes:
     return _LINE.sub(rb">\1", message) if b"From " in message else message
 
 
+class Quoting:
+    """Quotes a message that comes in chunks. Feed all of them, then finish."""
+
+    __slots__ = ("_at_line_start", "_held")
+
+    def __init__(self) -> None:
+        self._at_line_start = True  # or behind ">" at a line's start, which makes no difference
+        self._held = b""  # what may yet become "From "
+
+    def feed(self, chunk: bytes) -> bytes:
+        """Return the next octets with quotes."""
+        chunk = self._held + chunk
+        start = chunk.rfind(b"\n") + 1
+        last = _MAYBE.fullmatch(chunk, start) if start or self._at_line_start else None
+        self._held = last[2] if last else b""
+        out = chunk.removesuffix(self._held)
+        if b"From " in out:
+            first = b"" if self._at_line_start else b"-"  # keeps the first line from beginning here
+            out = quote_from_lines(first + out).removeprefix(first)
+        if chunk:
+            self._at_line_start = last is not None
+        return out
+
+    def finish(self) -> bytes:
+        """Return what was held back: no more comes."""
+        return self._held
+
+
 class Unquoting:
     """Removes quotes from a message that comes in chunks. Feed all of them, then finish.
 
