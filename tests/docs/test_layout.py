@@ -53,6 +53,7 @@ ELSEWHERE = {
     "diagnosis/steps": "diagnosis/test_run.py",
     "diagnosis/wording.py": "golden/test_toolbox.py",
     "fetch/destinations/disk_errors.py": "fetch/destinations/test_maildir.py",
+    "fetch/destinations/mbox_place.py": "fetch/destinations/test_mbox.py",
     "fetch/destinations/unix_lines.py": "fetch/destinations/test_maildir.py",
     "fetch/imports": "fetch/imports/test_programs.py",
     "mail": "mail/test_header.py",

@@ -162,22 +162,23 @@ def test_a_delivered_message_is_settled_as_here(place: Place) -> None:
     """What was delivered before a crash is found out, and not delivered again."""
     destination = opened(place)
     [token] = deliver(destination, LETTER)
+    destination.close()
     settled = settle(place, token)
     assert settled == (Settled.HERE if place.exact else Settled.UNKNOWN)
     assert place.messages() == [LETTER]
-    destination.close()
 
 
 def test_a_prepared_message_is_settled_once(place: Place) -> None:
     """What was prepared before a crash is either delivered by `settle`, or is not there."""
-    _, [token] = prepare(killed := opened(place), LETTER)
+    destination = opened(place)
+    [token] = prepare(destination, LETTER)[1]
+    destination.close()
     settled = settle(place, token)
     assert settled in ({Settled.HERE, Settled.NOT_HERE} if place.exact else {Settled.UNKNOWN})
     assert place.messages() == ([LETTER] if settled is Settled.HERE else [])
     if settled is Settled.HERE:
         assert settle(place, token) is Settled.HERE
         assert place.messages() == [LETTER]
-    killed.close()
 
 
 def test_a_prepared_message_outlives_close(place: Place) -> None:
@@ -197,12 +198,12 @@ def test_each_message_of_a_batch_is_settled(place: Place) -> None:
     letters = [LETTER.replace(b"hello", b"hello %d" % number) for number in range(count)]
     drafts, tokens = prepare(destination, *letters)
     destination.deliver(drafts[0])
+    destination.close()
     settled = [settle(place, token) for token in tokens]
     if place.exact:
         here = [letter for letter, found in zip(letters, settled, strict=True) if found == "here"]
         assert sorted(place.messages()) == sorted(here)
         assert letters[0] in here
-    destination.close()
 
 
 def test_a_destination_can_be_opened_again(place: Place) -> None:
