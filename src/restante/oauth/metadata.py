@@ -1,0 +1,145 @@
+"""What an issuer says of itself. RFC 8414, or OpenID Connect Discovery 1.0.
+
+The issuer is compared exactly, redirects are not followed, and all endpoints are https; http is for
+this machine alone. That is also the profile of draft-ietf-mailmaint-oauth-public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from restante.net.addresses import is_loopback
+from restante.oauth.errors import OAuthError
+from restante.oauth.issuer_requests import get_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server"
+OPENID = "/.well-known/openid-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationServer:
+    """An issuer and its endpoints, "" where there is not one.
+
+    Attributes:
+        iss_in_response: the redirect has the parameter `iss` (RFC 9207), and must have it. False
+            where it is not compared.
+        scopes: the scopes that it knows, none where it does not say.
+        basic: a client secret goes into the header Authorization.
+    """
+
+    issuer: str
+    authorization: str = ""
+    token: str = ""
+    device: str = ""
+    registration: str = ""
+    revocation: str = ""
+    iss_in_response: bool | None = None
+    scopes: tuple[str, ...] = ()
+    basic: bool = False
+
+
+def fetch_metadata(issuer: str) -> AuthorizationServer:
+    """Return the metadata of an issuer. Raises OAuthError: there is none that can be used."""
+    first, *others = metadata_urls(issuer)
+    status, found = _get(first)
+    for url in others:
+        if status == 200:
+            break
+        status, found = _get(url)
+    if status != 200:
+        text = f"{issuer} has no metadata (HTTP {status} for {first})"
+        raise OAuthError("oauth-answer", text)
+    return read_metadata(found, issuer)
+
+
+def fetch_metadata_at(url: str) -> AuthorizationServer:
+    """Return the metadata at a URL, as a server names it by RFC 7628's openid-configuration.
+
+    Raises OAuthError: it cannot be used, or its issuer would not have it there.
+    """
+    status, found = _get(url)
+    if status != 200:
+        raise OAuthError("oauth-answer", f"{url}: no metadata (HTTP {status})")
+    issuer = found.get("issuer")
+    if not isinstance(issuer, str) or url not in metadata_urls(issuer):
+        text = f"{url} is not where its issuer {str(issuer)[:100]} has its metadata"
+        raise OAuthError("oauth-forged", text)
+    return read_metadata(found, issuer)
+
+
+def metadata_urls(issuer: str) -> list[str]:
+    """Return where an issuer may have its metadata. RFC 8414 sections 3.1 and 5.
+
+    Raises OAuthError: no issuer is like that.
+    """
+    if not _is_safe(issuer) or "?" in issuer or "#" in issuer:
+        text = f"{issuer[:100]} is not an issuer: it must be an https URL"
+        raise OAuthError("oauth-answer", text)
+    parts = urlsplit(issuer)
+    base, path = f"{parts.scheme}://{parts.netloc}", parts.path.rstrip("/")
+    found = [f"{base}{WELL_KNOWN}{path}", f"{base}{OPENID}{path}", f"{base}{path}{OPENID}"]
+    return list(dict.fromkeys(found))
+
+
+def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
+    """Return an authorization server from its metadata. Raises OAuthError: they are unusable."""
+    if found.get("issuer") != issuer:
+        text = f"the metadata of {issuer} are of the issuer {str(found.get('issuer'))[:100]}"
+        raise OAuthError("oauth-forged", text)
+    challenges = found.get("code_challenge_methods_supported")
+    if isinstance(challenges, list) and "S256" not in challenges:
+        raise OAuthError("oauth-answer", f"{issuer} does not support PKCE with S256")
+    ways = _texts(found, "token_endpoint_auth_methods_supported")
+    made = AuthorizationServer(
+        issuer=issuer,
+        authorization=_endpoint(found, "authorization_endpoint"),
+        token=_endpoint(found, "token_endpoint"),
+        device=_endpoint(found, "device_authorization_endpoint"),
+        registration=_endpoint(found, "registration_endpoint"),
+        revocation=_endpoint(found, "revocation_endpoint"),
+        iss_in_response=found.get("authorization_response_iss_parameter_supported") is True or None,
+        scopes=_texts(found, "scopes_supported"),
+        basic=bool(ways) and "client_secret_post" not in ways and "client_secret_basic" in ways,
+    )
+    if not made.token:
+        raise OAuthError("oauth-answer", f"the metadata of {issuer} have no token_endpoint")
+    return made
+
+
+def _get(url: str) -> tuple[int, dict[str, Any]]:
+    if not _is_safe(url):
+        raise OAuthError("oauth-answer", f"{url[:100]} is not an https URL")
+    try:
+        return get_json(url)
+    except OAuthError as error:
+        if error.id == "oauth-answer":  # a page, where there is no metadata
+            return 404, {}
+        raise
+
+
+def _endpoint(found: Mapping[str, Any], name: str) -> str:
+    url = found.get(name, "")
+    if url and not (isinstance(url, str) and _is_safe(url)):
+        raise OAuthError("oauth-answer", f"the {name} of the metadata is not an https URL")
+    return url if isinstance(url, str) else ""
+
+
+def _is_safe(url: str) -> bool:
+    """Return whether a URL is https, or http on this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    return safe and bool(host) and not parts.username and url.isascii() and url.isprintable()
+
+
+def _texts(found: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    values = found.get(name)
+    return tuple(v for v in values if isinstance(v, str)) if isinstance(values, list) else ()

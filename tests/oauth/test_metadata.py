@@ -1,0 +1,96 @@
+"""The metadata of an issuer: RFC 8414 and OpenID Connect Discovery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from restante.oauth import metadata
+from restante.oauth.errors import OAuthError
+from support.issuer import Issuer, running_issuer
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+def failure(issuer: str) -> OAuthError:
+    with pytest.raises(OAuthError) as caught:
+        metadata.fetch_metadata(issuer)
+    return caught.value
+
+
+def test_all_endpoints(issuer: Issuer) -> None:
+    """The endpoints are those of the metadata."""
+    found = metadata.fetch_metadata(issuer.url)
+    assert found.issuer == issuer.url
+    assert found.token == f"{issuer.url}/token"
+    assert found.device == f"{issuer.url}/device"
+    assert found.registration == f"{issuer.url}/register"
+    assert found.iss_in_response is True
+    assert not found.basic
+
+
+def test_places() -> None:
+    """The path of an issuer comes after the well-known name, and before it for OpenID Connect."""
+    assert metadata.metadata_urls("https://a.example/realms/b") == [
+        "https://a.example/.well-known/oauth-authorization-server/realms/b",
+        "https://a.example/.well-known/openid-configuration/realms/b",
+        "https://a.example/realms/b/.well-known/openid-configuration",
+    ]
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "http://a.example", "https://a.example?b", "https://a.example/#b", "https://", "a.example",
+        "https://user:word@a.example", "file:///etc/passwd", "https://[", "https://a.example\n",
+    ],
+)  # fmt: skip
+def test_what_is_no_issuer(issuer: str) -> None:
+    """An issuer is an https URL without a query or a fragment; nothing is asked of another."""
+    assert failure(issuer).id == "oauth-answer"
+
+
+@pytest.mark.parametrize("changed", ["https://other.example", "{}/", None])
+def test_another_issuer(issuer: Issuer, changed: str | None) -> None:
+    """The issuer in the metadata is compared exactly."""
+    issuer.metadata_changes = {"issuer": changed and changed.format(issuer.url)}
+    assert failure(issuer.url).id == "oauth-forged"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"token_endpoint": "http://a.example/token"},
+        {"token_endpoint": None},
+        {"authorization_endpoint": 5},
+        {"registration_endpoint": "javascript:alert(1)"},
+        {"code_challenge_methods_supported": ["plain"]},
+    ],
+)
+def test_unusable_metadata(issuer: Issuer, changes: dict[str, Any]) -> None:
+    """Endpoints are https, and PKCE is with S256."""
+    issuer.metadata_changes = changes
+    assert failure(issuer.url).id == "oauth-answer"
+
+
+def test_no_metadata(issuer: Issuer) -> None:
+    """Each place is asked once; a page there is no metadata, and a redirect is not followed."""
+    for issuer.broken in (404, 302):
+        assert failure(issuer.url).id == "oauth-answer"
+    assert len(issuer.requests) == 2 * 2
+
+
+def test_a_place_that_a_server_names(issuer: Issuer) -> None:
+    """A failed OAUTHBEARER names a URL, which must be the one of its issuer."""
+    url = f"{issuer.url}/.well-known/openid-configuration"
+    assert metadata.fetch_metadata_at(url).issuer == issuer.url
+    issuer.metadata_changes = {"issuer": "https://accounts.example"}
+    with pytest.raises(OAuthError) as caught:
+        metadata.fetch_metadata_at(url)
+    assert caught.value.id == "oauth-forged"
