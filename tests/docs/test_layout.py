@@ -59,6 +59,7 @@ ELSEWHERE = {
     "mail": "mail/test_header.py",
     "net": "client/test_blocking_and_aio.py",
     "oauth/errors.py": "oauth/test_refusals.py",
+    "oauth/flows": "oauth/flows/test_run.py",
     "oauth/issuer_requests.py": "oauth/test_token_endpoint.py",
     "protocol/client": "protocol/test_client_and_server.py",
     "protocol/effects.py": "protocol/server/test_needs.py",

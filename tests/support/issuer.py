@@ -50,6 +50,7 @@ class Issuer:
 
     Attributes:
         scripted: refusals for the next requests to the token endpoint, each used once.
+        scripted_device: the same for requests of a device code.
         broken: the status of every answer, such as 500, and 0 for none.
         hangs: no request is answered until the test is over.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
@@ -70,6 +71,7 @@ class Issuer:
     hangs: bool = False
     client_secrets: Form = field(default_factory=dict)
     scripted: deque[Refused] = field(default_factory=deque)
+    scripted_device: deque[Refused] = field(default_factory=deque)
     changes: dict[str, str | None] = field(default_factory=dict)
     metadata_changes: dict[str, Any] = field(default_factory=dict)
     token_changes: dict[str, Any] = field(default_factory=dict)
@@ -197,7 +199,9 @@ class Issuer:
         return self.give(asked.get("scope", ""))
 
     def device(self, form: Form) -> dict[str, Any]:
-        """Begin a sign-in on another device. A test scripts what the polls get."""
+        """Begin a sign-in on another device. A test scripts what the polls get. Raises Refused."""
+        if self.scripted_device:
+            raise self.scripted_device.popleft()
         code = f"device-{secrets.token_urlsafe(16)}"
         self.device_codes[code] = form
         self.secrets_given.append(code)

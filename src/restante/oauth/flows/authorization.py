@@ -1,0 +1,103 @@
+"""The authorization request and its answer: code with PKCE. RFC 6749 section 4.1, RFC 7636.
+
+Always: a `state` of 256 bits, S256, and the issuer in the answer (RFC 9207) where it has one. They
+are compared in constant time.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from restante.oauth import token_endpoint
+from restante.oauth.errors import OAuthError
+from restante.oauth.refusals import refusal
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from restante.oauth.client import SignInClient
+    from restante.oauth.token_endpoint import TokenSet
+
+LONGEST_ANSWER = 64 * 1024  # characters
+
+
+def _random() -> Secret:
+    return Secret(secrets.token_urlsafe(32).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """One request: its answer is good once.
+
+    Attributes:
+        client: the client, and the issuer that is asked.
+        redirect_uri: where the browser brings the answer.
+    """
+
+    client: SignInClient
+    redirect_uri: str
+    state: Secret = field(default_factory=_random)
+    verifier: Secret = field(default_factory=_random)
+
+    @property
+    def url(self) -> str:
+        """What a browser opens."""
+        digest = hashlib.sha256(self.verifier.reveal()).digest()
+        query = {
+            **self.client.parameters,
+            "response_type": "code",
+            "client_id": self.client.endpoint.client_id,
+            "redirect_uri": self.redirect_uri,
+            "scope": self.client.scope,
+            "state": self.state.reveal().decode(),
+            "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
+            "code_challenge_method": "S256",
+        }
+        address = self.client.server.authorization
+        mark = "&" if urlsplit(address).query else "?"
+        return f"{address}{mark}{urlencode({k: v for k, v in query.items() if v})}"
+
+    def accept(self, answer: str) -> TokenSet:
+        """Return the tokens for an answer: the redirect URI as the browser opened it."""
+        code = self._read_code(answer)
+        endpoint, scope = self.client.endpoint, self.client.scope
+        return token_endpoint.exchange_code(endpoint, code, self.redirect_uri, self.verifier, scope)
+
+    def _read_code(self, answer: str) -> Secret:
+        """Return the code. Raises OAuthError: a refusal, or an answer to another request."""
+        if len(answer) > LONGEST_ANSWER:
+            raise OAuthError("oauth-answer", "the answer of the browser is too long")
+        try:
+            pairs = parse_qsl(urlsplit(answer.strip()).query)
+        except ValueError:
+            pairs = []
+        fields = dict(pairs)
+        if len(fields) != len(pairs) or not fields:  # RFC 6749 section 3.1: no field comes twice
+            raise OAuthError("oauth-answer", "the address has no answer of the issuer")
+        if not _equal(fields.get("state", ""), self.state.reveal().decode()):
+            text = "the answer has another state, so it belongs to another sign-in"
+            raise OAuthError("oauth-forged", text)
+        self._check_issuer(fields.get("iss"))
+        if "error" in fields:
+            raise refusal(200, fields, code=True)
+        if not fields.get("code"):
+            raise OAuthError("oauth-answer", "the issuer's answer has no code")
+        return Secret(fields["code"].encode())
+
+    def _check_issuer(self, found: str | None) -> None:
+        """RFC 9207 section 2.4. Raises OAuthError: the answer is from another issuer."""
+        server = self.client.server
+        if server.iss_in_response is False or (found is None and not server.iss_in_response):
+            return
+        if found is None or not _equal(found, server.issuer):
+            text = f"the answer is from the issuer {str(found)[:100]}, and not from {server.issuer}"
+            raise OAuthError("oauth-forged", text)
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())

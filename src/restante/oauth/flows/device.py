@@ -1,0 +1,109 @@
+"""Device code: the user types a short code into a browser anywhere. RFC 8628."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from restante.oauth import token_endpoint
+from restante.oauth.errors import OAuthError
+from restante.oauth.issuer_requests import post_form
+from restante.oauth.refusals import refusal
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from restante.oauth.client import SignInClient
+    from restante.oauth.token_endpoint import TokenSet
+
+INTERVAL = 5  # seconds between two polls where the issuer names none: section 3.2
+SLOWER = 5  # seconds more after slow_down: section 3.5
+LONGEST_INTERVAL = 60  # seconds
+LONGEST_LIFE = 3600  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceCode:
+    """What a user needs to sign in elsewhere: section 3.2.
+
+    Attributes:
+        code: what the polls send.
+        user_code: what the user types at `verification_uri`.
+        verification_uri_complete: the same with the code in it, "" where there is not one.
+        seconds: for which the code is good.
+        interval: seconds between two polls.
+    """
+
+    code: Secret
+    user_code: str
+    verification_uri: str
+    verification_uri_complete: str
+    seconds: float
+    interval: float
+
+
+def sign_in(
+    client: SignInClient,
+    show: Callable[[DeviceCode], None],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> TokenSet:
+    """Return the tokens of a user that signs in before the code runs out. Raises OAuthError.
+
+    `show` is called with the code. Trouble of the network or of the issuer makes the polls slower,
+    and does not end them.
+    """
+    device = request_device_code(client)
+    ends = clock() + device.seconds
+    interval = device.interval
+    show(device)
+    while clock() + interval < ends:
+        pause(interval)
+        try:
+            return token_endpoint.exchange_device_code(client.endpoint, device.code, client.scope)
+        except OAuthError as error:
+            interval = _next_interval(error, interval)
+    raise OAuthError("oauth-code", "the code ran out before its user had signed in")
+
+
+def _next_interval(error: OAuthError, interval: float) -> float:
+    """Return the seconds before the next poll. Raises the error: it ends the sign-in."""
+    if error.error == "authorization_pending":
+        return interval
+    if error.error == "slow_down":
+        return interval + SLOWER
+    if error.temporary:
+        return min(interval * 2, LONGEST_INTERVAL)
+    raise error
+
+
+def request_device_code(client: SignInClient) -> DeviceCode:
+    """Return a code for one sign-in. Section 3.1. Raises OAuthError."""
+    form = {"client_id": client.endpoint.client_id, "scope": client.scope}
+    secret = client.endpoint.client_secret
+    status, body = post_form(client.server.device, form)
+    if status != 200 or "error" in body:
+        raise refusal(status, body, [secret.reveal().decode()] if secret else [], code=True)
+    uri = body.get("verification_uri") or body.get("verification_url")  # Google's name for it
+    values = (body.get("device_code"), body.get("user_code"), uri)
+    if not all(isinstance(value, str) and 0 < len(value) <= 4096 for value in values):
+        raise OAuthError("oauth-answer", "the issuer's answer has no device code")
+    code, user_code, address = map(str, values)
+    complete = body.get("verification_uri_complete", "")
+    return DeviceCode(
+        Secret(code.encode()),
+        user_code,
+        address,
+        complete if isinstance(complete, str) else "",
+        _seconds(body, "expires_in", LONGEST_LIFE),
+        max(1.0, _seconds(body, "interval", LONGEST_INTERVAL, INTERVAL)),
+    )
+
+
+def _seconds(body: Mapping[str, Any], name: str, most: float, default: float = 900) -> float:
+    value = body.get(name, default)
+    valid = isinstance(value, int | float) and value > 0
+    return min(float(value), most) if valid else default

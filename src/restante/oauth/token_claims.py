@@ -1,0 +1,42 @@
+"""What a token says of itself: the claims of a JWT, read without verification. RFC 7519.
+
+The mail server verifies tokens. This is only for people: whose token it is, and for whom.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from restante.oauth.token_endpoint import TokenSet
+    from restante.protocol.secret import Secret
+
+USER_CLAIMS = ("preferred_username", "upn", "unique_name", "email")  # the first that is there
+LONGEST_NAME = 320  # characters
+
+
+def read_claims(token: Secret) -> dict[str, Any]:
+    """Return the claims of a token, none where it is not a JWT."""
+    parts = token.reveal().split(b".")
+    if len(parts) != 3:
+        return {}
+    try:
+        octets = base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))
+        found = json.loads(octets)
+    except (binascii.Error, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def user_of(tokens: TokenSet) -> str:
+    """Return the name of the user that signed in, "" where no token says it."""
+    for token in (tokens.id_token, tokens.access):
+        claims = read_claims(token) if token else {}
+        for name in USER_CLAIMS:
+            value = claims.get(name)
+            if isinstance(value, str) and 0 < len(value) <= LONGEST_NAME:
+                return value
+    return ""

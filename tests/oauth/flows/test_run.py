@@ -1,0 +1,329 @@
+"""The flows, against a local issuer with a browser without a screen."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from restante.oauth.client import SignInClient
+from restante.oauth.errors import OAuthError
+from restante.oauth.flows import device, loopback, paste, run
+from restante.oauth.flows.device import DeviceCode
+from restante.oauth.metadata import fetch_metadata
+from restante.oauth.sign_in import Flow
+from restante.oauth.token_endpoint import TokenEndpoint
+from restante.protocol.secret import Secret
+from support.issuer import SCOPE, Issuer, Refused, browse, final_url, running_issuer
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+def client(issuer: Issuer, **fields: Any) -> SignInClient:
+    server = fetch_metadata(issuer.url)
+    endpoint = TokenEndpoint(server.token, "me")
+    flows: tuple[Flow, ...] = ("loopback", "device", "paste")
+    return replace(SignInClient("", server, endpoint, SCOPE, flows), **fields)
+
+
+@dataclass
+class Double:
+    """A person with a browser, at a terminal."""
+
+    browser: bool = True
+    notes: list[str] = field(default_factory=list)
+    codes: list[DeviceCode] = field(default_factory=list)
+
+    def open_page(self, url: str) -> None:
+        browse(url)
+
+    def show_code(self, code: DeviceCode) -> None:
+        self.codes.append(code)
+
+    def ask_for_answer(self, url: str) -> str:
+        return final_url(url)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def get(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code
+
+
+def test_loopback(issuer: Issuer) -> None:
+    """A browser brings the code; the sign-in has tokens, the user and the issuer."""
+    made = run.sign_in(client(issuer), ["loopback"], Double())
+    assert (made.flow, made.user, made.issuer) == ("loopback", "ann", issuer.url)
+    assert made.tokens.refresh is not None
+    assert made.revocation_url == f"{issuer.url}/revoke"
+    query = next(form for path, form in issuer.requests if path == "/authorize")
+    assert query["code_challenge_method"] == "S256"
+    assert len(query["state"]) >= 43
+
+
+def test_loopback_at_a_chosen_port(issuer: Issuer) -> None:
+    """The redirect goes to the port that the user forwards from another machine."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    opened: list[str] = []
+
+    def open_page(url: str) -> None:
+        opened.append(final_url(url))
+        browse(url)
+
+    loopback.sign_in(client(issuer, redirect="http://localhost"), open_page, port)
+    assert opened[0].startswith(f"http://localhost:{port}/?")
+
+
+def test_other_requests_do_not_count(issuer: Issuer) -> None:
+    """A browser's request for an icon, and a connection without a request, end nothing."""
+
+    def open_page(url: str) -> None:
+        place = final_url(url)
+        base = place.partition("?")[0]
+        idle = socket.create_connection(("127.0.0.1", int(base.split(":")[2].strip("/"))))
+        statuses.extend([get(f"{base}favicon.ico"), get(base), get(f"{base}?x=1"), get(place)])
+        idle.close()
+
+    statuses: list[int] = []
+    assert loopback.sign_in(client(issuer), open_page).refresh is not None
+    assert statuses == [404, 404, 404, 200]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"state": "another"}, "oauth-forged"),
+        ({"state": None}, "oauth-forged"),
+        ({"iss": "https://evil.example"}, "oauth-forged"),
+        ({"iss": None}, "oauth-forged"),
+        ({"code": "unknown"}, "oauth-code"),
+        ({"code": None, "error": "access_denied"}, "oauth-declined"),
+        ({"code": None, "error": "invalid_scope"}, "oauth-scope"),
+        (
+            {"code": None, "error": "x", "error_description": "AADSTS53003: Blocked."},
+            "oauth-policy",
+        ),
+        ({"code": "", "error": "temporarily_unavailable"}, "oauth-busy"),
+    ],
+)
+def test_answers_that_are_not_good(
+    issuer: Issuer, changes: dict[str, str | None], verdict: str
+) -> None:
+    """A forged answer sends no code on; a refusal has its verdict."""
+    issuer.changes = changes
+    with pytest.raises(OAuthError) as caught:
+        run.sign_in(client(issuer), ["loopback"], Double())
+    assert caught.value.id == verdict
+    if verdict == "oauth-forged":
+        assert issuer.count("/token") == 0
+
+
+def test_an_issuer_without_iss(issuer: Issuer) -> None:
+    """Where the metadata do not promise `iss`, its absence is right, and a wrong one is not."""
+    issuer.metadata_changes = {"authorization_response_iss_parameter_supported": None}
+    issuer.changes = {"iss": None}
+    assert run.sign_in(client(issuer), ["loopback"], Double()).user == "ann"
+    issuer.changes = {"iss": "https://evil.example"}
+    with pytest.raises(OAuthError) as caught:
+        run.sign_in(client(issuer), ["loopback"], Double())
+    assert caught.value.id == "oauth-forged"
+
+
+def test_nobody_signs_in(issuer: Issuer) -> None:
+    """The wait for a browser ends."""
+    with pytest.raises(OAuthError) as caught:
+        loopback.sign_in(client(issuer), lambda _: None, seconds=0.05)
+    assert caught.value.id == "oauth-code"
+
+
+def test_a_flood_of_connections(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More connections than a browser makes are closed, and no thread serves them."""
+    monkeypatch.setattr(loopback, "MOST_CONNECTIONS", 3)
+    statuses: list[int] = []
+
+    def open_page(url: str) -> None:
+        base = final_url(url).partition("?")[0]
+        statuses.extend(get(base) for _ in range(3))
+        with pytest.raises(OSError, match=r"."):
+            get(base)
+
+    with pytest.raises(OAuthError):
+        loopback.sign_in(client(issuer), open_page, seconds=0.05)
+    assert statuses == [404] * 3
+
+
+def test_a_port_in_use(issuer: Issuer) -> None:
+    """Where the port cannot be used, the next flow is tried, with one line of why."""
+    person = Double()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        made = run.sign_in(client(issuer), ["loopback", "paste"], person, port)
+        assert made.flow == "paste"
+        assert [f"port {port} cannot be used" in note for note in person.notes] == [True]
+        with pytest.raises(OAuthError) as caught:
+            run.sign_in(client(issuer), ["loopback"], person, port)
+    assert caught.value.id == "oauth-flow"
+
+
+def test_paste(issuer: Issuer) -> None:
+    """The address that a browser elsewhere ends at has the answer."""
+    made = run.sign_in(client(issuer), ["paste"], Double())
+    assert (made.flow, made.user) == ("paste", "ann")
+
+
+@pytest.mark.parametrize("text", ["", "http://127.0.0.1/", "http://[", "?" + "x" * 70_000, "a=b"])
+def test_a_wrong_address(issuer: Issuer, text: str) -> None:
+    """What was pasted may be anything."""
+    with pytest.raises(OAuthError) as caught:
+        paste.sign_in(client(issuer), lambda _: text)
+    assert caught.value.id == "oauth-answer"
+
+
+def test_a_field_twice(issuer: Issuer) -> None:
+    """An answer with two states or codes is not one."""
+    with pytest.raises(OAuthError) as caught:
+        paste.sign_in(client(issuer), lambda url: f"{final_url(url)}&code=another")
+    assert caught.value.id == "oauth-answer"
+
+
+@dataclass
+class Clock:
+    """A time that passes in pauses only."""
+
+    now: float = 0.0
+    pauses: list[float] = field(default_factory=list)
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def by_device(issuer: Issuer, clock: Clock) -> Any:
+    shown: list[DeviceCode] = []
+    found = device.sign_in(client(issuer), shown.append, pause=clock.pause, clock=clock)
+    assert shown[0].user_code == "G7KQ-M2XW"
+    return found
+
+
+def test_device(issuer: Issuer) -> None:
+    """Polls wait for the interval, and 5 s more after each slow_down."""
+    errors = ["authorization_pending", "slow_down", "authorization_pending", "slow_down"]
+    issuer.scripted.extend(map(Refused, errors))
+    clock = Clock()
+    assert by_device(issuer, clock).refresh is not None
+    assert clock.pauses == [5, 5, 10, 10, 15]
+
+
+def test_device_in_trouble(issuer: Issuer) -> None:
+    """Trouble of the issuer makes the polls slower, and does not end them."""
+    issuer.scripted.extend([Refused("server_error", 503)] * 5)
+    clock = Clock()
+    by_device(issuer, clock)
+    assert clock.pauses == [5, 10, 20, 40, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        ("expired_token", "oauth-code"),
+        ("access_denied", "oauth-declined"),
+        ("authorization_declined", "oauth-declined"),
+        ("bad_verification_code", "oauth-code"),
+        ("unauthorized_client", "oauth-client"),
+    ],
+)
+def test_the_end_of_a_device_code(issuer: Issuer, error: str, verdict: str) -> None:
+    """A refusal ends the polls at once."""
+    issuer.scripted.append(Refused(error))
+    with pytest.raises(OAuthError) as caught:
+        by_device(issuer, Clock())
+    assert caught.value.id == verdict
+    assert issuer.count("/token") == 1
+
+
+def test_a_device_code_that_runs_out(issuer: Issuer) -> None:
+    """No poll is sent after the end of the code's life."""
+    issuer.scripted.extend([Refused("authorization_pending")] * 1000)
+    issuer.device_life = 60
+    clock = Clock()
+    with pytest.raises(OAuthError) as caught:
+        by_device(issuer, clock)
+    assert caught.value.id == "oauth-code"
+    assert clock.now < 60
+    assert issuer.count("/token") == 11
+
+
+def test_ctrl_c_ends_the_polls(issuer: Issuer) -> None:
+    """An interruption of the pause goes to the caller."""
+
+    def pause(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        device.sign_in(client(issuer), lambda _: None, pause=pause)
+
+
+@pytest.mark.parametrize("interval", [0, -1, 10**9, "soon", None])
+def test_odd_intervals(issuer: Issuer, interval: Any) -> None:
+    """Any interval becomes one of 1 to 60 s."""
+    issuer.interval = interval
+    assert 1 <= device.request_device_code(client(issuer)).interval <= 60
+
+
+def test_the_order() -> None:
+    """Loopback needs a browser here or a port; client credentials are never guessed."""
+    all_flows: tuple[Any, ...] = ("loopback", "device", "paste", "client-credentials")
+    assert run.flow_order(all_flows, browser=True, port=None) == ["loopback", "device", "paste"]
+    assert run.flow_order(all_flows, browser=False, port=9000)[0] == "loopback"
+    assert run.flow_order(all_flows, browser=False, port=None) == ["device", "paste"]
+    assert run.flow_order(("loopback", "paste"), browser=False, port=None) == ["paste"]
+
+
+def test_a_device_flow_that_is_blocked(issuer: Issuer) -> None:
+    """A refusal of the flow leads to the next one, with one line of why."""
+    refused = Refused("invalid_request", error_description="AADSTS53003: Blocked.")
+    issuer.scripted_device.extend([refused, refused])
+    person = Double()
+    made = run.sign_in(client(issuer), ["device", "paste"], person)
+    assert made.flow == "paste"
+    assert person.notes == ["device does not work: AADSTS53003: Blocked.; paste is next"]
+    with pytest.raises(OAuthError) as caught:
+        run.sign_in(client(issuer), ["device"], person)
+    assert caught.value.id == "oauth-policy"
+
+
+def test_client_credentials(issuer: Issuer) -> None:
+    """The client signs in by itself, without a person."""
+    issuer.client_secrets["me"] = "s3cret-of-me"
+    endpoint = TokenEndpoint(f"{issuer.url}/token", "me", Secret(b"s3cret-of-me"))
+    made = run.sign_in(client(issuer, endpoint=endpoint), ["client-credentials"], Double())
+    assert made.flow == "client-credentials"
+    assert made.tokens.refresh is None
+
+
+def test_nothing_of_a_code_is_printed(issuer: Issuer, capfd: pytest.CaptureFixture[str]) -> None:
+    """The web server of the loopback flow logs no request."""
+    run.sign_in(client(issuer), ["loopback"], Double())
+    output = "".join(capfd.readouterr())
+    assert [secret for secret in issuer.secrets_given if secret in output] == []
+    assert threading.active_count() < 20
