@@ -48,6 +48,10 @@ class Result:
     labels: dict[str, int] = field(default_factory=dict)  # of the requests without a fault
     breaches: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        faults = sum(self.tried.values())
+        return f"{faults} faults, {len(self.breaches)} breaches, {self.missed} did not come about"
+
 
 def campaign(bench: Bench, scenario: Session | Delivery, plans: Plans) -> Result:
     """Try a share of all faults on one scenario."""
@@ -111,7 +115,8 @@ def main(task: Task) -> None:
         with bench.running():
             for scenario in (*SESSIONS, *DELIVERIES):
                 if task.scenarios in scenario.name:
-                    results[scenario.name] = campaign(bench, scenario, plans)
+                    found = results[scenario.name] = campaign(bench, scenario, plans)
+                    print(f"{task.name}: {scenario.name}: {found}", file=sys.stderr)  # noqa: T201
     sys.stdout.buffer.write(msgspec.json.encode(results))
 
 

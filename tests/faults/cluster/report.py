@@ -14,7 +14,7 @@ import msgspec
 from faults.cluster.campaign import Result, Task
 from faults.cluster.services import services
 
-MOST_SECONDS = 3600
+MOST_SECONDS = 4 * 3600
 
 
 @dataclass

@@ -13,8 +13,9 @@ import pytest
 from faults.cluster.report import report
 
 ALL = "RESTANTE_CLUSTER_FAULTS" in os.environ
-SHARES = 7 if ALL else 2  # processes at once, which mostly wait
-STRIDE = 7 if ALL else 67  # of this many faults each process tries one
+PROCESSES = int(os.environ.get("RESTANTE_PROCESSES", "7"))  # at once, which mostly wait
+SHARES = PROCESSES if ALL else 2
+STRIDE = PROCESSES if ALL else 67  # of this many faults each process tries one
 
 LEAST = 1000 if ALL else 15  # the requests of a node that connects anew are not the same each time
 

@@ -27,12 +27,12 @@ from support.cluster import Cluster
 from support.s3 import S3, moto, secret_for
 
 PATIENCE = 0.5  # seconds
-WHOLE = bool(os.environ.get("RESTANTE_ALL_FAULTS"))
+ALL = "RESTANTE_CLUSTER_FAULTS" in os.environ
 FAULTS = (
     Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_WITHIN, Fault.ERROR, Fault.CUT_REQUEST,
     Fault.DROP_REPLY,
 )  # fmt: skip
-STEP = 1 if WHOLE else 4  # requests from one try to the next
+STEP = 1 if ALL else 4  # requests from one try to the next
 
 
 @dataclass
@@ -159,7 +159,7 @@ def test_a_fault_at_each_request(bench: Bench, work: Callable[[Rig], Awaitable[N
         plans = [
             Plan(at, fault)
             for number, at in enumerate(range(1, count + 1, STEP))
-            for fault in (FAULTS if WHOLE else [FAULTS[number % len(FAULTS)]])
+            for fault in (FAULTS if ALL else [FAULTS[number % len(FAULTS)]])
         ]
         for plan in plans:
             kept, _ = await attempt(bench, plan, work)
