@@ -120,7 +120,14 @@ class RemoteError(Pop3Error):
 
 
 class ServerRefusedError(RemoteError):
-    """The server answered -ERR. The connection can be used further."""
+    """The server answered -ERR. The connection can be used further.
+
+    Attributes:
+        challenge: the last challenge before the reply, for AUTH. After a token it is JSON that says
+            why: RFC 7628 section 3.2.2.
+    """
+
+    challenge: bytes = b""
 
 
 class MechanismRefusedError(ServerRefusedError):

@@ -265,7 +265,7 @@ def test_invalid_word_lists_valid_ones(tmp_path: Path, line: str, told: str) -> 
     assert problem.startswith(told)
 
 
-@pytest.mark.parametrize("key", ["jwks", "introspection"])
+@pytest.mark.parametrize("key", ["jwks", "introspection", "metadata_url"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -302,6 +302,14 @@ def test_an_issuer_on_this_machine_may_do_without_tls(tmp_path: Path, line: str)
     file = tmp_path / "restante.toml"
     file.write_text(f"{LEAST}[tokens]\n{line}\n")
     load(file, {})
+
+
+def test_metadata_require_tokens(tmp_path: Path) -> None:
+    """The URL of the metadata has no effect without tokens, so it is an error."""
+    text = '[tokens]\nmetadata_url = "https://issuer.example.com/metadata"\n'
+    assert problems(tmp_path, LEAST + text) == [
+        "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
+    ]
 
 
 def test_introspection_is_no_file(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from joserfc.jwk import ECKey, KeySet
 
 from restante.auth import password_hashing, scram
 from restante.auth.passwd_entry import replace_credentials
+from restante.client.blocking import connect
+from restante.protocol.errors import ServerRefusedError
 from restante.protocol.secret import Secret
 from restante.server.tls import self_signed
 from support.live import Client, wait_until
@@ -43,7 +45,9 @@ cram_md5 = true
 [tokens]
 jwks = "{jwks}"
 audience = "pop3"
+metadata_url = "{metadata}"
 """
+METADATA = "https://issuer.example.com/.well-known/openid-configuration"
 
 
 def token(user: str, **claims: object) -> str:
@@ -67,7 +71,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     (folder / "jwks.json").write_text(json.dumps(KeySet([KEY]).as_dict(private=False)))
     (folder / "users").write_text(accounts())
     tls_port = free_port()
-    config = CONFIG.format(port=free_port(), tls_port=tls_port, jwks=folder / "jwks.json")
+    jwks = folder / "jwks.json"
+    config = CONFIG.format(port=free_port(), tls_port=tls_port, jwks=jwks, metadata=METADATA)
     (folder / "restante.toml").write_text(config)
     with serving(folder, "--config", folder / "restante.toml") as running:
         wait_for_port(tls_port, running.process)
@@ -156,6 +161,17 @@ def test_a_token_of_the_issuer_logs_in(
             answer = client.say("")
         assert answer == said
         client.say("QUIT")
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+def test_a_rejected_token_names_the_issuer(served: Served, mechanism: str) -> None:
+    """The error of the client has what the server says of the issuer: RFC 7628 section 3.2.2."""
+    context = ssl.create_default_context(cafile=served.mail.parent / "certificate.pem")
+    account = f"pop3s://ann@localhost:{served.tls_port}"
+    with pytest.raises(ServerRefusedError) as caught:
+        connect(account, "invalid", token=True, mechanisms=(mechanism,), context=context)
+    said = {"status": "invalid_token", "openid-configuration": METADATA}
+    assert json.loads(caught.value.challenge) == said
 
 
 def test_curl_logs_in_by_oauthbearer(served: Served, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import binascii
 import re
 import urllib.parse
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.protocol.client.effects import Peek, Receive, Send
 from restante.protocol.client.replies import Status, parse_status, strip_noise
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.protocol.client.effects import Dialogue
+
+E = TypeVar("E", bound=RemoteError)
 
 LINE_LIMIT = 65_536  # octets of one line of a reply; RFC 1939 section 3 has 512, servers have more
 LISTING_LIMIT = 64 * 1024 * 1024  # octets of a list
@@ -134,7 +136,7 @@ class ServerPeer:
         if self.trace is not None:
             self.trace(direction, printable(self.redact(text.rstrip("\r\n"))))
 
-    def error(self, kind: type[RemoteError], id: str, text: str, code: str = "") -> RemoteError:  # noqa: A002  # see RemoteError
+    def error(self, kind: type[E], id: str, text: str, code: str = "") -> E:  # noqa: A002  # see RemoteError
         """Return an error that knows where it happened."""
         self.broken = self.broken or not issubclass(kind, ServerRefusedError)
         return kind(

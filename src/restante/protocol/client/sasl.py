@@ -54,7 +54,9 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
             first,
             MechanismRefusedError if shown == f"AUTH {mechanism}\r\n" else ServerRefusedError,
         )
+        last = b""
         while (challenge := (yield from _challenge(peer))) is not None:
+            last = challenge
             try:
                 response = held
                 if response is None:
@@ -71,7 +73,9 @@ def auth(mechanism: str, responder: Responder, *, initial: bool = False) -> Oper
             peer.add_trace(">", "***")
         status = yield from peer.read_status()
         if not status.ok:
-            raise peer.error(refused, "refused", status.text, status.code)
+            error = peer.error(refused, "refused", status.text, status.code)
+            error.challenge = last
+            raise error
         _conclude(peer, responder)
         return status
 

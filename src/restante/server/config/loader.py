@@ -133,8 +133,14 @@ def _useless(config: Config) -> Iterator[str]:
     """Tell of what would have no effect, and of logins that would never succeed."""
     if config.mail.format == "cluster" and config.mail.unique_ids != RESTANTE_UIDS:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
-    if config.accounts.users:
-        return
+    if config.tokens.metadata_url and not (config.tokens.jwks or config.tokens.introspection):
+        yield "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
+    if not config.accounts.users:
+        yield from _useless_without_file(config)
+
+
+def _useless_without_file(config: Config) -> Iterator[str]:
+    """Tell of what requires accounts in a file, or their names."""
     if config.login.scram == "always":
         yield f"login.scram: {NEEDS_FILE}"
     for key in ("apop", "cram_md5"):
@@ -234,7 +240,7 @@ def _check_jwks(source: str | None) -> None:
         require_https(source)
 
 
-def _check_introspection(url: str | None) -> None:
+def _check_url(url: str | None) -> None:
     if url is not None:
         require_https(url)
 
@@ -249,7 +255,8 @@ CHECKS: Mapping[str, Callable[[Any], None]] = {
     "server.proxies": _check_networks,
     "tls.listen": _check_listen,
     "tokens.jwks": _check_jwks,
-    "tokens.introspection": _check_introspection,
+    "tokens.introspection": _check_url,
+    "tokens.metadata_url": _check_url,
     "tls.legacy_listen": _check_listen,
     "mail.layout": _check_layout,
     "mail.unique_ids": _check_unique_ids,

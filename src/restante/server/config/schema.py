@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -106,6 +107,8 @@ class TokensSection(ConfigSection):
         issuer: The required value of `iss` in a token.
         audience: The required value of `aud` in a token.
         user_claim: The claim with the name of the account.
+        metadata_url: The https URL of the issuer's metadata, for clients with a token that is
+            rejected: they find the issuer by it (RFC 7628).
     """
 
     jwks: str | None = None
@@ -115,6 +118,14 @@ class TokensSection(ConfigSection):
     issuer: str | None = None
     audience: str | None = None
     user_claim: str = "email"
+    metadata_url: str | None = None
+
+    def refused_token(self) -> str:
+        """Return what a client gets for an invalid token. RFC 7628 section 3.2.2."""
+        if self.metadata_url is None:
+            return _DEFAULTS.refused_token
+        fields = {"status": "invalid_token", "openid-configuration": self.metadata_url}
+        return json.dumps(fields, separators=(",", ":"))
 
 
 class MailSection(ConfigSection):
@@ -328,4 +339,5 @@ class Config(ConfigSection):
             bad_commands_before_login=self.limits.bad_commands_before_login,
             bad_commands_after_login=self.limits.bad_commands_after_login,
             refused_logins=self.limits.refused_logins,
+            refused_token=self.tokens.refused_token(),
         )
