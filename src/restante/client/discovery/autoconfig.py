@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 LIMIT = 256 * 1024  # octets of a file
 OWN = 2  # of the places are the mail domain's own, and come first
 LONGEST = 255  # characters of a name to log in with
+LONGEST_URL = 2048  # characters, of a scope too
+
+_OAUTH = ("issuer", "scope", "authURL", "tokenURL", "clientID")  # as OAuthHint has them
 
 _SOCKETS: dict[str, Tls] = {"SSL": "implicit", "STARTTLS": "starttls", "plain": "none"}
 
@@ -33,6 +36,25 @@ class Incoming:
     port: int
     tls: Tls
     user: str
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthHint:
+    """The issuer that a file names, "" for what it does not say.
+
+    Attributes:
+        issuer: its identifier, in many files only a host name.
+        scope: what to ask for, words with spaces between them.
+        authorization: where the user signs in, an https URL.
+        token: the token endpoint, an https URL.
+        client_id: an id for every client: draft-ietf-mailmaint-autoconfig.
+    """
+
+    issuer: str
+    scope: str = ""
+    authorization: str = ""
+    token: str = ""
+    client_id: str = ""
 
 
 def urls(address: MailAddress) -> dict[str, str]:
@@ -75,6 +97,31 @@ def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
 
     Raises NoAutoconfigError. A document type is refused: entities could make a small file endless.
     """
+    root = _read_root(octets)
+    servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
+    found = [made for node in servers if (made := _incoming(node, address)) is not None]
+    if not found:
+        raise NoAutoconfigError("it names no POP3 server")
+    return found
+
+
+def parse_oauth(octets: bytes) -> OAuthHint | None:
+    """Return the issuer that a file names, None for none. Raises NoAutoconfigError."""
+    node = _read_root(octets).find(".//oAuth2")
+    if node is None:
+        return None
+    fields = {name: " ".join(node.findtext(name, "").split())[:LONGEST_URL] for name in _OAUTH}
+    endpoints = [fields["authURL"], fields["tokenURL"]]
+    issuer = fields["issuer"]
+    if not issuer or any(url and not url.startswith("https://") for url in endpoints):
+        return None
+    if not issuer.startswith("https://") and not all(endpoints):
+        return None
+    return OAuthHint(*(fields[name] for name in _OAUTH))
+
+
+def _read_root(octets: bytes) -> ET.Element:
+    """Return the root of a file. Raises NoAutoconfigError."""
     parser = ET.XMLParser(target=_Tree())  # noqa: S314  # document types are rejected, so entities cannot occur
     try:
         root = ET.fromstring(octets, parser)  # noqa: S314  # see above
@@ -84,11 +131,7 @@ def parse(octets: bytes, address: MailAddress) -> list[Incoming]:
         raise NoAutoconfigError("it is not XML") from None
     if root.tag != "clientConfig":
         raise NoAutoconfigError("it is not a clientConfig")
-    servers = [node for node in root.iter("incomingServer") if node.get("type") == "pop3"]
-    found = [made for node in servers if (made := _incoming(node, address)) is not None]
-    if not found:
-        raise NoAutoconfigError("it names no POP3 server")
-    return found
+    return root
 
 
 def _incoming(node: ET.Element, address: MailAddress) -> Incoming | None:
