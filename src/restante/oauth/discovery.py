@@ -1,0 +1,166 @@
+"""From a mail server to its issuer.
+
+The table of providers comes first, by the host of the server. Any other server names its issuer by
+its domain's autoconfig file, or in the reply to a token that it rejects.
+
+A server must not name the issuer of another provider: a user that signs in there would send it a
+token that opens a mailbox elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from restante.oauth.errors import OAuthError
+from restante.oauth.metadata import AuthorizationServer, fetch_metadata, fetch_metadata_at
+from restante.oauth.providers import Provider, find_by_host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restante.client.discovery.autoconfig import OAuthHint
+    from restante.oauth.settings import OAuthSettings
+
+MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # draft-ietf-mailmaint-oauth-public
+OFFLINE = "offline_access"
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedToken:
+    """What a server says of its issuer where it rejects a token. RFC 7628 section 3.2.2."""
+
+    openid_configuration: str = ""
+    scope: str = ""
+
+
+class ServerSources(Protocol):
+    """What a mail server and its domain say of an issuer."""
+
+    def autoconfig(self) -> OAuthHint | None:
+        """Return what the domain's autoconfig file says, None for nothing."""
+
+    def rejected_token(self) -> RejectedToken | None:
+        """Return what the server says where it rejects a token, None for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """An issuer for a mail server.
+
+    Attributes:
+        server: its endpoints.
+        scope: what to ask for.
+        name: the name of its row in the table of providers, "" for another issuer.
+        provider: that row.
+        client_id: an id for every client, which the domain's autoconfig file names, or "".
+        source: what named it, for people.
+    """
+
+    server: AuthorizationServer
+    scope: str
+    name: str = ""
+    provider: Provider | None = None
+    client_id: str = ""
+    source: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_issuer(
+    host: str,
+    settings: OAuthSettings,
+    providers: Mapping[str, Provider],
+    sources: ServerSources,
+    protocol: str = "pop",
+) -> Issuer:
+    """Return the issuer of a mail server. Raises OAuthError: none is known, or none that may be.
+
+    Raises ValueError: the settings name an unknown provider.
+    """
+    if settings.provider and settings.provider not in providers:
+        known = ", ".join(name for name, row in providers.items() if row.flows)
+        raise ValueError(f'oauth: unknown provider "{settings.provider}"; known are {known}')
+    if settings.issuer:
+        return _by_metadata(fetch_metadata(settings.issuer), settings, "accounts.toml")
+    name = settings.provider or find_by_host(providers, host)
+    if name:
+        return _by_table(name, providers[name], settings, protocol)
+    found = _by_server(settings, sources)
+    _check_server(found, host, providers)
+    return found
+
+
+def _by_table(name: str, row: Provider, settings: OAuthSettings, protocol: str) -> Issuer:
+    if row.issuer and not row.token:  # a row of the user that names only the issuer
+        found = _by_metadata(fetch_metadata(row.issuer), settings, "providers.toml")
+        return replace(found, name=name, provider=row)
+    if not row.flows:
+        text = f"{row.name} offers no sign-in to mail programs. {row.app_password}".strip()
+        raise OAuthError("oauth-none", text)
+    tenant = settings.tenant or row.tenant
+    server = AuthorizationServer(
+        issuer=row.issuer.replace("{tenant}", tenant),
+        authorization=row.authorization.replace("{tenant}", tenant),
+        token=row.token.replace("{tenant}", tenant),
+        device=row.device.replace("{tenant}", tenant),
+        revocation=row.revocation,
+        iss_in_response=row.issuer_in_response,
+    )
+    if settings.flow == "client-credentials":
+        scope = row.client_credentials_scope
+    else:
+        scope = " ".join(row.scopes.get(protocol, ()))  # type: ignore[call-overload]
+    scope = settings.scope or scope
+    return Issuer(server, scope, name, row, source="the table of providers",
+                  parameters=row.parameters)  # fmt: skip
+
+
+def _by_metadata(
+    server: AuthorizationServer, settings: OAuthSettings, source: str, scope: str = ""
+) -> Issuer:
+    if not scope:
+        usual = [MAIL_SCOPE, OFFLINE]
+        scope = " ".join(s for s in usual if not server.scopes or s in server.scopes)
+    return Issuer(server, settings.scope or scope, source=source)
+
+
+def _by_server(settings: OAuthSettings, sources: ServerSources) -> Issuer:
+    """Ask the domain, and then the server itself."""
+    hint = sources.autoconfig()
+    if hint is not None:
+        return _by_autoconfig(hint, settings)
+    rejected = sources.rejected_token()
+    if rejected is not None and rejected.openid_configuration:
+        server = fetch_metadata_at(rejected.openid_configuration)
+        return _by_metadata(server, settings, "the mail server", rejected.scope)
+    text = "neither the table of providers, nor the domain, nor the server names an issuer"
+    raise OAuthError("oauth-none", text)
+
+
+def _by_autoconfig(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
+    """Return the issuer by its metadata, or else by the endpoints of the file itself.
+
+    Files of today often have a host name as the issuer, which has no metadata.
+    """
+    if hint.issuer.startswith(("https://", "http://")):
+        server = fetch_metadata(hint.issuer)
+    else:
+        server = AuthorizationServer(
+            hint.issuer, hint.authorization, hint.token, iss_in_response=False
+        )
+    found = _by_metadata(server, settings, "the domain's autoconfig file", hint.scope)
+    return replace(found, client_id=hint.client_id)
+
+
+def _check_server(found: Issuer, host: str, providers: Mapping[str, Provider]) -> None:
+    """Raise OAuthError: the issuer is that of a provider to which the mail server does not belong.
+
+    Else any server could name Google's issuer, and get a token for the user's mail at Google.
+    """
+    named = {urlsplit(url).hostname for url in (found.server.authorization, found.server.token)}
+    for row in providers.values():
+        own = {urlsplit(url).hostname for url in (row.authorization, row.token, row.issuer) if url}
+        if named & own and not row.has_host(host):
+            text = f"{host} names the issuer of {row.name}, but is not a server of {row.name}"
+            raise OAuthError("oauth-forged", text)

@@ -1,0 +1,44 @@
+"""The table `oauth` of an account in the file of accounts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from restante.oauth.sign_in import Flow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """How the user of an account signs in. All keys are optional.
+
+    Attributes:
+        provider: a row of the table of providers.
+        issuer: the issuer of another server, an https URL.
+        tenant: the tenant at a provider that has tenants.
+        client_id: the id of the user's own client.
+        client_secret_command: prints the secret of that client.
+        scope: what to ask for, in place of what the table or the issuer says.
+        flow: the only flow to use.
+        login_as: the user that signs in, where the mailbox is shared and has another name.
+    """
+
+    provider: str = ""
+    issuer: str = ""
+    tenant: str = ""
+    client_id: str = ""
+    client_secret_command: str = ""
+    scope: str = ""
+    flow: Flow | None = None
+    login_as: str = ""
+
+
+def read_settings(table: Mapping[str, object]) -> OAuthSettings:
+    """Return the settings of a table. Raises ValueError: it has another key, or a wrong value."""
+    try:
+        return msgspec.convert(dict(table), OAuthSettings)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"oauth: {error}") from None

@@ -1,0 +1,144 @@
+"""From a mail server to its issuer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from restante.client.discovery.autoconfig import OAuthHint
+from restante.oauth.discovery import MAIL_SCOPE, Issuer, RejectedToken, find_issuer
+from restante.oauth.errors import OAuthError
+from restante.oauth.providers import load_providers
+from restante.oauth.settings import OAuthSettings, read_settings
+from support.issuer import Issuer as LocalIssuer
+from support.issuer import running_issuer
+
+PROVIDERS = load_providers()
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    with running_issuer() as made:
+        yield made
+
+
+@dataclass
+class Sources:
+    """A mail server and its domain."""
+
+    hint: OAuthHint | None = None
+    said: RejectedToken | None = None
+    asked: int = 0
+
+    def autoconfig(self) -> OAuthHint | None:
+        self.asked += 1
+        return self.hint
+
+    def rejected_token(self) -> RejectedToken | None:
+        self.asked += 1
+        return self.said
+
+
+def find(host: str, sources: Sources | None = None, **settings: str) -> Issuer:
+    return find_issuer(host, read_settings(settings), PROVIDERS, sources or Sources())
+
+
+def failure(host: str, sources: Sources, **settings: str) -> OAuthError:
+    with pytest.raises(OAuthError) as caught:
+        find(host, sources, **settings)
+    return caught.value
+
+
+def test_a_provider_by_its_host() -> None:
+    """A server of a provider has its issuer, and no one is asked."""
+    sources = Sources()
+    found = find("outlook.office365.com", sources)
+    assert found.name == "microsoft"
+    assert found.server.device == "https://login.microsoftonline.com/common/oauth2/v2.0/devicecode"
+    assert found.scope == "https://outlook.office.com/POP.AccessAsUser.All offline_access"
+    assert sources.asked == 0
+
+
+def test_a_tenant() -> None:
+    """The tenant of the settings is in each URL, and client credentials have their own scope."""
+    found = find("outlook.office365.com", tenant="contoso.com", flow="client-credentials")
+    assert found.server.token == "https://login.microsoftonline.com/contoso.com/oauth2/v2.0/token"
+    assert found.scope == "https://outlook.office365.com/.default"
+
+
+def test_a_provider_of_the_settings() -> None:
+    """The user may name a provider for another server."""
+    assert find("mail.example.com", provider="google").name == "google"
+    with pytest.raises(ValueError, match='unknown provider "gogle"; known are google, microsoft'):
+        find("mail.example.com", provider="gogle")
+
+
+def test_a_provider_without_oauth() -> None:
+    """The error names what the provider has in its place."""
+    error = failure("pop.gmx.net", Sources())
+    assert error.id == "oauth-none"
+    assert "app password" in error.text
+
+
+def test_an_issuer_of_the_settings(issuer: LocalIssuer) -> None:
+    """The issuer of the settings is asked for its metadata."""
+    found = find("mail.example.com", issuer=issuer.url)
+    assert found.server.token == f"{issuer.url}/token"
+    assert found.scope == f"{MAIL_SCOPE} offline_access"
+    assert find("mail.example.com", issuer=issuer.url, scope="all").scope == "all"
+
+
+def test_only_known_scopes(issuer: LocalIssuer) -> None:
+    """What the issuer does not know is not asked for."""
+    issuer.metadata_changes = {"scopes_supported": ["openid", "offline_access"]}
+    assert find("mail.example.com", issuer=issuer.url).scope == "offline_access"
+
+
+def test_an_autoconfig_file() -> None:
+    """A file that has a host name as the issuer names the endpoints."""
+    hint = OAuthHint("id.example.com", "mail", "https://id.example.com/a",
+                     "https://id.example.com/t", "messaging")  # fmt: skip
+    found = find("mail.example.com", Sources(hint))
+    assert found.server.token == "https://id.example.com/t"
+    assert (found.scope, found.client_id) == ("mail", "messaging")
+    assert found.server.iss_in_response is False
+
+
+def test_an_autoconfig_file_with_an_issuer(issuer: LocalIssuer) -> None:
+    """A file that has a URL as the issuer leads to its metadata."""
+    found = find("mail.example.com", Sources(OAuthHint(issuer.url)))
+    assert found.server.registration == f"{issuer.url}/register"
+
+
+def test_a_server_that_names_its_issuer(issuer: LocalIssuer) -> None:
+    """The reply to a rejected token has the URL of the metadata, and a scope."""
+    said = RejectedToken(f"{issuer.url}/.well-known/openid-configuration", "mail")
+    found = find("mail.example.com", Sources(said=said))
+    assert found.server.issuer == issuer.url
+    assert found.scope == "mail"
+
+
+def test_nothing_is_known() -> None:
+    """Without an issuer, the error says so."""
+    assert failure("mail.example.com", Sources()).id == "oauth-none"
+
+
+@pytest.mark.parametrize("name", ["google", "microsoft", "yahoo", "fastmail"])
+def test_a_server_must_not_name_the_issuer_of_another(name: str) -> None:
+    """A token for a large provider would go to a server that is not the provider's."""
+    row = PROVIDERS[name]
+    authorization = row.authorization.replace("{tenant}", "common")
+    token = row.token.replace("{tenant}", "common")
+    for urls in ((authorization, token), (authorization, "https://id.evil.example/t")):
+        sources = Sources(OAuthHint("evil.example", "mail", *urls))
+        assert failure("pop.evil.example", sources).id == "oauth-forged"
+
+
+def test_settings() -> None:
+    """A wrong key or value of the settings is an error that names it."""
+    assert read_settings({"flow": "device"}) == OAuthSettings(flow="device")
+    for table, words in (({"clientid": "x"}, "clientid"), ({"flow": "magic"}, "magic")):
+        with pytest.raises(ValueError, match=f"oauth: .*{words}"):
+            read_settings(table)
