@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-startup install clean cluster faults cluster-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-startup install clean cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -16,6 +16,9 @@ faults: .venv/test  ## every fault and power cut at every call, and many random 
 
 cluster-faults: .venv/test  ## every fault at every request of a cluster's node, and kills of its commands
 	RESTANTE_CLUSTER_FAULTS=1 $(BIN)/pytest tests/faults/cluster tests/storage/cluster -o faulthandler_timeout=0
+
+fetch-faults: .venv/test  ## PROGRAM=getmail: kill another program at every call while it fetches
+	cd tests && ../$(BIN)/python -m faults.fetch.other_programs $(PROGRAM)
 
 check: .venv/check  ## lint, types, layers, English
 	$(BIN)/ruff check
