@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from restante.protocol.errors import Phase, RemoteError
+from restante.protocol.errors import LocalError, Phase, RemoteError
 
 TEMPORARY = frozenset({"oauth-busy", "oauth-network"})
 NOT_THE_GRANT = frozenset({"oauth-busy", "oauth-clock", "oauth-network"})
@@ -41,3 +41,7 @@ class OAuthError(RemoteError):
     def temporary(self) -> bool:
         """Whether the same request may succeed later."""
         return self.id in TEMPORARY
+
+
+class TokenStoreError(LocalError):
+    """The tokens of an account cannot be read or kept. Nothing was sent, and nothing forgotten."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-if TYPE_CHECKING:
-    from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
+from restante.oauth.token_endpoint import TokenEndpoint, TokenSet  # noqa: TC001  # for msgspec
 
 Flow: TypeAlias = Literal["loopback", "device", "paste", "client-credentials"]
 

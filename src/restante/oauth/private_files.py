@@ -1,0 +1,159 @@
+"""Files that only their owner can read, written so that a crash leaves the old or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import time
+from typing import TYPE_CHECKING
+
+from restante.oauth.errors import TokenStoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LARGEST = 1024 * 1024  # octets of a file that is read
+_TURN = 0.02  # seconds between two tries at a lock
+_LOOSE = stat.S_IRWXG | stat.S_IRWXO
+
+
+def open_folder(path: Path) -> int:
+    """Return a descriptor of a folder with the mode 0700, made when it is missing.
+
+    Raises TokenStoreError: other users can open it, or it is not a folder.
+    """
+    with _errors(path):
+        _make_folder(path)
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _require_private(path, os.fstat(folder))
+        except BaseException:
+            os.close(folder)
+            raise
+    return folder
+
+
+def _make_folder(path: Path) -> None:
+    """Make a folder and those above it, and make each name durable."""
+    if path.is_dir():
+        return
+    _make_folder(path.parent)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    parent = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(parent)
+    finally:
+        os.close(parent)
+
+
+def read(folder: int, path: Path) -> bytes | None:
+    """Return the octets of the file `path.name` in a folder, None where it is missing.
+
+    Raises TokenStoreError: other users can open it, it is not a file, or it cannot be read.
+    """
+    with _errors(path):
+        try:
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            file = os.open(path.name, flags, dir_fd=folder)
+        except FileNotFoundError:
+            return None
+        with open(file, "rb") as opened:
+            _require_private(path, os.fstat(file))
+            octets = opened.read(LARGEST + 1)
+            if len(octets) > LARGEST:
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+            return octets
+
+
+def write(folder: int, path: Path, octets: bytes) -> None:
+    """Replace the file `path.name` in a folder. It is durable when the call returns.
+
+    The caller has the lock of the file. Raises TokenStoreError: it cannot be written, and the old
+    file is still there.
+    """
+    new = f"{path.name}.new"  # left behind by a crash, it is overwritten by the next call
+    with _errors(path):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(new, dir_fd=folder)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(os.open(new, flags, 0o600, dir_fd=folder), "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+
+
+def remove(folder: int, path: Path) -> None:
+    """Remove the file `path.name` of a folder, and what a crash left of a new one."""
+    with _errors(path):
+        for name in (f"{path.name}.new", path.name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+        os.fsync(folder)
+
+
+@contextlib.contextmanager
+def hold_lock(folder: int, path: Path, seconds: float) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs. It waits at most `seconds`.
+
+    The lock is the kernel's: it ends with the process. Raises LockTimeoutError: another process
+    has held it all the time.
+    """
+    with _errors(path):
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        file = os.open(path.name, flags, 0o600, dir_fd=folder)
+    try:
+        _wait_for_lock(file, path, seconds)
+        yield
+    finally:
+        os.close(file)
+
+
+class LockTimeoutError(TokenStoreError):
+    """Another process holds the lock of an account's tokens."""
+
+
+def _wait_for_lock(file: int, path: Path, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            with _errors(path):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                text = f"{path}: another process has refreshed these tokens for {seconds:g} seconds"
+                raise LockTimeoutError(text) from None
+            time.sleep(_TURN)
+        else:
+            return
+
+
+def _require_private(path: Path, status: os.stat_result) -> None:
+    """Raise TokenStoreError: other users can open it, or it belongs to another user."""
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & _LOOSE:
+        wanted = "700" if stat.S_ISDIR(status.st_mode) else "600"
+        text = (
+            f"{path}: other users can open it (mode {mode:04o}), so the tokens are not used; "
+            f"run chmod {wanted} {path}, then pop3 login again"
+        )
+        raise TokenStoreError(text)
+    if status.st_uid != os.geteuid():
+        raise TokenStoreError(f"{path}: it belongs to another user, so the tokens are not used")
+
+
+@contextlib.contextmanager
+def _errors(path: Path) -> Iterator[None]:
+    """Turn an OSError of the block into a TokenStoreError that names the file."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise TokenStoreError(f"{path}: {error.strerror or error}") from None

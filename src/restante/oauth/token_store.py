@@ -1,0 +1,327 @@
+"""The tokens of accounts, where they are kept: in the system's keyring, or in files.
+
+Each account has a file `NAME.json` of mode 0600 in `$XDG_STATE_HOME/restante/tokens`, and a lock.
+With a keyring that works the file says only that the tokens are there. With a `key_command` the
+tokens in the file are encrypted. A new refresh token is durable when `save` returns.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote, unquote
+
+import msgspec
+
+from restante.oauth import keyring_entries, private_files, sealing
+from restante.oauth.errors import TokenStoreError
+from restante.oauth.sign_in import SignIn  # noqa: TC001  # msgspec reads the annotation
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCK_SECONDS = 20.0  # for the lock of an account: longer than a refresh lasts
+LONGEST_NAME = 200  # characters of a file's name
+VERSION = 1
+
+Place = Literal["file", "encrypted", "keyring"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """The last refusal of the issuer, for the report.
+
+    Attributes:
+        id: the verdict.
+        text: the issuer's own words.
+        error: the error code of RFC 6749.
+        correlation: what the issuer's administrator finds the request by.
+        at: when it came, by time.time().
+    """
+
+    id: str
+    text: str
+    error: str
+    correlation: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSignIn:
+    """What is kept for an account.
+
+    Attributes:
+        sign_in: what the user signed in to, with the present tokens.
+        host: the mail server that the tokens are for. They are sent to no other.
+        obtained_at: when the issuer gave the access token, by time.time().
+        previous_refresh: the refresh token before the present one, which has not worked yet.
+        ended: the issuer has ended the sign-in; `trouble` says why.
+        trouble: the issuer's last refusal, None after a success.
+        refusals: when tokens were refused lately, by the issuer or by the server.
+    """
+
+    sign_in: SignIn
+    host: str
+    obtained_at: float
+    previous_refresh: Secret | None = None
+    ended: bool = False
+    trouble: Trouble | None = None
+    refusals: tuple[float, ...] = ()
+
+
+class _File(msgspec.Struct):
+    """The file of an account: with the tokens, with encrypted ones, or with neither."""
+
+    version: int
+    name: str
+    place: Place
+    stored: msgspec.Raw = msgspec.Raw(b"null")
+    sealed: str = ""
+
+
+class TokenStore:
+    """The tokens of all accounts of a user.
+
+    Args:
+        folder: where the files are, None for the usual folder.
+        key_command: prints the passphrase that encrypts the tokens of this account, "" for none.
+        keyring: False keeps all tokens in files.
+
+    All methods raise TokenStoreError: a file or the keyring cannot be used, or others can read it.
+    """
+
+    def __init__(
+        self, folder: Path | None = None, *, key_command: str = "", keyring: bool = True
+    ) -> None:
+        self.folder = folder or default_folder()
+        self._key_command = key_command
+        self._keyring = keyring and not key_command
+
+    def has(self, name: str) -> bool:
+        """Return whether there are tokens for a name. Neither file nor keyring is read."""
+        return (self.folder / _file_name(name)).exists()
+
+    def names(self) -> list[str]:
+        """Return the names that there are tokens for, sorted."""
+        try:
+            found = os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise TokenStoreError(f"{self.folder}: {error.strerror}") from None
+        return sorted(unquote(n.removesuffix(".json")) for n in found if n.endswith(".json"))
+
+    def load(self, name: str) -> StoredSignIn | None:
+        """Return what is kept for a name, None for nothing."""
+        if not self.has(name):
+            return None
+        with self._open_folder() as folder:
+            return StoreEntry(self, folder, name).load()
+
+    def save(self, name: str, sign_in: SignIn, host: str, at: float) -> str:
+        """Keep a new sign-in for a name, instead of any other. Return where, for people.
+
+        `host` is the mail server that the tokens are for, and `at` the time by time.time().
+        """
+        with self.edit(name) as entry:
+            return entry.save(StoredSignIn(sign_in, host, at))
+
+    def forget(self, name: str) -> None:
+        """Remove all that is kept for a name."""
+        with self.edit(name) as entry:
+            entry.forget()
+
+    @contextlib.contextmanager
+    def edit(self, name: str, seconds: float = LOCK_SECONDS) -> Iterator[StoreEntry]:
+        """Give what is kept for a name, to be changed. No other process changes it meanwhile.
+
+        Raises LockTimeoutError: another process has held the lock for `seconds`.
+        """
+        with self._open_folder() as folder:
+            lock = self.folder / f"{_file_name(name).removesuffix('.json')}.lock"
+            with private_files.hold_lock(folder, lock, seconds):
+                yield StoreEntry(self, folder, name)
+
+    def passphrase(self) -> bytes:
+        """Return the passphrase for encrypted tokens."""
+        if not self._key_command:
+            text = "the tokens are encrypted; set key_command in the account's oauth table"
+            raise TokenStoreError(text)
+        return sealing.first_line_of(self._key_command, "key_command")
+
+    def place_for(self, present: Place | None) -> Place:
+        """Return where tokens go, `present` being where they are."""
+        if self._key_command:
+            return "encrypted"
+        if present == "file" or not self._keyring:
+            return "file"
+        return "keyring" if present == "keyring" or keyring_entries.works() else "file"
+
+    @contextlib.contextmanager
+    def _open_folder(self) -> Iterator[int]:
+        folder = private_files.open_folder(self.folder)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
+
+
+class StoreEntry:
+    """What is kept for one name, in an open folder."""
+
+    def __init__(self, store: TokenStore, folder: int, name: str) -> None:
+        self._store, self._folder, self._name = store, folder, name
+        self._path = store.folder / _file_name(name)
+
+    def load(self) -> StoredSignIn | None:
+        """Return what is kept, None for nothing."""
+        file = self._read()
+        if file is None:
+            return None
+        try:
+            return _decode(self._content(file))
+        except (ValueError, msgspec.ValidationError):
+            raise self._damage_error() from None
+
+    def save(self, stored: StoredSignIn) -> str:
+        """Keep it instead of the last one. It is durable when the call returns. Return where."""
+        present = self._read()
+        place = self._store.place_for(present.place if present else None)
+        octets = _encode(stored)
+        file = _File(VERSION, self._name, place)
+        if place == "keyring":
+            try:
+                keyring_entries.put(self._name, octets.decode())
+            except TokenStoreError:  # it must not be lost
+                file.place = "file"
+        if file.place == "file":
+            file.stored = msgspec.Raw(octets)
+        elif file.place == "encrypted":
+            sealed = sealing.seal(octets, self._store.passphrase(), self._name)
+            file.sealed = base64.b64encode(sealed).decode()
+        if present is None or file.place != "keyring" or present.place != "keyring":
+            private_files.write(self._folder, self._path, msgspec.json.encode(file) + b"\n")
+        self._remove_from_keyring(present, file.place)
+        return "the keyring" if file.place == "keyring" else str(self._path)
+
+    def forget(self) -> None:
+        """Remove it."""
+        present = None
+        with contextlib.suppress(TokenStoreError):  # damaged, or open to others
+            present = self._read()
+        if present is not None and present.place == "keyring":
+            keyring_entries.remove(self._name)
+        private_files.remove(self._folder, self._path)
+
+    def _read(self) -> _File | None:
+        octets = private_files.read(self._folder, self._path)
+        if octets is None:
+            return None
+        try:
+            file = msgspec.json.decode(octets, type=_File)
+        except msgspec.DecodeError:
+            raise self._damage_error() from None
+        if file.version != VERSION:
+            text = f"{self._path}: version {file.version}, and this pop3 reads version {VERSION}"
+            raise TokenStoreError(text)
+        return file
+
+    def _content(self, file: _File) -> bytes:
+        """Return the octets of what is kept. Raises ValueError: they were changed."""
+        if file.place == "file":
+            return bytes(file.stored)
+        if file.place == "keyring":
+            secret = keyring_entries.get(self._name)
+            if secret is None:
+                text = f"the keyring has no tokens for {self._name}; run pop3 login {self._name}"
+                raise TokenStoreError(text)
+            return secret.encode()
+        sealed = base64.b64decode(file.sealed)
+        try:
+            return sealing.unseal(sealed, self._store.passphrase(), self._name)
+        except ValueError:
+            text = f"{self._path}: the key of key_command does not decrypt it"
+            raise TokenStoreError(text) from None
+
+    def _damage_error(self) -> TokenStoreError:
+        text = f"{self._path}: it is damaged; run pop3 logout, then pop3 login {self._name}"
+        return TokenStoreError(text)
+
+    def _remove_from_keyring(self, present: _File | None, place: Place) -> None:
+        """Remove an old copy from the keyring, if it answers: the file has the present one."""
+        if present is not None and present.place == "keyring" and place != "keyring":
+            with contextlib.suppress(TokenStoreError):
+                keyring_entries.remove(self._name)
+
+
+def default_folder() -> Path:
+    """Return the folder of the tokens. XDG Base Directory Specification."""
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
+    return base / "restante" / "tokens"
+
+
+def name_of(account: str) -> str:
+    """Return the name that the tokens of an account are kept by.
+
+    That is the name in the file of accounts, the address, or, for a URL, the user: with its host
+    where the user is not an address.
+    """
+    if "://" not in account:
+        local, at, domain = account.rpartition("@")
+        return f"{local}{at}{domain.lower()}" if at else account
+    from restante.client.options import parse_url
+
+    target = parse_url(account)
+    return name_of(target.user) if "@" in target.user else f"{target.user}@{target.host}"
+
+
+def with_tokens(stored: StoredSignIn, sign_in: SignIn, at: float) -> StoredSignIn:
+    """Return it with the tokens of a refresh. The refresh token before is kept for one more."""
+    before = stored.sign_in.tokens.refresh
+    rotated = before is not None and sign_in.tokens.refresh != before
+    return replace(
+        stored,
+        sign_in=sign_in,
+        obtained_at=at,
+        previous_refresh=before if rotated else None,
+        ended=False,
+        trouble=None,
+    )
+
+
+def _file_name(name: str) -> str:
+    """Return the file's name for a name. Raises TokenStoreError: it is too long, or empty."""
+    file = quote(name, safe="@+=, ")
+    if not name or len(file) > LONGEST_NAME:
+        raise TokenStoreError(f"no tokens can be kept for the name {name[:40]!r}")
+    return f"{file}.json"
+
+
+def _encode(stored: StoredSignIn) -> bytes:
+    """Return it as JSON, without a client's secret that a command prints."""
+    if stored.sign_in.client_secret_command:
+        endpoint = replace(stored.sign_in.endpoint, client_secret=None)
+        stored = replace(stored, sign_in=replace(stored.sign_in, endpoint=endpoint))
+    return msgspec.json.encode(stored, enc_hook=_from_secret)
+
+
+def _decode(octets: bytes) -> StoredSignIn:
+    return msgspec.json.decode(octets, type=StoredSignIn, dec_hook=_to_secret)
+
+
+def _from_secret(value: Any) -> Any:
+    if isinstance(value, Secret):
+        return value.reveal().decode()
+    raise NotImplementedError
+
+
+def _to_secret(kind: type, value: Any) -> Any:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value.encode())
+    raise NotImplementedError
