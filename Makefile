@@ -17,8 +17,8 @@ faults: .venv/test  ## every fault and power cut at every call, and many random 
 cluster-faults: .venv/test  ## every fault at every request of a cluster's node, and kills of its commands
 	RESTANTE_CLUSTER_FAULTS=1 $(BIN)/pytest tests/faults/cluster tests/storage/cluster -o faulthandler_timeout=0
 
-fetch-faults: .venv/test  ## PROGRAM=getmail: kill another program at every call while it fetches
-	cd tests && ../$(BIN)/python -m faults.fetch.other_programs $(PROGRAM)
+fetch-faults: .venv/test  ## pop3 fetch, killed at every call; PLACE=mbox for one destination, PROGRAM=getmail for another program
+	cd tests && ../$(BIN)/python -m faults.fetch.$(if $(PROGRAM),other_programs $(PROGRAM),campaign $(PLACE))
 
 check: .venv/check  ## lint, types, layers, English
 	$(BIN)/ruff check

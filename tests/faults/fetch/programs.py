@@ -1,0 +1,67 @@
+"""How `pop3 fetch` is run, and a program that loses count of what it has fetched."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from faults.fetch.killing import Command
+from support.process import POP3
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A POP3 account without TLS."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+class Program(Protocol):
+    """A program that fetches mail.
+
+    Attributes:
+        name: for tables.
+    """
+
+    name: str
+
+    def command(self, folder: Path, source: Source, url: str, *, keep: bool) -> Command:
+        """Write a configuration into an empty folder, and return what fetches all mail once.
+
+        `url`: the destination as `pop3 fetch` has it. `keep`: leave the mail at the server.
+        """
+
+
+class Restante:
+    """`pop3 fetch`, with all that it writes in the folder."""
+
+    name = "pop3 fetch"
+
+    def command(self, folder: Path, source: Source, url: str, *, keep: bool) -> Command:
+        config = folder / "config" / "restante"
+        config.mkdir(parents=True)
+        (config / "accounts.toml").write_text(
+            f'[work]\naccount = "pop3://{source.user}@{source.host}:{source.port}"\n'
+            f'password_command = "echo {source.password}"\n'
+            f'[work.fetch]\nto = "{url}"\nkeep = {str(keep).lower()}\n'
+        )
+        environment = {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder)}
+        environment["XDG_STATE_HOME"] = str(folder / "state")
+        return Command([POP3, "fetch", "--insecure", "work"], environment)
+
+
+class Careless:
+    """A program that notes what it has delivered, but only when all is delivered."""
+
+    name = "careless"
+
+    def command(self, folder: Path, source: Source, url: str, *, keep: bool) -> Command:
+        argv: list[str | Path] = [sys.executable, "-m", "faults.fetch.careless"]
+        account = f"pop3://{source.user}@{source.host}:{source.port}"
+        argv += [account, source.password, url.removeprefix("maildir:"), folder / "noted"]
+        return Command(argv, {"PYTHONPATH": ":".join(sys.path)})
