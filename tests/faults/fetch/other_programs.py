@@ -21,17 +21,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from faults.fetch.killing import CALLS
 from support.other_user import NOBODY, public_folder
 from support.process import Served, serving
 
-CALLS = (
-    "sendto", "recvfrom", "write", "pwrite64", "fsync", "fdatasync", "rename", "link", "unlink",
-)  # fmt: skip
 MESSAGES = 6
 MOST_KILLS = 200  # at one kind of call
 MOST_RUNS = 3  # to the end, after a kill
-MOST_TRIES = 5
-SECONDS = 15  # for a run of half a second
+MOST_TRIES = 50
+SECONDS = 8  # for a run of half a second
 KILLED = b"+++ killed by SIGKILL"
 PASSWORD = "restante"
 RECORDED = re.compile(rb"Message-ID: <([0-9]+)@")
@@ -162,13 +160,14 @@ delivery maildir {box}
     return prepare
 
 
-def fdm(words: str) -> Callable[[Target], list[str]]:
+def fdm(words: str, more: str = "") -> Callable[[Target], list[str]]:
     def prepare(target: Target) -> list[str]:
         cache = words.format(cache=f'new-only cache "{target.home}/cache"')
         file = target.write(
             "fdm.conf",
             f"""\
 set lock-file "{target.home}/lock"
+{more}
 account "a" pop3 server "127.0.0.1" port {target.port}
     user "{target.user}" pass "{PASSWORD}" {cache}
 action "deliver" maildir "{target.home}/box"
@@ -192,6 +191,13 @@ SETTINGS = (
     Setting("mpop", "keep on", mpop("on"), deletes=False),
     Setting("fdm", "delete", fdm(""), deletes=True, forks=True),
     Setting("fdm", "delete, new-only cache", fdm("{cache}"), deletes=True, forks=True),
+    Setting(
+        "fdm",
+        "delete, new-only cache, purge-after 1",
+        fdm("{cache}", "set purge-after 1"),
+        deletes=True,
+        forks=True,
+    ),
     Setting("fdm", "keep, new-only cache", fdm("{cache} keep"), deletes=False, forks=True),
 )
 
