@@ -59,6 +59,15 @@ def test_leaves_no_file(drafts: Spool, tmp_path: Path) -> None:
     assert str(folder) not in _open_files()
 
 
+def test_close_discards_all(drafts: Spool, tmp_path: Path) -> None:
+    """Drafts that are left are discarded with the spool."""
+    left = [drafts.start(MESSAGE), drafts.start(MESSAGE)]
+    for draft in left:
+        _fill(draft, bytes(2 * IN_MEMORY))
+    drafts.close()
+    assert str(tmp_path) not in _open_files()
+
+
 def test_memory_is_bounded(drafts: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """No more than IN_MEMORY octets and one chunk of a message are in memory."""
     monkeypatch.setattr(spool, "IN_MEMORY", 1000)

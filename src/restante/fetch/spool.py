@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from restante.fetch.interfaces import DestinationUnavailableError
+from restante.fetch.destinations.disk_errors import as_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 IN_MEMORY = 256 * 1024  # octets of a message that stay in memory; more of them are in a file
 CHUNK = 64 * 1024  # octets that are read at once
 
+_WHAT = "a message cannot be kept meanwhile in"
+
 
 class SpooledDraft:
     """A draft whose octets can be read again, once or often, from the beginning.
@@ -30,29 +32,35 @@ class SpooledDraft:
         message: what was known of it before it was retrieved.
         content: what `finish` was given; None before.
         octets: how many were written.
+        ascii: whether none of them has its highest bit set.
     """
 
-    def __init__(self, message: SourceMessage, folder: str) -> None:
+    def __init__(self, message: SourceMessage, folder: str, others: set[SpooledDraft]) -> None:
         self.message = message
         self.content: Content | None = None
         self.octets = 0
+        self.ascii = True
         self._folder = folder
+        self._others = others
+        others.add(self)
         self._file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=folder)  # noqa: SIM115
 
     def write(self, octets: bytes) -> None:
         """Add octets. Raises DestinationUnavailableError: the disk is full, for example."""
-        with _unavailable(self._folder):
+        with as_unavailable(_WHAT, self._folder):
             self._file.write(octets)
         self.octets += len(octets)
+        self.ascii = self.ascii and octets.isascii()
 
     def finish(self, content: Content) -> None:
         """Note that the message is whole. Raises DestinationUnavailableError."""
-        with _unavailable(self._folder):
+        with as_unavailable(_WHAT, self._folder):
             self._file.flush()
         self.content = content
 
     def discard(self) -> None:
         """Remove it, finished or not. It raises nothing, and may be called twice."""
+        self._others.discard(self)
         with suppress(OSError):  # octets that no longer fit on the disk, and are not needed
             self._file.close()
 
@@ -64,12 +72,12 @@ class SpooledDraft:
 
     def read(self, octets: int = -1) -> bytes:
         """Return the next octets, at most that number. Raises DestinationUnavailableError."""
-        with _unavailable(self._folder):
+        with as_unavailable(_WHAT, self._folder):
             return self._file.read(octets)
 
     def rewind(self) -> None:
         """Go back to the first octet. Raises DestinationUnavailableError."""
-        with _unavailable(self._folder):
+        with as_unavailable(_WHAT, self._folder):
             self._file.seek(0)
 
 
@@ -78,23 +86,18 @@ class Spool:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
+        self._drafts: set[SpooledDraft] = set()
 
     def open(self) -> None:
         """Make the folder, with mode 0700. Raises DestinationUnavailableError."""
-        with _unavailable(self._folder):
+        with as_unavailable(_WHAT, self._folder):
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
 
     def start(self, message: SourceMessage) -> SpooledDraft:
         """Return an empty draft. It opens no file yet."""
-        return SpooledDraft(message, self._folder)
+        return SpooledDraft(message, self._folder, self._drafts)
 
-
-@contextmanager
-def _unavailable(folder: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise DestinationUnavailableError(
-            f"the message cannot be kept in {folder} meanwhile: {reason}"
-        ) from error
+    def close(self) -> None:
+        """Discard all drafts that are left. It raises nothing."""
+        for draft in list(self._drafts):
+            draft.discard()

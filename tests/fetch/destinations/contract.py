@@ -78,9 +78,11 @@ def write(destination: Destination, message: bytes, number: int = 1, chunk: int 
     return draft
 
 
-def prepare(destination: Destination, *messages: bytes) -> tuple[list[Draft], list[str]]:
-    """Return prepared drafts, one batch, and their tokens."""
-    drafts = [write(destination, message, number) for number, message in enumerate(messages)]
+def prepare(
+    destination: Destination, *messages: bytes, first: int = 0
+) -> tuple[list[Draft], list[str]]:
+    """Return prepared drafts, one batch, and their tokens. `first` is the first one's number."""
+    drafts = [write(destination, message, number) for number, message in enumerate(messages, first)]
     return drafts, destination.prepare(drafts)
 
 
@@ -88,7 +90,7 @@ def deliver(destination: Destination, *messages: bytes) -> list[str]:
     """Deliver messages in batches, as the fetcher does, and return their tokens."""
     tokens: list[str] = []
     for batch in batches(destination, messages):
-        drafts, found = prepare(destination, *batch)
+        drafts, found = prepare(destination, *batch, first=len(tokens))
         for draft in drafts:
             destination.deliver(draft)
         destination.sync()

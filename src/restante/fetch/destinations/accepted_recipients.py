@@ -1,0 +1,70 @@
+"""Which recipients of a message have it already, where a server accepted only some of them.
+
+LMTP gives a reply for each recipient behind the message: RFC 2033 section 4.2. The next run sends
+the message only to the others. A file has this from the replies until all recipients have it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restante.fetch.destinations.disk_errors import as_unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_WHAT = "the recipients that have a message cannot be noted in"
+
+
+class AcceptedRecipients:
+    """A folder with a small file for each message that only some recipients have."""
+
+    def __init__(self, folder: str, url: str) -> None:
+        self._folder = Path(folder)
+        self._destination = hashlib.sha256(url.encode()).hexdigest()[:16]
+
+    def find(self, fetch_id: str) -> set[str]:
+        """Return the recipients that have a message. Raises DestinationUnavailableError."""
+        with as_unavailable(_WHAT, str(self._folder)):
+            try:
+                return set(self._file(fetch_id).read_text().split("\n")) - {""}
+            except FileNotFoundError:
+                return set()
+
+    def add(self, fetch_id: str, recipients: Iterable[str]) -> None:
+        """Note recipients, durably. Raises DestinationUnavailableError."""
+        known = self.find(fetch_id) | set(recipients)
+        with as_unavailable(_WHAT, str(self._folder)):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = self._file(fetch_id)
+            written = file.with_suffix(".new")
+            with open(written, "w", opener=_private) as output:
+                output.write("\n".join(sorted(known)))
+                output.flush()
+                os.fsync(output.fileno())
+            written.replace(file)
+            _sync(self._folder)
+
+    def forget(self, fetch_id: str) -> None:
+        """Remove what was noted: all recipients have the message. It raises nothing."""
+        with contextlib.suppress(OSError):
+            self._file(fetch_id).unlink(missing_ok=True)
+
+    def _file(self, fetch_id: str) -> Path:
+        return self._folder / f"{fetch_id}-{self._destination}"
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
