@@ -64,6 +64,7 @@ ELSEWHERE = {
     "fetch/imports": "fetch/imports/test_programs.py",
     "mail": "mail/test_header.py",
     "net": "client/test_blocking_and_aio.py",
+    "oauth/client.py": "cli/commands/test_login.py",
     "oauth/errors.py": "oauth/test_refusals.py",
     "oauth/flows": "oauth/flows/test_run.py",
     "oauth/issuer_requests.py": "oauth/test_token_endpoint.py",

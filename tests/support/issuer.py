@@ -57,6 +57,7 @@ class Issuer:
         changes: fields that the redirect to the client gets in place of the true ones.
         metadata_changes: fields of the metadata; None removes one.
         token_changes: fields of an answer with tokens; None removes one.
+        client_changes: fields of an answer with a client; None removes one.
         requests: path and form of each request.
     """
 
@@ -75,6 +76,7 @@ class Issuer:
     changes: dict[str, str | None] = field(default_factory=dict)
     metadata_changes: dict[str, Any] = field(default_factory=dict)
     token_changes: dict[str, Any] = field(default_factory=dict)
+    client_changes: dict[str, Any] = field(default_factory=dict)
     requests: list[tuple[str, Form]] = field(default_factory=list)
     refresh_tokens: dict[str, bool] = field(default_factory=dict)  # True: it is of use
     codes: dict[str, Form] = field(default_factory=dict)
@@ -212,7 +214,8 @@ class Issuer:
 
     def register(self, client: dict[str, Any]) -> dict[str, Any]:
         self.registered.append(client)
-        return {**client, "client_id": f"registered-{len(self.registered)}"}
+        made = {**client, "client_id": f"registered-{len(self.registered)}"}
+        return {k: v for k, v in {**made, **self.client_changes}.items() if v is not None}
 
 
 @contextlib.contextmanager

@@ -40,6 +40,11 @@ SECTIONS = {
             "commands.verify:verify", "Test whether a POP3 server conforms to the RFCs."
         ),
     },
+    "Sign in with OAuth": {
+        "login": Subcommand(
+            "commands.login:login", "Sign in to an account's provider, and keep the tokens."
+        ),
+    },
     "Read and delete mail": {
         "ls": Subcommand(
             "commands.ls:ls", "List the messages with size, date, sender and subject."

@@ -5,12 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from restante.oauth import registration
+from restante.oauth.errors import OAuthError
+from restante.oauth.token_endpoint import TokenEndpoint
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from restante.oauth.discovery import Issuer
     from restante.oauth.metadata import AuthorizationServer
+    from restante.oauth.providers import Provider
+    from restante.oauth.registration import Registrations
+    from restante.oauth.settings import OAuthSettings
     from restante.oauth.sign_in import Flow
-    from restante.oauth.token_endpoint import TokenEndpoint
+    from restante.protocol.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +34,7 @@ class SignInClient:
         redirect: what the redirect URI begins with: a port and "/" follow.
         parameters: what the authorization request has besides.
         client_secret_command: prints the client's secret, "" where none is needed.
-        origin: whose client it is, for people: "your own", or "registered by Restante".
+        origin: whose client it is, for people.
     """
 
     provider: str
@@ -37,4 +45,88 @@ class SignInClient:
     redirect: str = "http://127.0.0.1"
     parameters: Mapping[str, str] = field(default_factory=dict)
     client_secret_command: str = ""
-    origin: str = "your own"
+    origin: str = ""
+
+
+class NoClientError(OAuthError):
+    """No client is known at the issuer, and it registers none by itself.
+
+    Attributes:
+        provider: the row of the table with the steps of a registration, None for another issuer.
+    """
+
+    def __init__(self, text: str, provider: Provider | None) -> None:
+        super().__init__("oauth-no-client", text)
+        self.provider = provider
+
+
+def choose_client(
+    issuer: Issuer,
+    settings: OAuthSettings,
+    registrations: Registrations,
+    run_command: Callable[[str], Secret],
+    login_hint: str = "",
+) -> SignInClient:
+    """Return the client for a sign-in: the user's own, or one that the issuer registers.
+
+    `run_command` returns the secret that a command prints. `login_hint` is the user that is
+    expected to sign in. Raises OAuthError, and NoClientError for none.
+    """
+    row = issuer.provider
+    own = settings.client_id or (row.client_id if row else "")
+    command = settings.client_secret_command or (row.client_secret_command if row else "")
+    if own:
+        client_id, origin = own, "your own"
+    elif issuer.client_id:
+        client_id, origin, command = issuer.client_id, "of the mail domain", ""
+    else:
+        client_id, origin, command = _registered_id(issuer, registrations), "registered", ""
+    _check_secret(settings, row, command)
+    secret = run_command(command) if command else None
+    server = issuer.server
+    return SignInClient(
+        provider=issuer.name,
+        server=server,
+        endpoint=TokenEndpoint(server.token, client_id, secret, basic=server.basic),
+        scope=issuer.scope,
+        flows=_flows(issuer),
+        redirect=row.redirect if row else "http://127.0.0.1",
+        parameters={**issuer.parameters, **({"login_hint": login_hint} if login_hint else {})},
+        client_secret_command=command,
+        origin=origin,
+    )
+
+
+def _registered_id(issuer: Issuer, registrations: Registrations) -> str:
+    """Return the id that the issuer gave, now or earlier. Raises NoClientError."""
+    server = issuer.server
+    if not server.registration:
+        name = issuer.provider.name if issuer.provider else server.issuer
+        text = f"{name} lets only registered programs sign users in, and client_id is not set"
+        raise NoClientError(text, issuer.provider)
+    known = registrations.find(server.issuer)
+    if known:
+        return known
+    client_id = registration.register(server, issuer.scope)
+    registrations.keep(server.issuer, client_id)
+    return client_id
+
+
+def _check_secret(settings: OAuthSettings, row: Provider | None, command: str) -> None:
+    """Raise NoClientError: the provider requires a secret that is not there."""
+    flow = settings.flow or (row.flows[0] if row and row.flows else "loopback")
+    required = flow == "client-credentials" or (row is not None and flow in row.secret_for)
+    if required and not command:
+        name = row.name if row else "client-credentials"
+        text = f"{name} requires the secret of the client, and client_secret_command is not set"
+        raise NoClientError(text, row)
+
+
+def _flows(issuer: Issuer) -> tuple[Flow, ...]:
+    """Return the flows that an issuer has, best first."""
+    if issuer.provider is not None and issuer.provider.flows:
+        return issuer.provider.flows
+    found: list[Flow] = ["loopback"] if issuer.server.authorization else []
+    found += ["device"] if issuer.server.device else []
+    found += ["paste"] if issuer.server.authorization else []
+    return (*found, "client-credentials")

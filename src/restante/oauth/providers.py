@@ -38,7 +38,7 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
         flows: the flows that give access to mail, best first. None for a provider without OAuth.
         client_credentials_scope: the scope of that flow.
         redirect: what the redirect URI begins with; the port follows.
-        secret: whether the client needs a secret.
+        secret_for: the flows for which the client needs a secret.
         client_id: the id of the user's own client.
         client_secret_command: prints the secret of that client.
         unused_days: days without use after which a refresh token ends.
@@ -70,7 +70,7 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     flows: tuple[Flow, ...] = ()
     client_credentials_scope: str = ""
     redirect: Literal["http://127.0.0.1", "http://localhost"] = "http://127.0.0.1"
-    secret: Literal["none", "required", "for client-credentials"] = "none"  # noqa: S105  # not one
+    secret_for: tuple[Flow, ...] = ()
     client_id: str = ""
     client_secret_command: str = ""
     unused_days: int | None = None

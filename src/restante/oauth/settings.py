@@ -23,6 +23,7 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
         client_secret_command: prints the secret of that client.
         scope: what to ask for, in place of what the table or the issuer says.
         flow: the only flow to use.
+        key_command: prints the passphrase that encrypts the tokens of this account.
         login_as: the user that signs in, where the mailbox is shared and has another name.
     """
 
@@ -33,6 +34,7 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
     client_secret_command: str = ""
     scope: str = ""
     flow: Flow | None = None
+    key_command: str = ""
     login_as: str = ""
 
 

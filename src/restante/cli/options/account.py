@@ -115,6 +115,8 @@ class AccountCommand(click.Command):
                 found = (title for title, names in shared.items() if parameter.name in names)
                 rows[next(found, "Options")].append(record)
         for title, records in rows.items():
+            if not records:
+                continue
             with formatter.section(title):
                 formatter.write_dl(records)
 
@@ -136,6 +138,28 @@ def account_options(function: F) -> F:
     for option in reversed(CONNECTION_OPTIONS):
         function = option(function)
     return function
+
+
+def account_options_without(*left_out: str) -> Callable[[F], F]:
+    """Return a decorator that adds the options of connection, but for some by their names.
+
+    `parse_account` then requires `fill_options`.
+    """
+
+    def decorate(function: F) -> F:
+        kept = [option for option in _added_by(*CONNECTION_OPTIONS) if option.name not in left_out]
+        params = function.__dict__.setdefault("__click_params__", [])
+        params.extend(kept)
+        return function
+
+    return decorate
+
+
+def fill_options(params: dict[str, Any]) -> None:
+    """Add the defaults of the shared options that a command does not have."""
+    for option in _added_by(*CONNECTION_OPTIONS, password_options):
+        default = () if option.multiple else False if option.is_flag else None
+        params.setdefault(option.name or "", default)
 
 
 def parse_account(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,12 +20,27 @@ def find_account(name: str) -> tuple[str, dict[str, str]]:
     Any other name stands for itself and has no fields. Raises click.UsageError: the file is
     invalid.
     """
+    entry = find_entry(name)
+    if not entry:
+        return name, {}
+    return entry["account"], {key: str(value) for key, value in entry.items()}
+
+
+def configuration_folder() -> Path:
+    """Return the folder of the user's files. XDG Base Directory Specification."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "restante"
+
+
+def find_entry(name: str) -> dict[str, Any]:
+    """Return the table of a name in the file, with its own tables, an empty one for any other.
+
+    Raises click.UsageError: the file is invalid.
+    """
     if "@" in name or "://" in name:
-        return name, {}
-    folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    file = folder / "restante" / "accounts.toml"
+        return {}
+    file = configuration_folder() / "accounts.toml"
     if not file.exists():
-        return name, {}
+        return {}
     import tomllib
 
     try:
@@ -33,8 +49,8 @@ def find_account(name: str) -> tuple[str, dict[str, str]]:
         raise click.UsageError(f"{file}: {error}") from None
     entry = known.get(name)
     if entry is None:
-        return name, {}
+        return {}
     if not isinstance(entry, dict) or not isinstance(entry.get("account"), str):
         text = f'{file}: [{name}] requires account = "user@example.com" or a URL'
         raise click.UsageError(text)
-    return entry["account"], {key: str(value) for key, value in entry.items()}
+    return entry

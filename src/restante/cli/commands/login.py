@@ -1,0 +1,205 @@
+"""`pop3 login`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed, error_reporting
+from restante.cli.options.account import (
+    AccountCommand,
+    account_options_without,
+    fill_options,
+    parse_account,
+)
+from restante.cli.options.account_file import configuration_folder, find_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restante.cli.options.account import AccountArgs
+    from restante.client.options import Target
+    from restante.oauth.client import SignInClient
+    from restante.oauth.discovery import Issuer
+    from restante.oauth.providers import Provider
+    from restante.oauth.settings import OAuthSettings
+    from restante.oauth.sign_in import SignIn
+    from restante.protocol.secret import Secret
+
+FLOWS = ("loopback", "device", "paste", "client-credentials")
+
+
+@click.command(cls=AccountCommand)
+@click.argument("account")
+@click.option("--flow", type=click.Choice(FLOWS), help="Sign in this way, and in no other.")
+@click.option("--paste", is_flag=True, help="The same as --flow paste.")
+@click.option(
+    "--port",
+    "callback_port",
+    type=click.IntRange(1, 65535),
+    metavar="PORT",
+    help="Wait for the browser at this port, which ssh -L can forward.",
+)
+@click.option("--show", is_flag=True, help="Show what a sign-in would use, and do not sign in.")
+@account_options_without("port", "oauth", "mechanism")
+def login(
+    account: str,
+    *,
+    flow: str | None,
+    paste: bool,
+    callback_port: int | None,
+    show: bool,
+    **params: Any,
+) -> None:
+    """Sign in to an account's provider, and keep the tokens.
+
+    Every other command then logs in with them. The provider's page asks for the password; this
+    command never does.
+    """
+    plan = _plan(account, params, "paste" if paste else flow)
+    with error_reporting():
+        plan.find_issuer()
+        if show:
+            plan.show()
+            return
+        sign_in = plan.sign_in(callback_port)
+        plan.keep(sign_in)
+        plan.check(sign_in)
+
+
+@dataclass(slots=True)
+class _LoginPlan:
+    """A sign-in for one account, step by step."""
+
+    typed: str
+    made: AccountArgs
+    settings: OAuthSettings
+    providers: Mapping[str, Provider]
+    target: Target
+    issuer: Issuer | None = None
+
+    def find_issuer(self) -> None:
+        """Find the issuer, and print it."""
+        from restante.cli.output.sign_in import show_issuer
+        from restante.oauth.discovery import find_issuer
+        from restante.oauth.server_sources import NetworkServerSources
+
+        sources = NetworkServerSources(self.target, self.made.options)
+        self.issuer = find_issuer(self.target.host, self.settings, self.providers, sources)
+        show_issuer(self.issuer, self.target)
+
+    def choose_client(self) -> SignInClient:
+        """Return the client. Raises CommandFailed: there is none; it says how to get one."""
+        from restante.cli.output.sign_in import registration_steps, show_client
+        from restante.oauth.client import NoClientError, choose_client
+        from restante.oauth.registration import Registrations
+        from restante.oauth.token_store import default_folder
+
+        assert self.issuer is not None
+        registrations = Registrations(default_folder().with_name("clients"))
+        hint = self.settings.login_as or self.target.user
+        try:
+            client = choose_client(self.issuer, self.settings, registrations, _run_command, hint)
+        except NoClientError as error:
+            from restante.diagnosis.explanations import EXPLANATIONS
+
+            row = EXPLANATIONS.get(error.id)
+            raise CommandFailed(
+                registration_steps(error, self.typed), row.exit if row else 10
+            ) from None
+        show_client(client)
+        return client
+
+    def show(self) -> None:
+        """Print all that a sign-in would use."""
+        from restante.cli.output.sign_in import show_details
+
+        assert self.issuer is not None
+        has_client = self.settings.client_id or not self.issuer.server.registration
+        show_details(self.issuer, self.choose_client() if has_client else None)
+
+    def sign_in(self, port: int | None) -> SignIn:
+        """Let the user sign in, by the flow that was chosen or by the best one."""
+        from restante.cli.output.sign_in import TerminalPerson
+        from restante.oauth.flows import run
+
+        client = self.choose_client()
+        person = TerminalPerson(port)
+        flow = self.settings.flow
+        flows = [flow] if flow else run.flow_order(client.flows, browser=person.browser, port=port)
+        return run.sign_in(client, flows, person, port or 0)
+
+    def keep(self, sign_in: SignIn) -> None:
+        """Store the tokens, and print where."""
+        from restante.cli.output.sign_in import show_row
+        from restante.oauth.token_store import TokenStore, name_of
+
+        now = time.time()
+        store = TokenStore(key_command=self.settings.key_command)
+        place = store.save(name_of(self.typed), sign_in, self.target.host, now)
+        user = f"signed in as {sign_in.user}" if sign_in.user else "signed in"
+        ends = sign_in.tokens.expires_at
+        life = f"; access token for {(ends - now) / 60:.0f} min" if ends else ""
+        show_row("ok", f"{user}; kept in {place}{life}")
+
+    def check(self, sign_in: SignIn) -> None:
+        """Log in to the mail server with the new token, and print whether it works."""
+        from restante.cli.output.check_report import show_verdict
+        from restante.cli.output.sign_in import show_row
+        from restante.diagnosis.run import examine
+
+        request = self.made.request()
+        request.options = replace(request.options, token=True)
+        request.target = self.target
+        request.password = sign_in.tokens.access.reveal().decode
+        report = examine(request)
+        if report.ok:
+            count = report.facts["mailbox"]["messages"]
+            show_row("check", f"login ok, {count} message{'' if count == 1 else 's'}")
+        else:
+            show_verdict(report, login=True, silent=True)
+        click.get_current_context().exit(0 if report.ok else report.exit_code)
+
+
+def _plan(account: str, params: dict[str, Any], flow: str | None) -> _LoginPlan:
+    """Return what the command line and the files of the user say. Raises click.UsageError."""
+    from restante.diagnosis.request import TOTAL
+    from restante.oauth.providers import load_providers
+    from restante.oauth.settings import read_settings
+
+    fill_options(params)
+    entry = find_entry(account)
+    table = entry.get("oauth", {})
+    try:
+        providers = load_providers(configuration_folder())
+        if not isinstance(table, dict):
+            raise ValueError("oauth: Expected a table, such as { provider = ... }")  # noqa: TRY004, TRY301  # a mistake in a file
+        settings = read_settings({**table, **({"flow": flow} if flow else {})})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    made = parse_account(account, params, TOTAL)
+    target = made.target or _by_domain(made, providers) or made.locate()
+    return _LoginPlan(account, made, settings, providers, target)
+
+
+def _by_domain(made: AccountArgs, providers: Mapping[str, Provider]) -> Target | None:
+    """Return the server of an address at one of the providers, without a look-up."""
+    from restante.client.options import Target
+    from restante.net.addresses import parse_host_port
+    from restante.oauth.providers import find_by_domain
+
+    name = find_by_domain(providers, made.name.rpartition("@")[2].lower())
+    if not name or not providers[name].pop:
+        return None
+    host, port = parse_host_port(providers[name].pop)
+    return Target(host, port, "implicit", made.name)
+
+
+def _run_command(command: str) -> Secret:
+    from restante.oauth.sealing import first_line_of
+    from restante.protocol.secret import Secret
+
+    return Secret(first_line_of(command, "client_secret_command"))

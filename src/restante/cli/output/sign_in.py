@@ -1,0 +1,141 @@
+"""What `pop3 login` shows, and how it reaches a browser."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.output.terminal import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from restante.client.options import Target
+    from restante.oauth.client import NoClientError, SignInClient
+    from restante.oauth.discovery import Issuer
+    from restante.oauth.flows.device import DeviceCode
+
+INDENT = 12  # columns before the text of a row
+
+
+def show_row(label: str, text: str) -> None:
+    """Print a row of the report."""
+    click.echo(f"  {label:<{INDENT - 2}}{plain(text)}")
+
+
+def show_issuer(issuer: Issuer, target: Target) -> None:
+    """Print which provider it is, for which server, and what is asked for."""
+    row = issuer.provider
+    name = row.name if row else issuer.server.issuer
+    mechanisms = f", {row.mechanisms[0]}" if row and row.mechanisms else ""
+    scopes = " ".join(scope.rpartition("/")[2] or scope for scope in issuer.scope.split())
+    text = f"{name} ({target.host}:{target.port}{mechanisms})"
+    show_row("provider", f"{text}   scope {scopes}" if scopes else text)
+
+
+def show_client(client: SignInClient) -> None:
+    """Print whose client it is, and a part of its id."""
+    show_row("client", f"{client.origin}: {_shorten(client.endpoint.client_id)}")
+
+
+def show_details(issuer: Issuer, client: SignInClient | None) -> None:
+    """Print all that a sign-in would use, without a secret."""
+    server = issuer.server
+    rows = {
+        "named by": issuer.source,
+        "issuer": server.issuer,
+        "authorize": server.authorization,
+        "token": server.token,
+        "device": server.device,
+        "register": server.registration,
+        "revoke": server.revocation,
+        "scope": issuer.scope,
+    }
+    if client is not None:
+        rows["flows"] = ", ".join(client.flows)
+        rows["redirect"] = f"{client.redirect}:PORT/"
+    for label, text in rows.items():
+        if text:
+            show_row(label, text)
+
+
+def registration_steps(error: NoClientError, account: str) -> str:
+    """Return what a user without a client can do: an app password, or a registration."""
+    row = error.provider
+    lines = [f"FAIL {error.id}  {plain(error.text)}."]
+    if row is not None and row.app_password:
+        lines.append(f"  you   {row.app_password}")
+        lines.append(f"        Then there is nothing to sign in to: pop3 check {account}")
+    if row is not None and row.registration:
+        also = "Or register" if row.app_password else "Register"
+        lines.append(f"  you   {also} a client of your own, which takes some minutes:")
+        lines += [f"        {place}. {step}" for place, step in enumerate(row.registration, 1)]
+    lines.append(f"  more  pop3 explain {error.id}")
+    return "\n".join(lines)
+
+
+def can_open_browser() -> bool:
+    """Return whether a browser with windows can be opened here."""
+    import webbrowser
+
+    windows = sys.platform in ("darwin", "win32", "cygwin")
+    if not (windows or os.environ.get("BROWSER") or _has_display()):
+        return False
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True
+
+
+class TerminalPerson:
+    """The user at a terminal, with a browser here or elsewhere."""
+
+    def __init__(self, port: int | None) -> None:
+        self.browser = can_open_browser()
+        self._port = port
+
+    def open_page(self, url: str) -> None:
+        """Show the URL, and open a browser where there is one."""
+        show_row("open", url)
+        if self._port is not None and not self.browser:
+            forward = f"ssh -L {self._port}:127.0.0.1:{self._port}"
+            show_row("", f"in a browser of the machine that you came from with {forward}")
+        show_row("", "sign in there within 5 minutes; Ctrl-C ends the wait")
+        if self.browser:
+            import webbrowser
+
+            threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+    def show_code(self, code: DeviceCode) -> None:
+        """Show where to sign in, and what to type there."""
+        minutes = f"({code.seconds / 60:.0f} min)"
+        bold = click.style(plain(code.user_code), bold=True)
+        click.echo(f"  {'open':<{INDENT - 2}}{plain(code.verification_uri)}")
+        click.echo(f"  {'and type':<{INDENT - 2}}{bold}     {minutes}")
+        if code.verification_uri_complete:
+            show_row("or open", code.verification_uri_complete)
+
+    def ask_for_answer(self, url: str) -> str:
+        """Show the URL, and ask for the address at which the browser ends."""
+        show_row("open", url)
+        show_row("", "in any browser, and sign in. It ends at a page that it cannot load.")
+        answer: str = click.prompt("  Paste the address of that page", type=str)
+        return answer
+
+    def note(self, text: str) -> None:
+        """Say in one line why a flow is left out."""
+        show_row("note", text)
+
+
+def _has_display() -> bool:
+    names: Iterable[str] = ("DISPLAY", "WAYLAND_DISPLAY")
+    return any(os.environ.get(name) for name in names)
+
+
+def _shorten(client_id: str) -> str:
+    return client_id if len(client_id) <= 16 else f"{client_id[:4]}…{client_id[-4:]}"

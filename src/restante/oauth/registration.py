@@ -1,0 +1,98 @@
+"""Dynamic registration of a client at an issuer, and the ids that were registered. RFC 7591.
+
+The profile of draft-ietf-mailmaint-oauth-public: a native client without a secret, whose redirect
+URIs are on the loopback interface.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from restante.oauth import private_files
+from restante.oauth.errors import OAuthError
+from restante.oauth.issuer_requests import post_json
+from restante.oauth.refusals import refusal
+from restante.oauth.token_endpoint import DEVICE_CODE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from restante.oauth.metadata import AuthorizationServer
+
+CLIENT_NAME = "Restante"
+REDIRECTS = ("http://127.0.0.1/", "http://localhost/")  # any port: RFC 8252 section 7.3
+LONGEST_ID = 1024  # characters
+
+
+def register(server: AuthorizationServer, scope: str) -> str:
+    """Return the id of a new client. Raises OAuthError: the issuer registers none."""
+    device = [DEVICE_CODE] if server.device else []
+    wanted = {
+        "client_name": CLIENT_NAME,
+        "application_type": "native",
+        "redirect_uris": list(REDIRECTS),
+        "token_endpoint_auth_method": "none",
+        "grant_types": ["authorization_code", "refresh_token", *device],
+        "response_types": ["code"],
+        "scope": scope,
+    }
+    status, body = post_json(server.registration, wanted)
+    if status not in (200, 201):
+        raise refusal(status, body)
+    client_id = body.get("client_id")
+    if not isinstance(client_id, str) or not 0 < len(client_id) <= LONGEST_ID:
+        raise OAuthError("oauth-answer", "the issuer's answer has no client id")
+    if body.get("client_secret"):
+        text = "the issuer registers only clients with a secret, and a program cannot keep one"
+        raise OAuthError("oauth-client", text)
+    return client_id
+
+
+@dataclass(frozen=True, slots=True)
+class Registrations:
+    """The ids that issuers gave to this user's clients: a file each, in a folder.
+
+    Its methods raise TokenStoreError.
+    """
+
+    folder: Path
+
+    def find(self, issuer: str) -> str:
+        """Return the id at an issuer, "" for none."""
+        if not self.folder.is_dir():
+            return ""
+        folder = private_files.open_folder(self.folder)
+        try:
+            octets = private_files.read(folder, self._path(issuer))
+        finally:
+            os.close(folder)
+        try:
+            found = json.loads(octets or b"{}")
+        except ValueError:
+            return ""  # it is registered again
+        known = isinstance(found, dict) and found.get("issuer") == issuer
+        return str(found.get("client_id", "")) if known else ""
+
+    def keep(self, issuer: str, client_id: str) -> None:
+        """Keep the id of a client at an issuer."""
+        folder = private_files.open_folder(self.folder)
+        try:
+            octets = json.dumps({"issuer": issuer, "client_id": client_id}).encode()
+            private_files.write(folder, self._path(issuer), octets)
+        finally:
+            os.close(folder)
+
+    def forget(self, issuer: str) -> None:
+        """Forget the id at an issuer, which no longer knows it."""
+        folder = private_files.open_folder(self.folder)
+        try:
+            private_files.remove(folder, self._path(issuer))
+        finally:
+            os.close(folder)
+
+    def _path(self, issuer: str) -> Path:
+        return self.folder / f"{quote(issuer, safe='')[:200]}.json"

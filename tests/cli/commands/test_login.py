@@ -1,0 +1,242 @@
+"""`pop3 login`, with a local issuer, a browser without a screen, and the real server."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from restante.server.tls import self_signed
+from support.command import Ran, pop3
+from support.issuer import Issuer, Refused, running_issuer
+from support.process import Served, free_port, serving, wait_for_port
+
+CONFIG = """\
+[mail]
+folder = "mail"
+[accounts]
+users = "users"
+[server]
+listen = ["127.0.0.1:{port}"]
+[tls]
+listen = ["127.0.0.1:{tls_port}"]
+certificates = [{{ certificate = "certificate.pem", key = "key.pem" }}]
+[tokens]
+jwks = "{issuer}/jwks"
+issuer = "{issuer}"
+audience = "pop3"
+metadata_url = "{issuer}/.well-known/openid-configuration"
+"""
+MESSAGE = b"Subject: one\r\n\r\none\r\n"
+TESTS = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("login")
+    made = self_signed.create_self_signed(("localhost",), ("127.0.0.1",))
+    (folder / "certificate.pem").write_bytes(made.certificate)
+    (folder / "key.pem").write_bytes(made.key)
+    tls_port = free_port()
+    config = CONFIG.format(port=free_port(), tls_port=tls_port, issuer=issuer.url)
+    (folder / "restante.toml").write_text(config)
+    with serving(folder, "--config", folder / "restante.toml") as running:
+        wait_for_port(tls_port, running.process)
+        running.tls_port = tls_port
+        running.add("ann", "secret", MESSAGE, MESSAGE)
+        yield running
+        assert running.stop() == 0
+
+
+@dataclass
+class Home:
+    """A user with files of her own."""
+
+    folder: Path
+    served: Served
+    issuer: Issuer
+
+    @property
+    def account(self) -> str:
+        return f"pop3s://ann@localhost:{self.served.tls_port}"
+
+    def accounts(self, oauth: str = "") -> None:
+        """Write the file of accounts."""
+        file = self.folder / "config" / "restante" / "accounts.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'[shop]\naccount = "{self.account}"\n{oauth}\n')
+
+    def pop3(self, *words: str, stdin: bytes = b"", **more: str) -> Ran:
+        """Run pop3, and see to it that no secret is shown."""
+        certificate = self.served.mail.parent / "certificate.pem"
+        environment = {
+            "HOME": str(self.folder),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "SSL_CERT_FILE": str(certificate),
+            "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)]),
+            "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+            "DISPLAY": "",
+            "WAYLAND_DISPLAY": "",
+            **more,
+        }
+        ran = pop3(*words, password=None, stdin=stdin, **environment)
+        shown = ran.out + ran.err
+        assert [secret for secret in self.issuer.secrets_given if secret in shown] == []
+        return ran
+
+    def login(self, *words: str, **more: str) -> Ran:
+        """Run pop3 login with a browser."""
+        browser = f"{sys.executable} {TESTS / 'support' / 'browser.py'} %s"
+        return self.pop3("login", *words, stdin=b"", BROWSER=browser, **more)
+
+    def kept(self) -> list[Path]:
+        return sorted((self.folder / "state" / "restante" / "tokens").glob("*.json"))
+
+
+@pytest.fixture
+def home(tmp_path: Path, served: Served, issuer: Issuer) -> Home:
+    issuer.requests.clear()
+    issuer.registered.clear()
+    issuer.changes, issuer.metadata_changes, issuer.broken = {}, {}, 0
+    return Home(tmp_path, served, issuer)
+
+
+def test_a_server_that_names_its_issuer(home: Home) -> None:
+    """Without any file: the server names the issuer, the issuer registers a client, and the browser
+    signs in. The tokens are kept, and the account works.
+    """
+    ran = home.login(home.account)
+    assert (ran.code, ran.err) == (0, "")
+    assert f"  provider  {home.issuer.url} (localhost:" in ran.out
+    assert "  client    registered: " in ran.out
+    assert "signed in as ann; kept in " in ran.out
+    assert ran.out.endswith("  check     login ok, 2 messages\n")
+    (file,) = home.kept()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert home.issuer.registered[0]["token_endpoint_auth_method"] == "none"
+
+
+def test_a_client_is_registered_once(home: Home) -> None:
+    """The second sign-in uses the id of the first."""
+    for _ in range(2):
+        assert home.login(home.account).code == 0
+    assert len(home.issuer.registered) == 1
+
+
+def test_an_account_of_the_file(home: Home) -> None:
+    """The file of accounts names issuer and client; nothing is registered."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    ran = home.login("shop")
+    assert ran.code == 0
+    assert "  client    your own: mine\n" in ran.out
+    assert home.issuer.registered == []
+    assert [file.name for file in home.kept()] == ["shop.json"]
+
+
+def test_paste(home: Home) -> None:
+    """The address at which a browser elsewhere ends is pasted; a wrong one is an error."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    ran = home.pop3("login", "shop", "--paste", stdin=b"http://127.0.0.1/?code=x&state=y\n")
+    assert ran.code != 0
+    assert "oauth-forged" in ran.err
+    assert home.kept() == []
+
+
+def test_client_credentials(home: Home) -> None:
+    """A client with a secret signs in by itself; the secret comes from a command."""
+    home.issuer.client_secrets["robot"] = "s3cret-of-robot"
+    secret = home.folder / "secret"
+    secret.write_text("s3cret-of-robot\n")
+    home.accounts(
+        f'oauth = {{ issuer = "{home.issuer.url}", client_id = "robot", '
+        f'flow = "client-credentials", client_secret_command = "cat {secret}" }}'
+    )
+    ran = home.pop3("login", "shop")
+    assert ran.code == 0
+    assert "s3cret-of-robot" not in home.kept()[0].read_text()
+
+
+def test_a_device_code_that_is_declined(home: Home) -> None:
+    """Without a browser the device flow is first; a refusal has its verdict and its exit code."""
+    home.issuer.interval = 1
+    home.issuer.scripted.append(Refused("access_denied"))
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    ran = home.pop3("login", "shop")
+    assert "  and type  G7KQ-M2XW     (15 min)\n" in ran.out
+    assert "FAIL oauth-declined" in ran.err
+    assert home.kept() == []
+
+
+def test_a_token_of_another_user(home: Home) -> None:
+    """The login is checked at once: a user that signs in as another one learns it."""
+    home.issuer.user = "bob"
+    try:
+        ran = home.login(home.account)
+    finally:
+        home.issuer.user = "ann"
+    assert "signed in as bob" in ran.out
+    assert ran.code != 0
+
+
+def test_show(home: Home) -> None:
+    """--show prints what a sign-in would use, and sends no user anywhere."""
+    ran = home.login(home.account, "--show")
+    assert ran.code == 0
+    assert f"  token     {home.issuer.url}/token\n" in ran.out
+    assert home.issuer.count("/authorize") == 0
+    assert home.issuer.registered == []
+
+
+def test_without_a_client(home: Home) -> None:
+    """Where no client can be had, the steps of a registration come, and the app password."""
+    home.accounts('oauth = { provider = "google" }')
+    ran = home.login("shop")
+    assert ran.code == 10
+    assert "FAIL oauth-no-client" in ran.err
+    assert "https://myaccount.google.com/apppasswords" in ran.err
+    assert "        6. " in ran.err
+
+
+@pytest.mark.parametrize(
+    ("oauth", "words"),
+    [
+        ('oauth = { provider = "gogle" }', "unknown provider"),
+        ('oauth = { clientid = "x" }', "clientid"),
+        ('oauth = "google"', "Expected a table"),
+    ],
+)
+def test_mistakes_in_the_file(home: Home, oauth: str, words: str) -> None:
+    """A mistake in the file of accounts is an error that names it."""
+    home.accounts(oauth)
+    ran = home.login("shop")
+    assert ran.code == 2
+    assert words in ran.err
+
+
+def test_an_issuer_in_trouble(home: Home) -> None:
+    """An issuer that answers nothing is an error, and no traceback."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    home.issuer.broken = 503
+    ran = home.login("shop")
+    assert ran.code != 0
+    assert ran.err.startswith("FAIL oauth-")
+
+
+def test_the_file_has_what_a_refresh_needs(home: Home) -> None:
+    """The tokens are kept with the endpoint, the client's id and the refresh token."""
+    assert home.login(home.account).code == 0
+    kept = json.dumps(json.loads(home.kept()[0].read_text()))
+    assert f"{home.issuer.url}/token" in kept
+    assert any(token in kept for token in home.issuer.refresh_tokens)

@@ -1,0 +1,80 @@
+"""Dynamic registration, and the ids that are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.oauth.errors import OAuthError
+from restante.oauth.metadata import fetch_metadata
+from restante.oauth.registration import Registrations, register
+from support.issuer import SCOPE, Issuer, running_issuer
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+def test_what_is_registered(issuer: Issuer) -> None:
+    """A native client without a secret, whose redirects are on the loopback interface."""
+    assert register(fetch_metadata(issuer.url), SCOPE) == "registered-1"
+    (client,) = issuer.registered
+    assert client["client_name"] == "Restante"
+    assert client["token_endpoint_auth_method"] == "none"
+    assert client["redirect_uris"] == ["http://127.0.0.1/", "http://localhost/"]
+    assert {"authorization_code", "refresh_token"} < set(client["grant_types"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"client_id": None}, "oauth-answer"),
+        ({"client_id": 5}, "oauth-answer"),
+        ({"client_id": "x" * 5000}, "oauth-answer"),
+        ({"client_secret": "s3cret"}, "oauth-client"),
+    ],
+)
+def test_unusable_answers(issuer: Issuer, changes: dict[str, Any], verdict: str) -> None:
+    """An answer without a usable id is an error; so is a secret, which no program can keep."""
+    issuer.client_changes = changes
+    with pytest.raises(OAuthError) as caught:
+        register(fetch_metadata(issuer.url), SCOPE)
+    assert caught.value.id == verdict
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_issuer_that_registers_none(issuer: Issuer) -> None:
+    """A refusal has its verdict."""
+    server = fetch_metadata(issuer.url)
+    issuer.broken = 403
+    with pytest.raises(OAuthError) as caught:
+        register(server, SCOPE)
+    assert caught.value.id == "oauth-answer"
+
+
+def test_ids_are_kept_by_issuer(tmp_path: Path) -> None:
+    """An id is found again for its issuer alone, and forgotten when it is asked for."""
+    kept = Registrations(tmp_path / "state" / "clients")
+    assert kept.find("https://a.example") == ""
+    kept.keep("https://a.example", "one")
+    kept.keep("https://b.example/realm", "two")
+    assert kept.find("https://a.example") == "one"
+    assert kept.find("https://b.example/realm") == "two"
+    assert kept.find("https://b.example") == ""
+    kept.forget("https://a.example")
+    assert kept.find("https://a.example") == ""
+
+
+@pytest.mark.parametrize("octets", [b"", b"{", b"[]", b'{"issuer": "https://b.example"}'])
+def test_a_damaged_file(tmp_path: Path, octets: bytes) -> None:
+    """A file that cannot be used is as none: the client is registered again."""
+    kept = Registrations(tmp_path / "clients")
+    kept.keep("https://a.example", "one")
+    (file,) = (tmp_path / "clients").iterdir()
+    file.write_bytes(octets)
+    assert kept.find("https://a.example") == ""

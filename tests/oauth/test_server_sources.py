@@ -1,0 +1,82 @@
+"""What a mail server and its domain say of their issuer."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.client.discovery.sources import NotFoundError
+from restante.client.options import Options, Target
+from restante.oauth.server_sources import NetworkServerSources, read_challenge
+
+FILE = b"""<clientConfig><emailProvider>
+<incomingServer type="pop3"><hostname>%s</hostname><port>995</port><socketType>SSL</socketType>
+</incomingServer><oAuth2><issuer>https://id.example.com</issuer></oAuth2>
+</emailProvider></clientConfig>"""
+
+
+class World:
+    """A network with one file."""
+
+    def __init__(self, octets: bytes, place: str) -> None:
+        self.octets, self.place = octets, place
+
+    def fetch(self, url: str) -> bytes:
+        if self.place not in url:
+            raise NotFoundError("no such file")
+        return self.octets
+
+    def srv(self, name: str) -> list[object]:
+        raise AssertionError(name)
+
+    mx = reachable = srv
+
+
+def sources(octets: bytes, user: str = "ann@example.com", place: str = "") -> NetworkServerSources:
+    target = Target("pop.hoster.example", 995, "implicit", user)
+    return NetworkServerSources(target, Options(), World(octets, place))  # type: ignore[arg-type]
+
+
+def test_the_file_of_the_domain() -> None:
+    """The first file about the server counts."""
+    octets = FILE % b"pop.hoster.example"
+    for place in ("", "thunderbird", ".well-known"):
+        found = sources(octets, place=place).autoconfig()
+        assert found is not None
+        assert found.issuer == "https://id.example.com"
+
+
+def test_a_file_about_other_servers() -> None:
+    """A file does not speak for a server that it does not name."""
+    assert sources(FILE % b"pop.example.com").autoconfig() is None
+
+
+@pytest.mark.parametrize("user", ["ann", "", "a b@example.com"])
+def test_a_user_without_a_domain(user: str) -> None:
+    """Without a mail domain there is not a file to ask for."""
+    assert sources(FILE % b"pop.hoster.example", user).autoconfig() is None
+
+
+def test_no_file() -> None:
+    """A page that is not a file, or none at all, says nothing."""
+    assert sources(b"<html>").autoconfig() is None
+    assert sources(b"", place="nowhere").autoconfig() is None
+
+
+def test_the_reply_to_a_token() -> None:
+    """The JSON of RFC 7628 has the URL of the metadata and a scope."""
+    found = read_challenge(b'{"status":"401","openid-configuration":"https://a","scope":"mail"}')
+    assert found is not None
+    assert (found.openid_configuration, found.scope) == ("https://a", "mail")
+
+
+@pytest.mark.parametrize("octets", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_what_is_not_json(octets: bytes) -> None:
+    """A server may send anything."""
+    assert read_challenge(octets) is None
+
+
+def test_odd_fields() -> None:
+    """A field of another type is left out."""
+    found = read_challenge(b'{"openid-configuration": 5, "scope": ["mail"]}')
+    assert found is not None
+    assert (found.openid_configuration, found.scope) == ("", "")
