@@ -53,6 +53,7 @@ ELSEWHERE = {
     "diagnosis/steps": "diagnosis/test_run.py",
     "diagnosis/wording.py": "golden/test_toolbox.py",
     "fetch/destinations/accepted_recipients.py": "fetch/destinations/test_smtp.py",
+    "fetch/destinations/commands.py": "fetch/destinations/test_pipe.py",
     "fetch/destinations/disk_errors.py": "fetch/destinations/test_maildir.py",
     "fetch/destinations/envelope.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/mbox_place.py": "fetch/destinations/test_mbox.py",

@@ -80,6 +80,15 @@ class SpooledDraft:
         with as_unavailable(_WHAT, self._folder):
             self._file.seek(0)
 
+    def descriptor(self) -> int:
+        """Return a file descriptor at the first octet. Raises DestinationUnavailableError."""
+        with as_unavailable(_WHAT, self._folder):
+            self._file.seek(0)
+            number = self._file.fileno()  # which moves what is in memory into a file
+            self._file.flush()
+            os.lseek(number, 0, os.SEEK_SET)
+            return number
+
 
 class Spool:
     """A folder for drafts, such as `fetch/spool` in Restante's state folder."""
