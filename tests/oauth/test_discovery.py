@@ -91,9 +91,11 @@ def test_an_issuer_of_the_settings(issuer: LocalIssuer) -> None:
 
 
 def test_only_known_scopes(issuer: LocalIssuer) -> None:
-    """What the issuer does not know is not asked for."""
-    issuer.metadata_changes = {"scopes_supported": ["openid", "offline_access"]}
-    assert find("mail.example.com", issuer=issuer.url).scope == "offline_access"
+    """What the issuer does not know is not asked for; one that is not only for mail has `email`."""
+    issuer.metadata_changes = {"scopes_supported": ["openid", "email", "phone"]}
+    assert find("mail.example.com", issuer=issuer.url).scope == "openid email"
+    issuer.metadata_changes = {"scopes_supported": [MAIL_SCOPE, "email"]}
+    assert find("mail.example.com", issuer=issuer.url).scope == MAIL_SCOPE
 
 
 def test_an_autoconfig_file() -> None:

@@ -55,11 +55,12 @@ def format_error(error: object) -> CommandFailed:
     row = EXPLANATIONS.get(error.id)
     code = f"[{error.code}] " if error.code else ""
     where = f", after {error.command}" if error.command else ""
+    remedy = getattr(error, "remedy", "")
     if row is None:
-        return CommandFailed(f"FAIL {error.id}  {plain(code + error.text + where)}", 6)
+        text = f"FAIL {error.id}  {plain(code + error.text + where)}"
+        return CommandFailed(f"{text}\n  you   {plain(remedy)}" if remedy else text, 6)
     parts = {f"FAIL {row.id}  ": row.verdict, "  what  ": plain(code + error.text + where)}
     parts |= {"  also  ": plain("; ".join(error.others))} if error.others else {}
-    remedy = getattr(error, "remedy", "")
     parts |= {"  you   ": row.you} if row.you and not remedy else {}
     wrap = is_terminal(sys.stderr)
     lines = [line for head, text in parts.items() for line in wrap_hanging(head, text, wrap=wrap)]

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
 
     from restante.oauth.discovery import Issuer
     from restante.oauth.metadata import AuthorizationServer
-    from restante.oauth.providers import Provider
     from restante.oauth.registration import Registrations
     from restante.oauth.settings import OAuthSettings
     from restante.oauth.sign_in import Flow
     from restante.protocol.secret import Secret
+
+
+REGISTERED = "registered by Restante"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,14 @@ class NoClientError(OAuthError):
     """No client is known at the issuer, and it registers none by itself.
 
     Attributes:
-        provider: the row of the table with the steps of a registration, None for another issuer.
+        name: the name of the provider's row in the table, "" for another issuer.
+        provider: that row, with the steps of a registration.
     """
 
-    def __init__(self, text: str, provider: Provider | None) -> None:
+    def __init__(self, text: str, issuer: Issuer) -> None:
         super().__init__("oauth-no-client", text)
-        self.provider = provider
+        self.name = issuer.name
+        self.provider = issuer.provider
 
 
 def choose_client(
@@ -80,16 +84,17 @@ def choose_client(
     elif issuer.client_id:
         client_id, origin, command = issuer.client_id, "of the mail domain", ""
     else:
-        client_id, origin, command = _registered_id(issuer, registrations), "registered", ""
-    _check_secret(settings, row, command)
+        client_id, origin, command = _registered_id(issuer, registrations), REGISTERED, ""
+    _check_secret(settings, issuer, command)
     secret = run_command(command) if command else None
+    registered = origin == REGISTERED
     server = issuer.server
     return SignInClient(
         provider=issuer.name,
         server=server,
         endpoint=TokenEndpoint(server.token, client_id, secret, basic=server.basic),
         scope=issuer.scope,
-        flows=_flows(issuer),
+        flows=_flows(issuer, registered=registered),
         redirect=row.redirect if row else "http://127.0.0.1",
         parameters={**issuer.parameters, **({"login_hint": login_hint} if login_hint else {})},
         client_secret_command=command,
@@ -103,7 +108,7 @@ def _registered_id(issuer: Issuer, registrations: Registrations) -> str:
     if not server.registration:
         name = issuer.provider.name if issuer.provider else server.issuer
         text = f"{name} lets only registered programs sign users in, and client_id is not set"
-        raise NoClientError(text, issuer.provider)
+        raise NoClientError(text, issuer)
     known = registrations.find(server.issuer)
     if known:
         return known
@@ -112,21 +117,22 @@ def _registered_id(issuer: Issuer, registrations: Registrations) -> str:
     return client_id
 
 
-def _check_secret(settings: OAuthSettings, row: Provider | None, command: str) -> None:
+def _check_secret(settings: OAuthSettings, issuer: Issuer, command: str) -> None:
     """Raise NoClientError: the provider requires a secret that is not there."""
+    row = issuer.provider
     flow = settings.flow or (row.flows[0] if row and row.flows else "loopback")
     required = flow == "client-credentials" or (row is not None and flow in row.secret_for)
     if required and not command:
         name = row.name if row else "client-credentials"
         text = f"{name} requires the secret of the client, and client_secret_command is not set"
-        raise NoClientError(text, row)
+        raise NoClientError(text, issuer)
 
 
-def _flows(issuer: Issuer) -> tuple[Flow, ...]:
-    """Return the flows that an issuer has, best first."""
+def _flows(issuer: Issuer, *, registered: bool) -> tuple[Flow, ...]:
+    """Return the flows that an issuer has for a client, best first."""
     if issuer.provider is not None and issuer.provider.flows:
         return issuer.provider.flows
     found: list[Flow] = ["loopback"] if issuer.server.authorization else []
-    found += ["device"] if issuer.server.device else []
+    found += ["device"] if issuer.server.device and not registered else []
     found += ["paste"] if issuer.server.authorization else []
     return (*found, "client-credentials")

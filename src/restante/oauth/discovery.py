@@ -119,10 +119,21 @@ def _by_table(name: str, row: Provider, settings: OAuthSettings, protocol: str) 
 def _by_metadata(
     server: AuthorizationServer, settings: OAuthSettings, source: str, scope: str = ""
 ) -> Issuer:
-    if not scope:
+    scope = settings.scope or scope or _usual_scope(server)
+    return Issuer(server, scope, source=source)
+
+
+def _usual_scope(server: AuthorizationServer) -> str:
+    """Return what to ask an issuer for that names no scope for mail.
+
+    An issuer that does not have the scope of the profile is not only for mail. There, servers find
+    the account by the claim `email`.
+    """
+    if not server.scopes or MAIL_SCOPE in server.scopes:
         usual = [MAIL_SCOPE, OFFLINE]
-        scope = " ".join(s for s in usual if not server.scopes or s in server.scopes)
-    return Issuer(server, settings.scope or scope, source=source)
+    else:
+        usual = ["openid", "email", OFFLINE]
+    return " ".join(scope for scope in usual if not server.scopes or scope in server.scopes)
 
 
 def _by_server(settings: OAuthSettings, sources: ServerSources) -> Issuer:

@@ -15,7 +15,10 @@ class OAuthError(RemoteError):
         id: a verdict, such as "oauth-refresh"; `refusals` has them all.
         error: the error code of RFC 6749 section 5.2 or RFC 8628 section 3.5, "" for none.
         correlation: what the issuer's administrator finds the request by, "" for nothing.
+        remedy: what the user can do, where more is known than for every such verdict.
     """
+
+    remedy: str = ""
 
     def __init__(
         self,

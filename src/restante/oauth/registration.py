@@ -1,7 +1,8 @@
 """Dynamic registration of a client at an issuer, and the ids that were registered. RFC 7591.
 
 The profile of draft-ietf-mailmaint-oauth-public: a native client without a secret, whose redirect
-URIs are on the loopback interface.
+URIs are on the loopback interface. Device codes are not part of it: servers refuse them to clients
+that register themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from restante.oauth import private_files
 from restante.oauth.errors import OAuthError
 from restante.oauth.issuer_requests import post_json
 from restante.oauth.refusals import refusal
-from restante.oauth.token_endpoint import DEVICE_CODE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +30,12 @@ LONGEST_ID = 1024  # characters
 
 def register(server: AuthorizationServer, scope: str) -> str:
     """Return the id of a new client. Raises OAuthError: the issuer registers none."""
-    device = [DEVICE_CODE] if server.device else []
     wanted = {
         "client_name": CLIENT_NAME,
         "application_type": "native",
         "redirect_uris": list(REDIRECTS),
         "token_endpoint_auth_method": "none",
-        "grant_types": ["authorization_code", "refresh_token", *device],
+        "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "scope": scope,
     }

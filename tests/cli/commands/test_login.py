@@ -13,7 +13,7 @@ import pytest
 
 from restante.server.tls import self_signed
 from support.command import Ran, pop3
-from support.issuer import Issuer, Refused, running_issuer
+from support.issuer import Issuer, Refused, aadsts, running_issuer
 from support.process import Served, free_port, serving, wait_for_port
 
 CONFIG = """\
@@ -120,7 +120,7 @@ def test_a_server_that_names_its_issuer(home: Home) -> None:
     ran = home.login(home.account)
     assert (ran.code, ran.err) == (0, "")
     assert f"  provider  {home.issuer.url} (localhost:" in ran.out
-    assert "  client    registered: " in ran.out
+    assert "  client    registered by Restante: " in ran.out
     assert "signed in as ann; kept in " in ran.out
     assert ran.out.endswith("  check     login ok, 2 messages\n")
     (file,) = home.kept()
@@ -179,6 +179,39 @@ def test_a_device_code_that_is_declined(home: Home) -> None:
     assert home.kept() == []
 
 
+def test_a_registration_that_the_issuer_forgot(home: Home) -> None:
+    """A client that the issuer no longer knows is registered again by the next command."""
+    assert home.login(home.account).code == 0
+    home.issuer.scripted.append(Refused("invalid_client", 401))
+    assert "FAIL oauth-client" in home.login(home.account).err
+    assert home.login(home.account).code == 0
+    assert len(home.issuer.registered) == 2
+
+
+def test_what_was_not_granted(home: Home) -> None:
+    """A sign-in without a refresh token, or without the scope for mail, says so."""
+    home.issuer.token_changes = {"refresh_token": None, "scope": "openid"}
+    try:
+        ran = home.login(home.account)
+    finally:
+        home.issuer.token_changes = {}
+    assert "  note      the issuer gave no refresh token" in ran.out
+    assert "did not grant urn:ietf:params:oauth:scope:mail" in ran.out
+
+
+def test_an_administrator_must_consent(home: Home) -> None:
+    """The link for the administrator of a tenant has the client's id."""
+    home.accounts('oauth = { provider = "microsoft", client_id = "mine", flow = "device" }')
+    file = home.folder / "config" / "restante" / "providers.toml"
+    url = home.issuer.url
+    file.write_text(f'[microsoft]\ndevice = "{url}/device"\ntoken = "{url}/token"\n')
+    home.issuer.scripted.append(aadsts(65001))
+    home.issuer.interval = 1
+    ran = home.pop3("login", "shop")
+    assert "FAIL oauth-consent" in ran.err
+    assert "/organizations/adminconsent?client_id=mine" in ran.err
+
+
 def test_a_token_of_another_user(home: Home) -> None:
     """The login is checked at once: a user that signs in as another one learns it."""
     home.issuer.user = "bob"
@@ -207,6 +240,7 @@ def test_without_a_client(home: Home) -> None:
     assert "FAIL oauth-no-client" in ran.err
     assert "https://myaccount.google.com/apppasswords" in ran.err
     assert "        6. " in ran.err
+    assert f"{home.folder}/config/restante/providers.toml:\n            [google]\n" in ran.err
 
 
 @pytest.mark.parametrize(

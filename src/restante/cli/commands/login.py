@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from restante.cli.errors import CommandFailed, error_reporting
+from restante.cli.errors import INTERRUPTED, CommandFailed, error_reporting
 from restante.cli.options.account import (
     AccountCommand,
     account_options_without,
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from restante.client.options import Target
     from restante.oauth.client import SignInClient
     from restante.oauth.discovery import Issuer
+    from restante.oauth.errors import OAuthError
     from restante.oauth.providers import Provider
+    from restante.oauth.registration import Registrations
     from restante.oauth.settings import OAuthSettings
     from restante.oauth.sign_in import SignIn
     from restante.protocol.secret import Secret
@@ -95,21 +97,18 @@ class _LoginPlan:
         """Return the client. Raises CommandFailed: there is none; it says how to get one."""
         from restante.cli.output.sign_in import registration_steps, show_client
         from restante.oauth.client import NoClientError, choose_client
-        from restante.oauth.registration import Registrations
-        from restante.oauth.token_store import default_folder
 
         assert self.issuer is not None
-        registrations = Registrations(default_folder().with_name("clients"))
+        registrations = self._registrations()
         hint = self.settings.login_as or self.target.user
         try:
             client = choose_client(self.issuer, self.settings, registrations, _run_command, hint)
         except NoClientError as error:
-            from restante.diagnosis.explanations import EXPLANATIONS
+            from restante.diagnosis.explanations import explain
+            from restante.oauth.providers import FILE
 
-            row = EXPLANATIONS.get(error.id)
-            raise CommandFailed(
-                registration_steps(error, self.typed), row.exit if row else 10
-            ) from None
+            steps = registration_steps(error, self.typed, configuration_folder() / FILE)
+            raise CommandFailed(steps, explain(error.id).exit) from None
         show_client(client)
         return client
 
@@ -124,17 +123,44 @@ class _LoginPlan:
     def sign_in(self, port: int | None) -> SignIn:
         """Let the user sign in, by the flow that was chosen or by the best one."""
         from restante.cli.output.sign_in import TerminalPerson
+        from restante.oauth.errors import OAuthError
         from restante.oauth.flows import run
 
         client = self.choose_client()
         person = TerminalPerson(port)
         flow = self.settings.flow
         flows = [flow] if flow else run.flow_order(client.flows, browser=person.browser, port=port)
-        return run.sign_in(client, flows, person, port or 0)
+        try:
+            return run.sign_in(client, flows, person, port or 0)
+        except OAuthError as error:
+            error.remedy = self._remedy(error, client)
+            raise
+        except (KeyboardInterrupt, click.Abort):
+            raise CommandFailed("Interrupted; nothing was kept.", INTERRUPTED) from None
+
+    def _remedy(self, error: OAuthError, client: SignInClient) -> str:
+        """Return what the user can do after a refusal, where more is known than its verdict."""
+        from restante.oauth.client import REGISTERED
+
+        row = self.providers.get(client.provider)
+        if error.id == "oauth-consent" and row is not None and row.admin_consent:
+            tenant = self.settings.tenant or "organizations"
+            fields = {"tenant": tenant, "client_id": client.endpoint.client_id}
+            return f"Ask your administrator to open {row.admin_consent.format(**fields)}"
+        if error.id == "oauth-client" and client.origin == REGISTERED:
+            self._registrations().forget(client.server.issuer)
+            return "The registration is forgotten. Run the command again, to register anew."
+        return ""
+
+    def _registrations(self) -> Registrations:
+        from restante.oauth.registration import Registrations
+        from restante.oauth.token_store import default_folder
+
+        return Registrations(default_folder().with_name("clients"))
 
     def keep(self, sign_in: SignIn) -> None:
         """Store the tokens, and print where."""
-        from restante.cli.output.sign_in import show_row
+        from restante.cli.output.sign_in import notes_on, show_row
         from restante.oauth.token_store import TokenStore, name_of
 
         now = time.time()
@@ -144,6 +170,8 @@ class _LoginPlan:
         ends = sign_in.tokens.expires_at
         life = f"; access token for {(ends - now) / 60:.0f} min" if ends else ""
         show_row("ok", f"{user}; kept in {place}{life}")
+        for note in notes_on(sign_in):
+            show_row("note", note)
 
     def check(self, sign_in: SignIn) -> None:
         """Log in to the mail server with the new token, and print whether it works."""

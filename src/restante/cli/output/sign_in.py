@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from restante.cli.output.terminal import plain
+from restante.cli.output.wrapping import is_terminal, wrap_hanging
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from restante.client.options import Target
     from restante.oauth.client import NoClientError, SignInClient
     from restante.oauth.discovery import Issuer
     from restante.oauth.flows.device import DeviceCode
+    from restante.oauth.sign_in import SignIn
 
+NOT_LISTED = ("offline_access", "openid", "email")  # issuers grant them without a word
 INDENT = 12  # columns before the text of a row
 
 
@@ -63,19 +67,49 @@ def show_details(issuer: Issuer, client: SignInClient | None) -> None:
             show_row(label, text)
 
 
-def registration_steps(error: NoClientError, account: str) -> str:
-    """Return what a user without a client can do: an app password, or a registration."""
+def notes_on(sign_in: SignIn) -> Iterator[str]:
+    """Yield what a sign-in lacks, although it succeeded."""
+    tokens = sign_in.tokens
+    if tokens.refresh is None and sign_in.flow != "client-credentials":
+        yield "the issuer gave no refresh token: sign in again when the access token expires"
+    granted = set(tokens.scope.lower().split())
+    missing = [
+        scope
+        for scope in sign_in.scope.split()
+        if scope.lower() not in granted and scope not in NOT_LISTED
+    ]
+    if missing:
+        yield f"the user or the issuer did not grant {' '.join(missing)}"
+
+
+def registration_steps(error: NoClientError, account: str, file: Path) -> str:
+    """Return what a user without a client can do: an app password, or a registration.
+
+    `file` is the user's table of providers.
+    """
     row = error.provider
     lines = [f"FAIL {error.id}  {plain(error.text)}."]
     if row is not None and row.app_password:
-        lines.append(f"  you   {row.app_password}")
+        lines += _label_lines("you", row.app_password)
         lines.append(f"        Then there is nothing to sign in to: pop3 check {account}")
     if row is not None and row.registration:
         also = "Or register" if row.app_password else "Register"
         lines.append(f"  you   {also} a client of your own, which takes some minutes:")
-        lines += [f"        {place}. {step}" for place, step in enumerate(row.registration, 1)]
+        for place, step in enumerate(row.registration, 1):
+            lines += wrap_hanging(f"        {place}. ", step, wrap=is_terminal(sys.stderr))
+        lines += [f"        {file}:", f"            [{error.name}]"]
+        lines.append('            client_id = "ID"')
+        if row.secret_for[:1] == row.flows[:1]:
+            lines.append('            client_secret_command = "COMMAND"')
+    if row is None:
+        text = 'Ask the provider for a client id, and set oauth = { client_id = "ID" } in the file '
+        lines += _label_lines("you", f"{text}of accounts.")
     lines.append(f"  more  pop3 explain {error.id}")
     return "\n".join(lines)
+
+
+def _label_lines(label: str, text: str) -> list[str]:
+    return wrap_hanging(f"  {label:<6}", text, wrap=is_terminal(sys.stderr))
 
 
 def can_open_browser() -> bool:

@@ -4,11 +4,12 @@ from restante.diagnosis.explanations.explanation import Explanation
 from restante.diagnosis.explanations.login import LOGIN
 from restante.diagnosis.explanations.mail import MAIL
 from restante.diagnosis.explanations.network import NETWORK
+from restante.diagnosis.explanations.sign_in import SIGN_IN
 from restante.diagnosis.explanations.tls import ENCRYPTION
 
 __all__ = ["EXPLANATIONS", "Explanation", "explain"]
 
-EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *MAIL)}
+EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *SIGN_IN, *MAIL)}
 
 
 def explain(id: str) -> Explanation:  # noqa: A002  # the field's name everywhere
