@@ -5,8 +5,8 @@
     report = restante.check("ann@example.com", password="...")
 
 The API is what `docs/reference/api.md` lists: the names in `__all__` here and in `blocking`,
-`testing`, `server`, `storage` and `auth`, and the types that they name. All other modules are not
-API: any version may change them.
+`testing`, `server`, `storage`, `auth` and `oauth`, and the types that they name. All other modules
+are not API: any version may change them.
 
 `import restante` loads nothing else; each name is loaded when it is first used.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from restante.client.aio import Maildrop, Message, connect
     from restante.client.maildrop import SizeWarning
     from restante.client.options import Options, Target
+    from restante.client.token_source import TokenSource
     from restante.diagnosis.report import Report
     from restante.diagnosis.run import check
     from restante.protocol.errors import (
@@ -67,6 +68,7 @@ __all__ = [
     "SizeWarning",
     "Target",
     "TlsRequired",
+    "TokenSource",
     "TruncatedReplyError",
     "__version__",
     "blocking",
@@ -81,6 +83,7 @@ _MODULES = {
     "Report": "restante.diagnosis.report",
     "SizeWarning": "restante.client.maildrop",
     "Target": "restante.client.options",
+    "TokenSource": "restante.client.token_source",
     "check": "restante.diagnosis.run",
     "connect": "restante.client.aio",
 }  # the errors are in restante.protocol.errors

@@ -16,7 +16,7 @@ import pytest
 TEXT = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
 ENTRIES = re.findall(r"^\.\. auto(?:function|class|exception|data)::\s*(\S+)", TEXT, re.MULTILINE)
 MODULES = ("restante", "restante.blocking", "restante.testing", "restante.storage",
-           "restante.auth", "restante.server")  # fmt: skip
+           "restante.auth", "restante.oauth", "restante.server")  # fmt: skip
 MODULE_NAMES = {"restante.__version__", "restante.blocking"}  # no entries of their own
 RAISING = {"run", "pieces", "aclosing"}  # calls that carry a dialogue out, or hand its errors on
 

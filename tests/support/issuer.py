@@ -54,6 +54,8 @@ class Issuer:
         broken: the status of every answer, such as 500, and 0 for none.
         hangs: no request is answered until the test is over.
         rotates: a refresh gives a new refresh token; one that is used twice ends the sign-in.
+        retires_late: a rotated refresh token is of use until its successor is used, or the access
+            token that came with it, and ends the sign-in if it is used later.
         changes: fields that the redirect to the client gets in place of the true ones.
         metadata_changes: fields of the metadata; None removes one.
         token_changes: fields of an answer with tokens; None removes one.
@@ -68,6 +70,7 @@ class Issuer:
     interval: int = 5
     device_life: int = 900
     rotates: bool = True
+    retires_late: bool = False
     broken: int = 0
     hangs: bool = False
     client_secrets: Form = field(default_factory=dict)
@@ -79,6 +82,7 @@ class Issuer:
     client_changes: dict[str, Any] = field(default_factory=dict)
     requests: list[tuple[str, Form]] = field(default_factory=list)
     refresh_tokens: dict[str, bool] = field(default_factory=dict)  # True: it is of use
+    predecessors: Form = field(default_factory=dict)  # of new tokens, to be retired
     codes: dict[str, Form] = field(default_factory=dict)
     device_codes: dict[str, Form] = field(default_factory=dict)
     registered: list[dict[str, Any]] = field(default_factory=list)
@@ -185,9 +189,26 @@ class Issuer:
             if token in self.refresh_tokens:  # reused: all of the sign-in ends
                 self.refresh_tokens = dict.fromkeys(self.refresh_tokens, False)
             raise Refused("invalid_grant", error_description="Token has been expired or revoked.")
-        if self.rotates:
+        self.note_use(token)
+        if self.rotates and not self.retires_late:
             self.refresh_tokens[token] = False
-        return self.give(form.get("scope", SCOPE), refresh=self.rotates)
+        made = self.give(form.get("scope", SCOPE), refresh=self.rotates)
+        if self.rotates and self.retires_late:
+            self.predecessors |= {made["access_token"]: token, made["refresh_token"]: token}
+        return made
+
+    def note_use(self, token: str) -> None:
+        """Retire the refresh token that a token was given for, now that this token is used."""
+        if token in self.predecessors:
+            self.refresh_tokens[self.predecessors[token]] = False
+
+    def introspect(self, form: Form) -> dict[str, Any]:
+        """Say whether an access token is of use, as a mail server asks: RFC 7662."""
+        token = form.get("token", "")
+        with self.lock:
+            self.note_use(token)
+            known = token in self.secrets_given and token not in self.revoked
+        return {"active": known, "username": self.user, "email": self.user}
 
     def _by_itself(self, form: Form) -> dict[str, Any]:
         if "client_secret" not in form:
@@ -274,6 +295,8 @@ class _Handler(BaseHTTPRequestHandler):
                     self._answer(200, self.of.device(form))
                 case "/register":
                     self._answer(201, self.of.register(form))
+                case "/introspect":
+                    self._answer(200, self.of.introspect(form))
                 case "/revoke":
                     self.of.revoked.append(form.get("token", ""))
                     self._answer(200, {})

@@ -18,7 +18,7 @@ import asyncio
 import contextlib
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, TypeVar, Unpack
 
 from restante.client import asyncio_driver, maildrop, messages
 from restante.client.header_part import HeaderPart
@@ -26,6 +26,7 @@ from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave
+from restante.client.token_source import call_in_time, is_token_refused, token_options
 from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
@@ -45,9 +46,12 @@ if TYPE_CHECKING:
     from restante.client.maildrop import MaildropState
     from restante.client.messages import MessageInfo
     from restante.client.options import OptionArgs, Options, Target
+    from restante.client.token_source import TokenSource
     from restante.protocol.client.operations import MessageEnd
     from restante.protocol.client.replies import Status
 
+
+T = TypeVar("T")
 
 AT_ONCE = 16 * 1024  # octets of a header that are read in the event loop
 
@@ -236,6 +240,8 @@ async def connect(
     account: str | Target,
     password: str = "",
     options: Options | None = None,
+    *,
+    auth: TokenSource | None = None,
     **overrides: Unpack[OptionArgs],
 ) -> AsyncIterator[Maildrop]:
     """Give the open maildrop of an account. It is closed at the end of the block.
@@ -245,36 +251,67 @@ async def connect(
             address, whose server is looked up.
         password: the password, or a token with `Options.token`.
         options: see `Options`.
+        auth: a source of OAuth 2 tokens in place of a password, called in a thread. If the server
+            refuses a token, the client asks the source once for another one, and connects again.
         overrides: options by name, which replace those of `options`.
 
     Raises:
-        RemoteError: the server, or the way to it, failed.
-        LocalError: the name or the password cannot be sent.
+        RemoteError: the server, or the way to it, failed, or the issuer of the tokens.
+        LocalError: the name or the password cannot be sent, or there is not a token.
         ValueError: the account or an option is invalid.
         TypeError: an option is unknown.
     """
     options = merge(options, overrides)
+    if auth is not None:
+        options = token_options(options, password)
     ends = end_time(options)
     seconds = ends - time.monotonic()
     target = await asyncio_driver.in_thread(partial(maildrop.target_of, account, seconds))
     session = ClientSession(target, options, ends=ends)
-    try:
-        drop = await _open(session, password)
-    except RemoteError as error:
-        without = maildrop.without_capa(error, session)
-        if without is None:
-            raise
-        try:
-            drop = await _open(without, password)
-        except (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError) as later:
-            error.others.append(str(later))
-            raise error from None
+    drop = await (_connect(session, password) if auth is None else _connect_by_token(session, auth))
     try:
         yield drop
     except BaseException:
         drop.abort()
         raise
     await drop.close()
+
+
+async def _connect_by_token(session: ClientSession, auth: TokenSource) -> Maildrop:
+    """Connect with a token, and a second time with another one where the first is refused."""
+    target, options, ends = session.target, session.options, session.ends
+    token = await _call(auth.token, session)
+    try:
+        return await _connect(session, token)
+    except RemoteError as refused:
+        if not is_token_refused(refused):
+            raise
+        renewed = await _call(partial(auth.renew, token), session)
+        if renewed is None:
+            raise
+    return await _connect(ClientSession(target, options, ends=ends), renewed)
+
+
+async def _call(call: Callable[[], T], session: ClientSession) -> T:
+    """Call a token source in a thread, in the time for the whole call."""
+    return await asyncio_driver.in_thread(
+        partial(call_in_time, call, session.options, session.ends)
+    )
+
+
+async def _connect(session: ClientSession, password: str) -> Maildrop:
+    """Connect and log in, a second time without CAPA where the server fails at it."""
+    try:
+        return await _open(session, password)
+    except RemoteError as error:
+        without = maildrop.without_capa(error, session)
+        if without is None:
+            raise
+        try:
+            return await _open(without, password)
+        except (ConnectionLostError, ReplyTimeoutError, ServerUnreachableError) as later:
+            error.others.append(str(later))
+            raise error from None
 
 
 async def _open(session: ClientSession, password: str) -> Maildrop:

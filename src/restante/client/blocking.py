@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
 from restante.client import maildrop, messages, socket_driver
@@ -26,6 +27,7 @@ from restante.client.io import end_time
 from restante.client.mechanisms import Credentials
 from restante.client.options import merge
 from restante.client.session import ClientSession, leave
+from restante.client.token_source import call_in_time, is_token_refused, token_options
 from restante.mail.fields import MOST_OCTETS
 from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from restante.client.maildrop import MaildropState
     from restante.client.messages import MessageInfo
     from restante.client.options import OptionArgs, Options, Target
+    from restante.client.token_source import TokenSource
     from restante.protocol.client.operations import MessageEnd
     from restante.protocol.client.replies import Status
 
@@ -233,6 +236,8 @@ def connect(
     account: str | Target,
     password: str = "",
     options: Options | None = None,
+    *,
+    auth: TokenSource | None = None,
     **overrides: Unpack[OptionArgs],
 ) -> Maildrop:
     """Return the open maildrop of an account. As a context manager it closes itself.
@@ -242,18 +247,37 @@ def connect(
             address, whose server is looked up.
         password: the password, or a token with `Options.token`.
         options: see `Options`.
+        auth: a source of OAuth 2 tokens in place of a password. If the server refuses a token, the
+            client asks the source once for another one, and connects again.
         overrides: options by name, which replace those of `options`.
 
     Raises:
-        RemoteError: the server, or the way to it, failed.
-        LocalError: the name or the password cannot be sent.
+        RemoteError: the server, or the way to it, failed, or the issuer of the tokens.
+        LocalError: the name or the password cannot be sent, or there is not a token.
         ValueError: the account or an option is invalid.
         TypeError: an option is unknown.
     """
     options = merge(options, overrides)
+    if auth is not None:
+        options = token_options(options, password)
     ends = end_time(options)
     target = maildrop.target_of(account, ends - time.monotonic())
-    session = ClientSession(target, options, ends=ends)
+    if auth is None:
+        return _connect(ClientSession(target, options, ends=ends), password)
+    token = call_in_time(auth.token, options, ends)
+    try:
+        return _connect(ClientSession(target, options, ends=ends), token)
+    except RemoteError as refused:
+        if not is_token_refused(refused):
+            raise
+        renewed = call_in_time(partial(auth.renew, token), options, ends)
+        if renewed is None:
+            raise
+    return _connect(ClientSession(target, options, ends=ends), renewed)
+
+
+def _connect(session: ClientSession, password: str) -> Maildrop:
+    """Connect and log in, a second time without CAPA where the server fails at it."""
     try:
         return _open(session, password)
     except RemoteError as error:

@@ -6,4 +6,35 @@ the ways to sign in, `token_endpoint` gets tokens and explains refusals, `token_
 
 Always: a refresh token is durable before its access token is used. Network trouble forgets no
 token. No token is in a log, a trace, an error or an argument.
+
+API: the names in `__all__`, each loaded when it is first used. The modules are not API.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restante.oauth.errors import OAuthError, TokenStoreError
+    from restante.oauth.token_source import StoredTokenSource
+    from restante.oauth.token_store import TokenStore
+
+__all__ = ["OAuthError", "StoredTokenSource", "TokenStore", "TokenStoreError"]
+
+_MODULES = {
+    "OAuthError": "restante.oauth.errors",
+    "StoredTokenSource": "restante.oauth.token_source",
+    "TokenStore": "restante.oauth.token_store",
+    "TokenStoreError": "restante.oauth.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name of `__all__` when it is first used. Raises AttributeError."""
+    import importlib
+
+    if name not in _MODULES:
+        raise AttributeError(f"module 'restante.oauth' has no attribute '{name}'")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value

@@ -19,11 +19,14 @@ import msgspec
 
 from restante.oauth import keyring_entries, private_files, sealing
 from restante.oauth.errors import TokenStoreError
+from restante.oauth.secret_command import run_secret_command
 from restante.oauth.sign_in import SignIn  # noqa: TC001  # msgspec reads the annotation
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from restante.oauth.token_endpoint import TokenSet
 
 LOCK_SECONDS = 20.0  # for the lock of an account: longer than a refresh lasts
 LONGEST_NAME = 200  # characters of a file's name
@@ -107,7 +110,7 @@ class TokenStore:
         return (self.folder / _file_name(name)).exists()
 
     def names(self) -> list[str]:
-        """Return the names that there are tokens for, sorted."""
+        """Return the names that there are tokens for, sorted. Raises TokenStoreError."""
         try:
             found = os.listdir(self.folder)
         except FileNotFoundError:
@@ -152,7 +155,7 @@ class TokenStore:
         if not self._key_command:
             text = "the tokens are encrypted; set key_command in the account's oauth table"
             raise TokenStoreError(text)
-        return sealing.first_line_of(self._key_command, "key_command")
+        return run_secret_command(self._key_command, "key_command")
 
     def place_for(self, present: Place | None) -> Place:
         """Return where tokens go, `present` being where they are."""
@@ -281,15 +284,18 @@ def name_of(account: str) -> str:
     return name_of(target.user) if "@" in target.user else f"{target.user}@{target.host}"
 
 
-def with_tokens(stored: StoredSignIn, sign_in: SignIn, at: float) -> StoredSignIn:
-    """Return it with the tokens of a refresh. The refresh token before is kept for one more."""
-    before = stored.sign_in.tokens.refresh
-    rotated = before is not None and sign_in.tokens.refresh != before
+def with_tokens(
+    stored: StoredSignIn, tokens: TokenSet, used: Secret | None, at: float
+) -> StoredSignIn:
+    """Return it with new tokens, which were given at `at` for the refresh token `used`.
+
+    That one is kept until the next refresh, if the issuer has rotated it.
+    """
     return replace(
         stored,
-        sign_in=sign_in,
+        sign_in=replace(stored.sign_in, tokens=tokens),
         obtained_at=at,
-        previous_refresh=before if rotated else None,
+        previous_refresh=used if used != tokens.refresh else None,
         ended=False,
         trouble=None,
     )

@@ -227,7 +227,7 @@ def _by_domain(made: AccountArgs, providers: Mapping[str, Provider]) -> Target |
 
 
 def _run_command(command: str) -> Secret:
-    from restante.oauth.sealing import first_line_of
+    from restante.oauth.secret_command import run_secret_command
     from restante.protocol.secret import Secret
 
-    return Secret(first_line_of(command, "client_secret_command"))
+    return Secret(run_secret_command(command, "client_secret_command"))

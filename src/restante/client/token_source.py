@@ -1,0 +1,63 @@
+"""Access tokens in place of a password: where a client gets them, and when it asks for another."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from restante.client.io import time_over_text
+from restante.net import daemon_threads
+from restante.protocol.errors import Phase, ReplyTimeoutError, ServerRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.client.options import Options
+    from restante.protocol.errors import RemoteError
+
+T = TypeVar("T")
+
+_TOKEN_REFUSALS = frozenset({"auth-failed", "auth-expired", "auth-oauth"})
+
+
+class TokenSource(Protocol):
+    """Gives access tokens of OAuth 2 for one account. `restante.oauth` has one for stored tokens.
+
+    Both methods may wait for the network, but not without end. Any thread may call them. They
+    raise RemoteError or LocalError: there is not a token, and the error says why.
+    """
+
+    def token(self) -> str:
+        """Return an access token that has not expired."""
+        ...
+
+    def renew(self, refused: str) -> str | None:
+        """Return another token after the mail server refused one, None for no other.
+
+        It is called once for each login that was refused.
+        """
+        ...
+
+
+def token_options(options: Options, password: str) -> Options:
+    """Return the options of a login with a token. Raises ValueError: there is a password too."""
+    if password:
+        raise ValueError("password and auth exclude each other; use one")
+    return replace(options, token=True)
+
+
+def is_token_refused(error: RemoteError) -> bool:
+    """Return whether a login failed by its token, so that another one may help."""
+    refused = isinstance(error, ServerRefusedError) and error.phase == Phase.LOGIN
+    return refused and error.id in _TOKEN_REFUSALS
+
+
+def call_in_time(call: Callable[[], T], options: Options, ends: float) -> T:
+    """Return the result of a call to a token source. Raises ReplyTimeoutError at `ends`."""
+    if ends == float("inf"):
+        return call()
+    try:
+        return daemon_threads.start(call, "token").result(max(0, ends - time.monotonic()))
+    except TimeoutError:
+        raise ReplyTimeoutError("out-of-time", time_over_text(options), phase=Phase.LOGIN) from None

@@ -1,0 +1,213 @@
+"""Access tokens for an account, from the store, refreshed ahead by one process at a time.
+
+A rotated refresh token is durable before its access token is used, so that a crash does not lose
+the account. Network trouble forgets nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from restante.oauth import token_endpoint
+from restante.oauth.errors import OAuthError, TokenStoreError
+from restante.oauth.private_files import LockTimeoutError
+from restante.oauth.secret_command import run_secret_command
+from restante.oauth.token_store import TokenStore, Trouble, with_tokens
+from restante.protocol.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.oauth.sign_in import SignIn
+    from restante.oauth.token_endpoint import TokenSet
+    from restante.oauth.token_store import StoredSignIn, StoreEntry
+
+AHEAD = 600  # seconds before the end of an access token from which on it is refreshed
+MOST_REFUSALS = 3  # of tokens within REST, after which none is refreshed for a time of REST
+REST = 900  # seconds: Microsoft blocks a client that repeats a request in a loop (AADSTS50196)
+
+
+class StoredTokenSource:
+    """Access tokens of an account that `pop3 login` has signed in. It fits `connect(auth=...)`.
+
+    A token is refreshed ten minutes before it expires. Of several processes one asks the issuer,
+    and the others use its token. After three refusals the issuer is not asked for 15 minutes.
+
+    Both methods wait at most 20 seconds for another process and 20 for the issuer. Commands that
+    print secrets have 60 seconds more each.
+
+    Args:
+        name: the name of the account, as `pop3 login` kept it.
+        store: where the tokens are, None for the usual place.
+        clock: the time, as time.time() gives it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        store: TokenStore | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self._store = store or TokenStore()
+        self._clock = clock
+
+    def token(self) -> str:
+        """Return an access token that has not expired, refreshed where that is due.
+
+        If the issuer cannot be asked, the present token is returned until it expires.
+
+        Raises OAuthError: the issuer has ended the sign-in, or it does not answer. Raises
+        TokenStoreError: there are no tokens, or they cannot be read or kept.
+        """
+        stored = self._require(self._store.load(self.name))
+        if not self._is_due(stored):
+            return _access(stored)
+        try:
+            with self._store.edit(self.name) as entry:
+                stored = self._require(entry.load())
+                if self._is_due(stored):
+                    self._check_rest(stored)
+                    stored = self._refresh(entry, stored)
+        except LockTimeoutError as error:
+            if not self._is_expired(stored):
+                return _access(stored)
+            raise OAuthError("oauth-busy", str(error)) from None
+        except OAuthError as error:
+            if error.ended or self._is_expired(stored):
+                raise
+        return _access(stored)
+
+    def renew(self, refused: str) -> str | None:
+        """Return another token after the mail server refused one, None for no other.
+
+        Args:
+            refused: the token that the server refused.
+
+        The issuer is asked even if the token has not expired, but not after three refusals in 15
+        minutes. Raises OAuthError: the issuer has ended the sign-in. Raises TokenStoreError.
+        """
+        try:
+            with self._store.edit(self.name) as entry:
+                stored = self._require(entry.load())
+                if _access(stored) != refused and not self._is_due(stored):
+                    return _access(stored)  # another process has renewed it
+                if len(self._recent(stored)) >= MOST_REFUSALS:
+                    return None
+                stored = replace(stored, refusals=(*self._recent(stored), self._clock()))
+                return _access(self._refresh(entry, stored))
+        except LockTimeoutError:
+            return None
+        except OAuthError as error:
+            if error.ended:
+                raise
+            return None
+
+    def _require(self, stored: StoredSignIn | None) -> StoredSignIn:
+        """Return what is stored. Raises TokenStoreError for nothing, OAuthError: it has ended."""
+        if stored is None:
+            text = f"there are no tokens for {self.name}; run pop3 login {self.name}"
+            raise TokenStoreError(text)
+        if stored.ended and stored.trouble is not None:
+            raise _recorded_error(stored.trouble)
+        return stored
+
+    def _is_due(self, stored: StoredSignIn) -> bool:
+        """Return whether the access token should be refreshed: at half its life, if that is short.
+
+        A token without a known end is used until the server refuses it.
+        """
+        end = stored.sign_in.tokens.expires_at
+        if end is None:
+            return False
+        life = max(0, end - stored.obtained_at)
+        return self._clock() >= end - min(AHEAD, life / 2)
+
+    def _is_expired(self, stored: StoredSignIn) -> bool:
+        end = stored.sign_in.tokens.expires_at
+        return end is not None and self._clock() >= end
+
+    def _recent(self, stored: StoredSignIn) -> tuple[float, ...]:
+        """Return the refusals that still count. One from the future counts not: a clock was set."""
+        now = self._clock()
+        return tuple(at for at in stored.refusals if now - REST < at <= now)
+
+    def _check_rest(self, stored: StoredSignIn) -> None:
+        """Raise OAuthError: too many tokens were refused, so the issuer is not asked now."""
+        recent = self._recent(stored)
+        if len(recent) < MOST_REFUSALS:
+            return
+        minutes = max(1, round((recent[-1] + REST - self._clock()) / 60))
+        rest = f"after {MOST_REFUSALS} refusals the issuer is not asked again for {minutes} min"
+        if stored.trouble is not None:
+            error = _recorded_error(stored.trouble)
+            error.others.append(rest)
+            raise error
+        raise OAuthError("oauth-busy", f"the mail server refused the tokens; {rest}")
+
+    def _refresh(self, entry: StoreEntry, stored: StoredSignIn) -> StoredSignIn:
+        """Ask the issuer, and keep what it gives. Raises OAuthError, TokenStoreError."""
+        entry.save(stored)  # a full disk is found before the issuer rotates a token
+        try:
+            tokens, used = _request(stored)
+        except OAuthError as error:
+            if error.id != "oauth-network":
+                entry.save(self._with_trouble(stored, error))
+            raise
+        stored = with_tokens(stored, tokens, used, self._clock())
+        entry.save(stored)
+        return stored
+
+    def _with_trouble(self, stored: StoredSignIn, error: OAuthError) -> StoredSignIn:
+        now = self._clock()
+        trouble = Trouble(error.id, error.text, error.error, error.correlation, now)
+        refusals = (*self._recent(stored), now)[-MOST_REFUSALS:]
+        return replace(stored, trouble=trouble, ended=error.ended, refusals=refusals)
+
+
+def _request(stored: StoredSignIn) -> tuple[TokenSet, Secret | None]:
+    """Return new tokens, and the refresh token that they were given for.
+
+    If the present refresh token does not work, the one before is tried: a crash of the issuer may
+    have lost the present one. Raises OAuthError.
+    """
+    sign_in = stored.sign_in
+    endpoint = endpoint_of(sign_in)
+    if sign_in.flow == "client-credentials":
+        return token_endpoint.client_credentials(endpoint, sign_in.scope), None
+    present = sign_in.tokens.refresh
+    if present is None:
+        text = "the access token has expired, and the issuer gave no refresh token"
+        raise OAuthError("oauth-refresh", text, error="invalid_grant")
+    try:
+        return token_endpoint.refresh(endpoint, present, sign_in.scope), present
+    except OAuthError as error:
+        before = stored.previous_refresh
+        if not error.ended or before is None:
+            raise
+        try:
+            return token_endpoint.refresh(endpoint, before, sign_in.scope), before
+        except OAuthError as second:
+            raise (error if second.ended else second) from None
+
+
+def endpoint_of(sign_in: SignIn) -> token_endpoint.TokenEndpoint:
+    """Return the token endpoint, with the client's secret. Raises TokenStoreError."""
+    if not sign_in.client_secret_command:
+        return sign_in.endpoint
+    secret = run_secret_command(sign_in.client_secret_command, "client_secret_command")
+    return replace(sign_in.endpoint, client_secret=Secret(secret))
+
+
+def _access(stored: StoredSignIn) -> str:
+    return stored.sign_in.tokens.access.reveal().decode()
+
+
+def _recorded_error(trouble: Trouble) -> OAuthError:
+    """Return the issuer's last refusal as an error."""
+    return OAuthError(
+        trouble.id, trouble.text, error=trouble.error, correlation=trouble.correlation
+    )

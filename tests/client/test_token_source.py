@@ -1,0 +1,129 @@
+"""Tokens of a source in both faces: one more login after a refusal, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import restante
+from restante.client import blocking
+from restante.protocol.errors import ReplyTimeoutError, ServerRefusedError
+from support.issuer import Issuer, running_issuer
+from support.token_server import TokenServer, token_serving
+
+
+class Tokens:
+    """A source that gives each of its tokens in turn, and keeps what was refused."""
+
+    def __init__(self, *tokens: str) -> None:
+        self.left = list(tokens)
+        self.refused: list[str] = []
+
+    def token(self) -> str:
+        return self.left.pop(0)
+
+    def renew(self, refused: str) -> str | None:
+        self.refused.append(refused)
+        return self.left.pop(0) if self.left else None
+
+
+def by_blocking(account: str, **options: Any) -> int:
+    with blocking.connect(account, **options) as drop:
+        return len(drop)
+
+
+def by_asyncio(account: str, **options: Any) -> int:
+    async def count() -> int:
+        async with restante.connect(account, **options) as drop:
+            return len(drop)
+
+    return asyncio.run(count())
+
+
+FACES = pytest.mark.parametrize("count", [by_blocking, by_asyncio])
+Count = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
+    with token_serving(tmp_path_factory.mktemp("tokens"), issuer, "ann") as made:
+        yield made
+
+
+@FACES
+def test_token(server: TokenServer, issuer: Issuer, count: Count) -> None:
+    """A token of the source logs in."""
+    tokens = Tokens(issuer.access_token())
+    assert count(server.url("ann"), auth=tokens, context=server.context) == 0
+    assert tokens.refused == []
+
+
+@FACES
+def test_refused_once(server: TokenServer, issuer: Issuer, count: Count) -> None:
+    """After a refused token the source is asked for another one, which logs in."""
+    tokens = Tokens("stale", issuer.access_token())
+    assert count(server.url("ann"), auth=tokens, context=server.context) == 0
+    assert tokens.refused == ["stale"]
+
+
+@FACES
+def test_refused_twice(server: TokenServer, count: Count) -> None:
+    """The second refusal is the error, and no third token is asked for."""
+    tokens = Tokens("one-a1b2c3", "two-d4e5f6", "three")
+    with pytest.raises(ServerRefusedError) as found:
+        count(server.url("ann"), auth=tokens, context=server.context)
+    assert tokens.left == ["three"]
+    assert "d4e5f6" not in f"{found.value} {found.value.__dict__}"
+
+
+@FACES
+def test_no_other(server: TokenServer, count: Count) -> None:
+    """If the source has no other token, the refusal is the error."""
+    with pytest.raises(ServerRefusedError, match="auth-failed"):
+        count(server.url("ann"), auth=Tokens("stale"), context=server.context)
+
+
+@FACES
+def test_no_password(server: TokenServer, count: Count) -> None:
+    """A password beside a source is an error before anything is sent."""
+    with pytest.raises(ValueError, match="exclude each other"):
+        count(server.url("ann"), password="secret", auth=Tokens("x"))
+
+
+@FACES
+def test_source_in_time(server: TokenServer, count: Count) -> None:
+    """A source that hangs does not outlast the time for the whole call."""
+    done = threading.Event()
+
+    class Hanging(Tokens):
+        def token(self) -> str:
+            done.wait()
+            return ""
+
+    try:
+        with pytest.raises(ReplyTimeoutError, match="time limit"):
+            count(server.url("ann"), auth=Hanging(), total_seconds=0.1)
+    finally:
+        done.set()
+
+
+@FACES
+def test_source_error(server: TokenServer, count: Count) -> None:
+    """An error of the source reaches the caller as it is."""
+
+    class Failing(Tokens):
+        def token(self) -> str:
+            raise restante.RemoteError("oauth-refresh", "over", phase=restante.Phase.LOGIN)
+
+    with pytest.raises(restante.RemoteError, match="oauth-refresh"):
+        count(server.url("ann"), auth=Failing())

@@ -1,0 +1,380 @@
+"""Stored tokens: when they are refreshed, what is kept, and what no crash may lose."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.oauth import token_store
+from restante.oauth.errors import OAuthError, TokenStoreError
+from restante.oauth.sign_in import SignIn
+from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
+from restante.oauth.token_source import StoredTokenSource
+from restante.oauth.token_store import StoredSignIn, TokenStore
+from restante.protocol.secret import Secret
+from support.issuer import SCOPE, Issuer, aadsts, running_issuer
+from support.token_processes import NAME
+
+ROOT = Path(__file__).parents[2]
+HOST = "127.0.0.1"
+
+
+class Clock:
+    """The time, which a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of the source and of the requests; it begins at 1,000,000."""
+    made = Clock()
+    made.now = 1_000_000.0
+    monkeypatch.setattr("restante.oauth.token_endpoint.time.time", made)
+    return made
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> TokenStore:
+    return TokenStore(tmp_path / "tokens", keyring=False)
+
+
+def sign_in(issuer: Issuer, at: float, **changes: Any) -> SignIn:
+    given = issuer.give(SCOPE)
+    access, refresh = (Secret(given[n].encode()) for n in ("access_token", "refresh_token"))
+    tokens = TokenSet(access, refresh, at + issuer.life, SCOPE)
+    endpoint = TokenEndpoint(f"{issuer.url}/token", "me")
+    return replace(SignIn("", issuer.url, endpoint, tokens, "device", SCOPE), **changes)
+
+
+@pytest.fixture
+def source(issuer: Issuer, store: TokenStore, clock: Clock) -> StoredTokenSource:
+    store.save(NAME, sign_in(issuer, clock.now), HOST, clock.now)
+    return StoredTokenSource(NAME, store, clock=clock)
+
+
+def stored(store: TokenStore) -> StoredSignIn:
+    found = store.load(NAME)
+    assert found is not None
+    return found
+
+
+def requests(issuer: Issuer) -> int:
+    return issuer.count("/token")
+
+
+def test_fresh(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
+    """A token is used without a request until ten minutes before its end."""
+    first = source.token()
+    clock.now += 2999
+    assert source.token() == first
+    assert requests(issuer) == 0
+    clock.now += 1
+    second = source.token()
+    assert second != first
+    assert source.token() == second
+    assert requests(issuer) == 1
+
+
+def test_short_life(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
+    """A token that lives for less than 20 minutes is used for half its life."""
+    issuer.life = 300
+    clock.now += 3600
+    first = source.token()
+    clock.now += 149
+    assert source.token() == first
+    clock.now += 1
+    assert source.token() != first
+
+
+def test_unknown_end(source: StoredTokenSource, issuer: Issuer, store: TokenStore) -> None:
+    """A token without a known end is used until a server refuses it."""
+    now = stored(store)
+    tokens = replace(now.sign_in.tokens, expires_at=None)
+    store.save(NAME, replace(now.sign_in, tokens=tokens), HOST, 0.0)
+    first = source.token()
+    assert requests(issuer) == 0
+    assert source.renew(first) not in (None, first)
+
+
+def test_rotation(
+    source: StoredTokenSource, store: TokenStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new refresh token is durable, beside the old one, before the access token is given."""
+    old = stored(store).sign_in.tokens.refresh
+    calls: list[str] = []
+    for name in ("rename", "fsync"):
+        true = getattr(os, name)
+
+        def record(*arguments: Any, name: str = name, true: Any = true, **options: Any) -> Any:
+            calls.append(name)
+            return true(*arguments, **options)
+
+        monkeypatch.setattr(os, name, record)
+    clock.now += 3600
+    token = source.token()
+    assert calls[-3:] == ["fsync", "rename", "fsync"]
+    now = stored(store)
+    assert now.sign_in.tokens.access == Secret(token.encode())
+    assert now.sign_in.tokens.refresh != old
+    assert now.previous_refresh == old
+
+
+def test_undurable(
+    source: StoredTokenSource, store: TokenStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the new token cannot be kept, it is not used."""
+    saves = Counter[str]()
+    true = token_store.StoreEntry.save
+
+    def fail_second(entry: token_store.StoreEntry, new: StoredSignIn) -> str:
+        saves["all"] += 1
+        if saves["all"] == 2:
+            raise TokenStoreError("No space left on device")
+        return true(entry, new)
+
+    monkeypatch.setattr(token_store.StoreEntry, "save", fail_second)
+    clock.now += 3600
+    with pytest.raises(TokenStoreError, match="No space"):
+        source.token()
+
+
+def test_full_disk(
+    source: StoredTokenSource, issuer: Issuer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is found before the issuer is asked, so it rotates nothing."""
+
+    def fail(_: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    clock.now += 3600
+    with pytest.raises(TokenStoreError, match="No space left"):
+        source.token()
+    assert requests(issuer) == 0
+
+
+def test_old_token_helps(
+    source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock
+) -> None:
+    """If the issuer has lost the new refresh token, the one before is tried."""
+    issuer.retires_late = True
+    clock.now += 3600
+    source.token()
+    new = stored(store).sign_in.tokens.refresh
+    assert new is not None
+    del issuer.refresh_tokens[new.reveal().decode()]
+    clock.now += 3600
+    source.token()
+    clock.now += 3600
+    source.token()
+    assert not stored(store).ended
+
+
+@pytest.mark.parametrize("trouble", [{"broken": 503}, {"port": 1}])
+def test_trouble(
+    source: StoredTokenSource,
+    issuer: Issuer,
+    store: TokenStore,
+    clock: Clock,
+    trouble: dict[str, Any],
+) -> None:
+    """While the issuer cannot be asked, the present token is used to its end, and all is kept."""
+    first = source.token()
+    before = {name: getattr(issuer, name) for name in trouble}
+    if "port" in trouble:  # nothing listens there
+        endpoint = TokenEndpoint("http://127.0.0.1:1/token", "me")
+        now = stored(store)
+        store.save(NAME, replace(now.sign_in, endpoint=endpoint), HOST, now.obtained_at)
+    else:
+        issuer.broken = 503
+    clock.now += 3300
+    assert source.token() == first
+    clock.now += 300
+    with pytest.raises(OAuthError) as found:
+        source.token()
+    assert found.value.temporary
+    assert not stored(store).ended
+    assert stored(store).sign_in.tokens.refresh is not None
+    if "broken" in trouble:
+        issuer.broken = before["broken"]
+        clock.now += 1000
+        assert source.token() != first
+
+
+def test_offline_counts_nothing(
+    source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock
+) -> None:
+    """However often the network fails, the first try after it succeeds."""
+    now = stored(store)
+    away = TokenEndpoint("http://127.0.0.1:1/token", "me")
+    store.save(NAME, replace(now.sign_in, endpoint=away), HOST, now.obtained_at)
+    clock.now += 3600
+    for _ in range(5):
+        with pytest.raises(OAuthError, match="oauth-network"):
+            source.token()
+    assert stored(store).refusals == ()
+    store.save(NAME, now.sign_in, HOST, now.obtained_at)
+    assert source.token()
+    assert requests(issuer) == 1
+
+
+def test_ended(source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock) -> None:
+    """Only invalid_grant ends a sign-in; it is kept for the report, and not asked for again."""
+    issuer.scripted.append(aadsts(700082, words="It expired due to inactivity."))
+    clock.now += 3600
+    for _ in range(3):
+        with pytest.raises(OAuthError, match="inactivity") as found:
+            source.token()
+        assert found.value.id == "oauth-refresh"
+        assert found.value.correlation == "c0-ffee"
+    assert requests(issuer) == 1
+    assert stored(store).ended
+    with pytest.raises(OAuthError):
+        source.renew("x")
+    assert requests(issuer) == 1
+
+
+@pytest.mark.parametrize("number", [53003, 65001, 7000215, 90033, 80013])
+def test_not_ended(
+    source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock, number: int
+) -> None:
+    """Any other refusal leaves the sign-in as it is, and after three the issuer has a rest."""
+    issuer.scripted.extend(aadsts(number, "interaction_required") for _ in range(3))
+    clock.now += 3600
+    for _ in range(5):
+        with pytest.raises(OAuthError):
+            source.token()
+    assert requests(issuer) == 3
+    assert not stored(store).ended
+    clock.now += 899
+    with pytest.raises(OAuthError) as found:
+        source.token()
+    assert "not asked again for 1 min" in found.value.others[0]
+    clock.now += 1
+    assert source.token()
+    assert requests(issuer) == 4
+
+
+def test_renewed(source: StoredTokenSource, issuer: Issuer, clock: Clock) -> None:
+    """A refused token is refreshed by force, and three times in 15 minutes at most."""
+    token = source.token()
+    for _ in range(3):
+        renewed = source.renew(token)
+        assert renewed not in (None, token)
+        assert source.token() == renewed
+        token = renewed or ""
+        clock.now += 60
+    assert source.renew(token) is None
+    assert source.token() == token
+    assert requests(issuer) == 3
+    clock.now += 900
+    assert source.renew(token)
+
+
+def test_renewed_elsewhere(
+    source: StoredTokenSource, issuer: Issuer, store: TokenStore, clock: Clock
+) -> None:
+    """If another process has renewed the token, its token is taken and the issuer not asked."""
+    old = source.token()
+    new = StoredTokenSource(NAME, store, clock=clock).renew(old)
+    assert source.renew(old) == new
+    assert requests(issuer) == 1
+
+
+def test_busy_lock(
+    source: StoredTokenSource, store: TokenStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If another process holds the lock too long, the present token is used to its end."""
+    first = source.token()
+    clock.now += 3300
+    true = store.edit
+    monkeypatch.setattr(store, "edit", lambda name: true(name, 0.01))
+    with true(NAME):
+        assert source.token() == first
+        clock.now += 300
+        with pytest.raises(OAuthError, match="another process") as found:
+            source.token()
+    assert found.value.id == "oauth-busy"
+    assert source.token() != first
+
+
+def test_no_tokens(store: TokenStore) -> None:
+    """An account without tokens is an error with the command that signs in."""
+    with pytest.raises(TokenStoreError, match="run pop3 login"):
+        StoredTokenSource(NAME, store).token()
+
+
+def test_client_credentials(
+    issuer: Issuer, store: TokenStore, clock: Clock, tmp_path: Path
+) -> None:
+    """A client of its own asks anew with its secret, which a command prints."""
+    issuer.client_secrets["me"] = "s3cret-of-client"
+    (tmp_path / "secret").write_text("s3cret-of-client\n")
+    made = sign_in(
+        issuer, clock.now, flow="client-credentials",
+        client_secret_command=f"cat {tmp_path / 'secret'}",
+    )  # fmt: skip
+    store.save(NAME, replace(made, tokens=replace(made.tokens, refresh=None)), HOST, clock.now)
+    clock.now += 3600
+    assert StoredTokenSource(NAME, store, clock=clock).token()
+    assert "s3cret-of-client" not in (store.folder / f"{NAME}.json").read_text()
+
+
+def test_no_refresh_token(issuer: Issuer, store: TokenStore, clock: Clock) -> None:
+    """Without a refresh token the sign-in ends with the access token."""
+    made = sign_in(issuer, clock.now)
+    store.save(NAME, replace(made, tokens=replace(made.tokens, refresh=None)), HOST, clock.now)
+    clock.now += 3600
+    with pytest.raises(OAuthError, match="no refresh token"):
+        StoredTokenSource(NAME, store, clock=clock).token()
+
+
+def run_processes(*arguments: object) -> list[str]:
+    words = [sys.executable, "-m", "support.token_processes", *map(str, arguments)]
+    done = subprocess.run(
+        words, cwd=ROOT / "tests", stdout=subprocess.PIPE, check=True, timeout=300, text=True
+    )
+    return done.stdout.split()
+
+
+def test_race(issuer: Issuer, tmp_path: Path) -> None:
+    """Of eight processes that ask at once, one asks the issuer, and all get its token."""
+    store = TokenStore(tmp_path / "tokens", keyring=False)
+    store.save(NAME, sign_in(issuer, time.time()), HOST, time.time())
+    tokens = run_processes("race", store.folder, 8)
+    assert len(tokens) == 8
+    assert len(set(tokens)) == 1
+    assert requests(issuer) == 1
+
+
+def test_kills(tmp_path: Path) -> None:
+    """A process that is killed at any call while it refreshes loses no account.
+
+    The issuer rotates refresh tokens. An old one that is used after its successor ends the sign-in.
+    """
+    with running_issuer(retires_late=True) as issuer:
+        store = TokenStore(tmp_path / "tokens", keyring=False)
+        store.save(NAME, sign_in(issuer, time.time()), HOST, time.time())
+        [count] = run_processes("kills", store.folder, f"{issuer.url}/introspect")
+    assert int(count) > 40
+    assert any(issuer.refresh_tokens.values())
