@@ -57,8 +57,6 @@ ELSEWHERE = {
     "fetch/destinations/disk_errors.py": "fetch/destinations/test_maildir.py",
     "fetch/destinations/envelope.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/mbox_place.py": "fetch/destinations/test_mbox.py",
-    "fetch/destinations/smtp_address.py": "fetch/destinations/test_smtp.py",
-    "fetch/destinations/smtp_login.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/smtp_session.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/smtp_transaction.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/unix_lines.py": "fetch/destinations/test_maildir.py",

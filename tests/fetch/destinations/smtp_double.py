@@ -51,6 +51,8 @@ class SmtpDouble:
     received: list[Received] = field(default_factory=list)
     sessions: int = 0
     tls: ssl.SSLContext | None = None
+    at_once: bool = False  # TLS before the greeting
+    auth: Callable[[list[bytes]], bytes] = lambda _: b"535 5.7.8 no"  # by the lines so far
     drip: float = 0  # seconds between octets of the greeting
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -118,6 +120,8 @@ class _Session:
         self._socket.close()
 
     def run(self) -> None:
+        if self._double.at_once:
+            self._start_tls()
         for octet in b"220-" + b"a" * 1000 if self._double.drip else b"":
             self._socket.sendall(bytes([octet]))
             self._double.over.wait(self._double.drip)
@@ -131,6 +135,7 @@ class _Session:
         return {
             b"EHLO": self._ehlo,
             b"LHLO": self._ehlo,
+            b"AUTH": self._auth,
             b"STARTTLS": self._starttls,
             b"MAIL": self._mail_from,
             b"RCPT": self._rcpt,
@@ -160,10 +165,20 @@ class _Session:
 
     def _starttls(self, verb: bytes, line: bytes) -> None:
         if self._say(verb, line, b"220 go on"):
-            assert self._double.tls
-            self._file.close()
-            self._socket = self._double.tls.wrap_socket(self._socket, server_side=True)
-            self._file = self._socket.makefile("rb")
+            self._start_tls()
+
+    def _start_tls(self) -> None:
+        assert self._double.tls
+        self._file.close()
+        self._socket = self._double.tls.wrap_socket(self._socket, server_side=True)
+        self._file = self._socket.makefile("rb")
+
+    def _auth(self, verb: bytes, line: bytes) -> None:
+        lines = [line.rstrip(b"\r\n")]
+        while (reply := self._double.auth(lines)).startswith(b"334"):
+            self._socket.sendall(reply + b"\r\n")
+            lines.append(self._file.readline().rstrip(b"\r\n"))
+        self._socket.sendall(reply + b"\r\n")
 
     def _mail_from(self, verb: bytes, line: bytes) -> None:
         if self._say(verb, line, b"250 ok"):

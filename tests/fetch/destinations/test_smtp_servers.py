@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +15,21 @@ from fetch.destinations.contract import ODD, deliver
 from restante.fetch.destinations.smtp import SmtpDestination
 from restante.fetch.destinations.smtp_address import parse_smtp_url
 from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
+from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, dovecot
+from support.live import wait_until
+from support.other_user import public_folder
+from support.postfix import postfix
+from support.process import free_port, wait_for_port
+from support.programs import need
 
-LETTERS = [
-    b"Return-Path: <bob@example.org>\r\nSubject: %d\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n.\r\n..b\r\n"
-    % number
-    for number in range(3)
-]
+HEADER = (
+    b"Return-Path: <bob@example.org>\r\n"
+    b"Message-ID: <%d@example.org>\r\n"
+    b"Date: Fri, 27 Nov 2026 10:00:00 +0000\r\n"
+    b"From: bob@example.org\r\n"
+)
+BODY = "Grüße\r\n.\r\n..b\r\n".encode()
+LETTERS = [HEADER % number + b"\r\n" + BODY for number in range(3)]
 
 
 def _destination(url: str, state: Path) -> SmtpDestination:
@@ -70,3 +81,93 @@ def test_nobody_listens(tmp_path: Path) -> None:
     destination = _destination(f"lmtp:{tmp_path}/lmtp?rcpt=ann", tmp_path)
     with pytest.raises(DestinationUnavailableError, match=f"{tmp_path}/lmtp: No such file"):
         _deliver(destination, *LETTERS)
+
+
+LMTP = """
+protocols = pop3 lmtp
+postmaster_address = postmaster@example.com
+hostname = mx.example.com
+quota_full_tempfail = yes
+service lmtp {{
+  chroot =
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+"""
+
+
+def test_into_dovecot(tmp_path: Path) -> None:
+    """Dovecot stores what was sent by LMTP, octet for octet, for each recipient."""
+    need("/usr/lib/dovecot/lmtp")
+    port = free_port()
+    with public_folder() as folder, dovecot(folder, "secret", LMTP.format(port=port)) as server:
+        boxes = [server.maildir(user) for user in ("ann", "bob")]
+        url = f"lmtp:127.0.0.1:{port}?rcpt=ann&rcpt=bob"
+        _deliver(_destination(url, tmp_path), *LETTERS)
+        for box in boxes:
+            stored = sorted(_body(file.read_bytes()) for file in (box / "new").iterdir())
+            assert stored == sorted(LETTERS)
+
+
+def test_dovecot_rejects_a_recipient(tmp_path: Path) -> None:
+    """A recipient that Dovecot does not know is named, and the others get nothing twice."""
+    need("/usr/lib/dovecot/lmtp")
+    port = free_port()
+    accounts = STORED_PASSWORDS + STORED_OWNERS
+    with public_folder() as folder:
+        (folder / "users").write_text(f"ann:{{PLAIN}}x:{OWNER[0]}:{OWNER[1]}::{folder}/home/ann\n")
+        with dovecot(folder, "secret", LMTP.format(port=port), accounts) as server:
+            box = server.maildir("ann")
+            url = f"lmtp:127.0.0.1:{port}?rcpt=ann&rcpt=bob"
+            with pytest.raises(MessageRefusedError, match="recipient bob: 550"):
+                _deliver(_destination(url, tmp_path), *LETTERS)
+            assert not list((box / "new").iterdir())
+
+
+MASTER = "127.0.0.1:{port} inet n - n - - smtpd\n"
+MAIN = """
+virtual_mailbox_domains = example.com
+virtual_mailbox_maps = inline:{ { ann@example.com = ann } }
+virtual_transport = lmtp:unix:restante/lmtp
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_recipient_restrictions = permit_mynetworks, reject
+smtpd_data_restrictions =
+message_size_limit = 100000
+"""
+
+
+@contextlib.contextmanager
+def _listening_for_postfix(folder: Path) -> Iterator[Door]:
+    """Listen where a Postfix in this folder sees it, which has its queue as root."""
+    place = folder / "queue" / "restante"
+    place.mkdir(parents=True)
+    for part in (place.parent, place):
+        part.chmod(0o755)
+    with listening(place) as door:
+        door.file.chmod(0o777)
+        yield door
+
+
+def test_into_postfix(tmp_path: Path) -> None:
+    """Postfix accepts messages by SMTP, and passes them on to Restante."""
+    if os.getuid() != 0:
+        pytest.skip("Postfix requires root")
+    need("postfix")
+    port = free_port()
+    with public_folder() as folder, _listening_for_postfix(folder) as door:
+        with postfix(folder, MAIN, MASTER.format(port=port)) as running:
+            wait_for_port(port, running.process)
+            destination = _destination(f"smtp://127.0.0.1:{port}?rcpt=ann@example.com", tmp_path)
+            _deliver(destination, *LETTERS)
+            with pytest.raises(MessageRefusedError, match="accepts at most 100000"):
+                _deliver(destination, LETTERS[0] + b"x" * 100_000 + b"\r\n")
+            eve = _destination(f"smtp://127.0.0.1:{port}?rcpt=eve@example.com", tmp_path)
+            with pytest.raises(MessageRefusedError, match=r"eve@example\.com: 550"):
+                _deliver(eve, LETTERS[0])
+            wait_until(lambda: len(door.store.came) == len(LETTERS))
+    assert all(message.startswith(b"Return-Path: <bob@") for _, message in door.store.came)
+    stored = sorted(_body(message) for _, message in door.store.came)
+    without = sorted(re.sub(rb"^Return-Path.*\r\n", b"", message) for message in LETTERS)
+    assert stored == without

@@ -19,6 +19,7 @@ LONGEST_ADDRESS = 320  # octets: 64 for the local part, 255 for the domain; RFC 
 
 _IN_BRACKETS = re.compile(rb"<([^<>]*)>")
 _ADDRESS = re.compile(r"[^\s<>\x00-\x20\x7f]+@[^\s<>@\x00-\x20\x7f]+")
+_PATH = re.compile(r"[^\s<>\x00-\x20\x7f]{1,320}")
 _FIELD = re.compile(r"([!-9;-~]{1,200}?)(?::([1-9][0-9]?))?")
 
 
@@ -52,8 +53,7 @@ class EnvelopeRecipients:
             for key, value in addresses.items()
         }
         for recipient in (*rcpt, *(each for values in known.values() for each in values)):
-            if not recipient or not _is_path(recipient.removeprefix("@")):
-                raise ValueError(f"{recipient!r} is not an address of a recipient")
+            check_address(recipient.removeprefix("@"))
         if known and not field:
             raise ValueError("a map of addresses requires envelope=FIELD, such as X-Original-To")
         return cls(tuple(rcpt), field, place, tuple(known.items()))
@@ -101,6 +101,7 @@ def find_address(value: bytes) -> str:
     return address if len(octets) <= LONGEST_ADDRESS and _ADDRESS.fullmatch(address) else ""
 
 
-def _is_path(recipient: str) -> bool:
-    """Return whether a recipient can stand in RCPT; a local name such as "ann" may, too."""
-    return bool(re.fullmatch(r"[^\s<>\x00-\x20\x7f]{1,320}", recipient))
+def check_address(address: str) -> None:
+    """Raise ValueError if an address cannot stand in MAIL or RCPT. A local name such as ann may."""
+    if not _PATH.fullmatch(address):
+        raise ValueError(f"{address!r} is not an address")

@@ -6,12 +6,13 @@ with settings such as `?rcpt=ann@example.com`.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from restante.fetch.destinations.envelope import EnvelopeRecipients, parse_field
+from restante.fetch.destinations.envelope import EnvelopeRecipients, check_address, parse_field
 from restante.net.addresses import format_host_port, is_address, is_loopback, parse_host_port
 from restante.net.host_names import ascii_domain
 
@@ -25,6 +26,7 @@ _EXAMPLES = {
 }
 _SETTINGS = ("rcpt", "envelope", "sender", "doubt", "tls", "cafile")
 _PORTS = {"smtp": 25, "smtps": 465}
+_PASSWORD = re.compile(r"(://[^:@/]*:)[^@]*@")
 _SUBMISSION = 587  # RFC 6409; it authenticates its users
 
 
@@ -78,7 +80,8 @@ def parse_smtp_url(
     try:
         found = _parse_lmtp(base) if scheme == "lmtp" else _parse_smtp(scheme, base)
     except ValueError as error:
-        raise ValueError(f"{url}: {error}; write for example {_EXAMPLES[scheme]}") from None
+        shown = _PASSWORD.sub(r"\1***@", base)
+        raise ValueError(f"{shown}: {error}; write for example {_EXAMPLES[scheme]}") from None
     recipients = _parse_recipients(settings, addresses or {}, _EXAMPLES[scheme])
     return _with_settings(replace(found, recipients=recipients), settings)
 
@@ -150,6 +153,9 @@ def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) ->
     tls = settings.get("tls", [""])[0]
     if tls not in ("", "yes", "no") or (tls == "no" and found.security is Security.TLS):
         raise ValueError(f"tls={tls}: it is yes or no, and smtps always has TLS")
+    sender = settings["sender"][0] if "sender" in settings else None
+    if sender is not None:
+        check_address(sender)
     security = found.security
     if tls and security is not Security.TLS and not found.path:
         security = Security.STARTTLS if tls == "yes" else Security.NONE
@@ -157,6 +163,6 @@ def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) ->
         found,
         security=security,
         hold=doubt == "hold",
-        sender=settings["sender"][0] if "sender" in settings else None,
+        sender=sender,
         cafile=settings.get("cafile", [""])[0],
     )
