@@ -86,6 +86,12 @@ def test_no_metadata(issuer: Issuer) -> None:
     assert len(issuer.requests) == 2 * 2
 
 
+def test_an_issuer_in_trouble(issuer: Issuer) -> None:
+    """Trouble of the issuer is not a lack of metadata."""
+    issuer.broken = 503
+    assert failure(issuer.url).id == "oauth-busy"
+
+
 def test_a_place_that_a_server_names(issuer: Issuer) -> None:
     """A failed OAUTHBEARER names a URL, which must be the one of its issuer."""
     url = f"{issuer.url}/.well-known/openid-configuration"

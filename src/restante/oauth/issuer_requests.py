@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10  # for all of an answer, with the look-up of the name
 LARGEST_ANSWER = 1024 * 1024  # octets
+HEADERS = (("Accept", "application/json"), ("User-Agent", "restante"))
 
 
 def get_json(url: str) -> tuple[int, dict[str, Any]]:
@@ -52,7 +53,7 @@ def _ask(
         may_lead_to=lambda _: False,
     )
     try:
-        answer = client.send(method, url, [("Accept", "application/json"), *headers], content)
+        answer = client.send(method, url, [*HEADERS, *headers], content)
     except HttpError as error:
         raise OAuthError("oauth-network", f"{url}: {error}") from None
     return answer.status, _json_object(url, answer)

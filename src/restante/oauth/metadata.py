@@ -52,8 +52,7 @@ def fetch_metadata(issuer: str) -> AuthorizationServer:
             break
         status, found = _get(url)
     if status != 200:
-        text = f"{issuer} has no metadata (HTTP {status} for {first})"
-        raise OAuthError("oauth-answer", text)
+        raise _no_metadata(first, status)
     return read_metadata(found, issuer)
 
 
@@ -64,7 +63,7 @@ def fetch_metadata_at(url: str) -> AuthorizationServer:
     """
     status, found = _get(url)
     if status != 200:
-        raise OAuthError("oauth-answer", f"{url}: no metadata (HTTP {status})")
+        raise _no_metadata(url, status)
     issuer = found.get("issuer")
     if not isinstance(issuer, str) or url not in metadata_urls(issuer):
         text = f"{url} is not where its issuer {str(issuer)[:100]} has its metadata"
@@ -109,6 +108,11 @@ def read_metadata(found: Mapping[str, Any], issuer: str) -> AuthorizationServer:
     if not made.token:
         raise OAuthError("oauth-answer", f"the metadata of {issuer} have no token_endpoint")
     return made
+
+
+def _no_metadata(url: str, status: int) -> OAuthError:
+    busy = status == 429 or status >= 500
+    return OAuthError("oauth-busy" if busy else "oauth-answer", f"{url}: HTTP {status}")
 
 
 def _get(url: str) -> tuple[int, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
 import urllib.error
 import urllib.request
@@ -322,8 +323,16 @@ def test_client_credentials(issuer: Issuer) -> None:
 
 
 def test_nothing_of_a_code_is_printed(issuer: Issuer, capfd: pytest.CaptureFixture[str]) -> None:
-    """The web server of the loopback flow logs no request."""
-    run.sign_in(client(issuer), ["loopback"], Double())
+    """The web server of the loopback flow logs neither a request nor a browser that hangs up."""
+
+    def open_page(url: str) -> None:
+        place = final_url(url)
+        port = int(place.split(":")[2].partition("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            browser.sendall(f"GET {place.partition(str(port))[2]} HTTP/1.0\r\n\r\n".encode())
+
+    assert loopback.sign_in(client(issuer), open_page).refresh is not None
     output = "".join(capfd.readouterr())
     assert [secret for secret in issuer.secrets_given if secret in output] == []
     assert threading.active_count() < 20

@@ -5,6 +5,7 @@ With a chosen port the browser may be on another machine: ssh -L PORT:127.0.0.1:
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -85,6 +86,9 @@ class _Listener(ThreadingHTTPServer):
         self._connections += 1
         return self._connections <= MOST_CONNECTIONS
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Write no traceback: a browser may hang up at any time."""
+
     def wait(self, seconds: float) -> str:
         """Return the first answer. Raises OAuthError: none came in time."""
         try:
@@ -106,11 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path != "/" or not parse_qs(parts.query).keys() & {"code", "error"}:
             self._answer(404, b"")
             return
-        self._answer(200, PAGE)
-        try:
+        with contextlib.suppress(OSError):  # the browser may be gone, and its answer counts
+            self._answer(200, PAGE)
+        with contextlib.suppress(queue.Full):
             self.server.answers.put_nowait(self.path)
-        except queue.Full:
-            return
 
     def _answer(self, status: int, page: bytes) -> None:
         self.send_response(status)
