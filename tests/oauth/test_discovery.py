@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -144,3 +145,10 @@ def test_settings() -> None:
     for table, words in (({"clientid": "x"}, "clientid"), ({"flow": "magic"}, "magic")):
         with pytest.raises(ValueError, match=f"oauth: .*{words}"):
             read_settings(table)
+
+
+def test_the_page_has_all_settings() -> None:
+    """The how-to page explains each key of the table `oauth`."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "sign-in.md").read_text()
+    missing = [key for key in OAuthSettings.__struct_fields__ if f"| `{key}` |" not in page]
+    assert missing == []
