@@ -50,6 +50,9 @@ SECTIONS = {
             "commands.ls:ls", "List the messages with size, date, sender and subject."
         ),
         "show": Subcommand("commands.show:show", "Show one message, decoded."),
+        "fetch": Subcommand(
+            "commands.fetch:fetch", "Collect the mail of accounts into other mailboxes."
+        ),
         "rm": Subcommand("commands.rm:rm", "Delete messages permanently, by number or unique-id."),
         "shell": Subcommand(
             "shell.command:shell", "Open an interactive POP3 session with help and completion."

@@ -17,6 +17,7 @@ from restante.cli.errors import CommandFailed
 from restante.cli.options.account import AccountCommand, account_options, parse_account
 from restante.cli.options.connection import exit_for
 from restante.cli.options.maildrop import open_maildrop
+from restante.cli.options.size import Size
 from restante.cli.output.headers_by_retr import header_of
 from restante.cli.output.terminal import plain, plain_lines
 from restante.mail.filename import safe_name
@@ -34,25 +35,8 @@ __all__ = ["safe_name", "show"]
 SMALL = 1024 * 1024  # octets of a message that are kept in memory
 MOST_OCTETS = 256 * 1024 * 1024  # of a message that is fetched unasked
 TOO_BIG = 11  # the exit code of a message that did not come whole
-UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 EXTENSIONS = {"text/plain": ".txt", "text/html": ".html", "message/rfc822": ".eml"}
 TEXTS = re.compile(r"(text|message)/.*|application/(json|xml|.*\+json|.*\+xml)")
-
-
-class Size(click.ParamType[int]):
-    """Octets, or with k, M or G behind the number 1024 of them and so on."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """Return the octets."""
-        if isinstance(value, int):
-            return value
-        found = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
-        if found is None:
-            text = f"{value!r} is not a size; use a number of octets, or a number with k, M or G"
-            self.fail(text, param, ctx)
-        return int(found[1]) * UNITS[found[2]]
 
 
 @click.command(cls=AccountCommand)

@@ -114,6 +114,11 @@ def _first_line(octets: bytes) -> str:
 _REASONS: dict[type[Exception], str] = {IndexError: "it is empty"}
 
 
+def password_of_command(command: str) -> Callable[[], str]:
+    """Return a function that runs a command, and returns the first line of its output."""
+    return lambda: _from_command(command)
+
+
 def _from_command(command: str) -> str:
     import shlex
     import signal

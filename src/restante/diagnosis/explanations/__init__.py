@@ -1,6 +1,7 @@
 """The explanation of every id: cause, and fixes for administrator and user."""
 
 from restante.diagnosis.explanations.explanation import Explanation
+from restante.diagnosis.explanations.fetch import FETCH
 from restante.diagnosis.explanations.login import LOGIN
 from restante.diagnosis.explanations.mail import MAIL
 from restante.diagnosis.explanations.network import NETWORK
@@ -9,7 +10,7 @@ from restante.diagnosis.explanations.tls import ENCRYPTION
 
 __all__ = ["EXPLANATIONS", "Explanation", "explain"]
 
-EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *SIGN_IN, *MAIL)}
+EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *SIGN_IN, *MAIL, *FETCH)}
 
 
 def explain(id: str) -> Explanation:  # noqa: A002  # the field's name everywhere

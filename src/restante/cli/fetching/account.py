@@ -1,0 +1,111 @@
+"""One account that is fetched: its server, its destinations, its policy, its journal."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.options.account import AccountArgs, parse_account
+from restante.cli.options.fetch_settings import (
+    FetchSettings,
+    keep_seconds,
+    parse_size,
+    read_settings,
+)
+from restante.cli.options.password import password_of_command
+from restante.fetch.account_lock import lock_account
+from restante.fetch.destinations.urls import DestinationSettings, open_destination
+from restante.fetch.journal import Journal
+from restante.fetch.planner import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.interfaces import Destination
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAccount:
+    """An account as `pop3 fetch` was asked for it.
+
+    Attributes:
+        name: its name in accounts.toml, or the account itself. The journal knows it by this.
+        args: its server and how to log in.
+        destinations: the URLs of its destinations.
+        settings: the table [NAME.fetch], or an empty one.
+        policy: what is fetched, and what is deleted.
+        journal: the file of the journal.
+    """
+
+    name: str
+    args: AccountArgs
+    destinations: tuple[str, ...]
+    settings: FetchSettings
+    policy: Policy
+    journal: Path
+
+    @property
+    def state_folder(self) -> Path:
+        """The folder of the state that is not in the journal."""
+        return self.journal.parent / "fetch"
+
+    @contextlib.contextmanager
+    def open_journal(self, *, begin: bool = False) -> Iterator[AccountJournal]:
+        """Lock the account, and open its part of the journal. Raises FetchError."""
+        with lock_account(self.state_folder, self.name), Journal(self.journal) as journal:
+            yield journal.of(self.name, begin=begin)
+
+    def open_destinations(self) -> list[Destination]:
+        """Return the destinations. Raises click.UsageError: a URL is invalid."""
+        command = self.settings.to_password_command
+        password = password_of_command(command) if command else None
+        settings = DestinationSettings(
+            self.state_folder, password, addresses=self.settings.addresses
+        )
+        try:
+            return [open_destination(url, settings) for url in self.destinations]
+        except ValueError as error:
+            raise click.UsageError(f"{self.name}: {error}") from None
+
+    def connect(self, notice: Callable[[str, str], None]) -> Maildrop:
+        """Return the open maildrop; `notice` gets warnings. Raises RemoteError."""
+        from restante.client import blocking
+
+        options = dataclasses.replace(self.args.options, notice=notice)
+        return blocking.connect(self.args.locate(), self.args.password(), options)
+
+
+def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> FetchAccount:
+    """Return an account with all that options say of it. Raises click.UsageError."""
+    settings = read_settings(name) or FetchSettings()
+    destinations = params["to"] or tuple(settings.destinations)
+    shared = {key: value for key, value in params.items() if key not in OWN_OPTIONS}
+    keep = keep_seconds(settings.keep)
+    keep = params["keep"] if params["keep"] is not None else keep
+    size = None if settings.max_size is None else parse_size(settings.max_size)
+    policy = Policy(
+        keep_seconds=0.0 if params["delete"] else keep,
+        max_size=params["max_size"] or size,
+        newest_first=params["newest_first"] or settings.newest_first,
+        limit=params["limit"],
+    )
+    return FetchAccount(
+        name, parse_account(name, shared), tuple(destinations), settings, policy, journal
+    )
+
+
+OWN_OPTIONS = frozenset(
+    {
+        "to", "keep", "delete", "dry_run", "status", "as_json", "mark_all", "match", "begin",
+        "retry", "skip", "max_size", "since", "newest_first", "limit", "every", "watch", "systemd",
+        "state",
+    }
+)  # fmt: skip
+"""Options of `pop3 fetch` that no other command has, by the names of their values."""

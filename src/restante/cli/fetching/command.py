@@ -1,0 +1,154 @@
+"""Chooses what `pop3 fetch` was asked for, and does it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed, error_reporting
+from restante.cli.fetching import report
+from restante.cli.fetching.account import find_fetch_account
+from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run
+from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
+from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
+from restante.fetch.journal import Journal, move_damaged
+from restante.protocol.text import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from restante.cli.fetching.account import FetchAccount
+    from restante.cli.fetching.runs import AccountResult
+
+EVERY = 300.0  # seconds, for --watch
+
+
+def run_command(names: tuple[str, ...], params: dict[str, Any]) -> None:
+    """Do what the options say. Raises click.ClickException."""
+    journal = params["state"] or default_journal()
+    if params["systemd"]:
+        from restante.cli.fetching.units import systemd_units
+
+        click.echo(systemd_units(), nl=False)
+        return
+    if params["status"]:
+        _print_status(names, journal, as_json=params["as_json"])
+        return
+    accounts = _find_accounts(names, params, journal)
+    if params["begin"] or params["mark_all"]:
+        with error_reporting():
+            moved = move_damaged(journal)
+        if moved is not None:
+            click.echo(f"the damaged journal is {moved} now", err=True)
+    with error_reporting():
+        for account in accounts:
+            _prepare(account, params)
+    if params["dry_run"]:
+        with error_reporting():
+            _print_plans(accounts, as_json=params["as_json"])
+    elif not params["mark_all"]:
+        _run(accounts, params)
+
+
+def _find_accounts(
+    names: tuple[str, ...], params: dict[str, Any], journal: Path
+) -> list[FetchAccount]:
+    found = names or tuple(accounts_with_settings())
+    if not found:
+        text = "name an account, with --to URL, or give accounts of accounts.toml a [NAME.fetch]"
+        raise click.UsageError(text)
+    accounts = [find_fetch_account(name, params, journal) for name in dict.fromkeys(found)]
+    for account in accounts:
+        needless = params["mark_all"] or params["dry_run"]
+        if not account.destinations and not needless:
+            text = f'{account.name}: no destination; use --to URL, or to = "URL" in [NAME.fetch]'
+            raise click.UsageError(text)
+    return accounts
+
+
+def _prepare(account: FetchAccount, params: dict[str, Any]) -> None:
+    """Do what the journal is asked for before a run."""
+    begin = params["begin"] or params["mark_all"]
+    wanted = ("mark_all", "since", "match", "retry", "skip", "begin")
+    if not any(params[name] for name in wanted) or params["dry_run"]:
+        return
+    with account.open_journal(begin=begin) as journal:
+        if params["retry"]:
+            journal.retry()
+        if params["skip"]:
+            journal.note_known((uid, None, None) for uid in params["skip"])
+        if params["match"]:
+            click.echo(match_messages(account, journal))
+        if params["mark_all"] or params["since"]:
+            click.echo(mark_fetched(account, journal, params["since"]))
+
+
+def _print_plans(accounts: Sequence[FetchAccount], *, as_json: bool) -> None:
+    width = max(len(account.name) for account in accounts)
+    found = []
+    for account in accounts:
+        plan = plan_run(account)
+        found.append(
+            {
+                "account": account.name,
+                "fetch": [message._asdict() for message in plan.fetch],
+                "delete": [message._asdict() for message in plan.delete],
+                "waiting": [message._asdict() for message in plan.waiting],
+                "too_large": [message._asdict() for message in plan.too_large],
+            }
+        )
+        if not as_json:
+            click.echo(report.plan_line(account, plan, width))
+    if as_json:
+        click.echo(to_json(found, indent=2))
+
+
+def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
+    found = []
+    if path.exists():
+        with error_reporting(), Journal(path) as journal:
+            for name, last_run, outcome in journal.accounts():
+                if not names or name in names:
+                    known = journal.of(name).messages()
+                    found.append(report.status_object(name, last_run, outcome, known))
+    if as_json:
+        click.echo(to_json(found, indent=2))
+        return
+    width = max((len(status["account"]) for status in found), default=0)
+    for status in found:
+        for line in report.status_lines(status, width):
+            click.echo(line)
+    if not found:
+        click.echo("Nothing was fetched yet.")
+
+
+def _run(accounts: Sequence[FetchAccount], params: dict[str, Any]) -> None:
+    width = max(len(account.name) for account in accounts)
+    stopper = Stopper()
+    pause = params["every"] or (EVERY if params["watch"] else None)
+    with stopper.handling_signals(), contextlib.ExitStack() as shown:
+        if pause:
+            run_again_and_again(accounts, stopper, pause, lambda result: _print(result, width))
+            return
+        results = []
+        for result in run_once(accounts, stopper, begin=params["begin"]):
+            results.append(result)
+            if not params["as_json"]:
+                _print(result, width)
+        if params["as_json"]:
+            shown.callback(
+                click.echo, to_json([report.result_object(made) for made in results], indent=2)
+            )
+    code = max((result.code for result in results), default=0)
+    if stopper.stopped and not code:
+        raise CommandFailed("Interrupted; the next run goes on.", 130)
+    if code:
+        click.get_current_context().exit(code)
+
+
+def _print(result: AccountResult, width: int) -> None:
+    for line in report.result_lines(result, width):
+        click.echo(line, err=False)

@@ -1,0 +1,86 @@
+"""Changes of the journal that a user asks for, and what a run would do."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from restante.diagnosis import wording
+from restante.fetch import identity
+from restante.fetch.journal_rows import FETCHED
+from restante.fetch.planner import make_plan
+from restante.mail import dates, fields
+from restante.protocol.text import decode_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from restante.cli.fetching.account import FetchAccount
+    from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.planner import MessageEntry, Plan
+
+
+def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: float | None) -> str:
+    """Note messages as fetched: all that are there, or those older than some seconds.
+
+    The age is that of the header's Date; a message without one is new. Raises RemoteError.
+    """
+    with account.connect(_ignore) as drop:
+        listed = identity.list_messages(drop, journal.messages())
+        if older_than is not None:
+            listed = _older(drop, listed, time.time() - older_than)
+        count = journal.note_known((m.uid, m.size, None) for m in listed)
+    return f"{account.name}: {wording.messages(count)} noted as fetched"
+
+
+def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> list[MessageEntry]:
+    found = []
+    for start in range(0, len(listed), identity.AT_ONCE):
+        some = listed[start : start + identity.AT_ONCE]
+        heads = drop.headers([message.number for message in some], keep=identity.MOST_OCTETS)
+        for message, head in zip(some, heads, strict=True):
+            if isinstance(head, bytes):
+                date = dates.parse(decode_text(fields.split(head).first("date")))
+                found += [message] if date is not None and date.timestamp() < moment else []
+    return found
+
+
+def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
+    """Find known messages under the unique-ids that their server uses now, by their headers.
+
+    A header that several known or several listed messages have is left out. Raises RemoteError.
+    """
+    known = journal.messages()
+    by_header: defaultdict[str, list[str]] = defaultdict(list)
+    for uid, row in known.items():
+        if row.header_sha256 and row.state in FETCHED:
+            by_header[row.header_sha256].append(uid)
+    with account.connect(_ignore) as drop:
+        listed = [m for m in identity.list_messages(drop, known) if m.uid not in known]
+        digests = identity.header_digests(drop, [message.number for message in listed])
+    by_listed: defaultdict[str, list[MessageEntry]] = defaultdict(list)
+    for message in listed:
+        by_listed[digests.get(message.number, "")].append(message)
+    pairs = [
+        (by_header[digest][0], messages[0].uid)
+        for digest, messages in by_listed.items()
+        if len(messages) == 1 and len(by_header.get(digest, ())) == 1
+    ]
+    journal.rename(pairs)
+    left = wording.messages(len(listed) - len(pairs))
+    return f"{account.name}: {wording.messages(len(pairs))} matched; {left} not known"
+
+
+def plan_run(account: FetchAccount) -> Plan:
+    """Return what a run would do now. Raises RemoteError."""
+    with account.open_journal() as journal:
+        known = journal.messages()
+    with account.connect(_ignore) as drop:
+        listed = identity.list_messages(drop, known)
+    return make_plan(listed, known, account.policy, time.time())
+
+
+def _ignore(_id: str, _text: str) -> None:
+    """Ignore a warning: the run itself shows it."""

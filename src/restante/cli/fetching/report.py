@@ -1,0 +1,152 @@
+"""What `pop3 fetch` prints: lines for people, objects for programs."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from restante.cli.output.terminal import plain
+from restante.diagnosis import wording
+from restante.fetch.events import DoubtSettled, MessageDelivered, MessageParked
+from restante.fetch.journal_rows import MessageState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from restante.cli.fetching.account import FetchAccount
+    from restante.cli.fetching.runs import AccountResult
+    from restante.fetch.events import FetchEvent
+    from restante.fetch.journal_rows import KnownMessage
+    from restante.fetch.planner import MessageEntry, Plan
+
+MOST_LISTED = 10  # messages that are named one by one
+
+
+def result_lines(result: AccountResult, width: int) -> Iterator[str]:
+    """Yield the lines of one account; `width` is that of the longest name."""
+    account, summary = result.account, result.summary
+    name = plain(account.name).ljust(width)
+    if not result.error or summary.new or summary.deleted:
+        where = ", ".join(map(shown_url, account.destinations))
+        new = f"{summary.new} new, {wording.octets(summary.octets)} -> {where}"
+        deleted = f"{summary.deleted} deleted" if summary.deleted else ""
+        seconds = f"{result.seconds:.1f} s"
+        yield "  ".join([name, *filter(None, [f"{new:<50}", deleted, seconds])])
+    for id_, text in result.notices.items():
+        yield f"{'':{width}}  WARN {id_}  {plain(text)}"
+    for parked in summary.parked[:MOST_LISTED]:
+        size = wording.octets(parked.size)
+        yield f"{'':{width}}  parked: uid {plain(parked.uid)}, {size}: {plain(parked.reason)}"
+    if len(summary.parked) > MOST_LISTED:
+        yield f"{'':{width}}  and {len(summary.parked) - MOST_LISTED} more are parked"
+    if summary.waiting:
+        count = wording.messages(len(summary.waiting))
+        yield f"{'':{width}}  {count} parked before; --retry tries again at once"
+    yield from _large_lines(summary.too_large, width)
+    if result.message:
+        first, *others = result.message.split("\n")
+        yield f"{name}  {first}"
+        yield from others
+
+
+def _large_lines(too_large: list[MessageEntry], width: int) -> Iterator[str]:
+    for message in too_large[:MOST_LISTED]:
+        size = wording.octets(message.size)
+        yield f"{'':{width}}  too large: uid {plain(message.uid)}, {size}; see --max-size"
+    if len(too_large) > MOST_LISTED:
+        yield f"{'':{width}}  and {len(too_large) - MOST_LISTED} more are too large"
+
+
+def result_object(result: AccountResult) -> dict[str, Any]:
+    """Return the same for programs."""
+    summary = result.summary
+    return {
+        "account": result.account.name,
+        "to": [shown_url(url) for url in result.account.destinations],
+        "new": summary.new,
+        "octets": summary.octets,
+        "deleted": summary.deleted,
+        "in_doubt": summary.in_doubt,
+        "parked": [{"uid": p.uid, "size": p.size, "reason": p.reason} for p in summary.parked],
+        "waiting": [message.uid for message in summary.waiting],
+        "too_large": [{"uid": m.uid, "size": m.size} for m in summary.too_large],
+        "notices": result.notices,
+        "seconds": round(result.seconds, 3),
+        "error": result.error or None,
+        "exit": result.code,
+    }
+
+
+def plan_line(account: FetchAccount, plan: Plan, width: int) -> str:
+    """Return what a run would do."""
+    octets = wording.octets(sum(message.size for message in plan.fetch))
+    parts = [f"{wording.messages(len(plan.fetch))} to fetch, {octets}"]
+    parts += [f"{len(plan.delete)} to delete"] if plan.delete else []
+    parts += [f"{len(plan.waiting)} parked"] if plan.waiting else []
+    parts += [f"{len(plan.too_large)} too large"] if plan.too_large else []
+    return f"{plain(account.name).ljust(width)}  {', '.join(parts)}"
+
+
+def status_object(
+    name: str, last_run: float | None, outcome: str | None, known: Mapping[str, KnownMessage]
+) -> dict[str, Any]:
+    """Return what the journal says of an account."""
+    states = [row.state for row in known.values()]
+    return {
+        "account": name,
+        "last_run": None if last_run is None else _local(last_run),
+        "outcome": outcome,
+        **{state.value: states.count(state) for state in MessageState},
+        "parked_messages": [
+            {"uid": row.uid, "size": row.size, "reason": row.reason, "next_try": row.next_try}
+            for row in known.values()
+            if row.state is MessageState.PARKED
+        ],
+    }
+
+
+def _local(moment: float) -> str:
+    return datetime.fromtimestamp(moment).astimezone().isoformat(timespec="seconds")
+
+
+def status_lines(status: dict[str, Any], width: int) -> Iterator[str]:
+    """Yield the same for people."""
+    name = plain(status["account"]).ljust(width)
+    if status["last_run"] is None:
+        yield f"{name}  never run"
+        return
+    since = time.time() - datetime.fromisoformat(status["last_run"]).timestamp()
+    counts = [
+        f"{status[state.value]} {state.value}"
+        for state in (
+            MessageState.HERE,
+            MessageState.KNOWN,
+            MessageState.ASKED,
+            MessageState.PARKED,
+            MessageState.PREPARED,
+        )
+        if status[state.value]
+    ]
+    ended = f"last run {wording.age(max(0, since))} ago: {status['outcome']}"
+    yield f"{name}  {ended}; {', '.join(counts) or 'no messages at the server'}"
+    for row in status["parked_messages"][:MOST_LISTED]:
+        yield f"{'':{width}}  parked: uid {plain(row['uid'])}: {plain(row['reason'])}"
+
+
+def event_line(event: FetchEvent) -> str:
+    """Return a line of --verbose."""
+    match event:
+        case MessageDelivered():
+            return f"* {plain(event.uid)}: {event.octets} octets in {event.seconds:.3f} s"
+        case MessageParked():
+            return f"* {plain(event.uid)}: parked: {plain(event.reason)}"
+        case DoubtSettled():
+            return f"* {plain(event.uid)}: {event.outcome} at {shown_url(event.destination)}"
+        case _:
+            return f"* {plain(str(event))}"
+
+
+def shown_url(url: str) -> str:
+    """Return a destination without its settings."""
+    return plain(url.partition("?")[0])

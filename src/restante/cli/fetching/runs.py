@@ -1,0 +1,190 @@
+"""Runs of accounts: one after the other, once or again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed, format_error
+from restante.cli.fetching import report
+from restante.cli.output.progress import Progress
+from restante.fetch.events import (
+    DoubtSettled,
+    MessagesDeleted,
+    Notice,
+    OctetsReceived,
+    RunSummary,
+    SessionPlanned,
+)
+from restante.fetch.fetcher import Fetcher
+from restante.fetch.interfaces import Settled
+from restante.protocol.errors import LocalError, RemoteError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from restante.cli.fetching.account import FetchAccount
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.events import FetchEvent
+
+PARKED = 1  # the exit code where mail could not be had, and the rest could
+LONGEST_PAUSE = 3600.0  # seconds between two runs of which the first one failed
+JITTER = 0.1  # of a pause: not all programs of the world ask at the full minute
+
+
+@dataclass(slots=True)
+class AccountResult:
+    """How the run of an account ended.
+
+    Attributes:
+        account: its name.
+        summary: what was done, even if the run failed.
+        seconds: how long it took.
+        error: the failure that ended it, None for a run to the end.
+        message: the text of the failure.
+        code: its exit code.
+        notices: warnings about the server, by their ids.
+    """
+
+    account: FetchAccount
+    summary: RunSummary = field(default_factory=RunSummary)
+    seconds: float = 0.0
+    error: str = ""
+    message: str = ""
+    code: int = 0
+    notices: dict[str, str] = field(default_factory=dict)
+
+    def fail(self, error: BaseException) -> None:
+        """Note the failure that ended the run."""
+        if isinstance(error, RemoteError):
+            failed = format_error(error)
+            self.error, self.message, self.code = error.id, failed.message, failed.exit_code
+        elif isinstance(error, CommandFailed):
+            self.error, self.message, self.code = "failed", error.message, error.exit_code
+        else:
+            text = error.message if isinstance(error, click.ClickException) else str(error)
+            self.error, self.message, self.code = "usage", f"FAIL  {text}", 2
+
+
+class Stopper:
+    """SIGTERM and Ctrl-C end the run after the message under way; SIGUSR1 ends a pause."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self._fetcher: Fetcher | None = None
+        self._woken = threading.Event()
+
+    @contextlib.contextmanager
+    def handling_signals(self) -> Iterator[None]:
+        """Handle the signals in this block."""
+        handlers = {
+            signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGUSR1: self._wake,
+        }  # fmt: skip
+        before = {number: signal.signal(number, made) for number, made in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def watch(self, fetcher: Fetcher) -> None:
+        """Stop this fetcher when a signal comes."""
+        self._fetcher = fetcher
+        if self.stopped:
+            fetcher.stop()
+
+    def pause(self, seconds: float) -> None:
+        """Wait, less long if a signal comes."""
+        self._woken.wait(seconds)
+        self._woken.clear()
+
+    def _stop(self, *_: Any) -> None:
+        if self.stopped:  # the second Ctrl-C does not wait; nothing is lost by it
+            raise KeyboardInterrupt
+        self.stopped = True
+        if self._fetcher is not None:
+            self._fetcher.stop()
+        self._woken.set()
+
+    def _wake(self, *_: Any) -> None:
+        self._woken.set()
+
+
+def run_once(
+    accounts: Sequence[FetchAccount], stopper: Stopper, *, begin: bool
+) -> Iterator[AccountResult]:
+    """Run each account, and yield how it ended. A failure of one does not stop the others."""
+    for account in accounts:
+        if stopper.stopped:
+            return
+        result = AccountResult(account)
+        begun = time.monotonic()
+        try:
+            with account.open_journal(begin=begin) as journal:
+                _run(result, journal, stopper)
+        except (RemoteError, LocalError, click.ClickException, OSError) as error:
+            result.fail(error)
+        result.seconds = time.monotonic() - begun
+        yield result
+
+
+def run_again_and_again(
+    accounts: Sequence[FetchAccount],
+    stopper: Stopper,
+    pause: float,
+    show: Callable[[AccountResult], None],
+) -> None:
+    """Run all accounts with a pause between, until a signal comes. Failures make it longer."""
+    longer = 1.0
+    while not stopper.stopped:
+        failed = False
+        for result in run_once(accounts, stopper, begin=False):
+            show(result)
+            failed = failed or bool(result.error)
+        longer = min(longer * 2, max(1.0, LONGEST_PAUSE / pause)) if failed else 1.0
+        if not stopper.stopped:
+            stopper.pause(pause * longer * (1 + JITTER * random.random()))  # noqa: S311  # no secret
+
+
+def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> None:
+    """Run one account, with a bar on a terminal."""
+    account = result.account
+    fetcher = Fetcher(journal, account.open_destinations(), account.connect, account.policy)
+    result.summary = fetcher.summary
+    stopper.watch(fetcher)
+    try:
+        with Progress(account.name) as progress:
+            total = 0
+            for event in fetcher.run():
+                if isinstance(event, SessionPlanned):
+                    total = event.octets
+                elif isinstance(event, OctetsReceived):
+                    progress.update(min(event.octets, total), total)
+                else:
+                    _show(event, result)
+    except RemoteError as error:
+        journal.end_run(error.id)
+        raise
+    journal.end_run("parked" if fetcher.summary.parked else "ok")
+    if fetcher.failure is not None:
+        result.fail(fetcher.failure)
+    elif fetcher.summary.parked or fetcher.summary.in_doubt:
+        result.code = PARKED
+
+
+def _show(event: FetchEvent, result: AccountResult) -> None:
+    """Print what a user of --verbose sees, and keep the warnings for the report."""
+    if isinstance(event, Notice):
+        result.notices[event.id] = event.text
+    elif isinstance(event, DoubtSettled) and event.outcome is Settled.UNKNOWN:
+        text = f"{event.uid} may be at {event.destination} already; it is fetched again"
+        result.notices["fetch-doubt"] = text
+    if result.account.args.verbose and not isinstance(event, MessagesDeleted):
+        click.echo(report.event_line(event), err=True)

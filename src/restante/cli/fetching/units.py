@@ -1,0 +1,44 @@
+"""Units of systemd that fetch accounts. systemd.service(5), systemd.timer(5)."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+UNITS = """\
+# Save the two parts in ~/.config/systemd/user/, then for an account NAME of accounts.toml:
+#   systemctl --user enable --now pop3-fetch@NAME.timer
+
+# ~/.config/systemd/user/pop3-fetch@.service
+[Unit]
+Description=Fetch the mail of %i
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={command} fetch %i
+NoNewPrivileges=yes
+PrivateTmp=yes
+ProtectSystem=full
+RestrictSUIDSGID=yes
+LockPersonality=yes
+
+# ~/.config/systemd/user/pop3-fetch@.timer
+[Unit]
+Description=Fetch the mail of %i every 5 minutes
+
+[Timer]
+OnStartupSec=1min
+OnUnitInactiveSec=5min
+RandomizedDelaySec=30s
+Persistent=yes
+
+[Install]
+WantedBy=timers.target
+"""
+
+
+def systemd_units() -> str:
+    """Return the text of a service and a timer, with the path of this command."""
+    return UNITS.format(command=shutil.which("pop3") or sys.argv[0])

@@ -1,0 +1,116 @@
+"""What `pop3 fetch` is asked for: the table [NAME.fetch] of accounts.toml, and the options."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from restante.cli.options.account_file import configuration_folder, find_entry
+from restante.cli.options.size import Size
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+
+
+class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The table [NAME.fetch].
+
+    Attributes:
+        to: the URL of the destination, or several.
+        keep: true leaves mail at the server; false deletes what was delivered; "30d" deletes it 30
+            days after it was first seen.
+        max_size: the largest message that is fetched: octets, or a text such as "50M".
+        newest_first: fetch in the opposite order.
+        to_password_command: prints the password of the destination's user.
+        addresses: recipients by the addresses of an envelope.
+    """
+
+    to: str | list[str] = ()  # type: ignore[assignment]  # none: --to has them
+    keep: bool | str = True
+    max_size: int | str | None = None
+    newest_first: bool = False
+    to_password_command: str = ""
+    addresses: dict[str, str | list[str]] = {}
+
+    @property
+    def destinations(self) -> list[str]:
+        """The URLs."""
+        return [self.to] if isinstance(self.to, str) else list(self.to)
+
+
+def read_settings(name: str) -> FetchSettings | None:
+    """Return the settings of an account, None without a table. Raises click.UsageError."""
+    table = find_entry(name).get("fetch")
+    if table is None:
+        return None
+    try:
+        return msgspec.convert(table, FetchSettings)
+    except msgspec.ValidationError as error:
+        file = configuration_folder() / "accounts.toml"
+        raise click.UsageError(f"{file}: [{name}.fetch]: {error}") from None
+
+
+def accounts_with_settings() -> list[str]:
+    """Return the names of all accounts that have a table [NAME.fetch], in the file's order.
+
+    Raises click.UsageError: the file is invalid.
+    """
+    import tomllib
+
+    file = configuration_folder() / "accounts.toml"
+    try:
+        known = tomllib.loads(file.read_text()) if file.exists() else {}
+    except (OSError, ValueError) as error:
+        raise click.UsageError(f"{file}: {error}") from None
+    return [name for name, entry in known.items() if isinstance(entry, dict) and "fetch" in entry]
+
+
+def default_journal() -> Path:
+    """Return where the journal is, if nothing else is said. XDG Base Directory Specification."""
+    folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(folder) / "restante" / "fetch.db"
+
+
+class Duration(click.ParamType[float]):
+    """A time span such as 90s, 5m, 12h or 30d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the seconds."""
+        if isinstance(value, float):
+            return value
+        seconds = parse_duration(str(value))
+        if seconds is None:
+            self.fail(
+                f"{value!r} is not a time span; use for example 90s, 5m, 12h, 30d", param, ctx
+            )
+        return seconds
+
+
+def parse_duration(text: str) -> float | None:
+    """Return the seconds of a text such as "30d", None for any other text."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhdw])", text.strip().lower(), re.ASCII)
+    return float(int(found[1]) * _UNITS[found[2]]) if found else None
+
+
+def parse_size(text: int | str) -> int:
+    """Return the octets of a number or a text such as "50M". Raises click.UsageError."""
+    try:
+        return Size().convert(text, None, None)
+    except click.BadParameter as error:
+        raise click.UsageError(f"max_size: {error.message}") from None
+
+
+def keep_seconds(keep: bool | str) -> float | None:  # noqa: FBT001  # as the file has it
+    """Return for how long mail stays, None for ever. Raises click.UsageError."""
+    if isinstance(keep, bool):
+        return None if keep else 0.0
+    seconds = parse_duration(keep)
+    if seconds is None:
+        raise click.UsageError(f'keep is "{keep}"; use true, false or a time span such as "30d"')
+    return seconds

@@ -1,0 +1,26 @@
+"""A number of octets on the command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+
+
+class Size(click.ParamType[int]):
+    """Octets, or with k, M or G behind the number 1024 of them and so on."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        """Return the octets."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,11})([kmg]?)", str(value).lower(), re.ASCII)
+        if found is None:
+            text = f"{value!r} is not a size; use a number of octets, or a number with k, M or G"
+            self.fail(text, param, ctx)
+        return int(found[1]) * UNITS[found[2]]

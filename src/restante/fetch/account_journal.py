@@ -1,0 +1,213 @@
+"""The part of the journal that belongs to one account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.fetch.journal_rows import Doubt, KnownMessage, MessageState
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from restante.fetch.journal import Journal
+    from restante.fetch.journal_rows import Preparation
+
+KEPT = 400 * 86400.0  # seconds for which a message that left its server is remembered
+GAPS = (3600.0, 4 * 3600.0, 86400.0)  # seconds before a parked message is tried again
+
+
+class AccountJournal:
+    """What the journal has of one account. Its methods raise FetchError."""
+
+    def __init__(self, journal: Journal, account: str) -> None:
+        self.account = account
+        self._journal = journal
+
+    @property
+    def approximate_sizes(self) -> bool:
+        """Whether LIST of this server has shown a wrong size."""
+        with self._journal.errors():
+            rows = self._execute("SELECT approximate_sizes FROM account WHERE name = ?")
+            return bool(rows.fetchone()[0])
+
+    def note_approximate_sizes(self) -> None:
+        """Remember that LIST of this server is not exact."""
+        with self._journal.transaction():
+            self._execute("UPDATE account SET approximate_sizes = 1 WHERE name = ?")
+
+    def messages(self) -> dict[str, KnownMessage]:
+        """Return all rows by unique-id."""
+        columns = ", ".join(KnownMessage._fields)
+        with self._journal.errors():
+            rows = self._execute(f"SELECT {columns} FROM message WHERE account = ?")  # noqa: S608  # the names of fields
+            return {row[0]: KnownMessage(row[0], MessageState(row[1]), *row[2:]) for row in rows}
+
+    def doubts(self) -> list[Doubt]:
+        """Return the deliveries of an earlier run that were prepared and not confirmed."""
+        with self._journal.errors():
+            rows = self._execute(
+                "SELECT uid, destination, token FROM delivery JOIN message ON message = id"
+                " WHERE account = ? AND NOT here ORDER BY id"
+            )
+            return [Doubt(*row) for row in rows]
+
+    def destinations_with(self, uid: str) -> set[str]:
+        """Return the URLs of the destinations that have a message."""
+        with self._journal.errors():
+            rows = self._execute(
+                "SELECT destination FROM delivery JOIN message ON message = id"
+                " WHERE account = ? AND uid = ? AND here",
+                uid,
+            )
+            return {row[0] for row in rows}
+
+    def prepare(self, preparations: Sequence[Preparation]) -> None:
+        """Note messages before they are delivered."""
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            for made in preparations:
+                facts = (made.size, made.octets, made.sha256, made.header_sha256, made.message_id)
+                row = database.execute(
+                    "INSERT INTO message (account, uid, state, first_seen, changed, size, octets,"
+                    " sha256, header_sha256, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
+                    " changed = excluded.changed, size = excluded.size, octets = excluded.octets,"
+                    " sha256 = excluded.sha256, header_sha256 = excluded.header_sha256,"
+                    " message_id = excluded.message_id RETURNING id",
+                    (self.account, made.uid, MessageState.PREPARED, now, now, *facts),
+                ).fetchone()
+                database.executemany(
+                    "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, 0)",
+                    [(row[0], url, token) for url, token in made.tokens.items()],
+                )
+
+    def confirm(self, deliveries: Iterable[tuple[str, str]], complete: Iterable[str]) -> None:
+        """Note deliveries, as pairs of unique-id and URL, and which messages are complete now."""
+        with self._journal.transaction() as database:
+            database.executemany(
+                "UPDATE delivery SET here = 1, token = '' WHERE destination = ?2 AND message ="
+                " (SELECT id FROM message WHERE account = ?3 AND uid = ?1)",
+                [(uid, url, self.account) for uid, url in deliveries],
+            )
+            self._set_state(database, complete, MessageState.HERE)
+
+    def withdraw(self, uid: str, destination: str) -> None:
+        """Note that a prepared message did not arrive at a destination."""
+        with self._journal.transaction() as database:
+            database.execute(
+                "DELETE FROM delivery WHERE destination = ?2 AND message ="
+                " (SELECT id FROM message WHERE account = ?3 AND uid = ?1)",
+                (uid, destination, self.account),
+            )
+
+    def park(self, uid: str, size: int, reason: str, *, at_once: bool = False) -> None:
+        """Note that a message cannot be had for now, and why.
+
+        The gaps between tries grow. With `at_once` the first try again is in the next run.
+        """
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            tries = database.execute(
+                "SELECT tries FROM message WHERE account = ? AND uid = ?", (self.account, uid)
+            ).fetchone() or (0,)
+            gap = 0 if at_once and not tries[0] else GAPS[min(tries[0], len(GAPS) - 1)]
+            database.execute(
+                "INSERT INTO message (account, uid, state, first_seen, changed, size, tries,"
+                " next_try, reason) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)"
+                " ON CONFLICT (account, uid) DO UPDATE SET state = excluded.state,"
+                " tries = tries + 1, next_try = excluded.next_try, reason = excluded.reason",
+                (self.account, uid, MessageState.PARKED, now, now, size, now + gap, reason[:500]),
+            )
+
+    def retry(self) -> None:
+        """Try all parked messages again at the next run."""
+        with self._journal.transaction():
+            self._execute("UPDATE message SET next_try = 0 WHERE account = ? AND state = 'parked'")
+
+    def note_known(self, messages: Iterable[tuple[str, int | None, float | None]]) -> int:
+        """Note messages that are not to be fetched, and return how many were not known before.
+
+        Each has its unique-id, its size, and when it was first seen; None for unknown, or for now.
+        """
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            before = database.total_changes
+            database.executemany(
+                "INSERT INTO message (account, uid, state, first_seen, changed, size)"
+                " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (account, uid) DO UPDATE"
+                " SET state = excluded.state WHERE state IN ('parked')",
+                [
+                    (
+                        self.account,
+                        uid,
+                        MessageState.KNOWN,
+                        now if seen is None else seen,
+                        now,
+                        size,
+                    )
+                    for uid, size, seen in messages
+                ],
+            )
+            return database.total_changes - before
+
+    def note_state(self, uids: Iterable[str], state: MessageState) -> None:
+        """Change the state of messages."""
+        with self._journal.transaction() as database:
+            self._set_state(database, uids, state)
+
+    def note_sizes(self, sizes: Iterable[tuple[str, int]]) -> None:
+        """Note the octets by LIST, where they changed and the message did not."""
+        with self._journal.transaction() as database:
+            database.executemany(
+                "UPDATE message SET size = ?2 WHERE account = ?3 AND uid = ?1",
+                [(uid, size, self.account) for uid, size in sizes],
+            )
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Remove rows: the server has given their unique-ids to other messages."""
+        with self._journal.transaction() as database:
+            database.executemany(
+                "DELETE FROM message WHERE account = ? AND uid = ?",
+                [(self.account, uid) for uid in uids],
+            )
+
+    def rename(self, uids: Iterable[tuple[str, str]]) -> None:
+        """Give messages the unique-ids that their server uses now: pairs of old and new."""
+        pairs = list(uids)
+        with self._journal.transaction() as database:
+            for place, (old, _) in enumerate(pairs):  # by way of names that no server gives
+                database.execute(
+                    "UPDATE message SET uid = ? WHERE account = ? AND uid = ?",
+                    (f"\0{place}", self.account, old),
+                )
+            for place, (_, new) in enumerate(pairs):
+                database.execute(
+                    "UPDATE message SET uid = ? WHERE account = ? AND uid = ?",
+                    (new, self.account, f"\0{place}"),
+                )
+
+    def end_run(self, outcome: str) -> None:
+        """Note when and how a run ended, and forget messages that left the server long ago."""
+        now = self._journal.clock()
+        with self._journal.transaction() as database:
+            database.execute(
+                "UPDATE account SET last_run = ?, outcome = ? WHERE name = ?",
+                (now, outcome, self.account),
+            )
+            database.execute(
+                "DELETE FROM message WHERE account = ? AND state = ? AND changed < ?",
+                (self.account, MessageState.GONE, now - KEPT),
+            )
+
+    def _set_state(
+        self, database: sqlite3.Connection, uids: Iterable[str], state: MessageState
+    ) -> None:
+        now = self._journal.clock()
+        database.executemany(
+            "UPDATE message SET state = ?, changed = ? WHERE account = ? AND uid = ?",
+            [(state, now, self.account, uid) for uid in uids],
+        )
+
+    def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
+        return self._journal.database.execute(statement, (self.account, *values))

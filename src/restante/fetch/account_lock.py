@@ -1,0 +1,59 @@
+"""One run at a time for an account: a lock of the kernel, which ends with its process."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from restante.fetch.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LONGEST_NAME = 200  # characters of a file's name
+
+
+def file_name(account: str) -> str:
+    """Return an account's name as a part of a file's name. It is different for each account."""
+    name = quote(account, safe="@:+")
+    if name.startswith(".") or len(name) > LONGEST_NAME:
+        import hashlib
+
+        name = hashlib.sha256(account.encode()).hexdigest()
+    return name
+
+
+@contextlib.contextmanager
+def lock_account(folder: Path, account: str) -> Iterator[None]:
+    """Hold the lock of an account, in a folder that is made if it is missing.
+
+    Raises FetchError: another process holds it (fetch-busy). Raises OSError.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = folder / f"{file_name(account)}.lock"
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FetchError("fetch-busy", f"{account}: in use by {_holder(file)}") from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()} {int(time.time())}\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)
+
+
+def _holder(file: int) -> str:
+    """Return which process holds the lock, and since when."""
+    words = os.pread(file, 64, 0).split()
+    if len(words) != 2 or not all(word.isdigit() for word in words):
+        return "another process"
+    since = datetime.fromtimestamp(int(words[1])).astimezone()
+    return f"process {int(words[0])} since {since:%Y-%m-%d %H:%M:%S}"

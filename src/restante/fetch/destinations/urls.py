@@ -1,0 +1,74 @@
+"""From the URL of a destination to the destination."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from restante.fetch.interfaces import Destination
+
+FORMS = "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, smtp://HOST, pipe:COMMAND, imaps://USER@HOST"
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationSettings:
+    """What destinations need beside their URLs.
+
+    Attributes:
+        state: the folder of the fetcher's state.
+        password: returns the password of a destination's user, None where there is none.
+        token: returns an access token for a destination's user, None where there is none.
+        addresses: the recipients for each address of an envelope, for one mailbox of many people.
+    """
+
+    state: Path
+    password: Callable[[], str] | None = None
+    token: Callable[[], str] | None = None
+    addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+
+def open_destination(url: str, settings: DestinationSettings) -> Destination:
+    """Return the destination of a URL; nothing is opened yet.
+
+    Raises ValueError: the URL is invalid; the text says what to write.
+    """
+    scheme, _, rest = url.partition(":")
+    match scheme.lower():
+        case "maildir" if rest:
+            from restante.fetch.destinations.maildir import MaildirDestination
+
+            return MaildirDestination(rest)
+        case "mbox" if rest:
+            from restante.fetch.destinations.mbox import MboxDestination
+            from restante.fetch.spool import Spool
+
+            return MboxDestination(rest, Spool(str(settings.state / "spool")))
+        case "lmtp" | "smtp" | "smtps":
+            return _smtp(url, settings)
+        case _:
+            raise ValueError(f'"{_without_password(url)}" is not a destination; use {FORMS}')
+
+
+def _smtp(url: str, settings: DestinationSettings) -> Destination:
+    from restante.fetch.destinations.smtp import SmtpDestination
+    from restante.fetch.destinations.smtp_address import parse_smtp_url
+    from restante.fetch.destinations.smtp_login import Login
+    from restante.protocol.secret import Secret
+
+    address = parse_smtp_url(url, settings.addresses)
+    login = None
+    if address.user and settings.token is not None:
+        login = Login(token=settings.token)
+    elif address.user and settings.password is not None:
+        login = Login(Secret(settings.password().encode()))
+    return SmtpDestination(url, address, str(settings.state), login)
+
+
+def _without_password(url: str) -> str:
+    from restante.client.options import redact_account
+
+    return redact_account(url)

@@ -1,0 +1,17 @@
+"""What ends the run of an account, apart from errors of the server."""
+
+from __future__ import annotations
+
+from restante.protocol.errors import Phase, RemoteError
+
+
+class FetchError(RemoteError):
+    """A run cannot go on; nothing more is fetched or deleted.
+
+    Attributes:
+        id: "fetch-busy", "fetch-delivery", "fetch-journal" or "uids-changed"; `pop3 explain` has
+            their texts.
+    """
+
+    def __init__(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
+        super().__init__(id, text, phase=Phase.MAILBOX)

@@ -1,0 +1,106 @@
+"""What a run reports while it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from restante.fetch.interfaces import Settled
+    from restante.fetch.planner import MessageEntry
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtSettled:
+    """A delivery of a run that was killed: what its destination says of it."""
+
+    uid: str
+    destination: str
+    outcome: Settled
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlanned:
+    """The server has listed its messages.
+
+    Attributes:
+        listed: how many there are.
+        to_fetch: how many are fetched in this run at most, and `octets` of them by LIST.
+    """
+
+    listed: int
+    to_fetch: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class OctetsReceived:
+    """Octets of messages that have come so far in this session."""
+
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDelivered:
+    """All destinations have a message."""
+
+    uid: str
+    octets: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageParked:
+    """A message stays at the server, and is tried again later."""
+
+    uid: str
+    size: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesDeleted:
+    """The server has confirmed that messages are deleted."""
+
+    uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A warning about the server: an id of `pop3 explain`, and what happened."""
+
+    id: str
+    text: str
+
+
+FetchEvent: TypeAlias = (
+    DoubtSettled
+    | SessionPlanned
+    | OctetsReceived
+    | MessageDelivered
+    | MessageParked
+    | MessagesDeleted
+    | Notice
+)
+
+
+@dataclass(slots=True)
+class RunSummary:
+    """What a run has done so far.
+
+    Attributes:
+        new: how many messages all destinations have now, and `octets` of them.
+        deleted: how many the server has deleted.
+        in_doubt: unique-ids of messages that may be at a destination twice.
+        parked: what could not be had, with the reasons.
+        waiting: parked messages that are not tried again yet.
+        too_large: messages that the policy leaves at the server.
+    """
+
+    new: int = 0
+    octets: int = 0
+    deleted: int = 0
+    in_doubt: list[str] = field(default_factory=list)
+    parked: list[MessageParked] = field(default_factory=list)
+    waiting: list[MessageEntry] = field(default_factory=list)
+    too_large: list[MessageEntry] = field(default_factory=list)

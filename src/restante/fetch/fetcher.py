@@ -1,0 +1,315 @@
+"""One run of one account: list, retrieve, deliver, delete.
+
+    fetcher = Fetcher(journal.of("work"), [destination], connect, Policy())
+    for event in fetcher.run():
+        print(event)
+
+Messages go in groups: the drafts of a group are made durable, their tokens are in the journal, then
+they are delivered, and then the journal has that. So a run that is killed leaves at most one group
+in doubt, and the next run settles it before anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from restante.fetch import identity
+from restante.fetch.errors import FetchError
+from restante.fetch.events import (
+    DoubtSettled,
+    MessageDelivered,
+    MessageParked,
+    MessagesDeleted,
+    Notice,
+    OctetsReceived,
+    RunSummary,
+    SessionPlanned,
+)
+from restante.fetch.group import Group
+from restante.fetch.interfaces import DestinationError, MessageRefusedError, Settled
+from restante.fetch.journal_rows import MessageState
+from restante.fetch.planner import MessageEntry, make_plan
+from restante.fetch.retrieval import Retrieved, retrieve_message
+from restante.protocol.errors import (
+    ConnectionLostError,
+    MalformedReplyError,
+    RemoteError,
+    ReplyTimeoutError,
+    ServerRefusedError,
+    TruncatedReplyError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from restante.client.blocking import Maildrop
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.events import FetchEvent
+    from restante.fetch.interfaces import Destination
+    from restante.fetch.journal_rows import KnownMessage
+    from restante.fetch.planner import Policy
+
+SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
+SESSION_OCTETS = 100_000_000
+GROUP_OCTETS = 8_000_000  # that are prepared at once, whatever the destination allows
+MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
+
+LOST = (ConnectionLostError, ReplyTimeoutError, TruncatedReplyError)
+BROKEN = (*LOST, MalformedReplyError)
+"""Errors after which a session cannot go on."""
+
+
+class Fetcher:
+    """Fetches the mail of one account.
+
+    Attributes:
+        summary: what the run has done so far.
+        failure: what was wrong with a message that broke its session, None if nothing was.
+    """
+
+    def __init__(
+        self,
+        journal: AccountJournal,
+        destinations: Sequence[Destination],
+        connect: Callable[[Callable[[str, str], None]], Maildrop],
+        policy: Policy,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            journal: the account's part of the journal; its lock is held.
+            destinations: where each message goes.
+            connect: returns the open maildrop. It gets the function that is called with the id and
+                the text of each warning.
+            policy: what is fetched, and what is deleted.
+            clock: returns the seconds since 1970.
+        """
+        self.summary = RunSummary()
+        self.failure: RemoteError | None = None
+        self._stopping = False
+        self._journal = journal
+        self._destinations = {made.url: made for made in destinations}
+        self._connect = connect
+        self._policy = policy
+        self._clock = clock
+        self._notices: dict[str, str] = {}
+        self._shown: set[str] = set()  # ids of notices
+        self._avoided: set[str] = set()  # unique-ids that are not tried again in this run
+        self._failed_in_a_row = 0
+        self._under_way: MessageEntry | None = None
+        self._suspect: tuple[MessageEntry, RemoteError] | None = None
+
+    def stop(self) -> None:
+        """End the run after the message under way; signal handlers and threads may call it."""
+        self._stopping = True
+
+    def run(self) -> Iterator[FetchEvent]:
+        """Fetch, and yield what happens.
+
+        Raises RemoteError: the server failed. Raises FetchError, which is one: a destination or
+        the journal failed, or the unique-ids have changed.
+        """
+        with contextlib.ExitStack() as opened:
+            try:
+                for destination in self._destinations.values():
+                    opened.callback(destination.close)
+                    destination.open()
+                yield from self._settle()
+                while (yield from self._hold_session()):
+                    pass
+            except DestinationError as error:
+                raise FetchError("fetch-delivery", str(error)) from error
+
+    def _settle(self) -> Iterator[FetchEvent]:
+        """Ask the destinations for what a killed run has left in doubt."""
+        for uid, url, token in self._journal.doubts():
+            destination = self._destinations.get(url)
+            outcome = Settled.UNKNOWN
+            if destination is not None:
+                try:
+                    outcome = destination.settle(token)
+                except MessageRefusedError as error:
+                    self._journal.withdraw(uid, url)
+                    yield self._set_aside(MessageEntry(0, uid, 0), str(error))
+                    continue
+            if outcome is Settled.HERE:
+                have = self._journal.destinations_with(uid) | {url}
+                complete = [uid] if have.issuperset(self._destinations) else []
+                self._journal.confirm([(uid, url)], complete)
+                self.summary.new += len(complete)
+            else:
+                self._journal.withdraw(uid, url)
+            if outcome is Settled.UNKNOWN:
+                self.summary.in_doubt.append(uid)
+            yield DoubtSettled(uid, url, outcome)
+
+    def _hold_session(self) -> Generator[FetchEvent, None, bool]:
+        """Hold one session, and return whether another one has something to do."""
+        drop = self._connect(self._note)
+        try:
+            yield from self._park_suspect()
+            more = yield from self._use(drop)
+        except BROKEN as error:
+            drop.abort()
+            if self._under_way is None:
+                raise
+            self._suspect, self._under_way = (self._under_way, error), None
+            self._avoided.add(self._suspect[0].uid)
+            self.failure = self.failure or error
+            self._count_failure(error)
+            more = True
+        except BaseException:
+            drop.abort()
+            raise
+        yield from self._new_notices()
+        return more and not self._stopping
+
+    def _park_suspect(self) -> Iterator[FetchEvent]:
+        """Park the message that broke the session before: the server is there, so it was that."""
+        if self._suspect is not None:
+            (message, error), self._suspect = self._suspect, None
+            yield self._set_aside(message, str(error), lost=isinstance(error, LOST))
+
+    def _use(self, drop: Maildrop) -> Generator[FetchEvent, None, bool]:
+        """Fetch and delete in an open maildrop, and return whether there is more to fetch."""
+        known = self._journal.messages()
+        listed = identity.list_messages(drop, known)
+        plan = make_plan(listed, known, self._policy, self._clock())
+        if plan.doubtful:
+            self._judge(drop, plan.doubtful, known)
+            plan = make_plan(listed, self._journal.messages(), self._policy, self._clock())
+        self.summary.too_large, self.summary.waiting = plan.too_large, plan.waiting
+        to_fetch = self._within_limit([m for m in plan.fetch if m.uid not in self._avoided])
+        delayed = "LOGIN-DELAY" in (drop.session.capabilities or {})
+        chosen = to_fetch if delayed else _first_messages(to_fetch)
+        yield SessionPlanned(len(listed), len(to_fetch), sum(m.size for m in to_fetch))
+        yield from self._fetch(drop, chosen)
+        plan = make_plan(listed, self._journal.messages(), self._policy, self._clock())
+        yield from self._delete(drop, plan.delete)
+        self._journal.note_state(plan.gone, MessageState.GONE)
+        return len(chosen) < len(to_fetch)
+
+    def _within_limit(self, messages: list[MessageEntry]) -> list[MessageEntry]:
+        limit = self._policy.limit
+        return messages if limit is None else messages[: max(0, limit - self.summary.new)]
+
+    def _judge(
+        self, drop: Maildrop, doubtful: Sequence[MessageEntry], known: Mapping[str, KnownMessage]
+    ) -> None:
+        """Compare the headers of known messages whose sizes have changed.
+
+        With the same header, only the size by LIST is another. Else the server has given the
+        unique-id to another message, which is new.
+        """
+        digests = identity.header_digests(drop, [message.number for message in doubtful])
+        same = [m for m in doubtful if digests.get(m.number) == known[m.uid].header_sha256]
+        others = [m for m in doubtful if m.number in digests and m not in same]
+        self._journal.note_sizes((message.uid, message.size) for message in same)
+        self._journal.forget(message.uid for message in others)
+
+    def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
+        """Retrieve and deliver messages in groups."""
+        most = min(made.batch for made in self._destinations.values())
+        group = Group(self._destinations, self._journal)
+        come = 0
+        try:
+            for message in messages:
+                if self._stopping:
+                    break
+                try:
+                    group.add(self._retrieve(drop, message))
+                except (ServerRefusedError, MessageRefusedError) as error:
+                    self._under_way = None
+                    yield self._set_aside(message, str(error))
+                    if isinstance(error, MessageRefusedError):
+                        self._count_failure(FetchError("fetch-delivery", str(error)))
+                    continue
+                come += group.messages[-1].content.octets
+                yield OctetsReceived(come)
+                if len(group.messages) >= most or group.octets >= GROUP_OCTETS:
+                    yield from self._deliver(group)
+            yield from self._deliver(group)
+        except BROKEN:
+            yield from self._deliver(group)  # the messages before the broken one
+            raise
+        finally:
+            group.discard()
+
+    def _retrieve(self, drop: Maildrop, message: MessageEntry) -> Retrieved:
+        have = self._journal.destinations_with(message.uid)
+        missing = {url: made for url, made in self._destinations.items() if url not in have}
+        self._under_way = message
+        retrieved = retrieve_message(drop, message, self._journal.account, missing)
+        self._under_way = None
+        return retrieved
+
+    def _deliver(self, group: Group) -> Iterator[FetchEvent]:
+        for made in group.deliver():
+            if made.refused:
+                yield self._set_aside(made.message, made.refused)
+                self._count_failure(FetchError("fetch-delivery", made.refused))
+                continue
+            self._failed_in_a_row = 0
+            self.summary.new += 1
+            self.summary.octets += made.content.octets
+            yield MessageDelivered(made.message.uid, made.content.octets, made.seconds)
+
+    def _delete(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
+        """Mark messages and end the session by QUIT, which deletes them.
+
+        What was asked for and not confirmed is asked for again by the next run.
+        """
+        marked = []
+        for message in messages:
+            try:
+                drop.delete(message.number)
+            except ServerRefusedError as error:
+                self._note("fetch-dele", f"{message.uid}: {error}")
+            else:
+                marked.append(message.uid)
+        if marked:
+            self._journal.note_state(marked, MessageState.ASKED)
+        drop.commit()
+        if marked:
+            self._journal.note_state(marked, MessageState.GONE)
+            self.summary.deleted += len(marked)
+            yield MessagesDeleted(tuple(marked))
+
+    def _set_aside(
+        self, message: MessageEntry, reason: str, *, lost: bool = False
+    ) -> MessageParked:
+        self._avoided.add(message.uid)
+        self._journal.park(message.uid, message.size, reason, at_once=lost)
+        parked = MessageParked(message.uid, message.size, reason)
+        self.summary.parked.append(parked)
+        return parked
+
+    def _count_failure(self, error: RemoteError) -> None:
+        """Raise the error where message after message fails: it is not theirs."""
+        self._failed_in_a_row += 1
+        if self._failed_in_a_row >= MOST_IN_A_ROW:
+            raise error
+
+    def _note(self, id: str, text: str) -> None:  # noqa: A002  # see RemoteError
+        self._notices.setdefault(id, text)
+
+    def _new_notices(self) -> Iterator[FetchEvent]:
+        """Yield the first warning of each kind, once a run."""
+        if "list-size" in self._notices.keys() - self._shown:
+            self._journal.note_approximate_sizes()
+        for id_ in self._notices.keys() - self._shown:
+            yield Notice(id_, self._notices[id_])
+        self._shown |= self._notices.keys()
+
+
+def _first_messages(messages: list[MessageEntry]) -> list[MessageEntry]:
+    """Return the messages of one session: some servers slow down or end long ones."""
+    octets = 0
+    for place, message in enumerate(messages[:SESSION_MESSAGES]):
+        octets += message.size
+        if octets > SESSION_OCTETS and place:
+            return messages[:place]
+    return messages[:SESSION_MESSAGES]

@@ -1,0 +1,99 @@
+"""Messages that are delivered together: prepared, noted, delivered, noted again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from restante.fetch.interfaces import MessageRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from restante.fetch.account_journal import AccountJournal
+    from restante.fetch.interfaces import Destination
+    from restante.fetch.retrieval import Retrieved
+
+
+class Group:
+    """Messages that came whole, and are not delivered yet."""
+
+    def __init__(self, destinations: Mapping[str, Destination], journal: AccountJournal) -> None:
+        self._destinations, self._journal = destinations, journal
+        self.messages: list[Retrieved] = []
+        self.octets = 0
+
+    def add(self, retrieved: Retrieved) -> None:
+        """Add a message."""
+        self.messages.append(retrieved)
+        self.octets += retrieved.content.octets
+
+    def deliver(self) -> list[Retrieved]:
+        """Deliver all messages, return them, and be empty.
+
+        A message that a destination rejects has the reason in `refused`; it may be at others.
+        Raises DestinationUnavailableError, and FetchError: the journal cannot be written.
+        """
+        for url, destination in self._destinations.items():
+            _prepare(destination, url, self._for(url))
+        accepted = [made for made in self.messages if not made.refused]
+        if accepted:
+            self._journal.prepare([made.preparation for made in accepted])
+        for url, destination in self._destinations.items():
+            self._hand_over(url, destination)
+        done = self.messages
+        self.messages, self.octets = [], 0
+        for made in done:
+            made.discard()
+        return done
+
+    def discard(self) -> None:
+        """Remove all drafts that were not delivered."""
+        for made in self.messages:
+            made.discard()
+
+    def _for(self, url: str) -> list[Retrieved]:
+        """Return the messages for a destination, without those that were rejected."""
+        return [made for made in self.messages if url in made.drafts and not made.refused]
+
+    def _hand_over(self, url: str, destination: Destination) -> None:
+        """Deliver to one destination, and note what arrived, even if the next one fails."""
+        delivered: list[Retrieved] = []
+        some = self._for(url)
+        try:
+            for made in some:
+                try:
+                    destination.deliver(made.drafts[url])
+                except MessageRefusedError as error:
+                    made.refused = str(error)
+                    self._journal.withdraw(made.message.uid, url)
+                else:
+                    delivered.append(made)
+        finally:
+            if delivered:
+                destination.sync()
+                self._note(url, delivered)
+
+    def _note(self, url: str, delivered: Sequence[Retrieved]) -> None:
+        for made in delivered:
+            del made.drafts[url]
+        self._journal.confirm(
+            [(made.message.uid, url) for made in delivered],
+            [made.message.uid for made in delivered if not made.drafts],
+        )
+
+
+def _prepare(destination: Destination, url: str, some: Sequence[Retrieved]) -> None:
+    """Prepare drafts, one at a time where the destination rejects one of them."""
+    if not some:
+        return
+    try:
+        tokens = destination.prepare([made.drafts[url] for made in some])
+    except MessageRefusedError as error:
+        if len(some) == 1:
+            some[0].refused = str(error)
+            return
+        for made in some:
+            _prepare(destination, url, [made])
+    else:
+        for made, token in zip(some, tokens, strict=True):
+            made.tokens[url] = token

@@ -1,0 +1,92 @@
+"""Which message is which, at a server whose unique-ids do not say it.
+
+A message is known by the digest of its header and its size. Several with the same header and size
+are distinguished by the digest of all octets, for which they are retrieved. RFC 1939 section 7.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+from restante.fetch.planner import MessageEntry, are_unusable
+from restante.protocol.errors import ServerRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from restante.client.blocking import Maildrop
+    from restante.fetch.journal_rows import KnownMessage
+
+AT_ONCE = 200  # headers in memory at a time
+MOST_OCTETS = 256 * 1024  # of a header
+
+
+def list_messages(drop: Maildrop, known: Mapping[str, KnownMessage]) -> list[MessageEntry]:
+    """Return all messages of a maildrop, each with what identifies it in every session.
+
+    Raises RemoteError.
+    """
+    if not are_unusable((message.number, message.uid) for message in drop):
+        return [MessageEntry(m.number, m.uid or "", m.size) for m in drop]
+    digests = header_digests(drop, [message.number for message in drop])
+    groups: defaultdict[str, list[MessageEntry]] = defaultdict(list)
+    for message in drop:
+        digest = digests.get(message.number) or _digest_all(drop, message.number)
+        uid = f"header {digest} {message.size}"
+        groups[uid].append(MessageEntry(message.number, uid, message.size))
+    rows: defaultdict[str, list[KnownMessage]] = defaultdict(list)
+    for uid, row in known.items():
+        rows[" ".join(uid.split(" ")[:3])].append(row)
+    found = (
+        _distinguish(drop, group, rows[uid])
+        if len(group) > 1 or len(rows[uid]) > 1 or any(row.uid != uid for row in rows[uid])
+        else group
+        for uid, group in groups.items()
+    )
+    return sorted(message for group in found for message in group)
+
+
+def _distinguish(
+    drop: Maildrop, group: list[MessageEntry], rows: list[KnownMessage]
+) -> list[MessageEntry]:
+    """Return messages with the same header and size, named by all their octets.
+
+    Messages with the same octets can stand for each other, so they are counted.
+    """
+    free = {row.uid: row.sha256 for row in rows}
+    copies: Counter[str] = Counter()
+    named = []
+    for message in group:
+        digest = _digest_all(drop, message.number)
+        copies[digest] += 1
+        uid = next((uid for uid, sha256 in free.items() if sha256 == digest), "")
+        free.pop(uid, None)
+        uid = uid or f"{message.uid} {digest} {copies[digest]}"
+        named.append(message._replace(uid=uid))
+    return named
+
+
+def header_digests(drop: Maildrop, numbers: Iterable[int]) -> dict[int, str]:
+    """Return the digests of headers by message number; none of a header that is refused."""
+    found: dict[int, str] = {}
+    wanted = list(numbers)
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        for number, head in zip(some, drop.headers(some, keep=MOST_OCTETS), strict=True):
+            if not isinstance(head, ServerRefusedError):
+                found[number] = header_digest(head)
+    return found
+
+
+def header_digest(head: bytes) -> str:
+    """Return the digest of a header. The empty line at its end does not count: TOP may omit it."""
+    return hashlib.sha256(head.rstrip(b"\r\n")).hexdigest()
+
+
+def _digest_all(drop: Maildrop, number: int) -> str:
+    digest = hashlib.sha256()
+    for piece in drop.retrieve(number):
+        digest.update(piece)
+    return digest.hexdigest()

@@ -1,0 +1,158 @@
+"""The journal: what was fetched of each account, and what may have been delivered.
+
+It is a database of SQLite. Each change is durable when its method returns. A file beside it
+for each account shows that the account had a journal: without its rows, all mail would come twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from typing import TYPE_CHECKING, Self
+
+from restante.fetch.account_journal import AccountJournal
+from restante.fetch.account_lock import file_name
+from restante.fetch.errors import FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SCHEMA_VERSION = 1
+WAIT = 30.0  # seconds for another account's write
+
+_SCHEMA = """
+CREATE TABLE account (
+    name TEXT PRIMARY KEY, first_run REAL NOT NULL, last_run REAL, outcome TEXT,
+    approximate_sizes INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY, account TEXT NOT NULL REFERENCES account, uid TEXT NOT NULL,
+    state TEXT NOT NULL, first_seen REAL NOT NULL, changed REAL NOT NULL, size INTEGER,
+    octets INTEGER, sha256 TEXT, header_sha256 TEXT, message_id TEXT,
+    tries INTEGER NOT NULL DEFAULT 0, next_try REAL NOT NULL DEFAULT 0,
+    reason TEXT NOT NULL DEFAULT '', UNIQUE (account, uid)
+) STRICT;
+CREATE TABLE delivery (
+    message INTEGER NOT NULL REFERENCES message ON DELETE CASCADE, destination TEXT NOT NULL,
+    token TEXT NOT NULL, here INTEGER NOT NULL, PRIMARY KEY (message, destination)
+) STRICT, WITHOUT ROWID;
+"""
+
+
+class Journal:
+    """The database. `of` gives the part of one account. Its methods raise FetchError."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """Open the journal at `path`, made if it is missing, with mode 0600 in a folder of 0700."""
+        self.path = path
+        self.clock = clock
+        with self.errors():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self.database = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
+            try:
+                self._prepare_database()
+            except BaseException:
+                self.database.close()
+                raise
+
+    def _prepare_database(self) -> None:
+        self.database.execute("PRAGMA journal_mode = WAL")
+        self.database.execute("PRAGMA synchronous = FULL")
+        self.database.execute("PRAGMA foreign_keys = ON")
+        with self.transaction():
+            version = self.database.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                text = f"{self.path} was written by a newer version of Restante; update this one"
+                raise FetchError("fetch-journal", text)
+            if version == 0:
+                for statement in _SCHEMA.split(";"):
+                    self.database.execute(statement)
+                self.database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn errors of the database and of the disk into FetchError."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise FetchError("fetch-journal", f"{self.path}: {reason}") from None
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Make all changes of the block durable at its end, or none of them."""
+        with self.errors():
+            self.database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.database
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # the disk may be full
+                    self.database.execute("ROLLBACK")
+                raise
+            self.database.execute("COMMIT")
+
+    def of(self, account: str, *, begin: bool = False) -> AccountJournal:
+        """Return the part of an account.
+
+        With `begin` an account may begin anew. Raises FetchError: it had a journal before, and has
+        no rows here.
+        """
+        mark = self.path.parent / "fetch" / f"{file_name(account)}.begun"
+        with self.errors():
+            known = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
+            if known.fetchone() is None and mark.exists() and not begin:
+                text = f"{self.path} has nothing of {account}, which has fetched mail before"
+                raise FetchError("fetch-journal", text)
+            mark.parent.mkdir(mode=0o700, exist_ok=True)
+            if not mark.exists():
+                mark.touch(mode=0o600)
+        with self.transaction() as database:
+            database.execute(
+                "INSERT OR IGNORE INTO account (name, first_run) VALUES (?, ?)",
+                (account, self.clock()),
+            )
+        return AccountJournal(self, account)
+
+    def accounts(self) -> list[tuple[str, float | None, str | None]]:
+        """Return the name of each account, when its last run ended, and how."""
+        with self.errors():
+            rows = self.database.execute("SELECT name, last_run, outcome FROM account")
+            return sorted(rows.fetchall())
+
+    def close(self) -> None:
+        """Close the database. It raises nothing."""
+        with contextlib.suppress(sqlite3.Error):
+            self.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def move_damaged(path: Path) -> Path | None:
+    """Rename a journal that SQLite cannot read, and return its new name; None: it is readable."""
+    if not path.exists():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            found = database.execute("PRAGMA quick_check").fetchone()
+            database.execute("SELECT count(*) FROM account")
+            if found == ("ok",):
+                return None
+    except sqlite3.OperationalError as error:
+        if "no such table" not in str(error):
+            raise FetchError("fetch-journal", f"{path}: {error}") from None
+        return None
+    except sqlite3.DatabaseError:
+        pass
+    moved = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    os.rename(path, moved)
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return moved

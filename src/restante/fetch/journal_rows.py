@@ -1,0 +1,72 @@
+"""What the journal has of a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class MessageState(StrEnum):
+    """What became of a message."""
+
+    PREPARED = "prepared"
+    """It may be at a destination, and is not at all of them for certain."""
+    HERE = "here"
+    """All destinations have it."""
+    KNOWN = "known"
+    """Another program fetched it, or its user does not want it."""
+    ASKED = "asked"
+    """The server was asked to delete it, and did not confirm that."""
+    GONE = "gone"
+    """The server does not list it any more."""
+    PARKED = "parked"
+    """It cannot be fetched or delivered; it is tried again later."""
+
+
+FETCHED = frozenset({MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, MessageState.GONE})
+"""States in which a message is not fetched again."""
+
+
+class KnownMessage(NamedTuple):
+    """A row of the journal. Times are seconds since 1970; None is unknown."""
+
+    uid: str
+    state: MessageState
+    first_seen: float
+    size: int | None
+    octets: int | None
+    sha256: str | None
+    header_sha256: str | None
+    message_id: str | None
+    tries: int
+    next_try: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """A message that is about to be delivered.
+
+    Attributes:
+        uid: its unique-id.
+        size: octets by LIST.
+        octets, sha256, header_sha256, message_id: what was retrieved.
+        tokens: for each destination by its URL, what `settle` needs.
+    """
+
+    uid: str
+    size: int
+    octets: int
+    sha256: str
+    header_sha256: str
+    message_id: str
+    tokens: dict[str, str]
+
+
+class Doubt(NamedTuple):
+    """A delivery that was prepared and not confirmed."""
+
+    uid: str
+    destination: str
+    token: str

@@ -1,0 +1,132 @@
+"""What a run does with each message that a server lists. It reads no clock and no disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.fetch.errors import FetchError
+from restante.fetch.journal_rows import FETCHED, MessageState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from restante.fetch.journal_rows import KnownMessage
+
+MANY = 3  # messages of which none is known and none is there any more: the unique-ids have changed
+
+
+class MessageEntry(NamedTuple):
+    """A message as the server lists it in this session."""
+
+    number: int
+    uid: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is fetched and deleted of an account.
+
+    Attributes:
+        keep_seconds: for how long a message stays at the server after it was first seen. 0 deletes
+            it as soon as it is delivered; None never deletes.
+        max_size: octets by LIST of the largest message that is fetched, None for any.
+        newest_first: fetch in the opposite order.
+        limit: the most messages that one run fetches, None for all.
+    """
+
+    keep_seconds: float | None = None
+    max_size: int | None = None
+    newest_first: bool = False
+    limit: int | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        fetch: messages to retrieve, in order.
+        delete: messages that all destinations have, and that need not stay.
+        doubtful: known messages with another size than before: their headers decide whether
+            they are the same.
+        too_large: messages that the policy leaves at the server.
+        waiting: parked messages that are not tried again yet.
+        gone: unique-ids that the server does not list any more.
+    """
+
+    fetch: list[MessageEntry] = field(default_factory=list)
+    delete: list[MessageEntry] = field(default_factory=list)
+    doubtful: list[MessageEntry] = field(default_factory=list)
+    too_large: list[MessageEntry] = field(default_factory=list)
+    waiting: list[MessageEntry] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+
+
+def make_plan(
+    listed: Sequence[MessageEntry],
+    known: Mapping[str, KnownMessage],
+    policy: Policy,
+    now: float,
+) -> Plan:
+    """Return what to do. Raises FetchError: all unique-ids have changed (uids-changed)."""
+    check_uids(listed, known)
+    plan = Plan()
+    for message in listed:
+        row = known.get(message.uid)
+        if row is not None and row.state in FETCHED:
+            _plan_known(plan, message, row, policy, now)
+        elif row is not None and row.state is MessageState.PARKED and row.next_try > now:
+            plan.waiting.append(message)
+        elif policy.max_size is not None and message.size > policy.max_size:
+            plan.too_large.append(message)
+        else:
+            plan.fetch.append(message)
+    if policy.newest_first:
+        plan.fetch.reverse()
+    if policy.limit is not None:
+        del plan.fetch[policy.limit :]
+    present = {message.uid for message in listed}
+    plan.gone = [
+        uid for uid, row in known.items() if uid not in present and row.state in _LEAVES_AS_GONE
+    ]
+    return plan
+
+
+_LEAVES_AS_GONE = FETCHED - {MessageState.GONE} | {MessageState.PARKED}
+
+
+def _plan_known(
+    plan: Plan, message: MessageEntry, row: KnownMessage, policy: Policy, now: float
+) -> None:
+    if row.size is not None and row.size != message.size and row.header_sha256 is not None:
+        plan.doubtful.append(message)
+    elif may_delete(row, policy, now):
+        plan.delete.append(message)
+
+
+def may_delete(row: KnownMessage, policy: Policy, now: float) -> bool:
+    """Return whether a message that all destinations have need not stay at the server."""
+    return policy.keep_seconds is not None and row.first_seen + policy.keep_seconds <= now
+
+
+def check_uids(listed: Sequence[MessageEntry], known: Mapping[str, KnownMessage]) -> None:
+    """Raise FetchError where a server has new unique-ids for all messages (uids-changed)."""
+    were_there = [uid for uid, row in known.items() if row.state in FETCHED - {MessageState.GONE}]
+    if len(were_there) < MANY or len(listed) < MANY:
+        return
+    if not any(message.uid in known for message in listed):
+        text = (
+            f"none of the {len(listed)} messages is known, and none of the {len(were_there)} known"
+            " messages is there"
+        )
+        raise FetchError("uids-changed", text)
+
+
+def are_unusable(uids: Iterable[tuple[int, str | None]]) -> bool:
+    """Return whether unique-ids do not identify messages: missing, doubled, or the numbers."""
+    pairs = list(uids)
+    names = {uid for _, uid in pairs}
+    doubled = len(names) < len(pairs) or None in names
+    return bool(pairs) and (doubled or all(uid == str(number) for number, uid in pairs))

@@ -1,0 +1,242 @@
+"""Runs of the fetcher: against a server in memory, into Maildirs and into doubles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from restante import blocking, testing
+from restante.client.blocking import Maildrop
+from restante.fetch.destinations.maildir import MaildirDestination
+from restante.fetch.errors import FetchError
+from restante.fetch.events import DoubtSettled, MessageDelivered, RunSummary
+from restante.fetch.fetcher import Fetcher
+from restante.fetch.interfaces import (
+    Content,
+    Destination,
+    DestinationUnavailableError,
+    Draft,
+    MessageRefusedError,
+    Settled,
+    SourceMessage,
+)
+from restante.fetch.journal import Journal
+from restante.fetch.journal_rows import MessageState
+from restante.fetch.planner import Policy
+from restante.testing import MemoryServer
+
+DELETE = Policy(keep_seconds=0)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MemoryServer]:
+    with testing.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with Journal(tmp_path / "state" / "fetch.db") as journal:
+        yield journal
+
+
+def letters(*names: str) -> list[bytes]:
+    return [f"Subject: {name}\nMessage-ID: <{name}@x>\n\nbody {name}\n".encode() for name in names]
+
+
+class ListDraft:
+    def __init__(self, source: SourceMessage) -> None:
+        self.source, self.octets = source, b""
+
+    def write(self, octets: bytes) -> None:
+        self.octets += octets
+
+    def finish(self, content: Content) -> None:
+        assert content.octets == len(self.octets)
+
+    def discard(self) -> None:
+        pass
+
+
+class ListDestination:
+    """Keeps messages in a list; `refuse` and `fail` raise for some of them."""
+
+    batch = 4
+
+    def __init__(self, url: str = "list:") -> None:
+        self.url = url
+        self.arrived: list[bytes] = []
+        self.before_delivery: Callable[[bytes], None] = lambda _: None
+        self.outcome = Settled.NOT_HERE
+
+    def open(self) -> None:
+        pass
+
+    def start(self, message: SourceMessage) -> Draft:
+        return ListDraft(message)
+
+    def prepare(self, drafts: Sequence[Draft]) -> list[str]:
+        return ["token" for _ in drafts]
+
+    def deliver(self, draft: Draft) -> None:
+        assert isinstance(draft, ListDraft)
+        self.before_delivery(draft.octets)
+        self.arrived.append(draft.octets)
+
+    def sync(self) -> None:
+        pass
+
+    def settle(self, token: str) -> Settled:
+        assert token == "token"
+        return self.outcome
+
+    def close(self) -> None:
+        pass
+
+
+def connect_to(server: MemoryServer, user: str) -> Callable[[object], Maildrop]:
+    url = f"pop3://{user}@{server.host}:{server.port}"
+    return lambda _notice: blocking.connect(url, "secret")
+
+
+def fetch(
+    server: MemoryServer,
+    journal: Journal,
+    user: str,
+    *destinations: Destination,
+    policy: Policy = DELETE,
+) -> RunSummary:
+    fetcher = Fetcher(journal.of(user), destinations, connect_to(server, user), policy)
+    for _ in fetcher.run():
+        pass
+    return fetcher.summary
+
+
+def test_maildir(server: MemoryServer, journal: Journal, tmp_path: Path) -> None:
+    """Messages arrive whole, once, and leave the server when they are delivered."""
+    server.add("ann", "secret", *letters("a", "b"))
+    for new in (2, 0):
+        summary = fetch(server, journal, "ann", MaildirDestination(f"{tmp_path}/Mail"))
+        assert summary.new == new
+    arrived = sorted(file.read_bytes() for file in (tmp_path / "Mail" / "new").iterdir())
+    assert arrived == sorted(letters("a", "b"))
+    assert server.messages("ann") == []
+
+
+def test_keep(server: MemoryServer, journal: Journal) -> None:
+    """With keep for ever, nothing leaves the server, and nothing comes twice."""
+    server.add("bob", "secret", *letters("a", "b"))
+    destination = ListDestination()
+    for _ in range(2):
+        fetch(server, journal, "bob", destination, policy=Policy())
+    assert len(destination.arrived) == len(server.messages("bob")) == 2
+
+
+def test_many_sessions(server: MemoryServer, journal: Journal) -> None:
+    """More messages than one session fetches all arrive, once."""
+    server.add("max", "secret", *letters(*map(str, range(450))))
+    destination = ListDestination()
+    assert fetch(server, journal, "max", destination).new == 450
+    assert len(set(destination.arrived)) == 450
+    assert server.messages("max") == []
+
+
+def test_refused_message(server: MemoryServer, journal: Journal) -> None:
+    """A message that the destination rejects is parked, stays, and does not stop the others."""
+    server.add("cat", "secret", *letters("a", "b", "c"))
+    destination = ListDestination()
+
+    def refuse(octets: bytes) -> None:
+        if b"body b" in octets:
+            raise MessageRefusedError("552 too bad")
+
+    destination.before_delivery = refuse
+    summary = fetch(server, journal, "cat", destination)
+    assert (summary.new, [parked.reason for parked in summary.parked]) == (2, ["552 too bad"])
+    assert len(server.messages("cat")) == 1
+    assert len(fetch(server, journal, "cat", destination).waiting) == 1
+
+
+def test_unavailable_destination(server: MemoryServer, journal: Journal) -> None:
+    """A destination that is down ends the run, and nothing is deleted."""
+    server.add("dan", "secret", *letters("a", "b"))
+    destination = ListDestination()
+
+    def fail(_: bytes) -> None:
+        raise DestinationUnavailableError("disk full")
+
+    destination.before_delivery = fail
+    with pytest.raises(FetchError, match="fetch-delivery: disk full"):
+        fetch(server, journal, "dan", destination)
+    assert len(server.messages("dan")) == 2
+
+
+def test_all_refused(server: MemoryServer, journal: Journal) -> None:
+    """Where message after message is rejected, the destination is at fault, and the run ends."""
+    server.add("eve", "secret", *letters(*"abcdef"))
+    destination = ListDestination()
+
+    def refuse(_: bytes) -> None:
+        raise MessageRefusedError("550 no")
+
+    destination.before_delivery = refuse
+    with pytest.raises(FetchError, match="550 no"):
+        fetch(server, journal, "eve", destination)
+
+
+def test_two_destinations(server: MemoryServer, journal: Journal) -> None:
+    """A message is deleted only if both have it, and the first one does not get it again."""
+    server.add("fay", "secret", *letters("a"))
+    first, second = ListDestination("list:1"), ListDestination("list:2")
+
+    def fail(_: bytes) -> None:
+        raise DestinationUnavailableError("down")
+
+    second.before_delivery = fail
+    with pytest.raises(FetchError):
+        fetch(server, journal, "fay", first, second)
+    assert len(server.messages("fay")) == 1
+    second.before_delivery = lambda _: None
+    fetch(server, journal, "fay", first, second)
+    assert (len(first.arrived), len(second.arrived)) == (1, 1)
+    assert server.messages("fay") == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "again"), [(Settled.HERE, 0), (Settled.NOT_HERE, 1), (Settled.UNKNOWN, 1)]
+)
+def test_doubt(server: MemoryServer, journal: Journal, outcome: Settled, again: int) -> None:
+    """After a crash the destination decides whether a message is retrieved again."""
+    user = f"gus-{outcome.name}"
+    server.add(user, "secret", *letters("a"))
+    destination = ListDestination()
+
+    def crash(_: bytes) -> None:
+        raise KeyboardInterrupt
+
+    destination.before_delivery = crash
+    with pytest.raises(KeyboardInterrupt):
+        fetch(server, journal, user, destination)
+    assert [row.state for row in journal.of(user).messages().values()] == [MessageState.PREPARED]
+    destination.before_delivery, destination.outcome = lambda _: None, outcome
+    fetcher = Fetcher(journal.of(user), [destination], connect_to(server, user), DELETE)
+    events = list(fetcher.run())
+    assert [event.outcome for event in events if isinstance(event, DoubtSettled)] == [outcome]
+    assert len([event for event in events if isinstance(event, MessageDelivered)]) == again
+    assert bool(fetcher.summary.in_doubt) == (outcome is Settled.UNKNOWN)
+    assert server.messages(user) == []
+
+
+def test_stop(server: MemoryServer, journal: Journal) -> None:
+    """A run that is stopped ends after the message under way, and the next one goes on."""
+    server.add("hal", "secret", *letters(*"abcdefgh"))
+    destination = ListDestination()
+    fetcher = Fetcher(journal.of("hal"), [destination], connect_to(server, "hal"), DELETE)
+    for event in fetcher.run():
+        if isinstance(event, MessageDelivered):
+            fetcher.stop()
+    assert 0 < len(destination.arrived) < 8
+    fetch(server, journal, "hal", destination)
+    assert len(set(destination.arrived)) == len(destination.arrived) == 8

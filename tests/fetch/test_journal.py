@@ -1,0 +1,106 @@
+"""The journal: durable, private, and missed where it is lost."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from restante.fetch.account_journal import GAPS
+from restante.fetch.account_lock import lock_account
+from restante.fetch.errors import FetchError
+from restante.fetch.journal import Journal, move_damaged
+from restante.fetch.journal_rows import MessageState
+
+
+def test_private(tmp_path: Path) -> None:
+    """Only its owner may read the journal and its folder."""
+    path = tmp_path / "state" / "fetch.db"
+    with Journal(path) as journal:
+        journal.of("work")
+    modes = [stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent)]
+    assert modes == [0o600, 0o700]
+
+
+def test_lost(tmp_path: Path) -> None:
+    """Where an account had a journal and has none, nothing begins anew by itself."""
+    path = tmp_path / "fetch.db"
+    with Journal(path) as journal:
+        journal.of("work")
+    for file in tmp_path.glob("fetch.db*"):
+        file.unlink()
+    with Journal(path) as journal:
+        with pytest.raises(FetchError, match="fetch-journal"):
+            journal.of("work")
+        journal.of("other")
+        journal.of("work", begin=True)
+        journal.of("work")
+
+
+def test_damaged(tmp_path: Path) -> None:
+    """A damaged journal is an error, and is kept under another name where a user begins anew."""
+    path = tmp_path / "fetch.db"
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(FetchError, match="fetch-journal"):
+        Journal(path)
+    moved = move_damaged(path)
+    assert moved is not None
+    assert moved.read_bytes().startswith(b"no database")
+    with Journal(path) as journal:
+        journal.of("work", begin=True)
+    assert move_damaged(path) is None
+
+
+def test_newer_version(tmp_path: Path) -> None:
+    """A journal of a newer version is left alone."""
+    path = tmp_path / "fetch.db"
+    with Journal(path) as journal:
+        journal.database.execute("PRAGMA user_version = 99")
+    with pytest.raises(FetchError, match="newer version"):
+        Journal(path)
+
+
+def test_gaps(tmp_path: Path) -> None:
+    """The gaps between the tries of a parked message grow, and have a limit."""
+    with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
+        account = journal.of("work")
+        gaps = []
+        for _ in range(5):
+            account.park("u1", 10, "no")
+            gaps.append(account.messages()["u1"].next_try - 1000)
+    assert gaps == [*GAPS, GAPS[-1], GAPS[-1]]
+
+
+def test_known(tmp_path: Path) -> None:
+    """Messages of another program are known, with the times of their first sight; twice is once."""
+    with Journal(tmp_path / "fetch.db", lambda: 1000.0) as journal:
+        account = journal.of("work")
+        assert account.note_known([("u1", None, 5.0), ("u2", 7, None)]) == 2
+        assert account.note_known([("u1", None, 9.0)]) == 0
+        rows = account.messages()
+    assert [(rows[uid].state, rows[uid].first_seen) for uid in ("u1", "u2")] == [
+        (MessageState.KNOWN, 5.0),
+        (MessageState.KNOWN, 1000.0),
+    ]
+
+
+def test_rename(tmp_path: Path) -> None:
+    """Unique-ids may be exchanged with each other."""
+    with Journal(tmp_path / "fetch.db") as journal:
+        account = journal.of("work")
+        account.note_known([("u1", 1, None), ("u2", 2, None)])
+        account.rename([("u1", "u2"), ("u2", "u1")])
+        assert {uid: row.size for uid, row in account.messages().items()} == {"u1": 2, "u2": 1}
+
+
+def test_lock(tmp_path: Path) -> None:
+    """A second run of an account is rejected, with the process that holds the lock."""
+    with lock_account(tmp_path, "work"):
+        with pytest.raises(FetchError, match=r"work: in use by process \d+ since"):
+            with lock_account(tmp_path, "work"):
+                raise AssertionError
+        with lock_account(tmp_path, "other"):
+            pass
+    with lock_account(tmp_path, "work"):
+        pass

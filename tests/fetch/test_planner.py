@@ -1,0 +1,88 @@
+"""Plans: what is fetched, deleted, left, and judged."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.fetch.errors import FetchError
+from restante.fetch.journal_rows import KnownMessage, MessageState
+from restante.fetch.planner import MessageEntry, Plan, Policy, are_unusable, make_plan
+
+NOW = 1_000_000.0
+
+
+def row(uid: str, state: MessageState, *, size: int | None = 10, seen: float = 0.0) -> KnownMessage:
+    return KnownMessage(uid, state, seen, size, size, "s", "h", "<m@x>", 1, NOW + 5, "")
+
+
+def plan(known: list[KnownMessage], *uids: str, policy: Policy | None = None) -> Plan:
+    listed = [MessageEntry(number, uid, 10) for number, uid in enumerate(uids, 1)]
+    return make_plan(listed, {row.uid: row for row in known}, policy or Policy(), NOW)
+
+
+def test_new() -> None:
+    """A message that is not known is fetched; a known one is not."""
+    made = plan([row("a", MessageState.HERE)], "a", "b")
+    assert ([m.uid for m in made.fetch], made.delete) == (["b"], [])
+
+
+def test_prepared() -> None:
+    """A message that was only prepared is fetched again."""
+    assert [m.uid for m in plan([row("a", MessageState.PREPARED)], "a").fetch] == ["a"]
+
+
+@pytest.mark.parametrize(
+    "state", [MessageState.HERE, MessageState.KNOWN, MessageState.ASKED, MessageState.GONE]
+)
+@pytest.mark.parametrize(("keep", "deleted"), [(None, 0), (0.0, 1), (NOW + 1, 0)])
+def test_keep(state: MessageState, keep: float | None, deleted: int) -> None:
+    """Mail is deleted when it was seen long enough ago, also where an earlier QUIT failed."""
+    made = plan([row("a", state)], "a", policy=Policy(keep_seconds=keep))
+    assert len(made.delete) == deleted
+
+
+def test_parked() -> None:
+    """A parked message waits for its time, and is not deleted."""
+    made = plan([row("a", MessageState.PARKED)], "a", policy=Policy(keep_seconds=0))
+    assert ([m.uid for m in made.waiting], made.fetch, made.delete) == (["a"], [], [])
+
+
+def test_size_changed() -> None:
+    """A known unique-id with another size is judged by its header before anything is deleted."""
+    made = plan([row("a", MessageState.HERE, size=99)], "a", policy=Policy(keep_seconds=0))
+    assert ([m.uid for m in made.doubtful], made.delete) == (["a"], [])
+
+
+def test_too_large() -> None:
+    """A message over the limit stays at the server."""
+    made = plan([], "a", policy=Policy(max_size=9, keep_seconds=0))
+    assert ([m.uid for m in made.too_large], made.fetch, made.delete) == (["a"], [], [])
+
+
+def test_order_and_limit() -> None:
+    """The newest messages come first where that is asked for, up to a limit."""
+    made = plan([], "a", "b", "c", policy=Policy(newest_first=True, limit=2))
+    assert [m.uid for m in made.fetch] == ["c", "b"]
+
+
+def test_gone() -> None:
+    """What the server does not list any more is gone."""
+    assert plan([row("a", MessageState.HERE), row("b", MessageState.PREPARED)], "b").gone == ["a"]
+
+
+def test_uids_changed() -> None:
+    """Where no unique-id is known and no known one is there, nothing is done."""
+    known = [row(uid, MessageState.HERE) for uid in "abc"]
+    with pytest.raises(FetchError, match="uids-changed"):
+        plan(known, "x", "y", "z")
+    assert len(plan(known, "x", "y").fetch) == 2
+    assert len(plan([row(uid, MessageState.GONE) for uid in "abc"], "x", "y", "z").fetch) == 3
+
+
+@pytest.mark.parametrize(
+    ("uids", "unusable"),
+    [([], False), (["a", "b"], False), (["a", "a"], True), (["1", "2"], True), ([None], True)],
+)
+def test_unusable(uids: list[str | None], unusable: bool) -> None:
+    """Unique-ids that are missing, doubled, or the message numbers identify nothing."""
+    assert are_unusable(enumerate(uids, 1)) == unusable
