@@ -86,7 +86,8 @@ class MboxDraft:
 
     def append(self, mbox: MboxPaths, file: int) -> None:
         """Write the message at the end of a locked mbox, durably. Raises OSError."""
-        delivery.append(mbox, file, self._head, self._text.chunks(), self.octets)
+        text = self._text.chunks()
+        delivery.append(mbox, file, self._head + next(text, b""), text, self.octets)
 
     def _add(self, text: bytes) -> None:
         self._beginning += text[: CHUNK - len(self._beginning)]

@@ -64,7 +64,11 @@ def append(place: MboxPaths, file: int, head: bytes, text: Iterable[bytes], octe
     separator = separator_after(pread_exactly(file, min(3, size), max(0, size - 3)))
     head, octets = separator + head, len(separator) + octets
     with journal.journalled_append(place, file, head, octets):
-        for piece in itertools.chain((head,), text):
+        _write(file, size, head)
+        size += len(head)
+        for number, piece in enumerate(text):
+            if not number:
+                os.fsync(file)  # after a power cut, the head shows whose the rest is
             _write(file, size, piece)
             size += len(piece)
         os.fsync(file)
