@@ -1,0 +1,50 @@
+"""The promise of `pop3 fetch` held when the power fails at any call of a delivery."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from faults.fetch.powercut import Task
+from faults.shim import preloading, python
+
+LEAST = {"maildir": 20, "mbox": 80}  # disks that differ
+SOME = {"maildir": 1, "mbox": 8}  # of this many disks, one has the power cut again
+
+
+def cut(shim: Path, task: Task) -> Any:
+    """Cut the power in a process with the shim."""
+    command: list[str | bytes] = [
+        python(),
+        "-m",
+        "faults.fetch.powercut",
+        msgspec.json.encode(task),
+    ]
+    done = subprocess.run(command, env=preloading(shim), stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("settling", [False, True], ids=["delivering", "settling"])
+@pytest.mark.parametrize("kind", LEAST)
+def test_a_power_cut_loses_and_doubles_nothing(
+    shim: Path, tmp_path: Path, kind: str, settling: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After a power cut at any call, each letter is there once when the next run has ended."""
+    every = 1 if "RESTANTE_ALL_FAULTS" in os.environ else SOME[kind]
+    found = cut(shim, Task(str(tmp_path), kind, every if settling else 0))
+    with capsys.disabled():
+        print(f"\n{kind}: {found['disks']} disks after a power cut")  # noqa: T201
+    assert found["breaches"] == []
+    assert found["disks"] >= (1 if settling else LEAST[kind])
+
+
+def test_a_power_cut_shows_what_was_not_synced(shim: Path, tmp_path: Path) -> None:
+    """The power cuts reveal a destination that does not sync the names of its drafts."""
+    found = cut(shim, Task(str(tmp_path), "hasty"))
+    assert any("lost=" in breach for breach in found["breaches"])
