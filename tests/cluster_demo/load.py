@@ -46,7 +46,7 @@ class Letter:
     tries: int = 0  # a sender without a reply sends again, so there may be this many copies
     delivered: bool = False  # 250
     removed: bool = False  # +OK after QUIT
-    doubtful: bool = False  # QUIT was sent, and no reply came
+    doubtful: bool = False  # QUIT was sent, and no reply came, or an error
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Ledger:
     letters: dict[str, Letter] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     waits: dict[str, float] = field(default_factory=dict)  # seconds, by user of a broken session
-    doubts: list[list[str]] = field(default_factory=list)  # letters of each QUIT without a reply
+    doubts: list[list[str]] = field(default_factory=list)  # letters of each such QUIT
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, what: str) -> None:
@@ -193,8 +193,8 @@ class Load:
         try:
             client._shortcmd("QUIT")  # type: ignore[attr-defined]  # noqa: SLF001  # quit() hides the end
         except (OSError, poplib.error_proto) as error:
-            if not is_reply(error):
-                self._doubt(names)
+            if not (is_reply(error) and b"removed nothing" in error.args[0]):
+                self._doubt(names)  # PostgreSQL may have removed them, and not have said so
             raise
         for letter in letters:
             letter.removed = True

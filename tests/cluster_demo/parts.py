@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from restante.auth.password_hashing import hash_password
 from restante.protocol.secret import Secret
@@ -113,13 +114,24 @@ class Node:
             self.process.wait(PATIENCE)
 
 
+class MailDatabase(Protocol):
+    """PostgreSQL, of one machine or several."""
+
+    @property
+    def dsn(self) -> Secret:
+        """Its address."""
+
+    def execute(self, sql: str) -> None:
+        """Run a statement."""
+
+
 @dataclass
 class Cluster:
     """All programs, and where clients find them."""
 
     folder: Path
     port: int  # HAProxy's
-    database: Database
+    database: MailDatabase
     s3: S3
     nodes: list[Node]
 
@@ -173,7 +185,7 @@ def program(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def configure(folder: Path, database: Database, s3: S3, nodes: list[Node]) -> None:
+def configure(folder: Path, database: MailDatabase, s3: S3, nodes: list[Node]) -> None:
     """Write what all nodes read, make the tables, and check the bucket."""
     (folder / "dsn").write_bytes(database.dsn.reveal())
     (folder / "s3").write_bytes(s3.secret.reveal())
@@ -198,7 +210,7 @@ def count_bodies(s3: S3) -> int:
         return int(listed.read().count(b"<Key>")) - 1
 
 
-def add_accounts(database: Database, users: list[str]) -> None:
+def add_accounts(database: MailDatabase, users: list[str]) -> None:
     """Add accounts with one password, whose hash is computed once."""
     stored = hash_password(Secret(PASSWORD.encode()))
     rows = ", ".join(f"('{user}', '{stored}')" for user in users)
