@@ -37,6 +37,7 @@ NAMES = ["warm", *(f"user{number}" for number in range(4000))]  # of the account
 LONGEST = 40  # seconds that a client waits for an answer; the limits of a node are far below it
 SOON = 40  # seconds within which all works again by itself
 
+STANDING = re.compile(r"\b(update|into) node\b")
 BEATS = re.compile(r"\b(node|failure|kick|removed|tokens|round)\b|^BEGIN")
 
 
@@ -244,6 +245,35 @@ class Bench:
     def _is_idle(self) -> bool:
         self.injector.signal(signal.SIGCONT)  # it may have been stopped at the very end
         return not (self.postgresql.busy or self.s3.busy)
+
+    def warm_up(self) -> None:
+        """Let node `a` connect, so that its next requests are only those of its work."""
+
+        def is_connected() -> bool:
+            self.plan(Plan())
+            self.log_in(self.a, "warm", "node a does not serve").close()
+            return not any(met.label == "connect" for met in self.plan(Plan()))
+
+        self.wait_until(is_connected, "node a connects again and again")
+
+    def await_standing(self) -> None:
+        """Wait until node `a` has said that it is alive, and knows that it was heard.
+
+        A node that was cut off may serve on until its lease ends, and rejects logins for a moment
+        after that, until its next beat.
+        """
+        self.plan(Plan())
+
+        def was_heard() -> bool:
+            return sum(bool(STANDING.search(met.label)) for met in self.injector.beat_journal) > 1
+
+        self.wait_until(was_heard, "node a does not beat")
+
+    def await_beats(self, number: int) -> None:
+        """Let node `a` beat this many times, or be silent for longer than its lease."""
+        deadline = time.monotonic() + 2 * LEASE
+        while len(self.injector.beat_journal) < number and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def cut_all(self) -> None:
         """Cut all connections of node `a`, as a firewall does that was started anew."""

@@ -5,10 +5,11 @@ Run as `python -m faults.cluster.campaign TASK`, a `Task` in JSON; prints what c
 
 from __future__ import annotations
 
+import itertools
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +25,10 @@ from faults.cluster.zygote import zygote
 from faults.promise import BreachError
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
+SURVIVED = (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_WITHIN, Fault.DROP_REPLY, Fault.ERROR)
+SECOND = (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_WITHIN, Fault.DROP_REPLY, Fault.GONE,
+          Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.STOP_BEFORE, Fault.STOP_AFTER)  # fmt: skip
 TRIES = 3  # at a plan that did not come about
-BEATS = 4  # at which faults are tried, for each scenario that lasts as long
 
 
 class Task(msgspec.Struct):
@@ -36,6 +39,7 @@ class Task(msgspec.Struct):
     share: int = 0
     stride: int = 1
     scenarios: str = ""  # part of their names
+    twice: bool = True  # a second fault after the first one, too
 
 
 @dataclass
@@ -56,16 +60,23 @@ class Result:
 def campaign(bench: Bench, scenario: Session | Delivery, plans: Plans) -> Result:
     """Try a share of all faults on one scenario."""
     result = Result()
-    journal = _attempt(bench, scenario, Plan(), result)
+    journal = _attempt(bench, scenario, Plan(beats=scenario.beats), result)
     result.requests = len(journal)
     result.labels = Counter(f"{met.peer}: {met.label}" for met in journal)
     tried = Counter[str]()
-    for plan in plans.of(journal):
+
+    def follow(plan: Plan) -> int:
+        return len(_attempt(bench, scenario, plan, result))
+
+    for plan in plans.of(journal, scenario, follow):
+        met: list[Met] = []
         for _ in range(TRIES):
             met = _attempt(bench, scenario, plan, result)
-            if len(met) >= plan.at and met[plan.at - 1].fault is plan.fault:
-                tried[f"{met[plan.at - 1].peer}: {plan.fault.value}"] += 1
+            if len(met) >= plan.last_at and met[plan.at - 1].label == journal[plan.at - 1].label:
                 break
+        if len(met) >= plan.last_at:
+            first = f"{met[plan.at - 1].peer}: {plan.fault.value}"
+            tried[f"{first}, and a second fault" if plan.second_at else first] += 1
         else:
             result.missed += 1
     result.tried = tried
@@ -80,13 +91,30 @@ class Plans:
     stride: int
     _count: int = 0
 
-    def of(self, journal: list[Met]) -> Iterator[Plan]:
-        """Return this share of all plans at these requests."""
+    def of(
+        self, journal: list[Met], scenario: Session | Delivery, follow: Callable[[Plan], int]
+    ) -> Iterator[Plan]:
+        """Return this share of all plans at these requests.
+
+        `follow` returns how many requests there are with a fault.
+        """
         for number in range(1, len(journal) + 1):
-            for fault in FAULTS:
+            if scenario.twice:
+                several = _pairs(number, follow)
+            else:
+                several = (Plan(number, fault, beats=scenario.beats) for fault in FAULTS)
+            for plan in several:
                 self._count += 1
                 if self._count % self.stride == self.share:
-                    yield Plan(number, fault)
+                    yield plan
+
+
+def _pairs(at: int, follow: Callable[[Plan], int]) -> Iterator[Plan]:
+    """Return plans with a second fault at each request after the first one."""
+    for fault in SURVIVED:
+        later = range(at + 1, follow(Plan(at, fault)) + 1)
+        for second_at, second in itertools.product(later, SECOND):
+            yield Plan(at, fault, second_at=second_at, second=second)
 
 
 def _attempt(bench: Bench, scenario: Session | Delivery, plan: Plan, result: Result) -> list[Met]:
@@ -114,7 +142,7 @@ def main(task: Task) -> None:
         bench = Bench(task.services, pop3, Path(folder), task.name)
         with bench.running():
             for scenario in (*SESSIONS, *DELIVERIES):
-                if task.scenarios in scenario.name:
+                if task.scenarios in scenario.name and scenario.twice <= task.twice:
                     found = results[scenario.name] = campaign(bench, scenario, plans)
                     print(f"{task.name}: {scenario.name}: {found}", file=sys.stderr)  # noqa: T201
     sys.stdout.buffer.write(msgspec.json.encode(results))

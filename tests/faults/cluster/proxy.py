@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -45,14 +45,33 @@ LASTING = (Fault.STALL, Fault.GONE)  # until heal()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A fault at the request with this number, counted among the beats or among all others."""
+    """A fault at the request with this number, counted among the beats or among all others.
+
+    A second fault may follow at a later request, such as that of a second try.
+    """
 
     at: int = 0
     fault: Fault = Fault.NONE
     beats: bool = False
+    second_at: int = 0
+    second: Fault = Fault.NONE
 
     def __str__(self) -> str:
-        return f"{self.fault.value} {'of beat ' if self.beats else ''}{self.at}"
+        text = f"{self.fault.value} {'of beat ' if self.beats else ''}{self.at}"
+        return f"{text}, then {self.second.value} {self.second_at}" if self.second_at else text
+
+    @property
+    def last_at(self) -> int:
+        """The request of its last fault."""
+        return self.second_at or self.at
+
+    def at_request(self, number: int) -> Fault:
+        """Return what happens at a request."""
+        return {self.second_at: self.second, self.at: self.fault}.get(number, Fault.NONE)
+
+    def has(self, faults: Sequence[Fault]) -> bool:
+        """Return whether it has one of these faults."""
+        return self.fault in faults or self.second in faults
 
 
 @dataclass(slots=True)
@@ -96,8 +115,9 @@ class Injector:
         journal = self.beat_journal if is_beat else self.journal
         met = Met(peer, request.label)
         journal.append(met)
-        if is_beat is self.current.beats and len(journal) == self.current.at:
-            met.fault = self.current.fault
+        if is_beat is self.current.beats:
+            met.fault = self.current.at_request(len(journal))
+        if met.fault is not Fault.NONE:
             self.happened.set()
         return met.fault
 

@@ -39,11 +39,14 @@ class Report:
         return "\n".join(rows)
 
 
-def report(*, shares: int, stride: int, scenarios: str = "") -> Report:
-    """Run `shares` campaigns at once, which try one of `stride` faults, and put them together."""
+def report(*, shares: int, stride: int, scenarios: str = "", twice: bool = True) -> Report:
+    """Run `shares` campaigns at once, which try one of `stride` faults, and put them together.
+
+    `twice`: two faults, one after the other, too.
+    """
     with services() as running:
         tasks = [
-            Task(running, f"bench{share}", share * stride // shares, stride, scenarios)
+            Task(running, f"bench{share}", share * stride // shares, stride, scenarios, twice)
             for share in range(shares)
         ]
         return _together([_read(output) for output in _outputs(tasks)])

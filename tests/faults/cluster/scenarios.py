@@ -13,6 +13,8 @@ A, B, C, D = (
 )
 OUTSIDE = b"Subject: outside\n\n" + b"0123456789abcde\n" * (3 * INLINE // 16)
 HUGE = b"Subject: huge\n\n" + b"0123456789abcde\n" * 80_000  # 1.28 MB: read in several requests
+BEATS = 8  # at which faults are tried
+
 NEW = b"Subject: new\n\nHello\n>From me\n..\n"
 
 
@@ -20,7 +22,8 @@ NEW = b"Subject: new\n\nHello\n>From me\n..\n"
 class Session:
     """Connections one after the other, of a client of a maildrop with these messages.
 
-    One without QUIT breaks off. At "!lose 1" the lease is lost, as after a crash of PostgreSQL.
+    One without QUIT breaks off. At "!lose 1" the lease is lost, as after a crash of PostgreSQL. At
+    "!beats 8" the client waits until the node has made 8 requests by its own clock.
     """
 
     name: str
@@ -28,6 +31,8 @@ class Session:
     visits: Sequence[Sequence[str]]
     is_cold: bool = False  # the node has no connections when it begins
     beside: Sequence[bytes] = ()  # delivered by the other node meanwhile
+    beats: bool = False  # faults come at the beats of the node, and not at the other requests
+    twice: bool = False  # a second fault follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,8 @@ class Delivery:
     messages: Sequence[bytes]
     message: bytes
     is_cold: bool = False
+    beats: bool = False
+    twice: bool = False
 
 
 SESSIONS = (
@@ -68,6 +75,13 @@ SESSIONS = (
         [["RETR 1", "DELE 1", "DELE 3", "QUIT"]],
         beside=[NEW, OUTSIDE + b"2\n", NEW + b"3\n"],
     ),
+    Session(
+        "a long session",
+        [A, OUTSIDE, C],
+        [["UIDL", "DELE 1", f"!beats {BEATS}", "RETR 2", "DELE 2", "QUIT"]],
+        beats=True,
+    ),
+    Session("a removal tried twice", [A, OUTSIDE, C], [["DELE 1", "DELE 2", "QUIT"]], twice=True),
 )
 
 DELIVERIES = (
@@ -76,4 +90,6 @@ DELIVERIES = (
     Delivery("the first delivery", [], NEW),
     Delivery("a huge delivery", [A], HUGE),
     Delivery("a cold delivery", [A], OUTSIDE, is_cold=True),
+    Delivery("a delivery inline tried twice", [A], NEW, twice=True),
+    Delivery("a delivery outside tried twice", [A], OUTSIDE, twice=True),
 )

@@ -24,10 +24,16 @@ def try_session(bench: Bench, scenario: Session, plan: Plan) -> list[Met]:
     known = [*ledger.messages, *(stored(owner, message) for message in scenario.beside)]
     beside: list[tuple[bytes, Answer]] = []
 
+    def change(how: str, number: int) -> None:
+        if how == "lose":
+            bench.lose(owner)
+        else:
+            bench.await_beats(number)
+
     def visit() -> None:
         for commands in scenario.visits:
             with contextlib.suppress(OSError):  # the node was killed before
-                ledger.visit(Talk(bench.a.connect()), commands, lambda *_: bench.lose(owner))
+                ledger.visit(Talk(bench.a.connect()), commands, change)
 
     def deliver_beside() -> None:
         beside.extend(
@@ -58,7 +64,7 @@ def try_delivery(bench: Bench, scenario: Delivery, plan: Plan) -> list[Met]:
         for message in scenario.messages:
             hold(stored(owner, message) in there, "a message that was there before is lost")
             there.remove(stored(owner, message))
-        broken = plan.fault in LASTING
+        broken = plan.has(LASTING) or plan.second_at > 0  # the second try was not answered
         check_delivery(stored(owner, scenario.message), answers, there, broken=broken)
 
     journal = act(bench, plan, [deliver], lambda: None)
@@ -78,7 +84,7 @@ def begin(bench: Bench, scenario: Session | Delivery) -> str:
     owner = bench.next_owner()
     for message in scenario.messages:
         hold(bench.b.deliver(owner, message) is Answer.DONE, "mail cannot be filled in")
-    bench.log_in(bench.a, "warm", "node a does not serve").close()
+    bench.warm_up()
     if scenario.is_cold:
         bench.cut_all()
     return owner
@@ -94,13 +100,13 @@ def act(
     bench.plan(plan)
     with ThreadPoolExecutor(len(work)) as pool:
         running = [pool.submit(each) for each in work]
-        if plan.fault in STOPS:
+        if plan.has(STOPS):
             while not bench.injector.signalled.wait(0.01) and not running[0].done():
                 pass
             met = rival() if bench.injector.signalled.is_set() else None
             bench.resume()
         wait_for(running, timeout=WORK)
-        if plan.fault in STOPS and met:
+        if plan.has(STOPS) and met:
             met.finish()
         bench.journal = bench.plan(Plan())
         bench.heal()
@@ -110,6 +116,8 @@ def act(
     if killed:
         bench.wait_until(lambda: not bench.a.is_alive(), "a killed node is there")
     hold(bench.a.is_alive() is not killed, "the node ended, though nothing killed it")
+    if plan.at and not killed:
+        bench.await_standing()
     return bench.journal
 
 

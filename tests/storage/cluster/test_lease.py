@@ -154,6 +154,17 @@ def test_abandoned_login(world: World) -> None:
     assert len(world.calls.of(ABANDON)) == before
 
 
+def test_abandoned_login_during_failures(world: World) -> None:
+    """Failures that last for long do not make a node forget such a lease: it must be freed once."""
+    world.calls.fails = True
+    world.loop.do(world.node.abandon, "ann", TOKEN)
+    world.loop.advance(4 * LEASE)
+    world.calls.fails = False
+    before = len(world.calls.of(ABANDON))
+    world.loop.advance(LEASE)
+    assert world.calls.of(ABANDON)[before:] == [(["ann"], [TOKEN])]
+
+
 def test_nothing_of_a_dead_name_is_freed(world: World) -> None:
     """After its end under one name, a node frees nothing more of it: it holds nothing."""
     world.calls.fails = True

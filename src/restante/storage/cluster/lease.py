@@ -185,11 +185,16 @@ class Node:
             self._freeing = None
 
     async def _free_abandoned(self) -> None:
-        """Free the leases of broken-off logins, again and again: such a login may still be done."""
+        """Free the leases of broken-off logins, again and again: such a login may still be done.
+
+        A lease is forgotten once it was freed at its time, and not before: without that, no other
+        node could have the maildrop while this one lives.
+        """
         if not self._abandoned:
             return
-        now = self._loop.time()
-        for token in [token for token, (_, until) in self._abandoned.items() if until < now]:
-            del self._abandoned[token]
-        owners = [owner for owner, _ in self._abandoned.values()]
-        await self._database.fetch(ABANDON, owners, list(self._abandoned))
+        now, tried = self._loop.time(), list(self._abandoned.items())
+        owners = [owner for _, (owner, _) in tried]
+        await self._database.fetch(ABANDON, owners, [token for token, _ in tried])
+        for token, (_, until) in tried:
+            if until < now:
+                self._abandoned.pop(token, None)

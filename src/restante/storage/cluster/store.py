@@ -311,9 +311,10 @@ class ClusterStore:
             standing, token = await life.node.stand(), uuid.uuid4()
             try:
                 maildrop = await self._open_box(owner, ended, standing, token, delay)
-            except TooSoonError:
-                raise
-            except BaseException:
+            except BaseException as error:
+                # An answer of PostgreSQL, or a call that it never got, leaves no lease.
+                if isinstance(error, StoreError) and not isinstance(error, UnansweredError):
+                    raise
                 life.node.abandon(owner, token)
                 raise
             if maildrop is not None:
