@@ -1,4 +1,4 @@
-"""Ceph's S3 server on this machine: a monitor, a manager, a disk in memory, and radosgw."""
+"""Ceph's S3 server on this machine: a monitor, a disk in memory, and radosgw."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.process import free_port, wait_for_port
 from support.programs import need
 from support.s3 import HIDDEN, KEY, S3
 
-PROGRAMS = ("ceph", "ceph-mgr", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
+PROGRAMS = ("ceph", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
 
 # Without keys, connections must not be encrypted: ceph would wait for the keys for minutes.
 # Without tcp_nodelay, each GET below 75 kB takes 40 ms, because of Nagle and delayed ACK.
@@ -40,7 +40,6 @@ pid file = {folder}/$name.pid
 log file = {folder}/$name.log
 crash dir = {folder}
 mon data = {folder}/mon
-mgr data = {folder}/mgr
 osd data = {folder}/osd
 osd objectstore = memstore
 memstore device bytes = 1073741824
@@ -83,7 +82,7 @@ def radosgw(folder: Path) -> Iterator[RadosGateway]:
         need(program)
     config, fsid, monitor, port = folder / "ceph.conf", uuid.uuid4(), free_port(), free_port()
     config.write_text(CONFIG.format(fsid=fsid, folder=folder, monitor=monitor, port=port))
-    for name in ("mon", "mgr", "osd", "rgw"):
+    for name in ("mon", "osd", "rgw"):
         (folder / name).mkdir()
 
     def run(*command: str) -> bytes:
@@ -96,10 +95,9 @@ def radosgw(folder: Path) -> Iterator[RadosGateway]:
         """Return whether radosgw-admin can make its pools; it would hang before that."""
         try:
             disks = json.loads(run("ceph", *chosen, "osd", "stat", "--format", "json"))
-            manager = json.loads(run("ceph", *chosen, "mgr", "stat", "--format", "json"))
         except AssertionError:  # a monitor that has just started rejects commands
             return False
-        return bool(disks["num_up_osds"] and manager["available"])
+        return bool(disks["num_up_osds"])
 
     with contextlib.ExitStack() as stack:
 
@@ -119,7 +117,6 @@ def radosgw(folder: Path) -> Iterator[RadosGateway]:
         start("ceph-mon", "-i", "a")
         run("ceph", *chosen, "osd", "new", disk)
         run("ceph-osd", *chosen, "-i", "0", "--mkfs", "--osd-uuid", disk)
-        start("ceph-mgr", "-i", "x")
         start("ceph-osd", "-i", "0")
         wait_until(is_up)
         keys = ("--access-key", KEY, "--secret-key", HIDDEN)

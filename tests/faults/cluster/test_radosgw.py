@@ -1,4 +1,4 @@
-"""Bodies in Ceph's radosgw, an S3 server that nobody here wrote, in `make cluster-faults`."""
+"""Bodies in Ceph's radosgw, an S3 server of another project, in `make cluster-faults`."""
 
 from __future__ import annotations
 
