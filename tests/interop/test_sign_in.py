@@ -60,7 +60,7 @@ def login(server: Dovecot, home: Path, *words: str) -> Ran:
         "BROWSER": browser,
     }
     account = f"pop3://ann@127.0.0.1:{server.port}"
-    return pop3("login", account, *words, password=None, **environment)
+    return pop3("login", account, *words, password=None, stdin=b"", **environment)
 
 
 def test_dovecot_names_its_issuer(server: Dovecot, issuer: Issuer, tmp_path: Path) -> None:

@@ -223,6 +223,24 @@ def test_a_token_of_another_user(home: Home) -> None:
     assert ran.code != 0
 
 
+def test_a_folder_that_others_can_open(home: Home) -> None:
+    """Tokens that cannot be kept are an error before the user signs in."""
+    folder = home.folder / "state" / "restante" / "tokens"
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    ran = home.login("shop")
+    assert ran.code == 2
+    assert "chmod 700" in ran.err
+    assert home.issuer.count("/authorize") == 0
+
+
+def test_a_verbose_login(home: Home) -> None:
+    """--verbose shows the dialogue with the server, and no token; Home.pop3 searches for them."""
+    ran = home.login(home.account, "--verbose")
+    assert "> AUTH OAUTHBEARER" in ran.err
+
+
 def test_show(home: Home) -> None:
     """--show prints what a sign-in would use, and sends no user anywhere."""
     ran = home.login(home.account, "--show")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from restante.oauth.registration import Registrations
     from restante.oauth.settings import OAuthSettings
     from restante.oauth.sign_in import SignIn
+    from restante.oauth.token_store import TokenStore
     from restante.protocol.secret import Secret
 
 FLOWS = ("loopback", "device", "paste", "client-credentials")
@@ -125,8 +126,11 @@ class _LoginPlan:
         from restante.cli.output.sign_in import TerminalPerson
         from restante.oauth.errors import OAuthError
         from restante.oauth.flows import run
+        from restante.oauth.token_store import name_of
 
         client = self.choose_client()
+        with self._store().edit(name_of(self.typed)):
+            pass  # before the user signs in, and not after: tokens can be kept
         person = TerminalPerson(port)
         flow = self.settings.flow
         flows = [flow] if flow else run.flow_order(client.flows, browser=person.browser, port=port)
@@ -158,14 +162,18 @@ class _LoginPlan:
 
         return Registrations(default_folder().with_name("clients"))
 
+    def _store(self) -> TokenStore:
+        from restante.oauth.token_store import TokenStore
+
+        return TokenStore(key_command=self.settings.key_command)
+
     def keep(self, sign_in: SignIn) -> None:
         """Store the tokens, and print where."""
         from restante.cli.output.sign_in import notes_on, show_row
-        from restante.oauth.token_store import TokenStore, name_of
+        from restante.oauth.token_store import name_of
 
         now = time.time()
-        store = TokenStore(key_command=self.settings.key_command)
-        place = store.save(name_of(self.typed), sign_in, self.target.host, now)
+        place = self._store().save(name_of(self.typed), sign_in, self.target.host, now)
         user = f"signed in as {sign_in.user}" if sign_in.user else "signed in"
         ends = sign_in.tokens.expires_at
         life = f"; access token for {(ends - now) / 60:.0f} min" if ends else ""
