@@ -19,6 +19,7 @@ from restante.fetch.interfaces import (
     DestinationUnavailableError,
     Draft,
     MessageRefusedError,
+    NotDeliveredError,
     Settled,
     SourceMessage,
 )
@@ -171,6 +172,26 @@ def test_unavailable_destination(server: MemoryServer, journal: Journal) -> None
     with pytest.raises(FetchError, match="fetch-delivery: disk full"):
         fetch(server, journal, "dan", destination)
     assert len(server.messages("dan")) == 2
+
+
+def test_certain_failure(server: MemoryServer, journal: Journal) -> None:
+    """A message that was certainly not delivered leaves nothing to settle."""
+    server.add("kim", "secret", *letters("a"))
+    destination = ListDestination()
+    destination.before_delivery = _raise(NotDeliveredError("450 later"))
+    with pytest.raises(FetchError, match="450 later"):
+        fetch(server, journal, "kim", destination)
+    assert list(journal.of("kim").doubts()) == []
+    destination.before_delivery = lambda _: None
+    assert fetch(server, journal, "kim", destination).in_doubt == []
+    assert len(destination.arrived) == 1
+
+
+def _raise(error: Exception) -> Callable[[bytes], None]:
+    def deliver(_: bytes) -> None:
+        raise error
+
+    return deliver
 
 
 def test_all_refused(server: MemoryServer, journal: Journal) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from restante.fetch.interfaces import MessageRefusedError
+from restante.fetch.interfaces import MessageRefusedError, NotDeliveredError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +66,9 @@ class Group:
                 except MessageRefusedError as error:
                     made.refused = str(error)
                     self._journal.withdraw(made.message.uid, url)
+                except NotDeliveredError:
+                    self._journal.withdraw(made.message.uid, url)
+                    raise
                 else:
                     delivered.append(made)
         finally:

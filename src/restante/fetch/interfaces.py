@@ -25,6 +25,10 @@ class DestinationUnavailableError(DestinationError):
     """
 
 
+class NotDeliveredError(DestinationUnavailableError):
+    """The message was certainly not delivered, such as by 4xx: there is nothing to settle."""
+
+
 class DeliveryInDoubtError(DestinationUnavailableError):
     """The connection ended after the message was sent, and before the reply to it.
 

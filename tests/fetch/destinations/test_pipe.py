@@ -19,6 +19,7 @@ from restante.fetch.interfaces import (
     DeliveryInDoubtError,
     DestinationUnavailableError,
     MessageRefusedError,
+    NotDeliveredError,
 )
 from support.live import PATIENCE, wait_until
 from support.programs import need
@@ -91,8 +92,8 @@ def test_environment(place: PipePlace) -> None:
 @pytest.mark.parametrize(
     ("script", "error", "text"),
     [
-        ("exit 75", DestinationUnavailableError, "ended with exit code 75"),
-        ("echo no space >&2; exit 75", DestinationUnavailableError, "exit code 75: no space$"),
+        ("exit 75", NotDeliveredError, "ended with exit code 75"),
+        ("echo no space >&2; exit 75", NotDeliveredError, "exit code 75: no space$"),
         ("echo no such user; exit 67", MessageRefusedError, "exit code 67: no such user$"),
         ("exit 1", MessageRefusedError, "exit code 1$"),
         ("kill -TERM $$", DeliveryInDoubtError, "was killed by SIGTERM"),

@@ -38,14 +38,15 @@ def test_servers(url: str, shown: str, security: Security, user: str) -> None:
 def test_settings() -> None:
     """A plus sign stays in an address, and %XX is decoded."""
     address = parse_smtp_url(
-        "lmtp:mx.example:24?rcpt=ann+pop@example.com&rcpt=b%26b&tls=no&doubt=hold&sender=me@x.example"
-        "&envelope=Delivered-To:2&cafile=/etc/ca.pem",
+        "lmtp:mx.example:24?rcpt=ann+pop@example.com&rcpt=b%26b&tls=no&sender=me@x.example"
+        "&cafile=/etc/ca.pem",
+        "Delivered-To:2",
         {"Bob@example.com": ["bob", "carl"]},
     )
     assert address.recipients.rcpt == ("ann+pop@example.com", "b&b")
     assert (address.recipients.field, address.recipients.place) == ("Delivered-To", 2)
     assert address.recipients.addresses == (("bob@example.com", ("bob", "carl")),)
-    assert (address.security, address.hold, address.sender) == (Security.NONE, True, "me@x.example")
+    assert (address.security, address.sender) == (Security.NONE, "me@x.example")
     assert address.cafile == "/etc/ca.pem"
 
 
@@ -64,12 +65,9 @@ def test_settings() -> None:
         ("smtp://mx.example?rcpt=a%0d%0aDATA", "is not an address"),
         ("smtp://mx.example?rcpt=<a>", "is not an address"),
         ("smtp://mx.example?rcpt=a&to=b", "'to' is no setting"),
-        ("smtp://mx.example?rcpt=a&doubt=maybe", "it is again or hold"),
         ("smtp://mx.example?rcpt=a&tls=maybe", "it is yes or no"),
         ("smtps://mx.example?rcpt=a&tls=no", "smtps always has TLS"),
         ("smtp://mx.example?rcpt=a&tls=no&tls=yes", "tls is there twice"),
-        ("smtp://mx.example?rcpt=a&envelope=To:0", "envelope=To:0: it is a field"),
-        ("smtp://mx.example?rcpt=a&envelope=a b", "it is a field"),
         ("smtp://mx.example?rcpt=a&sender=a%0ab", "'a\\\\nb' is not an address"),
     ],
 )
@@ -80,7 +78,16 @@ def test_errors(url: str, text: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_map_requires_a_field() -> None:
-    """A map of addresses without the field to look into is an error."""
-    with pytest.raises(ValueError, match="requires envelope=FIELD"):
-        parse_smtp_url("smtp://mx.example?rcpt=a", {"a@example.com": "a"})
+@pytest.mark.parametrize(
+    ("envelope", "addresses", "text"),
+    [
+        ("", {"a@example.com": "a"}, 'require envelope = "FIELD"'),
+        ("To:0", {}, 'envelope = "To:0" is not a field'),
+        ("a b", {}, "is not a field"),
+        ("To", {"a@example.com": "a b"}, "'a b' is not an address"),
+    ],
+)
+def test_multidrop_errors(envelope: str, addresses: dict[str, str], text: str) -> None:
+    """Settings of multidrop that cannot work are errors."""
+    with pytest.raises(ValueError, match=text):
+        parse_smtp_url("smtp://mx.example?rcpt=a", envelope, addresses)

@@ -67,7 +67,11 @@ class FetchAccount:
         command = self.settings.to_password_command
         password = password_of_command(command) if command else None
         settings = DestinationSettings(
-            self.state_folder, password, addresses=self.settings.addresses
+            self.state_folder,
+            password,
+            envelope=self.settings.envelope,
+            addresses=self.settings.addresses,
+            hold=self.settings.doubt == "hold",
         )
         try:
             return [open_destination(url, settings) for url in self.destinations]

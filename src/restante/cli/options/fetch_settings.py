@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import msgspec
@@ -26,7 +26,9 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         max_size: the largest message that is fetched: octets, or a text such as "50M".
         newest_first: fetch in the opposite order.
         to_password_command: prints the password of the destination's user.
-        addresses: recipients by the addresses of an envelope.
+        envelope: the header field with the recipient, such as "X-Original-To".
+        addresses: recipients by the addresses in that field.
+        doubt: "again" fetches a message again that may have been delivered; "hold" parks it.
     """
 
     to: str | list[str] = ()  # type: ignore[assignment]  # none: --to has them
@@ -34,7 +36,9 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     max_size: int | str | None = None
     newest_first: bool = False
     to_password_command: str = ""
+    envelope: str = ""
     addresses: dict[str, str | list[str]] = {}
+    doubt: Literal["again", "hold"] = "again"
 
     @property
     def destinations(self) -> list[str]:

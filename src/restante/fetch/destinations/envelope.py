@@ -41,13 +41,13 @@ class EnvelopeRecipients:
 
     @classmethod
     def of(
-        cls,
-        rcpt: Sequence[str],
-        field: str,
-        place: int,
-        addresses: Mapping[str, str | Sequence[str]],
+        cls, rcpt: Sequence[str], envelope: str, addresses: Mapping[str, str | Sequence[str]]
     ) -> EnvelopeRecipients:
-        """Return recipients from what the file of accounts says. Raises ValueError."""
+        """Return recipients from what the file of accounts says. Raises ValueError.
+
+        `envelope` is "", or a field such as "X-Original-To" or "Delivered-To:2".
+        """
+        field, place = _parse_field(envelope) if envelope else ("", 1)
         known = {
             key.lower(): (value,) if isinstance(value, str) else tuple(value)
             for key, value in addresses.items()
@@ -55,7 +55,7 @@ class EnvelopeRecipients:
         for recipient in (*rcpt, *(each for values in known.values() for each in values)):
             check_address(recipient.removeprefix("@"))
         if known and not field:
-            raise ValueError("a map of addresses requires envelope=FIELD, such as X-Original-To")
+            raise ValueError('addresses require envelope = "FIELD", such as "X-Original-To"')
         return cls(tuple(rcpt), field, place, tuple(known.items()))
 
     def find(self, header: bytes) -> tuple[str, ...]:
@@ -77,11 +77,12 @@ class EnvelopeRecipients:
         return tuple(own + value if value.startswith("@") else value for value in found)
 
 
-def parse_field(text: str) -> tuple[str, int]:
+def _parse_field(text: str) -> tuple[str, int]:
     """Return the parts of "X-Original-To" or "Delivered-To:2". Raises ValueError."""
     found = _FIELD.fullmatch(text)
     if not found:
-        raise ValueError(f"envelope={text}: it is a field, such as X-Original-To or Delivered-To:2")
+        text = f'envelope = "{text}" is not a field, such as "X-Original-To" or "Delivered-To:2"'
+        raise ValueError(text)
     return found[1], int(found[2] or 1)
 
 

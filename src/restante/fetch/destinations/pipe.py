@@ -17,6 +17,7 @@ from restante.fetch.interfaces import (
     DeliveryInDoubtError,
     DestinationUnavailableError,
     MessageRefusedError,
+    NotDeliveredError,
     Settled,
 )
 from restante.fetch.spool import Spool
@@ -92,18 +93,16 @@ class PipeDestination:
     def deliver(self, draft: Draft) -> None:
         """Run the command with a message. DeliveryInDoubtError: it was killed, or took too long."""
         spooled = cast(PipeDraft, draft).spooled
-        ended = run_command(
-            self._command,
-            spooled.descriptor(),
-            self._seconds,
-            POP3_FETCH_ID=spooled.message.fetch_id,
-            POP3_FETCH_ACCOUNT=spooled.message.account,
-            POP3_FETCH_UID=spooled.message.uid,
-        )
+        try:
+            ended = run_command(
+                self._command, spooled.descriptor(), self._seconds, **variables(spooled.message)
+            )
+        except DestinationUnavailableError as error:
+            raise NotDeliveredError(str(error)) from error
         if ended.code != 0:
             text = f"the command {self._command[0]} {ended}"
             if ended.code == _TEMPORARY_FAILURE:
-                raise DestinationUnavailableError(text)
+                raise NotDeliveredError(text)
             if ended.code is None or ended.code < 0:
                 raise DeliveryInDoubtError(f"{text}; it may have delivered the message")
             raise MessageRefusedError(text)
@@ -116,14 +115,23 @@ class PipeDestination:
         """Return UNKNOWN. Raises MessageRefusedError instead where doubt = "hold" is set."""
         if self._hold:
             raise MessageRefusedError(
-                f"the command {self._command[0]} may have message {token} already, and doubt = "
-                '"hold" is set: skip the message, or retry it'
+                f"the command {self._command[0]} may have the message already, as POP3_FETCH_ID "
+                f'{token}, and doubt = "hold" is set: use --skip, or --retry'
             )
         return Settled.UNKNOWN
 
     def close(self) -> None:
         """Remove drafts."""
         self._spool.close()
+
+
+def variables(message: SourceMessage) -> dict[str, str]:
+    """Return what the environment of a command says of a message."""
+    return {
+        "POP3_FETCH_ID": message.fetch_id,
+        "POP3_FETCH_ACCOUNT": message.account,
+        "POP3_FETCH_UID": message.uid,
+    }
 
 
 def parse_pipe_url(url: str) -> list[str]:

@@ -23,6 +23,7 @@ from restante.fetch.interfaces import (
     DestinationError,
     DestinationUnavailableError,
     MessageRefusedError,
+    NotDeliveredError,
     Settled,
 )
 from restante.fetch.spool import Spool, SpooledDraft
@@ -79,8 +80,13 @@ class SmtpDestination:
         """Send a message to those of its recipients that do not have it."""
         spooled = cast(SpooledDraft, draft)
         letter = self._address_letter(spooled)
-        if letter.recipients:
-            self._transmit(letter)
+        try:
+            if letter.recipients:
+                self._transmit(letter)
+        except DeliveryInDoubtError:
+            raise
+        except DestinationUnavailableError as error:
+            raise NotDeliveredError(str(error)) from error
         self._accepted.forget(spooled.message.fetch_id)
         draft.discard()
 
@@ -88,11 +94,11 @@ class SmtpDestination:
         """Do nothing: a server that says 250 has the message."""
 
     def settle(self, token: str) -> Settled:
-        """Return UNKNOWN. Raises MessageRefusedError instead where doubt=hold is set."""
+        """Return UNKNOWN. Raises MessageRefusedError instead where doubt = "hold" is set."""
         if self._address.hold:
             raise MessageRefusedError(
-                f"message {token} may be delivered already, and doubt=hold is set: search "
-                f"{self._address} for {TRACE_FIELD}: {token}, then skip the message or retry it"
+                f'the message may be delivered already, and doubt = "hold" is set: search the '
+                f"mailbox for {TRACE_FIELD}: {token}, then use --skip, or --retry"
             )
         return Settled.UNKNOWN
 
@@ -120,8 +126,16 @@ class SmtpDestination:
             return
         accepted = [recipient for recipient, refusal in refusals.items() if not refusal]
         if accepted:
-            self._accepted.add(letter.draft.message.fetch_id, accepted)
+            self._note(letter, accepted)
         raise next(each for kind in _WORST_FIRST for each in left if isinstance(each, kind))
+
+    def _note(self, letter: Letter, accepted: Sequence[str]) -> None:
+        try:
+            self._accepted.add(letter.draft.message.fetch_id, accepted)
+        except DestinationUnavailableError as error:
+            raise DeliveryInDoubtError(
+                f"{', '.join(accepted)} have the message; {error}"
+            ) from error
 
     def _begin(self, letter: Letter) -> SmtpTransaction:
         """Return a transaction whose sender was accepted, in a new session if the old one ended."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from restante.fetch.destinations.envelope import EnvelopeRecipients, check_address, parse_field
+from restante.fetch.destinations.envelope import EnvelopeRecipients, check_address
 from restante.net.addresses import format_host_port, is_address, is_loopback, parse_host_port
 from restante.net.host_names import ascii_domain
 
@@ -24,7 +24,7 @@ _EXAMPLES = {
     "smtp": "smtp://ann@mail.example.com?rcpt=ann@example.com",
     "smtps": "smtps://ann@mail.example.com?rcpt=ann@example.com",
 }
-_SETTINGS = ("rcpt", "envelope", "sender", "doubt", "tls", "cafile")
+_SETTINGS = ("rcpt", "sender", "tls", "cafile")
 _PORTS = {"smtp": 25, "smtps": 465}
 _PASSWORD = re.compile(r"(://[^:@/]*:)[^@]*@")
 _SUBMISSION = 587  # RFC 6409; it authenticates its users
@@ -48,7 +48,7 @@ class SmtpAddress:
         path: the file of a Unix socket; "" else.
         user: the name to authenticate with; "" for no authentication.
         sender: the envelope sender in place of the message's Return-Path; None for that.
-        hold: park a message that may have been delivered, rather than risk a double.
+        hold: park a message that may have been delivered, rather than send it again.
         cafile: a file of certificates to trust in place of the system's.
     """
 
@@ -68,11 +68,11 @@ class SmtpAddress:
 
 
 def parse_smtp_url(
-    url: str, addresses: Mapping[str, str | Sequence[str]] | None = None
+    url: str, envelope: str = "", addresses: Mapping[str, str | Sequence[str]] | None = None
 ) -> SmtpAddress:
-    """Return what a URL says. `addresses` is the map of recipients for `envelope`.
+    """Return what a URL says. `envelope` and `addresses` are the settings of multidrop.
 
-    Raises ValueError: it is invalid; the text says what to write.
+    Raises ValueError: one of them is invalid; the text says what to write.
     """
     base, _, query = url.partition("?")
     scheme = base.partition(":")[0].lower()
@@ -82,7 +82,10 @@ def parse_smtp_url(
     except ValueError as error:
         shown = _PASSWORD.sub(r"\1***@", base)
         raise ValueError(f"{shown}: {error}; write for example {_EXAMPLES[scheme]}") from None
-    recipients = _parse_recipients(settings, addresses or {}, _EXAMPLES[scheme])
+    rcpt = tuple(dict.fromkeys(settings.get("rcpt", ())))
+    if not rcpt:
+        raise ValueError(f"the recipient is missing: add ?rcpt=, as in {_EXAMPLES[scheme]}")
+    recipients = EnvelopeRecipients.of(rcpt, envelope, addresses or {})
     return _with_settings(replace(found, recipients=recipients), settings)
 
 
@@ -134,22 +137,7 @@ def _parse_settings(query: str) -> dict[str, list[str]]:
     return settings
 
 
-def _parse_recipients(
-    settings: Mapping[str, Sequence[str]],
-    addresses: Mapping[str, str | Sequence[str]],
-    example: str,
-) -> EnvelopeRecipients:
-    rcpt = tuple(dict.fromkeys(settings.get("rcpt", ())))
-    if not rcpt:
-        raise ValueError(f"the recipient is missing: add ?rcpt=, as in {example}")
-    name, place = parse_field(settings["envelope"][0]) if "envelope" in settings else ("", 1)
-    return EnvelopeRecipients.of(rcpt, name, place, addresses)
-
-
 def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) -> SmtpAddress:
-    doubt = settings.get("doubt", ["again"])[0]
-    if doubt not in ("again", "hold"):
-        raise ValueError(f"doubt={doubt}: it is again or hold")
     tls = settings.get("tls", [""])[0]
     if tls not in ("", "yes", "no") or (tls == "no" and found.security is Security.TLS):
         raise ValueError(f"tls={tls}: it is yes or no, and smtps always has TLS")
@@ -162,7 +150,6 @@ def _with_settings(found: SmtpAddress, settings: Mapping[str, Sequence[str]]) ->
     return replace(
         found,
         security=security,
-        hold=doubt == "hold",
         sender=sender,
         cafile=settings.get("cafile", [""])[0],
     )

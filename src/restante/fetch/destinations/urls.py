@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,13 +22,17 @@ class DestinationSettings:
         state: the folder of the fetcher's state.
         password: returns the password of a destination's user, None where there is none.
         token: returns an access token for a destination's user, None where there is none.
-        addresses: the recipients for each address of an envelope, for one mailbox of many people.
+        envelope: the header field with the recipient, for one mailbox of many people.
+        addresses: the recipients for each address of such a field.
+        hold: park a message that may have been delivered, where no destination can be asked.
     """
 
     state: Path
     password: Callable[[], str] | None = None
     token: Callable[[], str] | None = None
+    envelope: str = ""
     addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    hold: bool = False
 
 
 def open_destination(url: str, settings: DestinationSettings) -> Destination:
@@ -49,6 +53,11 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
             return MboxDestination(rest, Spool(str(settings.state / "spool")))
         case "lmtp" | "smtp" | "smtps":
             return _smtp(url, settings)
+        case "pipe":
+            from restante.fetch.destinations.pipe import PipeDestination, parse_pipe_url
+
+            command = parse_pipe_url(url)
+            return PipeDestination(url, command, str(settings.state), hold=settings.hold)
         case _:
             raise ValueError(f'"{_without_password(url)}" is not a destination; use {FORMS}')
 
@@ -59,7 +68,8 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
     from restante.fetch.destinations.smtp_login import Login
     from restante.protocol.secret import Secret
 
-    address = parse_smtp_url(url, settings.addresses)
+    address = parse_smtp_url(url, settings.envelope, settings.addresses)
+    address = replace(address, hold=settings.hold)
     login = None
     if address.user and settings.token is not None:
         login = Login(token=settings.token)
