@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from restante.client.discovery.autoconfig import OAuthHint
 from restante.oauth.discovery import MAIL_SCOPE, Issuer, RejectedToken, find_issuer
@@ -33,7 +34,7 @@ class Sources:
     said: RejectedToken | None = None
     asked: int = 0
 
-    def autoconfig(self) -> OAuthHint | None:
+    def domain_file(self) -> OAuthHint | None:
         self.asked += 1
         return self.hint
 
@@ -74,6 +75,15 @@ def test_a_provider_of_the_settings() -> None:
     assert find("mail.example.com", provider="google").name == "google"
     with pytest.raises(ValueError, match='unknown provider "gogle"; known are google, microsoft'):
         find("mail.example.com", provider="gogle")
+
+
+def test_a_provider_with_metadata(issuer: LocalIssuer) -> None:
+    """A row without endpoints has those of the issuer's metadata, and registers a client there."""
+    own = {**PROVIDERS, "fastmail": replace(PROVIDERS["fastmail"], issuer=issuer.url)}
+    found = find_issuer("pop.fastmail.com", OAuthSettings(), own, Sources())
+    assert found.name == "fastmail"
+    assert found.server.registration == f"{issuer.url}/register"
+    assert found.scope == f"{MAIL_SCOPE} offline_access"
 
 
 def test_a_provider_without_oauth() -> None:
@@ -132,8 +142,8 @@ def test_nothing_is_known() -> None:
 def test_a_server_must_not_name_the_issuer_of_another(name: str) -> None:
     """A token for a large provider would go to a server that is not the provider's."""
     row = PROVIDERS[name]
-    authorization = row.authorization.replace("{tenant}", "common")
-    token = row.token.replace("{tenant}", "common")
+    authorization = (row.authorization or f"{row.issuer}/a").replace("{tenant}", "common")
+    token = (row.token or f"{row.issuer}/t").replace("{tenant}", "common")
     for urls in ((authorization, token), (authorization, "https://id.evil.example/t")):
         sources = Sources(OAuthHint("evil.example", "mail", *urls))
         assert failure("pop.evil.example", sources).id == "oauth-forged"

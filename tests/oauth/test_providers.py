@@ -32,11 +32,11 @@ def test_a_row(row: Provider) -> None:
     assert ("device" in row.flows) is bool(row.device)
     assert ("{tenant}" in row.token) is bool(row.tenant)
     assert row.app_password or row.flows
-    if row.flows:
-        assert row.authorization
-        assert row.token
+    if row.issuer:
         assert row.mechanisms
         assert set(row.scopes) == {"pop", "imap", "smtp"}
+    assert bool(row.token) is bool(row.authorization) is bool(row.flows)
+    if row.flows:
         assert len(row.registration) == 6
         assert all(len(line) <= 100 for line in row.registration)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from restante.client.discovery.sources import NotFoundError
 from restante.client.options import Options, Target
 from restante.oauth.server_sources import NetworkServerSources, read_challenge
+from support.domain_files import DomainFiles
 
 FILE = b"""<clientConfig><emailProvider>
 <incomingServer type="pop3"><hostname>%s</hostname><port>995</port><socketType>SSL</socketType>
@@ -14,52 +14,35 @@ FILE = b"""<clientConfig><emailProvider>
 </emailProvider></clientConfig>"""
 
 
-class World:
-    """A network with one file."""
-
-    def __init__(self, octets: bytes, place: str) -> None:
-        self.octets, self.place = octets, place
-
-    def fetch(self, url: str) -> bytes:
-        if self.place not in url:
-            raise NotFoundError("no such file")
-        return self.octets
-
-    def srv(self, name: str) -> list[object]:
-        raise AssertionError(name)
-
-    mx = reachable = srv
-
-
 def sources(octets: bytes, user: str = "ann@example.com", place: str = "") -> NetworkServerSources:
     target = Target("pop.hoster.example", 995, "implicit", user)
-    return NetworkServerSources(target, Options(), World(octets, place))  # type: ignore[arg-type]
+    return NetworkServerSources(target, Options(), DomainFiles(octets, place))
 
 
 def test_the_file_of_the_domain() -> None:
     """The first file about the server counts."""
     octets = FILE % b"pop.hoster.example"
     for place in ("", "thunderbird", ".well-known"):
-        found = sources(octets, place=place).autoconfig()
+        found = sources(octets, place=place).domain_file()
         assert found is not None
         assert found.issuer == "https://id.example.com"
 
 
 def test_a_file_about_other_servers() -> None:
     """A file does not speak for a server that it does not name."""
-    assert sources(FILE % b"pop.example.com").autoconfig() is None
+    assert sources(FILE % b"pop.example.com").domain_file() is None
 
 
 @pytest.mark.parametrize("user", ["ann", "", "a b@example.com"])
 def test_a_user_without_a_domain(user: str) -> None:
     """Without a mail domain there is not a file to ask for."""
-    assert sources(FILE % b"pop.hoster.example", user).autoconfig() is None
+    assert sources(FILE % b"pop.hoster.example", user).domain_file() is None
 
 
 def test_no_file() -> None:
     """A page that is not a file, or none at all, says nothing."""
-    assert sources(b"<html>").autoconfig() is None
-    assert sources(b"", place="nowhere").autoconfig() is None
+    assert sources(b"<html>").domain_file() is None
+    assert sources(b"", place="nowhere").domain_file() is None
 
 
 def test_the_reply_to_a_token() -> None:

@@ -1,7 +1,7 @@
 """From a mail server to its issuer.
 
 The table of providers comes first, by the host of the server. Any other server names its issuer by
-its domain's autoconfig file, or in the reply to a token that it rejects.
+a file of its domain (autoconfig or PACC), or in the reply to a token that it rejects.
 
 A server must not name the issuer of another provider: a user that signs in there would send it a
 token that opens a mailbox elsewhere.
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from restante.client.discovery.autoconfig import OAuthHint
+    from restante.oauth.providers import MailProtocol
     from restante.oauth.settings import OAuthSettings
 
 MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # draft-ietf-mailmaint-oauth-public
 OFFLINE = "offline_access"
+TABLE = "the table of providers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ class RejectedToken:
 class ServerSources(Protocol):
     """What a mail server and its domain say of an issuer."""
 
-    def autoconfig(self) -> OAuthHint | None:
-        """Return what the domain's autoconfig file says, None for nothing."""
+    def domain_file(self) -> OAuthHint | None:
+        """Return what a file of the mail domain says, None for nothing."""
 
     def rejected_token(self) -> RejectedToken | None:
         """Return what the server says where it rejects a token, None for nothing."""
@@ -72,7 +74,7 @@ def find_issuer(
     settings: OAuthSettings,
     providers: Mapping[str, Provider],
     sources: ServerSources,
-    protocol: str = "pop",
+    protocol: MailProtocol = "pop",
 ) -> Issuer:
     """Return the issuer of a mail server. Raises OAuthError: none is known, or none that may be.
 
@@ -91,10 +93,11 @@ def find_issuer(
     return found
 
 
-def _by_table(name: str, row: Provider, settings: OAuthSettings, protocol: str) -> Issuer:
-    if row.issuer and not row.token:  # a row of the user that names only the issuer
-        found = _by_metadata(fetch_metadata(row.issuer), settings, "providers.toml")
-        return replace(found, name=name, provider=row)
+def _by_table(name: str, row: Provider, settings: OAuthSettings, protocol: MailProtocol) -> Issuer:
+    scope = " ".join(row.scopes.get(protocol, ()))
+    if row.issuer and not row.token:
+        found = _by_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
+        return replace(found, name=name, provider=row, parameters=row.parameters)
     if not row.flows:
         text = f"{row.name} offers no sign-in to mail programs. {row.app_password}".strip()
         raise OAuthError("oauth-none", text)
@@ -109,11 +112,7 @@ def _by_table(name: str, row: Provider, settings: OAuthSettings, protocol: str) 
     )
     if settings.flow == "client-credentials":
         scope = row.client_credentials_scope
-    else:
-        scope = " ".join(row.scopes.get(protocol, ()))  # type: ignore[call-overload]
-    scope = settings.scope or scope
-    return Issuer(server, scope, name, row, source="the table of providers",
-                  parameters=row.parameters)  # fmt: skip
+    return Issuer(server, settings.scope or scope, name, row, "", TABLE, row.parameters)
 
 
 def _by_metadata(
@@ -138,9 +137,9 @@ def _usual_scope(server: AuthorizationServer) -> str:
 
 def _by_server(settings: OAuthSettings, sources: ServerSources) -> Issuer:
     """Ask the domain, and then the server itself."""
-    hint = sources.autoconfig()
+    hint = sources.domain_file()
     if hint is not None:
-        return _by_autoconfig(hint, settings)
+        return _by_hint(hint, settings)
     rejected = sources.rejected_token()
     if rejected is not None and rejected.openid_configuration:
         server = fetch_metadata_at(rejected.openid_configuration)
@@ -149,7 +148,7 @@ def _by_server(settings: OAuthSettings, sources: ServerSources) -> Issuer:
     raise OAuthError("oauth-none", text)
 
 
-def _by_autoconfig(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
+def _by_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
     """Return the issuer by its metadata, or else by the endpoints of the file itself.
 
     Files of today often have a host name as the issuer, which has no metadata.
@@ -160,7 +159,7 @@ def _by_autoconfig(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
         server = AuthorizationServer(
             hint.issuer, hint.authorization, hint.token, iss_in_response=False
         )
-    found = _by_metadata(server, settings, "the domain's autoconfig file", hint.scope)
+    found = _by_metadata(server, settings, "the mail domain", hint.scope)
     return replace(found, client_id=hint.client_id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import tomllib
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE = "providers.toml"
+
+MailProtocol: TypeAlias = Literal["pop", "imap", "smtp"]
 
 
 class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -31,11 +33,13 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
         issuer: the issuer's identifier: RFC 8414 section 2. {tenant} stands for `tenant`.
         issuer_in_response: False where the redirect has not the `iss` of RFC 9207, or another one.
             None where it may have it.
-        authorization, token, device, revocation: the endpoints, "" where there is not one.
+        authorization, token, device, revocation: the endpoints, "" where there is not one. Without
+            `token` all of them are in the issuer's metadata.
         tenant: the tenant where the user names none.
         scopes: the scopes to ask for by protocol: "pop", "imap", "smtp".
         parameters: what the authorization request has besides.
-        flows: the flows that give access to mail, best first. None for a provider without OAuth.
+        flows: the flows that give access to mail, best first. None for those of the metadata, or
+            for a provider without OAuth.
         client_credentials_scope: the scope of that flow.
         redirect: what the redirect URI begins with; the port follows.
         secret_for: the flows for which the client needs a secret.
@@ -65,7 +69,7 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     device: str = ""
     revocation: str = ""
     tenant: str = ""
-    scopes: dict[Literal["pop", "imap", "smtp"], tuple[str, ...]] = {}
+    scopes: dict[MailProtocol, tuple[str, ...]] = {}
     parameters: dict[str, str] = {}
     flows: tuple[Flow, ...] = ()
     client_credentials_scope: str = ""

@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from restante.client import blocking
 from restante.client.discovery import autoconfig
 from restante.client.discovery.sources import NetworkSources, NotFoundError
 from restante.client.mail_address import is_below, parse_address
+from restante.oauth import pacc
 from restante.oauth.discovery import RejectedToken
 from restante.protocol.errors import ServerRefusedError
 
 if TYPE_CHECKING:
     from restante.client.discovery.autoconfig import OAuthHint
-    from restante.client.discovery.sources import DiscoverySources
     from restante.client.mail_address import MailAddress
     from restante.client.options import Options, Target
 
-SECONDS = 10.0  # for all autoconfig files
+SECONDS = 10.0  # for all files of a domain
 INVALID_TOKEN = "invalid"  # noqa: S105  # a server rejects it, and says which issuer it accepts
+
+
+class DomainSources(Protocol):
+    """A mail domain's files and names. Both methods raise NotFoundError."""
+
+    def fetch(self, url: str) -> bytes:
+        """Return a file."""
+
+    def txt(self, name: str) -> list[str]:
+        """Return the TXT records of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +46,13 @@ class NetworkServerSources:
 
     target: Target
     options: Options
-    world: DiscoverySources | None = None
+    world: DomainSources | None = None
 
-    def autoconfig(self) -> OAuthHint | None:
-        """Return what the domain's file says, None for nothing. The first file counts."""
+    def domain_file(self) -> OAuthHint | None:
+        """Return what the domain's files say, None for nothing. The first file counts.
+
+        They are Mozilla's autoconfig, and the IETF's PACC.
+        """
         try:
             address = parse_address(self.target.user)
         except ValueError:
@@ -51,7 +64,13 @@ class NetworkServerSources:
                 return self._read_file(world.fetch(url), address)
             except (NotFoundError, autoconfig.NoAutoconfigError):
                 continue
-        return None
+        try:
+            octets = world.fetch(pacc.url(address.domain))
+            records = world.txt(pacc.record(address.domain))
+        except NotFoundError:
+            return None
+        issuer = pacc.read_issuer(octets, records, self.target.host, address.domain)
+        return autoconfig.OAuthHint(issuer) if issuer else None
 
     def _read_file(self, octets: bytes, address: MailAddress) -> OAuthHint | None:
         """Return what a file says of the server; a file speaks only for the servers in it.

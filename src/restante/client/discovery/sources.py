@@ -78,6 +78,14 @@ class NetworkSources:
         records = sorted((r.preference, _name(r.exchange)) for r in self._query(domain, "MX"))  # type: ignore[attr-defined]
         return [host for _, host in records if host]
 
+    def txt(self, name: str) -> list[str]:
+        """Ask the DNS for TXT records. The parts of each are joined, as RFC 7208 section 3.3 does.
+
+        Raises NotFoundError.
+        """
+        records = self._query(name, "TXT")
+        return [b"".join(r.strings).decode("ascii", "replace") for r in records]  # type: ignore[attr-defined]
+
     def _query(self, name: str, kind: str) -> list[object]:
         import dns.exception
         import dns.resolver

@@ -5,10 +5,10 @@ from restante.diagnosis.explanations.explanation import Explanation
 SIGN_IN = (
     Explanation(
         "oauth-none", 10, "No way to sign in with OAuth is known for this mail server.",
-        why="It is not of a provider in the table, its domain's autoconfig file names no issuer, "
-        "and the server names none where it rejects a token.",
-        admin="Name the issuer in the autoconfig file (oAuth2). With Restante as the server, set "
-        "tokens.metadata_url.",
+        why="It is not of a provider in the table, no file of its domain names an issuer, and the "
+        "server names none where it rejects a token.",
+        admin="Name the issuer in the domain's autoconfig file (oAuth2). With Restante as the "
+        "server, set tokens.metadata_url.",
         you="Log in with a password or an app password. If you know the issuer, set "
         'oauth = { issuer = "https://..." } in accounts.toml.',
     ),
