@@ -79,6 +79,7 @@ ELSEWHERE = {
     "oauth/private_files.py": "oauth/test_token_store.py",
     "oauth/sealing.py": "oauth/test_token_store.py",
     "oauth/secret_command.py": "oauth/test_token_store.py",
+    "oauth/token_names.py": "oauth/test_token_store.py",
     "protocol/client": "protocol/test_client_and_server.py",
     "protocol/effects.py": "protocol/server/test_needs.py",
     "protocol/errors.py": "client/test_blocking_and_aio.py",

@@ -18,7 +18,8 @@ from restante.oauth.errors import TokenStoreError
 from restante.oauth.private_files import LockTimeoutError
 from restante.oauth.sign_in import SignIn
 from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
-from restante.oauth.token_store import StoredSignIn, TokenStore, default_folder, name_of
+from restante.oauth.token_names import default_folder, name_of
+from restante.oauth.token_store import StoredSignIn, TokenStore
 from restante.protocol.secret import Secret
 
 NAME = "ann@example.com"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeGuard, TypeVar
 
 from restante.client.io import time_over_text
 from restante.net import daemon_threads
@@ -47,7 +47,7 @@ def token_options(options: Options, password: str) -> Options:
     return replace(options, token=True)
 
 
-def is_token_refused(error: RemoteError) -> bool:
+def is_token_refused(error: RemoteError) -> TypeGuard[ServerRefusedError]:
     """Return whether a login failed by its token, so that another one may help."""
     refused = isinstance(error, ServerRefusedError) and error.phase == Phase.LOGIN
     return refused and error.id in _TOKEN_REFUSALS

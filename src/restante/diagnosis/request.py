@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from restante.client.options import Target
+    from restante.client.token_source import TokenSource
     from restante.diagnosis.report import Step
     from restante.protocol.errors import OtherDomainError
 
@@ -31,6 +32,9 @@ class CheckRequest:
         target: its server; None: discover the server.
         options: how to connect; its total time is the check's.
         password: called only when it is required; None means no login (`probe`).
+        password_named: the user said where the password is. Otherwise `password` asks a person.
+        can_ask: there is a person to ask.
+        auth: gives OAuth 2 tokens in place of the password; `options.token` is true then.
         deep: fetch every message and compare it with what was promised.
         trust: the context that judges a certificate if `verify` is false.
         verify: an invalid certificate ends the check; otherwise it is a warning.
@@ -48,6 +52,9 @@ class CheckRequest:
     target: Target | None = None
     options: Options = field(default_factory=lambda: Options(total_seconds=TOTAL))
     password: Callable[[], str] | None = None
+    password_named: bool = True
+    can_ask: bool = True
+    auth: TokenSource | None = None
     deep: bool = False
     verify: bool = True
     trust: ssl.SSLContext | None = None

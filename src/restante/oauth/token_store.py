@@ -11,9 +11,8 @@ import base64
 import contextlib
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import msgspec
 
@@ -21,15 +20,16 @@ from restante.oauth import keyring_entries, private_files, sealing
 from restante.oauth.errors import TokenStoreError
 from restante.oauth.secret_command import run_secret_command
 from restante.oauth.sign_in import SignIn  # noqa: TC001  # msgspec reads the annotation
+from restante.oauth.token_names import default_folder, file_name, has_tokens
 from restante.protocol.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from restante.oauth.token_endpoint import TokenSet
 
 LOCK_SECONDS = 20.0  # for the lock of an account: longer than a refresh lasts
-LONGEST_NAME = 200  # characters of a file's name
 VERSION = 1
 
 Place = Literal["file", "encrypted", "keyring"]
@@ -107,7 +107,7 @@ class TokenStore:
 
     def has(self, name: str) -> bool:
         """Return whether there are tokens for a name. Neither file nor keyring is read."""
-        return (self.folder / _file_name(name)).exists()
+        return has_tokens(self.folder, name)
 
     def names(self) -> list[str]:
         """Return the names that there are tokens for, sorted. Raises TokenStoreError."""
@@ -146,7 +146,7 @@ class TokenStore:
         Raises LockTimeoutError: another process has held the lock for `seconds`.
         """
         with self._open_folder() as folder:
-            lock = self.folder / f"{_file_name(name).removesuffix('.json')}.lock"
+            lock = self.folder / f"{file_name(name).removesuffix('.json')}.lock"
             with private_files.hold_lock(folder, lock, seconds):
                 yield StoreEntry(self, folder, name)
 
@@ -179,7 +179,7 @@ class StoreEntry:
 
     def __init__(self, store: TokenStore, folder: int, name: str) -> None:
         self._store, self._folder, self._name = store, folder, name
-        self._path = store.folder / _file_name(name)
+        self._path = store.folder / file_name(name)
 
     def load(self) -> StoredSignIn | None:
         """Return what is kept, None for nothing."""
@@ -262,28 +262,6 @@ class StoreEntry:
                 keyring_entries.remove(self._name)
 
 
-def default_folder() -> Path:
-    """Return the folder of the tokens. XDG Base Directory Specification."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
-    return base / "restante" / "tokens"
-
-
-def name_of(account: str) -> str:
-    """Return the name that the tokens of an account are kept by.
-
-    That is the name in the file of accounts, the address, or, for a URL, the user: with its host
-    where the user is not an address.
-    """
-    if "://" not in account:
-        local, at, domain = account.rpartition("@")
-        return f"{local}{at}{domain.lower()}" if at else account
-    from restante.client.options import parse_url
-
-    target = parse_url(account)
-    return name_of(target.user) if "@" in target.user else f"{target.user}@{target.host}"
-
-
 def with_tokens(
     stored: StoredSignIn, tokens: TokenSet, used: Secret | None, at: float
 ) -> StoredSignIn:
@@ -299,14 +277,6 @@ def with_tokens(
         ended=False,
         trouble=None,
     )
-
-
-def _file_name(name: str) -> str:
-    """Return the file's name for a name. Raises TokenStoreError: it is too long, or empty."""
-    file = quote(name, safe="@+=, ")
-    if not name or len(file) > LONGEST_NAME:
-        raise TokenStoreError(f"no tokens can be kept for the name {name[:40]!r}")
-    return f"{file}.json"
 
 
 def _encode(stored: StoredSignIn) -> bytes:

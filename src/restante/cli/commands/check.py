@@ -44,7 +44,8 @@ def check(
 
     made = parse_account(account, params, TOTAL)
     request = made.request()
-    request.password, request.deep, request.wait = made.password, deep, wait
+    made.add_login(request)
+    request.deep, request.wait = deep, wait
     request.confirm = confirm
     if wait and request.options.total_seconds == TOTAL:
         request.options = _with_total(request, TOTAL + wait)

@@ -126,7 +126,7 @@ class _LoginPlan:
         from restante.cli.output.sign_in import TerminalPerson
         from restante.oauth.errors import OAuthError
         from restante.oauth.flows import run
-        from restante.oauth.token_store import name_of
+        from restante.oauth.token_names import name_of
 
         client = self.choose_client()
         with self._store().edit(name_of(self.typed)):
@@ -158,7 +158,7 @@ class _LoginPlan:
 
     def _registrations(self) -> Registrations:
         from restante.oauth.registration import Registrations
-        from restante.oauth.token_store import default_folder
+        from restante.oauth.token_names import default_folder
 
         return Registrations(default_folder().with_name("clients"))
 
@@ -170,7 +170,7 @@ class _LoginPlan:
     def keep(self, sign_in: SignIn) -> None:
         """Store the tokens, and print where."""
         from restante.cli.output.sign_in import notes_on, show_row
-        from restante.oauth.token_store import name_of
+        from restante.oauth.token_names import name_of
 
         now = time.time()
         place = self._store().save(name_of(self.typed), sign_in, self.target.host, now)

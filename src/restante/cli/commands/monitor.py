@@ -111,7 +111,8 @@ def _report(account: str, params: dict[str, Any], *, login: bool) -> Report:
     made = parse_account(account, params, TOTAL, login=login)
     request = made.request()
     request.sample, request.warn_expiring = 1, False  # -w cert says when it is
-    request.password = made.password if login else None
+    if login:
+        made.add_login(request)
     with error_reporting():
         return examine(request)
 

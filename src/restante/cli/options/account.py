@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sys
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from restante.cli.errors import error_reporting
-from restante.cli.options.account_file import find_account
+from restante.cli.options.account_file import find_account, find_entry
 from restante.cli.options.connection import (
     CONNECTION_OPTIONS,
     client_options,
     set_color,
     trust_context,
 )
-from restante.cli.options.password import password_getter, password_options
+from restante.cli.options.password import is_password_named, password_getter, password_options
+from restante.cli.options.stored_tokens import find_tokens
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
 
+    from restante.cli.options.stored_tokens import AccountTokens
     from restante.client.options import Options, Target, Tls
     from restante.diagnosis.request import CheckRequest
 
@@ -57,6 +60,8 @@ class AccountArgs:
     verbose: bool
     flags: tuple[str, ...] = ()  # what a suggested command repeats of the command line
     check_request: CheckRequest | None = None  # a check sets its target by discovery
+    auth: AccountTokens | None = None  # the tokens of `pop3 login`, in place of a password
+    password_named: bool = True  # else a person is asked for it, at a terminal
 
     def request(self) -> CheckRequest:
         """Return what `check`, `probe` and `monitor` ask about it, without a login."""
@@ -72,6 +77,14 @@ class AccountArgs:
             flags=self.flags,
         )
         return self.check_request
+
+    def add_login(self, request: CheckRequest) -> None:
+        """Let a check log in, by the stored tokens or by the password."""
+        request.password, request.password_named = self.password, self.password_named
+        request.can_ask = sys.stdin.isatty()
+        request.auth = self.auth
+        if self.auth is not None:
+            request.options = dataclasses.replace(request.options, token=True)
 
     def locate(self) -> Target:
         """Return where it is, discovered where that was not said, within the time for all of it.
@@ -170,12 +183,14 @@ def parse_account(
     `total` is the time for all of it by default, in seconds; with `login` a user is needed. Raises
     click.UsageError: something about it cannot be.
     """
+    typed = name
     name, stored = find_account(name)
-    if stored.get("password_command") and not params["password_command"]:
-        params["password_command"] = stored["password_command"]
+    for option in ("password_command", "user"):
+        params[option] = params[option] or stored.get(option)
     set_color(params.pop("color"))
     flags = tuple(_repeated_options(params))
     holder: list[AccountArgs] = []
+    named = is_password_named(params)
     password = password_getter(params, lambda: _known_target(holder[0]))
     target, guess = _target(name, params, flags)
     if login and target is not None and not target.user:
@@ -193,6 +208,10 @@ def parse_account(
         name, target, options, password, guess, verify, trust, seconds, verbose, flags
     )
     holder.append(made)
+    made.password_named = named
+    if login and not named:
+        user = target.user if target else ""
+        made.auth = find_tokens(typed, name, user, find_entry(typed), lambda: _known_target(made))
     return made
 
 

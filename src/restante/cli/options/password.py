@@ -56,6 +56,12 @@ def password_options(function: F) -> F:
     return function
 
 
+def is_password_named(params: dict[str, Any]) -> bool:
+    """Return whether an option or the environment says where the password is."""
+    given = any(params.get(option.name or "") not in (None, False) for option in _names())
+    return given or VARIABLE in os.environ
+
+
 def password_getter(params: dict[str, Any], target: Callable[[], Target]) -> Callable[[], str]:
     """Return a function that gets the password when it is needed, once.
 

@@ -10,6 +10,7 @@ import click
 
 from restante.cli.errors import INTERRUPTED, error_reporting
 from restante.cli.options.account import AccountCommand, account_options, parse_account
+from restante.cli.options.maildrop import connect_account
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,9 +58,8 @@ def _run_session(session: ShellSession, drop: Maildrop) -> int:
 
 def _opener(account: AccountArgs, screen: ShellScreen) -> Callable[[], Maildrop]:
     """Return what opens the maildrop, as often as it is needed. The password is asked for once."""
-    from restante.client import blocking
-
     options = account.options
     if options.trace is None:
         options = replace(options, trace=screen.trace)
-    return lambda: blocking.connect(account.locate(), account.password(), options)
+
+    return lambda: connect_account(account, options)

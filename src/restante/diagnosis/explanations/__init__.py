@@ -5,12 +5,15 @@ from restante.diagnosis.explanations.fetch import FETCH
 from restante.diagnosis.explanations.login import LOGIN
 from restante.diagnosis.explanations.mail import MAIL
 from restante.diagnosis.explanations.network import NETWORK
+from restante.diagnosis.explanations.oauth import OAUTH
 from restante.diagnosis.explanations.sign_in import SIGN_IN
 from restante.diagnosis.explanations.tls import ENCRYPTION
 
 __all__ = ["EXPLANATIONS", "Explanation", "explain"]
 
-EXPLANATIONS = {row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *SIGN_IN, *MAIL, *FETCH)}
+EXPLANATIONS = {
+    row.id: row for row in (*NETWORK, *ENCRYPTION, *LOGIN, *SIGN_IN, *OAUTH, *MAIL, *FETCH)
+}
 
 
 def explain(id: str) -> Explanation:  # noqa: A002  # the field's name everywhere

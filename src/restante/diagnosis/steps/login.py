@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from restante.client import login
 from restante.client import session as sessions
 from restante.client.mechanisms import Credentials
+from restante.client.token_source import is_token_refused
 from restante.diagnosis import suggestions, wording
 from restante.diagnosis.context import CheckAborted
 from restante.diagnosis.steps import connect
@@ -32,23 +33,25 @@ _URL = re.compile(r"https?://[^\s\"'<>()]+")
 
 
 def log_in(check: CheckContext) -> None:
-    """Log in with the best mechanism."""
-    password, old = _get_password(check)
+    """Log in with the best mechanism, by the password or by a token."""
     with check.step("login") as step:
+        _require_possible(check, step)
+        password, old = _get_secret(check)
         try:
             if old:
                 _connect_again(check)
             try:
-                _until_free(check, step, password)
+                _until_accepted(check, step, password)
             except ConnectionLostError as error:
                 leave_capa_out(check, error)
-                _until_free(check, step, password)
+                _until_accepted(check, step, password)
         except LocalError as error:
             refused = ServerRefusedError("auth-unsent", str(error), phase=Phase.LOGIN)
             check.fail(step, refused)
             raise CheckAborted from error
         except RemoteError as error:
-            _explain(check, step, error, password)
+            if check.session.tried:
+                _explain(check, step, error, password)
             raise
         session = check.session
         step.text = f"{session.mechanism} as {check.target.user}"
@@ -58,16 +61,56 @@ def log_in(check: CheckContext) -> None:
             step.details.append(("refused", ", ".join(session.tried[:-1])))
 
 
-def _get_password(check: CheckContext) -> tuple[str, bool]:
-    """Return the password, and whether the prompt lasted longer than the server's idle timeout."""
+def _require_possible(check: CheckContext, step: Step) -> None:
+    """Raise RemoteError: a known provider accepts no password that anybody could type now."""
+    request = check.request
+    if request.password_named or request.auth is not None:
+        return
+    from restante.diagnosis import provider_advice
+
+    provider = provider_advice.provider_of(check.target.host)
+    if provider is None or not provider.flows:
+        return
+    if provider_advice.requires_sign_in(provider):
+        text = f"{provider.name} accepts no password for POP, and no sign-in is stored"
+    elif not request.can_ask:
+        text = f"{provider.name} requires a sign-in or an app password, and neither is there"
+    else:
+        return
+    step.details += provider_advice.advice(provider, request.account)
+    raise RemoteError("auth-oauth", text, phase=Phase.LOGIN)
+
+
+def _get_secret(check: CheckContext) -> tuple[str, bool]:
+    """Return the password or a token, and whether that lasted longer than servers wait."""
     callback = check.request.password
     assert callback is not None
     begun = time.monotonic()
-    password = callback()
+    if check.request.auth is None:
+        secret = callback()
+    else:
+        try:
+            secret = check.request.auth.token()
+        except LocalError as error:
+            raise RemoteError("oauth-store", str(error), phase=Phase.LOGIN) from None
     took = time.monotonic() - begun
     check.idle += took
     check.more_time(took)
-    return password, took > FRESH
+    return secret, took > FRESH
+
+
+def _until_accepted(check: CheckContext, step: Step, secret: str) -> None:
+    """Log in; where a token is refused, once more with another one."""
+    try:
+        return _until_free(check, step, secret)
+    except RemoteError as refused:
+        auth = check.request.auth
+        renewed = auth.renew(secret) if auth and is_token_refused(refused) else None
+        if renewed is None:
+            raise
+    step.details.append(("renewed", "the server refused the token, so a new one was requested"))
+    _connect_again(check)
+    return _until_free(check, step, renewed)
 
 
 def _until_free(check: CheckContext, step: Step, password: str) -> None:
@@ -99,6 +142,10 @@ def _connect_again(check: CheckContext) -> None:
 
 
 def _explain(check: CheckContext, step: Step, error: RemoteError, password: str) -> None:
+    if check.session.options.token and is_token_refused(error):
+        from restante.diagnosis.token_refusals import assign_verdict
+
+        assign_verdict(error, password, check.target)
     step.details.append(("tried", ", ".join(check.session.tried) or "nothing"))
     step.details += [("also", other) for other in error.others]
     failed = check.session.refused
@@ -109,8 +156,8 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
         step.details.append(("see", found[0].rstrip(".,")))
     if error.id == "auth-noreply" and error.command.upper().startswith("USER"):
         step.details.append(("note", "the password had not been sent yet, so it is not the cause"))
-    if error.id in ("auth-failed", "auth-oauth"):
-        step.details += [("hint", hint) for hint in hints(check.target.user, password)]
+    if error.id in ("auth-failed", "auth-oauth", "auth-apppw"):
+        _advise(check, step, error, password)
     if error.id == "auth-oauth":
         offered = [name for name in check.session.mechanisms if "OAUTH" in name]
         if offered:
@@ -119,6 +166,19 @@ def _explain(check: CheckContext, step: Step, error: RemoteError, password: str)
         step.details.append(
             ("wait", suggestions.check_command(check.request, flags=("--wait", "60")))
         )
+
+
+def _advise(check: CheckContext, step: Step, error: RemoteError, password: str) -> None:
+    """Add what may be wrong with a name and a password, and what the provider offers."""
+    if error.id != "auth-apppw":
+        step.details += [("hint", hint) for hint in hints(check.target.user, password)]
+    if check.target.loopback:
+        return
+    from restante.diagnosis import provider_advice
+
+    provider = provider_advice.provider_of(check.target.host)
+    if provider is not None:
+        step.details += provider_advice.advice(provider, check.request.account)
 
 
 def hints(user: str, password: str) -> list[str]:

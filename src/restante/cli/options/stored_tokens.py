@@ -1,0 +1,103 @@
+"""The tokens that `pop3 login` keeps for an account, for every command that logs in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from restante.client.options import Target
+    from restante.oauth.token_source import StoredTokenSource
+
+
+class AccountTokens:
+    """The stored tokens of an account, as a `TokenSource`.
+
+    They are sent only to the server that they are for, or to another one of the same provider.
+
+    Attributes:
+        name: what they are kept by.
+        given: the last access token that was given, to explain a refusal by its claims.
+    """
+
+    def __init__(self, name: str, key_command: str, target: Callable[[], Target]) -> None:
+        self.name = name
+        self.given = ""
+        self._key_command = key_command
+        self._target = target
+        self._found: StoredTokenSource | None = None
+
+    def token(self) -> str:
+        """Return an access token. Raises OAuthError, TokenStoreError."""
+        self.given = self._source().token()
+        return self.given
+
+    def renew(self, refused: str) -> str | None:
+        """Return another token after a refusal, None for none. Raises OAuthError."""
+        return self._source().renew(refused)
+
+    def _source(self) -> StoredTokenSource:
+        """Return the source. Raises TokenStoreError: the tokens are for another server."""
+        from restante.oauth.errors import TokenStoreError
+        from restante.oauth.token_source import StoredTokenSource
+        from restante.oauth.token_store import TokenStore
+
+        if self._found is None:
+            store = TokenStore(key_command=self._key_command)
+            stored = store.load(self.name)
+            host = self._target().host
+            if stored and host != stored.host and not _same_provider(host, stored.sign_in.provider):
+                text = (
+                    f"the tokens of {self.name} are for {stored.host}, so they are not sent to"
+                    f" {host}; run pop3 login for this server, or use a --password option"
+                )
+                raise TokenStoreError(text)
+            self._found = StoredTokenSource(self.name, store)
+        return self._found
+
+
+def find_tokens(
+    typed: str, account: str, user: str, table: Mapping[str, Any], target: Callable[[], Target]
+) -> AccountTokens | None:
+    """Return the stored tokens of an account, None where there are not any.
+
+    Args:
+        typed: the account on the command line.
+        account: what that stands for in the file of accounts.
+        user: the user name of the login, "" if it is not known.
+        table: the account's table in the file of accounts.
+        target: returns the server of the login, once it is known.
+
+    They are kept by one of these names, or by that of the user that signed in for a shared mailbox.
+    """
+    from restante.oauth.errors import TokenStoreError
+    from restante.oauth.token_names import default_folder, has_tokens, name_of
+
+    folder = default_folder()
+    if not folder.exists():
+        return None
+    oauth = table.get("oauth")
+    oauth = oauth if isinstance(oauth, dict) else {}
+    try:
+        names = [name_of(typed), name_of(account), user, str(oauth.get("login_as", ""))]
+        found = next((name for name in names if name and has_tokens(folder, name)), None)
+    except (ValueError, TokenStoreError):  # the account is invalid, which is reported elsewhere
+        return None
+    except OSError as error:
+        raise click.UsageError(f"{folder}: {error.strerror}") from None
+    return AccountTokens(found, str(oauth.get("key_command", "")), target) if found else None
+
+
+def _same_provider(host: str, provider: str) -> bool:
+    """Return whether a host is a mail server of a provider in the table."""
+    from restante.cli.options.account_file import configuration_folder
+    from restante.oauth.providers import load_providers
+
+    try:
+        row = load_providers(configuration_folder()).get(provider)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return row is not None and row.has_host(host)

@@ -1,0 +1,215 @@
+"""Every command logs in with the tokens that are stored for the account."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from restante.oauth.sign_in import SignIn
+from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
+from restante.oauth.token_store import StoredSignIn, TokenStore
+from restante.protocol.secret import Secret
+from support.command import Ran, pop3
+from support.issuer import SCOPE, Issuer, aadsts, running_issuer
+from support.token_server import TokenServer, token_serving
+
+NAME = "ann@localhost"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[TokenServer]:
+    with token_serving(tmp_path_factory.mktemp("stored"), issuer, "ann", "shared") as made:
+        yield made
+
+
+@dataclass
+class Home:
+    """A user with stored tokens, and all that the commands have printed."""
+
+    folder: Path
+    server: TokenServer
+    issuer: Issuer
+
+    @property
+    def store(self) -> TokenStore:
+        return TokenStore(self.folder / "state" / "restante" / "tokens", keyring=False)
+
+    def sign_in(self, name: str = NAME, host: str = "localhost", **changes: Any) -> SignIn:
+        """Keep a sign-in for a name; `life` is what its access token has left, in seconds."""
+        life = changes.pop("life", 3600)
+        given = self.issuer.give(SCOPE)
+        access, refresh = (Secret(given[n].encode()) for n in ("access_token", "refresh_token"))
+        tokens = TokenSet(changes.pop("access", access), refresh, time.time() + life, SCOPE)
+        endpoint = TokenEndpoint(f"{self.issuer.url}/token", "me")
+        made = SignIn("", self.issuer.url, endpoint, tokens, "device", SCOPE)
+        made = replace(made, revocation_url=f"{self.issuer.url}/revoke", **changes)
+        self.store.save(name, made, host, time.time() - 3600 + life)
+        return made
+
+    def stored(self, name: str = NAME) -> StoredSignIn:
+        found = self.store.load(name)
+        assert found
+        return found
+
+    def accounts(self, text: str) -> None:
+        file = self.folder / "config" / "restante" / "accounts.toml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def pop3(self, command: str, account: str, *words: str, **more: Any) -> Ran:
+        """Run a command on an account; no token may show in what it prints."""
+        environment: dict[str, Any] = {
+            "HOME": str(self.folder),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "SSL_CERT_FILE": str(self.server.authority),
+        }
+        ran = pop3(command, account, *words, **{"password": None, **environment, **more})
+        shown = ran.out + ran.err
+        assert [secret for secret in self.issuer.secrets_given if secret in shown] == []
+        return ran
+
+
+@pytest.fixture
+def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> Home:
+    issuer.requests.clear()
+    issuer.scripted.clear()
+    return Home(tmp_path, server, issuer)
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "expected"),
+    [
+        ("check", ["-v"], "OAUTHBEARER as ann"),
+        ("stat", ["-v"], "0 messages"),
+        ("ls", ["-v"], "The mailbox is empty."),
+        ("uidl", ["-v"], ""),
+        ("raw", ["NOOP", "-v"], "+OK"),
+        ("monitor", ["-v"], "POP3 OK"),
+        ("shell", ["-v"], ""),
+    ],
+)
+def test_commands(home: Home, command: str, words: list[str], expected: str) -> None:
+    """Each command logs in with the stored token, refreshed where it is due. A trace has no token.
+
+    The token that is due is used up: the issuer gives another one.
+    """
+    home.sign_in(life=60)
+    ran = home.pop3(command, home.server.url("ann"), *words)
+    assert (ran.code, expected in ran.out) == (0, True), ran
+    assert home.issuer.count("/token") == 1
+    home.pop3(command, home.server.url("ann"), *words)
+    assert home.issuer.count("/token") == 1
+
+
+def test_renewed(home: Home) -> None:
+    """A token that the server refuses is refreshed once, and the report says so."""
+    home.sign_in(access=Secret(b"stale-token-1"))
+    ran = home.pop3("check", home.server.url("ann"))
+    assert ran.code == 0
+    assert "a new one was requested" in ran.out
+    home.sign_in(access=Secret(b"stale-token-2"))
+    assert home.pop3("stat", home.server.url("ann")).code == 0
+
+
+def test_refused(home: Home) -> None:
+    """A token that is refused after the refresh has a verdict by its claims, in every command."""
+    home.sign_in("shared@localhost")  # of ann
+    ran = home.pop3("check", home.server.url("shared"), "--json")
+    assert ran.code == 7
+    assert "token-user" in [found["id"] for found in json.loads(ran.out)["findings"]]
+    ran = home.pop3("ls", home.server.url("shared"))
+    assert (ran.code, "FAIL token-user" in ran.err) == (7, True)
+    assert "the token is of ann, and the login is as shared" in ran.err
+
+
+def test_ended(home: Home) -> None:
+    """A sign-in that the issuer has ended is reported with the issuer's words and id."""
+    home.sign_in(life=60)
+    home.issuer.scripted.append(aadsts(50173, words="The grant was revoked."))
+    for command in ("check", "ls", "check"):
+        ran = home.pop3(command, home.server.url("ann"))
+        said = " ".join((ran.out + ran.err).split())
+        assert (ran.code, "FAIL oauth-revoked" in said) == (7, True)
+        assert "AADSTS50173: The grant was revoked." in said
+        assert "c0-ffee" in said
+    assert home.issuer.count("/token") == 1
+
+
+def test_offline(home: Home) -> None:
+    """While the issuer has trouble, a token that has expired is a passing failure."""
+    home.sign_in(life=-10)
+    home.issuer.scripted.append(aadsts(90033, "temporarily_unavailable"))
+    ran = home.pop3("check", home.server.url("ann"))
+    assert (ran.code, "oauth-busy" in ran.out) == (8, True)
+    assert home.pop3("check", home.server.url("ann")).code == 0
+
+
+def test_other_server(home: Home) -> None:
+    """Tokens for one server are not sent to another one."""
+    home.sign_in(host="pop.example.com")
+    for command in ("check", "ls"):
+        ran = home.pop3(command, home.server.url("ann"))
+        said = " ".join((ran.out + ran.err).split())
+        assert ran.code in (2, 10)
+        assert "are for pop.example.com, so they are not sent to localhost" in said
+
+
+def test_open_file(home: Home) -> None:
+    """Tokens that other users can read are not used, and the check says what to do."""
+    home.sign_in()
+    (home.store.folder / f"{NAME}.json").chmod(0o644)
+    ran = home.pop3("check", home.server.url("ann"))
+    assert (ran.code, "oauth-store" in ran.out, "chmod 600" in ran.out) == (10, True, True)
+
+
+def test_named_password(home: Home) -> None:
+    """A password that the command line or the environment names comes before stored tokens."""
+    home.sign_in()
+    ran = home.pop3("check", home.server.url("ann"), password="wrong")
+    assert ran.code != 0
+    token = home.issuer.access_token()
+    ran = home.pop3("check", home.server.url("ann"), "--oauth", password=token)
+    assert ran.code == 0
+    assert home.issuer.count("/token") == 0
+
+
+def test_account_of_file(home: Home) -> None:
+    """An account of the file has tokens by its name, by its address, or by `login_as`.
+
+    A shared mailbox is read by the user's own token.
+    """
+    home.accounts(
+        f'[work]\naccount = "pop3s://localhost:{home.server.port}"\nuser = "ann"\n'
+        f'oauth = {{ login_as = "ann@contoso.com" }}\n'
+    )
+    home.sign_in("ann@contoso.com")
+    assert home.pop3("check", "work").code == 0
+    home.sign_in("work", access=Secret(b"stale-token-3"))
+    assert "a new one was requested" in home.pop3("check", "work").out
+
+
+def test_encrypted(home: Home) -> None:
+    """The key command of the account decrypts its tokens."""
+    home.accounts(
+        f'[work]\naccount = "{home.server.url("ann")}"\n'
+        'oauth = { key_command = "echo correct horse" }\n'
+    )
+    store = TokenStore(home.store.folder, key_command="echo correct horse")
+    home.sign_in("work", life=60)
+    stored = home.stored("work")
+    store.save("work", stored.sign_in, stored.host, stored.obtained_at)
+    assert home.pop3("check", "work").code == 0
+    assert '"place":"encrypted"' in (home.store.folder / "work.json").read_text()
