@@ -63,6 +63,14 @@ def test_a_provider_by_its_host() -> None:
     assert sources.asked == 0
 
 
+def test_several_protocols() -> None:
+    """The scope is that of each protocol of the settings, and each word comes once."""
+    settings = read_settings({"protocols": ["imap", "smtp"]})
+    found = find_issuer("outlook.office365.com", settings, PROVIDERS, Sources())
+    words = [scope.rpartition("/")[2] for scope in found.scope.split()]
+    assert words == ["IMAP.AccessAsUser.All", "offline_access", "SMTP.Send"]
+
+
 def test_a_tenant() -> None:
     """The tenant of the settings is in each URL, and client credentials have their own scope."""
     found = find("outlook.office365.com", tenant="contoso.com", flow="client-credentials")

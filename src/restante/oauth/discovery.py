@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from restante.client.discovery.autoconfig import OAuthHint
-    from restante.oauth.providers import MailProtocol
     from restante.oauth.settings import OAuthSettings
 
 MAIL_SCOPE = "urn:ietf:params:oauth:scope:mail"  # draft-ietf-mailmaint-oauth-public
@@ -74,7 +73,6 @@ def find_issuer(
     settings: OAuthSettings,
     providers: Mapping[str, Provider],
     sources: ServerSources,
-    protocol: MailProtocol = "pop",
 ) -> Issuer:
     """Return the issuer of a mail server. Raises OAuthError: none is known, or none that may be.
 
@@ -87,14 +85,15 @@ def find_issuer(
         return _by_metadata(fetch_metadata(settings.issuer), settings, "accounts.toml")
     name = settings.provider or find_by_host(providers, host)
     if name:
-        return _by_table(name, providers[name], settings, protocol)
+        return _by_table(name, providers[name], settings)
     found = _by_server(settings, sources)
     _check_server(found, host, providers)
     return found
 
 
-def _by_table(name: str, row: Provider, settings: OAuthSettings, protocol: MailProtocol) -> Issuer:
-    scope = " ".join(row.scopes.get(protocol, ()))
+def _by_table(name: str, row: Provider, settings: OAuthSettings) -> Issuer:
+    wanted = [scope for protocol in settings.protocols for scope in row.scopes.get(protocol, ())]
+    scope = " ".join(dict.fromkeys(wanted))
     if row.issuer and not row.token:
         found = _by_metadata(fetch_metadata(row.issuer), settings, TABLE, scope)
         return replace(found, name=name, provider=row, parameters=row.parameters)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from restante.oauth.providers import MailProtocol
 from restante.oauth.sign_in import Flow
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
         tenant: the tenant at a provider that has tenants.
         client_id: the id of the user's own client.
         client_secret_command: prints the secret of that client.
+        protocols: what the tokens are for; "pop" alone where they are not used elsewhere.
         scope: what to ask for, in place of what the table or the issuer says.
         flow: the only flow to use.
         key_command: prints the passphrase that encrypts the tokens of this account.
@@ -32,6 +34,7 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
     tenant: str = ""
     client_id: str = ""
     client_secret_command: str = ""
+    protocols: tuple[MailProtocol, ...] = ("pop",)
     scope: str = ""
     flow: Flow | None = None
     key_command: str = ""

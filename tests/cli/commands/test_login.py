@@ -145,6 +145,16 @@ def test_an_account_of_the_file(home: Home) -> None:
     assert [file.name for file in home.kept()] == ["shop.json"]
 
 
+def test_tokens_that_are_not_for_pop(home: Home) -> None:
+    """Tokens for IMAP alone are kept, and no login over POP is tried."""
+    url = home.issuer.url
+    home.accounts(f'oauth = {{ issuer = "{url}", client_id = "mine", protocols = ["imap"] }}')
+    ran = home.login("shop")
+    assert ran.code == 0
+    assert ran.out.endswith("  check     not tried: the tokens are not for POP\n")
+    assert len(home.kept()) == 1
+
+
 def test_paste(home: Home) -> None:
     """The address at which a browser elsewhere ends is pasted; a wrong one is an error."""
     home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')

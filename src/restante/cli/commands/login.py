@@ -187,6 +187,9 @@ class _LoginPlan:
         from restante.cli.output.sign_in import show_row
         from restante.diagnosis.run import examine
 
+        if "pop" not in self.settings.protocols:
+            show_row("check", "not tried: the tokens are not for POP")
+            return
         request = self.made.request()
         request.options = replace(request.options, token=True)
         request.target = self.target
