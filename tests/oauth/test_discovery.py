@@ -146,15 +146,30 @@ def test_nothing_is_known() -> None:
     assert failure("mail.example.com", Sources()).id == "oauth-none"
 
 
-@pytest.mark.parametrize("name", ["google", "microsoft", "yahoo", "fastmail"])
-def test_a_server_must_not_name_the_issuer_of_another(name: str) -> None:
+OTHERS = [
+    "https://accounts.google.com/o/oauth2/v2/auth",
+    "https://www.googleapis.com/oauth2/v3/token",
+    "https://login.microsoftonline.com/common/oauth2/v2.0/authorize",
+    "https://login.windows.net/common/oauth2/authorize",
+    "https://login.live.com/oauth20_authorize.srf",
+    "https://api.login.yahoo.com/oauth2/request_auth",
+    "https://api.fastmail.com/oauth/authorize",
+]
+
+
+@pytest.mark.parametrize("url", OTHERS)
+def test_a_server_must_not_name_the_issuer_of_another(url: str) -> None:
     """A token for a large provider would go to a server that is not the provider's."""
-    row = PROVIDERS[name]
-    authorization = (row.authorization or f"{row.issuer}/a").replace("{tenant}", "common")
-    token = (row.token or f"{row.issuer}/t").replace("{tenant}", "common")
-    for urls in ((authorization, token), (authorization, "https://id.evil.example/t")):
+    own = "https://id.evil.example/o"
+    for urls in ((url, url), (url, own), (own, url)):
         sources = Sources(OAuthHint("evil.example", "mail", *urls))
         assert failure("pop.evil.example", sources).id == "oauth-forged"
+
+
+def test_endpoints_of_a_domain() -> None:
+    """Endpoints are https URLs without a user in them."""
+    sources = Sources(OAuthHint("x", "mail", "https://a@id.example/a", "https://id.example/t"))
+    assert failure("pop.example.com", sources).id == "oauth-answer"
 
 
 def test_settings() -> None:

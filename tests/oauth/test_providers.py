@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -29,6 +30,7 @@ def test_a_row(row: Provider) -> None:
     assert row.has_host(row.pop.partition(":")[0])
     urls = [row.authorization, row.token, row.device, row.revocation, row.issuer]
     assert all(url.startswith("https://") for url in urls if url)
+    assert all(row.has_issuer(urlsplit(url).hostname or "") for url in urls if url)
     assert ("device" in row.flows) is bool(row.device)
     assert ("{tenant}" in row.token) is bool(row.tenant)
     assert row.app_password or row.flows

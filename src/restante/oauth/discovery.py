@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from restante.oauth.errors import OAuthError
-from restante.oauth.metadata import AuthorizationServer, fetch_metadata, fetch_metadata_at
+from restante.oauth.metadata import (
+    AuthorizationServer,
+    fetch_metadata,
+    fetch_metadata_at,
+    is_safe_url,
+)
 from restante.oauth.providers import Provider, find_by_host
 
 if TYPE_CHECKING:
@@ -154,10 +159,12 @@ def _by_hint(hint: OAuthHint, settings: OAuthSettings) -> Issuer:
     """
     if hint.issuer.startswith(("https://", "http://")):
         server = fetch_metadata(hint.issuer)
-    else:
+    elif is_safe_url(hint.authorization) and is_safe_url(hint.token):
         server = AuthorizationServer(
             hint.issuer, hint.authorization, hint.token, iss_in_response=False
         )
+    else:
+        raise OAuthError("oauth-answer", "the mail domain names endpoints that are not https URLs")
     found = _by_metadata(server, settings, "the mail domain", hint.scope)
     return replace(found, client_id=hint.client_id)
 
@@ -167,9 +174,10 @@ def _check_server(found: Issuer, host: str, providers: Mapping[str, Provider]) -
 
     Else any server could name Google's issuer, and get a token for the user's mail at Google.
     """
-    named = {urlsplit(url).hostname for url in (found.server.authorization, found.server.token)}
+    server = found.server
+    urls = (server.issuer, server.authorization, server.token, server.device)
+    named = {urlsplit(url).hostname or "" for url in urls}
     for row in providers.values():
-        own = {urlsplit(url).hostname for url in (row.authorization, row.token, row.issuer) if url}
-        if named & own and not row.has_host(host):
+        if any(map(row.has_issuer, named)) and not row.has_host(host):
             text = f"{host} names the issuer of {row.name}, but is not a server of {row.name}"
             raise OAuthError("oauth-forged", text)

@@ -76,7 +76,7 @@ def metadata_urls(issuer: str) -> list[str]:
 
     Raises OAuthError: no issuer is like that.
     """
-    if not _is_safe(issuer) or "?" in issuer or "#" in issuer:
+    if not is_safe_url(issuer) or "?" in issuer or "#" in issuer:
         text = f"{issuer[:100]} is not an issuer: it must be an https URL"
         raise OAuthError("oauth-answer", text)
     parts = urlsplit(issuer)
@@ -116,7 +116,7 @@ def _no_metadata(url: str, status: int) -> OAuthError:
 
 
 def _get(url: str) -> tuple[int, dict[str, Any]]:
-    if not _is_safe(url):
+    if not is_safe_url(url):
         raise OAuthError("oauth-answer", f"{url[:100]} is not an https URL")
     try:
         return get_json(url)
@@ -128,12 +128,12 @@ def _get(url: str) -> tuple[int, dict[str, Any]]:
 
 def _endpoint(found: Mapping[str, Any], name: str) -> str:
     url = found.get(name, "")
-    if url and not (isinstance(url, str) and _is_safe(url)):
+    if url and not (isinstance(url, str) and is_safe_url(url)):
         raise OAuthError("oauth-answer", f"the {name} of the metadata is not an https URL")
     return url if isinstance(url, str) else ""
 
 
-def _is_safe(url: str) -> bool:
+def is_safe_url(url: str) -> bool:
     """Return whether a URL is https, or http on this machine."""
     try:
         parts = urlsplit(url)

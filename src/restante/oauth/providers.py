@@ -29,6 +29,8 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
         domains: mail domains whose accounts it has.
         hosts: hosts of its mail servers, or domains that they are all in. Tokens of this provider
             are sent to these only, unless the user names another server.
+        issuer_domains: domains that all of its issuers are in, under any of their names. No other
+            mail server may name one of them.
         pop: its POP3 server, as host:port.
         issuer: the issuer's identifier: RFC 8414 section 2. {tenant} stands for `tenant`.
         issuer_in_response: False where the redirect has not the `iss` of RFC 9207, or another one.
@@ -62,6 +64,7 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
     pop: str
     sources: tuple[str, ...]
     read: dt.date
+    issuer_domains: tuple[str, ...] = ()
     issuer: str = ""
     issuer_in_response: bool | None = None
     authorization: str = ""
@@ -87,7 +90,11 @@ class Provider(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=
 
     def has_host(self, host: str) -> bool:
         """Return whether a mail server is this provider's."""
-        return any(host == own or is_below(host, own) for own in self.hosts)
+        return any(is_below(host, own) for own in self.hosts)
+
+    def has_issuer(self, host: str) -> bool:
+        """Return whether the host of an endpoint is this provider's."""
+        return any(is_below(host, own) for own in self.issuer_domains)
 
 
 def load_providers(folder: Path | None = None) -> dict[str, Provider]:
