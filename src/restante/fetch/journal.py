@@ -107,14 +107,15 @@ class Journal:
             if known.fetchone() is None and mark.exists() and not begin:
                 text = f"{self.path} has nothing of {account}, which has fetched mail before"
                 raise FetchError("fetch-journal", text)
-            mark.parent.mkdir(mode=0o700, exist_ok=True)
-            if not mark.exists():
-                mark.touch(mode=0o600)
         with self.transaction() as database:
             database.execute(
                 "INSERT OR IGNORE INTO account (name, first_run) VALUES (?, ?)",
                 (account, self.clock()),
             )
+        with self.errors():  # after the row: a run that is killed before it leaves no false mark
+            mark.parent.mkdir(mode=0o700, exist_ok=True)
+            if not mark.exists():
+                mark.touch(mode=0o600)
         return AccountJournal(self, account)
 
     def accounts(self) -> list[tuple[str, float | None, str | None]]:

@@ -12,7 +12,44 @@ from restante.cli.options.fetch_settings import Duration
 from restante.cli.options.size import Size
 
 
-@click.command(cls=AccountCommand)
+class FetchCommand(AccountCommand, click.Group):
+    """The command, and `pop3 fetch import`, whose arguments and options are others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
+        """Return the names of the commands below it."""
+        return ["import"]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # the name is click's
+        """Import and return a command below it."""
+        from restante.cli.commands.fetch_import import import_state
+
+        return import_state if cmd_name == "import" else None
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Return the context of `import` where that is the first word: else it is an account."""
+        if args[:1] == ["import"]:
+            from restante.cli.commands.fetch_import import import_state
+
+            return import_state.make_context(f"{info_name} import", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """Return the arguments of the command itself."""
+        return click.Command.collect_usage_pieces(self, ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, and the commands below it."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.command(cls=FetchCommand, invoke_without_command=True)
 @click.argument("names", nargs=-1, metavar="[ACCOUNT]...")
 @click.option("--to", multiple=True, metavar="URL", help="Deliver to URL; may be repeated.")
 @click.option(
@@ -50,9 +87,12 @@ from restante.cli.options.size import Size
 )
 @account_options
 def fetch(names: tuple[str, ...], **params: Any) -> None:
-    """Collect the mail of accounts into other mailboxes: nothing is lost, and nothing comes twice.
+    """Collect the mail of accounts into other mailboxes.
+
+    Nothing is lost, and nothing comes twice.
 
     Without ACCOUNT, all accounts of accounts.toml that have a table [NAME.fetch] are fetched.
+    `pop3 fetch import` notes what another program has fetched.
     """
     from restante.cli.fetching.command import run_command
 

@@ -1,0 +1,191 @@
+"""`pop3 fetch import`: notes what another program has fetched, so that it is not fetched again."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from restante.cli.errors import CommandFailed, error_reporting
+from restante.cli.options.account import AccountCommand, account_options, parse_account
+from restante.cli.options.fetch_settings import (
+    accounts_with_settings,
+    default_journal,
+    keep_seconds,
+    read_settings,
+)
+from restante.cli.options.maildrop import open_maildrop
+from restante.cli.output.terminal import plain
+
+if TYPE_CHECKING:
+    from restante.cli.options.account import AccountArgs
+    from restante.fetch.imports.comparison import Comparison
+    from restante.fetch.imports.programs import Program
+    from restante.fetch.imports.records import SourceAccount
+    from restante.fetch.imports.state import ProgramState
+
+NAMES = ("getmail", "fetchmail", "mpop", "fdm", "thunderbird")
+UNUSABLE, NOT_CONFIRMED, NO_MATCH = 2, 13, 14
+
+
+class ImportCommand(AccountCommand):
+    """A command below one that has arguments of its own."""
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the usage without the arguments of `pop3 fetch`."""
+        formatter.write_usage("pop3 fetch import", " ".join(self.collect_usage_pieces(ctx)))
+
+
+@click.command(cls=ImportCommand, name="import")
+@click.argument("program", type=click.Choice(NAMES), metavar="PROGRAM")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.option("--account", "name", metavar="NAME", help="The account in accounts.toml.")
+@click.option("--from", "source", metavar="USER@HOST", help="The account as FILE names it.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would be noted; change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Use FILE as the journal.  [default: ~/.local/state/restante/fetch.db]",
+)
+@account_options
+def import_state(program: str, file: Path | None, **params: Any) -> None:
+    """Take over from another program: what it has fetched is not fetched again.
+
+    PROGRAM is getmail, fetchmail, mpop, fdm or thunderbird. The unique-ids in its FILE are compared
+    with those of the server. Without FILE, the usual file of the program is read. It is never
+    changed. Stop the other program first.
+    """
+    from restante.fetch.imports.programs import PROGRAMS
+
+    own = {key: params.pop(key) for key in ("name", "source", "dry_run", "yes", "state")}
+    name = own["name"] or _only_account()
+    account = parse_account(name, params)
+    found = _compare(PROGRAMS[program], file, account, own["source"] or "")
+    _require_match(name, found)
+    _show_deletions(name, found)
+    if own["dry_run"]:
+        click.echo("Nothing was changed.")
+        return
+    if not own["yes"]:
+        _ask(found)
+    _note(name, own["state"] or default_journal(), found)
+
+
+def _only_account() -> str:
+    names = accounts_with_settings()
+    if len(names) != 1:
+        raise click.UsageError("choose the account with --account NAME; see accounts.toml")
+    return names[0]
+
+
+def _compare(program: Program, file: Path | None, account: AccountArgs, wanted: str) -> Comparison:
+    """Return what the program has fetched of the messages at the server, after it is shown."""
+    from restante.fetch.imports.choice import choose_account
+    from restante.fetch.imports.comparison import compare
+    from restante.fetch.imports.files import find_file, read_file
+    from restante.fetch.imports.state import StateFileError
+    from restante.fetch.planner import are_unusable
+    from restante.protocol.text import printable_lines
+
+    with error_reporting():
+        target = account.locate()
+    try:
+        place = (target.user, target.host, target.port)
+        path = file or find_file(program, os.environ, Path.home(), place)
+        state = read_file(program, path)
+        source = choose_account(state.accounts, target.user, target.host, wanted)
+    except StateFileError as error:
+        raise CommandFailed(f"pop3: {printable_lines(str(error))}", UNUSABLE) from None
+    with open_maildrop(account) as drop:
+        listed = [(message.number, message.uid) for message in drop]
+    if are_unusable(listed):
+        text = "The unique-ids of this server do not identify messages. Nothing was changed."
+        raise CommandFailed(f"FAIL uidl-dup  {text}", NO_MATCH)
+    found = compare(state.accounts[source], (uid or "" for _, uid in listed), program.map_uid)
+    _show(path, source, state, found)
+    return found
+
+
+def _show(path: Path, source: SourceAccount, state: ProgramState, found: Comparison) -> None:
+    from restante.diagnosis.wording import messages, quantity
+
+    known = found.fetched | found.gone
+    whose = f" of {plain(str(source))}" if str(source) else ""
+    rows = [("file", plain(str(path))), ("read", f"{messages(len(known))}{whose}{_span(known)}")]
+    for reason, lines in state.skipped.items():
+        first = f"line {lines.first}" if lines.count == 1 else f"the first is line {lines.first}"
+        rows.append(("skipped", f"{quantity(lines.count, 'line')}: {reason} ({first})"))
+    counts = f"{len(found.fetched)} fetched, {len(found.new)} new"
+    rows.append(("server", f"{messages(len(found.fetched) + len(found.new))}: {counts}"))
+    if found.ambiguous:
+        uids = f"{len(found.ambiguous)} unique-ids that the program writes alike"
+        rows.append(("again", f"{uids}: these messages will be fetched, perhaps again"))
+    if found.gone:
+        rows.append(("kept", f"{messages(len(found.gone))} that the server does not list now"))
+    for label, text in rows:
+        click.echo(f"  {label:<9} {text}")
+
+
+def _require_match(name: str, found: Comparison) -> None:
+    if found.new and not found.fetched:
+        raise CommandFailed(
+            "FAIL uids-changed  The server lists no message of this file; nothing was changed.\n"
+            "  why   The file is of another account, or the server has moved.\n"
+            f"  you   pop3 fetch {plain(name)} --mark-all treats all messages there as fetched.",
+            NO_MATCH,
+        )
+
+
+def _span(known: dict[str, int | None]) -> str:
+    times = [seen for seen in known.values() if seen is not None]
+    if not times:
+        return ", without times" if known else ""
+    first, last = (datetime.fromtimestamp(t, UTC).date() for t in (min(times), max(times)))
+    return f", fetched on {first}" if first == last else f", fetched from {first} to {last}"
+
+
+def _show_deletions(name: str, found: Comparison) -> None:
+    """Say what the next run deletes at the server by the setting `keep`."""
+    from restante.diagnosis.wording import messages
+
+    settings = read_settings(name)
+    keep = keep_seconds(settings.keep) if settings else None
+    if keep is None:
+        return
+    now = time.time()
+    old = sum((now if seen is None else seen) + keep <= now for seen in found.fetched.values())
+    if old:
+        click.echo(f"  deletes   {messages(old)} at the server in the next run, by `keep`")
+
+
+def _ask(found: Comparison) -> None:
+    from restante.diagnosis.wording import messages
+
+    if not sys.stdin.isatty():
+        text = "cannot ask for confirmation without a terminal; nothing was changed. Use --yes."
+        raise CommandFailed(text, UNUSABLE)
+    if not click.confirm(f"Note {messages(len(found.fetched))} as fetched?", default=False):
+        raise CommandFailed("Nothing was changed.", NOT_CONFIRMED)
+
+
+def _note(name: str, path: Path, found: Comparison) -> None:
+    from restante.diagnosis.wording import messages
+    from restante.fetch.account_lock import lock_account
+    from restante.fetch.journal import Journal
+
+    rows = [(uid, None, seen) for uid, seen in (found.fetched | found.gone).items()]
+    with (
+        error_reporting(),
+        lock_account(path.parent / "fetch", name),
+        Journal(path) as journal,
+    ):
+        noted = journal.of(name).note_known(rows)
+    click.echo(f"Noted {messages(noted)} as fetched; {len(rows) - noted} were noted before.")
+    click.echo(f"Next: pop3 fetch {plain(name)}")

@@ -1,0 +1,167 @@
+"""Every odd server of the tests as a source: nothing that is cut is delivered, nothing is lost."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from diagnosis import test_first_cause, test_odd_servers, test_run
+from diagnosis.steps import test_login
+from restante.client import blocking
+from restante.client.blocking import Maildrop
+from restante.client.options import Options, Target
+from restante.fetch.destinations.maildir import MaildirDestination
+from restante.fetch.fetcher import Fetcher
+from restante.fetch.journal import Journal
+from restante.fetch.planner import Policy
+from restante.protocol.errors import RemoteError
+from support.broken_server import CLOSE, HELLO, RESET, SECOND, Broken, broken
+
+OPTIONS = Options(reply_seconds=0.6, connect_seconds=5, total_seconds=20)
+TABLES = {
+    "greeting": test_run.GREETINGS,
+    "mailbox": test_run.MAILBOXES,
+    "break": test_run.BREAKS,
+    "deep": test_run.DEEP,
+    "message": test_run.BROKEN_MESSAGES,
+    "read on": test_odd_servers.READ_ON,
+    "strict": test_odd_servers.STRICT,
+    "bare LF": test_odd_servers.MESSAGES,
+    "words": test_odd_servers.WORDS,
+    "login": test_login.LOGINS,
+    "first cause": test_first_cause.ORDERS,
+}
+ALL_IS_WELL = {"mailbox", "deep", "read on", "bare LF", "words"}
+"""Tables of servers whose mail can be fetched: their verdicts are warnings."""
+
+OTHER_VERDICTS = {
+    "greeting no-end: no line end": "greet-none",
+    "break no-end: PASS": "auth-noreply",
+    "mailbox quit-err: refused": "quit-err",
+    "read on lf-ends: in TOP": "stalled",
+    "read on bad-reply: words for an answer to QUIT": "bad-reply",
+    "read on quit-noreply: silent": "stalled",
+    "read on quit-noreply: closed": "conn-lost",
+    # The fetcher needs neither STAT nor TOP.
+    "break conn-lost: in STAT": "",
+    "break stalled: in TOP": "",
+    "break no-end: STAT": "",
+    "break bad-reply: in STAT": "",
+    "break bad-reply: no status": "",
+    "break refused: STAT": "",
+    "break sys-temp: STAT": "",
+    "break desync: two replies": "",
+    "break not-stuffed: behind TOP": "",
+    "strict bad-reply: STAT with three numbers in words": "",
+    "strict not-stuffed: behind the last TOP": "",
+}
+
+
+def servers() -> Iterator[Any]:
+    for table, rows in TABLES.items():
+        for row in rows.args[1]:
+            name, server, _ = row.values
+            title = f"{table} {row.id}"
+            verdict = OTHER_VERDICTS.get(title, "" if table in ALL_IS_WELL else name)
+            yield pytest.param(server, verdict, id=title)
+
+
+class Account:
+    """An account at a server, with a journal and a Maildir."""
+
+    def __init__(self, folder: Path) -> None:
+        self._journal = folder / "fetch.db"
+        self._box = folder / "box"
+        for part in ("tmp", "new", "cur"):
+            (self._box / part).mkdir(parents=True)
+
+    def fetch(self, port: int) -> str:
+        """Fetch and delete all mail, and return the id of what was wrong, "" for nothing."""
+        target = Target("127.0.0.1", port, "starttls", "ann@example.com")
+
+        def connect(notice: Callable[[str, str], None]) -> Maildrop:
+            return blocking.connect(target, "hunter22", dataclasses.replace(OPTIONS, notice=notice))
+
+        with Journal(self._journal) as journal:
+            destination = MaildirDestination(str(self._box))
+            policy = Policy(keep_seconds=0.0)
+            fetcher = Fetcher(journal.of("ann"), [destination], connect, policy)
+            try:
+                for _ in fetcher.run():
+                    pass
+            except RemoteError as error:
+                return error.id
+        if fetcher.failure:
+            return fetcher.failure.id
+        return "retr-refused" if fetcher.summary.parked else ""
+
+    def delivered(self) -> list[bytes]:
+        return [file.read_bytes() for file in sorted((self._box / "new").iterdir())]
+
+
+def stored(message: bytes) -> bytes:
+    """Return a message as a Maildir has it, without the end of its last line."""
+    return message.replace(b"\r\n", b"\n").removesuffix(b"\n")
+
+
+def assert_promise(server: Broken, delivered: list[bytes]) -> None:
+    """What was delivered is whole and not twice, and what was deleted was delivered."""
+    whole = [stored(message) for message in server.messages]
+    found = [stored(message) for message in delivered]
+    assert len(found) == len(set(found))
+    assert set(found) <= set(whole)
+    assert {whole[number - 1] for number in server.deleted} <= set(found)
+
+
+@pytest.mark.parametrize(("server", "verdict"), list(servers()))
+def test_an_odd_server(server: dict[str, Any], verdict: str, tmp_path: Path) -> None:
+    """A run has the true verdict. It delivers whole messages only, once, and deletes only those."""
+    account = Account(tmp_path)
+    with broken(**server) as running:
+        assert account.fetch(running.port) == verdict
+        assert_promise(running, account.delivered())
+        if not verdict:
+            assert len(account.delivered()) == len(running.messages)
+        if account.delivered():
+            account.fetch(running.port)
+            assert_promise(running, account.delivered())
+
+
+@pytest.mark.parametrize("at_end", [CLOSE, RESET], ids=["closed", "reset"])
+def test_a_session_that_breaks_at_any_octet(at_end: bytes, tmp_path: Path) -> None:
+    """If the server stops after any octet, the next run at a sound server completes the mail."""
+    with broken() as sound:
+        for budget in range(0, 420, 13):
+            (folder := tmp_path / str(budget)).mkdir()
+            account = Account(folder)
+            with broken(budget=budget, at_end=at_end) as running:
+                account.fetch(running.port)
+                assert_promise(running, account.delivered())
+            assert account.fetch(sound.port) == ""
+            assert sorted(map(stored, account.delivered())) == sorted(map(stored, (HELLO, SECOND)))
+
+
+def test_delete_that_is_refused(tmp_path: Path) -> None:
+    """A message whose deletion the server rejects is asked for again, and not fetched again."""
+    account = Account(tmp_path)
+    with broken({"DELE 1": b"-ERR not allowed\r\n"}) as running:
+        account.fetch(running.port)
+        account.fetch(running.port)
+    assert running.heard.count("DELE 1") == 2
+    assert [line for line in running.heard if line.startswith("RETR")] == ["RETR 1", "RETR 2"]
+    assert len(account.delivered()) == 2
+
+
+def test_other_mail_under_a_known_uid(tmp_path: Path) -> None:
+    """If a server gives a unique-id to another message, the other message is fetched too."""
+    account = Account(tmp_path)
+    with broken(messages=(HELLO,)) as running:
+        account.fetch(running.port)
+    with broken(messages=(SECOND,)) as running:
+        assert account.fetch(running.port) == ""
+        assert running.deleted == {1}
+    assert list(map(stored, account.delivered())) == [stored(HELLO), stored(SECOND)]
