@@ -38,6 +38,22 @@ def test_lost(tmp_path: Path) -> None:
         journal.of("work")
 
 
+def test_first_run_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first run that is killed leaves nothing that looks like a lost journal."""
+    path = tmp_path / "fetch.db"
+    for step in ("touch", "mkdir"):
+        with Journal(path) as journal, monkeypatch.context() as patch:
+            patch.setattr(Path, step, _killed)
+            with pytest.raises(KeyboardInterrupt):
+                journal.of("work")
+    with Journal(path) as journal:
+        assert journal.of("work").messages() == {}
+
+
+def _killed(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_damaged(tmp_path: Path) -> None:
     """A damaged journal is an error, and is kept under another name where a user begins anew."""
     path = tmp_path / "fetch.db"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from faults.fetch.matrix import Row, Trials
+from faults.fetch.matrix import Row, Scenario, Trials
 from faults.fetch.places import PLACES
 from faults.fetch.programs import Restante
 from restante import testing
@@ -23,24 +23,28 @@ from restante import testing
 @click.command()
 @click.argument("places", nargs=-1, type=click.Choice([*PLACES]))
 @click.option("--every", default=1, help="Kill at each N-th point only.")
-@click.option("--keep", is_flag=True, help="Leave the mail at the server.")
-def main(places: tuple[str, ...], every: int, keep: bool) -> None:
+@click.option(
+    "--scenario", type=click.Choice(Scenario, case_sensitive=False), help="All for a Maildir."
+)
+def main(places: tuple[str, ...], every: int, scenario: Scenario | None) -> None:
     """Kill `pop3 fetch` at each of its calls, and run it again; with all destinations, or some."""
     for place in places or PLACES:
-        begun = time.monotonic()
-        row = _row(place, every, keep=keep)
-        _progress("")
-        click.echo(f"{row}, {time.monotonic() - begun:.0f} seconds")
-        for story in row.stories[:20]:
-            click.echo(f"  {story}")
+        usual = tuple(Scenario) if place == "maildir" else (Scenario.FETCHING,)
+        for chosen in usual if scenario is None else (scenario,):
+            begun = time.monotonic()
+            row = _row(place, every, chosen)
+            _progress("")
+            click.echo(f"{row}, {time.monotonic() - begun:.0f} seconds")
+            for story in row.stories[:20]:
+                click.echo(f"  {story}")
 
 
-def _row(place: str, every: int, *, keep: bool) -> Row:
+def _row(place: str, every: int, scenario: Scenario) -> Row:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="restante-kills-")))
         server = stack.enter_context(testing.serving())
         destination = stack.enter_context(PLACES[place](folder))
-        trials = Trials(server, Restante(), destination, folder, keep)
+        trials = Trials(server, Restante(), destination, folder, scenario)
         return trials.row(trials.points()[::every], lambda text: _progress(f"{place}: {text}"))
 
 

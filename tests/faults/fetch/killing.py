@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 CALLS = (
@@ -64,6 +64,10 @@ class Command:
 
     argv: Sequence[str | Path]
     environment: dict[str, str]
+
+    def with_options(self, *options: str) -> Command:
+        """Return the same command with more options."""
+        return replace(self, argv=[*self.argv, *options])
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,20 @@ class Tally:
     arrived: int
 
 
+def tally_all(
+    sent: Sequence[bytes], inboxes: Iterable[Iterable[bytes]], left: Sequence[bytes]
+) -> Tally:
+    """Compare what was sent with what arrived in several inboxes, each of which should have all."""
+    found = [tally(sent, inbox, left) for inbox in inboxes]
+    return Tally(
+        sum(each.lost for each in found),
+        sum(each.doubles for each in found),
+        sum(each.damaged for each in found),
+        len(left),
+        min(each.arrived for each in found),
+    )
+
+
 def tally(sent: Sequence[bytes], arrived: Iterable[bytes], left: Iterable[bytes]) -> Tally:
     """Compare what was sent with what arrived, and with what is left at the server.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from delivery import door
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 from storage.contract import everything
@@ -19,21 +20,21 @@ class Place(Protocol):
 
     Attributes:
         name: for tables.
-        url: what `to` of `pop3 fetch` has.
         most_doubles: what the contract allows after one kill.
+        urls: what `to` of `pop3 fetch` has.
     """
 
     name: str
     most_doubles: int
 
     @property
-    def url(self) -> str: ...
+    def urls(self) -> list[str]: ...
 
     def reset(self) -> None:
         """Make it empty for the next trial."""
 
-    def messages(self) -> list[bytes]:
-        """Return all that has arrived, in any order."""
+    def inboxes(self) -> list[list[bytes]]:
+        """Return all that has arrived, in any order, for each of the URLs."""
 
     def between(self) -> None:
         """Do what others do between the kill and the next run."""
@@ -49,17 +50,17 @@ class Maildir:
         self.path = path
 
     @property
-    def url(self) -> str:
-        return f"maildir:{self.path}"
+    def urls(self) -> list[str]:
+        return [f"maildir:{self.path}"]
 
     def reset(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         for part in ("", "tmp", "new", "cur"):
             (self.path / part).mkdir()
 
-    def messages(self) -> list[bytes]:
+    def inboxes(self) -> list[list[bytes]]:
         found = (path for part in ("new", "cur") for path in (self.path / part).iterdir())
-        return [path.read_bytes() for path in found]
+        return [[path.read_bytes() for path in found]]
 
     def between(self) -> None:
         pass
@@ -78,8 +79,8 @@ class ReadMaildir(Maildir):
         super().reset()
         self._archive.reset()
 
-    def messages(self) -> list[bytes]:
-        return super().messages() + self._archive.messages()
+    def inboxes(self) -> list[list[bytes]]:
+        return [super().inboxes()[0] + self._archive.inboxes()[0]]
 
     def between(self) -> None:
         for path in (self.path / "new").iterdir():
@@ -96,16 +97,16 @@ class Mbox:
         self._folder = folder
 
     @property
-    def url(self) -> str:
-        return f"mbox:{self._folder}/ann"
+    def urls(self) -> list[str]:
+        return [f"mbox:{self._folder}/ann"]
 
     def reset(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
 
-    def messages(self) -> list[bytes]:
+    def inboxes(self) -> list[list[bytes]]:
         found = asyncio.run(everything(MboxStore(Layout(self._folder)), "ann"))
-        return list(found.values())
+        return [list(found.values())]
 
     def between(self) -> None:
         pass
@@ -121,19 +122,67 @@ class Pipe:
         self._folder = folder
 
     @property
-    def url(self) -> str:
-        new = f"{self._folder}/$$"
-        return f"pipe:cat > {new}.part && mv {new}.part {new}.whole"
+    def urls(self) -> list[str]:
+        file = f"{self._folder}/$$"
+        return [f"pipe:sh -c 'cat > {file}.part && mv {file}.part {file}.whole'"]
 
     def reset(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
 
-    def messages(self) -> list[bytes]:
-        return [path.read_bytes() for path in self._folder.glob("*.whole")]
+    def inboxes(self) -> list[list[bytes]]:
+        return [[path.read_bytes() for path in self._folder.glob("*.whole")]]
 
     def between(self) -> None:
         pass
+
+
+class Door:
+    """Restante's own listener for LMTP and SMTP."""
+
+    most_doubles = 1
+
+    def __init__(self, door: door.Door, name: str) -> None:
+        self._door = door
+        self.name = name
+
+    @property
+    def urls(self) -> list[str]:
+        places = {"LMTP": f"lmtp:{self._door.file}", "SMTP": f"smtp://127.0.0.1:{self._door.port}"}
+        return [f"{places[self.name]}?rcpt=ann@example.com"]
+
+    def reset(self) -> None:
+        self._door.store.came.clear()
+
+    def inboxes(self) -> list[list[bytes]]:
+        return [[message for _, message in self._door.store.came]]
+
+    def between(self) -> None:
+        pass
+
+
+class Several:
+    """Several places at once."""
+
+    def __init__(self, *places: Place) -> None:
+        self._places = places
+        self.name = " and ".join(place.name for place in places)
+        self.most_doubles = max(place.most_doubles for place in places)
+
+    @property
+    def urls(self) -> list[str]:
+        return [url for place in self._places for url in place.urls]
+
+    def reset(self) -> None:
+        for place in self._places:
+            place.reset()
+
+    def inboxes(self) -> list[list[bytes]]:
+        return [inbox for place in self._places for inbox in place.inboxes()]
+
+    def between(self) -> None:
+        for place in self._places:
+            place.between()
 
 
 Opening = Callable[[Path], contextlib.AbstractContextManager[Place]]
@@ -144,10 +193,24 @@ def _ready(make: Callable[[Path], Place]) -> Opening:
     return lambda folder: contextlib.nullcontext(make(folder))
 
 
+@contextlib.contextmanager
+def _door(folder: Path, name: str) -> Iterator[Place]:
+    (folder / "door").mkdir()
+    with door.listening(folder / "door") as listening:
+        yield Door(listening, name)
+
+
+def _several(folder: Path) -> Place:
+    return Several(Maildir(folder / "Mail"), Mbox(folder / "mbox"), Maildir(folder / "Copy"))
+
+
 PLACES: Mapping[str, Opening] = {
     "maildir": _ready(lambda folder: Maildir(folder / "Mail")),
     "maildir-reader": _ready(lambda folder: ReadMaildir(folder / "Mail")),
     "mbox": _ready(lambda folder: Mbox(folder / "mbox")),
+    "several": _ready(_several),
+    "lmtp": lambda folder: _door(folder, "LMTP"),
+    "smtp": lambda folder: _door(folder, "SMTP"),
     "pipe": _ready(lambda folder: Pipe(folder / "pipe")),
 }
 """What opens a place in a folder."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,10 +32,10 @@ class Program(Protocol):
 
     name: str
 
-    def command(self, folder: Path, source: Source, url: str, *, keep: bool) -> Command:
-        """Write a configuration into an empty folder, and return what fetches all mail once.
+    def command(self, folder: Path, source: Source, urls: Sequence[str], *, keep: bool) -> Command:
+        """Write a configuration into a folder, and return what fetches all mail once.
 
-        `url`: the destination as `pop3 fetch` has it. `keep`: leave the mail at the server.
+        `urls`: the destinations as `pop3 fetch` has them. `keep`: leave the mail at the server.
         """
 
 
@@ -42,17 +44,17 @@ class Restante:
 
     name = "pop3 fetch"
 
-    def command(self, folder: Path, source: Source, url: str, *, keep: bool) -> Command:
+    def command(self, folder: Path, source: Source, urls: Sequence[str], *, keep: bool) -> Command:
         config = folder / "config" / "restante"
-        config.mkdir(parents=True)
+        config.mkdir(parents=True, exist_ok=True)
         (config / "accounts.toml").write_text(
             f'[work]\naccount = "pop3://{source.user}@{source.host}:{source.port}"\n'
             f'password_command = "echo {source.password}"\n'
-            f'[work.fetch]\nto = "{url}"\nkeep = {str(keep).lower()}\n'
+            f"[work.fetch]\nto = {json.dumps(urls)}\nkeep = {str(keep).lower()}\n"
         )
         environment = {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder)}
         environment["XDG_STATE_HOME"] = str(folder / "state")
-        return Command([POP3, "fetch", "--insecure", "work"], environment)
+        return Command([POP3, "fetch", "work"], environment)
 
 
 class Careless:
@@ -60,8 +62,8 @@ class Careless:
 
     name = "careless"
 
-    def command(self, folder: Path, source: Source, url: str, *, keep: bool) -> Command:
+    def command(self, folder: Path, source: Source, urls: Sequence[str], *, keep: bool) -> Command:
         argv: list[str | Path] = [sys.executable, "-m", "faults.fetch.careless"]
         account = f"pop3://{source.user}@{source.host}:{source.port}"
-        argv += [account, source.password, url.removeprefix("maildir:"), folder / "noted"]
+        argv += [account, source.password, urls[0].removeprefix("maildir:"), folder / "noted"]
         return Command(argv, {"PYTHONPATH": ":".join(sys.path)})
