@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from restante.diagnosis.explanations import EXPLANATIONS
+from restante.oauth import refusals
 from restante.oauth.refusals import NUMBERS, refusal
 
 ROWS = [(number, verdict) for verdict, numbers in NUMBERS.items() for number in numbers]
@@ -89,3 +93,12 @@ def test_long_and_odd_words() -> None:
     assert len(str(error)) < 1000
     assert "\x1b" not in str(error)
     assert "z" not in str(error)
+
+
+def test_each_verdict_is_explained() -> None:
+    """Each id that the client of OAuth raises has a text for `pop3 explain`."""
+    source = Path(refusals.__file__).parent
+    texts = [file.read_text() for file in source.rglob("*.py")]
+    ids = {verdict for text in texts for verdict in re.findall(r'"(oauth-[a-z-]+)"', text)}
+    assert len(ids) > 20
+    assert ids - EXPLANATIONS.keys() - {"oauth-public"} == set()  # that one is a key of PACC

@@ -159,8 +159,8 @@ def test_paste(home: Home) -> None:
     """The address at which a browser elsewhere ends is pasted; a wrong one is an error."""
     home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
     ran = home.pop3("login", "shop", "--paste", stdin=b"http://127.0.0.1/?code=x&state=y\n")
-    assert ran.code != 0
-    assert "oauth-forged" in ran.err
+    assert ran.code == 5
+    assert "FAIL oauth-forged" in ran.err
     assert home.kept() == []
 
 
@@ -185,6 +185,7 @@ def test_a_device_code_that_is_declined(home: Home) -> None:
     home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
     ran = home.pop3("login", "shop")
     assert "  and type  G7KQ-M2XW     (15 min)\n" in ran.out
+    assert ran.code == 7
     assert "FAIL oauth-declined" in ran.err
     assert home.kept() == []
 
@@ -193,7 +194,9 @@ def test_a_registration_that_the_issuer_forgot(home: Home) -> None:
     """A client that the issuer no longer knows is registered again by the next command."""
     assert home.login(home.account).code == 0
     home.issuer.scripted.append(Refused("invalid_client", 401))
-    assert "FAIL oauth-client" in home.login(home.account).err
+    ran = home.login(home.account)
+    assert ran.code == 10
+    assert "Run the command again" in ran.err
     assert home.login(home.account).code == 0
     assert len(home.issuer.registered) == 2
 
@@ -218,6 +221,7 @@ def test_an_administrator_must_consent(home: Home) -> None:
     home.issuer.scripted.append(aadsts(65001))
     home.issuer.interval = 1
     ran = home.pop3("login", "shop")
+    assert ran.code == 10
     assert "FAIL oauth-consent" in ran.err
     assert "/organizations/adminconsent?client_id=mine" in ran.err
 
@@ -230,7 +234,8 @@ def test_a_token_of_another_user(home: Home) -> None:
     finally:
         home.issuer.user = "ann"
     assert "signed in as bob" in ran.out
-    assert ran.code != 0
+    assert "FAIL token-user" in ran.out
+    assert ran.code == 7
 
 
 def test_a_folder_that_others_can_open(home: Home) -> None:
@@ -292,8 +297,16 @@ def test_an_issuer_in_trouble(home: Home) -> None:
     home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
     home.issuer.broken = 503
     ran = home.login("shop")
-    assert ran.code != 0
-    assert ran.err.startswith("FAIL oauth-")
+    assert ran.code == 8
+    assert ran.err.startswith("FAIL oauth-busy")
+
+
+def test_the_other_commands(home: Home) -> None:
+    """After a sign-in, a check asks for no password."""
+    assert home.login(home.account).code == 0
+    ran = home.pop3("check", home.account)
+    assert (ran.code, ran.err) == (0, "")
+    assert "OAUTHBEARER as ann" in ran.out
 
 
 def test_the_file_has_what_a_refresh_needs(home: Home) -> None:
