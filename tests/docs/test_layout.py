@@ -59,6 +59,8 @@ ELSEWHERE = {
     "fetch/destinations/commands.py": "fetch/destinations/test_pipe.py",
     "fetch/destinations/disk_errors.py": "fetch/destinations/test_maildir.py",
     "fetch/destinations/envelope.py": "fetch/destinations/test_smtp.py",
+    "fetch/destinations/imap_address.py": "fetch/destinations/test_imap.py",
+    "fetch/destinations/imap_session.py": "fetch/destinations/test_imap.py",
     "fetch/destinations/mbox_place.py": "fetch/destinations/test_mbox.py",
     "fetch/destinations/smtp_session.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/smtp_transaction.py": "fetch/destinations/test_smtp.py",

@@ -69,6 +69,18 @@ userdb {{
   args = uid={uid} gid={gid} home={folder}/home/%u
 }}
 """
+IMAP = """\
+protocols = pop3 imap
+service imap-login {
+  chroot =
+  inet_listener imap {
+    port = PORT
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+"""
 STORED_PASSWORDS = """\
 passdb {{
   driver = passwd-file
@@ -176,3 +188,14 @@ def _accounts() -> tuple[str, str, str]:
         return "dovecot", "dovecot", "dovenull"
     name = pwd.getpwuid(os.getuid()).pw_name
     return name, grp.getgrgid(os.getgid()).gr_name, name
+
+
+@contextlib.contextmanager
+def imap_server(folder: Path, password: str, more: str = "") -> Iterator[tuple[Dovecot, int]]:
+    """Run Dovecot with IMAP too, and give its port for IMAP; a test without it is skipped."""
+    from support.programs import need
+
+    need("/usr/lib/dovecot/imap")
+    port = free_port()
+    with dovecot(folder, password, IMAP.replace("PORT", str(port)) + more) as found:
+        yield found, port

@@ -7,12 +7,16 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from delivery import door
 from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 from storage.contract import everything
+from support.dovecot import imap_server
+from support.other_user import public_folder
+
+DESTINATION_PASSWORD = "destination"
 
 
 class Place(Protocol):
@@ -161,6 +165,42 @@ class Door:
         pass
 
 
+class ImapFolder:
+    """The INBOX of a user of Dovecot."""
+
+    name = "IMAP"
+    most_doubles = 0
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"imap://ann@127.0.0.1:{self._port}/INBOX"]
+
+    def reset(self) -> None:
+        with self._client() as client:
+            client.delete_messages(client.search())
+            client.expunge()
+
+    def inboxes(self) -> list[list[bytes]]:
+        with self._client() as client:
+            found = client.fetch(client.search(), ["BODY.PEEK[]"])
+        return [[row[b"BODY[]"] for row in found.values()]]
+
+    def between(self) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def _client(self) -> Iterator[Any]:
+        from imapclient import IMAPClient
+
+        with IMAPClient("127.0.0.1", self._port, ssl=False) as client:
+            client.login("ann", DESTINATION_PASSWORD)
+            client.select_folder("INBOX")
+            yield client
+
+
 class Several:
     """Several places at once."""
 
@@ -183,6 +223,12 @@ class Several:
     def between(self) -> None:
         for place in self._places:
             place.between()
+
+
+@contextlib.contextmanager
+def _imap(_: Path) -> Iterator[Place]:
+    with public_folder() as folder, imap_server(folder, DESTINATION_PASSWORD) as (_server, port):
+        yield ImapFolder(port)
 
 
 Opening = Callable[[Path], contextlib.AbstractContextManager[Place]]
@@ -211,6 +257,7 @@ PLACES: Mapping[str, Opening] = {
     "several": _ready(_several),
     "lmtp": lambda folder: _door(folder, "LMTP"),
     "smtp": lambda folder: _door(folder, "SMTP"),
+    "imap": _imap,
     "pipe": _ready(lambda folder: Pipe(folder / "pipe")),
 }
 """What opens a place in a folder."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from faults.fetch.killing import Command
+from faults.fetch.places import DESTINATION_PASSWORD
 from support.process import POP3
 
 
@@ -51,6 +52,7 @@ class Restante:
             f'[work]\naccount = "pop3://{source.user}@{source.host}:{source.port}"\n'
             f'password_command = "echo {source.password}"\n'
             f"[work.fetch]\nto = {json.dumps(urls)}\nkeep = {str(keep).lower()}\n"
+            f'to_password_command = "echo {DESTINATION_PASSWORD}"\n'
         )
         environment = {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder)}
         environment["XDG_STATE_HOME"] = str(folder / "state")

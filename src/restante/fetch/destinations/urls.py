@@ -58,6 +58,14 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
 
             command = parse_pipe_url(url)
             return PipeDestination(url, command, str(settings.state), hold=settings.hold)
+        case "imap" | "imaps":
+            from restante.fetch.destinations.imap import ImapDestination
+            from restante.fetch.destinations.imap_address import parse_imap_url
+            from restante.fetch.spool import Spool
+
+            address = parse_imap_url(url)
+            spool = Spool(str(settings.state / "spool"))
+            return ImapDestination(url, address, spool, settings.password, settings.token)
         case _:
             raise ValueError(f'"{_without_password(url)}" is not a destination; use {FORMS}')
 

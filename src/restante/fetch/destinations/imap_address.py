@@ -1,0 +1,82 @@
+"""Where an IMAP folder is, as the URL of a destination says it. RFC 5092, simplified.
+
+`imaps://USER@HOST[:PORT]/FOLDER`, or `imap://` for STARTTLS. Settings: `?create=true` makes the
+folder where it is missing, and `cafile=FILE` trusts only the certificates of a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from restante.net.addresses import format_host_port, is_address
+from restante.net.host_names import ascii_domain
+
+EXAMPLE = "imaps://ann@mail.example.com/INBOX"
+_PORTS = {"imap": 143, "imaps": 993}
+_PASSWORD = re.compile(r"(//[^:/@]*):[^@]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class ImapAddress:
+    """A folder of a user at a server.
+
+    Attributes:
+        host: its name or address.
+        user: the name to authenticate with.
+        folder: its name, as the server calls it. INBOX where the URL has none.
+        tls: TLS from the first octet; else STARTTLS, but for a server on this machine without it.
+        create: make the folder where it is missing.
+        cafile: a file of certificates to trust in place of the system's, "" for the system's.
+    """
+
+    host: str
+    port: int
+    user: str
+    folder: str
+    tls: bool
+    create: bool = False
+    cafile: str = ""
+
+    def __str__(self) -> str:
+        return f"{format_host_port(self.host, self.port)} folder {self.folder}"
+
+
+def parse_imap_url(url: str) -> ImapAddress:
+    """Return what a URL says. Raises ValueError: it is invalid; the text says what to write."""
+    base, _, query = url.partition("?")
+    shown = _PASSWORD.sub(r"\1:***@", base)
+    try:
+        parts = urlsplit(base)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{shown}: {error}; write for example {EXAMPLE}") from None
+    if parts.password is not None:
+        raise ValueError(f"{shown}: a password has no place in a URL, which other programs can see")
+    if not parts.hostname or not parts.username:
+        raise ValueError(f"{shown} names no user or no host; write for example {EXAMPLE}")
+    scheme = parts.scheme.lower()
+    settings = _parse_settings(query)
+    return ImapAddress(
+        host=parts.hostname if is_address(parts.hostname) else ascii_domain(parts.hostname),
+        port=port or _PORTS[scheme],
+        user=unquote(parts.username),
+        folder=unquote(parts.path.removeprefix("/")) or "INBOX",
+        tls=scheme == "imaps",
+        create=settings.get("create") == "true",
+        cafile=settings.get("cafile", ""),
+    )
+
+
+def _parse_settings(query: str) -> dict[str, str]:
+    """Return settings by name. Raises ValueError."""
+    settings = {}
+    for entry in filter(None, query.split("&")):
+        name, _, value = entry.partition("=")
+        if name not in ("create", "cafile") or not value:
+            raise ValueError(f"{entry!r} is no setting of IMAP; use create=true or cafile=FILE")
+        if name == "create" and value not in ("true", "false"):
+            raise ValueError(f"create is {value!r}; use true or false")
+        settings[name] = unquote(value)
+    return settings
