@@ -78,6 +78,7 @@ ELSEWHERE = {
     "oauth/flows": "oauth/flows/test_run.py",
     "oauth/issuer_requests.py": "oauth/test_token_endpoint.py",
     "oauth/keyring_entries.py": "oauth/test_token_store.py",
+    "oauth/known_end.py": "cli/commands/test_tokens.py",
     "oauth/private_files.py": "oauth/test_token_store.py",
     "oauth/sealing.py": "oauth/test_token_store.py",
     "oauth/secret_command.py": "oauth/test_token_store.py",

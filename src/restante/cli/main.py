@@ -44,6 +44,13 @@ SECTIONS = {
         "login": Subcommand(
             "commands.login:login", "Sign in to an account's provider, and keep the tokens."
         ),
+        "logout": Subcommand(
+            "commands.tokens:logout",
+            "Revoke the tokens of an account at its issuer, and forget them.",
+        ),
+        "token": Subcommand(
+            "commands.tokens:token", "Print an access token of an account, for another program."
+        ),
     },
     "Read and delete mail": {
         "ls": Subcommand(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,8 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
         flow: the only flow to use.
         key_command: prints the passphrase that encrypts the tokens of this account.
         login_as: the user that signs in, where the mailbox is shared and has another name.
+        client_secret_expires: the day on which the secret expires, for `pop3 monitor`.
+        testing: the client is registered for tests only, so that its sign-ins end early.
     """
 
     provider: str = ""
@@ -39,6 +42,8 @@ class OAuthSettings(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, fr
     flow: Flow | None = None
     key_command: str = ""
     login_as: str = ""
+    client_secret_expires: dt.date | None = None
+    testing: bool = False
 
 
 def read_settings(table: Mapping[str, object]) -> OAuthSettings:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from restante.oauth.sign_in import SignIn
-from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
-from restante.oauth.token_store import StoredSignIn, TokenStore
+from restante.oauth.token_store import TokenStore
 from restante.protocol.secret import Secret
-from support.command import Ran, pop3
-from support.issuer import SCOPE, Issuer, aadsts, running_issuer
+from support.issuer import Issuer, aadsts, running_issuer
+from support.token_home import NAME, TokenHome
 from support.token_server import TokenServer, token_serving
-
-NAME = "ann@localhost"
 
 
 @pytest.fixture(scope="module")
@@ -34,59 +27,11 @@ def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator
         yield made
 
 
-@dataclass
-class Home:
-    """A user with stored tokens, and all that the commands have printed."""
-
-    folder: Path
-    server: TokenServer
-    issuer: Issuer
-
-    @property
-    def store(self) -> TokenStore:
-        return TokenStore(self.folder / "state" / "restante" / "tokens", keyring=False)
-
-    def sign_in(self, name: str = NAME, host: str = "localhost", **changes: Any) -> SignIn:
-        """Keep a sign-in for a name; `life` is what its access token has left, in seconds."""
-        life = changes.pop("life", 3600)
-        given = self.issuer.give(SCOPE)
-        access, refresh = (Secret(given[n].encode()) for n in ("access_token", "refresh_token"))
-        tokens = TokenSet(changes.pop("access", access), refresh, time.time() + life, SCOPE)
-        endpoint = TokenEndpoint(f"{self.issuer.url}/token", "me")
-        made = SignIn("", self.issuer.url, endpoint, tokens, "device", SCOPE)
-        made = replace(made, revocation_url=f"{self.issuer.url}/revoke", **changes)
-        self.store.save(name, made, host, time.time() - 3600 + life)
-        return made
-
-    def stored(self, name: str = NAME) -> StoredSignIn:
-        found = self.store.load(name)
-        assert found
-        return found
-
-    def accounts(self, text: str) -> None:
-        file = self.folder / "config" / "restante" / "accounts.toml"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-
-    def pop3(self, command: str, account: str, *words: str, **more: Any) -> Ran:
-        """Run a command on an account; no token may show in what it prints."""
-        environment: dict[str, Any] = {
-            "HOME": str(self.folder),
-            "XDG_CONFIG_HOME": str(self.folder / "config"),
-            "XDG_STATE_HOME": str(self.folder / "state"),
-            "SSL_CERT_FILE": str(self.server.authority),
-        }
-        ran = pop3(command, account, *words, **{"password": None, **environment, **more})
-        shown = ran.out + ran.err
-        assert [secret for secret in self.issuer.secrets_given if secret in shown] == []
-        return ran
-
-
 @pytest.fixture
-def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> Home:
+def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> TokenHome:
     issuer.requests.clear()
     issuer.scripted.clear()
-    return Home(tmp_path, server, issuer)
+    return TokenHome(tmp_path, server, issuer)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +46,7 @@ def home(tmp_path: Path, server: TokenServer, issuer: Issuer) -> Home:
         ("shell", ["-v"], ""),
     ],
 )
-def test_commands(home: Home, command: str, words: list[str], expected: str) -> None:
+def test_commands(home: TokenHome, command: str, words: list[str], expected: str) -> None:
     """Each command logs in with the stored token, refreshed where it is due. A trace has no token.
 
     The token that is due is used up: the issuer gives another one.
@@ -114,7 +59,7 @@ def test_commands(home: Home, command: str, words: list[str], expected: str) -> 
     assert home.issuer.count("/token") == 1
 
 
-def test_renewed(home: Home) -> None:
+def test_renewed(home: TokenHome) -> None:
     """A token that the server refuses is refreshed once, and the report says so."""
     home.sign_in(access=Secret(b"stale-token-1"))
     ran = home.pop3("check", home.server.url("ann"))
@@ -124,7 +69,7 @@ def test_renewed(home: Home) -> None:
     assert home.pop3("stat", home.server.url("ann")).code == 0
 
 
-def test_refused(home: Home) -> None:
+def test_refused(home: TokenHome) -> None:
     """A token that is refused after the refresh has a verdict by its claims, in every command."""
     home.sign_in("shared@localhost")  # of ann
     ran = home.pop3("check", home.server.url("shared"), "--json")
@@ -135,7 +80,7 @@ def test_refused(home: Home) -> None:
     assert "the token is of ann, and the login is as shared" in ran.err
 
 
-def test_ended(home: Home) -> None:
+def test_ended(home: TokenHome) -> None:
     """A sign-in that the issuer has ended is reported with the issuer's words and id."""
     home.sign_in(life=60)
     home.issuer.scripted.append(aadsts(50173, words="The grant was revoked."))
@@ -148,7 +93,7 @@ def test_ended(home: Home) -> None:
     assert home.issuer.count("/token") == 1
 
 
-def test_offline(home: Home) -> None:
+def test_offline(home: TokenHome) -> None:
     """While the issuer has trouble, a token that has expired is a passing failure."""
     home.sign_in(life=-10)
     home.issuer.scripted.append(aadsts(90033, "temporarily_unavailable"))
@@ -157,7 +102,7 @@ def test_offline(home: Home) -> None:
     assert home.pop3("check", home.server.url("ann")).code == 0
 
 
-def test_other_server(home: Home) -> None:
+def test_other_server(home: TokenHome) -> None:
     """Tokens for one server are not sent to another one."""
     home.sign_in(host="pop.example.com")
     for command in ("check", "ls"):
@@ -167,7 +112,7 @@ def test_other_server(home: Home) -> None:
         assert "are for pop.example.com, so they are not sent to localhost" in said
 
 
-def test_open_file(home: Home) -> None:
+def test_open_file(home: TokenHome) -> None:
     """Tokens that other users can read are not used, and the check says what to do."""
     home.sign_in()
     (home.store.folder / f"{NAME}.json").chmod(0o644)
@@ -175,7 +120,7 @@ def test_open_file(home: Home) -> None:
     assert (ran.code, "oauth-store" in ran.out, "chmod 600" in ran.out) == (10, True, True)
 
 
-def test_named_password(home: Home) -> None:
+def test_named_password(home: TokenHome) -> None:
     """A password that the command line or the environment names comes before stored tokens."""
     home.sign_in()
     ran = home.pop3("check", home.server.url("ann"), password="wrong")
@@ -186,7 +131,7 @@ def test_named_password(home: Home) -> None:
     assert home.issuer.count("/token") == 0
 
 
-def test_account_of_file(home: Home) -> None:
+def test_account_of_file(home: TokenHome) -> None:
     """An account of the file has tokens by its name, by its address, or by `login_as`.
 
     A shared mailbox is read by the user's own token.
@@ -201,7 +146,7 @@ def test_account_of_file(home: Home) -> None:
     assert "a new one was requested" in home.pop3("check", "work").out
 
 
-def test_encrypted(home: Home) -> None:
+def test_encrypted(home: TokenHome) -> None:
     """The key command of the account decrypts its tokens."""
     home.accounts(
         f'[work]\naccount = "{home.server.url("ann")}"\n'

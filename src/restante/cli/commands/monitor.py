@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ PASSING = ("locked", "login-delay")  # nothing is broken, and nothing was measur
 
 MEASURES = {
     "cert": ("days", "days until the certificate expires", True),
+    "token": ("days", "days until the sign-in ends", True),
     "login": ("s", "seconds for the login", False),
     "time": ("s", "seconds for the whole check", False),
     "count": ("", "messages", False),
@@ -30,7 +32,7 @@ MEASURES = {
 }
 """By name: the unit, what it is, and whether less is worse."""
 
-_THRESHOLD = re.compile(r"(cert|login|time|count|size|age)=(\d+(?:\.\d+)?)")
+_THRESHOLD = re.compile(r"(cert|token|login|time|count|size|age)=(\d+(?:\.\d+)?)")
 
 
 class MonitorCommand(AccountCommand):
@@ -80,8 +82,8 @@ def monitor(
     """Print one status line for Nagios or Icinga.
 
     The line includes performance data. Exit codes: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
-    Thresholds are cert (days left), login and time (seconds), count, size (octets), age (seconds
-    since the newest message): -w cert=14 -c cert=3 -w login=2.
+    Thresholds are cert and token (days left), login and time (seconds), count, size (octets), age
+    (seconds since the newest message): -w cert=14 -c cert=3 -w login=2.
     """
     context = click.get_current_context()
     try:
@@ -114,14 +116,19 @@ def _report(account: str, params: dict[str, Any], *, login: bool) -> Report:
     if login:
         made.add_login(request)
     with error_reporting():
-        return examine(request)
+        report = examine(request)
+        end = made.auth.known_end() if made.auth and report.logged_in else None
+    if end is not None:
+        report.facts["token"] = {"ends": end.at, "why": end.why}
+    return report
 
 
 def _threshold(text: str) -> tuple[str, float]:
     found = _THRESHOLD.fullmatch(text)
     if not found:
         raise click.UsageError(
-            f"invalid threshold {text!r}; use cert=14, login=2, time=5, count=100, size=N or age=N"
+            f"invalid threshold {text!r}; use cert=14, token=7, login=2, time=5, count=100, size=N"
+            " or age=N"
         )
     return found[1], float(found[2])
 
@@ -132,6 +139,8 @@ def measurements(report: Report) -> dict[str, float]:
     certificate = report.facts.get("tls", {}).get("certificate")
     if certificate:
         found["cert"] = certificate["days_left"]
+    if "token" in report.facts:
+        found["token"] = (report.facts["token"]["ends"] - time.time()) / 86400
     login = next((s.seconds for s in report.steps if s.phase == "login"), None)
     if login is not None:
         found["login"] = login

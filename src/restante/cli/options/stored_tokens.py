@@ -10,7 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from restante.client.options import Target
+    from restante.oauth.known_end import KnownEnd
+    from restante.oauth.providers import Provider
     from restante.oauth.token_source import StoredTokenSource
+    from restante.oauth.token_store import TokenStore
 
 
 class AccountTokens:
@@ -23,10 +26,10 @@ class AccountTokens:
         given: the last access token that was given, to explain a refusal by its claims.
     """
 
-    def __init__(self, name: str, key_command: str, target: Callable[[], Target]) -> None:
+    def __init__(self, name: str, table: Mapping[str, Any], target: Callable[[], Target]) -> None:
         self.name = name
         self.given = ""
-        self._key_command = key_command
+        self._table = table
         self._target = target
         self._found: StoredTokenSource | None = None
 
@@ -39,15 +42,38 @@ class AccountTokens:
         """Return another token after a refusal, None for none. Raises OAuthError."""
         return self._source().renew(refused)
 
+    def open_store(self) -> TokenStore:
+        """Return the store that has them."""
+        from restante.oauth.token_store import TokenStore
+
+        return TokenStore(key_command=key_command_of(self._table))
+
+    def open_source(self) -> StoredTokenSource:
+        """Return their source, for whatever server."""
+        from restante.oauth.token_source import StoredTokenSource
+
+        return StoredTokenSource(self.name, self.open_store())
+
+    def known_end(self) -> KnownEnd | None:
+        """Return when the sign-in ends, None where that is not known. Raises TokenStoreError."""
+        from restante.oauth.known_end import known_end
+        from restante.oauth.settings import read_settings
+
+        stored = self.open_store().load(self.name)
+        if stored is None:
+            return None
+        try:
+            settings = read_settings(_oauth_table(self._table))
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        return known_end(stored, _provider(stored.sign_in.provider), settings)
+
     def _source(self) -> StoredTokenSource:
         """Return the source. Raises TokenStoreError: the tokens are for another server."""
         from restante.oauth.errors import TokenStoreError
-        from restante.oauth.token_source import StoredTokenSource
-        from restante.oauth.token_store import TokenStore
 
         if self._found is None:
-            store = TokenStore(key_command=self._key_command)
-            stored = store.load(self.name)
+            stored = self.open_store().load(self.name)
             host = self._target().host
             if stored and host != stored.host and not _same_provider(host, stored.sign_in.provider):
                 text = (
@@ -55,7 +81,7 @@ class AccountTokens:
                     f" {host}; run pop3 login for this server, or use a --password option"
                 )
                 raise TokenStoreError(text)
-            self._found = StoredTokenSource(self.name, store)
+            self._found = self.open_source()
         return self._found
 
 
@@ -79,25 +105,39 @@ def find_tokens(
     folder = default_folder()
     if not folder.exists():
         return None
-    oauth = table.get("oauth")
-    oauth = oauth if isinstance(oauth, dict) else {}
     try:
-        names = [name_of(typed), name_of(account), user, str(oauth.get("login_as", ""))]
+        login_as = str(_oauth_table(table).get("login_as", ""))
+        names = [name_of(typed), name_of(account), user, login_as]
         found = next((name for name in names if name and has_tokens(folder, name)), None)
     except (ValueError, TokenStoreError):  # the account is invalid, which is reported elsewhere
         return None
     except OSError as error:
         raise click.UsageError(f"{folder}: {error.strerror}") from None
-    return AccountTokens(found, str(oauth.get("key_command", "")), target) if found else None
+    return AccountTokens(found, table, target) if found else None
 
 
-def _same_provider(host: str, provider: str) -> bool:
+def key_command_of(table: Mapping[str, Any]) -> str:
+    """Return the command that prints the passphrase for an account's tokens, "" for none."""
+    return str(_oauth_table(table).get("key_command", ""))
+
+
+def _oauth_table(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = table.get("oauth")
+    return found if isinstance(found, dict) else {}
+
+
+def _same_provider(host: str, name: str) -> bool:
     """Return whether a host is a mail server of a provider in the table."""
+    row = _provider(name)
+    return row is not None and row.has_host(host)
+
+
+def _provider(name: str) -> Provider | None:
+    """Return a row of the table of providers. Raises click.UsageError: its file is invalid."""
     from restante.cli.options.account_file import configuration_folder
     from restante.oauth.providers import load_providers
 
     try:
-        row = load_providers(configuration_folder()).get(provider)
+        return load_providers(configuration_folder()).get(name)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    return row is not None and row.has_host(host)
