@@ -36,7 +36,10 @@ def test_all_endpoints(issuer: Issuer) -> None:
 
 
 def test_places() -> None:
-    """The path of an issuer comes after the well-known name, and before it for OpenID Connect."""
+    """The path of an issuer comes after the well-known name, and before it for OpenID Connect.
+
+    rfc8414-s3/metadata
+    """
     assert metadata.metadata_urls("https://a.example/realms/b") == [
         "https://a.example/.well-known/oauth-authorization-server/realms/b",
         "https://a.example/.well-known/openid-configuration/realms/b",
@@ -58,7 +61,7 @@ def test_what_is_no_issuer(issuer: str) -> None:
 
 @pytest.mark.parametrize("changed", ["https://other.example", "{}/", None])
 def test_another_issuer(issuer: Issuer, changed: str | None) -> None:
-    """The issuer in the metadata is compared exactly."""
+    """The issuer in the metadata is compared exactly. rfc8414-s3/metadata"""
     issuer.metadata_changes = {"issuer": changed and changed.format(issuer.url)}
     assert failure(issuer.url).id == "oauth-forged"
 
@@ -74,13 +77,16 @@ def test_another_issuer(issuer: Issuer, changed: str | None) -> None:
     ],
 )
 def test_unusable_metadata(issuer: Issuer, changes: dict[str, Any]) -> None:
-    """Endpoints are https, and PKCE is with S256."""
+    """Endpoints are https, and PKCE is with S256. rfc7636-s4/s256, rfc8414-s3/metadata"""
     issuer.metadata_changes = changes
     assert failure(issuer.url).id == "oauth-answer"
 
 
 def test_no_metadata(issuer: Issuer) -> None:
-    """Each place is asked once; a page there is no metadata, and a redirect is not followed."""
+    """Each place is asked once; a page there is no metadata, and a redirect is not followed.
+
+    rfc8414-s3/metadata
+    """
     for issuer.broken in (404, 302):
         assert failure(issuer.url).id == "oauth-answer"
     assert len(issuer.requests) == 2 * 2

@@ -21,7 +21,10 @@ def issuer() -> Iterator[Issuer]:
 
 
 def test_what_is_registered(issuer: Issuer) -> None:
-    """A native client without a secret, whose redirects are on the loopback interface."""
+    """A native client without a secret, whose redirects are on the loopback interface.
+
+    rfc7591-s2/registration
+    """
     assert register(fetch_metadata(issuer.url), SCOPE) == "registered-1"
     (client,) = issuer.registered
     assert client["client_name"] == "Restante"

@@ -41,7 +41,10 @@ def failure(issuer: Issuer, token: Secret | None = None) -> OAuthError:
 
 
 def test_a_refresh_rotates(issuer: Issuer) -> None:
-    """The answer has a fresh access token and the new refresh token; the old one is spent."""
+    """The answer has a fresh access token and the new refresh token; the old one is spent.
+
+    rfc6749-s6/rotation
+    """
     old = signed_in(issuer)
     found = token_endpoint.refresh(endpoint(issuer), old, SCOPE)
     assert found.refresh is not None
@@ -52,14 +55,14 @@ def test_a_refresh_rotates(issuer: Issuer) -> None:
 
 
 def test_a_refresh_token_that_stays(issuer: Issuer) -> None:
-    """Where the issuer sends no new refresh token, the old one is kept."""
+    """Where the issuer sends no new refresh token, the old one is kept. rfc6749-s6/rotation"""
     issuer.rotates = False
     old = signed_in(issuer)
     assert token_endpoint.refresh(endpoint(issuer), old).refresh == old
 
 
 def test_a_code_is_exchanged(issuer: Issuer) -> None:
-    """The code of a redirect gives tokens, with the verifier of PKCE, once."""
+    """The code of a redirect gives tokens, with the verifier of PKCE, once. rfc7636-s4/s256"""
     challenge = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.reveal()).digest())
     query = f"client_id=me&redirect_uri=http://127.0.0.1/&scope={SCOPE}&state=1"
     query += f"&code_challenge_method=S256&code_challenge={challenge.decode().rstrip('=')}"
@@ -87,7 +90,7 @@ def test_client_credentials(issuer: Issuer, basic: bool) -> None:
 
 
 def test_revocation(issuer: Issuer) -> None:
-    """The issuer is asked to forget a token."""
+    """The issuer is asked to forget a token. rfc7009-s2/revocation"""
     token_endpoint.revoke(endpoint(issuer), f"{issuer.url}/revoke", Secret(b"token-1"))
     assert issuer.revoked == ["token-1"]
 
@@ -144,7 +147,10 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
     ],
 )
 def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
-    """An answer without a usable token is an error with a verdict, and shows no token."""
+    """An answer without a usable token is an error with a verdict, and shows no token.
+
+    rfc6749-s5/token-type
+    """
     token = signed_in(issuer)
     issuer.token_changes = changes
     error = failure(issuer, token)
@@ -156,7 +162,7 @@ def test_unusable_answers(issuer: Issuer, changes: dict[str, Any]) -> None:
     ("said", "seconds"), [("60", 60), (-5, 0), (1e400, 366 * 86400), ("soon", None), ([], None)]
 )
 def test_the_life_of_a_token(issuer: Issuer, said: object, seconds: int | None) -> None:
-    """Any `expires_in` gives a time within bounds, or none."""
+    """Any `expires_in` gives a time within bounds, or none. rfc6749-s5/token-type"""
     issuer.token_changes = {"expires_in": said}
     found = token_endpoint.refresh(endpoint(issuer), signed_in(issuer)).expires_at
     expected = None if seconds is None else pytest.approx(time.time() + seconds, abs=60)

@@ -129,7 +129,7 @@ def test_a_server_that_names_its_issuer(home: Home) -> None:
 
 
 def test_a_client_is_registered_once(home: Home) -> None:
-    """The second sign-in uses the id of the first."""
+    """The second sign-in uses the id of the first. rfc7591-s2/registration"""
     for _ in range(2):
         assert home.login(home.account).code == 0
     assert len(home.issuer.registered) == 1

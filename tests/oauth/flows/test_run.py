@@ -68,7 +68,10 @@ def get(url: str) -> int:
 
 
 def test_loopback(issuer: Issuer) -> None:
-    """A browser brings the code; the sign-in has tokens, the user and the issuer."""
+    """A browser brings the code; the sign-in has tokens, the user and the issuer.
+
+    rfc7636-s4/s256, rfc8252-s7/loopback
+    """
     made = run.sign_in(client(issuer), ["loopback"], Double())
     assert (made.flow, made.user, made.issuer) == ("loopback", "ann", issuer.url)
     assert made.tokens.refresh is not None
@@ -93,7 +96,10 @@ def test_loopback_at_a_chosen_port(issuer: Issuer) -> None:
 
 
 def test_other_requests_do_not_count(issuer: Issuer) -> None:
-    """A browser's request for an icon, and a connection without a request, end nothing."""
+    """A browser's request for an icon, and a connection without a request, end nothing.
+
+    rfc8252-s7/loopback
+    """
 
     def open_page(url: str) -> None:
         place = final_url(url)
@@ -127,7 +133,10 @@ def test_other_requests_do_not_count(issuer: Issuer) -> None:
 def test_answers_that_are_not_good(
     issuer: Issuer, changes: dict[str, str | None], verdict: str
 ) -> None:
-    """A forged answer sends no code on; a refusal has its verdict."""
+    """A forged answer sends no code on; a refusal has its verdict.
+
+    rfc6749-s4/state, rfc9207-s2/issuer
+    """
     issuer.changes = changes
     with pytest.raises(OAuthError) as caught:
         run.sign_in(client(issuer), ["loopback"], Double())
@@ -137,7 +146,10 @@ def test_answers_that_are_not_good(
 
 
 def test_an_issuer_without_iss(issuer: Issuer) -> None:
-    """Where the metadata do not promise `iss`, its absence is right, and a wrong one is not."""
+    """Where the metadata do not promise `iss`, its absence is right, and a wrong one is not.
+
+    rfc9207-s2/issuer
+    """
     issuer.metadata_changes = {"authorization_response_iss_parameter_supported": None}
     issuer.changes = {"iss": None}
     assert run.sign_in(client(issuer), ["loopback"], Double()).user == "ann"
@@ -198,7 +210,7 @@ def test_a_wrong_address(issuer: Issuer, text: str) -> None:
 
 
 def test_a_field_twice(issuer: Issuer) -> None:
-    """An answer with two states or codes is not one."""
+    """An answer with two states or codes is not one. rfc6749-s3/field-once"""
     with pytest.raises(OAuthError) as caught:
         paste.sign_in(client(issuer), lambda url: f"{final_url(url)}&code=another")
     assert caught.value.id == "oauth-answer"
@@ -227,7 +239,7 @@ def by_device(issuer: Issuer, clock: Clock) -> Any:
 
 
 def test_device(issuer: Issuer) -> None:
-    """Polls wait for the interval, and 5 s more after each slow_down."""
+    """Polls wait for the interval, and 5 s more after each slow_down. rfc8628-s3/polling"""
     errors = ["authorization_pending", "slow_down", "authorization_pending", "slow_down"]
     issuer.scripted.extend(map(Refused, errors))
     clock = Clock()
@@ -263,7 +275,7 @@ def test_the_end_of_a_device_code(issuer: Issuer, error: str, verdict: str) -> N
 
 
 def test_a_device_code_that_runs_out(issuer: Issuer) -> None:
-    """No poll is sent after the end of the code's life."""
+    """No poll is sent after the end of the code's life. rfc8628-s3/polling"""
     issuer.scripted.extend([Refused("authorization_pending")] * 1000)
     issuer.device_life = 60
     clock = Clock()

@@ -165,7 +165,10 @@ def test_a_token_of_the_issuer_logs_in(
 
 @pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
 def test_a_rejected_token_names_the_issuer(served: Served, mechanism: str) -> None:
-    """The error of the client has what the server says of the issuer: RFC 7628 section 3.2.2."""
+    """The error of the client has what the server says of the issuer: RFC 7628 section 3.2.2.
+
+    rfc7628-s3/issuer
+    """
     context = ssl.create_default_context(cafile=served.mail.parent / "certificate.pem")
     account = f"pop3s://ann@localhost:{served.tls_port}"
     with pytest.raises(ServerRefusedError) as caught:
