@@ -168,7 +168,8 @@ password_command = "pass show mail/ann"
 In a URL the last "@" separates user and host, so a user name may contain one: `pop3://info@example.com@127.0.0.1:1110`.
 
 The password comes from the first of these that is given: `--password-command`, `--password-file`,
-`--password-stdin`, the environment variable `POP3_PASSWORD`, `--netrc`, `--keyring`, a prompt.
+`--password-stdin`, the environment variable `POP3_PASSWORD`, `--netrc`, `--keyring`, a prompt. After
+`pop3 login ACCOUNT` no password is required: see [Sign in](../how-to/sign-in.md).
 
 ## Exit codes
 
