@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ import pytest
 from restante.server.tls import self_signed
 from support.command import Ran, pop3
 from support.issuer import Issuer, Refused, aadsts, running_issuer
-from support.process import Served, free_port, serving, wait_for_port
+from support.process import POP3, Served, free_port, serving, wait_for_port
 
 CONFIG = """\
 [mail]
@@ -77,10 +79,9 @@ class Home:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f'[shop]\naccount = "{self.account}"\n{oauth}\n')
 
-    def pop3(self, *words: str, stdin: bytes = b"", **more: str) -> Ran:
-        """Run pop3, and see to it that no secret is shown."""
+    def environment(self) -> dict[str, str]:
         certificate = self.served.mail.parent / "certificate.pem"
-        environment = {
+        return {
             "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_STATE_HOME": str(self.folder / "state"),
@@ -89,9 +90,11 @@ class Home:
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "DISPLAY": "",
             "WAYLAND_DISPLAY": "",
-            **more,
         }
-        ran = pop3(*words, password=None, stdin=stdin, **environment)
+
+    def pop3(self, *words: str, stdin: bytes = b"", **more: str) -> Ran:
+        """Run pop3, and see to it that no secret is shown."""
+        ran = pop3(*words, password=None, stdin=stdin, **{**self.environment(), **more})
         shown = ran.out + ran.err
         assert [secret for secret in self.issuer.secrets_given if secret in shown] == []
         return ran
@@ -224,6 +227,27 @@ def test_an_administrator_must_consent(home: Home) -> None:
     assert ran.code == 10
     assert "FAIL oauth-consent" in ran.err
     assert "/organizations/adminconsent?client_id=mine" in ran.err
+
+
+@pytest.mark.parametrize(("words", "sign"), [((), b"and type"), (("--port", "PORT"), b"Ctrl-C")])
+def test_ctrl_c(home: Home, words: tuple[str, ...], sign: bytes) -> None:
+    """Ctrl-C ends the wait for the user, and nothing is kept."""
+    home.accounts(f'oauth = {{ issuer = "{home.issuer.url}", client_id = "mine" }}')
+    options = [word.replace("PORT", str(free_port())) for word in words]
+    with subprocess.Popen(
+        [POP3, "login", "shop", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **home.environment(), "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        while sign not in (line := process.stdout.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read() == b"Interrupted; nothing was kept.\n"
+    assert home.kept() == []
 
 
 def test_a_token_of_another_user(home: Home) -> None:
