@@ -158,3 +158,16 @@ def test_encrypted(home: TokenHome) -> None:
     store.save("work", stored.sign_in, stored.host, stored.obtained_at)
     assert home.pop3("check", "work").code == 0
     assert '"place":"encrypted"' in (home.store.folder / "work.json").read_text()
+
+
+def test_fetch(home: TokenHome) -> None:
+    """The fetcher logs in with the stored token, and its status has the end of the sign-in."""
+    home.accounts(
+        f'[work]\naccount = "{home.server.url("ann")}"\n'
+        "oauth = { client_secret_expires = 2030-05-01 }\n"
+    )
+    home.sign_in("work", life=60)
+    ran = home.pop3("fetch", "--to", f"maildir:{home.folder}/box", "-v", "work")
+    assert (ran.code, "AUTH OAUTHBEARER" in ran.err) == (0, True), ran
+    assert home.issuer.count("/token") == 1
+    assert "sign-in ends 2030-05-01: the client's secret" in home.pop3("fetch", "--status").out

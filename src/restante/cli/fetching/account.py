@@ -16,6 +16,7 @@ from restante.cli.options.fetch_settings import (
     parse_size,
     read_settings,
 )
+from restante.cli.options.maildrop import connect_account
 from restante.cli.options.password import password_of_command
 from restante.fetch.account_lock import lock_account
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
@@ -80,10 +81,7 @@ class FetchAccount:
 
     def connect(self, notice: Callable[[str, str], None]) -> Maildrop:
         """Return the open maildrop; `notice` gets warnings. Raises RemoteError."""
-        from restante.client import blocking
-
-        options = dataclasses.replace(self.args.options, notice=notice)
-        return blocking.connect(self.args.locate(), self.args.password(), options)
+        return connect_account(self.args, dataclasses.replace(self.args.options, notice=notice))
 
 
 def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> FetchAccount:

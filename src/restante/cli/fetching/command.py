@@ -13,6 +13,7 @@ from restante.cli.fetching.account import find_fetch_account
 from restante.cli.fetching.marking import mark_fetched, match_messages, plan_run
 from restante.cli.fetching.runs import Stopper, run_again_and_again, run_once
 from restante.cli.options.fetch_settings import accounts_with_settings, default_journal
+from restante.cli.options.stored_tokens import describe_end
 from restante.fetch.journal import Journal, move_damaged
 from restante.protocol.text import to_json
 
@@ -113,7 +114,8 @@ def _print_status(names: tuple[str, ...], path: Path, *, as_json: bool) -> None:
             for name, last_run, outcome in journal.accounts():
                 if not names or name in names:
                     known = journal.of(name).messages()
-                    found.append(report.status_object(name, last_run, outcome, known))
+                    status = report.status_object(name, last_run, outcome, known)
+                    found.append({**status, "sign_in_ends": describe_end(name)})
     if as_json:
         click.echo(to_json(found, indent=2))
         return

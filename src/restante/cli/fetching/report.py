@@ -130,6 +130,8 @@ def status_lines(status: dict[str, Any], width: int) -> Iterator[str]:
     ]
     ended = f"last run {wording.age(max(0, since))} ago: {status['outcome']}"
     yield f"{name}  {ended}; {', '.join(counts) or 'no messages at the server'}"
+    if status.get("sign_in_ends"):
+        yield f"{'':{width}}  sign-in ends {plain(status['sign_in_ends'])}"
     for row in status["parked_messages"][:MOST_LISTED]:
         yield f"{'':{width}}  parked: uid {plain(row['uid'])}: {plain(row['reason'])}"
 

@@ -116,6 +116,28 @@ def find_tokens(
     return AccountTokens(found, table, target) if found else None
 
 
+def describe_end(name: str) -> str | None:
+    """Return when the stored sign-in of an account ends, and why, None where that is not known."""
+    import time
+
+    from restante.cli.options.account_file import find_entry
+    from restante.oauth.errors import TokenStoreError
+    from restante.oauth.token_names import default_folder, has_tokens
+
+    try:
+        if not has_tokens(default_folder(), name):
+            return None
+        tokens = AccountTokens(name, find_entry(name), _no_target)
+        end = tokens.known_end()
+    except (TokenStoreError, click.UsageError) as error:
+        return str(error)
+    return f"{time.strftime('%Y-%m-%d', time.gmtime(end.at))}: {end.why}" if end else None
+
+
+def _no_target() -> Target:
+    raise AssertionError("no login is under way")
+
+
 def key_command_of(table: Mapping[str, Any]) -> str:
     """Return the command that prints the passphrase for an account's tokens, "" for none."""
     return str(_oauth_table(table).get("key_command", ""))
