@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from restante.net.http import HttpAnswer, HttpClient
 from restante.oauth import issuer_requests, token_endpoint
 from restante.oauth.errors import OAuthError
 from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
@@ -190,3 +191,19 @@ def test_the_words_of_the_issuer(issuer: Issuer) -> None:
     assert (error.id, error.correlation, error.error) == (
         "oauth-revoked", "c0-ffee", "invalid_grant",
     )  # fmt: skip
+
+
+def test_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """https_proxy is used, but not for this machine, nor for the hosts of no_proxy."""
+    used: list[str] = []
+
+    def send(client: HttpClient, *_: object) -> HttpAnswer:
+        used.append(client.proxy)
+        return HttpAnswer(200, {}, b"{}")
+
+    monkeypatch.setattr(HttpClient, "send", send)
+    monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", "example.org")
+    for host in ("id.example.com", "127.0.0.1", "localhost", "id.example.org"):
+        issuer_requests.get_json(f"https://{host}/")
+    assert used == ["http://proxy.example.com:3128", "", "", ""]

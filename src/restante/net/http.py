@@ -1,8 +1,8 @@
 """The one HTTP client: small answers, one deadline for all of it, one policy for redirects.
 
 `get` follows redirects, to https only and to hosts that the caller allows. `post` and `send`, which
-carry secrets, follow none. Without TLS only this machine is asked. Nothing is unpacked, and the
-proxies of the environment are not used.
+carry secrets, follow none. Without TLS only this machine is asked. Nothing is unpacked. A proxy is
+used only where the caller names one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import httpcore
 
@@ -53,6 +53,7 @@ class HttpClient:
         largest: the most octets of an answer.
         connect: returns a connection to a host and a port before a time. It raises OSError.
         may_lead_to: says whether a redirect may lead from the first host to another one.
+        proxy: the URL of an HTTP proxy, which sees the host but nothing of the TLS, or "".
     """
 
     context: ssl.SSLContext
@@ -60,6 +61,7 @@ class HttpClient:
     largest: int
     connect: Callable[[str, int, float], socket.socket]
     may_lead_to: Callable[[str], bool]
+    proxy: str = ""
 
     def get(self, url: str) -> bytes:
         """Return what is at a URL, by way of redirects."""
@@ -96,16 +98,28 @@ class HttpClient:
     def _with_pool(self, ask: Callable[[httpcore.ConnectionPool], T]) -> T:
         backend = _Backend(self.connect, self.ends)
         try:
-            with httpcore.ConnectionPool(self.context, network_backend=backend) as pool:
+            with self._pool(backend) as pool:
                 return ask(pool)
         except (httpcore.TimeoutException, TimeoutError):
             raise HttpError("did not answer in time") from None
-        except httpcore.ConnectError as error:
+        except (httpcore.ConnectError, httpcore.ProxyError) as error:
             raise HttpError(str(error)) from None
         except (httpcore.NetworkError, httpcore.ProtocolError):
             raise HttpError("the connection broke off") from None
         except (ValueError, httpcore.UnsupportedProtocol):
             raise HttpError("the address of the file cannot be asked for") from None
+
+    def _pool(self, backend: _Backend) -> httpcore.ConnectionPool:
+        if not self.proxy:
+            return httpcore.ConnectionPool(self.context, network_backend=backend)
+        parts = urlsplit(self.proxy)
+        if parts.scheme != "http" or not parts.hostname:
+            raise HttpError("the proxy of the environment is not an http URL")
+        user = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        address = f"http://{format_host(parts.hostname)}:{parts.port or 80}"
+        return httpcore.HTTPProxy(
+            address, proxy_auth=user, ssl_context=self.context, network_backend=backend
+        )
 
     def _follow(self, pool: httpcore.ConnectionPool, url: str) -> bytes:
         parts = first = _parse_url(url)

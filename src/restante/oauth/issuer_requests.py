@@ -1,14 +1,16 @@
-"""Requests to an issuer: one deadline, small answers, no redirects, https."""
+"""Requests to an issuer: one deadline, small answers, no redirects, https, by the user's proxy."""
 
 from __future__ import annotations
 
 import json
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from restante.client.tls import verifying_context
 from restante.net import connecting
+from restante.net.addresses import is_loopback
 from restante.net.http import HttpClient, HttpError
 from restante.oauth.errors import OAuthError
 
@@ -51,12 +53,21 @@ def _ask(
         largest=LARGEST_ANSWER,
         connect=_connect,
         may_lead_to=lambda _: False,
+        proxy=_proxy_for(url),
     )
     try:
         answer = client.send(method, url, [*HEADERS, *headers], content)
     except HttpError as error:
         raise OAuthError("oauth-network", f"{url}: {error}") from None
     return answer.status, _json_object(url, answer)
+
+
+def _proxy_for(url: str) -> str:
+    """Return the proxy that the environment names for a URL, "" for none: https_proxy, no_proxy."""
+    host = urlsplit(url).hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return ""
+    return getproxies().get("https", "")
 
 
 def _connect(host: str, port: int, ends: float) -> socket.socket:
