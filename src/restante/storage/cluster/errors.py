@@ -23,6 +23,8 @@ UNREPLICATED = "PostgreSQL committed without its synchronous standby"
 LEASE_LOST, OVER_QUOTA, BODY_MARKED, MOVED = "RF001", "RF002", "RF003", "RF004"
 """SQLSTATEs that the functions of sql/ raise."""
 
+LARGEST_INLINE = 1_000_000_000  # octets of a body in PostgreSQL, whose values are below 1 GiB
+
 
 class UnansweredError(StoreError):
     """The answer of PostgreSQL did not come. The work may be done, or may still be done later."""
@@ -49,6 +51,13 @@ _DISCONNECTED = {
 
 ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 """What the calls of asyncpg raise."""
+
+
+def check_inline(octets: int) -> None:
+    """Raise StoreError if a body of this size cannot be in PostgreSQL."""
+    if octets > LARGEST_INLINE:
+        text = f"a message of {octets} octets is too large for PostgreSQL"
+        raise StoreError(f"{text}; set cluster.objects, or a smaller inline", permanent=True)
 
 
 def translate(error: Exception) -> tuple[StoreError, bool]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from restante.storage.cluster.bodies import new_name
+from restante.storage.cluster.errors import check_inline
 from restante.storage.cluster.shards import find_shard
 
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ class ClusterImportTarget:
         return int(row[0]) if row else 0
 
     def _object_name(self, message: StoredMessage) -> str | None:
-        is_inline = self._bodies is None or len(message.content) <= self._inline
-        return None if is_inline else new_name()
+        if self._bodies is not None and len(message.content) > self._inline:
+            return new_name()
+        check_inline(len(message.content))
+        return None
 
     async def _put(
         self, owner: str, messages: Sequence[StoredMessage], objects: Sequence[str | None]

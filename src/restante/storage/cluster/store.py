@@ -13,7 +13,7 @@ from restante.protocol.stuffing import size_on_wire
 from restante.storage.cluster import schema, startup
 from restante.storage.cluster.bodies import ObjectBodies, new_name
 from restante.storage.cluster.database import Database
-from restante.storage.cluster.errors import UnansweredError
+from restante.storage.cluster.errors import UnansweredError, check_inline
 from restante.storage.cluster.lease import BEATS, Node
 from restante.storage.cluster.maildrop import ClusterMaildrop, HeldLease
 from restante.storage.cluster.peers import Peers
@@ -179,6 +179,8 @@ class ClusterStore:
             name = new_name()
             await self.bodies.put(name, message, owner=owner)
             place = name, None
+        else:
+            check_inline(len(message))
         patience = self._settings.patience + len(place[1] or b"") / SLOWEST
         quota = self._settings.quota_octets, self._settings.quota_messages
         row = (owner, uid, size_on_wire([message]), len(message), *place, *quota)

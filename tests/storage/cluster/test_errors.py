@@ -1,0 +1,40 @@
+"""What PostgreSQL cannot store."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from restante.protocol.secret import Secret
+from restante.storage.cluster import ClusterStore, errors
+from restante.storage.cluster.import_target import ShardedImportTarget
+from restante.storage.cluster.shards import open_shards
+from restante.storage.interfaces import StoredMessage, StoreError
+from support.cluster import settings
+
+LARGE = b"Subject: large\n\n" + b"0123456789abcde\n" * 10
+
+
+def test_messages_too_large_for_postgresql(
+    dsn: Secret, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message over the limit is rejected at once, by a delivery and an import, unless outside."""
+    monkeypatch.setattr(errors, "LARGEST_INLINE", len(LARGE) - 1)
+    imported = [StoredMessage("old", LARGE, len(LARGE) + 12, 1)]
+
+    async def test() -> None:
+        store = ClusterStore(settings(dsn))
+        async with store.open():
+            with pytest.raises(StoreError, match="too large for PostgreSQL; set"):
+                await store.deliver("ann", LARGE)
+            await store.deliver("ann", LARGE[1:])
+        async with open_shards(settings(dsn)) as shards:
+            with pytest.raises(StoreError, match="a message of 176 octets is too large"):
+                await ShardedImportTarget(shards).add("ann", imported)
+        store = ClusterStore(settings(dsn, objects=str(tmp_path), inline=100))
+        async with store.open():
+            assert await store.deliver("ann", LARGE)
+
+    asyncio.run(test())
