@@ -134,7 +134,7 @@ class Load:
         """Deliver a letter by the sender's own node, or by another one if that is down."""
         name, body = self.ledger.post(user, octets)
         letter, nodes = self.ledger.letters[name], self.cluster.nodes
-        while not letter.delivered:
+        while not (letter.delivered or self._stop.is_set()):
             node = nodes[(first + letter.tries) % len(nodes)]
             letter.tries += 1
             try:
@@ -157,7 +157,7 @@ class Load:
     def _session(self, user: str, address: str) -> None:
         """Read and remove; if the session breaks, log in again until that works."""
         broken = 0.0
-        while True:
+        while not self._stop.is_set():
             try:
                 self._read_and_remove(user, address)
             except (OSError, poplib.error_proto) as error:

@@ -27,8 +27,11 @@ INLINE = 4096  # octets up to which a body is a row of PostgreSQL
 
 NODE = """\
 [server]
-listen = ["127.0.0.1:{port}"]
-proxies = ["127.0.0.1"]
+listen = ["{host}:{port}"]
+proxies = ["{proxy}"]
+
+[login]
+clear_text = "{clear_text}"
 
 [mail]
 format = "cluster"
@@ -69,12 +72,19 @@ listen pop3
 
 @dataclass
 class Node:
-    """One `pop3 serve`."""
+    """One `pop3 serve`.
+
+    `proxy` is the address of HAProxy. Its command has a `prefix` where its network is another one.
+    """
 
     name: str
     folder: Path
     lease: float  # seconds after which it has lost its maildrops, once it is dead
     port: int = field(default_factory=free_port)
+    host: str = "127.0.0.1"
+    proxy: str = "127.0.0.1"
+    prefix: tuple[str, ...] = ()
+    clear_text: str = "loopback"  # from which clients it accepts passwords without TLS
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -92,14 +102,23 @@ class Node:
     def configure(self) -> None:
         """Write its configuration."""
         self.config.write_text(
-            NODE.format(port=self.port, lmtp=self.lmtp, lease=self.lease, inline=INLINE)
+            NODE.format(
+                clear_text=self.clear_text,
+                host=self.host,
+                port=self.port,
+                proxy=self.proxy,
+                lmtp=self.lmtp,
+                lease=self.lease,
+                inline=INLINE,
+            )
         )
 
     def start(self) -> None:
         """Start it, and wait until it listens."""
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([POP3, "serve", "--config", self.config], stderr=log)
-        wait_for_port(self.port, self.process)
+            command: list[str | Path] = [*self.prefix, POP3, "serve", "--config", self.config]
+            self.process = subprocess.Popen(command, stderr=log)
+        wait_for_port(self.port, self.process, self.host)
 
     def kill(self) -> None:
         """End it as a power cut does: kill -9."""
@@ -152,7 +171,7 @@ def database(folder: Path) -> Iterator[Database]:
 def balancer(folder: Path, nodes: list[Node]) -> Iterator[int]:
     """Run HAProxy before the nodes while the block runs; give its port."""
     port, config = free_port(), folder / "haproxy.cfg"
-    servers = [f"    server {node.name} 127.0.0.1:{node.port}\n" for node in nodes]
+    servers = [f"    server {node.name} {node.host}:{node.port}\n" for node in nodes]
     config.write_text(HAPROXY.format(port=port) + "".join(servers))
     with program([need("haproxy"), "-db", "-f", str(config)], folder / "haproxy.log") as process:
         wait_for_port(port, process)
@@ -200,7 +219,7 @@ def run_store(node: Node, command: str) -> tuple[int, str]:
     """Run a command of `pop3 store`. Return its exit code and its output."""
     words: list[str | Path] = [POP3, "store", command, "--config", node.config]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout.strip() or done.stderr.strip()
+    return done.returncode, (done.stdout + done.stderr).strip()
 
 
 def count_bodies(s3: S3) -> int:

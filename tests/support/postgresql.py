@@ -29,6 +29,7 @@ class Database:
         self._path = os.pathsep.join([*map(str, newest), os.environ["PATH"]])
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
+        self.host = ""  # an address on which it listens, too
         if os.geteuid() == 0:  # it refuses to run as root
             shutil.chown(folder, "nobody")
         self.run("initdb", "--auth=trust", "--username=restante", "--no-sync", str(folder / "data"))
@@ -49,7 +50,7 @@ class Database:
 
     def start(self) -> None:
         command = self._command("postgres", "-D", str(self._folder / "data"), "-F")
-        command += ["-h", "", "-k", str(self._folder)]
+        command += ["-h", self.host, "-k", str(self._folder)]
         self._process = subprocess.Popen(
             command, stderr=subprocess.DEVNULL, env={"PATH": self._path}
         )

@@ -32,10 +32,11 @@ def need_moto() -> None:
         pytest.skip(text)
 
 
-def secret_for(port: int) -> Secret:
+def secret_for(port: int, host: str = "127.0.0.1") -> Secret:
     """Return what the file with the secrets has for a server at a port."""
+    more = "" if host == "127.0.0.1" else "allow_http = true\n"
     return Secret(
-        f'endpoint = "http://127.0.0.1:{port}"\n'
+        f'{more}endpoint = "http://{host}:{port}"\n'
         f'access_key_id = "{KEY}"\nsecret_access_key = "{HIDDEN}"\n'.encode()
     )
 
@@ -46,29 +47,30 @@ class S3:
 
     port: int
     pid: int = 0  # of a process of its own
+    host: str = "127.0.0.1"
 
     @property
     def secret(self) -> Secret:
-        return secret_for(self.port)
+        return secret_for(self.port, self.host)
 
     def make_bucket(self, name: str) -> str:
         """Make an empty bucket, and return its address."""
-        address = f"http://127.0.0.1:{self.port}/{name}"
+        address = f"http://{self.host}:{self.port}/{name}"
         with urllib.request.urlopen(urllib.request.Request(address, method="PUT")):
             return f"s3://{name}"
 
 
 @contextlib.contextmanager
-def moto() -> Iterator[S3]:
+def moto(host: str = "127.0.0.1") -> Iterator[S3]:
     """Run moto while the block runs. It keeps all in memory."""
     need_moto()
     port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
     silent = subprocess.DEVNULL
     with subprocess.Popen(command, stdout=silent, stderr=silent) as process:
         try:
-            wait_for_port(port, process)
-            yield S3(port, process.pid)
+            wait_for_port(port, process, host)
+            yield S3(port, process.pid, host)
         finally:
             process.kill()
 

@@ -31,7 +31,7 @@ from faults.senders import by_lmtp
 from support.passwords import quick_hash
 from support.process import free_port
 
-LEASE = 1  # seconds
+LEASE = 2  # seconds
 INLINE = 1000  # octets
 NAMES = ["warm", *(f"user{number}" for number in range(4000))]  # of the accounts
 LONGEST = 40  # seconds that a client waits for an answer; the limits of a node are far below it
@@ -85,7 +85,7 @@ class Node:
         """Return whether it runs; one that was killed may take a moment to end."""
         try:
             state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             return False
         return state != "Z"
 

@@ -26,8 +26,10 @@ from faults.promise import BreachError
 
 FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
 SURVIVED = (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_WITHIN, Fault.DROP_REPLY, Fault.ERROR)
-SECOND = (Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.CUT_WITHIN, Fault.DROP_REPLY, Fault.GONE,
-          Fault.KILL_BEFORE, Fault.KILL_AFTER, Fault.STOP_BEFORE, Fault.STOP_AFTER)  # fmt: skip
+SECOND = (
+    Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.DROP_REPLY, Fault.GONE, Fault.KILL_AFTER,
+    Fault.STOP_AFTER,
+)  # fmt: skip
 TRIES = 3  # at a plan that did not come about
 
 
