@@ -101,7 +101,7 @@ class Journal:
         With `begin` an account may begin anew. Raises FetchError: it had a journal before, and has
         no rows here.
         """
-        mark = self.path.parent / "fetch" / f"{file_name(account)}.begun"
+        mark = self.path.parent / "fetch" / f"{file_name(account)}.{self.path.name}.begun"
         with self.errors():
             known = self.database.execute("SELECT 1 FROM account WHERE name = ?", (account,))
             if known.fetchone() is None and mark.exists() and not begin:

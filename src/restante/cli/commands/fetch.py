@@ -15,6 +15,8 @@ from restante.cli.options.size import Size
 class FetchCommand(AccountCommand, click.Group):
     """The command, and `pop3 fetch import`, whose arguments and options are others."""
 
+    allow_interspersed_args = True  # options may follow the accounts
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the name is click's
         """Return the names of the commands below it."""
         return ["import"]
