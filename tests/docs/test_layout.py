@@ -24,7 +24,7 @@ ELSEWHERE = {
     "auth/usernames.py": "auth/test_file.py",
     "cli/commands": "cli/commands/test_mail_commands.py",
     "cli/errors.py": "golden/test_toolbox.py",
-    "cli/fetching": "fetch/test_fetcher.py",
+    "cli/fetching": "cli/commands/test_fetch.py",
     "cli/main.py": "golden/test_toolbox.py",
     "cli/options": "golden/test_toolbox.py",
     "cli/output": "cli/commands/test_mail_commands.py",

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, Unpack
 
@@ -40,7 +41,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
     from email.message import EmailMessage
 
     from restante.client.maildrop import MaildropState
@@ -175,6 +176,28 @@ class Maildrop:
                 progress(octets)
                 yield piece
         maildrop.check_size(self._state, number, ended[-1])
+
+    async def retrieve_many(
+        self, numbers: Sequence[int]
+    ) -> AsyncGenerator[tuple[int, bytes | MessageEnd | ServerRefusedError], None]:
+        """Yield the octets of messages in chunks, each with its number of `numbers`.
+
+        After its chunks each message has a `MessageEnd`, or the refusal of the server. The commands
+        are pipelined if the server allows it. Raises RemoteError; MalformedReplyError if the size
+        of a message is not exactly LIST's. Raises LocalError for a message that is larger than
+        `Options.message_octets`.
+        """
+        ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
+        dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
+        place = 0
+        async with contextlib.aclosing(self._driver.pieces(dialogue, [])) as pieces:
+            async for piece in pieces:
+                while ends:
+                    place += 1
+                    yield ends.popleft()
+                yield numbers[place], piece
+        while ends:
+            yield ends.popleft()
 
     async def delete(self, message: Message | int) -> None:
         """Mark `message`, or the one with this number; `commit` removes it.

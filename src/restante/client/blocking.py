@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -41,7 +42,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from email.message import EmailMessage
 
     from restante.client.maildrop import MaildropState
@@ -166,6 +167,27 @@ class Maildrop:
                 progress(octets)
                 yield piece
         maildrop.check_size(self._state, number, ended[-1])
+
+    def retrieve_many(
+        self, numbers: Sequence[int]
+    ) -> Generator[tuple[int, bytes | MessageEnd | ServerRefusedError], None, None]:
+        """Yield the octets of messages in chunks, each with its number of `numbers`.
+
+        After its chunks each message has a `MessageEnd`, or the refusal of the server. The commands
+        are pipelined if the server allows it. Raises RemoteError; MalformedReplyError if the size
+        of a message is not exactly LIST's. Raises LocalError for a message that is larger than
+        `Options.message_octets`.
+        """
+        ends: deque[tuple[int, MessageEnd | ServerRefusedError]] = deque()
+        dialogue = maildrop.retrieve_many(self._state, numbers, lambda *end: ends.append(end))
+        place = 0
+        with contextlib.closing(self._driver.pieces(dialogue, [])) as pieces:
+            for piece in pieces:
+                while ends:
+                    place += 1
+                    yield ends.popleft()
+                yield numbers[place], piece
+        yield from ends
 
     def raw_command(self, line: str, ended: list[Status]) -> Generator[bytes, None, None]:
         """Send `line` as it is, and yield the octets of its reply after the status line.

@@ -29,7 +29,7 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from restante.client.mechanisms import Credentials
     from restante.protocol.client.connection import ServerPeer
@@ -212,6 +212,42 @@ def retrieve(state: MaildropState, number: int) -> Dialogue[operations.MessageEn
     received = yield from state.session.carry_out(operations.retr(number, size, most))
     check_end(session, number, received)
     return received
+
+
+def retrieve_many(
+    state: MaildropState,
+    numbers: Sequence[int],
+    on_end: Callable[[int, operations.MessageEnd | ServerRefusedError], None],
+) -> Dialogue[None]:
+    """Give the octets of messages as chunks, with the commands sent ahead if the server allows it.
+
+    So each size must be exactly LIST's: otherwise a line of the message could pass for the reply
+    to the next command. `on_end` is called with each number, and how its message ended or why the
+    server refused it. Raises what `retrieve` raises; MalformedReplyError for a size (list-size).
+    """
+    session = state.session
+    most = session.options.message_octets
+    sizes = {number: find_entry(state, number).size for number in numbers}
+    if most and any(size > most for size in sizes.values()):
+        raise LocalError(f"a message has more than the {most} octets of message_octets")
+    order = iter(numbers)
+
+    def check(result: operations.MessageEnd | ServerRefusedError) -> None:
+        number = next(order)
+        if isinstance(result, ServerRefusedError):
+            assign_id(result, session.capabilities, tls=session.tls is not None)
+        elif not result.has_size(sizes[number]):
+            text = size_text(number, result, sizes[number])
+            raise peer.error(MalformedReplyError, "list-size", text)
+        else:
+            check_end(session, number, result)
+        on_end(number, result)
+
+    peer = yield from _next(state)
+    state.retrieved = True
+    window = session.options.window if session.can_pipeline else 0
+    batch = [operations.retr(number, sizes[number], most) for number in numbers]
+    yield from pipeline(peer, batch, window, check)
 
 
 def check_size(state: MaildropState, number: int, received: operations.MessageEnd) -> None:

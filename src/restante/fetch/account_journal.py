@@ -52,6 +52,18 @@ class AccountJournal:
             )
             return [Doubt(*row) for row in rows]
 
+    def partly_delivered(self) -> dict[str, set[str]]:
+        """Return the URLs of the destinations that have messages which others do not have."""
+        found: dict[str, set[str]] = {}
+        with self._journal.errors():
+            rows = self._execute(
+                "SELECT uid, destination FROM delivery JOIN message ON message = id"
+                " WHERE account = ? AND here AND state IN ('prepared', 'parked')"
+            )
+            for uid, url in rows:
+                found.setdefault(uid, set()).add(url)
+        return found
+
     def destinations_with(self, uid: str) -> set[str]:
         """Return the URLs of the destinations that have a message."""
         with self._journal.errors():

@@ -31,7 +31,7 @@ from restante.fetch.group import Group
 from restante.fetch.interfaces import DestinationError, MessageRefusedError, Settled
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.planner import MessageEntry, make_plan
-from restante.fetch.retrieval import Retrieved, retrieve_message
+from restante.fetch.retrieval import Receiver
 from restante.protocol.errors import (
     ConnectionLostError,
     MalformedReplyError,
@@ -50,8 +50,10 @@ if TYPE_CHECKING:
     from restante.fetch.interfaces import Destination
     from restante.fetch.journal_rows import KnownMessage
     from restante.fetch.planner import Policy
+    from restante.protocol.client.operations import MessageEnd
 
 SESSION_MESSAGES = 200  # that one session fetches; then QUIT confirms their deletion
+MOST_SESSIONS = 20  # of a run, about: each lists all messages again
 SESSION_OCTETS = 100_000_000
 GROUP_OCTETS = 8_000_000  # that are prepared at once, whatever the destination allows
 MOST_IN_A_ROW = 3  # messages that fail one after the other: it is the server or the destination
@@ -100,6 +102,7 @@ class Fetcher:
         self._avoided: set[str] = set()  # unique-ids that are not tried again in this run
         self._failed_in_a_row = 0
         self._under_way: MessageEntry | None = None
+        self._inexact = journal.approximate_sizes
         self._suspect: tuple[MessageEntry, RemoteError] | None = None
 
     def stop(self) -> None:
@@ -154,6 +157,10 @@ class Fetcher:
             more = yield from self._use(drop)
         except BROKEN as error:
             drop.abort()
+            if error.id == "list-size" and not self._inexact:
+                self._inexact = True
+                self._journal.note_approximate_sizes()
+                return not self._stopping
             if self._under_way is None:
                 raise
             self._suspect, self._under_way = (self._under_way, error), None
@@ -187,7 +194,8 @@ class Fetcher:
         chosen = to_fetch if delayed else _first_messages(to_fetch)
         yield SessionPlanned(len(listed), len(to_fetch), sum(m.size for m in to_fetch))
         yield from self._fetch(drop, chosen)
-        plan = make_plan(listed, self._journal.messages(), self._policy, self._clock())
+        if chosen and self._policy.keep_seconds is not None:
+            plan = make_plan(listed, self._journal.messages(), self._policy, self._clock())
         yield from self._delete(drop, plan.delete)
         self._journal.note_state(plan.gone, MessageState.GONE)
         return len(chosen) < len(to_fetch)
@@ -213,38 +221,81 @@ class Fetcher:
     def _fetch(self, drop: Maildrop, messages: Sequence[MessageEntry]) -> Iterator[FetchEvent]:
         """Retrieve and deliver messages in groups."""
         most = min(made.batch for made in self._destinations.values())
-        group = Group(self._destinations, self._journal)
+        have = self._journal.partly_delivered()
         come = 0
-        try:
-            for message in messages:
-                if self._stopping:
-                    break
+        for some in _groups(messages, most):
+            if self._stopping:
+                break
+            group = Group(self._destinations, self._journal)
+            try:
                 try:
-                    group.add(self._retrieve(drop, message))
-                except (ServerRefusedError, MessageRefusedError) as error:
-                    self._under_way = None
-                    yield self._set_aside(message, str(error))
-                    if isinstance(error, MessageRefusedError):
-                        self._count_failure(FetchError("fetch-delivery", str(error)))
-                    continue
-                come += group.messages[-1].content.octets
+                    yield from self._retrieve(drop, some, group, have)
+                except BROKEN:
+                    yield from self._deliver(group)  # what came before the broken message
+                    raise
+                come += group.octets
                 yield OctetsReceived(come)
-                if len(group.messages) >= most or group.octets >= GROUP_OCTETS:
-                    yield from self._deliver(group)
-            yield from self._deliver(group)
-        except BROKEN:
-            yield from self._deliver(group)  # the messages before the broken one
-            raise
-        finally:
-            group.discard()
+                yield from self._deliver(group)
+            finally:
+                group.discard()
 
-    def _retrieve(self, drop: Maildrop, message: MessageEntry) -> Retrieved:
-        have = self._journal.destinations_with(message.uid)
-        missing = {url: made for url, made in self._destinations.items() if url not in have}
-        self._under_way = message
-        retrieved = retrieve_message(drop, message, self._journal.account, missing)
-        self._under_way = None
-        return retrieved
+    def _retrieve(
+        self,
+        drop: Maildrop,
+        some: Sequence[MessageEntry],
+        group: Group,
+        have: Mapping[str, set[str]],
+    ) -> Iterator[FetchEvent]:
+        """Retrieve messages into a group; `have` are the destinations that have some already."""
+        receivers: dict[int, Receiver] = {}
+        try:
+            for message in some:
+                missing = self._destinations.keys() - have.get(message.uid, set())
+                chosen = {url: made for url, made in self._destinations.items() if url in missing}
+                try:
+                    receivers[message.number] = Receiver(message, self._journal.account, chosen)
+                except MessageRefusedError as error:
+                    yield self._set_aside(message, str(error))
+                    self._count_failure(FetchError("fetch-delivery", str(error)))
+            numbers = list(receivers)
+            self._under_way = next((made.message for made in receivers.values()), None)
+            for number, piece in self._pieces(drop, numbers):
+                if isinstance(piece, bytes):
+                    receivers[number].write(piece)
+                    continue
+                receiver = receivers.pop(number)
+                self._under_way = next((made.message for made in receivers.values()), None)
+                if isinstance(piece, ServerRefusedError):
+                    receiver.discard()
+                    yield self._set_aside(receiver.message, str(piece))
+                else:
+                    group.add(receiver.finish())
+            self._under_way = None
+        finally:
+            for receiver in receivers.values():
+                receiver.discard()
+
+    def _pieces(
+        self, drop: Maildrop, numbers: Sequence[int]
+    ) -> Iterator[tuple[int, bytes | MessageEnd | ServerRefusedError]]:
+        """Yield the octets of messages, and their ends.
+
+        Commands are sent ahead only where LIST is exact, which is what makes that safe.
+        """
+        if drop.session.can_pipeline and not self._inexact:
+            yield from drop.retrieve_many(numbers)
+            return
+        for number in numbers:
+            if self._stopping:
+                return
+            ended: list[MessageEnd] = []
+            try:
+                for piece in drop.retrieve(number, ended=ended):
+                    yield number, piece
+            except ServerRefusedError as refused:
+                yield number, refused
+            else:
+                yield number, ended[-1]
 
     def _deliver(self, group: Group) -> Iterator[FetchEvent]:
         for made in group.deliver():
@@ -305,11 +356,27 @@ class Fetcher:
         self._shown |= self._notices.keys()
 
 
+def _groups(messages: Sequence[MessageEntry], most: int) -> Iterator[list[MessageEntry]]:
+    """Yield messages in parts that are delivered together."""
+    some: list[MessageEntry] = []
+    octets = 0
+    for message in messages:
+        if some and (len(some) >= most or octets + message.size > GROUP_OCTETS):
+            yield some
+            some, octets = [], 0
+        some.append(message)
+        octets += message.size
+    if some:
+        yield some
+
+
 def _first_messages(messages: list[MessageEntry]) -> list[MessageEntry]:
     """Return the messages of one session: some servers slow down or end long ones."""
+    most = max(SESSION_MESSAGES, len(messages) // MOST_SESSIONS)
+    most_octets = max(SESSION_OCTETS, sum(message.size for message in messages) // MOST_SESSIONS)
     octets = 0
-    for place, message in enumerate(messages[:SESSION_MESSAGES]):
+    for place, message in enumerate(messages[:most]):
         octets += message.size
-        if octets > SESSION_OCTETS and place:
+        if octets > most_octets and place:
             return messages[:place]
-    return messages[:SESSION_MESSAGES]
+    return messages[:most]

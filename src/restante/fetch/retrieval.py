@@ -15,9 +15,8 @@ from restante.mail import fields
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from restante.client.blocking import Maildrop
     from restante.fetch.interfaces import Destination, Draft
     from restante.fetch.planner import MessageEntry
 
@@ -63,38 +62,50 @@ class Retrieved:
             draft.discard()
 
 
-def retrieve_message(
-    drop: Maildrop, message: MessageEntry, account: str, destinations: Mapping[str, Destination]
-) -> Retrieved:
-    """Retrieve a message into a draft for each destination, by URL.
+class Receiver:
+    """A message under way into a draft for each destination.
 
     Where a destination rejects it, the rest is read all the same: else the session could not go on.
-
-    Raises:
-        RemoteError: the message did not come whole. Nothing of it is left.
-        DestinationUnavailableError: a destination accepts nothing for now.
-        MessageRefusedError: a destination rejects it before it is retrieved.
     """
-    begun = time.monotonic()
-    source = SourceMessage(account, message.uid, message.size, fetch_id(account, message.uid))
-    digest, header = hashlib.sha256(), HeaderPart(fields.MOST_OCTETS)
-    octets, refused = 0, ""
-    drafts: dict[str, Draft] = {}
-    try:
-        for url, destination in destinations.items():
-            drafts[url] = destination.start(source)
-        for piece in drop.retrieve(message.number):
-            octets += len(piece)
-            digest.update(piece)
-            header.feed(piece)
-            refused = refused or _write(drafts.values(), piece)
-        content = Content(octets, digest.hexdigest(), header.octets)
-        refused = refused or _finish(drafts.values(), content)
-    except BaseException:
-        for draft in drafts.values():
+
+    def __init__(
+        self, message: MessageEntry, account: str, destinations: Mapping[str, Destination]
+    ) -> None:
+        """Start the drafts at destinations, by their URLs. Raises DestinationError."""
+        self.message = message
+        self._begun = time.monotonic()
+        self._digest, self._header = hashlib.sha256(), HeaderPart(fields.MOST_OCTETS)
+        self._octets = 0
+        self._refused = ""
+        self._drafts: dict[str, Draft] = {}
+        source = SourceMessage(account, message.uid, message.size, fetch_id(account, message.uid))
+        try:
+            for url, destination in destinations.items():
+                self._drafts[url] = destination.start(source)
+        except BaseException:
+            self.discard()
+            raise
+
+    def write(self, octets: bytes) -> None:
+        """Add octets. Raises DestinationUnavailableError."""
+        self._octets += len(octets)
+        self._digest.update(octets)
+        self._header.feed(octets)
+        if not self._refused:
+            self._refused = _refusal(self._drafts.values(), lambda draft: draft.write(octets))
+
+    def finish(self) -> Retrieved:
+        """Return the message, which is whole. Raises DestinationUnavailableError."""
+        content = Content(self._octets, self._digest.hexdigest(), self._header.octets)
+        if not self._refused:
+            self._refused = _refusal(self._drafts.values(), lambda draft: draft.finish(content))
+        seconds = time.monotonic() - self._begun
+        return Retrieved(self.message, content, self._drafts, self._refused, seconds)
+
+    def discard(self) -> None:
+        """Remove the drafts."""
+        for draft in self._drafts.values():
             draft.discard()
-        raise
-    return Retrieved(message, content, drafts, refused, time.monotonic() - begun)
 
 
 def fetch_id(account: str, uid: str) -> str:
@@ -102,20 +113,11 @@ def fetch_id(account: str, uid: str) -> str:
     return hashlib.sha256(f"{account}\0{uid}".encode(errors="surrogateescape")).hexdigest()[:32]
 
 
-def _write(drafts: Iterable[Draft], piece: bytes) -> str:
-    """Write octets, and return why a destination rejects them, "" if none does."""
+def _refusal(drafts: Iterable[Draft], work: Callable[[Draft], None]) -> str:
+    """Work on drafts, and return why a destination rejects one, "" if none does."""
     try:
         for draft in drafts:
-            draft.write(piece)
-    except MessageRefusedError as error:
-        return str(error) or "refused"
-    return ""
-
-
-def _finish(drafts: Iterable[Draft], content: Content) -> str:
-    try:
-        for draft in drafts:
-            draft.finish(content)
+            work(draft)
     except MessageRefusedError as error:
         return str(error) or "refused"
     return ""

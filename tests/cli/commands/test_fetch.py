@@ -1,0 +1,198 @@
+"""`pop3 fetch` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from restante import testing
+from restante.testing import MemoryServer
+from support.command import Ran, pop3
+from support.live import wait_until
+from support.process import POP3
+
+LETTERS = [
+    f"Subject: {n}\nDate: Fri, 27 Nov 2026 10:00:0{n} +0000\nMessage-ID: <{n}@x>\n\n{n}\n".encode()
+    for n in range(3)
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MemoryServer]:
+    with testing.serving() as server:
+        yield server
+
+
+class User:
+    """A user with a mailbox, a Maildir and a folder for all of Restante's files."""
+
+    def __init__(self, server: MemoryServer, folder: Path, name: str) -> None:
+        server.add(name, "secret", *LETTERS)
+        self.server, self.folder, self.name = server, folder, name
+        self.account = f"pop3://{name}@{server.host}:{server.port}"
+        self.maildir = folder / "Mail"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "XDG_STATE_HOME": str(self.folder / "state"),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "HOME": str(self.folder),
+        }
+
+    def fetch(self, *words: str) -> Ran:
+        return pop3("fetch", *words, password="secret", stdin=b"", **self.environment)
+
+    def configure(self, text: str) -> None:
+        folder = self.folder / "config" / "restante"
+        folder.mkdir(parents=True)
+        (folder / "accounts.toml").write_text(f'[work]\naccount = "{self.account}"\n{text}')
+
+    @property
+    def arrived(self) -> int:
+        new = self.maildir / "new"
+        return len(list(new.iterdir())) if new.exists() else 0
+
+    @property
+    def left(self) -> int:
+        return len(self.server.messages(self.name))
+
+
+@pytest.fixture
+def user(server: MemoryServer, tmp_path: Path, request: pytest.FixtureRequest) -> User:
+    return User(server, tmp_path, request.node.name.replace("_", "-"))
+
+
+def test_without_a_file(user: User) -> None:
+    """An account and a destination on the command line are enough, and mail stays there."""
+    for count in (3, 0):
+        ran = user.fetch(user.account, "--to", f"maildir:{user.maildir}")
+        assert (ran.code, f"{count} new" in ran.out) == (0, True), ran
+    assert (user.arrived, user.left) == (3, 3)
+
+
+def test_with_a_file(user: User) -> None:
+    """Without an account, all of the file with a table for fetch are fetched."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\nkeep = false\n')
+    ran = user.fetch()
+    assert (ran.code, user.arrived, user.left) == (0, 3, 0), ran
+    assert "3 new" in ran.out
+    assert "3 deleted" in ran.out
+
+
+def test_dry_run(user: User) -> None:
+    """A dry run says what would be done, and does nothing."""
+    ran = user.fetch(user.account, "--dry-run", "--json")
+    [plan] = json.loads(ran.out)
+    assert (len(plan["fetch"]), user.arrived, user.left) == (3, 0, 3)
+
+
+def test_mark_all(user: User) -> None:
+    """What is there counts as fetched, also where the journal was lost."""
+    to = ("--to", f"maildir:{user.maildir}")
+    user.fetch(user.account, *to, "--limit", "1")
+    for file in (user.folder / "state" / "restante").glob("fetch.db*"):
+        file.unlink()
+    lost = user.fetch(user.account, *to)
+    assert lost.code == 14
+    assert "--mark-all" in lost.out
+    assert user.fetch(user.account, "--mark-all").code == 0
+    assert user.fetch(user.account, *to).code == 0
+    assert user.arrived == 1
+
+
+def test_since(user: User) -> None:
+    """Messages that are older than a time count as fetched."""
+    ran = user.fetch(user.account, "--to", f"maildir:{user.maildir}", "--since", "1s")
+    assert "3 messages noted as fetched" in ran.out, ran
+    assert user.arrived == 0
+
+
+def test_skip(user: User) -> None:
+    """A message that its user does not want is not fetched."""
+    [plan] = json.loads(user.fetch(user.account, "--dry-run", "--json").out)
+    uid = plan["fetch"][0]["uid"]
+    user.fetch(user.account, "--to", f"maildir:{user.maildir}", "--skip", uid)
+    assert user.arrived == 2
+
+
+def test_status(user: User) -> None:
+    """The journal says what was fetched, without a connection."""
+    assert "Nothing was fetched yet." in user.fetch("--status").out
+    user.fetch(user.account, "--to", f"maildir:{user.maildir}")
+    assert "3 here" in user.fetch("--status").out
+    [status] = json.loads(user.fetch("--status", "--json").out)
+    assert (status["here"], status["outcome"]) == (3, "ok")
+
+
+def test_match(user: User) -> None:
+    """After a move of the server, known messages are found again by their headers."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+    user.fetch()
+    moved = f"{user.name}-moved"
+    user.server.add(moved, "secret", *LETTERS, b"Subject: new\n\nnew\n")
+    file = user.folder / "config" / "restante" / "accounts.toml"
+    file.write_text(file.read_text().replace(f"//{user.name}@", f"//{moved}@"))
+    assert user.fetch().code == 14
+    ran = user.fetch("--match")
+    assert "3 messages matched; 1 message not known" in ran.out, ran
+    assert user.arrived == 4
+
+
+def test_full_destination(user: User) -> None:
+    """A destination that cannot be used ends the run with its exit code, and says why."""
+    ran = user.fetch(user.account, "--to", f"maildir:{user.folder}/missing/Mail")
+    assert ran.code == 12
+    assert "fetch-delivery" in ran.out
+    assert user.left == 3
+
+
+def test_one_failure(user: User) -> None:
+    """An account that fails does not stop the others, and the worst exit code counts."""
+    user.configure(
+        f'[work.fetch]\nto = "maildir:{user.maildir}"\n'
+        '[bad]\naccount = "pop3://ann@127.0.0.1:1"\n'
+        f'[bad.fetch]\nto = "maildir:{user.folder}/Bad"\n'
+    )
+    ran = user.fetch("bad", "work", "--json")
+    bad, work = json.loads(ran.out)
+    assert (bad["error"], work["new"], ran.code) == ("tcp-refused", 3, bad["exit"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "name an account"),
+        (["pop3://a@127.0.0.1:1"], "no destination"),
+        (["pop3://a@127.0.0.1:1", "--to", "nowhere:x"], "is not a destination"),
+        (["pop3://a@127.0.0.1:1", "--to", "maildir:x", "--keep", "soon"], "not a time span"),
+    ],
+)
+def test_usage(user: User, words: list[str], said: str) -> None:
+    """What cannot be done is rejected, with what to write."""
+    ran = user.fetch(*words)
+    assert (ran.code, said in ran.err + ran.out) == (2, True), ran
+
+
+def test_units(user: User) -> None:
+    """The units of systemd run this command."""
+    ran = user.fetch("--systemd")
+    assert "ExecStart=" in ran.out
+    assert "OnUnitInactiveSec=5min" in ran.out
+
+
+def test_every(user: User) -> None:
+    """In the foreground it fetches again and again, and SIGTERM ends it."""
+    words = ["fetch", user.account, "--to", f"maildir:{user.maildir}", "--every", "1s"]
+    environment = {"PATH": "/usr/bin:/bin", "POP3_PASSWORD": "secret", **user.environment}
+    with subprocess.Popen([POP3, *words], env=environment, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: user.arrived == 3)
+        user.server.add(user.name, "secret", b"Subject: later\n\nlater\n")
+        wait_until(lambda: user.arrived == 4)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
