@@ -57,6 +57,7 @@ ELSEWHERE = {
     "fetch/account_lock.py": "fetch/test_journal.py",
     "fetch/destinations/accepted_recipients.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/commands.py": "fetch/destinations/test_pipe.py",
+    "fetch/destinations/filters.py": "fetch/destinations/test_rules.py",
     "fetch/destinations/disk_errors.py": "fetch/destinations/test_maildir.py",
     "fetch/destinations/envelope.py": "fetch/destinations/test_smtp.py",
     "fetch/destinations/imap_address.py": "fetch/destinations/test_imap.py",

@@ -199,10 +199,15 @@ class AccountJournal:
                     (new, self.account, f"\0{place}"),
                 )
 
-    def end_run(self, outcome: str) -> None:
-        """Note when and how a run ended, and forget messages that left the server long ago."""
+    def end_run(self, outcome: str) -> str | None:
+        """Note when and how a run ended, and return how the one before it did.
+
+        Messages that left the server long ago are forgotten.
+        """
         now = self._journal.clock()
         with self._journal.transaction() as database:
+            select = "SELECT outcome FROM account WHERE name = ?"
+            before = database.execute(select, (self.account,)).fetchone()
             database.execute(
                 "UPDATE account SET last_run = ?, outcome = ? WHERE name = ?",
                 (now, outcome, self.account),
@@ -211,6 +216,7 @@ class AccountJournal:
                 "DELETE FROM message WHERE account = ? AND state = ? AND changed < ?",
                 (self.account, MessageState.GONE, now - KEPT),
             )
+        return before[0] if before else None
 
     def _set_state(
         self, database: sqlite3.Connection, uids: Iterable[str], state: MessageState

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from restante.cli.options.account import AccountArgs, parse_account
 from restante.cli.options.fetch_settings import (
@@ -75,7 +76,12 @@ class FetchAccount:
             hold=self.settings.doubt == "hold",
         )
         try:
-            return [open_destination(url, settings) for url in self.destinations]
+            destinations = [open_destination(url, settings) for url in self.destinations]
+            if not self.settings.rule:
+                return destinations
+            from restante.cli.fetching.rules import open_with_rules
+
+            return open_with_rules(destinations, self.settings.rule, settings)
         except ValueError as error:
             raise click.UsageError(f"{self.name}: {error}") from None
 
@@ -88,6 +94,8 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
     """Return an account with all that options say of it. Raises click.UsageError."""
     settings = read_settings(name) or FetchSettings()
     destinations = params["to"] or tuple(settings.destinations)
+    if params["to"]:
+        settings = msgspec.structs.replace(settings, rule=[])
     shared = {key: value for key, value in params.items() if key not in OWN_OPTIONS}
     keep = keep_seconds(settings.keep)
     keep = params["keep"] if params["keep"] is not None else keep

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.events import FetchEvent
 
-PARKED = 1  # the exit code where mail could not be had, and the rest could
+PARKED = 1  # the exit code where a part failed: messages that are parked, or notify
 LONGEST_PAUSE = 3600.0  # seconds between two runs of which the first one failed
 JITTER = 0.1  # of a pause: not all programs of the world ask at the full minute
 
@@ -170,13 +170,26 @@ def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> No
                 else:
                     _show(event, result)
     except RemoteError as error:
-        journal.end_run(error.id)
+        _end(result, journal, error.id)
         raise
-    journal.end_run("parked" if fetcher.summary.parked else "ok")
+    _end(result, journal, "parked" if fetcher.summary.parked else "ok")
     if fetcher.failure is not None:
         result.fail(fetcher.failure)
     elif fetcher.summary.parked or fetcher.summary.in_doubt:
         result.code = PARKED
+
+
+def _end(result: AccountResult, journal: AccountJournal, outcome: str) -> None:
+    """Note how a run ended, and run the command of `notify`."""
+    before = journal.end_run(outcome)
+    account = result.account
+    if account.settings.notify:
+        from restante.cli.fetching.notify import notify
+
+        trouble = notify(account.settings.notify, account.name, result.summary, before, outcome)
+        if trouble:
+            result.notices["fetch-notify"] = trouble
+            result.code = PARKED
 
 
 def _show(event: FetchEvent, result: AccountResult) -> None:

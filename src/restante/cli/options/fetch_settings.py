@@ -16,6 +16,36 @@ from restante.cli.options.size import Size
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
+class ConditionSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`if` of a rule: a header field, and what it must have.
+
+    Attributes:
+        header: the name of the field, such as "List-Id".
+        has: a text within its decoded value, in any case.
+        equals: the whole value, written `is`.
+    """
+
+    header: str
+    has: str = ""
+    equals: str = msgspec.field(default="", name="is")
+
+
+class RuleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The table [[NAME.fetch.rule]]: for messages with `if`, a destination or a filter.
+
+    Attributes:
+        condition: what the header must have, written `if`; without it, any message matches.
+        to: the URL of the destination.
+        filter: a command that reads the message and may replace it.
+        allow_drop: let the filter drop messages by exit code 99.
+    """
+
+    condition: ConditionSettings | None = msgspec.field(default=None, name="if")
+    to: str = ""
+    filter: str = ""
+    allow_drop: bool = False
+
+
 class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The table [NAME.fetch].
 
@@ -28,6 +58,8 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         to_password_command: prints the password of the destination's user.
         envelope: the header field with the recipient, such as "X-Original-To".
         addresses: recipients by the addresses in that field.
+        rule: rules that choose the destination by the header, in order; filters, too.
+        notify: a command that runs after a run with new mail, or with another outcome.
         doubt: "again" fetches a message again that may have been delivered; "hold" parks it.
     """
 
@@ -39,6 +71,8 @@ class FetchSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     envelope: str = ""
     addresses: dict[str, str | list[str]] = {}
     doubt: Literal["again", "hold"] = "again"
+    rule: list[RuleSettings] = []
+    notify: str = ""
 
     @property
     def destinations(self) -> list[str]:

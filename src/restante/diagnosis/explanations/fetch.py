@@ -37,6 +37,12 @@ FETCH = (
         "duplicate test (RFC 7352) can drop the second one.",
     ),
     Explanation(
+        "fetch-notify", 1, "The command of notify failed.",
+        why="It could not be run, its exit code was not 0, or it needed more than a minute. "
+        "The mail is not affected.",
+        you="Correct notify in accounts.toml. Run the command by hand to see what is wrong.",
+    ),
+    Explanation(
         "fetch-dele", 1, "The server rejected the deletion of a message that was fetched.",
         why="The message is delivered. It stays at the server until a later run can delete it.",
         admin="Find out why DELE is rejected.",

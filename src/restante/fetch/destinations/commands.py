@@ -13,17 +13,19 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from restante.fetch.interfaces import DestinationUnavailableError
 from restante.net.connecting import seconds_until
 from restante.protocol.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 MOST_OUTPUT = 4096  # octets of the output that are kept
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+CHUNK = 64 * 1024  # octets that are read at once
+MOST_LEFT = 4 * 1024 * 1024  # octets that are read when a command has ended: a pipe holds fewer
 LONGEST_PAUSE = 0.05  # seconds until the next look whether a command with open output has ended
 
 _SHOWN = 300  # characters of the output in an error
@@ -57,12 +59,18 @@ class CommandEnd:
 
 
 def run_command(
-    command: Sequence[str], stdin: int, seconds: float, **environment: str
+    command: Sequence[str],
+    stdin: int,
+    seconds: float,
+    environment: Mapping[str, str],
+    sink: Callable[[bytes], None] | None = None,
 ) -> CommandEnd:
     """Run a command, with a descriptor as its input, and return how it ended.
 
-    Its variables of `environment` are added to those of this process. It has a session of its own,
-    which is killed if the command needs more seconds. Raises DestinationUnavailableError.
+    `sink` gets its standard output in pieces, and may raise; without it, the output is kept beside
+    that of standard error. Its variables of `environment` are added to those of this process. It
+    has a session of its own, which is killed if the command needs more seconds.
+    Raises DestinationUnavailableError: it cannot be run.
     """
     ends = time.monotonic() + seconds
     try:
@@ -70,7 +78,7 @@ def run_command(
             command,
             stdin=stdin,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE if sink else subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
             env={**os.environ, **environment},
@@ -81,10 +89,15 @@ def run_command(
             f"the command {command[0]} cannot be run: {why}"
         ) from error
     said = bytearray()
-    assert process.stdout
-    with process.stdout as output:
+
+    def keep(octets: bytes) -> None:
+        said.extend(octets[: MOST_OUTPUT - len(said)])
+
+    with contextlib.ExitStack() as opened:
+        sinks = [(process.stdout, sink or keep), (process.stderr, keep)]
+        outputs = [(opened.enter_context(file), to) for file, to in sinks if file]
         try:
-            _read_output(process, output.fileno(), ends, said)
+            _read_output(process, outputs, ends)
             return CommandEnd(process.wait(seconds_until(ends)), bytes(said))
         except (subprocess.TimeoutExpired, TimeoutError):
             end_command(process)
@@ -95,21 +108,28 @@ def run_command(
 
 
 def _read_output(
-    process: subprocess.Popen[bytes], output: int, ends: float, said: bytearray
+    process: subprocess.Popen[bytes],
+    outputs: Sequence[tuple[IO[bytes], Callable[[bytes], None]]],
+    ends: float,
 ) -> None:
-    """Read the output until it is closed or the command ends. Raises TimeoutError."""
+    """Read outputs until they are closed or the command ends. Raises TimeoutError."""
     pause = 0.001
+    left = MOST_LEFT
     with selectors.DefaultSelector() as selector:
-        selector.register(output, selectors.EVENT_READ)
-        while True:
+        for file, sink in outputs:
+            selector.register(file, selectors.EVENT_READ, sink)
+        while selector.get_map():
             ended = process.poll() is not None
             ready = selector.select(0 if ended else min(pause, seconds_until(ends)))
-            octets = os.read(output, MOST_OUTPUT) if ready else b""
-            said += octets[: MOST_OUTPUT - len(said)]
-            if ready and not octets:
-                return
-            if ended and (not ready or len(said) >= MOST_OUTPUT):
-                return  # what it left running keeps the output open, or writes without an end
+            for key, _ in ready:
+                octets = os.read(key.fd, CHUNK)
+                key.data(octets)
+                if not octets:
+                    selector.unregister(key.fileobj)
+            if ended:
+                left -= CHUNK
+                if not ready or left <= 0:
+                    return  # what it left running keeps its output open, or writes without an end
             pause = min(2 * pause, LONGEST_PAUSE)
 
 

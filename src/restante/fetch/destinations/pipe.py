@@ -95,7 +95,7 @@ class PipeDestination:
         spooled = cast(PipeDraft, draft).spooled
         try:
             ended = run_command(
-                self._command, spooled.descriptor(), self._seconds, **variables(spooled.message)
+                self._command, spooled.descriptor(), self._seconds, variables(spooled.message)
             )
         except DestinationUnavailableError as error:
             raise NotDeliveredError(str(error)) from error

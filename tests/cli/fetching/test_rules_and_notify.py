@@ -1,0 +1,142 @@
+"""Rules, filters and notify of accounts.toml, by the command."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from restante import testing
+from restante.testing import MemoryServer
+from support.process import POP3
+
+PLAIN = b"Subject: a\nMessage-ID: <a@x>\n\nplain\n"
+LIST = b"List-Id: <dev.example.org>\nSubject: b\nMessage-ID: <b@x>\n\nlist\n"
+SPAM = b"Subject: buy\nMessage-ID: <c@x>\n\nspam\n"
+
+Run = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[MemoryServer]:
+    with testing.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def fetch(server: MemoryServer, tmp_path: Path) -> Run:
+    """Return what runs `pop3 fetch` with a table for three new messages."""
+    server.add(tmp_path.name, "secret", PLAIN, LIST, SPAM)
+
+    def run(table: str) -> subprocess.CompletedProcess[str]:
+        config = tmp_path / "config" / "restante"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "accounts.toml").write_text(
+            f'[work]\naccount = "pop3://{tmp_path.name}@{server.host}:{server.port}"\n'
+            'password_command = "echo secret"\n'
+            f'[work.fetch]\nto = "maildir:{tmp_path}/inbox"\n{table}'
+        )
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "XDG_CONFIG_HOME": str(tmp_path / "config"),
+            "XDG_STATE_HOME": str(tmp_path / "state"),
+        }
+        command: list[str | Path] = [POP3, "fetch", "--insecure", "work"]
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
+def _mail(folder: Path) -> list[bytes]:
+    new = folder / "new"
+    return sorted(file.read_bytes() for file in new.iterdir()) if new.exists() else []
+
+
+def test_rules(fetch: Run, tmp_path: Path) -> None:
+    """A filter marks spam, rules sort what it marked, and the rest goes to the account's folder."""
+    done = fetch(
+        "[[work.fetch.rule]]\n"
+        'if = { header = "Subject", is = "BUY" }\n'
+        "filter = \"sh -c 'echo X-Spam-Flag: YES; cat'\"\n"
+        "[[work.fetch.rule]]\n"
+        'if = { header = "X-Spam-Flag", has = "yes" }\n'
+        f'to = "maildir:{tmp_path}/spam"\n'
+        "[[work.fetch.rule]]\n"
+        'if = { header = "List-Id", has = "dev" }\n'
+        f'to = "maildir:{tmp_path}/dev"\n'
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 new" in done.stdout
+    assert _mail(tmp_path / "inbox") == [PLAIN]
+    assert _mail(tmp_path / "dev") == [LIST]
+    assert _mail(tmp_path / "spam") == [b"X-Spam-Flag: YES\n" + SPAM]
+
+
+def test_a_filter_that_fails(fetch: Run, tmp_path: Path) -> None:
+    """A filter that rejects one message parks it, and the others arrive."""
+    done = fetch(
+        '[[work.fetch.rule]]\nif = { header = "List-Id" }\nfilter = "sh -c \'echo bad; exit 3\'"\n'
+    )
+    assert done.returncode == 1
+    assert "the filter sh ended with exit code 3" in done.stdout
+    assert _mail(tmp_path / "inbox") == sorted([PLAIN, SPAM])
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("", "rule 1 has neither to nor filter"),
+        ('to = "ftp:x"', "rule 1: .*is not a destination"),
+        ('to = "mbox:x"\nallow_drop = true', "allow_drop, which only a filter can have"),
+        ('filter = "sh -c \'"', "rule 1: No closing quotation"),
+        ('if = { has = "a" }\nto = "mbox:x"', "`header`"),
+        ('if = { header = "a", matches = "a" }\nto = "mbox:x"', "`matches`"),
+    ],
+)
+def test_invalid_rules(fetch: Run, rule: str, text: str) -> None:
+    """A rule that cannot be followed is an error that names it, and nothing is fetched."""
+    done = fetch(f"[[work.fetch.rule]]\n{rule}\n")
+    assert done.returncode == 2
+    assert re.search(text, done.stdout + done.stderr)
+
+
+def test_notify(fetch: Run, server: MemoryServer, tmp_path: Path) -> None:
+    """The command runs on new mail, and on a change to failure and back; not else."""
+    said = tmp_path / "said"
+    variables = " ".join(
+        f"$POP3_FETCH_{name}" for name in ("ACCOUNT", "NEW", "PARKED", "OUTCOME", "OUTCOME_BEFORE")
+    )
+    command = f"notify = \"sh -c 'echo {variables} >> {said}'\"\n"
+    assert fetch(command).returncode == 0
+    assert fetch(command).returncode == 0
+    assert said.read_text() == "work 3 0 ok\n"
+    (tmp_path / "inbox" / "tmp").rename(tmp_path / "aside")
+    (tmp_path / "inbox" / "tmp").write_bytes(b"")
+    for _ in range(2):
+        server.add(tmp_path.name, "secret", PLAIN)
+        assert fetch(command).returncode == 12
+    assert said.read_text() == "work 3 0 ok\nwork 0 0 fetch-delivery ok\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("sh -c 'echo broken; exit 1'", "exit code 1: broken"),
+        ("/nonexistent/program", "cannot be run"),
+        ("sh -c '", "No closing quotation"),
+    ],
+)
+def test_notify_fails(fetch: Run, command: str, text: str) -> None:
+    """A command that fails is a warning, and the mail is fetched."""
+    done = fetch(f'notify = "{command}"\n')
+    assert done.returncode == 1
+    assert "3 new" in done.stdout
+    assert "WARN fetch-notify" in done.stdout
+    assert text in done.stdout
