@@ -68,4 +68,5 @@ class Careless:
         argv: list[str | Path] = [sys.executable, "-m", "faults.fetch.careless"]
         account = f"pop3://{source.user}@{source.host}:{source.port}"
         argv += [account, source.password, urls[0].removeprefix("maildir:"), folder / "noted"]
-        return Command(argv, {"PYTHONPATH": ":".join(sys.path)})
+        environment = {"PYTHONPATH": ":".join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"}
+        return Command(argv, environment)
