@@ -50,7 +50,7 @@ class Journal:
         self.path = path
         self.clock = clock
         with self.errors():
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make_folder(path.parent)
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self.database = sqlite3.connect(path, timeout=WAIT, isolation_level=None)
             try:
@@ -134,6 +134,23 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder with mode 0700 and all above it, durably. Raises OSError.
+
+    SQLite syncs the folder of a database, and none above: after a power cut the journal would be
+    gone with it.
+    """
+    if folder.exists():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    above = os.open(folder.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(above)
+    finally:
+        os.close(above)
 
 
 def move_damaged(path: Path) -> Path | None:

@@ -173,21 +173,26 @@ class Bench:
         return destination
 
     def restore(self, contents: Contents) -> None:
-        """Make the disk anew, long after its files were made."""
+        """Make the disk anew."""
         for folder in self.root.iterdir():
             shutil.rmtree(folder)
-        for path in sorted(contents):
-            text, place = contents[path], self.root / path
-            if text is None:
-                place.mkdir()
-            elif isinstance(text, Target):
-                place.symlink_to(os.fsdecode(text))
-            elif not isinstance(text, Link):
-                place.write_bytes(text)
-                os.utime(place, (LONG_AGO, LONG_AGO))
-        for path, text in contents.items():
-            if isinstance(text, Link):
-                os.link(self.root / text, self.root / path)
+        write_contents(self.root, contents)
+
+
+def write_contents(root: Path, contents: Contents) -> None:
+    """Write what a power cut has left into a folder, long after its files were made."""
+    for path in sorted(contents):
+        text, place = contents[path], root / path
+        if text is None:
+            place.mkdir(exist_ok=True)
+        elif isinstance(text, Target):
+            place.symlink_to(os.fsdecode(text))
+        elif not isinstance(text, Link):
+            place.write_bytes(text)
+            os.utime(place, (LONG_AGO, LONG_AGO))
+    for path, text in contents.items():
+        if isinstance(text, Link):
+            os.link(root / text, root / path)
 
 
 def cut(bench: Bench) -> Iterator[tuple[Contents, Journal]]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from faults.fetch import power_fetch
 from faults.fetch.powercut import Task
 from faults.shim import preloading, python
 
@@ -18,14 +19,10 @@ LEAST = {"maildir": 20, "mbox": 80}  # disks that differ
 SOME = {"maildir": 1, "mbox": 8}  # of this many disks, one has the power cut again
 
 
-def cut(shim: Path, task: Task) -> Any:
+def cut(shim: Path, task: Task | power_fetch.Task) -> Any:
     """Cut the power in a process with the shim."""
-    command: list[str | bytes] = [
-        python(),
-        "-m",
-        "faults.fetch.powercut",
-        msgspec.json.encode(task),
-    ]
+    command: list[str | bytes] = [python(), "-m", type(task).__module__]
+    command.append(msgspec.json.encode(task))
     done = subprocess.run(command, env=preloading(shim), stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
@@ -42,6 +39,19 @@ def test_a_power_cut_loses_and_doubles_nothing(
         print(f"\n{kind}: {found['disks']} disks after a power cut")  # noqa: T201
     assert found["breaches"] == []
     assert found["disks"] >= (1 if settling else LEAST[kind])
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first run", "later run"])
+def test_a_power_cut_in_a_whole_run(
+    shim: Path, tmp_path: Path, first: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same holds for a whole run, whose journal is on the same disk."""
+    every = 1 if "RESTANTE_ALL_FAULTS" in os.environ else 6
+    found = cut(shim, power_fetch.Task(str(tmp_path), first, every))
+    with capsys.disabled():
+        print(f"\na whole run: {found['disks']} disks after a power cut")  # noqa: T201
+    assert found["breaches"] == []
+    assert found["disks"] >= 300 / every
 
 
 def test_a_power_cut_shows_what_was_not_synced(shim: Path, tmp_path: Path) -> None:
