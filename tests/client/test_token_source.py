@@ -13,6 +13,7 @@ import restante
 from restante.client import blocking
 from restante.protocol.errors import ReplyTimeoutError, ServerRefusedError
 from support.issuer import Issuer, running_issuer
+from support.token_home import forms_of
 from support.token_server import TokenServer, token_serving
 
 
@@ -84,6 +85,21 @@ def test_refused_twice(server: TokenServer, count: Count) -> None:
         count(server.url("ann"), auth=tokens, context=server.context)
     assert tokens.left == ["three"]
     assert "d4e5f6" not in f"{found.value} {found.value.__dict__}"
+
+
+@FACES
+def test_traces(server: TokenServer, issuer: Issuer, count: Count) -> None:
+    """No trace shows a token, neither as it is nor in base64."""
+    good = issuer.access_token()
+    tokens = Tokens("stale-token-octets", good)
+    lines: list[str] = []
+    trace = lambda way, line: lines.append(f"{way} {line}")  # noqa: E731
+    options = {"context": server.context, "trace": trace, "initial_response": True}
+    count(server.url("ann"), auth=tokens, **options)
+    shown = "\n".join(lines)
+    assert "AUTH OAUTHBEARER" in shown
+    for secret in ("stale-token-octets", good):
+        assert [form for form in forms_of(secret) if form in shown] == []
 
 
 @FACES

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from restante.client import login
 from restante.client import session as sessions
@@ -23,8 +24,12 @@ from restante.protocol.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from restante.diagnosis.context import CheckContext
     from restante.diagnosis.report import Step
+
+T = TypeVar("T")
 
 RETRY = 3.0  # seconds between two tries at a locked maildrop
 FRESH = 5.0  # seconds at a prompt, after which a session is opened anew: servers wait a minute
@@ -86,17 +91,20 @@ def _get_secret(check: CheckContext) -> tuple[str, bool]:
     callback = check.request.password
     assert callback is not None
     begun = time.monotonic()
-    if check.request.auth is None:
-        secret = callback()
-    else:
-        try:
-            secret = check.request.auth.token()
-        except LocalError as error:
-            raise RemoteError("oauth-store", str(error), phase=Phase.LOGIN) from None
+    auth = check.request.auth
+    secret = callback() if auth is None else _ask_source(auth.token)
     took = time.monotonic() - begun
     check.idle += took
     check.more_time(took)
     return secret, took > FRESH
+
+
+def _ask_source(call: Callable[[], T]) -> T:
+    """Return what a source of tokens gives. Raises RemoteError: it has no token, or failed."""
+    try:
+        return call()
+    except LocalError as error:
+        raise RemoteError("oauth-store", str(error), phase=Phase.LOGIN) from None
 
 
 def _until_accepted(check: CheckContext, step: Step, secret: str) -> None:
@@ -105,7 +113,9 @@ def _until_accepted(check: CheckContext, step: Step, secret: str) -> None:
         return _until_free(check, step, secret)
     except RemoteError as refused:
         auth = check.request.auth
-        renewed = auth.renew(secret) if auth and is_token_refused(refused) else None
+        renewed = None
+        if auth is not None and is_token_refused(refused):
+            renewed = _ask_source(partial(auth.renew, secret))
         if renewed is None:
             raise
     step.details.append(("renewed", "the server refused the token, so a new one was requested"))
