@@ -21,7 +21,7 @@ SETUPS = ROOT / "tests/support/pages"
 PAGES = [ROOT / "README.md", ROOT / "docs/tutorial.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
 RUN = [page for page in PAGES if any(block.mark != "not run" for block in blocks(page))]
 INSTALL = ROOT / "docs/how-to/install.md"
-HOSTS = ("mail.example.com", "example.com", "pop.provider.example")
+HOSTS = ("mail.example.com", "example.com", "imap.example.com", "pop.provider.example")
 PROGRAMS = "curl dovecot doveadm fail2ban-client git ip make nsenter rsync setpriv unshare"
 
 

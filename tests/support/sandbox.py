@@ -28,7 +28,7 @@ OUTSIDE = Path("/etc/resolv.conf.outside")
 INSTALLS = re.compile(r"apt-get |pip install|make \.venv")
 ANSWERS = {
     re.compile(rb"(?i)(password.*|again|repeat.*): ?$"): b"restante\n",
-    re.compile(rb"\[y/N\] ?$"): b"y\n",
+    re.compile(rb"\[y/N\]:? ?$"): b"y\n",
     re.compile(rb"pop3> $"): b"quit\n",
 }
 QUICK = {"PIP_NO_COMPILE": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
