@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,9 +87,17 @@ class FetchAccount:
         except ValueError as error:
             raise click.UsageError(f"{self.name}: {error}") from None
 
-    def connect(self, notice: Callable[[str, str], None]) -> Maildrop:
-        """Return the open maildrop; `notice` gets warnings. Raises RemoteError."""
-        return connect_account(self.args, dataclasses.replace(self.args.options, notice=notice))
+    def connect(self, notice: Callable[[str, str], None], until: float = math.inf) -> Maildrop:
+        """Return the open maildrop; `notice` gets warnings. Raises RemoteError.
+
+        The session ends at `until`, by time.monotonic(). The octets of a message have no limit but
+        LIST's size and `max_size`.
+        """
+        options = dataclasses.replace(self.args.options, notice=notice, message_octets=None)
+        if until < math.inf:
+            left = max(0.001, until - time.monotonic())
+            options = dataclasses.replace(options, total_seconds=left)
+        return connect_account(self.args, options)
 
 
 def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> FetchAccount:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import signal
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -156,7 +158,8 @@ def run_again_and_again(
 def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> None:
     """Run one account, with a bar on a terminal."""
     account = result.account
-    fetcher = Fetcher(journal, account.open_destinations(), account.connect, account.policy)
+    connect = partial(account.connect, until=time.monotonic() + (account.args.seconds or math.inf))
+    fetcher = Fetcher(journal, account.open_destinations(), connect, account.policy)
     result.summary = fetcher.summary
     stopper.watch(fetcher)
     try:
