@@ -95,6 +95,17 @@ def test_smuggled_reply() -> None:
     assert caught.value.id == "list-size"
 
 
+def test_smuggled_reply_between_bare_line_ends() -> None:
+    """That holds where lines end with LF, and the lines before the dot make up for the rest."""
+    cut = b"Subject: a\n\n" + b"\n" * 20
+    smuggled = cut + b".\n+OK second\nforged\n"
+    size = len(cut) + cut.count(b"\n")  # as if LIST counted CR LF, and the message ended here
+    listing = f"+OK\r\n1 {size}\r\n2 1\r\n.\r\n".encode()
+    with pytest.raises(MalformedReplyError) as caught:
+        retrieve({"RETR": b"+OK\n" + smuggled + b".\n", "LIST": listing})
+    assert caught.value.id == "list-size"
+
+
 def test_refused_message() -> None:
     """A refused message is reported with its number, and the next one comes."""
 
