@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from restante import testing
+from restante.cli.fetching.rules import open_with_rules
+from restante.cli.options.fetch_settings import FetchSettings
+from restante.fetch.destinations.urls import DestinationSettings, open_destination
 from restante.testing import MemoryServer
 from support.process import POP3
 
@@ -57,6 +63,20 @@ def fetch(server: MemoryServer, tmp_path: Path) -> Run:
 def _mail(folder: Path) -> list[bytes]:
     new = folder / "new"
     return sorted(file.read_bytes() for file in new.iterdir()) if new.exists() else []
+
+
+def test_the_page_is_valid(tmp_path: Path) -> None:
+    """Each table of the page about destinations is accepted, and its destinations can be made."""
+    page = Path(__file__).parents[3] / "docs/reference/fetch-destinations.md"
+    blocks = re.findall(r"```toml\n(.*?)```", page.read_text(), re.DOTALL)
+    settings = DestinationSettings(tmp_path)
+    for block in blocks:
+        for entry in tomllib.loads(block).values():
+            table = msgspec.convert(entry["fetch"], FetchSettings)
+            used = replace(settings, envelope=table.envelope, addresses=table.addresses)
+            made = [open_destination(url, used) for url in table.destinations]
+            open_with_rules(made, table.rule, used)
+    assert len(blocks) == 2
 
 
 def test_rules(fetch: Run, tmp_path: Path) -> None:
