@@ -185,12 +185,14 @@ def check_next(
     listed_sizes = [int(line.split()[1]) for line in talk.lines()]
     got = []
     for number, size in enumerate(listed_sizes, 1):
-        hold(talk.ask(f"RETR {number}")[0], f"the next session cannot read message {number}")
+        ok, text = talk.ask(f"RETR {number}")
+        hold(ok, f"the next session cannot read message {number}: {text}")
         got.append(talk.lines())
         octets = sum(len(line) + 2 for line in got[-1])
         hold(octets == size or not sizes, f"LIST says {size} octets, RETR sent {octets}")
         if delete:
-            hold(talk.ask(f"DELE {number}")[0], "the next session cannot mark")
+            ok, text = talk.ask(f"DELE {number}")
+            hold(ok, f"the next session cannot mark: {text}")
     hold(
         sorted(got) == sorted(reference.wire_lines(m) for m in there),
         "the next session got other mail",

@@ -126,11 +126,15 @@ def killable(cluster: Cluster, tmp_path: Path) -> Iterator[Killable]:
 
 
 def kills(*sample: int) -> Iterator[tuple[int, Fault]]:
-    """Yield requests and faults: all of them, or these requests."""
-    if ALL:
-        yield from itertools.product(range(1, MOST), KILLS)
-    else:
-        yield from zip(sample, itertools.cycle(KILLS), strict=False)
+    """Yield requests and faults: all of them, or these requests. Print how many there were."""
+    tried = 0
+    try:
+        every = itertools.product(range(1, MOST), KILLS)
+        for each in every if ALL else zip(sample, itertools.cycle(KILLS), strict=False):
+            tried += 1
+            yield each
+    finally:
+        print(f"{tried} kills")  # noqa: T201  # how much was tried is what this proves
 
 
 def test_an_import_that_is_killed(killable: Killable) -> None:
