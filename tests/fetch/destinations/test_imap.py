@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import itertools
 import socket
@@ -304,3 +305,37 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
         finally:
             destination.close()
     assert outcome == kind
+
+
+def test_token(tmp_path: Path) -> None:
+    """A token is sent as OAuth requires it, and never in an error."""
+    sent = []
+
+    class TokenServer(OddServer):
+        def handle(self) -> None:
+            self.say(b"* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2] ready")
+            while line := self.rfile.readline():
+                tag, _, command = line.strip().partition(b" ")
+                if command.upper().startswith(b"AUTHENTICATE"):
+                    self.say(b"+ ")
+                    sent.append(base64.b64decode(self.rfile.readline()))
+                    self.say(tag + b" NO rejected")
+                    continue
+                if command.upper() == b"CAPABILITY":
+                    self.say(b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2")
+                self.say(tag + b" OK done")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), TokenServer) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        url = f"imap://ann@127.0.0.1:{server.server_address[1]}/INBOX"
+        spool = Spool(str(tmp_path))
+        made = ImapDestination(url, parse_imap_url(url), spool, None, lambda: "the-token")
+        with pytest.raises(DestinationUnavailableError, match="rejected the login") as caught:
+            made.open()
+        made.close()
+        server.shutdown()
+        thread.join()
+    assert sent == [b"user=ann\1auth=Bearer the-token\1\1"]
+    assert "the-token" not in str(caught.value)

@@ -73,6 +73,7 @@ class FetchAccount:
         settings = DestinationSettings(
             self.state_folder,
             password,
+            _find_token,
             envelope=self.settings.envelope,
             addresses=self.settings.addresses,
             hold=self.settings.doubt == "hold",
@@ -119,6 +120,19 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
     return FetchAccount(
         name, parse_account(name, shared), tuple(destinations), settings, policy, journal
     )
+
+
+def _find_token(user: str, host: str) -> Callable[[], str] | None:
+    """Return what gives access tokens for a destination, None where its user has not signed in."""
+    from restante.cli.options.account_file import find_entry
+    from restante.cli.options.stored_tokens import find_tokens
+    from restante.client.options import Target
+
+    target = Target(host, 0, "implicit", user) if host else None
+    if target is None:
+        return None
+    found = find_tokens(user, user, user, find_entry(user), lambda: target)
+    return found.token if found else None
 
 
 OWN_OPTIONS = frozenset(

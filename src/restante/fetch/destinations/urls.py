@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 FORMS = "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, smtp://HOST, pipe:COMMAND, imaps://USER@HOST"
 
 
+def _find_no_token(_user: str, _host: str) -> None:
+    """Return None: no user has signed in."""
+
+
 @dataclass(frozen=True, slots=True)
 class DestinationSettings:
     """What destinations need beside their URLs.
@@ -21,7 +25,8 @@ class DestinationSettings:
     Attributes:
         state: the folder of the fetcher's state.
         password: returns the password of a destination's user, None where there is none.
-        token: returns an access token for a destination's user, None where there is none.
+        find_token: for a destination's user and host, returns what gives access tokens, None where
+            the user has not signed in.
         envelope: the header field with the recipient, for one mailbox of many people.
         addresses: the recipients for each address of such a field.
         hold: park a message that may have been delivered, where no destination can be asked.
@@ -29,7 +34,7 @@ class DestinationSettings:
 
     state: Path
     password: Callable[[], str] | None = None
-    token: Callable[[], str] | None = None
+    find_token: Callable[[str, str], Callable[[], str] | None] = _find_no_token
     envelope: str = ""
     addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     hold: bool = False
@@ -65,7 +70,8 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
 
             address = parse_imap_url(url)
             spool = Spool(str(settings.state / "spool"))
-            return ImapDestination(url, address, spool, settings.password, settings.token)
+            token = settings.find_token(address.user, address.host)
+            return ImapDestination(url, address, spool, settings.password, token)
         case _:
             raise ValueError(f'"{_without_password(url)}" is not a destination; use {FORMS}')
 
@@ -79,8 +85,9 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
     address = parse_smtp_url(url, settings.envelope, settings.addresses)
     address = replace(address, hold=settings.hold)
     login = None
-    if address.user and settings.token is not None:
-        login = Login(token=settings.token)
+    token = settings.find_token(address.user, address.host) if address.user else None
+    if token is not None:
+        login = Login(token=token)
     elif address.user and settings.password is not None:
         login = Login(Secret(settings.password().encode()))
     return SmtpDestination(url, address, str(settings.state), login)
