@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-startup install clean cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-startup install clean cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -64,6 +64,9 @@ bench-accounts: .venv/test  ## polls with accounts in a file and in PostgreSQL, 
 
 bench-cluster: .venv/test  ## a cluster beside Maildirs, in two minutes; MAILBOXES=1000000 for its index
 	$(BIN)/python benchmarks/cluster.py $(if $(MAILBOXES),--mailboxes $(MAILBOXES))
+
+bench-fetch: .venv/test  ## pop3 fetch beside mpop and getmail6, in a few minutes
+	$(BIN)/python benchmarks/fetch.py
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py
