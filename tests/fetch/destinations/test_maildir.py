@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
-from restante.fetch.destinations.maildir import CERTAIN, MaildirDestination
+from restante.fetch.destinations.maildir import CERTAIN, SYNCING_THREADS, MaildirDestination
 from restante.fetch.interfaces import DestinationUnavailableError, Settled
 from restante.storage.maildir.delivery import STALE
 from support.small_disks import fill, make_read_only, small_disk, take_all_names
@@ -139,6 +140,18 @@ def test_home_is_replaced(place: MaildirPlace, monkeypatch: pytest.MonkeyPatch) 
     destination.close()
     assert destination.url == "maildir:~/Mail"
     assert place.messages() == [LETTER]
+
+
+def test_few_threads_sync(place: MaildirPlace) -> None:
+    """A full batch is synced by 4 threads, which end with the destination."""
+    before = set(threading.enumerate())
+    destination = opened(place)
+    prepare(destination, *[LETTER] * destination.batch)
+    threads = set(threading.enumerate()) - before
+    assert 1 <= len(threads) <= SYNCING_THREADS
+    destination.close()
+    assert not any(thread.is_alive() for thread in threads)
+    assert destination.batch == 64
 
 
 def test_a_file_is_private(place: MaildirPlace) -> None:

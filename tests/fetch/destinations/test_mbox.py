@@ -128,6 +128,17 @@ def test_a_lock_is_waited_for(place: MboxPlace, tmp_path: Path) -> None:
     assert place.messages() == [LETTER]
 
 
+def test_the_wait_for_a_lock_ends(place: MboxPlace, tmp_path: Path) -> None:
+    """The delivery waits at most 30 seconds for a lock."""
+    place.path.with_name("ann.lock").touch()
+    waits: list[float] = []
+    destination = MboxDestination(str(place.path), Spool(str(tmp_path / "spool")), waits.append)
+    with pytest.raises(DestinationUnavailableError, match="fetch again later"):
+        destination.open()
+    destination.close()
+    assert sum(waits) == pytest.approx(30, abs=0.1)
+
+
 def rewritten(octets: bytes) -> bytes:
     """Return an mbox as a mail program writes it anew: with a field more in each header."""
     return re.sub(rb"(?m)^(X-Restante-Mbox: .*\n)", rb"\1Status: RO\n", octets)
