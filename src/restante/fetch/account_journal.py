@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 KEPT = 400 * 86400.0  # seconds for which a message that left its server is remembered
 GAPS = (3600.0, 4 * 3600.0, 86400.0)  # seconds before a parked message is tried again
 
+_STATES = {state.value: state for state in MessageState}  # faster than MessageState(value)
+
 
 class AccountJournal:
     """What the journal has of one account. Its methods raise FetchError."""
@@ -41,7 +43,7 @@ class AccountJournal:
         columns = ", ".join(KnownMessage._fields)
         with self._journal.errors():
             rows = self._execute(f"SELECT {columns} FROM message WHERE account = ?")  # noqa: S608  # the names of fields
-            return {row[0]: KnownMessage(row[0], MessageState(row[1]), *row[2:]) for row in rows}
+            return {row[0]: KnownMessage(row[0], _STATES[row[1]], *row[2:]) for row in rows}
 
     def doubts(self) -> list[Doubt]:
         """Return the deliveries of an earlier run that were prepared and not confirmed."""

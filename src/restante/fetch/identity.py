@@ -28,11 +28,12 @@ def list_messages(drop: Maildrop, known: Mapping[str, KnownMessage]) -> list[Mes
 
     Raises RemoteError.
     """
-    if not are_unusable((message.number, message.uid) for message in drop):
-        return [MessageEntry(m.number, m.uid or "", m.size) for m in drop]
-    digests = header_digests(drop, [message.number for message in drop])
+    listed = [MessageEntry(m.number, m.uid or "", m.size) for m in drop]
+    if not are_unusable((message.number, message.uid) for message in listed):
+        return listed
+    digests = header_digests(drop, [message.number for message in listed])
     groups: defaultdict[str, list[MessageEntry]] = defaultdict(list)
-    for message in drop:
+    for message in listed:
         digest = digests.get(message.number) or _digest_all(drop, message.number)
         uid = f"header {digest} {message.size}"
         groups[uid].append(MessageEntry(message.number, uid, message.size))

@@ -128,5 +128,5 @@ def are_unusable(uids: Iterable[tuple[int, str | None]]) -> bool:
     """Return whether unique-ids do not identify messages: missing, doubled, or the numbers."""
     pairs = list(uids)
     names = {uid for _, uid in pairs}
-    doubled = len(names) < len(pairs) or None in names
+    doubled = len(names) < len(pairs) or not all(names)
     return bool(pairs) and (doubled or all(uid == str(number) for number, uid in pairs))
