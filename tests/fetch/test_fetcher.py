@@ -11,7 +11,7 @@ from restante import blocking, testing
 from restante.client.blocking import Maildrop
 from restante.fetch.destinations.maildir import MaildirDestination
 from restante.fetch.errors import FetchError
-from restante.fetch.events import DoubtSettled, MessageDelivered, RunSummary
+from restante.fetch.events import DoubtSettled, MessageDelivered, Notice, RunSummary
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.interfaces import (
     Content,
@@ -27,6 +27,7 @@ from restante.fetch.journal import Journal
 from restante.fetch.journal_rows import MessageState
 from restante.fetch.planner import Policy
 from restante.testing import MemoryServer
+from support.broken_server import broken
 
 DELETE = Policy(keep_seconds=0)
 
@@ -261,3 +262,35 @@ def test_stop(server: MemoryServer, journal: Journal) -> None:
     assert 0 < len(destination.arrived) < 8
     fetch(server, journal, "hal", destination)
     assert len(set(destination.arrived)) == len(destination.arrived) == 8
+
+
+def test_destination_that_left(server: MemoryServer, journal: Journal) -> None:
+    """A delivery in doubt at a destination that is not named any more is reported, and goes on."""
+    server.add("ida", "secret", *letters("a"))
+    first = ListDestination("list:old")
+
+    def crash(_: bytes) -> None:
+        raise KeyboardInterrupt
+
+    first.before_delivery = crash
+    with pytest.raises(KeyboardInterrupt):
+        fetch(server, journal, "ida", first)
+    second = ListDestination("list:new")
+    fetcher = Fetcher(journal.of("ida"), [second], connect_to(server, "ida"), DELETE)
+    outcomes = [event.outcome for event in fetcher.run() if isinstance(event, DoubtSettled)]
+    assert (outcomes, len(second.arrived)) == ([Settled.UNKNOWN], 1)
+
+
+def test_refused_deletion(journal: Journal) -> None:
+    """A server that rejects DELE keeps the message, which is reported once (fetch-dele)."""
+    destination = ListDestination()
+    with broken({"DELE": b"-ERR no\r\n"}) as odd:
+        url = f"pop3://ann@127.0.0.1:{odd.port}"
+
+        def connect(notice: Callable[[str, str], None]) -> Maildrop:
+            return blocking.connect(url, "secret", notice=notice)
+
+        fetcher = Fetcher(journal.of("odd"), [destination], connect, DELETE)
+        notices = [event.id for event in fetcher.run() if isinstance(event, Notice)]
+    assert ("fetch-dele" in notices, len(destination.arrived)) == (True, 2)
+    assert fetcher.summary.deleted == 0

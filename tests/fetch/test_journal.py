@@ -113,7 +113,7 @@ def test_rename(tmp_path: Path) -> None:
 def test_lock(tmp_path: Path) -> None:
     """A second run of an account is rejected, with the process that holds the lock."""
     with lock_account(tmp_path, "work"):
-        with pytest.raises(FetchError, match=r"work: in use by process \d+ since"):
+        with pytest.raises(FetchError, match=r"fetch-busy: work: in use by process \d+ since"):
             with lock_account(tmp_path, "work"):
                 raise AssertionError
         with lock_account(tmp_path, "other"):

@@ -196,3 +196,18 @@ def test_every(user: User) -> None:
         wait_until(lambda: user.arrived == 4)
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_doubt(user: User) -> None:
+    """A message that may be at a command twice is fetched again, with a warning and exit code 1."""
+    slow = user.folder / "slow"
+    slow.write_text("#!/bin/sh\ncat > $HOME/arrived.$$\nsleep 60\n")
+    slow.chmod(0o700)
+    words = ["fetch", user.account, "--to", f"pipe:{slow}", "--limit", "1"]
+    environment = {"PATH": "/usr/bin:/bin", "POP3_PASSWORD": "secret", **user.environment}
+    with subprocess.Popen([POP3, *words], env=environment, stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: bool(list(user.folder.glob("arrived.*"))))
+        process.kill()
+    slow.write_text("#!/bin/sh\ncat > $HOME/arrived.$$\n")
+    ran = user.fetch(user.account, "--to", f"pipe:{slow}", "--limit", "1")
+    assert (ran.code, "WARN fetch-doubt" in ran.out) == (1, True), ran
