@@ -66,7 +66,7 @@ bench-cluster: .venv/test  ## a cluster beside Maildirs, in two minutes; MAILBOX
 	$(BIN)/python benchmarks/cluster.py $(if $(MAILBOXES),--mailboxes $(MAILBOXES))
 
 bench-fetch: .venv/test  ## pop3 fetch beside mpop and getmail6, in a few minutes
-	$(BIN)/python benchmarks/fetch.py
+	$(BIN)/python benchmarks/fetching.py
 
 bench-startup: .venv/test  ## how long the commands take to start
 	$(BIN)/python benchmarks/startup.py
