@@ -34,6 +34,10 @@ class HttpError(Exception):
     """A request failed; the text has the reason in a few words."""
 
 
+class AnswerTooLargeError(HttpError):
+    """An answer has more octets than its client accepts."""
+
+
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """What a server answered: a status, headers by their names in lower case, and octets."""
@@ -144,7 +148,7 @@ class HttpClient:
         for piece in answer.iter_stream():
             octets += piece
             if len(octets) > self.largest:
-                raise HttpError(f"it has over {self.largest // 1024} KiB")
+                raise AnswerTooLargeError(f"it has over {self.largest // 1024} KiB")
         return bytes(octets)
 
 

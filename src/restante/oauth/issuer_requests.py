@@ -51,9 +51,9 @@ def _ask(
         context=verifying_context(),
         ends=time.monotonic() + SECONDS,
         largest=LARGEST_ANSWER,
-        connect=_connect,
+        connect=connect,
         may_lead_to=lambda _: False,
-        proxy=_proxy_for(url),
+        proxy=proxy_for(url),
     )
     try:
         answer = client.send(method, url, [*HEADERS, *headers], content)
@@ -62,7 +62,7 @@ def _ask(
     return answer.status, _json_object(url, answer)
 
 
-def _proxy_for(url: str) -> str:
+def proxy_for(url: str) -> str:
     """Return the proxy that the environment names for a URL, "" for none: https_proxy, no_proxy."""
     host = urlsplit(url).hostname or ""
     if is_loopback(host) or proxy_bypass(host):
@@ -70,7 +70,8 @@ def _proxy_for(url: str) -> str:
     return getproxies().get("https", "")
 
 
-def _connect(host: str, port: int, ends: float) -> socket.socket:
+def connect(host: str, port: int, ends: float) -> socket.socket:
+    """Return a connection to a host before a time. Raises OSError."""
     addresses = connecting.resolve(host, port, connecting.seconds_until(ends))
     return connecting.connect(addresses, port, ends)
 

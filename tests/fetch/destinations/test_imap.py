@@ -17,8 +17,9 @@ from imapclient import IMAPClient
 
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
-from restante.fetch.destinations.imap import ImapDestination, NormalDigest
+from restante.fetch.destinations.imap import ImapDestination
 from restante.fetch.destinations.imap_address import parse_imap_url
+from restante.fetch.destinations.message_digest import NormalDigest
 from restante.fetch.interfaces import (
     Content,
     DeliveryInDoubtError,

@@ -7,10 +7,10 @@ reader moved the message away before the next run: then it comes twice.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import TYPE_CHECKING, cast
 
+from restante.fetch.destinations.message_digest import NormalDigest
 from restante.fetch.interfaces import DestinationUnavailableError, Settled
 from restante.mail import dates, fields
 from restante.protocol.text import decode_text
@@ -25,30 +25,6 @@ if TYPE_CHECKING:
     from restante.fetch.spool import Spool, SpooledDraft
 
 SIZE_SLACK = 1000  # octets: servers count line ends and an end of the last line differently
-
-
-class NormalDigest:
-    """The digest of a message, whatever a server does to its line ends and NUL octets.
-
-    Dovecot shows a NUL as the octet 128, and adds an end to the last line.
-    """
-
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
-        self._ends = 0  # line ends that were not followed by anything yet
-
-    def feed(self, octets: bytes) -> None:
-        """Add octets."""
-        octets = octets.replace(b"\0", b"\x80").replace(b"\r", b"")
-        text = octets.rstrip(b"\n")
-        if text:
-            self._digest.update(b"\n" * self._ends + text)
-            self._ends = 0
-        self._ends += len(octets) - len(text)
-
-    def hexdigest(self) -> str:
-        """Return the digest in hexadecimal digits."""
-        return self._digest.hexdigest()
 
 
 class ImapDestination:

@@ -9,9 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from restante.fetch.destinations.gmail_api import GmailApi
     from restante.fetch.interfaces import Destination
 
-FORMS = "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, smtp://HOST, pipe:COMMAND, imaps://USER@HOST"
+FORMS = (
+    "maildir:PATH, mbox:PATH, lmtp:HOST:PORT, smtp://HOST, pipe:COMMAND, imaps://USER@HOST,"
+    " gmail:USER@gmail.com"
+)
 
 
 def _find_no_token(_user: str, _host: str) -> None:
@@ -64,14 +68,9 @@ def open_destination(url: str, settings: DestinationSettings) -> Destination:
             command = parse_pipe_url(url)
             return PipeDestination(url, command, str(settings.state), hold=settings.hold)
         case "imap" | "imaps":
-            from restante.fetch.destinations.imap import ImapDestination
-            from restante.fetch.destinations.imap_address import parse_imap_url
-            from restante.fetch.spool import Spool
-
-            address = parse_imap_url(url)
-            spool = Spool(str(settings.state / "spool"))
-            token = settings.find_token(address.user, address.host)
-            return ImapDestination(url, address, spool, settings.password, token)
+            return _imap(url, settings)
+        case "gmail":
+            return _gmail(url, settings)
         case _:
             raise ValueError(f'"{_without_password(url)}" is not a destination; use {FORMS}')
 
@@ -91,6 +90,33 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
     elif address.user and settings.password is not None:
         login = Login(Secret(settings.password().encode()))
     return SmtpDestination(url, address, str(settings.state), login)
+
+
+def _imap(url: str, settings: DestinationSettings) -> Destination:
+    from restante.fetch.destinations.imap import ImapDestination
+    from restante.fetch.destinations.imap_address import parse_imap_url
+    from restante.fetch.spool import Spool
+
+    address = parse_imap_url(url)
+    token = settings.find_token(address.user, address.host)
+    spool = Spool(str(settings.state / "spool"))
+    return ImapDestination(url, address, spool, settings.password, token)
+
+
+def _gmail(url: str, settings: DestinationSettings) -> Destination:
+    from restante.fetch.destinations.gmail import GmailDestination
+    from restante.fetch.destinations.gmail_address import parse_gmail_url
+    from restante.fetch.spool import Spool
+
+    address = parse_gmail_url(url)
+
+    def open_api() -> GmailApi:
+        from restante.fetch.destinations.gmail_api import GmailApi
+        from restante.fetch.destinations.stored_tokens import DestinationTokens
+
+        return GmailApi(address, DestinationTokens(address.user))
+
+    return GmailDestination(url, address, Spool(str(settings.state / "spool")), open_api)
 
 
 def _without_password(url: str) -> str:

@@ -1,0 +1,147 @@
+"""A mailbox at Gmail as a destination, by the import of the Gmail API.
+
+An import runs Gmail's spam filter, categories and filters, as its own fetcher did. Gmail keeps one
+message for each Message-ID, so a message in doubt can be imported again. But of two different
+messages with one Message-ID, Gmail would keep one. So the message that is there already is compared
+first, and a different one stays at its server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, cast
+
+from restante.fetch.destinations.message_digest import content_digest
+from restante.fetch.interfaces import MessageRefusedError, Settled
+from restante.mail import fields
+from restante.protocol.text import decode_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from restante.fetch.destinations.gmail_address import GmailAddress
+    from restante.fetch.destinations.gmail_api import GmailApi
+    from restante.fetch.interfaces import Content, Draft, SourceMessage
+    from restante.fetch.spool import Spool, SpooledDraft
+
+LARGEST = 150 * 1024 * 1024  # octets of a message, by the reference of users.messages.import
+REMEMBERED = 10_000  # ids of messages that this process has imported
+
+_SEARCHABLE = re.compile(r"<?([!#-'*-;=?-z|~]{1,500})>?")  # a Message-ID that fits into a search
+
+
+class GmailDestination:
+    """Imports messages, unread, into the inbox and under a label.
+
+    Args:
+        open_api: returns the mailbox; it is called once, by `open`.
+    """
+
+    batch = 1  # each message is looked for by itself
+
+    def __init__(
+        self, url: str, address: GmailAddress, spool: Spool, open_api: Callable[[], GmailApi]
+    ) -> None:
+        self.url = url
+        self._address, self._spool, self._open_api = address, spool, open_api
+        self._opened: GmailApi | None = None
+        self._labels = ["INBOX", "UNREAD"]
+        self._imported: dict[str, str] = {}  # the digests of messages, by Gmail's ids
+
+    def open(self) -> None:
+        """Log in, and find or create the label."""
+        self._spool.open()
+        self._labels = ["INBOX", "UNREAD"]
+        if self._address.label:
+            self._labels.append(self._api.label_id(self._address.label))
+
+    def start(self, message: SourceMessage) -> Draft:
+        """Return a draft in the spool."""
+        if message.size > LARGEST:
+            raise MessageRefusedError(f"{self._address} accepts at most {LARGEST >> 20} MiB")
+        return self._spool.start(message)
+
+    def prepare(self, drafts: Sequence[Draft]) -> list[str]:
+        """Return, for each, the Message-ID to look for, and the digest."""
+        found = (_Upload(cast("SpooledDraft", draft)) for draft in drafts)
+        return [json.dumps((upload.searched, upload.digest)) for upload in found]
+
+    def deliver(self, draft: Draft) -> None:
+        """Import a message."""
+        spooled = cast("SpooledDraft", draft)
+        upload = _Upload(spooled)
+        if upload.octets > LARGEST:
+            raise MessageRefusedError(f"{self._address} accepts at most {LARGEST >> 20} MiB")
+        ids = self._api.find(upload.searched) if upload.searched else []
+        if ids and not self._has(ids, upload.digest):
+            raise self._clash(upload)
+        id_ = self._api.import_message(upload.octets, upload.chunks, self._labels)
+        if self._imported.get(id_, upload.digest) != upload.digest:
+            raise self._clash(upload)
+        if not upload.searched and not self._has([id_], upload.digest):
+            raise self._clash(upload)
+        if len(self._imported) < REMEMBERED:
+            self._imported[id_] = upload.digest
+        spooled.discard()
+
+    def sync(self) -> None:
+        """Do nothing: an import that was answered is there."""
+
+    def settle(self, token: str) -> Settled:
+        """Search for a message. What the search does not find yet, Gmail recognizes itself."""
+        searched, digest = json.loads(token)
+        if searched and self._has(self._api.find(searched), digest):
+            return Settled.HERE
+        return Settled.NOT_HERE
+
+    def close(self) -> None:
+        """Forget the token, and remove all drafts."""
+        self._opened = None
+        self._spool.close()
+
+    @property
+    def _api(self) -> GmailApi:
+        self._opened = self._opened or self._open_api()
+        return self._opened
+
+    def _has(self, ids: Sequence[str], digest: str) -> bool:
+        """Return whether one of some messages has the same author's fields and body."""
+        raws = (self._api.raw(id_) for id_ in ids)
+        return any(raw is not None and content_digest([raw]) == digest for raw in raws)
+
+    def _clash(self, upload: _Upload) -> MessageRefusedError:
+        return MessageRefusedError(
+            f"{self._address} has another message with the Message-ID {upload.shown} (or one that"
+            " is too large to be compared), and keeps only one of them; this one was not deleted"
+        )
+
+
+class _Upload:
+    """A message as it is imported: without a Message-ID, it gets one that is always the same.
+
+    Attributes:
+        searched: its Message-ID, "" for one that a search cannot have.
+        digest: of the message as it came.
+        octets: of what is imported.
+    """
+
+    def __init__(self, draft: SpooledDraft) -> None:
+        self._draft = draft
+        content = cast("Content", draft.content)
+        own = decode_text(fields.split(content.header).first("message-id"))
+        self._added = b""
+        if not own:
+            own = f"<{draft.message.fetch_id}.{content.sha256[:16]}@fetch.restante.invalid>"
+            self._added = f"Message-ID: {own}\r\n".encode()
+        found = _SEARCHABLE.fullmatch(own)
+        self.searched = found[1] if found else ""
+        self.shown = own[:200]
+        self.octets = len(self._added) + draft.octets
+        self.digest = content_digest(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the octets of what is imported."""
+        if self._added:
+            yield self._added
+        yield from self._draft.chunks()

@@ -1,0 +1,64 @@
+"""Which mailbox at Gmail mail goes to, as the URL of a destination says it.
+
+`gmail:USER@gmail.com`, with settings such as `?label=old&date=header`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+EXAMPLE = "gmail:ann@gmail.com?label=old"
+_CHOICES = {"date": ("header", "received"), "never_mark_spam": ("false", "true")}
+_SETTINGS = ("label", *_CHOICES)
+
+
+@dataclass(frozen=True, slots=True)
+class GmailAddress:
+    """A mailbox, and how messages are filed there.
+
+    Attributes:
+        user: its address.
+        label: the name of the label that each message gets, "" for none.
+        header_date: sort a message by its Date field, rather than by the time of its import.
+        never_mark_spam: keep every message out of the folder for spam.
+    """
+
+    user: str
+    label: str = ""
+    header_date: bool = False
+    never_mark_spam: bool = False
+
+    def __str__(self) -> str:
+        return f"Gmail of {self.user}"
+
+
+def parse_gmail_url(url: str) -> GmailAddress:
+    """Return what a URL says. Raises ValueError: it is invalid; the text says what to write."""
+    base, _, query = url.partition("?")
+    user = unquote(base.partition(":")[2])
+    local, at, domain = user.rpartition("@")
+    if not at or not local or ":" in local or "/" in user:
+        raise ValueError(f"the mailbox is missing; write for example {EXAMPLE}")
+    settings = _parse_settings(query)
+    return GmailAddress(
+        user=f"{local}@{domain.lower()}",
+        label=settings.get("label", ""),
+        header_date=settings.get("date") == "header",
+        never_mark_spam=settings.get("never_mark_spam") == "true",
+    )
+
+
+def _parse_settings(query: str) -> dict[str, str]:
+    """Return settings by name. Raises ValueError."""
+    settings: dict[str, str] = {}
+    for entry in filter(None, query.split("&")):
+        name, _, value = entry.partition("=")
+        if name not in _SETTINGS or not value:
+            raise ValueError(f"{entry!r} is not a setting of Gmail: {', '.join(_SETTINGS)}")
+        if name in settings:
+            raise ValueError(f"{name} is there twice")
+        if value not in _CHOICES.get(name, (value,)):
+            raise ValueError(f"{name} is {value!r}; use {' or '.join(_CHOICES[name])}")
+        settings[name] = unquote(value)
+    return settings

@@ -1,0 +1,60 @@
+"""Digests that recognize a message, whatever a server did to its line ends and trace fields."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from restante.mail import fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MOST_HEADER = 256 * 1024  # octets in which a header is read
+_NAMED = ("date", "from", "subject", "message-id")
+
+
+class NormalDigest:
+    """The digest of a message, whatever a server does to its line ends and NUL octets.
+
+    Dovecot shows a NUL as the octet 128, and adds an end to the last line.
+    """
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._ends = 0  # line ends that were not followed by anything yet
+
+    def feed(self, octets: bytes) -> None:
+        """Add octets."""
+        octets = octets.replace(b"\0", b"\x80").replace(b"\r", b"")
+        text = octets.rstrip(b"\n")
+        if text:
+            self._digest.update(b"\n" * self._ends + text)
+            self._ends = 0
+        self._ends += len(octets) - len(text)
+
+    def hexdigest(self) -> str:
+        """Return the digest in hexadecimal digits."""
+        return self._digest.hexdigest()
+
+
+def content_digest(chunks: Iterable[bytes]) -> str:
+    """Return a digest of the author's fields and of the body: servers add fields such as Received.
+
+    Two messages with one Message-ID differ by it, unless all that a reader sees is the same.
+    """
+    rest = iter(chunks)
+    head = bytearray()
+    for chunk in rest:
+        head += chunk
+        if len(head) >= MOST_HEADER:
+            break
+    header = fields.split(bytes(head[:MOST_HEADER]))
+    digest = NormalDigest()
+    for name in _NAMED:
+        value = b" ".join(header.first(name).split())
+        digest.feed(b"%d " % len(value) + value)
+    digest.feed(bytes(head[header.body :]))
+    for chunk in rest:
+        digest.feed(chunk)
+    return digest.hexdigest()
