@@ -95,9 +95,11 @@ def test_folder_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_folder_is_gone(drafts: Spool, tmp_path: Path) -> None:
-    """A folder that was removed is an error at the first octet that needs a file."""
-    (tmp_path / "fetch" / "spool").rmdir()
+    """A folder that was removed is an error, also for a draft whose octets need a file later."""
     draft = drafts.start(MESSAGE)
+    (tmp_path / "fetch" / "spool").rmdir()
+    with pytest.raises(DestinationUnavailableError, match="No such file"):
+        drafts.start(MESSAGE)
     with pytest.raises(DestinationUnavailableError, match="No such file"):
         _fill(draft, bytes(2 * IN_MEMORY))
     draft.discard()

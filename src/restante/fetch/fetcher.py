@@ -93,7 +93,8 @@ class Fetcher:
         self.failure: RemoteError | None = None
         self._stopping = False
         self._journal = journal
-        self._destinations = {made.url: made for made in destinations}
+        by_batch = sorted(destinations, key=lambda made: -made.batch)  # locks are short-lived
+        self._destinations = {made.url: made for made in by_batch}
         self._connect = connect
         self._policy = policy
         self._clock = clock
@@ -115,14 +116,27 @@ class Fetcher:
         Raises RemoteError: the server failed. Raises FetchError, which is one: a destination or
         the journal failed, or the unique-ids have changed.
         """
+        with self._open_destinations():
+            yield from self._settle()
+            while (yield from self._hold_session()):
+                pass
+
+    def settle(self) -> list[FetchEvent]:
+        """Ask the destinations for what a killed run has left in doubt, and do nothing else.
+
+        Raises FetchError.
+        """
+        with self._open_destinations():
+            return list(self._settle())
+
+    @contextlib.contextmanager
+    def _open_destinations(self) -> Iterator[None]:
         with contextlib.ExitStack() as opened:
             try:
                 for destination in self._destinations.values():
                     opened.callback(destination.close)
                     destination.open()
-                yield from self._settle()
-                while (yield from self._hold_session()):
-                    pass
+                yield
             except DestinationError as error:
                 raise FetchError("fetch-delivery", str(error)) from error
 

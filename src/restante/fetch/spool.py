@@ -12,7 +12,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import as_unavailable
+from restante.fetch.destinations.disk_errors import as_unavailable, require_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +103,9 @@ class Spool:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
 
     def start(self, message: SourceMessage) -> SpooledDraft:
-        """Return an empty draft. It opens no file yet."""
+        """Return an empty draft, if there is room. Raises DestinationUnavailableError."""
+        with as_unavailable(_WHAT, self._folder):
+            require_space(message.size, self._folder)
         return SpooledDraft(message, self._folder, self._drafts)
 
     def close(self) -> None:

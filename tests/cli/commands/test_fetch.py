@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from restante import testing
+from restante.fetch.destinations.disk_errors import require_space
 from restante.testing import MemoryServer
 from support.command import Ran, pop3
 from support.live import wait_until
@@ -211,3 +213,29 @@ def test_doubt(user: User) -> None:
     slow.write_text("#!/bin/sh\ncat > $HOME/arrived.$$\n")
     ran = user.fetch(user.account, "--to", f"pipe:{slow}", "--limit", "1")
     assert (ran.code, "WARN fetch-doubt" in ran.out) == (1, True), ran
+
+
+def test_match_after_a_kill(user: User) -> None:
+    """After a kill and a move of the server, --match settles first what was in doubt."""
+    user.configure(f'[work.fetch]\nto = "maildir:{user.maildir}"\n')
+    user.fetch()
+    [newest] = sorted((user.maildir / "new").iterdir())[-1:]
+    name = newest.name.partition(",")[0]
+    folder = (user.maildir / "tmp").stat().st_ino
+    with sqlite3.connect(user.folder / "state" / "restante" / "fetch.db") as database:
+        database.execute("UPDATE message SET state = 'prepared'")
+        database.execute("UPDATE delivery SET here = 0, token = ?", (f"{folder:x} {newest.name}",))
+    moved = f"{user.name}-moved"
+    user.server.add(moved, "secret", *LETTERS)
+    file = user.folder / "config" / "restante" / "accounts.toml"
+    file.write_text(file.read_text().replace(f"//{user.name}@", f"//{moved}@"))
+    ran = user.fetch("--match")
+    assert "3 messages matched" in ran.out, (name, ran)
+    assert user.arrived == 3
+
+
+def test_no_space(user: User) -> None:
+    """Where a disk has no room for a message, the run says so, and the message stays."""
+    with pytest.raises(OSError, match="No space left"):
+        require_space(2**60, str(user.folder))
+    require_space(1, str(user.folder))

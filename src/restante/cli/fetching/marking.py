@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from restante.diagnosis import wording
 from restante.fetch import identity
+from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal_rows import FETCHED
 from restante.fetch.planner import make_plan
 from restante.mail import dates, fields
@@ -52,6 +53,8 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
 
     A header that several known or several listed messages have is left out. Raises RemoteError.
     """
+    if journal.doubts():  # what a killed run delivered is known only after this
+        Fetcher(journal, account.open_destinations(), account.connect, account.policy).settle()
     known = journal.messages()
     by_header: defaultdict[str, list[str]] = defaultdict(list)
     for uid, row in known.items():

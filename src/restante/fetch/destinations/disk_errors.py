@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from typing import TYPE_CHECKING
 
 from restante.fetch.interfaces import DestinationUnavailableError
@@ -22,6 +23,21 @@ _FIXES = {
     errno.EPERM: "let the user who fetches write there",
     errno.EROFS: "mount the disk writable",
 }
+
+
+FREE = 50_000_000  # octets that stay free on a disk, but at most a part of it:
+FREE_PART = 20
+
+
+def require_space(octets: int, place: int | str) -> None:
+    """Require room for a message on a disk, given by a folder in it. Raises OSError (ENOSPC).
+
+    A tenth more than its size must be free, and 50 MB or a twentieth of the disk beside that.
+    """
+    disk = os.statvfs(place)
+    kept = min(FREE, disk.f_blocks * disk.f_frsize // FREE_PART)
+    if disk.f_bavail * disk.f_frsize < octets * 11 // 10 + kept:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from restante.fetch.destinations.disk_errors import as_unavailable
+from restante.fetch.destinations.disk_errors import as_unavailable, require_space
 from restante.fetch.destinations.unix_lines import UnixLines
 from restante.fetch.interfaces import Content, DestinationUnavailableError, Settled, SourceMessage
 from restante.storage.fs import chown_like_parent, close_quietly, open_folder
@@ -121,9 +121,10 @@ class MaildirDestination:
         self.threads = ThreadPoolExecutor(SYNCING_THREADS, "fsync")
         self._descriptors.callback(self.threads.shutdown)
 
-    def start(self, message: SourceMessage) -> MaildirDraft:  # noqa: ARG002  # octets stay as they are
-        """Make a file in tmp. Raises DestinationUnavailableError."""
+    def start(self, message: SourceMessage) -> MaildirDraft:
+        """Make a file in tmp, if there is room. Raises DestinationUnavailableError."""
         with self.errors("a message cannot be written to"):
+            require_space(message.size, self._tmp)
             draft = MaildirDraft(self, self._tmp)
         self._drafts.add(draft)
         return draft
