@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+from restante import testing
 from restante.cli.fetching.account import FetchAccount
 from restante.cli.options.account import fill_options, parse_account
 from restante.cli.options.fetch_settings import FetchSettings
 from restante.fetch.planner import Policy
+from restante.oauth.sign_in import SignIn
+from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
+from restante.oauth.token_store import TokenStore
 from restante.protocol.errors import RemoteError
+from restante.protocol.secret import Secret
 from support.broken_server import HELLO, Broken, broken
+from support.command import Ran, pop3
+from support.gmail_api import Gmail, gmail_api
 
 
 def account_at(server: Broken) -> FetchAccount:
@@ -45,3 +53,52 @@ def test_large_message() -> None:
     listing = b"+OK\r\n1 3000000000\r\n2 20\r\n.\r\n"
     with broken({"LIST": listing}) as server, account_at(server).connect(ignore) as drop:
         assert b"".join(drop.retrieve(1)) == HELLO
+
+
+@pytest.fixture
+def gmail(tmp_path: Path) -> Iterator[Gmail]:
+    (tmp_path / "gmail").mkdir()
+    with gmail_api(tmp_path / "gmail") as running:
+        yield running
+
+
+def fetch_into(gmail: Gmail, folder: Path, provider: str = "", host: str = "") -> Ran:
+    """Fetch one message into Gmail, with a sign-in at a provider, or without any."""
+    state = folder / "state"
+    if provider:
+        token, refresh = Secret(gmail.token.encode()), Secret(b"refresh")
+        tokens = TokenSet(token, refresh, time.time() + 3600, "mail")
+        endpoint = TokenEndpoint("https://localhost/token", "me")
+        sign_in = SignIn(provider, "https://localhost", endpoint, tokens, "device", "mail")
+        store = TokenStore(state / "restante" / "tokens", keyring=False)
+        store.save("ann@gmail.com", sign_in, host, time.time())
+    environment = {"XDG_STATE_HOME": str(state), "HOME": str(folder)}
+    with testing.serving() as server:
+        server.add("bob", "secret", b"Message-ID: <1@x>\n\nHello.\n")
+        source = f"pop3://bob@{server.host}:{server.port}"
+        to = f"gmail:ann@gmail.com?api={gmail.url}"
+        return pop3("fetch", source, "--to", to, password="secret", stdin=b"", **environment)
+
+
+def test_gmail_with_tokens(gmail: Gmail, tmp_path: Path) -> None:
+    """The tokens of a sign-in at Google import into Gmail."""
+    ran = fetch_into(gmail, tmp_path, "google", "pop.gmail.com")
+    assert (ran.code, "1 new" in ran.out) == (0, True), ran
+    assert gmail.octets() == [b"Message-ID: <1@x>\r\n\r\nHello.\r\n"]
+
+
+def test_gmail_without_sign_in(gmail: Gmail, tmp_path: Path) -> None:
+    """Without a sign-in the error says what to run, and which scope is enough."""
+    ran = fetch_into(gmail, tmp_path)
+    assert ran.code == 12, ran
+    assert "pop3 login ann@gmail.com" in ran.out + ran.err
+    assert "https://mail.google.com/" in ran.out + ran.err
+    assert gmail.requests == []
+
+
+def test_gmail_gets_no_other_tokens(gmail: Gmail, tmp_path: Path) -> None:
+    """Google gets no tokens of another provider, though they are kept by the same address."""
+    ran = fetch_into(gmail, tmp_path, "microsoft", "outlook.office365.com")
+    assert ran.code == 12, ran
+    assert "are for outlook.office365.com" in ran.out + ran.err
+    assert gmail.requests == []

@@ -12,7 +12,7 @@ from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
 from restante.fetch.destinations.gmail import LARGEST, GmailDestination
 from restante.fetch.destinations.gmail_address import parse_gmail_url
-from restante.fetch.destinations.gmail_api import PAUSES, GmailApi
+from restante.fetch.destinations.gmail_api import PAUSES, SCOPE, GmailApi
 from restante.fetch.destinations.message_digest import MOST_HEADER, content_digest
 from restante.fetch.destinations.stored_tokens import DestinationTokens
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
@@ -60,7 +60,7 @@ class GmailPlace:
         found = Tokens(*(tokens or (self.gmail.token,)))
 
         def open_api() -> GmailApi:
-            destination_tokens = DestinationTokens(address.user, lambda _: found)
+            destination_tokens = DestinationTokens(address.user, found, SCOPE)
             return GmailApi(address, destination_tokens, self.gmail.url, self.pauses.append)
 
         return GmailDestination(url, address, Spool(str(self.state / "spool")), open_api)
@@ -225,13 +225,20 @@ def test_rejected_token(place: GmailPlace) -> None:
 
 
 def test_no_sign_in() -> None:
-    """Without tokens the error says which user cannot be authenticated."""
+    """Without a sign-in the error says what to run."""
+    with pytest.raises(NotDeliveredError, match=r"run pop3 login ann@gmail\.com"):
+        DestinationTokens("ann@gmail.com", None, SCOPE).token()
 
-    def nothing(_: str) -> Tokens:
-        raise LocalError("nothing", "there are no tokens; run pop3 login ann@gmail.com")
+
+def test_ended_sign_in() -> None:
+    """The error of a sign-in that has ended says which user cannot be authenticated."""
+
+    class Ended(Tokens):
+        def token(self) -> str:
+            raise LocalError("ended", "the sign-in has ended; run pop3 login ann@gmail.com")
 
     with pytest.raises(NotDeliveredError, match=r"ann@gmail\.com cannot be .* run pop3 login"):
-        DestinationTokens("ann@gmail.com", nothing).token()
+        DestinationTokens("ann@gmail.com", Ended(), SCOPE).token()
 
 
 def test_too_large(place: GmailPlace) -> None:
@@ -250,6 +257,9 @@ def test_too_large(place: GmailPlace) -> None:
         ("gmail:ann@gmail.com?labels=a", "'labels=a' is not a setting of Gmail"),
         ("gmail:ann@gmail.com?date=now", "date is 'now'; use header or received"),
         ("gmail:ann@gmail.com?label=a&label=b", "label is there twice"),
+        ("gmail:ann@gmail.com?api=http://example.com", "use http://127.0.0.1:PORT"),
+        ("gmail:ann@gmail.com?api=https://127.0.0.1:1", "use http://127.0.0.1:PORT"),
+        ("gmail:ann@gmail.com?api=http://127.0.0.1:1/a", "use http://127.0.0.1:PORT"),
     ],
 )
 def test_invalid_url(url: str, reason: str, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from restante.cli.options.stored_tokens import AccountTokens
     from restante.client.blocking import Maildrop
     from restante.fetch.account_journal import AccountJournal
     from restante.fetch.interfaces import Destination
@@ -122,7 +123,7 @@ def find_fetch_account(name: str, params: dict[str, Any], journal: Path) -> Fetc
     )
 
 
-def _find_token(user: str, host: str) -> Callable[[], str] | None:
+def _find_token(user: str, host: str) -> AccountTokens | None:
     """Return what gives access tokens for a destination, None where its user has not signed in."""
     from restante.cli.options.account_file import find_entry
     from restante.cli.options.stored_tokens import find_tokens
@@ -131,8 +132,7 @@ def _find_token(user: str, host: str) -> Callable[[], str] | None:
     target = Target(host, 0, "implicit", user) if host else None
     if target is None:
         return None
-    found = find_tokens(user, user, user, find_entry(user), lambda: target)
-    return found.token if found else None
+    return find_tokens(user, user, user, find_entry(user), lambda: target)
 
 
 OWN_OPTIONS = frozenset(

@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
+
+from restante.net.addresses import is_loopback
 
 EXAMPLE = "gmail:ann@gmail.com?label=old"
 _CHOICES = {"date": ("header", "received"), "never_mark_spam": ("false", "true")}
-_SETTINGS = ("label", *_CHOICES)
+_SETTINGS = ("label", *_CHOICES, "api")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,14 @@ class GmailAddress:
         label: the name of the label that each message gets, "" for none.
         header_date: sort a message by its Date field, rather than by the time of its import.
         never_mark_spam: keep every message out of the folder for spam.
+        api: the URL of a double of the API on this machine, for tests; "" for Google's.
     """
 
     user: str
     label: str = ""
     header_date: bool = False
     never_mark_spam: bool = False
+    api: str = ""
 
     def __str__(self) -> str:
         return f"Gmail of {self.user}"
@@ -46,7 +50,16 @@ def parse_gmail_url(url: str) -> GmailAddress:
         label=settings.get("label", ""),
         header_date=settings.get("date") == "header",
         never_mark_spam=settings.get("never_mark_spam") == "true",
+        api=_check_api(settings.get("api", "")),
     )
+
+
+def _check_api(url: str) -> str:
+    """Return the URL of a double. Raises ValueError: it is not on this machine."""
+    parts = urlsplit(url)
+    if url and (parts.scheme != "http" or not is_loopback(parts.hostname or "") or parts.path):
+        raise ValueError(f"api is {url!r}; use http://127.0.0.1:PORT, a double for tests")
+    return url
 
 
 def _parse_settings(query: str) -> dict[str, str]:

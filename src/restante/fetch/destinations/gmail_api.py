@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from restante.fetch.destinations.stored_tokens import DestinationTokens
     from restante.net.http import HttpAnswer
 
-API = "https://gmail.googleapis.com"
+HOST = "gmail.googleapis.com"
+API = f"https://{HOST}"
+SCOPE = "https://mail.google.com/"  # gmail.insert cannot search for a message
 ANSWER_SECONDS = 60.0  # for a request and its answer, beside what the octets need
 SLOWEST = 10_000  # octets a second
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds before a request is repeated: 63 in all

@@ -14,39 +14,32 @@ if TYPE_CHECKING:
 
 
 class DestinationTokens:
-    """Tokens of a sign-in, with errors of a destination.
+    """Tokens of a sign-in, with errors of a destination. Its methods raise NotDeliveredError.
 
     Args:
-        user: the name that the tokens are kept by: the user's address.
-        open_source: returns what gives the tokens. It is called when the first one is needed.
+        user: the user's address.
+        source: what gives the tokens, None where the user has not signed in.
+        scope: what the sign-in must include.
     """
 
-    def __init__(self, user: str, open_source: Callable[[str], TokenSource] | None = None) -> None:
-        self._user = user
-        self._open_source = open_source or _open_stored
-        self._source: TokenSource | None = None
+    def __init__(self, user: str, source: TokenSource | None, scope: str) -> None:
+        self._user, self._source, self._scope = user, source, scope
 
     def token(self) -> str:
-        """Return an access token. Raises NotDeliveredError."""
+        """Return an access token."""
         return self._ask(lambda source: source.token()) or ""
 
     def renew(self, refused: str) -> str | None:
-        """Return another token than one that was rejected, None for no other.
-
-        Raises NotDeliveredError.
-        """
+        """Return another token than one that was rejected, None for no other."""
         return self._ask(lambda source: source.renew(refused))
 
     def _ask(self, question: Callable[[TokenSource], str | None]) -> str | None:
+        if self._source is None:
+            raise NotDeliveredError(
+                f"{self._user} has not signed in; run pop3 login {self._user}. The scope"
+                f" {self._scope} is enough"
+            )
         try:
-            self._source = self._source or self._open_source(self._user)
             return question(self._source)
         except (RemoteError, LocalError) as error:
             raise NotDeliveredError(f"{self._user} cannot be authenticated: {error}") from None
-
-
-def _open_stored(user: str) -> TokenSource:
-    from restante.oauth.token_names import name_of
-    from restante.oauth.token_source import StoredTokenSource
-
-    return StoredTokenSource(name_of(user))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from restante.client.token_source import TokenSource
     from restante.fetch.destinations.gmail_api import GmailApi
     from restante.fetch.interfaces import Destination
 
@@ -30,7 +31,7 @@ class DestinationSettings:
         state: the folder of the fetcher's state.
         password: returns the password of a destination's user, None where there is none.
         find_token: for a destination's user and host, returns what gives access tokens, None where
-            the user has not signed in.
+            the user has not signed in. Such tokens go only to hosts of the same provider.
         envelope: the header field with the recipient, for one mailbox of many people.
         addresses: the recipients for each address of such a field.
         hold: park a message that may have been delivered, where no destination can be asked.
@@ -38,7 +39,7 @@ class DestinationSettings:
 
     state: Path
     password: Callable[[], str] | None = None
-    find_token: Callable[[str, str], Callable[[], str] | None] = _find_no_token
+    find_token: Callable[[str, str], TokenSource | None] = _find_no_token
     envelope: str = ""
     addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     hold: bool = False
@@ -86,7 +87,7 @@ def _smtp(url: str, settings: DestinationSettings) -> Destination:
     login = None
     token = settings.find_token(address.user, address.host) if address.user else None
     if token is not None:
-        login = Login(token=token)
+        login = Login(token=token.token)
     elif address.user and settings.password is not None:
         login = Login(Secret(settings.password().encode()))
     return SmtpDestination(url, address, str(settings.state), login)
@@ -98,7 +99,8 @@ def _imap(url: str, settings: DestinationSettings) -> Destination:
     from restante.fetch.spool import Spool
 
     address = parse_imap_url(url)
-    token = settings.find_token(address.user, address.host)
+    source = settings.find_token(address.user, address.host)
+    token = source.token if source is not None else None
     spool = Spool(str(settings.state / "spool"))
     return ImapDestination(url, address, spool, settings.password, token)
 
@@ -111,10 +113,12 @@ def _gmail(url: str, settings: DestinationSettings) -> Destination:
     address = parse_gmail_url(url)
 
     def open_api() -> GmailApi:
-        from restante.fetch.destinations.gmail_api import GmailApi
+        from restante.fetch.destinations.gmail_api import API, HOST, SCOPE, GmailApi
         from restante.fetch.destinations.stored_tokens import DestinationTokens
 
-        return GmailApi(address, DestinationTokens(address.user))
+        source = settings.find_token(address.user, HOST)
+        tokens = DestinationTokens(address.user, source, SCOPE)
+        return GmailApi(address, tokens, address.api or API)
 
     return GmailDestination(url, address, Spool(str(settings.state / "spool")), open_api)
 
