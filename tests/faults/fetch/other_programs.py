@@ -277,7 +277,12 @@ def _run(command: list[str], home: Path, trace: Path | None = None) -> None:
 
     Raises TimeoutError.
     """
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "LC_ALL": "C",
+        "TMPDIR": str(home),
+    }
     user, group = NOBODY if os.getuid() == 0 else (None, None)
     with subprocess.Popen(
         command, cwd=home, env=environment, user=user, group=group, start_new_session=True,
