@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "restante"
-INSIDES = {"peer", "flow", "io", "_io", "_driver", "broken", "unread", "secrets"}
+INSIDES = {"peer", "io", "_io", "_driver", "broken", "unread", "secrets"}
 
 
 @pytest.mark.parametrize("package", ["diagnosis", "conformance", "cli"])

@@ -152,9 +152,9 @@ def _listening_for_postfix(folder: Path) -> Iterator[Door]:
 
 def test_into_postfix(tmp_path: Path) -> None:
     """Postfix accepts messages by SMTP, and passes them on to Restante."""
+    need("postfix")
     if os.getuid() != 0:
         pytest.skip("Postfix requires root")
-    need("postfix")
     port = free_port()
     with public_folder() as folder, _listening_for_postfix(folder) as door:
         with postfix(folder, MAIN, MASTER.format(port=port)) as running:

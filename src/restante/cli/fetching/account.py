@@ -25,6 +25,7 @@ from restante.fetch.account_lock import lock_account
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
 from restante.fetch.journal import Journal
 from restante.fetch.planner import Policy
+from restante.protocol.errors import Phase, ReplyTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,7 +98,10 @@ class FetchAccount:
         """
         options = dataclasses.replace(self.args.options, notice=notice, message_octets=None)
         if until < math.inf:
-            left = max(0.001, until - time.monotonic())
+            left = until - time.monotonic()
+            if left <= 0:
+                text = "the time limit of the run has passed"
+                raise ReplyTimeoutError("out-of-time", text, phase=Phase.CONNECT)
             options = dataclasses.replace(options, total_seconds=left)
         return connect_account(self.args, options)
 

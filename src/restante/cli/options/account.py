@@ -186,7 +186,8 @@ def parse_account(
     typed = name
     name, stored = find_account(name)
     for option in ("password_command", "user"):
-        params[option] = params[option] or stored.get(option)
+        if params[option] is None:
+            params[option] = stored.get(option)
     set_color(params.pop("color"))
     flags = tuple(_repeated_options(params))
     holder: list[AccountArgs] = []
