@@ -9,6 +9,7 @@ import contextlib
 import grp
 import os
 import pwd
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -173,7 +174,9 @@ def dovecot(
     found = set_up(folder, accounts, more, password)
     with subprocess.Popen(found.command, start_new_session=True) as process:
         try:
-            wait_for_port(found.port, process)
+            others = re.findall(r"^ *port = ([1-9][0-9]*)", more, re.MULTILINE)
+            for port in (found.port, *map(int, others)):
+                wait_for_port(port, process)
             yield found
         finally:
             process.send_signal(signal.SIGTERM)
