@@ -1,6 +1,6 @@
 """What a token says of itself: the claims of a JWT, read without verification. RFC 7519.
 
-The mail server verifies tokens. This is only for people: whose token it is, and for whom.
+The mail server verifies tokens. Here a user is shown the account and the server of a token.
 """
 
 from __future__ import annotations
