@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import itertools
 import os
 import subprocess
 import sys
@@ -14,12 +16,14 @@ import pytest
 
 from restante.storage import fs
 from restante.storage.interfaces import BusyError, MessageGoneError, PartialRemovalError, StoreError
-from restante.storage.maildir import MaildirStore
+from restante.storage.maildir import MaildirStore, scan
 from restante.storage.maildir.maildrop import MaildirMaildrop
-from restante.storage.maildir.scan import Folders, list_messages, relocate
+from restante.storage.maildir.scan import Folders, MaildirEntry, list_messages, relocate
 from restante.storage.paths import Layout
 from storage.contract import BIG, whole
 from storage.maildir.box import Box
+
+THREE_NAMES = ("new/1.a", "cur/1.a:2,T", "cur/0.b:2,")  # of one file
 
 
 def test_a_message_that_was_renamed_is_found_again(box: Box) -> None:
@@ -181,6 +185,45 @@ def test_failed_removal_is_named(box: Box, monkeypatch: pytest.MonkeyPatch) -> N
 
     asyncio.run(session())
     assert box.names() == ["new/0.x", "new/1.x", "new/3.x"]
+
+
+@pytest.mark.parametrize("names", list(itertools.permutations(THREE_NAMES)))
+@pytest.mark.parametrize("done", [0, 1, 2])
+def test_interrupted_removal_keeps_the_unique_id(
+    box: Box, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], done: int
+) -> None:
+    """A removal that ends between two names of a file leaves the name of the unique-id.
+
+    policy/moved-files.
+    """
+    box.put("new/1.a")
+    real_list, real_unlink = scan.list_entries, os.unlink
+    removed: list[str] = []
+
+    def list_entries(folders: Folders) -> list[MaildirEntry]:
+        return sorted(real_list(folders), key=lambda entry: names.index(entry.path))
+
+    def unlink(name: str, *, dir_fd: int | None = None) -> None:
+        if len(removed) == done:
+            raise OSError(errno.EIO, "Input/output error")
+        real_unlink(name, dir_fd=dir_fd)
+        removed.append(name)
+
+    async def session() -> None:
+        maildrop = await box.store.acquire("ann", 0)
+        for name in names:
+            if name != "new/1.a":
+                os.link(box.folder / "new/1.a", box.folder / name)
+        monkeypatch.setattr(scan, "list_entries", list_entries)
+        monkeypatch.setattr(os, "unlink", unlink)
+        with pytest.raises(PartialRemovalError):
+            await maildrop.remove([0])
+        monkeypatch.undo()
+        maildrop.release()
+
+    asyncio.run(session())
+    assert len(removed) == done
+    assert {name.partition("/")[2].partition(":")[0] for name in box.names()} >= {"1.a"}
 
 
 def test_a_removal_is_on_the_disk_before_it_is_told_of(

@@ -2,6 +2,9 @@
 
 A file is held open while its names are removed. So its inode number is given to no other file, and
 its count of links says whether a name is left: another program may have added one a moment ago.
+
+The name with the base name that the message was listed by goes last. So a message whose removal is
+interrupted keeps its unique-id, and clients do not download it again.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from restante.storage.fs import close_quietly
+from restante.storage.maildir import filenames
 from restante.storage.maildir.identity import Verdict
 from restante.storage.maildir.scan import MAX_SCANS, list_names
 
@@ -28,11 +32,12 @@ _BY_NAME = getattr(os, "O_PATH", os.O_RDONLY | os.O_NONBLOCK) | os.O_NOFOLLOW | 
 
 
 class Linked(NamedTuple):
-    """A file that still has a name somewhere."""
+    """A file that has more than one name, or that got another one meanwhile."""
 
     place: int
     entry: MaildirEntry
     file: int  # its descriptor
+    octets: int
 
 
 def unlink_all(
@@ -53,22 +58,24 @@ def unlink_all(
     try:
         for place, entry in wanted.items():
             try:
-                file = _unlink(entry, folders, evidence, change)
+                more = _unlink_single(place, entry, folders, evidence, change)
             except OSError as error:
                 error.filename = entry.path
                 failed[place] = error
                 continue
-            if file >= 0:
-                linked.append(Linked(place, entry, file))
+            if more is not None:
+                linked.append(more)
             if len(linked) == MOST_OPEN:
-                failed |= _unlink_others(linked, folders, entries, wanted)
-        return failed | _unlink_others(linked, folders, entries, wanted)
+                failed |= _unlink_linked(linked, folders, change, _bases_that_stay(entries, wanted))
+        return failed | _unlink_linked(linked, folders, change, _bases_that_stay(entries, wanted))
     finally:
         _close(linked)
 
 
-def _unlink(entry: MaildirEntry, folders: Folders, evidence: Evidence, change: Change) -> int:
-    """Remove the known name of a file; return the file, open, where it has more, else -1.
+def _unlink_single(
+    place: int, entry: MaildirEntry, folders: Folders, evidence: Evidence, change: Change
+) -> Linked | None:
+    """Remove a message's file that has one name; return the file, open, where it has more.
 
     Raises OSError.
     """
@@ -77,14 +84,18 @@ def _unlink(entry: MaildirEntry, folders: Folders, evidence: Evidence, change: C
     linked = False
     try:
         status = os.fstat(file)
-        if _is_there(entry, status, evidence):
+        if not _is_there(entry, status, evidence):
+            return None
+        if status.st_nlink == 1:
             os.unlink(entry.name, dir_fd=folder)
-            change.remove(entry.name, status.st_size)
-            linked = os.fstat(file).st_nlink > 0
+        linked = os.fstat(file).st_nlink > 0
+        if linked:
+            return Linked(place, entry, file, status.st_size)
+        change.remove(entry.name, status.st_size)
+        return None
     finally:
         if not linked:
             close_quietly(file)
-    return file if linked else -1
 
 
 def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -> bool:
@@ -101,11 +112,16 @@ def _is_there(entry: MaildirEntry, status: os.stat_result, evidence: Evidence) -
     return verdict is Verdict.SAME
 
 
-def _unlink_others(
-    linked: list[Linked],
-    folders: Folders,
-    entries: Sequence[MaildirEntry],
-    wanted: Mapping[int, MaildirEntry],
+def _bases_that_stay(
+    entries: Sequence[MaildirEntry], wanted: Mapping[int, MaildirEntry]
+) -> Collection[str]:
+    """Return the base names of the messages that stay."""
+    spared = {entry.base for place, entry in enumerate(entries) if place not in wanted}
+    return spared - {entry.base for entry in wanted.values()}
+
+
+def _unlink_linked(
+    linked: list[Linked], folders: Folders, change: Change, spared: Collection[str]
 ) -> dict[int, OSError]:
     """Remove all names that files have in the folders, close the files, and return why it failed.
 
@@ -113,8 +129,6 @@ def _unlink_others(
     """
     if not linked:
         return {}
-    spared = {entry.base for place, entry in enumerate(entries) if place not in wanted}
-    spared -= {entry.base for entry in wanted.values()}
     try:
         failed: dict[int, OSError] = {}
         left = list(linked)
@@ -123,9 +137,14 @@ def _unlink_others(
             if not left:
                 break
         busy = OSError(errno.EBUSY, "another program gives a message new names")
-        return failed | {file.place: busy for file in left}
+        failed |= {file.place: busy for file in left}
     except OSError as error:  # the folders cannot be read
         return {file.place: error for file in linked}
+    else:
+        for file in linked:
+            if file.place not in failed:
+                change.remove(file.entry.name, file.octets)
+        return failed
     finally:
         _close(linked)
 
@@ -133,26 +152,38 @@ def _unlink_others(
 def _unlink_once(
     linked: list[Linked], folders: Folders, spared: Collection[str], failed: dict[int, OSError]
 ) -> list[Linked]:
-    """Look for names of files and remove them; return those that had one. Raises OSError."""
+    """Find the names of files and remove them; return the files that had one. Raises OSError."""
     left = [file for file in linked if os.fstat(file.file).st_nlink > 0]
     if not left:
         return []
-    by_inode = {file.entry.inode: file for file in left}
-    had = []
+    names: dict[int, list[MaildirEntry]] = {file.entry.inode: [] for file in left}
     for name in list_names(folders):
-        file = by_inode.get(name.inode)
-        if file is None or name.key in spared:
-            continue
+        if name.inode in names and name.key not in spared:
+            names[name.inode].append(name)
+    return [file for file in left if _unlink_names(file, names[file.entry.inode], folders, failed)]
+
+
+def _unlink_names(
+    file: Linked, names: list[MaildirEntry], folders: Folders, failed: dict[int, OSError]
+) -> bool:
+    """Remove the names of a file, the one that its unique-id comes from last.
+
+    Returns whether there was one. After an error the names that are left stay.
+    """
+    had = False
+    names.sort(key=lambda name: filenames.sort_key(name.key), reverse=True)
+    for name in sorted(names, key=lambda name: name.key == file.entry.base):
         try:
             there = os.stat(name.name, dir_fd=folders[name.folder], follow_symlinks=False)
             if os.path.samestat(there, os.fstat(file.file)):
                 os.unlink(name.name, dir_fd=folders[name.folder])
-            had.append(file)
         except FileNotFoundError:
-            had.append(file)
+            pass  # another program took it away
         except OSError as error:
             error.filename = name.path
             failed[file.place] = error
+            return False
+        had = True
     return had
 
 
