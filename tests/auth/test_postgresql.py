@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import poplib
 from collections.abc import Iterator
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, NoReturn, cast
 
 import asyncpg
 import pytest
+import structlog
 
 from restante.auth import password_hashing, postgresql
 from restante.auth.interfaces import CredentialsError, UnavailableError, UncertainError
@@ -17,7 +19,8 @@ from restante.auth.postgresql import DecoyHashes, PostgresqlAuthenticator
 from restante.delivery.recipients import AccountRecipients, find
 from restante.protocol.secret import Secret
 from restante.protocol.server.settings import Identity
-from restante.server import Listener, Server
+from restante.server import Listener, Server, config_check
+from restante.server.config import loader
 from restante.storage.memory import MemoryStore
 from support.clocked_server import Loop
 from support.live import PATIENCE
@@ -661,3 +664,21 @@ def test_connection_breaks_between_two_requests(
     monkeypatch.setattr(asyncpg.Connection, "fetchrow", break_off)
     with pytest.raises(UnavailableError):
         verify(accounts, ("ann@example.com", b"secret"))
+
+
+def test_configuration_check_runs_the_query(database: Database, tmp_path: Path) -> None:
+    """`pop3 config check` names what is wrong with the query."""
+    (tmp_path / "dsn").write_bytes(database.dsn.reveal())
+    file = tmp_path / "restante.toml"
+    settings = 'mail.folder = "."\naccounts.postgresql_dsn_file = "dsn"\n'
+    log = structlog.wrap_logger(None, processors=[drop])
+    found = []
+    for query in (QUERY, QUERY.replace("FROM accounts", "FROM acounts")):
+        file.write_text(f'{settings}accounts.postgresql_query = "{query}"\n')
+        found += config_check.find_problems(loader.load(file, {}), log)
+    fault = 'UndefinedTableError: relation "acounts" does not exist'
+    assert found == [f"accounts: PostgreSQL: {fault}; correct the query or the database"]
+
+
+def drop(*_: object) -> NoReturn:
+    raise structlog.DropEvent

@@ -77,6 +77,10 @@ SECTIONS = {
         "serve": Subcommand(
             "commands.serve:serve", "Serve maildrops over POP3 until Ctrl-C or SIGTERM."
         ),
+        "config": Subcommand(
+            "commands.config:config",
+            "Check the configuration file of `pop3 serve`, or show it with all defaults.",
+        ),
         "user": Subcommand("commands.user:user", "Add, change, list and remove accounts."),
         "deliver": Subcommand(
             "commands.deliver:deliver", "Deliver the message on standard input to USER."

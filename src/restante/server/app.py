@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import functools
 import signal
-import sys
 from typing import TYPE_CHECKING, TypeAlias
 
 from restante.net.addresses import format_host_port
@@ -94,8 +93,6 @@ def _run_workers(
     extra_listeners: Sequence[ExtraListener],
     load_config: LoadConfig,
 ) -> None:
-    if sys.platform != "linux":
-        raise ConfigError(["server.workers: more than one worker is supported on Linux only"])
     from restante.server.limits.process_lock import ProcessLock
     from restante.server.limits.shared_limits import SharedLimits
     from restante.server.processes.supervisor import MAX_GENERATIONS, Supervisor

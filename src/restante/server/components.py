@@ -57,7 +57,7 @@ def build_context(
     """Return what all connections share; `shared` is what all workers do."""
     store = build_store(config, log)
     accounts = build_accounts(config, log)
-    tokens = _tokens(config)
+    tokens = build_tokens(config)
     return ServerContext(
         store=store,
         authenticator=accounts,
@@ -236,7 +236,8 @@ def _offers(config: Config, accounts: AccountDirectory, *, tokens: bool) -> Call
     )
 
 
-def _tokens(config: Config) -> Tokens | None:
+def build_tokens(config: Config) -> Tokens | None:
+    """Return what verifies bearer tokens, or None if none are accepted."""
     section = config.tokens
     if section.jwks and section.introspection:
         raise ConfigError(["tokens: jwks and introspection exclude each other; use one"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_network
@@ -135,6 +136,8 @@ def _useless(config: Config) -> Iterator[str]:
         yield 'mail.unique_ids: has no effect with format = "cluster"; omit it'
     if config.tokens.metadata_url and not (config.tokens.jwks or config.tokens.introspection):
         yield "tokens.metadata_url: requires tokens.jwks or tokens.introspection"
+    if config.server.workers != 1 and sys.platform != "linux":
+        yield "server.workers: more than one worker is supported on Linux only"
     if not config.accounts.users:
         yield from _useless_without_file(config)
 

@@ -1,0 +1,103 @@
+"""`pop3 config`: check a configuration file, and show it with all defaults."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from restante.cli.options.server import FILE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from structlog.typing import EventDict, FilteringBoundLogger
+
+    from restante.server.config.schema import Config
+
+
+@click.group()
+def config() -> None:
+    """Check the configuration file of `pop3 serve`, or show it with all defaults."""
+
+
+@config.command()
+@click.argument("file", type=FILE)
+@click.option(
+    "--user",
+    metavar="NAME",
+    help="Check with the permissions of this user: the one of the server. Requires root.",
+)
+def check(file: Path, user: str | None) -> None:
+    """Check the configuration in FILE, and all that it names on this machine.
+
+    Reads the certificates, the accounts and the keys, runs each query of a database once, and tests
+    the permissions of the mail folder. Starts no server, and changes nothing.
+
+    Exits with 2 if a server cannot serve with it, after a line for each mistake. Warnings do not
+    change the exit code.
+    """
+    from restante.server import config_check
+
+    if user is not None:
+        _become(user)
+    loaded = _load(file)
+    warnings: list[str] = []
+    problems = config_check.find_problems(loaded, _collect(warnings))
+    for warning in warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    if problems:
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *problems]))
+    click.echo(f"{file}: a server can serve with this configuration.")
+
+
+@config.command()
+@click.argument("file", type=FILE)
+@click.option("-n", "--changed", is_flag=True, help="Omit the settings that have their default.")
+def show(file: Path, *, changed: bool) -> None:
+    """Show all settings of the configuration in FILE, defaults included and marked.
+
+    The output is a configuration file with the same meaning. Its paths are absolute.
+    """
+    from restante.server.config.rendering import render
+
+    click.echo(render(_load(file.absolute()), changed=changed), nl=False)
+
+
+def _load(file: Path) -> Config:
+    from restante.server.config import loader
+
+    try:
+        return loader.load(file, {})
+    except loader.ConfigError as error:
+        raise click.UsageError("\n  ".join(["Invalid configuration:", *error.problems])) from None
+
+
+def _become(name: str) -> None:
+    """Give up root's permissions for those of a user."""
+    import pwd
+
+    try:
+        user = pwd.getpwnam(name)
+        os.initgroups(name, user.pw_gid)
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+    except KeyError:
+        raise click.UsageError(f"--user: there is no user {name} on this machine") from None
+    except PermissionError:
+        raise click.UsageError("--user requires root; run the command with sudo") from None
+
+
+def _collect(warnings: list[str]) -> FilteringBoundLogger:
+    """Return a log whose warnings and errors go into a list."""
+    import structlog
+
+    def collect(_logger: object, method: str, event: EventDict) -> EventDict:
+        if method in ("warning", "error"):
+            name = event.pop("event")
+            warnings.append(f"{name}: " + ", ".join(f"{key} {event[key]}" for key in event))
+        raise structlog.DropEvent
+
+    log: FilteringBoundLogger = structlog.wrap_logger(None, processors=[collect])
+    return log

@@ -1,0 +1,183 @@
+"""Whether a server can serve with a configuration on this machine: `pop3 config check`.
+
+Each part is built as the server builds it, and tried: files are read, the mail folder is tested
+for the rights of this process, and each query of a database runs once. A mistake in one part hides
+none in another. Nothing is created, and no port is opened: a server may be running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from restante.auth.interfaces import (
+    CredentialsError,
+    ListsAccounts,
+    UnavailableError,
+    UncertainError,
+)
+from restante.server import components
+from restante.server.addresses import ListenAddress, parse_local_address
+from restante.server.backends import build_accounts, build_store, check_recipients
+from restante.server.config.loader import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.auth.interfaces import AccountDirectory
+    from restante.server.config.schema import Config
+
+UNLIKELY_NAME = "configuration-check"
+"""A name to look up. Whether it has an account does not matter."""
+
+PAM_SERVICES = Path("/etc/pam.d")
+
+
+def find_problems(config: Config, log: FilteringBoundLogger) -> list[str]:
+    """Return what keeps a server from serving, a line each; `log` gets the warnings."""
+    found = [problem for check in CHECKS for problem in _run(check, config, log)]
+    return found or _run(_check_expiry, config, log)
+
+
+def _run(
+    check: Callable[[Config, FilteringBoundLogger], None], config: Config, log: FilteringBoundLogger
+) -> list[str]:
+    try:
+        check(config, log)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _check_store(config: Config, log: FilteringBoundLogger) -> None:
+    store = build_store(config, log)
+    folder = config.mail.folder
+    if config.mail.format != "cluster" and folder is not None:
+        missing = [word for word, mode in RIGHTS.items() if not _may(folder, mode)]
+        if missing:
+            what = f"{_user()} cannot {' or '.join(missing)} it"
+            raise ConfigError(
+                [f"mail.folder: {folder}: {what}; change its owner or its permissions"]
+            )
+    components.check_store(store)
+
+
+def _check_accounts(config: Config, log: FilteringBoundLogger) -> None:
+    accounts = build_accounts(config, log)
+    if config.accounts.pam:
+        service = PAM_SERVICES / config.accounts.pam
+        if not service.exists():
+            raise ConfigError([f"accounts.pam: {service} does not exist; create it"])
+        return
+    try:
+        asyncio.run(_look_up(accounts))
+    except UnavailableError as error:
+        why = f": {error.__cause__}" if error.__cause__ else ""
+        raise ConfigError([f"accounts: {error}{why}; correct the query or the database"]) from error
+
+
+async def _look_up(accounts: AccountDirectory) -> None:
+    """Run each query once. Raises UnavailableError."""
+    try:
+        with contextlib.suppress(CredentialsError, UncertainError):
+            await accounts.owner(UNLIKELY_NAME)
+        if isinstance(accounts, ListsAccounts) and accounts.can_list:
+            async for _ in accounts.list_accounts():
+                break
+    finally:
+        close = getattr(accounts, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _check_tokens(config: Config, _log: FilteringBoundLogger) -> None:
+    components.build_tokens(config)
+    keys = config.tokens.jwks
+    if keys and "://" not in keys and not _may(Path(keys), os.R_OK):
+        raise ConfigError([f"tokens.jwks: {keys}: {_user()} cannot read it"])
+
+
+def _check_listeners(config: Config, log: FilteringBoundLogger) -> None:
+    addresses = [
+        (f"{section}.{key}", ListenAddress.parse(text))
+        for section, key in ADDRESSES
+        for text in getattr(getattr(config, section), key)
+    ]
+    problems = [
+        f"{name}: {address}: the host has no address; correct it, or use *"
+        for name, address in addresses
+        if address.host and not _has_address(address.host)
+    ]
+    try:
+        components.build_listeners(config, log)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_delivery(config: Config, _log: FilteringBoundLogger) -> None:
+    check_recipients(config)
+    problems = list(_find_socket_problems(config))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _find_socket_problems(config: Config) -> Iterator[str]:
+    section = config.delivery
+    if section.socket_group and not _group_exists(section.socket_group):
+        yield f"delivery.socket_group: the group {section.socket_group} does not exist"
+    place = parse_local_address(section.lmtp) if section.lmtp else None
+    if isinstance(place, Path):
+        if not place.parent.is_dir():
+            yield f"delivery.lmtp: the folder {place.parent} does not exist; create it"
+        elif not _may(place.parent, os.W_OK | os.X_OK):
+            yield f"delivery.lmtp: {_user()} cannot write to the folder {place.parent}"
+
+
+def _check_expiry(config: Config, log: FilteringBoundLogger) -> None:
+    components.build_expiry(config, components.build_context(config, log))
+
+
+CHECKS = (_check_store, _check_accounts, _check_tokens, _check_listeners, _check_delivery)
+
+ADDRESSES = (("server", "listen"), ("tls", "listen"), ("tls", "legacy_listen"))
+
+RIGHTS = {"read": os.R_OK | os.X_OK, "write to": os.W_OK | os.X_OK}
+
+
+def _may(path: Path, mode: int) -> bool:
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, mode, effective_ids=effective)
+
+
+def _user() -> str:
+    """Return the user of this process, for a message."""
+    import pwd
+
+    try:
+        return f"the user {pwd.getpwuid(os.geteuid()).pw_name}"
+    except KeyError:
+        return f"the user with the uid {os.geteuid()}"
+
+
+def _group_exists(name: str) -> bool:
+    import grp
+
+    with contextlib.suppress(KeyError):
+        grp.getgrnam(name)
+        return True
+    return False
+
+
+def _has_address(host: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False

@@ -1,0 +1,135 @@
+"""What keeps a server from serving: each part of a configuration is tried on the machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click.testing
+import pytest
+
+from restante.cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with all that a server requires."""
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "users").write_text(f"ann:$6$saltsalt${'x' * 86}\n")
+    (tmp_path / "users").chmod(0o600)
+    return tmp_path
+
+
+LEAST = {"mail.folder": '"mail"', "accounts.users": '"users"', "server.listen": '["127.0.0.1:0"]'}
+
+
+def check(folder: Path, **settings: str) -> tuple[int, list[str], list[str]]:
+    """Check a configuration with these settings; return the code, mistakes and warnings."""
+    file = folder / "restante.toml"
+    values = LEAST | {key.replace("__", "."): value for key, value in settings.items()}
+    file.write_text("".join(f"{key} = {value}\n" for key, value in values.items() if value))
+    ended = click.testing.CliRunner().invoke(main, ["config", "check", str(file)])
+    lines = ended.stderr.splitlines()
+    return (
+        ended.exit_code,
+        [line.strip() for line in lines if line.startswith("  ")],
+        [line for line in lines if line.startswith("Warning: ")],
+    )
+
+
+def test_good_configuration(folder: Path) -> None:
+    """A server can serve, and nothing was changed."""
+    before = sorted(folder.rglob("*"))
+    assert check(folder) == (0, [], [])
+    assert sorted(folder.rglob("*")) == sorted([*before, folder / "restante.toml"])
+
+
+def test_all_mistakes_at_once(folder: Path) -> None:
+    """A mistake in one part hides none in another."""
+    code, mistakes, _ = check(
+        folder,
+        mail__folder='"nowhere"',
+        accounts__users='"nobody"',
+        server__listen='["no-such-host.invalid:110"]',
+        tls__certificates='[{ certificate = "no.pem", key = "no.key" }]',
+        tokens__jwks='"keys.json"',
+        delivery__lmtp='"/nowhere/lmtp"',
+        delivery__socket_group='"no-such-group"',
+    )
+    assert code == 2
+    assert [line.partition(":")[0] for line in mistakes] == [
+        "mail.folder",
+        "accounts.users",
+        "tokens.jwks",
+        "server.listen",
+        "tls.certificates",
+        "delivery.socket_group",
+        "delivery.lmtp",
+    ]
+
+
+def test_values_first(folder: Path) -> None:
+    """Mistakes in the file itself are named with the file."""
+    code, mistakes, _ = check(folder, mail__format='"mailbox"', limits__connections="0")
+    assert code == 2
+    assert len(mistakes) == 2
+    assert all(str(folder / "restante.toml") in line for line in mistakes)
+
+
+def test_expiry_without_a_list(folder: Path) -> None:
+    """PAM cannot list accounts, so mail cannot expire."""
+    code, mistakes, _ = check(
+        folder, accounts__users="", accounts__pam='"other"', mail__expire_days="30"
+    )
+    assert code == 2
+    assert mistakes[0].startswith("mail.expire_days: requires accounts that can be listed")
+
+
+def test_unknown_pam_service(folder: Path) -> None:
+    """A PAM service without a file is a mistake."""
+    code, mistakes, _ = check(folder, accounts__users="", accounts__pam='"no-such-service"')
+    assert (code, len(mistakes)) == (2, 1)
+    assert mistakes[0].startswith("accounts.pam: /etc/pam.d/no-such-service does not exist")
+
+
+def test_doubtful_account_is_a_warning(folder: Path) -> None:
+    """A line of the accounts that has no effect is a warning, and the server can serve."""
+    with (folder / "users").open("a") as users:
+        users.write("bob:{PLAIN}secret\n")
+    code, mistakes, warnings = check(folder)
+    assert (code, mistakes) == (0, [])
+    assert warnings
+    assert "secret" not in "".join(warnings)
+
+
+def test_missing_permission(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mail folder must be readable and writable for the user of the server."""
+
+    def access(path: Path, mode: int, **_: bool) -> bool:
+        return path != folder / "mail" or not mode & os.W_OK
+
+    monkeypatch.setattr(os, "access", access)
+    code, mistakes, _ = check(folder)
+    assert code == 2
+    assert len(mistakes) == 1
+    assert mistakes[0].startswith(f"mail.folder: {folder / 'mail'}: the user ")
+    assert mistakes[0].endswith(" cannot write to it; change its owner or its permissions")
+
+
+def test_unknown_user_of_the_server(folder: Path) -> None:
+    """An unknown user is a mistake of the command line."""
+    command = ["config", "check", "--user", "no-such-user", str(folder / "restante.toml")]
+    ended = click.testing.CliRunner().invoke(main, command)
+    assert ended.exit_code == 2
+    assert "there is no user no-such-user" in ended.stderr
+
+
+def test_show(folder: Path) -> None:
+    """The command shows all settings, or those that differ from their defaults."""
+    check(folder)
+    file = str(folder / "restante.toml")
+    whole = click.testing.CliRunner().invoke(main, ["config", "show", file])
+    short = click.testing.CliRunner().invoke(main, ["config", "show", "--changed", file])
+    assert 'format = "maildir"  # default\n' in whole.stdout
+    assert short.stdout.splitlines()[:2] == ["[mail]", f'folder = "{folder / "mail"}"']
+    assert "default" not in short.stdout
