@@ -92,6 +92,12 @@ SECTIONS = {
             "commands.store.group:store", "Set up and look after the mail of a cluster."
         ),
     },
+    "Test programs that use mail": {
+        "misbehave": Subcommand(
+            "commands.misbehave.group:misbehave",
+            "Serve POP3 with one thing wrong, to test clients.",
+        ),
+    },
     "Set up the shell": {
         "completion": Subcommand(
             "commands.completion:completion",

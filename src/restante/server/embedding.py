@@ -12,6 +12,7 @@ from restante.protocol.server.settings import AuthOffer, ProtocolSettings
 from restante.server.addresses import ListenAddress
 from restante.server.background import background_tasks
 from restante.server.config.schema import DeliverySection
+from restante.server.connection.connection import Connection
 from restante.server.connection.transport import ListenerPolicy
 from restante.server.context import ServerContext
 from restante.server.limits.server_limits import ServerLimits
@@ -45,6 +46,7 @@ class Listener:
         certificates: for TLS; without them, clients can only connect in clear text.
         implicit_tls: TLS from the first octet, as on port 995; otherwise clients use STLS.
         clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
+        connection: the class of its connections, for tests that watch them or change what is said.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +55,7 @@ class Listener:
     certificates: Certificates | None = None
     implicit_tls: bool = False
     clear_text: ClearText = "loopback"
+    connection: Callable[[ServerContext, ListenerPolicy], Connection] = Connection
 
     def config(self) -> ListenConfig:
         """Return what the server makes of it."""
@@ -61,7 +64,7 @@ class Listener:
             implicit_tls=self.implicit_tls,
             clear_text=self.clear_text,
         )
-        return ListenConfig(ListenAddress(self.host, self.port), policy)
+        return ListenConfig(ListenAddress(self.host, self.port), policy, self.connection)
 
 
 @dataclass(eq=False, repr=False)

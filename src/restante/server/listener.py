@@ -16,7 +16,7 @@ from restante.server.connection.transport import PLAIN
 from restante.server.system import spare_files
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from restante.server.addresses import ListenAddress
     from restante.server.connection.transport import ListenerPolicy
@@ -28,10 +28,11 @@ STOP_PATIENCE = 10  # seconds
 
 @dataclass(frozen=True, slots=True)
 class ListenConfig:
-    """An address, and the policy of its connections."""
+    """An address, the policy of its connections, and their class."""
 
     address: ListenAddress
     endpoint: ListenerPolicy = PLAIN
+    connection: Callable[[ServerContext, ListenerPolicy], Connection] = Connection
 
 
 class ListenError(Exception):
@@ -69,7 +70,7 @@ async def accept_connections(
         for listen in addresses:
             found = opened[listen.address] if opened is not None else open_sockets(listen.address)
             for one in found:
-                serve = functools.partial(Connection, context, listen.endpoint)
+                serve = functools.partial(listen.connection, context, listen.endpoint)
                 servers.append(await loop.create_server(serve, sock=one, backlog=backlog()))
         yield [socket for server in servers for socket in server.sockets]
     finally:

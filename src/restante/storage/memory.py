@@ -41,6 +41,10 @@ class MemoryStore:
         """Return whether a user ever had mail, or a session."""
         return owner in self._boxes
 
+    def messages(self, owner: str) -> dict[str, bytes]:
+        """Return a copy of a user's messages by unique-id, whether a session holds them or not."""
+        return dict(self._box(owner).messages)
+
     def _box(self, owner: str) -> _Box:
         return self._boxes.setdefault(owner, _Box())
 

@@ -29,7 +29,7 @@ from restante.server.limits.server_limits import ConnectionSlot
 from restante.server.tls.layer import TlsError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from restante.protocol.errors import LineTooLong
     from restante.protocol.server.needs import Conversation, Need, ReadLine
@@ -39,7 +39,16 @@ NOT_BEGUN: Final = Session()  # of a connection that ends before its greeting
 
 
 class Connection(asyncio.Protocol):
-    """One client. See `phases` for the table that the methods follow."""
+    """One client. See `phases` for the table that the methods follow.
+
+    A subclass for tests may watch or change what is said: `serve` gives the conversation of a
+    session, and `backend` is the class that fulfils its needs.
+    """
+
+    backend: Callable[[ServerContext, ClientTransport, WriteBuffer], SessionBackend] = (
+        SessionBackend
+    )
+    serve: Callable[[Session], Conversation] = staticmethod(serve)
 
     def __init__(self, context: ServerContext, policy: ListenerPolicy = PLAIN) -> None:
         self._context = context
@@ -67,7 +76,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._wire = wire = ClientTransport(self._transport, self._policy)
         self._output = WriteBuffer(self._transport, wire)
-        self._backend = SessionBackend(context, wire, self._output)
+        self._backend = self.backend(context, wire, self._output)
         context.connections.add(self)
         if context.connections.stopping or not self._slot.acquire(wire.file):
             self._reject(EndReason.FULL)
@@ -239,7 +248,7 @@ class Connection(asyncio.Protocol):
 
     def _start_session(self) -> None:
         self._session = Session(self._context.settings, self._context.offer(), self._wire.channel())
-        self._conversation = serve(self._session)
+        self._conversation = self.serve(self._session)
         self._run(None)
 
     def _continue(self) -> None:

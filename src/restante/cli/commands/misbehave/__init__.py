@@ -1,0 +1,1 @@
+"""`pop3 misbehave`: servers with one thing wrong, to test clients against."""

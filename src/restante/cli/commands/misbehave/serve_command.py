@@ -1,0 +1,139 @@
+"""`pop3 misbehave serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TextIO
+
+    from restante.misbehave import Fault
+    from restante.misbehave.driver import FaultyServer
+
+PORT = 1110
+TLS_PORT = 1995
+FIRST_PORT = 20001  # with --all
+
+
+@click.command(name="serve")
+@click.argument("faults", nargs=-1, metavar="FAULT...")
+@click.option("--all", "every", is_flag=True, help="Serve every fault, each on a port of its own.")
+@click.option(
+    "--rules",
+    type=click.File(encoding="utf-8"),
+    metavar="FILE",
+    help="Read rules or names from this file, one a line.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    metavar="N",
+    help=f"Listen on this port, 0 for a free one.  [default: {PORT}; with --all {FIRST_PORT}]",
+)
+@click.option("--tls", is_flag=True, help="Offer STLS, and serve TLS on a second port.")
+@click.option(
+    "--tls-port",
+    type=click.IntRange(0, 65_535),
+    metavar="N",
+    help=f"Listen with TLS on this port.  [default: {TLS_PORT}]",
+)
+@click.option(
+    "--seed", type=int, default=0, metavar="N", help="Choose what chance does.  [default: 0]"
+)
+def command(  # noqa: PLR0913  # an option each
+    faults: tuple[str, ...],
+    *,
+    every: bool,
+    rules: TextIO | None,
+    port: int | None,
+    tls: bool,
+    tls_port: int | None,
+    seed: int,
+) -> None:
+    """Serve a fault until Ctrl-C or SIGTERM.
+
+    FAULT is a name such as retr-cut, a sum such as retr-cut+slow-latency, or a rule such as
+    "RETR#2: -ERR later". Several of them add up. The account is joe, with the password secret.
+    """
+    from restante.misbehave import FAULTS, find
+    from restante.misbehave.driver import serving
+
+    text = "\n".join([*faults, rules.read() if rules else ""])
+    if every == bool(text.strip()):
+        raise click.UsageError("name a fault, or use --all; `pop3 misbehave list` names all")
+    try:
+        chosen = list(FAULTS.values()) if every else [find(text, seed)]
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    servers = [
+        serving(fault, tls=tls or bool(tls_port), ports=ports, refill=True)
+        for fault, ports in zip(chosen, _ports(chosen, port, tls_port, every=every), strict=True)
+    ]
+    asyncio.run(_serve(servers, _show_all if every else _show_one))
+
+
+def _ports(
+    faults: list[Fault], port: int | None, tls_port: int | None, *, every: bool
+) -> list[tuple[int, int]]:
+    """Return the ports of each fault: the one for clear text, and the one for TLS."""
+    if not every:
+        return [(PORT if port is None else port, TLS_PORT if tls_port is None else tls_port)]
+    first = FIRST_PORT if port is None else port
+    numbers = [first + place if first else 0 for place in range(len(faults))]
+    return [
+        (0, number) if fault.security == "implicit" else (number, 0)
+        for fault, number in zip(faults, numbers, strict=True)
+    ]
+
+
+async def _serve(servers: list[FaultyServer], show: Callable[[list[FaultyServer]], None]) -> None:
+    """Serve until a signal comes."""
+    from restante.server.listener import ListenError
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            for server in servers:
+                await stack.enter_async_context(server)
+        except ListenError as error:
+            hint = "; choose another port with --port and --tls-port"
+            raise click.ClickException(f"{error}{hint}") from None
+        show(servers)
+        await stop.wait()
+
+
+def _show_one(servers: list[FaultyServer]) -> None:
+    """Print where one fault is, what it does, and what a good client does."""
+    (server,) = servers
+    fault = server.fault
+    click.echo(f"{fault.name}  {server.host}:{server.port}")
+    lines = {"server": fault.sentence, "client": f"a good one {fault.good_client}"}
+    if server.tls_port:
+        lines["tls"] = f"{server.host}:{server.tls_port}; trust {server.authority}"
+    lines["login"] = f"user {server.user}, password {server.password}"
+    for label, text in lines.items():
+        click.echo(f"  {label:<7} {text}")
+    click.echo("Press Ctrl-C to stop the server.")
+
+
+def _show_all(servers: list[FaultyServer]) -> None:
+    """Print a table of all faults with their ports."""
+    widest = max(len(server.fault.name) for server in servers)
+    for server in servers:
+        fault = server.fault
+        port = server.tls_port if fault.security == "implicit" else server.port
+        click.echo(f"{port}  {fault.name:<{widest}}  {fault.sentence}")
+    first = servers[0]
+    authority = next(server.authority for server in servers if server.authority)
+    click.echo(
+        f"{len(servers)} faults on {first.host}, user {first.user}, password {first.password}. "
+        f"For TLS trust {authority}. Press Ctrl-C to stop the servers."
+    )

@@ -1,0 +1,41 @@
+"""How a row of the catalogue is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from restante.misbehave.conversation import add
+from restante.misbehave.fault import Fault, Surroundings
+from restante.misbehave.rules import parse_rules
+
+if TYPE_CHECKING:
+    from restante.misbehave.conversation import Alteration
+    from restante.misbehave.fault import GoodClient
+
+
+def row(  # noqa: PLR0913, PLR0917  # a row of a table
+    name: str,
+    sentence: str,
+    good_client: GoodClient,
+    does: str | Alteration | tuple[str | Alteration, ...] = "",
+    verdict: str = "",
+    seen: str = "",
+    **more: Any,
+) -> Fault:
+    """Return a fault. `does` is its rules, or its functions; `more` are surroundings.
+
+    `security` and `deep` are those of `Fault`.
+    """
+    does = does if isinstance(does, tuple) else (does,)
+    parts = [parse_rules(each) if isinstance(each, str) else each for each in does]
+    own = {key: more.pop(key) for key in ("security", "deep") if key in more}
+    return Fault(
+        name=name,
+        sentence=sentence,
+        good_client=good_client,
+        verdict=tuple(verdict.split()),
+        seen=seen,
+        conversation=add(*parts),
+        surroundings=Surroundings(**more),
+        **own,
+    )

@@ -1,0 +1,50 @@
+"""From a text to a fault."""
+
+from __future__ import annotations
+
+import difflib
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from restante.misbehave.catalogue import ROWS
+from restante.misbehave.fault import Fault, sum_of
+from restante.misbehave.rules import is_rule, parse_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in ROWS})
+"""Every fault by its name, in the order of a session."""
+
+
+def find(text: str, seed: int = 0) -> Fault:
+    """Return the fault that a text means: names with "+" between them, or a rule, a line each.
+
+    `seed` decides what rules with a chance do. Raises ValueError: a name is unknown, or a rule is
+    invalid. The text of the error names near spellings.
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    found: list[Fault] = []
+    for line in lines:
+        if not line or line.startswith("#"):
+            continue
+        if is_rule(line):
+            alteration = parse_rules(line, seed + len(found))
+            found.append(Fault(name=line, sentence=f"obeys {line!r}", conversation=alteration))
+        else:
+            found += _find_named(line)
+    if not found:
+        raise ValueError("no fault; `pop3 misbehave list` names all of them")
+    return sum_of(" + ".join(fault.name for fault in found), found)
+
+
+def _find_named(line: str) -> list[Fault]:
+    names = [name.strip() for name in line.lower().split("+")]
+    for name in names:
+        if name not in FAULTS:
+            near = difflib.get_close_matches(name, FAULTS, 3)
+            hint = (
+                f"did you mean {' or '.join(near)}?" if near else "`pop3 misbehave list` names all"
+            )
+            raise ValueError(f"unknown fault {name!r}; {hint}")
+    return [FAULTS[name] for name in names]

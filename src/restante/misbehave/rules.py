@@ -1,0 +1,203 @@
+"""The language of rules: one thing wrong in one line.
+
+    RETR#3: -ERR [SYS/TEMP] later      the third RETR of a session
+    RETR 2: close at 50%               message 2, half of it
+    RETR: reset at 20                  after 20 octets
+    PASS: silence
+    *: wait 50ms                       each reply
+    RETR: rate 4k/s
+    RETR: chunks 1                     octet by octet
+    UIDL~30%: -ERR by chance           three of ten
+    CAPA: without UIDL                 no line that begins so
+    greeting: -ERR [SYS/TEMP] busy     the first line of all
+    response: -ERR no                  the reply to a line of AUTH
+    # a comment
+
+A later rule is nearer to the server.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from restante.misbehave.conversation import Alteration, Ending, ReplyParts, add, alter, stop_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.misbehave.conversation import Change, Conversation
+
+_WHERE = re.compile(
+    r"(?P<verb>\*|[A-Za-z]+)(?:#(?P<nth>\d+))?(?: +(?P<number>\d+))?"
+    r"(?:~(?P<chance>\d+(?:\.\d+)?)%)?",
+)
+_ENDING = re.compile(
+    r"(?P<ending>close|reset|cut|silence)(?: at (?P<stop>\d+(?:\.\d+)?)(?P<share>%)?)?"
+)
+_WAIT = re.compile(r"wait (?P<time>\d+(?:\.\d+)?) ?(?P<unit>ms|s)")
+_RATE = re.compile(r"rate (?P<rate>\d+(?:\.\d+)?)(?P<unit>k?)/s")
+_CHUNKS = re.compile(r"chunks (?P<chunk>[1-9]\d*)")
+
+LONGEST_WAIT = 600  # seconds
+
+USAGE = (
+    'write "-ERR ...", "+OK ...", "close", "reset", "cut" or "silence" (with "at 50%" or "at 20"), '
+    '"wait 50ms", "rate 4k/s", "chunks 1", "without LINE" or "without end"'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which replies of a session a rule is about.
+
+    Attributes:
+        verb: of the command, "*" for each.
+        nth: only the nth reply of these in a session, from 1; None for each.
+        number: only of this message; None for each.
+        chance: the share of them, from 0 to 1.
+    """
+
+    verb: str
+    nth: int | None = None
+    number: int | None = None
+    chance: float = 1.0
+
+    def fits(self, reply: ReplyParts) -> bool:
+        """Tell whether a reply is one of these, whatever its turn and its luck."""
+        command = reply.command
+        if self.verb == "*":
+            return bool(reply.status)
+        return command.verb == self.verb and self.number in (None, command.number)
+
+
+def change_at(place: Place, change: Change, luck: random.Random | None = None) -> Alteration:
+    """Return a fault that changes the replies of a place. `luck` is for its chance."""
+    rolls = luck or random.Random(0)  # noqa: S311  # a fault, and no secret
+
+    def apply(conversation: Conversation) -> Conversation:
+        seen: Counter[Place] = Counter()
+
+        def change_one(reply: ReplyParts) -> ReplyParts:
+            if not place.fits(reply):
+                return reply
+            seen[place] += 1
+            if place.nth not in (None, seen[place]):
+                return reply
+            if place.chance < 1 and rolls.random() >= place.chance:
+                return reply
+            return change(reply)
+
+        return alter(conversation, reply=change_one)
+
+    return apply
+
+
+def on(
+    verb: str, change: Change, *, nth: int | None = None, number: int | None = None
+) -> Alteration:
+    """Return a fault that changes the replies to a command."""
+    return change_at(Place(verb, nth, number), change)
+
+
+def parse_rules(text: str, seed: int = 0) -> Alteration:
+    """Return the sum of the rules in a text, one a line. `seed` decides what chance does.
+
+    Raises ValueError: a line is not a rule.
+    """
+    luck = random.Random(seed)  # noqa: S311  # a fault, and no secret
+    lines = [line.strip() for line in text.splitlines()]
+    return add(*(_parse(line, luck) for line in lines if line and not line.startswith("#")))
+
+
+def is_rule(text: str) -> bool:
+    """Tell whether a text is a rule, not a name."""
+    place, colon, _ = text.partition(":")
+    return bool(colon and _WHERE.fullmatch(place.strip()))
+
+
+def _parse(line: str, luck: random.Random) -> Alteration:
+    where, colon, what = line.partition(":")
+    found = _WHERE.fullmatch(where.strip())
+    if not found or not colon:
+        raise ValueError(f'invalid rule {line!r}; write it as "RETR#2: -ERR text"')
+    place = Place(
+        found["verb"].upper(),
+        int(found["nth"]) if found["nth"] else None,
+        int(found["number"]) if found["number"] else None,
+        float(found["chance"]) / 100 if found["chance"] else 1.0,
+    )
+    return change_at(place, _parse_change(what.strip(), line), luck)
+
+
+def _parse_change(what: str, line: str) -> Change:
+    """Return what a rule does to a reply. Raises ValueError."""
+    if what.upper().startswith(("-ERR", "+OK")):
+        status = what.encode() + b"\r\n"
+        return lambda reply: say(reply, status)
+    for form, parse in _FORMS:
+        if found := form.fullmatch(what):
+            return parse(found)
+    if what == "without end":
+        return lambda reply: replace(reply, end=b"")
+    if what.startswith("without "):
+        return lambda reply: without(reply, what.removeprefix("without ").encode())
+    raise ValueError(f"invalid rule {line!r}; {USAGE}")
+
+
+def say(reply: ReplyParts, status: bytes) -> ReplyParts:
+    """Return a reply with another status line. Only +OK has a body."""
+    if status.startswith(b"+OK"):
+        return replace(reply, status=status)
+    return replace(reply, status=status, body=b"", end=b"")
+
+
+def without(reply: ReplyParts, start: bytes) -> ReplyParts:
+    """Return a reply without the lines of its body that begin with a word."""
+    kept = [
+        line for line in reply.body.splitlines(keepends=True) if line.split(None, 1)[:1] != [start]
+    ]
+    return replace(reply, body=b"".join(kept))
+
+
+def _ending(found: re.Match[str]) -> Change:
+    names = {"silence": Ending.SILENT}
+    ending = names.get(found["ending"]) or Ending[found["ending"].upper()]
+    if found["stop"] is None:
+        return lambda reply: stop_at(reply, ending, 0)
+    stop = float(found["stop"])
+    if not found["share"]:
+        return lambda reply: stop_at(reply, ending, math.floor(stop))
+    if not 0 <= stop < 100:
+        return lambda reply: stop_at(reply, ending)
+    return lambda reply: stop_at(reply, ending, stop / 100)
+
+
+def _wait(found: re.Match[str]) -> Change:
+    seconds = float(found["time"]) / (1000 if found["unit"] == "ms" else 1)
+    wait = min(seconds, LONGEST_WAIT)
+    return lambda reply: replace(reply, wait=reply.wait + wait)
+
+
+def _rate(found: re.Match[str]) -> Change:
+    rate = float(found["rate"]) * (1000 if found["unit"] else 1)
+    if rate < 1:
+        raise ValueError("invalid rate; a rate is at least 1 octet a second")
+    return lambda reply: replace(reply, rate=min(reply.rate, rate))
+
+
+def _chunks(found: re.Match[str]) -> Change:
+    chunk = int(found["chunk"])
+    return lambda reply: replace(reply, chunk=chunk)
+
+
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Change]], ...] = (
+    (_ENDING, _ending),
+    (_WAIT, _wait),
+    (_RATE, _rate),
+    (_CHUNKS, _chunks),
+)

@@ -1,0 +1,26 @@
+"""The catalogue as data: every row is complete, and says what it is about."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from restante.diagnosis.explanations import EXPLANATIONS
+from restante.misbehave import FAULTS, Fault
+from restante.misbehave.catalogue import ROWS
+
+
+def test_names_are_unique() -> None:
+    """No two rows have one name."""
+    assert len(FAULTS) == len(ROWS)
+
+
+@pytest.mark.parametrize("fault", ROWS, ids=lambda fault: fault.name)
+def test_a_row(fault: Fault) -> None:
+    """A name is lower case with a stage, a sentence is the end of one, and verdicts are known."""
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", fault.name)
+    assert fault.sentence
+    assert not fault.sentence.endswith(".")
+    assert str(fault.good_client)
+    assert set(fault.verdict) <= set(EXPLANATIONS)

@@ -1,0 +1,107 @@
+"""A server with one thing wrong: what a client sees of it, and what the server knows after it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+
+from restante.client import blocking
+from restante.client.options import Options, Target
+from restante.misbehave import find
+from restante.misbehave.driver import PASSWORD, SAMPLES, USER, FaultyServer, serving
+from restante.protocol.errors import RemoteError
+
+OPTIONS = Options(reply_seconds=5, connect_seconds=5, total_seconds=10)
+
+
+def said(server: FaultyServer, *lines: str) -> bytes:
+    """Send lines, and return all that came until the server hung up, or said goodbye."""
+    with socket.create_connection((server.host, server.port), 5) as sock:
+        sock.sendall("".join(f"{line}\r\n" for line in lines).encode())
+        received = b""
+        try:
+            while octets := sock.recv(65536):
+                received += octets
+        except ConnectionResetError:
+            received += b"(reset)"
+        return received
+
+
+LOGIN = (f"USER {USER}", f"PASS {PASSWORD}")
+
+
+def test_everything_else_is_right() -> None:
+    """A client fetches and deletes both messages, and the server knows that."""
+    with serving(find("retr-drip")) as server:
+        target = Target(server.host, server.port, "none", USER)
+        assert server.left == list(SAMPLES)
+        with blocking.connect(target, PASSWORD, OPTIONS) as maildrop:
+            assert [message.read() for message in maildrop] == list(SAMPLES)
+            for message in maildrop:
+                maildrop.delete(message)
+            maildrop.commit()
+    assert server.left == []
+    assert server.removed == list(SAMPLES)
+    assert server.commands[-1] == "QUIT"
+    assert server.leaked
+
+
+def test_half_a_message() -> None:
+    """A message that is cut at its half is there to its half, and nothing is removed."""
+    with serving(find("retr-cut")) as server:
+        received = said(server, *LOGIN, "DELE 2", "RETR 1", "QUIT")
+        assert received.count(b"BEGIN-1") == 1
+        assert b"END-1" not in received
+        assert server.left == list(SAMPLES)
+        assert server.removed == []
+
+
+def test_reset() -> None:
+    """A server resets the connection, and what it said before arrives."""
+    with serving(find("RETR: reset at 20")) as server:
+        received = said(server, *LOGIN, "RETR 1")
+    assert received.endswith(b"(reset)")
+
+
+def test_silence_ends_with_the_client() -> None:
+    """A silent server lets go of the maildrop as soon as the client hangs up."""
+    with serving(find("PASS: silence")) as server:
+        with socket.create_connection((server.host, server.port), 5) as sock:
+            sock.sendall(b"USER joe\r\n")
+            assert sock.recv(100).startswith(b"+OK")
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(100):
+                pass
+    assert server.commands == ["USER joe"]
+
+
+def test_each_fault_of_a_sum_shows() -> None:
+    """Two faults at once: one at the greeting, one at a message."""
+    with serving(find("greeting-bare+retr-refused")) as server:
+        received = said(server, *LOGIN, "RETR 1", "RETR 2", "QUIT")
+    assert received.startswith(b"+OK\r\n")
+    assert b"-ERR [SYS/TEMP]" in received
+    assert b"END-2" in received
+
+
+def test_tls() -> None:
+    """A server with TLS is to be trusted by its authority, on both ports."""
+    with serving(find("retr-cut"), tls=True) as server:
+        assert server.tls_port
+        options = Options(context=ssl.create_default_context(cafile=server.authority))
+        for port, tls in ((server.port, "starttls"), (server.tls_port, "implicit")):
+            target = Target("localhost", port, tls, USER)  # type: ignore[arg-type]
+            with blocking.connect(target, PASSWORD, options) as maildrop:
+                with pytest.raises(RemoteError, match="msg-truncated"):
+                    maildrop[1].read()
+        assert not server.leaked
+
+
+def test_refill() -> None:
+    """On demand there is new mail as soon as all is removed."""
+    with serving(find("retr-drip"), refill=True) as server:
+        said(server, *LOGIN, "DELE 1", "DELE 2", "QUIT")
+        assert server.left == []
+        assert b"\r\n2 " in said(server, *LOGIN, "UIDL", "QUIT")
