@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import itertools
+import json
 import socket
-import socketserver
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from imapclient import IMAPClient
 
 from fetch.destinations.contract import *  # noqa: F403
 from fetch.destinations.contract import LETTER, OTHER, deliver, opened, prepare, settle, source
+from fetch.destinations.imap_double import GmailHandler, ImapHandler, odd_server, serving
 from restante.fetch.destinations.imap import ImapDestination
 from restante.fetch.destinations.imap_address import parse_imap_url
 from restante.fetch.destinations.message_digest import NormalDigest
@@ -220,53 +220,9 @@ def test_user_with_domain() -> None:
     )  # fmt: skip
 
 
-class OddServer(socketserver.StreamRequestHandler):
-    """Answers as IMAP does, but for APPEND."""
-
-    append: Callable[[OddServer, bytes], None]
-
-    def handle(self) -> None:
-        self.say(b"* OK [CAPABILITY IMAP4rev1] ready")
-        while line := self.rfile.readline():
-            tag, _, command = line.strip().partition(b" ")
-            word = command.split(b" ")[0].upper()
-            if word == b"STATUS":
-                self.say(b'* STATUS "INBOX" (UIDVALIDITY 7 UIDNEXT 4)')
-            elif word == b"CAPABILITY":
-                self.say(b"* CAPABILITY IMAP4rev1")
-            elif word == b"APPEND":
-                type(self).append(self, tag)
-                continue
-            elif word == b"LOGOUT":
-                self.say(b"* BYE")
-            self.say(tag + b" OK done")
-
-    def say(self, line: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self.wfile.write(line + b"\r\n")
-
-    def take_literal(self) -> None:
-        self.say(b"+ go on")
-        self.rfile.read(len(LETTER) + 2)
-
-
-@contextlib.contextmanager
-def odd_server(append: Callable[[Any, bytes], None]) -> Iterator[int]:
-    handler = type("Handler", (OddServer,), {"append": append})
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def accept_then(answer: bytes | None) -> Callable[[Any, bytes], None]:
-    def append(handler: OddServer, tag: bytes) -> None:
-        handler.take_literal()
+    def append(handler: ImapHandler, tag: bytes) -> None:
+        handler.take_literal(len(LETTER))
         if answer is None:
             handler.connection.shutdown(socket.SHUT_RDWR)
         else:
@@ -308,35 +264,91 @@ def test_odd_servers(append: Callable[[Any, bytes], None], kind: str, tmp_path: 
     assert outcome == kind
 
 
+NAMED = b"Message-ID: <1@example.com>\r\n" + LETTER
+
+
+@pytest.fixture
+def gmail(tmp_path: Path) -> Iterator[tuple[ImapPlace, type[GmailHandler]]]:
+    folders: dict[bytes, dict[int, bytes]] = {b"INBOX": {}, b"[Gmail]/All Mail": {}}
+    with serving(GmailHandler, folders=folders) as (port, handler):
+        yield ImapPlace(port, tmp_path, "ann"), handler
+
+
+def test_gmail_message_that_was_moved(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """At Gmail a message in doubt is found where a reader has moved it, and another is not."""
+    place, handler = gmail
+    destination = opened(place)
+    [token] = deliver(destination, NAMED)
+    [other] = prepare(destination, NAMED + b"more\r\n")[1]
+    [unnamed] = deliver(destination, LETTER)
+    destination.close()
+    handler.folders[b"INBOX"].clear()
+    assert settle(place, token) is Settled.HERE
+    assert settle(place, other) is Settled.NOT_HERE
+    assert settle(place, unnamed) is Settled.NOT_HERE
+
+
+def test_numbers_of_appended_messages(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """APPENDUID says where the next message comes; STATUS, which may lag, is not asked again."""
+    place, handler = gmail
+    destination = opened(place)
+    first, second, third = deliver(destination, NAMED, NAMED, LETTER)
+    [fourth] = prepare(destination, LETTER)[1]
+    destination.close()
+    assert [json.loads(token)[:2] for token in (first, second, third, fourth)] == [
+        [7, 4], [7, 5], [7, 6], [7, 7],
+    ]  # fmt: skip
+    assert handler.commands.count(b"STATUS") == 2
+    handler.folders[b"INBOX"].pop(5)
+    handler.folders[b"[Gmail]/All Mail"].pop(6)
+    assert settle(place, third) is Settled.HERE
+    assert settle(place, fourth) is Settled.NOT_HERE
+
+
+def test_numbers_that_are_old(
+    gmail: tuple[ImapPlace, type[GmailHandler]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that was idle is asked again, and begun anew if the server has ended it."""
+    place, handler = gmail
+    monkeypatch.setattr("restante.fetch.destinations.imap.FRESH", 0)
+    destination = place.destination()
+    destination.open()
+    deliver(destination, LETTER)
+    destination._session._shut_down()  # type: ignore[union-attr]  # noqa: SLF001
+    deliver(destination, OTHER)
+    destination.close()
+    assert list(handler.folders[b"INBOX"].values()) == [LETTER, OTHER]
+
+
+def test_token_of_an_older_version(gmail: tuple[ImapPlace, type[GmailHandler]]) -> None:
+    """A token without a Message-ID, as older versions wrote it, is settled by the folder."""
+    place, _ = gmail
+    destination = opened(place)
+    [token] = deliver(destination, NAMED)
+    destination.close()
+    assert settle(place, json.dumps(json.loads(token)[:4])) is Settled.HERE
+
+
 def test_token(tmp_path: Path) -> None:
     """A token is sent as OAuth requires it, and never in an error."""
     sent = []
 
-    class TokenServer(OddServer):
-        def handle(self) -> None:
-            self.say(b"* OK [CAPABILITY IMAP4rev1 AUTH=XOAUTH2] ready")
-            while line := self.rfile.readline():
-                tag, _, command = line.strip().partition(b" ")
-                if command.upper().startswith(b"AUTHENTICATE"):
-                    self.say(b"+ ")
-                    sent.append(base64.b64decode(self.rfile.readline()))
-                    self.say(tag + b" NO rejected")
-                    continue
-                if command.upper() == b"CAPABILITY":
-                    self.say(b"* CAPABILITY IMAP4rev1 AUTH=XOAUTH2")
-                self.say(tag + b" OK done")
+    class TokenServer(ImapHandler):
+        capabilities = b" AUTH=XOAUTH2"
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), TokenServer) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        url = f"imap://ann@127.0.0.1:{server.server_address[1]}/INBOX"
+        def answer(self, tag: bytes, word: bytes, command: bytes) -> bytes | None:
+            if word == b"AUTHENTICATE":
+                self.say(b"+ ")
+                sent.append(base64.b64decode(self.rfile.readline()))
+                return b"NO rejected"
+            return super().answer(tag, word, command)
+
+    with serving(TokenServer) as (port, _):
+        url = f"imap://ann@127.0.0.1:{port}/INBOX"
         spool = Spool(str(tmp_path))
         made = ImapDestination(url, parse_imap_url(url), spool, None, lambda: "the-token")
         with pytest.raises(DestinationUnavailableError, match="rejected the login") as caught:
             made.open()
         made.close()
-        server.shutdown()
-        thread.join()
     assert sent == [b"user=ann\1auth=Bearer the-token\1\1"]
     assert "the-token" not in str(caught.value)

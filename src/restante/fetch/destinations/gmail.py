@@ -9,10 +9,9 @@ first, and a different one stays at its server.
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, cast
 
-from restante.fetch.destinations.message_digest import content_digest
+from restante.fetch.destinations.message_digest import content_digest, searchable_id
 from restante.fetch.interfaces import MessageRefusedError, Settled
 from restante.mail import fields
 from restante.protocol.text import decode_text
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
 LARGEST = 150 * 1024 * 1024  # octets of a message, by the reference of users.messages.import
 REMEMBERED = 10_000  # ids of messages that this process has imported
-
-_SEARCHABLE = re.compile(r"<?([!#-'*-;=?-z|~]{1,500})>?")  # a Message-ID that fits into a search
 
 
 class GmailDestination:
@@ -134,8 +131,7 @@ class _Upload:
         if not own:
             own = f"<{draft.message.fetch_id}.{content.sha256[:16]}@fetch.restante.invalid>"
             self._added = f"Message-ID: {own}\r\n".encode()
-        found = _SEARCHABLE.fullmatch(own)
-        self.searched = found[1] if found else ""
+        self.searched = searchable_id(own)
         self.shown = own[:200]
         self.octets = len(self._added) + draft.octets
         self.digest = content_digest(self.chunks())

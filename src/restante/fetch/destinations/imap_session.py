@@ -10,7 +10,7 @@ import imaplib
 import re
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imapclient import IMAPClient, SocketTimeout, imap_utf7
 from imapclient.exceptions import IMAPClientError, LoginError
@@ -46,6 +46,15 @@ _TEMPORARY = re.compile(
 )
 _ERRORS = (OSError, IMAPClientError, imaplib.IMAP4.error)
 _MISSING = re.compile(r"\[(?:TRYCREATE|NONEXISTENT)\]", re.IGNORECASE)
+_APPENDED = re.compile(r"OK \[APPENDUID ([0-9]{1,10}) ([0-9]{1,10})\]", re.IGNORECASE)
+_GMAIL_FOLDERS = (b"\\All", b"\\Junk", b"\\Trash")  # which have all messages, each one once
+
+
+class FolderNumbers(NamedTuple):
+    """The UIDVALIDITY of a folder, and the UID that its next message gets, or a smaller one."""
+
+    validity: int
+    uid_next: int
 
 
 class ImapSession:
@@ -114,8 +123,8 @@ class ImapSession:
         else:
             self._client.login(user, password())
 
-    def folder_numbers(self) -> tuple[int, int]:
-        """Return the UIDVALIDITY of the folder, and the UID that its next message gets."""
+    def folder_numbers(self) -> FolderNumbers:
+        """Return the numbers of the folder, which is made if it is missing and may be made."""
         with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
             try:
                 found = self._client.folder_status(self._address.folder, ("UIDVALIDITY", "UIDNEXT"))
@@ -124,19 +133,38 @@ class ImapSession:
                     raise
                 self._client.create_folder(self._address.folder)
                 found = self._client.folder_status(self._address.folder, ("UIDVALIDITY", "UIDNEXT"))
-        return int(found[b"UIDVALIDITY"]), int(found[b"UIDNEXT"])
+        return FolderNumbers(int(found[b"UIDVALIDITY"]), int(found[b"UIDNEXT"]))
 
     def new_messages(self, uid_next: int) -> dict[int, int]:
         """Return the sizes of the messages since a UID, by their UIDs."""
         with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
             self._client.select_folder(self._address.folder, readonly=True)
             uids = self._client.search(["UID", f"{uid_next}:*"])  # with the last one, always
-            new = [uid for uid in uids if uid >= uid_next]
-            found = self._client.fetch(new, ("RFC822.SIZE",)) if new else {}
+            return self._sizes([uid for uid in uids if uid >= uid_next])
+
+    def gmail_messages(self, message_id: str) -> Iterator[dict[int, int]]:
+        """Yield the sizes of messages with a Message-ID, for each folder of Gmail that may have it.
+
+        Nothing, if the server is another. Google's page "IMAP extensions" has X-GM-RAW.
+        """
+        if not self._client.has_capability("X-GM-EXT-1"):
+            return
+        with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+            folders = self._client.list_folders()
+        for flags, _, name in folders:
+            if any(flag in flags for flag in _GMAIL_FOLDERS):
+                with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
+                    self._client.select_folder(name, readonly=True)
+                    found = self._client.gmail_search(f"rfc822msgid:{message_id}", charset=None)
+                    sizes = self._sizes(found)
+                yield sizes
+
+    def _sizes(self, uids: list[int]) -> dict[int, int]:
+        found = self._client.fetch(uids, ("RFC822.SIZE",)) if uids else {}
         return {uid: int(row[b"RFC822.SIZE"]) for uid, row in found.items()}
 
     def pieces(self, uid: int, size: int) -> Iterator[bytes]:
-        """Yield the octets of a message of the folder that `new_messages` has opened."""
+        """Yield the octets of a message of the folder that was searched last."""
         for start in range(0, max(size, 1), PIECE):
             with self._errors("cannot be used"), self._deadline(COMMAND_SECONDS):
                 found = self._client.fetch([uid], (f"BODY.PEEK[]<{start}.{PIECE}>",))
@@ -148,8 +176,11 @@ class ImapSession:
                 return
             yield octets
 
-    def append(self, draft: SpooledDraft, date: datetime | None) -> None:
-        """Append a message to the folder, in pieces."""
+    def append(self, draft: SpooledDraft, date: datetime | None) -> FolderNumbers | None:
+        """Append a message to the folder, in pieces, and return the folder's numbers then.
+
+        None, if the server does not say the message's UID by APPENDUID: RFC 4315.
+        """
         plus = self._has_long_literals(draft.octets)
         self._tags += 1
         tag = f"RESTANTE{self._tags}"
@@ -174,6 +205,8 @@ class ImapSession:
                 raise DeliveryInDoubtError(printable(text)) from None
         if not line.upper().startswith("OK"):
             raise _refusal(self._address, line)
+        said = _APPENDED.match(line)
+        return FolderNumbers(int(said[1]), int(said[2]) + 1) if said else None
 
     def _has_long_literals(self, octets: int) -> bool:
         """Return whether a literal of this size need not wait. RFC 7888."""

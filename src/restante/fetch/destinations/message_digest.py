@@ -1,8 +1,9 @@
-"""Digests that recognize a message, whatever a server did to its line ends and trace fields."""
+"""What recognizes a message, whatever a server did to its line ends and trace fields."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from restante.mail import fields
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 MOST_HEADER = 256 * 1024  # octets in which a header is read
 _NAMED = ("date", "from", "subject", "message-id")
+_SEARCHABLE = re.compile(r"<?([!#-'*-;=?-z|~]{1,500})>?")
 
 
 class NormalDigest:
@@ -58,3 +60,9 @@ def content_digest(chunks: Iterable[bytes]) -> str:
     for chunk in rest:
         digest.feed(chunk)
     return digest.hexdigest()
+
+
+def searchable_id(message_id: str) -> str:
+    """Return a Message-ID as Gmail's search has it, "" for one that does not fit into a search."""
+    found = _SEARCHABLE.fullmatch(message_id)
+    return found[1] if found else ""
