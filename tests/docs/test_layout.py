@@ -133,6 +133,13 @@ ELSEWHERE = {
     "storage/snapshot_cache.py": "storage/maildir/test_snapshot.py",
     "storage/utf8_downgrade/ascii_header.py": "storage/utf8_downgrade/test_maildrop.py",
     "threads.py": "storage/test_disk_threads.py",
+    "web/api_types.py": "web/test_api.py",
+    "web/app.py": "web/test_page.py",
+    "web/formats.py": "web/test_page.py",
+    "web/message_view.py": "web/test_search.py",
+    "web/page_routes.py": "web/test_page.py",
+    "web/source.py": "web/test_api.py",
+    "web/state.py": "web/test_page.py",
 }
 """Modules and packages whose tests are under another name: they are tested by what uses them."""
 

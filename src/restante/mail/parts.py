@@ -32,6 +32,7 @@ class Part:
         is_attachment: whether the sender marked it so, or gave it a name.
         charset: the declared label, or "".
         alternative: the number of the enclosing multipart/alternative, 0 outside of any.
+        content_id: what `cid:` in HTML refers to, without angle brackets; "" where it has none.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Part:
     octets: Octets = field(repr=False)
     begin: int
     end: int
+    content_id: str = ""
 
     @property
     def content(self) -> bytes:
@@ -184,4 +186,5 @@ class _PartReader:
             octets=self._octets,
             begin=begin,
             end=max(begin, end),
+            content_id=header.first("Content-ID").decode("latin-1").strip("<> \t"),
         )

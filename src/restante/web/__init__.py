@@ -1,0 +1,14 @@
+"""The page of developer mode: mail, live conversations and faults, for a browser and for programs.
+
+`app` joins the routes. `page_routes` and the templates are the page for people, `state` what its
+URL says, `formats` its sizes and times. `api` is the JSON for programs, `api_types` its types,
+`openapi` its description, `events` its stream, and `mailpit` the part of Mailpit's API that its
+client libraries use. `page` is what all routes share. `message_view` decodes a message, `links`
+lists its links, `html_document` prepares its HTML, and `search` finds messages. `security` checks
+each request first. `source` is the interface to what is shown.
+
+Always: nothing that a message names is fetched, and nothing of a message runs. Without a password
+only this machine is served. No configuration file can switch the page on.
+
+Not API: any version may change it. The URLs below /api are.
+"""

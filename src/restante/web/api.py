@@ -1,0 +1,245 @@
+"""The API of developer mode: JSON for programs and tests, each endpoint a row of a table."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+from starlette.responses import Response
+
+from restante import __version__
+from restante.web import api_types, events
+from restante.web.api_types import (
+    ErrorAnswer,
+    FaultChoice,
+    FaultList,
+    MailboxRow,
+    MessageDetail,
+    MessageRows,
+    Removal,
+    ServerInfo,
+    SessionDetail,
+    SessionRow,
+)
+from restante.web.openapi import Endpoint, Parameter
+from restante.web.page import answer, attachment, ids_of, number_of, page_of, read_body
+from restante.web.security import RefusedRequest
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from restante.web.message_view import MessageView
+
+LONGEST_WAIT = 60  # seconds that a request for messages waits
+MOST_LISTED = 500  # messages of an answer
+
+FILTERS = (
+    Parameter("q", "A search, such as `from:shop subject:welcome`."),
+    Parameter("mailbox", "Only messages of this mailbox."),
+    Parameter("to", "Only messages with this in To, Cc or the mailbox."),
+    Parameter("from", "Only messages with this in From."),
+    Parameter("subject", "Only messages with this in Subject."),
+    Parameter("after", "Only messages that came after the message with this id."),
+)
+
+
+async def list_messages(request: Request) -> Response:
+    """Answer with messages; with `wait`, wait for the first."""
+    seconds = number_of(request, "wait", 0, LONGEST_WAIT)
+    limit = int(number_of(request, "limit", 50, MOST_LISTED))
+    found = _matching(request)
+    if not found and seconds:
+        found = await _wait(request, seconds)
+        if not found:
+            return Response(status_code=204)
+    rows = [api_types.message_row(view) for view in found[:limit]]
+    return answer(MessageRows(len(found), rows))
+
+
+async def remove_messages(request: Request) -> Response:
+    """Remove the messages that match."""
+    page = page_of(request)
+    return answer(Removal(await page.source.remove(ids_of(_matching(request)))))
+
+
+async def show_message(request: Request) -> Response:
+    """Answer with one message."""
+    return answer(api_types.message(page_of(request).view(request.path_params["id"])))
+
+
+async def remove_message(request: Request) -> Response:
+    """Remove one message."""
+    page = page_of(request)
+    view = page.view(request.path_params["id"])
+    return answer(Removal(await page.source.remove([view.mail.id])))
+
+
+async def raw_message(request: Request) -> Response:
+    """Answer with the octets of a message, as they are stored."""
+    view = page_of(request).view(request.path_params["id"])
+    return attachment(view.mail.octets, f"{view.mail.id}.eml", "message/rfc822")
+
+
+async def message_part(request: Request) -> Response:
+    """Answer with the decoded octets of a part."""
+    view = page_of(request).view(request.path_params["id"])
+    return part_of(view, request.path_params["number"])
+
+
+def part_of(view: MessageView, number: str) -> Response:
+    """Return a part for a folder of the reader's. Raises RefusedRequest."""
+    try:
+        part = view.part(int(number) if number.isascii() and number.isdigit() else 0)
+    except LookupError as error:
+        raise RefusedRequest(404, str(error)) from None
+    row = view.parts[part.number - 1]
+    kind = row.type if row.picture else "application/octet-stream"
+    return attachment(part.content, row.name, kind)
+
+
+async def list_mailboxes(request: Request) -> Response:
+    """Answer with the mailboxes."""
+    page = page_of(request)
+    counts: dict[str, int] = {}
+    for mail in page.source.mail():
+        counts[mail.mailbox] = counts.get(mail.mailbox, 0) + 1
+    rows = page.source.mailboxes()
+    return answer([MailboxRow(name, counts.get(name, 0), holder) for name, holder in rows])
+
+
+async def list_sessions(request: Request) -> Response:
+    """Answer with the sessions, the newest first."""
+    return answer([api_types.session_row(one) for one in page_of(request).source.conversations()])
+
+
+async def show_session(request: Request) -> Response:
+    """Answer with one session and its lines."""
+    number = request.path_params["number"]
+    known = number.isascii() and number.isdigit() and len(number) < 16
+    found = page_of(request).source.conversation(int(number)) if known else None
+    if found is None:
+        raise RefusedRequest(404, f"no session has the number {number}")
+    return answer(api_types.session(found))
+
+
+async def show_faults(request: Request) -> Response:
+    """Answer with the faults."""
+    source = page_of(request).source
+    return answer(FaultList(list(source.faults()), dict(source.known_faults())))
+
+
+async def set_faults(request: Request) -> Response:
+    """Switch faults on, and the others off."""
+    source = page_of(request).source
+    try:
+        wanted = msgspec.json.decode(await read_body(request), type=FaultChoice)
+        source.set_faults(wanted.on)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise RefusedRequest(400, str(error)) from None
+    return await show_faults(request)
+
+
+async def show_info(request: Request) -> Response:
+    """Answer with the addresses of the servers."""
+    at = page_of(request).source.addresses
+    return answer(ServerInfo(__version__, at.pop3, at.pop3s, at.smtp, at.certificate))
+
+
+def _matching(request: Request) -> list[MessageView]:
+    """Return the messages that a request asks for. Raises RefusedRequest."""
+    page, asked = page_of(request), request.query_params
+    query = asked.get("q", "")
+    for name in ("mailbox", "to", "from", "subject"):
+        if value := asked.get(name, ""):
+            query += f' {name}:"{value.replace(chr(34), " ")}"'
+    found = page.views(query)
+    if after := asked.get("after", ""):
+        mail = page.source.find_mail(after)
+        if mail is None:
+            raise RefusedRequest(404, f"after={after}: no message has this id")
+        order = [one.id for one in page.source.mail()]
+        newer = set(order[: order.index(after)] if after in order else order)
+        found = [
+            view for view in found if view.mail.id in newer and view.mail.received >= mail.received
+        ]
+    return found
+
+
+async def _wait(request: Request, seconds: float) -> list[MessageView]:
+    """Return what matches as soon as anything does, or nothing after these seconds."""
+    end = time.monotonic() + seconds
+    subscription = events.subscribe(page_of(request).source)
+    try:
+        found = _matching(request)
+        while not found and (left := end - time.monotonic()) > 0:
+            event = await subscription.next(left)
+            if event is not None and event.kind == "delivered":
+                found = _matching(request)
+        return found
+    finally:
+        subscription.close()
+
+
+_NOT_FOUND = ("No message has this id.", ErrorAnswer)
+
+ENDPOINTS = (
+    Endpoint(
+        "GET", "/api/messages", "List messages, the newest first; wait for one with `wait`.",
+        list_messages,
+        {200: ("The messages that match.", MessageRows), 204: ("None came in time.", None)},
+        (*FILTERS, Parameter("wait", "Seconds to wait for the first, at most 60.", "number"),
+         Parameter("limit", "The most messages of the answer: 50, at most 500.", "integer")),
+    ),
+    Endpoint(
+        "DELETE", "/api/messages", "Remove the messages that match; all, without a filter.",
+        remove_messages, {200: ("They are removed.", Removal)}, FILTERS,
+    ),
+    Endpoint(
+        "GET", "/api/messages/{id}", "Show a message, removed or not.", show_message,
+        {200: ("The message.", MessageDetail), 404: _NOT_FOUND},
+    ),
+    Endpoint(
+        "DELETE", "/api/messages/{id}", "Remove a message.", remove_message,
+        {200: ("It is removed.", Removal), 404: _NOT_FOUND},
+    ),
+    Endpoint(
+        "GET", "/api/messages/{id}/raw", "Download a message as it is stored.", raw_message,
+        {200: ("The octets.", "message/rfc822"), 404: _NOT_FOUND},
+    ),
+    Endpoint(
+        "GET", "/api/messages/{id}/parts/{number}", "Download a part, decoded.", message_part,
+        {200: ("The octets.", "application/octet-stream"), 404: _NOT_FOUND},
+    ),
+    Endpoint(
+        "GET", "/api/mailboxes", "List the mailboxes.", list_mailboxes,
+        {200: ("The mailboxes.", list[MailboxRow])},
+    ),
+    Endpoint(
+        "GET", "/api/sessions", "List the sessions, the newest first.", list_sessions,
+        {200: ("The sessions.", list[SessionRow])},
+    ),
+    Endpoint(
+        "GET", "/api/sessions/{number}", "Show a session with its conversation.", show_session,
+        {200: ("The session.", SessionDetail), 404: ("No session has this number.", ErrorAnswer)},
+    ),
+    Endpoint(
+        "GET", "/api/faults", "List the faults, and those that are on.", show_faults,
+        {200: ("The faults.", FaultList)},
+    ),
+    Endpoint(
+        "PUT", "/api/faults", "Switch faults on, and all others off.", set_faults,
+        {200: ("The faults.", FaultList), 400: ("A fault is unknown.", ErrorAnswer)},
+        body=FaultChoice,
+    ),
+    Endpoint(
+        "GET", "/api/events", "Follow what happens, as server-sent events.", events.stream,
+        {200: ("Events, with ids for Last-Event-ID.", "text/event-stream"),
+         503: ("Too many programs follow.", ErrorAnswer)},
+        (Parameter("after", "The id of the last event that is known.", "integer"),),
+    ),
+    Endpoint(
+        "GET", "/api/info", "Show the addresses of the servers.", show_info,
+        {200: ("The addresses.", ServerInfo)},
+    ),
+)  # fmt: skip

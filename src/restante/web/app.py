@@ -1,0 +1,63 @@
+"""The web application: its routes, its errors, and the guard before all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from restante.web import api, mailpit, page_routes
+from restante.web.api_types import ErrorAnswer
+from restante.web.openapi import describe
+from restante.web.page import Page, answer
+from restante.web.security import GuardMiddleware, RefusedRequest
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from restante.web.security import Guard
+    from restante.web.source import PageSource
+
+STATIC = Path(__file__).parent / "static"
+ENDPOINTS = (*api.ENDPOINTS, *mailpit.ENDPOINTS)
+
+
+def create_app(source: PageSource, guard: Guard) -> Starlette:
+    """Return the application that shows a source."""
+    routes = [
+        Route("/", page_routes.show_page),
+        Route("/messages/{id}/html", page_routes.show_html),
+        Route("/messages/{id}/pictures/{number}", page_routes.show_picture),
+        Route("/openapi.json", _show_openapi),
+        *(Route(row.path, row.handler, methods=[row.method]) for row in ENDPOINTS),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    made = Starlette(
+        routes=routes,
+        middleware=[Middleware(GuardMiddleware, guard=guard)],
+        exception_handlers={RefusedRequest: _refuse, HTTPException: _refuse},
+    )
+    made.state.page = Page(source, guard.token)
+    return made
+
+
+async def _show_openapi(_: Request) -> Response:
+    return answer(describe(ENDPOINTS))
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    """Answer with what failed, as JSON below /api and as text elsewhere."""
+    status = error.status if isinstance(error, RefusedRequest) else 500
+    text = str(error)
+    if isinstance(error, HTTPException):
+        status, text = error.status_code, error.detail
+    if request.url.path.startswith("/api/"):
+        return answer(ErrorAnswer(text), status)
+    return PlainTextResponse(f"{text}\n", status)

@@ -1,0 +1,43 @@
+"""Sizes and times as the page shows them."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+
+def octets(size: int) -> str:
+    """Return a size for people: "718 B", "3.5 kB"."""
+    if size < 1000:
+        return f"{size} B"
+    amount = float(size)
+    unit = "B"
+    for unit in ("kB", "MB", "GB"):  # noqa: B007  # used below
+        amount /= 1000
+        if amount < 999.5:
+            break
+    return f"{amount:.1f} {unit}" if amount < 9.95 else f"{amount:.0f} {unit}"
+
+
+def clock(seconds: float) -> str:
+    """Return the time of the day of a line, with milliseconds."""
+    return _local(seconds).strftime("%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03}"
+
+
+def day(seconds: float, now: float | None = None) -> str:
+    """Return the time of today, or the date of another day."""
+    moment = _local(seconds)
+    today = _local(now) if now is not None else dt.datetime.now().astimezone()
+    if moment.date() == today.date():
+        return moment.strftime("%H:%M")
+    if moment.year == today.year:
+        return f"{moment.day} {moment:%b}"
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def exact(seconds: float) -> str:
+    """Return date and time for a reader who must know it to the second, with the zone."""
+    return _local(seconds).isoformat(sep=" ", timespec="seconds")
+
+
+def _local(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds).astimezone()

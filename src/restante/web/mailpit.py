@@ -1,0 +1,426 @@
+"""The part of Mailpit's API, version 1, that its client libraries use: same paths, same JSON.
+
+https://mailpit.axllent.org/docs/api-v1/ describes it. Messages of all mailboxes are in one list, as
+there. What Restante does not have answers 404: checks of HTML and links, tags, chaos and relays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+
+from restante import __version__
+from restante.web import api
+from restante.web.api_types import moment
+from restante.web.html_document import POLICY
+from restante.web.openapi import Endpoint, Parameter
+from restante.web.page import answer, ids_of, number_of, page_of, read_body
+from restante.web.security import RefusedRequest
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from restante.mail.addresses import Mailbox
+    from restante.web.message_view import MessageView, PartRow
+    from restante.web.page import Page
+
+LATEST = "latest"  # in place of an id
+
+
+class MailpitAddress(Struct):
+    """An address."""
+
+    Name: str
+    Address: str
+
+
+class MailpitRow(Struct):
+    """A message in a list."""
+
+    ID: str
+    MessageID: str
+    Read: bool
+    From: MailpitAddress | None
+    To: list[MailpitAddress]
+    Cc: list[MailpitAddress]
+    Bcc: list[MailpitAddress]
+    ReplyTo: list[MailpitAddress]
+    Subject: str
+    Created: str
+    Username: str
+    Tags: list[str]
+    Size: int
+    Attachments: int
+    Snippet: str
+
+
+class MailpitList(Struct):
+    """Messages that match, the newest first."""
+
+    total: int
+    unread: int
+    count: int
+    messages_count: int
+    messages_unread: int
+    start: int
+    tags: list[str]
+    messages: list[MailpitRow]
+
+
+class MailpitPart(Struct):
+    """A part that is a file."""
+
+    PartID: str
+    FileName: str
+    ContentType: str
+    ContentID: str
+    Size: int
+    Checksums: dict[str, str]
+
+
+class MailpitMessage(Struct):
+    """A message with all that it says."""
+
+    ID: str
+    MessageID: str
+    From: MailpitAddress | None
+    To: list[MailpitAddress]
+    Cc: list[MailpitAddress]
+    Bcc: list[MailpitAddress]
+    ReplyTo: list[MailpitAddress]
+    ReturnPath: str
+    Subject: str
+    ListUnsubscribe: dict[str, Any]
+    Date: str
+    Tags: list[str]
+    Username: str
+    Text: str
+    HTML: str
+    Size: int
+    Inline: list[MailpitPart]
+    Attachments: list[MailpitPart]
+
+
+class MailpitChoice(Struct):
+    """Messages of a request: by id, or by a search."""
+
+    IDs: list[str] = []
+    Search: str = ""
+    Read: bool = False
+
+
+async def list_messages(request: Request) -> Response:
+    """Answer with all messages."""
+    return _list(request, page_of(request).views())
+
+
+async def search_messages(request: Request) -> Response:
+    """Answer with the messages that match a search."""
+    return _list(request, page_of(request).views(_search(request)))
+
+
+async def mark_messages(request: Request) -> Response:
+    """Mark messages as read or unread; all, if the request names none."""
+    page, choice = page_of(request), await _choice(request)
+    ids = choice.IDs or ids_of(page.views(choice.Search))
+    page.read = page.read | set(ids) if choice.Read else page.read - set(ids)
+    return PlainTextResponse("ok")
+
+
+async def remove_messages(request: Request) -> Response:
+    """Remove messages; all, if the request names none."""
+    page, choice = page_of(request), await _choice(request)
+    await page.source.remove(choice.IDs or ids_of(page.views()))
+    return PlainTextResponse("ok")
+
+
+async def remove_found(request: Request) -> Response:
+    """Remove the messages that match a search."""
+    page = page_of(request)
+    await page.source.remove(ids_of(page.views(_search(request))))
+    return PlainTextResponse("ok")
+
+
+async def show_message(request: Request) -> Response:
+    """Answer with one message."""
+    view = _view(request)
+    files = [_part(view, row) for row in view.parts if row.is_attachment]
+    inline = [_part(view, row) for row in view.parts if row.content_id and not row.is_attachment]
+    return answer(
+        MailpitMessage(
+            ID=view.mail.id,
+            MessageID=_first(view, "Message-ID").strip("<>"),
+            From=_sender(view),
+            **_recipients(view),
+            ReturnPath=_first(view, "Return-Path").strip("<>"),
+            Subject=view.subject,
+            ListUnsubscribe=_list_unsubscribe(view),
+            Date=view.date.isoformat() if view.date else moment(view.mail.received),
+            Tags=[],
+            Username="",
+            Text=view.text,
+            HTML=view.html,
+            Size=view.size,
+            Inline=inline,
+            Attachments=files,
+        )
+    )
+
+
+async def show_headers(request: Request) -> Response:
+    """Answer with the header fields, each with all its values."""
+    fields: dict[str, list[str]] = {}
+    for name, value in _view(request).fields:
+        fields.setdefault(_canonical(name), []).append(value)
+    return answer(fields)
+
+
+async def show_raw(request: Request) -> Response:
+    """Answer with the octets of a message."""
+    return PlainTextResponse(_view(request).mail.octets)
+
+
+async def show_part(request: Request) -> Response:
+    """Answer with the decoded octets of a part."""
+    return api.part_of(_view(request), request.path_params["part"])
+
+
+async def show_html(request: Request) -> Response:
+    """Answer with the HTML of a message, which runs nothing."""
+    view = _view(request)
+    if not view.html:
+        raise RefusedRequest(404, "the message has no HTML")
+    return HTMLResponse(view.document, headers={"Content-Security-Policy": POLICY})
+
+
+async def show_text(request: Request) -> Response:
+    """Answer with the text of a message."""
+    return PlainTextResponse(_view(request).text)
+
+
+async def show_info(request: Request) -> Response:
+    """Answer with the version and the number of messages."""
+    page = page_of(request)
+    views = page.views()
+    return answer(
+        {
+            "Version": f"v{__version__}",
+            "LatestVersion": f"v{__version__}",
+            "Database": "restante",
+            "DatabaseSize": sum(view.size for view in views),
+            "Messages": len(views),
+            "Unread": sum(view.mail.id not in page.read for view in views),
+            "Tags": {},
+            "RuntimeStats": {},
+        }
+    )
+
+
+async def show_options(request: Request) -> Response:  # noqa: ARG001  # the same for all
+    """Answer with what the page offers: none of Mailpit's extras."""
+    relay = {"Enabled": False, "SMTPServer": "", "ReturnPath": "", "AllowedRecipients": ""}
+    return answer(
+        {
+            "Label": "Restante",
+            "MessageRelay": relay,
+            "SpamAssassin": False,
+            "ChaosEnabled": False,
+            "DuplicatesIgnored": False,
+        }
+    )
+
+
+async def show_tags(request: Request) -> Response:  # noqa: ARG001  # there are none
+    """Answer with the tags, of which there are none."""
+    return answer([])
+
+
+async def report_ready(request: Request) -> Response:  # noqa: ARG001  # the same for all
+    """Answer that the server is ready."""
+    return PlainTextResponse("ok")
+
+
+def _list(request: Request, found: list[MessageView]) -> Response:
+    page = page_of(request)
+    start = int(number_of(request, "start", 0, 1_000_000))
+    limit = int(number_of(request, "limit", 50, api.MOST_LISTED))
+    every = page.source.mail()
+    shown = found[start : start + limit]
+    return answer(
+        MailpitList(
+            total=len(every),
+            unread=sum(mail.id not in page.read for mail in every),
+            count=len(shown),
+            messages_count=len(found),
+            messages_unread=sum(view.mail.id not in page.read for view in found),
+            start=start,
+            tags=[],
+            messages=[_row(page, view) for view in shown],
+        )
+    )
+
+
+def _row(page: Page, view: MessageView) -> MailpitRow:
+    return MailpitRow(
+        ID=view.mail.id,
+        MessageID=_first(view, "Message-ID").strip("<>"),
+        Read=view.mail.id in page.read,
+        From=_sender(view),
+        **_recipients(view),
+        Subject=view.subject,
+        Created=moment(view.mail.received),
+        Username="",
+        Tags=[],
+        Size=view.size,
+        Attachments=len(view.attachments),
+        Snippet=view.snippet,
+    )
+
+
+def _part(view: MessageView, row: PartRow) -> MailpitPart:
+    content = view.part(row.number).content
+    sums = {name: hashlib.new(name, content, usedforsecurity=False).hexdigest()
+            for name in ("md5", "sha1", "sha256")}  # fmt: skip
+    return MailpitPart(
+        PartID=str(row.number),
+        FileName=row.name,
+        ContentType=row.type,
+        ContentID=row.content_id,
+        Size=row.size,
+        Checksums={name.upper(): value for name, value in sums.items()},
+    )
+
+
+def _recipients(view: MessageView) -> dict[str, list[MailpitAddress]]:
+    names = {"To": "To", "Cc": "Cc", "Bcc": "Bcc", "ReplyTo": "Reply-To"}
+    return {key: _addresses(view.mailboxes(name)) for key, name in names.items()}
+
+
+def _sender(view: MessageView) -> MailpitAddress | None:
+    return next(iter(_addresses(view.mailboxes("From"))), None)
+
+
+def _addresses(found: list[Mailbox]) -> list[MailpitAddress]:
+    return [MailpitAddress(one.name, one.address) for one in found]
+
+
+def _list_unsubscribe(view: MessageView) -> dict[str, Any]:
+    header = _first(view, "List-Unsubscribe")
+    links = [part.strip(" <>") for part in header.split(",") if part.strip()]
+    post = _first(view, "List-Unsubscribe-Post")
+    return {"Header": header, "Links": links, "Errors": "", "HeaderPost": post}
+
+
+def _first(view: MessageView, name: str) -> str:
+    return next((text for field, text in view.fields if field.lower() == name.lower()), "")
+
+
+def _canonical(name: str) -> str:
+    """Return a field's name as Go writes it: a capital letter behind each hyphen."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+def _view(request: Request) -> MessageView:
+    """Return the message of a request. Raises RefusedRequest."""
+    page, name = page_of(request), request.path_params["id"]
+    if name == LATEST:
+        mails = page.source.mail()
+        name = mails[0].id if mails else name
+    return page.view(name)
+
+
+def _search(request: Request) -> str:
+    query: str = request.query_params.get("query", "").strip()
+    if not query:
+        raise RefusedRequest(400, "Error: no search query")
+    return query
+
+
+async def _choice(request: Request) -> MailpitChoice:
+    """Return the messages that the body names; none where it is empty. Raises RefusedRequest."""
+    body = await read_body(request)
+    if not body.strip():
+        return MailpitChoice()
+    try:
+        choice: MailpitChoice = msgspec.json.decode(body, type=MailpitChoice)
+    except msgspec.MsgspecError as error:
+        raise RefusedRequest(400, str(error)) from None
+    return choice
+
+
+def _endpoint(
+    method: str, path: str, summary: str, handler: Any, kind: Any, *names: str
+) -> Endpoint:
+    parameters = [Parameter(name, _PARAMETERS[name]) for name in names]
+    return Endpoint(
+        method, path, summary, handler, {200: ("As Mailpit answers.", kind)}, parameters,
+        group="Mailpit's API",
+    )  # fmt: skip
+
+
+_PARAMETERS = {
+    "query": "A search.",
+    "start": "How many messages to pass over.",
+    "limit": "The most messages of the answer: 50, at most 500.",
+}
+
+ENDPOINTS = (
+    _endpoint(
+        "GET", "/api/v1/messages", "List messages.", list_messages, MailpitList, "start", "limit"
+    ),
+    _endpoint(
+        "PUT", "/api/v1/messages", "Mark messages as read or unread.", mark_messages, "text/plain"
+    ),
+    _endpoint("DELETE", "/api/v1/messages", "Remove messages.", remove_messages, "text/plain"),
+    _endpoint(
+        "GET",
+        "/api/v1/search",
+        "Search messages.",
+        search_messages,
+        MailpitList,
+        "query",
+        "start",
+        "limit",
+    ),
+    _endpoint(
+        "DELETE",
+        "/api/v1/search",
+        "Remove the messages of a search.",
+        remove_found,
+        "text/plain",
+        "query",
+    ),
+    _endpoint(
+        "GET",
+        "/api/v1/message/{id}",
+        "Show a message; the id may be `latest`.",
+        show_message,
+        MailpitMessage,
+    ),
+    _endpoint(
+        "GET",
+        "/api/v1/message/{id}/headers",
+        "Show the header.",
+        show_headers,
+        dict[str, list[str]],
+    ),
+    _endpoint("GET", "/api/v1/message/{id}/raw", "Show the octets.", show_raw, "text/plain"),
+    _endpoint(
+        "GET",
+        "/api/v1/message/{id}/part/{part}",
+        "Download a part.",
+        show_part,
+        "application/octet-stream",
+    ),
+    _endpoint("GET", "/api/v1/info", "Show version and counts.", show_info, dict[str, Any]),
+    _endpoint("GET", "/api/v1/webui", "Show the options.", show_options, dict[str, Any]),
+    _endpoint("GET", "/api/v1/tags", "List the tags: none.", show_tags, list[str]),
+    _endpoint("GET", "/view/{id}.html", "Show the HTML.", show_html, "text/html"),
+    _endpoint("GET", "/view/{id}.txt", "Show the text.", show_text, "text/plain"),
+    _endpoint("GET", "/livez", "Report that the server runs.", report_ready, "text/plain"),
+    _endpoint("GET", "/readyz", "Report that the server is ready.", report_ready, "text/plain"),
+)

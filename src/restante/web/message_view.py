@@ -1,0 +1,207 @@
+"""A message as the page and the API show it, decoded by `restante.mail`."""
+
+from __future__ import annotations
+
+import collections
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from restante.mail import addresses, charset, dates
+from restante.mail import message as mail_message
+from restante.mail.filename import add_number, safe_name
+from restante.web.html_document import document
+from restante.web.links import find_links
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from restante.mail.addresses import Mailbox
+    from restante.mail.message import DecodedMessage
+    from restante.mail.parts import Part
+    from restante.web.source import ShownMessage
+
+MOST_HTML = 2 * 1024 * 1024  # octets of the HTML of a message that are decoded
+MOST_SOURCE = 512 * 1024  # octets of a message that the page shows as its source
+MOST_CACHED = 64 * 1024 * 1024  # octets of the messages whose decoded views are kept
+SNIPPET = 250  # characters
+PICTURES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp"))
+"""Types that a browser shows and that carry no script."""
+
+
+class PartRow(NamedTuple):
+    """A part in a list: its number, type, a file name that is safe, and decoded octets."""
+
+    number: int
+    type: str
+    name: str
+    size: int
+    is_attachment: bool
+    content_id: str
+
+    @property
+    def picture(self) -> bool:
+        """Whether the page may show it."""
+        return self.type in PICTURES
+
+
+@dataclass(frozen=True)
+class MessageView:
+    """One message, each thing decoded when it is first asked for, and then kept."""
+
+    mail: ShownMessage
+
+    @functools.cached_property
+    def decoded(self) -> DecodedMessage:
+        """Header and parts."""
+        return mail_message.read(self.mail.octets)
+
+    @functools.cached_property
+    def subject(self) -> str:
+        """The subject, "" if the message has none."""
+        return self._field("Subject")
+
+    @functools.cached_property
+    def date(self) -> dt.datetime | None:
+        """The moment in Date."""
+        return dates.parse(self._field("Date"))
+
+    @functools.cached_property
+    def size(self) -> int:
+        """Octets as they are stored."""
+        return len(self.mail.octets)
+
+    def mailboxes(self, name: str) -> list[Mailbox]:
+        """Return the addresses of a field such as "To"."""
+        return [
+            one
+            for field in self.decoded.header.all(name)
+            for one in addresses.parse(field.unfolded)
+        ]
+
+    @functools.cached_property
+    def sender(self) -> str:
+        """The name or the address of the first sender."""
+        found = self.mailboxes("From")
+        return (found[0].name or found[0].address) if found else self._field("From")
+
+    @functools.cached_property
+    def text(self) -> str:
+        """The text that a reader is shown: plain text, and else the visible text of the HTML."""
+        return "\n".join(text.text for text in self.decoded.texts())
+
+    @functools.cached_property
+    def html(self) -> str:
+        """The first HTML that is not attached, as it was sent; "" if the message has none."""
+        part = self._html_part
+        if part is None:
+            return ""
+        octets = part.beginning(MOST_HTML)
+        return charset.decode(octets, part.charset, cut=part.end - part.begin > MOST_HTML)
+
+    @property
+    def document(self) -> str:
+        """The HTML for a frame, its inline images within it."""
+        wanted = self.html.lower()
+        images = {
+            row.content_id: (row.type, self.part(row.number).content)
+            for row in self.parts
+            if row.content_id and row.picture and "cid:" in wanted
+        }
+        return document(self.html, images)
+
+    @functools.cached_property
+    def links(self) -> list[str]:
+        """The links of HTML and text, in their order, each once."""
+        return find_links(self.text, self.html)
+
+    @functools.cached_property
+    def snippet(self) -> str:
+        """The beginning of the text in one line."""
+        return " ".join(self.text[: SNIPPET * 8].split())[:SNIPPET]
+
+    @functools.cached_property
+    def fields(self) -> list[tuple[str, str]]:
+        """All fields of the header, decoded, in their order."""
+        return [(field.name, field.text) for field in self.decoded.header.fields]
+
+    @functools.cached_property
+    def source(self) -> str:
+        """The beginning of the message as it is stored; octets beyond ASCII as UTF-8 or Latin-1."""
+        return charset.decode(self.mail.octets[:MOST_SOURCE], cut=True).replace("\r\n", "\n")
+
+    @property
+    def source_left_out(self) -> int:
+        """Octets that `source` leaves out."""
+        return max(0, self.size - MOST_SOURCE)
+
+    @functools.cached_property
+    def parts(self) -> list[PartRow]:
+        """All parts but multiparts, with names for files that differ."""
+        used: collections.Counter[str] = collections.Counter()
+        rows = []
+        for part in self.decoded.parts:
+            name = safe_name(part.name, "") or f"part-{part.number}"
+            used[name.lower()] += 1
+            rows.append(
+                PartRow(
+                    part.number,
+                    part.type,
+                    add_number(name, used[name.lower()]),
+                    part.size,
+                    part.is_attachment,
+                    part.content_id,
+                )
+            )
+        return rows
+
+    @functools.cached_property
+    def attachments(self) -> list[PartRow]:
+        """The parts that are files."""
+        return [row for row in self.parts if row.is_attachment]
+
+    def part(self, number: int) -> Part:
+        """Return a part by its number. Raises LookupError."""
+        if not 1 <= number <= len(self.decoded.parts):
+            raise LookupError(f"the message has no part {number}")
+        return self.decoded.parts[number - 1]
+
+    def search_text(self, *names: str) -> str:
+        """Return the decoded fields of these names in lower case."""
+        return "\n".join(
+            field.text for name in names for field in self.decoded.header.all(name)
+        ).lower()
+
+    @functools.cached_property
+    def _html_part(self) -> Part | None:
+        parts = self.decoded.parts
+        return next((p for p in parts if p.type == "text/html" and not p.is_attachment), None)
+
+    def _field(self, name: str) -> str:
+        found = self.decoded.header.all(name)
+        return found[0].text if found else ""
+
+
+class ViewCache:
+    """The views of the messages that were shown last, so that a search decodes each one once."""
+
+    def __init__(self, most_octets: int = MOST_CACHED) -> None:
+        self._views: dict[str, MessageView] = {}
+        self._octets = 0
+        self._most_octets = most_octets
+
+    def view(self, mail: ShownMessage) -> MessageView:
+        """Return the view of a message, with what is known of the message now."""
+        known = self._views.pop(mail.id, None)
+        view = MessageView(mail)
+        if known is not None:
+            self._octets -= known.size
+            if known.mail.octets is mail.octets:
+                kept = {name: value for name, value in vars(known).items() if name != "mail"}
+                vars(view).update(kept)
+        self._views[mail.id] = view
+        self._octets += view.size
+        while self._octets > self._most_octets and len(self._views) > 1:
+            oldest = self._views.pop(next(iter(self._views)))
+            self._octets -= oldest.size
+        return view

@@ -1,0 +1,146 @@
+"""The routes of the page for people: the page itself, and the HTML of a message in its frame."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import HTMLResponse
+
+from restante.web import formats
+from restante.web.html_document import POLICY, SANDBOX
+from restante.web.page import page_of
+from restante.web.security import RefusedRequest
+from restante.web.state import VIEWS, PageState
+
+if TYPE_CHECKING:
+    import jinja2
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from restante.web.message_view import MessageView
+    from restante.web.page import Page
+    from restante.web.source import ShownSession
+
+MOST_ROWS = 200  # messages of the list; a search finds the others
+MOST_SESSIONS = 100  # conversations of the list
+MOST_LINES = 2000  # lines of a conversation, the last ones
+
+TABS = {
+    "html": "HTML",
+    "text": "Text",
+    "headers": "Headers",
+    "source": "Source",
+    "parts": "Parts",
+    "links": "Links",
+    "sessions": "Sessions",
+}
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the templates; all text in them is escaped."""
+    import jinja2
+
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("restante.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        octets=formats.octets, clock=formats.clock, day=formats.day, exact=formats.exact
+    )
+    return made
+
+
+async def show_page(request: Request) -> Response:
+    """Answer with the page."""
+    page, state = page_of(request), PageState.of(request.query_params)
+    found = page.views(_query(state), removed=bool(state.removed))
+    view = _message(page, state)
+    text = environment().get_template("page.html").render(
+        state=state,
+        token=page.token,
+        addresses=page.source.addresses,
+        mailboxes=_mailboxes(page),
+        total=len(page.source.mail()),
+        removed_total=len(page.source.mail(removed=True)),
+        found=len(found),
+        rows=found[:MOST_ROWS],
+        read=page.read,
+        view=view,
+        tabs=_tabs(view) if view else {},
+        tab=_tab(view, state.view) if view else "",
+        sandbox=SANDBOX,
+        conversations=page.source.conversations()[:MOST_SESSIONS],
+        conversation=_conversation(page, state),
+        most_lines=MOST_LINES,
+        faults=page.source.faults(),
+        known_faults=page.source.known_faults(),
+        last_event=page.source.last_event,
+    )  # fmt: skip
+    return HTMLResponse(text)
+
+
+async def show_html(request: Request) -> Response:
+    """Answer with the HTML of a message, for the frame."""
+    view = page_of(request).view(request.path_params["id"])
+    return HTMLResponse(view.document, headers={"Content-Security-Policy": POLICY})
+
+
+async def show_picture(request: Request) -> Response:
+    """Answer with a part that is a picture, for the page. Raises RefusedRequest."""
+    from starlette.responses import Response
+
+    view = page_of(request).view(request.path_params["id"])
+    number = request.path_params["number"]
+    rows = [row for row in view.parts if str(row.number) == number and row.picture]
+    if not rows:
+        raise RefusedRequest(404, "the message has no such picture")
+    part = view.part(rows[0].number)
+    return Response(part.content, media_type=part.type)
+
+
+def _query(state: PageState) -> str:
+    mailbox = state.mailbox.replace('"', " ")
+    return f'mailbox:"{mailbox}" {state.q}' if mailbox else state.q
+
+
+def _mailboxes(page: Page) -> list[dict[str, Any]]:
+    counts: dict[str, int] = {}
+    for mail in page.source.mail():
+        counts[mail.mailbox] = counts.get(mail.mailbox, 0) + 1
+    return [
+        {"name": name, "count": counts.get(name, 0), "holder": holder}
+        for name, holder in page.source.mailboxes()
+    ]
+
+
+def _message(page: Page, state: PageState) -> MessageView | None:
+    try:
+        return page.view(state.message) if state.message else None
+    except RefusedRequest:
+        return None
+
+
+def _tabs(view: MessageView) -> dict[str, str]:
+    """Return the tabs of a message and their names."""
+    counts = {"parts": len(view.parts), "links": len(view.links)}
+    tabs = {name: TABS[name] for name in VIEWS if name != "html" or view.html}
+    return {
+        name: f"{text} {counts[name]}" if name in counts else text for name, text in tabs.items()
+    }
+
+
+def _tab(view: MessageView, wanted: str) -> str:
+    tabs = _tabs(view)
+    return wanted if wanted in tabs else next(iter(tabs))
+
+
+def _conversation(page: Page, state: PageState) -> ShownSession | None:
+    number = state.session
+    if not (number.isascii() and number.isdigit() and len(number) < 16):
+        return None
+    return page.source.conversation(int(number))

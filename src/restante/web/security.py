@@ -1,0 +1,144 @@
+"""What each request passes first, and what each answer says about itself.
+
+A page of another site may send requests to this machine, by a link, a form or a script, and a name
+of its own may point here (DNS rebinding). So the Host must be one of ours, a request of a browser
+must come from our page, and a change needs the page's token. Other programs send neither Origin
+nor Sec-Fetch-Site, and need no token.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from restante.protocol.secret import Secret
+
+TOKEN_HEADER = "X-Restante-Token"  # noqa: S105  # a name
+LOCAL_NAMES = frozenset(("127.0.0.1", "localhost", "[::1]"))
+SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
+OWN_SITES = ("same-origin", "none")  # "none" is a person's own doing, such as a typed address
+
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": PAGE_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class RefusedRequest(Exception):  # noqa: N818  # an answer, and no error of ours
+    """A request that is not served: the status of the answer, and its text."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guard:
+    """The rules for requests.
+
+    Attributes:
+        password: what HTTP's Basic authentication asks for; None for this machine alone.
+        token: what a browser must send to change something.
+    """
+
+    password: Secret | None = None
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(18), repr=False)
+
+    def check(self, method: str, headers: Headers) -> None:
+        """Check the headers of a request. Raises RefusedRequest."""
+        host = headers.get("host", "")
+        if self.password is None and _name_of(host) not in LOCAL_NAMES:
+            raise RefusedRequest(
+                400, "Use 127.0.0.1 or localhost: another Host is not served here."
+            )
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None and site not in OWN_SITES and not _is_visit(method, headers):
+            raise RefusedRequest(403, "Another site sent this request.")
+        if origin is not None and origin.partition("://")[2] != host:
+            raise RefusedRequest(403, "A page of another origin sent this request.")
+        self._authenticate(headers)
+        is_browser = site is not None or origin is not None
+        if is_browser and method not in SAFE_METHODS:
+            sent = headers.get(TOKEN_HEADER, "")
+            if not hmac.compare_digest(sent.encode(), self.token.encode()):
+                raise RefusedRequest(
+                    403, f"A browser must send the page's token as {TOKEN_HEADER}."
+                )
+
+    def _authenticate(self, headers: Headers) -> None:
+        """Check the password of Basic authentication; the user's name may be any. RFC 7617."""
+        if self.password is None:
+            return
+        scheme, _, coded = headers.get("authorization", "").partition(" ")
+        try:
+            decoded = base64.b64decode(coded) if scheme.lower() == "basic" else b""
+        except binascii.Error:
+            decoded = b""
+        if not hmac.compare_digest(decoded.partition(b":")[2], self.password.reveal()):
+            raise RefusedRequest(401, "The password of --web-password is required.")
+
+
+class GuardMiddleware:
+    """Refuses what the guard refuses, and gives each answer its headers."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self.app = app
+        self.guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self.guard.check(scope["method"], Headers(scope=scope))
+        except RefusedRequest as refusal:
+            response = PlainTextResponse(f"{refusal}\n", refusal.status)
+            if refusal.status == 401:
+                response.headers["WWW-Authenticate"] = 'Basic realm="Restante", charset="UTF-8"'
+            await response(scope, receive, send_with_headers)
+            return
+        await self.app(scope, receive, send_with_headers)
+
+
+def _name_of(host: str) -> str:
+    """Return a Host without its port, in lower case."""
+    name = host.lower()
+    if name.startswith("["):
+        return name.partition("]")[0] + "]"
+    return name.partition(":")[0]
+
+
+def _is_visit(method: str, headers: Headers) -> bool:
+    """Return whether a person follows a link to the page, from a site or a mail."""
+    return (
+        method == "GET"
+        and headers.get("sec-fetch-mode") == "navigate"
+        and headers.get("sec-fetch-dest") == "document"
+    )

@@ -1,0 +1,51 @@
+"""What a URL of the page says: which mailbox, search, message and conversation it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VIEWS = ("html", "text", "headers", "source", "parts", "links", "sessions")
+"""The tabs of a message, in their order."""
+
+PANES = ("mail", "message", "sessions", "session", "faults")
+"""What a narrow window shows: one pane."""
+
+LONGEST = 1000  # characters of a value
+
+
+@dataclass(frozen=True, slots=True)
+class PageState:
+    """The query of a URL. Each value is "" where the URL does not say it."""
+
+    mailbox: str = ""
+    q: str = ""
+    removed: str = ""  # "1" shows what was removed
+    message: str = ""
+    view: str = ""
+    session: str = ""
+    show: str = "mail"
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> PageState:
+        """Return what a query says; what is unknown is left out."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        values = {name: query[name][:LONGEST] for name in names if query.get(name)}
+        state = cls(**values)
+        if state.show not in PANES:
+            state = dataclasses.replace(state, show="mail")
+        return state if state.view in ("", *VIEWS) else dataclasses.replace(state, view="")
+
+    def url(self, **changes: str | int | None) -> str:
+        """Return the URL of this state with some changes."""
+        texts = {name: "" if value is None else str(value) for name, value in changes.items()}
+        changed = dataclasses.asdict(dataclasses.replace(self, **texts))
+        query = {name: value for name, value in changed.items() if value}
+        if query.get("show") == "mail":
+            del query["show"]
+        return f"/?{urlencode(query)}" if query else "/"

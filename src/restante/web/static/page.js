@@ -1,0 +1,275 @@
+// The page goes on by itself: links replace regions, and events bring what is new.
+// Everything but removing mail and switching faults works without this script, too.
+
+const token = meta("restante-token");
+const shown = new Map(); // the HTML of each region as the server sent it
+const lists = "[data-list] a";
+const narrow = matchMedia("(max-width: 999px)");
+let refreshing = 0;
+let visit = 0;
+
+for (const region of regions()) shown.set(region.id, region.innerHTML);
+follow();
+scrollDown(true);
+
+// --- from page to page
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='/']");
+  if (!link || link.hasAttribute("download") || link.target) return;
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go(link.href);
+});
+
+document.querySelector(".search").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const query = new URLSearchParams(new FormData(event.target));
+  go(`/?${query}`);
+});
+
+addEventListener("popstate", () => load(location.href, true));
+
+async function go(url) {
+  history.pushState(null, "", url);
+  await load(url, true);
+  if (!narrow.matches) return;
+  const heading = { message: "subject", session: "session-name" }[document.body.dataset.show];
+  if (heading) document.getElementById(heading)?.focus();
+}
+
+async function load(url, everything) {
+  const mine = ++visit;
+  const answer = await fetch(url).catch(() => null);
+  if (!answer?.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (mine !== visit) return;
+  if (meta("restante-token", page) !== token) return location.reload(); // the server is a new one
+  if (everything) {
+    document.title = page.title;
+    document.body.dataset.show = page.body.dataset.show;
+    for (const place of [".panes", ".search", ".messages .bar"]) swap(place, page);
+  }
+  for (const region of regions()) {
+    if (!everything && region.id === "session-lines") continue; // events bring its lines
+    const fresh = page.getElementById(region.id);
+    if (!fresh || shown.get(region.id) === fresh.innerHTML) continue;
+    replace(region, fresh);
+  }
+  if (everything) scrollDown(true);
+}
+
+function swap(place, page) {
+  const [here, fresh] = [document.querySelector(place), page.querySelector(place)];
+  if (!here || !fresh) return;
+  if (place === ".search") document.getElementById("q").value = page.getElementById("q").value;
+  for (const name of place === ".search" ? ["mailbox", "session"] : []) {
+    here.querySelector(`[type=hidden][name=${name}]`)?.remove();
+    const hidden = fresh.querySelector(`[type=hidden][name=${name}]`);
+    if (hidden) here.append(hidden);
+  }
+  if (place !== ".search") {
+    here.replaceChildren(...fresh.childNodes);
+    for (const region of here.querySelectorAll("[data-region]")) shown.set(region.id, region.innerHTML);
+  }
+}
+
+function replace(region, fresh) {
+  const focused = region.contains(document.activeElement) ? document.activeElement : null;
+  const known = new Set([...region.querySelectorAll("[data-id]")].map((row) => row.dataset.id));
+  shown.set(region.id, fresh.innerHTML);
+  region.replaceChildren(...fresh.childNodes);
+  for (const name of Object.keys(fresh.dataset)) region.dataset[name] = fresh.dataset[name];
+  if (region.id === "messages" && known.size) {
+    for (const row of region.querySelectorAll("[data-id]")) {
+      if (!known.has(row.dataset.id)) row.classList.add("arrived");
+    }
+  }
+  if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
+}
+
+// --- what is new
+
+function follow() {
+  const events = new EventSource(`/api/events?after=${meta("restante-event")}`);
+  let opened = false;
+  events.onopen = () => {
+    connection("live", "live");
+    if (opened) refresh();
+    opened = true;
+  };
+  events.onerror = () => {
+    connection("lost", "not connected");
+    if (events.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
+  };
+  for (const kind of ["delivered", "fetched", "marked", "removed", "session", "faults"]) {
+    events.addEventListener(kind, refresh);
+  }
+  events.addEventListener("delivered", (event) => {
+    say(`New message for ${JSON.parse(event.data).mailbox}`);
+  });
+  events.addEventListener("line", (event) => addLine(JSON.parse(event.data)));
+  addEventListener("pagehide", () => events.close());
+}
+
+function refresh() {
+  if (refreshing) return;
+  refreshing = setTimeout(async () => {
+    refreshing = 0;
+    await load(location.href, false);
+  }, 120);
+}
+
+function addLine(line) {
+  const list = document.getElementById("session-lines");
+  if (list.dataset.session !== String(line.session)) return;
+  const last = Number(list.lastElementChild?.dataset.number ?? 0);
+  if (line.number <= last) return;
+  if (line.number > last + 1) return load(location.href, true); // some came while the page changed
+  const item = document.getElementById("line-template").content.firstElementChild.cloneNode(true);
+  const [time, sender, text] = item.children;
+  const refused = line.sender === "S" && /^(-ERR|[45])/.test(line.text);
+  item.classList.add({ C: "client", S: "server" }[line.sender] ?? "remark");
+  item.classList.toggle("refused", refused);
+  item.dataset.number = line.number;
+  const moment = new Date(line.time);
+  time.dateTime = line.time;
+  const pad = (number, width) => String(number).padStart(width, "0");
+  time.textContent = [moment.getHours(), moment.getMinutes(), moment.getSeconds()]
+    .map((part) => pad(part, 2)).join(":") + "." + pad(moment.getMilliseconds(), 3);
+  sender.textContent = line.sender;
+  text.textContent = line.text;
+  list.append(item);
+  scrollDown(false);
+}
+
+function scrollDown(always) {
+  const body = document.getElementById("session-body");
+  const near = body.scrollHeight - body.scrollTop - body.clientHeight < 80;
+  if (always || near) body.scrollTop = body.scrollHeight;
+}
+
+// --- what a person changes
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const data = button.dataset;
+  if (data.copy !== undefined) copy(data.copy, button);
+  if (data.copyLines !== undefined) copy(transcript(), button);
+  if (data.remove !== undefined) remove(data.remove);
+  if (data.removeAll !== undefined) removeAll(data);
+  if (data.faultOff !== undefined) setFaults((on) => on.filter((one) => one !== data.faultOff));
+});
+
+document.getElementById("fault-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const field = document.getElementById("fault");
+  const wanted = field.value.trim();
+  if (wanted && (await setFaults((on) => [...on.filter((one) => one !== wanted), wanted]))) field.value = "";
+});
+
+async function remove(id) {
+  const row = document.querySelector(`[data-id="${CSS.escape(id)}"]`)?.closest("li");
+  const next = row?.nextElementSibling ?? row?.previousElementSibling;
+  if (!(await change("DELETE", `/api/messages/${encodeURIComponent(id)}`))) return;
+  say("Removed");
+  const link = next?.querySelector("a");
+  if (link && !narrow.matches) {
+    await go(link.href);
+    document.getElementById(link.id)?.focus();
+  } else {
+    const url = new URL(location);
+    url.searchParams.delete("message");
+    url.searchParams.delete("show");
+    await go(url.href);
+  }
+}
+
+async function removeAll(data) {
+  const many = Number(data.count) === 1 ? "this message" : `these ${data.count} messages`;
+  if (!confirm(`Remove ${many} permanently?`)) return;
+  const query = new URLSearchParams({ q: data.removeAll, mailbox: data.mailbox });
+  if (await change("DELETE", `/api/messages?${query}`)) say(`Removed ${data.count}`);
+}
+
+async function setFaults(chosen) {
+  const error = document.getElementById("fault-error");
+  error.textContent = "";
+  const now = await (await fetch("/api/faults")).json();
+  const answer = await change("PUT", "/api/faults", { on: chosen(now.on) });
+  if (answer?.error) error.textContent = answer.error;
+  return answer && !answer.error;
+}
+
+async function change(method, url, body) {
+  const answer = await fetch(url, {
+    method,
+    headers: { "X-Restante-Token": token, "Content-Type": "application/json" },
+    body: body && JSON.stringify(body),
+  }).catch(() => null);
+  if (answer?.status === 403) location.reload(); // the server is a new one
+  const value = await answer?.json().catch(() => null);
+  await load(location.href, true);
+  return value;
+}
+
+async function copy(text, button) {
+  const before = button.innerHTML;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+    say("Copied");
+  } catch {
+    button.textContent = "Not copied";
+  }
+  setTimeout(() => (button.innerHTML = before), 1200);
+}
+
+function transcript() {
+  const lines = document.querySelectorAll("#session-lines .line");
+  return [...lines].map((line) => `${line.children[1].textContent}: ${line.children[2].textContent}\n`).join("");
+}
+
+// --- the keyboard
+
+document.addEventListener("keydown", (event) => {
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+    event.preventDefault();
+    document.getElementById("q").select();
+    document.getElementById("q").focus();
+    return;
+  }
+  const link = event.target.closest?.(lists);
+  if (!link || event.ctrlKey || event.metaKey || event.altKey) return;
+  const all = [...link.closest("[data-list]").querySelectorAll("a")];
+  const place = all.indexOf(link);
+  const wanted = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: all.length - 1 }[event.key];
+  if (wanted !== undefined) {
+    event.preventDefault();
+    all[Math.max(0, Math.min(wanted, all.length - 1))].focus();
+  } else if (event.key === "Delete" && link.dataset.id) {
+    event.preventDefault();
+    remove(link.dataset.id);
+  }
+});
+
+// --- small things
+
+function regions() {
+  return document.querySelectorAll("[data-region]");
+}
+
+function meta(name, page = document) {
+  return page.querySelector(`meta[name="${name}"]`)?.content ?? "";
+}
+
+function connection(state, text) {
+  const place = document.getElementById("connection");
+  place.dataset.state = state;
+  place.querySelector("b").textContent = text;
+}
+
+function say(text) {
+  document.getElementById("said").textContent = text;
+}

@@ -1,0 +1,44 @@
+"""The HTML of a message as a document for a frame."""
+
+from __future__ import annotations
+
+from restante.web import html_document
+from restante.web.html_document import document
+from restante.web.message_view import MessageView
+from support.page_source import HandMadeSource
+
+PIXEL = {"logo@x": ("image/png", b"PNG")}
+
+
+def test_links_open_beside_the_page() -> None:
+    """The document is as it was sent, but for where its links open."""
+    target = '<base target="_blank">'
+    assert document("<!DOCTYPE html><html><head lang=en><p>", {}) == (
+        f"<!DOCTYPE html><html><head lang=en>{target}<p>"
+    )
+    assert document("<!doctype html>\n<p>", {}) == f"<!doctype html>{target}\n<p>"
+    assert document("<p>", {}) == f"{target}<p>"
+
+
+def test_inline_pictures_are_within() -> None:
+    """A picture of the message is in the document; nothing else is."""
+    page = """<img src="cid:logo%40x"><p style="background:url(CID:logo@x)"><img src=cid:other>"""
+    shown = document(page, PIXEL)
+    assert shown.count("data:image/png;base64,UE5H") == 2
+    assert "cid:other" in shown
+    assert "cid:" in document('<img src="cid:a">', {"a": ("text/html", b"x")})
+
+
+def test_inline_pictures_are_bounded() -> None:
+    """A picture that is used without end does not make a document without end."""
+    big = {"a": ("image/png", bytes(html_document.MOST_INLINED // 2 + 1))}
+    assert document('<img src="cid:a">' * 9, big).count("data:") == 1
+
+
+def test_a_message_shows_its_own_pictures() -> None:
+    """Content-ID leads from the HTML to the part."""
+    mail = HandMadeSource().add(
+        b"Content-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/html\n\n"
+        b'<img src="cid:1@x">\n--x\nContent-Type: image/gif\nContent-ID: <1@x>\n\nGIF\n--x--\n'
+    )
+    assert "data:image/gif;base64,R0lG" in MessageView(mail).document

@@ -1,0 +1,97 @@
+"""Mailpit's API, as its client libraries use it."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+
+import pytest
+
+from support.page_client import page_client
+from support.page_source import HandMadeSource
+
+
+@pytest.fixture
+def source() -> HandMadeSource:
+    made = HandMadeSource()
+    made.add(b"From: x@example.org\nSubject: first\n\nhi\n")
+    mail = EmailMessage()
+    mail["From"] = "The Shop <shop@example.com>"
+    mail["To"] = "Ann <ann@example.com>"
+    mail["Subject"] = "Welcome"
+    mail["Message-ID"] = "<42@shop.example>"
+    mail["List-Unsubscribe"] = "<https://shop.example/u>, <mailto:u@shop.example>"
+    mail.set_content("Hello Ann\n")
+    mail.add_alternative("<p>Hello <b>Ann</b></p>", subtype="html")
+    mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="bill.pdf")
+    made.add(mail)
+    return made
+
+
+def test_a_list_has_the_counts(source: HandMadeSource) -> None:
+    """The list, its counts and its rows have Mailpit's names."""
+    found = page_client(source).get("/api/v1/messages?limit=1").json()
+    rows = found.pop("messages")
+    assert found == {
+        "total": 2, "unread": 2, "count": 1, "messages_count": 2, "messages_unread": 2,
+        "start": 0, "tags": [],
+    }  # fmt: skip
+    assert rows[0]["From"] == {"Name": "The Shop", "Address": "shop@example.com"}
+    assert rows[0]["To"] == [{"Name": "Ann", "Address": "ann@example.com"}]
+    assert (rows[0]["ID"], rows[0]["MessageID"]) == ("memory-2", "42@shop.example")
+    assert (rows[0]["Attachments"], rows[0]["Snippet"]) == (1, "Hello Ann")
+    assert rows[0]["Read"] is False
+
+
+def test_a_message_has_its_parts(source: HandMadeSource) -> None:
+    """A message has both texts and its files; a look at it marks it as read."""
+    client = page_client(source)
+    found = client.get("/api/v1/message/latest").json()
+    assert (found["Text"].strip(), found["HTML"].strip()) == (
+        "Hello Ann", "<p>Hello <b>Ann</b></p>"
+    )  # fmt: skip
+    assert found["ListUnsubscribe"]["Links"] == ["https://shop.example/u", "mailto:u@shop.example"]
+    (part,) = found["Attachments"]
+    assert (part["FileName"], part["ContentType"], part["Size"]) == (
+        "bill.pdf", "application/pdf", 4
+    )  # fmt: skip
+    assert client.get(f"/api/v1/message/memory-2/part/{part['PartID']}").content == b"%PDF"
+    assert client.get("/api/v1/message/memory-2/headers").json()["Message-Id"] == [
+        "<42@shop.example>"
+    ]
+    assert client.get("/api/v1/message/memory-2/raw").text.startswith("From: The Shop")
+    assert client.get("/view/latest.txt").text.strip() == "Hello Ann"
+    assert client.get("/api/v1/messages").json()["unread"] == 1
+
+
+def test_a_search_lists_and_removes(source: HandMadeSource) -> None:
+    """The same search finds messages, and removes them."""
+    client = page_client(source)
+    found = client.get("/api/v1/search", params={"query": "subject:welcome to:ann"}).json()
+    assert (found["messages_count"], found["total"]) == (1, 2)
+    assert client.get("/api/v1/search").status_code == 400
+    assert client.delete("/api/v1/search", params={"query": "subject:welcome"}).text == "ok"
+    assert client.get("/api/v1/messages").json()["total"] == 1
+
+
+def test_messages_are_marked_and_removed(source: HandMadeSource) -> None:
+    """Ids choose messages, and no ids mean all."""
+    client = page_client(source)
+    assert client.put("/api/v1/messages", json={"Read": True}).text == "ok"
+    assert client.get("/api/v1/info").json()["Unread"] == 0
+    client.put("/api/v1/messages", json={"IDs": ["memory-1"], "Read": False})
+    assert client.get("/api/v1/messages").json()["unread"] == 1
+    removed = client.request("DELETE", "/api/v1/messages", json={"IDs": ["memory-1"]})
+    assert (removed.text, len(source.mail())) == ("ok", 1)
+    assert client.delete("/api/v1/messages").text == "ok"
+    assert source.mail() == []
+
+
+def test_other_routes_answer(source: HandMadeSource) -> None:
+    """What clients ask at their start is there; what is not there is 404."""
+    client = page_client(source)
+    assert client.get("/readyz").text == client.get("/livez").text == "ok"
+    assert client.get("/api/v1/webui").json()["ChaosEnabled"] is False
+    assert client.get("/api/v1/tags").json() == []
+    assert client.get("/api/v1/message/none").status_code == 404
+    assert client.get("/api/v1/message/memory-2/html-check").status_code == 404
+    assert client.request("DELETE", "/api/v1/messages", content=b"{").status_code == 400

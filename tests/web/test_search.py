@@ -1,0 +1,67 @@
+"""The language of the search field."""
+
+from __future__ import annotations
+
+import pytest
+
+from restante.web.message_view import MessageView
+from restante.web.search import LONGEST, matches, parse
+from support.page_source import HandMadeSource
+
+MESSAGE = b"""From: The Shop <orders@shop.example>
+To: Ann <ann@example.com>
+Cc: bob@example.org
+Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= your order
+Message-ID: <42@shop.example>
+Content-Type: multipart/mixed; boundary=x
+
+--x
+
+Confirm: https://shop.example/confirm
+--x
+Content-Disposition: attachment; filename=bill.pdf
+
+--x--
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", True),
+        ("from:shop", True),
+        ("FROM:SHOP subject:order", True),
+        ("from:shop subject:invoice", False),
+        ('subject:"your order"', True),
+        ('subject:"order your"', False),
+        ("subject:grüße", True),
+        ("to:ann", True),
+        ("to:bob", True),
+        ("to:new@shop.example", True),
+        ("mailbox:new@shop.example", True),
+        ("mailbox:new", False),
+        ("has:attachment", True),
+        ("-has:attachment", False),
+        ("has:html", False),
+        ("has:links", True),
+        ("has:nothing", False),
+        ("confirm", True),
+        ("body:confirm", True),
+        ("-confirm", False),
+        ("message-id:<42@shop.example>", True),
+        ("id:memory-1", True),
+        ("https://shop.example/confirm", True),
+        ('"confirm: https', True),
+        ("bob@example.org", True),
+        ("re: order", False),
+    ],
+)
+def test_a_search_finds(query: str, found: bool) -> None:
+    """Terms match fields, text and mailbox, and all of them must."""
+    mail = HandMadeSource().add(MESSAGE, "new@shop.example")
+    assert matches(MessageView(mail), parse(query)) is found
+
+
+def test_a_long_search_is_cut() -> None:
+    """Only the beginning of a search is read."""
+    assert sum(len(term.word) for term in parse("a" * (2 * LONGEST))) == LONGEST

@@ -1,0 +1,132 @@
+"""What requests of other sites, and of people without the password, get."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from support.page_client import TOKEN, page_client
+from support.page_source import HandMadeSource
+
+BROWSER = {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8025", "localhost:8025", "LOCALHOST", "[::1]:8025"])
+def test_names_of_this_machine_are_served(host: str) -> None:
+    """The page answers under each name of this machine."""
+    assert page_client().get("/", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8025", "127.0.0.1.evil.example", ""]
+)
+def test_another_host_is_refused(host: str) -> None:
+    """A name that was pointed at this machine gets no page: DNS rebinding."""
+    answer = page_client().get("/api/messages", headers={"Host": host})
+    assert (answer.status_code, "localhost" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_request_of_another_site_is_refused(site: str) -> None:
+    """A page of another site, or of another port here, reads and changes nothing."""
+    client = page_client()
+    for method, path in (("GET", "/api/messages"), ("DELETE", "/api/messages"), ("GET", "/")):
+        assert client.request(method, path, headers={"Sec-Fetch-Site": site}).status_code == 403
+
+
+def test_a_link_of_another_site_opens_the_page() -> None:
+    """A person may follow a link to the page."""
+    headers = {
+        "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"
+    }  # fmt: skip
+    assert page_client().get("/", headers=headers).status_code == 200
+    assert page_client().delete("/api/messages", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:3000", "null"])
+def test_another_origin_is_refused(origin: str) -> None:
+    """A browser without Sec-Fetch-Site is known by its Origin."""
+    assert page_client().delete("/api/messages", headers={"Origin": origin}).status_code == 403
+
+
+def test_a_browser_changes_nothing_without_the_token() -> None:
+    """Even a request of the page's own origin needs the token that the page has."""
+    source = HandMadeSource()
+    source.add(b"Subject: a\n\n")
+    client = page_client(source)
+    assert client.delete("/api/messages", headers=BROWSER).status_code == 403
+    wrong = {**BROWSER, "X-Restante-Token": "guess"}
+    assert client.delete("/api/messages", headers=wrong).status_code == 403
+    assert len(source.mail()) == 1
+    right = {**BROWSER, "X-Restante-Token": TOKEN}
+    assert client.delete("/api/messages", headers=right).json() == {"removed": 1}
+
+
+def test_a_program_needs_no_token() -> None:
+    """A program that is not a browser sends neither Origin nor Sec-Fetch-Site."""
+    assert page_client().delete("/api/messages").json() == {"removed": 0}
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("", 401),
+        ("Basic", 401),
+        ("Basic %%%", 401),
+        (f"Basic {base64.b64encode(b'ann:wrong').decode()}", 401),
+        (f"Bearer {base64.b64encode(b'ann:se:cret').decode()}", 401),
+        (f"Basic {base64.b64encode(b'ann:se:cret').decode()}", 200),
+        (f"basic {base64.b64encode(b':se:cret').decode()}", 200),
+    ],
+)
+def test_a_password_is_required(sent: str, status: int) -> None:
+    """With a password, each request needs it, and the Host may be any."""
+    headers = {"Authorization": sent, "Host": "mail.dev.example"}
+    answer = page_client(password="se:cret").get("/api/messages", headers=headers)
+    assert answer.status_code == status
+    assert ("www-authenticate" in answer.headers) == (status == 401)
+    assert "se:cret" not in answer.text
+
+
+def test_each_answer_has_the_headers() -> None:
+    """Pages, JSON, files and refusals: each says that nothing else may use it."""
+    client = page_client()
+    paths = ("/", "/api/messages", "/static/page.css", "/nothing", "/api/messages/x")
+    answers = [client.get(path) for path in paths]
+    answers.append(client.get("/", headers={"Host": "evil.example"}))
+    for answer in answers:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'")
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert answer.headers["cache-control"] == "no-store"
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_html_has_its_own_policy() -> None:
+    """HTML of a message is in a sandbox, also when it is opened without the frame."""
+    source = HandMadeSource()
+    source.add(b"Content-Type: text/html\n\n<script>alert(1)</script>")
+    for path in ("/messages/memory-1/html", "/view/memory-1.html"):
+        policy = page_client(source).get(path).headers["content-security-policy"]
+        assert policy.startswith("sandbox allow-popups ")
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy
+
+
+def test_no_part_is_a_page() -> None:
+    """A part that is HTML or SVG is a download, whatever its type says."""
+    source = HandMadeSource()
+    source.add(b'Content-Type: image/svg+xml; name="a\\"b\r\n.svg"\n\n<svg onload=\'x\'/>')
+    answer = page_client(source).get("/api/messages/memory-1/parts/1")
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"].startswith("attachment; ")
+    assert page_client(source).get("/messages/memory-1/pictures/1").status_code == 404
+
+
+def test_the_body_of_a_request_is_bounded() -> None:
+    """A request of more than a mebibyte is refused."""
+    answer = page_client().put("/api/faults", content=b" " * (1024 * 1024 + 1))
+    assert answer.status_code == 413
