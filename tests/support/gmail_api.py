@@ -78,6 +78,10 @@ class _Handler(BaseHTTPRequestHandler):
     gmail: Gmail
     protocol_version = "HTTP/1.1"
 
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # a client that was killed
+            super().handle()
+
     def do_GET(self) -> None:
         self._answer()
 
@@ -129,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
         with path.open("wb") as file:
             while left:
                 piece = self.rfile.read(min(left, _PIECE))
+                if not piece:
+                    raise ConnectionResetError("the upload broke off")
                 file.write(piece)
                 left -= len(piece)
         assert self.rfile.read(len(boundary) + 8) == b"\r\n--" + boundary + b"--\r\n"

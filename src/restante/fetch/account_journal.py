@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.fetch.imported_messages import ImportedMessages
 from restante.fetch.journal_rows import Doubt, KnownMessage, MessageState
 
 if TYPE_CHECKING:
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from restante.fetch.journal import Journal
-    from restante.fetch.journal_rows import Preparation
+from restante.fetch.journal_rows import Preparation
 
 KEPT = 400 * 86400.0  # seconds for which a message that left its server is remembered
 GAPS = (3600.0, 4 * 3600.0, 86400.0)  # seconds before a parked message is tried again
@@ -25,6 +26,11 @@ class AccountJournal:
     def __init__(self, journal: Journal, account: str) -> None:
         self.account = account
         self._journal = journal
+
+    @property
+    def imported(self) -> ImportedMessages:
+        """What was imported into mailboxes that merge messages, from all accounts."""
+        return ImportedMessages(self._journal)
 
     @property
     def approximate_sizes(self) -> bool:

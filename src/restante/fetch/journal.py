@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SCHEMA_VERSION = 1
 WAIT = 30.0  # seconds for another account's write
 
 _SCHEMA = """
@@ -40,6 +39,14 @@ CREATE TABLE delivery (
     token TEXT NOT NULL, here INTEGER NOT NULL, PRIMARY KEY (message, destination)
 ) STRICT, WITHOUT ROWID;
 """
+_IMPORTED = """
+CREATE TABLE imported (
+    mailbox TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, noted REAL NOT NULL,
+    PRIMARY KEY (mailbox, name, digest)
+) STRICT, WITHOUT ROWID;
+"""
+_VERSIONS = (_SCHEMA, _IMPORTED)
+"""What each version of the schema has added."""
 
 
 class Journal:
@@ -65,13 +72,14 @@ class Journal:
         self.database.execute("PRAGMA foreign_keys = ON")
         with self.transaction():
             version = self.database.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
+            if version > len(_VERSIONS):
                 text = f"{self.path} was written by a newer version of Restante; update this one"
                 raise FetchError("fetch-journal", text)
-            if version == 0:
-                for statement in _SCHEMA.split(";"):
+            for added in _VERSIONS[version:]:
+                for statement in added.split(";"):
                     self.database.execute(statement)
-                self.database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            if version < len(_VERSIONS):
+                self.database.execute(f"PRAGMA user_version = {len(_VERSIONS)}")
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:

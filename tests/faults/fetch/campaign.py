@@ -44,7 +44,7 @@ def _row(place: str, every: int, scenario: Scenario) -> Row:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="restante-kills-")))
         server = stack.enter_context(testing.serving())
         destination = stack.enter_context(PLACES[place](folder))
-        trials = Trials(server, Restante(), destination, folder, scenario)
+        trials = Trials(server, Restante(destination.rules), destination, folder, scenario)
         return trials.row(trials.points()[::every], lambda text: _progress(f"{place}: {text}"))
 
 

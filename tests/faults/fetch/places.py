@@ -14,9 +14,11 @@ from restante.storage.mbox import MboxStore
 from restante.storage.paths import Layout
 from storage.contract import everything
 from support.dovecot import imap_server
+from support.gmail_api import Gmail, gmail_api
 from support.other_user import public_folder
 
 DESTINATION_PASSWORD = "destination"
+GMAIL_TOKEN = "ya29.token"
 
 
 class Place(Protocol):
@@ -26,10 +28,12 @@ class Place(Protocol):
         name: for tables.
         most_doubles: what the contract allows after one kill.
         urls: what `to` of `pop3 fetch` has.
+        rules: tables [[work.fetch.rule]].
     """
 
     name: str
     most_doubles: int
+    rules: str = ""
 
     @property
     def urls(self) -> list[str]: ...
@@ -41,10 +45,11 @@ class Place(Protocol):
         """Return all that has arrived, in any order, for each of the URLs."""
 
     def between(self) -> None:
-        """Do what others do between the kill and the next run."""
+        """Do what others do between the kill and the next run; nothing by default."""
+        return
 
 
-class Maildir:
+class Maildir(Place):
     """A Maildir in a folder of the trials' own."""
 
     name = "Maildir"
@@ -65,9 +70,6 @@ class Maildir:
     def inboxes(self) -> list[list[bytes]]:
         found = (path for part in ("new", "cur") for path in (self.path / part).iterdir())
         return [[path.read_bytes() for path in found]]
-
-    def between(self) -> None:
-        pass
 
 
 class ReadMaildir(Maildir):
@@ -91,7 +93,7 @@ class ReadMaildir(Maildir):
             path.rename(self._archive.path / "cur" / f"{path.name}:2,S")
 
 
-class Mbox:
+class Mbox(Place):
     """An mbox, read by Restante's store."""
 
     name = "mbox"
@@ -112,11 +114,8 @@ class Mbox:
         found = asyncio.run(everything(MboxStore(Layout(self._folder)), "ann"))
         return [list(found.values())]
 
-    def between(self) -> None:
-        pass
 
-
-class Pipe:
+class Pipe(Place):
     """A command that writes a message into a file of its own, and renames that at the end."""
 
     name = "pipe"
@@ -137,11 +136,8 @@ class Pipe:
     def inboxes(self) -> list[list[bytes]]:
         return [[path.read_bytes() for path in self._folder.glob("*.whole")]]
 
-    def between(self) -> None:
-        pass
 
-
-class Door:
+class Door(Place):
     """Restante's own listener for LMTP and SMTP."""
 
     most_doubles = 1
@@ -161,11 +157,8 @@ class Door:
     def inboxes(self) -> list[list[bytes]]:
         return [[message for _, message in self._door.store.came]]
 
-    def between(self) -> None:
-        pass
 
-
-class ImapFolder:
+class ImapFolder(Place):
     """The INBOX of a user of Dovecot."""
 
     name = "IMAP"
@@ -201,7 +194,62 @@ class ImapFolder:
             yield client
 
 
-class Several:
+class GmailMailbox(Place):
+    """The local double of the Gmail API. In every second trial its search finds nothing yet."""
+
+    name = "Gmail"
+    most_doubles = 0
+
+    def __init__(self, gmail: Gmail) -> None:
+        self._gmail = gmail
+
+    @property
+    def urls(self) -> list[str]:
+        return [f"gmail:ann@gmail.com?label=old&api={self._gmail.url}"]
+
+    def reset(self) -> None:
+        self._gmail.messages.clear()
+        self._gmail.blind = not self._gmail.blind
+
+    def inboxes(self) -> list[list[bytes]]:
+        return [self._gmail.octets()]
+
+
+class Ruled(Place):
+    """A Maildir, an mbox, and a Maildir behind a filter, which rules choose by the date."""
+
+    name = "rules"
+    most_doubles = 0
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._inbox, self._filtered = Maildir(folder / "inbox"), Maildir(folder / "filtered")
+        self._mbox = Mbox(folder / "mbox")
+        self._places = (self._inbox, self._filtered, self._mbox)
+        first, second = self._filtered.urls + self._mbox.urls
+        self.rules = (
+            "[[work.fetch.rule]]\n"
+            'if = { header = "Date", has = "10:00:01" }\n'
+            "filter = \"sh -c 'echo X-Filter: yes; cat'\"\n"
+            f'[[work.fetch.rule]]\nif = {{ header = "X-Filter" }}\nto = "{first}"\n'
+            "[[work.fetch.rule]]\n"
+            f'if = {{ header = "Date", has = "10:00:03" }}\nto = "{second}"\n'
+        )
+
+    @property
+    def urls(self) -> list[str]:
+        return self._inbox.urls
+
+    def reset(self) -> None:
+        self._folder.mkdir(exist_ok=True)
+        for place in self._places:
+            place.reset()
+
+    def inboxes(self) -> list[list[bytes]]:
+        return [[message for place in self._places for message in place.inboxes()[0]]]
+
+
+class Several(Place):
     """Several places at once."""
 
     def __init__(self, *places: Place) -> None:
@@ -231,6 +279,14 @@ def _imap(_: Path) -> Iterator[Place]:
         yield ImapFolder(port)
 
 
+@contextlib.contextmanager
+def _gmail(folder: Path) -> Iterator[Place]:
+    (folder / "gmail").mkdir()
+    with gmail_api(folder / "gmail") as gmail:
+        gmail.token = GMAIL_TOKEN
+        yield GmailMailbox(gmail)
+
+
 Opening = Callable[[Path], contextlib.AbstractContextManager[Place]]
 
 
@@ -255,9 +311,11 @@ PLACES: Mapping[str, Opening] = {
     "maildir-reader": _ready(lambda folder: ReadMaildir(folder / "Mail")),
     "mbox": _ready(lambda folder: Mbox(folder / "mbox")),
     "several": _ready(_several),
+    "rules": _ready(lambda folder: Ruled(folder / "ruled")),
     "lmtp": lambda folder: _door(folder, "LMTP"),
     "smtp": lambda folder: _door(folder, "SMTP"),
     "imap": _imap,
+    "gmail": _gmail,
     "pipe": _ready(lambda folder: Pipe(folder / "pipe")),
 }
 """What opens a place in a folder."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from faults.fetch.killing import Command
-from faults.fetch.places import DESTINATION_PASSWORD
+from faults.fetch.places import DESTINATION_PASSWORD, GMAIL_TOKEN
+from restante.oauth.sign_in import SignIn
+from restante.oauth.token_endpoint import TokenEndpoint, TokenSet
+from restante.oauth.token_store import TokenStore
+from restante.protocol.secret import Secret
 from support.process import POP3
 
 
@@ -41,9 +46,15 @@ class Program(Protocol):
 
 
 class Restante:
-    """`pop3 fetch`, with all that it writes in the folder."""
+    """`pop3 fetch`, with all that it writes in the folder.
+
+    `rules`: tables [[work.fetch.rule]].
+    """
 
     name = "pop3 fetch"
+
+    def __init__(self, rules: str = "") -> None:
+        self._rules = rules
 
     def command(self, folder: Path, source: Source, urls: Sequence[str], *, keep: bool) -> Command:
         config = folder / "config" / "restante"
@@ -52,11 +63,21 @@ class Restante:
             f'[work]\naccount = "pop3://{source.user}@{source.host}:{source.port}"\n'
             f'password_command = "echo {source.password}"\n'
             f"[work.fetch]\nto = {json.dumps(urls)}\nkeep = {str(keep).lower()}\n"
-            f'to_password_command = "echo {DESTINATION_PASSWORD}"\n'
+            f'to_password_command = "echo {DESTINATION_PASSWORD}"\n{self._rules}'
         )
         environment = {"XDG_CONFIG_HOME": str(folder / "config"), "HOME": str(folder)}
         environment["XDG_STATE_HOME"] = str(folder / "state")
+        if any("gmail:" in url for url in urls):
+            _sign_in_to_gmail(folder / "state/restante/tokens")
         return Command([POP3, "fetch", "work"], environment)
+
+
+def _sign_in_to_gmail(store: Path) -> None:
+    """Save tokens as `pop3 login ann@gmail.com` does."""
+    tokens = TokenSet(Secret(GMAIL_TOKEN.encode()), Secret(b"refresh"), time.time() + 3600, "mail")
+    endpoint = TokenEndpoint("https://localhost/token", "me")
+    sign_in = SignIn("google", "https://localhost", endpoint, tokens, "device", "mail")
+    TokenStore(store, keyring=False).save("ann@gmail.com", sign_in, "pop.gmail.com", time.time())
 
 
 class Careless:

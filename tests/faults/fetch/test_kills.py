@@ -42,7 +42,7 @@ def test_a_kill_loses_nothing(
 ) -> None:
     """After a kill at any call, the next run loses nothing, and doubles no more than it may."""
     with PLACES[name](tmp_path) as place:
-        check(Trials(server, Restante(), place, tmp_path), name, capsys)
+        check(Trials(server, Restante(place.rules), place, tmp_path), name, capsys)
 
 
 @pytest.mark.parametrize("scenario", [s for s in Scenario if s is not Scenario.FETCHING])

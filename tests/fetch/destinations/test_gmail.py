@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from restante.fetch.destinations.gmail_api import PAUSES, SCOPE, GmailApi
 from restante.fetch.destinations.message_digest import MOST_HEADER, content_digest
 from restante.fetch.destinations.stored_tokens import DestinationTokens
 from restante.fetch.destinations.urls import DestinationSettings, open_destination
+from restante.fetch.imported_messages import ImportedMessages
 from restante.fetch.interfaces import (
     DeliveryInDoubtError,
     DestinationUnavailableError,
@@ -23,6 +25,7 @@ from restante.fetch.interfaces import (
     NotDeliveredError,
     Settled,
 )
+from restante.fetch.journal import Journal
 from restante.fetch.spool import Spool
 from restante.protocol.errors import LocalError
 from support.gmail_api import Gmail, gmail_api
@@ -53,6 +56,7 @@ class GmailPlace:
     def __init__(self, gmail: Gmail, state: Path) -> None:
         self.gmail, self.state = gmail, state
         self.pauses: list[float] = []
+        self.journal = Journal(state / "fetch.db")
 
     def destination(self, query: str = "", *tokens: str) -> GmailDestination:
         url = f"gmail:ann@gmail.com{query}"
@@ -63,7 +67,8 @@ class GmailPlace:
             destination_tokens = DestinationTokens(address.user, found, SCOPE)
             return GmailApi(address, destination_tokens, self.gmail.url, self.pauses.append)
 
-        return GmailDestination(url, address, Spool(str(self.state / "spool")), open_api)
+        spool, imported = Spool(str(self.state / "spool")), ImportedMessages(self.journal)
+        return GmailDestination(url, address, spool, imported, open_api)
 
     def messages(self) -> list[bytes]:
         return [ADDED.sub(b"", octets) for octets in self.gmail.octets()]
@@ -79,7 +84,9 @@ class GmailPlace:
 def place(tmp_path: Path) -> Iterator[GmailPlace]:
     (tmp_path / "gmail").mkdir()
     with gmail_api(tmp_path / "gmail") as gmail:
-        yield GmailPlace(gmail, tmp_path)
+        place = GmailPlace(gmail, tmp_path)
+        with place.journal:
+            yield place
 
 
 def test_labels(place: GmailPlace) -> None:
@@ -138,6 +145,35 @@ def test_different_message_is_refused(place: GmailPlace, message_id: bytes, *, b
         deliver(destination, field + OTHER)
     destination.close()
     assert place.gmail.octets() == [field + LETTER]
+
+
+@pytest.mark.parametrize("first", ["delivered", "in doubt"])
+def test_same_message_id_in_another_run(place: GmailPlace, first: str) -> None:
+    """A run knows the Message-IDs of earlier ones, whether or not they lived to get an answer."""
+    place.gmail.blind = True
+    place.gmail.after_import = "" if first == "delivered" else "cut"
+    destination = opened(place)
+    [draft], _ = prepare(destination, NAMED + LETTER)
+    with contextlib.suppress(DeliveryInDoubtError):
+        destination.deliver(draft)
+    destination.close()
+    place.gmail.after_import = ""
+    destination = opened(place)
+    with pytest.raises(MessageRefusedError, match="another message with the Message-ID"):
+        deliver(destination, NAMED + OTHER)
+    deliver(destination, NAMED + LETTER)
+    destination.close()
+    assert place.gmail.octets() == [NAMED + LETTER]
+
+
+def test_message_id_of_a_removed_message(place: GmailPlace) -> None:
+    """A message whose Message-ID another one had, which is not there any more, is imported."""
+    destination = opened(place)
+    deliver(destination, NAMED + LETTER)
+    place.remove_all()
+    deliver(destination, NAMED + OTHER)
+    destination.close()
+    assert place.gmail.octets() == [NAMED + OTHER]
 
 
 def test_search_that_lags(place: GmailPlace) -> None:

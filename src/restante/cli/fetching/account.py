@@ -68,7 +68,7 @@ class FetchAccount:
         with lock_account(self.state_folder, self.name), Journal(self.journal) as journal:
             yield journal.of(self.name, begin=begin)
 
-    def open_destinations(self) -> list[Destination]:
+    def open_destinations(self, journal: AccountJournal) -> list[Destination]:
         """Return the destinations. Raises click.UsageError: a URL is invalid."""
         command = self.settings.to_password_command
         password = password_of_command(command) if command else None
@@ -79,6 +79,7 @@ class FetchAccount:
             envelope=self.settings.envelope,
             addresses=self.settings.addresses,
             hold=self.settings.doubt == "hold",
+            imported=journal.imported,
         )
         try:
             destinations = [open_destination(url, settings) for url in self.destinations]

@@ -54,7 +54,9 @@ def match_messages(account: FetchAccount, journal: AccountJournal) -> str:
     A header that several known or several listed messages have is left out. Raises RemoteError.
     """
     if journal.doubts():  # what a killed run delivered is known only after this
-        Fetcher(journal, account.open_destinations(), account.connect, account.policy).settle()
+        Fetcher(
+            journal, account.open_destinations(journal), account.connect, account.policy
+        ).settle()
     known = journal.messages()
     by_header: defaultdict[str, list[str]] = defaultdict(list)
     for uid, row in known.items():

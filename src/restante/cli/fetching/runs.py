@@ -159,7 +159,7 @@ def _run(result: AccountResult, journal: AccountJournal, stopper: Stopper) -> No
     """Run one account, with a bar on a terminal."""
     account = result.account
     connect = partial(account.connect, until=time.monotonic() + (account.args.seconds or math.inf))
-    fetcher = Fetcher(journal, account.open_destinations(), connect, account.policy)
+    fetcher = Fetcher(journal, account.open_destinations(journal), connect, account.policy)
     result.summary = fetcher.summary
     stopper.watch(fetcher)
     try:

@@ -3,7 +3,8 @@
 An import runs Gmail's spam filter, categories and filters, as its own fetcher did. Gmail keeps one
 message for each Message-ID, so a message in doubt can be imported again. But of two different
 messages with one Message-ID, Gmail would keep one. So the message that is there already is compared
-first, and a different one stays at its server.
+first, and a different one stays at its server. The search may not find a new message yet. So the
+journal has all Message-IDs, and what Gmail kept is compared after the import if one comes again.
 """
 
 from __future__ import annotations
@@ -21,33 +22,40 @@ if TYPE_CHECKING:
 
     from restante.fetch.destinations.gmail_address import GmailAddress
     from restante.fetch.destinations.gmail_api import GmailApi
+    from restante.fetch.imported_messages import ImportedMessages
     from restante.fetch.interfaces import Content, Draft, SourceMessage
     from restante.fetch.spool import Spool, SpooledDraft
 
 LARGEST = 150 * 1024 * 1024  # octets of a message, by the reference of users.messages.import
-REMEMBERED = 10_000  # ids of messages that this process has imported
 
 
 class GmailDestination:
     """Imports messages, unread, into the inbox and under a label.
 
     Args:
+        imported: what was imported into any mailbox.
         open_api: returns the mailbox; it is called once, by `open`.
     """
 
     batch = 1  # each message is looked for by itself
 
     def __init__(
-        self, url: str, address: GmailAddress, spool: Spool, open_api: Callable[[], GmailApi]
+        self,
+        url: str,
+        address: GmailAddress,
+        spool: Spool,
+        imported: ImportedMessages,
+        open_api: Callable[[], GmailApi],
     ) -> None:
         self.url = url
         self._address, self._spool, self._open_api = address, spool, open_api
+        self._imported = imported
         self._opened: GmailApi | None = None
         self._labels = ["INBOX", "UNREAD"]
-        self._imported: dict[str, str] = {}  # the digests of messages, by Gmail's ids
 
     def open(self) -> None:
         """Log in, and find or create the label."""
+        self._imported.forget()
         self._spool.open()
         self._labels = ["INBOX", "UNREAD"]
         if self._address.label:
@@ -70,16 +78,14 @@ class GmailDestination:
         upload = _Upload(spooled)
         if upload.octets > LARGEST:
             raise MessageRefusedError(f"{self._address} accepts at most {LARGEST >> 20} MiB")
+        shared = self._note(upload.shown, upload.digest) or not upload.searched
         ids = self._api.find(upload.searched) if upload.searched else []
         if ids and not self._has(ids, upload.digest):
             raise self._clash(upload)
         id_ = self._api.import_message(upload.octets, upload.chunks, self._labels)
-        if self._imported.get(id_, upload.digest) != upload.digest:
+        shared = self._note(id_, upload.digest) or shared
+        if shared and not self._has([id_], upload.digest):
             raise self._clash(upload)
-        if not upload.searched and not self._has([id_], upload.digest):
-            raise self._clash(upload)
-        if len(self._imported) < REMEMBERED:
-            self._imported[id_] = upload.digest
         spooled.discard()
 
     def sync(self) -> None:
@@ -101,6 +107,10 @@ class GmailDestination:
     def _api(self) -> GmailApi:
         self._opened = self._opened or self._open_api()
         return self._opened
+
+    def _note(self, name: str, digest: str) -> bool:
+        """Note a message, and return whether another one has its Message-ID, or Gmail's id."""
+        return self._imported.note(self._address.user, name, digest)
 
     def _has(self, ids: Sequence[str], digest: str) -> bool:
         """Return whether one of some messages has the same author's fields and body."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from restante.client.token_source import TokenSource
     from restante.fetch.destinations.gmail_api import GmailApi
+    from restante.fetch.imported_messages import ImportedMessages
     from restante.fetch.interfaces import Destination
 
 FORMS = (
@@ -35,6 +36,7 @@ class DestinationSettings:
         envelope: the header field with the recipient, for one mailbox of many people.
         addresses: the recipients for each address of such a field.
         hold: park a message that may have been delivered, where no destination can be asked.
+        imported: the journal's part for Gmail, which requires it.
     """
 
     state: Path
@@ -43,6 +45,7 @@ class DestinationSettings:
     envelope: str = ""
     addresses: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     hold: bool = False
+    imported: ImportedMessages | None = None
 
 
 def open_destination(url: str, settings: DestinationSettings) -> Destination:
@@ -120,7 +123,10 @@ def _gmail(url: str, settings: DestinationSettings) -> Destination:
         tokens = DestinationTokens(address.user, source, SCOPE)
         return GmailApi(address, tokens, address.api or API)
 
-    return GmailDestination(url, address, Spool(str(settings.state / "spool")), open_api)
+    spool = Spool(str(settings.state / "spool"))
+    if settings.imported is None:
+        raise ValueError("Gmail requires the journal")
+    return GmailDestination(url, address, spool, settings.imported, open_api)
 
 
 def _without_password(url: str) -> str:
