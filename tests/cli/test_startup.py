@@ -96,6 +96,20 @@ def test_check_imports_only_what_it_uses() -> None:
     assert not [name for name in modules if name.startswith("restante.server.")]
 
 
+def test_fetch_into_a_maildir_imports_no_server(tmp_path: Path) -> None:
+    """`pop3 fetch` needs neither an event loop, nor the email package, nor the server's protocol."""
+    with serving() as live:
+        live.add("ann", "hunter22", b"Subject: one\n\nhello\n")
+        modules = imported(
+            *("fetch", f"pop3://ann@127.0.0.1:{live.port}", "--to", f"maildir:{tmp_path}/mail"),
+            *("--state", f"{tmp_path}/fetch.db"),
+            password="hunter22",
+        )
+    assert not modules & {"asyncio", "email", "ssl", "tomllib", "cryptography"}
+    assert not [name for name in modules if name.startswith("restante.protocol.server")]
+    assert list((tmp_path / "mail/new").iterdir())
+
+
 def test_deliver_imports_no_server(tmp_path: Path) -> None:
     """An MTA runs `pop3 deliver` for each message: it needs neither connections nor TLS."""
     (tmp_path / "users").write_text(f"ann:$6$saltsalt${'x' * 86}\n")

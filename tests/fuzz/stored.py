@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fuzz.target import Target
-from restante.storage.fs import FileChunks, chunks
+from restante.storage.file_chunks import FileChunks
+from restante.storage.fs import chunks
 from restante.storage.maildir import MaildirStore
 from restante.storage.maildir.filenames import base_name
 from restante.storage.maildir.maildrop import MaildirMaildrop

@@ -30,7 +30,6 @@ from restante.client.options import merge
 from restante.client.session import ClientSession, leave
 from restante.client.token_source import call_in_time, is_token_refused, token_options
 from restante.mail.fields import MOST_OCTETS
-from restante.mail.header import header_of
 from restante.protocol.client.connection import LISTING_LIMIT
 from restante.protocol.errors import (
     ConnectionLostError,
@@ -91,6 +90,8 @@ class Message(messages.BaseMessage):
                 for piece in pieces:
                     part.feed(piece)
             octets = part.octets
+        from restante.mail.header import header_of  # with the email package
+
         return header_of(octets)
 
     @contextlib.contextmanager

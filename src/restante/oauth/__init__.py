@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.lazy_names import make_loader
+
 if TYPE_CHECKING:
     from restante.oauth.errors import OAuthError, TokenStoreError
     from restante.oauth.token_source import StoredTokenSource
@@ -29,12 +31,4 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a name of `__all__` when it is first used. Raises AttributeError."""
-    import importlib
-
-    if name not in _MODULES:
-        raise AttributeError(f"module 'restante.oauth' has no attribute '{name}'")
-    value = getattr(importlib.import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = make_loader(__name__, _MODULES)

@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from restante.lazy_names import make_loader
+
 if TYPE_CHECKING:
     from restante.delivery.recipients import Recipients
     from restante.protocol.server.settings import AuthOffer, ProtocolSettings
@@ -58,14 +60,7 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """Load a name of `__all__` when it is first used. Raises AttributeError."""
-    import importlib
-
-    if name not in _MODULES:
-        raise AttributeError(f"module 'restante.server' has no attribute '{name}'")
-    value = globals()[name] = getattr(importlib.import_module(_MODULES[name]), name)
-    return value
+__getattr__ = make_loader(__name__, _MODULES)
 
 
 def __dir__() -> list[str]:

@@ -2,9 +2,9 @@
 
 `interfaces` says what a store is; `maildir`, `mbox`, `memory` and `cluster` are the stores, and do
 not know each other. `paths` names a user's place, `fs` opens files that others may change
-meanwhile, `existence` finds out whether a user has a maildrop, `disk_threads` bounds the threads
-that wait for a disk, `disk_latency` measures it, `snapshot_cache` keeps what was found.
-`utf8_downgrade` serves clients that did not ask for UTF-8.
+meanwhile, `file_chunks` reads one, `existence` finds out whether a user has a maildrop,
+`disk_threads` bounds the threads that wait for a disk, `disk_latency` measures it, `snapshot_cache`
+keeps what was found. `utf8_downgrade` serves clients that did not ask for UTF-8.
 
 Always: mail that no QUIT has confirmed is never lost, and mail that one has confirmed is gone:
 docs/explanation/durability.md.
@@ -12,9 +12,9 @@ docs/explanation/durability.md.
 API: the names in `__all__`. The modules are not API.
 """
 
-from restante.protocol.server.maildrop import MessageList
-from restante.protocol.server.needs import Body
-from restante.protocol.stuffing import size_on_wire
+from typing import TYPE_CHECKING
+
+from restante.lazy_names import make_loader
 from restante.storage.interfaces import (
     BoundsDeliveries,
     BusyError,
@@ -44,6 +44,11 @@ from restante.storage.interfaces import (
     TooSoonError,
     Utf8Error,
 )
+
+if TYPE_CHECKING:
+    from restante.protocol.server.maildrop import MessageList
+    from restante.protocol.server.needs import Body
+    from restante.protocol.stuffing import size_on_wire
 
 __all__ = [
     "Body",
@@ -77,3 +82,11 @@ __all__ = [
     "Utf8Error",
     "size_on_wire",
 ]
+
+_MODULES = {
+    "Body": "restante.protocol.server.needs",
+    "MessageList": "restante.protocol.server.maildrop",
+    "size_on_wire": "restante.protocol.stuffing",
+}
+
+__getattr__ = make_loader(__name__, _MODULES)

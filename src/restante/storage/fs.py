@@ -5,15 +5,12 @@ Nothing here follows a symbolic link or waits for a pipe.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
-import functools
 import os
 import stat
 from typing import TYPE_CHECKING
 
-from restante.storage.disk_threads import DISK
 from restante.storage.interfaces import ForbiddenError, FullError, QuotaError, StoreError
 
 if TYPE_CHECKING:
@@ -272,55 +269,3 @@ def close_now(body: object) -> None:
     """Close a message that was opened in vain."""
     if hasattr(body, "close"):
         body.close()
-
-
-class FileChunks:
-    """An open file read chunk by chunk; closed at its end, or by `aclose`.
-
-    What needs the disk is read off the event loop, and other connections have their turn after each
-    chunk.
-    """
-
-    def __init__(self, file: int, octets: int, path: str, user: str = "") -> None:
-        self.file = file
-        self._path = path
-        self._user = user  # whose share of the threads it is read by
-        self._octets = octets
-        self._place = 0
-
-    def __aiter__(self) -> FileChunks:
-        return self
-
-    async def __anext__(self) -> bytes:
-        try:
-            chunk = await self._next()
-        except OSError as error:
-            text = f"a message cannot be read to its end: {error.strerror}"
-            raise StoreError(text, path=self._path) from error
-        if chunk:
-            self._place += len(chunk)
-            return chunk
-        await self.aclose()
-        raise StopAsyncIteration
-
-    async def _next(self) -> bytes:
-        wanted = min(CHUNK, self._octets - self._place)
-        chunk = read_if_cached(self.file, wanted, self._place) if wanted > 0 else None
-        if chunk is None:  # the disk must move, or the file has grown
-            work = functools.partial(os.pread, self.file, CHUNK, self._place)
-            return await DISK.run(self._user, work)
-        await asyncio.sleep(0)
-        return chunk
-
-    def close(self) -> None:
-        """Close the file, which nothing reads."""
-        file, self.file = self.file, -1
-        if file >= 0:
-            close_quietly(file)
-
-    async def aclose(self) -> None:
-        """Close the file. Raises StoreError, and even then it is closed: never do it twice."""
-        file, self.file = self.file, -1
-        if file >= 0:
-            with as_store_error("a message cannot be closed", self._path):
-                os.close(file)

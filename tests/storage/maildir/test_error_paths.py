@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from restante.storage.disk_latency import DiskLatency
-from restante.storage.fs import CHUNK, FileChunks
+from restante.storage.file_chunks import FileChunks
+from restante.storage.fs import CHUNK
 from restante.storage.interfaces import PartialRemovalError, StoreError
 from restante.storage.maildir import MaildirStore
 from restante.storage.paths import Layout

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from restante.storage.fs import FileChunks, open_file
+from restante.storage.file_chunks import FileChunks
+from restante.storage.fs import open_file
 from restante.storage.interfaces import StoreError
 from restante.storage.maildir import MaildirStore, size_cache
 from restante.storage.maildir.scan import Folders

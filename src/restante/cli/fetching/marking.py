@@ -11,7 +11,7 @@ from restante.fetch import identity
 from restante.fetch.fetcher import Fetcher
 from restante.fetch.journal_rows import FETCHED
 from restante.fetch.planner import make_plan
-from restante.mail import dates, fields
+from restante.mail import fields
 from restante.protocol.text import decode_text
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def mark_fetched(account: FetchAccount, journal: AccountJournal, older_than: flo
 
 
 def _older(drop: Maildrop, listed: Sequence[MessageEntry], moment: float) -> list[MessageEntry]:
+    from restante.mail import dates  # with the email package
+
     found = []
     for start in range(0, len(listed), identity.AT_ONCE):
         some = listed[start : start + identity.AT_ONCE]

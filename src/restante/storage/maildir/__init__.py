@@ -11,8 +11,21 @@ Always: a message is its inode, whatever its names are. Everything goes by one d
 user's folder, and no link in it is followed.
 """
 
-from restante.storage.maildir.courier import CourierUniqueIds
-from restante.storage.maildir.dovecot import DovecotUniqueIds
-from restante.storage.maildir.store import MaildirStore
+from typing import TYPE_CHECKING
+
+from restante.lazy_names import make_loader
+
+if TYPE_CHECKING:
+    from restante.storage.maildir.courier import CourierUniqueIds
+    from restante.storage.maildir.dovecot import DovecotUniqueIds
+    from restante.storage.maildir.store import MaildirStore
 
 __all__ = ["CourierUniqueIds", "DovecotUniqueIds", "MaildirStore"]
+
+_MODULES = {
+    "CourierUniqueIds": "restante.storage.maildir.courier",
+    "DovecotUniqueIds": "restante.storage.maildir.dovecot",
+    "MaildirStore": "restante.storage.maildir.store",
+}
+
+__getattr__ = make_loader(__name__, _MODULES)

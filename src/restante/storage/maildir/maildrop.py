@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from restante.protocol.stuffing import contains_top
 from restante.storage.disk_threads import DISK
+from restante.storage.file_chunks import FileChunks
 from restante.storage.fs import (
-    FileChunks,
     as_store_error,
     close_now,
     open_file,
