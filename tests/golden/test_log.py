@@ -31,6 +31,7 @@ ELSEWHERE = {
     "not_expired": "tests/server/test_expiry.py",
     "not_swept": "tests/server/test_upkeep.py",
     "swept": "tests/server/test_upkeep.py",
+    "worker_hangs": "tests/server/processes/test_hung_worker.py",
     "worker_not_started": "tests/server/processes/test_worker_end.py",
 }
 """Events that no golden file has, and what tests them."""

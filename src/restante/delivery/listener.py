@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import grp
 import os
 import shutil
 import socket
@@ -124,14 +125,22 @@ class DeliveryListener:
         try:
             opened.bind(os.fspath(file))
             self._made.append((file, file.lstat().st_ino))
-            if self.settings.socket_group:
-                shutil.chown(file, group=self.settings.socket_group)
+            self._give_group(file)
             file.chmod(int(self.settings.socket_mode, 8))
             opened.listen(BACKLOG)  # only now can clients connect
         except BaseException:
             opened.close()
             raise
         return opened
+
+    def _give_group(self, file: Path) -> None:
+        """Set the group of a socket, unless its folder gave it already.
+
+        A hardened unit may forbid every chown. Raises LookupError, OSError.
+        """
+        name = self.settings.socket_group
+        if name and grp.getgrnam(name).gr_gid != file.lstat().st_gid:
+            shutil.chown(file, group=name)
 
 
 async def _serve(

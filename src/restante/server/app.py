@@ -15,6 +15,7 @@ from restante.server.config.loader import ConfigError
 from restante.server.config.schema import MOST_WORKERS
 from restante.server.listener import serve_listeners
 from restante.server.peers import sharing_with_peers
+from restante.server.service_manager import NOT_RELOADED, SERVING, ServiceManager
 from restante.server.system import (
     SLACK,
     available_cores,
@@ -104,6 +105,7 @@ def _run_workers(
     log, writer = event_log.configure_shared_log(config.log.format, ProcessLock())
     shared = SharedLimits(MAX_GENERATIONS * workers, config.limits.connections)
     inherited = WorkerResources(log=log, writer=writer, shared=shared)
+    manager = ServiceManager()
     raise_file_limit()
     limit_arenas()
     shorten_switch_interval()
@@ -121,7 +123,7 @@ def _run_workers(
         serving = True
 
     with _open_extra_listeners(extra_listeners) as opened:
-        Supervisor(workers, inherited, opened, load_config).run(config, report_ready)
+        Supervisor(workers, inherited, opened, load_config, manager).run(config, report_ready)
 
 
 async def _serve(
@@ -133,13 +135,16 @@ async def _serve(
 ) -> None:
     loop = asyncio.get_running_loop()
     report_incidents(context.log, context.limit_log)
+    manager = ServiceManager()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     listens, certificates = components.build_listeners(config, context.log)
     on_hangup = stop.set
     if load_config is not None:
-        on_hangup = functools.partial(_reload, config, load_config, certificates, context.log)
+        on_hangup = functools.partial(
+            _reload, config, load_config, certificates, context.log, manager
+        )
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
     expiry = components.build_expiry(config, context)
     async with contextlib.AsyncExitStack() as stack:
@@ -155,8 +160,10 @@ async def _serve(
         addresses = [format_host_port(*socket.getsockname()[:2]) for socket in found]
         _log_addresses(config, addresses, context.log, has_tls=bool(certificates))
         on_ready(addresses)
-        async with background_tasks(context, expiry, certificates):
+        manager.ready(SERVING)
+        async with background_tasks(context, expiry, certificates), manager.staying_alive():
             await stop.wait()
+            manager.stopping()
             end_within(config.timeouts.stop + SLACK, context.log)
         context.log.info("stopping", connections=len(context.connections))
 
@@ -166,19 +173,23 @@ def _reload(
     load_config: LoadConfig,
     certificates: Sequence[Certificates],
     log: FilteringBoundLogger,
+    manager: ServiceManager,
 ) -> None:
     """Load the certificates again, and warn if other settings have changed, too."""
+    manager.reloading()
     try:
         loaded = load_config()
         components.reload(certificates)
     except ConfigError as error:
         for problem in error.problems:
             log.error("not_reloaded", problem=problem)  # noqa: TRY400  # no fault of ours
+        manager.ready(NOT_RELOADED)
         return
     if loaded != config:
         what = "without workers, a reload loads only certificates; restart the server for the rest"
         log.warning("reload_is_partial", what=what)
     log.info("reloaded")
+    manager.ready(SERVING)
 
 
 def _log_addresses(

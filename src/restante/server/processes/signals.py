@@ -33,7 +33,7 @@ class Signals:
         self._read.close()
         self._write.close()
 
-    def wait(self, seconds: float | None, files: Iterable[int]) -> set[int]:
+    def wait(self, seconds: float, files: Iterable[int]) -> set[int]:
         """Wait for signals, a readable file or a timeout, and return the signals."""
         with selectors.PollSelector() as selector:
             selector.register(self._read, selectors.EVENT_READ)

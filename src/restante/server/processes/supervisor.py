@@ -21,7 +21,8 @@ from restante.server.config.loader import ConfigError
 from restante.server.listener import ListenError
 from restante.server.processes.generation import build_generation, close_sockets
 from restante.server.processes.signals import Signals
-from restante.server.processes.worker import DRAIN, start_worker
+from restante.server.processes.worker import BEAT, DRAIN, start_worker
+from restante.server.service_manager import NOT_RELOADED, SERVING
 from restante.server.system import SLACK
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from restante.server.config.schema import Config
     from restante.server.processes.generation import OpenedListeners, Sockets, WorkerGeneration
     from restante.server.processes.worker import WorkerHandle, WorkerResources
+    from restante.server.service_manager import ServiceManager
 
 MAX_GENERATIONS: Final = 3  # at once: one that finishes, one that serves, one that starts
 STEADY = 10.0  # seconds; an earlier crash counts as a crash at start
 FIRST_PAUSE = 0.1  # seconds before a worker is replaced that crashed at start; each time twice
 LONGEST_PAUSE = 10.0  # seconds
+LONGEST_SILENCE = 30.0  # seconds without a sign of life after which a worker is killed
 
 
 class RestartBackoff:
@@ -59,12 +62,14 @@ class Supervisor:
         inherited: WorkerResources,
         extra_listeners: OpenedListeners,
         load_config: Callable[[], Config],
+        manager: ServiceManager,
     ) -> None:
         self._count = count
         self._inherited = inherited
         self._log = inherited.log
         self._extra_listeners = extra_listeners
         self._load_config = load_config
+        self._manager = manager
         self._sockets: Sockets = {}
         self._workers: list[WorkerHandle] = []
         self._columns = list(range(MAX_GENERATIONS * count))  # of the shared table, that are free
@@ -73,6 +78,7 @@ class Supervisor:
         self._reload_requested = False  # it begins once enough columns are free
         self._all_ready = False  # all workers of the generation accept connections
         self._stopping = False
+        self._listened_at = time.monotonic()  # to the workers' signs of life
 
     def run(self, config: Config, on_ready: Callable[[WorkerGeneration], None]) -> None:
         """Serve until SIGTERM or SIGINT; `on_ready` gets each generation once it is ready.
@@ -85,9 +91,11 @@ class Supervisor:
             with Signals() as signals:
                 self._start_generation(self._build_generation(config))
                 while self._workers or not self._stopping:
-                    pipes = [worker.ready_pipe for worker in self._workers if not worker.ready]
+                    pipes = [worker.pipe for worker in self._workers]
                     self._handle_signals(signals.wait(self._seconds_until_due(), pipes))
                     self._reap()
+                    self._listen_to_workers()
+                    self._manager.alive()
                     self._finish_older_workers()
                     self._reload_if_requested()
                     self._start_if_due()
@@ -118,6 +126,7 @@ class Supervisor:
     def _stop(self) -> None:
         if not self._stopping:
             self._log.info("stopping", workers=len(self._workers))
+            self._manager.stopping()
         self._stopping = True
         self._reload_requested = False
         self._due.clear()
@@ -135,7 +144,7 @@ class Supervisor:
             pid, status = os.waitpid(worker.pid, os.WNOHANG)
             if not pid:
                 continue
-            os.close(worker.ready_pipe)
+            os.close(worker.pipe)
             self._workers.remove(worker)
             self._inherited.shared.clear_worker(worker.column)
             self._columns.append(worker.column)
@@ -148,10 +157,27 @@ class Supervisor:
                 pause = self._backoff.delay(worker.number, now - worker.begun)
                 self._due[worker.number] = now + pause
 
+    def _listen_to_workers(self) -> None:
+        """Kill workers without a sign of life; their end replaces them.
+
+        If this process stood still itself, as on a frozen machine, all workers get more time.
+        """
+        now = time.monotonic()
+        stood_still = now - self._listened_at > 2 * BEAT
+        self._listened_at = now
+        for worker in self._workers:
+            worker.listen()
+            if stood_still:
+                worker.heard_at = now
+            elif worker.ready and now - worker.heard_at > LONGEST_SILENCE:
+                self._log.error("worker_hangs", worker=worker.pid, silent=round(LONGEST_SILENCE))
+                worker.send_signal(signal.SIGKILL)
+                worker.heard_at = now
+
     def _finish_older_workers(self) -> None:
         """Let the workers of older generations finish, once all of this one are ready."""
         current = [worker for worker in self._workers if worker.generation is self._generation]
-        ready = [worker for worker in current if worker.is_ready()]
+        ready = [worker for worker in current if worker.ready]
         if len(ready) < self._count or self._all_ready or self._stopping:
             return
         self._all_ready = True
@@ -163,6 +189,7 @@ class Supervisor:
         unused = self._sockets.keys() - self._generation.sockets.keys()
         close_sockets({address: self._sockets.pop(address) for address in unused})
         self._on_ready(self._generation)
+        self._manager.ready(SERVING)
 
     def _reload_if_requested(self) -> None:
         """Load the configuration and start a new generation; after an error the old one stays."""
@@ -174,10 +201,12 @@ class Supervisor:
                     self._end(worker, signal.SIGTERM, worker.generation.config.timeouts.stop)
             return
         self._reload_requested = False
+        self._manager.reloading()
         try:
             config = self._load_config()
             self._start_generation(self._build_generation(config))
             self._warn_unchanged(config)
+            return
         except ConfigError as error:
             for problem in error.problems:
                 self._log.error("not_reloaded", problem=problem)
@@ -185,6 +214,7 @@ class Supervisor:
             self._log.error("not_reloaded", problem=str(error))
         except Exception as error:  # noqa: BLE001  # whatever it is, the old workers go on
             self._log.error("incident", what="cannot reload", exc_info=error)
+        self._manager.ready(NOT_RELOADED)
 
     def _warn_unchanged(self, config: Config) -> None:
         """Warn of a changed setting that a reload cannot apply: the workers share what it made."""
@@ -214,10 +244,11 @@ class Supervisor:
                 worker.send_signal(signal.SIGKILL)
                 worker.kill_at = now + LONGEST_PAUSE
 
-    def _seconds_until_due(self) -> float | None:
-        """Return the seconds until something is due."""
+    def _seconds_until_due(self) -> float:
+        """Return the seconds until something is due: the next look at the workers, or earlier."""
         times = [*self._due.values(), *(w.kill_at for w in self._workers if w.kill_at is not None)]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        pause = min(BEAT, self._manager.alive_every or BEAT)
+        return min(pause, max(0.0, min(times) - time.monotonic())) if times else pause
 
 
 def _describe_exit(code: int) -> str:

@@ -19,7 +19,7 @@ from restante.server.processes.generation import close_sockets
 from restante.storage.interfaces import open_store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Coroutine
     from typing import Any
 
     from structlog.typing import FilteringBoundLogger
@@ -32,6 +32,8 @@ DRAIN = signal.SIGUSR1  # accept no more connections, and end with the last sess
 
 GRACE = 0.1  # seconds, until connections that were just accepted are counted
 
+BEAT = 5.0  # seconds between two signs of life
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class WorkerHandle:
@@ -41,8 +43,9 @@ class WorkerHandle:
     number: int  # among its generation; number 0 also runs the background tasks
     column: int  # of the shared table: only this worker counts there
     pid: int
-    ready_pipe: int  # the end that reads; an octet comes when the worker is ready
+    pipe: int  # the end that reads; an octet comes when the worker is ready, and at each beat
     ready: bool = False
+    heard_at: float = 0.0  # time.monotonic() of the last octet
     begun: float = field(default_factory=time.monotonic)
     kill_at: float | None = None  # time.monotonic(); set once it was asked to end
 
@@ -50,12 +53,12 @@ class WorkerHandle:
         """Send it a signal."""
         os.kill(self.pid, number)
 
-    def is_ready(self) -> bool:
-        """Return whether it accepts connections."""
-        if not self.ready:
-            with contextlib.suppress(BlockingIOError):
-                self.ready = os.read(self.ready_pipe, 1) != b""
-        return self.ready
+    def listen(self) -> None:
+        """Read the signs of life that have come; the first one says that it accepts connections."""
+        with contextlib.suppress(BlockingIOError):
+            if os.read(self.pipe, 4096):
+                self.ready = True
+                self.heard_at = time.monotonic()
 
 
 class ParentDeathPipe:
@@ -88,25 +91,24 @@ def start_worker(
     generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources
 ) -> WorkerHandle:
     """Fork a worker. Raises OSError: the system has no room for one more."""
-    ready_pipe, ready = os.pipe()
-    os.set_blocking(ready_pipe, False)
+    pipe, end = os.pipe()
+    for each in (pipe, end):
+        os.set_blocking(each, False)
     try:
         with signals.blocked_signals():
             pid = os.fork()
             if pid == 0:
-                _run_worker(generation, number, column, inherited, ready)
+                _run_worker(generation, number, column, inherited, end)
     except BaseException:
-        os.close(ready_pipe)
+        os.close(pipe)
         raise
     finally:
-        os.close(ready)
-    return WorkerHandle(
-        generation=generation, number=number, column=column, pid=pid, ready_pipe=ready_pipe
-    )
+        os.close(end)
+    return WorkerHandle(generation=generation, number=number, column=column, pid=pid, pipe=pipe)
 
 
 def _run_worker(
-    generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources, ready: int
+    generation: WorkerGeneration, number: int, column: int, inherited: WorkerResources, pipe: int
 ) -> None:
     """Run the worker and exit: the child must never return into the stack of the supervisor."""
     status = 1
@@ -114,9 +116,7 @@ def _run_worker(
         _detach_from_supervisor(inherited)
         inherited.shared.bind_worker(column)
         close_sockets(generation.unused_sockets)
-        serving = _serve(
-            generation, number, inherited.death_pipe.end, lambda: os.write(ready, b".")
-        )
+        serving = _serve(generation, number, inherited.death_pipe.end, pipe)
         with asyncio.Runner(loop_factory=system.loop_factory()) as runner:
             runner.run(serving)
         status = 0
@@ -136,9 +136,7 @@ def _detach_from_supervisor(inherited: WorkerResources) -> None:
     inherited.writer.begin()
 
 
-async def _serve(
-    generation: WorkerGeneration, number: int, death_pipe: int, ready: Callable[[], object]
-) -> None:
+async def _serve(generation: WorkerGeneration, number: int, death_pipe: int, pipe: int) -> None:
     """Serve until a signal to drain or to stop, or until the supervisor ends."""
     context, timeouts = generation.context, generation.config.timeouts
     system.report_incidents(context.log, context.limit_log)
@@ -150,7 +148,7 @@ async def _serve(
                 _extra_services(generation, number),
                 accept_connections(context, generation.listens, generation.sockets),
             ):
-                ready()
+                _beat(pipe)
                 await drain.wait()
             if not stop.is_set():
                 await asyncio.sleep(GRACE)
@@ -158,6 +156,13 @@ async def _serve(
         finally:
             context.log.info("stopping", connections=len(context.connections))
             await context.connections.stop(timeouts.stop)
+
+
+def _beat(pipe: int) -> None:
+    """Give the supervisor a sign of life, now and after each `BEAT`, as long as the loop runs."""
+    with contextlib.suppress(OSError):  # a supervisor that stands still reads nothing
+        os.write(pipe, b".")
+    asyncio.get_running_loop().call_later(BEAT, _beat, pipe)
 
 
 def _end_events(death_pipe: int) -> tuple[asyncio.Event, asyncio.Event]:
