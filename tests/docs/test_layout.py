@@ -79,6 +79,7 @@ ELSEWHERE = {
     "mail": "mail/test_header.py",
     "misbehave/catalogue": "misbehave/test_catalogue.py",
     "misbehave/certificates.py": "misbehave/test_driver.py",
+    "misbehave/changes.py": "misbehave/test_catalogue.py",
     "misbehave/connection.py": "misbehave/test_driver.py",
     "misbehave/fault.py": "misbehave/test_rules.py",
     "misbehave/finding.py": "misbehave/test_rules.py",

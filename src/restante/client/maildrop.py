@@ -291,6 +291,9 @@ def _frames_inside() -> int:
 def check_end(session: ClientSession, number: int, received: operations.MessageEnd) -> None:
     """Make sure that a message's end was its end. Raises MalformedReplyError."""
     if received.trailing:
+        extra = received.trailing.lstrip().partition(b"\r")[0]
+        if extra.startswith((b"+OK", b"-ERR")):
+            raise session.peer.unexpected_line(session.peer.excerpt(extra, 60))
         text = (
             f"message {number} continues after line {received.lines}, "
             "a single dot that the server did not double"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from restante.misbehave.fault import GOOD
 from restante.server.tls.certificate_files import CertificateFiles
@@ -36,6 +36,16 @@ KINDS: Final = (GOOD, "expired", "not yet", "wrong host", "self-signed", "no cha
 
 "no chain" comes without its intermediate certificate, and "old" allows nothing above TLS 1.1.
 """
+
+
+_ISSUER_PLACE = x509.AuthorityInformationAccess(
+    [
+        x509.AccessDescription(
+            AuthorityInformationAccessOID.CA_ISSUERS,
+            x509.UniformResourceIdentifier("http://ca.example.com/issuer.der"),
+        )
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +71,19 @@ class Signed:
         )
 
 
-def sign(
+def sign(  # noqa: PLR0913  # a certificate has as many fields
     name: str,
     issuer: Signed | None = None,
     *,
     hosts: Sequence[str] = (),
     begins: dt.timedelta = -DAY,
     ends: dt.timedelta = 365 * DAY,
+    fetchable: bool = False,
 ) -> Signed:
     """Return a certificate for `hosts`; without hosts it is of an authority.
 
-    Without an issuer it certifies itself. `begins` and `ends` count from now.
+    Without an issuer it certifies itself. `begins` and `ends` count from now. `fetchable` says
+    where the issuer's certificate is, as certificates of intermediates do.
     """
     key = ec.generate_private_key(ec.SECP256R1())
     now = dt.datetime.now(dt.UTC)
@@ -91,6 +103,8 @@ def sign(
     if hosts:
         names = [_name(host) for host in hosts]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    if fetchable:
+        builder = builder.add_extension(_ISSUER_PLACE, critical=False)
     signer = issuer or Signed(builder.sign(key, hashes.SHA256()), key)
     builder = builder.add_extension(
         x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key()), critical=False
@@ -146,7 +160,7 @@ def _sign_kind(kind: str) -> Signed:
             return sign("localhost", hosts=HERE)
         case "no chain":
             between = sign("Intermediate of pop3 misbehave", authority())
-            return sign("localhost", between, hosts=HERE)
+            return sign("localhost", between, hosts=HERE, fetchable=True)
         case _:
             return sign("localhost", authority(), hosts=HERE)
 

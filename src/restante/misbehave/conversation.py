@@ -177,7 +177,8 @@ def alter(
             answer = yield step
         except (Refusal, LineTooLong) as error:
             answer = error
-        if line and isinstance(answer, bytes):
+        read = isinstance(step, Answer) and isinstance(step.then, ReadLine)
+        if line and read and isinstance(answer, bytes):
             answer = line(answer)
 
 

@@ -103,6 +103,7 @@ class Fault:
         security: what the client must be set to; "any" if the fault shows in each case.
         surroundings: what differs around the session.
         deep: whether `pop3 check` finds it only with --deep.
+        silent: whether the server waits, so that a client needs a time limit.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Fault:
     security: Security = "any"
     surroundings: Surroundings = USUAL
     deep: bool = False
+    silent: bool = False
 
 
 def sum_of(name: str, parts: Sequence[Fault], sentence: str = "") -> Fault:
@@ -128,6 +130,7 @@ def sum_of(name: str, parts: Sequence[Fault], sentence: str = "") -> Fault:
         security=securities[0] if securities else "any",
         surroundings=_all_of([part.surroundings for part in parts]),
         deep=any(part.deep for part in parts),
+        silent=any(part.silent for part in parts),
     )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from restante.misbehave.conversation import Change, Conversation
 
 _WHERE = re.compile(
-    r"(?P<verb>\*|[A-Za-z]+)(?:#(?P<nth>\d+))?(?: +(?P<number>\d+))?"
+    r"(?P<verb>\*|[A-Za-z][A-Za-z0-9]*)(?:#(?P<nth>\d+))?(?: +(?P<number>\d+))?"
     r"(?:~(?P<chance>\d+(?:\.\d+)?)%)?",
 )
 _ENDING = re.compile(

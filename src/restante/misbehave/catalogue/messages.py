@@ -1,30 +1,204 @@
-"""Faults of RETR."""
+"""Faults of RETR and TOP."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
 from restante.misbehave.catalogue.row import row
-from restante.misbehave.fault import ALL, FIRST, NOTHING, SECOND
+from restante.misbehave.changes import after, body, both_forms, hear, instead, repeat
+from restante.misbehave.fault import (
+    ALL,
+    ALL_OR_NONE,
+    ALL_WARNED,
+    FIRST,
+    NOTHING,
+    SECOND,
+    GoodClient,
+)
+from restante.misbehave.rules import on, parse_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.misbehave.conversation import Alteration, Change, ReplyParts
+    from restante.misbehave.fault import Fault, Messages
+
+ESCAPES = b"\x1b[2J\x1b]0;owned\x07"
+ALL_BUT_EMPTY = GoodClient("keeps message 2; message 1 is empty", frozenset({2}), may_keep=True)
+
+LINE_3MB = b"x" * 3_000_000
+HEADER_LINE = b"X-Filling: " + b"x" * 50 + b"\r\n"
+DOT_LINE = b"..\r\n"
+
+
+def _retr(name: str, sentence: str, good: GoodClient, does: Any, *found: str) -> Fault:
+    """Return a row whose verdict, and where it was seen, a deep check alone finds."""
+    return row(name, sentence, good, does, *found, deep=True)
+
+
+def _message(change: Callable[[bytes], bytes]) -> Callable[[Messages], Messages]:
+    """Return what changes the mail itself, so that sizes are right."""
+    return lambda messages: tuple(change(message) for message in messages)
+
+
+def _in_body(insert: bytes) -> Callable[[bytes], bytes]:
+    """Return what puts octets at the beginning of a message's body."""
+    return lambda message: message.replace(b"\r\n\r\n", b"\r\n\r\n" + insert, 1)
+
+
+def _unstuff(octets: bytes) -> bytes:
+    return (b"\r\n" + octets).replace(b"\r\n..", b"\r\n.")[2:]
+
+
+def _half(octets: bytes) -> bytes:
+    """Return the first half of a body, up to a line's end."""
+    return octets[: octets.find(b"\r\n", len(octets) // 2) + 2]
+
+
+def _send_error_late(reply: ReplyParts) -> ReplyParts:
+    if not reply.multiline:
+        return reply
+    return replace(reply, body=_half(reply.body), end=b"-ERR [SYS/TEMP] disk error\r\n")
+
+
+def _end(end: bytes) -> Change:
+    return lambda reply: replace(reply, end=end) if reply.multiline else reply
+
+
+def _cr(octets: bytes) -> bytes:
+    return octets.replace(b"\r\n", b"\r")
+
+
+def _glue(reply: ReplyParts) -> ReplyParts:
+    """Put the dot behind the last line, not on a line of its own."""
+    return replace(reply, body=reply.body.removesuffix(b"\r\n")) if reply.multiline else reply
+
+
+def _split_end(reply: ReplyParts) -> ReplyParts:
+    return replace(reply, chunk=1) if len(reply.octets) < 5000 else reply
+
+
+def _end_with(rules: str, change: Change) -> tuple[str | Alteration, ...]:
+    return rules, on("RETR", change)
+
+
+def _first_message(line: bytes) -> bytes:
+    return b"RETR 1\r\n" if line.upper().startswith(b"RETR ") else line
+
+
+def _whole(line: bytes) -> bytes:
+    """Ask for the whole message in TOP."""
+    words = line.split()
+    return b"TOP %s 99999\r\n" % words[1] if words[:1] == [b"TOP"] and words[1:] else line
+
+
+_SIZE_10 = both_forms("LIST", lambda number, _size: number + b" 10")
 
 MESSAGES = (
-    row("retr-refused", "refuses the first message", SECOND,
-        "RETR 1: -ERR [SYS/TEMP] this message cannot be read now", "retr-refused", deep=True),
-    row("retr-quota", "refuses each message, because a limit is reached", NOTHING,
-        "RETR: -ERR Download limit reached", "retr-refused", "zmail#115", deep=True),
-    row("retr-cut", "hangs up within a message", NOTHING,
-        "RETR: close at 50%", "msg-truncated", "hMailServer TestDisconnectAfterRetrCommand",
-        deep=True),
-    row("retr-reset", "resets the connection within a message", NOTHING,
-        "RETR: reset at 50%", "msg-truncated", deep=True),
-    row("retr-cut-2", "hangs up within the second message", FIRST,
-        "RETR#2: close at 50%", "msg-truncated", deep=True),
-    row("retr-closed-after", "hangs up behind the first message", FIRST,
-        "RETR#1: close at 100%", "conn-lost", deep=True),
-    row("retr-stall", "falls silent within a message", NOTHING,
-        "RETR: silence at 50%", "stalled", deep=True),
+    _retr("retr-refused", "refuses the first message", SECOND,
+          "RETR 1: -ERR [SYS/TEMP] this message cannot be read now", "retr-refused"),
+    _retr("retr-quota", "refuses each message, because a limit is reached", NOTHING,
+          "RETR: -ERR Download limit reached", "retr-refused", "zmail#115"),
+    _retr("retr-closed", "hangs up at RETR", NOTHING,
+          "RETR: close", "conn-lost msg-truncated"),
+    _retr("retr-silent", "never answers RETR", NOTHING,
+          "RETR: silence", "stalled"),
+    _retr("retr-cut", "hangs up within a message", NOTHING,
+          "RETR: close at 50%", "msg-truncated", "hMailServer TestDisconnectAfterRetrCommand"),
+    _retr("retr-cut-header", "hangs up within a message's header", NOTHING,
+          "RETR: close at 60", "msg-truncated"),
+    _retr("retr-reset", "resets the connection within a message", NOTHING,
+          "RETR: reset at 50%", "msg-truncated"),
+    _retr("retr-cut-2", "hangs up within the second message", FIRST,
+          "RETR#2: close at 50%", "msg-truncated"),
+    _retr("retr-closed-after", "hangs up behind the first message", FIRST,
+          "RETR#1: close at 100%", "msg-truncated conn-lost"),
+    _retr("retr-stall", "falls silent within a message", NOTHING,
+          "RETR: silence at 50%", "stalled"),
     row("retr-drip", "sends messages three octets at a time", ALL,
         "RETR: chunks 3"),
-    row("retr-no-end", "forgets the dot at the end of a message, and waits", NOTHING,
-        ("RETR: silence at 100%", "RETR: without end"), "stalled", deep=True),
-    row("retr-no-end-closed", "forgets the dot at the end of a message, and hangs up", NOTHING,
-        ("RETR: close at 100%", "RETR: without end"), "msg-truncated", deep=True),
+    row("retr-split-end", "sends CR, LF, dot, CR and LF one by one", ALL,
+        on("RETR", _split_end), seen="hMailServer"),
+    _retr("retr-no-end", "forgets the dot at the end of a message, and waits", NOTHING,
+          ("RETR: silence at 100%", "RETR: without end"), "stalled"),
+    _retr("retr-no-end-closed", "forgets the dot at the end of a message, and hangs up", NOTHING,
+          ("RETR: close at 100%", "RETR: without end"), "msg-truncated"),
+    _retr("retr-half-end", "ends a message with a dot and CR, but no LF", ALL_OR_NONE,
+          _end_with("RETR: silence at 100%", _end(b".\r")), "stalled", "cyrus-imapd#4717"),
+    _retr("retr-end-no-crlf", "ends a message with a dot, and hangs up", ALL_OR_NONE,
+          _end_with("RETR: close at 100%", _end(b".")), "msg-truncated conn-lost"),
+    _retr("retr-end-lf", "ends a message with a dot and LF", ALL_OR_NONE,
+          on("RETR", _end(b".\n")), "lf-ends msg-nofinal"),
+    _retr("retr-glued-dot", "glues the dot to the last line", ALL_OR_NONE,
+          _end_with("RETR: silence at 100%", _glue), "stalled msg-truncated"),
+    _retr("retr-double-end", "ends a message twice", ALL_OR_NONE,
+          after("RETR", b".\r\n"), "desync not-stuffed"),
+    _retr("retr-unstuffed", "does not double dots", ALL_WARNED,
+          body("RETR", _unstuff), "not-stuffed list-size",
+          "mailpit#299, greenmail#475, netius#96"),
+    row("retr-lone-dot", "does not double a line that is a dot", NOTHING,
+        body("RETR", _unstuff), "not-stuffed",
+        "jakartaee/mail-api#692, cpython#95252", deep=True,
+        messages=_message(_in_body(b"Before the dot.\r\n.\r\nBehind the dot.\r\n"))),
+    _retr("retr-lf", "sends messages with LF alone", ALL,
+          body("RETR", lambda octets: octets.replace(b"\r\n", b"\n")), "bare-lf"),
+    _retr("retr-cr", "ends lines with CR alone", ALL_OR_NONE,
+          ("RETR: silence at 100%", body("RETR", _cr)), "stalled"),
+    row("retr-long-line", "sends a line of 3 MB", ALL,
+        "", "long-line", "odoo#10920, frappe#15581", deep=True,
+        messages=_message(_in_body(LINE_3MB + b"\r\n"))),
+    row("retr-8bit", "sends octets that are not text", ALL,
+        messages=_message(_in_body(bytes(range(128, 256)) + b"\r\n"))),
+    row("retr-nul", "sends NUL within a message", ALL_WARNED,
+        "", "nul", deep=True, messages=_message(_in_body(b"a\0b\r\n"))),
+    row("retr-no-header", "holds messages that begin with an empty line", ALL,
+        messages=_message(lambda message: b"\r\n" + message.partition(b"\r\n\r\n")[2])),
+    row("retr-empty", "holds an empty message", ALL_BUT_EMPTY,
+        messages=lambda messages: (b"", *messages[1:])),
+    row("retr-dot-first", "holds messages that begin with a dot", ALL,
+        messages=_message(lambda message: b".Odd: yes\r\n" + message)),
+    row("retr-from-first", "holds messages that begin with a From line of mbox", ALL,
+        messages=_message(lambda message: b"From joe Mon Jan  1 00:00:00 2024\r\n" + message)),
+    _retr("retr-no-status", "sends a message without a status line", NOTHING,
+          on("RETR", lambda reply: replace(reply, status=b"")), "not-stuffed bad-reply"),
+    _retr("retr-no-message", "answers RETR with +OK and no message", ALL_OR_NONE,
+          ("RETR: silence at 100%", instead("RETR", b"+OK message follows\r\n")), "stalled"),
+    _retr("retr-extra", "says +OK once more behind a message", ALL_OR_NONE,
+          after("RETR", b"+OK\r\n"), "desync"),
+    _retr("retr-err-late", "says -ERR within a message, and waits", NOTHING,
+          _end_with("RETR: silence at 100%", _send_error_late), "stalled"),
+    _retr("retr-short-then-err", "ends a message at its half, and then says -ERR", ALL_OR_NONE,
+          (after("RETR", b"-ERR line too long\r\n"), body("RETR", _half)),
+          "desync list-size", "Inbucket's source, e56c6d5"),
+    _retr("retr-short", "ends a message at its half with a dot", ALL_OR_NONE,
+          body("RETR", _half), "list-size"),
+    _retr("retr-same", "sends message 1 for each number", ALL_OR_NONE,
+          hear(_first_message)),
+    row("retr-many-newlines", "adds an empty line to each message", ALL,
+        body("RETR", lambda octets: octets + b"\r\n"), "list-size",
+        "Mailpit's source, 408b30d", deep=True),
+    row("retr-20mb", "sends 20 MB where LIST said 10 octets", ALL_OR_NONE,
+        (_SIZE_10, body("RETR", _in_body(repeat(b"x" * 74 + b"\r\n", 276_000)))),
+        "bad-reply list-size", deep=True),
+    row("retr-header-10mb", "sends a header of 10 MB", ALL,
+        messages=_message(lambda message: repeat(HEADER_LINE, 160_000) + message)),
+    row("retr-many-dots", "sends 200000 lines that are dots", ALL,
+        messages=_message(_in_body(repeat(b".\r\n", 200_000)))),
+    row("retr-utf8-header", "sends a header in UTF-8 to a client that did not ask", ALL,
+        messages=_message(lambda message: "X-Gruß: ä\r\n".encode() + message)),
+    row("retr-cr-in-line", "sends a lone CR within a line", ALL,
+        messages=_message(_in_body(b"one\rline\r\n"))),
+    row("top-none", "does not know TOP", ALL,
+        "CAPA: without TOP\nTOP: -ERR unknown command", "top-missing", "neomutt#2707"),
+    row("top-announced", "announces TOP, and does not know it", ALL,
+        "TOP: -ERR unknown command", "top-missing", "smtp4dev's source, 738a75f"),
+    row("top-whole", "sends the whole message in TOP", ALL,
+        hear(_whole), "top-body", "Mailpit's source, 408b30d"),
+    row("top-cut", "hangs up within TOP", ALL_OR_NONE,
+        "TOP: close at 50%", "conn-lost msg-truncated"),
+    row("top-silent", "never answers TOP", ALL_OR_NONE,
+        "TOP: silence", "stalled"),
+    _retr("escape-in-error", "sends terminal escapes in an error", SECOND,
+          parse_rules("RETR 1: -ERR " + ESCAPES.decode() + "no"), "retr-refused"),
 )  # fmt: skip

@@ -24,11 +24,13 @@ def row(  # noqa: PLR0913, PLR0917  # a row of a table
 ) -> Fault:
     """Return a fault. `does` is its rules, or its functions; `more` are surroundings.
 
-    `security` and `deep` are those of `Fault`.
+    `security`, `deep` and `silent` are those of `Fault`.
     """
     does = does if isinstance(does, tuple) else (does,)
     parts = [parse_rules(each) if isinstance(each, str) else each for each in does]
-    own = {key: more.pop(key) for key in ("security", "deep") if key in more}
+    silent = any("silence" in each for each in does if isinstance(each, str))
+    own: dict[str, Any] = {"silent": silent}
+    own |= {key: more.pop(key) for key in ("security", "deep", "silent") if key in more}
     return Fault(
         name=name,
         sentence=sentence,
