@@ -28,6 +28,9 @@ from restante.protocol.lines import LineBuffer
 from restante.server.client_bounds import LINGER, MAX_UNREAD, TIME_SLICE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restante.delivery.protocol.needs import Conversation
     from restante.delivery.protocol.session import Dialect
     from restante.delivery.sessions import DeliverySessions
     from restante.protocol.server.needs import Need
@@ -43,7 +46,13 @@ NEXT_LINE: Final = object()  # in place of an answer: the session reads a comman
 
 
 class DeliveryConnection(asyncio.Protocol):
-    """One client that brings mail. See `phases` for the table that the methods follow."""
+    """One client that brings mail. See `phases` for the table that the methods follow.
+
+    A subclass for tests may say more, and watch what is said: `serve` gives the conversation of a
+    session, and `fulfil` does what takes time.
+    """
+
+    serve: Callable[[DeliverySession], Conversation] = staticmethod(serve)
 
     def __init__(self, sessions: DeliverySessions, dialect: Dialect) -> None:
         self._sessions = sessions
@@ -53,7 +62,7 @@ class DeliveryConnection(asyncio.Protocol):
             message_size=sessions.settings.message_size,
             unknown_hint=sessions.unknown_hint,
         )
-        self._conversation = serve(self._session)
+        self._conversation = self.serve(self._session)
         self._loop = asyncio.get_running_loop()
         self.phase = Phase.COMMAND
         self.deadline = math.inf
@@ -62,7 +71,7 @@ class DeliveryConnection(asyncio.Protocol):
         self._output: list[bytes] = []
         self._wanted: ReadCommand  # the command that the session reads next
         self._receiver: MessageReceiver | None = None  # of the message, until it is delivered
-        self._need: ResolveRecipient | DeliverMessage | None = None  # the last one of a task
+        self._need: Need[Any] | None = None  # the last one of a task
         self._work: asyncio.Task[None] | None = None  # that task
         self._reading = True  # octets from the client are read
         self._full = False  # the client does not read
@@ -154,7 +163,7 @@ class DeliveryConnection(asyncio.Protocol):
         if self.phase is Phase.QUEUED:
             self._run(NEXT_LINE)
 
-    def _run(self, answer: object) -> None:  # noqa: C901  # the one loop of the driver
+    def _run(self, answer: object) -> None:
         """Give the session an answer, and let it go on until it must wait."""
         clock_runs = answer is NEXT_LINE and self.phase is not Phase.QUEUED
         slice_ends = self._loop.time() + TIME_SLICE
@@ -182,7 +191,7 @@ class DeliveryConnection(asyncio.Protocol):
                     answer = self._start_message()
                     if answer is None:
                         return
-                case ResolveRecipient() | DeliverMessage():
+                case _:
                     self._start_work(step)
                     return
 
@@ -253,7 +262,7 @@ class DeliveryConnection(asyncio.Protocol):
             self._release_memory()
         return result
 
-    def _start_work(self, need: ResolveRecipient | DeliverMessage) -> None:
+    def _start_work(self, need: Need[Any]) -> None:
         """Fulfil a need that takes time, in a task."""
         self._need = need
         self.deadline = math.inf  # the client need not do anything now
@@ -265,14 +274,18 @@ class DeliveryConnection(asyncio.Protocol):
             self._work = self._loop.create_task(self._await_work(need))
         self._flush()
 
-    async def _await_work(self, need: ResolveRecipient | DeliverMessage) -> None:
+    async def fulfil(self, need: Need[Any]) -> object:
+        """Return what the session needs: the owner of an address, or what became of a message."""
+        if isinstance(need, ResolveRecipient):
+            return await self._sessions.resolve(need.address, self._session)
+        assert isinstance(need, DeliverMessage)
+        return await self._sessions.deliver(need.message, self._session, self._address)
+
+    async def _await_work(self, need: Need[Any]) -> None:
         """Do what takes time, then let the session go on."""
         answer: object
         try:
-            if isinstance(need, ResolveRecipient):
-                answer = await self._sessions.resolve(need.address, self._session)
-            else:
-                answer = await self._sessions.deliver(need.message, self._session, self._address)
+            answer = await self.fulfil(need)
         except Exception as error:  # noqa: BLE001  # whatever it is, the client must not see it
             failed = self._sessions.log_incident(error, self._session)
             recipients = self._session.transaction.recipients

@@ -82,7 +82,8 @@ class Server:
         HOST:PORT of this machine. smtp: a HOST:PORT of this machine where programs under test
         deliver. recipients: the recipients of mail; None means `accounts`, which must be an
         AccountDirectory. settings: timeouts, the greeting and the like. limits: how many
-        connections and sessions; see `ServerLimits.create`. offer: returns the mechanisms of AUTH
+        connections and sessions; see `ServerLimits.create`. lock_timeout: seconds for a maildrop
+        that another session holds. offer: returns the mechanisms of AUTH
         that CAPA lists, for each new connection. log: any logger of structlog. stop_timeout:
         seconds. addresses: where the server listens for POP3, with the ports that were free.
         smtp_address: where it listens for SMTP, if it does.
@@ -97,6 +98,7 @@ class Server:
     recipients: Recipients | None = None
     settings: ProtocolSettings = field(default_factory=ProtocolSettings)
     limits: ServerLimits = field(default_factory=ServerLimits)
+    lock_timeout: float = 3
     offer: Callable[[], AuthOffer] = AuthOffer
     log: FilteringBoundLogger = field(default_factory=structlog.get_logger)
     stop_timeout: float = STOP_PATIENCE
@@ -122,6 +124,7 @@ class Server:
             log=self.log,
             settings=self.settings,
             limits=self.limits,
+            lock_timeout=self.lock_timeout,
             offer=self.offer,
         )
         async with contextlib.AsyncExitStack() as stack:

@@ -15,6 +15,9 @@ from restante.delivery.protocol.session import (
 from restante.protocol.errors import LineTooLong
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from restante.delivery.protocol.commands import Verb
     from restante.delivery.protocol.needs import Command, Conversation, Reply
     from restante.delivery.protocol.session import DeliverySession
 
@@ -27,11 +30,16 @@ def serve(session: DeliverySession) -> Conversation:
 
     A driver that closes this generator leaves nothing undone but the replies.
     """
+    return serve_verbs(session, VERBS[session.dialect])
+
+
+def serve_verbs(session: DeliverySession, verbs: Mapping[str, Verb]) -> Conversation:
+    """Hold the same conversation with the verbs of another table."""
     yield encode_reply(f"220 {session.host} Restante")
     while not session.ended:
         try:
             line = yield ReadCommand(session.command_limit + LINE_END)
-            reply = _carry_out(session, line)
+            reply = _carry_out(session, line, verbs)
             if not isinstance(reply, str | tuple):
                 reply = yield from reply
         except LineTooLong as error:
@@ -54,7 +62,7 @@ def _printable(line: str) -> str:
     return "".join(c if c.isascii() and c.isprintable() else "?" for c in line)
 
 
-def _carry_out(session: DeliverySession, line: bytes) -> Reply | Command:
+def _carry_out(session: DeliverySession, line: bytes, verbs: Mapping[str, Verb]) -> Reply | Command:
     """Find the verb's row and let its handler answer. Raises CommandError."""
     session.commands += 1
     if session.commands > MAX_COMMANDS:
@@ -67,7 +75,7 @@ def _carry_out(session: DeliverySession, line: bytes) -> Reply | Command:
     if not text or not verb.isascii():
         raise CommandError("500 5.5.2 Error: bad syntax")
     name, argument = verb.upper().decode(), rest.strip().decode(errors="surrogateescape")
-    row = VERBS[session.dialect].get(name)
+    row = verbs.get(name)
     if row is None:
         raise _unknown(session, name)
     if row.greeted and not session.client:

@@ -1,0 +1,281 @@
+"""The mail of developer mode: a store in memory in which any address may have a mailbox.
+
+Reading needs no lock of a maildrop: `mail` and `removed_mail` return copies at any time. The lock
+of POP3 is for sessions alone. Removed messages are kept for a while, so that a test can see them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import itertools
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from restante.protocol.server.maildrop import MessageList
+from restante.protocol.stuffing import size_on_wire
+from restante.protocol.unique_id import is_valid_uid
+from restante.storage.interfaces import BusyError, FullError, MessageGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from restante.developer.feed import EventFeed
+
+MOST_OCTETS = 512 * 1024 * 1024  # of all messages that are there
+MOST_MESSAGES = 100_000  # that are there
+MOST_REMOVED_OCTETS = 64 * 1024 * 1024  # of the removed ones that are remembered
+MOST_REMOVED = 1_000  # that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class DeveloperMail:
+    """One message in one mailbox.
+
+    Attributes:
+        id: 1-based, over all mailboxes, in the order in which messages came.
+        uid: its unique-id.
+        mailbox: the address or user name that it was delivered to, in lower case.
+        octets: the message as it is stored.
+        received: seconds since 1970.
+        sender: the sender of the SMTP envelope, "" for none.
+        delivered_by: the number of the SMTP session that brought it, or None.
+        marked_by: the number of the live session that marked it for removal, or None.
+        fetched_by: the numbers of the sessions that retrieved it, in their order.
+        removed: seconds since 1970, or None while it is there.
+        removed_by: the number of the session that removed it, or None.
+    """
+
+    id: int
+    uid: str
+    mailbox: str
+    octets: bytes = field(repr=False)
+    received: float
+    sender: str = ""
+    delivered_by: int | None = None
+    marked_by: int | None = None
+    fetched_by: tuple[int, ...] = ()
+    removed: float | None = None
+    removed_by: int | None = None
+
+
+class Mailboxes:
+    """All mailboxes of a server. All methods but coroutines may be called from any thread."""
+
+    def __init__(
+        self,
+        feed: EventFeed,
+        *,
+        most_octets: int = MOST_OCTETS,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._most_octets = most_octets
+        self._boxes: dict[str, DeveloperMailbox] = {}
+        self._removed: deque[DeveloperMail] = deque()
+        self._numbers = itertools.count(1)
+        self._octets = self._removed_octets = self._count = 0
+
+    async def acquire(self, owner: str, patience: float) -> DeveloperMaildrop:
+        """Lock and open a mailbox. Raises BusyError."""
+        box = self._box(owner)
+        try:
+            async with asyncio.timeout(patience):
+                await box.lock.acquire()
+        except TimeoutError:
+            raise BusyError(f"the maildrop of {owner} is in use") from None
+        return DeveloperMaildrop(self, box)
+
+    async def deliver(self, owner: str, message: bytes) -> str:
+        """Store a message, and return its unique-id. Raises FullError."""
+        return self.add(owner, message).uid
+
+    async def has(self, owner: str) -> bool:
+        """Return whether a mailbox exists."""
+        return mailbox_name(owner) in self._boxes
+
+    def add(
+        self,
+        mailbox: str,
+        message: bytes,
+        *,
+        uid: str | None = None,
+        sender: str = "",
+        session: int | None = None,
+    ) -> DeveloperMail:
+        """Store the octets of a message for an address, and return what is stored.
+
+        `uid` is a unique-id of 1 to 70 printable characters; None makes one. Raises ValueError: the
+        mailbox has it already, or it is not valid. Raises FullError: there is too much mail.
+        """
+        with self._feed.lock:
+            self._check_room(len(message))
+            box, number = self._box(mailbox), next(self._numbers)
+            uid = f"memory-{number}" if uid is None else uid
+            if not is_valid_uid(uid) or uid in box.mail:
+                raise ValueError(f"the unique-id {uid!r} is in use, or not valid")
+            mail = DeveloperMail(
+                number, uid, box.name, message, self._clock(), sender, delivered_by=session
+            )
+            box.mail[uid] = mail
+            self._octets += len(message)
+            self._count += 1
+            self._feed.publish("delivered", id=number, mailbox=box.name, session=session)
+            return mail
+
+    def mail(self, mailbox: str | None = None) -> list[DeveloperMail]:
+        """Return the messages of a mailbox, or of all, in the order in which they came."""
+        with self._feed.lock:
+            if mailbox is not None:
+                box = self._boxes.get(mailbox_name(mailbox))
+                return list(box.mail.values()) if box else []
+            found = [mail for box in self._boxes.values() for mail in box.mail.values()]
+            return sorted(found, key=lambda mail: mail.id)
+
+    def removed_mail(self, mailbox: str | None = None) -> list[DeveloperMail]:
+        """Return the removed messages of a mailbox, or of all, in the order of their removal."""
+        with self._feed.lock:
+            name = None if mailbox is None else mailbox_name(mailbox)
+            return [mail for mail in self._removed if name in (None, mail.mailbox)]
+
+    def find(self, number: int) -> DeveloperMail | None:
+        """Return the message with this id, removed or not, or None."""
+        every = (*self.mail(), *self.removed_mail())
+        return next((mail for mail in every if mail.id == number), None)
+
+    def remove(self, numbers: Collection[int]) -> int:
+        """Remove the messages with these ids, as no session does, and return how many there were.
+
+        A session that has a message listed gets an error when it retrieves it.
+        """
+        with self._feed.lock:
+            found = [mail for mail in self.mail() if mail.id in numbers]
+            for mail in found:
+                self.discard(self._boxes[mail.mailbox], mail.uid, None)
+            return len(found)
+
+    def names(self) -> list[str]:
+        """Return the names of all mailboxes, sorted."""
+        with self._feed.lock:
+            return sorted(self._boxes)
+
+    def create(self, mailbox: str) -> None:
+        """Let a mailbox exist, empty."""
+        self._box(mailbox)
+
+    def holder(self, mailbox: str) -> int | None:
+        """Return the number of the session that holds a mailbox, or None."""
+        box = self._boxes.get(mailbox_name(mailbox))
+        return box.holder if box else None
+
+    def note_holder(self, mailbox: str, session: int | None) -> None:
+        """Note which session holds a mailbox. Without one, its marks are gone."""
+        with self._feed.lock:
+            box = self._box(mailbox)
+            if session is None:
+                self.note_marked(mailbox, (), None)
+            box.holder = session
+
+    def note_fetched(self, mailbox: str, uid: str, session: int) -> None:
+        """Note that a session retrieved a message."""
+        with self._feed.lock:
+            box = self._box(mailbox)
+            mail = box.mail.get(uid)
+            if mail is not None:
+                box.mail[uid] = dataclasses.replace(mail, fetched_by=(*mail.fetched_by, session))
+                self._feed.publish("fetched", id=mail.id, mailbox=box.name, session=session)
+
+    def note_marked(self, mailbox: str, uids: Collection[str], session: int | None) -> None:
+        """Note which messages are marked for removal, by the session that holds the mailbox."""
+        with self._feed.lock:
+            box = self._box(mailbox)
+            for uid, mail in box.mail.items():
+                marked = uid in uids
+                if marked != (mail.marked_by is not None):
+                    by = session if marked else None
+                    box.mail[uid] = dataclasses.replace(mail, marked_by=by)
+                    self._feed.publish(
+                        "marked", id=mail.id, mailbox=box.name, session=session, marked=marked
+                    )
+
+    def discard(self, box: DeveloperMailbox, uid: str, session: int | None) -> None:
+        """Remove one message of a mailbox, if it is there, and remember it for a while."""
+        with self._feed.lock:
+            mail = box.mail.pop(uid, None)
+            if mail is None:
+                return
+            gone = dataclasses.replace(mail, removed=self._clock(), removed_by=session)
+            self._octets -= len(mail.octets)
+            self._count -= 1
+            self._removed.append(gone)
+            self._removed_octets += len(gone.octets)
+            while self._removed_octets > MOST_REMOVED_OCTETS or len(self._removed) > MOST_REMOVED:
+                self._removed_octets -= len(self._removed.popleft().octets)
+            self._feed.publish("removed", id=mail.id, mailbox=box.name, session=session)
+
+    def contents(self, box: DeveloperMailbox) -> list[DeveloperMail]:
+        """Return the messages of a mailbox."""
+        with self._feed.lock:
+            return list(box.mail.values())
+
+    def _check_room(self, octets: int) -> None:
+        if self._octets + octets > self._most_octets or self._count >= MOST_MESSAGES:
+            raise FullError("developer mode holds as much mail as it may")
+
+    def _box(self, owner: str) -> DeveloperMailbox:
+        name = mailbox_name(owner)
+        with self._feed.lock:
+            return self._boxes.setdefault(name, DeveloperMailbox(name))
+
+
+def mailbox_name(address: str) -> str:
+    """Return the name of the mailbox of an address or user: the same in lower case."""
+    return address.lower()
+
+
+@dataclass(slots=True, eq=False)
+class DeveloperMailbox:
+    """One mailbox: its name, its messages by unique-id, and the session that holds it."""
+
+    name: str
+    mail: dict[str, DeveloperMail] = field(default_factory=dict)
+    holder: int | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class DeveloperMaildrop:
+    """One mailbox, locked for one session."""
+
+    def __init__(self, mailboxes: Mailboxes, box: DeveloperMailbox) -> None:
+        self._mailboxes = mailboxes
+        self._box = box
+        self._held = True
+        mail = mailboxes.contents(box)
+        self.contents = MessageList(
+            tuple(size_on_wire([one.octets]) for one in mail), tuple(one.uid for one in mail)
+        )
+
+    def read(self, index: int, lines: int | None = None) -> bytes:  # noqa: ARG002  # the whole is at hand
+        """Return a message. Raises MessageGoneError."""
+        mail = self._box.mail.get(self.contents.uids[index])
+        if mail is None:
+            raise MessageGoneError("the message is gone")
+        return mail.octets
+
+    async def remove(self, indexes: Sequence[int]) -> None:
+        """Remove messages."""
+        for index in indexes:
+            self._mailboxes.discard(self._box, self.contents.uids[index], self._box.holder)
+
+    async def correct_sizes(self, sizes: Mapping[int, int]) -> None:
+        """Do nothing: sizes here are counted, never remembered."""
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._held:
+            self._held = False
+            self._mailboxes.note_holder(self._box.name, None)
+            self._box.lock.release()

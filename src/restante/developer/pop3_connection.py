@@ -1,0 +1,91 @@
+"""One client of POP3 in developer mode: the server's connection, its faults, and a record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from restante.developer.pop3_recorder import record_pop3
+from restante.misbehave.connection import FaultyConnection, SharedFault
+from restante.misbehave.conversation import as_octets, in_parts, leave_alone
+from restante.net.addresses import format_host_port
+from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.server.needs import Authenticate, AuthMethod
+from restante.protocol.server.serve import serve
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from restante.developer.accounts import DeveloperAccounts
+    from restante.developer.faults import FaultSwitch
+    from restante.developer.mailboxes import Mailboxes
+    from restante.developer.sessions import SessionRecord, SessionTable
+    from restante.protocol.server.needs import Conversation
+    from restante.protocol.server.session import Session
+    from restante.server.connection.transport import ListenerPolicy
+    from restante.server.context import ServerContext
+
+NO_FAULT = SharedFault(leave_alone, "")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pop3Sharing:
+    """What all connections share."""
+
+    accounts: DeveloperAccounts
+    mailboxes: Mailboxes
+    sessions: SessionTable
+    faults: FaultSwitch
+
+
+class DeveloperPop3Connection(FaultyConnection):
+    """A client that fetches mail."""
+
+    def __init__(
+        self, sharing: Pop3Sharing, context: ServerContext, policy: ListenerPolicy
+    ) -> None:
+        super().__init__(NO_FAULT, context, policy)
+        self._sharing = sharing
+        self._session_record: SessionRecord
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a record, and greet the client."""
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._session_record = self._sharing.sessions.open("POP3", format_host_port(*peer[:2]))
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the record, and let go of everything."""
+        super().connection_lost(exc)
+        self._session_record.end(self._end.value if self._end else "disconnected")
+
+    def _serve(self, session: Session) -> Conversation:
+        """Hold the server's conversation, with the faults that are on, and write it down."""
+        sharing, record = self._sharing, self._session_record
+        conversation = accept_tokens(serve(session), sharing.accounts)
+        fault, alteration = sharing.faults.current()
+        if fault:
+            record.note(fault=fault)
+            conversation = as_octets(alteration(in_parts(conversation, record.number)))
+        return record_pop3(conversation, session, record, sharing.mailboxes)
+
+
+def accept_tokens(conversation: Conversation, accounts: DeveloperAccounts) -> Conversation:
+    """Take a token for a password: developer mode knows no issuer of tokens."""
+    answer: object = None
+    while True:
+        try:
+            if isinstance(answer, Exception):
+                step = conversation.throw(answer)
+            else:
+                step = conversation.send(answer)
+        except StopIteration as ended:
+            reply, end = ended.value
+            return reply, end
+        if isinstance(step, Authenticate) and step.method is AuthMethod.TOKEN:
+            user = step.user or accounts.owner_of_token(step.response)
+            step = Authenticate(AuthMethod.PASSWORD, user, step.response)
+        try:
+            answer = yield step
+        except (Refusal, LineTooLong) as error:
+            answer = error

@@ -1,0 +1,237 @@
+"""The server of developer mode: POP3 and SMTP with mail in memory, in a thread or on a loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import structlog
+
+from restante.delivery.deliverer import Deliverer
+from restante.delivery.sessions import DeliverySessions
+from restante.developer.accounts import DeveloperAccounts
+from restante.developer.faults import FaultSwitch
+from restante.developer.feed import EventFeed
+from restante.developer.mailboxes import Mailboxes
+from restante.developer.pop3_connection import DeveloperPop3Connection, Pop3Sharing
+from restante.developer.sessions import SessionTable
+from restante.developer.smtp_connection import DeveloperSmtpConnection, SmtpSharing
+from restante.protocol.server.settings import AuthOffer, ProtocolSettings
+from restante.server import embedding
+from restante.server.addresses import ListenAddress
+from restante.server.config.schema import DeliverySection
+from restante.server.embedding import Listener
+from restante.server.listener import ListenError, open_sockets
+from restante.server.loop_thread import LoopThread
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger
+
+    from restante.server.policies import ClearText
+    from restante.server.tls.certificates import Certificates
+
+T = TypeVar("T")
+
+HOST = "127.0.0.1"
+PATIENCE = 300  # seconds for the next command of SMTP
+STOP_TIMEOUT = 1  # seconds for a reply under way, when the server stops
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeveloperOptions:
+    """What a server of developer mode may be.
+
+    Attributes:
+        host: the address where it listens. port, tls_port, smtp_port, smtps_port: 0 for any free
+            port, None for none. The ports for TLS are opened with `tls` only.
+        tls: offer STLS and STARTTLS, and ports for TLS from the first octet.
+        any_account: a name that was not added may log in, with any password.
+        any_address: SMTP accepts mail for any address; False for added accounts only.
+        clear_text: from where passwords may come without TLS: "loopback", "always" or "never".
+        lock_patience: seconds for a maildrop that another session holds.
+        settings: timeouts, the greeting and so on, for POP3.
+        offer: the mechanisms of AUTH, for POP3.
+        log: any logger of structlog.
+        stop_timeout: seconds for a reply under way, when the server stops.
+    """
+
+    host: str = HOST
+    port: int = 0
+    tls_port: int | None = 0
+    smtp_port: int | None = 0
+    smtps_port: int | None = 0
+    tls: bool = False
+    any_account: bool = False
+    any_address: bool = True
+    clear_text: ClearText = "loopback"
+    lock_patience: float = 3
+    settings: ProtocolSettings = field(default_factory=ProtocolSettings)
+    offer: AuthOffer = field(default_factory=AuthOffer)
+    log: FilteringBoundLogger = field(default_factory=structlog.get_logger)
+    stop_timeout: float = STOP_TIMEOUT
+
+
+class DeveloperServer:
+    """A server that runs while a `with` or an `async with` block runs. It starts once.
+
+    `with` serves in a thread, `async with` on the program's event loop. The attributes may be used
+    from any thread.
+
+    Attributes:
+        feed: what happens. mailboxes: the mail. sessions: the conversations. accounts: the users.
+        faults: those that are on.
+        host: where it listens. port, tls_port, smtp_port, smtps_port: None for none.
+        authority: a PEM file with which clients can verify TLS, None without TLS.
+    """
+
+    def __init__(self, options: DeveloperOptions | None = None) -> None:
+        self.options = options = options or DeveloperOptions()
+        self.feed = EventFeed()
+        self.mailboxes = Mailboxes(self.feed)
+        self.sessions = SessionTable(self.feed)
+        self.faults = FaultSwitch(self.feed)
+        self.accounts = DeveloperAccounts(
+            any_account=options.any_account, any_address=options.any_address
+        )
+        self.host = options.host
+        self.port: int = 0
+        self.tls_port: int | None = None
+        self.smtp_port: int | None = None
+        self.smtps_port: int | None = None
+        self.authority: Path | None = None
+        self._running: contextlib.AsyncExitStack | None = None
+        self._thread: LoopThread | None = None
+
+    async def start(self) -> None:
+        """Listen, and serve until `stop`. Raises ListenError: an address cannot be used."""
+        options, certificates = self.options, None
+        if options.tls:
+            from restante.misbehave import certificates as known
+            from restante.misbehave.fault import GOOD
+
+            certificates, self.authority = known.certificates(GOOD), known.authority_file()
+        async with contextlib.AsyncExitStack() as stack:
+            server = await stack.enter_async_context(self._pop3_server(certificates))
+            self.port, *more = (address.port for address in server.addresses)
+            self.tls_port = more[0] if more else None
+            await self._start_smtp(stack, certificates)
+            self._running = stack.pop_all()
+
+    async def stop(self) -> None:
+        """End all sessions gracefully; a second call does nothing."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose()
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the server's thread, and return its result.
+
+        Raises RuntimeError: the server runs in no thread, but on the program's event loop.
+        """
+        if self._thread is None:
+            raise RuntimeError("the server does not run in a thread")
+        return self._thread.call(work)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def __enter__(self) -> Self:
+        self._thread = LoopThread("restante.developer")
+        try:
+            self.call(self.start())
+        except BaseException:
+            self._thread.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._thread is not None
+        self.call(self.stop())
+        self._thread.close()
+
+    def _pop3_server(self, certificates: Certificates | None) -> embedding.Server:
+        options = self.options
+        sharing = Pop3Sharing(
+            accounts=self.accounts,
+            mailboxes=self.mailboxes,
+            sessions=self.sessions,
+            faults=self.faults,
+        )
+        listen = functools.partial(
+            Listener,
+            options.host,
+            certificates=certificates,
+            clear_text=options.clear_text,
+            connection=functools.partial(DeveloperPop3Connection, sharing),
+        )
+        listeners = [listen(options.port)]
+        if certificates and options.tls_port is not None:
+            listeners.append(listen(options.tls_port, implicit_tls=True))
+        return embedding.Server(
+            self.mailboxes,
+            self.accounts,
+            listeners,
+            settings=options.settings,
+            offer=lambda: options.offer,
+            lock_timeout=options.lock_patience,
+            log=options.log,
+            stop_timeout=options.stop_timeout,
+        )
+
+    async def _start_smtp(
+        self, stack: contextlib.AsyncExitStack, certificates: Certificates | None
+    ) -> None:
+        options = self.options
+        deliverer = Deliverer(
+            store=self.mailboxes, recipients=self.accounts, log=options.log, delimiter=""
+        )
+        deliveries = DeliverySessions(
+            deliverer=deliverer,
+            settings=DeliverySection(),
+            host=socket.gethostname(),
+            patience=PATIENCE,
+        )
+        stack.push_async_callback(deliveries.connections.stop, options.stop_timeout)
+        share = functools.partial(
+            SmtpSharing,
+            deliveries=deliveries,
+            mailboxes=self.mailboxes,
+            sessions=self.sessions,
+            certificates=certificates,
+        )
+        if options.smtp_port is not None:
+            self.smtp_port = await _listen(stack, options.host, options.smtp_port, share())
+        if certificates and options.smtps_port is not None:
+            sharing = share(implicit_tls=True)
+            self.smtps_port = await _listen(stack, options.host, options.smtps_port, sharing)
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack, host: str, port: int, sharing: SmtpSharing
+) -> int:
+    """Listen for SMTP until the stack closes, and return the port. Raises ListenError."""
+    context = None
+    if sharing.implicit_tls:
+        assert sharing.certificates is not None
+        context = sharing.certificates.context()
+    opened: Sequence[socket.socket] = open_sockets(ListenAddress(host, port))
+    if not opened:
+        raise ListenError(f"cannot listen at {host}:{port}")
+    loop = asyncio.get_running_loop()
+    connect = functools.partial(DeveloperSmtpConnection, sharing)
+    for one in opened:
+        server = await loop.create_server(connect, sock=one, ssl=context)
+        stack.callback(server.close)
+    found: int = opened[0].getsockname()[1]
+    return found

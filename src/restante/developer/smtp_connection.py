@@ -1,0 +1,147 @@
+"""One client that brings mail to developer mode: any address, any login, TLS, and a record."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from restante.delivery import replies, trace_headers
+from restante.delivery.connection import DeliveryConnection
+from restante.delivery.protocol.needs import DeliverMessage
+from restante.delivery.protocol.serve import serve_verbs
+from restante.delivery.protocol.session import Dialect
+from restante.delivery.trace_headers import Envelope
+from restante.developer.smtp_recorder import record_smtp
+from restante.developer.smtp_verbs import DEVELOPER_VERBS, DeveloperSmtpSession, StartSmtpTls
+from restante.net.addresses import format_host_port
+from restante.storage.interfaces import FullError
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from restante.delivery.protocol.needs import Conversation
+    from restante.delivery.protocol.session import DeliverySession
+    from restante.delivery.replies import DeliveryReply
+    from restante.delivery.sessions import DeliverySessions
+    from restante.developer.mailboxes import Mailboxes
+    from restante.developer.sessions import SessionRecord, SessionTable
+    from restante.protocol.server.needs import Need
+    from restante.server.tls.certificates import Certificates
+
+HANDSHAKE_TIMEOUT = 60.0  # seconds
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SmtpSharing:
+    """What all connections share."""
+
+    deliveries: DeliverySessions
+    mailboxes: Mailboxes
+    sessions: SessionTable
+    certificates: Certificates | None = None
+    implicit_tls: bool = False  # the transport does TLS from the first octet
+
+
+class DeveloperSmtpConnection(DeliveryConnection):
+    """A client that sends mail."""
+
+    _session: DeveloperSmtpSession
+
+    def __init__(self, sharing: SmtpSharing) -> None:
+        self._sharing = sharing
+        self._record: SessionRecord | None = None
+        self.serve = self._serve
+        super().__init__(sharing.deliveries, Dialect.SMTP)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin a record, and greet the client."""
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._record = self._sharing.sessions.open("SMTP", format_host_port(*peer[:2]))
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the record, and forget the client."""
+        assert self._record is not None
+        self._record.end("disconnected")
+        super().connection_lost(exc)
+
+    async def fulfil(self, need: Need[Any]) -> object:
+        """Return what the session needs."""
+        if isinstance(need, StartSmtpTls):
+            await self._start_tls()
+            return None
+        if isinstance(need, DeliverMessage):
+            return self._deliver(need.message)
+        return await super().fulfil(need)
+
+    def _serve(self, known: DeliverySession) -> Conversation:
+        sharing = self._sharing
+        self._session = session = DeveloperSmtpSession(
+            dialect=known.dialect,
+            host=known.host,
+            message_size=known.message_size,
+            tls=sharing.implicit_tls,
+            can_start_tls=sharing.certificates is not None,
+        )
+        return record_smtp(serve_verbs(session, DEVELOPER_VERBS), session, self._get_record)
+
+    def _get_record(self) -> SessionRecord:
+        assert self._record is not None
+        return self._record
+
+    def _start_work(self, need: Need[Any]) -> None:
+        """Read nothing more in clear text, once TLS is to begin."""
+        if isinstance(need, StartSmtpTls):
+            self._set_reading(on=False)
+            self._lines.take_all()
+        super()._start_work(need)
+
+    async def _start_tls(self) -> None:
+        certificates = self._sharing.certificates
+        assert certificates is not None
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                certificates.context(),
+                server_side=True,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT,
+            )
+        except (OSError, ssl.SSLError) as error:
+            self._get_record().add("-", f"no TLS: {error}")
+            self._work = None  # it is this task, which is not to be cancelled
+            self.connection_lost(error)
+            return
+        assert transport is not None
+        self._transport = transport
+        self._reading = True
+
+    def _close(self, *, linger: bool = False) -> None:
+        """Close; TLS has no half of a connection that could stay open."""
+        tls = self._transport.get_extra_info("ssl_object") is not None
+        super()._close(linger=linger and not tls)
+
+    def _deliver(self, message: bytes) -> list[DeliveryReply]:
+        """Store a message for each recipient, and return a reply for each."""
+        session, outcomes = self._session, []
+        sender = session.transaction.sender or ""
+        protocol = f"esmtp{'s' * session.tls}{'a' * bool(session.login)}"
+        received = trace_headers.received_field(
+            session.client, self._address, session.host, protocol if session.extended else "smtp"
+        )
+        for address, owner in session.transaction.recipients:
+            outcome = replies.DELIVERED
+            try:
+                whole = trace_headers.add_trace_headers(
+                    message, Envelope(sender, address, received)
+                )
+                self._sharing.mailboxes.add(
+                    owner, whole, sender=sender, session=self._get_record().number
+                )
+            except trace_headers.LoopError:
+                outcome = replies.LOOP
+            except FullError:
+                outcome = replies.FULL
+            outcomes.append(outcome)
+        return outcomes

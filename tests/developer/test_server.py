@@ -1,0 +1,182 @@
+"""The server of developer mode, by Python's own clients."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import poplib
+import smtplib
+import ssl
+from collections.abc import Iterator
+from email.message import EmailMessage
+
+import pytest
+import structlog
+
+from restante.developer.server import DeveloperOptions, DeveloperServer
+
+QUIET = structlog.wrap_logger(
+    structlog.ReturnLogger(),
+    processors=[],
+    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL),
+)
+
+
+@contextlib.contextmanager
+def serving(**options: object) -> Iterator[DeveloperServer]:
+    with DeveloperServer(DeveloperOptions(log=QUIET, **options)) as server:  # type: ignore[arg-type]
+        yield server
+
+
+def letter(to: str = "new@shop.example") -> EmailMessage:
+    message = EmailMessage()
+    message["To"] = to
+    message["Subject"] = "Welcome"
+    message.set_content("hello\n")
+    return message
+
+
+def session(server: DeveloperServer, user: str = "ann", password: str = "any") -> poplib.POP3:
+    client = poplib.POP3(server.host, server.port, timeout=20)
+    try:
+        client.user(user)
+        client.pass_(password)
+    except poplib.error_proto:
+        client.close()
+        raise
+    return client
+
+
+def test_mail_for_any_address() -> None:
+    """SMTP accepts any address, and POP3 gives the mail to that name in any case."""
+    with serving(any_account=True) as server:
+        with smtplib.SMTP(server.host, server.smtp_port or 0, timeout=20) as client:
+            client.send_message(letter("New@Shop.example"), from_addr="shop@example.com")
+        (mail,) = server.mailboxes.mail("new@shop.example")
+        assert (mail.sender, mail.delivered_by) == ("shop@example.com", 1)
+        pop3 = session(server, "NEW@shop.example")
+        assert b"Subject: Welcome" in pop3.retr(1)[1]
+        pop3.quit()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+def test_any_login_to_smtp(mechanism: str) -> None:
+    """SMTP accepts any name and password by each mechanism, and the record stars the password."""
+    with serving() as server:
+        with smtplib.SMTP(server.host, server.smtp_port or 0, timeout=20) as client:
+            client.ehlo()
+            client.esmtp_features["auth"] = mechanism
+            client.login("ann", "hidden-word")
+            client.send_message(letter(), from_addr="shop@example.com")
+        (record,) = server.sessions.all()
+        assert record.commands[1] == f"AUTH {mechanism}"
+        assert "hidden" not in str(record)
+        assert "aGlkZGVu" not in str(record)
+        assert "***" in str(record)
+
+
+def test_starttls() -> None:
+    """STARTTLS begins TLS with a certificate that clients can verify, and so does SMTP in TLS."""
+    with serving(tls=True) as server:
+        context = ssl.create_default_context(cafile=server.authority)
+        with smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20) as client:
+            client.starttls(context=context)
+            assert not client.has_extn("starttls")
+            client.send_message(letter(), from_addr="shop@example.com")
+        port = server.smtps_port or 0
+        with smtplib.SMTP_SSL("localhost", port, context=context, timeout=20) as client:
+            client.send_message(letter(), from_addr="shop@example.com")
+        assert len(server.mailboxes.mail()) == 2
+        assert [one.tls for one in server.sessions.all()] == [True, True]
+
+
+def test_a_failed_handshake_ends_the_session() -> None:
+    """A client that does not trust the certificate leaves a session that is over."""
+    with serving(tls=True) as server:
+        client = smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20)
+        with pytest.raises(ssl.SSLError):
+            client.starttls(context=ssl.create_default_context())
+        client.close()
+        over = server.feed.wait_for(lambda: not server.sessions.all()[0].live, timeout=20)
+        assert over
+
+
+def test_words_behind_starttls_are_thrown_away() -> None:
+    """What a client sends in clear text behind STARTTLS is not carried out in TLS."""
+    with serving(tls=True) as server:
+        with smtplib.SMTP("localhost", server.smtp_port or 0, timeout=20) as client:
+            client.ehlo()
+            client.send("STARTTLS\r\nEHLO injected\r\n")
+            assert client.getreply()[0] == 220
+            assert client.sock is not None
+            context = ssl.create_default_context(cafile=server.authority)
+            client.sock = context.wrap_socket(client.sock, server_hostname="localhost")
+            client.file = None
+            assert client.docmd("NOOP")[0] == 250
+            assert client.docmd("MAIL", "FROM:<a@example.com>")[0] == 503
+
+
+def test_record_of_a_session() -> None:
+    """The record has each line, and what is marked, held, fetched and removed."""
+    with serving(any_account=True) as server:
+        server.mailboxes.add("ann", b"Subject: a\n\nhello\n", uid="chosen")
+        client = session(server)
+        assert client.uidl()[1] == [b"1 chosen"]
+        client.retr(1)
+        client.dele(1)
+        (record,) = server.sessions.all()
+        (mail,) = server.mailboxes.mail("ann")
+        assert (record.state, record.user, record.marked) == ("TRANSACTION", "ann", ("chosen",))
+        assert server.mailboxes.holder("ann") == mail.marked_by == record.number
+        assert mail.fetched_by == (record.number,)
+        client.quit()
+        server.feed.wait_for(lambda: not server.sessions.all()[0].live, timeout=20)
+        (record,) = server.sessions.all()
+        assert record.ending == "quit"
+        assert [str(line) for line in record.lines] == [
+            "S +OK POP3 server ready.",
+            "C USER ann",
+            "S +OK",
+            "C PASS ***",
+            "S +OK Logged in.",
+            "C UIDL",
+            "S +OK",
+            "S 1 chosen",
+            "S .",
+            "C RETR 1",
+            "S +OK 21 octets",
+            "S (3 lines, 21 octets)",
+            "C DELE 1",
+            "S +OK Marked to be deleted.",
+            "C QUIT",
+            "S +OK Logging out.",
+        ]
+        assert server.mailboxes.removed_mail("ann")[0].removed_by == record.number
+        assert server.mailboxes.mail("ann") == []
+
+
+def test_a_fault_is_switched_on() -> None:
+    """A fault holds for the sessions that begin after it was switched on."""
+    with serving(any_account=True) as server:
+        server.faults.set(["PASS: -ERR later"])
+        assert server.faults.on == ["PASS: -ERR later"]
+        with pytest.raises(poplib.error_proto, match="later"):
+            session(server)
+        assert server.sessions.all()[0].fault == "PASS: -ERR later"
+        server.faults.set([])
+        session(server).quit()
+
+
+def test_on_an_event_loop() -> None:
+    """On a program's own event loop, a reader gets each event."""
+
+    async def run() -> list[str]:
+        async with DeveloperServer(DeveloperOptions(log=QUIET)) as server:
+            reader = server.feed.reader()
+            server.mailboxes.add("ann", b"a")
+            server.mailboxes.remove({1})
+            events = [await reader.next(20), await reader.next(20), await reader.next(0)]
+            return [event.kind for event in events if event]
+
+    assert asyncio.run(run()) == ["delivered", "removed"]
