@@ -14,7 +14,10 @@ from delivery.door import Door, listening
 from fetch.destinations.contract import ODD, deliver
 from restante.fetch.destinations.smtp import SmtpDestination
 from restante.fetch.destinations.smtp_address import parse_smtp_url
+from restante.fetch.destinations.smtp_login import Login
 from restante.fetch.interfaces import DestinationUnavailableError, MessageRefusedError
+from restante.protocol.secret import Secret
+from support.authority import GOOD, key_of, root_file
 from support.dovecot import OWNER, STORED_OWNERS, STORED_PASSWORDS, dovecot
 from support.live import wait_until
 from support.other_user import public_folder
@@ -32,8 +35,9 @@ BODY = "Grüße\r\n.\r\n..b\r\n".encode()
 LETTERS = [HEADER % number + b"\r\n" + BODY for number in range(3)]
 
 
-def _destination(url: str, state: Path) -> SmtpDestination:
-    return SmtpDestination(url, parse_smtp_url(url), str(state))
+def _destination(url: str, state: Path, password: str = "") -> SmtpDestination:
+    login = Login(Secret(password.encode())) if password else None
+    return SmtpDestination(url, parse_smtp_url(url), str(state), login)
 
 
 def _deliver(destination: SmtpDestination, *letters: bytes) -> None:
@@ -171,3 +175,57 @@ def test_into_postfix(tmp_path: Path) -> None:
     stored = sorted(_body(message) for _, message in door.store.came)
     without = sorted(re.sub(rb"^Return-Path.*\r\n", b"", message) for message in LETTERS)
     assert stored == without
+
+
+TLS_MASTER = "tlsmgr unix - - n 1000? 1 tlsmgr\n"
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256")
+SASL = """
+auth_mechanisms = {mechanisms}
+service auth {{
+  inet_listener {{
+    address = 127.0.0.1
+    port = {port}
+  }}
+}}
+"""
+SUBMISSION = """
+smtpd_sasl_auth_enable = yes
+smtpd_sasl_type = dovecot
+smtpd_sasl_path = inet:127.0.0.1:{sasl}
+smtpd_tls_security_level = may
+smtpd_tls_auth_only = yes
+smtpd_tls_chain_files = {chain}
+smtpd_sender_restrictions = permit_sasl_authenticated, reject
+"""
+
+
+def test_login_at_postfix(tmp_path: Path) -> None:
+    """Postfix accepts mail after STARTTLS and a login that Dovecot verifies, and rejects others."""
+    need("postfix")
+    need("dovecot")
+    if os.getuid() != 0:
+        pytest.skip("Postfix requires root")
+    root = root_file(tmp_path)
+    sasl, ports = free_port(), {mechanism: free_port() for mechanism in MECHANISMS}
+    filtered = " -o smtpd_sasl_mechanism_filter={}\n"
+    master = TLS_MASTER + "".join(
+        MASTER.format(port=port) + filtered.format(mechanism) for mechanism, port in ports.items()
+    )
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(public_folder())
+        door = stack.enter_context(_listening_for_postfix(folder))
+        offered = SASL.format(mechanisms=" ".join(MECHANISMS), port=sasl)
+        stack.enter_context(dovecot(stack.enter_context(public_folder()), "secret", offered))
+        (chain := folder / "chain.pem").write_bytes(key_of(GOOD) + GOOD.pem)
+        settings = MAIN + SUBMISSION.format(sasl=sasl, chain=chain)
+        running = stack.enter_context(postfix(folder, settings, master))
+        for mechanism, port in ports.items():
+            wait_for_port(port, running.process)
+            url = f"smtp://ann@localhost:{port}?rcpt=ann@example.com&tls=yes&cafile={root}"
+            with pytest.raises(DestinationUnavailableError, match="535"):
+                _deliver(_destination(url, tmp_path, "wrong"), LETTERS[0])
+            assert door.store.came == []
+            _deliver(_destination(url, tmp_path, "secret"), LETTERS[0])
+            wait_until(lambda: len(door.store.came) == 1)
+            door.store.came.clear()
+            assert f"sasl_method={mechanism}, sasl_username=ann" in running.log
