@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet install --constraint constraints.txt
 
-.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-startup install clean cluster faults cluster-faults fetch-faults fuzz soak
+.PHONY: serve test check docs bench bench-short bench-courier bench-accounts bench-cluster bench-costs bench-fetch bench-startup install clean client-faults cluster faults cluster-faults fetch-faults fuzz soak
 
 serve: install  ## serve a demo account with five messages at 127.0.0.1:1110
 	$(BIN)/pop3 serve --demo demo
@@ -13,6 +13,9 @@ test: .venv/test  ## run all tests
 
 faults: .venv/test  ## every fault and power cut at every call, and many random lives of a maildrop
 	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/faults -o faulthandler_timeout=0
+
+client-faults: .venv/test  ## the library and pop3 check at every server that misbehaves
+	RESTANTE_ALL_FAULTS=1 $(BIN)/pytest tests/misbehave
 
 cluster-faults: .venv/test  ## every fault at every request of a cluster's node, and kills of its commands
 	RESTANTE_CLUSTER_FAULTS=1 $(BIN)/pytest tests/faults/cluster tests/storage/cluster -o faulthandler_timeout=0
