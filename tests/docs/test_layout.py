@@ -140,9 +140,9 @@ ELSEWHERE = {
     "web/api_types.py": "web/test_api.py",
     "web/app.py": "web/test_page.py",
     "web/formats.py": "web/test_page.py",
+    "web/listener.py": "web/test_browser.py",
     "web/message_view.py": "web/test_search.py",
     "web/page_routes.py": "web/test_page.py",
-    "web/source.py": "web/test_api.py",
     "web/state.py": "web/test_page.py",
 }
 """Modules and packages whose tests are under another name: they are tested by what uses them."""

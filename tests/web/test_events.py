@@ -11,70 +11,64 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from restante.web import events
-from restante.web.app import create_app
-from restante.web.security import Guard, RefusedRequest
-from support.page_source import MOST, HandMadeSource
+from restante.web import page as web_page
+from restante.web.page import page_of
+from restante.web.security import RefusedRequest
+from support.page_client import add, ask, quiet_server, say
 
 
-def ask(source: HandMadeSource, last: str = "") -> Request:
-    headers = [(b"last-event-id", last.encode())] if last else []
-    return Request(
-        {
-            "type": "http",
-            "headers": headers,
-            "query_string": b"",
-            "app": create_app(source, Guard()),
-        }
-    )
-
-
-async def read(source: HandMadeSource, count: int, last: str = "") -> list[str]:
+async def read(request: Request, count: int) -> list[str]:
     """Return the first pieces of a stream, and leave it."""
-    answer = await events.stream(ask(source, last))
+    answer = await events.stream(request)
     assert isinstance(answer, StreamingResponse)
     pieces = cast(AsyncGenerator[bytes], answer.body_iterator)
     found = [(await anext(pieces)).decode() for _ in range(count)]
     await pieces.aclose()
+    assert page_of(request).readers == 0
     return found
 
 
 def test_events_after_the_last_one_come() -> None:
     """A reader that was away gets what it missed, and no event twice."""
-    source = HandMadeSource()
+    server = quiet_server()
     for text in (b"a", b"b", b"c"):
-        source.add(text)
-    assert asyncio.run(read(source, 3, "1")) == [
+        add(server, text)
+    assert asyncio.run(read(ask(server, last_event="1"), 3)) == [
         "retry: 1000\n\n",
         *(
             f"id: {number}\nevent: delivered\n"
-            f'data: {{"id":"memory-{number}","mailbox":"ann@example.com","session":null}}\n\n'
+            f'data: {{"id":{number},"mailbox":"ann@example.com","session":null}}\n\n'
             for number in (2, 3)
         ),
     ]
-    assert source.readers == []
+
+
+def test_a_line_is_as_the_api_shows_it() -> None:
+    """A line comes with its session, its number, and its time in UTC."""
+    server = quiet_server()
+    say(server.sessions.open("POP3", "127.0.0.1:5"), "C NOOP")
+    assert asyncio.run(read(ask(server, last_event="1"), 2))[1] == (
+        'id: 2\nevent: line\ndata: {"session":1,"number":1,"time":"2026-11-27T12:00:00.000Z",'
+        '"sender":"C","text":"NOOP","message":""}\n\n'
+    )
 
 
 def test_silence_has_comments(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comment shows that the line is open."""
     monkeypatch.setattr(events, "PAUSE", 0.01)
-    assert asyncio.run(read(HandMadeSource(), 2))[1] == ": open\n\n"
+    assert asyncio.run(read(ask(quiet_server()), 2))[1] == ": open\n\n"
 
 
-def test_readers_are_bounded() -> None:
+def test_readers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """One reader more than allowed is refused, and leaving makes room."""
-    source = HandMadeSource()
-
-    async def crowd() -> None:
-        readers = [source.subscribe() for _ in range(MOST)]
-        with pytest.raises(RefusedRequest, match="too many"):
-            await events.stream(ask(source))
-        readers[0].close()
-        await read(source, 1)
-
-    asyncio.run(crowd())
+    monkeypatch.setattr(web_page, "MOST_READERS", 1)
+    request = ask(quiet_server())
+    with page_of(request).reading(), pytest.raises(RefusedRequest, match="too many"):
+        asyncio.run(events.stream(request))
+    asyncio.run(read(request, 1))
 
 
 def test_a_wrong_id_is_an_error() -> None:
     """Last-Event-ID must be a number of ours."""
     with pytest.raises(RefusedRequest, match="not a number"):
-        asyncio.run(events.stream(ask(HandMadeSource(), "x")))
+        asyncio.run(events.stream(ask(quiet_server(), last_event="x")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from restante.web import html_document
 from restante.web.html_document import document
 from restante.web.message_view import MessageView
-from support.page_source import HandMadeSource
+from support.page_client import add, quiet_server
 
 PIXEL = {"logo@x": ("image/png", b"PNG")}
 
@@ -37,8 +37,9 @@ def test_inline_pictures_are_bounded() -> None:
 
 def test_a_message_shows_its_own_pictures() -> None:
     """Content-ID leads from the HTML to the part."""
-    mail = HandMadeSource().add(
+    mail = add(
+        quiet_server(),
         b"Content-Type: multipart/related; boundary=x\n\n--x\nContent-Type: text/html\n\n"
-        b'<img src="cid:1@x">\n--x\nContent-Type: image/gif\nContent-ID: <1@x>\n\nGIF\n--x--\n'
+        b'<img src="cid:1@x">\n--x\nContent-Type: image/gif\nContent-ID: <1@x>\n\nGIF\n--x--\n',
     )
     assert "data:image/gif;base64,R0lG" in MessageView(mail).document

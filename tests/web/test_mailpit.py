@@ -6,14 +6,14 @@ from email.message import EmailMessage
 
 import pytest
 
-from support.page_client import page_client
-from support.page_source import HandMadeSource
+from restante.developer.server import DeveloperServer
+from support.page_client import add, page_client, quiet_server
 
 
 @pytest.fixture
-def source() -> HandMadeSource:
-    made = HandMadeSource()
-    made.add(b"From: x@example.org\nSubject: first\n\nhi\n")
+def server() -> DeveloperServer:
+    made = quiet_server()
+    add(made, b"From: x@example.org\nSubject: first\n\nhi\n")
     mail = EmailMessage()
     mail["From"] = "The Shop <shop@example.com>"
     mail["To"] = "Ann <ann@example.com>"
@@ -23,13 +23,13 @@ def source() -> HandMadeSource:
     mail.set_content("Hello Ann\n")
     mail.add_alternative("<p>Hello <b>Ann</b></p>", subtype="html")
     mail.add_attachment(b"%PDF", maintype="application", subtype="pdf", filename="bill.pdf")
-    made.add(mail)
+    add(made, mail)
     return made
 
 
-def test_a_list_has_the_counts(source: HandMadeSource) -> None:
+def test_a_list_has_the_counts(server: DeveloperServer) -> None:
     """The list, its counts and its rows have Mailpit's names."""
-    found = page_client(source).get("/api/v1/messages?limit=1").json()
+    found = page_client(server).get("/api/v1/messages?limit=1").json()
     rows = found.pop("messages")
     assert found == {
         "total": 2, "unread": 2, "count": 1, "messages_count": 2, "messages_unread": 2,
@@ -37,14 +37,14 @@ def test_a_list_has_the_counts(source: HandMadeSource) -> None:
     }  # fmt: skip
     assert rows[0]["From"] == {"Name": "The Shop", "Address": "shop@example.com"}
     assert rows[0]["To"] == [{"Name": "Ann", "Address": "ann@example.com"}]
-    assert (rows[0]["ID"], rows[0]["MessageID"]) == ("memory-2", "42@shop.example")
+    assert (rows[0]["ID"], rows[0]["MessageID"]) == ("2", "42@shop.example")
     assert (rows[0]["Attachments"], rows[0]["Snippet"]) == (1, "Hello Ann")
     assert rows[0]["Read"] is False
 
 
-def test_a_message_has_its_parts(source: HandMadeSource) -> None:
+def test_a_message_has_its_parts(server: DeveloperServer) -> None:
     """A message has both texts and its files; a look at it marks it as read."""
-    client = page_client(source)
+    client = page_client(server)
     found = client.get("/api/v1/message/latest").json()
     assert (found["Text"].strip(), found["HTML"].strip()) == (
         "Hello Ann", "<p>Hello <b>Ann</b></p>"
@@ -54,18 +54,16 @@ def test_a_message_has_its_parts(source: HandMadeSource) -> None:
     assert (part["FileName"], part["ContentType"], part["Size"]) == (
         "bill.pdf", "application/pdf", 4
     )  # fmt: skip
-    assert client.get(f"/api/v1/message/memory-2/part/{part['PartID']}").content == b"%PDF"
-    assert client.get("/api/v1/message/memory-2/headers").json()["Message-Id"] == [
-        "<42@shop.example>"
-    ]
-    assert client.get("/api/v1/message/memory-2/raw").text.startswith("From: The Shop")
+    assert client.get(f"/api/v1/message/2/part/{part['PartID']}").content == b"%PDF"
+    assert client.get("/api/v1/message/2/headers").json()["Message-Id"] == ["<42@shop.example>"]
+    assert client.get("/api/v1/message/2/raw").text.startswith("From: The Shop")
     assert client.get("/view/latest.txt").text.strip() == "Hello Ann"
     assert client.get("/api/v1/messages").json()["unread"] == 1
 
 
-def test_a_search_lists_and_removes(source: HandMadeSource) -> None:
+def test_a_search_lists_and_removes(server: DeveloperServer) -> None:
     """The same search finds messages, and removes them."""
-    client = page_client(source)
+    client = page_client(server)
     found = client.get("/api/v1/search", params={"query": "subject:welcome to:ann"}).json()
     assert (found["messages_count"], found["total"]) == (1, 2)
     assert client.get("/api/v1/search").status_code == 400
@@ -73,25 +71,25 @@ def test_a_search_lists_and_removes(source: HandMadeSource) -> None:
     assert client.get("/api/v1/messages").json()["total"] == 1
 
 
-def test_messages_are_marked_and_removed(source: HandMadeSource) -> None:
+def test_messages_are_marked_and_removed(server: DeveloperServer) -> None:
     """Ids choose messages, and no ids mean all."""
-    client = page_client(source)
+    client = page_client(server)
     assert client.put("/api/v1/messages", json={"Read": True}).text == "ok"
     assert client.get("/api/v1/info").json()["Unread"] == 0
-    client.put("/api/v1/messages", json={"IDs": ["memory-1"], "Read": False})
+    client.put("/api/v1/messages", json={"IDs": ["1"], "Read": False})
     assert client.get("/api/v1/messages").json()["unread"] == 1
-    removed = client.request("DELETE", "/api/v1/messages", json={"IDs": ["memory-1"]})
-    assert (removed.text, len(source.mail())) == ("ok", 1)
+    removed = client.request("DELETE", "/api/v1/messages", json={"IDs": ["1"]})
+    assert (removed.text, len(server.mailboxes.mail())) == ("ok", 1)
     assert client.delete("/api/v1/messages").text == "ok"
-    assert source.mail() == []
+    assert server.mailboxes.mail() == []
 
 
-def test_other_routes_answer(source: HandMadeSource) -> None:
+def test_other_routes_answer(server: DeveloperServer) -> None:
     """What clients ask at their start is there; what is not there is 404."""
-    client = page_client(source)
+    client = page_client(server)
     assert client.get("/readyz").text == client.get("/livez").text == "ok"
     assert client.get("/api/v1/webui").json()["ChaosEnabled"] is False
     assert client.get("/api/v1/tags").json() == []
     assert client.get("/api/v1/message/none").status_code == 404
-    assert client.get("/api/v1/message/memory-2/html-check").status_code == 404
+    assert client.get("/api/v1/message/2/html-check").status_code == 404
     assert client.request("DELETE", "/api/v1/messages", content=b"{").status_code == 400

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
-from restante.web.source import ShownSession
-from support.page_client import page_client
-from support.page_source import NOON, HandMadeSource, lines
+from support.page_client import add, page_client, quiet_server, say
 
 EVIL = (
     b'Subject: <script>alert(1)</script>\nFrom: "<img src=x>" <a@b>\n\n</pre><script>x</script>\n'
@@ -25,9 +21,9 @@ def test_an_empty_page_says_what_to_do() -> None:
 @pytest.mark.parametrize("view", ["", "text", "headers", "source", "parts", "links", "sessions"])
 def test_what_a_message_says_is_text(view: str) -> None:
     """No octet of a message is markup of the page, in any of its views."""
-    source = HandMadeSource()
-    source.add(EVIL, "<b>@example.com")
-    text = page_client(source).get(f"/?message=memory-1&view={view}&show=message").text
+    server = quiet_server()
+    add(server, EVIL, "<b>@example.com")
+    text = page_client(server).get(f"/?message=1&view={view}&show=message").text
     assert "<script>alert" not in text
     assert "<script>x" not in text
     assert "<img src=x" not in text
@@ -37,31 +33,43 @@ def test_what_a_message_says_is_text(view: str) -> None:
 
 def test_a_marked_message_shows_it() -> None:
     """A mark is not yet a removal, and the page says which session set it."""
-    source = HandMadeSource()
-    source.add(b"Subject: a\n\n", marked_by=7, fetched_by=(7,))
-    text = page_client(source).get("/?message=memory-1").text
+    server = quiet_server()
+    mail = add(server, b"Subject: a\n\n")
+    server.mailboxes.note_marked(mail.mailbox, [mail.uid], 7)
+    text = page_client(server).get("/?message=1").text
     assert "marked by #7, not yet removed" in text
     assert "kept if the connection breaks" in text
 
 
 def test_removed_messages_have_their_list() -> None:
-    """What a session removed can be looked up."""
-    source = HandMadeSource()
-    source.add(b"Subject: gone\n\n", removed=NOON, removed_by=4)
-    client = page_client(source)
+    """What was removed can be looked up."""
+    server = quiet_server()
+    server.mailboxes.remove([add(server, b"Subject: gone\n\n").id])
+    client = page_client(server)
     assert "gone" not in client.get("/").text
-    assert "removed by #4" in client.get("/?removed=1").text
+    assert "gone" in client.get("/?removed=1").text
+    assert "Programs do not see it any more" in client.get("/?message=1").text
 
 
 def test_a_conversation_is_shown() -> None:
-    """Each line has its sender, and a refusal has its class."""
-    source = HandMadeSource()
-    talk = ShownSession(7, "POP3", "127.0.0.1:5", "ann", False, "TRANSACTION", "", NOON, None)
-    source.talks = [dataclasses.replace(talk, lines=lines("C RETR 9", "S -ERR none"), line_count=9)]
-    text = page_client(source).get("/?session=7&show=session").text
-    assert '<li class="line client" data-number="1">' in text
-    assert '<li class="line server refused" data-number="2">' in text
-    assert "7 earlier lines are not shown." in text
+    """Each line has its sender, a refusal its class, and the newest session is shown unasked."""
+    server = quiet_server()
+    talk = server.sessions.open("POP3", "127.0.0.1:5")
+    say(talk, "C RETR 9", "S -ERR none")
+    for query in ("", "?session=1&show=session"):
+        text = page_client(server).get(f"/{query}").text
+        assert '<li class="line client" data-number="1">' in text
+        assert '<li class="line server refused" data-number="2">' in text
+
+
+def test_a_line_leads_to_its_message() -> None:
+    """A line about a message links to it by its unique-id."""
+    server = quiet_server()
+    mail = add(server, b"Subject: a\n\n")
+    server.sessions.open("POP3", "127.0.0.1:5").add("C", "DELE 1", mail=mail.uid)
+    client = page_client(server)
+    assert f'href="/?message={mail.uid}&amp;show=message"' in client.get("/").text
+    assert 'id="subject" tabindex="-1">a</h2>' in client.get(f"/?message={mail.uid}").text
 
 
 @pytest.mark.parametrize(
@@ -74,9 +82,9 @@ def test_an_odd_url_shows_the_page(query: str) -> None:
 
 def test_the_token_is_in_the_page_only() -> None:
     """The page has the token for its script; no other answer has."""
-    source = HandMadeSource()
-    source.add(b"Content-Type: text/html\n\n<p>")
-    client = page_client(source)
+    server = quiet_server()
+    add(server, b"Content-Type: text/html\n\n<p>")
+    client = page_client(server)
     assert "the-token-of-the-page" in client.get("/").text
-    for path in ("/messages/memory-1/html", "/api/info", "/openapi.json", "/static/page.js"):
+    for path in ("/messages/1/html", "/api/info", "/openapi.json", "/static/page.js"):
         assert "the-token-of-the-page" not in client.get(path).text

@@ -6,7 +6,7 @@ import pytest
 
 from restante.web.message_view import MessageView
 from restante.web.search import LONGEST, matches, parse
-from support.page_source import HandMadeSource
+from support.page_client import add, quiet_server
 
 MESSAGE = b"""From: The Shop <orders@shop.example>
 To: Ann <ann@example.com>
@@ -49,6 +49,7 @@ Content-Disposition: attachment; filename=bill.pdf
         ("body:confirm", True),
         ("-confirm", False),
         ("message-id:<42@shop.example>", True),
+        ("id:1", True),
         ("id:memory-1", True),
         ("https://shop.example/confirm", True),
         ('"confirm: https', True),
@@ -58,7 +59,7 @@ Content-Disposition: attachment; filename=bill.pdf
 )
 def test_a_search_finds(query: str, found: bool) -> None:
     """Terms match fields, text and mailbox, and all of them must."""
-    mail = HandMadeSource().add(MESSAGE, "new@shop.example")
+    mail = add(quiet_server(), MESSAGE, "new@shop.example")
     assert matches(MessageView(mail), parse(query)) is found
 
 

@@ -6,8 +6,7 @@ import base64
 
 import pytest
 
-from support.page_client import TOKEN, page_client
-from support.page_source import HandMadeSource
+from support.page_client import TOKEN, add, page_client, quiet_server
 
 BROWSER = {"Origin": "http://127.0.0.1:8025", "Sec-Fetch-Site": "same-origin"}
 
@@ -52,13 +51,13 @@ def test_another_origin_is_refused(origin: str) -> None:
 
 def test_a_browser_changes_nothing_without_the_token() -> None:
     """Even a request of the page's own origin needs the token that the page has."""
-    source = HandMadeSource()
-    source.add(b"Subject: a\n\n")
-    client = page_client(source)
+    server = quiet_server()
+    add(server, b"Subject: a\n\n")
+    client = page_client(server)
     assert client.delete("/api/messages", headers=BROWSER).status_code == 403
     wrong = {**BROWSER, "X-Restante-Token": "guess"}
     assert client.delete("/api/messages", headers=wrong).status_code == 403
-    assert len(source.mail()) == 1
+    assert len(server.mailboxes.mail()) == 1
     right = {**BROWSER, "X-Restante-Token": TOKEN}
     assert client.delete("/api/messages", headers=right).json() == {"removed": 1}
 
@@ -107,10 +106,10 @@ def test_each_answer_has_the_headers() -> None:
 
 def test_html_has_its_own_policy() -> None:
     """HTML of a message is in a sandbox, also when it is opened without the frame."""
-    source = HandMadeSource()
-    source.add(b"Content-Type: text/html\n\n<script>alert(1)</script>")
-    for path in ("/messages/memory-1/html", "/view/memory-1.html"):
-        policy = page_client(source).get(path).headers["content-security-policy"]
+    server = quiet_server()
+    add(server, b"Content-Type: text/html\n\n<script>alert(1)</script>")
+    for path in ("/messages/1/html", "/view/1.html"):
+        policy = page_client(server).get(path).headers["content-security-policy"]
         assert policy.startswith("sandbox allow-popups ")
         assert "default-src 'none'" in policy
         assert "script-src" not in policy
@@ -118,12 +117,12 @@ def test_html_has_its_own_policy() -> None:
 
 def test_no_part_is_a_page() -> None:
     """A part that is HTML or SVG is a download, whatever its type says."""
-    source = HandMadeSource()
-    source.add(b'Content-Type: image/svg+xml; name="a\\"b\r\n.svg"\n\n<svg onload=\'x\'/>')
-    answer = page_client(source).get("/api/messages/memory-1/parts/1")
+    server = quiet_server()
+    add(server, b'Content-Type: image/svg+xml; name="a\\"b\r\n.svg"\n\n<svg onload=\'x\'/>')
+    answer = page_client(server).get("/api/messages/1/parts/1")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment; ")
-    assert page_client(source).get("/messages/memory-1/pictures/1").status_code == 404
+    assert page_client(server).get("/messages/1/pictures/1").status_code == 404
 
 
 def test_the_body_of_a_request_is_bounded() -> None:

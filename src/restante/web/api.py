@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import time
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,13 @@ from restante.web.api_types import (
     SessionRow,
 )
 from restante.web.openapi import Endpoint, Parameter
-from restante.web.page import answer, attachment, ids_of, number_of, page_of, read_body
+from restante.web.page import answer, attachment, number_of, page_of, read_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from restante.developer.mailboxes import DeveloperMail
     from restante.web.message_view import MessageView
 
 LONGEST_WAIT = 60  # seconds that a request for messages waits
@@ -40,7 +42,7 @@ FILTERS = (
     Parameter("to", "Only messages with this in To, Cc or the mailbox."),
     Parameter("from", "Only messages with this in From."),
     Parameter("subject", "Only messages with this in Subject."),
-    Parameter("after", "Only messages that came after the message with this id."),
+    Parameter("after", "Only messages that came after the message with this id.", "integer"),
 )
 
 
@@ -53,14 +55,15 @@ async def list_messages(request: Request) -> Response:
         found = await _wait(request, seconds)
         if not found:
             return Response(status_code=204)
-    rows = [api_types.message_row(view) for view in found[:limit]]
+    cache = page_of(request).cache
+    rows = [api_types.message_row(cache.view(mail)) for mail in found[:limit]]
     return answer(MessageRows(len(found), rows))
 
 
 async def remove_messages(request: Request) -> Response:
     """Remove the messages that match."""
-    page = page_of(request)
-    return answer(Removal(await page.source.remove(ids_of(_matching(request)))))
+    found = {mail.id for mail in _matching(request)}
+    return answer(Removal(page_of(request).server.mailboxes.remove(found)))
 
 
 async def show_message(request: Request) -> Response:
@@ -72,13 +75,13 @@ async def remove_message(request: Request) -> Response:
     """Remove one message."""
     page = page_of(request)
     view = page.view(request.path_params["id"])
-    return answer(Removal(await page.source.remove([view.mail.id])))
+    return answer(Removal(page.server.mailboxes.remove([view.mail.id])))
 
 
 async def raw_message(request: Request) -> Response:
     """Answer with the octets of a message, as they are stored."""
     view = page_of(request).view(request.path_params["id"])
-    return attachment(view.mail.octets, f"{view.mail.id}.eml", "message/rfc822")
+    return attachment(view.mail.octets, f"{view.mail.uid}.eml", "message/rfc822")
 
 
 async def message_part(request: Request) -> Response:
@@ -100,24 +103,21 @@ def part_of(view: MessageView, number: str) -> Response:
 
 async def list_mailboxes(request: Request) -> Response:
     """Answer with the mailboxes."""
-    page = page_of(request)
-    counts: dict[str, int] = {}
-    for mail in page.source.mail():
-        counts[mail.mailbox] = counts.get(mail.mailbox, 0) + 1
-    rows = page.source.mailboxes()
-    return answer([MailboxRow(name, counts.get(name, 0), holder) for name, holder in rows])
+    boxes = page_of(request).server.mailboxes
+    counts = collections.Counter(mail.mailbox for mail in boxes.mail())
+    return answer([MailboxRow(name, counts[name], boxes.holder(name)) for name in boxes.names()])
 
 
 async def list_sessions(request: Request) -> Response:
     """Answer with the sessions, the newest first."""
-    return answer([api_types.session_row(one) for one in page_of(request).source.conversations()])
+    found = reversed(page_of(request).server.sessions.all())
+    return answer([api_types.session_row(one) for one in found])
 
 
 async def show_session(request: Request) -> Response:
     """Answer with one session and its lines."""
     number = request.path_params["number"]
-    known = number.isascii() and number.isdigit() and len(number) < 16
-    found = page_of(request).source.conversation(int(number)) if known else None
+    found = page_of(request).session(number)
     if found is None:
         raise RefusedRequest(404, f"no session has the number {number}")
     return answer(api_types.session(found))
@@ -125,16 +125,14 @@ async def show_session(request: Request) -> Response:
 
 async def show_faults(request: Request) -> Response:
     """Answer with the faults."""
-    source = page_of(request).source
-    return answer(FaultList(list(source.faults()), dict(source.known_faults())))
+    return answer(FaultList(page_of(request).server.faults.on, known_faults()))
 
 
 async def set_faults(request: Request) -> Response:
     """Switch faults on, and the others off."""
-    source = page_of(request).source
     try:
         wanted = msgspec.json.decode(await read_body(request), type=FaultChoice)
-        source.set_faults(wanted.on)
+        page_of(request).server.faults.set(wanted.on)
     except (ValueError, msgspec.MsgspecError) as error:
         raise RefusedRequest(400, str(error)) from None
     return await show_faults(request)
@@ -142,43 +140,38 @@ async def set_faults(request: Request) -> Response:
 
 async def show_info(request: Request) -> Response:
     """Answer with the addresses of the servers."""
-    at = page_of(request).source.addresses
+    at = page_of(request).addresses
     return answer(ServerInfo(__version__, at.pop3, at.pop3s, at.smtp, at.certificate))
 
 
-def _matching(request: Request) -> list[MessageView]:
+def known_faults() -> dict[str, str]:
+    """Return the names of all faults, and what the server does in each."""
+    from restante.misbehave import FAULTS
+
+    return {name: fault.sentence for name, fault in FAULTS.items()}
+
+
+def _matching(request: Request) -> list[DeveloperMail]:
     """Return the messages that a request asks for. Raises RefusedRequest."""
-    page, asked = page_of(request), request.query_params
+    asked = request.query_params
     query = asked.get("q", "")
     for name in ("mailbox", "to", "from", "subject"):
         if value := asked.get(name, ""):
             query += f' {name}:"{value.replace(chr(34), " ")}"'
-    found = page.views(query)
-    if after := asked.get("after", ""):
-        mail = page.source.find_mail(after)
-        if mail is None:
-            raise RefusedRequest(404, f"after={after}: no message has this id")
-        order = [one.id for one in page.source.mail()]
-        newer = set(order[: order.index(after)] if after in order else order)
-        found = [
-            view for view in found if view.mail.id in newer and view.mail.received >= mail.received
-        ]
-    return found
+    after = number_of(request, "after", 0, 1e15)
+    return [mail for mail in page_of(request).find(query) if mail.id > after]
 
 
-async def _wait(request: Request, seconds: float) -> list[MessageView]:
+async def _wait(request: Request, seconds: float) -> list[DeveloperMail]:
     """Return what matches as soon as anything does, or nothing after these seconds."""
     end = time.monotonic() + seconds
-    subscription = events.subscribe(page_of(request).source)
-    try:
+    with page_of(request).reading() as reader:
         found = _matching(request)
         while not found and (left := end - time.monotonic()) > 0:
-            event = await subscription.next(left)
+            event = await reader.next(left)
             if event is not None and event.kind == "delivered":
                 found = _matching(request)
         return found
-    finally:
-        subscription.close()
 
 
 _NOT_FOUND = ("No message has this id.", ErrorAnswer)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
+    from restante.developer.sessions import SessionCopy, TranscriptLine
     from restante.mail.addresses import Mailbox
     from restante.web.message_view import MessageView
-    from restante.web.source import ShownLine, ShownSession
 
 Moment = Annotated[str, Meta(description="A moment in UTC: ISO 8601 with milliseconds.")]
 SessionNumber = Annotated[int, Meta(description="The number of a session.")]
@@ -26,7 +26,8 @@ class NamedAddress(Struct):
 class MessageRow(Struct, rename={"sender": "from"}):
     """A message in a list."""
 
-    id: Annotated[str, Meta(description="The unique-id, of all mailboxes together.")]
+    id: Annotated[int, Meta(description="The number of the message, over all mailboxes.")]
+    uid: Annotated[str, Meta(description="The unique-id that POP3 shows.")]
     mailbox: Annotated[str, Meta(description="The address that it was delivered to.")]
     received: Moment
     size: Annotated[int, Meta(description="Octets as they are stored.")]
@@ -89,7 +90,7 @@ class SessionLine(Struct):
     time: Moment
     sender: Annotated[str, Meta(description='"C", "S", or "-" for a remark.')]
     text: Annotated[str, Meta(description="The line without its end; secrets are starred.")]
-    message: Annotated[str, Meta(description="The id of the message that it is about.")]
+    message: Annotated[str, Meta(description="The unique-id of the message that it is about.")]
 
 
 class SessionRow(Struct):
@@ -186,17 +187,17 @@ def message(view: MessageView) -> MessageDetail:
     )
 
 
-def session_row(conversation: ShownSession) -> SessionRow:
+def session_row(conversation: SessionCopy) -> SessionRow:
     """Return a session for a list."""
     return SessionRow(**_session(conversation))
 
 
-def session(conversation: ShownSession) -> SessionDetail:
+def session(conversation: SessionCopy) -> SessionDetail:
     """Return a session with its lines."""
     return SessionDetail(**_session(conversation), lines=[line(one) for one in conversation.lines])
 
 
-def line(one: ShownLine) -> SessionLine:
+def line(one: TranscriptLine) -> SessionLine:
     """Return a line of a conversation."""
     return SessionLine(one.number, moment(one.time), one.sender, one.text, one.mail)
 
@@ -205,6 +206,7 @@ def _row(view: MessageView) -> dict[str, Any]:
     mail = view.mail
     return {
         "id": mail.id,
+        "uid": mail.uid,
         "mailbox": mail.mailbox,
         "received": moment(mail.received),
         "size": view.size,
@@ -221,10 +223,11 @@ def _row(view: MessageView) -> dict[str, Any]:
     }
 
 
-def _session(one: ShownSession) -> dict[str, Any]:
-    names = ("number", "protocol", "peer", "user", "tls", "state", "live", "ending", "marked")
+def _session(one: SessionCopy) -> dict[str, Any]:
+    names = ("number", "protocol", "peer", "user", "tls", "state", "live", "ending", "fault")
     return {
-        **{name: getattr(one, name) for name in (*names, "fault", "line_count")},
+        **{name: getattr(one, name) for name in (*names, "line_count")},
+        "marked": len(one.marked),
         "started": moment(one.started),
         "ended": None if one.ended is None else moment(one.ended),
     }

@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from restante.developer.server import DeveloperServer
+    from restante.web.page import ServerAddresses
     from restante.web.security import Guard
-    from restante.web.source import PageSource
 
 STATIC = Path(__file__).parent / "static"
 ENDPOINTS = (*api.ENDPOINTS, *mailpit.ENDPOINTS)
 
 
-def create_app(source: PageSource, guard: Guard) -> Starlette:
-    """Return the application that shows a source."""
+def create_app(server: DeveloperServer, addresses: ServerAddresses, guard: Guard) -> Starlette:
+    """Return the application that shows a server."""
     routes = [
         Route("/", page_routes.show_page),
         Route("/messages/{id}/html", page_routes.show_html),
@@ -44,7 +45,7 @@ def create_app(source: PageSource, guard: Guard) -> Starlette:
         middleware=[Middleware(GuardMiddleware, guard=guard)],
         exception_handlers={RefusedRequest: _refuse, HTTPException: _refuse},
     )
-    made.state.page = Page(source, guard.token)
+    made.state.page = Page(server, addresses, guard.token)
     return made
 
 

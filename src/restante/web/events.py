@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from starlette.responses import StreamingResponse
 
-from restante.web.page import page_of
+from restante.web import api_types
+from restante.web.page import is_numeral, page_of
 from restante.web.security import RefusedRequest
-from restante.web.source import TooManyReadersError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from restante.web.source import EventReader, PageEvent, PageSource
+    from restante.developer.feed import FeedEvent
+    from restante.web.page import Page
 
 PAUSE = 15  # seconds without an event after which a comment shows that the line is open
 RETRY = 1000  # milliseconds after which a browser connects again
@@ -26,32 +27,37 @@ RETRY = 1000  # milliseconds after which a browser connects again
 async def stream(request: Request) -> Response:
     """Answer with events as they come, those after Last-Event-ID first."""
     text = request.headers.get("last-event-id") or request.query_params.get("after", "")
-    if text and not (text.isascii() and text.isdigit() and len(text) < 16):
+    if text and not is_numeral(text):
         raise RefusedRequest(400, f"Last-Event-ID: {text!r} is not a number")
-    subscription = subscribe(page_of(request).source, int(text) if text else None)
-    return StreamingResponse(_pieces(subscription), media_type="text/event-stream")
+    page = page_of(request)
+    with page.reading():  # raises before the answer begins
+        pass
+    return StreamingResponse(
+        _pieces(page, int(text) if text else None), media_type="text/event-stream"
+    )
 
 
-def subscribe(source: PageSource, after: int | None = None) -> EventReader:
-    """Return a reader of events. Raises RefusedRequest when there are too many."""
-    try:
-        return source.subscribe(after)
-    except TooManyReadersError:
-        raise RefusedRequest(503, "too many programs wait for events; close a page") from None
-
-
-def encode(event: PageEvent) -> bytes:
+def encode(event: FeedEvent) -> bytes:
     """Return one event as it is sent."""
-    data = msgspec.json.encode(event.data)
+    value: object = event.data
+    if event.kind == "line":
+        value = {"session": event.data["session"], **_line(event)}
+    data = msgspec.json.encode(value)
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.id, event.kind.encode(), data)
 
 
-async def _pieces(subscription: EventReader) -> AsyncIterator[bytes]:
+def _line(event: FeedEvent) -> dict[str, object]:
+    """Return a line as the API shows it."""
+    data = dict(event.data)
+    data["time"] = api_types.moment(cast(float, data["time"]))
+    data["message"] = data.pop("mail")
+    return data
+
+
+async def _pieces(page: Page, after: int | None) -> AsyncIterator[bytes]:
     """Yield what is sent, with a comment in each long silence."""
-    try:
+    with page.reading(after) as reader:
         yield b"retry: %d\n\n" % RETRY
         while True:
-            event = await subscription.next(PAUSE)
+            event = await reader.next(PAUSE)
             yield encode(event) if event else b": open\n\n"
-    finally:
-        subscription.close()

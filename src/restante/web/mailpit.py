@@ -10,20 +10,28 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from restante import __version__
 from restante.web import api
 from restante.web.api_types import moment
 from restante.web.html_document import POLICY
+from restante.web.mailpit_types import (
+    MailpitAddress,
+    MailpitChoice,
+    MailpitList,
+    MailpitMessage,
+    MailpitPart,
+    MailpitRow,
+)
 from restante.web.openapi import Endpoint, Parameter
-from restante.web.page import answer, ids_of, number_of, page_of, read_body
+from restante.web.page import answer, is_numeral, number_of, page_of, read_body
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from restante.developer.mailboxes import DeveloperMail
     from restante.mail.addresses import Mailbox
     from restante.web.message_view import MessageView, PartRow
     from restante.web.page import Page
@@ -31,117 +39,35 @@ if TYPE_CHECKING:
 LATEST = "latest"  # in place of an id
 
 
-class MailpitAddress(Struct):
-    """An address."""
-
-    Name: str
-    Address: str
-
-
-class MailpitRow(Struct):
-    """A message in a list."""
-
-    ID: str
-    MessageID: str
-    Read: bool
-    From: MailpitAddress | None
-    To: list[MailpitAddress]
-    Cc: list[MailpitAddress]
-    Bcc: list[MailpitAddress]
-    ReplyTo: list[MailpitAddress]
-    Subject: str
-    Created: str
-    Username: str
-    Tags: list[str]
-    Size: int
-    Attachments: int
-    Snippet: str
-
-
-class MailpitList(Struct):
-    """Messages that match, the newest first."""
-
-    total: int
-    unread: int
-    count: int
-    messages_count: int
-    messages_unread: int
-    start: int
-    tags: list[str]
-    messages: list[MailpitRow]
-
-
-class MailpitPart(Struct):
-    """A part that is a file."""
-
-    PartID: str
-    FileName: str
-    ContentType: str
-    ContentID: str
-    Size: int
-    Checksums: dict[str, str]
-
-
-class MailpitMessage(Struct):
-    """A message with all that it says."""
-
-    ID: str
-    MessageID: str
-    From: MailpitAddress | None
-    To: list[MailpitAddress]
-    Cc: list[MailpitAddress]
-    Bcc: list[MailpitAddress]
-    ReplyTo: list[MailpitAddress]
-    ReturnPath: str
-    Subject: str
-    ListUnsubscribe: dict[str, Any]
-    Date: str
-    Tags: list[str]
-    Username: str
-    Text: str
-    HTML: str
-    Size: int
-    Inline: list[MailpitPart]
-    Attachments: list[MailpitPart]
-
-
-class MailpitChoice(Struct):
-    """Messages of a request: by id, or by a search."""
-
-    IDs: list[str] = []
-    Search: str = ""
-    Read: bool = False
-
-
 async def list_messages(request: Request) -> Response:
     """Answer with all messages."""
-    return _list(request, page_of(request).views())
+    return _list(request, page_of(request).find())
 
 
 async def search_messages(request: Request) -> Response:
     """Answer with the messages that match a search."""
-    return _list(request, page_of(request).views(_search(request)))
+    return _list(request, page_of(request).find(_search(request)))
 
 
 async def mark_messages(request: Request) -> Response:
     """Mark messages as read or unread; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    ids = choice.IDs or ids_of(page.views(choice.Search))
-    page.read = page.read | set(ids) if choice.Read else page.read - set(ids)
+    ids = _numbers(choice.IDs) or {mail.id for mail in page.find(choice.Search)}
+    page.read = page.read | ids if choice.Read else page.read - ids
     return PlainTextResponse("ok")
 
 
 async def remove_messages(request: Request) -> Response:
     """Remove messages; all, if the request names none."""
     page, choice = page_of(request), await _choice(request)
-    await page.source.remove(choice.IDs or ids_of(page.views()))
+    page.server.mailboxes.remove(_numbers(choice.IDs) or {mail.id for mail in page.find()})
     return PlainTextResponse("ok")
 
 
 async def remove_found(request: Request) -> Response:
     """Remove the messages that match a search."""
     page = page_of(request)
-    await page.source.remove(ids_of(page.views(_search(request))))
+    page.server.mailboxes.remove({mail.id for mail in page.find(_search(request))})
     return PlainTextResponse("ok")
 
 
@@ -152,7 +78,7 @@ async def show_message(request: Request) -> Response:
     inline = [_part(view, row) for row in view.parts if row.content_id and not row.is_attachment]
     return answer(
         MailpitMessage(
-            ID=view.mail.id,
+            ID=str(view.mail.id),
             MessageID=_first(view, "Message-ID").strip("<>"),
             From=_sender(view),
             **_recipients(view),
@@ -205,15 +131,15 @@ async def show_text(request: Request) -> Response:
 async def show_info(request: Request) -> Response:
     """Answer with the version and the number of messages."""
     page = page_of(request)
-    views = page.views()
+    found = page.find()
     return answer(
         {
             "Version": f"v{__version__}",
             "LatestVersion": f"v{__version__}",
             "Database": "restante",
-            "DatabaseSize": sum(view.size for view in views),
-            "Messages": len(views),
-            "Unread": sum(view.mail.id not in page.read for view in views),
+            "DatabaseSize": sum(len(mail.octets) for mail in found),
+            "Messages": len(found),
+            "Unread": sum(not page.is_read(mail) for mail in found),
             "Tags": {},
             "RuntimeStats": {},
         }
@@ -244,31 +170,31 @@ async def report_ready(request: Request) -> Response:  # noqa: ARG001  # the sam
     return PlainTextResponse("ok")
 
 
-def _list(request: Request, found: list[MessageView]) -> Response:
+def _list(request: Request, found: list[DeveloperMail]) -> Response:
     page = page_of(request)
     start = int(number_of(request, "start", 0, 1_000_000))
     limit = int(number_of(request, "limit", 50, api.MOST_LISTED))
-    every = page.source.mail()
+    every = page.find()
     shown = found[start : start + limit]
     return answer(
         MailpitList(
             total=len(every),
-            unread=sum(mail.id not in page.read for mail in every),
+            unread=sum(not page.is_read(mail) for mail in every),
             count=len(shown),
             messages_count=len(found),
-            messages_unread=sum(view.mail.id not in page.read for view in found),
+            messages_unread=sum(not page.is_read(mail) for mail in found),
             start=start,
             tags=[],
-            messages=[_row(page, view) for view in shown],
+            messages=[_row(page, page.cache.view(mail)) for mail in shown],
         )
     )
 
 
 def _row(page: Page, view: MessageView) -> MailpitRow:
     return MailpitRow(
-        ID=view.mail.id,
+        ID=str(view.mail.id),
         MessageID=_first(view, "Message-ID").strip("<>"),
-        Read=view.mail.id in page.read,
+        Read=page.is_read(view.mail),
         From=_sender(view),
         **_recipients(view),
         Subject=view.subject,
@@ -328,9 +254,14 @@ def _view(request: Request) -> MessageView:
     """Return the message of a request. Raises RefusedRequest."""
     page, name = page_of(request), request.path_params["id"]
     if name == LATEST:
-        mails = page.source.mail()
-        name = mails[0].id if mails else name
+        found = page.find()
+        name = str(found[0].id) if found else name
     return page.view(name)
+
+
+def _numbers(texts: list[str]) -> set[int]:
+    """Return the ids of a request; what is not an id is left out."""
+    return {int(text) for text in texts if is_numeral(text)}
 
 
 def _search(request: Request) -> str:

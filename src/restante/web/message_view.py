@@ -16,10 +16,10 @@ from restante.web.links import find_links
 if TYPE_CHECKING:
     import datetime as dt
 
+    from restante.developer.mailboxes import DeveloperMail
     from restante.mail.addresses import Mailbox
     from restante.mail.message import DecodedMessage
     from restante.mail.parts import Part
-    from restante.web.source import ShownMessage
 
 MOST_HTML = 2 * 1024 * 1024  # octets of the HTML of a message that are decoded
 MOST_SOURCE = 512 * 1024  # octets of a message that the page shows as its source
@@ -49,7 +49,7 @@ class PartRow(NamedTuple):
 class MessageView:
     """One message, each thing decoded when it is first asked for, and then kept."""
 
-    mail: ShownMessage
+    mail: DeveloperMail
 
     @functools.cached_property
     def decoded(self) -> DecodedMessage:
@@ -186,11 +186,11 @@ class ViewCache:
     """The views of the messages that were shown last, so that a search decodes each one once."""
 
     def __init__(self, most_octets: int = MOST_CACHED) -> None:
-        self._views: dict[str, MessageView] = {}
+        self._views: dict[int, MessageView] = {}
         self._octets = 0
         self._most_octets = most_octets
 
-    def view(self, mail: ShownMessage) -> MessageView:
+    def view(self, mail: DeveloperMail) -> MessageView:
         """Return the view of a message, with what is known of the message now."""
         known = self._views.pop(mail.id, None)
         view = MessageView(mail)

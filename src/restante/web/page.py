@@ -1,7 +1,8 @@
-"""What all routes share: the source, the decoded views, what was read, and the guard's token."""
+"""What all routes share: the server that is shown, its decoded messages, and small helpers."""
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,41 +14,91 @@ from restante.web.message_view import ViewCache
 from restante.web.security import RefusedRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from starlette.requests import Request
 
+    from restante.developer.feed import FeedReader
+    from restante.developer.mailboxes import DeveloperMail
+    from restante.developer.server import DeveloperServer
+    from restante.developer.sessions import SessionCopy
     from restante.web.message_view import MessageView
-    from restante.web.source import PageSource
 
 LONGEST_BODY = 1024 * 1024  # octets of a request
+MOST_READERS = 64  # answers that wait for events, at once
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddresses:
+    """Where programs connect, each as HOST:PORT, "" for none."""
+
+    pop3: str
+    pop3s: str = ""
+    smtp: str = ""
+    certificate: str = ""
 
 
 @dataclass
 class Page:
-    """The state of the page and the API beside what the source has."""
+    """What the routes share: the server that is shown, and what the page knows besides.
 
-    source: PageSource
+    Attributes:
+        token: what a browser must send to change something.
+        cache: the messages that were decoded last.
+        read: the ids of the messages that were opened.
+        readers: how many answers wait for events.
+    """
+
+    server: DeveloperServer
+    addresses: ServerAddresses
     token: str = field(repr=False)
     cache: ViewCache = field(default_factory=ViewCache)
-    read: set[str] = field(default_factory=set)  # the unique-ids of messages that were opened
+    read: set[int] = field(default_factory=set)
+    readers: int = 0
 
-    def views(self, query: str = "", *, removed: bool = False) -> list[MessageView]:
+    def find(self, query: str = "", *, removed: bool = False) -> list[DeveloperMail]:
         """Return the messages that match a search, the newest first."""
-        mails = self.source.mail(removed=removed)
-        self.read.intersection_update({mail.id for mail in mails} if not removed else self.read)
+        boxes = self.server.mailboxes
+        mails = boxes.removed_mail() if removed else boxes.mail()
+        mails.reverse()
         terms = search.parse(query)
-        views = map(self.cache.view, mails)
-        return [view for view in views if search.matches(view, terms)]
+        if not terms:
+            return mails
+        return [mail for mail in mails if search.matches(self.cache.view(mail), terms)]
 
     def view(self, identifier: str) -> MessageView:
-        """Return one message, which counts as read from now on. Raises RefusedRequest."""
-        mail = self.source.find_mail(identifier)
+        """Return a message by its id or its unique-id; it counts as read now.
+
+        Raises RefusedRequest.
+        """
+        boxes = self.server.mailboxes
+        mail = boxes.find(int(identifier)) if is_numeral(identifier) else None
+        if mail is None:
+            every = (*boxes.mail(), *boxes.removed_mail())
+            mail = next((one for one in every if one.uid == identifier), None)
         if mail is None:
             raise RefusedRequest(404, f"no message has the id {identifier!r}")
-        if mail.removed is None:
-            self.read.add(mail.id)
+        self.read.add(mail.id)
         return self.cache.view(mail)
+
+    def is_read(self, mail: DeveloperMail) -> bool:
+        """Return whether a message was opened."""
+        return mail.id in self.read
+
+    def session(self, number: str) -> SessionCopy | None:
+        """Return a session by its number, or None."""
+        return self.server.sessions.find(int(number)) if is_numeral(number) else None
+
+    @contextlib.contextmanager
+    def reading(self, after: int | None = None) -> Iterator[FeedReader]:
+        """Give a reader of events while the block runs. Raises RefusedRequest."""
+        if self.readers >= MOST_READERS:
+            raise RefusedRequest(503, "too many programs wait for events; close a page")
+        self.readers += 1
+        try:
+            yield self.server.feed.reader(after)
+        finally:
+            self.readers -= 1
 
 
 def page_of(request: Request) -> Page:
@@ -94,9 +145,9 @@ def attachment(octets: bytes, name: str, kind: str = "application/octet-stream")
     return Response(octets, headers={"Content-Disposition": disposition}, media_type=kind)
 
 
-def ids_of(views: Iterable[MessageView]) -> list[str]:
-    """Return the unique-ids of messages."""
-    return [view.mail.id for view in views]
+def is_numeral(text: str) -> bool:
+    """Return whether a text is a number of ours."""
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def _percent(octet: int) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse
 
 from restante.web import formats
+from restante.web.api import known_faults
 from restante.web.html_document import POLICY, SANDBOX
 from restante.web.page import page_of
 from restante.web.security import RefusedRequest
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from restante.developer.mailboxes import Mailboxes
     from restante.web.message_view import MessageView
     from restante.web.page import Page
-    from restante.web.source import ShownSession
 
 MOST_ROWS = 200  # messages of the list; a search finds the others
 MOST_SESSIONS = 100  # conversations of the list
@@ -58,28 +60,31 @@ def environment() -> jinja2.Environment:
 async def show_page(request: Request) -> Response:
     """Answer with the page."""
     page, state = page_of(request), PageState.of(request.query_params)
-    found = page.views(_query(state), removed=bool(state.removed))
+    boxes, sessions = page.server.mailboxes, page.server.sessions.all()[::-1]
     view = _message(page, state)
+    found = page.find(_query(state), removed=bool(state.removed))
+    last_event = page.server.feed.last
     text = environment().get_template("page.html").render(
         state=state,
         token=page.token,
-        addresses=page.source.addresses,
-        mailboxes=_mailboxes(page),
-        total=len(page.source.mail()),
-        removed_total=len(page.source.mail(removed=True)),
+        last_event=last_event,
+        addresses=page.addresses,
+        mailboxes=_mailboxes(boxes),
+        total=len(boxes.mail()),
+        removed_total=len(boxes.removed_mail()),
         found=len(found),
-        rows=found[:MOST_ROWS],
+        rows=[page.cache.view(mail) for mail in found[:MOST_ROWS]],
         read=page.read,
         view=view,
         tabs=_tabs(view) if view else {},
         tab=_tab(view, state.view) if view else "",
         sandbox=SANDBOX,
-        conversations=page.source.conversations()[:MOST_SESSIONS],
-        conversation=_conversation(page, state),
+        live_sessions=sum(one.live for one in sessions),
+        sessions=sessions[:MOST_SESSIONS],
+        session=page.session(state.session) if state.session else next(iter(sessions), None),
         most_lines=MOST_LINES,
-        faults=page.source.faults(),
-        known_faults=page.source.known_faults(),
-        last_event=page.source.last_event,
+        faults=page.server.faults.on,
+        known_faults=known_faults(),
     )  # fmt: skip
     return HTMLResponse(text)
 
@@ -108,13 +113,11 @@ def _query(state: PageState) -> str:
     return f'mailbox:"{mailbox}" {state.q}' if mailbox else state.q
 
 
-def _mailboxes(page: Page) -> list[dict[str, Any]]:
-    counts: dict[str, int] = {}
-    for mail in page.source.mail():
-        counts[mail.mailbox] = counts.get(mail.mailbox, 0) + 1
+def _mailboxes(boxes: Mailboxes) -> list[dict[str, Any]]:
+    counts = collections.Counter(mail.mailbox for mail in boxes.mail())
     return [
-        {"name": name, "count": counts.get(name, 0), "holder": holder}
-        for name, holder in page.source.mailboxes()
+        {"name": name, "count": counts[name], "holder": boxes.holder(name)}
+        for name in boxes.names()
     ]
 
 
@@ -137,10 +140,3 @@ def _tabs(view: MessageView) -> dict[str, str]:
 def _tab(view: MessageView, wanted: str) -> str:
     tabs = _tabs(view)
     return wanted if wanted in tabs else next(iter(tabs))
-
-
-def _conversation(page: Page, state: PageState) -> ShownSession | None:
-    number = state.session
-    if not (number.isascii() and number.isdigit() and len(number) < 16):
-        return None
-    return page.source.conversation(int(number))

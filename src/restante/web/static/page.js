@@ -10,7 +10,7 @@ let visit = 0;
 
 for (const region of regions()) shown.set(region.id, region.innerHTML);
 follow();
-scrollDown(true);
+scrollDown();
 
 // --- from page to page
 
@@ -51,12 +51,12 @@ async function load(url, everything) {
     for (const place of [".panes", ".search", ".messages .bar"]) swap(place, page);
   }
   for (const region of regions()) {
-    if (!everything && region.id === "session-lines") continue; // events bring its lines
     const fresh = page.getElementById(region.id);
     if (!fresh || shown.get(region.id) === fresh.innerHTML) continue;
+    const same = fresh.dataset.session === region.dataset.session;
+    if (region.id === "session-lines" && same && !everything) continue; // events bring its lines
     replace(region, fresh);
   }
-  if (everything) scrollDown(true);
 }
 
 function swap(place, page) {
@@ -85,6 +85,7 @@ function replace(region, fresh) {
       if (!known.has(row.dataset.id)) row.classList.add("arrived");
     }
   }
+  if (region.id === "session-lines") scrollDown();
   if (focused?.id) document.getElementById(focused.id)?.focus({ preventScroll: true });
 }
 
@@ -125,7 +126,7 @@ function addLine(line) {
   if (list.dataset.session !== String(line.session)) return;
   const last = Number(list.lastElementChild?.dataset.number ?? 0);
   if (line.number <= last) return;
-  if (line.number > last + 1) return load(location.href, true); // some came while the page changed
+  if (line.number > last + 1) return load(location.href, true); // some were missed
   const item = document.getElementById("line-template").content.firstElementChild.cloneNode(true);
   const [time, sender, text] = item.children;
   const refused = line.sender === "S" && /^(-ERR|[45])/.test(line.text);
@@ -139,14 +140,31 @@ function addLine(line) {
     .map((part) => pad(part, 2)).join(":") + "." + pad(moment.getMilliseconds(), 3);
   sender.textContent = line.sender;
   text.textContent = line.text;
+  if (line.message) item.append(messageLink(line.message));
+  const near = isNearEnd();
   list.append(item);
-  scrollDown(false);
+  if (near) scrollDown();
 }
 
-function scrollDown(always) {
+function messageLink(uid) {
+  const url = new URL(location);
+  url.searchParams.set("message", uid);
+  url.searchParams.set("show", "message");
+  const link = document.createElement("a");
+  link.href = url.pathname + url.search;
+  link.textContent = "show";
+  link.ariaLabel = `Show message ${uid}`;
+  return link;
+}
+
+function isNearEnd() {
   const body = document.getElementById("session-body");
-  const near = body.scrollHeight - body.scrollTop - body.clientHeight < 80;
-  if (always || near) body.scrollTop = body.scrollHeight;
+  return body.scrollHeight - body.scrollTop - body.clientHeight < 80;
+}
+
+function scrollDown() {
+  const body = document.getElementById("session-body");
+  body.scrollTop = body.scrollHeight;
 }
 
 // --- what a person changes

@@ -1,0 +1,67 @@
+"""The port of the page: a socket that is opened first, so that its errors are ours, and uvicorn."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import uvicorn
+
+    from restante.developer.server import DeveloperServer
+    from restante.server.addresses import ListenAddress
+    from restante.web.page import ServerAddresses
+    from restante.web.security import Guard
+
+BACKLOG = 128  # connections that the kernel holds until they are accepted
+MOST_REQUESTS = 200  # at once, readers of events counted; more get 503
+STOP_PATIENCE = 1  # seconds for answers under way, when the page stops
+
+
+def open_port(address: ListenAddress) -> socket.socket:
+    """Return a listening socket. Raises OSError."""
+    return socket.create_server(
+        (address.host, address.port),
+        family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
+        backlog=BACKLOG,
+    )
+
+
+def create_server(
+    server: DeveloperServer, addresses: ServerAddresses, guard: Guard
+) -> uvicorn.Server:
+    """Return a server of the page; `run(sockets=...)` serves until Ctrl-C or SIGTERM."""
+    import uvicorn
+
+    from restante.web.app import create_app
+
+    config = uvicorn.Config(
+        create_app(server, addresses, guard),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=MOST_REQUESTS,
+        timeout_graceful_shutdown=STOP_PATIENCE,
+    )
+    return uvicorn.Server(config)
+
+
+@contextlib.contextmanager
+def serving(page: uvicorn.Server, opened: socket.socket) -> Iterator[None]:
+    """Serve the page in a thread while the block runs."""
+    thread = threading.Thread(target=page.run, kwargs={"sockets": [opened]}, name="restante.web")
+    thread.start()
+    try:
+        yield
+    finally:
+        page.should_exit = True
+        thread.join()

@@ -1,0 +1,260 @@
+"""The page in a real browser: what people do there, and what messages and other sites try.
+
+One browser serves all tests. Names of other sites lead to this machine, to `other_site`.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from restante.developer.server import DeveloperServer
+from restante.server.addresses import ListenAddress
+from restante.web.listener import create_server, open_port, serving
+from restante.web.security import Guard
+from support.chromium import chromium
+from support.outside import OtherSite, other_site
+from support.page_client import ADDRESSES, add, quiet_server, say
+
+EVIL = Path(__file__).with_name("evil_mail.html").read_text()
+"""Tries all that HTML can try; OUTSIDE and PAGE are ports."""
+
+
+@dataclass
+class World:
+    """One page that is served, one other site, and a browser window."""
+
+    server: DeveloperServer
+    outside: OtherSite
+    url: str
+    page: Page
+    context: BrowserContext
+
+    def open(self, path: str = "/") -> Page:
+        self.page.goto(self.url + path)
+        return self.page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium("--host-resolver-rules=MAP *.example 127.0.0.1") as started:
+        yield started
+
+
+@pytest.fixture
+def world(browser: Browser) -> Iterator[World]:
+    server, opened = quiet_server(), open_port(ListenAddress("127.0.0.1", 0))
+    web = create_server(server, ADDRESSES, Guard())
+    url = f"http://127.0.0.1:{opened.getsockname()[1]}"
+    with other_site() as outside, serving(web, opened):
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        yield World(server, outside, url, page, context)
+        context.close()
+
+
+def html(text: str, subject: str = "Invoice") -> EmailMessage:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "shop@example.com", subject
+    mail.set_content(text, subtype="html")
+    return mail
+
+
+# --- what people do
+
+
+def test_a_message_appears_at_once(world: World) -> None:
+    """Mail that comes while the page is open is listed, said aloud, and opens with a click."""
+    page = world.open()
+    expect(page.locator("#connection")).to_have_text("live")
+    add(world.server, b"From: Shop <s@x>\nSubject: Welcome\n\nHello Ann\n", "new@shop.example")
+    expect(page.get_by_role("status")).to_have_text("New message for new@shop.example")
+    page.get_by_role("link", name="Welcome").click()
+    expect(page.get_by_role("heading", name="Welcome")).to_be_visible()
+    expect(page.locator("pre.text")).to_have_text("Hello Ann")
+    assert "message=1" in page.url
+    page.get_by_role("link", name="new@shop.example 1").click()
+    expect(page.locator("#messages-name")).to_have_text("new@shop.example")
+
+
+def test_a_search_and_the_keyboard(world: World) -> None:
+    """Ctrl-K reaches the search, arrows move in the list, Delete removes, and Back goes back."""
+    for subject in ("one", "two", "three"):
+        add(world.server, f"From: shop@x\nSubject: {subject}\n\n".encode())
+    page = world.open()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("from:shop -subject:two")
+    page.keyboard.press("Enter")
+    expect(page.locator("#messages li")).to_have_count(2)
+    page.locator("#messages a.row").first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="one")).to_be_visible()
+    page.locator("#messages a.row").first.focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("#messages li")).to_have_count(1)
+    assert [mail.id for mail in world.server.mailboxes.mail()] == [1, 2]
+    page.go_back()
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#messages li")).to_have_count(2)
+
+
+def test_a_conversation_goes_on(world: World) -> None:
+    """Lines of a live session appear in their order, and a mark shows at its message."""
+    mail = add(world.server, b"Subject: one\n\n")
+    page = world.open()
+    expect(page.locator("#connection")).to_have_text("live")
+    talk = world.server.sessions.open("POP3", "127.0.0.1:5")
+    say(talk, "S +OK")
+    talk.add("C", "DELE 1", mail=mail.uid)
+    say(talk, "S -ERR <b>no</b>")
+    talk.note(marked=(mail.uid,))
+    world.server.mailboxes.note_marked(mail.mailbox, [mail.uid], talk.number)
+    found = page.locator("#session-lines .line")
+    expect(found).to_have_count(3)
+    expect(found.nth(1)).to_have_class("line client")
+    expect(found.nth(2)).to_have_class("line server refused")
+    expect(found.nth(2).locator("code")).to_have_text("-ERR <b>no</b>")
+    expect(page.locator("#messages .badge")).to_have_text("marked by #1, not yet removed")
+    expect(page.locator("#session-head .notice")).to_contain_text("kept if the connection breaks")
+
+
+def test_faults_are_switched_on_and_off(world: World) -> None:
+    """A wrong name is an error beside the field; a right one is on until it is switched off."""
+    page = world.open()
+    page.get_by_label("Switch on a fault").fill("retr-cat")
+    page.get_by_role("button", name="On", exact=True).click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("did you mean retr-cut"))
+    page.get_by_label("Switch on a fault").fill("retr-cut")
+    page.keyboard.press("Enter")
+    expect(page.locator("#faults li")).to_contain_text("hangs up within a message")
+    assert world.server.faults.on == ["retr-cut"]
+    page.get_by_role("button", name="Switch off retr-cut").click()
+    expect(page.locator("#faults .none")).to_be_visible()
+    assert world.server.faults.on == []
+
+
+def test_removing_all_asks_first(world: World) -> None:
+    """All mail is removed after a question, and kept if the person says no."""
+    add(world.server, b"Subject: one\n\n")
+    page = world.open()
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.get_by_role("button", name="Remove all").click()
+    assert len(world.server.mailboxes.mail()) == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.locator("#messages .empty")).to_be_visible()
+    assert world.server.mailboxes.mail() == []
+
+
+def test_a_phone_shows_one_pane(world: World) -> None:
+    """A narrow window shows a pane, nothing is cut at its side, and touches lead on and back."""
+    add(world.server, html("<p>Hello</p>", "A subject that is longer than a phone is wide, by far"))
+    world.page.set_viewport_size({"width": 360, "height": 640})
+    page = world.open()
+    for pane in ("Conversations", "Faults", "Mail"):
+        page.get_by_role("navigation", name="Parts of the page").get_by_text(pane).click()
+        expect(page.locator(".pane:visible").last).to_be_in_viewport()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.locator("#messages a.row").click()
+    expect(page.locator("#subject")).to_be_focused()
+    expect(page.frame_locator("iframe").locator("p")).to_have_text("Hello")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.get_by_role("link", name="Messages", exact=True).click()
+    expect(page.locator("#messages a.row")).to_be_visible()
+
+
+# --- what messages try
+
+
+@pytest.mark.parametrize("path", ["/?message=1&show=message", "/messages/1/html"])
+def test_html_runs_nothing_and_fetches_nothing(world: World, path: str) -> None:
+    """HTML is shown, but no script ran, nothing was removed, and no request left the machine."""
+    page_port = world.url.rpartition(":")[2]
+    evil = EVIL.replace("OUTSIDE", str(world.outside.port)).replace("PAGE", page_port)
+    add(world.server, html(evil))
+    page = world.open(path)
+    direct = "show=" not in path
+    text = page.locator("#text") if direct else page.frame_locator("iframe").locator("#text")
+    expect(text).to_have_text("Your invoice")
+    page.wait_for_load_state("networkidle") if direct else page.wait_for_load_state("load")
+    text.locator("xpath=..").locator("#js").click()
+    assert page.title() != "pwned"
+    assert world.outside.asked == []
+    assert len(world.server.mailboxes.mail()) == 1
+    with world.context.expect_page() as opened:
+        text.locator("xpath=..").locator("#out").click()
+    opened.value.wait_for_load_state()
+    assert "/clicked" in world.outside.asked  # the listener can be reached, and only a click does
+    assert set(world.outside.asked) <= {"/clicked", "/favicon.ico"}
+    assert opened.value.evaluate("[window.opener, document.referrer]") == [None, ""]
+
+
+def test_a_subject_is_text(world: World) -> None:
+    """Markup in a header is shown as text, in the list and in the heading."""
+    add(world.server, b"Subject: <img src=x onerror=document.title='pwned'>\n\n")
+    page = world.open("/?message=1&show=message")
+    expect(page.get_by_role("heading", name="<img src=x")).to_be_visible()
+    assert page.title() != "pwned"
+
+
+# --- what other sites try
+
+
+def test_another_site_reads_and_changes_nothing(world: World) -> None:
+    """A page elsewhere can neither read the mail, nor remove it, nor show the page in a frame."""
+    add(world.server, b"Subject: secret\n\n")
+    world.outside.pages["/attack"] = f"""<iframe id=frame src="{world.url}/"></iframe>
+        <img src="{world.url}/api/messages/1/parts/1">
+        <form method=post action="{world.url}/api/messages"></form>"""
+    page = world.page
+    page.goto(f"http://evil.example:{world.outside.port}/attack")
+    tried = page.evaluate(
+        """async (url) => {
+            const tries = [
+                fetch(`${url}/api/messages`).then((answer) => answer.text()),
+                fetch(`${url}/api/messages`, {mode: "no-cors"}).then((answer) => answer.text()),
+                fetch(`${url}/api/messages`, {method: "DELETE"}),
+                fetch(`${url}/api/messages`, {method: "POST", mode: "no-cors"}),
+                fetch(`${url}/api/faults`, {method: "PUT", body: "{}"}),
+                new Promise((yes, no) => {
+                    const events = new EventSource(`${url}/api/events`);
+                    events.onopen = yes; events.onerror = no;
+                }),
+            ];
+            return (await Promise.allSettled(tries)).map((one) => String(one.value ?? ""));
+        }""",
+        world.url,
+    )
+    assert not any("secret" in text for text in tried)
+    assert len(world.server.mailboxes.mail()) == 1
+    expect(page.frame_locator("#frame").locator("header")).to_have_count(0)
+    page.evaluate("document.forms[0].submit()")
+    expect(page.locator("body")).not_to_contain_text("secret")
+    assert len(world.server.mailboxes.mail()) == 1
+
+
+def test_a_name_that_was_pointed_here_gets_nothing(world: World) -> None:
+    """DNS rebinding: the browser believes that our answers come from the other site."""
+    add(world.server, b"Subject: secret\n\n")
+    port = world.url.rpartition(":")[2]
+    answer = world.page.goto(f"http://evil.example:{port}/api/messages")
+    assert answer is not None
+    assert answer.status == 400
+    assert "secret" not in answer.text()
+
+
+def test_the_port_is_this_machine_s(world: World) -> None:
+    """Another address of the loopback network does not reach the page."""
+    port = int(world.url.rpartition(":")[2])
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", port), 20)
