@@ -180,3 +180,36 @@ def test_on_an_event_loop() -> None:
             return [event.kind for event in events if event]
 
     assert asyncio.run(run()) == ["delivered", "removed"]
+
+
+def test_a_fault_of_one_user() -> None:
+    """A fault of one user begins with the name, and does not reach others."""
+    with serving(any_account=True) as server:
+        server.faults.set(["user-refused"], "Ann")
+        with pytest.raises(poplib.error_proto):
+            session(server)
+        session(server, "bob").quit()
+        server.faults.set(["retr-refused"], "ann")
+        server.mailboxes.add("ann", b"a")
+        client = session(server)
+        with pytest.raises(poplib.error_proto):
+            client.retr(1)
+        client.quit()
+        assert [one.fault for one in server.sessions.all()] == ["user-refused", "", "retr-refused"]
+
+
+def test_a_fault_of_the_mail() -> None:
+    """A fault may change what a session finds, and the mail stays as it is."""
+    with serving(any_account=True) as server:
+        server.mailboxes.add("ann", b"a")
+        server.faults.set(["empty"])
+        client = session(server)
+        assert client.stat() == (0, 0)
+        client.quit()
+        assert len(server.mailboxes.mail("ann")) == 1
+
+
+def test_a_fault_of_the_listener_is_an_error() -> None:
+    """A fault of TLS cannot be switched on later."""
+    with serving() as server, pytest.raises(ValueError, match="before the server starts"):
+        server.faults.set(["tls-expired"])

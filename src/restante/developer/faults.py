@@ -1,44 +1,125 @@
-"""The faults that are switched on, for sessions that begin from now on."""
+"""The faults that are switched on, for all sessions or for those of one user."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from restante.developer.mailboxes import mailbox_name
+from restante.misbehave.conversation import add, continue_from, in_parts
+from restante.misbehave.fault import GOOD
+from restante.protocol.errors import LineTooLong, Refusal
+from restante.protocol.server.needs import Authenticate, StartScram
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from restante.developer.feed import EventFeed
-    from restante.misbehave.conversation import Alteration
+    from restante.misbehave.conversation import Conversation
+    from restante.misbehave.fault import Fault
+    from restante.protocol.server import needs
+    from restante.protocol.server.session import Session
+
+EVERY_USER = ""
 
 
 class FaultSwitch:
-    """The faults of a server. Any thread may switch them."""
+    """The faults of a server. Any thread may switch them.
+
+    A change holds for sessions that begin later, and for those that have not given a name yet.
+    """
 
     def __init__(self, feed: EventFeed) -> None:
         self._feed = feed
-        self._now: tuple[str, Alteration] | None = None
+        self._by_user: dict[str, tuple[Fault, ...]] = {}
 
     @property
     def on(self) -> list[str]:
-        """The faults that are on, each as it was written."""
-        return self._now[0].split(" + ") if self._now else []
+        """The faults that are on for all users, each as it was written."""
+        return self.of_user(EVERY_USER)
 
-    def set(self, texts: Sequence[str]) -> None:
-        """Switch on these faults and no others. Raises ValueError: one is not known.
+    def of_user(self, user: str) -> list[str]:
+        """Return the faults that are on for one user."""
+        return [fault.name for fault in self._by_user.get(mailbox_name(user), ())]
 
-        A text is the name of a fault, a rule, or a sum such as "uidl-none+retr-cut".
+    def set(self, texts: Sequence[str], user: str = EVERY_USER) -> None:
+        """Switch on these faults and no others, for one user or for all.
+
+        A text is the name of a fault, a rule, or a sum such as "uidl-none+retr-cut". Raises
+        ValueError: a fault is unknown, or is a matter of the listener, as those of TLS are.
         """
         from restante.misbehave import find
-        from restante.misbehave.conversation import add
 
-        found = [find(text) for text in texts]
+        self.use([find(text) for text in texts], user)
+
+    def use(self, faults: Sequence[Fault], user: str = EVERY_USER) -> None:
+        """Do the same with faults that were found. Raises ValueError."""
+        for fault in faults:
+            if fault.surroundings.certificate != GOOD or fault.surroundings.swapped:
+                raise ValueError(f"{fault.name} must be on before the server starts")
         with self._feed.lock:
-            all_of_them = add(*(fault.conversation for fault in found))
-            self._now = (" + ".join(texts), all_of_them) if found else None
-            self._feed.publish("faults", on=list(texts))
+            self._by_user[mailbox_name(user)] = tuple(faults)
+            self._feed.publish("faults", on=self.on)
 
-    def current(self) -> tuple[str, Alteration]:
-        """Return the faults that are on, as one text, "" for none, and their function."""
-        from restante.misbehave.conversation import leave_alone
+    def alter(
+        self, conversation: needs.Conversation, session: Session, note: Callable[[str], object]
+    ) -> Conversation:
+        """Return a conversation with the faults of all, and from a name on with those of the user.
 
-        return self._now or ("", leave_alone)
+        `note` is called with the faults that hold.
+        """
+        faults = self._by_user.get(EVERY_USER, ())
+        _apply_settings(session, faults)
+        if faults:
+            note(_names(faults))
+        altered = add(*(fault.conversation for fault in faults))(in_parts(conversation))
+        return self._alter_by_user(altered, session, note)
+
+    def show_messages(self, user: str, messages: Sequence[bytes]) -> Sequence[bytes]:
+        """Return what a maildrop holds for a session, by the faults of its user and of all."""
+        for name in (EVERY_USER, mailbox_name(user)):
+            for fault in self._by_user.get(name, ()):
+                messages = fault.surroundings.messages(messages)
+        return messages
+
+    def _alter_by_user(
+        self, conversation: Conversation, session: Session, note: Callable[[str], object]
+    ) -> Conversation:
+        answer: object = None
+        while True:
+            try:
+                if isinstance(answer, Exception):
+                    step = conversation.throw(answer)
+                else:
+                    step = conversation.send(answer)
+            except StopIteration as ended:
+                return ended.value  # type: ignore[no-any-return]  # of a StopIteration
+            faults = self._by_user.get(mailbox_name(_user_of(session, step)), ())
+            if faults and _user_of(session, step):
+                note(_names((*self._by_user.get(EVERY_USER, ()), *faults)))
+                alteration = add(*(fault.conversation for fault in faults))
+                return (yield from alteration(continue_from(conversation, step)))
+            try:
+                answer = yield step
+            except (Refusal, LineTooLong) as error:
+                answer = error
+
+
+def _user_of(session: Session, step: Any) -> str:
+    """Return the name that a client has given until now, or ""."""
+    if isinstance(step, Authenticate | StartScram):
+        return step.user
+    return session.user
+
+
+def _names(faults: Sequence[Fault]) -> str:
+    return " + ".join(fault.name for fault in faults)
+
+
+def _apply_settings(session: Session, faults: Sequence[Fault]) -> None:
+    """Give a session the settings and the mechanisms that faults need."""
+    for fault in faults:
+        surroundings = fault.surroundings
+        if surroundings.settings != type(surroundings.settings)():
+            session.settings = surroundings.settings
+        if surroundings.offer != type(surroundings.offer)():
+            session.offer = surroundings.offer

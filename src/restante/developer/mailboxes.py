@@ -28,6 +28,7 @@ MOST_OCTETS = 512 * 1024 * 1024  # of all messages that are there
 MOST_MESSAGES = 100_000  # that are there
 MOST_REMOVED_OCTETS = 64 * 1024 * 1024  # of the removed ones that are remembered
 MOST_REMOVED = 1_000  # that are remembered
+SHOWN_ONLY = "shown-"  # begins the unique-id of a message that only a fault adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ class DeveloperMail:
 
 
 class Mailboxes:
-    """All mailboxes of a server. All methods but coroutines may be called from any thread."""
+    """All mailboxes of a server. All methods but coroutines may be called from any thread.
+
+    Attributes:
+        show_messages: returns what a session of a user gets for the messages of a mailbox.
+    """
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class Mailboxes:
         most_octets: int = MOST_OCTETS,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.show_messages: Callable[[str, Sequence[bytes]], Sequence[bytes]] = _show_all
         self._feed = feed
         self._clock = clock
         self._most_octets = most_octets
@@ -216,10 +222,14 @@ class Mailboxes:
                 self._removed_octets -= len(self._removed.popleft().octets)
             self._feed.publish("removed", id=mail.id, mailbox=box.name, session=session)
 
-    def contents(self, box: DeveloperMailbox) -> list[DeveloperMail]:
-        """Return the messages of a mailbox."""
+    def show(self, box: DeveloperMailbox) -> tuple[tuple[str, ...], Sequence[bytes]]:
+        """Return the unique-ids and the messages that a session gets, by the faults that are on."""
         with self._feed.lock:
-            return list(box.mail.values())
+            mail = list(box.mail.values())
+        messages = self.show_messages(box.name, [one.octets for one in mail])
+        uids = [one.uid for one in mail[: len(messages)]]
+        uids += [f"{SHOWN_ONLY}{place}" for place in range(len(uids), len(messages))]
+        return tuple(uids), messages
 
     def _check_room(self, octets: int) -> None:
         if self._octets + octets > self._most_octets or self._count >= MOST_MESSAGES:
@@ -229,6 +239,10 @@ class Mailboxes:
         name = mailbox_name(owner)
         with self._feed.lock:
             return self._boxes.setdefault(name, DeveloperMailbox(name))
+
+
+def _show_all(_user: str, messages: Sequence[bytes]) -> Sequence[bytes]:
+    return messages
 
 
 def mailbox_name(address: str) -> str:
@@ -253,17 +267,15 @@ class DeveloperMaildrop:
         self._mailboxes = mailboxes
         self._box = box
         self._held = True
-        mail = mailboxes.contents(box)
-        self.contents = MessageList(
-            tuple(size_on_wire([one.octets]) for one in mail), tuple(one.uid for one in mail)
-        )
+        uids, self._messages = mailboxes.show(box)
+        self.contents = MessageList(tuple(size_on_wire([one]) for one in self._messages), uids)
 
     def read(self, index: int, lines: int | None = None) -> bytes:  # noqa: ARG002  # the whole is at hand
         """Return a message. Raises MessageGoneError."""
-        mail = self._box.mail.get(self.contents.uids[index])
-        if mail is None:
+        uid = self.contents.uids[index]
+        if uid not in self._box.mail and not uid.startswith(SHOWN_ONLY):
             raise MessageGoneError("the message is gone")
-        return mail.octets
+        return self._messages[index]
 
     async def remove(self, indexes: Sequence[int]) -> None:
         """Remove messages."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from restante.developer.pop3_recorder import record_pop3
 from restante.misbehave.connection import FaultyConnection, SharedFault
-from restante.misbehave.conversation import as_octets, in_parts, leave_alone
+from restante.misbehave.conversation import as_octets, leave_alone
 from restante.net.addresses import format_host_port
 from restante.protocol.errors import LineTooLong, Refusal
 from restante.protocol.server.needs import Authenticate, AuthMethod
@@ -63,11 +63,8 @@ class DeveloperPop3Connection(FaultyConnection):
         """Hold the server's conversation, with the faults that are on, and write it down."""
         sharing, record = self._sharing, self._session_record
         conversation = accept_tokens(serve(session), sharing.accounts)
-        fault, alteration = sharing.faults.current()
-        if fault:
-            record.note(fault=fault)
-            conversation = as_octets(alteration(in_parts(conversation, record.number)))
-        return record_pop3(conversation, session, record, sharing.mailboxes)
+        altered = sharing.faults.alter(conversation, session, lambda text: record.note(fault=text))
+        return record_pop3(as_octets(altered), session, record, sharing.mailboxes)
 
 
 def accept_tokens(conversation: Conversation, accounts: DeveloperAccounts) -> Conversation:

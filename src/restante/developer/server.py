@@ -97,6 +97,7 @@ class DeveloperServer:
         self.mailboxes = Mailboxes(self.feed)
         self.sessions = SessionTable(self.feed)
         self.faults = FaultSwitch(self.feed)
+        self.mailboxes.show_messages = self.faults.show_messages
         self.accounts = DeveloperAccounts(
             any_account=options.any_account, any_address=options.any_address
         )

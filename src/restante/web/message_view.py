@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from restante.mail import addresses, charset, dates
 from restante.mail import message as mail_message
 from restante.mail.filename import add_number, safe_name
+from restante.mail.links import find_links
 from restante.web.html_document import document
-from restante.web.links import find_links
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from restante.web.links import MOST, find_links
+from restante.mail.links import MOST, find_links
 
 
 def test_links_of_text() -> None:
