@@ -20,8 +20,8 @@ client-faults: .venv/test  ## the library and pop3 check at every server that mi
 cluster-faults: .venv/test  ## every fault at every request of a cluster's node, and kills of its commands
 	RESTANTE_CLUSTER_FAULTS=1 $(BIN)/pytest tests/faults/cluster tests/storage/cluster -o faulthandler_timeout=0
 
-fetch-faults: .venv/test  ## pop3 fetch, killed at every call; PLACE=mbox for one destination, PROGRAM=getmail for another program
-	cd tests && ../$(BIN)/python -m faults.fetch.$(if $(PROGRAM),other_programs $(PROGRAM),campaign $(PLACE))
+fetch-faults: .venv/test  ## pop3 fetch, killed at every call; PLACE=mbox for one destination, SERVER=imap to kill that, PROGRAM=getmail for another program
+	cd tests && ../$(BIN)/python -m faults.fetch.$(if $(PROGRAM),other_programs $(PROGRAM),$(if $(SERVER),server_kills $(SERVER),campaign $(PLACE)))
 
 check: .venv/check  ## lint, types, layers, English
 	$(BIN)/ruff check
